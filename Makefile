@@ -1,0 +1,78 @@
+# The commands of this project. `make` alone lists them; design and file layout are in README.md.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+# The stack of `make demo`: examples/vercel.yaml or examples/ecs.yaml.
+TARGET ?= vercel
+STACK ?= production
+# Where the Pulumi engine is taken from: auto, path, download or build.
+ENGINE ?= auto
+# More arguments for the command: make test ARGS="-k rotation"
+ARGS ?=
+
+V := .venv/bin/python
+
+# They would lead the pinned Python astray, or keep it from caching what it compiles.
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONSTARTUP PYTHONDONTWRITEBYTECODE VIRTUAL_ENV CONDA_PREFIX
+unexport PIP_TARGET PIP_PREFIX PIP_USER PIP_REQUIRE_VIRTUALENV
+
+# A real account's variables must not reach the sandbox's runs, and no proxy stands before this machine itself.
+# An assignment from a failed command substitution fails, which `eval "$(...)"` would hide.
+IN_SANDBOX = unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_ROLE_ARN \
+	AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_CONTAINER_CREDENTIALS_RELATIVE_URI \
+	AWS_CA_BUNDLE AWS_USE_FIPS_ENDPOINT AWS_USE_DUALSTACK_ENDPOINT AWS_IGNORE_CONFIGURED_ENDPOINT_URLS \
+	PULUMI_ACCESS_TOKEN PULUMI_CONFIG_PASSPHRASE_FILE PULUMI_STACK PULUMI_CONFIG; \
+	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
+	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
+
+.PHONY: help setup demo wizard test check bench recording lock clean
+
+help:
+	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
+	@echo 'make demo       set up, then the whole onboarding, unattended, in the sandbox (TARGET=vercel|ecs)'
+	@echo 'make wizard     set up, then the same with its questions, in the sandbox'
+	@echo 'make test       set up, then the tests (ARGS="-k rotation" for some of them)'
+	@echo 'make check      format, lint, types, tests'
+	@echo 'make bench      measure this product beside the plain tools'
+	@echo 'make recording  run the demo and write its recording for the README'
+	@echo 'make lock       write requirements*.txt anew from requirements*.in (ARGS=--upgrade for newer versions)'
+	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'
+	@echo
+	@echo 'A real account: make setup, then .venv/bin/python -m wizard'
+
+setup:
+	@$(PYTHON) -m setup --engine $(ENGINE)
+
+demo: setup
+	@$(IN_SANDBOX) $(V) -m wizard --stack $(STACK) --answers examples/$(TARGET).yaml --yes --non-interactive $(ARGS)
+
+wizard: setup
+	@$(IN_SANDBOX) $(V) -m wizard --stack $(STACK) $(ARGS)
+
+test: setup
+	@$(V) -m pytest $(ARGS)
+
+check: setup
+	$(V) -m ruff format --check .
+	$(V) -m ruff check .
+	$(V) -m mypy
+	$(V) -m pytest $(ARGS)
+
+bench: setup
+	@$(V) -m bench $(ARGS)
+
+recording: setup
+	@$(V) -m docs.record $(ARGS)
+
+lock:
+	@$(PYTHON) -m setup --lock $(ARGS)
+
+# Pulumi.<stack>.yaml and saved answers stay: they are the user's.
+clean:
+	@if [ -x $(V) ] && [ -d .sandbox ]; then $(V) -m sandbox stop; fi
+	@if [ -d .cache/go-path ]; then chmod -R u+w .cache/go-path; fi
+	rm -rf .venv .cache .sandbox .pytest_cache .mypy_cache .ruff_cache
+	@find . -name __pycache__ -type d -not -path './node_modules/*' -prune -exec rm -rf {} +

@@ -1,0 +1,113 @@
+"""What a KMS key policy gives to a principal: by name, through the account's root, or not at all.
+
+Pure: touches nothing but its arguments. It judges one policy, as KMS does when it looks whether a new policy
+would lock its caller out; it is no IAM simulator.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any
+
+_ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root|(\d{12})")
+_SESSION = re.compile(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+")
+
+
+class Grant(StrEnum):
+    """How a key policy answers a principal that asks for an action."""
+
+    NAMED = "named"
+    """The policy itself allows it, whatever IAM says: the principal is named, or everybody is."""
+    THROUGH_ROOT = "through-root"
+    """The policy leaves it to the account: an IAM policy must allow the principal the action on the key."""
+    NONE = "none"
+    """Nothing in the policy allows it."""
+    DENIED = "denied"
+    """The policy denies it, whoever else allows it."""
+
+
+def grants(policy: Mapping[str, Any], principal_arn: str, action: str) -> Grant:
+    """What the key policy gives to the principal: a user, a role, a role's session or an account's root.
+
+    It errs on the side of a lockout: an Allow under a condition counts for nothing, for what the request will
+    be is unknown, and a Deny under a condition counts in full.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+    """
+    found = Grant.NONE
+    for statement in _listed(policy.get("Statement")):
+        if not _covers(statement, action):
+            continue
+        reach = _reach(statement, principal_arn)
+        if statement.get("Effect") == "Deny":
+            if reach is not Grant.NONE:
+                return Grant.DENIED
+        elif _counts(statement) and reach is not Grant.NONE and found is not Grant.NAMED:
+            found = reach
+    return found
+
+
+def _counts(statement: Mapping[str, Any]) -> bool:
+    # A key policy's statement on anything but "*", the key itself, is a mistake that grants nothing.
+    return (
+        statement.get("Effect") == "Allow"
+        and not statement.get("Condition")
+        and "*" in _listed(statement.get("Resource"))
+    )
+
+
+def _covers(statement: Mapping[str, Any], action: str) -> bool:
+    if "NotAction" in statement:
+        return not _matches(statement["NotAction"], action)
+    return _matches(statement.get("Action"), action)
+
+
+def _matches(patterns: Any, action: str) -> bool:
+    return any(fnmatchcase(action.lower(), str(pattern).lower()) for pattern in _listed(patterns))
+
+
+def _reach(statement: Mapping[str, Any], principal_arn: str) -> Grant:
+    if "NotPrincipal" in statement:
+        # With Allow it reaches whom nobody thought of: not to be relied on. With Deny, all but the listed.
+        listed = _named(statement["NotPrincipal"], principal_arn)
+        denied = statement.get("Effect") == "Deny" and listed is not Grant.NAMED
+        return Grant.NAMED if denied else Grant.NONE
+    return _named(statement.get("Principal"), principal_arn)
+
+
+def _named(principal: Any, principal_arn: str) -> Grant:
+    names = ["*"] if principal == "*" else []
+    if isinstance(principal, Mapping):
+        names = _listed(principal.get("AWS"))
+    if any(name == "*" or _same(str(name), principal_arn) for name in names):
+        return Grant.NAMED
+    account = principal_arn.split(":")[4] if principal_arn.count(":") >= 5 else ""
+    if any(account and account in _root_accounts(str(name)) for name in names):
+        # The account's root user is the account: it needs no IAM policy.
+        return Grant.NAMED if _ROOT.fullmatch(principal_arn) else Grant.THROUGH_ROOT
+    return Grant.NONE
+
+
+def _same(name: str, principal_arn: str) -> bool:
+    if name == principal_arn:
+        return True
+    session = _SESSION.fullmatch(principal_arn)
+    if session is None:
+        return False
+    # A session's ARN has the role's name without its path; a name is unique in its account whatever its path.
+    partition, account, role = session.groups()
+    return name.startswith(f"arn:{partition}:iam::{account}:role/") and name.rpartition("/")[2] == role
+
+
+def _root_accounts(name: str) -> Iterator[str]:
+    match = _ROOT.fullmatch(name)
+    if match:
+        yield match[1] or match[2]
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]

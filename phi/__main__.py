@@ -1,0 +1,65 @@
+"""The proof: `python -m phi prove` shows that the environment it was given can encrypt and decrypt PHI.
+
+Touches its own environment, STS and KMS; prints one line of JSON, in which neither key nor record appears.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+from phi.cipher import DATA_KEY_BYTES, PhiCipher, require_sixteen_byte_ivs
+from phi.environment import Credentials, WrappedKey
+from phi.errors import PhiError, UnwrapError
+from phi.kms import KmsKeySource, caller_arn
+
+SYNTHETIC = "Synthetic record: Jöhn Dœ, 患者 0, 🩺"
+"""A text that belongs to nobody and needs one to four bytes a character in UTF-8."""
+
+
+def prove(environment: Mapping[str, str]) -> dict[str, object]:
+    """Unwrap, encrypt and decrypt as the principal of this environment; the verdict, as facts for JSON."""
+    facts: dict[str, object] = {}
+    try:
+        require_sixteen_byte_ivs()
+        wrapped = WrappedKey.from_environment(environment)
+        facts |= {"keyArn": wrapped.key_arn, "fingerprint": wrapped.fingerprint}
+        credentials = Credentials.from_environment(environment)
+        facts["principal"] = caller_arn(wrapped.region, credentials)
+        cipher = PhiCipher(KmsKeySource(wrapped, credentials=credentials).data_key())
+        facts["keyBytes"] = DATA_KEY_BYTES
+        record = cipher.encrypt(SYNTHETIC)
+        if record == cipher.encrypt(SYNTHETIC) or cipher.decrypt(record) != SYNTHETIC:
+            return {
+                "proved": False,
+                "cause": "RecordMismatch",
+                "message": "The record came back changed.",
+                **facts,
+            }
+    except PhiError as error:
+        cause = error.cause if isinstance(error, UnwrapError) else type(error).__name__
+        return {"proved": False, "cause": cause, "message": str(error), **facts}
+    return {"proved": True, **facts, "record": "round trip"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: exit code 0 when proved, 1 when not, 2 for a wrong command line."""
+    parser = argparse.ArgumentParser(prog="python -m phi", description="The application's side of PHI encryption.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser(
+        "prove",
+        help="show that this environment opens its data key and round-trips a record",
+        description="Reads AWS_REGION, AWS_KMS_KEY_ID, ENCRYPTED_PHI_KEY and AWS credentials "
+        "from the environment only, and prints one line of JSON.",
+    )
+    parser.parse_args(arguments)
+    verdict = prove(os.environ)
+    print(json.dumps(verdict))
+    return 0 if verdict["proved"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Everything that the application's side of PHI encryption can refuse, as one tree.
+
+Touches nothing: messages are fixed words, never a key, a plaintext or a byte of a record.
+"""
+
+from __future__ import annotations
+
+
+class PhiError(Exception):
+    """Any refusal of this package; catch this one to catch them all."""
+
+
+class RecordRefused(PhiError):
+    """A record that does not open; the reason is withheld, because an attacker learns from reasons."""
+
+    def __init__(self) -> None:
+        super().__init__("The record was refused.")
+
+
+class TextRefused(PhiError):
+    """A text that UTF-8 cannot carry (a lone surrogate)."""
+
+    def __init__(self) -> None:
+        super().__init__("The text cannot be written as UTF-8.")
+
+
+class KeyRefused(PhiError):
+    """A data key that is not exactly 32 bytes."""
+
+    def __init__(self) -> None:
+        super().__init__("A data key is exactly 32 bytes.")
+
+
+class CipherUnsupported(PhiError):
+    """A build of the cryptography library that refuses the 16-byte IVs of the record format."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This build of OpenSSL refuses AES-GCM with 16-byte IVs, as some FIPS builds do: "
+            "it can neither write nor read PHI records. Run with a build that accepts them."
+        )
+
+
+class UnwrapError(PhiError):
+    """The data key could not be had from AWS KMS; `cause` names why in one word."""
+
+    @property
+    def cause(self) -> str:
+        """The name of this class: the word that the verdict of the proof carries."""
+        return type(self).__name__
+
+
+class MissingVariable(UnwrapError):
+    """An environment variable is absent or empty."""
+
+
+class MalformedVariable(UnwrapError):
+    """An environment variable holds something else than its name promises."""
+
+
+class BadCredentials(UnwrapError):
+    """AWS does not accept the credentials: unknown, expired or wrongly signed."""
+
+
+class AccessDenied(UnwrapError):
+    """The principal may not use the key, or the wrapped key belongs to a key it may not see."""
+
+
+class NotFound(UnwrapError):
+    """No such KMS key in this account and region."""
+
+
+class Disabled(UnwrapError):
+    """The KMS key exists but is disabled, pending deletion or not usable now."""
+
+
+class InvalidCiphertext(UnwrapError):
+    """KMS finds the wrapped key corrupted or truncated, or it was wrapped with an encryption context."""
+
+
+class WrongKey(UnwrapError):
+    """The wrapped key was wrapped by another KMS key than the one named."""
+
+
+class WrongLength(UnwrapError):
+    """The wrapped key opens, but what is inside is not 32 bytes."""
+
+
+class Unreachable(UnwrapError):
+    """The endpoint did not answer in time, or not at all."""
+
+
+class Throttled(UnwrapError):
+    """AWS asks for fewer requests."""
+
+
+class Refused(UnwrapError):
+    """AWS refused for a reason that has no class of its own here."""

@@ -1,0 +1,52 @@
+"""The written form of one encrypted PHI field: `base64(iv):base64(tag):base64(ciphertext)`.
+
+Touches nothing: text in, parts out, and back; it knows no key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from phi.errors import RecordRefused
+
+IV_BYTES = 16
+"""Length of a record's IV; the application writes 16 where GCM's usual is 12."""
+
+TAG_BYTES = 16
+"""Length of a record's authentication tag."""
+
+
+def strict_base64(text: str) -> bytes | None:
+    """Decode canonical standard base64; None for anything that would not re-encode to the same text."""
+    try:
+        decoded = base64.b64decode(text.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        return None
+    # A strict decoder still ignores non-zero pad bits, which would give one record several spellings.
+    return decoded if base64.b64encode(decoded).decode("ascii") == text else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One encrypted field, taken apart."""
+
+    iv: bytes
+    tag: bytes
+    ciphertext: bytes
+
+    def __str__(self) -> str:
+        """The text that the database stores."""
+        return ":".join(base64.b64encode(part).decode("ascii") for part in (self.iv, self.tag, self.ciphertext))
+
+    @classmethod
+    def parse(cls, text: str) -> Record:
+        """Take a stored text apart; raises RecordRefused unless it is the canonical form of a record."""
+        parts = [strict_base64(part) for part in text.split(":", 3)]
+        if len(parts) == 3:
+            iv, tag, ciphertext = parts
+            # An empty text is stored as no record at all, so an empty ciphertext was never written.
+            if iv and tag and ciphertext and len(iv) == IV_BYTES and len(tag) == TAG_BYTES:
+                return cls(iv=iv, tag=tag, ciphertext=ciphertext)
+        raise RecordRefused

@@ -1,0 +1,41 @@
+"""The sandbox's command line: `python -m sandbox start | stop | status | env | prepare`.
+
+It may print and choose the exit code; the work is done by the modules it calls.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from sandbox import lifecycle
+from sandbox.lifecycle import SandboxError
+
+USAGE = """usage: python -m sandbox COMMAND
+
+commands:
+  start    start the cloud on this machine (nothing happens when it already runs)
+  stop     end it, with everything that was built in it
+  status   say whether it runs, and where (exit 1 when it does not)
+  env      print the variables that point a shell at it: eval "$(python -m sandbox env)"
+  prepare  install the Pulumi plug-ins of the sandbox beside the chosen engine
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; exit codes: 0 done, 1 failed or not running, 2 usage."""
+    if arguments in (["-h"], ["--help"], ["help"]):
+        print(USAGE, end="")
+        return 0
+    command = lifecycle.COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
+    if command is None:
+        print(USAGE, end="", file=sys.stderr)
+        return 2
+    try:
+        return command()
+    except SandboxError as error:
+        print(f"{error}\n  {error.hint}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,56 @@
+"""The sandbox's own addresses, below `/_sandbox/` on the AWS port.
+
+It may touch the faults and the record of calls, and hand out credentials as the services of AWS would.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+from sandbox.corrections.identity import task_credentials
+from sandbox.faults import Calls, Fault, Faults
+from sandbox.wire import Answer, AwsError, json_answer, read_body
+
+_JSON = "application/json"
+
+
+class Control:
+    """Who is there, faults, calls, and the credentials of an ECS task."""
+
+    def __init__(self, *, nonce: str) -> None:
+        self._nonce = nonce
+        self.faults = Faults()
+        self.calls = Calls()
+
+    def answer(self, environ: dict[str, Any]) -> Answer:
+        """Answer one request: `/`, `/faults` and `/calls` (GET, POST, DELETE), `/task-credentials?role=`."""
+        try:
+            return self._route(environ)
+        except AwsError as error:
+            return json_answer({"code": error.code, "message": error.message}, error.status, _JSON)
+        except (ValueError, TypeError) as error:
+            return json_answer({"code": "BadRequest", "message": str(error)}, 400, _JSON)
+
+    def _route(self, environ: dict[str, Any]) -> Answer:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/_sandbox/")
+        body = read_body(environ)
+        match method, path:
+            case "GET", "":
+                return json_answer({"nonce": self._nonce}, 200, _JSON)
+            case "POST", "faults":
+                self.faults.add(Fault(**json.loads(body)))
+                return json_answer({}, 201, _JSON)
+            case "DELETE", "faults":
+                self.faults.clear()
+                return json_answer({}, 200, _JSON)
+            case "GET", "calls":
+                return json_answer({"calls": self.calls.listing()}, 200, _JSON)
+            case "DELETE", "calls":
+                self.calls.clear()
+                return json_answer({}, 200, _JSON)
+            case "GET", "task-credentials":
+                role = parse_qs(environ.get("QUERY_STRING", "")).get("role", [""])[0]
+                return json_answer(task_credentials(role), 200, _JSON)
+        raise AwsError("NotFound", f"the sandbox has no {method} /_sandbox/{path}", 404)

@@ -1,0 +1,111 @@
+"""Where the emulator differs from AWS in what the product depends on: every difference, and what AWS does instead.
+
+It may touch the emulator in this process only. Each correction is a function of its own, named after what AWS does,
+with the page that says so; `BEFORE` and `AFTER` list them all with the calls that they are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sandbox.corrections import (
+    account,
+    ciphertext,
+    dry_runs,
+    identity,
+    key_policy,
+    keys,
+    replicas,
+    rotation,
+    simulation,
+)
+from sandbox.policy import UnsupportedCondition
+from sandbox.principals import Principal
+from sandbox.wire import Answer, AwsError, Call
+
+# Raises the AwsError that AWS answers with; else gives the whole answer, or other parameters for the emulator,
+# or nothing.
+Before = Callable[[Call, Principal | None], Answer | dict[str, Any] | None]
+# Gives another answer than the emulator's; asked only where that one succeeded.
+After = Callable[[Call, Answer], Answer]
+
+
+Kind = TypeVar("Kind", Before, After)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction(Generic[Kind]):
+    """A function and the calls it is for; no operations are all of the service, no service all services."""
+
+    function: Kind
+    service: str = ""
+    operations: frozenset[str] = frozenset()
+
+    def fits(self, call: Call) -> bool:
+        """Whether this correction is for a call."""
+        return self.service in ("", call.service) and (not self.operations or call.operation in self.operations)
+
+
+def _before(function: Before, service: str = "", *operations: str) -> Correction[Before]:
+    return Correction(function=function, service=service, operations=frozenset(operations))
+
+
+def _after(function: After, service: str, *operations: str) -> Correction[After]:
+    return Correction(function=function, service=service, operations=frozenset(operations))
+
+
+# In this order; the first that answers or refuses has the last word.
+BEFORE: tuple[Correction[Before], ...] = (
+    _before(account.a_region_that_is_off_knows_nobody),
+    _before(account.regions_are_listed, "account", "ListRegions"),
+    _before(account.a_regions_status_is_told, "account", "GetRegionOptStatus"),
+    _before(identity.a_role_is_assumed_by_whom_it_trusts, "sts", "AssumeRole"),
+    _before(identity.a_web_identity_must_meet_the_trust_policy, "sts", "AssumeRoleWithWebIdentity"),
+    _before(identity.a_role_trusts_principals_that_exist, "iam", "CreateRole", "UpdateAssumeRolePolicy"),
+    _before(simulation.identity_policies_are_simulated, "iam", "SimulatePrincipalPolicy"),
+    _before(keys.an_arn_of_another_region_is_not_found, "kms"),
+    _before(keys.a_call_needs_the_key_policys_leave, "kms"),
+    _before(keys.a_keys_state_decides_what_works, "kms"),
+    _before(keys.deletion_takes_7_to_30_days, "kms", "ScheduleKeyDeletion"),
+    _before(dry_runs.grants_are_not_touched_by_a_dry_run, "kms", "CreateGrant", "RetireGrant", "RevokeGrant"),
+    _before(keys.decrypting_under_another_key_is_refused, "kms", "Decrypt"),
+    _before(key_policy.a_key_policy_is_well_formed, "kms", *key_policy.SETTERS),
+    _before(key_policy.a_key_policy_names_principals_that_exist, "kms", *key_policy.SETTERS),
+    _before(key_policy.a_key_policy_keeps_its_author_in, "kms", *key_policy.SETTERS),
+    _before(rotation.a_rotation_period_is_kept, "kms", "EnableKeyRotation"),
+    # Last, since it only rewrites the request that the emulator sees.
+    _before(keys.a_key_arn_is_as_good_as_a_key_id, "kms"),
+)
+
+AFTER: tuple[Correction[After], ...] = (
+    _after(dry_runs.a_dry_run_tells_and_does_nothing, "kms", *dry_runs.DRY_RUNS),
+    _after(rotation.the_rotation_period_is_told, "kms", "GetKeyRotationStatus"),
+    _after(keys.deletion_answers_with_the_arn, "kms", "ScheduleKeyDeletion", "CancelKeyDeletion"),
+    _after(replicas.a_replica_has_its_own_policy_alias_and_tags, "kms", "ReplicateKey"),
+    _after(replicas.a_primary_stays_the_primary, "kms", "DescribeKey"),
+)
+
+
+def mend_emulator() -> None:
+    """Correct what no request or answer can: the emulator's own format of ciphertexts."""
+    ciphertext.a_ciphertext_names_its_key_whole()
+
+
+def before(call: Call) -> Answer | dict[str, Any] | None:
+    """What AWS does where the emulator would not: an AwsError, an answer, or other parameters for the emulator."""
+    who = account.an_access_key_must_be_somebodys(call)
+    try:
+        for correction in BEFORE:
+            if correction.fits(call) and (found := correction.function(call, who)) is not None:
+                return found
+    except UnsupportedCondition as unknown:
+        what = f"The sandbox does not know the condition operator {unknown} and will not guess."
+        raise AwsError("NotImplemented", what, 501) from unknown
+    return None
+
+
+def after(call: Call) -> After | None:
+    """How the emulator's answer to this call must be amended, if at all."""
+    return next((correction.function for correction in AFTER if correction.fits(call)), None)

@@ -1,0 +1,205 @@
+"""Corrections about KMS keys: how they are named, who may use them, and what their state allows.
+
+It may read the emulator's keys in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from moto.kms.models import Key, KmsBackend, kms_backends
+
+from sandbox.corrections.ciphertext import key_id_of
+from sandbox.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
+from sandbox.principals import Principal, identity_statements
+from sandbox.state import ACCOUNT
+from sandbox.wire import Answer, AwsError, Call, json_answer
+
+_CRYPTOGRAPHIC = frozenset(
+    [
+        "Decrypt",
+        "DeriveSharedSecret",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+        "GenerateDataKeyWithoutPlaintext",
+        "GenerateMac",
+        "ReEncrypt",
+        "Sign",
+        "Verify",
+        "VerifyMac",
+    ]
+)
+_REFUSED_WHILE_DISABLED = _CRYPTOGRAPHIC | {"EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand"}
+_REFUSED_WHILE_PENDING_DELETION = _REFUSED_WHILE_DISABLED | frozenset(
+    [
+        "CreateAlias",
+        "CreateGrant",
+        "DisableKey",
+        "EnableKey",
+        "ReplicateKey",
+        "ScheduleKeyDeletion",
+        "TagResource",
+        "UntagResource",
+        "UpdateAlias",
+        "UpdateKeyDescription",
+    ]
+)
+_NAMES = ("KeyId", "TargetKeyId", "DestinationKeyId", "SourceKeyId")
+
+
+def backend(call: Call) -> KmsBackend:
+    """The emulator's KMS of the call's region."""
+    return kms_backends[ACCOUNT][call.region]
+
+
+def named_key(call: Call, parameter: str = "KeyId") -> Key | None:
+    """The key that a parameter names by id, ARN, alias or alias ARN; `None` when there is no such key."""
+    name = call.parameters.get(parameter)
+    if not isinstance(name, str):
+        return None
+    kms = backend(call)
+    alias = kms.get_alias_name(name)
+    key_id = kms.get_key_id_from_alias(alias) if alias.startswith("alias/") else kms.get_key_id(name)
+    return kms.keys.get(key_id or "")
+
+
+def _touched(call: Call) -> tuple[tuple[str, Key], ...]:
+    """The keys that a call is about, each with the action that it needs there."""
+    operation = call.operation
+    source = backend(call).keys.get(key_id_of(str(call.parameters.get("CiphertextBlob", ""))))
+    if operation == "ReEncrypt":
+        found = [("ReEncryptFrom", source), ("ReEncryptTo", named_key(call, "DestinationKeyId"))]
+    elif operation in ("CreateAlias", "UpdateAlias"):
+        found = [(operation, named_key(call, "TargetKeyId"))]
+    elif operation == "Decrypt":
+        found = [(operation, named_key(call) or source)]
+    else:
+        found = [(operation, named_key(call))]
+    return tuple((f"kms:{action}", key) for action, key in found if key is not None)
+
+
+def an_arn_of_another_region_is_not_found(call: Call, who: Principal | None) -> None:
+    """AWS answers NotFoundException "Invalid arn" for the ARN of a key in another region or of no such form.
+
+    The emulator looks at the id alone. https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
+    """
+    for parameter in _NAMES:
+        name = call.parameters.get(parameter)
+        if isinstance(name, str) and name.startswith("arn:"):
+            parts = name.split(":")
+            if len(parts) != 6 or parts[2] != "kms" or parts[3] != call.region:
+                raise AwsError("NotFoundException", f"Invalid arn {parts[3] if len(parts) > 3 else name}")
+
+
+def a_call_needs_the_key_policys_leave(call: Call, who: Principal | None) -> None:
+    """AWS lets a principal do what the key policy allows it, or what IAM allows it when the policy lets IAM speak.
+
+    A deny in either is final. The emulator looks at neither. Grants, permissions boundaries and organizations'
+    policies are not considered. https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+    """
+    if who is None:
+        return
+    for action, key in _touched(call):
+        request = Request(action=action, resource=key.arn, context=who.context | _context(call, key))
+        identity = evaluate(identity_statements(who.identity), request)
+        policy = statements(json.loads(key.policy))
+        about = [one for one in policy if applies(of_its_own_key(one), request)]
+        named = [one for one in about if names_principal(one, "AWS", (who.arn, who.identity))]
+        delegated = [one for one in about if names_principal(one, "AWS", who.names)]
+        denied = identity is Decision.EXPLICIT_DENY or any(one["Effect"] == "Deny" for one in delegated)
+        by_itself = any(one["Effect"] == "Allow" for one in named)
+        by_iam = identity is Decision.ALLOWED and any(one["Effect"] == "Allow" for one in delegated)
+        if denied or not (by_itself or by_iam):
+            why = (
+                "with an explicit deny" if denied
+                else "because no identity-based policy allows the action" if delegated
+                else "because no resource-based policy allows the action"
+            )  # fmt: skip
+            what = f"User: {who.arn} is not authorized to perform: {action} on resource: {key.arn} {why}"
+            raise AwsError("AccessDeniedException", what)
+
+
+def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:
+    """The condition keys of KMS (https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html)."""
+    given = call.parameters.get("EncryptionContext") or {}
+    tags = backend(call).tagger.get_tag_dict_for_resource(key.id)
+    window = call.parameters.get("PendingWindowInDays", 30)
+    return {
+        **{f"kms:EncryptionContext:{name}": (str(value),) for name, value in given.items()},
+        **{f"aws:ResourceTag/{name}": (str(value),) for name, value in tags.items()},
+        **({"kms:EncryptionContextKeys": tuple(given)} if given else {}),
+        **({"kms:ResourceAliases": tuple(key.aliases)} if key.aliases else {}),
+        "kms:KeySpec": (key.key_spec,),
+        "kms:KeyUsage": (key.key_usage or "ENCRYPT_DECRYPT",),
+        "kms:KeyOrigin": (key.origin,),
+        "kms:MultiRegion": (str(bool(key.multi_region)).lower(),),
+        "kms:ScheduleKeyDeletionPendingWindowInDays": (str(window),),
+    }
+
+
+def a_keys_state_decides_what_works(call: Call, who: Principal | None) -> None:
+    """AWS answers DisabledException for the use of a disabled key, KMSInvalidStateException while deletion is due.
+
+    The emulator encrypts and decrypts regardless.
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+    """
+    for _, key in _touched(call):
+        if key.key_state == "PendingDeletion" and call.operation in _REFUSED_WHILE_PENDING_DELETION:
+            raise AwsError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+        if key.key_state == "Disabled" and call.operation in _REFUSED_WHILE_DISABLED:
+            raise AwsError("DisabledException", f"{key.arn} is disabled.")
+        if key.key_state != "PendingDeletion" and call.operation == "CancelKeyDeletion":
+            raise AwsError("KMSInvalidStateException", f"{key.arn} is not pending deletion.")
+
+
+def deletion_takes_7_to_30_days(call: Call, who: Principal | None) -> None:
+    """AWS refuses a waiting period outside 7 to 30 days; the emulator answers without doing anything.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+    """
+    days = call.parameters.get("PendingWindowInDays", 30)
+    if not isinstance(days, int) or not 7 <= days <= 30:
+        raise AwsError("ValidationException", f"PendingWindowInDays must be between 7 and 30: {days}")
+
+
+def decrypting_under_another_key_is_refused(call: Call, who: Principal | None) -> None:
+    """AWS answers IncorrectKeyException when KeyId is not the key of the ciphertext; the emulator denies access.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
+    """
+    key = named_key(call)
+    made_under = key_id_of(str(call.parameters.get("CiphertextBlob", "")))
+    if key is not None and made_under and key.id != made_under:
+        what = "The key ID in the request does not identify a CMK that can perform this operation."
+        raise AwsError("IncorrectKeyException", what)
+
+
+def a_key_arn_is_as_good_as_a_key_id(call: Call, who: Principal | None) -> dict[str, Any] | None:
+    """AWS takes a key's ARN wherever it takes its id; the emulator fails on it in DisableKey and others.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKey.html
+    """
+    given = call.parameters
+    short = {name: backend(call).get_key_id(given[name]) for name in _NAMES if ":key/" in str(given.get(name, ""))}
+    return given | short if short else None
+
+
+def deletion_answers_with_the_arn(call: Call, answer: Answer) -> Answer:
+    """AWS answers with the key's ARN, and for ScheduleKeyDeletion with its state and waiting period.
+
+    The emulator gives back the id. https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+    """
+    key = named_key(call)
+    if key is None:
+        return answer
+    found = json.loads(answer.body) | {"KeyId": key.arn}
+    if call.operation == "ScheduleKeyDeletion":
+        found |= {
+            "KeyState": key.key_state,
+            "PendingWindowInDays": call.parameters.get("PendingWindowInDays", 30),
+        }
+    return replace(answer, body=json_answer(found).body)

@@ -1,0 +1,66 @@
+"""Corrections about the IAM policy simulator, which the emulator does not have.
+
+It may read the emulator's IAM in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from xml.sax.saxutils import escape
+
+from sandbox.policy import Decision, Request, UnsupportedCondition, evaluate, statements
+from sandbox.principals import Principal, find, identity_statements
+from sandbox.state import ACCOUNT
+from sandbox.wire import Answer, AwsError, Call, xml_answer
+
+_NOT_SIMULATED = ("ContextEntries", "ResourcePolicy", "PermissionsBoundaryPolicyInputList", "CallerArn")
+
+
+def identity_policies_are_simulated(call: Call, who: Principal | None) -> Answer:
+    """AWS tells what a user's or role's identity policies say to actions on resources.
+
+    Managed, inline and group policies are read, with PolicyInputList beside them. What the sandbox does not simulate
+    it refuses: context entries, resource policies, boundaries, a caller other than the source.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+    for name in _NOT_SIMULATED:
+        if any(given.split(".")[0] == name for given in call.parameters):
+            raise AwsError("InvalidInput", f"The sandbox does not simulate {name}.")
+    source = str(call.parameters.get("PolicySourceArn", ""))
+    if find(source) is None:
+        raise AwsError("NoSuchEntity", f"The entity {source} cannot be found.", 404)
+    asked = [*identity_statements(source)]
+    for text in _members(call, "PolicyInputList"):
+        asked += statements(json.loads(text))
+    actions, resources = _members(call, "ActionNames"), _members(call, "ResourceArns") or ("*",)
+    if not actions:
+        raise AwsError("InvalidInput", "ActionNames must not be empty.")
+    context = {"aws:PrincipalArn": (source,), "aws:PrincipalAccount": (ACCOUNT,)}
+    try:
+        results = "".join(
+            _result(action, resource, evaluate(asked, Request(action=action, resource=resource, context=context)))
+            for action in actions
+            for resource in resources
+        )
+    except UnsupportedCondition as unknown:
+        what = f"The sandbox does not simulate the condition operator {unknown}."
+        raise AwsError("InvalidInput", what) from unknown
+    return xml_answer(call, f"<IsTruncated>false</IsTruncated><EvaluationResults>{results}</EvaluationResults>")
+
+
+def _members(call: Call, name: str) -> tuple[str, ...]:
+    """A list of the query protocol: `Name.member.1`, `Name.member.2`, …"""
+    pattern = re.compile(rf"{name}\.member\.(\d+)")
+    found = {
+        int(match[1]): str(value) for given, value in call.parameters.items() if (match := pattern.fullmatch(given))
+    }
+    return tuple(found[position] for position in sorted(found))
+
+
+def _result(action: str, resource: str, decision: Decision) -> str:
+    return (
+        f"<member><EvalActionName>{escape(action)}</EvalActionName>"
+        f"<EvalResourceName>{escape(resource)}</EvalResourceName><EvalDecision>{decision}</EvalDecision>"
+        "<MatchedStatements/><MissingContextValues/></member>"
+    )

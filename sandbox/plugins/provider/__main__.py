@@ -1,0 +1,29 @@
+"""Starts the provider: serves at once, and loads boto3 meanwhile.
+
+May touch what `server` touches.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from sandbox.plugins.protocol import provider_pb2_grpc, serve
+from sandbox.plugins.provider.server import AwsProvider
+
+
+def _load_boto3() -> None:
+    # Half of the start-up time; the engine does not ask for AWS before it has shaken hands and configured.
+    import boto3  # noqa: F401
+
+
+def main() -> None:
+    """Serve until the engine ends the process."""
+    threading.Thread(target=_load_boto3, daemon=True).start()
+    provider = AwsProvider()
+    code = serve(lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server))
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

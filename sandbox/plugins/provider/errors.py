@@ -1,0 +1,62 @@
+"""AWS's refusals as one readable line, worded as the real provider words them.
+
+May touch nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+class ProviderError(Exception):
+    """An operation that failed for a reason the user can read."""
+
+
+class UnsupportedInput(ProviderError):
+    """An input that the real provider takes and this stand-in does not."""
+
+
+def aws_errors() -> tuple[type[Exception], ...]:
+    """The exceptions boto3 raises for refusals, unreachable endpoints and missing credentials."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return ClientError, BotoCoreError, Boto3Error
+
+
+def code_of(error: Exception) -> str:
+    """AWS's code of a refusal, "" for anything else."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def found(call: Callable[[], Answer], *absent: str) -> Answer | None:
+    """What the call answers, or None when AWS refuses it with one of the codes that mean "there is none"."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return call()
+    except ClientError as error:
+        if code_of(error) in absent:
+            return None
+        raise
+
+
+def readable(error: Exception, *, doing: str, what: str, name: str = "") -> str:
+    """One line of the form `creating KMS Key (name): operation error CreateKey, …, api error Code: message`."""
+    subject = f"{doing} {what}" + (f" ({name})" if name else "")
+    response: Any = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return f"{subject}: {error}"
+    details = response.get("Error", {})
+    metadata = response.get("ResponseMetadata", {})
+    operation = getattr(error, "operation_name", "")
+    return (
+        f"{subject}: operation error {operation}, "
+        f"https response error StatusCode: {metadata.get('HTTPStatusCode', 0)}, "
+        f"RequestID: {metadata.get('RequestId', '')}, "
+        f"api error {details.get('Code', 'Unknown')}: {details.get('Message', '')}"
+    )

@@ -1,0 +1,140 @@
+"""Where a sandbox keeps its things, and what its running server said about itself.
+
+It may touch only files under the sandbox's directory, and ask the server on loopback whether it is the one described.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from sandbox.process import alive
+
+PROJECT = Path(__file__).resolve().parent.parent
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+APP_ROLE = "eonpro-app-role"
+# Fixed, so that a `Pulumi.<stack>.yaml` that outlives a crash can still be opened; it protects nothing.
+PASSPHRASE = "eonpro-sandbox"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """The files of one sandbox, all below `root`."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """What the running server said about itself (mode 0600: it holds the credentials)."""
+        return self.root / "state.json"
+
+    @property
+    def log(self) -> Path:
+        """Everything the server wrote to its output."""
+        return self.root / "server.log"
+
+    @property
+    def backend(self) -> Path:
+        """Pulumi's state of this cloud; dropped with the cloud it describes."""
+        return self.root / "backend"
+
+    @property
+    def pulumi_home(self) -> Path:
+        """PULUMI_HOME: the sandbox's own plug-ins, so that the user's stay untouched."""
+        return self.root / "pulumi-home"
+
+    @property
+    def aws_config(self) -> Path:
+        """An empty AWS configuration, so that the user's profiles cannot reach into the sandbox or out of it."""
+        return self.root / "aws"
+
+    @property
+    def web_identity_token(self) -> Path:
+        """The OIDC token Vercel would hand a production deployment (mode 0600)."""
+        return self.root / "vercel-oidc-token"
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """One running sandbox."""
+
+    pid: int
+    nonce: str = field(repr=False)
+    started_at: str
+    aws_port: int
+    vercel_port: int
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    vercel_token: str = field(repr=False)
+
+    @property
+    def aws_url(self) -> str:
+        """The AWS endpoint, for every service."""
+        return f"http://{LOOPBACK}:{self.aws_port}"
+
+    @property
+    def vercel_url(self) -> str:
+        """The Vercel API's address."""
+        return f"http://{LOOPBACK}:{self.vercel_port}"
+
+
+def places() -> Places:
+    """The sandbox's directory: `EONPRO_SANDBOX_DIR`, else `.sandbox/` in the project."""
+    return Places(root=Path(os.environ.get("EONPRO_SANDBOX_DIR") or PROJECT / ".sandbox").absolute())
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(text)
+    os.replace(new, path)
+
+
+def save(where: Places, state: State) -> None:
+    """Publish a server that is ready to answer."""
+    write_private(where.state, json.dumps(asdict(state), indent=2))
+
+
+def load(where: Places) -> State | None:
+    """What the last server wrote, whether or not it still runs; `None` when there is nothing readable."""
+    try:
+        found = json.loads(where.state.read_text())
+        return State(**{item.name: found[item.name] for item in fields(State)})
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def running(where: Places) -> State | None:
+    """The sandbox that runs now: its process lives and the server on its port knows its nonce."""
+    state = load(where)
+    return state if state is not None and alive(state.pid) and answers(state) else None
+
+
+def answers(state: State, timeout_seconds: float = 5.0) -> bool:
+    """Whether the server on the AWS port is the one this state describes."""
+    connection = http.client.HTTPConnection(LOOPBACK, state.aws_port, timeout=timeout_seconds)
+    try:
+        connection.request("GET", "/_sandbox/")
+        return bool(json.loads(connection.getresponse().read()).get("nonce") == state.nonce)
+    except (OSError, http.client.HTTPException, ValueError, AttributeError):
+        return False
+    finally:
+        connection.close()
+
+
+@contextmanager
+def locked(where: Places) -> Iterator[None]:
+    """Hold the sandbox to oneself while it is started or stopped."""
+    where.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(where.root / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

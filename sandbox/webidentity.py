@@ -1,0 +1,57 @@
+"""The identity token that Vercel hands a deployment, as the sandbox plays it.
+
+It may touch nothing: it makes and reads tokens. Nobody verifies their signature in the sandbox (no issuer is there
+to be asked for keys); issuer, audience, subject and expiry are judged as AWS STS does.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from typing import Any
+
+LIFETIME_SECONDS = 10 * 365 * 24 * 3600
+
+
+def deployment_token(*, team: str, project: str) -> str:
+    """What a production deployment of a Vercel project would hold (https://vercel.com/docs/oidc/reference)."""
+    now = int(time.time())
+    return encode(
+        {
+            "iss": f"https://oidc.vercel.com/{team}",
+            "aud": f"https://vercel.com/{team}",
+            "sub": f"owner:{team}:project:{project}:environment:production",
+            "owner": team,
+            "project": project,
+            "environment": "production",
+            "iat": now,
+            "nbf": now,
+            "exp": now + LIFETIME_SECONDS,
+        }
+    )
+
+
+def encode(claims: dict[str, Any]) -> str:
+    """A JSON Web Token over these claims, under a key that is thrown away."""
+    signed = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
+    signature = hmac.new(secrets.token_bytes(32), signed.encode(), hashlib.sha256).digest()
+    return f"{signed}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+
+def decode(token: str) -> dict[str, Any]:
+    """The claims of a token; ValueError when it is none."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise ValueError("a JSON Web Token has three parts")
+    claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    if not isinstance(claims, dict):
+        raise ValueError("the claims of a JSON Web Token are an object")
+    return claims
+
+
+def _part(value: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")

@@ -1,0 +1,94 @@
+"""The three variables that travel together: what is accepted, and how a slip is named."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+
+from phi import Credentials, WrappedKey
+from phi.errors import MalformedVariable, MissingVariable
+
+BLOB = bytes(range(184))
+GOOD = {
+    "AWS_REGION": "us-east-1",
+    "AWS_KMS_KEY_ID": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+    "ENCRYPTED_PHI_KEY": base64.b64encode(BLOB).decode(),
+}
+
+
+def test_three_good_variables_are_read() -> None:
+    wrapped = WrappedKey.from_environment(GOOD)
+    assert (wrapped.region, wrapped.key_arn, wrapped.blob) == ("us-east-1", GOOD["AWS_KMS_KEY_ID"], BLOB)
+    assert wrapped.fingerprint == "sha256:" + hashlib.sha256(BLOB).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:kms:us-east-1:123456789012:key/mrk-0123456789abcdef0123456789abcdef",
+        "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+        "arn:aws-cn:kms:cn-north-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+    ],
+)
+def test_keys_of_every_partition_and_replicas_are_accepted(arn: str) -> None:
+    environment = {**GOOD, "AWS_KMS_KEY_ID": arn, "AWS_REGION": arn.split(":")[3]}
+    assert WrappedKey.from_environment(environment).key_arn == arn
+
+
+def test_all_absent_and_empty_variables_are_named_at_once() -> None:
+    with pytest.raises(MissingVariable) as refused:
+        WrappedKey.from_environment({"ENCRYPTED_PHI_KEY": ""})
+    assert str(refused.value) == ("AWS_REGION is not set; AWS_KMS_KEY_ID is not set; ENCRYPTED_PHI_KEY is empty.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ENCRYPTED_PHI_KEY", f'"{GOOD["ENCRYPTED_PHI_KEY"]}"', "quotation marks"),
+        ("ENCRYPTED_PHI_KEY", f"'{GOOD['ENCRYPTED_PHI_KEY']}'", "quotation marks"),
+        ("ENCRYPTED_PHI_KEY", GOOD["ENCRYPTED_PHI_KEY"] + "\n", "white space"),
+        ("ENCRYPTED_PHI_KEY", " " + GOOD["ENCRYPTED_PHI_KEY"], "white space"),
+        ("ENCRYPTED_PHI_KEY", GOOD["ENCRYPTED_PHI_KEY"].rstrip("="), "not the base64"),
+        ("ENCRYPTED_PHI_KEY", GOOD["ENCRYPTED_PHI_KEY"][:-1], "not the base64"),
+        ("ENCRYPTED_PHI_KEY", BLOB.hex() + "é", "not the base64"),
+        ("ENCRYPTED_PHI_KEY", base64.b64encode(bytes(6145)).decode(), "not the base64"),
+        ("ENCRYPTED_PHI_KEY", base64.b64encode(bytes(3000)).decode() + "AB==", "not the base64"),
+        ("AWS_KMS_KEY_ID", "alias/eonpro-phi-key", "not the ARN of a KMS key"),
+        (
+            "AWS_KMS_KEY_ID",
+            "arn:aws:kms:us-east-1:123456789012:alias/eonpro-phi-key",
+            "not the ARN of a KMS key",
+        ),
+        ("AWS_KMS_KEY_ID", "11111111-2222-3333-4444-555555555555", "not the ARN of a KMS key"),
+        ("AWS_KMS_KEY_ID", GOOD["AWS_KMS_KEY_ID"] + "\n", "white space"),
+        ("AWS_REGION", "us-east-2", "names a key in us-east-1 while AWS_REGION is us-east-2"),
+        ("AWS_REGION", "https://example.org/", "not a region's name"),
+    ],
+)
+def test_a_malformed_variable_is_named_and_not_repeated(name: str, value: str, said: str) -> None:
+    with pytest.raises(MalformedVariable) as refused:
+        WrappedKey.from_environment({**GOOD, name: value})
+    assert name in str(refused.value) and said in str(refused.value)
+    assert GOOD["ENCRYPTED_PHI_KEY"][:20] not in str(refused.value)
+
+
+def test_two_malformed_variables_are_named_at_once() -> None:
+    with pytest.raises(MalformedVariable) as refused:
+        WrappedKey.from_environment({**GOOD, "AWS_KMS_KEY_ID": "x", "ENCRYPTED_PHI_KEY": "x"})
+    assert "AWS_KMS_KEY_ID" in str(refused.value) and "ENCRYPTED_PHI_KEY" in str(refused.value)
+
+
+def test_credentials_show_neither_secret_nor_session_token() -> None:
+    credentials = Credentials.from_environment(
+        {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s3cret", "AWS_SESSION_TOKEN": "t0ken"}
+    )
+    assert (credentials.secret_access_key, credentials.session_token) == ("s3cret", "t0ken")
+    assert "s3cret" not in repr(credentials) and "t0ken" not in repr(credentials)
+
+
+def test_absent_credentials_are_named() -> None:
+    with pytest.raises(MissingVariable) as refused:
+        Credentials.from_environment({"AWS_ACCESS_KEY_ID": ""})
+    assert str(refused.value) == "AWS_ACCESS_KEY_ID is empty; AWS_SECRET_ACCESS_KEY is not set."

@@ -1,0 +1,178 @@
+"""The proof as it is run: a process of its own, with nothing but its environment, before an emulated AWS."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    """An emulated account with a key, another key, and a wrapped data key."""
+
+    url: str
+    key_arn: str
+    other_arn: str
+    blob: bytes
+    short_blob: bytes
+    plaintext: bytes
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "s3cret/S3CRET",
+            "AWS_REGION": "us-east-1",
+            "AWS_KMS_KEY_ID": self.key_arn,
+            "ENCRYPTED_PHI_KEY": base64.b64encode(self.blob).decode(),
+        }
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    kms = boto3.client(
+        "kms", region_name="us-east-1", endpoint_url=url, aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    key, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    blob = kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
+    yield Cloud(
+        url=url,
+        key_arn=key,
+        other_arn=other,
+        blob=blob,
+        short_blob=kms.encrypt(KeyId=key, Plaintext=b"sixteen bytes....")["CiphertextBlob"],
+        plaintext=kms.decrypt(CiphertextBlob=blob)["Plaintext"],
+    )
+    server.stop()
+
+
+def prove(environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, verdict and everything else that was said; the verdict must be the only line of stdout."""
+    done = subprocess.run(
+        [sys.executable, "-m", "phi", *(arguments or ("prove",))],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    [line] = done.stdout.splitlines()
+    return done.returncode, json.loads(line), done.stdout + done.stderr
+
+
+def test_an_application_with_all_it_needs_is_proved(cloud: Cloud) -> None:
+    code, verdict, _ = prove(cloud.environment)
+    assert code == 0
+    principal = verdict.pop("principal")
+    assert principal.startswith("arn:aws:sts::123456789012:") or principal.startswith("arn:aws:iam::123456789012:")
+    assert verdict == {
+        "proved": True,
+        "keyArn": cloud.key_arn,
+        "keyBytes": 32,
+        "fingerprint": "sha256:" + hashlib.sha256(cloud.blob).hexdigest()[:16],
+        "record": "round trip",
+    }
+
+
+def test_the_proof_shows_neither_key_nor_secret_nor_record(cloud: Cloud) -> None:
+    _, _, said = prove(cloud.environment)
+    key = cloud.plaintext
+    assert "\n" not in said.rstrip("\n")
+    for secret in (
+        key.hex(),
+        base64.b64encode(key).decode(),
+        "S3CRET",
+        "Synthetic",
+        cloud.environment["ENCRYPTED_PHI_KEY"],
+    ):
+        assert secret not in said
+
+
+def changed(cloud: Cloud, **changes: str) -> dict[str, str]:
+    return {**cloud.environment, **changes}
+
+
+def test_another_key_does_not_prove(cloud: Cloud) -> None:
+    # The emulator answers AccessDenied where AWS answers IncorrectKeyException.
+    code, verdict, _ = prove(changed(cloud, AWS_KMS_KEY_ID=cloud.other_arn))
+    assert code == 1 and verdict["proved"] is False
+    assert verdict["cause"] in ("AccessDenied", "WrongKey")
+    assert verdict["keyArn"] == cloud.other_arn and verdict["principal"]
+
+
+def test_a_key_that_does_not_exist_does_not_prove(cloud: Cloud) -> None:
+    arn = cloud.key_arn.rsplit("/", 1)[0] + "/11111111-2222-3333-4444-555555555555"
+    code, verdict, _ = prove(changed(cloud, AWS_KMS_KEY_ID=arn))
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "NotFound")
+
+
+def test_a_wrapped_key_cut_between_its_bytes_does_not_prove(cloud: Cloud) -> None:
+    cut = base64.b64encode(cloud.blob[:-3]).decode()
+    code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEY=cut))
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "InvalidCiphertext")
+
+
+def test_a_wrapped_key_of_another_length_does_not_prove(cloud: Cloud) -> None:
+    code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEY=base64.b64encode(cloud.short_blob).decode()))
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "WrongLength")
+    assert "keyBytes" not in verdict
+
+
+def test_a_wrapped_key_cut_in_its_text_does_not_prove(cloud: Cloud) -> None:
+    code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEY=cloud.environment["ENCRYPTED_PHI_KEY"][:-1]))
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "MalformedVariable")
+
+
+def test_a_quoted_wrapped_key_does_not_prove(cloud: Cloud) -> None:
+    quoted = f'"{cloud.environment["ENCRYPTED_PHI_KEY"]}"'
+    code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEY=quoted))
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "MalformedVariable")
+    assert "quotation marks" in verdict["message"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
+)
+def test_an_empty_or_missing_variable_does_not_prove_and_is_named(cloud: Cloud, name: str) -> None:
+    code, verdict, _ = prove(changed(cloud, **{name: ""}))
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "MissingVariable")
+    assert f"{name} is empty" in verdict["message"]
+    environment = cloud.environment
+    del environment[name]
+    code, verdict, _ = prove(environment)
+    assert (code, verdict["cause"], verdict["message"]) == (1, "MissingVariable", f"{name} is not set.")
+
+
+def test_an_endpoint_that_refuses_does_not_prove(cloud: Cloud) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    code, verdict, _ = prove(changed(cloud, AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}"))
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "Unreachable")
+
+
+def test_a_wrong_command_line_is_a_usage_error_with_nothing_on_stdout(cloud: Cloud) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "phi", "disprove"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")

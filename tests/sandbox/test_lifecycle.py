@@ -1,0 +1,290 @@
+"""Start, stop, status and env, as a person and a shell see them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from sandbox.lifecycle import remove_stack_configs
+from sandbox.state import Places
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONTRACT = {
+    "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION",
+    "VERCEL_API_URL", "VERCEL_TOKEN", "PULUMI_HOME", "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PATH",
+}  # fmt: skip
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Where this test's sandbox lives; a name that a shell would trip over."""
+    return tmp_path / "it's a sandbox"
+
+
+@pytest.fixture
+def run(directory: Path) -> Iterator[Run]:
+    """`python -m sandbox` for this test's sandbox, which is stopped in the end."""
+
+    def call(command: str, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "EONPRO_", "PULUMI_"))}
+        return subprocess.run(
+            [sys.executable, *options, "-m", "sandbox", command],
+            cwd=PROJECT, env=clean | {"EONPRO_SANDBOX_DIR": str(directory)} | more,
+            capture_output=True, text=True, timeout=90, check=False,
+        )  # fmt: skip
+
+    yield call
+    call("stop")
+
+
+def evaluated(printed: str, **before: str) -> dict[str, str]:
+    """What a shell holds after `eval "$(python -m sandbox env)"`."""
+    show = "import json, os; print(json.dumps(dict(os.environ)))"
+    found = subprocess.run(
+        ["sh", "-c", 'eval "$1"; exec "$0" -c "$2"', sys.executable, printed, show],
+        env={"PATH": os.environ["PATH"]} | before, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    values: dict[str, str] = json.loads(found.stdout)
+    return values
+
+
+def client(variables: dict[str, str], service: str) -> Any:
+    return boto3.Session().client(
+        service,
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        region_name=variables["AWS_REGION"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def state(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / "state.json").read_text())
+    return found
+
+
+def test_a_started_sandbox_serves_what_env_says(run: Run, directory: Path) -> None:
+    assert run("start").returncode == 0
+    variables = evaluated(run("env").stdout)
+    assert variables.keys() >= CONTRACT
+    assert client(variables, "sts").get_caller_identity()["Arn"].endswith(":user/clinic-admin")
+    request = urllib.request.Request(
+        f"{variables['VERCEL_API_URL']}/v9/projects/eonpro?slug=eonpro",
+        headers={"Authorization": f"Bearer {variables['VERCEL_TOKEN']}"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert json.loads(answer.read())["name"] == "eonpro"
+    assert variables["PULUMI_HOME"] == str(directory / "pulumi-home")
+    assert Path(variables["PULUMI_BACKEND_URL"].removeprefix("file://")).is_dir()
+
+
+def test_a_second_start_says_so_and_changes_nothing(run: Run, directory: Path) -> None:
+    run("start")
+    before = state(directory)
+    again = run("start")
+    assert (again.returncode, "already runs" in again.stderr) == (0, True)
+    assert state(directory) == before
+
+
+def test_two_starts_at_once_make_one_sandbox(run: Run) -> None:
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(run, ["start", "start"]))
+    assert [one.returncode for one in done] == [0, 0]
+    assert sorted("already runs" in one.stderr for one in done) == [False, True]
+
+
+def test_stop_ends_it_and_may_be_repeated(run: Run, directory: Path) -> None:
+    run("start")
+    server = state(directory)
+    assert run("stop").returncode == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server["aws_port"]), timeout=5)
+    assert not (directory / "state.json").exists()
+    assert not (directory / "vercel-oidc-token").exists()
+    again = run("stop")
+    assert (again.returncode, "does not run" in again.stderr) == (0, True)
+
+
+def test_stop_of_a_sandbox_that_never_was_leaves_no_trace(run: Run, directory: Path) -> None:
+    assert run("stop").returncode == 0
+    assert not directory.exists()
+
+
+def test_status_tells_by_its_exit_code(run: Run) -> None:
+    assert run("status").returncode == 1
+    run("start")
+    said = run("status")
+    assert said.returncode == 0
+    assert "http://127.0.0.1:" in said.stdout
+    run("stop")
+    assert run("status").returncode == 1
+
+
+def test_env_without_a_sandbox_prints_nothing_to_evaluate_and_the_next_command(run: Run) -> None:
+    said = run("env")
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "python -m sandbox start" in said.stderr
+
+
+def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
+    said = run("begin")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr.startswith("usage: python -m sandbox")
+
+
+def test_prepare_without_an_engine_says_what_to_type(run: Run, tmp_path: Path) -> None:
+    said = run("prepare", EONPRO_ENGINE=str(tmp_path / "no-engine"))
+    assert said.returncode == 1
+    assert "make setup" in said.stderr
+
+
+def test_a_fresh_start_is_a_fresh_cloud_that_keeps_the_plugins(run: Run, directory: Path) -> None:
+    run("start")
+    client(evaluated(run("env").stdout), "kms").create_key()
+    (directory / "backend" / "state").touch()
+    plugin = directory / "pulumi-home" / "plugins" / "kept"
+    plugin.mkdir(parents=True, exist_ok=True)
+    run("stop")
+    run("start")
+    assert client(evaluated(run("env").stdout), "kms").list_keys()["Keys"] == []
+    assert list((directory / "backend").iterdir()) == []
+    assert plugin.is_dir()
+
+
+def test_a_sandbox_that_was_killed_is_replaced(run: Run, directory: Path) -> None:
+    run("start")
+    killed = state(directory)
+    os.kill(killed["pid"], signal.SIGKILL)
+    while _answers(killed["aws_port"]):
+        time.sleep(0.01)
+    assert run("status").returncode == 1
+    assert run("start").returncode == 0
+    assert state(directory)["nonce"] != killed["nonce"]
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_process_that_is_not_ours_is_neither_taken_for_the_sandbox_nor_ended(run: Run, directory: Path) -> None:
+    run("start")
+    left = state(directory)
+    run("stop")
+    (directory / "state.json").write_text(json.dumps(left | {"pid": os.getpid()}))
+    assert run("status").returncode == 1
+    said = run("stop")  # Would end this very process.
+    assert (said.returncode, "does not run" in said.stderr) == (0, True)
+
+
+def test_a_state_file_that_cannot_be_read_is_no_sandbox(run: Run, directory: Path) -> None:
+    directory.mkdir()
+    (directory / "state.json").write_text("{")
+    assert run("status").returncode == 1
+    assert run("start").returncode == 0
+
+
+def test_a_server_that_cannot_start_is_told_with_its_own_words(run: Run, tmp_path: Path) -> None:
+    broken = tmp_path / "broken" / "moto"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise RuntimeError('the emulator is broken')")
+    said = run("start", PYTHONPATH=str(broken.parent))
+    assert said.returncode == 1
+    assert "the emulator is broken" in said.stderr
+    assert run("status").returncode == 1
+
+
+def test_what_is_secret_is_for_the_owner_alone(run: Run, directory: Path) -> None:
+    run("start")
+    secret = (directory / "state.json", directory / "vercel-oidc-token")
+    assert [path.stat().st_mode & 0o777 for path in secret] == [0o600, 0o600]
+    log = (directory / "server.log").read_text()
+    assert state(directory)["secret_access_key"] not in log
+    assert state(directory)["vercel_token"] not in log
+
+
+def test_both_servers_listen_on_the_loopback_address_alone(run: Run, directory: Path) -> None:
+    run("start")
+    for name in ("aws_port", "vercel_port"):
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.2", state(directory)[name]), timeout=2)
+
+
+def test_env_takes_away_what_would_send_an_sdk_elsewhere(run: Run) -> None:
+    run("start")
+    foreign = {
+        "AWS_PROFILE": "work",
+        "AWS_SESSION_TOKEN": "x",
+        "AWS_ENDPOINT_URL_KMS": "http://127.0.0.1:1",
+        "AWS_CONFIG_FILE": "/nowhere",
+        "PULUMI_ACCESS_TOKEN": "x",
+        "HTTP_PROXY": "http://proxy.example.com:3128",
+        "NO_PROXY": "localhost",
+    }
+    variables = evaluated(run("env", **foreign).stdout, **foreign)
+    assert variables.keys().isdisjoint({"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_KMS"})
+    assert "PULUMI_ACCESS_TOKEN" not in variables
+    assert Path(variables["AWS_CONFIG_FILE"]).read_text() == ""
+    assert variables["NO_PROXY"] == "localhost,127.0.0.1"
+
+
+def test_env_is_only_exports_where_nothing_has_to_be_taken_away(run: Run) -> None:
+    run("start")
+    lines = run("env").stdout.splitlines()
+    assert all(line.startswith("export ") for line in lines)
+
+
+def test_env_puts_the_engine_and_the_projects_python_first_however_often_it_is_evaluated(
+    run: Run, tmp_path: Path
+) -> None:
+    engine = tmp_path / "engine"
+    engine.mkdir()
+    (engine / "pulumi").touch()
+    run("start")
+    once = evaluated(run("env", EONPRO_ENGINE=str(engine / "pulumi")).stdout)["PATH"]
+    twice = evaluated(run("env", EONPRO_ENGINE=str(engine / "pulumi"), PATH=once).stdout)["PATH"]
+    assert once.split(os.pathsep)[0] == str(engine)
+    assert Path(once.split(os.pathsep)[1], "python").exists()
+    assert twice == once
+
+
+def test_env_loads_neither_the_emulator_nor_an_sdk(run: Run) -> None:
+    run("start")
+    loaded = run("env", "-X", "importtime").stderr
+    assert "sandbox.environment" in loaded
+    assert [name for name in ("moto", "boto", "flask", "werkzeug") if name in loaded] == []
+
+
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_stop_removes_the_stack_config_of_the_sandboxs_account(tmp_path: Path, quote: str) -> None:
+    mine, theirs = tmp_path / "Pulumi.production.yaml", tmp_path / "Pulumi.staging.yaml"
+    mine.write_text(f"config:\n  eonpro-kms:accountId: {quote}123456789012{quote}\n")
+    theirs.write_text('config:\n  eonpro-kms:accountId: "999999999999"\n  note: "123456789012"\n')
+    assert remove_stack_configs(Places(root=tmp_path / ".sandbox"), tmp_path) == (mine,)
+    assert (mine.exists(), theirs.exists()) == (False, True)
+
+
+def test_a_sandbox_elsewhere_removes_no_stack_config(tmp_path: Path) -> None:
+    config = tmp_path / "Pulumi.production.yaml"
+    config.write_text('config:\n  eonpro-kms:accountId: "123456789012"\n')
+    assert remove_stack_configs(Places(root=tmp_path / "elsewhere"), tmp_path) == ()
+    assert config.exists()

@@ -1,0 +1,364 @@
+"""The house rules: who may import whom, room by room, read from the imports themselves.
+
+Touches the source tree, which it only reads, and starts the wizard once for its `--help`.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ANY = ("*",)
+PURE_COMPONENTS = ("components.contract", "components.policies", "components.grants")
+PURE_WIZARD = tuple(
+    f"wizard.{name}"
+    for name in (
+        "questions input interview answers answers_file account existing preflight plan journey delivery report checklist "
+        "errors facts datakey doctor review rotate"
+    ).split()
+)
+EDGE_MAY = ("wizard.errors", "wizard.facts", "wizard.datakey", "components.contract")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of the table: these files may import these outside libraries and these modules of ours."""
+
+    files: tuple[str, ...]
+    outside: tuple[str, ...] = ()
+    ours: tuple[str, ...] = ()
+    pure: bool = False
+    lines: int | None = None
+
+
+# The first row that fits a file is its row. The standard library is everybody's, less EFFECTS in pure rows.
+TABLE = (
+    Row(files=("__main__.py",), outside=("pulumi",), ours=("components.*",), lines=60),
+    Row(files=("components/contract.py",), outside=("pydantic",), pure=True),
+    Row(files=("components/policies.py", "components/grants.py"), ours=("components.grants",), pure=True),
+    Row(files=("components/__init__.py",), ours=PURE_COMPONENTS, pure=True),
+    Row(
+        files=tuple(f"components/{name}.py" for name in ("key", "access", "audit", "delivery")),
+        outside=("pulumi", "pulumi_aws"),
+        ours=PURE_COMPONENTS,
+    ),
+    Row(files=("wizard/__main__.py",), ours=("wizard.*", *PURE_COMPONENTS)),
+    Row(files=("wizard/__init__.py",), pure=True),
+    Row(
+        files=("wizard/answers.py", "wizard/answers_file.py"),
+        outside=("yaml",),
+        ours=(*PURE_WIZARD, *PURE_COMPONENTS),
+        pure=True,
+    ),
+    Row(
+        files=tuple(name.replace(".", "/") + ".py" for name in PURE_WIZARD),
+        ours=(*PURE_WIZARD, *PURE_COMPONENTS),
+        pure=True,
+    ),
+    # An edge may be several files, the others named after it; they know each other and no other edge.
+    Row(
+        files=("wizard/terminal.py", "wizard/terminal_*.py"),
+        outside=("questionary", "prompt_toolkit", "rich"),
+        # Questions are data; what a question is stands in wizard.input.
+        ours=(*EDGE_MAY, "wizard.input", "wizard.terminal_*"),
+    ),
+    Row(
+        files=("wizard/aws.py", "wizard/aws/*.py"),
+        outside=("boto3", "botocore"),
+        ours=(*EDGE_MAY, "wizard.aws.*"),
+    ),
+    Row(
+        files=("wizard/vercel.py", "wizard/vercel_*.py"),
+        outside=("httpx",),
+        ours=(*EDGE_MAY, "wizard.vercel_*"),
+    ),
+    # Stack settings are YAML files of the engine's, so reading them is part of its edge.
+    Row(
+        files=("wizard/engine.py", "wizard/engine_*.py"),
+        outside=("pulumi", "yaml"),
+        ours=(*EDGE_MAY, "wizard.engine_*"),
+    ),
+    # The application's side is reached as a child process, never imported.
+    Row(files=("wizard/proof.py",), ours=EDGE_MAY),
+    Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
+    Row(files=("phi/*.py",), outside=("cryptography",), ours=("phi.*",)),
+    Row(files=("sandbox/*.py",), outside=ANY, ours=("sandbox.*",)),
+    # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
+    Row(files=("guardrails/*.py",), outside=("pulumi", "pulumi_policy", "rules"), ours=("guardrails.*",)),
+    Row(files=("setup/*.py",), ours=("setup.*",)),
+    Row(files=("tests/*.py", "bench/*.py", "docs/*.py"), outside=ANY, ours=ANY),
+)
+
+EFFECTS = ("subprocess", "socket", "ssl", "http.*", "urllib.request", "multiprocessing", "ctypes")
+NAMELESS = frozenset({"util", "utils", "helper", "helpers", "common", "manager"})
+RUN_TIME_IMPORTS = frozenset({"import_module", "__import__"})
+
+
+def python_files(root: Path) -> Iterator[Path]:
+    """Every .py of the tree, relative to it; hidden directories and virtual environments are no room."""
+    for entry in sorted(root.iterdir()):
+        if entry.name.startswith(".") or entry.name in ("__pycache__", "node_modules"):
+            continue
+        if entry.is_dir() and not (entry / "pyvenv.cfg").exists():
+            yield from (Path(entry.name) / below for below in python_files(entry))
+        elif entry.suffix == ".py":
+            yield Path(entry.name)
+
+
+def module_name(file: Path) -> str:
+    """The dotted name of a file: `a/b.py` is a.b, `a/__init__.py` is a."""
+    parts = file.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path, source: str, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """Line and absolute name of each module a file imports, at any depth, lazily or by name at run time."""
+    for node in ast.walk(ast.parse(source, str(file))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = file.parent.parts[: len(file.parent.parts) - node.level + 1] if node.level else ()
+            origin = ".".join((*package, *([node.module] if node.module else [])))
+            for alias in node.names:
+                dotted = f"{origin}.{alias.name}" if origin else alias.name
+                yield node.lineno, dotted if dotted in modules or not origin else origin
+        elif isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+            if called in RUN_TIME_IMPORTS:
+                match node.args:
+                    case [ast.Constant(value=str(name)), *_]:
+                        yield node.lineno, name
+                    case _:
+                        yield node.lineno, "a module chosen at run time"
+
+
+def findings(root: Path, table: tuple[Row, ...]) -> list[str]:
+    """What the tree does that the table does not allow, as sentences; empty when the house is in order."""
+    files = list(python_files(root))
+    modules = frozenset(module_name(file) for file in files) | {".".join(f.parent.parts) for f in files}
+    rooms = {name.partition(".")[0] for name in modules} - {"", "__main__"}
+    found = []
+    for file in files:
+        row = next((row for row in table if fits(file.as_posix(), row.files)), None)
+        if row is None:
+            found.append(f"{file.as_posix()} is in no row of the table")
+            continue
+        source = (root / file).read_text(encoding="utf-8")
+        for line, name in imports(file, source, modules):
+            top = name.partition(".")[0]
+            if top in rooms:
+                allowed = fits(name, row.ours)
+            elif top in sys.stdlib_module_names:
+                allowed = not (row.pure and fits(name, EFFECTS))
+            else:
+                allowed = fits(top, row.outside)
+            if not allowed:
+                found.append(f"{file.as_posix()}:{line} imports {name}")
+        if row.lines and source.count("\n") > row.lines:
+            found.append(f"{file.as_posix()} has more than {row.lines} lines")
+    return list(dict.fromkeys(found))
+
+
+def idle_rows(root: Path, table: tuple[Row, ...]) -> list[tuple[str, ...]]:
+    """The rows that no file of the tree has; a table that speaks of nothing there is out of date."""
+    files = [file.as_posix() for file in python_files(root)]
+    return [row.files for row in table if not any(fits(file, row.files) for file in files)]
+
+
+def fits(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a name is one of the patterns, `x.*` meaning x as well as everything in it."""
+    return any(fnmatchcase(name, one) or fnmatchcase(f"{name}.", one) for one in patterns)
+
+
+def test_every_import_of_this_tree_follows_the_table() -> None:
+    assert findings(ROOT, TABLE) == []
+
+
+def test_every_row_of_the_table_speaks_of_a_file_that_is_there() -> None:
+    assert idle_rows(ROOT, TABLE) == []
+
+
+@pytest.mark.parametrize("room", ["__main__.py", "components/contract.py", "wizard/errors.py", "phi/kms.py"])
+def test_the_table_is_held_against_a_tree_that_is_really_there(room: str) -> None:
+    assert Path(room) in set(python_files(ROOT))
+
+
+def test_tests_are_no_package() -> None:
+    assert [file.as_posix() for file in python_files(ROOT / "tests") if file.name == "__init__.py"] == []
+
+
+def test_no_file_hides_behind_a_name_that_means_nothing() -> None:
+    named = [file for file in python_files(ROOT) for part in file.with_suffix("").parts if nameless(part)]
+    assert named == []
+
+
+def nameless(part: str) -> bool:
+    """Whether any word of a file's or directory's name is one that could hold anything."""
+    return not NAMELESS.isdisjoint(part.lower().split("_"))
+
+
+def test_the_help_of_the_wizard_loads_no_heavy_library() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "wizard", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    timed = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    assert done.returncode == 0, [line for line in done.stderr.splitlines() if line not in timed]
+    assert "usage" in done.stdout.lower()
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in timed}
+    assert "wizard" in loaded or "argparse" in loaded
+    heavy = {"boto3", "botocore", "pulumi", "pulumi_aws", "questionary", "rich", "pydantic", "httpx", "yaml"}
+    assert loaded & heavy == set()
+
+
+# The checker itself, on small trees made up for it.
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name, source in {
+        "__main__.py": "import pulumi\nfrom components import PhiKey\n",
+        "components/__init__.py": "",
+        "components/contract.py": "import json\nfrom pydantic import BaseModel\n",
+        "components/policies.py": "",
+        "components/key.py": "import pulumi_aws\nfrom . import policies\nfrom .contract import Settings\n",
+        "wizard/__init__.py": "",
+        "wizard/__main__.py": "def main():\n    from wizard import terminal\n    import wizard.aws\n",
+        "wizard/plan.py": "from components import contract\nfrom wizard.errors import SetupError\n",
+        "wizard/errors.py": "",
+        "wizard/terminal.py": "import rich.table, questionary\nfrom wizard import errors\n",
+        "wizard/aws/__init__.py": "from wizard.aws.client import Client\n",
+        "wizard/aws/client.py": "from . import identity\nfrom ..errors import SetupError\n",
+        "wizard/aws/identity.py": "def ask():\n    import boto3\n",
+        "phi/__init__.py": "from phi.kms import KmsKeySource\n",
+        "phi/kms.py": "def door():\n    import botocore.session\n",
+        "tests/wizard/test_plan.py": "import anything, sandbox, wizard.plan\n",
+        "sandbox/cloud.py": "import moto.server\nfrom sandbox import ports\n",
+        "sandbox/ports.py": "",
+        ".venv/lib/forbidden.py": "import wizard\n",
+        "venv/pyvenv.cfg": "",
+        "venv/lib/forbidden.py": "import wizard\n",
+    }.items():
+        write(tmp_path, name, source)
+    return tmp_path
+
+
+def write(tree: Path, name: str, source: str) -> None:
+    file = tree / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(source, encoding="utf-8")
+
+
+def test_a_tree_in_order_has_no_findings(tree: Path) -> None:
+    assert findings(tree, TABLE) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "finding"),
+    [
+        ("components/contract.py", "import pulumi\n", "components/contract.py:1 imports pulumi"),
+        ("components/key.py", "import wizard.errors\n", "components/key.py:1 imports wizard.errors"),
+        ("components/key.py", "from phi import kms\n", "components/key.py:1 imports phi.kms"),
+        ("components/policies.py", "from . import key\n", "components/policies.py:1 imports components.key"),
+        ("components/policies.py", "from .key import x\n", "components/policies.py:1 imports components.key"),
+        ("wizard/plan.py", "\ndef f():\n    import boto3\n", "wizard/plan.py:3 imports boto3"),
+        (
+            "wizard/plan.py",
+            "class A:\n  def f(self):\n    from rich import x\n",
+            "wizard/plan.py:3 imports rich",
+        ),
+        (
+            "wizard/plan.py",
+            "from wizard import errors, terminal\n",
+            "wizard/plan.py:1 imports wizard.terminal",
+        ),
+        ("wizard/plan.py", "from . import terminal as t\n", "wizard/plan.py:1 imports wizard.terminal"),
+        ("wizard/plan.py", "import wizard.aws.client as c\n", "wizard/plan.py:1 imports wizard.aws.client"),
+        ("wizard/plan.py", "from components.key import X\n", "wizard/plan.py:1 imports components.key"),
+        ("wizard/plan.py", "from components import *\n", "wizard/plan.py:1 imports components"),
+        ("wizard/plan.py", "import yaml\n", "wizard/plan.py:1 imports yaml"),
+        ("wizard/plan.py", "import subprocess\n", "wizard/plan.py:1 imports subprocess"),
+        ("wizard/plan.py", "import http.client\n", "wizard/plan.py:1 imports http.client"),
+        ("wizard/plan.py", "from urllib.request import x\n", "wizard/plan.py:1 imports urllib.request"),
+        ("wizard/plan.py", "if TYPE_CHECKING:\n    import rich\n", "wizard/plan.py:2 imports rich"),
+        (
+            "wizard/plan.py",
+            "try:\n    import rich\nexcept ImportError: ...\n",
+            "wizard/plan.py:2 imports rich",
+        ),
+        (
+            "wizard/plan.py",
+            "import importlib\nimportlib.import_module('rich')\n",
+            "wizard/plan.py:2 imports rich",
+        ),
+        ("wizard/plan.py", "x = __import__('rich')\n", "wizard/plan.py:1 imports rich"),
+        ("wizard/plan.py", "__import__(name)\n", "wizard/plan.py:1 imports a module chosen at run time"),
+        (
+            "wizard/aws/client.py",
+            "from .. import terminal\n",
+            "wizard/aws/client.py:1 imports wizard.terminal",
+        ),
+        ("wizard/aws/client.py", "from ..plan import x\n", "wizard/aws/client.py:1 imports wizard.plan"),
+        ("wizard/terminal.py", "from wizard.aws import x\n", "wizard/terminal.py:1 imports wizard.aws"),
+        ("wizard/engine.py", "import wizard.aws\n", "wizard/engine.py:1 imports wizard.aws"),
+        ("wizard/engine.py", "from wizard import plan\n", "wizard/engine.py:1 imports wizard.plan"),
+        ("wizard/terminal.py", "import httpx\n", "wizard/terminal.py:1 imports httpx"),
+        ("wizard/proof.py", "from phi import PhiCipher\n", "wizard/proof.py:1 imports phi"),
+        ("wizard/__main__.py", "import sandbox.cloud\n", "wizard/__main__.py:1 imports sandbox.cloud"),
+        ("wizard/__main__.py", "import rich\n", "wizard/__main__.py:1 imports rich"),
+        ("phi/__main__.py", "import boto3\n", "phi/__main__.py:1 imports boto3"),
+        ("phi/cipher.py", "import wizard\n", "phi/cipher.py:1 imports wizard"),
+        ("sandbox/cloud.py", "from phi import kms\n", "sandbox/cloud.py:1 imports phi.kms"),
+        ("sandbox/cloud.py", "import wizard.plan\n", "sandbox/cloud.py:1 imports wizard.plan"),
+        ("setup/__main__.py", "import rich\n", "setup/__main__.py:1 imports rich"),
+        ("setup/__main__.py", "from sandbox import ports\n", "setup/__main__.py:1 imports sandbox.ports"),
+        (
+            "guardrails/rules.py",
+            "import components.policies\n",
+            "guardrails/rules.py:1 imports components.policies",
+        ),
+        ("wizard/attic.py", "", "wizard/attic.py is in no row of the table"),
+        ("attic/__init__.py", "", "attic/__init__.py is in no row of the table"),
+        ("top.py", "", "top.py is in no row of the table"),
+        ("__main__.py", "x = 1\n" * 61, "__main__.py has more than 60 lines"),
+    ],
+)
+def test_what_the_table_forbids_is_found(tree: Path, file: str, source: str, finding: str) -> None:
+    write(tree, file, source)
+    assert findings(tree, TABLE) == [finding]
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("wizard/plan.py", "from urllib.parse import urlsplit\nimport importlib.metadata\n"),
+        ("wizard/answers.py", "import yaml\nfrom .errors import SetupError\n"),
+        ("wizard/vercel.py", "import httpx\nfrom wizard import errors\n"),
+        ("wizard/engine.py", "from pulumi import automation\n"),
+        ("guardrails/__main__.py", "from pulumi_policy import PolicyPack\nfrom rules import RULES\n"),
+        ("docs/screens.py", "import sandbox, wizard.plan, whatever\n"),
+        ("__main__.py", "x = 1\n" * 60),
+    ],
+)
+def test_what_the_table_allows_is_not_found(tree: Path, file: str, source: str) -> None:
+    write(tree, file, source)
+    assert findings(tree, TABLE) == []
+
+
+def test_a_row_without_a_file_is_found(tree: Path) -> None:
+    rows = (Row(files=("phi/kms.py", "phi/gone.py")), Row(files=("attic/*.py",)))
+    assert idle_rows(tree, rows) == [("attic/*.py",)]
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [("utils", True), ("state_manager", True), ("Common", True), ("commonplace", False), ("kms", False)],
+)
+def test_names_that_mean_nothing_are_known(part: str, expected: bool) -> None:
+    assert nameless(part) is expected

@@ -1,0 +1,172 @@
+"""An AWS account on loopback (moto's server, emptied for each test) and an endpoint whose answers a test writes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from components.contract import Settings
+from wizard.aws import Aws, connect
+
+ACCOUNT = "123456789012"
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTCALLER", "AWS_SECRET_ACCESS_KEY": "the-secret-of-the-caller"}
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def environ(moto_url: str, tmp_path) -> dict[str, str]:
+    """The environment of a caller whose account is empty. No file of the person who runs the tests is read."""
+    request = urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
+    return {**files(tmp_path), **KEYS, "AWS_ENDPOINT_URL": moto_url, "AWS_REGION": "us-east-1"}
+
+
+def files(directory, config: str = "") -> dict[str, str]:
+    (directory / "config").write_text(config)
+    (directory / "credentials").touch()
+    return {
+        "AWS_CONFIG_FILE": str(directory / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(directory / "credentials"),
+    }
+
+
+@pytest.fixture
+def aws(environ: dict[str, str]) -> Aws:
+    return connect(profile=None, region=None, environ=environ)
+
+
+@pytest.fixture
+def boto(moto_url: str, environ: dict[str, str]) -> Callable[..., Any]:
+    """boto3's own clients against the same account: what a test makes, and how it looks at what was made."""
+
+    @cache
+    def client(service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=moto_url,
+            region_name="us-east-1",
+            aws_access_key_id="AKIATESTMAKER",
+            aws_secret_access_key="the-secret-of-the-maker",
+            config=Config(proxies={}, s3={"addressing_style": "path"}),
+        )
+
+    return client
+
+
+@pytest.fixture
+def settings_of() -> Callable[..., Settings]:
+    """Settings for both targets, with what a test changes in them."""
+    given = {
+        "account_id": ACCOUNT,
+        "region": "us-east-1",
+        "administrators": [f"arn:aws:iam::{ACCOUNT}:user/admin"],
+        "deploy_targets": ["vercel", "ecs"],
+        "vercel_team": "eonpro",
+        "vercel_project": "eonpro",
+    }
+    return lambda **changes: Settings.read({**given, **changes})
+
+
+@pytest.fixture
+def settings(settings_of: Callable[..., Settings]) -> Settings:
+    return settings_of()
+
+
+class Script:
+    """An endpoint of AWS whose answers are written by the test, because moto cannot give them. Counts the calls."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, str, dict[str, str]]] = {}
+        self.calls: list[str] = []
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.url = ""
+
+    def refuse(self, action: str, code: str, message: str = "said by the test", status: int = 400) -> None:
+        """The error of a JSON or a query service: each parser reads its own part."""
+        if action in _JSON:
+            body = json.dumps({"__type": code, "message": message})
+        else:
+            body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+        self.answers[action] = (status, body, {})
+
+    def answer(self, action: str, body: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        self.answers[action] = (status, body if isinstance(body, str) else json.dumps(body), headers or {})
+
+    def say_who(self, arn: str = f"arn:aws:iam::{ACCOUNT}:user/admin") -> None:
+        account = arn.split(":")[4]
+        self.answer(
+            "GetCallerIdentity",
+            f"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>{arn}</Arn><UserId>AIDA</UserId>"
+            f"<Account>{account}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
+        )
+
+
+_JSON = frozenset(
+    "DescribeKey ListAliases ListKeys ListResourceTags GetKeyRotationStatus GenerateDataKeyWithoutPlaintext "
+    "GetParameters PutParameter ListTagsForResource DescribeTrails GetTrailStatus".split()
+)
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    written = Script()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            form = json.loads(body) if body.startswith("{") else parse_qs(body)
+            target = self.headers.get("X-Amz-Target", "").rsplit(".", 1)[-1]
+            action = target or (form.get("Action") or [f"{self.command} {self.path}"])[0]
+            written.calls.append(action)
+            written.requests.append(form)
+            written.headers.append(dict(self.headers))
+            status, text, headers = written.answers.get(action, (501, "", {}))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(text.encode())
+
+        do_GET = do_POST = do_HEAD = do_PUT = _serve
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    written.url = f"http://127.0.0.1:{server.server_port}"
+    yield written
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def scripted(script: Script, tmp_path) -> Aws:
+    """The edge in front of the endpoint whose answers the test writes."""
+    return connect(environ={**files(tmp_path), **KEYS, "AWS_ENDPOINT_URL": script.url, "AWS_REGION": "us-east-1"})

@@ -1,0 +1,145 @@
+"""IAM's policy simulator. moto has none, so its answers are written here."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from wizard.errors import ResourceError
+from wizard.facts import Simulation
+
+ACCOUNT = "123456789012"
+ADMIN = f"arn:aws:iam::{ACCOUNT}:user/admin"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
+KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
+
+
+def decisions(**by_action: str) -> str:
+    members = "".join(
+        f"<member><EvalActionName>{action.replace('_', ':')}</EvalActionName>"
+        f"<EvalDecision>{decision}</EvalDecision></member>"
+        for action, decision in by_action.items()
+    )
+    return (
+        "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult>"
+        f"<EvaluationResults>{members}</EvaluationResults><IsTruncated>false</IsTruncated>"
+        "</SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+    )
+
+
+def test_a_policys_document_is_that_of_its_default_version(boto, aws):
+    first, second = ({"Version": "2012-10-17", "Statement": [allow(action)]} for action in ("s3:*", "kms:Decrypt"))
+    iam = boto("iam")
+    arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(first))["Policy"]["Arn"]
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(second), SetAsDefault=True)
+    assert aws.policy_document(arn) == second
+
+
+def test_a_policy_that_does_not_exist_is_an_error_and_no_empty_document(aws):
+    with pytest.raises(ResourceError, match="NoSuchEntity"):
+        aws.policy_document(f"arn:aws:iam::{ACCOUNT}:policy/none")
+
+
+def allow(action: str) -> dict[str, str]:
+    return {"Effect": "Allow", "Action": action, "Resource": "*"}
+
+
+def test_what_the_policies_allow_is_allowed(script, scripted):
+    script.answer("SimulatePrincipalPolicy", decisions(kms_Decrypt="allowed", kms_DescribeKey="allowed"))
+    simulation = scripted.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY)
+    assert simulation.allowed is True
+    assert script.requests[0]["PolicySourceArn"] == [ROLE]
+    assert script.requests[0]["ResourceArns.member.1"] == [KEY]
+
+
+@pytest.mark.parametrize("decision", ["implicitDeny", "explicitDeny"])
+def test_one_action_that_is_denied_denies_all_and_is_named(script, scripted, decision):
+    script.answer("SimulatePrincipalPolicy", decisions(kms_Decrypt=decision, kms_DescribeKey="allowed"))
+    simulation = scripted.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY)
+    assert simulation.allowed is False
+    assert "kms:Decrypt" in simulation.detail and "kms:DescribeKey" not in simulation.detail
+
+
+UNCLEAR = decisions(kms_CreateKey="implicitDeny").replace(
+    "</EvalDecision>",
+    "</EvalDecision><MissingContextValues><member>aws:MultiFactorAuthPresent</member></MissingContextValues>",
+)
+
+
+def test_a_denial_that_hangs_on_an_unknown_condition_is_no_finding(script, scripted):
+    script.answer("SimulatePrincipalPolicy", UNCLEAR)
+    simulation = scripted.simulate(ADMIN, ["kms:CreateKey"], "*")
+    assert (simulation.allowed, "aws:MultiFactorAuthPresent" in simulation.detail) == (None, True)
+
+
+def test_a_right_that_hangs_on_an_unknown_condition_is_not_called_missing(script, scripted, settings):
+    script.say_who(ADMIN)
+    script.answer("SimulatePrincipalPolicy", UNCLEAR)
+    assert "kms:CreateKey" not in scripted.check_permissions(settings)
+
+
+def test_an_action_that_the_simulator_passes_over_is_not_allowed(script, scripted):
+    script.answer("SimulatePrincipalPolicy", decisions(kms_DescribeKey="allowed"))
+    assert scripted.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY).allowed is False
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("AccessDenied", 403), ("NoSuchEntity", 404), ("InvalidInput", 400), ("InternalFailure", 501)]
+)
+def test_a_simulator_that_will_not_say_leaves_it_open(script, scripted, code, status):
+    script.refuse("SimulatePrincipalPolicy", code, "not implemented", status=status)
+    assert scripted.simulate(ROLE, ["kms:Decrypt"], KEY).allowed is None
+
+
+def test_moto_has_no_simulator_and_that_is_said(aws):
+    simulation = aws.simulate(ROLE, ["kms:Decrypt"], KEY)
+    assert isinstance(simulation, Simulation)
+    assert (simulation.allowed, "could not be asked" in simulation.detail) == (None, True)
+
+
+def test_actions_that_the_caller_lacks_are_listed_once_each(script, scripted, settings):
+    script.say_who(ADMIN)
+    script.answer("SimulatePrincipalPolicy", decisions(kms_CreateKey="allowed", kms_CreateAlias="implicitDeny"))
+    missing = scripted.check_permissions(settings)
+    assert "kms:CreateAlias" in missing and "kms:CreateKey" not in missing
+    assert list(missing) == sorted(set(missing))
+
+
+def test_each_action_is_weighed_on_the_resource_it_is_for(script, scripted, settings):
+    script.say_who(ADMIN)
+    script.answer("SimulatePrincipalPolicy", decisions())
+    scripted.check_permissions(settings)
+    weighed = {
+        form["ActionNames.member.1"][0]: form["ResourceArns.member.1"][0]
+        for form in script.requests
+        if "PolicySourceArn" in form
+    }
+    assert weighed["kms:CreateAlias"] == f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/eonpro-phi-key"
+    assert (
+        weighed["ssm:PutParameter"] == f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/ENCRYPTED_PHI_KEY"
+    )
+    assert weighed["cloudtrail:CreateTrail"].endswith(":trail/eonpro-audit-trail")
+
+
+def test_an_administrator_of_the_key_needs_no_policy_to_make_the_data_key(script, scripted, settings):
+    """The key's own policy gives it; the simulator does not weigh that."""
+    script.say_who(ADMIN)
+    script.answer("SimulatePrincipalPolicy", decisions())
+    assert "kms:GenerateDataKeyWithoutPlaintext" not in scripted.check_permissions(settings)
+
+
+def test_a_caller_who_is_no_administrator_needs_a_policy_to_make_the_data_key(script, scripted, settings):
+    script.say_who(f"arn:aws:iam::{ACCOUNT}:user/somebody")
+    script.answer("SimulatePrincipalPolicy", decisions())
+    assert "kms:GenerateDataKeyWithoutPlaintext" in scripted.check_permissions(settings)
+
+
+def test_the_accounts_root_lacks_nothing_and_is_not_asked_about(script, scripted, settings):
+    script.say_who(f"arn:aws:iam::{ACCOUNT}:root")
+    assert scripted.check_permissions(settings) == ()
+    assert "SimulatePrincipalPolicy" not in script.calls
+
+
+def test_without_a_simulator_no_permission_is_called_missing(aws, settings):
+    assert aws.check_permissions(settings) == ()

@@ -1,0 +1,128 @@
+"""Trails, and the buckets they write to."""
+
+from __future__ import annotations
+
+import pytest
+
+from wizard.aws.trail import bucket_owner
+from wizard.errors import PermissionDenied
+from wizard.facts import Retention
+
+ACCOUNT = "123456789012"
+BUCKET = "the-audit-logs"
+
+
+@pytest.fixture
+def bucket(boto) -> str:
+    boto("s3").create_bucket(Bucket=BUCKET)
+    return BUCKET
+
+
+def shut(boto, *parts: str) -> None:
+    boto("s3").put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration=dict.fromkeys(parts, True))
+
+
+def expire(boto, *rules: dict[str, object]) -> None:
+    made = [{"ID": str(number), "Filter": {"Prefix": ""}, **rule} for number, rule in enumerate(rules)]
+    boto("s3").put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": made})
+
+
+def test_trails_of_every_region_are_listed_with_their_logging(boto, aws, bucket):
+    trails = boto("cloudtrail")
+    trails.create_trail(Name="wide", S3BucketName=bucket, IsMultiRegionTrail=True, EnableLogFileValidation=True)
+    trails.create_trail(Name="quiet", S3BucketName=bucket, IsMultiRegionTrail=True, IncludeGlobalServiceEvents=True)
+    trails.create_trail(Name="narrow", S3BucketName=bucket, IsMultiRegionTrail=False)
+    trails.start_logging(Name="wide")
+    listed = {trail.name: trail for trail in aws.list_trails()}
+    assert set(listed) == {"wide", "quiet"}
+    assert (listed["wide"].logging, listed["quiet"].logging) == (True, False)
+    assert (listed["wide"].validation, listed["quiet"].validation) == (True, False)
+    assert (listed["wide"].bucket, listed["wide"].multi_region, listed["quiet"].global_events) == (bucket, True, True)
+
+
+def test_an_organizations_trail_that_keeps_its_status_to_itself_is_listed(script, scripted):
+    trail = {
+        "Name": "org",
+        "TrailARN": "arn:aws:cloudtrail:us-east-1:999999999999:trail/org",
+        "IsOrganizationTrail": True,
+    }
+    script.answer("DescribeTrails", {"trailList": [trail]})
+    script.refuse("GetTrailStatus", "AccessDeniedException")
+    (listed,) = scripted.list_trails()
+    assert (listed.organization, listed.logging) == (True, None)
+
+
+def test_a_caller_who_may_list_no_trails_is_told_so(script, scripted):
+    script.refuse("DescribeTrails", "AccessDeniedException")
+    with pytest.raises(PermissionDenied, match="cloudtrail:DescribeTrails"):
+        scripted.list_trails()
+
+
+def test_there_is_no_retention_without_a_bucket(aws):
+    assert aws.bucket_retention("the-bucket-of-nobody") is None
+
+
+def test_a_bare_bucket_keeps_everything_but_is_not_shut(aws, bucket):
+    retention = aws.bucket_retention(bucket)
+    assert (retention.expires_after_days, retention.versioned, retention.public_access_blocked) == (None, False, False)
+
+
+def test_a_bucket_made_right_says_so(boto, aws, bucket):
+    expire(boto, {"Status": "Enabled", "Expiration": {"Days": 2557}})
+    boto("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    shut(boto, "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    boto("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    assert aws.bucket_retention(bucket) == Retention(
+        expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True
+    )
+
+
+def test_a_bucket_shut_in_part_is_not_shut(boto, aws, bucket):
+    shut(boto, "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy")
+    assert aws.bucket_retention(bucket).public_access_blocked is False
+
+
+RULES = [
+    ([{"Status": "Enabled", "Expiration": {"Days": 2557}}, {"Status": "Enabled", "Expiration": {"Days": 90}}], 90),
+    ([{"Status": "Enabled", "Expiration": {"Days": 2557}}, {"Status": "Disabled", "Expiration": {"Days": 90}}], 2557),
+    ([{"Status": "Enabled", "Expiration": {"Date": "2027-01-01T00:00:00Z"}}], 0),
+    ([{"Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 30}}], None),
+]
+
+
+@pytest.mark.parametrize(("rules", "days"), RULES)
+def test_the_earliest_rule_in_force_is_the_retention(boto, aws, bucket, rules, days):
+    expire(boto, *rules)
+    assert aws.bucket_retention(bucket).expires_after_days == days
+
+
+OWNED = (
+    "<ListAllMyBucketsResult><Buckets><Bucket><Name>the-audit-logs</Name></Bucket></Buckets></ListAllMyBucketsResult>"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "ours", "owner"),
+    [
+        (200, False, "ours"),
+        (403, False, "foreign"),
+        (403, True, "ours"),
+        (301, False, "foreign"),
+        (301, True, "ours"),
+        (404, False, None),
+    ],
+)
+def test_whose_a_bucket_is_follows_from_s3s_answers(script, scripted, status, ours, owner):
+    """S3's answers are written here: moto knows one account and no foreign bucket."""
+    script.answer(f"HEAD /{BUCKET}", "", status=status, headers={"x-amz-bucket-region": "eu-west-1"})
+    listing = OWNED if ours else OWNED.replace(BUCKET, "another")
+    for path in ("GET /", "GET /?x-id=ListBuckets"):
+        script.answer(path, listing)
+    assert bucket_owner(scripted._session, BUCKET, ACCOUNT) == owner
+
+
+def test_a_bucket_that_may_not_be_opened_nor_listed_counts_as_foreign(script, scripted):
+    script.answer(f"HEAD /{BUCKET}", "", status=403)
+    script.answer("GET /", "<Error><Code>AccessDenied</Code></Error>", status=403)
+    assert bucket_owner(scripted._session, BUCKET, ACCOUNT) == "foreign"

@@ -1,0 +1,185 @@
+"""The bell: `python -m wizard`. Reads the command line, makes the edges, runs one command, prints its error, exits.
+
+Touches standard input and output, the answers file, and all of the wizard. Libraries are loaded after `--help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard.errors import MissingAnswers, PreflightFailed, SetupError, UsageError
+from wizard.questions import add_flags, by_key
+
+if TYPE_CHECKING:
+    from wizard.journey import Doors, Request
+    from wizard.terminal import Terminal
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+INTERRUPTED = 130
+"""Exit code after Ctrl-C at a prompt: 128 + SIGINT, as shells have it."""
+
+COMMANDS = {
+    "setup": "set up or update everything: resources, data key, delivery, proof (the default)",
+    "preview": "show what setup would do; make nothing",
+    "push": "deliver the escrowed data key to its targets again",
+    "verify": "prove again that the application can open the data key; change nothing",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m wizard",
+        description="Set up AWS KMS for EONPRO: a key that passes an audit, and the wrapped data key delivered.",
+        epilog="commands:\n"
+        + "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
+        + "\n\nexit codes:\n"
+        "  0 ok, 1 failure, 2 usage or missing answers, 3 credentials or permission, 4 resource failure,\n"
+        "  5 policy refusal, 6 stack not found, 8 cancelled, 130 Ctrl-C at a prompt",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("command", nargs="?", default="setup", choices=tuple(COMMANDS), metavar="COMMAND")
+    made.add_argument("--stack", default="production", metavar="NAME", help="the Pulumi stack (default: production)")
+    made.add_argument("--answers", type=Path, metavar="FILE", help="answers file, YAML or JSON (see examples/)")
+    made.add_argument("--yes", action="store_true", help="confirm the plan beforehand")
+    made.add_argument(
+        "--json", action="store_true", help="one JSON document on stdout, all else on stderr; asks nothing"
+    )
+    made.add_argument("--non-interactive", action="store_true", help="never ask; implied without a terminal")
+    add_flags(made)
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code (Pulumi's own table)."""
+    options = parser().parse_args(argv)
+    from wizard.terminal import Terminal
+
+    interactive = not (options.non_interactive or options.json) and sys.stdin.isatty() and sys.stdout.isatty()
+    terminal = Terminal(interactive=interactive, out=sys.stderr if options.json else sys.stdout)
+    try:
+        code, document = _run(options, terminal)
+    except KeyboardInterrupt:
+        terminal.line()
+        terminal.line("interrupted; nothing is half done: run the same command again and it goes on from here")
+        code, document = INTERRUPTED, {"ok": False, "error": "interrupted"}
+    except SetupError as error:
+        _print(error, Terminal(interactive=False, out=sys.stderr))
+        code, document = error.exit_code, _failure(error)
+    if options.json:
+        print(json.dumps(document, indent=2))
+    return code
+
+
+def _run(options: argparse.Namespace, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+    from wizard import journey, report
+
+    request, doors = _request(options, terminal)
+    terminal.title(f"EONPRO KMS · {options.command} · stack {options.stack}")
+    if options.command == "preview":
+        planned = journey.preview(request, doors)
+        changes = [
+            {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)}
+            for step in planned.changes
+        ]
+        return 0, {"ok": True, "stack": options.stack, "changes": changes}
+    if options.command == "push":
+        delivered = journey.push(request, doors)
+        return 0, {
+            "ok": True,
+            "stack": options.stack,
+            "delivered": [{"place": d.place, "state": d.state, "fingerprint": d.fingerprint} for d in delivered],
+        }
+    if options.command == "verify":
+        proofs = journey.verify(request, doors)
+        failed = any(proof.state == "failed" for proof in proofs)
+        told = [
+            {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at}
+            for p in proofs
+        ]
+        return int(failed), {"ok": not failed, "stack": options.stack, "proofs": told}
+    done = journey.setup(request, doors)
+    return int(bool(done.failed)), report.document(done)
+
+
+def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, Doors]:
+    from components.contract import PROJECT, ContractError, Settings
+    from wizard import answers, aws, vercel, vercel_link
+    from wizard.engine import PulumiEngine
+    from wizard.journey import Doors, Request
+    from wizard.proof import ChildProver
+
+    def engine(environment: Mapping[str, str]) -> PulumiEngine:
+        return PulumiEngine(PROJECT_FOLDER, environment=environment, tell=terminal.line, policy_pack=None)
+
+    config = engine({}).saved_config(options.stack)
+    saved: Settings | None = None
+    if any(key.startswith(f"{PROJECT}:") for key in config):
+        try:
+            saved = Settings.from_config(config)
+        except ContractError as error:
+            raise UsageError(
+                f"Pulumi.{options.stack}.yaml cannot be used: {error}",
+                f"mend it: pulumi config set --stack {options.stack} {PROJECT}:KEY VALUE   or move the file away",
+            ) from error
+    file: dict[str, Any] = {}
+    if options.answers:
+        try:
+            file = answers.read_file(options.answers.read_text(), str(options.answers))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"the answers file {options.answers} cannot be read: {error}", "ls examples/") from error
+    detected: dict[str, answers.Answer] = {}
+    token = vercel_link.cli_token()
+    if token:
+        detected["vercel_token"] = answers.Answer(
+            value=token, source=answers.Source.DETECTED, where="the Vercel CLI's login"
+        )
+    resolved = answers.resolve(
+        flags={key: getattr(options, key, None) for key in by_key},
+        environ=os.environ,
+        file=file,
+        file_name=str(options.answers or ""),
+        saved=answers.from_settings(saved) if saved else {},
+        saved_name=f"Pulumi.{options.stack}.yaml",
+        detected=detected,
+    )
+    doors = Doors(
+        talk=terminal,
+        connect=lambda profile, region: aws.connect(profile=profile, region=region, environ=os.environ),
+        hosting=lambda token: vercel.Vercel(token=token, base_url=os.environ.get("VERCEL_API_URL") or vercel.BASE_URL),
+        engine=engine,
+        prover=ChildProver(PROJECT_FOLDER),
+        linked=vercel_link.detect(Path.cwd()),
+    )
+    request = Request(stack=options.stack, answers=resolved, saved=saved, yes=options.yes)
+    return request, doors
+
+
+def _print(error: SetupError, terminal: Terminal) -> None:
+    if isinstance(error, PreflightFailed):
+        terminal.problems(error.problems)
+    terminal.error(error)
+
+
+def _failure(error: SetupError) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "ok": False,
+        "error": error.message,
+        "next": error.hint,
+        "exitCode": error.exit_code,
+    }
+    if isinstance(error, PreflightFailed):
+        document["problems"] = [{"what": p.what, "why": p.why, "next": p.next} for p in error.problems]
+    if isinstance(error, MissingAnswers):
+        document["missing"] = list(error.missing)
+    return document
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""What can be wrong with the account: who asks, where, for whom, and whether they may.
+
+Pure: asks the cloud through its Protocol, reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from components import policies
+from components.contract import ContractError, Settings
+from wizard.answers import to_settings
+from wizard.errors import Problem, SetupError, Unsupported
+from wizard.facts import Cloud, Escrow, Existing, Identity, Principal
+from wizard.input import CALLER, CREATE
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What the account said. `existing` is None where it could not be read, or made no sense to ask."""
+
+    problems: tuple[Problem, ...]
+    rights: tuple[Problem, ...] = ()
+    """What the caller may not do; of weight only where the key is still to be made."""
+    settings: Settings | None = None
+    existing: Existing | None = None
+    escrow: Escrow | None = None
+
+
+def look(
+    *,
+    stack: str,
+    values: Mapping[str, Any],
+    saved: Settings | None,
+    identity: Identity | SetupError,
+    cloud: Cloud | None,
+) -> Account:
+    """Everything about the account, side by side: each look-up is a round trip."""
+    if isinstance(identity, SetupError) or cloud is None:
+        error = identity if isinstance(identity, SetupError) else None
+        unknown = [problem(error, "without an identity nothing in the account can be checked or made")] if error else []
+        return Account(problems=tuple(unknown))
+    values = _with_trail_bucket(values, cloud)
+    problems = _wrong_account(values, saved, identity, stack)
+    settings = None
+    try:
+        kept = tuple(saved.deploy_targets) if saved else ()
+        settings = to_settings(values, identity=identity, kept_targets=kept)
+    except ContractError as error:
+        problems += [_bad_value(field, fault) for field, fault in error.faults]
+    if settings is None or problems:
+        # In the wrong account, or for settings that make no sense, nothing else could be told that would help.
+        return Account(problems=(*problems, *_region(values, cloud)), settings=settings)
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        region = pool.submit(_region, values, cloud)
+        principals = pool.submit(_principals, settings, identity, cloud)
+        existing = pool.submit(attempt, cloud.find_existing, settings)
+        escrow = pool.submit(attempt, cloud.read_escrow, settings.names.escrow)
+        lockout = pool.submit(_lockout, settings, identity, cloud)
+        rights = pool.submit(_rights, settings, cloud)
+    unread = [error for _, error in (existing.result(), escrow.result()) if error]
+    return Account(
+        problems=(
+            *region.result(),
+            *principals.result(),
+            *(problem(error, "what is there already has to be known first") for error in unread),
+            *lockout.result(),
+        ),
+        rights=tuple(rights.result()),
+        settings=settings,
+        existing=existing.result()[0] if not unread else None,
+        escrow=escrow.result()[0],
+    )
+
+
+def _with_trail_bucket(values: Mapping[str, Any], cloud: Cloud) -> Mapping[str, Any]:
+    """An existing trail knows its bucket; nobody needs to type it."""
+    arn = values.get("trail")
+    if arn in (None, CREATE) or values.get("trail_bucket"):
+        return values
+    trails, _ = attempt(cloud.list_trails)
+    bucket = next((trail.bucket for trail in trails or () if trail.arn == arn), None)
+    return {**values, "trail_bucket": bucket} if bucket else values
+
+
+def _wrong_account(values: Mapping[str, Any], saved: Settings | None, identity: Identity, stack: str) -> list[Problem]:
+    # A stack that was set up stays in its account, whatever `caller` would mean today.
+    wanted = saved.account_id if saved else values.get("account")
+    if wanted in (None, CALLER, identity.account_id):
+        return []
+    return [
+        Problem(
+            what=f"these credentials ({identity.source}) belong to the account {identity.account_id}, not to {wanted}",
+            why=f"the stack {stack} is meant for the account {wanted}",
+            next=f"use credentials of {wanted} (--profile NAME), or another stack for this account (--stack NAME)",
+            exit_code=3,
+        )
+    ]
+
+
+def _region(values: Mapping[str, Any], cloud: Cloud | None) -> list[Problem]:
+    region = values.get("region")
+    if cloud is None or not region:
+        return []
+    regions, error = attempt(cloud.list_regions)
+    if error is not None or regions is None:
+        return (
+            []
+            if isinstance(error, Unsupported)
+            else [problem(error, "the Region could not be checked")]
+            if error
+            else []
+        )
+    known = {fact.name: fact.enabled for fact in regions}
+    if known.get(region):
+        return []
+    if region in known:
+        return [
+            Problem(
+                what=f"the Region {region} is off in this account",
+                why="nothing can be made in a Region that is not enabled",
+                next=f"aws account enable-region --region-name {region}   or choose another: --region",
+            )
+        ]
+    return [
+        Problem(
+            what=f"there is no Region {region}",
+            why="AWS does not list it for this account",
+            next="choose one of: " + ", ".join(name for name, on in sorted(known.items()) if on),
+            exit_code=2,
+        )
+    ]
+
+
+def _principals(settings: Settings, identity: Identity, cloud: Cloud) -> list[Problem]:
+    wanted = {
+        arn: ("administrator", "--administrators") for arn in settings.administrators if arn != identity.principal_arn
+    }
+    if settings.app_principal_arn:
+        wanted[settings.app_principal_arn] = ("application principal", "--app-principal")
+    if settings.ecs_execution_role_arn:
+        wanted[settings.ecs_execution_role_arn] = ("execution role", "--ecs-execution-role")
+    problems = []
+    for arn, (role, flag) in wanted.items():
+        principal, error = attempt(cloud.find_principal, arn)
+        if error is not None:
+            problems.append(problem(error, f"the {role} {arn} could not be looked up"))
+        elif principal is None:
+            kind = Principal(arn=arn).kind
+            problems.append(
+                Problem(
+                    what=f"the {role} {arn} does not exist",
+                    why="KMS refuses a key policy that names a principal that is not there"
+                    if role != "execution role"
+                    else "nothing can be attached to it",
+                    next=f"aws iam get-{kind} --{kind}-name {Principal(arn=arn).name}   then give the right ARN: {flag}",
+                )
+            )
+    return problems
+
+
+def _lockout(settings: Settings, identity: Identity, cloud: Cloud) -> list[Problem]:
+    """Would the key's policy let the caller change the key's policy afterwards? KMS refuses it otherwise, too late.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html#prevent-unmanageable-key
+    """
+    action = "kms:PutKeyPolicy"
+    caller = identity.principal_arn
+    grant = policies.grants(future_key_policy(settings), caller, action)
+    if grant is policies.Grant.NAMED or caller.endswith(":root"):
+        return []
+    why = f"the new key policy names {', '.join(settings.administrators)}, not you"
+    if grant is policies.Grant.THROUGH_ROOT:
+        key = f"arn:{settings.partition}:kms:{settings.region}:{settings.account_id}:key/*"
+        simulation, error = attempt(cloud.simulate, caller, (action,), key)
+        if simulation is not None and simulation.allowed:
+            return []
+        detail = simulation.detail if simulation else error.message if error else ""
+        why += f", and IAM is not seen to let you manage it either ({detail})"
+    return [
+        Problem(
+            what=f"the key policy would lock {caller} out of the key it makes",
+            why=why,
+            next=f"add yourself: --administrators {','.join((*settings.administrators, caller))}",
+        )
+    ]
+
+
+def _rights(settings: Settings, cloud: Cloud) -> list[Problem]:
+    lacking, error = attempt(cloud.check_permissions, settings)
+    if error is not None or not lacking:
+        return []  # A check that cannot be made is no finding: AWS itself will say what is not allowed.
+    return [
+        Problem(
+            what=f"you are not allowed to do: {', '.join(lacking)}",
+            why="the set-up would stop half-way",
+            next="ask for these rights, or use other credentials: --profile NAME",
+            exit_code=3,
+        )
+    ]
+
+
+def future_key_policy(settings: Settings) -> policies.Policy:
+    """The key policy that an update with these settings puts on the key."""
+    app = (
+        settings.app_principal_arn
+        or f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.app_role}"
+    )
+    return policies.key_policy(
+        account_id=settings.account_id,
+        administrators=settings.administrators,
+        app_principal_arn=app,
+        partition=settings.partition,
+    )
+
+
+def _bad_value(field: str, fault: str) -> Problem:
+    return Problem(
+        what=f"{field}: {fault}",
+        why="the settings cannot be used",
+        next="python -m wizard --help",
+        exit_code=2,
+    )
+
+
+def attempt(call: Callable[..., T], *args: Any) -> tuple[T | None, SetupError | None]:
+    """The call's answer or its error; only errors of the tree, a bug still crashes."""
+    try:
+        return call(*args), None
+    except SetupError as error:
+        return None, error
+
+
+def problem(error: SetupError, why: str) -> Problem:
+    """An error as a problem among others."""
+    return Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code)

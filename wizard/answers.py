@@ -1,0 +1,224 @@
+"""Answers: taken at every door, ranked by where they come from, made into `Settings` and read back from them.
+
+Pure: the environment and the answers file's text are handed in. Faults are told all at once, by door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from wizard.answers_file import listed, read_file
+from wizard.errors import MissingAnswers, UsageError
+from wizard.input import CALLER, CREATE, Input
+from wizard.questions import INPUTS
+
+if TYPE_CHECKING:
+    from components.contract import ContractError, Settings
+    from wizard.facts import Identity
+
+__all__ = [
+    "Answer",
+    "Source",
+    "from_settings",
+    "missing",
+    "missing_error",
+    "read_file",
+    "refused",
+    "resolve",
+    "to_settings",
+]
+
+
+class Source(StrEnum):
+    """Where an answer comes from, the strongest first."""
+
+    FLAG = "flag"
+    ENVIRONMENT = "environment"
+    FILE = "file"
+    SAVED = "saved"
+    DETECTED = "detected"
+    DEFAULT = "default"
+    ASKED = "asked"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Answer:
+    """A value with its source. None is the answer `none`, which an optional input takes."""
+
+    value: Any
+    source: Source
+    where: str
+    """The door: `--region`, `EONPRO_REGION`, a file's name, `sts`."""
+    secret: bool = False
+
+    def __repr__(self) -> str:
+        value = "<hidden>" if self.secret else repr(self.value)
+        return f"Answer(value={value}, source={self.source.value!r}, where={self.where!r})"
+
+
+_WORDS = {"administrators": CALLER, "app_principal": CREATE, "trail": CREATE}
+_EXAMPLES = {
+    "region": "us-east-1",
+    "account": CALLER,
+    "environment": "production",
+    "target": "vercel",
+    **_WORDS,
+}
+
+
+# --- ranking -----------------------------------------------------------------------------------------------
+
+
+def resolve(
+    *,
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    file: Mapping[str, Any],
+    file_name: str,
+    saved: Mapping[str, Any],
+    saved_name: str,
+    detected: Mapping[str, Answer],
+) -> dict[str, Answer]:
+    """For each input the answer of the highest rank. An empty variable is unset.
+
+    A saved answer is passed over when the one it follows has changed: another trail has another bucket.
+    Raises UsageError with every value that cannot be used, each with its door.
+    """
+    answers: dict[str, Answer] = {}
+    faults = []
+    for each in INPUTS:
+        given = _given(each, flags, environ, file, file_name)
+        if (
+            given is None
+            and saved.get(each.key) is not None
+            and not each.secret
+            and not _is_stale(each, answers, saved)
+        ):
+            given = (saved[each.key], Source.SAVED, saved_name)
+        if given is None and each.key in detected:
+            answers[each.key] = replace(detected[each.key], secret=each.secret)
+            continue
+        if given is None:
+            if each.default is not None:
+                answers[each.key] = Answer(value=each.default, source=Source.DEFAULT, where="default")
+            continue
+        raw, source, where = given
+        try:
+            answers[each.key] = Answer(value=each.parse(raw), source=source, where=where, secret=each.secret)
+        except ValueError as error:
+            door = f"{each.key} in {where}" if source in (Source.FILE, Source.SAVED) else where
+            faults.append(f"{door}: {error}")
+    if faults:
+        count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
+        raise UsageError(
+            listed(count, faults),
+            "mend what is listed (python -m wizard --help tells what each takes), then run it again",
+        )
+    return answers
+
+
+def _given(
+    each: Input, flags: Mapping[str, Any], environ: Mapping[str, str], file: Mapping[str, Any], file_name: str
+) -> tuple[Any, Source, str] | None:
+    if not each.secret and flags.get(each.key) is not None:
+        return (flags[each.key], Source.FLAG, str(each.flag))
+    if environ.get(each.variable):
+        return (environ[each.variable], Source.ENVIRONMENT, each.variable)
+    if not each.secret and file.get(each.key) is not None:
+        return (file[each.key], Source.FILE, file_name)
+    return None
+
+
+def _is_stale(each: Input, answers: Mapping[str, Answer], saved: Mapping[str, Any]) -> bool:
+    if each.follows is None or each.follows not in answers:
+        return False
+    return bool(answers[each.follows].value != saved.get(each.follows))
+
+
+# --- settings ----------------------------------------------------------------------------------------------
+
+
+def from_settings(settings: Settings) -> dict[str, Any]:
+    """The saved answers: values by the key of their input; what is not set has none."""
+    values: dict[str, Any] = {}
+    for each in INPUTS:
+        if each.field is None:
+            continue
+        value = getattr(settings, each.field)
+        if each.many:
+            value = tuple(str(member) for member in value)
+        elif value is None and CREATE in each.words and not each.optional:
+            value = CREATE
+        if value is not None:
+            values[each.key] = value
+    return values
+
+
+def to_settings(values: Mapping[str, Any], *, identity: Identity, kept_targets: tuple[str, ...] = ()) -> Settings:
+    """Settings from values; `caller` is whom `identity` names, `kept_targets` stay beside the target.
+
+    Raises ContractError with every fault.
+    """
+    from components.contract import Settings
+
+    fields: dict[str, Any] = {}
+    for each in INPUTS:
+        value = values.get(each.key)
+        if each.field is None or value is None or value == CREATE and CREATE in each.words:
+            continue
+        if each.key == "account":
+            value = identity.account_id if value == CALLER else value
+        elif each.key == "administrators":
+            value = tuple(identity.principal_arn if member == CALLER else member for member in value)
+        elif each.key == "target":
+            value = (*value, *kept_targets)
+        fields[each.field] = value
+    if kept_targets:
+        fields.setdefault("deploy_targets", kept_targets)
+    return Settings.read(fields)
+
+
+def refused(error: ContractError) -> UsageError:
+    """The contract's refusal in the words of the inputs, each fault with the flag that mends it."""
+    doors = {_camel(each.field): each for each in INPUTS if each.field}
+    faults = []
+    for field, fault in error.faults:
+        each = doors.get(field)
+        faults.append(f"{each.flag}: {fault}" if each else fault)
+    return UsageError(
+        listed("these answers do not fit together", faults),
+        "mend what is listed, then run the same command again",
+    )
+
+
+def _camel(field: str) -> str:
+    first, *rest = field.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+# --- what is missing ---------------------------------------------------------------------------------------
+
+
+def missing(values: Mapping[str, Any]) -> tuple[Input, ...]:
+    """Every needed input without a value; what hangs on the target is not listed while that is missing."""
+    return tuple(
+        each
+        for each in INPUTS
+        if not each.optional and each.default is None and not values.get(each.key) and each.needed(values)
+    )
+
+
+def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
+    """The error that names all missing answers at once, each with its doors, and the command to type."""
+    count = "1 answer is missing" if len(inputs) == 1 else f"{len(inputs)} answers are missing"
+    lines = [f"{each.key}: {', or '.join(each.doors)}" for each in inputs]
+    flags = [f"{each.flag} {_EXAMPLES.get(each.key, each.metavar)}" for each in inputs if each.flag]
+    return MissingAnswers(
+        listed(f"{count}, and there is nobody to ask", lines)
+        + "\nComplete answers files to start from: examples/vercel.yaml, examples/ecs.yaml",
+        " ".join(["python -m wizard", *flags]),
+        tuple(each.key for each in inputs),
+    )

@@ -1,0 +1,177 @@
+"""`Aws`: everything the wizard asks and tells AWS, as `wizard.facts.Cloud` names it.
+
+Hands each method to the file that knows the service; keeps the caller's identity and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from components.contract import Settings
+from wizard.aws import application, existing, identity, kms, permissions, ssm, trail
+from wizard.aws.session import Session
+from wizard.datakey import WrappedDataKey
+from wizard.facts import (
+    AppCredentials,
+    Batch,
+    Delivered,
+    Escrow,
+    Existing,
+    Identity,
+    KeyFact,
+    Principal,
+    RegionFact,
+    Retention,
+    Simulation,
+    TrailFact,
+)
+
+
+class Aws:
+    """AWS with one set of credentials in one Region: a `wizard.facts.Cloud`, which says what is raised."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.region = session.region
+        self.app_credentials_tried: tuple[str, ...] = ()
+        """How each way ended that the last `app_credentials` tried, in words without secrets."""
+
+    def __repr__(self) -> str:
+        return f"Aws(region={self.region!r}, source={self.source!r})"
+
+    @property
+    def source(self) -> str:
+        """Where the credentials came from, in words."""
+        return self._session.source
+
+    @property
+    def profile(self) -> str | None:
+        """The profile in use; None for the environment's credentials and for the default chain."""
+        return self._session.resolved.profile
+
+    @property
+    def region_source(self) -> str | None:
+        """What named the Region; None when nothing did and `us-east-1` stands in until one is chosen."""
+        return self._session.resolved.region_source
+
+    @property
+    def endpoint(self) -> str | None:
+        """What AWS_ENDPOINT_URL names; None for AWS itself."""
+        return self._session.endpoint("kms")
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """Settings that contradict each other, and which of them is used, in words."""
+        return self._session.resolved.disagreements
+
+    @property
+    def has_environment_credentials(self) -> bool:
+        """Whether the environment holds an access key and its secret, used or not."""
+        return self._session.environment_keys("AWS_") is not None
+
+    def profiles(self) -> tuple[str, ...]:
+        """The profiles of the AWS configuration files."""
+        return self._session.profiles()
+
+    def environment(self) -> dict[str, str]:
+        """What a child process needs in its environment to be the same caller; it holds secrets."""
+        return self._session.environment()
+
+    def with_region(self, region: str) -> Aws:
+        """The same caller in another Region."""
+        moved = Aws(self._session.with_region(region))
+        if "_identity" in self.__dict__:
+            moved.__dict__["_identity"] = self._identity
+        return moved
+
+    @cached_property
+    def _identity(self) -> Identity:
+        return identity.identify(self._session)
+
+    def identify(self) -> Identity:
+        """Who the caller is; asked once."""
+        return self._identity
+
+    def list_regions(self) -> tuple[RegionFact, ...]:
+        """The Regions, by name, and whether the account may use each."""
+        return identity.list_regions(self._session)
+
+    def list_principals(self) -> tuple[Principal, ...]:
+        """The account's users and roles but the service-linked ones."""
+        return identity.list_principals(self._session)
+
+    def find_principal(self, arn: str) -> Principal | None:
+        """The user, role or root of that very ARN; None when this account has none."""
+        return identity.find_principal(self._session, arn, caller=self.identify())
+
+    def find_existing(self, settings: Settings) -> Existing:
+        """What is there already under the names that the stack would take."""
+        return existing.find_existing(self._session, settings)
+
+    def list_trails(self) -> tuple[TrailFact, ...]:
+        """The multi-Region and organization trails."""
+        return trail.list_trails(self._session)
+
+    def describe_key(self, key: str) -> KeyFact | None:
+        """A key by id, ARN or alias; None when there is none."""
+        return kms.describe_key(self._session, key)
+
+    def key_policy(self, key_arn: str) -> Mapping[str, object]:
+        """The key's policy document."""
+        return kms.key_policy(self._session, key_arn)
+
+    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
+        """The default version of a managed IAM policy."""
+        return permissions.policy_document(self._session, policy_arn)
+
+    def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
+        """The customer managed keys that carry all these tags."""
+        return kms.find_keys(self._session, tags)
+
+    def bucket_retention(self, bucket: str) -> Retention | None:
+        """How long the account's bucket keeps its objects; None when it has no such bucket."""
+        return trail.bucket_retention(self._session, bucket, self.identify().account_id)
+
+    def read_escrow(self, parameter: str) -> Escrow | None:
+        """The wrapped data key in the parameter. Raises DataKeyConflict when it holds anything else."""
+        return ssm.read_escrow(self._session, parameter)
+
+    def make_data_key(self, key_arn: str) -> WrappedDataKey:
+        """A new data key, wrapped; its plaintext never leaves KMS."""
+        return kms.make_data_key(self._session, key_arn)
+
+    def write_escrow(self, parameter: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
+        """Create-only. False when the parameter was there already; it is then untouched."""
+        return ssm.write_escrow(self._session, parameter, wrapped, key_arn=key_arn, tags=tags)
+
+    def deliver_parameters(self, prefix: str, batch: Batch, *, tags: Mapping[str, str]) -> Delivered:
+        """The other two variables beside the escrow; all three read back and compared."""
+        return ssm.deliver_parameters(self._session, prefix, batch, tags=tags)
+
+    def check_parameters(self, prefix: str, batch: Batch) -> bool:
+        """Whether the parameters under the prefix are the batch."""
+        return ssm.check_parameters(self._session, prefix, batch)
+
+    def app_credentials(self, principal_arn: str) -> AppCredentials | None:
+        """Credentials of that very principal, where they can be had; `app_credentials_tried` says how."""
+        result = application.search(self._session, principal_arn)
+        self.app_credentials_tried = result.tried
+        return result.found
+
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
+        """What IAM's policy simulator says."""
+        return permissions.simulate(self._session, principal_arn, actions, resource)
+
+    def check_permissions(self, settings: Settings) -> tuple[str, ...]:
+        """The actions of the set-up that the caller's policies do not allow; empty where nobody can tell."""
+        return permissions.check_permissions(self._session, settings, caller=self.identify())
+
+
+def connect(*, profile: str | None = None, region: str | None = None, environ: Mapping[str, str] | None = None) -> Aws:
+    """AWS with credentials and Region resolved once; calls nothing yet.
+
+    Raises CredentialsError for a profile that does not exist or files that cannot be read.
+    """
+    return Aws(Session.open(profile=profile, region=region, environ=os.environ if environ is None else environ))

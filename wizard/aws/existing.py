@@ -1,0 +1,83 @@
+"""What the account already has under the names that the stack would take.
+
+Asks KMS, IAM, CloudTrail and S3, all at once; changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from components.contract import Settings, Target
+from wizard.aws import kms, trail
+from wizard.aws.session import Session
+from wizard.errors import PermissionDenied, SetupError, Unsupported
+from wizard.facts import Existing
+
+_NO_ENTITY = ("NoSuchEntity",)
+
+
+def find_existing(session: Session, settings: Settings) -> Existing:
+    """One look-up for each name that these settings would take; none for what they bring along.
+
+    What the endpoint cannot tell counts as free. Raises PermissionDenied naming every look-up denied.
+    """
+    names = settings.names
+    looks: dict[str, Callable[[], Any]] = {
+        "alias_target": lambda: kms.alias_target(session, names.alias),
+        "app_policy_arn": lambda: _policy_arn(session, settings, names.app_policy),
+    }
+    if settings.app_principal_arn is None:
+        looks["role_arn"] = lambda: _role_arn(session, names.app_role)
+    if settings.existing_trail_arn is None:
+        looks["trail"] = lambda: trail.find_trail(session, names.trail)
+        looks["bucket"] = lambda: trail.bucket_owner(session, names.trail_bucket, settings.account_id)
+    if Target.ECS in settings.deploy_targets:
+        looks["parameter_policy_arn"] = lambda: _policy_arn(session, settings, names.parameter_policy)
+        if settings.ecs_execution_role_arn is None:
+            looks["execution_role_arn"] = lambda: _role_arn(session, names.execution_role)
+    if Target.VERCEL in settings.deploy_targets and settings.vercel_team:
+        looks["oidc_provider_arn"] = lambda: _oidc_provider_arn(session, f"oidc.vercel.com/{settings.vercel_team}")
+    answers = session.together(*(lambda look=look: _outcome(look) for look in looks.values()))
+    _raise_failures(tuple(answer for answer in answers if isinstance(answer, SetupError)))
+    return Existing(**dict(zip(looks, answers, strict=True)))
+
+
+def _outcome(look: Callable[[], Any]) -> Any:
+    try:
+        return look()
+    except Unsupported:
+        return None
+    except SetupError as error:
+        return error
+
+
+def _raise_failures(failures: tuple[SetupError, ...]) -> None:
+    graver = [failure for failure in failures if not isinstance(failure, PermissionDenied)]
+    if graver:
+        raise graver[0]
+    if len(failures) > 1:
+        told = "; ".join(failure.message for failure in failures)
+        raise PermissionDenied(
+            told, "have these allowed for the caller, or use a profile that may: AWS_PROFILE=…"
+        ) from failures[0]
+    if failures:
+        raise failures[0]
+
+
+def _role_arn(session: Session, name: str) -> str | None:
+    found = session.find("iam", "GetRole", absent=_NO_ENTITY, RoleName=name)
+    return str(found["Role"]["Arn"]) if found else None
+
+
+def _policy_arn(session: Session, settings: Settings, name: str) -> str | None:
+    arn = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
+    return arn if session.find("iam", "GetPolicy", absent=_NO_ENTITY, PolicyArn=arn) else None
+
+
+def _oidc_provider_arn(session: Session, issuer: str) -> str | None:
+    providers = session.call("iam", "ListOpenIDConnectProviders")["OpenIDConnectProviderList"]
+    return next(
+        (str(entry["Arn"]) for entry in providers if entry["Arn"].partition(":oidc-provider/")[2] == issuer),
+        None,
+    )

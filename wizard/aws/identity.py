@@ -1,0 +1,122 @@
+"""Who the caller is, which Regions the account has, and whom it could name as administrators.
+
+Asks STS, IAM, Account Management and EC2; changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wizard.aws.session import Session
+from wizard.errors import CredentialsError, PermissionDenied, ResourceError, Unsupported
+from wizard.facts import Identity, Principal, RegionFact
+
+SERVICE_LINKED = "/aws-service-role/"
+"""Path of the roles that only an AWS service can assume."""
+
+_NOT_TO_BE_HAD = (PermissionDenied, Unsupported, ResourceError)
+
+
+def identify(session: Session) -> Identity:
+    """The caller, as STS answers. Raises CredentialsError, Unreachable."""
+    answer = session.call("sts", "GetCallerIdentity")
+    account, arn = str(answer["Account"]), str(answer["Arn"])
+    alias, principal_arn = session.together(lambda: _account_alias(session), lambda: _principal_arn(session, arn))
+    return Identity(
+        account_id=account, arn=arn, principal_arn=principal_arn, account_alias=alias, source=session.source
+    )
+
+
+def _account_alias(session: Session) -> str | None:
+    try:
+        return next(iter(session.call("iam", "ListAccountAliases")["AccountAliases"]), None)
+    except _NOT_TO_BE_HAD:
+        return None
+
+
+def _principal_arn(session: Session, arn: str) -> str:
+    _, partition, service, _, account, rest = arn.split(":", 5)
+    kind, _, name = rest.partition("/")
+    iam = f"arn:{partition}:iam::{account}:"
+    if kind == "assumed-role":
+        role = name.rsplit("/", 1)[0]
+        # The session's ARN has lost the role's path, which a key policy needs.
+        found = _role_arn(session, role)
+        return found or f"{iam}role/{role}"
+    if kind == "federated-user":
+        raise CredentialsError(
+            f"{arn} is a federation session, no IAM user or role: the key policy cannot name it",
+            "use the credentials of an IAM user or role: AWS_PROFILE=…",
+        )
+    # Some emulators say `sts` where STS says `iam`.
+    return f"{iam}{rest}" if service == "sts" else arn
+
+
+def _role_arn(session: Session, name: str) -> str | None:
+    try:
+        found = session.find("iam", "GetRole", absent=("NoSuchEntity",), RoleName=name)
+    except _NOT_TO_BE_HAD:
+        return None
+    return str(found["Role"]["Arn"]) if found else None
+
+
+def list_regions(session: Session) -> tuple[RegionFact, ...]:
+    """The Regions of the partition, by name, with those the account has switched off."""
+    for ask in (_account_regions, _ec2_regions):
+        try:
+            found = ask(session)
+        except _NOT_TO_BE_HAD:
+            continue
+        if found:
+            return found
+    return tuple(RegionFact(name=name, enabled=True) for name in sorted(session.service_regions("kms")))
+
+
+def _account_regions(session: Session) -> tuple[RegionFact, ...]:
+    regions = session.pages("account", "ListRegions", "Regions")
+    return _sorted((str(region["RegionName"]), region["RegionOptStatus"] in _ON) for region in regions)
+
+
+_ON = ("ENABLED", "ENABLED_BY_DEFAULT")
+
+
+def _ec2_regions(session: Session) -> tuple[RegionFact, ...]:
+    regions = session.call("ec2", "DescribeRegions", AllRegions=True)["Regions"]
+    return _sorted((str(region["RegionName"]), region.get("OptInStatus") != "not-opted-in") for region in regions)
+
+
+def _sorted(regions: Iterable[tuple[str, bool]]) -> tuple[RegionFact, ...]:
+    return tuple(RegionFact(name=name, enabled=enabled) for name, enabled in sorted(regions))
+
+
+def list_principals(session: Session) -> tuple[Principal, ...]:
+    """The account's users, then its roles, by ARN; no service-linked roles."""
+    users, roles = session.together(
+        lambda: [str(user["Arn"]) for user in session.pages("iam", "ListUsers", "Users")],
+        lambda: [
+            str(role["Arn"])
+            for role in session.pages("iam", "ListRoles", "Roles")
+            if not role["Path"].startswith(SERVICE_LINKED)
+        ],
+    )
+    return tuple(Principal(arn=arn) for arn in (*sorted(users), *sorted(roles)))
+
+
+def find_principal(session: Session, arn: str, *, caller: Identity) -> Principal | None:
+    """The user or role of that very ARN, path included; None when there is none.
+
+    The caller is taken at STS's word, the account's root at its own.
+    """
+    wanted = Principal(arn=arn)
+    if arn == caller.principal_arn:
+        return wanted
+    if arn.split(":")[4] != caller.account_id:
+        return None
+    if wanted.kind == "root":
+        return wanted
+    operation, parameter, key = {
+        "user": ("GetUser", "UserName", "User"),
+        "role": ("GetRole", "RoleName", "Role"),
+    }[wanted.kind]
+    found = session.find("iam", operation, absent=("NoSuchEntity", "ValidationError"), **{parameter: wanted.name})
+    return wanted if found and found[key]["Arn"] == arn else None

@@ -1,0 +1,114 @@
+"""The KMS key and the wrapped data key: look-ups, and the one call that makes a data key.
+
+Calls KMS. Never Decrypt, GenerateDataKey or any other action that returns plaintext, and no DryRun of them
+either: an endpoint that passes over DryRun would return it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from wizard.aws.session import Session, tags_of
+from wizard.aws.translation import code_of
+from wizard.datakey import WrappedDataKey
+from wizard.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.facts import KeyFact
+
+_TRIES = (0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between tries while a key made a moment ago is not yet visible everywhere: KMS is eventually
+consistent (https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency)."""
+
+_ABSENT = ("NotFoundException",)
+_NOT_YET = ("NotFoundException", "KMSInvalidStateException", "DependencyTimeoutException")
+
+
+def describe_key(session: Session, key: str) -> KeyFact | None:
+    """A key by id, ARN or alias; None when there is none."""
+    found = session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
+    return _fact(session, found["KeyMetadata"]) if found else None
+
+
+def _fact(session: Session, metadata: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> KeyFact:
+    arn = str(metadata["Arn"])
+    rotation = _tolerated(session, "GetKeyRotationStatus", arn) or {}
+    return KeyFact(
+        arn=arn,
+        state=str(metadata.get("KeyState", "Enabled")),
+        spec=str(metadata.get("KeySpec") or metadata.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"),
+        usage=str(metadata.get("KeyUsage", "ENCRYPT_DECRYPT")),
+        description=str(metadata.get("Description") or ""),
+        tags=tags if tags is not None else (_tags(session, arn) or {}),
+        rotation_enabled=rotation.get("KeyRotationEnabled"),
+        rotation_period_days=rotation.get("RotationPeriodInDays"),
+    )
+
+
+def _tolerated(session: Session, operation: str, key: str) -> Mapping[str, Any] | None:
+    # Another key's policy may deny it, an asymmetric key has no rotation, a dying key has neither.
+    try:
+        found: Mapping[str, Any] | None = session.find("kms", operation, absent=_ABSENT, KeyId=key)
+    except (PermissionDenied, Unsupported, ResourceError):
+        return None
+    return found
+
+
+def _tags(session: Session, key: str) -> dict[str, str] | None:
+    try:
+        return tags_of(
+            list(session.pages("kms", "ListResourceTags", "Tags", KeyId=key)), key="TagKey", value="TagValue"
+        )
+    except (PermissionDenied, Unsupported, ResourceError):
+        return None
+
+
+def key_policy(session: Session, key_arn: str) -> Mapping[str, object]:
+    """The key's policy document."""
+    document = json.loads(session.call("kms", "GetKeyPolicy", KeyId=key_arn, PolicyName="default")["Policy"])
+    if not isinstance(document, dict):
+        raise ResourceError(f"the policy of {key_arn} is no JSON object", f"aws kms get-key-policy --key-id {key_arn}")
+    return document
+
+
+def find_keys(session: Session, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
+    """The Region's customer managed keys with all these tags, by ARN; keys that tell none are left out."""
+
+    def look(key: str) -> KeyFact | None:
+        carried = _tags(session, key)
+        if carried is None or not tags.items() <= carried.items():
+            return None
+        found = session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
+        if found is None or found["KeyMetadata"].get("KeyManager") == "AWS":
+            return None
+        return _fact(session, found["KeyMetadata"], carried)
+
+    keys = [str(entry["KeyArn"]) for entry in session.pages("kms", "ListKeys", "Keys")]
+    found = session.together(*(lambda key=key: look(key) for key in keys))
+    return tuple(sorted((fact for fact in found if fact is not None), key=lambda fact: fact.arn))
+
+
+def alias_target(session: Session, alias: str) -> KeyFact | None:
+    """The key that an alias points to; None when the Region has no such alias."""
+    for entry in session.pages("kms", "ListAliases", "Aliases"):
+        if entry["AliasName"] == alias and entry.get("TargetKeyId"):
+            return describe_key(session, str(entry["TargetKeyId"]))
+    return None
+
+
+def make_data_key(session: Session, key_arn: str) -> WrappedDataKey:
+    """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context: the application decrypts without one.
+
+    Waits a few seconds for a key made a moment ago.
+    """
+    for seconds in (*_TRIES, None):
+        try:
+            answer = session.call("kms", "GenerateDataKeyWithoutPlaintext", KeyId=key_arn, KeySpec="AES_256")
+        except ResourceError as error:
+            cause = error.__cause__
+            if seconds is None or code_of(cause) not in _NOT_YET or "pending" in str(cause).lower():
+                raise
+            session.pause(seconds)
+        else:
+            return WrappedDataKey.from_blob(answer["CiphertextBlob"])
+    raise AssertionError("the last try returns or raises")

@@ -1,0 +1,142 @@
+"""IAM's policies: what one says, and what the simulator says they allow, where it is to be had.
+
+Asks IAM; changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from components.contract import Settings, Target
+from wizard.aws.session import Session
+from wizard.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.facts import Identity, Principal, Simulation
+
+
+def policy_document(session: Session, policy_arn: str) -> Mapping[str, object]:
+    """The default version of a managed policy. Raises ResourceError when there is no such policy."""
+    version = session.call("iam", "GetPolicy", PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
+    answer = session.call("iam", "GetPolicyVersion", PolicyArn=policy_arn, VersionId=version)
+    document = answer["PolicyVersion"]["Document"]
+    if not isinstance(document, dict):
+        raise ResourceError(
+            f"the policy {policy_arn} is no JSON object",
+            f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}",
+        )
+    return document
+
+
+def simulate(session: Session, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
+    """Whether the principal's own policies, boundary included, allow all the actions on the resource.
+
+    A key policy is no part of what the simulator weighs
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html).
+    """
+    try:
+        weighed = _weigh(session, principal_arn, actions, resource)
+    except (Unsupported, PermissionDenied, ResourceError) as error:
+        return Simulation(allowed=None, detail=f"the policy simulator could not be asked: {error.message}")
+    if weighed.denied:
+        denied = ", ".join(weighed.denied)
+        return Simulation(allowed=False, detail=f"the policies of {principal_arn} do not allow {denied} on {resource}")
+    if weighed.unclear:
+        unclear = ", ".join(weighed.unclear)
+        return Simulation(
+            allowed=None, detail=f"whether {principal_arn} may do {unclear} depends on {', '.join(weighed.context)}"
+        )
+    return Simulation(allowed=True, detail=f"the policies of {principal_arn} allow {', '.join(actions)} on {resource}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Weighed:
+    denied: tuple[str, ...]
+    unclear: tuple[str, ...]
+    """Not allowed as asked, but a condition's key was unknown: with MFA, from another network, it may be."""
+    context: tuple[str, ...]
+
+
+def _weigh(session: Session, principal_arn: str, actions: Sequence[str], resource: str) -> _Weighed:
+    results = {
+        str(result["EvalActionName"]).lower(): result
+        for result in session.pages(
+            "iam",
+            "SimulatePrincipalPolicy",
+            "EvaluationResults",
+            PolicySourceArn=principal_arn,
+            ActionNames=list(actions),
+            ResourceArns=[resource],
+        )
+    }
+    refused = {
+        action: tuple(results.get(action.lower(), {}).get("MissingContextValues", ()))
+        for action in actions
+        if results.get(action.lower(), {}).get("EvalDecision") != "allowed"
+    }
+    return _Weighed(
+        denied=tuple(action for action, missing in refused.items() if not missing),
+        unclear=tuple(action for action, missing in refused.items() if missing),
+        context=tuple(sorted({key for missing in refused.values() for key in missing})),
+    )
+
+
+def check_permissions(session: Session, settings: Settings, *, caller: Identity) -> tuple[str, ...]:
+    """The IAM actions of the set-up that the caller's policies do not allow; empty without a simulator.
+
+    Each is weighed on the resource it is for, so that a caller with narrow policies is not found wanting.
+    """
+    if Principal(arn=caller.principal_arn).kind == "root":
+        return ()
+    needs = _needs(settings, caller)
+    try:
+        found = session.together(*(lambda need=need: _weigh(session, caller.principal_arn, *need) for need in needs))
+    except (Unsupported, PermissionDenied, ResourceError):
+        return ()
+    return tuple(sorted({action for weighed in found for action in weighed.denied}))
+
+
+def _needs(settings: Settings, caller: Identity) -> tuple[tuple[tuple[str, ...], str], ...]:
+    names, account, region, partition = (
+        settings.names,
+        settings.account_id,
+        settings.region,
+        settings.partition,
+    )
+    iam, here = f"arn:{partition}:iam::{account}", f"{region}:{account}"
+    needs: list[tuple[tuple[str, ...], str]] = [
+        (("kms:CreateKey",), "*"),
+        # Asked of the caller because the key is made with its tags.
+        (("kms:TagResource",), f"arn:{partition}:kms:{here}:key/*"),
+        (("kms:CreateAlias",), f"arn:{partition}:kms:{here}:{names.alias}"),
+        (("iam:CreatePolicy",), f"{iam}:policy/{names.app_policy}"),
+        (
+            ("ssm:PutParameter", "ssm:GetParameters", "ssm:AddTagsToResource"),
+            f"arn:{partition}:ssm:{here}:parameter{names.escrow}",
+        ),
+    ]
+    if caller.principal_arn not in settings.administrators:
+        # An administrator has it from the key's own policy.
+        needs.append((("kms:GenerateDataKeyWithoutPlaintext",), f"arn:{partition}:kms:{here}:key/*"))
+    if settings.app_principal_arn is None:
+        needs.append((("iam:CreateRole", "iam:AttachRolePolicy"), f"{iam}:role/{names.app_role}"))
+        if Target.VERCEL in settings.deploy_targets and settings.vercel_oidc_provider_arn is None:
+            provider = f"{iam}:oidc-provider/oidc.vercel.com/{settings.vercel_team}"
+            needs.append((("iam:CreateOpenIDConnectProvider",), provider))
+    elif Principal(arn=settings.app_principal_arn).kind == "user":
+        needs.append((("iam:AttachUserPolicy",), settings.app_principal_arn))
+    else:
+        needs.append((("iam:AttachRolePolicy",), settings.app_principal_arn))
+    if settings.existing_trail_arn is None:
+        bucket = ("s3:CreateBucket", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration")
+        needs.append((bucket, f"arn:{partition}:s3:::{names.trail_bucket}"))
+        needs.append(
+            (
+                ("cloudtrail:CreateTrail", "cloudtrail:StartLogging"),
+                f"arn:{partition}:cloudtrail:{here}:trail/{names.trail}",
+            )
+        )
+    if Target.ECS in settings.deploy_targets:
+        needs.append((("iam:CreatePolicy",), f"{iam}:policy/{names.parameter_policy}"))
+        if settings.ecs_execution_role_arn is None:
+            needs.append((("iam:CreateRole", "iam:AttachRolePolicy"), f"{iam}:role/{names.execution_role}"))
+    return tuple(needs)

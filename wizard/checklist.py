@@ -1,0 +1,212 @@
+"""The guide's eight compliance items, each with its state and the evidence for it, read from the account after the run.
+
+Pure: reads the cloud through its Protocol. What could not be read is `unknown`, never `done`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from components import policies
+from components.contract import Outputs, Settings
+from wizard.errors import SetupError
+from wizard.facts import Cloud, Escrow, KeyFact, Proof, ProofState, Retention, TrailFact
+
+T = TypeVar("T")
+
+
+class ItemState(StrEnum):
+    """Where an item stands."""
+
+    DONE = "done"
+    OPEN = "open"
+    """Not so; the evidence says what is wrong."""
+    PERSON = "needs a person"
+    UNKNOWN = "unknown"
+    """Could not be read; never taken for done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One item of the checklist."""
+
+    title: str
+    state: ItemState
+    evidence: str
+
+
+def read(
+    *, cloud: Cloud, settings: Settings, outputs: Outputs, escrow: Escrow | None, proofs: tuple[Proof, ...]
+) -> tuple[Item, ...]:
+    """All eight, in the guide's order. Reads side by side, for each call is a round trip."""
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        key = pool.submit(_read, cloud.describe_key, outputs.alias_name)
+        key_policy = pool.submit(_read, cloud.key_policy, outputs.key_arn)
+        app_policy = pool.submit(_read, cloud.policy_document, outputs.app_policy_arn)
+        trails = pool.submit(_read, cloud.list_trails)
+        retention = pool.submit(_read, cloud.bucket_retention, outputs.trail_bucket)
+    return (
+        _of(key.result(), "Customer managed key with its alias", lambda fact: _alias(fact, outputs)),
+        _of(
+            key_policy.result(),
+            "Key policy restricts access",
+            lambda policy: _key_policy(policy, settings, outputs),
+        ),
+        _of(
+            app_policy.result(),
+            "IAM policy follows least privilege",
+            lambda policy: _app_policy(policy, outputs),
+        ),
+        _of(key.result(), "Automatic key rotation", lambda fact: _rotation(fact, settings)),
+        _of(trails.result(), "CloudTrail logging", lambda facts: _trail(facts, retention.result(), outputs)),
+        _data_key(escrow),
+        _tested(proofs),
+        Item(
+            title="Key access reviewed quarterly",
+            state=ItemState.PERSON,
+            evidence="somebody has to look at who may use and who administers the key, every three months, and sign",
+        ),
+    )
+
+
+def _read(call: Callable[..., T], *args: Any) -> T | SetupError | None:
+    try:
+        return call(*args)
+    except SetupError as error:
+        return error
+
+
+def _of(fact: Any, title: str, judge: Callable[[Any], tuple[ItemState, str]]) -> Item:
+    if isinstance(fact, SetupError):
+        return Item(title=title, state=ItemState.UNKNOWN, evidence=f"could not be read: {fact.message}")
+    state, evidence = (ItemState.OPEN, "there is none") if fact is None else judge(fact)
+    return Item(title=title, state=state, evidence=evidence)
+
+
+def _state(good: bool) -> ItemState:
+    return ItemState.DONE if good else ItemState.OPEN
+
+
+def _alias(key: KeyFact, outputs: Outputs) -> tuple[ItemState, str]:
+    good = key.arn == outputs.key_arn and key.state == "Enabled" and key.spec == "SYMMETRIC_DEFAULT"
+    return _state(good), f"{outputs.alias_name} → {key.arn}, {key.state}, {key.spec}"
+
+
+def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs) -> tuple[ItemState, str]:
+    named = {
+        arn
+        for statement in policy.get("Statement", ())
+        for arn in _listed(_principals(statement))
+        if statement.get("Effect") == "Allow"
+    }
+    root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
+    strangers = named - {root, outputs.app_principal_arn, *settings.administrators}
+    using = [
+        arn for arn in settings.administrators if policies.grants(policy, arn, "kms:Decrypt") is policies.Grant.NAMED
+    ]
+    if strangers or using:
+        told = [f"also names {', '.join(sorted(strangers))}"] if strangers else []
+        told += [f"lets {', '.join(using)} decrypt"] if using else []
+        return ItemState.OPEN, "the key policy " + " and ".join(told)
+    return (
+        ItemState.DONE,
+        f"names {len(settings.administrators)} administrator(s), who may manage and not decrypt by it, and the application; "
+        "IAM of this account beside it",
+    )
+
+
+def _principals(statement: Mapping[str, Any]) -> Any:
+    principal = statement.get("Principal")
+    return principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
+
+
+def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState, str]:
+    allowed = [s for s in policy.get("Statement", ()) if s.get("Effect") == "Allow"]
+    actions = {action for statement in allowed for action in _listed(statement.get("Action"))}
+    resources = {resource for statement in allowed for resource in _listed(statement.get("Resource"))}
+    good = actions == set(policies.APPLICATION_ACTIONS) and resources == {outputs.key_arn}
+    return (
+        _state(good),
+        f"{outputs.app_policy_arn.rsplit('/', 1)[-1]}: {', '.join(sorted(actions))} on {', '.join(sorted(resources))}",
+    )
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _rotation(key: KeyFact, settings: Settings) -> tuple[ItemState, str]:
+    if key.rotation_enabled is None:
+        return ItemState.UNKNOWN, "the rotation status could not be read"
+    if not key.rotation_enabled:
+        return ItemState.OPEN, "rotation is off"
+    period = f"every {key.rotation_period_days} days" if key.rotation_period_days else "the period could not be read"
+    return _state(key.rotation_period_days in (None, settings.rotation_period_days)), f"on, {period}"
+
+
+def _trail(
+    trails: tuple[TrailFact, ...], retention: Retention | SetupError | None, outputs: Outputs
+) -> tuple[ItemState, str]:
+    trail = next((fact for fact in trails if fact.arn == outputs.trail_arn), None)
+    if trail is None:
+        return ItemState.OPEN, f"there is no trail {outputs.trail_arn}"
+    traits = [
+        ("logging", bool(trail.logging)),
+        ("all Regions", trail.multi_region),
+        ("global events", trail.global_events),
+        ("log files validated", trail.validation),
+    ]
+    kept = f"bucket {outputs.trail_bucket} could not be read"
+    if isinstance(retention, Retention):
+        days = retention.expires_after_days
+        traits += [
+            ("bucket private", retention.public_access_blocked),
+            ("versioned", retention.versioned),
+            ("encrypted", retention.encrypted),
+        ]
+        kept = f"kept {days} days in {outputs.trail_bucket}" if days else f"never expires in {outputs.trail_bucket}"
+    missing = [name for name, good in traits if not good]
+    if missing:
+        return ItemState.OPEN, f"{trail.name} lacks: {', '.join(missing)}"
+    return (
+        ItemState.DONE if isinstance(retention, Retention) else ItemState.UNKNOWN,
+        f"{trail.name}: {', '.join(name for name, _ in traits)}; {kept}",
+    )
+
+
+def _data_key(escrow: Escrow | None) -> Item:
+    title = "ENCRYPTED_PHI_KEY generated and stored"
+    if escrow is None:
+        return Item(title=title, state=ItemState.OPEN, evidence="there is no data key yet")
+    made = "made now" if escrow.made_now else "kept"
+    return Item(
+        title=title,
+        state=ItemState.DONE,
+        evidence=f"{escrow.wrapped.fingerprint}, {made}, in {escrow.parameter} version {escrow.version}; never seen in the clear",
+    )
+
+
+def _tested(proofs: tuple[Proof, ...]) -> Item:
+    title = "Application tested with KMS"
+    if any(proof.state is ProofState.FAILED for proof in proofs):
+        return Item(
+            title=title,
+            state=ItemState.OPEN,
+            evidence=next(p.detail for p in proofs if p.state is ProofState.FAILED),
+        )
+    if proofs and all(proof.state is ProofState.PROVED for proof in proofs):
+        return Item(
+            title=title,
+            state=ItemState.PERSON,
+            evidence=f"the delivered key was proved at {proofs[0].at} {proofs[0].detail}; deploy, and save one record in the application itself",
+        )
+    detail = proofs[0].detail if proofs else "nothing was delivered in this run"
+    return Item(
+        title=title,
+        state=ItemState.PERSON,
+        evidence=f"{detail}; deploy, and save one record in the application itself",
+    )

@@ -1,0 +1,105 @@
+"""The Pulumi CLI as a child process that outlives a Ctrl-C: it is told once, waited for, and never killed half-way.
+
+Part of the engine's edge: touches the `pulumi` program and this process's SIGINT handler, nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import IO
+
+from pulumi.automation import PulumiCommand
+from pulumi.automation._cmd import CommandResult, OnOutput
+from pulumi.automation.errors import create_command_error
+
+
+class EngineProcess(PulumiCommand):
+    """`PulumiCommand` in a process group of its own, so that the terminal's Ctrl-C reaches the engine through us, once.
+
+    The engine ends what is under way and saves its state on the first SIGINT; a second makes it drop everything, which
+    is how a key gets made that no state knows of. So a second is never passed on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = 0
+        """Exit code of the last command (https://www.pulumi.com/docs/iac/cli/exit-codes/)."""
+        self.interrupted = False
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: OnOutput | None = None,
+        on_error: OnOutput | None = None,
+    ) -> CommandResult:
+        """Run one command to its end. Raises the Automation API's CommandError when it fails."""
+        command = [self.command, "--non-interactive", *args]
+        environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
+        out: list[str] = []
+        err: list[str] = []
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=environment,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,
+        ) as process:
+            self._process = process
+            assert process.stdout is not None and process.stderr is not None
+            readers = [
+                threading.Thread(target=_read, args=(process.stdout, out, on_output), daemon=True),
+                threading.Thread(target=_read, args=(process.stderr, err, on_error), daemon=True),
+            ]
+            for reader in readers:
+                reader.start()
+            for reader in readers:
+                reader.join()
+            self.code = process.wait()
+        self._process = None
+        result = CommandResult(stdout="\n".join(out), stderr="\n".join(err), code=self.code)
+        if self.code != 0:
+            raise create_command_error(result)
+        return result
+
+    @contextmanager
+    def holding_interrupts(self, tell: Callable[[], None]) -> Iterator[None]:
+        """While inside, the first Ctrl-C is passed to the engine and `tell` is called; later ones change nothing."""
+        self.interrupted = False
+
+        def forward(_signal: int, _frame: FrameType | None) -> None:
+            if not self.interrupted:
+                self.interrupted = True
+                if self._process is not None and self._process.poll() is None:
+                    self._process.send_signal(signal.SIGINT)
+                tell()
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = signal.signal(signal.SIGINT, forward)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, former)
+
+
+def _read(stream: IO[str], lines: list[str], callback: OnOutput | None) -> None:
+    for line in iter(stream.readline, ""):
+        text = line.rstrip()
+        lines.append(text)
+        if callback:
+            callback(text)
+    stream.close()

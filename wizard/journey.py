@@ -1,0 +1,322 @@
+"""The order of the steps: interview, one pass for problems, review, plan, confirmation, update, data key, delivery, proof.
+
+Pure: runs the steps over the edges' Protocols. No step writes to an earlier one's facts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from components.contract import Outputs, Settings, Target
+from wizard import checklist, delivery, plan, preflight, report
+from wizard.answers import Answer
+from wizard.errors import Cancelled, PreflightFailed, StackNotFound
+from wizard.facts import (
+    Batch,
+    Cloud,
+    Delivered,
+    DeliveryState,
+    Engine,
+    Escrow,
+    Hosting,
+    Identity,
+    Linked,
+    Mark,
+    Progress,
+    Proof,
+    Prover,
+    Talk,
+)
+from wizard.interview import Interview, Interviewer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """The edges of a run."""
+
+    talk: Talk
+    connect: Callable[[str | None, str | None], Cloud]
+    """Profile and Region to a Cloud."""
+    hosting: Callable[[str], Hosting]
+    """A token to a Hosting."""
+    engine: Callable[[Mapping[str, str]], Engine]
+    """The environment of the credentials to an Engine that uses exactly these."""
+    prover: Prover
+    linked: Linked | None = None
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a run was asked to do."""
+
+    stack: str
+    answers: Mapping[str, Answer] = field(repr=False)
+    saved: Settings | None = None
+    """The stack's settings as its configuration file has them. Its targets stay targets: a run adds to them, and taking
+    one away is not the set-up's business."""
+    yes: bool = False
+    """The confirmation was given on the command line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A run whose every precondition holds."""
+
+    settings: Settings
+    identity: Identity
+    cloud: Cloud
+    hosting: Hosting | None
+    engine: Engine
+    findings: preflight.Findings
+    targets: tuple[Target, ...]
+
+
+def setup(request: Request, doors: Doors) -> report.Report:
+    """The whole onboarding, or a run over what is there already: it converges, and does nothing twice."""
+    started = doors.clock()
+    interview = _interview(request, doors)
+    engine = doors.engine(interview.cloud.environment() if interview.cloud else {})
+    with engine.alone(request.stack):
+        ready = _preflight(request, doors, interview, engine)
+        planned = _plan(request, doors, ready)
+        _confirm(request, doors, planned)
+        outputs = _update(request, doors, ready, planned)
+    escrow, delivered, proofs = _data_key(doors, ready, outputs)
+    talk = doors.talk
+    talk.section("Evidence")
+    items = checklist.read(cloud=ready.cloud, settings=ready.settings, outputs=outputs, escrow=escrow, proofs=proofs)
+    done = report.Report(
+        stack=request.stack,
+        settings=ready.settings,
+        identity=ready.identity,
+        outputs=outputs,
+        escrow=escrow,
+        changed=planned.changes,
+        delivered=delivered,
+        proofs=proofs,
+        checklist=items,
+        seconds=doors.clock() - started,
+    )
+    show_report(talk, done)
+    return done
+
+
+def preview(request: Request, doors: Doors) -> plan.Plan:
+    """Everything up to the plan; nothing is made but the stack's empty state and its configuration."""
+    interview = _interview(request, doors)
+    engine = doors.engine(interview.cloud.environment() if interview.cloud else {})
+    with engine.alone(request.stack):
+        ready = _preflight(request, doors, interview, engine)
+        return _plan(request, doors, ready)
+
+
+def push(request: Request, doors: Doors) -> tuple[Delivered, ...]:
+    """Deliver the escrowed data key of a stack that is there; makes no resource, and no data key but where none is escrowed."""
+    ready, outputs = _standing(request, doors)
+    return _data_key(doors, ready, outputs)[1]
+
+
+def verify(request: Request, doors: Doors) -> tuple[Proof, ...]:
+    """Prove again that the application can open the escrowed key. Reads only."""
+    ready, outputs = _standing(request, doors)
+    escrow = ready.findings.escrow
+    if escrow is None:
+        raise StackNotFound(
+            f"{ready.settings.names.escrow} holds no data key yet",
+            f"python -m wizard push --stack {request.stack}",
+        )
+    batch = Batch(region=ready.settings.region, key_arn=outputs.key_arn, wrapped=escrow.wrapped)
+    standing = tuple(
+        Delivered(
+            target=target,
+            place=ready.settings.names.escrow,
+            state=DeliveryState.UNCHANGED,
+            fingerprint=escrow.wrapped.fingerprint,
+            checked_by="the escrow",
+        )
+        for target in ready.targets
+    )
+    return _prove(doors, ready, outputs, standing, batch)
+
+
+# --- the steps --------------------------------------------------------------------------------------------------
+
+
+def _interview(request: Request, doors: Doors) -> Interview:
+    return Interviewer(
+        stack=request.stack,
+        answers=request.answers,
+        talk=doors.talk,
+        connect=doors.connect,
+        hosting=doors.hosting,
+        linked=doors.linked,
+    ).run()
+
+
+def _preflight(request: Request, doors: Doors, interview: Interview, engine: Engine) -> Ready:
+    values, talk = interview.values, doors.talk
+    talk.section("Checks", "before anything is created")
+    token = values.get("vercel_token")
+    hosting = doors.hosting(token) if token else None
+    findings = preflight.check(
+        stack=request.stack,
+        values=values,
+        saved=request.saved,
+        identity=interview.identity,
+        cloud=interview.cloud,
+        hosting=hosting,
+        engine=engine,
+    )
+    for note in findings.notes:
+        talk.line(note, mark=Mark.WARN)
+    if findings.problems:
+        raise PreflightFailed(findings.problems)
+    assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.cloud is not None
+    identity = interview.identity
+    talk.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
+    talk.line(
+        f"account {identity.account_id}, {findings.settings.region}, Pulumi {findings.engine_version}",
+        mark=Mark.OK,
+    )
+    if findings.project:
+        talk.line(f"Vercel project {findings.settings.vercel_team}/{findings.project.name}", mark=Mark.OK)
+    if findings.escrow:
+        talk.line(f"ENCRYPTED_PHI_KEY exists ({findings.escrow.wrapped.fingerprint}) and is kept", mark=Mark.OK)
+    if findings.state.pending:
+        talk.line(
+            f"an earlier run was interrupted; {len(findings.state.pending)} operation(s) are taken up again",
+            mark=Mark.WARN,
+        )
+    return Ready(
+        settings=findings.settings,
+        identity=identity,
+        cloud=interview.cloud,
+        hosting=hosting,
+        engine=engine,
+        findings=findings,
+        targets=tuple(Target(name) for name in values["target"]),
+    )
+
+
+def _plan(request: Request, doors: Doors, ready: Ready) -> plan.Plan:
+    talk, engine = doors.talk, ready.engine
+    talk.section("Review")
+    talk.table(plan.review(ready.settings, ready.identity, request.stack, ready.targets))
+    engine.prepare(request.stack, ready.settings)
+    if ready.findings.state.pending:
+        engine.recover(request.stack, ready.findings.left_behind)
+    talk.section("Plan")
+    steps = engine.preview(request.stack, lambda progress: None)
+    planned = plan.Plan(
+        stack=request.stack,
+        settings=ready.settings,
+        identity=ready.identity,
+        steps=steps,
+        escrow=ready.findings.escrow,
+        targets=ready.targets,
+    )
+    for line in plan.lines(planned):
+        talk.line(line)
+    return planned
+
+
+def _confirm(request: Request, doors: Doors, planned: plan.Plan) -> None:
+    talk = doors.talk
+    for step in planned.losses:
+        talk.line(f"{step.name} would be {step.op}d", mark=Mark.WARN)
+    if request.yes:
+        return
+    again = f"python -m wizard setup --stack {request.stack}"
+    if not talk.interactive:
+        raise Cancelled("nothing was changed: nobody is there to confirm the plan", f"{again} --yes")
+    if not talk.confirm("Go on?", default=not planned.losses, why="Nothing has been created yet."):
+        raise Cancelled("nothing was changed; your answers are kept with the stack", again)
+
+
+def _update(request: Request, doors: Doors, ready: Ready, planned: plan.Plan) -> Outputs:
+    outputs = ready.findings.state.outputs
+    if not planned.changes and outputs is not None:
+        doors.talk.line("the resources are as they should be", mark=Mark.OK)
+        return outputs
+    doors.talk.section("Resources")
+    clock = doors.clock
+    begun: dict[str, float] = {}
+
+    def live(progress: Progress) -> None:
+        started = begun.setdefault(progress.step.urn, clock())
+        if progress.step.op not in plan.QUIET:
+            doors.talk.progress(progress, clock() - started)
+
+    return ready.engine.up(request.stack, live)
+
+
+def _data_key(doors: Doors, ready: Ready, outputs: Outputs) -> tuple[Escrow, tuple[Delivered, ...], tuple[Proof, ...]]:
+    talk = doors.talk
+    talk.section("Data key")
+    escrow = delivery.ensure_data_key(ready.cloud, ready.settings, outputs.key_arn)
+    word = "made, wrapped by the key, and" if escrow.made_now else "exists; kept as it is,"
+    talk.line(f"{escrow.wrapped.fingerprint} {word} in {escrow.parameter}", mark=Mark.OK)
+    batch = Batch(region=ready.settings.region, key_arn=outputs.key_arn, wrapped=escrow.wrapped)
+
+    def tell(result: Delivered) -> None:
+        did = "written" if result.state is DeliveryState.WRITTEN else "there already"
+        talk.line(f"{result.place}: {did}; {result.checked_by}", mark=Mark.OK)
+
+    delivered = delivery.deliver(
+        cloud=ready.cloud,
+        hosting=ready.hosting,
+        project=ready.findings.project,
+        settings=ready.settings,
+        targets=ready.targets,
+        batch=batch,
+        tell=tell,
+    )
+    return escrow, delivered, _prove(doors, ready, outputs, delivered, batch)
+
+
+def _prove(
+    doors: Doors, ready: Ready, outputs: Outputs, delivered: tuple[Delivered, ...], batch: Batch
+) -> tuple[Proof, ...]:
+    doors.talk.section("Proof")
+    proofs = delivery.prove(
+        cloud=ready.cloud,
+        prover=doors.prover,
+        settings=ready.settings,
+        outputs=outputs,
+        delivered=delivered,
+        batch=batch,
+    )
+    for proof in proofs:
+        doors.talk.line(f"{proof.target}: {proof.state}: {proof.detail}", mark=report.PROOF_MARKS[proof.state])
+    return proofs
+
+
+def _standing(request: Request, doors: Doors) -> tuple[Ready, Outputs]:
+    """A stack that is built, for the commands that build nothing."""
+    interview = _interview(request, doors)
+    engine = doors.engine(interview.cloud.environment() if interview.cloud else {})
+    ready = _preflight(request, doors, interview, engine)
+    outputs = ready.findings.state.outputs
+    if outputs is None:
+        raise StackNotFound(
+            f"the stack {request.stack} is not built yet", f"python -m wizard setup --stack {request.stack}"
+        )
+    return ready, outputs
+
+
+def show_report(talk: Talk, done: report.Report) -> None:
+    """The report, on the terminal."""
+    for item in done.checklist:
+        talk.line(f"{item.title}: {item.state}", mark=report.MARKS[item.state])
+        talk.line(f"    {item.evidence}")
+    talk.section("What exists")
+    talk.table(report.what_exists(done))
+    talk.section("What is left to do")
+    for number, step in enumerate(report.next_steps(done), 1):
+        for index, line in enumerate(step.splitlines()):
+            talk.line(f"{number}. {line}" if index == 0 else f"   {line}")
+    talk.section("Again, without questions")
+    talk.line(report.repeat_command(done))

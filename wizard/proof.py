@@ -1,0 +1,116 @@
+"""The edge to the application's side: runs `python -m phi prove` as the application and reads its verdict.
+
+Touches one child process, which gets the application's credentials and nothing of the operator's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from wizard.errors import SetupError
+from wizard.facts import AppCredentials, Batch, Verdict
+
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+"""What the child inherits. Everything else of the operator's environment stays here: above all, the credentials."""
+
+TIMEOUT_SECONDS = 60
+SETTLING = ("AccessDenied", "NotFound", "BadCredentials")
+"""Causes that a role, key or access key made seconds ago can show before IAM has spread it (it is eventually consistent:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html)."""
+WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
+
+
+class ChildProver:
+    """Implements `wizard.facts.Prover`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._folder = folder
+        self._environ = environ
+        self._sleep = sleep
+
+    def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict:
+        """Unwrap the delivered key and carry one made-up record there and back, as the application."""
+        verdict = self._once(credentials, batch)
+        for wait in WAITS_SECONDS:
+            if verdict.proved or verdict.cause not in SETTLING:
+                break
+            self._sleep(wait)
+            verdict = self._once(credentials, batch)
+        return verdict
+
+    def _once(self, credentials: AppCredentials, batch: Batch) -> Verdict:
+        command = [sys.executable, "-m", "phi", "prove"]
+        try:
+            child = subprocess.run(
+                command,
+                cwd=self._folder,
+                env=self._environment(credentials, batch),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Verdict(
+                proved=False,
+                principal="",
+                fingerprint="",
+                cause="Unreachable",
+                message=f"no answer in {TIMEOUT_SECONDS} s",
+            )
+        try:
+            told = json.loads(child.stdout)
+        except json.JSONDecodeError as error:
+            raise SetupError(
+                f"the proof ended without a verdict (exit {child.returncode}): {child.stderr.strip()[-500:]}",
+                "python -m wizard verify",
+            ) from error
+        return Verdict(
+            proved=bool(told.get("proved")),
+            principal=str(told.get("principal") or ""),
+            fingerprint=str(told.get("fingerprint") or ""),
+            cause=str(told.get("cause") or ""),
+            message=str(told.get("message") or ""),
+        )
+
+    def _environment(self, credentials: AppCredentials, batch: Batch) -> dict[str, str]:
+        environment = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
+        environment |= {name: value for name, value in self._environ.items() if name.startswith("AWS_ENDPOINT_URL")}
+        environment |= dict(batch.values)
+        environment |= {
+            "AWS_DEFAULT_REGION": batch.region,
+            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        if credentials.session_token:
+            environment["AWS_SESSION_TOKEN"] = credentials.session_token
+        return environment

@@ -1,0 +1,156 @@
+"""Vercel at the edge: find a project, list its variables, deliver the application's three and check them.
+
+Touches one endpoint over HTTPS; what it writes there is told in `wizard/vercel_delivery.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from wizard.datakey import WrappedDataKey
+from wizard.errors import CredentialsError, SetupError
+from wizard.facts import Batch, Delivered, VercelProject, VercelVariable
+from wizard.vercel_delivery import deliver, refusal
+from wizard.vercel_http import NEW_TOKEN, Answer, Api, Patience
+from wizard.vercel_shapes import read_names, text
+from wizard.vercel_variables import Variables
+
+BASE_URL = "https://api.vercel.com"
+READING_SECONDS = 20.0
+"""How long an errand that only reads may take, with its repeats."""
+
+
+class Vercel:
+    """Vercel for one token (`wizard.facts.Hosting`). The token is in no repr, error or log."""
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        base_url: str = BASE_URL,
+        timeout: float = 10.0,
+        deadline: float = 60.0,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`timeout` is of one request, `deadline` of one delivery with all its repeats; both in seconds.
+
+        Raises CredentialsError for what cannot be a token, UsageError for an address no token may be sent to.
+        """
+        self._api = Api(token=token, base_url=base_url, timeout=timeout, sleep=sleep, now=now)
+        self._deadline = deadline
+
+    def __repr__(self) -> str:
+        return f"Vercel({self._api.base_url!r})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    # --- variables
+
+    def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]:
+        """All variables of the project, with values only where the listing tells them in the clear."""
+        return self._variables(project, READING_SECONDS).list()
+
+    def read_value(self, project: VercelProject, variable: VercelVariable) -> str | None:
+        """The value of one variable; None for a sensitive one, and where it is not told."""
+        if variable.type == "sensitive" or variable.value is not None:
+            return variable.value
+        return self._variables(project, READING_SECONDS).decrypt(variable)
+
+    def conflict(
+        self,
+        project: VercelProject,
+        escrowed: WrappedDataKey | None,
+        *,
+        region: str | None = None,
+        key_arn: str | None = None,
+    ) -> str | None:
+        """Why a delivery would be refused, in words; None when it would not be. Reads only.
+
+        `escrowed` is the data key that the escrow holds, None when one is yet to be made. With `region`, and
+        `key_arn` where the key exists already, the other two variables are looked at as well.
+        """
+        return refusal(self._variables(project, READING_SECONDS), escrowed, region=region, key_arn=key_arn)
+
+    def deliver(self, project: VercelProject, batch: Batch) -> Delivered:
+        """The batch to `production` in one POST, judged by a new listing; unwritten when it is there already.
+
+        Raises DataKeyConflict when production has another data key, ResourceError when Vercel does not take
+        all three or one serves other environments too, Unreachable when what was written is not known.
+        """
+        return deliver(self._variables(project, self._deadline), batch)
+
+    def _variables(self, project: VercelProject, seconds: float) -> Variables:
+        return Variables(self._api, project, self._api.patience(seconds))
+
+    # --- the project
+
+    def find_project(self, team: str, project: str) -> VercelProject:
+        """The project; `team` is a slug or a `team_…` id, `project` a name or a `prj_…` id.
+
+        Raises CredentialsError for a bad token or a team out of its reach, SetupError when there is no such
+        project, Unreachable when the endpoint does not answer.
+        """
+        patience = self._api.patience(READING_SECONDS)
+        scope = {"teamId" if team.startswith("team_") else "slug": team} if team else {}
+        answer = self._api.persist("GET", f"/v9/projects/{quote(project, safe='')}", query=scope, patience=patience)
+        if answer.bad_token:
+            raise self._api.refusal(answer, f"see the project {project}")
+        if answer.status == 403:
+            raise self._out_of_reach(team, answer, patience)
+        if answer.status == 404:
+            raise self._no_such_project(team, project, scope, patience)
+        if not answer.ok or not isinstance(answer.body, dict):
+            raise self._api.refusal(answer, f"see the project {project}")
+        found: Mapping[str, Any] = answer.body.get("project") or answer.body
+        account = text(found.get("accountId")) or ""
+        team_id = team if team.startswith("team_") else account if account.startswith("team_") else None
+        slug = team if team and team != team_id else self._slug(team_id, found, patience)
+        return VercelProject(
+            id=text(found.get("id")) or project,
+            name=text(found.get("name")) or project,
+            team_id=team_id,
+            team_slug=slug,
+        )
+
+    def _slug(self, team_id: str | None, project: Mapping[str, Any], patience: Patience) -> str | None:
+        if team_id is None:
+            return None
+        answer = self._api.persist("GET", f"/v2/teams/{team_id}", query={}, patience=patience)
+        told = answer.body if answer.ok and isinstance(answer.body, dict) else {}
+        team = project.get("team")
+        # Not every endpoint has the team's API; some tell the team with the project.
+        return (
+            text(told.get("slug"))
+            or text(project.get("teamSlug"))
+            or (text(team.get("slug")) if isinstance(team, dict) else None)
+        )
+
+    def _out_of_reach(self, team: str, refused: Answer, patience: Patience) -> SetupError:
+        answer = self._api.persist("GET", "/v2/teams", query={"limit": "100"}, patience=patience)
+        if answer.status in (401, 403):
+            either = f"Vercel does not accept the token, or it has no access to the team {team}"
+            return CredentialsError(f"{either} ({refused.words})", NEW_TOKEN)
+        teams = read_names(answer.body if answer.ok else None, "teams", "slug")
+        reach = f"; it reaches {', '.join(teams)}" if teams else ""
+        return CredentialsError(
+            f"the Vercel token has no access to the team {team}{reach} ({refused.words})", NEW_TOKEN
+        )
+
+    def _no_such_project(self, team: str, project: str, scope: Mapping[str, str], patience: Patience) -> SetupError:
+        answer = self._api.persist("GET", "/v10/projects", query={**scope, "limit": "100"}, patience=patience)
+        if answer.bad_token or answer.status == 403:
+            return self._out_of_reach(team, answer, patience)
+        names = read_names(answer.body if answer.ok else None, "projects", "name")
+        near = difflib.get_close_matches(project, names, n=5, cutoff=0.4) or list(names[:10])
+        told = f"; there is {', '.join(near)}" if near else ""
+        return SetupError(
+            f"there is no project {project} in the Vercel team {team}{told}",
+            f"give its name or id as its settings show it, or make it first: vercel project add {project}",
+        )

@@ -1,0 +1,199 @@
+"""The delivery to Vercel: whose is what is there, one POST of all three, then proof by a new listing.
+
+Writes `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` of production, never over another data key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.contract import DATA_KEY_VARIABLE
+from wizard.datakey import WrappedDataKey
+from wizard.errors import (
+    DataKeyConflict,
+    PermissionDenied,
+    ResourceError,
+    Unreachable,
+    UsageError,
+)
+from wizard.facts import Batch, Delivered, DeliveryState
+from wizard.vercel_http import Answer
+from wizard.vercel_shapes import read_failures
+from wizard.vercel_standing import SHAREABLE, ListedVariable, Same, Standing, foreign_data_key, stand, wanted
+from wizard.vercel_variables import Variables
+
+_DEFINITIVE = frozenset({"ENV_CONFLICT", "BAD_REQUEST", "bad_request", "forbidden"})
+_AGAIN = "run the same command again; until it has ended well, do not deploy the application"
+
+
+def refusal(
+    variables: Variables, escrowed: WrappedDataKey | None, *, region: str | None, key_arn: str | None
+) -> str | None:
+    """Why a delivery would be refused, in words; None when it would not be. Reads only."""
+    listed = variables.list()
+    same = variables.comparer()
+    if escrowed is not None and region and key_arn:
+        batch = Batch(region=region, key_arn=key_arn, wrapped=escrowed)
+        try:
+            standing = _examine(variables, batch, listed, None, same)
+            _to_write(variables, standing if _gaps(standing) else ())
+        except (DataKeyConflict, ResourceError) as error:
+            return error.message
+        return None
+    if foreign := foreign_data_key(listed, escrowed, same):
+        return f"{variables.owner}: {foreign}"
+    shared = [each for each in listed if each.in_production and each.elsewhere]
+    # A key yet to be made differs from any shared one; with an old one there may be nothing left to write.
+    blocking = [each for each in shared if each.key == "AWS_KMS_KEY_ID" and escrowed is None]
+    blocking += [each for each in shared if each.key == SHAREABLE and region and not same(each, region)]
+    return _shared_words(variables, blocking) if blocking else None
+
+
+def deliver(variables: Variables, batch: Batch) -> Delivered:
+    """The batch to production; see `wizard.vercel.Vercel.deliver`."""
+    for name, value in batch.values:
+        if not value or value.strip() != value:
+            message = f"{name} is empty or has white space around it, and is not delivered"
+            raise UsageError(message, "run the same command again")
+    before = variables.list()
+    standing = _examine(variables, batch, before, None, variables.comparer())
+    kept = tuple(each.wanted.key for each in standing if not each.gap)
+    if not _gaps(standing):
+        return _delivered(variables, batch, standing, DeliveryState.UNCHANGED, kept)
+    while True:
+        posted = _post(variables, _to_write(variables, standing))
+        known = before if posted.taken else None
+        standing = _look_again(variables, batch, known)
+        if _gaps(standing):
+            if posted.definitive or not variables.patience.pause(posted.retry_after):
+                raise _incomplete(variables, standing, posted)
+            # Whoever put another data key there during the pause must not be overwritten either.
+            standing = _look_again(variables, batch, known)
+        if not _gaps(standing):
+            return _delivered(variables, batch, standing, DeliveryState.WRITTEN, kept)
+
+
+def _look_again(variables: Variables, batch: Batch, before: tuple[ListedVariable, ...] | None) -> tuple[Standing, ...]:
+    try:
+        return _examine(variables, batch, variables.list(), before, variables.comparer())
+    except Unreachable as error:
+        message = f"it is not known whether Vercel took the variables: {error.message}"
+        raise Unreachable(message, _AGAIN) from error
+
+
+def _examine(
+    variables: Variables,
+    batch: Batch,
+    listed: tuple[ListedVariable, ...],
+    before: tuple[ListedVariable, ...] | None,
+    same: Same,
+) -> tuple[Standing, ...]:
+    if foreign := foreign_data_key(listed, batch.wrapped, same, before):
+        raise DataKeyConflict(
+            f"{variables.owner}: {foreign}",
+            "find out what it is a key to; only if no record needs it:"
+            f" vercel env rm {DATA_KEY_VARIABLE} production, then run the same command again",
+        )
+    return tuple(stand(want, listed, same, before) for want in wanted(batch))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Posted:
+    """What came of one POST. The listing afterwards is what counts."""
+
+    taken: bool = False
+    words: str = ""
+    retry_after: float | None = None
+    definitive: bool = False
+    """Whether no repeat can help."""
+
+
+def _post(variables: Variables, writing: tuple[Standing, ...]) -> _Posted:
+    batch = [
+        {
+            "key": each.wanted.key,
+            "value": each.wanted.value,
+            "type": each.wanted.type,
+            "target": ["production"],
+            "comment": each.comment,
+        }
+        for each in writing
+    ]
+    try:
+        answer = variables.upsert(batch)
+    except Unreachable as error:
+        # Whether it was taken, the listing will tell.
+        return _Posted(words=error.message)
+    return _taken(answer) if answer.ok else _refused(variables, answer)
+
+
+def _taken(answer: Answer) -> _Posted:
+    failures = read_failures(answer.body)
+    words = "; ".join(f"{name or 'a variable'}: {code} {message}".strip() for name, code, message in failures)
+    # One entry that Vercel will never take is enough: the batch cannot become whole.
+    final = any(code in _DEFINITIVE for _, code, _ in failures)
+    return _Posted(taken=not failures, words=words, definitive=final)
+
+
+def _refused(variables: Variables, answer: Answer) -> _Posted:
+    if answer.passing:
+        return _Posted(words=answer.words, retry_after=answer.retry_after)
+    error = variables.refusal(answer)
+    if answer.bad_token or isinstance(error, PermissionDenied):
+        raise error
+    return _Posted(words=answer.words, definitive=True)
+
+
+def _gaps(standing: tuple[Standing, ...]) -> tuple[Standing, ...]:
+    return tuple(each for each in standing if each.gap)
+
+
+def _to_write(variables: Variables, standing: tuple[Standing, ...]) -> tuple[Standing, ...]:
+    """What goes into the POST: all three. Raises ResourceError where that would narrow an entry."""
+    # A Region that is right and serves other environments too is left alone: a write would take it from them.
+    kept = [each for each in standing if each.shared and each.wanted.key == SHAREABLE and not each.gap]
+    shared = [each.entry for each in standing if each.shared and each not in kept and each.entry is not None]
+    if shared:
+        raise ResourceError(
+            _shared_words(variables, shared),
+            "in Vercel's settings take production out of each or remove it, then run the same command",
+        )
+    return tuple(each for each in standing if each not in kept)
+
+
+def _shared_words(variables: Variables, entries: list[ListedVariable]) -> str:
+    told = "; ".join(f"{entry.key} ({entry.id}) also serves {', '.join(entry.elsewhere)}" for entry in entries)
+    return f"{variables.owner}: {told}; it is not changed, for that would take it from there"
+
+
+def _incomplete(variables: Variables, standing: tuple[Standing, ...], posted: _Posted) -> ResourceError:
+    missing = "; ".join(f"{each.wanted.key}: {each.gap}" for each in _gaps(standing))
+    there = ", ".join(each.wanted.key for each in standing if not each.gap)
+    words = posted.words
+    for each in standing:
+        words = words.replace(each.wanted.value, "…")
+    said = f" (Vercel said: {words})" if words else ""
+    rest = f"; in place: {there}" if there else ""
+    return ResourceError(f"the variables of {variables.owner} are not complete: {missing}{rest}{said}", _AGAIN)
+
+
+def _delivered(
+    variables: Variables,
+    batch: Batch,
+    standing: tuple[Standing, ...],
+    state: DeliveryState,
+    kept: tuple[str, ...],
+) -> Delivered:
+    proofs = {each.proof for each in standing}
+    checked = "values read back" if proofs == {"value"} else "listing and fingerprint"
+    if "write" in proofs:
+        checked = "listing"
+    place = f"{variables.owner}, production"
+    return Delivered(
+        target="vercel",
+        place=place,
+        state=state,
+        fingerprint=batch.wrapped.fingerprint,
+        checked_by=checked,
+        kept=kept,
+    )

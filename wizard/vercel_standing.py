@@ -1,0 +1,201 @@
+"""What a listing of variables says: whose the data key is, what is in place, what is missing.
+
+Pure; values are asked for through a function that the caller gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from components.contract import DATA_KEY_VARIABLE
+from wizard.datakey import FINGERPRINT, WrappedDataKey
+from wizard.facts import Batch, VercelVariable
+
+PRODUCTION = "production"
+MARK = "eonpro-kms:"
+"""How the comments begin that were written here."""
+SHAREABLE = "AWS_REGION"
+"""The one variable that says nothing of the key: often set for every environment, welcome if right."""
+
+_VALUE = re.compile(rf"value ({FINGERPRINT.pattern})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedVariable(VercelVariable):
+    """A variable with what else the listing tells of it."""
+
+    updated_at: int | None = None
+    """Milliseconds since 1970."""
+    custom_environments: tuple[str, ...] = ()
+    raw: str | None = field(default=None, repr=False)
+    """The listing's `value`, which may be ciphertext: good for being equal to something, for nothing else."""
+
+    @property
+    def in_production(self) -> bool:
+        """Whether deployments to production see it."""
+        # An endpoint that tells no target at all must not make a data key look absent.
+        untold = not self.targets and not self.custom_environments
+        return (PRODUCTION in self.targets or untold) and not self.git_branch
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The environments beside production that see it too."""
+        return tuple(target for target in (*self.targets, *self.custom_environments) if target != PRODUCTION)
+
+    @property
+    def stamp(self) -> tuple[str, int | None]:
+        """What differs after a write."""
+        return (self.id, self.updated_at)
+
+
+Same = Callable[[ListedVariable, str], bool | None]
+"""Whether the variable's value is this one; None when the value cannot be had."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One variable as it shall be."""
+
+    key: str
+    type: str
+    comment: str
+    value: str = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the value as it stands, not of the decoded key."""
+        return value_fingerprint(self.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where one wanted variable stands."""
+
+    wanted: Wanted
+    entry: ListedVariable | None
+    gap: str | None
+    """What is not yet as it shall be, in words; None when all is."""
+    proof: str = ""
+    """How it is known: `value`, `fingerprint`, `write` (nothing but that it was written and then listed)."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether the entry serves other environments too, which a write would take it away from."""
+        return self.entry is not None and bool(self.entry.elsewhere)
+
+    @property
+    def comment(self) -> str:
+        """The comment to write: somebody else's stays where only the value is the same."""
+        theirs = self.entry.comment if self.entry is not None and not self.gap else ""
+        return self.wanted.comment if not theirs or theirs.startswith(MARK) else theirs
+
+
+def value_fingerprint(value: str) -> str:
+    """The fingerprint of a value that is not a data key."""
+    return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
+
+
+def wanted(batch: Batch) -> tuple[Wanted, ...]:
+    """The three variables, the data key first."""
+    key = batch.wrapped.fingerprint
+    made = []
+    for name, value in batch.values:
+        if name == DATA_KEY_VARIABLE:
+            made.append(Wanted(key=name, type="sensitive", comment=f"{MARK} data key {key}; do not edit", value=value))
+        else:
+            comment = f"{MARK} goes with data key {key}; value {value_fingerprint(value)}; do not edit"
+            made.append(Wanted(key=name, type="encrypted", comment=comment, value=value))
+    return tuple(made)
+
+
+def in_production(listed: tuple[ListedVariable, ...], name: str) -> tuple[ListedVariable, ...]:
+    """The entries of that name that production sees."""
+    return tuple(each for each in listed if each.key == name and each.in_production)
+
+
+def foreign_data_key(
+    listed: tuple[ListedVariable, ...],
+    wrapped: WrappedDataKey | None,
+    same: Same,
+    before: tuple[ListedVariable, ...] | None = None,
+) -> str | None:
+    """Whether production has a data key that is not `wrapped`, told in words; None when it has not.
+
+    `before` is the listing before a write of `wrapped` that was acknowledged, if there was one.
+    """
+    for entry in in_production(listed, DATA_KEY_VARIABLE):
+        if wrapped is not None:
+            told = FINGERPRINT.search(entry.comment)
+            claimed = told is not None and told[0] == wrapped.fingerprint
+            # A comment outlives an edit of the value, so the value counts wherever it can be had.
+            if claimed and entry.type == "sensitive":
+                continue
+            equal = same(entry, wrapped.value)
+            if equal or (equal is None and (claimed or _newly_written(entry, listed, before))):
+                continue
+        return _whose(entry, wrapped)
+    return None
+
+
+def stand(
+    want: Wanted, listed: tuple[ListedVariable, ...], same: Same, before: tuple[ListedVariable, ...] | None
+) -> Standing:
+    """Where one variable stands. `before` is the listing before a write that was acknowledged; else None.
+
+    For the data key, `foreign_data_key` must have been asked first.
+    """
+    entries = in_production(listed, want.key)
+    if not entries:
+        return Standing(wanted=want, entry=None, gap="it is not there")
+    entry = entries[0]
+    if len(entries) > 1:
+        return Standing(wanted=want, entry=entry, gap=f"it is there {len(entries)} times")
+    if want.type == "sensitive" and entry.type not in ("sensitive", ""):
+        return Standing(wanted=want, entry=entry, gap=f"it is stored as {entry.type}, not as sensitive")
+    proof = _proof(want, entry, same)
+    if not proof and _newly_written(entry, listed, before) and same(entry, want.value) is None:
+        proof = "write"
+    return Standing(wanted=want, entry=entry, gap=None if proof else "its value is not known to be ours", proof=proof)
+
+
+def _newly_written(
+    entry: ListedVariable, listed: tuple[ListedVariable, ...], before: tuple[ListedVariable, ...] | None
+) -> bool:
+    # The weakest evidence, for endpoints that keep no comments; where any is kept, ours must be there.
+    if before is None or any(each.comment for each in listed):
+        return False
+    return entry.stamp not in {each.stamp for each in before}
+
+
+def _proof(want: Wanted, entry: ListedVariable, same: Same) -> str:
+    if want.type == "sensitive":
+        told = FINGERPRINT.search(entry.comment)
+        ours = FINGERPRINT.search(want.comment)
+        if told is not None:
+            return "fingerprint" if ours is not None and told[0] == ours[0] else ""
+        equal = same(entry, want.value)
+    else:
+        equal = same(entry, want.value)
+        if equal is None and (told := _VALUE.search(entry.comment)):
+            return "fingerprint" if told[1] == want.fingerprint else ""
+    return "value" if equal else ""
+
+
+def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:
+    told = [f"id {entry.id}", f"for {', '.join((*entry.targets, *entry.custom_environments))}"]
+    if entry.updated_at is not None:
+        told.append(f"last changed {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    told.append(f"comment “{entry.comment}”" if entry.comment else "no comment")
+    ours = (
+        f"is not known to be the data key {wrapped.fingerprint} of this stack"
+        if wrapped
+        else "was not put there by this stack"
+    )
+    return (
+        f"there is an {DATA_KEY_VARIABLE} already ({', '.join(told)}) that {ours};"
+        " nothing was overwritten: it may be the only key to records that exist"
+    )

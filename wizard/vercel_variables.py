@@ -1,0 +1,99 @@
+"""The environment variables of one Vercel project: list, read one value, set a batch.
+
+Touches the network through `wizard/vercel_http.py` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wizard.errors import SetupError
+from wizard.facts import VercelProject, VercelVariable
+from wizard.vercel_http import Answer, Api, Patience
+from wizard.vercel_shapes import Unreadable, next_page, read_listing
+from wizard.vercel_standing import ListedVariable, Same
+
+
+class Variables:
+    """The variables of one project, for one errand: `patience` is shared by all its requests."""
+
+    def __init__(self, api: Api, project: VercelProject, patience: Patience) -> None:
+        self._api, self._project, self.patience = api, project, patience
+        self._path = f"/projects/{project.id}/env"
+        self._scope: dict[str, str] = {}
+        if project.team_id:
+            self._scope = {"teamId": project.team_id}
+        elif project.team_slug:
+            self._scope = {"slug": project.team_slug}
+
+    @property
+    def owner(self) -> str:
+        """The project in words: `Vercel project team/name`."""
+        team = self._project.team_slug or self._project.team_id
+        return f"Vercel project {team}/{self._project.name}" if team else f"Vercel project {self._project.name}"
+
+    def list(self) -> tuple[ListedVariable, ...]:
+        """All of them, page after page. Raises SetupError for a listing that cannot be understood."""
+        listed: dict[str, ListedVariable] = {}
+        query = dict(self._scope)
+        while True:
+            body = self._page(query)
+            try:
+                fresh = {entry.id: entry for entry in read_listing(body) if entry.id not in listed}
+            except Unreadable as error:
+                raise SetupError(
+                    f"the listing of the variables of {self.owner} cannot be understood: {error}",
+                    "unset VERCEL_API_URL, or set it to the address of the API itself",
+                ) from error
+            listed.update(fresh)
+            following = next_page(body)
+            # An endpoint that knows no `until` gives the first page again: nothing fresh, so an end.
+            if following is None or not fresh:
+                return tuple(listed.values())
+            query["until"] = following
+
+    def _page(self, query: Mapping[str, str]) -> Any:
+        answer = self._api.persist("GET", f"/v10{self._path}", query=query, patience=self.patience)
+        if answer.status in (404, 405, 501):
+            # The listing is older than its tenth version, and so are some that imitate it.
+            answer = self._api.persist("GET", f"/v9{self._path}", query=query, patience=self.patience)
+        if answer.status == 404:
+            hint = "check the project's name, then run the same command again"
+            raise SetupError(f"there is no {self.owner} ({answer.words})", hint)
+        if not answer.ok:
+            raise self._api.refusal(answer, f"list the variables of {self.owner}")
+        return answer.body
+
+    def decrypt(self, variable: VercelVariable) -> str | None:
+        """The value of one; None where it is not told."""
+        path = f"/v1{self._path}/{variable.id}"
+        answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
+        body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
+        value = body.get("value")
+        # An empty value may be an empty value or one that is not told: it proves nothing.
+        told = isinstance(value, str) and value and body.get("decrypted", True) is not False
+        return value if told else None
+
+    def comparer(self) -> Same:
+        """A comparison that reads each value at most once."""
+        values: dict[str, str | None] = {}
+
+        def same(entry: ListedVariable, value: str) -> bool | None:
+            if entry.raw == value:
+                return True
+            if entry.id not in values:
+                values[entry.id] = entry.value or self.decrypt(entry)
+            known = values[entry.id]
+            return None if known is None else known == value
+
+        return same
+
+    def upsert(self, batch: Sequence[Mapping[str, Any]]) -> Answer:
+        """Set a batch in one POST, once. Raises Unreachable when no answer came."""
+        query = {**self._scope, "upsert": "true"}
+        return self._api.attempt("POST", f"/v10{self._path}", query=query, content=[*batch])
+
+    def refusal(self, answer: Answer) -> SetupError:
+        """The error that the answer to `upsert` amounts to."""
+        return self._api.refusal(answer, f"set the variables of {self.owner}")
