@@ -37,9 +37,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m wizard",
         description="Set up AWS KMS for EONPRO: a key that passes an audit, and the wrapped data key delivered.",
-        epilog="commands:\n"
-        + "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
-        + "\n\nexit codes:\n"
+        epilog="commands:\n" + "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items()) + "\n\nexit codes:\n"
         "  0 ok, 1 failure, 2 usage or missing answers, 3 credentials or permission, 4 resource failure,\n"
         "  5 policy refusal, 6 stack not found, 8 cancelled, 130 Ctrl-C at a prompt",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -158,7 +158,7 @@ def _principals(settings: Settings, identity: Identity, cloud: Cloud) -> list[Pr
                     why="KMS refuses a key policy that names a principal that is not there"
                     if role != "execution role"
                     else "nothing can be attached to it",
-                    next=f"aws iam get-{kind} --{kind}-name {Principal(arn=arn).name}   then give the right ARN: {flag}",
+                    next=f"aws iam get-{kind} --{kind}-name {Principal(arn=arn).name}   then the right ARN: {flag}",
                 )
             )
     return problems

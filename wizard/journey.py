@@ -315,8 +315,9 @@ def show_report(talk: Talk, done: report.Report) -> None:
     talk.section("What exists")
     talk.table(report.what_exists(done))
     talk.section("What is left to do")
-    for number, step in enumerate(report.next_steps(done), 1):
-        for index, line in enumerate(step.splitlines()):
-            talk.line(f"{number}. {line}" if index == 0 else f"   {line}")
+    for number, todo in enumerate(report.next_steps(done), 1):
+        talk.line(f"{number}. {todo.what}")
+        if todo.verbatim:
+            talk.verbatim(todo.verbatim)
     talk.section("Again, without questions")
-    talk.line(report.repeat_command(done))
+    talk.verbatim(report.repeat_command(done))

@@ -62,35 +62,68 @@ def what_exists(report: Report) -> tuple[tuple[str, str], ...]:
     )
 
 
-def next_steps(report: Report) -> tuple[str, ...]:
-    """What a person still has to do, in order; each with the command where there is one."""
-    steps: list[str] = []
+@dataclass(frozen=True, kw_only=True)
+class Todo:
+    """One thing that a person still has to do."""
+
+    what: str
+    verbatim: str = ""
+    """The command to type or the code to paste, as it is."""
+
+
+def next_steps(report: Report) -> tuple[Todo, ...]:
+    """What a person still has to do, in order."""
+    todo: list[Todo] = []
     targets = {delivery.target for delivery in report.delivered}
     settings, outputs = report.settings, report.outputs
     if Target.VERCEL in targets:
         if settings.app_principal_arn is None:
-            steps.append(
-                f"Let the application take its role by Vercel's OIDC token (in phi-encryption.ts):\n{vercel_patch(outputs)}"
+            what = "Let the application take its role by Vercel's OIDC token, where it makes its KMS client:"
+            todo.append(Todo(what=what, verbatim=vercel_patch(outputs)))
+        todo.append(
+            Todo(
+                what="Deploy anew: a variable takes effect only in a new deployment.",
+                verbatim="vercel redeploy <the production deployment's URL>",
             )
-        steps.append(
-            "Deploy anew, for a variable takes effect only in a new deployment: vercel redeploy <production URL>"
         )
     if Target.ECS in targets:
-        steps.append(
-            "Put these into the container definition, and set the task role "
-            f"{outputs.app_principal_arn}:\n"
-            + json.dumps({"secrets": [{"name": n, "valueFrom": v} for n, v in outputs.task_secrets]}, indent=2)
+        container = {"secrets": _task_secrets(outputs)}
+        todo.append(
+            Todo(
+                what=f"Give the task definition the task role {outputs.app_principal_arn}, the execution role "
+                f"{execution_role(settings)}, and its container these:",
+                verbatim=json.dumps(container, indent=2),
+            )
         )
-        service = f"--cluster {settings.ecs_cluster or 'CLUSTER'} --service {settings.ecs_service or 'SERVICE'}"
-        steps.append(
-            f"Start the tasks anew, for values are read when a task starts: aws ecs update-service {service} --force-new-deployment"
+        todo.append(
+            Todo(
+                what="Start the tasks anew: values are read when a task starts.",
+                verbatim=f"aws ecs update-service --cluster {settings.ecs_cluster or 'CLUSTER'} "
+                f"--service {settings.ecs_service or 'SERVICE'} --task-definition FAMILY --force-new-deployment",
+            )
         )
-    steps.append(
-        "Save one record in the application. A load of the key that failed is remembered: restart the application after any repair."
-    )
-    steps.append("Commit " + f"Pulumi.{report.stack}.yaml" + ": it holds the settings, and nothing secret.")
-    steps.append("Review who has access to the key every three months.")
-    return tuple(steps)
+    todo += [
+        Todo(
+            what="Save one record in the application. It remembers a load of the key that failed: "
+            "after a repair, restart it."
+        ),
+        Todo(
+            what="Keep the settings with the code; nothing in them is secret.",
+            verbatim=f"git add Pulumi.{report.stack}.yaml",
+        ),
+        Todo(what="Review every three months who may use and who administers the key."),
+    ]
+    return tuple(todo)
+
+
+def execution_role(settings: Settings) -> str:
+    """The ARN of the ECS execution role that may read the parameters."""
+    made = f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.execution_role}"
+    return settings.ecs_execution_role_arn or made
+
+
+def _task_secrets(outputs: Outputs) -> list[dict[str, str]]:
+    return [{"name": name, "valueFrom": source} for name, source in outputs.task_secrets]
 
 
 def vercel_patch(outputs: Outputs) -> str:
@@ -129,11 +162,7 @@ def document(report: Report) -> dict[str, Any]:
             "trailArn": outputs.trail_arn,
             "trailBucket": outputs.trail_bucket,
             "parameterPrefix": outputs.parameter_prefix,
-            **(
-                {"taskSecrets": [{"name": n, "valueFrom": v} for n, v in outputs.task_secrets]}
-                if outputs.task_secrets
-                else {}
-            ),
+            **({"taskSecrets": _task_secrets(outputs)} if outputs.task_secrets else {}),
         },
         "dataKey": {
             "parameter": report.escrow.parameter,

@@ -112,6 +112,12 @@ class Screen:
         for each in rest:
             self._paragraph(each, indent=" " * (cell_len(sign) + 1))
 
+    def verbatim(self, text: str) -> None:
+        """Lines to be copied, a command or code: indented and never wrapped, for a wrapped command is another one."""
+        self._settle()
+        for line in self._clean(text).split("\n"):
+            self._print(Text(f"    {line}", style="cyan"))
+
     def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None:
         """Rows in columns, wrapped to the width."""
         self._settle()
@@ -151,7 +157,8 @@ class Screen:
     def progress(self, progress: Progress, elapsed: float) -> None:
         """A line for each resource done or failed, with its seconds; on a terminal, below it what runs."""
         step = progress.step
-        name = f"{step.type} {step.name}"
+        # The token's last part says it all to a person: `aws:kms/key:Key` is a Key.
+        name = f"{step.type.rsplit(':', 1)[-1]} {step.name}"
         if progress.state is StepState.STARTED:
             self._running[step.urn] = step.name
             self._show_running()

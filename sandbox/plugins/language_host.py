@@ -142,6 +142,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         self._forget(child)
         yield language_pb2.RunPluginResponse(exitcode=code)
 
+    def GenerateProgram(self, request: Any, context: Any) -> Any:
+        """Writing programs takes the official host's code generator, and `pulumi import` asks for it last."""
+        context.abort(
+            grpc.StatusCode.UNIMPLEMENTED,
+            "the import is done, but this language host writes no Python for it: "
+            "add --generate-code=false, or use the official Pulumi CLI",
+        )
+
     def end_children(self) -> None:
         """End what this host started and nothing else."""
         with self._lock:

@@ -127,12 +127,12 @@ def test_an_error_says_what_happened_and_then_the_next_command(told: Told) -> No
 @pytest.mark.parametrize(
     ("op", "line"),
     [
-        ("create", "  + aws:kms/key:Key phi-key created 0.4 s"),
-        ("update", "  ~ aws:kms/key:Key phi-key updated 0.4 s"),
-        ("replace", "  ± aws:kms/key:Key phi-key replaced 0.4 s"),
-        ("delete", "  - aws:kms/key:Key phi-key deleted 0.4 s"),
-        ("same", "  = aws:kms/key:Key phi-key unchanged 0.4 s"),
-        ("novelty", "  * aws:kms/key:Key phi-key novelty 0.4 s"),
+        ("create", "  + Key phi-key created 0.4 s"),
+        ("update", "  ~ Key phi-key updated 0.4 s"),
+        ("replace", "  ± Key phi-key replaced 0.4 s"),
+        ("delete", "  - Key phi-key deleted 0.4 s"),
+        ("same", "  = Key phi-key unchanged 0.4 s"),
+        ("novelty", "  * Key phi-key novelty 0.4 s"),
     ],
 )
 def test_a_resource_that_is_done_has_one_line(told: Told, op: str, line: str) -> None:
@@ -148,7 +148,7 @@ def test_a_resource_that_is_done_has_one_line(told: Told, op: str, line: str) ->
 def test_a_resource_that_failed_says_why(told: Told) -> None:
     progress = Progress(step=KEY, state=StepState.FAILED, message="the policy locks you out")
     assert told(lambda terminal: terminal.progress(progress, 1.26)).splitlines() == [
-        "  ✗ aws:kms/key:Key phi-key: create failed after 1.3 s",
+        "  ✗ Key phi-key: create failed after 1.3 s",
         "    the policy locks you out",
     ]
 
@@ -167,9 +167,9 @@ def test_on_a_terminal_what_is_under_way_is_shown_and_wiped(monkeypatch: pytest.
     terminal.progress(Progress(step=ALIAS, state=StepState.STARTED), 0.0)
     assert rows() == ["  … phi-key, phi-alias"]
     terminal.progress(Progress(step=KEY, state=StepState.DONE), 0.4)
-    assert rows() == ["  + aws:kms/key:Key phi-key created 0.4 s", "  … phi-alias"]
+    assert rows() == ["  + Key phi-key created 0.4 s", "  … phi-alias"]
     terminal.error(ResourceError("Cut off", "python -m wizard"))
-    assert rows() == ["  + aws:kms/key:Key phi-key created 0.4 s", "✗ Cut off", "  next: python -m wizard"]
+    assert rows() == ["  + Key phi-key created 0.4 s", "✗ Cut off", "  next: python -m wizard"]
     terminal.progress(Progress(step=KEY, state=StepState.STARTED), 0.0)
     assert rows()[-1] == "  … phi-key"
 

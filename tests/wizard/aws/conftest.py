@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import boto3
+import botocore.session
 import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
@@ -32,6 +33,14 @@ def moto_url() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def service_descriptions() -> Iterator[None]:
+    """botocore's descriptions of the services are read once for all tests: each session would read them again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture
@@ -156,7 +165,11 @@ def script() -> Iterator[Script]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        # Look-ups come side by side; with a short queue some would wait a second for their connection.
+        request_queue_size = 64
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     written.url = f"http://127.0.0.1:{server.server_port}"

@@ -122,6 +122,12 @@ def test_whose_a_bucket_is_follows_from_s3s_answers(script, scripted, status, ou
     assert bucket_owner(scripted._session, BUCKET, ACCOUNT) == owner
 
 
+def test_s3_is_told_which_account_the_bucket_must_belong_to(script, scripted):
+    script.answer(f"HEAD /{BUCKET}", "")
+    bucket_owner(scripted._session, BUCKET, ACCOUNT)
+    assert {name.lower(): value for name, value in script.headers[0].items()}["x-amz-expected-bucket-owner"] == ACCOUNT
+
+
 def test_a_bucket_that_may_not_be_opened_nor_listed_counts_as_foreign(script, scripted):
     script.answer(f"HEAD /{BUCKET}", "", status=403)
     script.answer("GET /", "<Error><Code>AccessDenied</Code></Error>", status=403)
