@@ -1,4 +1,4 @@
-"""`python -m bench [ROUNDS]`: every benchmark as a ratio of two sides, run in turn in one run, an A/A control beside it.
+"""`python -m bench [ROUNDS]`: each benchmark as a ratio of two sides, run in turn, an A/A control beside it.
 
 Touches what the benchmarks touch, and standard output.
 """

@@ -54,10 +54,17 @@ def sandbox_environment(base: Mapping[str, str]) -> dict[str, str]:
 def run(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
     """Run to the end; what it printed. A failure ends the benchmark with what was said."""
     done = subprocess.run(
-        command, cwd=folder, env=dict(environment), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        command,
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        told = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        raise SystemExit(f"{' '.join(command)} failed with {done.returncode}:\n{told}")
     return done.stdout
 
 
@@ -92,7 +99,8 @@ def _config(folder: Path, environment: Mapping[str, str]) -> dict[str, object]:
         "from pathlib import Path\n"
         "from wizard import answers, aws\n"
         "file = answers.read_file(Path('examples/vercel.yaml').read_text(), 'examples/vercel.yaml')\n"
-        "resolved = answers.resolve(flags={}, environ=os.environ, file=file, file_name='', saved={}, saved_name='', detected={})\n"
+        "none = dict(flags={}, file_name='', saved={}, saved_name='', detected={})\n"
+        "resolved = answers.resolve(environ=os.environ, file=file, **none)\n"
         "identity = aws.connect(profile=None, region=None, environ=os.environ).identify()\n"
         "settings = answers.to_settings({k: a.value for k, a in resolved.items()}, identity=identity)\n"
         "print(json.dumps(settings.to_config()))\n"

@@ -1,6 +1,6 @@
 """The contract between the wizard, the stack's configuration and the Pulumi program: `Settings` in, `Outputs` out.
 
-Pure: touches nothing but its arguments. Every rule about a value is checked here, once, and all faults are told together.
+Pure: touches nothing but its arguments. Every rule about a value is checked here, and all faults are told together.
 """
 
 from __future__ import annotations
@@ -125,9 +125,7 @@ def _oidc_provider(value: str) -> str:
 
 def _bucket(value: str) -> str:
     if not _BUCKET.fullmatch(value):
-        raise ValueError(
-            f"{value!r} is not an S3 bucket name: 3 to 63 lower-case letters, digits and hyphens"
-        )
+        raise ValueError(f"{value!r} is not an S3 bucket name: 3 to 63 lower-case letters, digits and hyphens")
     return value
 
 
@@ -216,13 +214,9 @@ class Settings(BaseModel):
                 if arn.split(":")[4] != self.account_id:
                     faults.append(f"the {role} {arn} belongs to another account than {self.account_id}")
                 elif arn.split(":")[1] != self.partition:
-                    faults.append(
-                        f"the {role} {arn} is in another partition than {self.region} ({self.partition})"
-                    )
+                    faults.append(f"the {role} {arn} is in another partition than {self.region} ({self.partition})")
         if self.app_principal_arn in self.administrators:
-            faults.append(
-                f"{self.app_principal_arn} cannot be the application and a key administrator at once"
-            )
+            faults.append(f"{self.app_principal_arn} cannot be the application and a key administrator at once")
         if Target.VERCEL in self.deploy_targets and not (self.vercel_team and self.vercel_project):
             faults.append("the deploy target vercel needs vercelTeam and vercelProject")
         if self.ecs_service and not self.ecs_cluster:
@@ -230,9 +224,7 @@ class Settings(BaseModel):
         if self.existing_trail_arn and not self.trail_bucket:
             faults.append("existingTrailArn needs trailBucket, the bucket that trail writes to")
         if len(self.names.trail_bucket) > 63:
-            faults.append(
-                f"the bucket name {self.names.trail_bucket} is longer than 63 characters: set trailBucket"
-            )
+            faults.append(f"the bucket name {self.names.trail_bucket} is longer than 63 characters: set trailBucket")
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -253,8 +245,7 @@ class Settings(BaseModel):
             execution_role=f"eonpro-execution-role{suffix}",
             parameter_policy=f"EONPROParameterAccess{suffix}",
             trail=f"eonpro-audit-trail{suffix}",
-            trail_bucket=self.trail_bucket
-            or f"eonpro-cloudtrail-logs-{self.account_id}-{self.region}{suffix}",
+            trail_bucket=self.trail_bucket or f"eonpro-cloudtrail-logs-{self.account_id}-{self.region}{suffix}",
             parameter_prefix=f"/eonpro/{self.environment}",
         )
 
@@ -280,9 +271,7 @@ class Settings(BaseModel):
             "aws:region": self.region,
             "aws:allowedAccountIds": [self.account_id],
         }
-        for field, value in self.model_dump(
-            exclude={"region"}, exclude_none=True, mode="json", by_alias=True
-        ).items():
+        for field, value in self.model_dump(exclude={"region"}, exclude_none=True, mode="json", by_alias=True).items():
             config[f"{PROJECT}:{field}"] = value
         return config
 
@@ -361,9 +350,7 @@ class Outputs:
         """Outputs from the stack's output values. Raises ContractError naming every output that is missing."""
         names = [name for name in cls.__dataclass_fields__ if name != "task_secrets"]
         missing = tuple(
-            (to_camel(name), "the stack has no such output")
-            for name in names
-            if not outputs.get(to_camel(name))
+            (to_camel(name), "the stack has no such output") for name in names if not outputs.get(to_camel(name))
         )
         if missing:
             raise ContractError(missing)

@@ -21,7 +21,8 @@ PURE_COMPONENTS = ("components.contract", "components.policies", "components.gra
 PURE_WIZARD = tuple(
     f"wizard.{name}"
     for name in (
-        "questions input interview answers answers_file account existing preflight plan journey delivery report checklist "
+        "questions input interview answers answers_file account existing preflight plan journey delivery report "
+        "checklist "
         "errors facts datakey doctor review rotate"
     ).split()
 )

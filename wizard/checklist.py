@@ -114,8 +114,8 @@ def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs)
         return ItemState.OPEN, "the key policy " + " and ".join(told)
     return (
         ItemState.DONE,
-        f"names {len(settings.administrators)} administrator(s), who may manage and not decrypt by it, and the application; "
-        "IAM of this account beside it",
+        f"names {len(settings.administrators)} administrator(s), who may manage the key and not decrypt with it, "
+        "the application, and the account's own IAM",
     )
 
 
@@ -186,12 +186,14 @@ def _data_key(escrow: Escrow | None) -> Item:
     return Item(
         title=title,
         state=ItemState.DONE,
-        evidence=f"{escrow.wrapped.fingerprint}, {made}, in {escrow.parameter} version {escrow.version}; never seen in the clear",
+        evidence=f"{escrow.wrapped.fingerprint}, {made}, in {escrow.parameter} version {escrow.version}; "
+        "never seen in the clear",
     )
 
 
 def _tested(proofs: tuple[Proof, ...]) -> Item:
     title = "Application tested with KMS"
+    rest = "deploy, and save one record in the application itself"
     if any(proof.state is ProofState.FAILED for proof in proofs):
         return Item(
             title=title,
@@ -202,11 +204,11 @@ def _tested(proofs: tuple[Proof, ...]) -> Item:
         return Item(
             title=title,
             state=ItemState.PERSON,
-            evidence=f"the delivered key was proved at {proofs[0].at} {proofs[0].detail}; deploy, and save one record in the application itself",
+            evidence=f"proved at {proofs[0].at} {proofs[0].detail}; {rest}",
         )
     detail = proofs[0].detail if proofs else "nothing was delivered in this run"
     return Item(
         title=title,
         state=ItemState.PERSON,
-        evidence=f"{detail}; deploy, and save one record in the application itself",
+        evidence=f"{detail}; {rest}",
     )

@@ -43,8 +43,8 @@ def ensure_data_key(cloud: Cloud, settings: Settings, key_arn: str) -> Escrow:
         if made_now:
             if escrow.wrapped.fingerprint != wrapped.fingerprint:
                 raise DataKeyConflict(
-                    f"{parameter} holds {escrow.wrapped.fingerprint}, not {wrapped.fingerprint} that was just written to it",
-                    f"nothing was delivered; look who else writes it: aws ssm get-parameter-history --name {parameter}",
+                    f"{parameter} holds {escrow.wrapped.fingerprint}, not {wrapped.fingerprint}, just written to it",
+                    f"nothing was delivered; look who writes it: aws ssm get-parameter-history --name {parameter}",
                 )
             escrow = Escrow(
                 parameter=escrow.parameter,
@@ -98,7 +98,7 @@ def prove(
     delivered: tuple[Delivered, ...],
     batch: Batch,
 ) -> tuple[Proof, ...]:
-    """One proof for each delivery: as the application where its credentials can be had, else what its policies say, said so."""
+    """One proof for each delivery: as the application, or else what its policies say, and that it is only that."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     state, detail = _judge(cloud, prover, outputs, batch)
     proofs = []
@@ -143,7 +143,8 @@ def _judge(cloud: Cloud, prover: Prover, outputs: Outputs, batch: Batch) -> tupl
             )
         return (
             ProofState.PROVED,
-            f"as {verdict.principal}, by {credentials.how}: 32 bytes unwrapped under the key, one record encrypted and decrypted",
+            f"as {verdict.principal}, by {credentials.how}: 32 bytes unwrapped under the key, "
+            "one record encrypted and decrypted",
         )
     return _simulated(cloud, outputs)
 

@@ -156,7 +156,7 @@ class PulumiEngine:
                 workspace.remove_all_config(stack, stale)
 
     def recover(self, stack: str, found: Mapping[str, str]) -> None:
-        """Take up what a crashed run left pending: creations that happened (`found`: URN → id) are imported, the rest dropped."""
+        """Take up what a crashed run left pending: what was made (`found`: URN → id) is imported, the rest dropped."""
         pairs = [
             part
             for urn, id_ in found.items()

@@ -1,6 +1,6 @@
 """Everything that can go wrong, as one tree: what happened, and the next command to type.
 
-Pure. An edge translates its library's exception into one of these, `from` the cause; `wizard/__main__.py` prints it, once.
+Pure. An edge translates its library's exception into one of these, `from` the cause; `wizard/__main__.py` prints it.
 The exit codes are Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/).
 """
 

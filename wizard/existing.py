@@ -30,7 +30,7 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
             Problem(
                 what=f"{names.alias} already points to the key {target.arn} ({about})",
                 why="that key is not in this stack; it was not touched, and neither was its alias",
-                next=f"look whose it is: aws kms describe-key --key-id {names.alias} --region {settings.region}   {another}",
+                next=f"aws kms describe-key --key-id {names.alias} --region {settings.region}   to see whose it is, {another}",
             )
         )
     for what, arn in (
@@ -67,7 +67,7 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
 
 
 def with_existing_provider(settings: Settings, existing: Existing, state: StackState) -> Settings:
-    """An account takes one OIDC provider per URL: one that is there, and not this stack's, is used and not made again."""
+    """An account takes one OIDC provider per URL: one that is there, and not this stack's, is used, not made again."""
     arn = existing.oidc_provider_arn
     if (
         arn
@@ -106,7 +106,7 @@ def crashed(settings: Settings, existing: Existing, state: StackState, cloud: Cl
             keys = [
                 key for key in cloud.find_keys(settings.tags) if key.arn not in state.owned and key.state == "Enabled"
             ]
-            # Two such keys would be two crashes, or somebody's own: which of them is ours cannot be told, so neither is taken.
+            # Two such keys: which of them is ours cannot be told, so neither is taken.
             id_ = keys[0].arn.rsplit("/", 1)[-1] if len(keys) == 1 else None
         elif step.type in ("aws:iam/role:Role", "aws:iam/policy:Policy"):
             arn = by_name.get(step.physical_name)

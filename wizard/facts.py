@@ -1,6 +1,6 @@
 """What the steps learn and what the edges can do: frozen facts, and one Protocol for each edge.
 
-Pure. Facts carry no words for people; `plan` and `report` make those. An edge implements a Protocol here and knows no step.
+Pure. Facts carry no words for people; `plan` and `report` make those. An edge implements a Protocol, knows no step.
 """
 
 from __future__ import annotations
@@ -423,7 +423,7 @@ class Hosting(Protocol):
         region: str | None = None,
         key_arn: str | None = None,
     ) -> str | None:
-        """Why `deliver` would be refused, in words: above all, a data key that is not the escrowed one is there already.
+        """Why `deliver` would be refused, in words: above all, another data key than the escrowed one is there.
 
         Without `region` or `key_arn`, what stands under their names is not looked at.
         """

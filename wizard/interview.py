@@ -1,4 +1,4 @@
-"""From doors to values: the credentials' identity first, then every input in order, asked for only where no door gave it.
+"""From doors to values: whose credentials these are, then every input in order, asked only where no door gave it.
 
 Pure: asks the terminal and reads the cloud through their Protocols.
 """

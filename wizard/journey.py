@@ -1,4 +1,4 @@
-"""The order of the steps: interview, one pass for problems, review, plan, confirmation, update, data key, delivery, proof.
+"""The order of the steps: interview, one pass for problems, plan, confirmation, update, data key, delivery, proof.
 
 Pure: runs the steps over the edges' Protocols. No step writes to an earlier one's facts.
 """
@@ -114,7 +114,7 @@ def preview(request: Request, doors: Doors) -> plan.Plan:
 
 
 def push(request: Request, doors: Doors) -> tuple[Delivered, ...]:
-    """Deliver the escrowed data key of a stack that is there; makes no resource, and no data key but where none is escrowed."""
+    """Deliver the data key of a stack that is built; makes no resource, and a data key only where none is escrowed."""
     ready, outputs = _standing(request, doors)
     return _data_key(doors, ready, outputs)[1]
 

@@ -106,7 +106,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
     text += ["", "Outside Pulumi, so that no later update can touch it:"]
     if plan.escrow is None:
         text.append(
-            "  + make the data key: KMS wraps it and returns only the wrapped form (GenerateDataKeyWithoutPlaintext, AES-256)"
+            "  + make the data key: KMS returns only its wrapped form (GenerateDataKeyWithoutPlaintext, AES-256)"
         )
         text.append(f"  + keep it in Parameter Store, written once: {settings.names.escrow}")
     else:
@@ -115,7 +115,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
     if Target.VERCEL in plan.targets:
         text.append(f"  > deliver {variables}")
         text.append(
-            f"    to the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only, the key as a sensitive value"
+            f"    to the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only, the key as sensitive"
         )
     if Target.ECS in plan.targets:
         text.append(f"  > deliver {variables}")

@@ -110,7 +110,8 @@ def _orphan_escrow(settings: Settings, escrow: Escrow, state: StackState) -> lis
         return []  # An interrupted first run: the key is in the stack, its outputs are not yet.
     return [
         Problem(
-            what=f"{escrow.parameter} already holds a data key ({escrow.wrapped.fingerprint}), wrapped by {escrow.key_arn or 'a key it does not name'}",
+            what=f"{escrow.parameter} already holds a data key ({escrow.wrapped.fingerprint}), "
+            f"wrapped by {escrow.key_arn or 'a key it does not name'}",
             why="records may be encrypted under it, and the key of this stack could not open it; it was not touched",
             next="use the stack that made it (--stack NAME), or another environment: --environment NAME --stack NAME",
         )
@@ -130,8 +131,8 @@ def _foreign_data_key(
         Problem(
             what=conflict,
             why="the delivery would be refused, after everything else was made",
-            next=f"look at it: vercel env ls production (project {project.name}); a data key there may be the only key to "
-            "records that exist: remove it only if there are none",
+            next=f"look at it: vercel env ls production (project {project.name}); a data key there may be the only "
+            "key to records that exist: remove it only if there are none",
         )
     ]
 

@@ -36,8 +36,8 @@ PASSED_ON = (
 
 TIMEOUT_SECONDS = 60
 SETTLING = ("AccessDenied", "NotFound", "BadCredentials")
-"""Causes that a role, key or access key made seconds ago can show before IAM has spread it (it is eventually consistent:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html)."""
+"""Causes that a role, key or access key made seconds ago can show until IAM, eventually consistent, has spread it
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html)."""
 WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
 
 
