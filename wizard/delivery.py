@@ -100,7 +100,6 @@ def prove(
 ) -> tuple[Proof, ...]:
     """One proof for each delivery: as the application, or else what its policies say, and that it is only that."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    state, detail = _judge(cloud, prover, outputs, batch)
     proofs = []
     for delivery in delivered:
         if delivery.target == Target.ECS and not cloud.check_parameters(settings.names.parameter_prefix, batch):
@@ -115,6 +114,7 @@ def prove(
                 )
             )
             continue
+        state, detail = _judge(cloud, prover, outputs, batch, delivery.target)
         proofs.append(
             Proof(
                 target=delivery.target,
@@ -127,8 +127,9 @@ def prove(
     return tuple(proofs)
 
 
-def _judge(cloud: Cloud, prover: Prover, outputs: Outputs, batch: Batch) -> tuple[ProofState, str]:
-    credentials = cloud.app_credentials(outputs.app_principal_arn)
+def _judge(cloud: Cloud, prover: Prover, outputs: Outputs, batch: Batch, target: str) -> tuple[ProofState, str]:
+    search = cloud.app_credentials(outputs.app_principal_arn, target=target)
+    credentials = search.found
     if credentials is not None:
         verdict = prover.prove(credentials, batch)
         if not verdict.proved:
@@ -146,12 +147,14 @@ def _judge(cloud: Cloud, prover: Prover, outputs: Outputs, batch: Batch) -> tupl
             f"as {verdict.principal}, by {credentials.how}: 32 bytes unwrapped under the key, "
             "one record encrypted and decrypted",
         )
-    return _simulated(cloud, outputs)
+    return _simulated(cloud, outputs, search.tried)
 
 
-def _simulated(cloud: Cloud, outputs: Outputs) -> tuple[ProofState, str]:
+def _simulated(cloud: Cloud, outputs: Outputs, tried: tuple[str, ...]) -> tuple[ProofState, str]:
     """What the policies say, when nobody here can be the application: only Vercel or ECS can take its role."""
     apart = "the application's credentials cannot be had from here, so this was not run as the application"
+    if tried:
+        apart += f" (tried: {'; '.join(tried)})"
     try:
         policy = cloud.key_policy(outputs.key_arn)
         simulation = cloud.simulate(outputs.app_principal_arn, policies.APPLICATION_ACTIONS, outputs.key_arn)

@@ -30,7 +30,7 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
             Problem(
                 what=f"{names.alias} already points to the key {target.arn} ({about})",
                 why="that key is not in this stack; it was not touched, and neither was its alias",
-                next=f"aws kms describe-key --key-id {names.alias} --region {settings.region}   to see whose it is, {another}",
+                next=f"whose is it: aws kms describe-key --key-id {names.alias} --region {settings.region}   {another}",
             )
         )
     for what, arn in (

@@ -187,6 +187,15 @@ class AppCredentials:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CredentialsSearch:
+    """The application's credentials, if they could be had, and how each way that was tried ended."""
+
+    found: AppCredentials | None
+    tried: tuple[str, ...] = ()
+    """In words, without secrets."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What the child process of `phi` said, as the application (`python -m phi prove`)."""
 
@@ -396,8 +405,8 @@ class Cloud(Protocol):
         """Whether the parameters under the prefix are the batch, read back with decryption."""
         ...
 
-    def app_credentials(self, principal_arn: str) -> AppCredentials | None:
-        """Credentials of the application's principal, where they can be had; else None."""
+    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
+        """Credentials of the application's principal, as it has them where it is deployed, where they can be had."""
         ...
 
     def check_permissions(self, settings: Settings) -> tuple[str, ...]:

@@ -114,9 +114,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
     variables = ", ".join(APPLICATION_VARIABLES)
     if Target.VERCEL in plan.targets:
         text.append(f"  > deliver {variables}")
-        text.append(
-            f"    to the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only, the key as sensitive"
-        )
+        text.append(f"    to the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only")
     if Target.ECS in plan.targets:
         text.append(f"  > deliver {variables}")
         text.append(

@@ -44,6 +44,8 @@ def install(engine: Path, home: Path, python: Path, cache: Path) -> None:
     wanted = _wrapper("sandbox.plugins.provider.__main__", interpreter)
     installed = directory / _PROVIDER
     incomplete = directory.with_name(f"{directory.name}.partial")
+    if installed.exists() and not _is_ours(installed):
+        raise InstallError(f"{installed} is a provider of somebody else's: give the sandbox a home of its own")
     if installed.exists() and not incomplete.exists():
         _write(installed, wanted)
         return

@@ -19,6 +19,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from sandbox import environment
 from sandbox.plugins.install import install
 
 REGION = "us-east-1"
@@ -27,10 +28,11 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing
 
 
 def engine_binary() -> Path:
-    """The engine to test with: EONPRO_ENGINE, or the first `pulumi` on PATH."""
-    named = os.environ.get("EONPRO_ENGINE") or shutil.which("pulumi")
+    """The engine to test with: EONPRO_ENGINE, or the one `make setup` chose, or the first `pulumi` on PATH."""
+    chosen = environment.engine()
+    named = chosen.path if chosen and chosen.path.exists() else shutil.which("pulumi")
     if not named:
-        pytest.fail("no Pulumi engine: set EONPRO_ENGINE to a `pulumi` binary, or put one on PATH")
+        pytest.fail("no Pulumi engine: run `make setup`, or set EONPRO_ENGINE to a `pulumi` binary")
     return Path(named).resolve()
 
 
@@ -130,7 +132,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str) -> World:
     (directory / "state").mkdir()
     install(engine, directory / "home", Path(sys.executable), directory / "cache")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_"))}
-    environment = {
+    variables = {
         **kept,
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws_endpoint,
@@ -142,7 +144,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str) -> World:
         "PULUMI_HOME": str(directory / "home"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
-    return World(directory=directory, environment=environment)
+    return World(directory=directory, environment=variables)
 
 
 def client(endpoint: str, service: str) -> Any:

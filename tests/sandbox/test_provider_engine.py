@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.plugins.install import install
+from sandbox.plugins.install import InstallError, install
 from tests.sandbox.plugin_world import ACCOUNT, Project, World, aws_endpoint, client, world
 
 __all__ = ["aws_endpoint", "world"]
@@ -214,6 +214,18 @@ def test_installing_again_changes_nothing_and_spares_an_official_host(world: Wor
     assert official.read_bytes() == b"\x7fELF\xff\xfe"
     assert before
     assert {path: path.stat().st_mtime_ns for path in home.rglob("pulumi-resource-aws")} == before
+
+
+def test_a_provider_of_somebody_else_is_never_overwritten(world: World, tmp_path: Path) -> None:
+    (wrapper,) = (world.directory / "home").rglob("pulumi-resource-aws")
+    real = tmp_path / "plugins" / wrapper.parent.name / wrapper.name
+    real.parent.mkdir(parents=True)
+    real.write_bytes(b"\x7fELF\xff\xfe")
+
+    with pytest.raises(InstallError, match="a home of its own"):
+        install(world.directory / "bin" / "pulumi", tmp_path, Path(sys.executable), tmp_path / "cache")
+
+    assert real.read_bytes() == b"\x7fELF\xff\xfe"
 
 
 def test_the_provider_serves_from_any_directory_and_leaves_quietly(world: World, tmp_path: Path) -> None:

@@ -138,6 +138,19 @@ def test_a_name_is_made_up_only_where_none_is_given_and_is_kept(caller: Caller) 
     assert kept["name"] == "earlier"
 
 
+def test_a_bug_of_the_provider_shows_its_traceback(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("unforeseen")
+
+    monkeypatch.setattr("sandbox.plugins.provider.checks.checked", broken)
+
+    with pytest.raises(Refused, match="a bug:") as refused:
+        caller.check(KEY, {})
+
+    assert "in broken" in str(refused.value)
+    assert "KeyError: 'unforeseen'" in str(refused.value)
+
+
 def test_default_tags_are_put_under_a_resources_own(endpoint_environment: str) -> None:
     caller = Caller(region=REGION, defaultTags={"tags": {"Application": "EONPRO", "Environment": "none"}})
 
@@ -200,7 +213,11 @@ def test_a_resource_made_but_not_ready_is_recorded_with_its_id(caller: Caller, e
     assert name == "grpc-status-details-bin"
     assert packed.Unpack(detail)
     assert detail.id == "half"
-    assert from_struct(detail.properties)["name"] == "half"
+    recorded = from_struct(detail.properties)
+    assert recorded["name"] == "half"
+    # The next update sees what is missing, and tries again.
+    (change,) = caller.diff("aws:iam/role:Role", "half", recorded, checked).diffs
+    assert change == "managedPolicyArns"
     assert client(endpoint_environment, "iam").get_role(RoleName="half")["Role"]["RoleName"] == "half"
 
 

@@ -9,18 +9,18 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.credentials import Credentials
 
+from components.contract import Target
 from wizard.aws.clients import is_loopback
 from wizard.aws.session import Session
 from wizard.aws.translation import BOTOCORE_ERRORS
 from wizard.errors import SetupError
-from wizard.facts import AppCredentials, Principal
+from wizard.facts import AppCredentials, CredentialsSearch, Principal
 
 SESSION_NAME = "eonpro-proof"
 SESSION_SECONDS = 900
@@ -37,21 +37,20 @@ class _NotHad(Exception):
     """One way did not lead to credentials; the message says why and holds no secret."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """The credentials, if any, and how each way that was tried ended."""
-
-    found: AppCredentials | None
-    tried: tuple[str, ...]
+_Way = tuple[str, Callable[[Session, Principal], Credentials | None]]
 
 
-def search(session: Session, principal_arn: str) -> Search:
-    """Credentials of that very principal: given ones, then by web identity, container, sts:AssumeRole."""
-    ways: tuple[tuple[str, Callable[[Session, Principal], Credentials | None]], ...] = (
-        ("the access key in EONPRO_APP_ACCESS_KEY_ID", _from_environment),
-        ("the profile in EONPRO_APP_PROFILE", _from_profile),
+def search(session: Session, principal_arn: str, target: str) -> CredentialsSearch:
+    """Credentials of that very principal: given ones, then as the target gives them, then by sts:AssumeRole."""
+    deployed: tuple[_Way, _Way] = (
         ("a web identity token (sts:AssumeRoleWithWebIdentity)", _from_web_identity),
         ("the container's credentials endpoint", _from_container),
+    )
+    ways: tuple[_Way, ...] = (
+        ("the access key in EONPRO_APP_ACCESS_KEY_ID", _from_environment),
+        ("the profile in EONPRO_APP_PROFILE", _from_profile),
+        # Either opens the key; the target's own way proves more.
+        *(reversed(deployed) if target == Target.ECS else deployed),
         ("sts:AssumeRole", _from_assume_role),
     )
     tried = []
@@ -72,8 +71,8 @@ def search(session: Session, principal_arn: str) -> Search:
                 secret_access_key=keys.secret_key,
                 session_token=keys.token,
             )
-            return Search(found=found, tried=(*tried, f"{how}: used"))
-    return Search(found=None, tried=tuple(tried))
+            return CredentialsSearch(found=found, tried=(*tried, f"{how}: used"))
+    return CredentialsSearch(found=None, tried=tuple(tried))
 
 
 def _from_environment(session: Session, principal: Principal) -> Credentials | None:

@@ -14,8 +14,8 @@ from wizard.aws import application, existing, identity, kms, permissions, ssm, t
 from wizard.aws.session import Session
 from wizard.datakey import WrappedDataKey
 from wizard.facts import (
-    AppCredentials,
     Batch,
+    CredentialsSearch,
     Delivered,
     Escrow,
     Existing,
@@ -35,7 +35,6 @@ class Aws:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.region = session.region
-        self.app_credentials_tried: tuple[str, ...] = ()
         """How each way ended that the last `app_credentials` tried, in words without secrets."""
 
     def __repr__(self) -> str:
@@ -154,11 +153,9 @@ class Aws:
         """Whether the parameters under the prefix are the batch."""
         return ssm.check_parameters(self._session, prefix, batch)
 
-    def app_credentials(self, principal_arn: str) -> AppCredentials | None:
-        """Credentials of that very principal, where they can be had; `app_credentials_tried` says how."""
-        result = application.search(self._session, principal_arn)
-        self.app_credentials_tried = result.tried
-        return result.found
+    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
+        """Credentials of that very principal, as the target gives them to it, where they can be had."""
+        return application.search(self._session, principal_arn, target)
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
         """What IAM's policy simulator says."""

@@ -79,7 +79,7 @@ class Session:
 
     @cached_property
     def source(self) -> str:
-        """Where the credentials came from, in words. May read files, but asks no service."""
+        """Where the credentials came from, in words. Without a profile or keys it walks the default chain once."""
         if self.resolved.keys is not None or self.resolved.incomplete:
             return "environment variables"
         if self.resolved.profile:

@@ -177,6 +177,7 @@ def _name(kind: Kind, result: Properties, *, resource: str, recorded: Properties
     if isinstance(prefix, Unknown):
         result[kind.name_input] = prefix
         return
+    prefix = prefix.lower() if kind.name_is_lowercase else prefix
     # The engine's seed makes the name of a preview the name of the update that follows it.
     random = hashlib.sha256(seed).hexdigest() if seed else secrets.token_hex(16)
     result[kind.name_input] = prefix[: kind.name_limit - _RANDOM_DIGITS] + random[:_RANDOM_DIGITS]

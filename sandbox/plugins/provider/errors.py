@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sandbox.plugins.provider.values import Properties
+
 Answer = TypeVar("Answer")
 
 
@@ -15,8 +17,15 @@ class ProviderError(Exception):
     """An operation that failed for a reason the user can read."""
 
 
-class UnsupportedInput(ProviderError):
-    """An input that the real provider takes and this stand-in does not."""
+class NotReadyError(ProviderError):
+    """A resource that was created, and then could not be made what was asked for."""
+
+    def __init__(self, reason: str, *, ident: str, state: Properties, inputs: Properties) -> None:
+        """`state` is what there is already, for the engine to record under `ident`."""
+        super().__init__(reason)
+        self.ident = ident
+        self.state = state
+        self.inputs = inputs
 
 
 def aws_errors() -> tuple[type[Exception], ...]:

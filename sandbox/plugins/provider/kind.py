@@ -41,6 +41,7 @@ class Kind:
     """The input that is given a name of its own when absent."""
     name_prefix: ClassVar[str] = ""
     name_limit: ClassVar[int] = 64
+    name_is_lowercase: ClassVar[bool] = False
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Make it and return its id; what happens after `create` is left to `complete`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from sandbox.plugins.protocol import (
 from sandbox.plugins.provider import changes, checks
 from sandbox.plugins.provider.configuration import Configuration, configured
 from sandbox.plugins.provider.endpoint import Region
-from sandbox.plugins.provider.errors import ProviderError, aws_errors, readable
+from sandbox.plugins.provider.errors import NotReadyError, ProviderError, aws_errors, readable
 from sandbox.plugins.provider.functions import FUNCTIONS
 from sandbox.plugins.provider.kind import Kind
 from sandbox.plugins.provider.kinds import kind_of
@@ -52,15 +53,34 @@ def _refusing(doing: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def answering(self: Any, request: Any, context: Any) -> Any:
             try:
                 return call(self, request, context)
+            except NotReadyError as error:
+                context.set_trailing_metadata((("grpc-status-details-bin", _details(error)),))
+                context.abort(_REFUSED, str(error))
             except ProviderError as error:
                 context.abort(_REFUSED, str(error))
             except aws_errors() as error:
                 what, name = _subject(request)
                 context.abort(_REFUSED, readable(error, doing=doing, what=what, name=name))
+            except Exception:  # noqa: BLE001 - a bug: the engine hides what a plug-in writes to standard error
+                context.abort(grpc.StatusCode.INTERNAL, f"{doing} failed, a bug:\n{traceback.format_exc()}")
 
         return answering
 
     return decorate
+
+
+def _details(error: NotReadyError) -> bytes:
+    detail = any_pb2.Any()
+    detail.Pack(
+        provider_pb2.ErrorResourceInitFailed(
+            id=error.ident,
+            properties=to_struct(error.state),
+            inputs=to_struct(error.inputs),
+            reasons=[str(error)],
+        )
+    )
+    status: bytes = status_pb2.Status(code=_REFUSED.value[0], message=str(error), details=[detail]).SerializeToString()
+    return status
 
 
 def _subject(request: Any) -> tuple[str, str]:
@@ -182,12 +202,18 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CreateResponse(properties=to_struct(planned))
         region = self._region(inputs)
         ident = kind.create(region, inputs)
-        not_ready: tuple[type[Exception], ...] = (ProviderError, *aws_errors())
+        refusals: tuple[type[Exception], ...] = (ProviderError, *aws_errors())
         try:
             kind.complete(region, ident, inputs)
             state = self._state(kind, schema, region, ident, inputs)
-        except not_ready as error:
-            _not_ready(context, ident, inputs, error, kind)
+        except refusals as error:
+            reason = readable(error, doing="creating", what=kind.what, name=ident)
+            try:
+                # What is there already, so that the next update finds what is missing.
+                state = self._state(kind, schema, region, ident, inputs)
+            except refusals:
+                state = inputs
+            raise NotReadyError(reason, ident=ident, state=state, inputs=inputs) from error
         return provider_pb2.CreateResponse(id=ident, properties=to_struct(state))
 
     @_refusing("reading")
@@ -262,16 +288,3 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             raise ProviderError(f"reading {kind.what} ({ident}): couldn't find resource")
         told.setdefault("region", region.name)
         return changes.settled(kind, schema, told, inputs)
-
-
-def _not_ready(context: Any, ident: str, inputs: Properties, error: Exception, kind: Kind) -> None:
-    reason = readable(error, doing="creating", what=kind.what, name=ident)
-    detail = any_pb2.Any()
-    detail.Pack(
-        provider_pb2.ErrorResourceInitFailed(
-            id=ident, properties=to_struct(inputs), inputs=to_struct(inputs), reasons=[reason]
-        )
-    )
-    status = status_pb2.Status(code=_REFUSED.value[0], message=reason, details=[detail])
-    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    context.abort(_REFUSED, reason)

@@ -18,9 +18,14 @@ TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 SECRETS = ("SecretAccessKey", "SessionToken")
 
 
-def had(aws, principal_arn: str) -> Any:
+def had(aws, principal_arn: str, target: str = "vercel") -> Any:
     """What can be had; a test that expects credentials fails when it is None."""
-    return aws.app_credentials(principal_arn)
+    return aws.app_credentials(principal_arn, target=target).found
+
+
+def tried(aws, principal_arn: str) -> str:
+    """How the first way that was tried ended."""
+    return str(aws.app_credentials(principal_arn, target="vercel").tried[0])
 
 
 @pytest.fixture
@@ -97,7 +102,7 @@ def test_given_session_keys_of_the_role_are_used_whatever_its_path(principals, e
 def test_a_strangers_keys_prove_nothing_and_are_passed_over(principals, environ):
     aws = connect(environ={**environ, **given(principals["stranger"])})
     assert had(aws, ROLE).how == "sts:AssumeRole"
-    assert "assumed-role/stranger" in aws.app_credentials_tried[0]
+    assert "assumed-role/stranger" in tried(aws, ROLE)
 
 
 def test_a_users_credentials_are_had_from_nowhere_when_none_are_given(principals, aws):
@@ -120,7 +125,7 @@ def test_a_profile_of_the_application_is_used(principals, environ, tmp_path):
 def test_a_profile_that_does_not_exist_is_passed_over_and_told(principals, environ):
     aws = connect(environ={**environ, "EONPRO_APP_PROFILE": "nobody"})
     assert had(aws, USER) is None
-    assert "nobody" in aws.app_credentials_tried[0]
+    assert "nobody" in tried(aws, USER)
 
 
 def test_a_web_identity_token_is_exchanged_for_the_role(principals, environ, tmp_path):
@@ -143,13 +148,29 @@ def test_the_exchange_of_a_token_is_signed_with_nobodys_keys(script, scripted, t
 def test_a_token_that_cannot_be_read_is_passed_over_and_told(principals, environ, tmp_path):
     aws = connect(environ={**environ, "EONPRO_APP_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "none")})
     assert had(aws, ROLE).how == "sts:AssumeRole"
-    assert "cannot be read" in aws.app_credentials_tried[0]
+    assert "cannot be read" in tried(aws, ROLE)
 
 
 def test_a_containers_endpoint_hands_out_its_roles_keys(container, environ):
     aws = connect(environ={**environ, "EONPRO_APP_CONTAINER_CREDENTIALS_URI": f"{container}/keys"})
     found = had(aws, ROLE)
     assert found.how == "the container's credentials endpoint"
+
+
+@pytest.mark.parametrize(
+    ("target", "how"),
+    [
+        ("ecs", "the container's credentials endpoint"),
+        ("vercel", "a web identity token (sts:AssumeRoleWithWebIdentity)"),
+    ],
+)
+def test_each_target_is_proved_by_its_own_way_where_both_are_there(container, environ, tmp_path, target, how):
+    (tmp_path / "token").write_text("a.b.c")
+    both = {
+        "EONPRO_APP_CONTAINER_CREDENTIALS_URI": f"{container}/keys",
+        "EONPRO_APP_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+    }
+    assert had(connect(environ={**environ, **both}), ROLE, target).how == how
 
 
 @pytest.mark.parametrize("path", ["/elsewhere", "/nothing"])
@@ -173,16 +194,16 @@ def test_a_containers_endpoint_that_redirects_or_talks_nonsense_is_passed_over(c
 def test_credentials_are_fetched_from_this_machine_and_ecss_agent_only(principals, environ, url):
     aws = connect(environ={**environ, "EONPRO_APP_CONTAINER_CREDENTIALS_URI": url})
     assert had(aws, USER) is None
-    assert "refused" in aws.app_credentials_tried[0]
+    assert "refused" in tried(aws, USER)
 
 
 def test_a_role_that_may_not_be_assumed_gives_none_and_the_reason(script, scripted):
     script.refuse("AssumeRole", "AccessDenied", status=403)
     assert had(scripted, ROLE) is None
-    assert "sts:AssumeRole" in scripted.app_credentials_tried[0]
+    assert "sts:AssumeRole" in tried(scripted, ROLE)
 
 
 def test_no_secret_of_the_application_is_in_a_repr_or_in_what_is_told(principals, environ):
     aws = connect(environ={**environ, **given(principals["role"])})
-    shown = repr(had(aws, ROLE)) + repr(aws.app_credentials_tried) + repr(vars(aws))
+    shown = repr(had(aws, ROLE)) + repr(aws.app_credentials(ROLE, target="ecs")) + repr(vars(aws))
     assert not any(principals["role"][secret] in shown for secret in SECRETS)

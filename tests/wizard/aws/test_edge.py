@@ -29,7 +29,7 @@ def asked(aws: Aws, boto) -> list[str]:
     wrapped = aws.make_data_key(key)
     aws.write_escrow(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={})
     aws.deliver_parameters(prefix, Batch(region=aws.region, key_arn=key, wrapped=wrapped), tags={})
-    aws.app_credentials(ROLE)
+    aws.app_credentials(ROLE, target="vercel")
     aws.simulate(ROLE, ["kms:Decrypt"], key)
     return seen
 

@@ -46,6 +46,7 @@ class Bucket(Kind):
     )
     name_input = "bucket"
     name_limit = 63
+    name_is_lowercase = True
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the bucket in its region."""
