@@ -45,9 +45,9 @@ DEFAULT_RETENTION_DAYS = 2557
 """Seven years: one to spare."""
 
 _ARN = re.compile(
-    r"arn:(?P<partition>aws|aws-us-gov|aws-cn):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<rest>.+)"
+    r"arn:(?P<partition>aws|aws-us-gov|aws-cn):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):(?P<rest>.+)"
 )
-_PRINCIPAL = re.compile(r"root|(user|role)/[\w+=,.@/-]+")
+_PRINCIPAL = re.compile(r"root|(user|role)/[\w+=,.@/-]+", re.ASCII)
 _BUCKET = re.compile(r"(?!xn--|sthree-)[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9](?<!-s3alias)")
 
 
@@ -67,13 +67,13 @@ class ContractError(ValueError):
 
 
 def _account(value: str) -> str:
-    if not re.fullmatch(r"\d{12}", value):
+    if not re.fullmatch(r"[0-9]{12}", value):
         raise ValueError(f"{value!r} is not an AWS account id (12 digits)")
     return value
 
 
 def _region(value: str) -> str:
-    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", value):
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]", value):
         raise ValueError(f"{value!r} is not an AWS Region name such as us-east-1")
     return value
 
@@ -283,11 +283,23 @@ class Settings(BaseModel):
         Raises ContractError with every fault, each under the name of its key.
         """
         values: dict[str, Any] = {"region": config.get("aws:region") or ""}
+        no_lists: dict[str, str] = {}
         for key, text in config.items():
             namespace, _, field = key.partition(":")
-            if namespace == PROJECT and text not in (None, "", "[]"):
-                values[field] = _from_json(field, text) if field in _LISTS else text
-        return cls.read(values)
+            if namespace != PROJECT or text in (None, "", "[]"):
+                continue
+            values[field] = _from_json(text) if field in _LISTS else text
+            if values[field] is None:
+                no_lists[field] = (
+                    f"{text!r} is not a list; set its members: pulumi config set --path '{PROJECT}:{field}[0]' …"
+                )
+        try:
+            return cls.read(values)
+        except ContractError as error:
+            # What the list's members would be cannot be told of a list that is none.
+            raise ContractError(
+                tuple((field, no_lists.get(field, fault)) for field, fault in error.faults)
+            ) from error.__cause__
 
 
 _LISTS = ("administrators", "deployTargets")
@@ -296,21 +308,12 @@ CONFIG_KEYS = tuple(to_camel(field) for field in Settings.model_fields if field 
 """The project's own configuration keys, without the namespace."""
 
 
-def _from_json(field: str, text: str | None) -> Any:
+def _from_json(text: str | None) -> list[Any] | None:
     try:
-        value = json.loads(text or "[]")
+        value = json.loads(text or "")
     except json.JSONDecodeError:
-        value = None
-    if not isinstance(value, list):
-        raise ContractError(
-            (
-                (
-                    field,
-                    f"{text!r} is not a list; set its members: pulumi config set --path '{PROJECT}:{field}[0]' …",
-                ),
-            )
-        )
-    return value
+        return None
+    return value if isinstance(value, list) else None
 
 
 def _faults(error: ValidationError) -> tuple[tuple[str, str], ...]:

@@ -84,6 +84,8 @@ def variables(where: Places, state: State, environment: Mapping[str, str] = os.e
         "PULUMI_BACKEND_URL": f"file://{where.backend}",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # The plug-ins are here; a look for newer ones would only wait for a site that may not answer.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PATH": search_path(environment),
     }
     if any(environment.get(name) for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")):

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from wizard.errors import MissingAnswers, PreflightFailed, SetupError, UsageError
 from wizard.questions import add_flags, by_key
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     from wizard.terminal import Terminal
 
-    interactive = not (options.non_interactive or options.json) and sys.stdin.isatty() and sys.stdout.isatty()
+    interactive = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
     terminal = Terminal(interactive=interactive, out=sys.stderr if options.json else sys.stdout)
     try:
         code, document = _run(options, terminal)
@@ -68,11 +68,17 @@ def main(argv: list[str] | None = None) -> int:
         terminal.line("interrupted; nothing is half done: run the same command again and it goes on from here")
         code, document = INTERRUPTED, {"ok": False, "error": "interrupted"}
     except SetupError as error:
+        terminal.settle()
         _print(error, Terminal(interactive=False, out=sys.stderr))
         code, document = error.exit_code, _failure(error)
     if options.json:
         print(json.dumps(document, indent=2))
     return code
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    # Python has none for a descriptor that was closed before it started.
+    return stream is not None and stream.isatty()
 
 
 def _run(options: argparse.Namespace, terminal: Terminal) -> tuple[int, dict[str, Any]]:
@@ -117,13 +123,14 @@ def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, 
         return PulumiEngine(PROJECT_FOLDER, environment=environment, tell=terminal.line, policy_pack=None)
 
     config = engine({}).saved_config(options.stack)
+    config_file = f"Pulumi.{options.stack.rsplit('/', 1)[-1]}.yaml"
     saved: Settings | None = None
     if any(key.startswith(f"{PROJECT}:") for key in config):
         try:
             saved = Settings.from_config(config)
         except ContractError as error:
             raise UsageError(
-                f"Pulumi.{options.stack}.yaml cannot be used: {error}",
+                f"{config_file} cannot be used: {error}",
                 f"mend it: pulumi config set --stack {options.stack} {PROJECT}:KEY VALUE   or move the file away",
             ) from error
     file: dict[str, Any] = {}
@@ -144,7 +151,7 @@ def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, 
         file=file,
         file_name=str(options.answers or ""),
         saved=answers.from_settings(saved) if saved else {},
-        saved_name=f"Pulumi.{options.stack}.yaml",
+        saved_name=config_file,
         detected=detected,
     )
     doors = Doors(

@@ -62,7 +62,11 @@ def look(
         existing = pool.submit(attempt, cloud.find_existing, settings)
         escrow = pool.submit(attempt, cloud.read_escrow, settings.names.escrow)
         lockout = pool.submit(_lockout, settings, identity, cloud)
+        trail = pool.submit(_trail, settings, cloud)
         rights = pool.submit(_rights, settings, cloud)
+    if region.result():
+        # What is asked in a Region that cannot be used would only say so again; IAM is the same in all of them.
+        return Account(problems=(*region.result(), *principals.result(), *lockout.result()), settings=settings)
     unread = [error for _, error in (existing.result(), escrow.result()) if error]
     return Account(
         problems=(
@@ -70,6 +74,7 @@ def look(
             *principals.result(),
             *(problem(error, "what is there already has to be known first") for error in unread),
             *lockout.result(),
+            *trail.result(),
         ),
         rights=tuple(rights.result()),
         settings=settings,
@@ -187,6 +192,34 @@ def _lockout(settings: Settings, identity: Identity, cloud: Cloud) -> list[Probl
             what=f"the key policy would lock {caller} out of the key it makes",
             why=why,
             next=f"add yourself: --administrators {','.join((*settings.administrators, caller))}",
+        )
+    ]
+
+
+def _trail(settings: Settings, cloud: Cloud) -> list[Problem]:
+    """An existing trail has to be there, and to write to the bucket whose retention is checked."""
+    arn = settings.existing_trail_arn
+    trails, _ = attempt(cloud.list_trails) if arn else ((), None)
+    if arn is None or trails is None:
+        return []  # Where trails may not be listed, the evidence after the run says that it could not be read.
+    trail = next((fact for fact in trails if fact.arn == arn), None)
+    if trail is None:
+        seen = ", ".join(fact.arn for fact in trails) or "none"
+        return [
+            Problem(
+                what=f"there is no trail {arn} that records every Region",
+                why="without it nobody could say who used the key, and when",
+                next=f"choose one of: {seen}   or have one made: --trail {CREATE}",
+            )
+        ]
+    if trail.bucket == settings.trail_bucket:
+        return []
+    return [
+        Problem(
+            what=f"the trail {arn} writes to the bucket {trail.bucket}, not to {settings.trail_bucket}",
+            why="the retention of the wrong bucket would be checked",
+            next=f"--trail-bucket {trail.bucket}",
+            exit_code=2,
         )
     ]
 

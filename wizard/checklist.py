@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from components import policies
-from components.contract import Outputs, Settings
+from components.contract import SHORTEST_RETENTION_DAYS, Outputs, Settings
 from wizard.errors import SetupError
 from wizard.facts import Cloud, Escrow, KeyFact, Proof, ProofState, Retention, TrailFact
 
@@ -68,7 +68,7 @@ def read(
         Item(
             title="Key access reviewed quarterly",
             state=ItemState.PERSON,
-            evidence="somebody has to look at who may use and who administers the key, every three months, and sign",
+            evidence="every three months somebody looks at who may use and administer the key, and signs",
         ),
     )
 
@@ -93,46 +93,70 @@ def _state(good: bool) -> ItemState:
 
 def _alias(key: KeyFact, outputs: Outputs) -> tuple[ItemState, str]:
     good = key.arn == outputs.key_arn and key.state == "Enabled" and key.spec == "SYMMETRIC_DEFAULT"
-    return _state(good), f"{outputs.alias_name} → {key.arn}, {key.state}, {key.spec}"
+    which = key.arn.rpartition("/")[2] if good else key.arn
+    return _state(good), f"{outputs.alias_name} → {which}, {key.state}, {key.spec}"
 
 
 def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs) -> tuple[ItemState, str]:
-    named = {
-        arn
-        for statement in policy.get("Statement", ())
-        for arn in _listed(_principals(statement))
-        if statement.get("Effect") == "Allow"
-    }
+    named = {arn for statement in _allowing(policy) for arn in _principals(statement)}
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
     strangers = named - {root, outputs.app_principal_arn, *settings.administrators}
     using = [
         arn for arn in settings.administrators if policies.grants(policy, arn, "kms:Decrypt") is policies.Grant.NAMED
     ]
-    if strangers or using:
-        told = [f"also names {', '.join(sorted(strangers))}"] if strangers else []
-        told += [f"lets {', '.join(using)} decrypt"] if using else []
+    beyond = [
+        action
+        for action in (*policies.ADMINISTRATOR_ACTIONS, *policies.DELETION_ACTIONS, "kms:CreateGrant")
+        if action not in policies.APPLICATION_ACTIONS
+        and policies.grants(policy, outputs.app_principal_arn, action) is policies.Grant.NAMED
+    ]
+    needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
+    needed += [(outputs.app_principal_arn, action) for action in policies.APPLICATION_ACTIONS]
+    lost = [
+        f"{action} of {arn}"
+        for arn, action in needed
+        if policies.grants(policy, arn, action) is not policies.Grant.NAMED
+    ]
+    told = [f"also names {', '.join(sorted(strangers))}"] if strangers else []
+    told += [f"lets {', '.join(using)} decrypt"] if using else []
+    told += [f"lets the application do {', '.join(beyond)}"] if beyond else []
+    told += [f"does not itself allow {', '.join(lost)}"] if lost else []
+    if told:
         return ItemState.OPEN, "the key policy " + " and ".join(told)
-    return (
-        ItemState.DONE,
-        f"names {len(settings.administrators)} administrator(s), who may manage the key and not decrypt with it, "
-        "the application, and the account's own IAM",
-    )
+    number = len(settings.administrators)
+    who = f"{number} administrator{'s' if number > 1 else ''}"
+    return ItemState.DONE, f"names the account's IAM, the application, {who} who cannot decrypt"
 
 
-def _principals(statement: Mapping[str, Any]) -> Any:
+def _allowing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    # IAM takes one statement without a list around it.
+    statements = policy.get("Statement") or ()
+    listed = [statements] if isinstance(statements, Mapping) else statements
+    return [statement for statement in listed if statement.get("Effect") == "Allow"]
+
+
+def _principals(statement: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whoever is named, services and federations too; everybody but a few is everybody."""
+    if "NotPrincipal" in statement:
+        return ("everybody but a few (NotPrincipal)",)
     principal = statement.get("Principal")
-    return principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
+    if isinstance(principal, Mapping):
+        return tuple(name for names in principal.values() for name in _listed(names))
+    return _listed(principal)
 
 
 def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState, str]:
-    allowed = [s for s in policy.get("Statement", ()) if s.get("Effect") == "Allow"]
+    allowed = _allowing(policy)
     actions = {action for statement in allowed for action in _listed(statement.get("Action"))}
     resources = {resource for statement in allowed for resource in _listed(statement.get("Resource"))}
+    # "All but" allows what nobody listed.
+    actions |= {f"all but {action}" for statement in allowed for action in _listed(statement.get("NotAction"))}
+    resources |= {f"all but {arn}" for statement in allowed for arn in _listed(statement.get("NotResource"))}
     good = actions == set(policies.APPLICATION_ACTIONS) and resources == {outputs.key_arn}
-    return (
-        _state(good),
-        f"{outputs.app_policy_arn.rsplit('/', 1)[-1]}: {', '.join(sorted(actions))} on {', '.join(sorted(resources))}",
-    )
+    name = outputs.app_policy_arn.rsplit("/", 1)[-1]
+    if good:
+        return ItemState.DONE, f"{name}: {', '.join(sorted(a.removeprefix('kms:') for a in actions))} on this key only"
+    return ItemState.OPEN, f"{name}: {', '.join(sorted(actions))} on {', '.join(sorted(resources))}"
 
 
 def _listed(value: Any) -> tuple[str, ...]:
@@ -154,8 +178,10 @@ def _trail(
     trail = next((fact for fact in trails if fact.arn == outputs.trail_arn), None)
     if trail is None:
         return ItemState.OPEN, f"there is no trail {outputs.trail_arn}"
+    if trail.bucket != outputs.trail_bucket:
+        return ItemState.OPEN, f"{trail.name} writes to {trail.bucket}, not to {outputs.trail_bucket}"
     traits = [
-        ("logging", bool(trail.logging)),
+        ("logging", trail.logging is not False),
         ("all Regions", trail.multi_region),
         ("global events", trail.global_events),
         ("log files validated", trail.validation),
@@ -167,11 +193,15 @@ def _trail(
             ("bucket private", retention.public_access_blocked),
             ("versioned", retention.versioned),
             ("encrypted", retention.encrypted),
+            ("six years kept", days is None or days >= SHORTEST_RETENTION_DAYS),
         ]
-        kept = f"kept {days} days in {outputs.trail_bucket}" if days else f"never expires in {outputs.trail_bucket}"
+        lasting = "never expires" if days is None else f"kept {days} days"
+        kept = f"{lasting} in {outputs.trail_bucket}"
     missing = [name for name, good in traits if not good]
     if missing:
-        return ItemState.OPEN, f"{trail.name} lacks: {', '.join(missing)}"
+        return ItemState.OPEN, f"{trail.name} lacks: {', '.join(missing)}; {kept}"
+    if trail.logging is None:
+        return ItemState.UNKNOWN, f"whether {trail.name} is logging could not be read; {kept}"
     return (
         ItemState.DONE if isinstance(retention, Retention) else ItemState.UNKNOWN,
         f"{trail.name}: {', '.join(name for name, _ in traits)}; {kept}",
@@ -204,9 +234,10 @@ def _tested(proofs: tuple[Proof, ...]) -> Item:
         return Item(
             title=title,
             state=ItemState.PERSON,
-            evidence=f"proved at {proofs[0].at} {proofs[0].detail}; {rest}",
+            evidence=f"proved from here as {proofs[0].principal} at {proofs[0].at}; now {rest}",
         )
-    detail = proofs[0].detail if proofs else "nothing was delivered in this run"
+    short = next((proof for proof in proofs if proof.state is not ProofState.PROVED), None)
+    detail = f"{short.target}: {short.detail}" if short else "nothing was delivered in this run"
     return Item(
         title=title,
         state=ItemState.PERSON,

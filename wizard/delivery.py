@@ -97,24 +97,19 @@ def prove(
     outputs: Outputs,
     delivered: tuple[Delivered, ...],
     batch: Batch,
+    hosting: Hosting | None = None,
+    project: VercelProject | None = None,
 ) -> tuple[Proof, ...]:
-    """One proof for each delivery: as the application, or else what its policies say, and that it is only that."""
+    """One proof for each delivery: as the application, or else what its policies say, and that it is only that.
+
+    With `hosting` and `project`, what Vercel lists is looked at again; a delivery of this run has just done so.
+    """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     proofs = []
     for delivery in delivered:
-        if delivery.target == Target.ECS and not cloud.check_parameters(settings.names.parameter_prefix, batch):
-            # What ECS will hand to the task is what counts, whatever the escrow's key could do.
-            proofs.append(
-                Proof(
-                    target=delivery.target,
-                    state=ProofState.FAILED,
-                    principal=outputs.app_principal_arn,
-                    detail=f"the parameters under {settings.names.parameter_prefix} are not what was delivered",
-                    at=now,
-                )
-            )
-            continue
-        state, detail = _judge(cloud, prover, outputs, batch, delivery.target)
+        gap = _gap(cloud, hosting, project, settings, delivery.target, batch)
+        # What the target will hand to the application is what counts, whatever the escrow's key could do.
+        state, detail = (ProofState.FAILED, gap) if gap else _judge(cloud, prover, outputs, batch, delivery.target)
         proofs.append(
             Proof(
                 target=delivery.target,
@@ -125,6 +120,22 @@ def prove(
             )
         )
     return tuple(proofs)
+
+
+def _gap(
+    cloud: Cloud,
+    hosting: Hosting | None,
+    project: VercelProject | None,
+    settings: Settings,
+    target: str,
+    batch: Batch,
+) -> str | None:
+    """What the target lacks of the batch, in words; None when nothing is known to be wrong."""
+    if target == Target.ECS:
+        if cloud.check_parameters(settings.names.parameter_prefix, batch):
+            return None
+        return f"the parameters under {settings.names.parameter_prefix} are not what was delivered"
+    return hosting.check(project, batch) if hosting and project else None
 
 
 def _judge(cloud: Cloud, prover: Prover, outputs: Outputs, batch: Batch, target: str) -> tuple[ProofState, str]:

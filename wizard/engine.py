@@ -5,25 +5,27 @@ Touches the `pulumi` program, the stack's backend and `Pulumi.<stack>.yaml` in t
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import re
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import yaml
-from pulumi.automation import LocalWorkspace, Stack
+from pulumi.automation import Deployment, LocalWorkspace, OutputMap, Stack, UpdateSummary
 from pulumi.automation import errors as pulumi_errors
+from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import InvalidVersionError
 
 from components.contract import PROJECT, ContractError, Outputs, Settings
-from wizard.engine_events import Watch, pending_step, plain
+from wizard import engine_lock
+from wizard.engine_errors import told
+from wizard.engine_events import Watch
 from wizard.engine_process import EngineProcess
+from wizard.engine_state import adopted, pending_steps
 from wizard.errors import (
     Cancelled,
     PolicyRefusal,
@@ -35,9 +37,20 @@ from wizard.errors import (
 )
 from wizard.facts import OnProgress, StackState, Step
 
-_LOCK_HOLDER = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
-PATIENCE_SECONDS = 600.0
-"""How long a run waits for another run that holds the stack."""
+
+class _Stack(Stack):
+    """A stack whose `up` asks the backend nothing afterwards: its outputs are in the engine's own events.
+
+    The Automation API's would start the CLI three more times, for outputs with and without secrets and for the history.
+    """
+
+    def outputs(self) -> OutputMap:
+        """Nothing: see `Watch.outputs`."""
+        return {}
+
+    def info(self, show_secrets: bool = True) -> UpdateSummary:
+        """What `up` returns and nobody here reads."""
+        return UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
 class PulumiEngine:
@@ -59,7 +72,10 @@ class PulumiEngine:
         self._sleep = sleep
         self._workspace: LocalWorkspace | None = None
         self._process: EngineProcess | None = None
-        self._handle: Stack | None = None
+        self._handle: _Stack | None = None
+
+        self._missing: set[str] = set()
+        """Stacks that were not there when `state` looked."""
 
     # --- what is there -----------------------------------------------------------------------------------------
 
@@ -72,15 +88,18 @@ class PulumiEngine:
     def saved_config(self, stack: str) -> dict[str, str]:
         """The stack's configuration file, by full key, lists in JSON as the engine gives them; empty without a file."""
         path = self._config_file(stack)
+        mend = f"mend {path.name}, or move it away and run again"
         try:
-            document = yaml.safe_load(path.read_text()) or {}
+            document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         except FileNotFoundError:
             return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path.name} cannot be read: {error}", mend) from error
         except yaml.YAMLError as error:
-            raise UsageError(
-                f"{path.name} is not YAML: {error}", f"mend {path.name}, or move it away and run again"
-            ) from error
-        config = document.get("config") or {}
+            raise UsageError(f"{path.name} is not YAML: {error}", mend) from error
+        config = document.get("config") or {} if isinstance(document, dict) else None
+        if not isinstance(config, dict):
+            raise UsageError(f"{path.name} is not a stack's settings: its `config` is no list of keys and values", mend)
         return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
 
     def state(self, stack: str) -> StackState:
@@ -89,6 +108,7 @@ class PulumiEngine:
             with self._translated(stack):
                 deployment = self._open().export_stack(stack).deployment or {}
         except StackNotFound:
+            self._missing.add(stack)
             return StackState(exists=False, has_key=False)
         resources = deployment.get("resources") or []
         outputs: dict[str, Any] = next(
@@ -107,7 +127,7 @@ class PulumiEngine:
                     (value for r in resources for value in (r.get("id"), r.get("outputs", {}).get("arn"))),
                 )
             ),
-            pending=tuple(pending_step(operation) for operation in deployment.get("pending_operations") or ()),
+            pending=pending_steps(deployment),
             outputs=known,
         )
 
@@ -116,23 +136,8 @@ class PulumiEngine:
     @contextmanager
     def alone(self, stack: str) -> Iterator[None]:
         """One wizard at a time on a stack of this folder: two would write one configuration file at once."""
-        folder = self._folder / ".cache" / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{stack}.lock").open("w") as handle:
-            started = time.monotonic()
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() == started or int(time.monotonic() - started) % 10 == 0:
-                        self._tell(f"another run is working on the stack {stack} in this folder; waiting for it")
-                    if time.monotonic() - started > PATIENCE_SECONDS:
-                        raise StackBusy(
-                            f"another run has held the stack {stack} for {PATIENCE_SECONDS:.0f} s",
-                            "end it (ps ax | grep 'm wizard'), then run the same command again",
-                        ) from None
-                    self._sleep(0.5)
+        file = self._folder / ".cache" / "locks" / f"{_last_part(stack)}.lock"
+        with engine_lock.alone(file, stack, tell=self._tell, sleep=self._sleep):
             yield
 
     def prepare(self, stack: str, settings: Settings) -> None:
@@ -141,13 +146,10 @@ class PulumiEngine:
         saved = self.saved_config(stack)
         rendered = {key: value if isinstance(value, str) else json.dumps(value) for key, value in wanted.items()}
         stale = [key for key in saved if key.startswith(f"{PROJECT}:") and key not in rendered]
-        with self._translated(stack):
+
+        def configure(watch: Watch) -> None:
             workspace = self._open()
-            if self._handle is None:
-                try:
-                    self._handle = Stack.create(stack, workspace)
-                except pulumi_errors.StackAlreadyExistsError:
-                    self._stack(stack)
+            self._made(stack, workspace)
             if any(saved.get(key) != value for key, value in rendered.items()):
                 workspace.set_all_config_json(
                     stack, json.dumps({key: _config_entry(value) for key, value in wanted.items()})
@@ -155,18 +157,19 @@ class PulumiEngine:
             if stale:
                 workspace.remove_all_config(stack, stale)
 
+        self._change(stack, None, configure)
+
     def recover(self, stack: str, found: Mapping[str, str]) -> None:
         """Take up what a crashed run left pending: what was made (`found`: URN → id) is imported, the rest dropped."""
-        pairs = [
-            part
-            for urn, id_ in found.items()
-            for part in ("--import-pending-creates", urn, "--import-pending-creates", id_)
-        ]
-        with self._translated(stack):
-            # The Automation API's refresh has no door for the ids, so the command is spelled out here.
-            self._stack(stack)._run_pulumi_cmd_sync(
-                ["refresh", "--yes", "--skip-preview", "--clear-pending-creates", *pairs]
-            )
+
+        def take_up(watch: Watch) -> None:
+            handle = self._stack(stack)
+            # `refresh --import-pending-creates` drops what it is told to import (engine 3.259), so the state is edited.
+            was = handle.export_stack()
+            handle.import_stack(Deployment(version=was.version, deployment=adopted(was.deployment or {}, found)))
+            handle._run_pulumi_cmd_sync(["refresh", "--yes", "--skip-preview", "--clear-pending-creates"])
+
+        self._change(stack, None, take_up)
 
     def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]:
         """What an update would do, one step a resource, unchanged ones too."""
@@ -176,37 +179,47 @@ class PulumiEngine:
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """Make it so. A Ctrl-C is passed on once and waited for; then Cancelled is raised."""
+        told: list[Mapping[str, Any]] = []
+
+        def update(watch: Watch) -> None:
+            self._stack(stack).up(on_event=watch, show_secrets=False, policy_packs=self._policy_packs())
+            told.append(watch.outputs)
+
+        self._change(stack, on_progress, update)
+        try:
+            return Outputs.read(told[-1])
+        except ContractError as error:
+            raise ResourceError(
+                f"the update of {stack} ended without the stack's outputs",
+                f"pulumi stack output --stack {stack}",
+            ) from error
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _change(self, stack: str, on_progress: OnProgress | None, action: Callable[[Watch], object]) -> None:
+        """Run what changes the state: an interrupt is held back, and whoever holds the stack is waited for."""
         self._open()
         process = self._process
         assert process is not None
         with process.holding_interrupts(
             lambda: self._tell("Ctrl-C: the engine ends what is under way and saves its state; please wait")
         ):
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while True:
+            deadline = time.monotonic() + engine_lock.PATIENCE_SECONDS
+            while not process.interrupted:
                 try:
                     with self._translated(stack), self._errors_of(on_progress) as watch:
-                        self._stack(stack).up(on_event=watch, show_secrets=False, policy_packs=self._policy_packs())
+                        action(watch)
                     break
-                except StackBusy:
+                except StackBusy as error:
                     if time.monotonic() > deadline or process.interrupted:
                         raise
-                    self._tell(f"another run is updating the stack {stack}; waiting for it")
+                    self._tell(f"{error.message}; trying again")
                     self._sleep(2.0)
         if process.interrupted:
             raise Cancelled(
                 "interrupted; the engine saved what it had done",
                 "run the same command again: it goes on from here",
             )
-        outputs = self.state(stack).outputs
-        if outputs is None:
-            raise ResourceError(
-                f"the update of {stack} ended without the stack's outputs",
-                f"pulumi stack output --stack {stack}",
-            )
-        return outputs
-
-    # --- inside ------------------------------------------------------------------------------------------------
 
     def _open(self) -> LocalWorkspace:
         if self._workspace is None:
@@ -214,6 +227,8 @@ class PulumiEngine:
                 self._process = EngineProcess()
             except FileNotFoundError as error:
                 raise SetupError("there is no `pulumi` program on the PATH", "make setup") from error
+            except (OSError, CalledProcessError) as error:
+                raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", "make setup") from error
             except InvalidVersionError as error:
                 raise SetupError(f"the `pulumi` program on the PATH does not fit: {error}", "make setup") from error
             self._workspace = LocalWorkspace(
@@ -223,14 +238,32 @@ class PulumiEngine:
             )
         return self._workspace
 
-    def _stack(self, stack: str) -> Stack:
+    def _stack(self, stack: str) -> _Stack:
         if self._handle is None or self._handle.name != stack:
             # Selecting it is wanted: afterwards the plain `pulumi config set` and `pulumi preview` mean this stack.
-            self._handle = Stack.select(stack, self._open())
+            self._handle = _Stack(stack, self._open(), StackInitMode.SELECT)
         return self._handle
 
+    def _made(self, stack: str, workspace: LocalWorkspace) -> None:
+        """Select the stack, or make it. What `state` saw decides what is tried first; others may have made it since."""
+        if self._handle is not None or (stack in self._missing and self._create(stack, workspace)):
+            return
+        try:
+            self._stack(stack)
+        except pulumi_errors.StackNotFoundError:
+            if not self._create(stack, workspace):
+                self._stack(stack)
+
+    def _create(self, stack: str, workspace: LocalWorkspace) -> bool:
+        """Make the stack; False when it is there already."""
+        try:
+            self._handle = _Stack(stack, workspace, StackInitMode.CREATE)
+        except pulumi_errors.StackAlreadyExistsError:
+            return False
+        return True
+
     def _config_file(self, stack: str) -> Path:
-        return self._folder / f"Pulumi.{stack}.yaml"
+        return self._folder / f"Pulumi.{_last_part(stack)}.yaml"
 
     def _policy_packs(self) -> list[str] | None:
         return [str(self._policy_pack)] if self._policy_pack else None
@@ -271,7 +304,9 @@ class PulumiEngine:
                 f"there is no stack {stack} in this backend", f"python -m wizard setup --stack {stack}"
             ) from error
         except pulumi_errors.ConcurrentUpdateError as error:
-            if self._drop_dead_lock(stack, str(error)):
+            if engine_lock.is_dead(str(error)):
+                self._tell(f"the lock on {stack} belongs to a run that has ended; removing it")
+                self._stack(stack).cancel()
                 raise StackBusy(
                     f"a run that has ended held the stack {stack}; its lock was removed",
                     "run the same command again",
@@ -281,16 +316,12 @@ class PulumiEngine:
                 f"wait for it; if nothing runs: pulumi cancel --stack {stack}",
             ) from error
         except pulumi_errors.CommandError as error:
-            raise _told(stack, str(error)) from error
+            raise told(stack, str(error)) from error
 
-    def _drop_dead_lock(self, stack: str, text: str) -> bool:
-        """Remove the lock of a run on this machine that is no more. A lock of another machine is never touched."""
-        holders = [match.groupdict() for match in _LOCK_HOLDER.finditer(text)]
-        dead = holders and all(h["host"] == socket.gethostname() and not _alive(int(h["pid"])) for h in holders)
-        if dead:
-            self._tell(f"the lock on {stack} belongs to a run that has ended; removing it")
-            self._stack(stack).cancel()
-        return bool(dead)
+
+def _last_part(stack: str) -> str:
+    # A name may be qualified, `team/production` or `team/project/production`; its file is named by the last part.
+    return stack.rsplit("/", 1)[-1]
 
 
 def _config_entry(value: str | int | list[str]) -> dict[str, object]:
@@ -298,30 +329,3 @@ def _config_entry(value: str | int | list[str]) -> dict[str, object]:
     if isinstance(value, list):
         return {"value": json.dumps(value), "objectValue": value, "secret": False}
     return {"value": str(value), "secret": False}
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _told(stack: str, text: str) -> SetupError:
-    """The CLI's own complaint as an error with a way out."""
-    stderr = plain(text.partition("stderr: ")[2] or text)
-    message = stderr.removeprefix("error: ").strip() or text.strip()
-    if "passphrase" in message:
-        return UsageError(
-            f"the stack's passphrase is not known or not right: {message}",
-            "export PULUMI_CONFIG_PASSPHRASE_FILE=<a file only you can read>",
-        )
-    if "login" in message or "PULUMI_ACCESS_TOKEN" in message:
-        return SetupError(
-            f"Pulumi has no state backend to work with: {message}",
-            "pulumi login s3://<bucket>   or: pulumi login",
-        )
-    return ResourceError(f"pulumi: {message}", f"pulumi preview --stack {stack}")

@@ -24,6 +24,8 @@ class Watch:
         self.planned: dict[str, Step] = {}
         self.failures: list[str] = []
         self.violations: list[str] = []
+        self.outputs: Mapping[str, Any] = {}
+        """The stack's outputs, once the engine has told them."""
 
     def __call__(self, event: EngineEvent) -> None:
         if event.resource_pre_event:
@@ -31,7 +33,10 @@ class Watch:
             self.planned[step.urn] = step
             self._report(step, StepState.STARTED)
         elif event.res_outputs_event:
-            self._report(_step(event.res_outputs_event.metadata), StepState.DONE)
+            metadata = event.res_outputs_event.metadata
+            if metadata.type == "pulumi:pulumi:Stack" and metadata.new is not None:
+                self.outputs = metadata.new.outputs or {}
+            self._report(_step(metadata), StepState.DONE)
         elif event.res_op_failed_event:
             self._report(_step(event.res_op_failed_event.metadata), StepState.FAILED)
         elif event.policy_event and event.policy_event.enforcement_level == "mandatory":

@@ -45,7 +45,8 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
         ("policy", existing.parameter_policy_arn if Target.ECS in settings.deploy_targets else None),
         ("trail", existing.trail.arn if existing.trail and not settings.existing_trail_arn else None),
     ):
-        if arn and arn not in ours:
+        # The engine knows a role by its name, everything else here by its ARN.
+        if arn and arn not in ours and not (what == "role" and arn.rsplit("/", 1)[-1] in left_behind.values()):
             problems.append(
                 Problem(
                     what=f"the {what} {arn} exists already and is not in this stack",

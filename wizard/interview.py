@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.contract import Target
 from wizard.answers import Answer, missing, missing_error
 from wizard.errors import CredentialsError, PermissionDenied, SetupError, Unsupported
 from wizard.facts import Cloud, Hosting, Identity, Linked, Mark, Principal, Talk, VercelProject
@@ -48,7 +49,7 @@ class Interviewer:
         """Raises MissingAnswers, with all of them, where nobody can be asked."""
         values, talk = self._values, self._talk
         # The stack is named after its environment; nobody needs to say it twice.
-        values.setdefault("environment", self._stack)
+        values.setdefault("environment", self._stack.rsplit("/", 1)[-1])
         cloud = self._connected()
         if not talk.interactive:
             self._detect(cloud)
@@ -59,6 +60,14 @@ class Interviewer:
         if talk.interactive and not isinstance(cloud, SetupError) and isinstance(identity, Identity):
             self._show(identity, cloud)
             for each in INPUTS:
+                if (
+                    each.key == "vercel_team"
+                    and self._linked
+                    and each.needed(values)
+                    and not values.get("vercel_token")
+                ):
+                    # The link holds ids only: with the token first, their names can be offered.
+                    values["vercel_token"] = self._ask(by_key["vercel_token"], cloud, identity)
                 if each.asked and each.key not in values and each.needed(values):
                     values[each.key] = self._ask(each, cloud, identity)
                     if each.key == "region":
@@ -88,6 +97,7 @@ class Interviewer:
     def _identify(self, cloud: Cloud | SetupError) -> Identity | SetupError:
         if isinstance(cloud, SetupError):
             return cloud
+        self._talk.working("asking AWS whose credentials these are")
         try:
             return cloud.identify()
         except SetupError as error:
@@ -132,19 +142,24 @@ class Interviewer:
         choices, default = self._offer(each, cloud)
         return each.parse(self._talk.ask(each.question(choices, default)))
 
-    def _offer(self, each: Input, cloud: Cloud) -> tuple[tuple[Choice, ...], str | None]:
+    def _offer(self, each: Input, cloud: Cloud) -> tuple[tuple[Choice, ...], str | tuple[str, ...] | None]:
+        if each.key in ("region", "trail"):
+            self._talk.working(f"asking AWS for the account's {each.key}s")
         if each.key == "region":
             return _regions(cloud), cloud.region if cloud.region_source else None
         if each.key == "trail":
             return _trails(cloud), CREATE
         if each.key in ("app_principal", "ecs_execution_role"):
             return (), CREATE
+        if each.key == "target" and self._linked:
+            return (), (Target.VERCEL,)
         if each.key in ("vercel_team", "vercel_project") and (project := self._linked_project()):
             return (), project.team_slug if each.key == "vercel_team" else project.name
         return (), None
 
     def _administrators(self, each: Input, cloud: Cloud, identity: Identity) -> tuple[str, ...]:
         caller = identity.principal_arn
+        self._talk.working("asking AWS for the account's users and roles")
         choices = [Choice(value=caller, title=_title(caller), note="you", checked=True)]
         choices += [
             Choice(value=principal.arn, title=_title(principal.arn))
@@ -153,7 +168,7 @@ class Interviewer:
         ]
         while True:
             arns = each.parse(self._talk.ask(each.question(choices, (caller,))))
-            absent = [arn for arn in arns if arn not in (caller, CALLER) and cloud.find_principal(arn) is None]
+            absent = [arn for arn in arns if arn not in (caller, CALLER) and not _may_exist(cloud, arn)]
             if not absent:
                 return tuple(caller if arn == CALLER else arn for arn in arns)
             for arn in absent:
@@ -162,9 +177,19 @@ class Interviewer:
     def _token(self, each: Input) -> str:
         while True:
             token: str = each.parse(self._talk.ask(each.question()))
+            team, project = self._values.get("vercel_team"), self._values.get("vercel_project")
+            if self._linked and not (team and project):
+                team, project = self._linked.team_id, self._linked.project_id
+            linked = self._linked is not None and team == self._linked.team_id
             try:
-                self._hosting(token).find_project(self._values["vercel_team"], self._values["vercel_project"])
+                if team and project:
+                    self._talk.working("asking Vercel")
+                    self._hosting(token).find_project(team, project)
             except CredentialsError as error:
+                if linked and isinstance(error, PermissionDenied):
+                    # A good token of another team: the folder's link is only a default, and is not offered then.
+                    self._linked = None
+                    return token
                 self._talk.error(error)
                 continue
             except SetupError:
@@ -181,10 +206,19 @@ class Interviewer:
             return None  # A default that cannot be had is no error; the question stays.
 
 
+def _may_exist(cloud: Cloud, arn: str) -> bool:
+    """False only for a principal that IAM says is not there; the pass before the plan tells what could not be asked."""
+    try:
+        return cloud.find_principal(arn) is not None
+    except (PermissionDenied, Unsupported):
+        return True
+
+
 def _regions(cloud: Cloud) -> tuple[Choice, ...]:
+    # Those that can be chosen first: half of the list may be off.
     return tuple(
         Choice(value=fact.name, title=fact.name, disabled=None if fact.enabled else "off in this account")
-        for fact in _listed(cloud.list_regions)
+        for fact in sorted(_listed(cloud.list_regions), key=lambda fact: not fact.enabled)
     )
 
 

@@ -72,6 +72,8 @@ class Ready:
     engine: Engine
     findings: preflight.Findings
     targets: tuple[Target, ...]
+    profile: str | None
+    """The profile that was named for this run; None where the environment says whose credentials are used."""
 
 
 def setup(request: Request, doors: Doors) -> report.Report:
@@ -86,7 +88,8 @@ def setup(request: Request, doors: Doors) -> report.Report:
         outputs = _update(request, doors, ready, planned)
     escrow, delivered, proofs = _data_key(doors, ready, outputs)
     talk = doors.talk
-    talk.section("Evidence")
+    talk.section("Evidence", "the compliance checklist, read from the account just now")
+    talk.working("reading the account")
     items = checklist.read(cloud=ready.cloud, settings=ready.settings, outputs=outputs, escrow=escrow, proofs=proofs)
     done = report.Report(
         stack=request.stack,
@@ -99,6 +102,7 @@ def setup(request: Request, doors: Doors) -> report.Report:
         proofs=proofs,
         checklist=items,
         seconds=doors.clock() - started,
+        profile=ready.profile,
     )
     show_report(talk, done)
     return done
@@ -139,7 +143,7 @@ def verify(request: Request, doors: Doors) -> tuple[Proof, ...]:
         )
         for target in ready.targets
     )
-    return _prove(doors, ready, outputs, standing, batch)
+    return _prove(doors, ready, outputs, standing, batch, look_again=True)
 
 
 # --- the steps --------------------------------------------------------------------------------------------------
@@ -159,6 +163,7 @@ def _interview(request: Request, doors: Doors) -> Interview:
 def _preflight(request: Request, doors: Doors, interview: Interview, engine: Engine) -> Ready:
     values, talk = interview.values, doors.talk
     talk.section("Checks", "before anything is created")
+    talk.working("asking AWS, Pulumi and where the application runs")
     token = values.get("vercel_token")
     hosting = doors.hosting(token) if token else None
     findings = preflight.check(
@@ -176,7 +181,9 @@ def _preflight(request: Request, doors: Doors, interview: Interview, engine: Eng
         raise PreflightFailed(findings.problems)
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.cloud is not None
     identity = interview.identity
-    talk.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
+    if not talk.interactive:
+        # A person has just been shown it, before the first question.
+        talk.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
     talk.line(
         f"account {identity.account_id}, {findings.settings.region}, Pulumi {findings.engine_version}",
         mark=Mark.OK,
@@ -198,6 +205,7 @@ def _preflight(request: Request, doors: Doors, interview: Interview, engine: Eng
         engine=engine,
         findings=findings,
         targets=tuple(Target(name) for name in values["target"]),
+        profile=values.get("profile"),
     )
 
 
@@ -205,10 +213,11 @@ def _plan(request: Request, doors: Doors, ready: Ready) -> plan.Plan:
     talk, engine = doors.talk, ready.engine
     talk.section("Review")
     talk.table(plan.review(ready.settings, ready.identity, request.stack, ready.targets))
+    talk.section("Plan")
+    talk.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, ready.settings)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.left_behind)
-    talk.section("Plan")
     steps = engine.preview(request.stack, lambda progress: None)
     planned = plan.Plan(
         stack=request.stack,
@@ -226,14 +235,18 @@ def _plan(request: Request, doors: Doors, ready: Ready) -> plan.Plan:
 def _confirm(request: Request, doors: Doors, planned: plan.Plan) -> None:
     talk = doors.talk
     for step in planned.losses:
-        talk.line(f"{step.name} would be {step.op}d", mark=Mark.WARN)
+        talk.line(f"{step.name} would be {plan.word(step)}d", mark=Mark.WARN)
     if request.yes:
         return
     again = f"python -m wizard setup --stack {request.stack}"
     if not talk.interactive:
         raise Cancelled("nothing was changed: nobody is there to confirm the plan", f"{again} --yes")
-    if not talk.confirm("Go on?", default=not planned.losses, why="Nothing has been created yet."):
-        raise Cancelled("nothing was changed; your answers are kept with the stack", again)
+    if not talk.confirm("Carry out this plan?", default=not planned.losses, why="Nothing has been changed so far."):
+        raise Cancelled(
+            f"nothing was changed; your answers are kept in Pulumi.{request.stack.rsplit('/', 1)[-1]}.yaml\n"
+            "an answer is changed by its flag, such as --region (python -m wizard --help)",
+            again,
+        )
 
 
 def _update(request: Request, doors: Doors, ready: Ready, planned: plan.Plan) -> Outputs:
@@ -241,7 +254,8 @@ def _update(request: Request, doors: Doors, ready: Ready, planned: plan.Plan) ->
     if not planned.changes and outputs is not None:
         doors.talk.line("the resources are as they should be", mark=Mark.OK)
         return outputs
-    doors.talk.section("Resources")
+    doors.talk.section("Resources", "Ctrl-C ends this safely")
+    doors.talk.working("Pulumi starts")
     clock = doors.clock
     begun: dict[str, float] = {}
 
@@ -256,14 +270,15 @@ def _update(request: Request, doors: Doors, ready: Ready, planned: plan.Plan) ->
 def _data_key(doors: Doors, ready: Ready, outputs: Outputs) -> tuple[Escrow, tuple[Delivered, ...], tuple[Proof, ...]]:
     talk = doors.talk
     talk.section("Data key")
+    talk.working("looking for it in its escrow")
     escrow = delivery.ensure_data_key(ready.cloud, ready.settings, outputs.key_arn)
-    word = "made, wrapped by the key, and" if escrow.made_now else "exists; kept as it is,"
+    word = "made, wrapped by the key; kept" if escrow.made_now else "exists and is kept as it is,"
     talk.line(f"{escrow.wrapped.fingerprint} {word} in {escrow.parameter}", mark=Mark.OK)
     batch = Batch(region=ready.settings.region, key_arn=outputs.key_arn, wrapped=escrow.wrapped)
 
     def tell(result: Delivered) -> None:
         did = "written" if result.state is DeliveryState.WRITTEN else "there already"
-        talk.line(f"{result.place}: {did}; {result.checked_by}", mark=Mark.OK)
+        talk.line(f"{result.place}: {did}; checked by {result.checked_by}", mark=Mark.OK)
 
     delivered = delivery.deliver(
         cloud=ready.cloud,
@@ -278,9 +293,15 @@ def _data_key(doors: Doors, ready: Ready, outputs: Outputs) -> tuple[Escrow, tup
 
 
 def _prove(
-    doors: Doors, ready: Ready, outputs: Outputs, delivered: tuple[Delivered, ...], batch: Batch
+    doors: Doors,
+    ready: Ready,
+    outputs: Outputs,
+    delivered: tuple[Delivered, ...],
+    batch: Batch,
+    look_again: bool = False,
 ) -> tuple[Proof, ...]:
     doors.talk.section("Proof")
+    doors.talk.working("becoming the application, and opening the key")
     proofs = delivery.prove(
         cloud=ready.cloud,
         prover=doors.prover,
@@ -288,9 +309,11 @@ def _prove(
         outputs=outputs,
         delivered=delivered,
         batch=batch,
+        hosting=ready.hosting if look_again else None,
+        project=ready.findings.project,
     )
     for proof in proofs:
-        doors.talk.line(f"{proof.target}: {proof.state}: {proof.detail}", mark=report.PROOF_MARKS[proof.state])
+        doors.talk.line(f"{proof.target}: {proof.state}, {proof.detail}", mark=report.PROOF_MARKS[proof.state])
     return proofs
 
 
@@ -311,13 +334,18 @@ def show_report(talk: Talk, done: report.Report) -> None:
     """The report, on the terminal."""
     for item in done.checklist:
         talk.line(f"{item.title}: {item.state}", mark=report.MARKS[item.state])
-        talk.line(f"    {item.evidence}")
+        talk.line(f"  {item.evidence}")
     talk.section("What exists")
-    talk.table(report.what_exists(done))
+    for what, *names in report.what_exists(done):
+        talk.line(what)
+        for name in names:
+            talk.line(f"  {name}")
     talk.section("What is left to do")
     for number, todo in enumerate(report.next_steps(done), 1):
         talk.line(f"{number}. {todo.what}")
         if todo.verbatim:
             talk.verbatim(todo.verbatim)
-    talk.section("Again, without questions")
+    # The token is the one answer that is never saved.
+    token = any(delivered.target == Target.VERCEL for delivered in done.delivered)
+    talk.section("Again, without questions", "with VERCEL_TOKEN in the environment" if token else "")
     talk.verbatim(report.repeat_command(done))

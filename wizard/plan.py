@@ -17,14 +17,24 @@ SIGNS = {
     "update": "~",
     "delete": "-",
     "replace": "±",
-    "create-replacement": "±",
-    "delete-replaced": "±",
     "import": "=",
     "same": " ",
 }
 """What a step of the engine does, as a sign and a word: never as a colour alone."""
 
+WORDS = {"create-replacement": "replace", "delete-replaced": "replace"}
+"""Halves of a replacement, by the word for the whole. The engine tells the halves too, and which comes last varies."""
+
 QUIET = ("same", "read", "refresh")
+
+PARTS = {
+    "eonpro:kms:PhiKey": "The key",
+    "eonpro:kms:AppPrincipal": "The application's identity",
+    "eonpro:kms:AppAccess": "Its access to the key",
+    "eonpro:kms:AuditTrail": "The audit trail",
+    "eonpro:kms:Delivery": "The delivery",
+}
+"""What each component is for, in the order in which a reader wants them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +72,7 @@ def review(
         ("account", f"{settings.account_id}{alias}"),
         ("you", f"{identity.arn}, by {identity.source}"),
         ("region", settings.region),
-        ("stack, environment", f"{stack}, {settings.environment}"),
+        ("environment", settings.environment + ("" if stack == settings.environment else f" (stack {stack})")),
         ("key", f"{names.alias}, rotated every {settings.rotation_period_days} days"),
         ("administrators", ", ".join(_short(arn, identity) for arn in settings.administrators)),
         ("application", app),
@@ -86,12 +96,8 @@ def review(
     if settings.existing_trail_arn:
         rows.append(("audit trail", f"{settings.existing_trail_arn}, as it is"))
     else:
-        rows.append(
-            (
-                "audit trail",
-                f"{names.trail} into {names.trail_bucket}, kept {settings.trail_retention_days} days",
-            )
-        )
+        rows.append(("audit trail", f"{names.trail}, kept {settings.trail_retention_days} days"))
+        rows.append(("its bucket", names.trail_bucket))
     return tuple(rows)
 
 
@@ -99,9 +105,13 @@ def lines(plan: Plan) -> tuple[str, ...]:
     """The plan as text, one line each, in the order in which it is carried out."""
     settings = plan.settings
     text = [f"In the account {settings.account_id}, {settings.region}, by Pulumi (stack {plan.stack}):"]
-    text += [
-        f"  {SIGNS.get(step.op, '?')} {step.op:<8} {_type(step)}  {step.name}" + _changed(step) for step in plan.changes
-    ]
+    width = max((len(_type(step)) for step in plan.changes), default=0)
+    for part, steps in _by_part(plan.changes):
+        text.append(f"  {part}")
+        text += [
+            f"    {SIGNS.get(word(step), '?')} {word(step):<8} {_type(step):<{width}}  {step.name}" + _changed(step)
+            for step in steps
+        ]
     text.append(f"  {_counts(plan)}")
     text += ["", "Outside Pulumi, so that no later update can touch it:"]
     if plan.escrow is None:
@@ -120,13 +130,13 @@ def lines(plan: Plan) -> tuple[str, ...]:
         text.append(
             f"    to Parameter Store under {settings.names.parameter_prefix}, for the task definition's `secrets`"
         )
-    text.append("  ? prove it: as the application, unwrap the key and carry one made-up record there and back")
-    text += ["", f"Cost: {cost(settings)}"]
+    text.append("  > prove it: as the application, unwrap the key and carry one made-up record there and back")
+    text += ["", "What it costs:", *(f"  {part}" for part in cost(settings))]
     return tuple(text)
 
 
-def cost(settings: Settings) -> str:
-    """Cost per month, in US dollars, by driver.
+def cost(settings: Settings) -> tuple[str, ...]:
+    """Cost in US dollars, a line for each driver.
 
     https://aws.amazon.com/kms/pricing/ and https://aws.amazon.com/cloudtrail/pricing/
     """
@@ -135,14 +145,23 @@ def cost(settings: Settings) -> str:
         "$0.03 per 10,000 KMS requests after 20,000 free ones",
     ]
     if settings.existing_trail_arn is None:
-        parts.append(
-            "the trail's logs in S3 by size; if the account has another trail, $2 per 100,000 management events"
-        )
-    return "; ".join(parts)
+        parts.append("the trail's logs in S3, by size")
+        parts.append("$2 per 100,000 management events, only if the account has another trail")
+    return tuple(parts)
+
+
+def _by_part(steps: Iterable[Step]) -> list[tuple[str, list[Step]]]:
+    """The steps under what they are for: the engine's own order mixes them, for it works on all parts at once."""
+    found: dict[str, list[Step]] = {part: [] for part in PARTS.values()}
+    for step in steps:
+        # A URN names the types of a resource's parents: urn:pulumi:<stack>::<project>::<parent>$<type>::<name>.
+        parent = step.urn.rsplit("::", 2)[-2].partition("$")[0]
+        found.setdefault(PARTS.get(parent, "Beside these"), []).append(step)
+    return [(part, members) for part, members in found.items() if members]
 
 
 def _counts(plan: Plan) -> str:
-    counts = Counter(step.op for step in plan.changes)
+    counts = Counter(word(step) for step in plan.changes)
     same = sum(1 for step in plan.steps if step.op == "same" and step.type.startswith("aws:"))
     told = [f"{number} to {op}" for op, number in sorted(counts.items())]
     if same:
@@ -154,8 +173,13 @@ def _type(step: Step) -> str:
     return step.type.rsplit(":", 1)[-1]
 
 
+def word(step: Step) -> str:
+    """The engine's word for a step, one for all parts of a replacement."""
+    return WORDS.get(step.op, step.op)
+
+
 def _changed(step: Step) -> str:
-    return f"  ({', '.join(step.changed)})" if step.changed and step.op == "update" else ""
+    return f"  ({', '.join(step.changed)})" if step.changed and word(step) in ("update", "replace") else ""
 
 
 def _short(arn: str, identity: Identity) -> str:

@@ -59,7 +59,8 @@ def check(
         if saved is not None and state.has_key:
             problems += _moved(settings, saved, stack)
         if not engine_problems:
-            left_behind = crashed(settings, existing, state, cloud) if state.pending else {}
+            left_behind, unread = _left_behind(settings, existing, state, cloud)
+            problems += unread
             problems += taken(settings, existing, state, left_behind)
             problems += _orphan_escrow(settings, escrow, state) if escrow else []
         if project is not None and hosting is not None:
@@ -80,6 +81,17 @@ def check(
         engine_version=version,
         left_behind=left_behind,
     )
+
+
+def _left_behind(
+    settings: Settings, existing: Existing, state: StackState, cloud: Cloud
+) -> tuple[dict[str, str], list[Problem]]:
+    if not state.pending:
+        return {}, []
+    found, error = attempt(crashed, settings, existing, state, cloud)
+    if error is not None:
+        return {}, [problem(error, "what an interrupted run made has to be found before more is made")]
+    return found or {}, []
 
 
 def _moved(settings: Settings, saved: Settings, stack: str) -> list[Problem]:
@@ -106,8 +118,8 @@ def _orphan_escrow(settings: Settings, escrow: Escrow, state: StackState) -> lis
     held_by = state.outputs.key_arn if state.outputs else None
     if held_by and escrow.key_arn in (None, held_by):
         return []
-    if state.has_key and held_by is None:
-        return []  # An interrupted first run: the key is in the stack, its outputs are not yet.
+    if state.has_key and held_by is None and escrow.key_arn in (None, *state.owned):
+        return []  # An interrupted run: the key is in the stack, its outputs are not.
     return [
         Problem(
             what=f"{escrow.parameter} already holds a data key ({escrow.wrapped.fingerprint}), "

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from wizard.errors import SetupError
 from wizard.facts import AppCredentials, Batch, Verdict
@@ -86,15 +87,15 @@ class ChildProver:
                 cause="Unreachable",
                 message=f"no answer in {TIMEOUT_SECONDS} s",
             )
-        try:
-            told = json.loads(child.stdout)
-        except json.JSONDecodeError as error:
+        told = _verdict(child.stdout)
+        if told is None:
             raise SetupError(
                 f"the proof ended without a verdict (exit {child.returncode}): {child.stderr.strip()[-500:]}",
                 "python -m wizard verify",
-            ) from error
+            )
         return Verdict(
-            proved=bool(told.get("proved")),
+            # Nothing but a plain yes is one.
+            proved=told.get("proved") is True,
             principal=str(told.get("principal") or ""),
             fingerprint=str(told.get("fingerprint") or ""),
             cause=str(told.get("cause") or ""),
@@ -114,3 +115,11 @@ class ChildProver:
         if credentials.session_token:
             environment["AWS_SESSION_TOKEN"] = credentials.session_token
         return environment
+
+
+def _verdict(printed: str) -> dict[str, Any] | None:
+    try:
+        told = json.loads(printed)
+    except json.JSONDecodeError:
+        return None
+    return told if isinstance(told, dict) else None

@@ -94,8 +94,8 @@ INPUTS: tuple[Input, ...] = (
         metavar="NAME,...",
         many=True,
         choices=(
-            Choice(value="vercel", title="Vercel", note="environment variables of a project"),
-            Choice(value="ecs", title="Amazon ECS", note="parameters that a task definition refers to"),
+            Choice(value="vercel", title="Vercel", note="a project's variables"),
+            Choice(value="ecs", title="Amazon ECS", note="a task's parameters"),
         ),
     ),
     Input(
@@ -169,8 +169,8 @@ INPUTS: tuple[Input, ...] = (
         key="ecs_execution_role",
         field="ecs_execution_role_arn",
         kind=Kind.SELECT,
-        prompt="Which task execution role reads the parameters?",
-        why="ECS, not the application, reads the values; this role may read these parameters and no others.",
+        prompt="Which role reads the parameters for the task?",
+        why="ECS reads them, not the application: the task execution role may read these and no others.",
         help=f"ARN of the task execution role; `{CREATE}`: one is made (default)",
         metavar="ARN",
         needed=_targets("ecs"),

@@ -6,6 +6,7 @@ Pure. One set of facts, two forms: lines for a terminal, a document for `--json`
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,8 @@ class Report:
     proofs: tuple[Proof, ...]
     checklist: tuple[Item, ...]
     seconds: float
+    profile: str | None = None
+    """The AWS profile that was named for the run."""
 
     @property
     def failed(self) -> tuple[Proof, ...]:
@@ -48,17 +51,16 @@ class Report:
         return tuple(proof for proof in self.proofs if proof.state is ProofState.FAILED)
 
 
-def what_exists(report: Report) -> tuple[tuple[str, str], ...]:
-    """(what, its name in the account)."""
+def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
+    """(what, its names in the account, each short enough for a line of its own)."""
     outputs = report.outputs
     made = "made now" if report.escrow.made_now else "kept as it was"
     return (
-        ("key", f"{outputs.alias_name} → {outputs.key_arn}"),
-        ("application", outputs.app_principal_arn),
-        ("its policy", outputs.app_policy_arn),
-        ("audit trail", f"{outputs.trail_arn} → s3://{outputs.trail_bucket}"),
-        ("data key", f"{report.escrow.wrapped.fingerprint} in {report.escrow.parameter}, {made}"),
-        *(("delivered", f"{d.place}: {_state(d)}, {d.checked_by}") for d in report.delivered),
+        ("key", outputs.alias_name, outputs.key_arn),
+        ("application and its policy", outputs.app_principal_arn, outputs.app_policy_arn),
+        ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
+        (f"data key, {made}", report.escrow.parameter, report.escrow.wrapped.fingerprint),
+        *(("delivered", f"{d.place}: {_state(d)}") for d in report.delivered),
     )
 
 
@@ -99,7 +101,7 @@ def next_steps(report: Report) -> tuple[Todo, ...]:
             Todo(
                 what="Start the tasks anew: values are read when a task starts.",
                 verbatim=f"aws ecs update-service --cluster {settings.ecs_cluster or 'CLUSTER'} "
-                f"--service {settings.ecs_service or 'SERVICE'} --task-definition FAMILY --force-new-deployment",
+                f"--service {settings.ecs_service or 'SERVICE'} \\\n  --task-definition FAMILY --force-new-deployment",
             )
         )
     todo += [
@@ -109,7 +111,7 @@ def next_steps(report: Report) -> tuple[Todo, ...]:
         ),
         Todo(
             what="Keep the settings with the code; nothing in them is secret.",
-            verbatim=f"git add Pulumi.{report.stack}.yaml",
+            verbatim=f"git add Pulumi.{report.stack.rsplit('/', 1)[-1]}.yaml",
         ),
         Todo(what="Review every three months who may use and who administers the key."),
     ]
@@ -129,10 +131,13 @@ def _task_secrets(outputs: Outputs) -> list[dict[str, str]]:
 def vercel_patch(outputs: Outputs) -> str:
     """The lines of TypeScript that give the application the role's credentials on Vercel."""
     return (
-        'import { awsCredentialsProvider } from "@vercel/oidc-aws-credentials-provider";\n'
+        "import { awsCredentialsProvider }\n"
+        '  from "@vercel/oidc-aws-credentials-provider";\n'
         "const kms = new KMSClient({\n"
         "  region: process.env.AWS_REGION,\n"
-        f'  credentials: awsCredentialsProvider({{ roleArn: "{outputs.app_principal_arn}" }}),\n'
+        "  credentials: awsCredentialsProvider({\n"
+        f'    roleArn: "{outputs.app_principal_arn}",\n'
+        "  }),\n"
         "});"
     )
 
@@ -140,7 +145,8 @@ def vercel_patch(outputs: Outputs) -> str:
 def repeat_command(report: Report) -> str:
     """The command that does this run again without a question."""
     targets = ",".join(dict.fromkeys(delivery.target for delivery in report.delivered))
-    return f"python -m wizard setup --stack {report.stack} --target {targets} --yes --non-interactive"
+    profile = f" --profile {shlex.quote(report.profile)}" if report.profile else ""
+    return f"python -m wizard --stack {report.stack}{profile} --target {targets} --yes --non-interactive"
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Terminal(Screen):
     def _asking(self, why: str) -> Prompts:
         if not self.interactive:
             raise RuntimeError("a question, and nobody to ask: it should have been found missing before")
-        self._settle()
+        self.settle()
         self.line()
         if why:
             self._paragraph(why, style="dim")
@@ -84,14 +84,14 @@ class Terminal(Screen):
         self, prompts: Prompts, question: Question, prompt: str, choices: list[Choice], default: str | None
     ) -> str:
         if question.free_text:
-            choices.append(Choice(value=_ANOTHER, title="Another (type it)"))
+            choices.append(Choice(value=_ANOTHER, title="Another (type its ARN)"))
         default = default or next((choice.value for choice in choices if choice.checked), None)
         search = question.kind is Kind.SEARCH or len(choices) > LONG_LIST
         shut = {choice.value: choice for choice in choices if choice.disabled}
         while (value := prompts.select(prompt, choices, default=default, search=search)) in shut:
             self.line(f"{shut[value].title} cannot be chosen: {shut[value].disabled}", mark=Mark.WARN)
         if value == _ANOTHER:
-            return self._typed(prompts, "Which one?", "", question.check)
+            return self._typed(prompts, "Its ARN?", "", question.check)
         return value
 
     def _ticked(self, prompts: Prompts, question: Question, prompt: str, choices: list[Choice]) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ class Terminal(Screen):
             if question.free_text:
                 typed = self._typed(
                     prompts,
-                    "Any other? Type it, or press Enter to go on.",
+                    "Any other? Type its ARN, or press Enter to go on.",
                     "",
                     lambda text: question.check(text) if text.strip() else None,
                 )

@@ -14,6 +14,9 @@ from wizard.input import Choice
 LONG_LIST = 10
 """More choices than this are filtered by typing."""
 
+_ROWS = 10
+"""The most a menu shows at once: what led to the question has to stay on a screen of 24 lines."""
+
 
 class Prompts(Protocol):
     """What a person can be asked."""
@@ -70,6 +73,7 @@ class Menus:
         )
         if search:
             _hold_enter_without_match(question)
+        _hold_height(question)
         return str(_answer(question))
 
     def checkbox(self, prompt: str, choices: Sequence[Choice], *, checked: Collection[str], least: int) -> list[str]:
@@ -88,6 +92,7 @@ class Menus:
             instruction=hint,
             **self._session,
         )
+        _hold_height(question)
         return [str(value) for value in _answer(question)]
 
     def confirm(self, prompt: str, *, default: bool) -> bool:
@@ -116,14 +121,26 @@ def _menu(choices: Sequence[Choice], *, search: bool, checked: Collection[str] =
 
     return [
         questionary.Choice(
-            f"{choice.title} ({choice.disabled})" if search and choice.disabled else choice.title,
+            f"{choice.title} ({choice.disabled})" if search and choice.disabled else _noted(choice),
             value=choice.value,
             checked=choice.value in checked,
             disabled=None if search else choice.disabled,
-            description=choice.note or None,
         )
         for choice in choices
     ]
+
+
+def _noted(choice: Choice) -> str:
+    return f"{choice.title} ({choice.note})" if choice.note and not choice.disabled else choice.title
+
+
+def _hold_height(question: Any) -> None:
+    from prompt_toolkit.layout import Dimension
+    from questionary.prompts.common import InquirerControl
+
+    for window in question.application.layout.find_all_windows():
+        if isinstance(window.content, InquirerControl):
+            window.height = Dimension(max=_ROWS)
 
 
 def _hold_enter_without_match(question: Any) -> None:

@@ -55,6 +55,10 @@ _OPERATIONS = {
 }
 
 
+# A line of a list: what follows its sign or number hangs under its own beginning.
+_ITEM = re.compile(r"(?:[-+~±=>] +(?:(?:create|update|delete|replace) +)?|\d+\. )(?=\S)")
+
+
 class Screen:
     """Where the wizard speaks. Whatever it is given is text, never markup."""
 
@@ -86,14 +90,14 @@ class Screen:
 
     def title(self, text: str) -> None:
         """The heading of the run."""
-        self._settle()
+        self.settle()
         self._paragraph(text, style="bold")
         length = min(cell_len(self._clean(text)), self._width)
         self._print(Text(("─" if self._signs else "-") * length, style="dim"))
 
     def section(self, text: str, note: str = "") -> None:
         """A heading after an empty line, with a note beside it."""
-        self._settle()
+        self.settle()
         self._print(Text())
         line = Text(self._clean(text), style="bold")
         if note:
@@ -102,7 +106,7 @@ class Screen:
 
     def line(self, text: str = "", *, mark: Mark | None = None) -> None:
         """A line, or several; each is wrapped between words and keeps its indent. A long word is not cut."""
-        self._settle()
+        self.settle()
         if mark is None:
             self._paragraph(text)
             return
@@ -114,13 +118,13 @@ class Screen:
 
     def verbatim(self, text: str) -> None:
         """Lines to be copied, a command or code: indented and never wrapped, for a wrapped command is another one."""
-        self._settle()
+        self.settle()
         for line in self._clean(text).split("\n"):
             self._print(Text(f"    {line}", style="cyan"))
 
     def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None:
         """Rows in columns, wrapped to the width."""
-        self._settle()
+        self.settle()
         columns = max((len(row) for row in (*rows, headings)), default=0)
         if not columns:
             return
@@ -138,7 +142,7 @@ class Screen:
 
     def problems(self, problems: Sequence[Problem]) -> None:
         """What was found wrong, numbered: what, why, and what to type next."""
-        self._settle()
+        self.settle()
         for number, problem in enumerate(problems, 1):
             head = f"{number}. "
             indent = " " * len(head)
@@ -149,10 +153,17 @@ class Screen:
 
     def error(self, error: SetupError) -> None:
         """What happened, and the next command to type."""
-        self._settle()
+        self.settle()
         self.line(error.message, mark=Mark.FAIL)
         if error.hint:
             self._next(error.hint, "  " if self._signs else "   ")
+
+    def working(self, text: str) -> None:
+        """On a terminal, what takes a moment, until the next word wipes it; elsewhere nothing."""
+        if not self._live:
+            return
+        self.settle()
+        self._show(text)
 
     def progress(self, progress: Progress, elapsed: float) -> None:
         """A line for each resource done or failed, with its seconds; on a terminal, below it what runs."""
@@ -160,7 +171,7 @@ class Screen:
         # The token's last part says it all to a person: `aws:kms/key:Key` is a Key.
         name = f"{step.type.rsplit(':', 1)[-1]} {step.name}"
         if progress.state is StepState.STARTED:
-            self._running[step.urn] = step.name
+            self._running[step.urn] = name
             self._show_running()
             return
         self._running.pop(step.urn, None)
@@ -183,7 +194,10 @@ class Screen:
     def _show_running(self) -> None:
         if not (self._live and self._running):
             return
-        text = Text(self._clean(f"  {_SIGNS[Mark.RUN]} {', '.join(self._running.values())}"))
+        self._show(", ".join(self._running.values()))
+
+    def _show(self, what: str) -> None:
+        text = Text(self._clean(f"  {_SIGNS[Mark.RUN]} {what}"))
         text.truncate(self._width - 1, overflow="ellipsis")
         self._out.write(f"\r\x1b[K{text.plain}")
         self._out.flush()
@@ -194,9 +208,10 @@ class Screen:
             self._out.write("\r\x1b[K")
             self._status = False
 
-    def _settle(self) -> None:
-        # Whoever speaks next begins on a clean line.
+    def settle(self) -> None:
+        """Wipe what was said to be under way: whoever speaks next, this or another, begins on a clean line."""
         self._wipe()
+        self._out.flush()
         self._running.clear()
 
     def _next(self, text: str, indent: str) -> None:
@@ -209,7 +224,9 @@ class Screen:
         for line in self._clean(text).split("\n"):
             bare = line.lstrip(" ")
             own = indent + " " * (len(line) - len(bare))
-            self._wrapped(Text(bare, style=style), own, own)
+            item = _ITEM.match(bare)
+            head, bare = (item[0], bare[item.end() :]) if item else ("", bare)
+            self._wrapped(Text(bare, style=style), own + head, own + " " * cell_len(head))
 
     def _wrapped(self, text: Text, first: str, rest: str, *, mark_style: str = "") -> None:
         width = max(self._width - cell_len(rest), 20)

@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from wizard.datakey import WrappedDataKey
-from wizard.errors import CredentialsError, SetupError
+from wizard.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.facts import Batch, Delivered, VercelProject, VercelVariable
-from wizard.vercel_delivery import deliver, refusal
+from wizard.vercel_delivery import deliver, lacking, refusal
 from wizard.vercel_http import NEW_TOKEN, Answer, Api, Patience
 from wizard.vercel_shapes import read_names, text
 from wizard.vercel_variables import Variables
@@ -86,6 +86,10 @@ class Vercel:
         """
         return deliver(self._variables(project, self._deadline), batch)
 
+    def check(self, project: VercelProject, batch: Batch) -> str | None:
+        """What production lacks of the batch, in words; None when all three are there and right. Reads only."""
+        return lacking(self._variables(project, READING_SECONDS), batch)
+
     def _variables(self, project: VercelProject, seconds: float) -> Variables:
         return Variables(self._api, project, self._api.patience(seconds))
 
@@ -139,7 +143,7 @@ class Vercel:
             return CredentialsError(f"{either} ({refused.words})", NEW_TOKEN)
         teams = read_names(answer.body if answer.ok else None, "teams", "slug")
         reach = f"; it reaches {', '.join(teams)}" if teams else ""
-        return CredentialsError(
+        return PermissionDenied(
             f"the Vercel token has no access to the team {team}{reach} ({refused.words})", NEW_TOKEN
         )
 

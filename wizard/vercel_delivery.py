@@ -73,6 +73,15 @@ def deliver(variables: Variables, batch: Batch) -> Delivered:
             return _delivered(variables, batch, standing, DeliveryState.WRITTEN, kept)
 
 
+def lacking(variables: Variables, batch: Batch) -> str | None:
+    """What production lacks of the batch; see `wizard.vercel.Vercel.check`."""
+    listed, same = variables.list(), variables.comparer()
+    if foreign := foreign_data_key(listed, batch.wrapped, same):
+        return foreign
+    gaps = _gaps(tuple(stand(want, listed, same, None) for want in wanted(batch)))
+    return "; ".join(f"{each.wanted.key} {each.gap}" for each in gaps) or None
+
+
 def _look_again(variables: Variables, batch: Batch, before: tuple[ListedVariable, ...] | None) -> tuple[Standing, ...]:
     try:
         return _examine(variables, batch, variables.list(), before, variables.comparer())

@@ -12,14 +12,19 @@ from typing import Any, Generic, TypeVar
 
 from sandbox.corrections import (
     account,
+    audiences,
+    boundaries,
+    buckets,
     ciphertext,
     dry_runs,
+    events,
     identity,
     key_policy,
     keys,
     replicas,
     rotation,
     simulation,
+    trails,
 )
 from sandbox.policy import UnsupportedCondition
 from sandbox.principals import Principal
@@ -65,6 +70,12 @@ BEFORE: tuple[Correction[Before], ...] = (
     _before(identity.a_web_identity_must_meet_the_trust_policy, "sts", "AssumeRoleWithWebIdentity"),
     _before(identity.a_role_trusts_principals_that_exist, "iam", "CreateRole", "UpdateAssumeRolePolicy"),
     _before(simulation.identity_policies_are_simulated, "iam", "SimulatePrincipalPolicy"),
+    _before(audiences.an_audience_is_added, "iam", "AddClientIDToOpenIDConnectProvider"),
+    _before(audiences.an_audience_is_removed, "iam", "RemoveClientIDFromOpenIDConnectProvider"),
+    _before(boundaries.a_users_boundary_is_put, "iam", "PutUserPermissionsBoundary"),
+    _before(boundaries.a_users_boundary_is_taken_off, "iam", "DeleteUserPermissionsBoundary"),
+    _before(events.the_event_history_is_told, "cloudtrail", "LookupEvents"),
+    _before(trails.a_trail_is_deleted_by_its_arn_too, "cloudtrail", "DeleteTrail"),
     _before(keys.an_arn_of_another_region_is_not_found, "kms"),
     _before(keys.a_call_needs_the_key_policys_leave, "kms"),
     _before(keys.a_keys_state_decides_what_works, "kms"),
@@ -85,17 +96,33 @@ AFTER: tuple[Correction[After], ...] = (
     _after(keys.deletion_answers_with_the_arn, "kms", "ScheduleKeyDeletion", "CancelKeyDeletion"),
     _after(replicas.a_replica_has_its_own_policy_alias_and_tags, "kms", "ReplicateKey"),
     _after(replicas.a_primary_stays_the_primary, "kms", "DescribeKey"),
+    _after(boundaries.a_new_user_keeps_its_boundary, "iam", "CreateUser"),
+    _after(trails.a_trails_home_and_selectors_are_told, "cloudtrail", "GetTrail", "DescribeTrails"),
+    _after(trails.a_new_trail_selects_every_management_event, "cloudtrail", "GetEventSelectors"),
 )
 
 
 def mend_emulator() -> None:
-    """Correct what no request or answer can: the emulator's own format of ciphertexts."""
+    """Correct what no request or answer can: the format of ciphertexts, how a bucket is born and locked."""
     ciphertext.a_ciphertext_names_its_key_whole()
+    buckets.a_bucket_is_encrypted_from_the_start()
+    buckets.object_lock_can_come_later()
 
 
 def before(call: Call) -> Answer | dict[str, Any] | None:
     """What AWS does where the emulator would not: an AwsError, an answer, or other parameters for the emulator."""
     who = account.an_access_key_must_be_somebodys(call)
+    try:
+        found = _first(call, who)
+    except AwsError as error:
+        events.remember(call, who, error)
+        raise
+    events.remember(call, who)
+    return found
+
+
+def _first(call: Call, who: Principal | None) -> Answer | dict[str, Any] | None:
+    """What the first correction that answers, or refuses, says."""
     try:
         for correction in BEFORE:
             if correction.fits(call) and (found := correction.function(call, who)) is not None:

@@ -14,14 +14,14 @@ from sandbox.principals import Principal, find, identity_statements
 from sandbox.state import ACCOUNT
 from sandbox.wire import Answer, AwsError, Call, xml_answer
 
-_NOT_SIMULATED = ("ContextEntries", "ResourcePolicy", "PermissionsBoundaryPolicyInputList", "CallerArn")
+_NOT_SIMULATED = ("ResourcePolicy", "PermissionsBoundaryPolicyInputList", "CallerArn")
 
 
 def identity_policies_are_simulated(call: Call, who: Principal | None) -> Answer:
     """AWS tells what a user's or role's identity policies say to actions on resources.
 
     Managed, inline and group policies are read, with PolicyInputList beside them. What the sandbox does not simulate
-    it refuses: context entries, resource policies, boundaries, a caller other than the source.
+    it refuses: resource policies, boundaries, a caller other than the source.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     for name in _NOT_SIMULATED:
@@ -36,7 +36,7 @@ def identity_policies_are_simulated(call: Call, who: Principal | None) -> Answer
     actions, resources = _members(call, "ActionNames"), _members(call, "ResourceArns") or ("*",)
     if not actions:
         raise AwsError("InvalidInput", "ActionNames must not be empty.")
-    context = {"aws:PrincipalArn": (source,), "aws:PrincipalAccount": (ACCOUNT,)}
+    context = {"aws:PrincipalArn": (source,), "aws:PrincipalAccount": (ACCOUNT,)} | _context(call)
     try:
         results = "".join(
             _result(action, resource, evaluate(asked, Request(action=action, resource=resource, context=context)))
@@ -51,11 +51,23 @@ def identity_policies_are_simulated(call: Call, who: Principal | None) -> Answer
 
 def _members(call: Call, name: str) -> tuple[str, ...]:
     """A list of the query protocol: `Name.member.1`, `Name.member.2`, …"""
-    pattern = re.compile(rf"{name}\.member\.(\d+)")
+    pattern = re.compile(rf"{re.escape(name)}\.member\.(\d+)")
     found = {
         int(match[1]): str(value) for given, value in call.parameters.items() if (match := pattern.fullmatch(given))
     }
     return tuple(found[position] for position in sorted(found))
+
+
+def _context(call: Call) -> dict[str, tuple[str, ...]]:
+    """The values that the simulated request is to have: ContextEntries, each a key and its values."""
+    entries = {name.split(".")[2] for name in call.parameters if name.startswith("ContextEntries.member.")}
+    return {
+        str(call.parameters[f"ContextEntries.member.{one}.ContextKeyName"]): _members(
+            call, rf"ContextEntries.member.{one}.ContextKeyValues"
+        )
+        for one in sorted(entries)
+        if f"ContextEntries.member.{one}.ContextKeyName" in call.parameters
+    }
 
 
 def _result(action: str, resource: str, decision: Decision) -> str:

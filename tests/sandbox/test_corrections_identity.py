@@ -323,17 +323,99 @@ def test_a_groups_policies_count_for_its_members(cloud: Any, iam: Any) -> None:
 
 
 def test_what_is_not_simulated_is_said(iam: Any) -> None:
-    context = [{"ContextKeyName": "aws:SourceIp", "ContextKeyValues": ["10.0.0.1"], "ContextKeyType": "ip"}]
     code, message, _ = refusal(
         iam.simulate_principal_policy,
         PolicySourceArn=ADMIN,
         ActionNames=["kms:Decrypt"],
-        ContextEntries=context,
+        ResourcePolicy=trust({"AWS": ADMIN}, "kms:Decrypt"),
     )
-    assert (code, "ContextEntries" in message) == ("InvalidInput", True)
+
+    assert (code, "ResourcePolicy" in message) == ("InvalidInput", True)
+
+
+def test_a_simulated_request_has_the_context_it_is_given(iam: Any) -> None:
+    through_s3 = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+    statement = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*", "Condition": through_s3}
+    name = f"user-{uuid.uuid4().hex}"
+    arn = iam.create_user(UserName=name)["User"]["Arn"]
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=name, PolicyName="decrypt", PolicyDocument=document)
+
+    def decision(service: str) -> str:
+        entry = {"ContextKeyName": "kms:ViaService", "ContextKeyValues": [service], "ContextKeyType": "string"}
+        results = iam.simulate_principal_policy(
+            PolicySourceArn=arn, ActionNames=["kms:Decrypt"], ContextEntries=[entry]
+        )
+        told: str = results["EvaluationResults"][0]["EvalDecision"]
+        return told
+
+    decisions = [decision("s3.us-east-1.amazonaws.com"), decision("ssm.us-east-1.amazonaws.com")]
+
+    assert decisions == ["allowed", "implicitDeny"]
 
 
 def test_a_principal_that_does_not_exist_is_not_simulated(iam: Any) -> None:
     gone = f"arn:aws:iam::{ACCOUNT}:user/nobody"
     code = refusal(iam.simulate_principal_policy, PolicySourceArn=gone, ActionNames=["kms:Decrypt"])[0]
+    assert code == "NoSuchEntity"
+
+
+# OpenID Connect providers
+
+
+def test_an_audience_is_added_once_and_removed(iam: Any) -> None:
+    arn = iam.create_open_id_connect_provider(
+        Url=f"https://oidc.example.com/{uuid.uuid4().hex}", ClientIDList=["one"], ThumbprintList=["0" * 40]
+    )["OpenIDConnectProviderArn"]
+
+    for audience in ("two", "two"):
+        iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID=audience)
+    for audience in ("one", "never there"):
+        iam.remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID=audience)
+
+    assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"] == ["two"]
+
+
+def test_a_provider_that_does_not_exist_takes_no_audience(iam: Any) -> None:
+    gone = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{uuid.uuid4().hex}.example.com"
+
+    code = refusal(iam.add_client_id_to_open_id_connect_provider, OpenIDConnectProviderArn=gone, ClientID="one")[0]
+
+    assert code == "NoSuchEntity"
+
+
+# The boundary of a user
+
+
+def test_a_users_boundary_is_told_changed_and_taken_off(iam: Any) -> None:
+    statement = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    name = f"user-{uuid.uuid4().hex}"
+    first, second = (
+        iam.create_policy(PolicyName=f"{name}-{one}", PolicyDocument=document)["Policy"]["Arn"] for one in "ab"
+    )
+
+    def boundary() -> Any:
+        return iam.get_user(UserName=name)["User"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+
+    iam.create_user(UserName=name, PermissionsBoundary=first)
+    told = [boundary()]
+    iam.put_user_permissions_boundary(UserName=name, PermissionsBoundary=second)
+    told.append(boundary())
+    iam.delete_user_permissions_boundary(UserName=name)
+    told.append(boundary())
+
+    assert told == [first, second, None]
+
+
+def test_a_policy_that_does_not_exist_bounds_nobody(iam: Any) -> None:
+    name = f"user-{uuid.uuid4().hex}"
+    iam.create_user(UserName=name)
+
+    code = refusal(
+        iam.put_user_permissions_boundary,
+        UserName=name,
+        PermissionsBoundary=f"arn:aws:iam::{ACCOUNT}:policy/{name}",
+    )[0]
+
     assert code == "NoSuchEntity"

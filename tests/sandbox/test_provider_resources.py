@@ -5,47 +5,17 @@ May touch what `plugin_world` makes.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from sandbox.plugins.provider.kinds import KINDS
+from tests.sandbox import lives_alerts
+from tests.sandbox.lives import KEY_POLICY, READ, ROOT, SAME_KEY_POLICY, TRUST, WRITE, Life, document
 from tests.sandbox.plugin_calls import Caller, DiffResponse, Refused
 from tests.sandbox.plugin_world import ACCOUNT, CREDENTIALS, REGION, aws_endpoint, client
 
 __all__ = ["aws_endpoint"]
-
-
-def document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Resource": "*"}
-KEY_POLICY = document({**ROOT, "Sid": "root", "Action": "kms:*"})
-# The same grants in other words: AWS and programs spell them as they like.
-SAME_KEY_POLICY = json.dumps(
-    {
-        "Statement": {"Action": ["kms:*"], "Sid": "root", **ROOT, "Principal": {"AWS": [ACCOUNT]}},
-        "Version": "2012-10-17",
-    }
-)
-TRUST = document({"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"})
-READ = document({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
-WRITE = document({"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": "*"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Life:
-    """A resource's inputs, the same inputs in other words, a change in place, a change that replaces."""
-
-    token: str
-    inputs: dict[str, Any]
-    same: dict[str, Any] = field(default_factory=dict)
-    update: dict[str, Any] = field(default_factory=dict)
-    replace: dict[str, Any] = field(default_factory=dict)
-    kept_in_state_only: frozenset[str] = frozenset()
 
 
 LIVES = (
@@ -257,7 +227,7 @@ LIVES = (
         kept_in_state_only=frozenset({"recoveryWindowInDays"}),
     ),
 )
-BY_TOKEN = {life.token: life for life in LIVES}
+BY_TOKEN = {life.token: life for life in (*LIVES, *lives_alerts.LIVES)}
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +254,19 @@ def surroundings(aws_endpoint: str) -> dict[str, str]:
     s3.put_bucket_acl(Bucket="surroundings-logs", AccessControlPolicy={"Grants": grants, "Owner": owner})
     iam.create_role(RoleName="surroundings", AssumeRolePolicyDocument=TRUST)
     iam.create_user(UserName="surroundings")
+    topics = {
+        name: client(aws_endpoint, "sns").create_topic(Name=f"surroundings-{name}")["TopicArn"]
+        for name in ("topic", "other_topic")
+    }
+    pattern = '{"source": ["aws.kms"]}'
+    client(aws_endpoint, "events").put_rule(Name="surroundings", EventPattern=pattern)
+    client(aws_endpoint, "logs").create_log_group(logGroupName="surroundings")
+    secret = client(aws_endpoint, "secretsmanager").create_secret(Name="surroundings")
     return {
+        **topics,
+        "rule": "surroundings",
+        "log_group": "surroundings",
+        "secret": secret["ARN"],
         "key": kms.create_key()["KeyMetadata"]["KeyId"],
         "other_key": kms.create_key()["KeyMetadata"]["KeyId"],
         "policy": iam.create_policy(PolicyName="surroundings", PolicyDocument=READ)["Policy"]["Arn"],
@@ -326,7 +308,7 @@ def test_a_resource_lives_and_dies_without_a_spurious_change(
     unchanged = caller.diff(token, ident, state, {**inputs, **same})
     checked, _ = caller.check(token, inputs)
     refreshed_id, refreshed, refreshed_inputs = caller.read(token, ident, state, checked)
-    imported_id, imported, imported_inputs = caller.read(token, ident)
+    imported_id, imported, imported_inputs = caller.read(token, filled(life.import_id, surroundings) or ident)
     replaced = caller.diff(token, ident, state, {**inputs, **replace})
     if update:
         updating = caller.diff(token, ident, state, {**inputs, **update})
@@ -351,6 +333,8 @@ def test_a_resource_lives_and_dies_without_a_spurious_change(
     assert set(replaced.replaces) == set(replace)
     # Versioning and Object Lock can never be taken off a bucket again, only their effect.
     lasting = {
+        # A topic is never without a policy.
+        "aws:sns/topicPolicy:TopicPolicy",
         "aws:s3/bucketVersioning:BucketVersioning",
         "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
     }
@@ -369,6 +353,26 @@ def test_a_replica_lives_in_its_own_region(caller: Caller, aws_endpoint: str) ->
     assert caller.diff(token, ident, state, inputs).changes == DiffResponse.DIFF_NONE
     assert list(caller.diff(token, ident, state, {**inputs, "region": "eu-west-1"}).replaces) == ["region"]
     assert caller.read(token, ident, state, inputs)[0] == ident
+
+
+def test_an_alias_and_a_parameter_live_in_the_region_they_are_given(caller: Caller, aws_endpoint: str) -> None:
+    primary = client(aws_endpoint, "kms").create_key(MultiRegion=True)["KeyMetadata"]
+    there = {"region": "us-west-2"}
+    replica, _ = caller.create("aws:kms/replicaKey:ReplicaKey", {"primaryKeyArn": primary["Arn"], **there})
+    alias = {"name": "alias/there", "targetKeyId": replica, **there}
+    parameter = {"name": "/there", "type": "String", "value": "x", **there}
+
+    made = {
+        token: (inputs, *caller.create(token, inputs))
+        for token, inputs in (("aws:kms/alias:Alias", alias), ("aws:ssm/parameter:Parameter", parameter))
+    }
+
+    for token, (inputs, ident, state) in made.items():
+        assert state["arn"].split(":")[3] == "us-west-2"
+        assert caller.read(token, ident, state, inputs)[1] == state
+        assert caller.diff(token, ident, state, inputs).changes == DiffResponse.DIFF_NONE
+        assert list(caller.diff(token, ident, state, {**inputs, "region": REGION}).replaces) == ["region"]
+    assert client(aws_endpoint, "ssm").get_parameters(Names=["/there"])["InvalidParameters"] == ["/there"]
 
 
 def test_a_disabled_key_is_made_and_stays_without_a_change(caller: Caller) -> None:

@@ -165,13 +165,13 @@ def test_on_a_terminal_what_is_under_way_is_shown_and_wiped(monkeypatch: pytest.
 
     terminal.progress(Progress(step=KEY, state=StepState.STARTED), 0.0)
     terminal.progress(Progress(step=ALIAS, state=StepState.STARTED), 0.0)
-    assert rows() == ["  … phi-key, phi-alias"]
+    assert rows() == ["  … Key phi-key, Alias phi-alias"]
     terminal.progress(Progress(step=KEY, state=StepState.DONE), 0.4)
-    assert rows() == ["  + Key phi-key created 0.4 s", "  … phi-alias"]
+    assert rows() == ["  + Key phi-key created 0.4 s", "  … Alias phi-alias"]
     terminal.error(ResourceError("Cut off", "python -m wizard"))
     assert rows() == ["  + Key phi-key created 0.4 s", "✗ Cut off", "  next: python -m wizard"]
     terminal.progress(Progress(step=KEY, state=StepState.STARTED), 0.0)
-    assert rows()[-1] == "  … phi-key"
+    assert rows()[-1] == "  … Key phi-key"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])

@@ -5,11 +5,15 @@ Asks STS, IAM, Account Management and EC2; changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+from wizard.aws.resolution import FALLBACK_REGION
 from wizard.aws.session import Session
-from wizard.errors import CredentialsError, PermissionDenied, ResourceError, Unsupported
+from wizard.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported
 from wizard.facts import Identity, Principal, RegionFact
+
+T = TypeVar("T")
 
 SERVICE_LINKED = "/aws-service-role/"
 """Path of the roles that only an AWS service can assume."""
@@ -19,12 +23,32 @@ _NOT_TO_BE_HAD = (PermissionDenied, Unsupported, ResourceError)
 
 def identify(session: Session) -> Identity:
     """The caller, as STS answers. Raises CredentialsError, Unreachable."""
+    return _wherever_it_is_known(session, _identify)
+
+
+def _identify(session: Session) -> Identity:
     answer = session.call("sts", "GetCallerIdentity")
     account, arn = str(answer["Account"]), str(answer["Arn"])
     alias, principal_arn = session.together(lambda: _account_alias(session), lambda: _principal_arn(session, arn))
     return Identity(
         account_id=account, arn=arn, principal_arn=principal_arn, account_alias=alias, source=session.source
     )
+
+
+def _wherever_it_is_known(session: Session, ask: Callable[[Session], T]) -> T:
+    """The answer of the session's Region, else of the one that is never off: in a Region that is off an account's
+    credentials are not known (https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html)."""
+    try:
+        return ask(session)
+    except (CredentialsError, Unreachable) as error:
+        # An endpoint that is named and silent is so for every Region; AWS has none for a Region that it has not.
+        silent = isinstance(error, Unreachable) and session.endpoint("sts") is not None
+        if silent or session.region == FALLBACK_REGION:
+            raise
+        try:
+            return ask(session.with_region(FALLBACK_REGION))
+        except SetupError:
+            raise error from error.__cause__
 
 
 def _account_alias(session: Session) -> str | None:
@@ -64,7 +88,7 @@ def list_regions(session: Session) -> tuple[RegionFact, ...]:
     """The Regions of the partition, by name, with those the account has switched off."""
     for ask in (_account_regions, _ec2_regions):
         try:
-            found = ask(session)
+            found = _wherever_it_is_known(session, ask)
         except _NOT_TO_BE_HAD:
             continue
         if found:

@@ -10,27 +10,39 @@ from sandbox.plugins.provider.errors import ProviderError
 from sandbox.plugins.provider.kind import Kind
 from sandbox.plugins.provider.kinds import (
     bucket,
+    bucket_retention,
     bucket_settings,
     cloudtrail,
+    cloudwatch,
+    events,
     iam_attachments,
     iam_policies,
     iam_roles,
     iam_users,
     kms,
+    kms_aliases,
+    logs,
     secretsmanager,
+    sns,
     ssm,
 )
 
 _FAMILIES = (
     bucket,
+    bucket_retention,
     bucket_settings,
     cloudtrail,
+    cloudwatch,
+    events,
     iam_attachments,
     iam_policies,
     iam_roles,
     iam_users,
     kms,
+    kms_aliases,
+    logs,
     secretsmanager,
+    sns,
     ssm,
 )
 KINDS: dict[str, Kind] = {kind.token: kind() for family in _FAMILIES for kind in family.KINDS}

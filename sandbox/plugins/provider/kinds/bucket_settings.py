@@ -5,7 +5,7 @@ May touch S3 at the endpoint of the region it is handed.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sandbox.plugins.provider.endpoint import Region
 from sandbox.plugins.provider.errors import found
@@ -163,45 +163,6 @@ class BucketOwnershipControls(BucketSetting):
         region.s3.delete_bucket_ownership_controls(Bucket=bucket)
 
 
-class BucketLifecycleConfiguration(BucketSetting):
-    """When objects move and expire."""
-
-    token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
-    what = "S3 Bucket Lifecycle Configuration"
-    absent = ("NoSuchLifecycleConfiguration",)
-    computed = frozenset({"transitionDefaultMinimumObjectSize"})
-    write_only = BucketSetting.write_only | {"timeouts"}
-
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
-        """Set the rules; a rule without a filter applies to every object."""
-        rules = [_lifecycle_rule(rule) for rule in inputs.get("rules") or []]
-        region.s3.put_bucket_lifecycle_configuration(
-            Bucket=bucket,
-            LifecycleConfiguration={"Rules": rules},
-            **present(TransitionDefaultMinimumObjectSize=inputs.get("transitionDefaultMinimumObjectSize")),
-        )
-
-    def tell(self, region: Region, bucket: str) -> Properties | None:
-        """The rules."""
-        told = region.s3.get_bucket_lifecycle_configuration(Bucket=bucket)
-        return {
-            "rules": from_aws(told["Rules"]),
-            "transitionDefaultMinimumObjectSize": told.get("TransitionDefaultMinimumObjectSize"),
-        }
-
-    def clear(self, region: Region, bucket: str) -> None:
-        """Take the rules off."""
-        region.s3.delete_bucket_lifecycle(Bucket=bucket)
-
-
-def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
-    wanted: dict[str, Any] = to_aws(rule)
-    if "Prefix" not in wanted:
-        wanted.setdefault("Filter", {"Prefix": ""})
-        wanted["Filter"] = wanted["Filter"] or {"Prefix": ""}
-    return wanted
-
-
 class BucketPolicy(BucketSetting):
     """Who may do what with the bucket."""
 
@@ -224,34 +185,6 @@ class BucketPolicy(BucketSetting):
     def clear(self, region: Region, bucket: str) -> None:
         """Take the policy off."""
         region.s3.delete_bucket_policy(Bucket=bucket)
-
-
-class BucketObjectLockConfiguration(BucketSetting):
-    """How long new versions are locked."""
-
-    token = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
-    what = "S3 Bucket Object Lock Configuration"
-    absent = ("ObjectLockConfigurationNotFoundError",)
-    force_new = BucketSetting.force_new | {"objectLockEnabled"}
-    write_only = BucketSetting.write_only | {"token"}
-    defaults = {"objectLockEnabled": "Enabled"}
-
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
-        """Set the default retention."""
-        configuration = present(ObjectLockEnabled="Enabled", Rule=to_aws(inputs.get("rule")))
-        region.s3.put_object_lock_configuration(
-            Bucket=bucket, ObjectLockConfiguration=configuration, **present(Token=inputs.get("token"))
-        )
-
-    def tell(self, region: Region, bucket: str) -> Properties | None:
-        """The default retention."""
-        told = region.s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
-        rule = from_aws(told.get("Rule")) or None
-        return {"objectLockEnabled": told.get("ObjectLockEnabled"), "rule": rule}
-
-    def clear(self, region: Region, bucket: str) -> None:
-        """Object Lock cannot be switched off: only its rule goes."""
-        region.s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
 
 
 class BucketLogging(BucketSetting):
@@ -285,8 +218,6 @@ KINDS = (
     BucketServerSideEncryptionConfiguration,
     BucketPublicAccessBlock,
     BucketOwnershipControls,
-    BucketLifecycleConfiguration,
     BucketPolicy,
-    BucketObjectLockConfiguration,
     BucketLogging,
 )

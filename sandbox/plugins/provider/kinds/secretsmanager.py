@@ -1,4 +1,4 @@
-"""Secrets Manager: secrets, without their values; the id is the secret's ARN.
+"""Secrets Manager: secrets, without their values, and their policies; the id is the secret's ARN.
 
 May touch Secrets Manager at the endpoint of the region it is handed.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from sandbox.plugins.provider.endpoint import Region
 from sandbox.plugins.provider.errors import found
 from sandbox.plugins.provider.kind import Kind, present, tag_changes, tag_list, tag_map
+from sandbox.plugins.provider.propagation import once_principals_are_seen
 from sandbox.plugins.provider.values import Properties
 
 _GONE = "ResourceNotFoundException"
@@ -90,4 +91,44 @@ class Secret(Kind):
         found(lambda: region.secretsmanager.delete_secret(SecretId=ident, **how), _GONE)
 
 
-KINDS = (Secret,)
+class SecretPolicy(Kind):
+    """Who may read the secret besides those that IAM lets."""
+
+    token = "aws:secretsmanager/secretPolicy:SecretPolicy"
+    what = "Secrets Manager Secret Policy"
+    force_new = frozenset({"secretArn"})
+    documents = frozenset({"policy"})
+    write_only = frozenset({"blockPublicPolicy"})
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Put the policy on the secret."""
+        self._put(region, inputs)
+        return str(inputs["secretArn"])
+
+    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+        """The secret's policy, None where it has none."""
+        told = found(
+            lambda: region.secretsmanager.get_resource_policy(SecretId=ident), _GONE, "InvalidRequestException"
+        )
+        policy = (told or {}).get("ResourcePolicy")
+        return {"secretArn": ident, "policy": policy} if policy else None
+
+    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+        """Put it again."""
+        self._put(region, new)
+
+    def delete(self, region: Region, ident: str, state: Properties) -> None:
+        """Take it off the secret."""
+        found(lambda: region.secretsmanager.delete_resource_policy(SecretId=ident), _GONE)
+
+    @staticmethod
+    def _put(region: Region, inputs: Properties) -> None:
+        arguments = present(
+            SecretId=inputs["secretArn"],
+            ResourcePolicy=inputs["policy"],
+            BlockPublicPolicy=inputs.get("blockPublicPolicy"),
+        )
+        once_principals_are_seen(lambda: region.secretsmanager.put_resource_policy(**arguments))
+
+
+KINDS = (Secret, SecretPolicy)

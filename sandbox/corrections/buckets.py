@@ -1,0 +1,60 @@
+"""Corrections about buckets: how one is born, and that Object Lock can come later.
+
+It may replace methods of the emulator's S3 in this process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.s3.exceptions import InvalidBucketState
+from moto.s3.models import S3Backend
+
+
+def a_bucket_is_encrypted_from_the_start() -> None:
+    """AWS encrypts every bucket with SSE-S3 unless told otherwise; the emulator's new buckets tell of no encryption,
+    and so do those whose configuration was deleted.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
+    """
+    create = S3Backend.create_bucket
+
+    def create_bucket(backend: Any, *arguments: Any, **named: Any) -> Any:
+        bucket = create(backend, *arguments, **named)
+        bucket.encryption = _sse_s3()
+        return bucket
+
+    def delete_bucket_encryption(backend: Any, bucket_name: str) -> None:
+        backend.get_bucket(bucket_name).encryption = _sse_s3()
+
+    setattr(S3Backend, "create_bucket", create_bucket)  # noqa: B010 - an assignment would not be typed
+    setattr(S3Backend, "delete_bucket_encryption", delete_bucket_encryption)  # noqa: B010 - as above
+
+
+def _sse_s3() -> dict[str, Any]:
+    # As the emulator keeps it: what it parsed from the request's XML.
+    return {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}
+
+
+def object_lock_can_come_later() -> None:
+    """AWS switches Object Lock on for any versioned bucket, with or without objects in it.
+
+    The emulator wants the bucket to be empty, and tells days and years of a retention that is in one of them.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-configure.html
+    """
+
+    def put_object_lock_configuration(
+        backend: Any, bucket_name: str, lock_enabled: bool, mode: Any = None, days: Any = None, years: Any = None
+    ) -> None:
+        bucket = backend.get_bucket(bucket_name)
+        if not bucket.is_versioned:
+            raise InvalidBucketState("Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
+        bucket.object_lock_enabled = bucket.object_lock_enabled or lock_enabled
+        # One of the two is given; AWS tells no other, and no zero.
+        bucket.default_lock_mode, bucket.default_lock_days, bucket.default_lock_years = (
+            mode,
+            days or None,
+            years or None,
+        )
+
+    setattr(S3Backend, "put_object_lock_configuration", put_object_lock_configuration)  # noqa: B010 - as above

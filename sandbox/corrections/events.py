@@ -1,0 +1,107 @@
+"""Corrections about CloudTrail's event history, which the emulator does not have.
+
+It may remember calls in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.principals import Principal
+from sandbox.state import ACCOUNT
+from sandbox.wire import Answer, AwsError, Call, json_answer
+
+REMEMBERED_EVENTS = 20_000
+_PAGE = 50
+_READING = ("Assume", "Batch", "Decrypt", "Describe", "Encrypt", "Generate", "Get", "Head", "List", "Lookup",
+            "ReEncrypt", "Simulate")  # fmt: skip
+# What names the object of a call, in the services that the product uses.
+_NAMING = ("KeyId", "TargetKeyId", "AliasName", "RoleName", "UserName", "PolicyArn", "Name", "SecretId", "RoleArn")
+_ATTRIBUTES: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+    "AccessKeyId": lambda event: (event["AccessKeyId"],),
+    "EventId": lambda event: (event["EventId"],),
+    "EventName": lambda event: (event["EventName"],),
+    "EventSource": lambda event: (event["EventSource"],),
+    "ReadOnly": lambda event: (event["ReadOnly"],),
+    "ResourceName": lambda event: tuple(one["ResourceName"] for one in event["Resources"]),
+    "Username": lambda event: (event.get("Username"),),
+}
+
+_made: deque[tuple[str, dict[str, Any]]] = deque(maxlen=REMEMBERED_EVENTS)
+_turn = threading.Lock()
+
+
+def remember(call: Call, who: Principal | None, error: AwsError | None = None) -> None:
+    """Keep a management event; what is done to the objects in a bucket is a data event, and is not kept."""
+    if not call.operation or (call.service == "s3" and "Object" in call.operation):
+        return
+    now = time.time()
+    source = f"{'monitoring' if call.service == 'cloudwatch' else call.service}.amazonaws.com"
+    resources = [str(call.parameters[name]) for name in _NAMING if call.parameters.get(name)]
+    reading = call.operation.startswith(_READING)
+    identity = {"arn": who.arn, "accountId": ACCOUNT, "accessKeyId": call.access_key_id} if who else {}
+    record = {
+        "eventVersion": "1.11",
+        "userIdentity": identity,
+        "eventTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": source,
+        "eventName": call.operation,
+        "awsRegion": call.region,
+        "eventID": secrets.token_hex(16),
+        "readOnly": reading,
+        "managementEvent": True,
+        "recipientAccountId": ACCOUNT,
+        "resources": [{"ARN": name, "accountId": ACCOUNT} for name in resources],
+    }
+    if error is not None:
+        record |= {"errorCode": error.code, "errorMessage": error.message}
+    event = {
+        "EventId": record["eventID"],
+        "EventName": call.operation,
+        "ReadOnly": str(reading).lower(),
+        "AccessKeyId": call.access_key_id,
+        "EventTime": now,
+        "EventSource": source,
+        **({"Username": who.arn.rpartition("/")[2]} if who else {}),
+        "Resources": [{"ResourceName": name} for name in resources],
+        "CloudTrailEvent": json.dumps(record),
+    }
+    with _turn:
+        _made.append((call.region, event))
+
+
+def the_event_history_is_told(call: Call, who: Principal | None) -> Answer:
+    """AWS tells a Region's management events of 90 days, newest first, without any trail.
+
+    The emulator has no history. Told are the calls that arrived, at once instead of within minutes, their parameters
+    left out; the error is told of those that were refused for a policy, a key's state, or the account's own rules.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+    """
+    given = call.parameters
+    attributes = given.get("LookupAttributes") or []
+    if len(attributes) > 1 or any(one.get("AttributeKey") not in _ATTRIBUTES for one in attributes):
+        raise AwsError("InvalidLookupAttributesException", "One attribute can be looked up, of those that there are.")
+    size, token = int(given.get("MaxResults") or _PAGE), str(given.get("NextToken") or "0")
+    if not 1 <= size <= _PAGE:
+        raise AwsError("InvalidMaxResultsException", f"A max results value must be between 1 and {_PAGE}.")
+    if not token.isdigit():
+        raise AwsError("InvalidNextTokenException", "Invalid token.")
+    since, until = float(given.get("StartTime") or 0), float(given.get("EndTime") or time.time())
+    with _turn:
+        kept = [event for region, event in reversed(_made) if region == call.region]
+    found = [
+        event
+        for event in kept
+        if since <= event["EventTime"] <= until
+        and all(one["AttributeValue"] in _ATTRIBUTES[one["AttributeKey"]](event) for one in attributes)
+    ]
+    start = int(token)
+    more = {"NextToken": str(start + size)} if start + size < len(found) else {}
+    return json_answer({"Events": found[start : start + size], **more})

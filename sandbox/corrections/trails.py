@@ -1,0 +1,65 @@
+"""Corrections about trails: an ARN names one as well as its name does, and what a trail selects is told.
+
+It may read the emulator's trails in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from moto.cloudtrail.models import cloudtrail_backends
+
+from sandbox.principals import Principal
+from sandbox.state import ACCOUNT
+from sandbox.wire import Answer, AwsError, Call, json_answer
+
+EVERY_MANAGEMENT_EVENT = {
+    "ReadWriteType": "All",
+    "IncludeManagementEvents": True,
+    "DataResources": [],
+    "ExcludeManagementEventSources": [],
+}
+
+
+def a_trail_is_deleted_by_its_arn_too(call: Call, who: Principal | None) -> dict[str, Any]:
+    """AWS deletes the trail of a name or an ARN, and answers TrailNotFoundException when there is none.
+
+    The emulator answers success to an ARN, or to a name that no trail has, and deletes nothing.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DeleteTrail.html
+    """
+    named = str(call.parameters.get("Name", ""))
+    for name, trail in cloudtrail_backends[ACCOUNT][call.region].trails.items():
+        if named in (name, trail.arn):
+            return {**call.parameters, "Name": name}
+    raise AwsError("TrailNotFoundException", f"Unknown trail: {named} for the user: {ACCOUNT}")
+
+
+def a_trails_home_and_selectors_are_told(call: Call, answer: Answer) -> Answer:
+    """AWS tells a trail's home Region, and whether it has event selectors of its own.
+
+    The emulator's GetTrail leaves the Region out, and both of its calls say that no trail has selectors.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Trail.html
+    """
+    found = json.loads(answer.body)
+    for told in found.get("trailList", [found.get("Trail", {})]):
+        _, _, _, region, _, name = told["TrailARN"].split(":")
+        trail = cloudtrail_backends[ACCOUNT][region].trails[name.removeprefix("trail/")]
+        own = [one for one in trail.event_selectors if {**EVERY_MANAGEMENT_EVENT, **one} != EVERY_MANAGEMENT_EVENT]
+        told |= {
+            "HomeRegion": region,
+            "HasCustomEventSelectors": bool(own or trail.advanced_event_selectors),
+        }
+    return replace(answer, body=json_answer(found).body)
+
+
+def a_new_trail_selects_every_management_event(call: Call, answer: Answer) -> Answer:
+    """AWS answers with the selector of a new trail, every management event; the emulator with none at all.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventSelectors.html
+    """
+    found = json.loads(answer.body)
+    if not found.get("EventSelectors") and not found.get("AdvancedEventSelectors"):
+        found["EventSelectors"] = [EVERY_MANAGEMENT_EVENT]
+    return replace(answer, body=json_answer(found).body)

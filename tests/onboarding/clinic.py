@@ -1,0 +1,385 @@
+"""A clinic that sets itself up: a copy of the product in a folder, a cloud of its own, and the commands a person types.
+
+Touches its temporary directory, the sandbox that it starts and ends, and the processes that it starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+PROJECT = Path(__file__).resolve().parents[2]
+PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples")
+ACCOUNT = "123456789012"
+CALLER = f"arn:aws:iam::{ACCOUNT}:user/clinic-admin"
+ESCROW = "/eonpro/production/ENCRYPTED_PHI_KEY"
+ALIAS = "alias/eonpro-phi-key"
+BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"
+
+PATIENCE_SECONDS = 60.0
+"""For one command: a busy machine is no failure, a command that never ends is."""
+
+_READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")
+# The proof: the application takes its role and opens the key. No call of these changes anything.
+_PROOF = ("AssumeRole", "AssumeRoleWithWebIdentity", "Decrypt")
+
+# A person's own settings may not steer a test; the engine that was chosen for it may.
+_STEERING = ("AWS_", "VERCEL_", "PULUMI_", "EONPRO_")
+_KEPT = ("EONPRO_ENGINE",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Its standard output, which is one JSON document."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
+    def told(self) -> str:
+        """All that it said, with the line breaks of the terminal's width taken out."""
+        return " ".join(f"{self.out} {self.err}".split())
+
+
+class Running:
+    """A command under way, in a session of its own so that its whole tree can be ended."""
+
+    def __init__(self, command: list[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def told(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text(errors="replace")
+
+    def wait(self) -> int:
+        """Its exit code."""
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def kill_alone(self) -> None:
+        """SIGKILL to the command only; what it started lives on."""
+        self.process.kill()
+        self.process.wait(PATIENCE_SECONDS)
+
+    def kill_tree(self) -> None:
+        """SIGKILL to it and everything it started, as a machine that loses its power does."""
+        while found := list(self._session()):
+            for pid in found:
+                # Stopped first, none can start another meanwhile.
+                _send(pid, signal.SIGSTOP)
+            for pid in found:
+                _send(pid, signal.SIGKILL)
+            self.process.wait(PATIENCE_SECONDS)
+
+    def _session(self) -> Iterator[int]:
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True)
+        for line in listed.stdout.splitlines():
+            pid, state = line.split()[:2]
+            try:
+                if os.getsid(int(pid)) == self.process.pid and not state.startswith("Z"):
+                    yield int(pid)
+            except ProcessLookupError:
+                continue
+
+
+def _send(pid: int, what: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, what)
+
+
+def until(fact: Callable[[], object], running: Running | None = None, *, what: str = "it") -> None:
+    """Wait for a fact; fails when the time is over, or when the command ended without it."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not fact():
+        told = running.told if running else ""
+        assert running is None or running.process.poll() is None or fact(), f"ended before {what}:\n{told}"
+        assert time.monotonic() < deadline, f"{what} did not happen:\n{told}"
+        time.sleep(0.02)
+
+
+def copied_product(folder: Path) -> Path:
+    """The parts of the product that a run needs, in a folder of their own."""
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        source = PROJECT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part)
+        else:
+            shutil.copy2(source, folder / part)
+    return folder
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would steer an SDK, the engine or the wizard."""
+    return {
+        name: value for name, value in os.environ.items() if name in _KEPT or not name.upper().startswith(_STEERING)
+    }
+
+
+@dataclass(kw_only=True)
+class Clinic:
+    """One folder, one cloud, one environment."""
+
+    root: Path
+    folder: Path
+    environment: dict[str, str] = field(repr=False)
+    told: list[str] = field(default_factory=list)
+    """All that its wizards ever said, for a search for secrets."""
+
+    # --- commands
+
+    def run(
+        self,
+        command: list[str],
+        *,
+        folder: Path | None = None,
+        env: Mapping[str, str | None] | None = None,
+        expect: int | None = 0,
+        **more: Any,
+    ) -> Ended:
+        """One command to its end; `env` adds variables, None takes one away; `expect` is the exit code, None any."""
+        given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True} | more
+        done = subprocess.run(
+            command,
+            cwd=folder or self.folder,
+            env=self.with_changes(env),
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+            **given,
+        )
+        ended = Ended(code=done.returncode, out=done.stdout or "", err=done.stderr or "")
+        assert expect in (None, ended.code), f"{shlex.join(command)}: {ended.code}\n{ended.out}\n{ended.err}"
+        return ended
+
+    def wizard(self, *arguments: str, **options: Any) -> Ended:
+        """`python -m wizard ARGUMENTS`, without a terminal."""
+        ended = self.run([sys.executable, "-m", "wizard", *arguments], **options)
+        self.told += [ended.out, ended.err]
+        return ended
+
+    def set_up(self, target: str, *arguments: str, **options: Any) -> Ended:
+        """The whole onboarding by the example's answers."""
+        return self.wizard(*onboarding(target), *arguments, **options)
+
+    def start(self, target: str, *, folder: Path | None = None, log: str = "run") -> Running:
+        """The whole onboarding, left running."""
+        return Running(
+            [sys.executable, "-m", "wizard", *onboarding(target)],
+            folder=folder or self.folder,
+            environment=self.environment,
+            log=self.root / f"{log}.log",
+        )
+
+    def pulumi(self, *arguments: str, **options: Any) -> Ended:
+        """`pulumi ARGUMENTS`, without a terminal."""
+        return self.run(["pulumi", "--non-interactive", *arguments], **options)
+
+    def aws(self, *arguments: str) -> dict[str, Any]:
+        """The answer of the AWS CLI that the environment's PATH finds first."""
+        command = shutil.which("aws", path=self.environment["PATH"])
+        assert command, "there is no AWS CLI on the sandbox's PATH: make setup"
+        found: dict[str, Any] = json.loads(self.run([command, *arguments, "--output", "json"]).out)
+        return found
+
+    def with_changes(self, env: Mapping[str, str | None] | None) -> dict[str, str]:
+        """The environment with some variables changed; None takes one away."""
+        merged = {**self.environment, **(env or {})}
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def another_folder(self, name: str) -> Path:
+        """A second checkout that shares the cloud and the state backend, with the first one's stack settings."""
+        folder = copied_product(self.root / name / "project")
+        for settings in self.folder.glob("Pulumi.*.yaml"):
+            shutil.copy(settings, folder)
+        return folder
+
+    # --- the cloud
+
+    def client(self, service: str, *, credentials: Mapping[str, Any] | None = None) -> Any:
+        """A boto3 client of the operator's, or of the credentials that STS gave."""
+        mine = credentials or {
+            "AccessKeyId": self.environment["AWS_ACCESS_KEY_ID"],
+            "SecretAccessKey": self.environment["AWS_SECRET_ACCESS_KEY"],
+        }
+        return boto3.client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            aws_access_key_id=mine["AccessKeyId"],
+            aws_secret_access_key=mine["SecretAccessKey"],
+            aws_session_token=mine.get("SessionToken"),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=20, proxies={}),
+        )
+
+    def vercel(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """The answer of the Vercel API to the person's own token, on behalf of the team."""
+        url = f"{self.environment['VERCEL_API_URL']}{path}?slug=eonpro"
+        headers = {"Authorization": f"Bearer {self.environment['VERCEL_TOKEN']}"}
+        return _request(method, url, body, headers)
+
+    def variables(self) -> dict[str, dict[str, Any]]:
+        """The Vercel project's variables by name, with the value where Vercel tells it; each name once."""
+        listed = self.vercel("GET", "/v10/projects/eonpro/env")["envs"]
+        assert len({each["key"] for each in listed}) == len(listed), "a variable is there twice"
+        return {
+            each["key"]: each
+            if each["type"] == "sensitive"
+            else self.vercel("GET", f"/v10/projects/eonpro/env/{each['id']}")
+            for each in listed
+        }
+
+    def fault(self, **fault: Any) -> None:
+        """Order a fault of the AWS endpoint (`sandbox.faults.Fault`)."""
+        _request("POST", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/faults", fault)
+
+    def vercel_fault(self, **fault: Any) -> None:
+        """Order a fault of the Vercel endpoint (`sandbox.vercel_faults.Fault`)."""
+        _request("POST", f"{self.environment['VERCEL_API_URL']}/_sandbox/faults", fault)
+
+    def no_more_faults(self) -> None:
+        """Forget all faults; calls that hang go on."""
+        for door in ("AWS_ENDPOINT_URL", "VERCEL_API_URL"):
+            _request("DELETE", f"{self.environment[door]}/_sandbox/faults")
+
+    def calls(self) -> Counter[str]:
+        """How often each AWS call was made, as `service:Operation`."""
+        found = _request("GET", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/calls")["calls"]
+        return Counter(f"{call['service']}:{call['operation']}" for call in found)
+
+    def changes(self) -> Counter[str]:
+        """The calls that change something, of AWS and of Vercel."""
+        told = _request("GET", f"{self.environment['VERCEL_API_URL']}/_sandbox/calls")["calls"]
+        made = Counter({f"vercel:{call}": count for call, count in told.items() if not call.startswith("GET ")})
+        for call, count in self.calls().items():
+            operation = call.partition(":")[2]
+            if not operation.startswith(_READS) and operation not in _PROOF:
+                made[call] += count
+        return made
+
+    def forget_calls(self) -> None:
+        """Count from nought."""
+        for door in ("AWS_ENDPOINT_URL", "VERCEL_API_URL"):
+            _request("DELETE", f"{self.environment[door]}/_sandbox/calls")
+
+    # --- what there is
+
+    def keys(self) -> list[str]:
+        """The ARNs of all KMS keys."""
+        return [key["KeyArn"] for key in self.client("kms").list_keys()["Keys"]]
+
+    def escrow_versions(self) -> list[str]:
+        """Every value that the escrow ever had."""
+        history = self.client("ssm").get_parameter_history(Name=ESCROW, WithDecryption=True)
+        return [version["Value"] for version in history["Parameters"]]
+
+    def parameters(self) -> dict[str, str]:
+        """The parameters under /eonpro, by name."""
+        found = self.client("ssm").get_parameters_by_path(Path="/eonpro", Recursive=True, WithDecryption=True)
+        return {each["Name"]: each["Value"] for each in found["Parameters"]}
+
+    def inventory(self) -> dict[str, Any]:
+        """All that a set-up would make, by name; equal inventories mean that nothing was made and nothing touched."""
+        iam = self.client("iam")
+        return {
+            "keys": self.keys(),
+            "aliases": [(a["AliasName"], a.get("TargetKeyId")) for a in self.client("kms").list_aliases()["Aliases"]],
+            "roles": [role["RoleName"] for role in iam.list_roles()["Roles"]],
+            "policies": [policy["Arn"] for policy in iam.list_policies(Scope="Local")["Policies"]],
+            "providers": [each["Arn"] for each in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]],
+            "trails": [trail["TrailARN"] for trail in self.client("cloudtrail").list_trails()["Trails"]],
+            "buckets": [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]],
+            "parameters": self.parameters(),
+            "variables": self.vercel("GET", "/v10/projects/eonpro/env")["envs"],
+            "stacks": self.stack_resources(),
+        }
+
+    def stack_resources(self) -> list[str]:
+        """The URNs in every stack of the backend."""
+        listed = json.loads(self.pulumi("stack", "ls", "--json").out)
+        return [urn for stack in listed for urn in self.urns(stack["name"])]
+
+    def urns(self, stack: str) -> list[str]:
+        """The URNs of a stack's resources, without the stack itself and its providers."""
+        exported = self.pulumi("stack", "export", "--stack", stack)
+        resources = exported.document["deployment"].get("resources") or []
+        return [each["urn"] for each in resources if not each["type"].startswith("pulumi:")]
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of the stack `production`."""
+        return self.pulumi("stack", "output", "--json", "--stack", "production").document
+
+
+def onboarding(target: str) -> tuple[str, ...]:
+    """The arguments of an unattended run by the example's answers."""
+    return ("--stack", "production", "--answers", f"examples/{target}.yaml", "--yes", "--non-interactive")
+
+
+@contextmanager
+def running_clinic(root: Path) -> Iterator[Clinic]:
+    """A clinic with a fresh, empty cloud."""
+    base = clean_environment() | {"EONPRO_SANDBOX_DIR": str(root / "sandbox")}
+    folder = copied_product(root / "project")
+
+    def sandbox(command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "sandbox", command],
+            cwd=PROJECT,
+            env=base,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    sandbox("start")
+    try:
+        words = [shlex.split(line) for line in sandbox("env").splitlines() if line.startswith("export ")]
+        yield Clinic(root=root, folder=folder, environment=base | dict(word[1].partition("=")[::2] for word in words))
+    finally:
+        sandbox("stop")
+
+
+def _request(method: str, url: str, body: object = None, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, method=method, data=data, headers=dict(headers or {}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=20) as answer:
+        found: dict[str, Any] = json.loads(answer.read() or b"{}")
+        return found

@@ -1,0 +1,68 @@
+"""The README's commands for a stack by hand and for undoing one, run as they are printed.
+
+Touches clinics of its own, and looks at the one that is set up once for ECS.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+
+from tests.onboarding.clinic import ACCOUNT, ALIAS, BUCKET, ESCROW, PROJECT, Clinic
+
+
+def commands(section: str, after: str) -> Iterator[str]:
+    """The commands of the first console block that follows the words `after` in a section of the README."""
+    _, _, rest = (PROJECT / "README.md").read_text().partition(f"\n## {section}\n")
+    assert rest, f"the README has no section {section}"
+    _, found, rest = rest.partition("\n## ")[0].partition(after)
+    assert found, f"the README's section {section} does not say: {after}"
+    block = rest.partition("```console\n")[2].partition("```")[0]
+    assert block
+    for line in block.splitlines():
+        yield line.strip().removeprefix("$ ").partition("  #")[0].strip()
+
+
+def typed(command: str) -> list[str]:
+    """As a person would type it in the sandbox: its account, this interpreter, and yes to the one confirmation."""
+    words = shlex.split(command.replace("111122223333", ACCOUNT).replace(".venv/bin/python", sys.executable))
+    return [*words, "--yes"] if words[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "state"]) else words
+
+
+def kinds(clinic: Clinic, stack: str) -> list[str]:
+    """What a stack is made of: each resource's types, its parents' first, and its name."""
+    return sorted(urn.split("::", 2)[2] for urn in clinic.urns(stack))
+
+
+def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(clinic: Clinic, on_ecs: Clinic):
+    *by_hand, push = commands("`pulumi up` and previews", "A stack by hand")
+    assert "wizard push" in push and not [command for command in by_hand if "wizard" in command]
+    for command in by_hand:
+        clinic.run(typed(command))
+    assert clinic.parameters() == {}
+    wizards = [kind.replace("eonpro-kms-production", "eonpro-kms-staging") for kind in kinds(on_ecs, "production")]
+    assert kinds(clinic, "staging") == wizards
+    clinic.run(typed(push))
+    prefix = "/eonpro/staging"
+    parameters = clinic.parameters()
+    assert set(parameters) == {f"{prefix}/{name}" for name in ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")}
+    assert parameters[f"{prefix}/AWS_KMS_KEY_ID"] == clinic.keys()[0]
+    clinic.run(typed(".venv/bin/python -m wizard verify --stack staging"))
+    clinic.pulumi("preview", "--stack", "staging", "--expect-no-changes")
+
+
+def test_undone_as_the_readme_says_the_key_and_all_that_leads_to_it_are_still_there(clinic: Clinic):
+    clinic.set_up("vercel")
+    key, escrow, variables = clinic.outputs()["keyArn"], clinic.escrow_versions(), clinic.variables()
+    for command in commands("Undo", "To take the rest away"):
+        clinic.run(typed(command))
+    kms = clinic.client("kms")
+    found = kms.describe_key(KeyId=ALIAS)["KeyMetadata"]
+    assert (found["Arn"], found["KeyState"]) == (key, "Enabled")
+    assert clinic.escrow_versions() == escrow and clinic.parameters()[ESCROW] == escrow[0]
+    assert [bucket["Name"] for bucket in clinic.client("s3").list_buckets()["Buckets"]] == [BUCKET]
+    assert clinic.variables() == variables
+    assert clinic.urns("production") == []
+    made = clinic.inventory()
+    assert made["trails"] == [] and made["policies"] == [] and "eonpro-app-role" not in made["roles"]

@@ -1,0 +1,81 @@
+"""The onboarding on ECS: on a fresh account, and on top of Vercel, where one key and one data key then serve both.
+
+Touches clinics of its own, and looks at the one that is set up once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import unquote
+
+from tests.onboarding.clinic import ESCROW, Clinic
+
+NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
+
+
+def trust(clinic: Clinic) -> list[dict[str, Any]]:
+    """The statements of the application role's trust policy."""
+    document = clinic.client("iam").get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]
+    found: list[dict[str, Any]] = (json.loads(unquote(document)) if isinstance(document, str) else document)[
+        "Statement"
+    ]
+    return found
+
+
+def what_a_task_reads(clinic: Clinic) -> dict[str, str]:
+    """What ECS would put into the container: each secret's parameter, looked up by the ARN in `taskSecrets`."""
+    ssm = clinic.client("ssm")
+    return {
+        each["name"]: ssm.get_parameter(Name=each["valueFrom"].partition(":parameter")[2], WithDecryption=True)[
+            "Parameter"
+        ]["Value"]
+        for each in clinic.outputs()["taskSecrets"]
+    }
+
+
+def test_the_task_reads_three_parameters_that_are_the_escrowed_key_and_its_own_key(on_ecs: Clinic):
+    outputs, read = on_ecs.outputs(), what_a_task_reads(on_ecs)
+    assert tuple(sorted(read)) == tuple(sorted(NAMES))
+    assert read["AWS_REGION"] == "us-east-1" and read["AWS_KMS_KEY_ID"] == outputs["keyArn"]
+    assert read["ENCRYPTED_PHI_KEY"] == on_ecs.escrow_versions()[0]
+    assert all(
+        each["valueFrom"].startswith("arn:aws:ssm:us-east-1:123456789012:parameter/eonpro/production/")
+        for each in outputs["taskSecrets"]
+    )
+    assert set(on_ecs.parameters()) == {f"/eonpro/production/{name}" for name in NAMES}
+
+
+def test_without_vercel_nothing_of_vercel_is_touched_or_trusted(on_ecs: Clinic):
+    assert on_ecs.variables() == {}
+    assert [each["Principal"] for each in trust(on_ecs)] == [{"Service": "ecs-tasks.amazonaws.com"}]
+    on_ecs.pulumi("preview", "--stack", "production", "--expect-no-changes")
+
+
+def test_ecs_without_a_vercel_token_is_onboarded_again_with_nothing_to_do(on_ecs: Clinic):
+    on_ecs.forget_calls()
+    on_ecs.set_up("ecs", env={"VERCEL_TOKEN": None})
+    assert on_ecs.changes() == {}
+
+
+def test_on_top_of_vercel_one_key_and_one_data_key_serve_both(clinic: Clinic):
+    clinic.set_up("vercel")
+    variables, escrowed, key = clinic.variables(), clinic.escrow_versions(), clinic.outputs()["keyArn"]
+    clinic.forget_calls()
+    document = clinic.set_up("ecs", "--json").document
+    assert document["ok"] is True
+    assert clinic.keys() == [key] == [clinic.outputs()["keyArn"]]
+    assert clinic.escrow_versions() == escrowed and len(escrowed) == 1
+    assert what_a_task_reads(clinic) == {
+        "AWS_REGION": "us-east-1",
+        "AWS_KMS_KEY_ID": key,
+        "ENCRYPTED_PHI_KEY": clinic.parameters()[ESCROW],
+    }
+    assert clinic.variables() == variables
+    changes = clinic.changes()
+    assert not [call for call in changes if call.startswith(("vercel:", "kms:"))]
+    assert {next(iter(each["Principal"])) for each in trust(clinic)} == {"Federated", "Service"}
+    # And the other way about: Vercel again finds all as it should be.
+    clinic.forget_calls()
+    clinic.set_up("vercel")
+    assert clinic.changes() == {}

@@ -1,0 +1,297 @@
+"""Bad input and bad luck, each found before anything is created, all of it in one run, with what to type next.
+
+Touches one clinic in which nothing is ever made by a set-up, and puts back whatever a test puts into it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.onboarding.clinic import ACCOUNT, ALIAS, BUCKET, ESCROW, Clinic, Ended
+
+OFFICER = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
+NOBODY = f"arn:aws:iam::{ACCOUNT}:role/nobody"
+
+
+def refused(clinic: Clinic, *arguments: str, code: int, target: str = "vercel", **options: Any) -> list[dict[str, str]]:
+    """The problems that a run reports; nothing is made, nothing touched, no call that changes anything."""
+    before = clinic.inventory()
+    clinic.forget_calls()
+    ended: Ended = clinic.set_up(target, "--json", *arguments, expect=code, **options)
+    assert clinic.changes() == {}
+    assert clinic.inventory() == before
+    document = ended.document
+    assert document["ok"] is False and document["exitCode"] == code
+    assert not (clinic.folder / "Pulumi.production.yaml").exists()
+    problems: list[dict[str, str]] = document["problems"]
+    assert all(problem["what"] and problem["why"] and problem["next"] for problem in problems)
+    for problem in problems:
+        assert " ".join(problem["what"].split()) in ended.told
+    return problems
+
+
+def only(problems: list[dict[str, str]]) -> str:
+    assert len(problems) == 1, problems
+    return " ".join(problems[0].values())
+
+
+# --- who asks, and where ----------------------------------------------------------------------------------------
+
+
+def test_the_wrong_account(bare: Clinic):
+    told = " ".join(refused(bare, "--account", "999999999999", code=3)[0].values())
+    assert "999999999999" in told and ACCOUNT in told and "--profile" in told
+
+
+def test_expired_credentials(bare: Clinic):
+    bare.fault(error="ExpiredToken", message="expired", status=403, times=1000)
+    try:
+        ended = bare.set_up("vercel", "--json", expect=3)
+    finally:
+        bare.no_more_faults()
+    assert "expired" in only(ended.document["problems"])
+
+
+def test_missing_credentials(bare: Clinic):
+    none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+    assert "no AWS credentials" in only(refused(bare, code=3, env=none))
+
+
+@pytest.mark.parametrize(
+    ("region", "code", "told"), [("ap-east-1", 1, "enable-region"), ("us-east-9", 2, "there is no Region us-east-9")]
+)
+def test_a_region_that_is_off_or_is_none(bare: Clinic, region: str, code: int, told: str):
+    assert told in only(refused(bare, "--region", region, code=code))
+
+
+# --- for whom ---------------------------------------------------------------------------------------------------
+
+
+def test_an_administrator_that_does_not_exist(bare: Clinic):
+    told = only(refused(bare, "--administrators", f"caller,{NOBODY}", code=1))
+    assert NOBODY in told and "aws iam get-role --role-name nobody" in told
+
+
+@contextmanager
+def somebody_with(clinic: Clinic, *denied: str) -> Iterator[dict[str, str]]:
+    """The credentials of a user who may do all but the denied actions."""
+    iam, name = clinic.client("iam"), f"limited-{secrets.token_hex(3)}"
+    iam.create_user(UserName=name)
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "NotAction": list(denied), "Resource": "*"}],
+    }
+    iam.put_user_policy(UserName=name, PolicyName="limited", PolicyDocument=json.dumps(document))
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    try:
+        yield {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]}
+    finally:
+        iam.delete_access_key(UserName=name, AccessKeyId=made["AccessKeyId"])
+        iam.delete_user_policy(UserName=name, PolicyName="limited")
+        iam.delete_user(UserName=name)
+
+
+def test_a_key_policy_that_would_lock_the_caller_out(bare: Clinic):
+    with somebody_with(bare, "kms:PutKeyPolicy") as limited:
+        told = only(refused(bare, "--administrators", OFFICER, code=1, env=limited))
+        assert "lock" in told and f"--administrators {OFFICER},arn:aws:iam::{ACCOUNT}:user/limited-" in told
+
+
+def test_rights_that_would_be_missing_half_way(bare: Clinic):
+    with somebody_with(bare, "cloudtrail:CreateTrail", "ssm:PutParameter") as limited:
+        told = only(refused(bare, code=3, env=limited))
+        assert "cloudtrail:CreateTrail" in told and "ssm:PutParameter" in told and "iam:CreateRole" not in told
+
+
+# --- what is there already --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def a_key(clinic: Clinic, *, alias: str | None = None) -> Iterator[str]:
+    """Somebody's key."""
+    kms = clinic.client("kms")
+    arn: str = kms.create_key(
+        Description="the billing department's", Tags=[{"TagKey": "Owner", "TagValue": "billing"}]
+    )["KeyMetadata"]["Arn"]
+    if alias:
+        kms.create_alias(AliasName=alias, TargetKeyId=arn)
+    try:
+        yield arn
+    finally:
+        if alias:
+            kms.delete_alias(AliasName=alias)
+
+
+def test_an_alias_that_points_to_somebodys_key(bare: Clinic):
+    with a_key(bare, alias=ALIAS) as theirs:
+        told = only(refused(bare, code=1))
+        assert ALIAS in told and theirs in told and "the billing department's" in told and "Owner=billing" in told
+        assert bare.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]["Arn"] == theirs
+
+
+def test_names_that_are_taken_are_told_all_at_once(bare: Clinic):
+    iam, s3, trails = bare.client("iam"), bare.client("s3"), bare.client("cloudtrail")
+    trust = {"Version": "2012-10-17", "Statement": []}
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
+    iam.create_role(RoleName="eonpro-app-role", AssumeRolePolicyDocument=json.dumps(trust))
+    made = iam.create_policy(PolicyName="EONPROKMSAccess", PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
+    s3.create_bucket(Bucket=BUCKET)
+    trails.create_trail(Name="eonpro-audit-trail", S3BucketName=BUCKET)
+    try:
+        told = [problem["what"] for problem in refused(bare, code=1)]
+        wanted = ("role/eonpro-app-role", "policy/EONPROKMSAccess", "trail/eonpro-audit-trail", f"bucket {BUCKET}")
+        assert len(told) == len(wanted) and all(any(name in what for what in told) for name in wanted), told
+    finally:
+        trails.delete_trail(Name="eonpro-audit-trail")
+        s3.delete_bucket(Bucket=BUCKET)
+        iam.delete_policy(PolicyArn=made)
+        iam.delete_role(RoleName="eonpro-app-role")
+
+
+def wrapped_by(clinic: Clinic, key: str) -> str:
+    made = clinic.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
+    return base64.b64encode(made["CiphertextBlob"]).decode()
+
+
+def test_an_escrow_that_another_key_wrapped(bare: Clinic):
+    with a_key(bare) as theirs:
+        ssm = bare.client("ssm")
+        tags = [{"Key": "eonpro:key-arn", "Value": theirs}]
+        ssm.put_parameter(Name=ESCROW, Value=wrapped_by(bare, theirs), Type="SecureString", Tags=tags)
+        try:
+            told = only(refused(bare, code=1))
+            assert ESCROW in told and theirs in told and "not touched" in told
+        finally:
+            ssm.delete_parameter(Name=ESCROW)
+
+
+def test_an_escrow_that_holds_no_wrapped_key(bare: Clinic):
+    ssm = bare.client("ssm")
+    ssm.put_parameter(Name=ESCROW, Value="hunter2", Type="SecureString")
+    try:
+        told = only(refused(bare, code=1))
+        assert ESCROW in told and "hunter2" not in told and "nothing was overwritten" in told
+    finally:
+        ssm.delete_parameter(Name=ESCROW)
+
+
+@contextmanager
+def a_variable(clinic: Clinic, value: str) -> Iterator[None]:
+    body = {"key": "ENCRYPTED_PHI_KEY", "value": value, "type": "sensitive", "target": ["production"]}
+    clinic.vercel("POST", "/v10/projects/eonpro/env", body)
+    try:
+        yield
+    finally:
+        for each in clinic.vercel("GET", "/v10/projects/eonpro/env")["envs"]:
+            clinic.vercel("DELETE", f"/v10/projects/eonpro/env/{each['id']}")
+
+
+def test_a_data_key_of_somebody_elses_on_vercel_is_kept(bare: Clinic):
+    with a_key(bare) as theirs, a_variable(bare, wrapped_by(bare, theirs)):
+        told = only(refused(bare, code=1))
+        assert "ENCRYPTED_PHI_KEY" in told and "nothing was overwritten" in told
+
+
+# --- Vercel -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "told"),
+    [
+        ({"VERCEL_TOKEN": "wrong-token-000000000000"}, 3, "does not accept the token"),
+        ({"EONPRO_VERCEL_TEAM": "another-team"}, 3, "no access to the team another-team; it reaches eonpro"),
+        ({"EONPRO_VERCEL_PROJECT": "eonpo"}, 1, "no project eonpo in the Vercel team eonpro; there is eonpro"),
+    ],
+)
+def test_a_wrong_token_team_or_project(bare: Clinic, change: dict[str, str], code: int, told: str):
+    found = only(refused(bare, code=code, env=change))
+    assert told in found and "wrong-token" not in found
+
+
+# --- endpoints that do not answer -------------------------------------------------------------------------------
+
+
+@contextmanager
+def silence(*, listening: bool) -> Iterator[str]:
+    """The address of an endpoint that takes connections and never answers, or of one where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        if listening:
+            yield f"http://127.0.0.1:{port}"
+    if not listening:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("listening", [True, False], ids=["silent", "closed"])
+def test_endpoints_that_do_not_answer_are_told_in_one_run_and_bounded_time(bare: Clinic, listening: bool):
+    with silence(listening=listening) as aws, silence(listening=listening) as vercel:
+        started = time.monotonic()
+        problems = refused(bare, code=1, env={"AWS_ENDPOINT_URL": aws, "VERCEL_API_URL": vercel})
+        # Ten seconds for STS and twenty for Vercel, one after the other, and what `refused` itself takes.
+        assert time.monotonic() - started < 50
+    told = [" ".join(problem.values()) for problem in problems]
+    assert len(told) == 2
+    assert any(aws in what and "AWS_ENDPOINT_URL" in what for what in told)
+    assert any(vercel in what and "VERCEL_API_URL" in what for what in told)
+
+
+# --- all in one run ---------------------------------------------------------------------------------------------
+
+
+def test_everything_that_is_wrong_is_told_in_one_run(bare: Clinic):
+    ssm, iam = bare.client("ssm"), bare.client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    with a_key(bare, alias=ALIAS) as theirs, somebody_with(bare, "kms:PutKeyPolicy") as limited:
+        ssm.put_parameter(Name=ESCROW, Value=wrapped_by(bare, theirs), Type="SecureString")
+        iam.create_role(RoleName="eonpro-app-role", AssumeRolePolicyDocument=document)
+        try:
+            problems = refused(
+                bare,
+                "--administrators",
+                f"{OFFICER},{NOBODY}",
+                "--vercel-project",
+                "nothing-like-it",
+                code=1,
+                env=limited,
+            )
+        finally:
+            ssm.delete_parameter(Name=ESCROW)
+            iam.delete_role(RoleName="eonpro-app-role")
+    told = [problem["what"] for problem in problems]
+    for fact in (
+        f"the administrator {NOBODY} does not exist",
+        "would lock",
+        f"{ALIAS} already points to the key {theirs}",
+        "role/eonpro-app-role exists already",
+        f"{ESCROW} already holds a data key",
+        "there is no project nothing-like-it",
+    ):
+        assert any(fact in what for what in told), (fact, told)
+    assert len(told) == 6, told
+
+
+def test_no_credentials_hide_no_wrong_vercel_token(bare: Clinic):
+    wrong = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "VERCEL_TOKEN": "wrong-token-000000000000"}
+    told = " ".join(problem["what"] for problem in refused(bare, code=3, env=wrong))
+    assert "no AWS credentials" in told and "does not accept the token" in told
+
+
+def test_an_update_that_nobody_confirmed_makes_nothing(bare: Clinic):
+    before = {**bare.inventory(), "stacks": None}
+    bare.forget_calls()
+    answers = ("--stack", "unconfirmed", "--answers", "examples/vercel.yaml")
+    planned = bare.wizard("preview", "--json", *answers, "--environment", "unconfirmed").document
+    assert {change["op"] for change in planned["changes"]} == {"create"}
+    assert "aws:kms/key:Key" in {change["type"] for change in planned["changes"]}
+    bare.wizard(*answers, "--environment", "unconfirmed", "--non-interactive", expect=8)
+    assert bare.changes() == {} and {**bare.inventory(), "stacks": None} == before
+    assert bare.urns("unconfirmed") == []

@@ -1,0 +1,94 @@
+"""Runs that end half-way, wherever: the same command is typed again, and it ends where it would have ended.
+
+Touches clinics of its own. The moment of each end is a call that arrived and is held up, never a time.
+"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.onboarding.clinic import ESCROW, Clinic, until
+
+
+def converges(clinic: Clinic, *, key: str | None = None, escrowed: str | None = None) -> None:
+    """Type the same command again: one key, one data key, one of everything; and once more changes nothing."""
+    clinic.set_up("vercel")
+    made = clinic.inventory()
+    assert len(clinic.keys()) == 1 and key in (None, *clinic.keys())
+    assert len(clinic.escrow_versions()) == 1 and escrowed in (None, *clinic.escrow_versions())
+    assert clinic.variables()["AWS_KMS_KEY_ID"]["value"] == clinic.keys()[0] == clinic.outputs()["keyArn"]
+    for kind in ("trails", "buckets", "providers"):
+        assert len(made[kind]) == 1, kind
+    clinic.pulumi("preview", "--stack", "production", "--expect-no-changes")
+    exported = clinic.pulumi("stack", "export", "--stack", "production").document["deployment"]
+    assert not exported.get("pending_operations")
+
+
+def test_ctrl_c_during_the_update_ends_it_tidily_and_the_next_run_goes_on(clinic: Clinic):
+    clinic.fault(service="cloudtrail", operation="CreateTrail", kind="hang")
+    running = clinic.start("vercel")
+    until(lambda: clinic.calls()["cloudtrail:CreateTrail"], running, what="the trail's creation")
+    running.process.send_signal(signal.SIGINT)
+    until(lambda: "Ctrl-C" in running.told, running, what="the word that Ctrl-C was heard")
+    # A second one must not make the engine drop what is under way.
+    running.process.send_signal(signal.SIGINT)
+    clinic.no_more_faults()
+    assert running.wait() == 8, running.told
+    assert "interrupted" in running.told and "run the same command again" in running.told
+    assert clinic.parameters() == {}
+    converges(clinic, key=clinic.keys()[0])
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("kms", "CreateKey"), ("kms", "CreateAlias"), ("iam", "CreateRole"), ("cloudtrail", "StartLogging")],
+)
+def test_a_run_killed_while_aws_makes_something_converges(clinic: Clinic, service: str, operation: str):
+    clinic.fault(service=service, operation=operation, kind="hang")
+    running = clinic.start("vercel")
+    until(lambda: clinic.calls()[f"{service}:{operation}"], running, what=operation)
+    running.kill_tree()
+    # AWS goes on and makes it, and nobody is there to hear of it.
+    clinic.no_more_faults()
+    if operation == "CreateKey":
+        until(clinic.keys, what="the key that nobody heard of")
+    converges(clinic, key=next(iter(clinic.keys()), None))
+
+
+def test_a_run_killed_before_aws_made_the_key_converges(clinic: Clinic):
+    clinic.fault(service="kms", operation="CreateKey", kind="hang", seconds=600)
+    running = clinic.start("vercel")
+    until(lambda: clinic.calls()["kms:CreateKey"], running, what="CreateKey")
+    running.kill_tree()
+    assert clinic.keys() == []
+    converges(clinic)
+
+
+def test_a_wizard_killed_alone_leaves_the_engine_at_work_and_the_next_run_converges(clinic: Clinic):
+    clinic.fault(service="cloudtrail", operation="CreateTrail", kind="hang")
+    running = clinic.start("vercel")
+    until(lambda: clinic.calls()["cloudtrail:CreateTrail"], running, what="the trail's creation")
+    running.kill_alone()
+    # The engine may go on or stumble over its closed output; nobody needs to care.
+    clinic.no_more_faults()
+    converges(clinic)
+
+
+@pytest.mark.parametrize("moment", ["before the escrow", "before the push"])
+def test_a_run_killed_on_the_data_keys_way_converges(clinic: Clinic, moment: str):
+    if moment == "before the escrow":
+        # The data key was made and is in nobody's hands but the dead run's.
+        clinic.fault(service="ssm", operation="PutParameter", kind="hang", seconds=600)
+    else:
+        clinic.vercel_fault(kind="timeout", method="POST", path="/env", seconds=600)
+    running = clinic.start("vercel")
+    if moment == "before the escrow":
+        until(lambda: clinic.calls()["ssm:PutParameter"], running, what="PutParameter")
+    else:
+        until(lambda: any("POST" in call for call in clinic.changes()), running, what="the push")
+    running.kill_tree()
+    escrowed = clinic.parameters().get(ESCROW)
+    assert (escrowed is None) == (moment == "before the escrow") and clinic.variables() == {}
+    converges(clinic, key=clinic.keys()[0], escrowed=escrowed)

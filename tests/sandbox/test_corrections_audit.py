@@ -1,0 +1,164 @@
+"""The sandbox's CloudTrail and S3 against what AWS documents, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+WITHOUT_KMS = {
+    "ReadWriteType": "All",
+    "IncludeManagementEvents": True,
+    "DataResources": [],
+    "ExcludeManagementEventSources": ["kms.amazonaws.com"],
+}
+
+
+@pytest.fixture
+def cloudtrail(cloud: Any) -> Any:
+    return cloud.client("cloudtrail")
+
+
+@pytest.fixture
+def s3(cloud: Any) -> Any:
+    return cloud.client("s3")
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    name = f"bucket-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def trail(cloudtrail: Any, bucket: str) -> str:
+    arn: str = cloudtrail.create_trail(Name=f"trail-{uuid.uuid4().hex}", S3BucketName=bucket)["TrailARN"]
+    return arn
+
+
+def lock(days: int) -> dict[str, Any]:
+    retention = {"Mode": "GOVERNANCE", "Days": days}
+    return {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}}
+
+
+# Trails
+
+
+def test_a_trail_is_deleted_by_its_arn(cloudtrail: Any, trail: str) -> None:
+    cloudtrail.delete_trail(Name=trail)
+
+    assert trail not in {one["TrailARN"] for one in cloudtrail.list_trails()["Trails"]}
+
+
+def test_a_trail_that_does_not_exist_is_not_deleted(cloudtrail: Any, trail: str) -> None:
+    with pytest.raises(ClientError, match="TrailNotFoundException"):
+        cloudtrail.delete_trail(Name=f"{trail}-other")
+
+    assert cloudtrail.get_trail(Name=trail)["Trail"]["TrailARN"] == trail
+
+
+def test_a_trail_tells_where_its_home_is(cloudtrail: Any, trail: str) -> None:
+    assert cloudtrail.get_trail(Name=trail)["Trail"]["HomeRegion"] == "us-east-1"
+
+
+def test_a_new_trail_records_every_management_event(cloudtrail: Any, trail: str) -> None:
+    (selector,) = cloudtrail.get_event_selectors(TrailName=trail)["EventSelectors"]
+
+    assert (selector["IncludeManagementEvents"], selector["ExcludeManagementEventSources"]) == (True, [])
+    assert cloudtrail.get_trail(Name=trail)["Trail"]["HasCustomEventSelectors"] is False
+
+
+def test_a_trail_that_leaves_kms_out_says_so(cloudtrail: Any, trail: str) -> None:
+    cloudtrail.put_event_selectors(TrailName=trail, EventSelectors=[WITHOUT_KMS])
+
+    told = cloudtrail.describe_trails(trailNameList=[trail])["trailList"]
+    assert [one["HasCustomEventSelectors"] for one in told if one["TrailARN"] == trail] == [True]
+    (selector,) = cloudtrail.get_event_selectors(TrailName=trail)["EventSelectors"]
+    assert selector["ExcludeManagementEventSources"] == ["kms.amazonaws.com"]
+
+
+# The event history
+
+
+def test_the_history_tells_who_did_what_newest_first(cloud: Any, cloudtrail: Any) -> None:
+    kms = cloud.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    for call in (kms.disable_key, kms.enable_key):
+        call(KeyId=key)
+
+    events = cloudtrail.lookup_events(LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": key}])
+
+    told = [(one["EventName"], one["Username"], one["ReadOnly"]) for one in events["Events"]]
+    assert told == [("EnableKey", "clinic-admin", "false"), ("DisableKey", "clinic-admin", "false")]
+
+
+def test_the_history_tells_what_was_refused(cloud: Any, cloudtrail: Any) -> None:
+    kms = cloud.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.disable_key(KeyId=key)
+    with pytest.raises(ClientError, match="DisabledException"):
+        kms.encrypt(KeyId=key, Plaintext=b"x")
+
+    attribute = {"AttributeKey": "ResourceName", "AttributeValue": key}
+    newest = cloudtrail.lookup_events(LookupAttributes=[attribute], MaxResults=1)["Events"][0]
+
+    record = json.loads(newest["CloudTrailEvent"])
+    assert (record["eventName"], record["errorCode"]) == ("Encrypt", "DisabledException")
+    assert record["eventSource"] == "kms.amazonaws.com"
+
+
+def test_the_history_of_one_region_is_not_that_of_another(cloud: Any) -> None:
+    key = cloud.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    cloud.client("kms").disable_key(KeyId=key)
+    attribute = {"AttributeKey": "ResourceName", "AttributeValue": key}
+
+    elsewhere = cloud.client("cloudtrail", "us-west-2").lookup_events(LookupAttributes=[attribute])
+
+    assert elsewhere["Events"] == []
+
+
+def test_objects_are_no_part_of_the_history(cloud: Any, cloudtrail: Any, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="x", Body=b"x")
+
+    attribute = {"AttributeKey": "EventName", "AttributeValue": "PutObject"}
+
+    assert cloudtrail.lookup_events(LookupAttributes=[attribute])["Events"] == []
+
+
+def test_one_attribute_is_looked_up_at_a_time(cloudtrail: Any) -> None:
+    attributes = [{"AttributeKey": "EventName", "AttributeValue": name} for name in ("CreateKey", "DisableKey")]
+
+    with pytest.raises(ClientError, match="InvalidLookupAttributesException"):
+        cloudtrail.lookup_events(LookupAttributes=attributes)
+
+
+# Buckets
+
+
+@pytest.mark.parametrize("meddling", ["nothing", "delete_bucket_encryption"])
+def test_a_bucket_is_encrypted_whatever_happens(s3: Any, bucket: str, meddling: str) -> None:
+    if meddling != "nothing":
+        getattr(s3, meddling)(Bucket=bucket)
+
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+
+
+def test_a_bucket_that_holds_objects_can_still_be_locked(s3: Any, bucket: str) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="log", Body=b"x")
+
+    s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=lock(2557))
+
+    told = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+    assert told == lock(2557)
+
+
+def test_a_bucket_without_versions_cannot_be_locked(s3: Any, bucket: str) -> None:
+    with pytest.raises(ClientError, match="InvalidBucketState"):
+        s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=lock(2557))

@@ -1,0 +1,156 @@
+"""Single questions as a person meets them, and the terminals that cannot draw."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.onboarding.clinic import ACCOUNT, PROJECT, Clinic
+from tests.terminal.conftest import Sit
+from tests.terminal.person import CTRL_C, ENTER, SPACE, Person
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/platform-admin"
+COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:[349]\d|10\d)(?:;\d+)*m")
+
+
+def left(person: Person) -> None:
+    """Ctrl-C, and the wizard is left."""
+    person.type(CTRL_C)
+    assert person.leave() == 130
+
+
+def linked(clinic: Clinic, folder: Path) -> None:
+    """What `vercel link` leaves in a folder."""
+    project = clinic.vercel("GET", "/v9/projects/eonpro")
+    (folder / ".vercel").mkdir()
+    link = {"projectId": project["id"], "orgId": project["accountId"]}
+    (folder / ".vercel" / "project.json").write_text(json.dumps(link))
+
+
+def up_to_the_target(person: Person) -> None:
+    person.answer("Set up in the account")
+    person.answer("Which Region?", "» us-east-1")
+    person.answer("Who administers the key?", "» ●")
+    person.answer("Any other?")
+    person.answer("As whom does the application run?", "»")
+
+
+def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(untouched: Clinic, sit: Sit) -> None:
+    person = sit(untouched)
+    person.answer("Set up in the account")
+    assert "ap-southeast-2" in person.see("Which Region?", "» us-east-1")
+    person.type("me-south")
+    narrowed = person.see("/ me-south", "» me-south-1 (off in this account)")
+    assert "us-east-1\n" not in narrowed and "eu-west-1" not in narrowed
+    person.type(ENTER)
+    person.see("! me-south-1 cannot be chosen: off in this account", "» us-east-1")
+    person.type("eu-west")
+    narrowed = person.see("/ eu-west", "» eu-west-1", "eu-west-2")
+    assert "ap-southeast" not in narrowed
+    person.type(ENTER)
+    person.see("? Which Region? eu-west-1", "Who administers the key?")
+    left(person)
+
+
+def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_again(
+    untouched: Clinic, sit: Sit
+) -> None:
+    nobody = f"arn:aws:iam::{ACCOUNT}:role/nobody"
+    person = sit(untouched, "--stack", "typed")
+    person.answer("Set up in the account")
+    person.answer("Which Region?", "» us-east-1")
+    person.answer("Who administers the key?", "» ●")
+    person.answer("Any other?", keys=nobody)
+    person.see(f"✗ {nobody} does not exist", "» ● user clinic-admin (you)", "(Space ticks")
+    person.type(ENTER)
+    person.see_at_cursor("Any other? Type its ARN")
+    person.type(ROLE + ENTER)
+    person.answer("As whom does the application run?", "»")
+    person.see("Where does the application run?", "»")
+    person.type(SPACE + ENTER)
+    person.answer("Which Vercel team", keys="eonpro")
+    person.answer("Which Vercel project", keys="eonpro")
+    person.answer("Which trail", "»")
+    person.see("Carry out this plan?")
+    assert "administrators  role platform-admin, user clinic-admin (you)" in person.transcript
+    left(person)
+
+
+def test_a_linked_folder_offers_its_team_and_its_project(untouched: Clinic, sit: Sit, tmp_path: Path) -> None:
+    linked(untouched, tmp_path)
+    person = sit(untouched, folder=tmp_path, PYTHONPATH=str(untouched.folder))
+    up_to_the_target(person)
+    person.answer("Where does the application run?", "» ● Vercel")
+    person.answer("? Which Vercel team (its slug)? eonpro")
+    person.answer("? Which Vercel project? eonpro")
+    person.see("Which trail records the use of the key?")
+    left(person)
+
+
+def test_a_linked_folder_without_a_token_asks_for_the_token_first(untouched: Clinic, sit: Sit, tmp_path: Path) -> None:
+    linked(untouched, tmp_path)
+    person = sit(untouched, folder=tmp_path, without=("VERCEL_TOKEN",), PYTHONPATH=str(untouched.folder))
+    up_to_the_target(person)
+    person.answer("Where does the application run?", "» ● Vercel")
+    person.see("A Vercel token with access to the project")
+    person.type("notThisOne" + ENTER)
+    person.see("✗ ", "next:")
+    person.see_at_cursor("A Vercel token with access to the project")
+    person.type(untouched.environment["VERCEL_TOKEN"] + ENTER)
+    person.answer("? Which Vercel team (its slug)? eonpro")
+    person.answer("? Which Vercel project? eonpro")
+    person.see("Which trail records the use of the key?")
+    left(person)
+    assert untouched.environment["VERCEL_TOKEN"].encode() not in person.received
+
+
+def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouched: Clinic, sit: Sit) -> None:
+    answers = "--region us-east-1 --administrators caller --app-principal create --trail create --target vercel"
+    wrong = "--account 999999999999 --vercel-team eonpro --vercel-project another"
+    person = sit(untouched, *answers.split(), *wrong.split())
+    assert person.leave() == 3
+    shown = person.transcript
+    assert "999999999999" in shown and "another" in shown, "both faults are told in one run"
+    assert shown.count("next: ") >= 2
+    assert "…" not in shown, "what was under way is still on the screen"
+    assert "Traceback" not in shown and "? " not in shown
+    assert not untouched.changes()
+
+
+def test_nothing_is_coloured_for_a_person_who_wants_no_colour(untouched: Clinic, sit: Sit) -> None:
+    coloured, plain = sit(untouched), sit(untouched, NO_COLOR="1")
+    for person in (coloured, plain):
+        person.answer("Set up in the account")
+        person.see("Which Region?", "» us-east-1")
+        left(person)
+    assert COLOUR.search(coloured.received)
+    assert not COLOUR.search(plain.received)
+
+
+def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Clinic, sit: Sit) -> None:
+    person = sit(untouched, TERM="dumb")
+    person.answer("Set up in the account 123456789012 (eonpro-sandbox)? (y/n) [y]")
+    person.answer("Which Region? (number) [")
+    person.see("1. user clinic-admin - you [chosen]")
+    person.answer("Who administers the key? (numbers, with commas; 0: none) [1]")
+    person.answer("Any other? Type its ARN")
+    person.answer("As whom does the application run? (number) [1]")
+    person.see("Where does the application run?")
+    left(person)
+    assert b"\x1b" not in person.received
+    assert "Traceback" not in person.transcript
+
+
+def test_the_command_of_make_wizard_asks(untouched: Clinic, sit: Sit) -> None:
+    recipe = subprocess.run(
+        ["make", "-s", "-n", "wizard"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    command = shlex.split(recipe.strip().rpartition("&&")[2])
+    assert command[0] == ".venv/bin/python"
+    person = sit(untouched, *command[1:], command=[sys.executable])
+    person.see("EONPRO KMS · setup · stack production", "Set up in the account")
+    left(person)

@@ -1,0 +1,545 @@
+"""Fakes of the edges' Protocols (`wizard.facts`), in memory: a cloud, a hosting, an engine, a prover, a terminal.
+
+Fakes, not the real thing: each keeps the promise its Protocol makes (the escrow is create-only, Vercel never overwrites
+another data key, a prover opens only what the credentials' principal may), and writes every call into one shared log.
+They touch nothing. None of them has a door that gives the data key in the clear, because no Protocol has one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from components import policies
+from components.contract import DATA_KEY_VARIABLE, Outputs, Settings
+from wizard.datakey import WrappedDataKey
+from wizard.errors import CredentialsError, DataKeyConflict, Problem, ResourceError, SetupError
+from wizard.facts import (
+    AppCredentials,
+    Batch,
+    CredentialsSearch,
+    Delivered,
+    DeliveryState,
+    Escrow,
+    Existing,
+    Identity,
+    KeyFact,
+    Mark,
+    OnProgress,
+    Principal,
+    Progress,
+    RegionFact,
+    Retention,
+    Simulation,
+    StackState,
+    Step,
+    StepState,
+    TrailFact,
+    VercelProject,
+    VercelVariable,
+    Verdict,
+)
+from wizard.questions import Question
+
+ACCOUNT = "111122223333"
+OTHER_ACCOUNT = "999988887777"
+REGION = "us-east-1"
+ADMIN = f"arn:aws:iam::{ACCOUNT}:role/admin"
+SECOND = f"arn:aws:iam::{ACCOUNT}:user/second"
+APP = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
+APP_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
+OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/99999999-12ab-34cd-56ef-1234567890ab"
+TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/eonpro-audit-trail"
+BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}-{REGION}"
+ESCROW = "/eonpro/production/ENCRYPTED_PHI_KEY"
+TOKEN = "vercel-token-that-nobody-may-see"
+
+IDENTITY = Identity(
+    account_id=ACCOUNT,
+    arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/ada",
+    principal_arn=ADMIN,
+    account_alias="clinic",
+    source="environment variables",
+)
+OUTPUTS = Outputs(
+    key_arn=KEY,
+    key_id=KEY_ID,
+    alias_name="alias/eonpro-phi-key",
+    app_policy_arn=APP_POLICY,
+    app_principal_arn=APP,
+    trail_arn=TRAIL,
+    trail_bucket=BUCKET,
+    parameter_prefix="/eonpro/production",
+)
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings of a deployment to Vercel, with changes; a change to None leaves the field out."""
+    values: dict[str, Any] = {
+        "account_id": ACCOUNT,
+        "region": REGION,
+        "administrators": (ADMIN,),
+        "deploy_targets": ("vercel",),
+        "vercel_team": "acme",
+        "vercel_project": "portal",
+        **changes,
+    }
+    return Settings.read({name: value for name, value in values.items() if value is not None})
+
+
+def wrapped(seed: str = "one") -> WrappedDataKey:
+    """A value in the shape of a wrapped data key; another one for each seed."""
+    return WrappedDataKey.from_blob(b"".join(hashlib.sha256(f"{seed}{i}".encode()).digest() for i in range(5)))
+
+
+def key_fact(arn: str = KEY, **changes: Any) -> KeyFact:
+    values: dict[str, Any] = {
+        "arn": arn,
+        "state": "Enabled",
+        "spec": "SYMMETRIC_DEFAULT",
+        "usage": "ENCRYPT_DECRYPT",
+        "description": "EONPRO PHI encryption key for HIPAA compliance",
+        "tags": {"Application": "EONPRO", "Environment": "Production"},
+        "rotation_enabled": True,
+        "rotation_period_days": 365,
+    }
+    return KeyFact(**{**values, **changes})
+
+
+def trail_fact(**changes: Any) -> TrailFact:
+    values: dict[str, Any] = {
+        "arn": TRAIL,
+        "name": "eonpro-audit-trail",
+        "bucket": BUCKET,
+        "multi_region": True,
+        "global_events": True,
+        "validation": True,
+        "organization": False,
+        "logging": True,
+    }
+    return TrailFact(**{**values, **changes})
+
+
+def step(op: str = "create", type_: str = "aws:kms/key:Key", name: str = "phi-key", **changes: Any) -> Step:
+    return Step(urn=f"urn:pulumi:production::eonpro-kms::{type_}::{name}", op=op, type=type_, name=name, **changes)
+
+
+@dataclass(kw_only=True)
+class FakeCloud:
+    """An account in memory. Implements `wizard.facts.Cloud`."""
+
+    log: list[str] = field(default_factory=list)
+    failures: dict[str, SetupError] = field(default_factory=dict)
+    """The error that a method raises, by the method's name."""
+    identity: Identity = IDENTITY
+    region: str = REGION
+    region_source: str | None = "AWS_REGION"
+    disagreements: tuple[str, ...] = ()
+    has_environment_credentials: bool = True
+    profile: str | None = None
+    profile_names: tuple[str, ...] = ()
+    regions: tuple[RegionFact, ...] = (
+        RegionFact(name="af-south-1", enabled=False),
+        RegionFact(name="eu-central-1", enabled=True),
+        RegionFact(name="us-east-1", enabled=True),
+    )
+    principals: tuple[str, ...] = (ADMIN, SECOND, APP)
+    existing: Existing = Existing()
+    trails: tuple[TrailFact, ...] = ()
+    keys: dict[str, KeyFact] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    key_policies: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    documents: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    retention: Retention | None = Retention(
+        expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True
+    )
+    escrows: dict[str, Escrow] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    wrapped_by: dict[str, str] = field(default_factory=dict)
+    """Fingerprint → ARN of the key that wrapped it."""
+    credentials: AppCredentials | None = None
+    credentials_for: tuple[str, ...] = ("vercel", "ecs")
+    """The targets whose way to the application's credentials is open here."""
+    lacking: tuple[str, ...] = ()
+    simulation: Simulation = Simulation(allowed=True, detail="allowed")
+    meanwhile: list[WrappedDataKey] = field(default_factory=list)
+    """Written into the escrow by somebody else between this run's look and this run's write."""
+
+    def _call(self, name: str, detail: str = "") -> None:
+        self.log.append(f"cloud.{name}" + (f" {detail}" if detail else ""))
+        if name in self.failures:
+            raise self.failures[name]
+
+    def build(self, wanted: Settings) -> None:
+        """What `up` makes: the key with its alias and policies, and the trail."""
+        self.keys[KEY] = key_fact(tags=wanted.tags, rotation_period_days=wanted.rotation_period_days)
+        self.aliases[wanted.names.alias] = KEY
+        app = wanted.app_principal_arn or APP
+        self.key_policies[KEY] = policies.key_policy(
+            account_id=wanted.account_id, administrators=wanted.administrators, app_principal_arn=app
+        )
+        self.documents[APP_POLICY] = policies.policy(policies.application_statements(key_arn=KEY))
+        self.trails = (trail_fact(),)
+
+    def profiles(self) -> tuple[str, ...]:
+        return self.profile_names
+
+    def with_region(self, region: str) -> FakeCloud:
+        self._call("with_region", region)
+        self.region = region
+        return self
+
+    def environment(self) -> Mapping[str, str]:
+        return {"AWS_ACCESS_KEY_ID": "the-operators", "AWS_REGION": self.region}
+
+    def identify(self) -> Identity:
+        self._call("identify")
+        return self.identity
+
+    def list_regions(self) -> tuple[RegionFact, ...]:
+        self._call("list_regions")
+        return self.regions
+
+    def list_principals(self) -> tuple[Principal, ...]:
+        self._call("list_principals")
+        return tuple(Principal(arn=arn) for arn in self.principals)
+
+    def find_principal(self, arn: str) -> Principal | None:
+        self._call("find_principal", arn)
+        return Principal(arn=arn) if arn in self.principals else None
+
+    def find_existing(self, settings: Settings) -> Existing:
+        self._call("find_existing")
+        return self.existing
+
+    def list_trails(self) -> tuple[TrailFact, ...]:
+        self._call("list_trails")
+        return self.trails
+
+    def describe_key(self, key: str) -> KeyFact | None:
+        self._call("describe_key")
+        return self.keys.get(self.aliases.get(key, key))
+
+    def key_policy(self, key_arn: str) -> Mapping[str, object]:
+        self._call("key_policy")
+        return self.key_policies[key_arn]
+
+    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
+        self._call("policy_document")
+        return self.documents[policy_arn]
+
+    def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
+        self._call("find_keys")
+        return tuple(key for key in self.keys.values() if tags.items() <= key.tags.items())
+
+    def bucket_retention(self, bucket: str) -> Retention | None:
+        self._call("bucket_retention")
+        return self.retention
+
+    def read_escrow(self, parameter: str) -> Escrow | None:
+        self._call("read_escrow")
+        return self.escrows.get(parameter)
+
+    def make_data_key(self, key_arn: str) -> WrappedDataKey:
+        self._call("make_data_key", key_arn)
+        if key_arn not in self.keys:
+            raise ResourceError(f"there is no key {key_arn}", "aws kms list-keys")
+        made = wrapped(f"{key_arn} {len(self.wrapped_by)}")
+        self.wrapped_by[made.fingerprint] = key_arn
+        return made
+
+    def write_escrow(self, parameter: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
+        for other in self.meanwhile:
+            self.escrows[parameter] = Escrow(parameter=parameter, wrapped=other, key_arn=key_arn, version=1)
+        self._call("write_escrow", parameter)
+        if parameter in self.escrows:
+            return False
+        self.escrows[parameter] = Escrow(parameter=parameter, wrapped=wrapped, key_arn=key_arn, version=1)
+        return True
+
+    def deliver_parameters(self, prefix: str, batch: Batch, *, tags: Mapping[str, str]) -> Delivered:
+        self._call("deliver_parameters", prefix)
+        escrow = self.escrows[f"{prefix}/{DATA_KEY_VARIABLE}"]
+        if escrow.wrapped != batch.wrapped:
+            raise DataKeyConflict("the escrow holds another data key", "nothing was written")
+        wanted = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
+        state = DeliveryState.UNCHANGED if wanted.items() <= self.parameters.items() else DeliveryState.WRITTEN
+        self.parameters |= wanted
+        return Delivered(
+            target="ecs",
+            place=f"Parameter Store {prefix}",
+            state=state,
+            fingerprint=batch.wrapped.fingerprint,
+            checked_by="values read back",
+        )
+
+    def check_parameters(self, prefix: str, batch: Batch) -> bool:
+        self._call("check_parameters")
+        escrow = self.escrows.get(f"{prefix}/{DATA_KEY_VARIABLE}")
+        rest = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
+        return escrow is not None and escrow.wrapped == batch.wrapped and rest.items() <= self.parameters.items()
+
+    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
+        self._call("app_credentials", f"{principal_arn} {target}")
+        found = self.credentials if target in self.credentials_for else None
+        return CredentialsSearch(found=found, tried=() if found else ("no token was given",))
+
+    def check_permissions(self, settings: Settings) -> tuple[str, ...]:
+        self._call("check_permissions")
+        return self.lacking
+
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
+        self._call("simulate", f"{principal_arn} {','.join(actions)}")
+        return self.simulation
+
+
+CREDENTIALS = AppCredentials(
+    how="a Vercel OIDC token",
+    access_key_id="ASIA-OF-THE-APPLICATION",
+    secret_access_key="secret-of-the-application",
+    session_token="session-of-the-application",
+)
+
+
+@dataclass(kw_only=True)
+class FakeHosting:
+    """One Vercel project in memory, reached with one token. Implements `wizard.facts.Hosting`."""
+
+    log: list[str] = field(default_factory=list)
+    token: str = TOKEN
+    good_token: str = TOKEN
+    team: str = "acme"
+    team_id: str = "team_1"
+    project: VercelProject = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug="acme")
+    variables: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, SetupError] = field(default_factory=dict)
+    delivered_instead: WrappedDataKey | None = None
+    """A hosting that says it holds something else than it was given."""
+
+    def _call(self, name: str) -> None:
+        self.log.append(f"hosting.{name}")
+        if name in self.failures:
+            raise self.failures[name]
+        if self.token != self.good_token:
+            raise CredentialsError("Vercel refuses the token", "make one at vercel.com/account/tokens")
+
+    def find_project(self, team: str, project: str) -> VercelProject:
+        self._call("find_project")
+        if team not in (self.team, self.team_id) or project not in (self.project.name, self.project.id):
+            raise SetupError(f"there is no project {project} in the team {team}", "vercel project ls")
+        return self.project
+
+    def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]:
+        self._call("list_variables")
+        return tuple(
+            VercelVariable(id=key, key=key, type="sensitive", targets=("production",), comment="")
+            for key in self.variables
+        )
+
+    def conflict(
+        self,
+        project: VercelProject,
+        escrowed: WrappedDataKey | None,
+        *,
+        region: str | None = None,
+        key_arn: str | None = None,
+    ) -> str | None:
+        self._call("conflict")
+        return self._foreign(escrowed)
+
+    def check(self, project: VercelProject, batch: Batch) -> str | None:
+        self._call("check")
+        lacking = [name for name, value in batch.values if self.variables.get(name) != value]
+        return self._foreign(batch.wrapped) or (f"{', '.join(lacking)} is not there" if lacking else None)
+
+    def _foreign(self, escrowed: WrappedDataKey | None) -> str | None:
+        there = self.variables.get(DATA_KEY_VARIABLE)
+        if there is None or (escrowed is not None and there == escrowed.value):
+            return None
+        return f"the project {self.project.name} has another {DATA_KEY_VARIABLE} already"
+
+    def deliver(self, project: VercelProject, batch: Batch) -> Delivered:
+        self._call("deliver")
+        if conflict := self._foreign(batch.wrapped):
+            raise DataKeyConflict(conflict, "vercel env ls production")
+        same = dict(batch.values).items() <= self.variables.items()
+        self.variables |= dict(batch.values)
+        return Delivered(
+            target="vercel",
+            place=f"Vercel project {self.team}/{project.name}, production",
+            state=DeliveryState.UNCHANGED if same else DeliveryState.WRITTEN,
+            fingerprint=(self.delivered_instead or batch.wrapped).fingerprint,
+            checked_by="listing and fingerprint",
+        )
+
+
+@dataclass(kw_only=True)
+class FakeEngine:
+    """A stack in memory, whose `up` builds into the fake cloud. Implements `wizard.facts.Engine`."""
+
+    cloud: FakeCloud
+    log: list[str] = field(default_factory=list)
+    failures: dict[str, SetupError] = field(default_factory=dict)
+    stack_state: StackState = StackState(exists=False, has_key=False)
+    steps: tuple[Step, ...] = (step(), step("create", "aws:kms/alias:Alias", "phi-key-alias"))
+    prepared: Settings | None = None
+    recovered: Mapping[str, str] | None = None
+    outputs: Outputs = OUTPUTS
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def _call(self, name: str) -> None:
+        self.log.append(f"engine.{name}")
+        if name in self.failures:
+            raise self.failures[name]
+
+    def check(self) -> str:
+        self._call("check")
+        return "3.259.0"
+
+    @contextmanager
+    def alone(self, stack: str) -> Iterator[None]:
+        self._call("alone")
+        try:
+            yield
+        finally:
+            self.log.append("engine.alone ends")
+
+    def saved_config(self, stack: str) -> Mapping[str, str]:
+        return {}
+
+    def state(self, stack: str) -> StackState:
+        self._call("state")
+        return self.stack_state
+
+    def prepare(self, stack: str, settings: Settings) -> None:
+        self._call("prepare")
+        self.prepared = settings
+
+    def recover(self, stack: str, found: Mapping[str, str]) -> None:
+        self._call("recover")
+        self.recovered = found
+
+    def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]:
+        self._call("preview")
+        return self.steps
+
+    def up(self, stack: str, on_progress: OnProgress) -> Outputs:
+        self._call("up")
+        assert self.prepared is not None, "up without its configuration"
+        for each in self.steps:
+            on_progress(Progress(step=each, state=StepState.STARTED))
+            on_progress(Progress(step=each, state=StepState.DONE))
+        self.cloud.build(self.prepared)
+        self.stack_state = StackState(exists=True, has_key=True, outputs=self.outputs, owned=(KEY_ID, KEY))
+        return self.outputs
+
+
+@dataclass(kw_only=True)
+class FakeProver:
+    """The application: opens what its own key wrapped. Implements `wizard.facts.Prover`."""
+
+    cloud: FakeCloud
+    log: list[str] = field(default_factory=list)
+    verdict: Verdict | None = None
+    """Said instead of what the cloud holds."""
+    given: list[AppCredentials] = field(default_factory=list)
+
+    def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict:
+        self.log.append("prover.prove")
+        self.given.append(credentials)
+        if self.verdict is not None:
+            return self.verdict
+        fingerprint = batch.wrapped.fingerprint
+        opens = self.cloud.wrapped_by.get(fingerprint) == batch.key_arn
+        cause = "" if opens else "InvalidCiphertext"
+        return Verdict(proved=opens, principal=APP, fingerprint=fingerprint, cause=cause)
+
+
+@dataclass(kw_only=True)
+class FakeTalk:
+    """A terminal with a person who has the answers ready. Implements `wizard.facts.Talk`."""
+
+    interactive: bool = False
+    answers: dict[str, list[Any]] = field(default_factory=dict)
+    """What is answered to the question of that key, in turn; a question without an answer fails the test."""
+    confirms: list[bool] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    marked: list[tuple[Mark | None, str]] = field(default_factory=list)
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    told: list[SetupError] = field(default_factory=list)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the questions that were put, in order."""
+        return [question.key for question in self.asked]
+
+    def ask(self, question: Question) -> Any:
+        assert self.interactive, f"{question.key} was asked, and nobody is there"
+        self.log.append(f"talk.ask {question.key}")
+        self.asked.append(question)
+        assert self.answers.get(question.key), f"{question.key} was asked, which nobody expected"
+        given = self.answers[question.key].pop(0)
+        return question.parse(given)
+
+    def confirm(self, prompt: str, *, default: bool = True, why: str = "") -> bool:
+        assert self.interactive, f"{prompt!r} was asked, and nobody is there"
+        self.log.append(f"talk.confirm {prompt}")
+        return self.confirms.pop(0) if self.confirms else default
+
+    def title(self, text: str) -> None:
+        self.said.append(text)
+
+    def section(self, text: str, note: str = "") -> None:
+        self.log.append(f"talk.section {text}")
+        self.said.append(text)
+
+    def line(self, text: str = "", *, mark: Mark | None = None) -> None:
+        self.said.append(text)
+        self.marked.append((mark, text))
+
+    def verbatim(self, text: str) -> None:
+        self.said.append(text)
+
+    def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None:
+        self.rows += rows
+        self.said += [" ".join(row) for row in rows]
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        self.said += [problem.what for problem in problems]
+
+    def error(self, error: SetupError) -> None:
+        self.told.append(error)
+        self.said.append(error.message)
+
+    def working(self, text: str) -> None:
+        """Not kept: it is wiped by the next word."""
+
+    def progress(self, progress: Progress, elapsed: float) -> None:
+        self.said.append(f"{progress.step.name} {progress.state}")
+
+
+def built(cloud: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any) -> StackState:
+    """The state of a stack that was set up in full, with its data key escrowed; the cloud holds all of it."""
+    cloud.build(wanted)
+    value = wrapped(seed)
+    cloud.wrapped_by[value.fingerprint] = KEY
+    name = wanted.names.escrow
+    cloud.escrows[name] = Escrow(parameter=name, wrapped=value, key_arn=KEY, version=1)
+    cloud.existing = Existing(
+        alias_target=cloud.keys[KEY],
+        role_arn=APP,
+        app_policy_arn=APP_POLICY,
+        trail=trail_fact(),
+        bucket="ours",
+        oidc_provider_arn=f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme",
+    )
+    owned = (KEY_ID, KEY, wanted.names.alias, APP, APP_POLICY, TRAIL, BUCKET, str(cloud.existing.oidc_provider_arn))
+    state = StackState(exists=True, has_key=True, owned=owned, outputs=OUTPUTS)
+    return replace(state, **changes)

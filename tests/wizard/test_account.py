@@ -1,0 +1,292 @@
+"""What can be wrong with the account, each alone and all in one pass; nothing is ever written to find out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.wizard.fakes import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    BUCKET,
+    IDENTITY,
+    OTHER_ACCOUNT,
+    REGION,
+    SECOND,
+    TRAIL,
+    FakeCloud,
+    settings,
+    trail_fact,
+)
+from wizard.account import Account, future_key_policy, look
+from wizard.errors import CredentialsError, PermissionDenied, SetupError, Unreachable, Unsupported
+from wizard.facts import Principal, Simulation
+
+VALUES: dict[str, Any] = {
+    "account": "caller",
+    "region": REGION,
+    "environment": "production",
+    "administrators": ("caller",),
+    "app_principal": "create",
+    "target": ("vercel",),
+    "vercel_team": "acme",
+    "vercel_project": "portal",
+    "vercel_token": "a-token",
+    "trail": "create",
+    "rotation_period_days": 365,
+    "trail_retention_days": 2557,
+}
+ABSENT = f"arn:aws:iam::{ACCOUNT}:user/nobody"
+READS = {
+    "list_regions",
+    "find_principal",
+    "find_existing",
+    "read_escrow",
+    "simulate",
+    "check_permissions",
+    "list_trails",
+}
+
+
+@pytest.fixture
+def cloud() -> FakeCloud:
+    return FakeCloud()
+
+
+def seen(cloud: FakeCloud, saved=None, identity=IDENTITY, **changes: Any) -> Account:
+    values = {**VALUES, **changes}
+    return look(stack="production", values=values, saved=saved, identity=identity, cloud=cloud)
+
+
+def whats(account: Account) -> list[str]:
+    return [problem.what for problem in account.problems]
+
+
+def test_an_account_that_is_free_and_right_has_no_problem(cloud) -> None:
+    account = seen(cloud)
+    assert (account.problems, account.rights) == ((), ())
+    assert account.settings == settings()
+    assert account.existing is not None
+
+
+def test_looking_only_reads(cloud) -> None:
+    seen(cloud, administrators=(ADMIN, SECOND), trail=TRAIL)
+    assert {call.removeprefix("cloud.").split()[0] for call in cloud.log} <= READS
+
+
+def test_without_an_identity_nothing_is_asked(cloud) -> None:
+    error = CredentialsError("the token has expired", "aws sso login")
+    account = look(stack="production", values=VALUES, saved=None, identity=error, cloud=cloud)
+    assert [(p.what, p.next, p.exit_code) for p in account.problems] == [("the token has expired", "aws sso login", 3)]
+    assert cloud.log == []
+
+
+def test_credentials_of_another_account_are_refused_by_name(cloud) -> None:
+    (problem,) = seen(cloud, account=OTHER_ACCOUNT, administrators=(ADMIN.replace(ACCOUNT, OTHER_ACCOUNT),)).problems
+    assert f"belong to the account {ACCOUNT}, not to {OTHER_ACCOUNT}" in problem.what
+    assert problem.exit_code == 3
+    assert not [call for call in cloud.log if "find_existing" in call]
+
+
+def test_a_stack_that_was_set_up_stays_in_its_account_whatever_caller_means_today(cloud) -> None:
+    saved = settings(account_id=OTHER_ACCOUNT, administrators=(ADMIN.replace(ACCOUNT, OTHER_ACCOUNT),))
+    account = seen(cloud, saved=saved, account="caller")
+    assert any(f"not to {OTHER_ACCOUNT}" in what for what in whats(account))
+    assert account.existing is None
+
+
+def test_a_stack_that_was_set_up_in_this_account_is_at_home(cloud) -> None:
+    assert seen(cloud, saved=settings()).problems == ()
+
+
+def test_a_target_that_was_set_up_earlier_stays_a_target(cloud) -> None:
+    account = seen(cloud, saved=settings(), target=("ecs",))
+    assert account.settings is not None
+    assert account.settings.deploy_targets == ("ecs", "vercel")
+
+
+def test_settings_that_do_not_fit_are_told_and_the_account_is_left_alone(cloud) -> None:
+    account = seen(cloud, app_principal=ADMIN)
+    (problem,) = account.problems
+    assert "cannot be the application and a key administrator at once" in problem.what
+    assert problem.exit_code == 2
+    assert account.settings is None
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [("af-south-1", "the Region af-south-1 is off in this account"), ("us-east-9", "there is no Region us-east-9")],
+)
+def test_a_region_that_cannot_be_used_is_found(cloud, region, said) -> None:
+    assert whats(seen(cloud, region=region)) == [said]
+
+
+def test_a_region_that_does_not_exist_is_answered_with_those_that_do(cloud) -> None:
+    (problem,) = seen(cloud, region="us-east-9").problems
+    assert problem.next == "choose one of: eu-central-1, us-east-1"
+
+
+def test_where_regions_cannot_be_listed_the_region_is_taken_at_its_word(cloud) -> None:
+    cloud.failures["list_regions"] = Unsupported("no such operation", "use another endpoint")
+    assert seen(cloud).problems == ()
+
+
+def test_an_endpoint_that_does_not_answer_is_a_problem(cloud) -> None:
+    cloud.failures["list_regions"] = Unreachable("no answer from account.amazonaws.com", "curl it")
+    assert whats(seen(cloud)) == ["no answer from account.amazonaws.com"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"administrators": ("caller", ABSENT)}, f"the administrator {ABSENT} does not exist"),
+        ({"app_principal": ABSENT}, f"the application principal {ABSENT} does not exist"),
+        (
+            {"target": ("ecs",), "ecs_execution_role": ABSENT.replace("user", "role")},
+            f"the execution role {ABSENT.replace('user', 'role')} does not exist",
+        ),
+    ],
+)
+def test_a_principal_that_does_not_exist_is_found(cloud, changes, said) -> None:
+    assert whats(seen(cloud, **changes)) == [said]
+
+
+def test_whom_the_credentials_belong_to_is_not_looked_up(cloud) -> None:
+    cloud.principals = ()
+    assert seen(cloud).problems == ()
+
+
+def test_a_principal_that_may_not_be_looked_up_is_a_problem_not_a_pass(cloud) -> None:
+    cloud.failures["find_principal"] = PermissionDenied("iam:GetUser is denied", "ask for it")
+    (problem,) = seen(cloud, administrators=("caller", SECOND)).problems
+    assert problem.what == "iam:GetUser is denied"
+    assert problem.exit_code == 3
+
+
+def test_an_administrator_is_never_locked_out_and_needs_no_simulation(cloud) -> None:
+    assert seen(cloud).problems == ()
+    assert not [call for call in cloud.log if call.startswith("cloud.simulate")]
+
+
+def test_a_caller_that_iam_lets_manage_keys_is_not_locked_out(cloud) -> None:
+    assert seen(cloud, administrators=(SECOND,)).problems == ()
+    assert f"cloud.simulate {ADMIN} kms:PutKeyPolicy" in cloud.log
+
+
+@pytest.mark.parametrize("allowed", [False, None])
+def test_a_caller_that_iam_is_not_seen_to_let_in_is_locked_out(cloud, allowed) -> None:
+    cloud.simulation = Simulation(allowed=allowed, detail="the simulator could not be asked")
+    (problem,) = seen(cloud, administrators=(SECOND,)).problems
+    assert problem.what == f"the key policy would lock {ADMIN} out of the key it makes"
+    assert problem.next == f"add yourself: --administrators {SECOND},{ADMIN}"
+
+
+def test_a_simulation_that_fails_is_no_permission(cloud) -> None:
+    cloud.failures["simulate"] = Unsupported("no simulator here", "none")
+    (problem,) = seen(cloud, administrators=(SECOND,)).problems
+    assert "no simulator here" in problem.why
+
+
+def test_the_account_s_root_cannot_be_locked_out(cloud) -> None:
+    root = replace(IDENTITY, principal_arn=f"arn:aws:iam::{ACCOUNT}:root")
+    cloud.simulation = Simulation(allowed=False, detail="no")
+    assert seen(cloud, identity=root, administrators=(SECOND,)).problems == ()
+
+
+def test_the_policy_that_is_judged_is_the_policy_that_is_made() -> None:
+    policy = future_key_policy(settings(administrators=(ADMIN, SECOND)))
+    named = [statement["Principal"]["AWS"] for statement in policy["Statement"]]
+    assert APP in str(named) and SECOND in str(named) and ADMIN in str(named)
+
+
+def test_rights_that_are_lacking_are_all_named_apart(cloud) -> None:
+    cloud.lacking = ("kms:CreateKey", "iam:CreateRole")
+    account = seen(cloud)
+    assert account.problems == ()
+    assert [p.what for p in account.rights] == ["you are not allowed to do: kms:CreateKey, iam:CreateRole"]
+    assert account.rights[0].exit_code == 3
+
+
+def test_rights_that_cannot_be_checked_are_no_finding(cloud) -> None:
+    cloud.failures["check_permissions"] = Unsupported("no simulator here", "none")
+    assert seen(cloud).rights == ()
+
+
+def test_an_existing_trail_finds_its_bucket(cloud) -> None:
+    cloud.trails = (trail_fact(arn=f"{TRAIL}-other"), trail_fact(bucket="clinic-logs"))
+    account = seen(cloud, trail=TRAIL)
+    assert account.settings is not None
+    assert (account.settings.trail_bucket, account.problems) == ("clinic-logs", ())
+
+
+def test_an_existing_trail_that_may_not_be_listed_needs_its_bucket_typed(cloud) -> None:
+    cloud.failures["list_trails"] = PermissionDenied("cloudtrail:DescribeTrails is denied", "ask for it")
+    (problem,) = seen(cloud, trail=TRAIL).problems
+    assert "existingTrailArn needs trailBucket" in problem.what
+    assert seen(cloud, trail=TRAIL, trail_bucket="clinic-logs").problems == ()
+
+
+def test_an_existing_trail_that_is_not_there_is_found(cloud) -> None:
+    cloud.trails = (trail_fact(arn=f"{TRAIL}-other"),)
+    (problem,) = seen(cloud, trail=TRAIL, trail_bucket="clinic-logs").problems
+    assert problem.what.startswith(f"there is no trail {TRAIL}")
+    assert f"{TRAIL}-other" in problem.next
+
+
+def test_an_existing_trail_with_another_bucket_than_the_one_named_is_found(cloud) -> None:
+    cloud.trails = (trail_fact(),)
+    (problem,) = seen(cloud, trail=TRAIL, trail_bucket="clinic-logs").problems
+    assert problem.next == f"--trail-bucket {BUCKET}"
+
+
+@pytest.mark.parametrize("method", ["find_existing", "read_escrow"])
+def test_what_is_there_already_has_to_be_readable(cloud, method) -> None:
+    cloud.failures[method] = PermissionDenied(f"{method} is denied", "ask for it")
+    account = seen(cloud)
+    assert whats(account) == [f"{method} is denied"]
+    assert account.existing is None
+
+
+def test_a_region_that_cannot_be_used_hides_what_is_asked_in_it_and_nothing_else(cloud) -> None:
+    cloud.failures["find_existing"] = Unreachable("no answer from kms.af-south-1", "curl it")
+    account = seen(cloud, region="af-south-1", administrators=("caller", ABSENT))
+    assert whats(account) == [
+        "the Region af-south-1 is off in this account",
+        f"the administrator {ABSENT} does not exist",
+    ]
+    assert account.existing is None
+
+
+def test_one_pass_finds_every_problem(cloud) -> None:
+    cloud.simulation = Simulation(allowed=False, detail="denied")
+    cloud.failures["read_escrow"] = SetupError("the escrow cannot be read", "look")
+    account = seen(
+        cloud,
+        administrators=(SECOND, ABSENT),
+        app_principal=f"arn:aws:iam::{ACCOUNT}:role/absent",
+        trail=TRAIL,
+        trail_bucket="clinic-logs",
+    )
+    assert whats(account) == [
+        f"the administrator {ABSENT} does not exist",
+        f"the application principal arn:aws:iam::{ACCOUNT}:role/absent does not exist",
+        "the escrow cannot be read",
+        f"the key policy would lock {ADMIN} out of the key it makes",
+        f"there is no trail {TRAIL} that records every Region",
+    ]
+    assert all(problem.why and problem.next for problem in account.problems)
+
+
+@pytest.mark.parametrize(
+    ("arn", "kind", "name"),
+    [
+        (ADMIN, "role", "admin"),
+        (f"arn:aws:iam::{ACCOUNT}:user/ops/night/ada", "user", "ada"),
+        (f"arn:aws:iam::{ACCOUNT}:root", "root", "root"),
+    ],
+)
+def test_a_principal_knows_its_kind_and_its_name_without_path(arn, kind, name) -> None:
+    assert (Principal(arn=arn).kind, Principal(arn=arn).name) == (kind, name)

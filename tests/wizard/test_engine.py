@@ -1,0 +1,479 @@
+"""The engine's edge against the real engine: programs without resources, a backend of files, locks of the dead.
+
+Each test has a folder and a backend of its own; no cloud is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from components.contract import Settings
+from sandbox.plugins.install import install
+from tests.sandbox.plugin_world import engine_binary
+from tests.wizard.fakes import ADMIN, KEY_ID, OUTPUTS, SECOND, settings
+from wizard import engine_lock
+from wizard.engine import PulumiEngine
+from wizard.engine_events import Watch, pending_step
+from wizard.errors import Cancelled, ResourceError, SetupError, StackBusy, UsageError
+from wizard.facts import Progress, StepState
+
+STACK = "production"
+EXPORTS = {
+    "keyArn": OUTPUTS.key_arn,
+    "keyId": OUTPUTS.key_id,
+    "aliasName": OUTPUTS.alias_name,
+    "appPolicyArn": OUTPUTS.app_policy_arn,
+    "appPrincipalArn": OUTPUTS.app_principal_arn,
+    "trailArn": OUTPUTS.trail_arn,
+    "trailBucket": OUTPUTS.trail_bucket,
+    "parameterPrefix": OUTPUTS.parameter_prefix,
+}
+GOOD = f"import pulumi\nfor name, value in {EXPORTS!r}.items():\n    pulumi.export(name, value)\n"
+BOTH = settings(
+    deploy_targets=("vercel", "ecs"), administrators=(ADMIN, SECOND), ecs_cluster="clinic", rotation_period_days=180
+)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The engine with the sandbox's language host beside it, and a home for it."""
+    directory = tmp_path_factory.mktemp("wizard-engine")
+    pulumi = directory / "bin" / "pulumi"
+    pulumi.parent.mkdir()
+    try:
+        os.link(engine_binary(), pulumi)
+    except OSError:
+        shutil.copy2(engine_binary(), pulumi)
+    install(pulumi, directory / "home", Path(sys.executable), directory / "cache")
+    return SimpleNamespace(bin=pulumi.parent, home=directory / "home")
+
+
+class Place:
+    """A project's folder with its own backend, and what the edge says and sleeps there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.said: list[str] = []
+        self.slept: list[float] = []
+        self.on_sleep: Callable[[], Any] = lambda: None
+        (folder / "Pulumi.yaml").write_text(json.dumps({"name": "eonpro-kms", "runtime": {"name": "python"}}))
+        self.program(GOOD)
+        (folder / "state").mkdir()
+
+    def program(self, text: str) -> None:
+        (self.folder / "__main__.py").write_text(text)
+
+    def engine(self, **environment: str) -> PulumiEngine:
+        return PulumiEngine(self.folder, environment=environment, tell=self.said.append, sleep=self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        assert len(self.slept) < 20, "it waits for ever"
+        self.on_sleep()
+
+    def built(self, wanted: Settings | None = None) -> PulumiEngine:
+        made = self.engine()
+        made.prepare(STACK, wanted or settings())
+        return made
+
+    @property
+    def config(self) -> dict[str, Any]:
+        document: dict[str, Any] = yaml.safe_load((self.folder / f"Pulumi.{STACK}.yaml").read_text())
+        return document
+
+    def lock(self, *, pid: int, host: str | None = None) -> Path:
+        """A lock in the backend, as a run of that process would hold it."""
+        place = self.folder / "state" / ".pulumi" / "locks" / "organization" / "eonpro-kms" / STACK / "a-run.json"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        holder = {"pid": pid, "username": "ada", "hostname": host or socket.gethostname()}
+        place.write_text(json.dumps({**holder, "timestamp": "2026-01-01T00:00:00Z"}))
+        return place
+
+
+@pytest.fixture
+def place(tmp_path: Path, installed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Place:
+    for name in list(os.environ):
+        if name.startswith(("PULUMI_", "AWS_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", f"{installed.bin}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PULUMI_HOME", str(installed.home))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path / 'state'}")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "a passphrase")
+    monkeypatch.setenv("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "true")
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def dead() -> int:
+    """The process id of a process that has ended."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def quiet(progress: Progress) -> None:
+    pass
+
+
+# --- the configuration
+
+
+def test_the_settings_come_back_equal_from_the_file_that_the_engine_wrote(place) -> None:
+    made = place.built(BOTH)
+    assert Settings.from_config(made.saved_config(STACK)) == BOTH
+
+
+def test_lists_are_written_as_lists_and_nothing_as_a_secret(place) -> None:
+    place.built(BOTH)
+    config = place.config["config"]
+    assert config["eonpro-kms:administrators"] == sorted([ADMIN, SECOND])
+    assert config["aws:allowedAccountIds"] == [BOTH.account_id]
+    assert config["eonpro-kms:rotationPeriodDays"] in (180, "180")
+    assert "secure" not in str(config)
+
+
+def test_a_setting_that_is_gone_is_removed_and_other_peoples_keys_stay(place) -> None:
+    made = place.built(BOTH)
+    document = place.config
+    document["config"] |= {"aws:profile": "clinic", "other:thing": "theirs"}
+    (place.folder / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump(document))
+    made.prepare(STACK, settings())
+    saved = made.saved_config(STACK)
+    assert Settings.from_config(saved) == settings()
+    assert "eonpro-kms:ecsCluster" not in saved
+    assert (saved["aws:profile"], saved["other:thing"]) == ("clinic", "theirs")
+
+
+def test_a_second_preparation_leaves_the_file_as_it_is(place) -> None:
+    place.built()
+    path = place.folder / f"Pulumi.{STACK}.yaml"
+    before = (path.read_text(), path.stat().st_mtime_ns)
+    place.built()
+    assert (path.read_text(), path.stat().st_mtime_ns) == before
+
+
+def test_no_file_is_no_configuration_and_asks_no_engine(tmp_path) -> None:
+    engine = PulumiEngine(tmp_path, environment={"PATH": "/nowhere"}, tell=print)
+    assert engine.saved_config(STACK) == {}
+
+
+def test_the_file_of_a_qualified_stack_is_found(tmp_path) -> None:
+    (tmp_path / "Pulumi.staging.yaml").write_text("config:\n  eonpro-kms:environment: staging\n  a:list: [1, 2]\n")
+    engine = PulumiEngine(tmp_path, environment={}, tell=print)
+    assert engine.saved_config("acme/eonpro-kms/staging") == {"eonpro-kms:environment": "staging", "a:list": "[1, 2]"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"config: [", "is not YAML"),
+        (b"- a\n- b\n", "is not a stack's settings"),
+        (b"just text", "is not a stack's settings"),
+        (b"config: text\n", "is not a stack's settings"),
+        (b"config:\n  a: \xff\xfe\n", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_a_usage_error_with_its_name(tmp_path, content, said) -> None:
+    (tmp_path / "Pulumi.production.yaml").write_bytes(content)
+    with pytest.raises(UsageError, match=said) as refused:
+        PulumiEngine(tmp_path, environment={}, tell=print).saved_config(STACK)
+    assert "Pulumi.production.yaml" in refused.value.message + refused.value.hint
+
+
+@pytest.mark.parametrize("content", ["", "config:\n", "encryptionsalt: v1:x\n"])
+def test_a_file_without_settings_is_no_configuration(tmp_path, content) -> None:
+    (tmp_path / "Pulumi.production.yaml").write_text(content)
+    assert PulumiEngine(tmp_path, environment={}, tell=print).saved_config(STACK) == {}
+
+
+# --- stacks and updates
+
+
+def test_a_stack_that_is_not_there_is_a_fact_and_one_that_is_has_no_key_yet(place) -> None:
+    assert place.engine().state(STACK).exists is False
+    state = place.built().state(STACK)
+    assert (state.exists, state.has_key, state.outputs, state.pending) == (True, False, None, ())
+
+
+def test_an_update_gives_the_contracts_outputs(place) -> None:
+    made = place.built()
+    steps = made.preview(STACK, quiet)
+    assert [(each.op, each.type) for each in steps] == [("create", "pulumi:pulumi:Stack")]
+    assert made.up(STACK, quiet) == OUTPUTS
+    assert place.engine().state(STACK).outputs == OUTPUTS
+
+
+def test_the_program_runs_in_the_environment_of_the_callers_credentials(place) -> None:
+    place.program("import os, pulumi\nraise pulumi.RunError(os.environ['AWS_ACCESS_KEY_ID'])\n")
+    made = place.engine(AWS_ACCESS_KEY_ID="the-callers")
+    made.prepare(STACK, settings())
+    with pytest.raises(ResourceError, match="the-callers"):
+        made.preview(STACK, quiet)
+
+
+def test_an_update_without_the_outputs_is_an_error(place) -> None:
+    place.program("import pulumi\npulumi.export('keyArn', 'arn')\n")
+    with pytest.raises(ResourceError, match="ended without the stack's outputs"):
+        place.built().up(STACK, quiet)
+
+
+@pytest.mark.parametrize("command", ["preview", "up"])
+def test_a_program_that_refuses_its_settings_is_told_in_its_words_alone(place, command) -> None:
+    place.program("import pulumi\nraise pulumi.RunError('accountId: is missing')\n")
+    made = place.built()
+    with pytest.raises(ResourceError) as refused:
+        getattr(made, command)(STACK, quiet)
+    assert "accountId: is missing" in refused.value.message
+    assert "Traceback" not in refused.value.message
+    assert refused.value.exit_code == 4
+
+
+def test_the_engine_tells_its_version(place) -> None:
+    assert place.engine().check().startswith("3.")
+
+
+# --- what stands in the way
+
+
+def test_a_wrong_passphrase_is_a_usage_error(place, monkeypatch) -> None:
+    place.built()
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
+    with pytest.raises(UsageError, match="passphrase") as refused:
+        place.engine().preview(STACK, quiet)
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" in refused.value.hint
+
+
+def test_no_passphrase_is_a_usage_error(place, monkeypatch) -> None:
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
+    with pytest.raises(UsageError, match="passphrase"):
+        place.built()
+
+
+def test_no_backend_is_told_with_the_command_that_logs_in(place, monkeypatch, tmp_path) -> None:
+    monkeypatch.delenv("PULUMI_BACKEND_URL")
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "new-home"))
+    with pytest.raises(SetupError) as refused:
+        place.engine().state(STACK)
+    assert "no state backend" in refused.value.message
+    assert "pulumi login" in refused.value.hint
+
+
+def test_no_pulumi_at_all_is_told_with_the_command_that_gets_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="no `pulumi` program") as refused:
+        PulumiEngine(tmp_path, environment={}, tell=print).check()
+    assert refused.value.hint == "make setup"
+
+
+@pytest.mark.parametrize(
+    ("script", "mode", "said"),
+    [
+        ("#!/bin/sh\necho v2.9.0\n", 0o755, "does not fit"),
+        ("#!/bin/sh\nexit 3\n", 0o755, "does not run"),
+        ("#!/nowhere/sh\n", 0o755, "PATH"),
+    ],
+)
+def test_a_pulumi_that_does_not_fit_is_told(tmp_path, monkeypatch, script, mode, said) -> None:
+    stand_in = tmp_path / "pulumi"
+    stand_in.write_text(script)
+    stand_in.chmod(mode)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match=said) as refused:
+        PulumiEngine(tmp_path, environment={}, tell=print).check()
+    assert refused.value.hint == "make setup"
+
+
+# --- locks
+
+
+def test_the_lock_of_a_run_that_has_ended_is_removed(place, dead) -> None:
+    made = place.built()
+    lock = place.lock(pid=dead)
+    made.recover(STACK, {})
+    assert not lock.exists()
+    assert any("belongs to a run that has ended" in line for line in place.said)
+
+
+def test_the_lock_of_a_run_that_lives_is_waited_for(place) -> None:
+    made = place.built()
+    lock = place.lock(pid=os.getpid())
+    place.on_sleep = lock.unlink
+    made.recover(STACK, {})
+    assert place.slept == [2.0]
+    assert any("another run holds the stack production" in line for line in place.said)
+
+
+@pytest.mark.parametrize("host", [None, "another-machine"])
+def test_a_lock_that_may_be_alive_is_never_removed(place, host, dead, monkeypatch) -> None:
+    monkeypatch.setattr(engine_lock, "PATIENCE_SECONDS", -1.0)
+    made = place.built()
+    lock = place.lock(pid=dead if host else os.getpid(), host=host)
+    with pytest.raises(StackBusy) as refused:
+        made.up(STACK, quiet)
+    assert lock.exists()
+    assert "pulumi cancel --stack production" in refused.value.hint
+
+
+def test_two_wizards_in_one_folder_take_turns(place) -> None:
+    first, second = place.engine(), place.engine()
+    turn = first.alone(STACK)
+    turn.__enter__()
+    place.on_sleep = lambda: turn.__exit__(None, None, None)
+    with second.alone(STACK):
+        assert place.slept == [0.5]
+    assert place.said == ["another run is working on the stack production in this folder; waiting for it"]
+
+
+def test_two_stacks_of_one_folder_do_not_wait_for_each_other(place) -> None:
+    with place.engine().alone(STACK), place.engine().alone("acme/eonpro-kms/staging"):
+        assert place.slept == []
+
+
+def test_a_wizard_that_never_ends_is_not_waited_for_for_ever(place, monkeypatch) -> None:
+    monkeypatch.setattr(engine_lock, "PATIENCE_SECONDS", -1.0)
+    with place.engine().alone(STACK), pytest.raises(StackBusy), place.engine().alone(STACK):
+        pytest.fail("both held the stack")
+
+
+# --- an interrupt
+
+
+def test_an_interrupt_ends_an_update_in_order(place) -> None:
+    place.program("import signal\nfrom pathlib import Path\nPath('running').touch()\nsignal.pause()\n")
+    made = place.built()
+    over = threading.Event()
+
+    def interrupt() -> None:
+        while not (place.folder / "running").exists():
+            if over.wait(0.05):
+                return
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(Cancelled) as refused:
+            made.up(STACK, quiet)
+    finally:
+        over.set()
+        thread.join()
+    assert refused.value.exit_code == 8
+    assert [line for line in place.said if line.startswith("Ctrl-C")] == place.said
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert place.engine().state(STACK).exists
+
+
+# --- the engine's events as facts
+
+
+def event(**parts: Any) -> Any:
+    names = "resource_pre_event res_outputs_event res_op_failed_event policy_event diagnostic_event".split()
+    return SimpleNamespace(**{name: parts.get(name) for name in names})
+
+
+def resource(op: str, type_: str = "aws:kms/key:Key", **parts: Any) -> Any:
+    urn = f"urn:pulumi:production::eonpro-kms::{type_}::phi-key"
+    metadata = SimpleNamespace(urn=urn, op=op, type=type_, detailed_diff=None, diffs=None)
+    return SimpleNamespace(metadata=SimpleNamespace(**{**vars(metadata), **parts}))
+
+
+def diagnostic(severity: str, message: str) -> Any:
+    return event(diagnostic_event=SimpleNamespace(severity=severity, message=message))
+
+
+def test_progress_is_told_of_resources_only() -> None:
+    told: list[tuple[str, str]] = []
+    watch = Watch(lambda progress: told.append((progress.step.op, progress.state)))
+    watch(event(resource_pre_event=resource("create")))
+    watch(event(resource_pre_event=resource("create", "eonpro:kms:PhiKey")))
+    watch(event(res_outputs_event=resource("create")))
+    watch(event(res_op_failed_event=resource("update")))
+    assert told == [("create", StepState.STARTED), ("create", StepState.DONE), ("update", StepState.FAILED)]
+
+
+def test_a_step_names_what_changes_in_one_order() -> None:
+    watch = Watch(None)
+    watch(event(resource_pre_event=resource("update", diffs=["tags", "policy"])))
+    (step,) = watch.planned.values()
+    assert (step.op, step.name, step.changed) == ("update", "phi-key", ("policy", "tags"))
+
+
+def test_a_failure_is_told_once_without_colours_and_without_the_engines_summing_up() -> None:
+    watch = Watch(None)
+    for severity, message in (
+        ("error", "<{%fg 1%}>the bucket exists<{%reset%}>\n"),
+        ("error", "the bucket exists"),
+        ("error", "update failed"),
+        ("warning", "a warning"),
+    ):
+        watch(diagnostic(severity, message))
+    assert watch.failures == ["the bucket exists"]
+
+
+def test_only_a_mandatory_policy_refuses() -> None:
+    watch = Watch(None)
+    for level in ("mandatory", "advisory"):
+        watch(event(policy_event=SimpleNamespace(enforcement_level=level, message=f"{level} rule")))
+    assert watch.violations == ["mandatory rule"]
+
+
+def test_a_pending_operation_is_a_step_with_the_name_it_was_to_have() -> None:
+    urn = "urn:pulumi:production::eonpro-kms::aws:iam/role:Role::app-principal-role"
+    pending = pending_step(
+        {
+            "type": "creating",
+            "resource": {"urn": urn, "type": "aws:iam/role:Role", "inputs": {"name": "eonpro-app-role"}},
+        }
+    )
+    assert (pending.op, pending.type, pending.name, pending.physical_name) == (
+        "creating",
+        "aws:iam/role:Role",
+        "app-principal-role",
+        "eonpro-app-role",
+    )
+    assert pending_step({"type": "creating", "resource": {"urn": urn, "type": "x"}}).physical_name == ""
+
+
+def test_ids_and_arns_of_a_state_are_what_the_stack_owns(place) -> None:
+    made = place.built()
+    path = place.folder / "state" / ".pulumi" / "stacks" / "eonpro-kms" / f"{STACK}.json"
+    document = json.loads(path.read_text())
+    state = document["checkpoint"]["latest"]
+    urn = "urn:pulumi:production::eonpro-kms::{}::{}"
+    state["resources"] = [
+        {
+            "urn": urn.format("aws:kms/key:Key", "phi-key"),
+            "type": "aws:kms/key:Key",
+            "custom": True,
+            "id": KEY_ID,
+            "outputs": {"arn": OUTPUTS.key_arn},
+        }
+    ]
+    state["pending_operations"] = [
+        {
+            "type": "creating",
+            "resource": {
+                "urn": urn.format("aws:kms/alias:Alias", "alias"),
+                "type": "aws:kms/alias:Alias",
+                "custom": True,
+            },
+        }
+    ]
+    path.write_text(json.dumps(document))
+    known = made.state(STACK)
+    assert (known.has_key, known.owned) == (True, (KEY_ID, OUTPUTS.key_arn))
+    assert [(each.op, each.type) for each in known.pending] == [("creating", "aws:kms/alias:Alias")]

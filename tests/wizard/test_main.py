@@ -1,0 +1,296 @@
+"""The bell: exit codes, the one JSON document, and what is made of what cannot be read. The steps are stood in for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wizard.__main__ as bell
+from tests.wizard.fakes import IDENTITY, TOKEN, settings, step
+from tests.wizard.test_report import delivered, proof, report
+from wizard import journey
+from wizard.answers import Source
+from wizard.errors import (
+    Cancelled,
+    CredentialsError,
+    DataKeyConflict,
+    MissingAnswers,
+    PermissionDenied,
+    PolicyRefusal,
+    PreflightFailed,
+    Problem,
+    ResourceError,
+    SetupError,
+    StackBusy,
+    StackNotFound,
+    Unreachable,
+    Unsupported,
+    UsageError,
+)
+from wizard.facts import ProofState
+from wizard.journey import Request
+from wizard.plan import Plan
+
+PROBLEMS = (
+    Problem(what="the Region is off", why="nothing can be made there", next="enable it"),
+    Problem(what="the token is expired", why="nobody can be identified", next="log in", exit_code=3),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder and a home with nothing in them, and an environment without answers."""
+    monkeypatch.setattr(bell, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    for name in list(os.environ):
+        if name.startswith(("EONPRO_", "AWS_", "VERCEL_")):
+            monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Request]]:
+    """Stands in for a command: raises what it is given, or returns it; the requests it got."""
+
+    def stand_in(outcome: Any, command: str = "setup") -> list[Request]:
+        requests: list[Request] = []
+
+        def run(request: Request, doors: object) -> Any:
+            requests.append(request)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+
+        monkeypatch.setattr(journey, command, run)
+        return requests
+
+    return stand_in
+
+
+def error(kind: type[SetupError]) -> SetupError:
+    return kind("it went wrong", "do this next")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (error(SetupError), 1),
+        (error(Unreachable), 1),
+        (error(Unsupported), 1),
+        (error(DataKeyConflict), 1),
+        (error(StackBusy), 1),
+        (error(UsageError), 2),
+        (MissingAnswers("it went wrong", "do this next", ("region",)), 2),
+        (error(CredentialsError), 3),
+        (error(PermissionDenied), 3),
+        (error(ResourceError), 4),
+        (error(PolicyRefusal), 5),
+        (error(StackNotFound), 6),
+        (error(Cancelled), 8),
+        (PreflightFailed(PROBLEMS), 3),
+        (PreflightFailed(PROBLEMS[:1]), 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, SetupError) else "",
+)
+def test_every_error_has_its_exit_code_and_is_printed_once_with_its_way_out(
+    folder, steps, capsys, outcome, code
+) -> None:
+    steps(outcome)
+    assert bell.main(["--json"]) == code
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["ok"] is False
+    assert (document["error"], document["next"], document["exitCode"]) == (outcome.message, outcome.hint, code)
+    assert " ".join(err.split()).count(outcome.message) == 1
+    assert "Traceback" not in err
+
+
+def test_a_failed_pass_gives_all_its_problems(folder, steps, capsys) -> None:
+    steps(PreflightFailed(PROBLEMS))
+    bell.main(["--json"])
+    out, err = capsys.readouterr()
+    assert json.loads(out)["problems"] == [{"what": p.what, "why": p.why, "next": p.next} for p in PROBLEMS]
+    assert all(problem.what in err and problem.next in err for problem in PROBLEMS)
+
+
+def test_missing_answers_give_their_keys(folder, steps, capsys) -> None:
+    steps(MissingAnswers("2 answers are missing", "python -m wizard …", ("region", "target")))
+    bell.main(["--json"])
+    assert json.loads(capsys.readouterr().out)["missing"] == ["region", "target"]
+
+
+def test_without_json_an_error_goes_to_stderr(folder, steps, capsys) -> None:
+    steps(error(ResourceError))
+    assert bell.main([]) == 4
+    out, err = capsys.readouterr()
+    assert "it went wrong" in err and "do this next" in err
+    assert "it went wrong" not in out
+
+
+def test_an_interrupt_is_130_and_says_that_nothing_is_half_done(folder, steps, capsys) -> None:
+    steps(KeyboardInterrupt())
+    assert bell.main([]) == 130
+    assert "interrupted" in capsys.readouterr().out
+    assert bell.main(["--json"]) == 130
+    assert json.loads(capsys.readouterr().out) == {"ok": False, "error": "interrupted"}
+
+
+def test_a_bug_is_not_dressed_up_as_an_error(folder, steps) -> None:
+    steps(KeyError("a bug"))
+    with pytest.raises(KeyError):
+        bell.main(["--json"])
+
+
+# --- what ends well
+
+
+def test_a_setup_prints_its_document_and_nothing_else_on_stdout(folder, steps, capsys) -> None:
+    steps(report("vercel"))
+    assert bell.main(["--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+def test_a_proof_that_fails_is_exit_1(folder, steps, capsys) -> None:
+    steps(report("vercel", proofs=(proof("vercel", ProofState.FAILED),)))
+    assert bell.main(["--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+@pytest.mark.parametrize("state", [ProofState.SIMULATED, ProofState.UNPROVEN])
+def test_a_proof_that_could_not_be_had_is_no_failure(folder, steps, state) -> None:
+    steps(report("vercel", proofs=(proof("vercel", state),)))
+    assert bell.main(["--json"]) == 0
+
+
+def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
+    planned = Plan(
+        stack="production",
+        settings=settings(),
+        identity=IDENTITY,
+        steps=(step("update", changed=("policy",)), replace(step("same"), name="other")),
+        escrow=None,
+        targets=(),
+    )
+    steps(planned, "preview")
+    assert bell.main(["preview", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changes"] == [
+        {"op": "update", "type": "aws:kms/key:Key", "name": "phi-key", "changed": ["policy"]}
+    ]
+
+
+def test_a_push_prints_where_it_delivered(folder, steps, capsys) -> None:
+    steps((delivered("vercel"),), "push")
+    assert bell.main(["push", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["delivered"]
+    assert set(told) == {"place", "state", "fingerprint"}
+
+
+@pytest.mark.parametrize(("state", "code"), [(ProofState.PROVED, 0), (ProofState.SIMULATED, 0), (ProofState.FAILED, 1)])
+def test_a_verification_that_fails_is_exit_1(folder, steps, capsys, state, code) -> None:
+    steps((proof("vercel"), proof("ecs", state)), "verify")
+    assert bell.main(["verify", "--json"]) == code
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], [told["state"] for told in document["proofs"]]) == (code == 0, ["proved", state])
+
+
+# --- what is read
+
+
+def test_answers_come_from_flag_environment_and_file_with_their_source(folder, steps, monkeypatch) -> None:
+    (folder / "answers.yaml").write_text("region: eu-central-1\ntarget: ecs\naccount: caller\n")
+    monkeypatch.setenv("EONPRO_REGION", "eu-west-1")
+    monkeypatch.setenv("VERCEL_TOKEN", TOKEN)
+    (request,) = run(steps, ["--answers", "answers.yaml", "--trail", "create", "--yes", "--stack", "staging"])
+    sources = {key: answer.source for key, answer in request.answers.items()}
+    assert request.answers["region"].value == "eu-west-1"
+    assert {key: sources[key] for key in ("region", "target", "trail")} == {
+        "region": Source.ENVIRONMENT,
+        "target": Source.FILE,
+        "trail": Source.FLAG,
+    }
+    assert (request.stack, request.yes, request.saved) == ("staging", True, None)
+    assert TOKEN not in repr(request.answers)
+
+
+def run(steps: Callable[..., list[Request]], argv: list[str]) -> list[Request]:
+    requests = steps(report("vercel"))
+    assert bell.main(["--json", *argv]) == 0
+    return requests
+
+
+def test_the_stacks_own_settings_are_answers_too(folder, steps) -> None:
+    config = json.dumps({"config": settings().to_config()})
+    (folder / "Pulumi.production.yaml").write_text(config)
+    (request,) = run(steps, [])
+    assert request.saved == settings()
+    assert request.answers["vercel_project"].source is Source.SAVED
+    assert request.answers["vercel_project"].where == "Pulumi.production.yaml"
+
+
+def test_settings_of_somebody_else_are_no_saved_answers(folder, steps) -> None:
+    (folder / "Pulumi.production.yaml").write_text("config:\n  aws:region: us-east-1\n")
+    assert run(steps, [])[0].saved is None
+
+
+def refusal(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
+    assert bell.main(["--json", *argv]) == 2
+    message: str = json.loads(capsys.readouterr().out)["error"]
+    return message
+
+
+def test_settings_that_cannot_be_used_are_told_with_every_fault(folder, steps, capsys) -> None:
+    requests = steps(report("vercel"))
+    text = "config:\n  eonpro-kms:accountId: '12'\n  eonpro-kms:environment: Prod\n"
+    (folder / "Pulumi.production.yaml").write_text(text)
+    message = refusal(capsys, [])
+    assert message.startswith("Pulumi.production.yaml cannot be used")
+    assert all(name in message for name in ("accountId", "region", "environment", "administrators", "deployTargets"))
+    assert requests == []
+
+
+@pytest.mark.parametrize("name", ["absent.yaml", "a-folder", "bytes.yaml"])
+def test_an_answers_file_that_cannot_be_read_is_a_usage_error(folder, steps, capsys, name) -> None:
+    (folder / "a-folder").mkdir()
+    (folder / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    requests = steps(report("vercel"))
+    assert f"the answers file {name} cannot be read" in refusal(capsys, ["--answers", name])
+    assert requests == []
+
+
+@pytest.mark.parametrize("text", ["region: [", "- a\n- b\n", "regoin: us-east-1\n", "vercel_token: x\n"])
+def test_an_answers_file_that_makes_no_sense_is_a_usage_error(folder, steps, capsys, text) -> None:
+    (folder / "answers.yaml").write_text(text)
+    requests = steps(report("vercel"))
+    assert "answers.yaml" in refusal(capsys, ["--answers", "answers.yaml"])
+    assert requests == []
+
+
+def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None:
+    steps(report("vercel"))
+    message = refusal(capsys, ["--region", "nowhere", "--rotation-period-days", "9"])
+    assert "--region" in message and "--rotation-period-days" in message
+
+
+@pytest.mark.parametrize("argv", [["--no-such-flag"], ["no-such-command"], ["--vercel-token", "x"]])
+def test_a_command_line_that_makes_no_sense_is_exit_2(folder, steps, capsys, argv) -> None:
+    requests = steps(report("vercel"))
+    with pytest.raises(SystemExit) as ended:
+        bell.main(argv)
+    assert (ended.value.code, requests) == (2, [])
+
+
+def test_help_tells_every_exit_code_and_command(capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bell.main(["--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(f"{code} " in told for code in (0, 1, 2, 3, 4, 5, 6, 8, 130))
+    assert all(f"  {command} " in told for command in ("setup", "preview", "push", "verify"))

@@ -1,0 +1,321 @@
+"""The one pass before anything is created: account, Vercel and engine, every problem at once, nothing written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.wizard.fakes import (
+    ACCOUNT,
+    ESCROW,
+    IDENTITY,
+    KEY,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    OTHER_KEY,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    built,
+    key_fact,
+    settings,
+    step,
+    wrapped,
+)
+from tests.wizard.test_account import ABSENT, VALUES
+from wizard import preflight
+from wizard.errors import CredentialsError, PermissionDenied, PreflightFailed, Problem, SetupError, Unreachable
+from wizard.facts import Escrow, Existing, StackState, VercelProject
+
+WRITES = ("write_escrow", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
+
+
+class World:
+    """The edges of one pass, over one log."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.cloud = FakeCloud(log=self.log)
+        self.hosting = FakeHosting(log=self.log)
+        self.engine = FakeEngine(cloud=self.cloud, log=self.log)
+
+    def check(self, *, saved=None, identity: Any = IDENTITY, **changes: Any) -> preflight.Findings:
+        return preflight.check(
+            stack="production",
+            values={**VALUES, **changes},
+            saved=saved,
+            identity=identity,
+            cloud=self.cloud if not isinstance(identity, SetupError) else None,
+            hosting=self.hosting,
+            engine=self.engine,
+        )
+
+    def whats(self, **changes: Any) -> list[str]:
+        return [problem.what for problem in self.check(**changes).problems]
+
+    def escrow(self, key_arn: str | None) -> None:
+        self.cloud.escrows[ESCROW] = Escrow(parameter=ESCROW, wrapped=wrapped(), key_arn=key_arn, version=1)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_world_that_is_right_has_no_problem(world) -> None:
+    findings = world.check()
+    assert findings.problems == ()
+    assert (findings.settings, findings.engine_version) == (settings(), "3.259.0")
+    assert findings.project is not None
+
+
+def test_the_pass_writes_nothing(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings(), pending=(step("creating"),))
+    world.check()
+    assert not [call for call in world.log if call.split(".")[1].split()[0] in WRITES]
+
+
+def test_a_stack_that_is_built_has_no_problem(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    findings = world.check(saved=settings())
+    assert findings.problems == ()
+    assert findings.escrow is not None and findings.escrow.wrapped == wrapped()
+
+
+def test_everything_that_is_wrong_is_found_in_one_pass(world) -> None:
+    world.engine.failures["check"] = SetupError("there is no `pulumi` program on the PATH", "make setup")
+    world.hosting.token = "wrong"
+    world.escrow(OTHER_KEY)
+    assert world.whats(administrators=("caller", ABSENT), region="af-south-1") == [
+        "the Region af-south-1 is off in this account",
+        f"the administrator {ABSENT} does not exist",
+        "there is no `pulumi` program on the PATH",
+        "Vercel refuses the token",
+    ]
+
+
+def test_names_escrow_and_vercel_are_found_in_the_same_pass(world) -> None:
+    world.cloud.existing = Existing(alias_target=key_fact(OTHER_KEY), bucket="foreign")
+    world.escrow(OTHER_KEY)
+    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    whats = world.whats()
+    assert len(whats) == 4
+    assert [part for part in ("alias/eonpro-phi-key", "bucket", ESCROW, "portal") if part in " ".join(whats)] == [
+        "alias/eonpro-phi-key",
+        "bucket",
+        ESCROW,
+        "portal",
+    ]
+
+
+def test_without_credentials_vercel_and_the_engine_are_checked_all_the_same(world) -> None:
+    world.hosting.token = "wrong"
+    world.engine.failures["check"] = SetupError("no pulumi", "make setup")
+    error = CredentialsError("no credentials", "aws sso login")
+    assert world.whats(identity=error) == ["no credentials", "no pulumi", "Vercel refuses the token"]
+
+
+def test_the_wrong_account_is_told_together_with_a_wrong_token(world) -> None:
+    world.hosting.token = "wrong"
+    admin = f"arn:aws:iam::{OTHER_ACCOUNT}:role/admin"
+    whats = world.whats(account=OTHER_ACCOUNT, administrators=(admin,))
+    assert [ACCOUNT in whats[0], whats[1]] == [True, "Vercel refuses the token"]
+
+
+def test_a_project_that_is_not_there_is_found(world) -> None:
+    assert world.whats(vercel_project="absent") == ["there is no project absent in the team acme"]
+
+
+def test_vercel_is_not_asked_for_a_target_that_is_ecs(world) -> None:
+    world.hosting.token = "wrong"
+    assert world.whats(target=("ecs",)) == []
+    assert not [call for call in world.log if call.startswith("hosting.")]
+
+
+def test_the_trust_names_the_slugs_where_ids_were_given(world) -> None:
+    findings = world.check(vercel_team="team_1", vercel_project="prj_1")
+    assert findings.settings is not None
+    assert (findings.settings.vercel_team, findings.settings.vercel_project) == ("acme", "portal")
+
+
+def test_a_backend_that_cannot_be_read_is_a_problem(world) -> None:
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
+    assert world.whats() == ["the backend does not answer"]
+
+
+def test_a_problem_that_two_checks_find_is_told_once(world) -> None:
+    error = Unreachable("no answer from the endpoint", "curl it")
+    world.cloud.failures = {"find_existing": error, "read_escrow": error}
+    assert world.whats() == ["no answer from the endpoint"]
+
+
+# --- rights
+
+
+def test_rights_count_before_the_key_exists(world) -> None:
+    world.cloud.lacking = ("kms:CreateKey",)
+    assert world.whats() == ["you are not allowed to do: kms:CreateKey"]
+
+
+def test_rights_to_make_a_key_do_not_count_once_it_exists(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    world.cloud.lacking = ("kms:CreateKey",)
+    assert world.whats(saved=settings()) == []
+
+
+# --- a stack that is built does not move
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"region": "eu-central-1"}, "built in the region us-east-1, not eu-central-1"),
+        ({"environment": "staging"}, "built in the environment production, not staging"),
+    ],
+)
+def test_a_built_stack_cannot_move(world, changes, said) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    problems = [p for p in world.check(saved=settings(), **changes).problems if "is built in" in p.what]
+    assert [said in p.what for p in problems] == [True]
+    assert problems[0].exit_code == 2
+
+
+def test_both_moves_are_told_at_once(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    whats = world.whats(saved=settings(), region="eu-central-1", environment="staging")
+    assert len([what for what in whats if "is built in" in what]) == 2
+
+
+def test_a_stack_that_has_no_key_yet_may_still_move(world) -> None:
+    assert world.whats(saved=settings(), region="eu-central-1") == []
+
+
+# --- the data key
+
+
+def test_a_data_key_without_a_stack_is_an_orphan_and_left_alone(world) -> None:
+    world.escrow(OTHER_KEY)
+    (problem,) = world.check().problems
+    assert f"{ESCROW} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}" in problem.what
+    assert "it was not touched" in problem.why
+
+
+def test_a_data_key_that_names_no_key_is_an_orphan_too(world) -> None:
+    world.escrow(None)
+    assert "wrapped by a key it does not name" in world.whats()[0]
+
+
+def test_a_data_key_under_another_key_than_the_stacks_is_refused(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    world.escrow(OTHER_KEY)
+    assert OTHER_KEY in world.whats(saved=settings())[0]
+
+
+def test_a_data_key_of_an_old_run_that_names_no_key_is_the_stacks(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    world.escrow(None)
+    assert world.whats(saved=settings()) == []
+
+
+def test_an_update_that_lost_its_outputs_still_knows_its_data_key_by_the_key(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings(), outputs=None)
+    assert world.whats(saved=settings()) == []
+
+
+def test_a_half_built_stack_does_not_make_a_strangers_data_key_its_own(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings(), outputs=None)
+    world.escrow(OTHER_KEY)
+    assert OTHER_KEY in world.whats(saved=settings())[0]
+
+
+def test_a_foreign_data_key_at_vercel_is_found_before_anything_is_made(world) -> None:
+    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    (problem,) = world.check().problems
+    assert problem.what == "the project portal has another ENCRYPTED_PHI_KEY already"
+    assert "may be the only key to records" in problem.next
+
+
+def test_the_escrowed_data_key_at_vercel_is_no_conflict(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    assert world.whats(saved=settings()) == []
+
+
+def test_a_project_whose_variables_cannot_be_listed_is_a_problem(world) -> None:
+    world.hosting.failures["conflict"] = PermissionDenied("the token may not list variables", "another token")
+    assert world.whats() == ["the token may not list variables"]
+
+
+# --- a crashed run
+
+
+def crash(world: World, *keys: str) -> StackState:
+    world.cloud.keys = {arn: key_fact(arn) for arn in keys}
+    world.cloud.existing = Existing(alias_target=key_fact(), bucket="ours")
+    pending = (
+        step("creating"),
+        step("creating", "aws:kms/alias:Alias", "alias"),
+        step("creating", "aws:s3/bucket:Bucket", "bucket"),
+    )
+    return StackState(exists=True, has_key=False, pending=pending)
+
+
+def test_what_a_crashed_run_made_is_found_and_no_problem(world) -> None:
+    world.engine.stack_state = crash(world, KEY)
+    findings = world.check(saved=settings())
+    assert findings.problems == ()
+    assert sorted(findings.left_behind.values()) == sorted(
+        [KEY_ID, "alias/eonpro-phi-key", f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"]
+    )
+
+
+def test_of_two_keys_a_crashed_run_may_have_made_neither_is_taken(world) -> None:
+    world.engine.stack_state = crash(world, KEY, OTHER_KEY)
+    left_behind = world.check(saved=settings()).left_behind
+    assert len(left_behind) == 2
+    assert not {KEY_ID, OTHER_KEY.rsplit("/", 1)[-1]} & set(left_behind.values())
+
+
+def test_a_crash_that_cannot_be_looked_into_is_a_problem_among_the_others(world) -> None:
+    world.engine.stack_state = crash(world, KEY)
+    world.cloud.failures["find_keys"] = PermissionDenied("tag:GetResources is denied", "ask for it")
+    world.hosting.token = "wrong"
+    whats = world.whats(saved=settings())
+    assert "tag:GetResources is denied" in whats and "Vercel refuses the token" in whats
+
+
+def test_an_oidc_provider_that_is_there_goes_into_the_settings(world) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
+    world.cloud.existing = Existing(oidc_provider_arn=arn)
+    findings = world.check()
+    assert findings.problems == ()
+    assert findings.settings is not None and findings.settings.vercel_oidc_provider_arn == arn
+
+
+def test_a_personal_account_without_a_team_slug_keeps_what_was_typed(world) -> None:
+    world.hosting.project = VercelProject(id="prj_1", name="portal", team_id=None, team_slug=None)
+    findings = world.check()
+    assert findings.settings is not None and findings.settings.vercel_team == "acme"
+
+
+def test_disagreeing_sources_are_notes_not_problems(world) -> None:
+    world.cloud.disagreements = ("AWS_REGION and the profile name two Regions",)
+    findings = world.check()
+    assert (findings.problems, findings.notes) == ((), world.cloud.disagreements)
+
+
+# --- the exit code
+
+
+@pytest.mark.parametrize(("codes", "exit_code"), [((1,), 1), ((2, 1), 2), ((1, 2, 3), 3), ((3, 1), 3)])
+def test_the_gravest_problem_gives_the_exit_code(codes, exit_code) -> None:
+    problems = tuple(Problem(what="a", why="b", next="c", exit_code=code) for code in codes)
+    assert PreflightFailed(problems).exit_code == exit_code
+
+
+def test_the_failure_counts_its_problems() -> None:
+    one = Problem(what="a", why="b", next="c")
+    assert PreflightFailed((one,)).message.startswith("1 problem was found; nothing was created")
+    assert PreflightFailed((one, replace(one, what="d"))).message.startswith("2 problems were found")
