@@ -114,6 +114,12 @@ def caller_arn(region: str, credentials: Credentials) -> str:
     return arn
 
 
+def load() -> None:
+    """Load botocore now, so that the first door opens sooner."""
+    import botocore.config
+    import botocore.session  # noqa: F401
+
+
 def _client(service: str, region: str, credentials: Credentials | None) -> Any:
     import botocore.config
     import botocore.session

@@ -149,6 +149,11 @@ class PulumiEngine:
 
         def configure(watch: Watch) -> None:
             workspace = self._open()
+            if not self._config_file(stack).exists():
+                # A new stack is made with its settings beside it: `stack init` adds to the file what it needs itself.
+                self._config_file(stack).write_text(_config_document(wanted), encoding="utf-8")
+                self._made(stack, workspace)
+                return
             self._made(stack, workspace)
             if any(saved.get(key) != value for key, value in rendered.items()):
                 workspace.set_all_config_json(
@@ -322,6 +327,12 @@ class PulumiEngine:
 def _last_part(stack: str) -> str:
     # A name may be qualified, `team/production` or `team/project/production`; its file is named by the last part.
     return stack.rsplit("/", 1)[-1]
+
+
+def _config_document(config: Mapping[str, str | int | list[str]]) -> str:
+    """A stack's settings file as the CLI writes it: numbers as text, keys in order."""
+    plain = {key: value if isinstance(value, list) else str(value) for key, value in sorted(config.items())}
+    return yaml.safe_dump({"config": plain}, default_flow_style=False)
 
 
 def _config_entry(value: str | int | list[str]) -> dict[str, object]:

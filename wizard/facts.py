@@ -478,6 +478,10 @@ class Engine(Protocol):
 class Prover(Protocol):
     """The application, as a child process with its own credentials (`wizard/proof.py`)."""
 
+    def stand_by(self) -> None:
+        """Get ready; a proof is going to be asked for."""
+        ...
+
     def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict: ...
 
 

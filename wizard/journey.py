@@ -264,6 +264,7 @@ def _update(request: Request, doors: Doors, ready: Ready, planned: plan.Plan) ->
         if progress.step.op not in plan.QUIET:
             doors.talk.progress(progress, clock() - started)
 
+    doors.prover.stand_by()
     return ready.engine.up(request.stack, live)
 
 

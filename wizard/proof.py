@@ -55,6 +55,7 @@ class ChildProver:
         self._folder = folder
         self._environ = environ
         self._sleep = sleep
+        self._child: subprocess.Popen[str] | None = None
 
     def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict:
         """Unwrap the delivered key and carry one made-up record there and back, as the application."""
@@ -66,20 +67,31 @@ class ChildProver:
             verdict = self._once(credentials, batch)
         return verdict
 
+    def stand_by(self) -> None:
+        """Start the child ahead of its turn. It holds nothing yet, and ends with this process if it is never asked."""
+        if self._child is None:
+            self._child = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "phi", "prove", "--stdin"],
+            cwd=self._folder,
+            env=self._environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A Ctrl-C is this process's to handle.
+            process_group=0,
+        )
+
     def _once(self, credentials: AppCredentials, batch: Batch) -> Verdict:
-        command = [sys.executable, "-m", "phi", "prove"]
+        child, self._child = self._child or self._start(), None
         try:
-            child = subprocess.run(
-                command,
-                cwd=self._folder,
-                env=self._environment(credentials, batch),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_SECONDS,
-                check=False,
-            )
+            printed, complaint = child.communicate(json.dumps(_given(credentials, batch)), timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
             return Verdict(
                 proved=False,
                 principal="",
@@ -87,10 +99,10 @@ class ChildProver:
                 cause="Unreachable",
                 message=f"no answer in {TIMEOUT_SECONDS} s",
             )
-        told = _verdict(child.stdout)
+        told = _verdict(printed)
         if told is None:
             raise SetupError(
-                f"the proof ended without a verdict (exit {child.returncode}): {child.stderr.strip()[-500:]}",
+                f"the proof ended without a verdict (exit {child.returncode}): {complaint.strip()[-500:]}",
                 "python -m wizard verify",
             )
         return Verdict(
@@ -102,19 +114,22 @@ class ChildProver:
             message=str(told.get("message") or ""),
         )
 
-    def _environment(self, credentials: AppCredentials, batch: Batch) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         environment = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
         environment |= {name: value for name, value in self._environ.items() if name.startswith("AWS_ENDPOINT_URL")}
-        environment |= dict(batch.values)
-        environment |= {
-            "AWS_DEFAULT_REGION": batch.region,
-            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        if credentials.session_token:
-            environment["AWS_SESSION_TOKEN"] = credentials.session_token
-        return environment
+        return {**environment, "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def _given(credentials: AppCredentials, batch: Batch) -> dict[str, str]:
+    """What the application would find in its environment. It goes through a pipe, where nobody else can look."""
+    given = {
+        **dict(batch.values),
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+    }
+    if credentials.session_token:
+        given["AWS_SESSION_TOKEN"] = credentials.session_token
+    return given
 
 
 def _verdict(printed: str) -> dict[str, Any] | None:

@@ -171,6 +171,40 @@ def test_an_endpoint_that_refuses_does_not_prove(cloud: Cloud) -> None:
     assert (code, verdict["proved"], verdict["cause"]) == (1, False, "Unreachable")
 
 
+VARIABLES = (
+    "AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+)  # fmt: skip
+
+
+def through_a_pipe(cloud: Cloud, given: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "phi", "prove", "--stdin"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": cloud.url},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_variables_may_come_through_a_pipe_instead(cloud: Cloud) -> None:
+    done = through_a_pipe(cloud, json.dumps({name: cloud.environment[name] for name in VARIABLES}))
+    assert (done.returncode, json.loads(done.stdout)["proved"]) == (0, True)
+
+
+def test_what_is_missing_in_the_pipe_is_not_taken_from_elsewhere(cloud: Cloud) -> None:
+    done = through_a_pipe(cloud, json.dumps({name: cloud.environment[name] for name in VARIABLES[1:]}))
+    assert (done.returncode, json.loads(done.stdout)["cause"]) == (1, "MissingVariable")
+
+
+@pytest.mark.parametrize("given", ["[]", '{"AWS_REGION": 3}', "3"])
+def test_a_pipe_without_an_object_of_texts_is_refused_without_a_verdict(cloud: Cloud, given: str) -> None:
+    done = through_a_pipe(cloud, given)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no JSON object of texts" in done.stderr
+
+
 def test_a_wrong_command_line_is_a_usage_error_with_nothing_on_stdout(cloud: Cloud) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "phi", "disprove"], cwd=ROOT, capture_output=True, text=True, timeout=60

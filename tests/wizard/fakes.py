@@ -449,6 +449,9 @@ class FakeProver:
     """Said instead of what the cloud holds."""
     given: list[AppCredentials] = field(default_factory=list)
 
+    def stand_by(self) -> None:
+        """Nothing takes long here."""
+
     def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict:
         self.log.append("prover.prove")
         self.given.append(credentials)

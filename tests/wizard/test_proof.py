@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,9 @@ OPERATORS = {
 }
 GOOD = {"proved": True, "principal": APP, "fingerprint": wrapped().fingerprint}
 TELL_ENVIRONMENT = """
-import json, os
-print(json.dumps({"proved": True, "principal": json.dumps(dict(os.environ)), "fingerprint": ""}))
+import json, os, sys
+told = {"environment": dict(os.environ), "given": json.load(sys.stdin)}
+print(json.dumps({"proved": True, "principal": json.dumps(told), "fingerprint": ""}))
 """
 
 
@@ -82,68 +84,77 @@ def child(tmp_path: Path) -> Child:
     return Child(tmp_path)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the child finds: its environment, and what comes through the pipe."""
+
+    environment: dict[str, str]
+    given: dict[str, str]
+
+
 @pytest.fixture
-def given(child) -> Callable[..., dict[str, str]]:
-    """The environment that the child finds, when the parent's holds the operator's secrets."""
+def found(child) -> Callable[..., Found]:
+    """What the child finds when the parent's environment holds the operator's secrets."""
     child.says(TELL_ENVIRONMENT)
 
-    def run(credentials: AppCredentials = CREDENTIALS, **more: str) -> dict[str, str]:
+    def run(credentials: AppCredentials = CREDENTIALS, **more: str) -> Found:
         verdict = child.prove(credentials, environ={"PATH": os.environ["PATH"], **OPERATORS, **more})
-        environment: dict[str, str] = json.loads(verdict.principal)
-        return environment
+        return Found(**json.loads(verdict.principal))
 
     return run
 
 
-def test_nothing_of_the_operators_reaches_the_child(given) -> None:
-    environment = given()
-    assert not [name for name, value in environment.items() if "operators" in value]
-    assert set(environment) - {"LC_CTYPE"} == {
-        "PATH",
-        "AWS_REGION",
-        "AWS_DEFAULT_REGION",
-        "AWS_KMS_KEY_ID",
-        "ENCRYPTED_PHI_KEY",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_EC2_METADATA_DISABLED",
-    }
+def test_nothing_of_the_operators_reaches_the_child(found) -> None:
+    there = found()
+    assert not [name for name, value in (there.environment | there.given).items() if "operators" in value]
+    assert set(there.environment) - {"LC_CTYPE"} == {"PATH", "AWS_EC2_METADATA_DISABLED"}
 
 
 def test_secrets_of_this_very_process_do_not_reach_the_child_either(child, monkeypatch) -> None:
     for name, value in OPERATORS.items():
         monkeypatch.setenv(name, value)
     child.says(TELL_ENVIRONMENT)
-    environment = json.loads(child.prove().principal)
-    assert not [name for name, value in environment.items() if "operators" in value]
+    there = Found(**json.loads(child.prove().principal))
+    assert not [name for name, value in (there.environment | there.given).items() if "operators" in value]
 
 
-def test_the_child_gets_the_applications_credentials_and_what_was_delivered(given) -> None:
-    environment = given()
-    assert environment["AWS_ACCESS_KEY_ID"] == CREDENTIALS.access_key_id
-    assert environment["AWS_SECRET_ACCESS_KEY"] == CREDENTIALS.secret_access_key
-    assert environment["AWS_SESSION_TOKEN"] == CREDENTIALS.session_token
-    assert environment["ENCRYPTED_PHI_KEY"] == wrapped().value
-    assert environment["AWS_KMS_KEY_ID"] == KEY
-    assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "eu-central-1"
+def test_the_child_gets_the_applications_credentials_and_what_was_delivered_through_a_pipe(found) -> None:
+    there = found()
+    assert there.given == {
+        "AWS_REGION": "eu-central-1",
+        "AWS_KMS_KEY_ID": KEY,
+        "ENCRYPTED_PHI_KEY": wrapped().value,
+        "AWS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": CREDENTIALS.secret_access_key,
+        "AWS_SESSION_TOKEN": CREDENTIALS.session_token,
+    }
+    assert not set(there.given.values()) & set(there.environment.values())
 
 
-def test_credentials_without_a_session_bring_no_session(given) -> None:
+def test_credentials_without_a_session_bring_no_session(found) -> None:
     users = AppCredentials(how="an access key", access_key_id="AKIA", secret_access_key="s")
-    assert "AWS_SESSION_TOKEN" not in given(users)
+    assert "AWS_SESSION_TOKEN" not in found(users).given
 
 
-def test_the_child_asks_the_endpoints_that_the_operator_asks(given) -> None:
-    environment = given(AWS_ENDPOINT_URL="http://127.0.0.1:1", AWS_ENDPOINT_URL_KMS="http://127.0.0.1:2")
-    assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
-    assert environment["AWS_ENDPOINT_URL_KMS"] == "http://127.0.0.1:2"
+def test_the_child_asks_the_endpoints_that_the_operator_asks(found) -> None:
+    endpoints = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_KMS": "http://127.0.0.1:2"}
+    assert endpoints.items() <= found(**endpoints).environment.items()
+
+
+def test_a_child_that_stands_by_is_the_one_that_is_asked(child) -> None:
+    child.says("import json, os, sys\njson.load(sys.stdin)\nprint(json.dumps({'principal': str(os.getpid())}))")
+    prover = ChildProver(child.folder)
+    prover.stand_by()
+    standing = prover._child
+    assert standing is not None
+    assert prover.prove(CREDENTIALS, BATCH).principal == str(standing.pid)
+    assert prover._child is None
 
 
 def test_no_secret_is_on_the_childs_command_line(child) -> None:
     child.says("import json, sys\nprint(json.dumps({'proved': False, 'message': ' '.join(sys.orig_argv)}))")
     told = child.prove().message
-    assert told.endswith("-m phi prove")
+    assert told.endswith("-m phi prove --stdin")
 
 
 # --- the verdict

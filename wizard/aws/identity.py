@@ -27,9 +27,9 @@ def identify(session: Session) -> Identity:
 
 
 def _identify(session: Session) -> Identity:
-    answer = session.call("sts", "GetCallerIdentity")
+    answer, alias = session.together(lambda: session.call("sts", "GetCallerIdentity"), lambda: _account_alias(session))
     account, arn = str(answer["Account"]), str(answer["Arn"])
-    alias, principal_arn = session.together(lambda: _account_alias(session), lambda: _principal_arn(session, arn))
+    principal_arn = _principal_arn(session, arn)
     return Identity(
         account_id=account, arn=arn, principal_arn=principal_arn, account_alias=alias, source=session.source
     )
