@@ -52,14 +52,17 @@ demo: setup
 wizard: setup
 	@$(IN_SANDBOX) $(V) -m wizard --stack $(STACK) $(ARGS)
 
+# On two cores, a file to each: most tests wait for an engine or a server.
+PYTEST = $(V) -m pytest -n 2 --dist loadfile
+
 test: setup
-	@$(V) -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 check: setup
 	$(V) -m ruff format --check .
 	$(V) -m ruff check .
 	$(V) -m mypy
-	$(V) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 bench: setup
 	@$(V) -m bench $(ARGS)

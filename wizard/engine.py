@@ -21,7 +21,7 @@ from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import InvalidVersionError
 
 from components.contract import PROJECT, ContractError, Outputs, Settings
-from wizard import engine_lock
+from wizard import engine_backend, engine_lock
 from wizard.engine_errors import told
 from wizard.engine_events import Watch
 from wizard.engine_process import EngineProcess
@@ -33,6 +33,7 @@ from wizard.errors import (
     SetupError,
     StackBusy,
     StackNotFound,
+    TornFile,
     UsageError,
 )
 from wizard.facts import OnProgress, StackState, Step
@@ -105,8 +106,7 @@ class PulumiEngine:
     def state(self, stack: str) -> StackState:
         """What the backend knows of the stack. A stack that is not there is a fact, not an error."""
         try:
-            with self._translated(stack):
-                deployment = self._open().export_stack(stack).deployment or {}
+            deployment = self._exported(stack)
         except StackNotFound:
             self._missing.add(stack)
             return StackState(exists=False, has_key=False)
@@ -130,6 +130,15 @@ class PulumiEngine:
             pending=pending_steps(deployment),
             outputs=known,
         )
+
+    def _exported(self, stack: str) -> Mapping[str, Any]:
+        workspace = self._open()
+        try:
+            with self._translated(stack):
+                return workspace.export_stack(stack).deployment or {}
+        except TornFile:
+            with self._translated(stack):
+                return workspace.export_stack(stack).deployment or {}
 
     # --- making it so ------------------------------------------------------------------------------------------
 
@@ -321,7 +330,19 @@ class PulumiEngine:
                 f"wait for it; if nothing runs: pulumi cancel --stack {stack}",
             ) from error
         except pulumi_errors.CommandError as error:
-            raise told(stack, str(error)) from error
+            failure = told(stack, str(error))
+            if engine_backend.looks_torn(failure.message) and self._mend(stack):
+                raise TornFile(
+                    f"a run that was killed left a torn file beside the state of {stack}; it was removed",
+                    "run the same command again",
+                ) from error
+            raise failure from error
+
+    def _mend(self, stack: str) -> bool:
+        mended = engine_backend.mend(self._open().who_am_i().url or "", self._folder, _last_part(stack))
+        if mended:
+            self._tell(f"a run that was killed left a torn file beside the state of {stack}; the state is whole")
+        return mended
 
 
 def _last_part(stack: str) -> str:

@@ -97,6 +97,10 @@ class StackBusy(SetupError):
     """Another run holds the stack's lock."""
 
 
+class TornFile(StackBusy):
+    """A killed run left a torn file in the backend; it was removed, and the same again goes well."""
+
+
 class PreflightFailed(SetupError):
     """Problems found before anything was created, all of them at once."""
 

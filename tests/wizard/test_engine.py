@@ -25,7 +25,7 @@ from components.contract import Settings
 from sandbox.plugins.install import install
 from tests.sandbox.plugin_world import engine_binary
 from tests.wizard.fakes import ADMIN, KEY_ID, OUTPUTS, SECOND, settings
-from wizard import engine_lock
+from wizard import engine_backend, engine_lock
 from wizard.engine import PulumiEngine
 from wizard.engine_events import Watch, pending_step
 from wizard.errors import Cancelled, ResourceError, SetupError, StackBusy, UsageError
@@ -477,3 +477,42 @@ def test_ids_and_arns_of_a_state_are_what_the_stack_owns(place) -> None:
     known = made.state(STACK)
     assert (known.has_key, known.owned) == (True, (KEY_ID, OUTPUTS.key_arn))
     assert [(each.op, each.type) for each in known.pending] == [("creating", "aws:kms/alias:Alias")]
+
+
+# --- what a killed engine leaves in a local backend
+
+
+def _sidecar(place: Place) -> Path:
+    return place.folder / "state" / ".pulumi" / "stacks" / "eonpro-kms" / f"{STACK}.json.attrs"
+
+
+def test_a_torn_sidecar_beside_a_whole_state_is_removed_and_told(place) -> None:
+    place.built()
+    _sidecar(place).write_text("")
+    assert place.engine().state(STACK).exists
+    assert not _sidecar(place).exists()
+    assert "the state is whole" in place.said[-1]
+
+
+def test_a_state_that_is_torn_itself_is_left_as_it_is_and_told(place) -> None:
+    place.built()
+    _sidecar(place).with_suffix("").write_text("")
+    kept = _sidecar(place).read_text()
+    with pytest.raises(ResourceError) as refused:
+        place.engine().state(STACK)
+    assert "checkpoint" in refused.value.message
+    assert _sidecar(place).read_text() == kept
+
+
+def test_nothing_is_mended_in_a_backend_that_is_elsewhere(tmp_path) -> None:
+    assert engine_backend.mend("s3://state-of-the-clinic", tmp_path, STACK) is False
+
+
+def test_the_torn_sidecar_of_a_lock_does_not_keep_a_run_from_waiting_for_it(place, monkeypatch) -> None:
+    monkeypatch.setattr(engine_lock, "PATIENCE_SECONDS", -1.0)
+    engine = place.built()
+    lock = place.lock(pid=os.getpid())
+    lock.with_name(lock.name + ".attrs").write_text("")
+    with pytest.raises(SetupError) as refused:
+        engine.up(STACK, lambda progress: None)
+    assert isinstance(refused.value, StackBusy)

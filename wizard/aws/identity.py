@@ -27,9 +27,10 @@ def identify(session: Session) -> Identity:
 
 
 def _identify(session: Session) -> Identity:
-    answer, alias = session.together(lambda: session.call("sts", "GetCallerIdentity"), lambda: _account_alias(session))
+    # Alone and first: an endpoint that is silent is found out by this one call, which is not patient.
+    answer = session.call("sts", "GetCallerIdentity")
     account, arn = str(answer["Account"]), str(answer["Arn"])
-    principal_arn = _principal_arn(session, arn)
+    alias, principal_arn = session.together(lambda: _account_alias(session), lambda: _principal_arn(session, arn))
     return Identity(
         account_id=account, arn=arn, principal_arn=principal_arn, account_alias=alias, source=session.source
     )
