@@ -23,7 +23,7 @@ PURE_WIZARD = tuple(
     for name in (
         "questions input interview answers answers_file account existing preflight plan journey delivery report "
         "checklist "
-        "errors facts datakey doctor review rotate"
+        "errors facts protocols datakey doctor review rotate"
     ).split()
 )
 EDGE_MAY = ("wizard.errors", "wizard.facts", "wizard.datakey", "components.contract")

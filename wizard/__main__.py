@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,7 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     from wizard.terminal import Terminal
 
     interactive = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
-    terminal = Terminal(interactive=interactive, out=sys.stderr if options.json else sys.stdout)
+    python = _python()
+    terminal = Terminal(interactive=interactive, out=sys.stderr if options.json else sys.stdout, python=python)
     try:
         code, document = _run(options, terminal)
     except KeyboardInterrupt:
@@ -69,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         code, document = INTERRUPTED, {"ok": False, "error": "interrupted"}
     except SetupError as error:
         terminal.settle()
-        _print(error, Terminal(interactive=False, out=sys.stderr))
+        _print(error, Terminal(interactive=False, out=sys.stderr, python=python))
         code, document = error.exit_code, _failure(error)
     if options.json:
         print(json.dumps(document, indent=2))
@@ -79,6 +81,14 @@ def main(argv: list[str] | None = None) -> int:
 def _is_terminal(stream: TextIO | None) -> bool:
     # Python has none for a descriptor that was closed before it started.
     return stream is not None and stream.isatty()
+
+
+def _python() -> str:
+    """How this interpreter is called from here: `python` where that is it, else by its path."""
+    if shutil.which("python") == sys.executable:
+        return "python"
+    path = os.path.relpath(sys.executable)
+    return sys.executable if path.startswith(os.pardir) else path
 
 
 def _run(options: argparse.Namespace, terminal: Terminal) -> tuple[int, dict[str, Any]]:

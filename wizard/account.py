@@ -14,8 +14,9 @@ from components import policies
 from components.contract import ContractError, Settings
 from wizard.answers import to_settings
 from wizard.errors import Problem, SetupError, Unsupported
-from wizard.facts import Cloud, Escrow, Existing, Identity, Principal
+from wizard.facts import Escrow, Existing, Identity, Principal
 from wizard.input import CALLER, CREATE
+from wizard.protocols import Cloud
 
 T = TypeVar("T")
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from components import policies
 from components.contract import SHORTEST_RETENTION_DAYS, Outputs, Settings
 from wizard.errors import SetupError
-from wizard.facts import Cloud, Escrow, KeyFact, Proof, ProofState, Retention, TrailFact
+from wizard.facts import Escrow, KeyFact, Proof, ProofState, Retention, TrailFact
+from wizard.protocols import Cloud
 
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs)
         return ItemState.OPEN, "the key policy " + " and ".join(told)
     number = len(settings.administrators)
     who = f"{number} administrator{'s' if number > 1 else ''}"
-    return ItemState.DONE, f"names the account's IAM, the application, {who} who cannot decrypt"
+    return ItemState.DONE, f"names the account's IAM, the application, {who} without the right to decrypt"
 
 
 def _allowing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -193,9 +194,9 @@ def _trail(
             ("bucket private", retention.public_access_blocked),
             ("versioned", retention.versioned),
             ("encrypted", retention.encrypted),
-            ("six years kept", days is None or days >= SHORTEST_RETENTION_DAYS),
+            ("kept for six years", days is None or days >= SHORTEST_RETENTION_DAYS),
         ]
-        lasting = "never expires" if days is None else f"kept {days} days"
+        lasting = "never expires" if days is None else f"{days} days"
         kept = f"{lasting} in {outputs.trail_bucket}"
     missing = [name for name, good in traits if not good]
     if missing:

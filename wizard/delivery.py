@@ -11,17 +11,8 @@ from datetime import UTC, datetime
 from components import policies
 from components.contract import Outputs, Settings, Target
 from wizard.errors import DataKeyConflict, ResourceError, SetupError, Unsupported
-from wizard.facts import (
-    Batch,
-    Cloud,
-    Delivered,
-    Escrow,
-    Hosting,
-    Proof,
-    ProofState,
-    Prover,
-    VercelProject,
-)
+from wizard.facts import Batch, Delivered, Escrow, Proof, ProofState, VercelProject
+from wizard.protocols import Cloud, Hosting, Prover
 
 
 def ensure_data_key(cloud: Cloud, settings: Settings, key_arn: str) -> Escrow:

@@ -55,7 +55,7 @@ class _Stack(Stack):
 
 
 class PulumiEngine:
-    """One Pulumi project in one folder. Implements `wizard.facts.Engine`."""
+    """One Pulumi project in one folder. Implements `wizard.protocols.Engine`."""
 
     def __init__(
         self,

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from components.contract import Settings, Target
 from wizard.errors import Problem
-from wizard.facts import Cloud, Existing, StackState
+from wizard.facts import Existing, StackState
+from wizard.protocols import Cloud
 
 
 def taken(settings: Settings, existing: Existing, state: StackState, left_behind: Mapping[str, str]) -> list[Problem]:

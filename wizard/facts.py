@@ -1,22 +1,20 @@
-"""What the steps learn and what the edges can do: frozen facts, and one Protocol for each edge.
+"""What the steps learn: frozen facts.
 
-Pure. Facts carry no words for people; `plan` and `report` make those. An edge implements a Protocol, knows no step.
+Pure. They carry no words for people; `plan` and `report` make those. What an edge can do stands in `wizard.protocols`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from components.contract import Outputs, Settings
+from components.contract import Outputs
 from wizard.datakey import WrappedDataKey
-from wizard.errors import Problem, SetupError
 
 if TYPE_CHECKING:
-    from wizard.questions import Question
+    pass
 
 # --- the account ------------------------------------------------------------------------------------------------
 
@@ -329,163 +327,7 @@ class StackState:
     outputs: Outputs | None = None
 
 
-# --- the edges --------------------------------------------------------------------------------------------------
-
-
-class Cloud(Protocol):
-    """AWS, as the wizard needs it (`wizard/aws`). Methods raise errors of `wizard.errors` only.
-
-    `Unreachable` when the endpoint does not answer, `CredentialsError` for missing, expired or wrong credentials,
-    `PermissionDenied` when the caller may not, `Unsupported` when the endpoint lacks the operation.
-    """
-
-    @property
-    def region(self) -> str: ...
-    @property
-    def region_source(self) -> str | None:
-        """Where the Region comes from, in words; None when nothing names one and `region` only stands in."""
-        ...
-
-    @property
-    def disagreements(self) -> tuple[str, ...]:
-        """Sources of credentials or Region that contradict each other, in words."""
-        ...
-
-    @property
-    def has_environment_credentials(self) -> bool: ...
-    @property
-    def profile(self) -> str | None:
-        """The profile in use, where one is named."""
-        ...
-
-    def profiles(self) -> tuple[str, ...]: ...
-
-    def with_region(self, region: str) -> Cloud: ...
-    def environment(self) -> Mapping[str, str]:
-        """What a child process needs in its environment to be the same caller in the same Region. Secret."""
-        ...
-
-    def identify(self) -> Identity: ...
-    def list_regions(self) -> tuple[RegionFact, ...]: ...
-    def list_principals(self) -> tuple[Principal, ...]:
-        """Users and roles that could be administrators: no service-linked roles."""
-        ...
-
-    def find_principal(self, arn: str) -> Principal | None: ...
-    def find_existing(self, settings: Settings) -> Existing: ...
-    def list_trails(self) -> tuple[TrailFact, ...]: ...
-    def describe_key(self, key: str) -> KeyFact | None:
-        """A key by id, ARN or alias; None when there is none."""
-        ...
-
-    def key_policy(self, key_arn: str) -> Mapping[str, object]: ...
-    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
-        """The default version of a managed IAM policy."""
-        ...
-
-    def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
-        """The customer managed keys that carry all these tags."""
-        ...
-
-    def bucket_retention(self, bucket: str) -> Retention | None: ...
-    def read_escrow(self, parameter: str) -> Escrow | None: ...
-    def make_data_key(self, key_arn: str) -> WrappedDataKey:
-        """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context."""
-        ...
-
-    def write_escrow(self, parameter: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
-        """Create-only. False when the parameter was there already; it is then untouched."""
-        ...
-
-    def deliver_parameters(self, prefix: str, batch: Batch, *, tags: Mapping[str, str]) -> Delivered:
-        """The other two variables beside the escrow; read back and compared."""
-        ...
-
-    def check_parameters(self, prefix: str, batch: Batch) -> bool:
-        """Whether the parameters under the prefix are the batch, read back with decryption."""
-        ...
-
-    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
-        """Credentials of the application's principal, as it has them where it is deployed, where they can be had."""
-        ...
-
-    def check_permissions(self, settings: Settings) -> tuple[str, ...]:
-        """The actions of the set-up that IAM's simulator says the caller lacks; empty where it cannot be asked."""
-        ...
-
-    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
-
-
-class Hosting(Protocol):
-    """Vercel, as the wizard needs it (`wizard/vercel.py`)."""
-
-    def find_project(self, team: str, project: str) -> VercelProject:
-        """Raises CredentialsError for a bad token or scope, SetupError when there is no such team or project."""
-        ...
-
-    def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]: ...
-    def conflict(
-        self,
-        project: VercelProject,
-        escrowed: WrappedDataKey | None,
-        *,
-        region: str | None = None,
-        key_arn: str | None = None,
-    ) -> str | None:
-        """Why `deliver` would be refused, in words: above all, another data key than the escrowed one is there.
-
-        Without `region` or `key_arn`, what stands under their names is not looked at.
-        """
-        ...
-
-    def check(self, project: VercelProject, batch: Batch) -> str | None:
-        """What production lacks of the batch, in words; None when all three are there and right. Reads only."""
-        ...
-
-    def deliver(self, project: VercelProject, batch: Batch) -> Delivered:
-        """The batch to `production` in one POST; unchanged when it is there; never overwrites another data key."""
-        ...
-
-
-class Engine(Protocol):
-    """Pulumi, as the wizard needs it (`wizard/engine.py`)."""
-
-    def check(self) -> str:
-        """The engine's version. Raises SetupError when there is none that fits."""
-        ...
-
-    def alone(self, stack: str) -> AbstractContextManager[None]:
-        """Holds the stack in this folder: a second wizard waits."""
-        ...
-
-    def saved_config(self, stack: str) -> Mapping[str, str]:
-        """The stack's configuration file, by full key; empty when there is none. Asks no backend."""
-        ...
-
-    def state(self, stack: str) -> StackState: ...
-    def prepare(self, stack: str, settings: Settings) -> None:
-        """The stack, made where missing, with its configuration."""
-        ...
-
-    def recover(self, stack: str, found: Mapping[str, str]) -> None:
-        """Resolve what a crashed run left pending: `found` maps the URN of each creation that happened to its id."""
-        ...
-
-    def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]: ...
-    def up(self, stack: str, on_progress: OnProgress) -> Outputs: ...
-
-
-class Prover(Protocol):
-    """The application, as a child process with its own credentials (`wizard/proof.py`)."""
-
-    def stand_by(self) -> None:
-        """Get ready; a proof is going to be asked for."""
-        ...
-
-    def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict: ...
-
-
-# --- the person -------------------------------------------------------------------------------------------------
+# --- words to a person --------------------------------------------------------------------------------------------
 
 
 class Mark(StrEnum):
@@ -496,21 +338,3 @@ class Mark(StrEnum):
     FAIL = "fail"
     INFO = "info"
     RUN = "run"
-
-
-class Talk(Protocol):
-    """The terminal, as the steps need it (`wizard/terminal.py`). Ctrl-C at a prompt is KeyboardInterrupt."""
-
-    interactive: bool
-
-    def ask(self, question: Question) -> Any: ...
-    def confirm(self, prompt: str, *, default: bool = True, why: str = "") -> bool: ...
-    def title(self, text: str) -> None: ...
-    def section(self, text: str, note: str = "") -> None: ...
-    def line(self, text: str = "", *, mark: Mark | None = None) -> None: ...
-    def verbatim(self, text: str) -> None: ...
-    def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None: ...
-    def problems(self, problems: Sequence[Problem]) -> None: ...
-    def error(self, error: SetupError) -> None: ...
-    def working(self, text: str) -> None: ...
-    def progress(self, progress: Progress, elapsed: float) -> None: ...

@@ -12,7 +12,8 @@ from typing import Any
 from components.contract import Target
 from wizard.answers import Answer, missing, missing_error
 from wizard.errors import CredentialsError, PermissionDenied, SetupError, Unsupported
-from wizard.facts import Cloud, Hosting, Identity, Linked, Mark, Principal, Talk, VercelProject
+from wizard.facts import Identity, Linked, Mark, Principal, VercelProject
+from wizard.protocols import Cloud, Hosting, Talk
 from wizard.questions import CALLER, CREATE, INPUTS, Choice, Input, by_key
 
 

@@ -13,23 +13,9 @@ from components.contract import Outputs, Settings, Target
 from wizard import checklist, delivery, plan, preflight, report
 from wizard.answers import Answer
 from wizard.errors import Cancelled, PreflightFailed, StackNotFound
-from wizard.facts import (
-    Batch,
-    Cloud,
-    Delivered,
-    DeliveryState,
-    Engine,
-    Escrow,
-    Hosting,
-    Identity,
-    Linked,
-    Mark,
-    Progress,
-    Proof,
-    Prover,
-    Talk,
-)
+from wizard.facts import Batch, Delivered, DeliveryState, Escrow, Identity, Linked, Mark, Progress, Proof
 from wizard.interview import Interview, Interviewer
+from wizard.protocols import Cloud, Engine, Hosting, Prover, Talk
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from wizard import account
 from wizard.account import attempt, problem
 from wizard.errors import Problem, SetupError
 from wizard.existing import crashed, taken, with_existing_provider
-from wizard.facts import Cloud, Engine, Escrow, Existing, Hosting, Identity, StackState, VercelProject
+from wizard.facts import Escrow, Existing, Identity, StackState, VercelProject
+from wizard.protocols import Cloud, Engine, Hosting
 
 
 @dataclass(frozen=True, kw_only=True)

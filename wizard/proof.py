@@ -43,7 +43,7 @@ WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
 
 
 class ChildProver:
-    """Implements `wizard.facts.Prover`."""
+    """Implements `wizard.protocols.Prover`."""
 
     def __init__(
         self,

@@ -22,8 +22,16 @@ _ANOTHER = "\0another"
 class Terminal(Screen):
     """Where the wizard speaks and listens. Whatever it is given is text, never markup."""
 
-    def __init__(self, *, interactive: bool, out: TextIO, width: int | None = None, colour: bool | None = None) -> None:
-        super().__init__(out=out, width=width, colour=colour)
+    def __init__(
+        self,
+        *,
+        interactive: bool,
+        out: TextIO,
+        width: int | None = None,
+        colour: bool | None = None,
+        python: str = "python",
+    ) -> None:
+        super().__init__(out=out, width=width, colour=colour, python=python)
         self.interactive = interactive
         self._prompts: Prompts | None = None
 

@@ -62,8 +62,14 @@ _ITEM = re.compile(r"(?:[-+~±=>] +(?:(?:create|update|delete|replace) +)?|\d+\.
 class Screen:
     """Where the wizard speaks. Whatever it is given is text, never markup."""
 
-    def __init__(self, *, out: TextIO, width: int | None = None, colour: bool | None = None) -> None:
-        """`colour` None: on a terminal, unless it is dumb or NO_COLOR is set. `width` None: the stream's."""
+    def __init__(
+        self, *, out: TextIO, width: int | None = None, colour: bool | None = None, python: str = "python"
+    ) -> None:
+        """`colour` None: on a terminal, unless it is dumb or NO_COLOR is set. `width` None: the stream's.
+
+        `python`: how the interpreter is called here, for the commands that are shown.
+        """
+        self._python = python
         dumb = os.environ.get("TERM") == "dumb"
         if colour is None:
             colour = out.isatty() and not dumb and not os.environ.get("NO_COLOR")
@@ -119,7 +125,7 @@ class Screen:
     def verbatim(self, text: str) -> None:
         """Lines to be copied, a command or code: indented and never wrapped, for a wrapped command is another one."""
         self.settle()
-        for line in self._clean(text).split("\n"):
+        for line in self._clean(self._callable(text)).split("\n"):
             self._print(Text(f"    {line}", style="cyan"))
 
     def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None:
@@ -188,6 +194,10 @@ class Screen:
             self._wrapped(text, f"  {self._clean(sign)} ", "    ", mark_style=style)
         self._show_running()
 
+    def _callable(self, text: str) -> str:
+        # A command that is shown must run as it is, whether or not the virtual environment is active.
+        return text.replace("python -m ", f"{self._python} -m ")
+
     def _sign(self, mark: Mark) -> str:
         return (_SIGNS if self._signs else _ASCII_SIGNS)[mark]
 
@@ -217,7 +227,7 @@ class Screen:
     def _next(self, text: str, indent: str) -> None:
         # Not wrapped: a command that is copied must stay one line.
         line = Text(f"{indent}next: ", style="bold")
-        line.append(self._clean(text), style="not bold cyan")
+        line.append(self._clean(self._callable(text)), style="not bold cyan")
         self._print(line)
 
     def _paragraph(self, text: str, *, style: str = "", indent: str = "") -> None:

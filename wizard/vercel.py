@@ -25,7 +25,7 @@ READING_SECONDS = 20.0
 
 
 class Vercel:
-    """Vercel for one token (`wizard.facts.Hosting`). The token is in no repr, error or log."""
+    """Vercel for one token (`wizard.protocols.Hosting`). The token is in no repr, error or log."""
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -146,8 +147,10 @@ def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Clinic, sit: Sit) ->
 
 
 def test_the_command_of_make_wizard_asks(untouched: Clinic, sit: Sit) -> None:
+    # The tests may be a target of make themselves; what that one was given is not this one's.
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "ARGS")}
     recipe = subprocess.run(
-        ["make", "-s", "-n", "wizard"], cwd=PROJECT, capture_output=True, text=True, check=True
+        ["make", "-s", "-n", "wizard"], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
     ).stdout
     command = shlex.split(recipe.strip().rpartition("&&")[2])
     assert command[0] == ".venv/bin/python"

@@ -1,4 +1,4 @@
-"""Fakes of the edges' Protocols (`wizard.facts`), in memory: a cloud, a hosting, an engine, a prover, a terminal.
+"""Fakes of the edges' Protocols (`wizard.protocols`), in memory: a cloud, a hosting, an engine, a prover, a terminal.
 
 Fakes, not the real thing: each keeps the promise its Protocol makes (the escrow is create-only, Vercel never overwrites
 another data key, a prover opens only what the credentials' principal may), and writes every call into one shared log.
@@ -131,7 +131,7 @@ def step(op: str = "create", type_: str = "aws:kms/key:Key", name: str = "phi-ke
 
 @dataclass(kw_only=True)
 class FakeCloud:
-    """An account in memory. Implements `wizard.facts.Cloud`."""
+    """An account in memory. Implements `wizard.protocols.Cloud`."""
 
     log: list[str] = field(default_factory=list)
     failures: dict[str, SetupError] = field(default_factory=dict)
@@ -308,7 +308,7 @@ CREDENTIALS = AppCredentials(
 
 @dataclass(kw_only=True)
 class FakeHosting:
-    """One Vercel project in memory, reached with one token. Implements `wizard.facts.Hosting`."""
+    """One Vercel project in memory, reached with one token. Implements `wizard.protocols.Hosting`."""
 
     log: list[str] = field(default_factory=list)
     token: str = TOKEN
@@ -380,7 +380,7 @@ class FakeHosting:
 
 @dataclass(kw_only=True)
 class FakeEngine:
-    """A stack in memory, whose `up` builds into the fake cloud. Implements `wizard.facts.Engine`."""
+    """A stack in memory, whose `up` builds into the fake cloud. Implements `wizard.protocols.Engine`."""
 
     cloud: FakeCloud
     log: list[str] = field(default_factory=list)
@@ -441,7 +441,7 @@ class FakeEngine:
 
 @dataclass(kw_only=True)
 class FakeProver:
-    """The application: opens what its own key wrapped. Implements `wizard.facts.Prover`."""
+    """The application: opens what its own key wrapped. Implements `wizard.protocols.Prover`."""
 
     cloud: FakeCloud
     log: list[str] = field(default_factory=list)
@@ -465,7 +465,7 @@ class FakeProver:
 
 @dataclass(kw_only=True)
 class FakeTalk:
-    """A terminal with a person who has the answers ready. Implements `wizard.facts.Talk`."""
+    """A terminal with a person who has the answers ready. Implements `wizard.protocols.Talk`."""
 
     interactive: bool = False
     answers: dict[str, list[Any]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""AWS, as the wizard needs it: the edge that implements `wizard.facts.Cloud` over botocore.
+"""AWS, as the wizard needs it: the edge that implements `wizard.protocols.Cloud` over botocore.
 
 Touches AWS (or what AWS_ENDPOINT_URL names), the AWS configuration files, and nothing else.
 """

@@ -1,4 +1,4 @@
-"""`Aws`: everything the wizard asks and tells AWS, as `wizard.facts.Cloud` names it.
+"""`Aws`: everything the wizard asks and tells AWS, as `wizard.protocols.Cloud` names it.
 
 Hands each method to the file that knows the service; keeps the caller's identity and nothing else.
 """
@@ -30,7 +30,7 @@ from wizard.facts import (
 
 
 class Aws:
-    """AWS with one set of credentials in one Region: a `wizard.facts.Cloud`, which says what is raised."""
+    """AWS with one set of credentials in one Region: a `wizard.protocols.Cloud`, which says what is raised."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

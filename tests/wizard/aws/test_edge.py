@@ -8,7 +8,8 @@ import pytest
 
 from wizard.aws import Aws, connect
 from wizard.errors import SetupError
-from wizard.facts import Batch, Cloud
+from wizard.facts import Batch
+from wizard.protocols import Cloud
 
 ROLE = "arn:aws:iam::123456789012:role/eonpro-app-role"
 
