@@ -31,6 +31,8 @@ class Account:
     settings: Settings | None = None
     existing: Existing | None = None
     escrow: Escrow | None = None
+    escrow_known: bool = False
+    """Whether the escrow could be looked for; then None means that there is none."""
 
 
 def look(
@@ -81,6 +83,7 @@ def look(
         settings=settings,
         existing=existing.result()[0] if not unread else None,
         escrow=escrow.result()[0],
+        escrow_known=escrow.result()[1] is None,
     )
 
 

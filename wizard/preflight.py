@@ -63,7 +63,10 @@ def check(
             left_behind, unread = _left_behind(settings, existing, state, cloud)
             problems += unread
             problems += taken(settings, existing, state, left_behind)
-            problems += _orphan_escrow(settings, escrow, state) if escrow else []
+            if escrow is not None:
+                problems += _orphan_escrow(settings, escrow, state)
+            elif state.has_key and found.escrow_known:
+                problems += _lost_escrow(settings, saved, values, stack, cloud)
         if project is not None and hosting is not None:
             problems += _foreign_data_key(hosting, project, escrow, settings.region)
         settings = with_existing_provider(settings, existing, state)
@@ -129,6 +132,38 @@ def _orphan_escrow(settings: Settings, escrow: Escrow, state: StackState) -> lis
             next="use the stack that made it (--stack NAME), or another environment: --environment NAME --stack NAME",
         )
     ]
+
+
+def _lost_escrow(
+    settings: Settings, saved: Settings | None, values: Mapping[str, Any], stack: str, cloud: Cloud
+) -> list[Problem]:
+    """A built stack without an escrow is an interrupted first run, or a loss. A loss must not be papered over.
+
+    The variable beside it in Parameter Store is written after it; Vercel is looked at in a run that delivers there.
+    """
+    names = settings.names
+    beside = f"{names.parameter_prefix}/AWS_KMS_KEY_ID"
+    there, error = attempt(cloud.parameter_exists, beside)
+    if error is not None:
+        return [problem(error, f"whether {names.escrow} was ever there has to be known before another is made")]
+    if there:
+        return [
+            Problem(
+                what=f"{names.escrow} is gone, and {beside}, which is written after it, is there",
+                why="a new data key could not open the records under the lost one",
+                next=f"put the wrapped key back from your backup: aws ssm put-parameter --name {names.escrow} "
+                "--type SecureString --value file://BACKUP",
+            )
+        ]
+    if saved and Target.VERCEL in saved.deploy_targets and Target.VERCEL not in (values.get("target") or ()):
+        return [
+            Problem(
+                what=f"{names.escrow} does not exist, and this run does not look at Vercel, where the stack delivered",
+                why="Vercel may hold the only copy of the data key; another one could not open its records",
+                next=f"python -m wizard setup --stack {stack} --target {','.join(settings.deploy_targets)}",
+            )
+        ]
+    return []
 
 
 def _foreign_data_key(

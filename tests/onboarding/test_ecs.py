@@ -79,3 +79,17 @@ def test_on_top_of_vercel_one_key_and_one_data_key_serve_both(clinic: Clinic):
     clinic.forget_calls()
     clinic.set_up("vercel")
     assert clinic.changes() == {}
+
+
+def test_an_escrow_that_is_lost_is_told_and_no_second_data_key_is_made(on_ecs: Clinic):
+    ssm = on_ecs.client("ssm")
+    kept = on_ecs.escrow_versions()[-1]
+    ssm.delete_parameter(Name=ESCROW)
+    on_ecs.forget_calls()
+    ended = on_ecs.set_up("ecs", expect=1)
+    assert f"{ESCROW} is gone" in ended.out + ended.err
+    assert "put the wrapped key back from your backup" in ended.out + ended.err
+    assert on_ecs.changes() == {}
+    ssm.put_parameter(Name=ESCROW, Type="SecureString", Value=kept)
+    on_ecs.set_up("ecs")
+    assert on_ecs.escrow_versions()[-1] == kept

@@ -245,6 +245,10 @@ class FakeCloud:
         self._call("read_escrow")
         return self.escrows.get(parameter)
 
+    def parameter_exists(self, parameter: str) -> bool:
+        self._call("parameter_exists")
+        return parameter in self.parameters
+
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         self._call("make_data_key", key_arn)
         if key_arn not in self.keys:

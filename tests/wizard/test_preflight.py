@@ -58,6 +58,10 @@ class World:
     def escrow(self, key_arn: str | None) -> None:
         self.cloud.escrows[ESCROW] = Escrow(parameter=ESCROW, wrapped=wrapped(), key_arn=key_arn, version=1)
 
+    def built_without_an_escrow(self) -> None:
+        self.engine.stack_state = built(self.cloud, settings())
+        del self.cloud.escrows[ESCROW]
+
 
 @pytest.fixture
 def world() -> World:
@@ -228,6 +232,32 @@ def test_a_half_built_stack_does_not_make_a_strangers_data_key_its_own(world) ->
     world.engine.stack_state = built(world.cloud, settings(), outputs=None)
     world.escrow(OTHER_KEY)
     assert OTHER_KEY in world.whats(saved=settings())[0]
+
+
+def test_an_escrow_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_key_is_made(world) -> None:
+    world.built_without_an_escrow()
+    world.cloud.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    (problem,) = world.check(saved=settings()).problems
+    assert f"{ESCROW} is gone" in problem.what
+    assert "aws ssm put-parameter" in problem.next
+
+
+def test_a_first_run_that_ended_before_the_escrow_is_no_loss(world) -> None:
+    world.built_without_an_escrow()
+    assert world.whats(saved=settings()) == []
+
+
+def test_without_an_escrow_a_run_that_does_not_look_at_vercel_makes_no_second_key(world) -> None:
+    world.built_without_an_escrow()
+    (problem,) = world.check(saved=settings(), target=("ecs",)).problems
+    assert "does not look at Vercel" in problem.what
+    assert "--target ecs,vercel" in problem.next
+
+
+def test_an_escrow_that_cannot_be_looked_for_is_not_taken_for_lost(world) -> None:
+    world.built_without_an_escrow()
+    world.cloud.failures = {"parameter_exists": PermissionDenied("you may not do ssm:GetParameters", "ask")}
+    assert world.whats(saved=settings()) == ["you may not do ssm:GetParameters"]
 
 
 def test_a_foreign_data_key_at_vercel_is_found_before_anything_is_made(world) -> None:

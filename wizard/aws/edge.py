@@ -137,6 +137,10 @@ class Aws:
         """The wrapped data key in the parameter. Raises DataKeyConflict when it holds anything else."""
         return ssm.read_escrow(self._session, parameter)
 
+    def parameter_exists(self, parameter: str) -> bool:
+        """Whether there is a parameter of that name."""
+        return ssm.parameter_exists(self._session, parameter)
+
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         """A new data key, wrapped; its plaintext never leaves KMS."""
         return kms.make_data_key(self._session, key_arn)

@@ -68,6 +68,11 @@ def read_escrow(session: Session, parameter: str) -> Escrow | None:
     return Escrow(parameter=parameter, wrapped=wrapped, key_arn=tags.get(KEY_ARN_TAG), version=found.version)
 
 
+def parameter_exists(session: Session, parameter: str) -> bool:
+    """Whether there is a parameter of that name."""
+    return parameter in _read(session, [parameter])
+
+
 def _tags(session: Session, parameter: str) -> dict[str, str]:
     try:
         answer = session.find(

@@ -58,6 +58,12 @@ def test_the_escrow_is_a_secure_string_that_says_what_it_is(aws, boto):
     }
 
 
+def test_a_parameter_is_there_or_not_by_its_whole_name(aws):
+    escrow(aws)
+    assert aws.parameter_exists(ESCROW)
+    assert not aws.parameter_exists(f"{PREFIX}/AWS_KMS_KEY_ID")
+
+
 def test_a_second_escrow_is_refused_and_the_first_is_untouched(aws, boto):
     escrow(aws)
     assert escrow(aws, TWO) is False
