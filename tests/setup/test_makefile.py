@@ -83,4 +83,4 @@ def test_clean_removes_what_was_made_and_keeps_the_users_stack(used: Path):
 def test_the_run_of_ci_is_make_test_without_input():
     script = PROJECT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().rstrip().endswith("exec make --no-print-directory test </dev/null")
+    assert script.read_text().rstrip().endswith("exec make test --no-print-directory </dev/null")
