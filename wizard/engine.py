@@ -14,14 +14,13 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
 
-import yaml
 from pulumi.automation import Deployment, LocalWorkspace, OutputMap, Stack, UpdateSummary
 from pulumi.automation import errors as pulumi_errors
 from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import InvalidVersionError
 
 from components.contract import PROJECT, ContractError, Outputs, Settings
-from wizard import engine_backend, engine_lock
+from wizard import engine_backend, engine_config, engine_lock
 from wizard.engine_errors import told
 from wizard.engine_events import Watch
 from wizard.engine_process import EngineProcess
@@ -34,7 +33,6 @@ from wizard.errors import (
     StackBusy,
     StackNotFound,
     TornFile,
-    UsageError,
 )
 from wizard.facts import OnProgress, StackState, Step
 
@@ -88,20 +86,7 @@ class PulumiEngine:
 
     def saved_config(self, stack: str) -> dict[str, str]:
         """The stack's configuration file, by full key, lists in JSON as the engine gives them; empty without a file."""
-        path = self._config_file(stack)
-        mend = f"mend {path.name}, or move it away and run again"
-        try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except FileNotFoundError:
-            return {}
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path.name} cannot be read: {error}", mend) from error
-        except yaml.YAMLError as error:
-            raise UsageError(f"{path.name} is not YAML: {error}", mend) from error
-        config = document.get("config") or {} if isinstance(document, dict) else None
-        if not isinstance(config, dict):
-            raise UsageError(f"{path.name} is not a stack's settings: its `config` is no list of keys and values", mend)
-        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+        return engine_config.read(self._config_file(stack))
 
     def state(self, stack: str) -> StackState:
         """What the backend knows of the stack. A stack that is not there is a fact, not an error."""
@@ -160,13 +145,13 @@ class PulumiEngine:
             workspace = self._open()
             if not self._config_file(stack).exists():
                 # A new stack is made with its settings beside it: `stack init` adds to the file what it needs itself.
-                self._config_file(stack).write_text(_config_document(wanted), encoding="utf-8")
+                self._config_file(stack).write_text(engine_config.document(wanted), encoding="utf-8")
                 self._made(stack, workspace)
                 return
             self._made(stack, workspace)
             if any(saved.get(key) != value for key, value in rendered.items()):
                 workspace.set_all_config_json(
-                    stack, json.dumps({key: _config_entry(value) for key, value in wanted.items()})
+                    stack, json.dumps({key: engine_config.entry(value) for key, value in wanted.items()})
                 )
             if stale:
                 workspace.remove_all_config(stack, stale)
@@ -348,16 +333,3 @@ class PulumiEngine:
 def _last_part(stack: str) -> str:
     # A name may be qualified, `team/production` or `team/project/production`; its file is named by the last part.
     return stack.rsplit("/", 1)[-1]
-
-
-def _config_document(config: Mapping[str, str | int | list[str]]) -> str:
-    """A stack's settings file as the CLI writes it: numbers as text, keys in order."""
-    plain = {key: value if isinstance(value, list) else str(value) for key, value in sorted(config.items())}
-    return yaml.safe_dump({"config": plain}, default_flow_style=False)
-
-
-def _config_entry(value: str | int | list[str]) -> dict[str, object]:
-    # The form of `pulumi config --json`: a value with an objectValue beside it is stored as that object.
-    if isinstance(value, list):
-        return {"value": json.dumps(value), "objectValue": value, "secret": False}
-    return {"value": str(value), "secret": False}
