@@ -21,12 +21,11 @@ from pulumi.automation.errors import InvalidVersionError
 
 from components.contract import PROJECT, ContractError, Outputs, Settings
 from wizard import engine_backend, engine_config, engine_lock
-from wizard.engine_errors import told
+from wizard.engine_errors import interrupted, told
 from wizard.engine_events import Watch
 from wizard.engine_process import EngineProcess
 from wizard.engine_state import adopted, pending_steps
 from wizard.errors import (
-    Cancelled,
     PolicyRefusal,
     ResourceError,
     SetupError,
@@ -138,7 +137,7 @@ class PulumiEngine:
         """The stack, made where it is missing, with exactly this configuration for the project's own keys."""
         wanted = settings.to_config()
         saved = self.saved_config(stack)
-        rendered = {key: value if isinstance(value, str) else json.dumps(value) for key, value in wanted.items()}
+        rendered = {key: engine_config.as_text(value) for key, value in wanted.items()}
         stale = [key for key in saved if key.startswith(f"{PROJECT}:") and key not in rendered]
 
         def configure(watch: Watch) -> None:
@@ -215,10 +214,7 @@ class PulumiEngine:
                     self._tell(f"{error.message}; trying again")
                     self._sleep(2.0)
         if process.interrupted:
-            raise Cancelled(
-                "interrupted; the engine saved what it had done",
-                "run the same command again: it goes on from here",
-            )
+            raise interrupted()
 
     def _open(self) -> LocalWorkspace:
         if self._workspace is None:
@@ -283,10 +279,7 @@ class PulumiEngine:
                     "change what it names, then run the same command again",
                 ) from error
             if self._process is not None and self._process.interrupted:
-                raise Cancelled(
-                    "interrupted; the engine saved what it had done",
-                    "run the same command again: it goes on from here",
-                ) from error
+                raise interrupted() from error
             if watch.failures:
                 raise ResourceError(
                     "\n".join(watch.failures),

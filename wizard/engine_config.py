@@ -34,7 +34,12 @@ def read(path: Path) -> dict[str, str]:
     config = found.get("config") or {} if isinstance(found, dict) else None
     if not isinstance(config, dict):
         raise UsageError(f"{path.name} is not a stack's settings: its `config` is no list of keys and values", mend)
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    return {key: as_text(value) for key, value in config.items()}
+
+
+def as_text(value: object) -> str:
+    """A value as the engine hands it to the program: text as it is, anything else in JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def document(config: Mapping[str, Value]) -> str:

@@ -6,7 +6,14 @@ Part of the engine's edge: touches nothing but its arguments.
 from __future__ import annotations
 
 from wizard.engine_events import plain
-from wizard.errors import ResourceError, SetupError, UsageError
+from wizard.errors import Cancelled, ResourceError, SetupError, UsageError
+
+
+def interrupted() -> Cancelled:
+    """What an operation that was interrupted ends with, whether or not the engine then failed."""
+    return Cancelled(
+        "interrupted; the engine saved what it had done", "run the same command again: it goes on from here"
+    )
 
 
 def told(stack: str, text: str) -> SetupError:
