@@ -10,13 +10,16 @@ AppPrincipal -> PhiKey -> AppAccess.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.contract import Settings, Target
+from components.adoption import taken_in
+from components.contract import Part, Settings, Target, Thing
+from components.stack_policies import application_trust_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,58 +27,76 @@ class AppPrincipalArgs:
     """What an AppPrincipal is made of."""
 
     settings: Settings
-    vercel_environment: str = "production"
-    """The environment of the Vercel project whose functions may take the role."""
 
 
 class AppPrincipal(pulumi.ComponentResource):
-    """The application's principal: the role made here, or the settings' own role or user, left as it is."""
+    """The application's principals: the role made here, the IAM user made here, or the settings' own, left as it is."""
 
     arn: pulumi.Output[str]
-    name: pulumi.Output[str]
-    """The role's or user's name: what policies are attached to."""
-    is_user: bool
+    """The role's; where there is none, the user's."""
+    user_arn: pulumi.Output[str] | None
+    """The IAM user's that was made; None without one."""
+    arns: list[pulumi.Output[str]]
+    """Of all of them."""
+    roles: list[pulumi.Output[str]]
+    """Names of the roles that policies are attached to."""
+    users: list[pulumi.Output[str]]
 
     def __init__(self, name: str, args: AppPrincipalArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:AppPrincipal", name, {}, opts)
-        existing = args.settings.app_principal_arn
-        self.is_user = existing is not None and ":user/" in existing
-        if existing is None:
-            role = self._role(name, args)
-            self.arn, self.name = role.arn, role.name
-        else:
-            self.arn = pulumi.Output.from_input(existing)
-            self.name = pulumi.Output.from_input(_name_of(existing))
-        self.register_outputs({"arn": self.arn, "name": self.name})
-
-    def _role(self, name: str, args: AppPrincipalArgs) -> aws.iam.Role:
         settings = args.settings
-        trust: list[policies.Statement] = []
+        existing = settings.app_principal_arn
+        self.arns = arns = []
+        self.roles, self.users, self.user_arn = [], [], None
+        if existing is not None:
+            arns.append(pulumi.Output.from_input(existing))
+            (self.users if ":user/" in existing else self.roles).append(pulumi.Output.from_input(_name_of(existing)))
+        if settings.makes_role:
+            role = self._role(name, settings)
+            arns.append(role.arn)
+            self.roles.append(role.name)
+        if settings.makes_user:
+            user = self._user(name, settings)
+            arns.append(user.arn)
+            self.users.append(user.name)
+            self.user_arn = user.arn
+        self.arn = arns[0]
+        self.register_outputs({"arn": self.arn, "userArn": self.user_arn})
+
+    def _role(self, name: str, settings: Settings) -> aws.iam.Role:
         providers: list[pulumi.Resource] = []
-        if Target.VERCEL in settings.deploy_targets and settings.vercel_team and settings.vercel_project:
-            provider_arn = settings.vercel_oidc_provider_arn
+        provider_arn = settings.vercel_oidc_provider_arn
+        if Target.VERCEL in settings.deploy_targets and not settings.makes_user and settings.vercel_team:
             if provider_arn is None:
                 providers.append(self._oidc_provider(name, settings, settings.vercel_team))
-                provider_arn = policies.vercel_oidc_provider_arn(
-                    account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
-                )
-            trust += policies.vercel_trust_statements(
-                oidc_provider_arn=provider_arn,
-                team=settings.vercel_team,
-                project=settings.vercel_project,
-                vercel_environment=args.vercel_environment,
+            provider_arn = provider_arn or policies.vercel_oidc_provider_arn(
+                account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
             )
-        if Target.ECS in settings.deploy_targets:
-            trust += policies.ecs_trust_statements(
-                account_id=settings.account_id, region=settings.region, partition=settings.partition
-            )
+        child = pulumi.ResourceOptions(parent=self, depends_on=providers)
+        found = taken_in(
+            settings,
+            Thing.APPLICATION_ROLE,
+            part=Part.APPLICATION_ROLE,
+            properties=["assumeRolePolicy", "description", "tags", "permissionsBoundary"],
+        )
         return aws.iam.Role(
             name,
             name=settings.names.app_role,
             description="The EONPRO application: uses its PHI key and nothing else",
-            assume_role_policy=json.dumps(policies.policy(trust)),
+            assume_role_policy=json.dumps(application_trust_of(settings, vercel_provider_arn=provider_arn)),
+            permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=providers),
+            opts=pulumi.ResourceOptions.merge(child, found),
+        )
+
+    def _user(self, name: str, settings: Settings) -> aws.iam.User:
+        # Its access key is made outside the stack, whose state would keep the secret.
+        return aws.iam.User(
+            name,
+            name=settings.names.app_user,
+            permissions_boundary=settings.permissions_boundary_arn,
+            tags=settings.tags,
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _oidc_provider(self, name: str, settings: Settings, team: str) -> aws.iam.OpenIdConnectProvider:
@@ -95,34 +116,43 @@ class AppAccessArgs:
     """What an AppAccess is made of."""
 
     settings: Settings
-    key_arn: pulumi.Input[str]
+    key_arns: Sequence[pulumi.Input[str]]
+    """The key's and its replicas'."""
     principal: AppPrincipal
 
 
 class AppAccess(pulumi.ComponentResource):
-    """The policy EONPROKMSAccess, attached to the application's principal."""
+    """The policy EONPROKMSAccess, attached to the application's principals."""
 
     policy_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: AppAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:AppAccess", name, {}, opts)
 
-        def application_policy(key_arn: str) -> str:
-            return json.dumps(policies.application_policy(key_arn=key_arn))
+        def application_policy(key_arns: Sequence[str]) -> str:
+            return json.dumps(policies.application_policy(key_arns=key_arns))
 
         child = pulumi.ResourceOptions(parent=self)
+        found = taken_in(
+            args.settings, Thing.APPLICATION_POLICY, part=Part.APPLICATION_POLICY, properties=["policy", "tags"]
+        )
+        # A policy's description cannot be changed: another one would mean another policy.
+        fixed = pulumi.ResourceOptions(ignore_changes=["description"])
         policy = aws.iam.Policy(
             name,
             name=args.settings.names.app_policy,
             description="Use of the EONPRO PHI key",
-            policy=pulumi.Output.from_input(args.key_arn).apply(application_policy),
+            policy=pulumi.Output.all(*args.key_arns).apply(application_policy),
             tags=args.settings.tags,
-            opts=child,
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions.merge(child, fixed), found),
         )
-        if args.principal.is_user:
-            aws.iam.UserPolicyAttachment(name, user=args.principal.name, policy_arn=policy.arn, opts=child)
-        else:
-            aws.iam.RolePolicyAttachment(name, role=args.principal.name, policy_arn=policy.arn, opts=child)
+        attached = pulumi.ResourceOptions.merge(child, taken_in(args.settings, Thing.POLICY_ATTACHMENT))
+        for user in args.principal.users:
+            aws.iam.UserPolicyAttachment(
+                name, user=user, policy_arn=policy.arn, opts=child if args.principal.roles else attached
+            )
+        for role in args.principal.roles:
+            aws.iam.RolePolicyAttachment(name, role=role, policy_arn=policy.arn, opts=attached)
         self.policy_arn = policy.arn
         self.register_outputs({"policyArn": self.policy_arn})
 

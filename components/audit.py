@@ -1,4 +1,4 @@
-"""`AuditTrail`: the CloudTrail trail that records every use of the key, and the bucket that keeps them.
+"""`AuditTrail`: the CloudTrail trail that records every use of the key, its key and its buckets.
 
 Touches the Pulumi engine only: it registers resources.
 """
@@ -12,10 +12,17 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.contract import Settings
+from components.adoption import taken_in
+from components.contract import DELETION_WINDOW_DAYS, Part, Settings, Thing
+from components.trail_buckets import TrailBuckets
 
-_LOGS = "AWSLogs/"
-_DAYS_FOR_AN_UPLOAD = 7
+AUDIT_KEY_DESCRIPTION = "EONPRO audit log encryption key, not for PHI"
+
+ROTATION_DAYS = 365
+"""Between two rotations of the logs' key; the settings' period is the PHI key's."""
+
+LOG_GROUP_RETENTION_DAYS = 365
+"""CloudWatch Logs is for searching; the bucket is what is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,110 +33,176 @@ class AuditTrailArgs:
 
 
 class AuditTrail(pulumi.ComponentResource):
-    """The trail and its bucket; nothing at all when the settings name a trail that exists."""
+    """The trail, its key and its buckets; nothing at all when the settings name a trail that exists."""
 
     trail_arn: pulumi.Output[str]
     bucket_name: pulumi.Output[str]
+    key_arn: pulumi.Output[str] | None
+    """The key of the logs and the alerts; None without one."""
 
     def __init__(self, name: str, args: AuditTrailArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:AuditTrail", name, {}, opts)
         settings = args.settings
+        # The records must outlast the stack, and what is kept keeps what makes it safe.
+        self._kept = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
+        self.key_arn = None
         if settings.existing_trail_arn is not None:
             self.trail_arn = pulumi.Output.from_input(settings.existing_trail_arn)
             self.bucket_name = pulumi.Output.from_input(settings.names.trail_bucket)
         else:
-            bucket = self._bucket(name, settings)
-            trail = aws.cloudtrail.Trail(
-                name,
-                name=settings.names.trail,
-                s3_bucket_name=bucket.bucket,
-                is_multi_region_trail=True,
-                include_global_service_events=True,
-                enable_log_file_validation=True,
-                enable_logging=True,
-                tags=settings.tags,
-                # CreateTrail tries to write to the bucket; and the first log finds it guarded already. Protected,
-                # for a `pulumi destroy` takes what it can before it stops at the key: not the record of who did it.
-                opts=pulumi.ResourceOptions(parent=self, depends_on=self._guards(name, bucket, settings), protect=True),
+            if settings.trail_key:
+                self.key_arn = self._key(name, settings)
+            buckets = TrailBuckets(
+                name=name,
+                settings=settings,
+                trail_arn=_trail_arn(settings),
+                key_arn=self.key_arn,
+                kept=self._kept,
             )
+            bucket = buckets.bucket()
+            trail = self._trail(name, settings, bucket, buckets.guards(bucket))
             self.trail_arn = trail.arn
             self.bucket_name = bucket.bucket
-        self.register_outputs({"trailArn": self.trail_arn, "bucketName": self.bucket_name})
+        self.register_outputs(
+            {"trailArn": self.trail_arn, "bucketName": self.bucket_name, "keyArn": self.key_arn},
+        )
 
-    def _bucket(self, name: str, settings: Settings) -> aws.s3.Bucket:
-        return aws.s3.Bucket(
+    def _trail(
+        self, name: str, settings: Settings, bucket: aws.s3.Bucket, guards: list[pulumi.Resource]
+    ) -> aws.cloudtrail.Trail:
+        group, role, *granted = self._log_group(name, settings) if _logs_to_cloudwatch(settings) else (None, None)
+        found = taken_in(settings, Thing.TRAIL, part=Part.TRAIL, properties=_TRAIL_PROPERTIES)
+        return aws.cloudtrail.Trail(
             name,
-            bucket=settings.names.trail_bucket,
-            force_destroy=False,
+            name=settings.names.trail,
+            s3_bucket_name=bucket.bucket,
+            is_multi_region_trail=True,
+            include_global_service_events=True,
+            enable_log_file_validation=True,
+            enable_logging=True,
+            # No event selectors: a trail without any records every management event, the reads and those of KMS
+            # too, and the provider tells a trail that has only this one selector as one that has none. Declared, it
+            # would differ for ever; left out, a selector that somebody adds is a difference that an update takes off.
+            kms_key_id=self.key_arn,
+            cloud_watch_logs_group_arn=pulumi.Output.concat(group.arn, ":*") if group else None,
+            cloud_watch_logs_role_arn=role.arn if role else None,
             tags=settings.tags,
-            # The records must outlast the stack.
-            opts=pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True),
+            # CreateTrail tries to write to the bucket and the log group; and the first log finds the bucket guarded
+            # already. Protected, for a `pulumi destroy` takes what it can before it stops at the key: not the record
+            # of who did it.
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(
+                    parent=self,
+                    depends_on=[*guards, *granted],
+                    protect=True,
+                    # Whoever takes the stack away is recorded by it.
+                    retain_on_delete=True,
+                ),
+                found,
+            ),
         )
 
-    def _guards(self, name: str, bucket: aws.s3.Bucket, settings: Settings) -> list[pulumi.Resource]:
-        # A bucket that is kept keeps what makes it safe.
-        guard = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
-        private = aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=bucket.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=guard,
+    def _log_group(
+        self, name: str, settings: Settings
+    ) -> tuple[aws.cloudwatch.LogGroup, aws.iam.Role, aws.iam.RolePolicy]:
+        child = pulumi.ResourceOptions(parent=self)
+        arn = _log_group_arn(settings)
+        group = aws.cloudwatch.LogGroup(
+            f"{name}-logs",
+            name=settings.names.log_group,
+            retention_in_days=LOG_GROUP_RETENTION_DAYS,
+            kms_key_id=self.key_arn,
+            tags=settings.tags,
+            opts=child,
         )
-        # No ACLs. CloudTrail goes on sending bucket-owner-full-control, the one ACL that such a bucket takes.
-        owned = aws.s3.BucketOwnershipControls(
-            name, bucket=bucket.id, rule={"object_ownership": "BucketOwnerEnforced"}, opts=guard
+        role = aws.iam.Role(
+            f"{name}-logs",
+            name=settings.names.log_role,
+            description="CloudTrail: writes the EONPRO audit trail to CloudWatch Logs",
+            assume_role_policy=json.dumps(
+                policies.log_role_trust_policy(account_id=settings.account_id, trail_arn=_trail_arn(settings))
+            ),
+            permissions_boundary=settings.permissions_boundary_arn,
+            tags=settings.tags,
+            opts=child,
         )
-        versioned = aws.s3.BucketVersioning(
-            name, bucket=bucket.id, versioning_configuration={"status": "Enabled"}, opts=guard
-        )
-        encrypted = aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=bucket.id,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
-            opts=guard,
-        )
-        kept = aws.s3.BucketLifecycleConfiguration(
-            name,
-            bucket=bucket.id,
-            rules=_lifecycle(settings.trail_retention_days),
-            # S3 takes rules on noncurrent versions for a versioned bucket.
-            opts=pulumi.ResourceOptions.merge(guard, pulumi.ResourceOptions(depends_on=[versioned])),
-        )
-        admitted = aws.s3.BucketPolicy(
-            name,
-            bucket=bucket.id,
+        granted = aws.iam.RolePolicy(
+            f"{name}-logs",
+            name=settings.names.log_role,
+            role=role.name,
             policy=json.dumps(
-                policies.trail_bucket_policy(
-                    bucket=settings.names.trail_bucket,
+                policies.log_role_policy(log_group_arn=arn, account_id=settings.account_id, region=settings.region)
+            ),
+            opts=child,
+        )
+        return group, role, granted
+
+    def _key(self, name: str, settings: Settings) -> pulumi.Output[str]:
+        key = aws.kms.Key(
+            f"{name}-key",
+            description=AUDIT_KEY_DESCRIPTION,
+            customer_master_key_spec="SYMMETRIC_DEFAULT",
+            key_usage="ENCRYPT_DECRYPT",
+            policy=json.dumps(
+                policies.trail_key_policy(
                     account_id=settings.account_id,
-                    trail_arn=policies.trail_arn(
-                        account_id=settings.account_id,
-                        region=settings.region,
-                        name=settings.names.trail,
-                        partition=settings.partition,
-                    ),
+                    administrators=settings.administrators,
+                    administrator_patterns=settings.administrator_patterns,
+                    deletion_administrators=settings.deletion_administrators,
+                    trail_arn=_trail_arn(settings),
+                    log_group_arn=_log_group_arn(settings) if _logs_to_cloudwatch(settings) else None,
+                    publishers=settings.alerts,
                     partition=settings.partition,
                 )
             ),
-            # S3 refuses two changes of a bucket's access at once (OperationAborted).
-            opts=pulumi.ResourceOptions.merge(guard, pulumi.ResourceOptions(depends_on=[private, owned])),
+            enable_key_rotation=True,
+            rotation_period_in_days=ROTATION_DAYS,
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
+            tags={**settings.tags, "Purpose": "AuditLogs"},
+            opts=self._kept,
         )
-        return [private, owned, versioned, encrypted, kept, admitted]
+        aws.kms.Alias(f"{name}-key", name=settings.names.trail_key_alias, target_key_id=key.key_id, opts=self._kept)
+        arn: pulumi.Output[str] = key.arn
+        return arn
 
 
-def _lifecycle(retention_days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
-    # A version that was overwritten or deleted, which no log should be, is kept for the whole retention from
-    # that day: however early it happened, the record is not gone before its time.
-    return [
-        {
-            "id": "expire-after-retention",
-            "status": "Enabled",
-            "filter": {"prefix": _LOGS},
-            "expiration": {"days": retention_days},
-            "noncurrent_version_expiration": {"noncurrent_days": retention_days},
-            "abort_incomplete_multipart_upload": {"days_after_initiation": _DAYS_FOR_AN_UPLOAD},
-        },
-    ]
+_TRAIL_PROPERTIES = (
+    "advancedEventSelectors",
+    "cloudWatchLogsGroupArn",
+    "cloudWatchLogsRoleArn",
+    "enableLogFileValidation",
+    "enableLogging",
+    "eventSelectors",
+    "includeGlobalServiceEvents",
+    "insightSelectors",
+    "isMultiRegionTrail",
+    "isOrganizationTrail",
+    "kmsKeyId",
+    "s3BucketName",
+    "s3KeyPrefix",
+    "snsTopicName",
+    "tags",
+)
+
+
+def _trail_arn(settings: Settings) -> str:
+    return policies.trail_arn(
+        account_id=settings.account_id,
+        region=settings.region,
+        name=settings.names.trail,
+        partition=settings.partition,
+    )
+
+
+def _log_group_arn(settings: Settings) -> str:
+    return policies.log_group_arn(
+        account_id=settings.account_id,
+        region=settings.region,
+        name=settings.names.log_group,
+        partition=settings.partition,
+    )
+
+
+def _logs_to_cloudwatch(settings: Settings) -> bool:
+    # A trail that is left as it was found would never write into the log group.
+    return settings.cloudwatch_logs and Part.TRAIL not in settings.kept_as_found

@@ -6,14 +6,10 @@ Pure: touches nothing but its arguments. Every rule about a value is checked her
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -23,11 +19,42 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from components.names import DATA_KEY_VARIABLE as DATA_KEY_VARIABLE
+from components.names import Names as Names
+from components.outputs import Outputs as Outputs
+from components.values import (
+    AccountId,
+    Adopted,
+    ApplicationArn,
+    BucketName,
+    ClusterProviderArn,
+    ContextPair,
+    EcsName,
+    EksCluster,
+    Email,
+    Environment,
+    KubernetesName,
+    OidcProviderArn,
+    PolicyArn,
+    PrincipalArn,
+    Region,
+    RoleArn,
+    RolePattern,
+    ServiceName,
+    TrailArn,
+    VercelSlug,
+)
+from components.values import ContractError as ContractError
+from components.values import EksIdentity as EksIdentity
+from components.values import ObjectLock as ObjectLock
+from components.values import Part as Part
+from components.values import SecretStore as SecretStore
+from components.values import Target as Target
+from components.values import Thing as Thing
+from components.values import VercelAccess as VercelAccess
+
 PROJECT = "eonpro-kms"
 """Name of the Pulumi project, hence the namespace of its configuration keys."""
-
-DATA_KEY_VARIABLE = "ENCRYPTED_PHI_KEY"
-"""The variable that carries the wrapped data key; also the last part of its escrow's name."""
 
 APPLICATION_VARIABLES = ("AWS_REGION", "AWS_KMS_KEY_ID", DATA_KEY_VARIABLE)
 """What the application reads. They travel together: without the third it would make itself a new data key."""
@@ -44,134 +71,6 @@ SHORTEST_RETENTION_DAYS = 2192
 DEFAULT_RETENTION_DAYS = 2557
 """Seven years: one to spare."""
 
-_ARN = re.compile(
-    r"arn:(?P<partition>aws|aws-us-gov|aws-cn):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):(?P<rest>.+)"
-)
-_PRINCIPAL = re.compile(r"root|(user|role)/[\w+=,.@/-]+", re.ASCII)
-_BUCKET = re.compile(r"(?!xn--|sthree-)[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9](?<!-s3alias)")
-
-
-class Target(StrEnum):
-    """Where the application runs."""
-
-    VERCEL = "vercel"
-    ECS = "ecs"
-
-
-class ContractError(ValueError):
-    """Settings that cannot be used. `faults` holds (field, what is wrong with it) for every one of them."""
-
-    def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
-        self.faults = faults
-        super().__init__("; ".join(f"{field}: {fault}" for field, fault in faults))
-
-
-def _account(value: str) -> str:
-    if not re.fullmatch(r"[0-9]{12}", value):
-        raise ValueError(f"{value!r} is not an AWS account id (12 digits)")
-    return value
-
-
-def _region(value: str) -> str:
-    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]", value):
-        raise ValueError(f"{value!r} is not an AWS Region name such as us-east-1")
-    return value
-
-
-def _environment(value: str) -> str:
-    if not re.fullmatch(r"[a-z](?:[a-z0-9-]{0,14}[a-z0-9])?", value):
-        raise ValueError(
-            f"{value!r} is not an environment name: up to 16 lower-case letters, digits and hyphens, a letter first"
-        )
-    return value
-
-
-def _principal(value: str) -> str:
-    if "*" in value:
-        raise ValueError(f"{value!r} has a wildcard; KMS takes no wildcard in a principal's ARN")
-    arn = _ARN.fullmatch(value)
-    if arn is None or arn["service"] != "iam" or arn["region"] or not _PRINCIPAL.fullmatch(arn["rest"]):
-        raise ValueError(
-            f"{value!r} is not the ARN of an IAM user or role, such as arn:aws:iam::111122223333:role/admin"
-        )
-    return value
-
-
-def _application(value: str) -> str:
-    if _principal(value).endswith(":root"):
-        raise ValueError("the account's root may not be the application")
-    return value
-
-
-def _role(value: str) -> str:
-    if ":role/" not in _principal(value):
-        raise ValueError(f"{value!r} is not the ARN of an IAM role")
-    return value
-
-
-def _trail(value: str) -> str:
-    arn = _ARN.fullmatch(value)
-    if arn is None or arn["service"] != "cloudtrail" or not arn["rest"].startswith("trail/"):
-        raise ValueError(f"{value!r} is not the ARN of a CloudTrail trail")
-    return value
-
-
-def _oidc_provider(value: str) -> str:
-    arn = _ARN.fullmatch(value)
-    if arn is None or arn["service"] != "iam" or not re.match(r"oidc-provider/oidc\.vercel\.com(/|$)", arn["rest"]):
-        raise ValueError(f"{value!r} is not the ARN of an IAM OIDC provider of Vercel's (oidc.vercel.com/<team>)")
-    return value
-
-
-def _bucket(value: str) -> str:
-    if not _BUCKET.fullmatch(value):
-        raise ValueError(f"{value!r} is not an S3 bucket name: 3 to 63 lower-case letters, digits and hyphens")
-    return value
-
-
-def _slug(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?", value):
-        raise ValueError(f"{value!r} is not a Vercel slug: lower-case letters, digits, '.', '_' and '-'")
-    return value
-
-
-def _ecs_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
-        raise ValueError(f"{value!r} is not an ECS name: letters, digits, '-' and '_'")
-    return value
-
-
-AccountId = Annotated[str, AfterValidator(_account)]
-Region = Annotated[str, AfterValidator(_region)]
-Environment = Annotated[str, AfterValidator(_environment)]
-PrincipalArn = Annotated[str, AfterValidator(_principal)]
-ApplicationArn = Annotated[str, AfterValidator(_application)]
-RoleArn = Annotated[str, AfterValidator(_role)]
-TrailArn = Annotated[str, AfterValidator(_trail)]
-OidcProviderArn = Annotated[str, AfterValidator(_oidc_provider)]
-BucketName = Annotated[str, AfterValidator(_bucket)]
-VercelSlug = Annotated[str, AfterValidator(_slug)]
-EcsName = Annotated[str, AfterValidator(_ecs_name)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Names:
-    """Every name the product gives to something in the account, for one environment (the guide's, for production)."""
-
-    alias: str
-    app_policy: str
-    app_role: str
-    execution_role: str
-    parameter_policy: str
-    trail: str
-    trail_bucket: str
-    parameter_prefix: str
-
-    @property
-    def escrow(self) -> str:
-        """Name of the SSM parameter that holds the wrapped data key."""
-        return f"{self.parameter_prefix}/{DATA_KEY_VARIABLE}"
-
 
 class Settings(BaseModel):
     """What one environment shall be. Frozen; the same before and after its way through the stack's configuration."""
@@ -181,21 +80,75 @@ class Settings(BaseModel):
     account_id: AccountId
     region: Region
     environment: Environment = "production"
-    administrators: tuple[PrincipalArn, ...] = Field(min_length=1)
+
+    # The key.
+    administrators: tuple[PrincipalArn, ...] = ()
+    administrator_patterns: tuple[RolePattern, ...] = ()
+    """Roles by pattern, for IAM Identity Center, whose roles bear random endings."""
+    deletion_administrators: tuple[PrincipalArn, ...] = ()
+    """Who may schedule the key's deletion: nobody, unless named here."""
+    strict_key_policy: bool = False
+    """No delegation to IAM: only who is named in the key policy has any right on the key."""
+    exclusive_use: bool = False
+    """Everybody but the application is denied the use of the key, whatever IAM allows."""
+    encryption_context: tuple[ContextPair, ...] = ()
+    via_services: tuple[ServiceName, ...] = ()
+    rotation_period_days: int = Field(default=365, ge=ROTATION_DAYS.start, lt=ROTATION_DAYS.stop)
+    multi_region: bool = False
+    """Whether the key can be replicated: decided when it is created, once and for all."""
+    replica_regions: tuple[Region, ...] = ()
+
+    # The application.
     deploy_targets: tuple[Target, ...] = Field(min_length=1)
     app_principal_arn: ApplicationArn | None = None
-    rotation_period_days: int = Field(default=365, ge=ROTATION_DAYS.start, lt=ROTATION_DAYS.stop)
-    existing_trail_arn: TrailArn | None = None
-    trail_bucket: BucketName | None = None
-    trail_retention_days: int = Field(default=DEFAULT_RETENTION_DAYS, ge=SHORTEST_RETENTION_DAYS, le=36500)
+    permissions_boundary_arn: PolicyArn | None = None
+    secret_store: SecretStore = SecretStore.PARAMETER_STORE
     vercel_team: VercelSlug | None = None
     vercel_project: VercelSlug | None = None
+    vercel_access: VercelAccess = VercelAccess.OIDC
     vercel_oidc_provider_arn: OidcProviderArn | None = None
     ecs_cluster: EcsName | None = None
     ecs_service: EcsName | None = None
     ecs_execution_role_arn: RoleArn | None = None
+    eks_cluster: EksCluster | None = None
+    eks_identity: EksIdentity = EksIdentity.POD_IDENTITY
+    eks_oidc_provider_arn: ClusterProviderArn | None = None
+    eks_namespace: KubernetesName = "eonpro"
+    eks_service_account: KubernetesName = "eonpro"
 
-    @field_validator("administrators", "deploy_targets")
+    # The audit trail.
+    existing_trail_arn: TrailArn | None = None
+    trail_bucket: BucketName | None = None
+    trail_retention_days: int = Field(default=DEFAULT_RETENTION_DAYS, ge=SHORTEST_RETENTION_DAYS, le=36500)
+    trail_key: bool = True
+    """Whether the logs are encrypted under a key of their own."""
+    trail_lock: ObjectLock = ObjectLock.GOVERNANCE
+    trail_archive_days: int = Field(default=365, ge=0, le=36500)
+    """After how many days the logs move to cheaper storage; 0: never."""
+    access_logging: bool = True
+    """Whether S3 logs who reads the trail's bucket, into a bucket of its own."""
+    cloudwatch_logs: bool = False
+    alerts: bool = True
+    alert_emails: tuple[Email, ...] = ()
+
+    # What was set up by hand and adopted.
+    adopted: tuple[Adopted, ...] = ()
+    """What the stack takes in instead of making it: `thing=id`."""
+    kept_as_found: tuple[Part, ...] = ()
+    """Parts that no update changes."""
+
+    @field_validator(
+        "administrators",
+        "administrator_patterns",
+        "deletion_administrators",
+        "encryption_context",
+        "via_services",
+        "replica_regions",
+        "deploy_targets",
+        "alert_emails",
+        "adopted",
+        "kept_as_found",
+    )
     @classmethod
     def _one_order_no_twins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         # One order, so that the same people named in another order are no change of the key policy.
@@ -203,50 +156,129 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
+        faults = [
+            *self._foreign(),
+            *self._unfit_key(),
+            *self._unfit_application(),
+            *self._unfit_trail(),
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _foreign(self) -> list[str]:
         faults = []
         for role, arns in (
             ("administrator", self.administrators),
+            ("administrator pattern", self.administrator_patterns),
+            ("deletion administrator", self.deletion_administrators),
             ("application principal", (self.app_principal_arn,)),
+            ("permissions boundary", (self.permissions_boundary_arn,)),
             ("execution role", (self.ecs_execution_role_arn,)),
-            ("OIDC provider", (self.vercel_oidc_provider_arn,)),
+            ("OIDC provider", (self.vercel_oidc_provider_arn, self.eks_oidc_provider_arn)),
         ):
             for arn in filter(None, arns):
                 if arn.split(":")[4] != self.account_id:
                     faults.append(f"the {role} {arn} belongs to another account than {self.account_id}")
                 elif arn.split(":")[1] != self.partition:
                     faults.append(f"the {role} {arn} is in another partition than {self.region} ({self.partition})")
-        if self.app_principal_arn in self.administrators:
-            faults.append(f"{self.app_principal_arn} cannot be the application and a key administrator at once")
+        return faults
+
+    def _unfit_key(self) -> list[str]:
+        faults = []
+        if not (self.administrators or self.administrator_patterns):
+            faults.append("administrators: name one at least, or a pattern of roles in administratorPatterns")
+        for arn in (*self.administrators, *self.deletion_administrators):
+            if arn == self.app_principal_arn:
+                faults.append(f"{arn} cannot be the application and a key administrator at once")
+        if self.strict_key_policy and len(self.administrators) < 2:
+            faults.append(
+                "strictKeyPolicy needs two administrators at least: without the account's IAM, "
+                "a key whose only administrator is deleted is lost to all"
+            )
+        if self.replica_regions and not self.multi_region:
+            faults.append("replicaRegions needs multiRegion, which is decided when the key is created")
+        for region in self.replica_regions:
+            if region == self.region:
+                faults.append(f"replicaRegions: {region} is the key's own Region")
+            elif partition_of(region) != self.partition:
+                faults.append(f"replicaRegions: {region} is in another partition than {self.region}")
+        return faults
+
+    def _unfit_application(self) -> list[str]:
+        faults = []
         if Target.VERCEL in self.deploy_targets and not (self.vercel_team and self.vercel_project):
             faults.append("the deploy target vercel needs vercelTeam and vercelProject")
+        if self.vercel_access is VercelAccess.USER and self.app_principal_arn:
+            faults.append("vercelAccess user makes an IAM user for the application, and appPrincipalArn names another")
         if self.ecs_service and not self.ecs_cluster:
             faults.append("ecsService needs ecsCluster")
+        if Target.EKS in self.deploy_targets and not self.eks_cluster:
+            faults.append("the deploy target eks needs eksCluster")
+        needs_provider = Target.EKS in self.deploy_targets and self.eks_identity is EksIdentity.IRSA
+        if needs_provider and not self.eks_oidc_provider_arn:
+            faults.append("eksIdentity irsa needs eksOidcProviderArn, the IAM OIDC provider of the cluster")
+        return faults
+
+    def _unfit_trail(self) -> list[str]:
+        faults = []
         if self.existing_trail_arn and not self.trail_bucket:
             faults.append("existingTrailArn needs trailBucket, the bucket that trail writes to")
         if len(self.names.trail_bucket) > 63:
             faults.append(f"the bucket name {self.names.trail_bucket} is longer than 63 characters: set trailBucket")
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+        if self.alert_emails and not self.alerts:
+            faults.append("alertEmails needs alerts")
+        things = [adopted.partition("=")[0] for adopted in self.adopted]
+        if len(set(things)) < len(things):
+            faults.append("adopted: one thing has two ids")
+        if 0 < self.trail_archive_days < 90:
+            faults.append("trailArchiveDays: the cheaper storage bills 90 days at least; 0 (never), or 90 and more")
+        return faults
 
     @property
     def partition(self) -> str:
         """The AWS partition of the Region."""
-        return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(self.region.rsplit("-", 2)[0], "aws")
+        return partition_of(self.region)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Every Region that has the key: its own first, then the replicas'."""
+        return (self.region, *self.replica_regions)
 
     @property
     def names(self) -> Names:
         """The names of this environment's things."""
-        suffix = "" if self.environment == "production" else f"-{self.environment}"
-        return Names(
-            alias=f"alias/eonpro-phi-key{suffix}",
-            app_policy=f"EONPROKMSAccess{suffix}",
-            app_role=f"eonpro-app-role{suffix}",
-            execution_role=f"eonpro-execution-role{suffix}",
-            parameter_policy=f"EONPROParameterAccess{suffix}",
-            trail=f"eonpro-audit-trail{suffix}",
-            trail_bucket=self.trail_bucket or f"eonpro-cloudtrail-logs-{self.account_id}-{self.region}{suffix}",
-            parameter_prefix=f"/eonpro/{self.environment}",
+        return Names.of(
+            account_id=self.account_id,
+            region=self.region,
+            environment=self.environment,
+            trail_bucket=self.trail_bucket,
+        )
+
+    @property
+    def makes_user(self) -> bool:
+        """Whether an IAM user is made for the application on Vercel."""
+        return Target.VERCEL in self.deploy_targets and self.vercel_access is VercelAccess.USER
+
+    @property
+    def makes_role(self) -> bool:
+        """Whether a role is made for the application: for every target but a Vercel project that is a user."""
+        others = set(self.deploy_targets) - ({Target.VERCEL} if self.makes_user else set())
+        return self.app_principal_arn is None and bool(others)
+
+    @property
+    def app_principal_arns(self) -> tuple[str, ...]:
+        """The ARNs, known before they are made, of all that the application runs as; the role before the user."""
+        iam = f"arn:{self.partition}:iam::{self.account_id}"
+        return tuple(
+            filter(
+                None,
+                (
+                    self.app_principal_arn,
+                    f"{iam}:role/{self.names.app_role}" if self.makes_role else None,
+                    f"{iam}:user/{self.names.app_user}" if self.makes_user else None,
+                ),
+            )
         )
 
     @property
@@ -265,14 +297,18 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise ContractError(_faults(error)) from error
 
-    def to_config(self) -> dict[str, str | int | list[str]]:
-        """The stack configuration, by full key. Nothing in it is secret; a field that is None has no key."""
-        config: dict[str, str | int | list[str]] = {
+    def to_config(self) -> dict[str, str | int | bool | list[str]]:
+        """The stack configuration, by full key. Nothing in it is secret.
+
+        What is at its default has no key, so that the file says what was decided; the questions' answers always have.
+        """
+        config: dict[str, str | int | bool | list[str]] = {
             "aws:region": self.region,
             "aws:allowedAccountIds": [self.account_id],
         }
-        for field, value in self.model_dump(exclude={"region"}, exclude_none=True, mode="json", by_alias=True).items():
-            config[f"{PROJECT}:{field}"] = value
+        dumped = self.model_dump(exclude={"region"}, exclude_none=True, mode="json", by_alias=True)
+        told = self.model_dump(exclude_defaults=True, by_alias=True).keys() | _ALWAYS_SAVED
+        config.update({f"{PROJECT}:{field}": value for field, value in dumped.items() if field in told})
         return config
 
     @classmethod
@@ -288,7 +324,7 @@ class Settings(BaseModel):
             namespace, _, field = key.partition(":")
             if namespace != PROJECT or text in (None, "", "[]"):
                 continue
-            values[field] = _from_json(text) if field in _LISTS else text
+            values[field] = _from_json(text) if field in LISTS else text
             if values[field] is None:
                 no_lists[field] = (
                     f"{text!r} is not a list; set its members: pulumi config set --path '{PROJECT}:{field}[0]' …"
@@ -302,10 +338,22 @@ class Settings(BaseModel):
             ) from error.__cause__
 
 
-_LISTS = ("administrators", "deployTargets")
+_ALWAYS_SAVED = frozenset(
+    ("environment", "rotationPeriodDays", "trailRetentionDays", "multiRegion", "vercelAccess", "secretStore")
+)
+
+LISTS = tuple(
+    to_camel(name) for name, field in Settings.model_fields.items() if str(field.annotation).startswith("tuple")
+)
+"""The configuration keys whose values are lists."""
 
 CONFIG_KEYS = tuple(to_camel(field) for field in Settings.model_fields if field != "region")
 """The project's own configuration keys, without the namespace."""
+
+
+def partition_of(region: str) -> str:
+    """The AWS partition of a Region."""
+    return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
 
 
 def _from_json(text: str | None) -> list[Any] | None:
@@ -314,6 +362,12 @@ def _from_json(text: str | None) -> list[Any] | None:
     except json.JSONDecodeError:
         return None
     return value if isinstance(value, list) else None
+
+
+def _of_its_field(fault: str) -> tuple[str, str]:
+    """A fault between fields, under the name of the field that it begins with, if any."""
+    field, colon, rest = fault.partition(": ")
+    return (field, rest) if colon and field in CONFIG_KEYS else ("settings", fault)
 
 
 def _faults(error: ValidationError) -> tuple[tuple[str, str], ...]:
@@ -329,33 +383,7 @@ def _faults(error: ValidationError) -> tuple[tuple[str, str], ...]:
             faults.append((to_camel(name), "is missing"))
         else:
             told = str(detail["msg"]).removeprefix("Value error, ")
-            faults += [(to_camel(name), each) for each in (told.split("; ") if name == "settings" else [told])]
+            faults += (
+                [_of_its_field(each) for each in told.split("; ")] if name == "settings" else [(to_camel(name), told)]
+            )
     return tuple(faults)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """What the stack tells: its outputs, under the names that other programs rely on."""
-
-    key_arn: str
-    key_id: str
-    alias_name: str
-    app_policy_arn: str
-    app_principal_arn: str
-    trail_arn: str
-    trail_bucket: str
-    parameter_prefix: str
-    task_secrets: tuple[tuple[str, str], ...] = ()
-    """(name, valueFrom) of each entry of an ECS container definition's `secrets`; empty without ECS."""
-
-    @classmethod
-    def read(cls, outputs: Mapping[str, Any]) -> Self:
-        """Outputs from the stack's output values. Raises ContractError naming every output that is missing."""
-        names = [name for name in cls.__dataclass_fields__ if name != "task_secrets"]
-        missing = tuple(
-            (to_camel(name), "the stack has no such output") for name in names if not outputs.get(to_camel(name))
-        )
-        if missing:
-            raise ContractError(missing)
-        secrets = tuple((entry["name"], entry["valueFrom"]) for entry in outputs.get("taskSecrets") or ())
-        return cls(**{name: str(outputs[to_camel(name)]) for name in names}, task_secrets=secrets)

@@ -13,7 +13,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.contract import APPLICATION_VARIABLES, Settings, Target
+from components.contract import APPLICATION_VARIABLES, SecretStore, Settings, Target
+from components.stack_policies import secrets_trust_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,29 +25,39 @@ class DeliveryArgs:
 
 
 class Delivery(pulumi.ComponentResource):
-    """For ECS, the execution role's reading of the parameters; for Vercel, with its own API, nothing."""
+    """For ECS and EKS, the roles that may read the variables; for Vercel, with its own API, nothing."""
 
     parameter_prefix: str
     task_secrets: list[dict[str, str]]
-    """The `secrets` of the container definition: name and valueFrom; empty without ECS."""
+    """The `secrets` of the ECS container definition: name and valueFrom; empty without ECS."""
     execution_role: pulumi.Output[str] | None
-    """Name of the execution role; None without ECS."""
+    """Name of ECS's execution role; None without ECS."""
+    secrets_role_arn: pulumi.Output[str] | None
+    """The role of the controller of External Secrets; None without EKS."""
 
     def __init__(self, name: str, args: DeliveryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:Delivery", name, {}, opts)
         settings = args.settings
         self.parameter_prefix = settings.names.parameter_prefix
         self.task_secrets = []
-        self.execution_role = None
+        self.execution_role, self.secrets_role_arn = None, None
+        readers: list[tuple[str, pulumi.Input[str]]] = []
         if Target.ECS in settings.deploy_targets:
             self.task_secrets = _task_secrets(settings)
             self.execution_role = self._execution_role(name, settings)
-            self._let_read(name, self.execution_role, settings)
+            readers.append(("", self.execution_role))
+        if Target.EKS in settings.deploy_targets:
+            role = self._secrets_role(name, settings)
+            self.secrets_role_arn = role.arn
+            readers.append(("-eks", role.name))
+        if readers:
+            self._let_read(name, readers, settings)
         self.register_outputs(
             {
                 "parameterPrefix": self.parameter_prefix,
                 "taskSecrets": self.task_secrets,
                 "executionRole": self.execution_role,
+                "secretsRoleArn": self.secrets_role_arn,
             }
         )
 
@@ -58,6 +69,7 @@ class Delivery(pulumi.ComponentResource):
             name=settings.names.execution_role,
             description="Starts the tasks of the EONPRO application",
             assume_role_policy=json.dumps(policies.execution_trust_policy()),
+            permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -65,40 +77,61 @@ class Delivery(pulumi.ComponentResource):
             f"{name}-execution",
             name="StartTasks",
             role=role.name,
-            policy=json.dumps(policies.task_start_policy()),
+            policy=json.dumps(policies.task_start_policy(account_id=settings.account_id, partition=settings.partition)),
             opts=pulumi.ResourceOptions(parent=self),
         )
         made: pulumi.Output[str] = role.name
         return made
 
-    def _let_read(self, name: str, role: pulumi.Input[str], settings: Settings) -> None:
-        child = pulumi.ResourceOptions(parent=self)
-        policy = aws.iam.Policy(
-            f"{name}-parameters",
-            name=settings.names.parameter_policy,
-            description="Reading of the EONPRO application's parameters",
-            policy=json.dumps(
-                policies.parameter_policy(
-                    parameter_arns=[secret["valueFrom"] for secret in self.task_secrets],
-                )
-            ),
+    def _secrets_role(self, name: str, settings: Settings) -> aws.iam.Role:
+        return aws.iam.Role(
+            f"{name}-secrets",
+            name=settings.names.secrets_role,
+            description="Reads the variables of the EONPRO application for its pods",
+            assume_role_policy=json.dumps(secrets_trust_of(settings)),
+            permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        aws.iam.RolePolicyAttachment(f"{name}-parameters", role=role, policy_arn=policy.arn, opts=child)
+
+    def _let_read(self, name: str, readers: list[tuple[str, pulumi.Input[str]]], settings: Settings) -> None:
+        child = pulumi.ResourceOptions(parent=self)
+        secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
+        logical = f"{name}-secrets" if secrets else f"{name}-parameters"
+        arns = [arn for region in settings.regions for arn in _sources(settings, region).values()]
+        document = (
+            policies.secret_policy(secret_arns=arns)
+            if secrets
+            else policies.parameter_policy(parameter_arns=arns, one_by_one=Target.EKS in settings.deploy_targets)
+        )
+        policy = aws.iam.Policy(
+            logical,
+            name=settings.names.secret_policy if secrets else settings.names.parameter_policy,
+            description=f"Reading of the EONPRO application's {'secrets' if secrets else 'parameters'}",
+            policy=json.dumps(document),
+            tags=settings.tags,
+            # A policy's description cannot be changed: another one would mean another policy.
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(ignore_changes=["description"])),
+        )
+        for ending, role in readers:
+            aws.iam.RolePolicyAttachment(f"{logical}{ending}", role=role, policy_arn=policy.arn, opts=child)
 
 
 def _task_secrets(settings: Settings) -> list[dict[str, str]]:
     # The whole ARN, not the name alone: a task in another Region fails, and finds no other parameter.
-    return [
-        {
-            "name": variable,
-            "valueFrom": policies.parameter_arn(
-                account_id=settings.account_id,
-                region=settings.region,
-                name=f"{settings.names.parameter_prefix}/{variable}",
-                partition=settings.partition,
-            ),
-        }
+    return [{"name": name, "valueFrom": arn} for name, arn in _sources(settings, settings.region).items()]
+
+
+def _sources(settings: Settings, region: str) -> dict[str, str]:
+    """The ARN of each variable's parameter or secret in a Region."""
+    in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
+    arn = policies.secret_arn if in_secrets else policies.parameter_arn
+    return {
+        variable: arn(
+            account_id=settings.account_id,
+            region=region,
+            name=f"{settings.names.parameter_prefix}/{variable}",
+            partition=settings.partition,
+        )
         for variable in APPLICATION_VARIABLES
-    ]
+    }

@@ -6,13 +6,15 @@ Touches the Pulumi engine only: it registers resources.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-from components import policies
-from components.contract import DELETION_WINDOW_DAYS, Settings
+from components.adoption import taken_in
+from components.contract import DELETION_WINDOW_DAYS, Part, Settings, Thing
+from components.stack_policies import key_policy_of
 
 DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
 
@@ -22,50 +24,95 @@ class PhiKeyArgs:
     """What a PhiKey is made of."""
 
     settings: Settings
-    app_principal_arn: pulumi.Input[str]
-    """The application's principal. It must exist: KMS refuses a key policy that names one that does not."""
+    app_principal_arns: Sequence[pulumi.Input[str]]
+    """All that the application runs as. They must exist: KMS refuses a key policy that names one that does not."""
 
 
 class PhiKey(pulumi.ComponentResource):
-    """The symmetric customer managed key, rotated by KMS, that no change of this program can delete."""
+    """The symmetric customer managed key, rotated by KMS, that no change of this program can delete; and its replicas.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+    """
 
     key_arn: pulumi.Output[str]
     key_id: pulumi.Output[str]
     alias_name: pulumi.Output[str]
+    replica_arns: list[pulumi.Output[str]]
+    """One for each replica, in the order of the settings' Regions."""
 
     def __init__(self, name: str, args: PhiKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:PhiKey", name, {}, opts)
         settings = args.settings
-
-        def key_policy(app_principal_arn: str) -> str:
-            return json.dumps(
-                policies.key_policy(
-                    account_id=settings.account_id,
-                    administrators=settings.administrators,
-                    app_principal_arn=app_principal_arn,
-                    partition=settings.partition,
-                )
-            )
-
+        policy = pulumi.Output.all(*args.app_principal_arns).apply(lambda arns: _key_policy(settings, arns))
         # Without the key all PHI is lost. protect stops a deletion or replacement by this stack;
         # retain_on_delete keeps the key when somebody lifts the protection and forgets what it was for.
         kept = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
+        found = taken_in(
+            settings,
+            Thing.KEY,
+            part=Part.KEY,
+            properties=["policy", "description", "tags", "enableKeyRotation", "rotationPeriodInDays"],
+        )
         key = aws.kms.Key(
             name,
             description=DESCRIPTION,
             customer_master_key_spec="SYMMETRIC_DEFAULT",
             key_usage="ENCRYPT_DECRYPT",
-            policy=pulumi.Output.from_input(args.app_principal_arn).apply(key_policy),
+            policy=policy,
             enable_key_rotation=True,
             rotation_period_in_days=settings.rotation_period_days,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
+            # Left out where it is false: a key that is there already is not asked to become what it is.
+            multi_region=True if settings.multi_region else None,
             tags=settings.tags,
-            opts=kept,
+            opts=pulumi.ResourceOptions.merge(kept, found),
         )
-        alias = aws.kms.Alias(name, name=settings.names.alias, target_key_id=key.key_id, opts=kept)
+        alias = aws.kms.Alias(
+            name,
+            name=settings.names.alias,
+            target_key_id=key.key_id,
+            opts=pulumi.ResourceOptions.merge(kept, taken_in(settings, Thing.ALIAS)),
+        )
+        self.replica_arns = [
+            self._replica(f"{name}-{region}", region, key, policy, settings, kept)
+            for region in settings.replica_regions
+        ]
         self.key_arn = key.arn
         self.key_id = key.key_id
         self.alias_name = alias.name
         self.register_outputs(
-            {"keyArn": self.key_arn, "keyId": self.key_id, "aliasName": self.alias_name},
+            {
+                "keyArn": self.key_arn,
+                "keyId": self.key_id,
+                "aliasName": self.alias_name,
+                "replicaArns": self.replica_arns,
+            },
         )
+
+    def _replica(
+        self,
+        name: str,
+        region: str,
+        key: aws.kms.Key,
+        policy: pulumi.Input[str],
+        settings: Settings,
+        kept: pulumi.ResourceOptions,
+    ) -> pulumi.Output[str]:
+        # Of the primary a replica has the material and the rotation; policy, alias and tags are its own.
+        replica = aws.kms.ReplicaKey(
+            name,
+            region=region,
+            primary_key_arn=key.arn,
+            description=DESCRIPTION,
+            policy=policy,
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
+            tags=settings.tags,
+            opts=kept,
+        )
+        aws.kms.Alias(name, region=region, name=settings.names.alias, target_key_id=replica.key_id, opts=kept)
+        arn: pulumi.Output[str] = replica.arn
+        return arn
+
+
+def _key_policy(settings: Settings, app_principal_arns: Sequence[str]) -> str:
+    return json.dumps(key_policy_of(settings, app_principal_arns))

@@ -17,22 +17,11 @@ import pytest
 from pulumi.runtime import mocks, rpc, set_all_config, stack
 from pulumi.runtime.settings import set_root_resource
 
-PROGRAM = Path(__file__).parents[2] / "__main__.py"
-ACCOUNT = "111122223333"
-REGION = "us-east-1"
-KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS, REGION
 
-CONFIG: dict[str, Any] = {
-    "aws:region": REGION,
-    "aws:allowedAccountIds": [ACCOUNT],
-    "eonpro-kms:accountId": ACCOUNT,
-    "eonpro-kms:environment": "production",
-    "eonpro-kms:administrators": [f"arn:aws:iam::{ACCOUNT}:role/admin"],
-    "eonpro-kms:deployTargets": ["vercel"],
-    "eonpro-kms:vercelTeam": "acme",
-    "eonpro-kms:vercelProject": "portal",
-    "eonpro-kms:appPrincipalArn": "",
-}
+PROGRAM = Path(__file__).parents[2] / "__main__.py"
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+TRAIL_KEY_ID = "5678efab-12ab-34cd-56ef-1234567890ab"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +35,17 @@ class Registration:
     inputs: dict[str, Any]
     protected: bool
     retained: bool
+    imported: str | None
+    """Id of what is taken in instead of being made."""
+    ignored: frozenset[str]
+    """Properties that no update changes."""
     depends_on: frozenset[str]
     """Types of the resources it waits for."""
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """The policy document that it carries."""
+        return dict(json.loads(self.inputs["policy"]))
 
 
 @dataclass(kw_only=True)
@@ -73,6 +71,11 @@ class Recording:
         (resource,) = self.all(type_)
         return resource
 
+    def called(self, type_: str, name: str) -> Registration:
+        """The one of a type by its name in the stack, which is a part of its URN."""
+        (resource,) = (one for one in self.all(type_) if one.name == name)
+        return resource
+
     def named(self, physical_name: str) -> Registration:
         (resource,) = (one for one in self.resources if one.inputs.get("name") == physical_name)
         return resource
@@ -80,16 +83,22 @@ class Recording:
 
 class _Cloud(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        name = args.inputs.get("name", args.name)
+        name, region = args.inputs.get("name", args.name), args.inputs.get("region", REGION)
+        key_id = TRAIL_KEY_ID if args.name == "audit-trail-key" else KEY_ID
+        regional = f"{region}:{ACCOUNT}"
         arn = {
-            "aws:kms/key:Key": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
+            "aws:kms/key:Key": f"arn:aws:kms:{regional}:key/{key_id}",
+            "aws:kms/replicaKey:ReplicaKey": f"arn:aws:kms:{regional}:key/{key_id}",
             "aws:iam/role:Role": f"arn:aws:iam::{ACCOUNT}:role/{name}",
+            "aws:iam/user:User": f"arn:aws:iam::{ACCOUNT}:user/{name}",
             "aws:iam/policy:Policy": f"arn:aws:iam::{ACCOUNT}:policy/{name}",
-            "aws:cloudtrail/trail:Trail": f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/{name}",
+            "aws:cloudtrail/trail:Trail": f"arn:aws:cloudtrail:{regional}:trail/{name}",
+            "aws:cloudwatch/logGroup:LogGroup": f"arn:aws:logs:{regional}:log-group:{name}",
+            "aws:sns/topic:Topic": f"arn:aws:sns:{regional}:{name}",
         }.get(args.typ)
         state = {**args.inputs, **({"arn": arn} if arn else {})}
-        if args.typ == "aws:kms/key:Key":
-            state["keyId"] = KEY_ID
+        if args.typ in ("aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey"):
+            state["keyId"] = key_id
         return args.inputs.get("bucket", args.name) if args.typ.startswith("aws:s3") else args.name, state
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
@@ -115,6 +124,8 @@ class _Monitor(mocks.MockMonitor):
                     inputs=rpc.deserialize_properties(request.object),
                     protected=request.protect,
                     retained=request.retainOnDelete,
+                    imported=request.importId or None,
+                    ignored=frozenset(request.ignoreChanges),
                     depends_on=frozenset(self._types.get(urn, urn) for urn in request.dependencies),
                 )
             )
@@ -188,3 +199,16 @@ def run_program() -> Callable[..., Recording]:
         return recording
 
     return run
+
+
+@pytest.fixture(scope="session")
+def recorded(run_program: Callable[..., Recording]) -> Callable[[str], Recording]:
+    """The recording of a configuration by its name, which is run once."""
+    recordings: dict[str, Recording] = {}
+
+    def of(name: str) -> Recording:
+        if name not in recordings:
+            recordings[name] = run_program(**CONFIGURATIONS[name])
+        return recordings[name]
+
+    return of

@@ -3,176 +3,141 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pulumi
 import pytest
 
-ACCOUNT = "111122223333"
-KEY_ARN = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-STACK = "pulumi:pulumi:Stack"
+from components.contract import Outputs, Settings
+from components.stack_policies import key_policy_of
+from tests.components.configurations import (
+    ACCOUNT,
+    ADMINISTRATOR,
+    CONFIG,
+    CONFIGURATIONS,
+    EXISTING_ROLE,
+    EXISTING_USER,
+    IAM,
+    ORGANIZATION_TRAIL,
+)
 
-COMPONENTS = {
-    "eonpro:kms:AppPrincipal": "app-principal",
-    "eonpro:kms:PhiKey": "phi-key",
-    "eonpro:kms:AppAccess": "app-access",
-    "eonpro:kms:AuditTrail": "audit-trail",
-    "eonpro:kms:Delivery": "delivery",
-}
-KEY = ["aws:kms/alias:Alias", "aws:kms/key:Key"]
-TRAIL = [
-    "aws:cloudtrail/trail:Trail",
-    "aws:s3/bucket:Bucket",
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
-    "aws:s3/bucketPolicy:BucketPolicy",
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
-    "aws:s3/bucketVersioning:BucketVersioning",
-]
-OIDC = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
-POLICY = "aws:iam/policy:Policy"
+KEY_ARN = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+VARIABLES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
+ROLE_ARN = f"{IAM}:role/eonpro-app-role"
+USER_ARN = f"{IAM}:user/eonpro-app-user"
+
+KEY = "aws:kms/key:Key"
+ALIAS = "aws:kms/alias:Alias"
+REPLICA = "aws:kms/replicaKey:ReplicaKey"
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
-ROLE_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
-USER_ATTACHMENT = "aws:iam/userPolicyAttachment:UserPolicyAttachment"
 
-EXISTING_ROLE = f"arn:aws:iam::{ACCOUNT}:role/teams/portal"
-EXISTING_USER = f"arn:aws:iam::{ACCOUNT}:user/apps/portal"
-ECS_ONLY = {"deployTargets": ["ecs"], "vercelTeam": None, "vercelProject": None}
-BOTH = {"deployTargets": ["ecs", "vercel"]}
+USER = "aws:iam/user:User"
 
 Run = Callable[..., Any]
+Recorded = Callable[[str], Any]
 
 
 @pytest.fixture(scope="module")
-def vercel(run_program: Run) -> Any:
-    return run_program()
+def vercel(recorded: Recorded) -> Any:
+    return recorded("vercel")
 
 
-@pytest.fixture(scope="module")
-def ecs(run_program: Run) -> Any:
-    return run_program(**ECS_ONLY)
+def _phi_key(recording: Any) -> Any:
+    return recording.called(KEY, "phi-key")
 
 
-def _trusted(recording: Any) -> list[str]:
-    trust = json.loads(recording.named("eonpro-app-role").inputs["assumeRolePolicy"])
-    return [statement["Sid"] for statement in trust["Statement"]]
-
-
-@pytest.mark.parametrize(
-    ("changes", "resources"),
-    [
-        ({}, [*KEY, *TRAIL, OIDC, ROLE, POLICY, ROLE_ATTACHMENT]),
-        (ECS_ONLY, [*KEY, *TRAIL, *2 * [ROLE, POLICY, ROLE_ATTACHMENT], ROLE_POLICY]),
-        (BOTH, [*KEY, *TRAIL, OIDC, *2 * [ROLE, POLICY, ROLE_ATTACHMENT], ROLE_POLICY]),
-        ({"appPrincipalArn": EXISTING_ROLE}, [*KEY, *TRAIL, POLICY, ROLE_ATTACHMENT]),
-        ({"appPrincipalArn": EXISTING_USER}, [*KEY, *TRAIL, POLICY, USER_ATTACHMENT]),
-        (
-            {"vercelOidcProviderArn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"},
-            [*KEY, *TRAIL, ROLE, POLICY, ROLE_ATTACHMENT],
-        ),
-        (
-            {
-                "existingTrailArn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/organization",
-                "trailBucket": "organization-logs",
-            },
-            [*KEY, OIDC, ROLE, POLICY, ROLE_ATTACHMENT],
-        ),
-        (
-            {**ECS_ONLY, "ecsExecutionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/ecs/starter"},
-            [*KEY, *TRAIL, ROLE, *2 * [POLICY, ROLE_ATTACHMENT]],
-        ),
-    ],
-    ids=[
-        "vercel",
-        "ecs",
-        "both",
-        "existing-role",
-        "existing-user",
-        "existing-oidc-provider",
-        "existing-trail",
-        "existing-execution-role",
-    ],
-)
-def test_the_program_makes_what_the_settings_need_and_nothing_else(
-    run_program: Run, changes: dict[str, Any], resources: list[str]
-) -> None:
-    recording = run_program(**changes)
-    assert recording.types == sorted([*COMPONENTS, *resources])
-
-
-def test_component_types_and_names_are_what_every_stack_knows_them_by(vercel: Any) -> None:
-    """They are part of each URN: with another the engine would delete the key and make a new one."""
-    components = {one.type: one.name for one in vercel.resources if one.type.startswith("eonpro:")}
-    assert components == COMPONENTS
-    assert {one.parent for one in vercel.resources if one.type in COMPONENTS} == {STACK}
-
-
-def test_every_resource_is_its_component_s_child_under_a_lasting_name(run_program: Run) -> None:
-    recording = run_program(**BOTH)
-    children = {(one.parent, one.type, one.name) for one in recording.resources if one.type not in COMPONENTS}
-    assert children == {
-        ("eonpro:kms:AppPrincipal", OIDC, "app-principal-vercel"),
-        ("eonpro:kms:AppPrincipal", ROLE, "app-principal"),
-        *(("eonpro:kms:PhiKey", type_, "phi-key") for type_ in KEY),
-        ("eonpro:kms:AppAccess", POLICY, "app-access"),
-        ("eonpro:kms:AppAccess", ROLE_ATTACHMENT, "app-access"),
-        *(("eonpro:kms:AuditTrail", type_, "audit-trail") for type_ in TRAIL),
-        ("eonpro:kms:Delivery", ROLE, "delivery-execution"),
-        ("eonpro:kms:Delivery", ROLE_POLICY, "delivery-execution"),
-        ("eonpro:kms:Delivery", POLICY, "delivery-parameters"),
-        ("eonpro:kms:Delivery", ROLE_ATTACHMENT, "delivery-parameters"),
-    }
-
-
-def test_key_alias_and_the_guarded_trail_bucket_are_protected_and_retained(vercel: Any) -> None:
-    kept = {one.type for one in vercel.resources if one.protected and one.retained}
-    assert kept == {*KEY, *(type_ for type_ in TRAIL if type_.startswith("aws:s3/"))}
-
-
-def test_the_trail_is_protected_but_not_left_behind_to_write_for_ever(vercel: Any) -> None:
-    trail = vercel.one("aws:cloudtrail/trail:Trail")
-    assert (trail.protected, trail.retained) == (True, False)
-
-
-def test_access_can_be_taken_away(vercel: Any) -> None:
-    free = {one.type for one in vercel.resources if one.type.startswith("aws:") and not one.protected}
-    assert free == {OIDC, ROLE, POLICY, ROLE_ATTACHMENT}
-
-
-def test_a_shared_oidc_provider_stays_for_whom_else_may_trust_it(vercel: Any) -> None:
-    assert vercel.one(OIDC).retained
+def _principals(recording: Any, sid: str) -> list[str]:
+    statements = _phi_key(recording).policy["Statement"]
+    return [arn for one in statements if one["Sid"] == sid for arn in one["Principal"]["AWS"]]
 
 
 def test_the_key_is_symmetric_rotated_and_slow_to_delete(vercel: Any) -> None:
-    inputs = vercel.one("aws:kms/key:Key").inputs
+    inputs = _phi_key(vercel).inputs
     assert inputs["customerMasterKeySpec"] == "SYMMETRIC_DEFAULT"
     assert inputs["keyUsage"] == "ENCRYPT_DECRYPT"
     assert inputs["description"] == "EONPRO PHI encryption key for HIPAA compliance"
     assert (inputs["enableKeyRotation"], inputs["rotationPeriodInDays"]) == (True, 365)
     assert inputs["deletionWindowInDays"] == 30
-    assert "bypassPolicyLockoutSafetyCheck" not in inputs
+    assert "multiRegion" not in inputs
+
+
+def test_no_key_is_made_past_the_lockout_check_of_kms(recorded: Recorded) -> None:
+    for name in CONFIGURATIONS:
+        for one in recorded(name).resources:
+            assert "bypassPolicyLockoutSafetyCheck" not in one.inputs
 
 
 def test_another_rotation_period_is_no_other_change(run_program: Run, vercel: Any) -> None:
     changed = run_program(rotationPeriodDays=180)
     before = {one.urn: one.inputs for one in vercel.resources}
     differing = [one for one in changed.resources if before[one.urn] != one.inputs]
-    assert [one.type for one in differing] == ["aws:kms/key:Key"]
+    assert [(one.type, one.name) for one in differing] == [(KEY, "phi-key")]
     key = differing[0].inputs
     assert key["rotationPeriodInDays"] == 180
     assert {**key, "rotationPeriodInDays": 365} == before[differing[0].urn]
 
 
-def test_the_key_s_policy_names_the_principal_that_was_made_before_it(vercel: Any) -> None:
-    key = vercel.one("aws:kms/key:Key")
-    statements = json.loads(key.inputs["policy"])["Statement"]
-    principals = {one["Sid"]: one["Principal"]["AWS"] for one in statements}
-    assert principals["Allow use of the key for EONPRO"] == [f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"]
-    assert principals["Allow administration of the key"] == [f"arn:aws:iam::{ACCOUNT}:role/admin"]
-    assert key.depends_on == {ROLE}
+@pytest.mark.parametrize(
+    ("name", "users", "before"),
+    [
+        ("vercel", [ROLE_ARN], {ROLE}),
+        ("vercel-user", [USER_ARN], {USER}),
+        ("vercel-user-and-ecs", [ROLE_ARN, USER_ARN], {ROLE, USER}),
+        ("eks-irsa", [ROLE_ARN], {ROLE}),
+        ("existing-role", [EXISTING_ROLE], set()),
+        ("existing-user", [EXISTING_USER], set()),
+    ],
+)
+def test_the_key_s_policy_names_the_principals_and_waits_for_those_that_are_made(
+    recorded: Recorded, name: str, users: list[str], before: set[str]
+) -> None:
+    recording = recorded(name)
+    assert _principals(recording, "Allow use of the key for EONPRO") == users
+    assert _principals(recording, "Allow administration of the key") == [ADMINISTRATOR]
+    assert _phi_key(recording).depends_on == before
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_the_key_s_policy_is_the_one_that_is_judged_before_the_run(recorded: Recorded, name: str) -> None:
+    config = {**CONFIG, **{f"eonpro-kms:{key}": value for key, value in CONFIGURATIONS[name].items()}}
+    told = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    settings = Settings.from_config({key: None if value == "null" else value for key, value in told.items()})
+    expected = key_policy_of(settings)
+    recording = recorded(name)
+    assert _phi_key(recording).policy == expected
+    assert [replica.policy for replica in recording.all(REPLICA)] == [expected] * len(settings.replica_regions)
+
+
+def test_each_replica_has_policy_alias_tags_and_the_longest_window(recorded: Recorded) -> None:
+    recording = recorded("replicas")
+    primary = _phi_key(recording)
+    assert primary.inputs["multiRegion"] is True
+    for region in ("eu-west-1", "us-west-2"):
+        replica = recording.called(REPLICA, f"phi-key-{region}")
+        assert replica.inputs["primaryKeyArn"] == KEY_ARN
+        assert (replica.inputs["region"], replica.inputs["deletionWindowInDays"]) == (region, 30)
+        for same in ("policy", "tags", "description"):
+            assert replica.inputs[same] == primary.inputs[same]
+        alias = recording.called(ALIAS, f"phi-key-{region}")
+        assert (alias.inputs["region"], alias.inputs["name"]) == (region, "alias/eonpro-phi-key")
+        assert REPLICA in alias.depends_on
+
+
+def test_the_application_may_use_each_replica_and_its_tasks_read_the_variables_in_each_region(
+    recorded: Recorded,
+) -> None:
+    recording = recorded("replicas")
+    (use,) = recording.named("EONPROKMSAccess").policy["Statement"]
+    assert use["Resource"] == [KEY_ARN, *(KEY_ARN.replace("us-east-1", one) for one in ("eu-west-1", "us-west-2"))]
+    (reading,) = recording.named("EONPROParameterAccess").policy["Statement"]
+    regions = [arn.split(":")[3] for arn in reading["Resource"]]
+    assert regions == [region for region in ("us-east-1", "eu-west-1", "us-west-2") for _ in range(3)]
+    trust = json.loads(recording.named("eonpro-app-role").inputs["assumeRolePolicy"])
+    sources = next(one for one in trust["Statement"] if one["Sid"] == "TrustEcsTasks")["Condition"]["ArnLike"]
+    assert [arn.split(":")[3] for arn in sources["aws:SourceArn"]] == ["us-east-1", "eu-west-1", "us-west-2"]
 
 
 def test_the_application_s_policy_is_on_the_key_s_arn_and_not_on_the_alias(vercel: Any) -> None:
@@ -180,137 +145,84 @@ def test_the_application_s_policy_is_on_the_key_s_arn_and_not_on_the_alias(verce
     assert statement["Resource"] == KEY_ARN
 
 
-@pytest.mark.parametrize(
-    ("changes", "trusted"),
-    [({}, ["TrustVercel"]), (ECS_ONLY, ["TrustEcsTasks"]), (BOTH, ["TrustVercel", "TrustEcsTasks"])],
-)
-def test_the_role_trusts_the_targets_and_nobody_else(
-    run_program: Run, changes: dict[str, Any], trusted: list[str]
-) -> None:
-    assert _trusted(run_program(**changes)) == trusted
+def test_the_strict_policy_and_the_exclusive_one_are_the_key_s_own(recorded: Recorded) -> None:
+    def sids(name: str) -> list[str]:
+        return [one["Sid"] for one in _phi_key(recorded(name)).policy["Statement"]]
 
-
-@pytest.mark.parametrize(
-    ("arn", "attachment", "field"),
-    [(EXISTING_ROLE, ROLE_ATTACHMENT, "role"), (EXISTING_USER, USER_ATTACHMENT, "user")],
-)
-def test_an_existing_principal_gets_the_policy_by_its_name_without_the_path(
-    run_program: Run, arn: str, attachment: str, field: str
-) -> None:
-    recording = run_program(appPrincipalArn=arn)
-    assert recording.one(attachment).inputs[field] == "portal"
-    assert recording.stack_outputs["appPrincipalArn"] == arn
-    assert arn in recording.one("aws:kms/key:Key").inputs["policy"]
-
-
-def test_an_existing_oidc_provider_is_trusted_under_its_own_issuer(run_program: Run) -> None:
-    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com"
-    recording = run_program(vercelOidcProviderArn=provider)
-    (statement,) = json.loads(recording.one(ROLE).inputs["assumeRolePolicy"])["Statement"]
-    assert statement["Principal"] == {"Federated": provider}
-    assert set(statement["Condition"]["StringEquals"]) == {"oidc.vercel.com:aud", "oidc.vercel.com:sub"}
-
-
-def test_a_made_oidc_provider_is_the_one_the_role_trusts_and_comes_first(vercel: Any) -> None:
-    provider, role = vercel.one(OIDC), vercel.one(ROLE)
-    assert provider.inputs["url"] == "https://oidc.vercel.com/acme"
-    assert provider.inputs["clientIdLists"] == ["https://vercel.com/acme"]
-    assert f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme" in role.inputs["assumeRolePolicy"]
-    assert OIDC in role.depends_on
-
-
-def test_the_trail_sees_every_region_and_global_services_and_can_be_validated(vercel: Any) -> None:
-    trail = vercel.one("aws:cloudtrail/trail:Trail")
-    switched_on = {name for name, value in trail.inputs.items() if value is True}
-    assert switched_on == {
-        "isMultiRegionTrail",
-        "includeGlobalServiceEvents",
-        "enableLogFileValidation",
-        "enableLogging",
-    }
-    assert trail.inputs["s3BucketName"] == f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"
-
-
-def test_the_trail_starts_when_its_bucket_is_guarded(vercel: Any) -> None:
-    assert vercel.one("aws:cloudtrail/trail:Trail").depends_on == {type_ for type_ in TRAIL if "s3/" in type_}
-
-
-def test_the_trail_bucket_is_private_versioned_and_encrypted(vercel: Any) -> None:
-    private = vercel.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock").inputs
-    assert [value for name, value in private.items() if name != "bucket"] == [True] * 4
-    versioned = vercel.one("aws:s3/bucketVersioning:BucketVersioning").inputs
-    assert versioned["versioningConfiguration"] == {"status": "Enabled"}
-    owned = vercel.one("aws:s3/bucketOwnershipControls:BucketOwnershipControls").inputs
-    assert owned["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
-    encrypted = vercel.one("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
-    assert encrypted.inputs["rules"] == [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]
-    assert vercel.one("aws:s3/bucket:Bucket").inputs["forceDestroy"] is False
-
-
-@pytest.mark.parametrize("days", [2192, 2557, 3650])
-def test_no_version_of_a_log_expires_before_the_retention(run_program: Run, days: int) -> None:
-    recording = run_program(trailRetentionDays=days)
-    inputs = recording.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").inputs
-    (rule,) = inputs["rules"]
-    assert rule["status"] == "Enabled"
-    assert rule["expiration"] == {"days": days}
-    assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": days}
-
-
-def test_ecs_reads_exactly_the_three_parameters(ecs: Any) -> None:
-    arns = [
-        f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}"
-        for name in ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
+    assert "Enable IAM policies" in sids("vercel")
+    assert "Enable IAM policies" not in sids("strict")
+    assert sids("guarded") == [
+        "Enable IAM policies",
+        "Allow administration of the key",
+        "Allow administration by SSO roles",
+        "Allow deletion of the key",
+        "Deny deletion of the key",
+        "Allow use of the key for EONPRO",
+        "Deny use of the key to all but EONPRO",
     ]
-    (statement,) = json.loads(ecs.named("EONPROParameterAccess").inputs["policy"])["Statement"]
-    assert statement["Action"] == ["ssm:GetParameters"]
-    assert statement["Resource"] == arns
-    assert [entry["valueFrom"] for entry in ecs.stack_outputs["taskSecrets"]] == arns
-
-
-def test_the_execution_role_may_not_use_the_key(ecs: Any) -> None:
-    attached = {one.inputs["role"]: one.inputs["policyArn"] for one in ecs.all(ROLE_ATTACHMENT)}
-    assert attached == {
-        "eonpro-app-role": f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess",
-        "eonpro-execution-role": f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess",
+    use = next(one for one in _phi_key(recorded("conditions")).policy["Statement"] if "Condition" in one)
+    assert use["Condition"]["StringEquals"] == {
+        "kms:EncryptionContext:application": "eonpro",
+        "kms:ViaService": ["secretsmanager.us-east-1.amazonaws.com"],
     }
-    assert "kms:" not in ecs.one(ROLE_POLICY).inputs["policy"]
 
 
-def test_a_named_execution_role_gets_the_reading_and_nothing_else(run_program: Run) -> None:
-    recording = run_program(**ECS_ONLY, ecsExecutionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/ecs/starter")
-    (reading,) = (one for one in recording.all(ROLE_ATTACHMENT) if one.inputs["role"] == "starter")
-    assert reading.inputs["policyArn"].endswith("policy/EONPROParameterAccess")
+TOLD = {
+    "keyArn": KEY_ARN,
+    "keyId": "1234abcd-12ab-34cd-56ef-1234567890ab",
+    "aliasName": "alias/eonpro-phi-key",
+    "appPolicyArn": f"{IAM}:policy/EONPROKMSAccess",
+    "appPrincipalArn": ROLE_ARN,
+    "trailArn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail",
+    "trailBucket": f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1",
+    "parameterPrefix": "/eonpro/production",
+}
+PARAMETERS = [
+    {"name": name, "valueFrom": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}"}
+    for name in VARIABLES
+]
+SECRETS = [
+    {"name": name, "valueFrom": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:/eonpro/production/{name}"}
+    for name in VARIABLES
+]
+SECRETS_ROLE = {"secretsRoleArn": f"{IAM}:role/eonpro-secrets-role"}
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "vercel": {},
+    "vercel-user": {"appPrincipalArn": USER_ARN, "appUserArn": USER_ARN},
+    "vercel-user-and-ecs": {"appUserArn": USER_ARN, "taskSecrets": PARAMETERS},
+    "vercel-and-ecs": {"taskSecrets": PARAMETERS},
+    "ecs": {"taskSecrets": PARAMETERS},
+    "ecs-secrets-manager": {"taskSecrets": SECRETS},
+    "ecs-existing-execution-role": {"taskSecrets": PARAMETERS},
+    "eks-pod-identity": SECRETS_ROLE,
+    "eks-irsa": SECRETS_ROLE,
+    "eks-secrets-manager": SECRETS_ROLE,
+    "every-target": {"appUserArn": USER_ARN, "taskSecrets": PARAMETERS, **SECRETS_ROLE},
+    "replicas": {
+        "taskSecrets": PARAMETERS,
+        "replicaKeyArns": [KEY_ARN.replace("us-east-1", region) for region in ("eu-west-1", "us-west-2")],
+    },
+    "existing-role": {"appPrincipalArn": EXISTING_ROLE},
+    "existing-user": {"appPrincipalArn": EXISTING_USER},
+    "boundary": {"appUserArn": USER_ARN, "taskSecrets": PARAMETERS},
+    "existing-trail": {"trailArn": ORGANIZATION_TRAIL, "trailBucket": "organization-logs"},
+    "adopted": {"trailBucket": "clinic-logs"},
+    "adopted-kept-as-found": {"trailBucket": "clinic-logs"},
+}
 
 
-def test_the_stack_tells_what_other_programs_rely_on(vercel: Any, ecs: Any) -> None:
-    told = {
-        "keyArn": KEY_ARN,
-        "keyId": "1234abcd-12ab-34cd-56ef-1234567890ab",
-        "aliasName": "alias/eonpro-phi-key",
-        "appPolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess",
-        "appPrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role",
-        "trailArn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail",
-        "trailBucket": f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1",
-        "parameterPrefix": "/eonpro/production",
-    }
-    assert vercel.stack_outputs == told
-    assert set(ecs.stack_outputs) == {*told, "taskSecrets"}
+@pytest.mark.parametrize("name", sorted(CONFIGURATIONS.keys() - {"staging"}))
+def test_the_stack_tells_exactly_what_other_programs_rely_on(recorded: Recorded, name: str) -> None:
+    told = recorded(name).stack_outputs
+    assert told == {**TOLD, **OUTPUTS.get(name, {})}
+    # They are what the wizard reads, and nothing of it is empty.
+    assert Outputs.read(told).key_arn == KEY_ARN
+    assert all(told.values())
 
 
-def test_an_existing_trail_is_told_with_its_bucket(run_program: Run) -> None:
-    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/organization"
-    outputs = run_program(existingTrailArn=arn, trailBucket="organization-logs").stack_outputs
-    assert (outputs["trailArn"], outputs["trailBucket"]) == (arn, "organization-logs")
-
-
-def test_every_component_registers_its_outputs(ecs: Any) -> None:
-    assert set(ecs.component_outputs) == {*COMPONENTS, STACK}
-    assert all(ecs.component_outputs.values())
-
-
-def test_another_environment_shares_no_name_with_production(run_program: Run) -> None:
+def test_another_environment_shares_no_name_with_production(recorded: Recorded) -> None:
     def names(recording: Any) -> set[str]:
+        # Some names are found inside of another thing only: of a role's policy, of a rule's target.
         return {
             one.inputs[field]
             for one in recording.resources
@@ -318,28 +230,32 @@ def test_another_environment_shares_no_name_with_production(run_program: Run) ->
             if field in one.inputs and one.type != ROLE_POLICY
         }
 
-    production, staging = run_program(**BOTH), run_program(**BOTH, environment="staging")
+    production, staging = recorded("vercel-and-ecs"), recorded("staging")
     assert names(staging) == {f"{name}-staging" for name in names(production)}
     assert staging.stack_outputs["parameterPrefix"] == "/eonpro/staging"
-    tags = [one.inputs["tags"] for one in staging.resources if "tags" in one.inputs]
-    assert tags == [{"Application": "EONPRO", "Environment": "Staging"}] * len(tags)
 
 
-def test_in_another_partition_every_arn_is_of_that_partition(run_program: Run) -> None:
+def test_in_another_partition_every_arn_of_every_policy_is_of_that_partition(run_program: Run) -> None:
     recording = run_program(
-        **ECS_ONLY,
+        deployTargets=["ecs", "eks"],
+        eksCluster="clinic",
+        multiRegion=True,
+        replicaRegions=["us-gov-east-1"],
+        cloudwatchLogs=True,
+        exclusiveUse=True,
         administrators=[f"arn:aws-us-gov:iam::{ACCOUNT}:role/admin"],
-        appPrincipalArn=f"arn:aws-us-gov:iam::{ACCOUNT}:role/portal",
         **{"aws:region": "us-gov-west-1"},
     )
     documents = [
-        recording.one("aws:kms/key:Key").inputs["policy"],
-        recording.named("EONPROParameterAccess").inputs["policy"],
-        recording.one("aws:s3/bucketPolicy:BucketPolicy").inputs["policy"],
+        (one.urn, str(one.inputs[field]))
+        for one in recording.resources
+        for field in ("policy", "assumeRolePolicy", "eventPattern")
+        if field in one.inputs
     ]
-    for document in documents:
-        assert "arn:aws-us-gov:" in document
-        assert "arn:aws:" not in document
+    # ARNs that the recording itself makes up are of the plain partition; these the program writes.
+    made_up = re.compile(rf"arn:aws:(kms:[a-z0-9-]+:{ACCOUNT}:key/|iam::{ACCOUNT}:role/eonpro-app-role)")
+    assert len(documents) > 10
+    assert [urn for urn, text in documents if "arn:aws:" in made_up.sub("", text)] == []
 
 
 def test_faults_of_the_configuration_are_told_together_each_with_its_command(run_program: Run) -> None:

@@ -1,0 +1,268 @@
+"""`Alerts`: somebody is told when the key or the audit trail is changed, and when the use of the key is denied often.
+
+Touches the Pulumi engine only: it registers resources.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components import event_patterns, policies
+from components.audit import AuditTrail
+from components.contract import Settings
+
+BURST = 5
+"""Denied uses of the key within BURST_SECONDS that are an alert: one may be a typing error."""
+
+BURST_SECONDS = 300
+
+READS_TOO = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+"""State of a rule that is to see read-only calls such as Decrypt; any other rule never does.
+
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertsArgs:
+    """What Alerts are made of."""
+
+    settings: Settings
+    key_arns: Sequence[pulumi.Input[str]]
+    """The key's and its replicas'."""
+    trail: AuditTrail
+
+
+class Alerts(pulumi.ComponentResource):
+    """The topic, who is told by e-mail, and the rules and the alarm that publish to it."""
+
+    topic_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: AlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("eonpro:kms:Alerts", name, {}, opts)
+        settings = args.settings
+        names = settings.names
+        self._settings = settings
+        topic, open_to_publishers = self._topic(name, args.trail)
+        told = pulumi.ResourceOptions(depends_on=[open_to_publishers])
+        # The stack's first run makes the trail and its buckets: nobody needs to be told of that.
+        made = pulumi.ResourceOptions(parent=self, depends_on=[args.trail])
+
+        audit_key = [] if args.trail.key_arn is None else [args.trail.key_arn]
+        key_changes = pulumi.Output.all(*args.key_arns, *audit_key).apply(
+            lambda arns: json.dumps(
+                event_patterns.key_changes_pattern(
+                    key_arns=arns, aliases=[names.alias, *([names.trail_key_alias] if audit_key else [])]
+                )
+            )
+        )
+        denied_use = pulumi.Output.all(*args.key_arns).apply(
+            lambda arns: json.dumps(event_patterns.denied_use_pattern(key_arns=arns, aliases=[names.alias]))
+        )
+        rule = self._rule(
+            f"{name}-key-changes", names.key_changes_rule, key_changes, "Changes of the EONPRO keys", made
+        )
+        self._tell(f"{name}-key-changes", rule, topic, "an EONPRO key", told)
+
+        trail_arn = _home_trail(settings)
+        if trail_arn is not None:
+            pattern = event_patterns.trail_changes_pattern(trail_arn=trail_arn, buckets=_buckets(settings))
+            rule = self._rule(
+                f"{name}-trail-changes",
+                names.trail_changes_rule,
+                json.dumps(pattern),
+                "Changes of the EONPRO audit trail",
+                made,
+            )
+            self._tell(f"{name}-trail-changes", rule, topic, "the EONPRO audit trail", told)
+
+        self._rule(f"{name}-denied-use", names.denied_use_rule, denied_use, "Denied uses of the EONPRO PHI key", made)
+        self._alarm(f"{name}-denied-use", topic, told)
+        if settings.replica_regions:
+            self._forward(name, key_changes, denied_use)
+        self.topic_arn = topic.arn
+        self.register_outputs({"topicArn": self.topic_arn})
+
+    def _topic(self, name: str, trail: AuditTrail) -> tuple[aws.sns.Topic, aws.sns.TopicPolicy]:
+        settings = self._settings
+        names = settings.names
+        child = pulumi.ResourceOptions(parent=self)
+        topic = aws.sns.Topic(
+            name,
+            name=names.alert_topic,
+            # Without a key of the trail's own the topic is not encrypted: the policy of the key that AWS manages for
+            # SNS lets neither EventBridge nor CloudWatch use it, so that no alert would arrive.
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+            kms_master_key_id=trail.key_arn,
+            tags=settings.tags,
+            opts=child,
+        )
+        policy = aws.sns.TopicPolicy(
+            name,
+            arn=topic.arn,
+            policy=json.dumps(
+                policies.alert_topic_policy(
+                    topic_arn=_arn(settings, "sns", names.alert_topic),
+                    account_id=settings.account_id,
+                    source_arns=[_arn(settings, "cloudwatch", f"alarm:{names.denied_use_rule}")],
+                )
+            ),
+            opts=child,
+        )
+        for email in settings.alert_emails:
+            # SNS sends a link first; until it is followed nothing else arrives.
+            aws.sns.TopicSubscription(f"{name}-{email}", topic=topic.arn, protocol="email", endpoint=email, opts=child)
+        return topic, policy
+
+    def _rule(
+        self,
+        name: str,
+        rule: str,
+        pattern: pulumi.Input[str],
+        description: str,
+        opts: pulumi.ResourceOptions,
+        region: str | None = None,
+    ) -> aws.cloudwatch.EventRule:
+        denied_use = rule == self._settings.names.denied_use_rule
+        return aws.cloudwatch.EventRule(
+            name,
+            name=rule,
+            region=region,
+            description=description,
+            event_pattern=pattern,
+            state=READS_TOO if denied_use else "ENABLED",
+            tags=self._settings.tags,
+            opts=opts,
+        )
+
+    def _tell(
+        self,
+        name: str,
+        rule: aws.cloudwatch.EventRule,
+        topic: aws.sns.Topic,
+        subject: str,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        aws.cloudwatch.EventTarget(
+            name,
+            rule=rule.name,
+            target_id="alerts",
+            arn=topic.arn,
+            input_transformer={
+                "input_paths": {
+                    "what": "$.detail.eventName",
+                    "who": "$.detail.userIdentity.arn",
+                    "when": "$.detail.eventTime",
+                    "address": "$.detail.sourceIPAddress",
+                    "region": "$.detail.awsRegion",
+                    "error": "$.detail.errorCode",
+                    "event": "$.detail.eventID",
+                },
+                "input_template": _message(self._settings, subject),
+            },
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts),
+        )
+
+    def _alarm(self, name: str, topic: aws.sns.Topic, opts: pulumi.ResourceOptions) -> None:
+        # The rule has no target, for each denial alone is no alert. MatchedEvents counts the events that matched a
+        # rule, whereas Invocations counts what was sent to its targets. On the default bus its dimension is the rule's
+        # name alone; and it is not sent when it is zero.
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+        rule = self._settings.names.denied_use_rule
+        aws.cloudwatch.MetricAlarm(
+            name,
+            name=rule,
+            alarm_description=(
+                f"The use of the EONPRO PHI key ({self._settings.environment}) was denied {BURST} times or more in "
+                f"{BURST_SECONDS // 60} minutes. Who it was: look up Decrypt and GenerateDataKey with an error in "
+                "CloudTrail's event history."
+            ),
+            namespace="AWS/Events",
+            metric_name="MatchedEvents",
+            dimensions={"RuleName": rule},
+            statistic="Sum",
+            period=BURST_SECONDS,
+            evaluation_periods=1,
+            threshold=BURST,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            treat_missing_data="notBreaching",
+            alarm_actions=[topic.arn],
+            tags=self._settings.tags,
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts),
+        )
+
+    def _forward(self, name: str, key_changes: pulumi.Input[str], denied_use: pulumi.Input[str]) -> None:
+        # What is done to a replica is an event of its Region. It is sent to the key's own Region, where the same
+        # patterns wait for it: a topic is published to from its own Region only, and nobody confirms an address twice.
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+        settings = self._settings
+        child = pulumi.ResourceOptions(parent=self)
+        bus = _arn(settings, "events", "event-bus/default")
+        role = aws.iam.Role(
+            f"{name}-forwarding",
+            name=settings.names.forwarding_role,
+            description="EventBridge: sends what happens to the replicas of the EONPRO PHI key to its own Region",
+            assume_role_policy=json.dumps(policies.forwarding_trust_policy(account_id=settings.account_id)),
+            permissions_boundary=settings.permissions_boundary_arn,
+            tags=settings.tags,
+            opts=child,
+        )
+        granted = aws.iam.RolePolicy(
+            f"{name}-forwarding",
+            name=settings.names.forwarding_role,
+            role=role.name,
+            policy=json.dumps(policies.forwarding_policy(event_bus_arn=bus)),
+            opts=child,
+        )
+        for region in settings.replica_regions:
+            for what, rule_name, pattern in (
+                ("key-changes", settings.names.key_changes_rule, key_changes),
+                ("denied-use", settings.names.denied_use_rule, denied_use),
+            ):
+                full = f"{name}-{what}-{region}"
+                rule = self._rule(full, rule_name, pattern, f"To {settings.region}", child, region)
+                aws.cloudwatch.EventTarget(
+                    full,
+                    region=region,
+                    rule=rule.name,
+                    target_id="home",
+                    arn=bus,
+                    role_arn=role.arn,
+                    opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[granted])),
+                )
+
+
+def _arn(settings: Settings, service: str, rest: str) -> str:
+    return f"arn:{settings.partition}:{service}:{settings.region}:{settings.account_id}:{rest}"
+
+
+def _home_trail(settings: Settings) -> str | None:
+    """The trail's ARN; None where what is done to it is an event of another Region or account."""
+    if settings.existing_trail_arn is None:
+        return _arn(settings, "cloudtrail", f"trail/{settings.names.trail}")
+    here = settings.existing_trail_arn.split(":")[3:5] == [settings.region, settings.account_id]
+    return settings.existing_trail_arn if here else None
+
+
+def _buckets(settings: Settings) -> list[str]:
+    if settings.existing_trail_arn is None and settings.access_logging:
+        return [settings.names.trail_bucket, settings.names.access_log_bucket]
+    return [settings.names.trail_bucket]
+
+
+def _message(settings: Settings, subject: str) -> str:
+    # EventBridge takes text a quoted line at a time; a path that an event does not have is left empty.
+    lines = (
+        f"EONPRO {settings.environment}: <what> on {subject}.",
+        "Who: <who>",
+        "When: <when>, in <region>",
+        "From: <address>",
+        "Refused with (empty if it was done): <error>",
+        "CloudTrail event: <event>",
+    )
+    return "\n".join(f'"{line}"' for line in lines)

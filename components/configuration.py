@@ -1,0 +1,39 @@
+"""The stack's configuration as `Settings`, and what to type where it cannot be used.
+
+Touches the Pulumi engine only: it reads the configuration and warns.
+"""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.contract import CONFIG_KEYS, LISTS, PROJECT, ContractError, Settings
+
+
+def read_settings() -> Settings:
+    """The stack's settings. Raises RunError, which the engine shows without a traceback, with every fault."""
+    keys = ["aws:region", *(f"{PROJECT}:{key}" for key in CONFIG_KEYS)]
+    try:
+        settings = Settings.from_config({key: pulumi.runtime.get_config(key) for key in keys})
+    except ContractError as error:
+        lines = [f"The stack {pulumi.get_stack()} cannot be built from its configuration:"]
+        lines += [f"  {field}: {fault}{advice(field)}" for field, fault in error.faults]
+        raise pulumi.RunError("\n".join(lines)) from error
+    warn_of_other_accounts(settings.account_id)
+    return settings
+
+
+def advice(field: str) -> str:
+    """The command that sets the field, on its own line; none for a fault between fields, which names them."""
+    if field != "region" and field not in CONFIG_KEYS:
+        return ""
+    key = "aws:region" if field == "region" else f"{PROJECT}:{field}"
+    where = f"--path '{key}[N]'" if field in LISTS else key
+    return f"\n      pulumi config set --stack {pulumi.get_stack()} {where} VALUE"
+
+
+def warn_of_other_accounts(account: str) -> None:
+    """Say so where the provider would work in another account, and how to forbid it."""
+    if account not in (pulumi.runtime.get_config("aws:allowedAccountIds") or ""):
+        allow = f"pulumi config set --stack {pulumi.get_stack()} --path 'aws:allowedAccountIds[0]' {account}"
+        pulumi.log.warn(f"Credentials of another account than {account} are not refused. To refuse them: {allow}")

@@ -1,0 +1,35 @@
+"""What a policy document is, and what all of them share.
+
+Pure: touches nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+Statement = dict[str, Any]
+Policy = dict[str, Any]
+
+_VERSION = "2012-10-17"
+
+
+def policy(statements: Iterable[Statement]) -> Policy:
+    """The statements as a policy document."""
+    return {"Version": _VERSION, "Statement": list(statements)}
+
+
+def account_root_statement(*, account_id: str, partition: str = "aws") -> Statement:
+    """Delegates to IAM: whoever an IAM policy of this account allows an action on the key may do it.
+
+    Without it IAM policies have no effect on the key, and the key is lost to all once its administrators
+    are deleted: the account's root is the one principal that cannot be.
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    return {
+        "Sid": "Enable IAM policies",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:{partition}:iam::{account_id}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
