@@ -1,0 +1,143 @@
+"""The policy pack in the real engine: what was built passes it, and a later hand that weakens it is stopped.
+
+Touches the clinics that are set up once, which it only looks at, and one of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from guardrails.rules import RULES, STACK_RULES
+from tests.onboarding.clinic import Clinic
+
+PACK = ("--policy-pack", "guardrails", "--stack", "production")
+
+# A later hand, in the words of Pulumi: one function changes what the components ask for.
+LATER_HAND = """
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+
+def widened(document):
+    if not isinstance(document, str):
+        return pulumi.Output.from_input(document).apply(widened)
+    return document.replace("kms:GenerateDataKey", "kms:*")
+
+
+def weaken(args):
+    change = WEAKER.get(args.type_)
+    if change is None:
+        return None
+    for name, value in change.items():
+        if name == "protect":
+            args.opts.protect = value
+        else:
+            args.props[name] = value(args.props[name]) if callable(value) else value
+    return pulumi.ResourceTransformationResult(args.props, args.opts)
+
+
+pulumi.runtime.register_stack_transformation(weaken)
+"""
+
+ON_EVERYTHING = """
+EVERYBODY = json.dumps(
+    {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "s3:GetObject", "Resource": "*"}]}
+)
+ANY_PROJECT = json.dumps(
+    {
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/oidc.vercel.com/eonpro"},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+            }
+        ]
+    }
+)
+WEAKER = {
+    "aws:kms/key:Key": {
+        "enable_key_rotation": False,
+        "rotation_period_in_days": None,
+        "deletion_window_in_days": 7,
+        "bypass_policy_lockout_safety_check": True,
+        "protect": False,
+    },
+    "aws:kms/alias:Alias": {"protect": False},
+    "aws:iam/policy:Policy": {"policy": widened},
+    "aws:iam/role:Role": {"assume_role_policy": ANY_PROJECT},
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": {"block_public_policy": False},
+    "aws:s3/bucketPolicy:BucketPolicy": {"policy": EVERYBODY},
+    "aws:s3/bucketVersioning:BucketVersioning": {"versioning_configuration": {"status": "Suspended"}},
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": {"rules": [{}]},
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": {
+        "rules": [{"id": "short", "status": "Enabled", "expiration": {"days": 30}}]
+    },
+    "aws:cloudtrail/trail:Trail": {"is_multi_region_trail": False},
+}
+"""
+
+AFTERWARDS = """
+unguarded = aws.s3.Bucket("exports", bucket="eonpro-exports", opts=pulumi.ResourceOptions(protect=True))
+aws.s3.BucketObjectLockConfiguration(
+    "exports",
+    bucket=unguarded.id,
+    rule={"default_retention": {"mode": "GOVERNANCE", "days": 1}},
+    opts=pulumi.ResourceOptions(protect=True),
+)
+aws.iam.RolePolicyAttachment(
+    "more", role="eonpro-app-role", policy_arn="arn:aws:iam::123456789012:policy/EONPROKMSAccess-2"
+)
+"""
+
+
+def changed(folder: Path, *, before: str = "", after: str = "") -> Path:
+    """A checkout whose program a later hand has changed."""
+    program = folder / "__main__.py"
+    head, future, rest = program.read_text().partition("from __future__ import annotations\n")
+    assert future
+    program.write_text(head + future + before + rest + after)
+    return folder
+
+
+@pytest.mark.parametrize("example", ["onboarded", "on_ecs"])
+def test_what_the_examples_build_passes_an_update_with_the_pack(example: str, request: pytest.FixtureRequest) -> None:
+    clinic: Clinic = request.getfixturevalue(example)
+    passed = clinic.pulumi("up", "--yes", "--expect-no-changes", *PACK)
+    assert "eonpro-kms-guardrails" in passed.told and "mandatory" not in passed.told
+
+
+def test_a_later_hand_on_everything_is_told_every_rule_and_changes_nothing(onboarded: Clinic) -> None:
+    folder = changed(onboarded.another_folder("later-hand"), before=LATER_HAND + ON_EVERYTHING, after=AFTERWARDS)
+    onboarded.forget_calls()
+    refused = onboarded.pulumi("preview", *PACK, folder=folder, expect=None)
+    assert refused.code != 0
+    assert {rule.name for rule in (*RULES, *STACK_RULES) if f"[mandatory] {rule.name} " not in refused.told} == set()
+    assert "has no public access block" in refused.told
+    assert onboarded.changes() == {}
+
+
+def test_what_a_preview_cannot_know_is_said_and_refused_in_the_update(clinic: Clinic, onboarded: Clinic) -> None:
+    settings = onboarded.folder / "Pulumi.production.yaml"
+    (clinic.folder / settings.name).write_text(settings.read_text())
+    widen = 'WEAKER = {"aws:iam/policy:Policy": {"policy": widened}}\n'
+    folder = changed(clinic.another_folder("widened"), before=LATER_HAND + widen)
+    clinic.pulumi("stack", "init", "production", folder=folder)
+
+    planned = clinic.pulumi("preview", *PACK, folder=folder)
+    assert "[advisory] application-rights " in planned.told and "can't be known during preview" in planned.told
+
+    refused = clinic.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder, expect=None)
+    assert refused.code != 0 and "[mandatory] application-rights " in refused.told
+    iam = clinic.client("iam")
+    assert iam.list_policies(Scope="Local")["Policies"] == []
+
+    passed = clinic.pulumi("up", "--yes", "--skip-preview", *PACK)
+    assert "mandatory" not in passed.told
+    [made] = iam.list_policies(Scope="Local")["Policies"]
+    version = iam.get_policy_version(PolicyArn=made["Arn"], VersionId=made["DefaultVersionId"])["PolicyVersion"]
+    assert "kms:*" not in json.dumps(version["Document"])
