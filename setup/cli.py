@@ -19,7 +19,7 @@ from setup.environment import cleaned
 from setup.go import Go, find_go
 from setup.installer import Installer
 from setup.machine import Machine, base_python
-from setup.packages import AwsCli, project_environment
+from setup.packages import AwsCli, PinnedEnvironment, linter_environments, project_environment
 from setup.places import HERE, Places
 from setup.progress import Progress, Step
 from setup.running import Processes, Runner
@@ -106,11 +106,33 @@ class SetUp:
         return THERE if self._plugins.is_current() else self._plugins.build()
 
 
-def run(places: Places, environ: Mapping[str, str], progress: Progress, runner: Runner, wanted: Kind) -> bool:
-    """Sets the checkout up; False when a step failed, which has then been told."""
+def linter_steps(machine: Machine) -> tuple[Step, ...]:
+    """The linters' environments: a set-up of their own, since nobody but the tests needs them."""
+    uv = Installer(machine)
+
+    def step(environment: PinnedEnvironment) -> Step:
+        def bring() -> str:
+            return THERE if environment.is_current() else environment.build(machine, uv)
+
+        folder = environment.folder.relative_to(machine.places.project)
+        return Step(title=f"Linters ({folder})", do=bring, advice=_REGISTRY)
+
+    return tuple(step(environment) for environment in linter_environments(machine))
+
+
+def run(
+    places: Places,
+    environ: Mapping[str, str],
+    progress: Progress,
+    runner: Runner,
+    wanted: Kind,
+    *,
+    linters: bool = False,
+) -> bool:
+    """Sets the checkout up, or with `linters` these alone; False when a step failed, which has then been told."""
     machine = Machine(places=places, environment=cleaned(environ), run=runner, say=progress.say)
     with turn(places.cache / "setup.lock", progress.say):
-        return progress.run(SetUp(machine, wanted).steps())
+        return progress.run(linter_steps(machine) if linters else SetUp(machine, wanted).steps())
 
 
 def main(arguments: list[str]) -> int:
@@ -118,6 +140,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m setup", description="Sets this checkout up.")
     kinds = [str(kind) for kind in Kind]
     parser.add_argument("--engine", choices=kinds, default="auto", help="where the Pulumi engine is taken from")
+    parser.add_argument("--linters", action="store_true", help="install the linters that the tests use, and no more")
     parser.add_argument("--lock", action="store_true", help="write the requirement files anew and stop")
     parser.add_argument("--upgrade", action="store_true", help="with --lock: the newest fitting versions")
     given = parser.parse_args(arguments)
@@ -129,7 +152,7 @@ def main(arguments: list[str]) -> int:
             machine = Machine(places=HERE, environment=cleaned(os.environ), run=runner, say=progress.say)
             done = progress.run(requirement_files.steps(machine, upgrade=given.upgrade))
         else:
-            done = run(HERE, os.environ, progress, runner, Kind(given.engine))
+            done = run(HERE, os.environ, progress, runner, Kind(given.engine), linters=given.linters)
     except KeyboardInterrupt:
         progress.say("Stopped. What was complete is kept; the same command goes on from there.")
         return 130

@@ -1,6 +1,6 @@
-"""Environments of hash-pinned Python packages: the project's own and the AWS CLI's.
+"""Environments of hash-pinned Python packages: the project's own, the AWS CLI's and the linters'.
 
-It may write `.venv/`, `.cache/awscli-<key>/` and the link `.cache/awscli`, through uv.
+It may write `.venv/`, `.cache/awscli-<key>/`, the link `.cache/awscli` and `.cache/linters/`, through uv.
 """
 
 from __future__ import annotations
@@ -103,6 +103,19 @@ def project_environment(machine: Machine) -> PinnedEnvironment:
         folder=machine.places.venv,
         requirements=(project / "requirements.txt", project / "requirements-dev.txt"),
         log="python-packages",
+    )
+
+
+def linter_environments(machine: Machine) -> tuple[PinnedEnvironment, ...]:
+    """The linters' environments, for the tests alone; two, since checkov pins what the other linters need newer."""
+    project, linters = machine.places.project, machine.places.linters
+    return (
+        PinnedEnvironment(
+            folder=linters / "policies", requirements=(project / "requirements-linters.txt",), log="linters"
+        ),
+        PinnedEnvironment(
+            folder=linters / "checkov", requirements=(project / "requirements-checkov.txt",), log="checkov"
+        ),
     )
 
 

@@ -55,6 +55,11 @@ class Places:
         """A link to the AWS CLI of the current pins; its `bin/` holds `aws` and nothing else."""
         return self.cache / "awscli"
 
+    @property
+    def linters(self) -> Path:
+        """The environments of the linters, which only the tests use: one folder for each."""
+        return self.cache / "linters"
+
     def engine(self) -> Path:
         """The `pulumi` binary the set-up chose; raises NotSetUp."""
         try:
@@ -75,6 +80,14 @@ HERE = Places(project=Path(__file__).resolve().parent.parent)
 PROJECT = HERE.project
 VENV = HERE.venv
 CACHE = HERE.cache
+
+
+def linter(name: str) -> Path:
+    """The interpreter of a linter's environment (`policies`, `checkov`); raises NotSetUp."""
+    python = HERE.linters / name / "bin" / "python"
+    if not python.exists():
+        raise NotSetUp(f"The linters are not installed: there is no {python}. Run: make linters")
+    return python
 
 
 def engine() -> Path:

@@ -14,6 +14,8 @@ FILES = (
     "requirements",
     "requirements-dev",
     "requirements-awscli",
+    "requirements-linters",
+    "requirements-checkov",
     "setup/requirements-uv",
     "setup/requirements-go",
 )

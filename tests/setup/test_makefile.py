@@ -47,6 +47,11 @@ def test_a_real_accounts_credentials_do_not_reach_the_sandbox(command: str):
     assert {"AWS_PROFILE", "AWS_SESSION_TOKEN", "PULUMI_ACCESS_TOKEN"} <= set(unset.replace(";", " ").split())
 
 
+def test_only_who_runs_the_tests_waits_for_the_linters():
+    waits = {command: "-m setup --linters" in make("--dry-run", command).stdout for command in COMMANDS}
+    assert {command for command, waited in waits.items() if waited} == {"test", "check"}
+
+
 def test_the_interactive_wizard_is_given_no_answers():
     assert "--yes" not in make("--dry-run", "wizard").stdout
 

@@ -56,6 +56,6 @@ def test_every_package_asked_for_is_pinned(name: str):
 
 
 def test_each_package_asked_for_has_its_reason_beside_it():
-    for name in ("requirements", "requirements-dev"):
+    for name in ("requirements", "requirements-dev", "requirements-linters", "requirements-checkov"):
         lines = (PROJECT / f"{name}.in").read_text().splitlines()
         assert all("  # " in line for line in lines if re.match(r"[A-Za-z]", line)), name

@@ -22,6 +22,8 @@ COPIED = (
     "requirements.txt",
     "requirements-dev.txt",
     "requirements-awscli.txt",
+    "requirements-linters.txt",
+    "requirements-checkov.txt",
     "sandbox/engine/go.mod",
     "sandbox/engine/go.sum",
 )
@@ -57,11 +59,11 @@ class Bare:
             return "go version go1.30.0" if job.argv[0].endswith("go") else "v3.259.0"
         return ""
 
-    def set_up(self) -> bool:
+    def set_up(self, *, linters: bool = False) -> bool:
         self.started.clear()
         self.shown = io.StringIO()
         tools = self.places.project.parent / "tools"
-        return run(self.places, {"PATH": str(tools)}, Progress(self.shown), self.run, Kind.AUTO)
+        return run(self.places, {"PATH": str(tools)}, Progress(self.shown), self.run, Kind.AUTO, linters=linters)
 
 
 def _program(path: Path) -> None:
@@ -96,6 +98,23 @@ def test_packages_are_installed_only_with_their_hashes(bare: Bare):
     installs = [job.argv for job in bare.started if {"sync", "install"} & set(job.argv)]
     assert len(installs) == 3
     assert all("--require-hashes" in argv for argv in installs)
+
+
+def test_the_linters_are_no_part_of_the_set_up(bare: Bare):
+    bare.set_up()
+    assert not bare.places.linters.exists()
+    assert not any(job.argv[-1].endswith(("linters.txt", "checkov.txt")) for job in bare.started)
+
+
+def test_the_linters_alone_are_installed_each_in_an_environment_of_its_own(bare: Bare):
+    assert bare.set_up(linters=True)
+    assert sorted(os.listdir(bare.places.linters)) == ["checkov", "policies"]
+    assert not bare.places.venv.exists()
+    installs = [job.argv for job in bare.started if "sync" in job.argv]
+    assert len(installs) == 2
+    assert all("--require-hashes" in argv for argv in installs)
+    assert bare.set_up(linters=True)
+    assert bare.started == []
 
 
 def test_a_second_run_starts_no_program(bare: Bare):

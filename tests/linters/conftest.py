@@ -1,0 +1,72 @@
+"""The rendered plans and what the linters say of them, made once: an engine takes seconds, and so does a linter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.linters import unrendered, weak_plans
+from tests.linters.configurations import configurations
+from tests.linters.exceptions import Exemption, read
+from tests.linters.findings import Finding, Verdict, of_policies, of_resources
+from tests.linters.rendering import PlannedResource, rendered
+from tests.linters.terraform_plan import policy_documents, terraform_plan
+
+Plan = tuple[PlannedResource, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What the linters say of every plan: the product's own, and those made weak to see that they would say it."""
+
+    verdict: Verdict
+    policies: tuple[Finding, ...]
+    configurations: tuple[str, ...]
+    """The product's own."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All that is said of the product's own plans."""
+        return tuple(
+            one for one in (*self.verdict.findings, *self.policies) if one.configuration in self.configurations
+        )
+
+    def said_of(self, configuration: str) -> set[tuple[str, str]]:
+        """Tool and check of all that is said of one plan."""
+        found = (*self.verdict.findings, *self.policies)
+        return {(one.tool, one.check) for one in found if one.configuration == configuration}
+
+
+@pytest.fixture(scope="session")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
+    """The plan of every configuration."""
+    wanted = configurations()
+    folders = [tmp_path_factory.mktemp("rendered") for _ in wanted]
+    # Two at a time: each mostly waits for its engine.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(zip(wanted, pool.map(rendered, wanted.values(), folders), strict=True))
+
+
+@pytest.fixture(scope="session")
+def judged(plans: dict[str, Plan], tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """What the linters say, each started once."""
+    folder = tmp_path_factory.mktemp("linters")
+    weak = {f"weak-{name}": weaken(plans[weak_plans.OF]) for name, weaken in weak_plans.WEAK.items()}
+    everything = {**plans, **weak}
+    documents = [(name, document) for name, plan in everything.items() for document in policy_documents(plan)]
+    documents += [(unrendered.CONFIGURATION, document) for document in unrendered.DOCUMENTS]
+    return Judged(
+        verdict=of_resources({name: terraform_plan(plan) for name, plan in everything.items()}, folder),
+        policies=of_policies(documents, folder),
+        configurations=(*plans, unrendered.CONFIGURATION),
+    )
+
+
+@pytest.fixture(scope="session")
+def exemptions() -> Iterator[tuple[Exemption, ...]]:
+    """The committed exceptions."""
+    yield read(Path(__file__).with_name("exceptions.yaml").read_text())

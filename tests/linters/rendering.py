@@ -1,0 +1,82 @@
+"""Renders a configuration's plan: the real engine runs the program against a cloud of its own.
+
+Touches its temporary directory, the sandbox that it starts and ends, and the processes that it starts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.contract import Settings
+from tests.onboarding.clinic import Clinic, running_clinic
+
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""How the engine spells a string that a preview cannot know yet."""
+
+STACK = "rendered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedResource:
+    """One resource of a plan, in Pulumi's spelling."""
+
+    urn: str
+    type: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    """What is known of the resource once it is there; a reference to it is known by such a value."""
+    depends: Mapping[str, Sequence[str]]
+    """By property, the URNs of the resources that its value comes from."""
+
+    @property
+    def name(self) -> str:
+        """The name that the program gave it."""
+        return self.urn.rpartition("::")[2]
+
+
+def rendered(settings: Settings, root: Path) -> tuple[PlannedResource, ...]:
+    """The plan of the configuration, in which nothing is unknown.
+
+    A first preview does not know the key's ARN, and so none of the policies that name it: the stack is updated once,
+    and the plan is that of the next preview, in which every resource is as it was.
+    """
+    with running_clinic(root) as clinic:
+        _configure(clinic, settings)
+        clinic.pulumi("up", "--yes", "--skip-preview", "--stack", STACK)
+        return read_plan(clinic.pulumi("preview", "--json", "--show-sames", "--stack", STACK).document)
+
+
+def _configure(clinic: Clinic, settings: Settings) -> None:
+    # KMS takes no policy that names a principal which is not there.
+    for arn in (*settings.administrators, *settings.deletion_administrators):
+        if ":role/" in arn:
+            clinic.client("iam").create_role(RoleName=arn.rpartition("/")[2], AssumeRolePolicyDocument="{}")
+    # JSON is YAML, too; the engine adds its salt to the file.
+    (clinic.folder / f"Pulumi.{STACK}.yaml").write_text(json.dumps({"config": settings.to_config()}))
+    clinic.pulumi("stack", "init", STACK)
+
+
+def read_plan(document: Mapping[str, Any]) -> tuple[PlannedResource, ...]:
+    """The resources of the cloud in the JSON of `pulumi preview`; raises ValueError where something is not known."""
+    changed = [step["urn"] for step in document["steps"] if step["op"] != "same"]
+    if changed:
+        raise ValueError(f"what was just made is to be changed again: {', '.join(changed)}")
+    found = tuple(
+        PlannedResource(
+            urn=wanted["urn"],
+            type=wanted["type"],
+            inputs=wanted.get("inputs") or {},
+            outputs={"id": there.get("id"), **(there.get("outputs") or {})},
+            depends={name: urns for name, urns in (wanted.get("propertyDependencies") or {}).items() if urns},
+        )
+        for wanted, there in ((step["newState"], step.get("oldState") or {}) for step in document["steps"])
+        if wanted["custom"] and not wanted["type"].startswith("pulumi:")
+    )
+    for resource in found:
+        if UNKNOWN in json.dumps(resource.inputs):
+            raise ValueError(f"the plan does not know all of {resource.urn}: {resource.inputs}")
+    return found
