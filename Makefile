@@ -5,7 +5,7 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 
 PYTHON ?= python3
-# The stack of `make demo`: examples/vercel.yaml or examples/ecs.yaml.
+# What `make demo` sets up: the name of a file in examples/.
 TARGET ?= vercel
 STACK ?= production
 # Where the Pulumi engine is taken from: auto, path, download or build.
@@ -28,11 +28,11 @@ IN_SANDBOX = unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURIT
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup demo wizard test check bench recording lock clean
+.PHONY: help setup linters demo wizard test check bench recording lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
-	@echo 'make demo       set up, then the whole onboarding, unattended, in the sandbox (TARGET=vercel|ecs)'
+	@echo 'make demo       set up, then the whole onboarding, unattended, in the sandbox (TARGET=vercel|ecs|…: examples/)'
 	@echo 'make wizard     set up, then the same with its questions, in the sandbox'
 	@echo 'make test       set up, then the tests (ARGS="-k rotation" for some of them)'
 	@echo 'make check      format, lint, types, tests'
@@ -46,8 +46,34 @@ help:
 setup:
 	@$(PYTHON) -m setup --engine $(ENGINE)
 
+# The tests alone need them, so nobody else waits for them.
+linters:
+	@$(PYTHON) -m setup --linters
+
+# Vercel and ECS share the sandbox and the stack, for one is set up on top of the other. Every other example gets a cloud
+# of its own: its key cannot become another's.
+ifneq ($(filter $(TARGET),vercel ecs),$(TARGET))
+export EONPRO_SANDBOX_DIR := $(CURDIR)/.sandboxes/$(TARGET)
+demo: STACK = $(TARGET)
+endif
+
+# What is there before the wizard comes; nothing, for most.
+BEFORE = :
+ifeq ($(TARGET),adopted)
+BEFORE = if pulumi stack select $(STACK) >/dev/null 2>&1; then :; else bash examples/by-hand/guide.sh; fi
+MORE = --adopt
+endif
+ifeq ($(TARGET),existing-trail)
+BEFORE = if pulumi stack select $(STACK) >/dev/null 2>&1; then :; else bash examples/by-hand/trail.sh; fi
+MORE = --trail "arn:aws:cloudtrail:us-east-1:$$(aws sts get-caller-identity --query Account --output text):trail/company-trail"
+endif
+
 demo: setup
-	@$(IN_SANDBOX) $(V) -m wizard --stack $(STACK) --answers examples/$(TARGET).yaml --yes --non-interactive $(ARGS)
+	@$(IN_SANDBOX) { $(BEFORE); } \
+	&& $(V) -m wizard --stack $(STACK) --answers examples/$(TARGET).yaml --yes --non-interactive $(MORE) $(ARGS) \
+	&& pulumi preview --stack $(STACK) --expect-no-changes --non-interactive --policy-pack guardrails \
+	&& echo && echo 'Nothing is left to change. To look around:' \
+	&& echo '  $(if $(EONPRO_SANDBOX_DIR),EONPRO_SANDBOX_DIR=.sandboxes/$(TARGET) )eval "$$($(V) -m sandbox env)"'
 
 wizard: setup
 	@$(IN_SANDBOX) $(V) -m wizard --stack $(STACK) $(ARGS)
@@ -55,10 +81,10 @@ wizard: setup
 # On two cores, a file to each: most tests wait for an engine or a server.
 PYTEST = $(V) -m pytest -n 2 --dist loadfile
 
-test: setup
+test: setup linters
 	@$(PYTEST) $(ARGS)
 
-check: setup
+check: setup linters
 	$(V) -m ruff format --check .
 	$(V) -m ruff check .
 	$(V) -m mypy
@@ -76,6 +102,8 @@ lock:
 # Pulumi.<stack>.yaml and saved answers stay: they are the user's.
 clean:
 	@if [ -x $(V) ] && [ -d .sandbox ]; then $(V) -m sandbox stop; fi
+	@for one in .sandboxes/*; do \
+		if [ -x $(V) ] && [ -d "$$one" ]; then EONPRO_SANDBOX_DIR="$$one" $(V) -m sandbox stop; fi; done
 	@if [ -d .cache/go-path ]; then chmod -R u+w .cache/go-path; fi
-	rm -rf .venv .cache .sandbox .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .cache .sandbox .sandboxes .pytest_cache .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path './node_modules/*' -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 """The sandbox's own addresses, below `/_sandbox/` on the AWS port.
 
-It may touch the faults and the record of calls, and hand out credentials as the services of AWS would.
+It may touch the faults and the records of calls and leaves, and hand out credentials as the services of AWS would.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
+from sandbox.corrections import leave
 from sandbox.corrections.identity import task_credentials
 from sandbox.faults import Calls, Fault, Faults
 from sandbox.wire import Answer, AwsError, json_answer, read_body
@@ -25,7 +26,7 @@ class Control:
         self.calls = Calls()
 
     def answer(self, environ: dict[str, Any]) -> Answer:
-        """Answer one request: `/`, `/faults` and `/calls` (GET, POST, DELETE), `/task-credentials?role=`."""
+        """Answer one request: `/`, `/faults`, `/calls` and `/leaves` (GET, POST, DELETE), `/task-credentials?role=`."""
         try:
             return self._route(environ)
         except AwsError as error:
@@ -49,6 +50,11 @@ class Control:
                 return json_answer({"calls": self.calls.listing()}, 200, _JSON)
             case "DELETE", "calls":
                 self.calls.clear()
+                return json_answer({}, 200, _JSON)
+            case "GET", "leaves":
+                return json_answer({"leaves": leave.listing()}, 200, _JSON)
+            case "DELETE", "leaves":
+                leave.forget()
                 return json_answer({}, 200, _JSON)
             case "GET", "task-credentials":
                 role = parse_qs(environ.get("QUERY_STRING", "")).get("role", [""])[0]

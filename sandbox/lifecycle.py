@@ -168,18 +168,26 @@ def _end_unresponsive(where: Places) -> None:
 
 
 def remove_stack_configs(where: Places, project: Path) -> tuple[Path, ...]:
-    """Remove each `Pulumi.<stack>.yaml` whose account is the sandbox's; only the project's own sandbox may do so.
+    """Remove each `Pulumi.<stack>.yaml` whose account is the sandbox's; only the project's own sandboxes may do so.
+
+    A sandbox of one example, `.sandboxes/<name>`, has one stack, of its name; all others are the sandbox's.
 
     A stack config of any other account, or without one, is a person's and stays. The sandbox's account is the one
     of AWS's documentation, which nobody has.
     """
-    if where.root != project / ".sandbox":
+    examples = project / ".sandboxes"
+    apart = {f"Pulumi.{path.name}.yaml" for path in examples.glob("*")}
+    if where.root.parent == examples:
+        wanted = {f"Pulumi.{where.root.name}.yaml"}
+    elif where.root == project / ".sandbox":
+        wanted = {path.name for path in project.glob("Pulumi.*.yaml")} - apart
+    else:
         return ()
     mine = {f"eonpro-kms:accountId:{quote}{ACCOUNT}{quote}" for quote in ("", '"', "'")}
     found = tuple(
         path
         for path in sorted(project.glob("Pulumi.*.yaml"))
-        if any(line.strip().replace(" ", "") in mine for line in path.read_text().splitlines())
+        if path.name in wanted and any(line.strip().replace(" ", "") in mine for line in path.read_text().splitlines())
     )
     for path in found:
         path.unlink()

@@ -20,6 +20,7 @@ _PRESIGNED = re.compile(r"([^/]+)/\d{8}/([^/]+)/([^/]+)/")
 _QUERY = {
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+    "sns": "http://sns.amazonaws.com/doc/2010-03-31/",
 }
 _REST_JSON_ROUTES = {
     ("account", "/listRegions"): "ListRegions",
@@ -36,6 +37,7 @@ class Call:
     region: str
     access_key_id: str
     session_token: str = field(default="", repr=False)
+    path: str = ""
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -78,6 +80,7 @@ def read_call(environ: dict[str, Any]) -> Call:
         region=region,
         access_key_id=key,
         session_token=token,
+        path=environ.get("PATH_INFO", ""),
         parameters=parameters,
     )
 

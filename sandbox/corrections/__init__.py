@@ -21,6 +21,7 @@ from sandbox.corrections import (
     identity,
     key_policy,
     keys,
+    leave,
     replicas,
     rotation,
     simulation,
@@ -64,6 +65,7 @@ def _after(function: After, service: str, *operations: str) -> Correction[After]
 # In this order; the first that answers or refuses has the last word.
 BEFORE: tuple[Correction[Before], ...] = (
     _before(account.a_region_that_is_off_knows_nobody),
+    _before(leave.a_call_needs_its_callers_policies_leave),
     _before(account.regions_are_listed, "account", "ListRegions"),
     _before(account.a_regions_status_is_told, "account", "GetRegionOptStatus"),
     _before(identity.a_role_is_assumed_by_whom_it_trusts, "sts", "AssumeRole"),
@@ -75,6 +77,7 @@ BEFORE: tuple[Correction[Before], ...] = (
     _before(boundaries.a_users_boundary_is_put, "iam", "PutUserPermissionsBoundary"),
     _before(boundaries.a_users_boundary_is_taken_off, "iam", "DeleteUserPermissionsBoundary"),
     _before(events.the_event_history_is_told, "cloudtrail", "LookupEvents"),
+    _before(trails.a_trails_name_is_taken_once, "cloudtrail", "CreateTrail"),
     _before(trails.a_trail_is_deleted_by_its_arn_too, "cloudtrail", "DeleteTrail"),
     _before(keys.an_arn_of_another_region_is_not_found, "kms"),
     _before(keys.a_call_needs_the_key_policys_leave, "kms"),
@@ -86,7 +89,8 @@ BEFORE: tuple[Correction[Before], ...] = (
     _before(key_policy.a_key_policy_names_principals_that_exist, "kms", *key_policy.SETTERS),
     _before(key_policy.a_key_policy_keeps_its_author_in, "kms", *key_policy.SETTERS),
     _before(rotation.a_rotation_period_is_kept, "kms", "EnableKeyRotation"),
-    # Last, since it only rewrites the request that the emulator sees.
+    # Last, since these only rewrite the request that the emulator sees.
+    _before(keys.a_new_key_has_the_documented_defaults, "kms", "CreateKey"),
     _before(keys.a_key_arn_is_as_good_as_a_key_id, "kms"),
 )
 
@@ -106,6 +110,7 @@ def mend_emulator() -> None:
     """Correct what no request or answer can: the format of ciphertexts, how a bucket is born and locked."""
     ciphertext.a_ciphertext_names_its_key_whole()
     buckets.a_bucket_is_encrypted_from_the_start()
+    buckets.a_bucket_is_private_from_the_start()
     buckets.object_lock_can_come_later()
 
 

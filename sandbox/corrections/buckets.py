@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from moto.s3.exceptions import InvalidBucketState
-from moto.s3.models import S3Backend
+from moto.s3.models import PublicAccessBlock, S3Backend
 
 
 def a_bucket_is_encrypted_from_the_start() -> None:
@@ -34,6 +34,23 @@ def a_bucket_is_encrypted_from_the_start() -> None:
 def _sse_s3() -> dict[str, Any]:
     # As the emulator keeps it: what it parsed from the request's XML.
     return {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}
+
+
+def a_bucket_is_private_from_the_start() -> None:
+    """AWS blocks public access to every new bucket and turns its ACLs off; the emulator's new buckets have neither.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
+    """
+    create = S3Backend.create_bucket
+
+    def create_bucket(backend: Any, *arguments: Any, **named: Any) -> Any:
+        bucket: Any = create(backend, *arguments, **named)
+        bucket.public_access_block = PublicAccessBlock(True, True, True, True)
+        # An ownership that the request names is written over this one.
+        bucket.ownership_rule = "BucketOwnerEnforced"
+        return bucket
+
+    setattr(S3Backend, "create_bucket", create_bucket)  # noqa: B010 - as above
 
 
 def object_lock_can_come_later() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from moto.kms.models import Key, KmsBackend, kms_backends
 
+from sandbox.corrections import leave
 from sandbox.corrections.ciphertext import key_id_of
 from sandbox.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
 from sandbox.principals import Principal, identity_statements
@@ -121,6 +122,8 @@ def a_call_needs_the_key_policys_leave(call: Call, who: Principal | None) -> Non
             )  # fmt: skip
             what = f"User: {who.arn} is not authorized to perform: {action} on resource: {key.arn} {why}"
             raise AwsError("AccessDeniedException", what)
+        by = leave.BY_KEY_POLICY if by_itself else leave.BY_IAM
+        leave.remember(call, who, action=action, resource=key.arn, by=by)
 
 
 def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:
@@ -186,6 +189,17 @@ def a_key_arn_is_as_good_as_a_key_id(call: Call, who: Principal | None) -> dict[
     given = call.parameters
     short = {name: backend(call).get_key_id(given[name]) for name in _NAMES if ":key/" in str(given.get(name, ""))}
     return given | short if short else None
+
+
+def a_new_key_has_the_documented_defaults(call: Call, who: Principal | None) -> dict[str, Any]:
+    """AWS makes a key for one Region, and a symmetric one for ENCRYPT_DECRYPT, unless told otherwise, and tells so.
+
+    The emulator's key tells neither. https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
+    """
+    given = {"MultiRegion": False} | call.parameters
+    spec = given.get("KeySpec") or given.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
+    # Any other spec needs its usage said.
+    return {"KeyUsage": "ENCRYPT_DECRYPT"} | given if spec == "SYMMETRIC_DEFAULT" else given
 
 
 def deletion_answers_with_the_arn(call: Call, answer: Answer) -> Answer:

@@ -23,6 +23,16 @@ EVERY_MANAGEMENT_EVENT = {
 }
 
 
+def a_trails_name_is_taken_once(call: Call, who: Principal | None) -> None:
+    """AWS answers TrailAlreadyExistsException for the name of a trail that is there; the emulator replaces that trail.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
+    """
+    name = str(call.parameters.get("Name", ""))
+    if name in cloudtrail_backends[ACCOUNT][call.region].trails:
+        raise AwsError("TrailAlreadyExistsException", f"Trail {name} already exists for customer: {ACCOUNT}")
+
+
 def a_trail_is_deleted_by_its_arn_too(call: Call, who: Principal | None) -> dict[str, Any]:
     """AWS deletes the trail of a name or an ARN, and answers TrailNotFoundException when there is none.
 

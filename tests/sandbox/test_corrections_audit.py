@@ -61,6 +61,23 @@ def test_a_trail_that_does_not_exist_is_not_deleted(cloudtrail: Any, trail: str)
     assert cloudtrail.get_trail(Name=trail)["Trail"]["TrailARN"] == trail
 
 
+def test_a_trail_is_not_replaced_by_another_of_its_name(cloudtrail: Any, trail: str, bucket: str) -> None:
+    name = trail.rpartition("/")[2]
+
+    with pytest.raises(ClientError, match="TrailAlreadyExistsException"):
+        cloudtrail.create_trail(Name=name, S3BucketName=bucket, IsMultiRegionTrail=True)
+
+    assert cloudtrail.get_trail(Name=name)["Trail"]["IsMultiRegionTrail"] is False
+
+
+def test_another_region_may_have_a_trail_of_the_same_name(cloud: Any, trail: str, bucket: str) -> None:
+    name = trail.rpartition("/")[2]
+
+    made = cloud.client("cloudtrail", "us-west-2").create_trail(Name=name, S3BucketName=bucket)["TrailARN"]
+
+    assert made == trail.replace("us-east-1", "us-west-2")
+
+
 def test_a_trail_tells_where_its_home_is(cloudtrail: Any, trail: str) -> None:
     assert cloudtrail.get_trail(Name=trail)["Trail"]["HomeRegion"] == "us-east-1"
 
@@ -147,6 +164,26 @@ def test_a_bucket_is_encrypted_whatever_happens(s3: Any, bucket: str, meddling: 
     (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
 
     assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+
+
+def test_a_new_bucket_is_closed_to_the_public(s3: Any, bucket: str) -> None:
+    block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    ownership = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
+
+    parts = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    assert block == dict.fromkeys(parts, True)
+    assert ownership == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+
+
+def test_a_bucket_is_opened_on_request_only(s3: Any, bucket: str) -> None:
+    other = f"bucket-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=other, ObjectOwnership="ObjectWriter")
+    s3.delete_public_access_block(Bucket=bucket)
+
+    ownership = s3.get_bucket_ownership_controls(Bucket=other)["OwnershipControls"]
+    assert ownership == {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    with pytest.raises(ClientError, match="NoSuchPublicAccessBlockConfiguration"):
+        s3.get_public_access_block(Bucket=bucket)
 
 
 def test_a_bucket_that_holds_objects_can_still_be_locked(s3: Any, bucket: str) -> None:

@@ -222,6 +222,21 @@ def test_a_primary_stays_the_primary_after_its_replica_was_looked_at(cloud: Any,
     assert kinds == ["REPLICA", "PRIMARY"]
 
 
+# What a key is for
+
+
+def test_a_key_is_for_encryption_in_one_region_unless_told_otherwise(kms: Any, key: str) -> None:
+    found = kms.describe_key(KeyId=key)["KeyMetadata"]
+    assert (found["KeySpec"], found["KeyUsage"]) == ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
+    assert found["MultiRegion"] is False
+
+
+def test_a_key_made_for_signing_stays_one(kms: Any) -> None:
+    made = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]
+    found = kms.describe_key(KeyId=made["KeyId"])["KeyMetadata"]
+    assert (found["KeySpec"], found["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
+
+
 # Key policies
 
 

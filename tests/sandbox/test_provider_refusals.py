@@ -98,6 +98,38 @@ def test_a_resource_type_that_is_not_there_is_named(caller: Caller) -> None:
         caller.check("aws:ec2/instance:Instance", {})
 
 
+RULE = "aws:cloudwatch/eventRule:EventRule"
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+
+
+@pytest.mark.parametrize(
+    ("token", "required", "others"),
+    [
+        (RULE, "eventPattern", {"name": "r"}),
+        (
+            ALARM,
+            "threshold",
+            {
+                "name": "a",
+                "comparisonOperator": "GreaterThanThreshold",
+                "evaluationPeriods": 1,
+                "metricName": "m",
+                "namespace": "n",
+                "period": 60,
+            },
+        ),
+    ],
+)
+def test_what_is_not_known_yet_is_not_refused_as_missing(
+    caller: Caller, token: str, required: str, others: dict[str, Any]
+) -> None:
+    _, missing = caller.check(token, others)
+    _, unknown = caller.check(token, {**others, required: UNKNOWN})
+
+    assert list(missing) == [required]
+    assert not unknown
+
+
 def test_unknown_values_pass_and_stay_unknown(caller: Caller) -> None:
     inputs = {"policy": UNKNOWN, "tags": {"a": UNKNOWN}, "enableKeyRotation": True}
 

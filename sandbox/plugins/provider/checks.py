@@ -76,7 +76,12 @@ def checked(
         _name(kind, result, resource=resource, recorded=recorded, seed=seed)
     if not failures:
         known = {name: value for name, value in result.items() if not isinstance(value, Unknown)}
-        failures += [Failure(name=name, reason=reason) for name, reason in kind.problems(known)]
+        # What is not known yet is not missing.
+        failures += [
+            Failure(name=name, reason=reason)
+            for name, reason in kind.problems(known)
+            if not isinstance(result.get(name), Unknown)
+        ]
     return result, tuple(failures)
 
 

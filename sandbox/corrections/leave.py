@@ -1,0 +1,78 @@
+"""Corrections about leave: AWS does nothing for a caller whose own policies do not allow it; and who was given leave.
+
+It may read the emulator's IAM, and remember in this process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandbox.authorization import Need, needs
+from sandbox.policy import Decision, Request, evaluate
+from sandbox.principals import Principal, identity_statements
+from sandbox.wire import AwsError, Call
+
+BY_IAM, BY_KEY_POLICY = "iam", "key-policy"
+
+_CODES = {"iam": "AccessDenied", "s3": "AccessDenied", "sns": "AuthorizationError", "monitoring": "AccessDenied"}
+"""The services whose error is not AccessDeniedException."""
+
+
+@dataclass(frozen=True, order=True, kw_only=True)
+class Leave:
+    """What a principal was allowed at least once, and by what: its own policies, or the key's."""
+
+    principal: str
+    action: str
+    resource: str
+    region: str
+    by: str
+
+
+_given: set[Leave] = set()
+
+
+def listing() -> list[dict[str, str]]:
+    """Every leave that was given, once, in order."""
+    return [vars(one) for one in sorted(_given)]
+
+
+def forget() -> None:
+    """Forget all of them."""
+    _given.clear()
+
+
+def remember(call: Call, who: Principal, *, action: str, resource: str, by: str) -> None:
+    """Keep that a principal was given leave."""
+    _given.add(Leave(principal=who.identity, action=action, resource=resource, region=call.region, by=by))
+
+
+def a_call_needs_its_callers_policies_leave(call: Call, who: Principal | None) -> None:
+    """AWS refuses what no policy of the caller allows, or one of them denies. The emulator refuses nothing.
+
+    Not considered: permissions boundaries, session policies, organizations' policies, and what a bucket's, topic's
+    or secret's policy allows by itself. What a key policy decides is judged beside it.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+    """
+    if who is None:
+        return
+    wanted = needs(call)
+    allowing = identity_statements(who.identity) if wanted else ()
+    for need in wanted:
+        decision = evaluate(
+            allowing,
+            Request(action=need.action, resource=need.resource, context=who.context | dict(need.context)),
+        )
+        if decision is not Decision.ALLOWED:
+            raise _refusal(call, who, need, decision)
+        remember(call, who, action=need.action, resource=need.resource, by=BY_IAM)
+
+
+def _refusal(call: Call, who: Principal, need: Need, decision: Decision) -> AwsError:
+    why = (
+        "with an explicit deny in an identity-based policy"
+        if decision is Decision.EXPLICIT_DENY
+        else f"because no identity-based policy allows the {need.action} action"
+    )
+    what = f"User: {who.arn} is not authorized to perform: {need.action} on resource: {need.resource} {why}"
+    return AwsError(_CODES.get(call.service, "AccessDeniedException"), what, 403 if call.service in _CODES else 400)

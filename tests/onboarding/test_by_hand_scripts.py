@@ -1,0 +1,391 @@
+"""The scripts of `examples/by-hand`: what they leave in an account, what they refuse, and what they never say.
+
+Touches one clinic of its own, in which no wizard ever runs.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.onboarding.clinic import ACCOUNT, ALIAS, CALLER, Clinic, Ended, running_clinic
+
+NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
+POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/eonpro"
+BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}"
+PARTS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+def script(clinic: Clinic, name: str, *arguments: str, **options: Any) -> Ended:
+    return clinic.run(["bash", f"examples/by-hand/{name}", *arguments], **options)
+
+
+def named(suffix: str, **more: str) -> dict[str, str]:
+    """The variables under which a second guide fits beside the first in one account."""
+    return {
+        "GUIDE_KEY_ALIAS": f"{ALIAS}-{suffix}",
+        "GUIDE_ROLE_NAME": f"eonpro-app-role-{suffix}",
+        "GUIDE_POLICY_NAME": f"EONPROKMSAccess-{suffix}",
+        "GUIDE_TRAIL_NAME": f"eonpro-audit-trail-{suffix}",
+        "GUIDE_TRAIL_BUCKET": f"eonpro-cloudtrail-logs-{suffix}",
+        "GUIDE_PAUSE_SECONDS": "0",
+        **more,
+    }
+
+
+def a_listening_curl(clinic: Clinic, log: Path) -> dict[str, str]:
+    """A PATH whose curl writes down its arguments, as any user of the machine could read them."""
+    real, folder = shutil.which("curl", path=clinic.environment["PATH"]), clinic.root / "listening"
+    assert real, "there is no curl"
+    folder.mkdir()
+    shim = folder / "curl"
+    shim.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> "{log}"\nexec "{real}" "$@"\n')
+    shim.chmod(0o755)
+    return {"PATH": f"{folder}:{clinic.environment['PATH']}"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandMade:
+    """An account after the guide was followed, and what a second run did to it."""
+
+    clinic: Clinic
+    first: Ended
+    second: Ended
+    changed: Counter[str]
+    arguments: str
+    inventories: tuple[dict[str, Any], dict[str, Any]]
+    variables: dict[str, dict[str, Any]]
+
+    @property
+    def key(self) -> str:
+        arn: str = self.variables["AWS_KMS_KEY_ID"]["value"]
+        return arn
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    with running_clinic(tmp_path_factory.mktemp("by-hand")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hand_made(cloud: Clinic) -> HandMade:
+    log = cloud.root / "curl-arguments"
+    first = script(cloud, "guide.sh", env=a_listening_curl(cloud, log))
+    before = cloud.inventory()
+    cloud.forget_calls()
+    # Traced, as a person does whom the first run surprised.
+    second = cloud.run(["bash", "-x", "examples/by-hand/guide.sh"], expect=1)
+    return HandMade(
+        clinic=cloud,
+        first=first,
+        second=second,
+        changed=cloud.changes(),
+        arguments=log.read_text(),
+        inventories=(before, cloud.inventory()),
+        variables=cloud.variables(),
+    )
+
+
+def opened(clinic: Clinic, values: Mapping[str, str], credentials: Mapping[str, str]) -> dict[str, Any]:
+    """The verdict of the application's own side, with nothing but its variables and its credentials."""
+    given = dict(values) | {
+        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": credentials.get("SessionToken") or credentials["Token"],
+    }
+    return clinic.run([sys.executable, "-m", "phi", "prove"], env=given, expect=None).document
+
+
+def as_deployed(clinic: Clinic, role: str) -> Mapping[str, str]:
+    """What a production deployment on Vercel gets for its token."""
+    token = Path(clinic.environment["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
+    found: Mapping[str, str] = clinic.client("sts").assume_role_with_web_identity(
+        RoleArn=role, RoleSessionName="deployment", WebIdentityToken=token
+    )["Credentials"]
+    return found
+
+
+def bucket_statements(clinic: Clinic, bucket: str) -> dict[str, dict[str, Any]]:
+    document = json.loads(clinic.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])
+    return {each["Sid"]: each for each in document["Statement"]}
+
+
+# --- what the guide leaves --------------------------------------------------------------------------------------
+
+
+def test_the_key_has_the_guides_name_description_and_tags(hand_made: HandMade):
+    kms = hand_made.clinic.client("kms")
+    found = kms.describe_key(KeyId=ALIAS)["KeyMetadata"]
+    assert (found["Arn"], found["KeySpec"], found["KeyUsage"]) == (
+        hand_made.key,
+        "SYMMETRIC_DEFAULT",
+        "ENCRYPT_DECRYPT",
+    )
+    assert (found["KeyState"], found["MultiRegion"]) == ("Enabled", False)
+    assert found["Description"] == "EONPRO PHI encryption key for HIPAA compliance"
+
+
+def test_the_key_rotates_every_year(hand_made: HandMade):
+    status = hand_made.clinic.client("kms").get_key_rotation_status(KeyId=hand_made.key)
+    assert (status["KeyRotationEnabled"], status["RotationPeriodInDays"]) == (True, 365)
+
+
+def test_the_key_policy_is_the_guides_and_leaves_the_account_out(hand_made: HandMade):
+    text = hand_made.clinic.client("kms").get_key_policy(KeyId=hand_made.key, PolicyName="default")["Policy"]
+    administration, use = json.loads(text)["Statement"]
+    assert (administration["Principal"], use["Principal"]) == ({"AWS": CALLER}, {"AWS": ROLE})
+    assert set(administration["Action"]) == {
+        *(f"kms:{verb}*" for verb in ("Create Describe Enable List Put Update Revoke Disable Get Delete").split()),
+        "kms:ScheduleKeyDeletion",
+        "kms:CancelKeyDeletion",
+    }
+    assert set(use["Action"]) == {
+        "kms:Encrypt",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:DescribeKey",
+    }
+
+
+def test_under_that_policy_its_administrator_reads_tags_but_neither_writes_them_nor_makes_data_keys(
+    hand_made: HandMade,
+):
+    kms = hand_made.clinic.client("kms")
+    tag = [{"TagKey": "Owner", "TagValue": "security"}]
+    with pytest.raises(kms.exceptions.ClientError, match="AccessDeniedException"):
+        kms.tag_resource(KeyId=hand_made.key, Tags=tag)
+    with pytest.raises(kms.exceptions.ClientError, match="AccessDeniedException"):
+        kms.generate_data_key_without_plaintext(KeyId=hand_made.key, KeySpec="AES_256")
+    told = kms.list_resource_tags(KeyId=hand_made.key)["Tags"]
+    assert {each["TagKey"]: each["TagValue"] for each in told} == {"Application": "EONPRO", "Environment": "Production"}
+
+
+def test_the_role_trusts_one_project_in_production(hand_made: HandMade):
+    iam = hand_made.clinic.client("iam")
+    (statement,) = iam.get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    issuer = "oidc.vercel.com/eonpro"
+    assert (statement["Principal"], statement["Action"]) == ({"Federated": PROVIDER}, "sts:AssumeRoleWithWebIdentity")
+    assert statement["Condition"] == {
+        "StringEquals": {
+            f"{issuer}:aud": "https://vercel.com/eonpro",
+            f"{issuer}:sub": "owner:eonpro:project:eonpro:environment:production",
+        }
+    }
+    provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
+    assert (provider["Url"], provider["ClientIDList"]) == (issuer, ["https://vercel.com/eonpro"])
+
+
+def test_the_role_has_the_inner_policy_of_the_guide_and_no_other(hand_made: HandMade):
+    iam = hand_made.clinic.client("iam")
+    attached = iam.list_attached_role_policies(RoleName="eonpro-app-role")["AttachedPolicies"]
+    assert [each["PolicyArn"] for each in attached] == [POLICY]
+    assert iam.list_role_policies(RoleName="eonpro-app-role")["PolicyNames"] == []
+    document = iam.get_policy_version(PolicyArn=POLICY, VersionId="v1")["PolicyVersion"]["Document"]
+    (statement,) = document["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt", "kms:GenerateDataKey"], hand_made.key)
+
+
+def test_the_trail_records_its_own_region_unvalidated(hand_made: HandMade):
+    trails = hand_made.clinic.client("cloudtrail")
+    trail = trails.get_trail(Name="eonpro-audit-trail")["Trail"]
+    assert trails.get_trail_status(Name=trail["TrailARN"])["IsLogging"] is True
+    assert (trail["S3BucketName"], trail["IncludeGlobalServiceEvents"]) == (BUCKET, True)
+    assert (trail["IsMultiRegionTrail"], trail["LogFileValidationEnabled"]) == (False, False)
+    assert "KmsKeyId" not in trail and trail["HasCustomEventSelectors"] is False
+
+
+def test_the_trails_bucket_lets_that_trail_write_and_has_what_every_new_bucket_has(hand_made: HandMade):
+    s3 = hand_made.clinic.client("s3")
+    statements = bucket_statements(hand_made.clinic, BUCKET)
+    assert set(statements) == {"AWSCloudTrailAclCheck", "AWSCloudTrailWrite"}
+    writing = statements["AWSCloudTrailWrite"]
+    assert writing["Resource"] == f"arn:aws:s3:::{BUCKET}/AWSLogs/{ACCOUNT}/*"
+    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail"
+    assert writing["Condition"]["StringEquals"]["aws:SourceArn"] == arn
+    block = s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]
+    assert block == dict.fromkeys(PARTS, True)
+    assert "Status" not in s3.get_bucket_versioning(Bucket=BUCKET)
+    with pytest.raises(s3.exceptions.ClientError, match="NoSuchLifecycleConfiguration"):
+        s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)
+
+
+def test_vercel_has_the_three_variables_in_production_only(hand_made: HandMade):
+    variables = hand_made.variables
+    assert set(variables) == set(NAMES)
+    assert {(each["type"], *each["target"]) for each in variables.values()} == {("encrypted", "production")}
+    assert variables["AWS_REGION"]["value"] == "us-east-1"
+    assert variables["AWS_KMS_KEY_ID"]["value"].startswith(f"arn:aws:kms:us-east-1:{ACCOUNT}:key/")
+
+
+def test_a_deployment_opens_the_data_key_and_the_administrator_does_not(hand_made: HandMade):
+    values = {name: each["value"] for name, each in hand_made.variables.items()}
+    verdict = opened(hand_made.clinic, values, as_deployed(hand_made.clinic, ROLE))
+    assert verdict["proved"] is True and ":assumed-role/eonpro-app-role/" in verdict["principal"]
+    operator = {name: hand_made.clinic.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    mine = hand_made.clinic.run([sys.executable, "-m", "phi", "prove"], env=values | operator, expect=1)
+    assert mine.document["proved"] is False and mine.document["cause"].startswith("AccessDenied")
+
+
+def test_nothing_is_escrowed(hand_made: HandMade):
+    assert hand_made.inventories[0]["parameters"] == {}
+
+
+# --- what the guide's script never does -------------------------------------------------------------------------
+
+
+def test_a_second_run_changes_nothing_and_names_what_is_there(hand_made: HandMade):
+    before, after = hand_made.inventories
+    assert hand_made.changed == {} and after == before
+    told = hand_made.second.told
+    assert "already there, so nothing was changed" in told
+    for name in (ALIAS, "the role eonpro-app-role", "the policy EONPROKMSAccess", "eonpro-audit-trail", BUCKET, *NAMES):
+        assert name in told.partition("so nothing was changed")[2]
+
+
+def test_neither_token_nor_data_key_is_said_nor_seen_among_the_processes(hand_made: HandMade):
+    token = hand_made.clinic.environment["VERCEL_TOKEN"]
+    secret = hand_made.clinic.environment["AWS_SECRET_ACCESS_KEY"]
+    assert "/v10/projects/eonpro/env" in hand_made.arguments and token not in hand_made.arguments
+    for run in (hand_made.first, hand_made.second):
+        assert token not in run.told and secret not in run.told
+        assert hand_made.variables["ENCRYPTED_PHI_KEY"]["value"] not in run.told
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"VERCEL_TOKEN": None}, "VERCEL_TOKEN is not set"),
+        ({"VERCEL_TOKEN": "not-the-token"}, "does not let this token into the team eonpro"),
+        ({"GUIDE_VERCEL_PROJECT": "nobodys"}, "no project nobodys in the team eonpro"),
+        ({"GUIDE_RUNS_ON": "a-laptop"}, "vercel or ecs, not a-laptop"),
+        ({"GUIDE_VERCEL_TYPE": "plain"}, "encrypted or sensitive, not plain"),
+        ({"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}, "AWS does not know the caller"),
+    ],
+)
+def test_what_is_missing_is_found_before_anything_is_made(cloud: Clinic, changes: dict[str, str | None], told: str):
+    cloud.forget_calls()
+    ended = script(cloud, "guide.sh", env=named("refused") | changes, expect=1)
+    assert told in ended.told and cloud.changes() == {}
+
+
+def test_variables_that_are_there_are_a_reason_not_to_begin(hand_made: HandMade):
+    clinic = hand_made.clinic
+    before = clinic.variables()
+    clinic.forget_calls()
+    ended = script(clinic, "guide.sh", env=named("late"), expect=1)
+    found = ended.err.splitlines()
+    assert [line.split()[0] for line in found[1:]] == list(NAMES)
+    assert clinic.changes() == {} and clinic.variables() == before
+
+
+# --- the other ways through it ----------------------------------------------------------------------------------
+
+
+def test_a_task_on_ecs_opens_the_key_that_the_guide_made_for_it(cloud: Clinic):
+    wrong = "Policy contains a statement with one or more invalid principals."
+    cloud.fault(operation="PutKeyPolicy", error="MalformedPolicyDocumentException", message=wrong, times=2)
+    script(cloud, "guide.sh", env=named("tasks", GUIDE_RUNS_ON="ecs", GUIDE_PARAMETER_PREFIX="/eonpro-tasks"))
+    found = cloud.client("ssm").get_parameters_by_path(Path="/eonpro-tasks", WithDecryption=True)["Parameters"]
+    values = {each["Name"].rpartition("/")[2]: each["Value"] for each in found}
+    assert set(values) == set(NAMES)
+    types = {each["Name"].rpartition("/")[2]: each["Type"] for each in found}
+    assert types == dict.fromkeys(NAMES, "String") | {"ENCRYPTED_PHI_KEY": "SecureString"}
+    door = cloud.environment["EONPRO_APP_CONTAINER_CREDENTIALS_URI"].replace("eonpro-app-role", "eonpro-app-role-tasks")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(door, timeout=20) as answer:
+        credentials = json.load(answer)
+    verdict = opened(cloud, values, credentials)
+    assert verdict["proved"] is True and ":assumed-role/eonpro-app-role-tasks/" in verdict["principal"]
+
+
+@pytest.fixture
+def an_empty_project(hand_made: HandMade) -> Iterator[Clinic]:
+    """The clinic with no variable on Vercel; the guide's are put back."""
+    clinic = hand_made.clinic
+
+    def clear() -> None:
+        for each in clinic.variables().values():
+            clinic.vercel("DELETE", f"/v9/projects/eonpro/env/{each['id']}")
+
+    clear()
+    try:
+        yield clinic
+    finally:
+        clear()
+        fields = ("key", "value", "type", "target")
+        given = [{field: each[field] for field in fields} for each in hand_made.variables.values()]
+        clinic.vercel("POST", "/v10/projects/eonpro/env", given)
+
+
+def test_what_vercel_did_not_take_is_shown_to_be_put_in_by_hand(an_empty_project: Clinic):
+    clinic = an_empty_project
+    clinic.vercel_fault(kind="half", method="POST", path="/env", nth=3)
+    ended = script(clinic, "guide.sh", env=named("half", GUIDE_VERCEL_TYPE="sensitive"), expect=1)
+    given = {name: each["type"] for name, each in clinic.variables().items()}
+    assert given == dict.fromkeys(NAMES[:2], "sensitive")
+    assert "did not take ENCRYPTED_PHI_KEY" in ended.told and "It stopped in: Step 5" in ended.told
+    shown = dict(line.strip().partition("=")[::2] for line in ended.err.splitlines() if line.strip().startswith(NAMES))
+    key = clinic.client("kms").describe_key(KeyId=f"{ALIAS}-half")["KeyMetadata"]["Arn"]
+    assert (shown["AWS_REGION"], shown["AWS_KMS_KEY_ID"]) == ("us-east-1", key)
+    verdict = opened(clinic, shown, as_deployed(clinic, f"{ROLE}-half"))
+    assert verdict["proved"] is True
+
+
+# --- the company's trail ----------------------------------------------------------------------------------------
+
+
+def test_the_companys_trail_is_one_that_may_be_used(cloud: Clinic):
+    ended = script(cloud, "trail.sh")
+    trails, s3 = cloud.client("cloudtrail"), cloud.client("s3")
+    trail = trails.get_trail(Name="company-trail")["Trail"]
+    bucket = f"company-trail-logs-{ACCOUNT}"
+    assert ended.out.splitlines() == [f"trail: {trail['TrailARN']}", f"trail_bucket: {bucket}"]
+    assert trail["S3BucketName"] == bucket
+    assert trail["IsMultiRegionTrail"] and trail["LogFileValidationEnabled"] and trail["IncludeGlobalServiceEvents"]
+    assert trails.get_trail_status(Name=trail["TrailARN"])["IsLogging"] is True
+    (selector,) = trails.get_event_selectors(TrailName="company-trail")["EventSelectors"]
+    assert selector["IncludeManagementEvents"] and selector["ExcludeManagementEventSources"] == []
+    assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == dict.fromkeys(PARTS, True)
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    denied = bucket_statements(cloud, bucket)["DenyInsecureTransport"]
+    assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    cloud.forget_calls()
+    again = script(cloud, "trail.sh", "--poor", expect=1)
+    assert "the trail company-trail" in again.told and f"the bucket {bucket}" in again.told and again.out == ""
+    assert cloud.changes() == {}
+
+
+def test_a_poor_trail_has_every_fault_that_was_asked_for(cloud: Clinic):
+    names = {"COMPANY_TRAIL_NAME": "poor-trail", "COMPANY_TRAIL_BUCKET": "poor-trail-logs"}
+    script(cloud, "trail.sh", "--poor", "--stopped", "--bare-bucket", env=names)
+    trails, s3 = cloud.client("cloudtrail"), cloud.client("s3")
+    trail = trails.get_trail(Name="poor-trail")["Trail"]
+    assert (trail["IsMultiRegionTrail"], trail["LogFileValidationEnabled"]) == (False, False)
+    assert trails.get_trail_status(Name=trail["TrailARN"])["IsLogging"] is False
+    (selector,) = trails.get_event_selectors(TrailName="poor-trail")["EventSelectors"]
+    assert selector["ExcludeManagementEventSources"] == ["kms.amazonaws.com"]
+    assert set(bucket_statements(cloud, "poor-trail-logs")) == {"AWSCloudTrailAclCheck", "AWSCloudTrailWrite"}
+    assert "Status" not in s3.get_bucket_versioning(Bucket="poor-trail-logs")
+    with pytest.raises(s3.exceptions.ClientError, match="NoSuchPublicAccessBlockConfiguration"):
+        s3.get_public_access_block(Bucket="poor-trail-logs")
+
+
+def test_a_fault_that_there_is_not_makes_no_trail(cloud: Clinic):
+    cloud.forget_calls()
+    ended = script(cloud, "trail.sh", "--por", expect=2)
+    assert "usage: trail.sh" in ended.err and cloud.changes() == {}
