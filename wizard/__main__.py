@@ -30,7 +30,13 @@ COMMANDS = {
     "preview": "show what setup would do; make nothing",
     "push": "deliver the escrowed data key to its targets again",
     "verify": "prove again that the application can open the data key; change nothing",
+    "access-key": "rotate | retire: change the access key of the application on Vercel, where it has one",
+    "policy": "operator: print the least IAM policy that the set-up needs",
+    "destroy": "take the stack away, and leave the key, the data key and the audit trail",
 }
+
+ACTIONS = {"access-key": ("rotate", "retire"), "policy": ("operator",)}
+"""What a command takes beside its name."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,15 +44,20 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m wizard",
         description="Set up AWS KMS for EONPRO: a key that passes an audit, and the wrapped data key delivered.",
-        epilog="commands:\n" + "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items()) + "\n\nexit codes:\n"
+        epilog="commands:\n"
+        + "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
+        + "\n\nexit codes:\n"
         "  0 ok, 1 failure, 2 usage or missing answers, 3 credentials or permission, 4 resource failure,\n"
         "  5 policy refusal, 6 stack not found, 8 cancelled, 130 Ctrl-C at a prompt",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("command", nargs="?", default="setup", choices=tuple(COMMANDS), metavar="COMMAND")
+    made.add_argument("action", nargs="?", metavar="ACTION", help="of access-key and policy: what to do")
     made.add_argument("--stack", default="production", metavar="NAME", help="the Pulumi stack (default: production)")
     made.add_argument("--answers", type=Path, metavar="FILE", help="answers file, YAML or JSON (see examples/)")
     made.add_argument("--yes", action="store_true", help="confirm the plan beforehand")
+    made.add_argument("--confirm", metavar="NAME", help="the stack's name: confirms beforehand what cannot be undone")
+    made.add_argument("--adopt", action="store_true", help="take what was set up by hand into the stack")
     made.add_argument(
         "--json", action="store_true", help="one JSON document on stdout, all else on stderr; asks nothing"
     )
@@ -57,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code (Pulumi's own table)."""
-    options = parser().parse_args(argv)
+    options = _parsed(argv)
     from wizard.terminal import Terminal
 
     interactive = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
@@ -78,6 +89,17 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
+def _parsed(argv: list[str] | None) -> argparse.Namespace:
+    made = parser()
+    options = made.parse_args(argv)
+    actions = ACTIONS.get(options.command, ())
+    if actions and options.action not in actions:
+        made.error(f"{options.command} takes one of: {', '.join(actions)}")
+    if options.action and not actions:
+        made.error(f"{options.command} takes no {options.action!r}")
+    return options
+
+
 def _is_terminal(stream: TextIO | None) -> bool:
     # Python has none for a descriptor that was closed before it started.
     return stream is not None and stream.isatty()
@@ -94,6 +116,8 @@ def _python() -> str:
 def _run(options: argparse.Namespace, terminal: Terminal) -> tuple[int, dict[str, Any]]:
     from wizard import journey, report
 
+    if options.command == "policy":
+        return _policy(options, terminal)
     request, doors = _request(options, terminal)
     terminal.title(f"EONPRO KMS · {options.command} · stack {options.stack}")
     if options.command == "preview":
@@ -118,8 +142,24 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> tuple[int, dict[str
             for p in proofs
         ]
         return int(failed), {"ok": not failed, "stack": options.stack, "proofs": told}
+    if options.command == "access-key":
+        change = journey.rotate_access_key if options.action == "rotate" else journey.retire_access_key
+        return 0, {"ok": True, "stack": options.stack, "accessKey": change(request, doors)}
+    if options.command == "destroy":
+        left = journey.destroy(request, doors)
+        return 0, {"ok": True, "stack": options.stack, "left": [{"what": what, "why": why} for what, why in left]}
     done = journey.setup(request, doors)
     return int(bool(done.failed)), report.document(done)
+
+
+def _policy(options: argparse.Namespace, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+    """`policy operator`: the document alone on stdout, so that it can be piped into a file."""
+    from wizard import operator_policy
+
+    document = operator_policy.for_values({key: getattr(options, key, None) for key in by_key}, os.environ)
+    if not options.json:
+        print(json.dumps(document, indent=2))
+    return 0, {"ok": True, "policy": document}
 
 
 def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, Doors]:
@@ -130,7 +170,9 @@ def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, 
     from wizard.proof import ChildProver
 
     def engine(environment: Mapping[str, str]) -> PulumiEngine:
-        return PulumiEngine(PROJECT_FOLDER, environment=environment, tell=terminal.line, policy_pack=None)
+        return PulumiEngine(
+            PROJECT_FOLDER, environment=environment, tell=terminal.line, policy_pack=PROJECT_FOLDER / "guardrails"
+        )
 
     config = engine({}).saved_config(options.stack)
     config_file = f"Pulumi.{options.stack.rsplit('/', 1)[-1]}.yaml"
@@ -172,7 +214,14 @@ def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, 
         prover=ChildProver(PROJECT_FOLDER),
         linked=vercel_link.detect(Path.cwd()),
     )
-    request = Request(stack=options.stack, answers=resolved, saved=saved, yes=options.yes)
+    request = Request(
+        stack=options.stack,
+        answers=resolved,
+        saved=saved,
+        yes=options.yes,
+        confirmed=options.confirm,
+        adopt=options.adopt,
+    )
     return request, doors
 
 

@@ -12,11 +12,15 @@ from typing import Any, TypeVar
 
 from components import policies
 from components.contract import ContractError, Settings
+from components.stack_policies import key_policy_of
 from wizard.answers import to_settings
 from wizard.errors import Problem, SetupError, Unsupported
+from wizard.escrow import find_escrow
 from wizard.facts import Escrow, Existing, Identity, Principal
+from wizard.identity_patterns import sso_pattern
 from wizard.input import CALLER, CREATE
 from wizard.protocols import Cloud
+from wizard.trail_requirements import gaps, unread
 
 T = TypeVar("T")
 
@@ -30,6 +34,8 @@ class Account:
     """What the caller may not do; of weight only where the key is still to be made."""
     settings: Settings | None = None
     existing: Existing | None = None
+    notes: tuple[str, ...] = ()
+    """What is right to know before a plan, and no reason to stop."""
     escrow: Escrow | None = None
     escrow_known: bool = False
     """Whether the escrow could be looked for; then None means that there is none."""
@@ -63,7 +69,7 @@ def look(
         region = pool.submit(_region, values, cloud)
         principals = pool.submit(_principals, settings, identity, cloud)
         existing = pool.submit(attempt, cloud.find_existing, settings)
-        escrow = pool.submit(attempt, cloud.read_escrow, settings.names.escrow)
+        escrow = pool.submit(attempt, find_escrow, cloud, settings)
         lockout = pool.submit(_lockout, settings, identity, cloud)
         trail = pool.submit(_trail, settings, cloud)
         rights = pool.submit(_rights, settings, cloud)
@@ -77,14 +83,39 @@ def look(
             *principals.result(),
             *(problem(error, "what is there already has to be known first") for error in unread),
             *lockout.result(),
-            *trail.result(),
+            *trail.result()[0],
         ),
         rights=tuple(rights.result()),
         settings=settings,
+        notes=(*_notes(settings), *trail.result()[1]),
         existing=existing.result()[0] if not unread else None,
         escrow=escrow.result()[0],
         escrow_known=escrow.result()[1] is None,
     )
+
+
+def _notes(settings: Settings) -> tuple[str, ...]:
+    told = []
+    if settings.encryption_context:
+        told.append(
+            f"the key policy will demand the encryption context {', '.join(settings.encryption_context)}: the "
+            "application as it is sends none, and the data key is made without one, so it will be refused"
+        )
+    if settings.via_services:
+        told.append(
+            f"the key policy will demand that the key is used through {', '.join(settings.via_services)}: the "
+            "application as it is calls KMS itself, and will be refused"
+        )
+    if settings.makes_user:
+        told.append(
+            "an access key never expires, and whoever has it is the application: Vercel's own token "
+            "(--vercel-access oidc) leaves nothing to leak"
+        )
+    if settings.alerts and not settings.alert_emails:
+        told.append(f"nobody gets the alerts of {settings.names.alert_topic} yet: --alert-emails ADDRESS")
+    if settings.deletion_administrators:
+        told.append(f"may schedule the key's deletion: {', '.join(settings.deletion_administrators)}")
+    return tuple(told)
 
 
 def _with_trail_bucket(values: Mapping[str, Any], cloud: Cloud) -> Mapping[str, Any]:
@@ -147,9 +178,9 @@ def _region(values: Mapping[str, Any], cloud: Cloud | None) -> list[Problem]:
 
 
 def _principals(settings: Settings, identity: Identity, cloud: Cloud) -> list[Problem]:
-    wanted = {
-        arn: ("administrator", "--administrators") for arn in settings.administrators if arn != identity.principal_arn
-    }
+    wanted = dict.fromkeys(settings.deletion_administrators, ("deletion administrator", "--deletion-administrators"))
+    wanted |= dict.fromkeys(settings.administrators, ("administrator", "--administrators"))
+    wanted.pop(identity.principal_arn, None)
     if settings.app_principal_arn:
         wanted[settings.app_principal_arn] = ("application principal", "--app-principal")
     if settings.ecs_execution_role_arn:
@@ -181,15 +212,36 @@ def _lockout(settings: Settings, identity: Identity, cloud: Cloud) -> list[Probl
     action = "kms:PutKeyPolicy"
     caller = identity.principal_arn
     grant = policies.grants(future_key_policy(settings), caller, action)
-    if grant is policies.Grant.NAMED or caller.endswith(":root"):
+    if grant is policies.Grant.NAMED or (caller.endswith(":root") and not settings.strict_key_policy):
         return []
-    why = f"the new key policy names {', '.join(settings.administrators)}, not you"
+    if settings.strict_key_policy:
+        return [
+            Problem(
+                what=f"the strict key policy would lock {caller} out of the key it makes",
+                why="it has no delegation to IAM, so only who is named in it may ever change it: two at least, you one",
+                next=f"add yourself: --administrators {','.join(dict.fromkeys((*settings.administrators, caller)))}"
+                "   or leave the delegation in: --strict-key-policy no",
+            )
+        ]
+    named = (*settings.administrators, *settings.administrator_patterns)
+    why = f"the new key policy names {', '.join(named)}, not you"
     if grant is policies.Grant.THROUGH_ROOT:
         key = f"arn:{settings.partition}:kms:{settings.region}:{settings.account_id}:key/*"
         simulation, error = attempt(cloud.simulate, caller, (action,), key)
         if simulation is not None and simulation.allowed:
             return []
         detail = simulation.detail if simulation else error.message if error else ""
+        if sso_pattern(caller):
+            # A role by pattern is the administrator only where its permission set allows it too.
+            return [
+                Problem(
+                    what=f"the key policy would lock {caller} out of the key it makes",
+                    why="roles of IAM Identity Center manage the key through IAM, which is not seen to let you "
+                    f"({detail})",
+                    next=f"have the permission set allow {action} on {key}   "
+                    "or name yourself and another, without IAM: --strict-key-policy yes",
+                )
+            ]
         why += f", and IAM is not seen to let you manage it either ({detail})"
     return [
         Problem(
@@ -200,32 +252,43 @@ def _lockout(settings: Settings, identity: Identity, cloud: Cloud) -> list[Probl
     ]
 
 
-def _trail(settings: Settings, cloud: Cloud) -> list[Problem]:
-    """An existing trail has to be there, and to write to the bucket whose retention is checked."""
+def _trail(settings: Settings, cloud: Cloud) -> tuple[list[Problem], list[str]]:
+    """An existing trail has to be there, to record KMS, and to write to the bucket whose retention is checked."""
     arn = settings.existing_trail_arn
     trails, _ = attempt(cloud.list_trails) if arn else ((), None)
     if arn is None or trails is None:
-        return []  # Where trails may not be listed, the evidence after the run says that it could not be read.
+        return [], []  # Where trails may not be listed, the evidence after the run says that it could not be read.
     trail = next((fact for fact in trails if fact.arn == arn), None)
     if trail is None:
         seen = ", ".join(fact.arn for fact in trails) or "none"
-        return [
-            Problem(
-                what=f"there is no trail {arn} that records every Region",
-                why="without it nobody could say who used the key, and when",
-                next=f"choose one of: {seen}   or have one made: --trail {CREATE}",
-            )
-        ]
-    if trail.bucket == settings.trail_bucket:
-        return []
-    return [
-        Problem(
+        missing = Problem(
+            what=f"there is no trail {arn} that records every Region",
+            why="without it nobody could say who used the key, and when",
+            next=f"choose one of: {seen}   or have one made: --trail {CREATE}",
+        )
+        return [missing], []
+    if trail.bucket != settings.trail_bucket:
+        other = Problem(
             what=f"the trail {arn} writes to the bucket {trail.bucket}, not to {settings.trail_bucket}",
             why="the retention of the wrong bucket would be checked",
             next=f"--trail-bucket {trail.bucket}",
             exit_code=2,
         )
+        return [other], []
+    retention, _ = attempt(cloud.bucket_retention, trail.bucket)
+    found = gaps(trail, retention)
+    problems = [
+        Problem(
+            what=f"the trail {arn} does not record the use of the key: {gap.what}",
+            why="without it nobody could say who used the key, and when",
+            next=f"have its owner mend it, or have one made beside it: --trail {CREATE}",
+        )
+        for gap in found
+        if gap.fatal
     ]
+    told = [f"the trail {trail.name} is used as it is, and {gap.what}" for gap in found if not gap.fatal]
+    told += [f"of the trail {trail.name} could not be read {what}" for what in unread(trail, retention)]
+    return problems, told
 
 
 def _rights(settings: Settings, cloud: Cloud) -> list[Problem]:
@@ -244,16 +307,7 @@ def _rights(settings: Settings, cloud: Cloud) -> list[Problem]:
 
 def future_key_policy(settings: Settings) -> policies.Policy:
     """The key policy that an update with these settings puts on the key."""
-    app = (
-        settings.app_principal_arn
-        or f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.app_role}"
-    )
-    return policies.key_policy(
-        account_id=settings.account_id,
-        administrators=settings.administrators,
-        app_principal_arn=app,
-        partition=settings.partition,
-    )
+    return key_policy_of(settings)
 
 
 def _bad_value(field: str, fault: str) -> Problem:

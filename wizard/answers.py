@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.answers_file import listed, read_file
 from wizard.errors import MissingAnswers, UsageError
+from wizard.identity_patterns import sso_pattern
 from wizard.input import CALLER, CREATE, Input
 from wizard.questions import INPUTS
 
@@ -91,12 +92,7 @@ def resolve(
     faults = []
     for each in INPUTS:
         given = _given(each, flags, environ, file, file_name)
-        if (
-            given is None
-            and saved.get(each.key) is not None
-            and not each.secret
-            and not _is_stale(each, answers, saved)
-        ):
+        if given is None and each.key in saved and not each.secret and not _is_stale(each, answers, saved):
             given = (saved[each.key], Source.SAVED, saved_name)
         if given is None and each.key in detected:
             answers[each.key] = replace(detected[each.key], secret=each.secret)
@@ -142,18 +138,24 @@ def _is_stale(each: Input, answers: Mapping[str, Answer], saved: Mapping[str, An
 
 
 def from_settings(settings: Settings) -> dict[str, Any]:
-    """The saved answers: values by the key of their input; what is not set has none."""
+    """The saved answers: values by the key of their input; what is not set has none.
+
+    None is an answer too, where nothing was wanted: a question that was answered is not put again.
+    """
     values: dict[str, Any] = {}
     for each in INPUTS:
-        if each.field is None:
+        answered = each.asked and each.optional and each.needed(values)
+        if each.field is None or (each.asked and each.optional and not answered):
             continue
         value = getattr(settings, each.field)
         if each.many:
             value = tuple(str(member) for member in value)
         elif value is None and CREATE in each.words and not each.optional:
             value = CREATE
-        if value is not None:
+        if value not in (None, ()):
             values[each.key] = value
+        elif answered:
+            values[each.key] = None
     return values
 
 
@@ -171,14 +173,31 @@ def to_settings(values: Mapping[str, Any], *, identity: Identity, kept_targets: 
             continue
         if each.key == "account":
             value = identity.account_id if value == CALLER else value
-        elif each.key == "administrators":
+        elif each.key in ("administrators", "deletion_administrators"):
             value = tuple(identity.principal_arn if member == CALLER else member for member in value)
         elif each.key == "target":
             value = (*value, *kept_targets)
         fields[each.field] = value
+    if not fields.get("strict_key_policy"):
+        fields.update(_with_patterns(fields))
     if kept_targets:
         fields.setdefault("deploy_targets", kept_targets)
     return Settings.read(fields)
+
+
+def _with_patterns(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Administrators that are roles of IAM Identity Center, by pattern: such a role's ARN ends when it is made anew.
+
+    Not under a strict key policy, which only a name of its own opens.
+    """
+    named = tuple(fields.get("administrators") or ())
+    patterns = {arn: pattern for arn in named if (pattern := sso_pattern(arn))}
+    if not patterns:
+        return {}
+    return {
+        "administrators": tuple(arn for arn in named if arn not in patterns),
+        "administrator_patterns": (*(fields.get("administrator_patterns") or ()), *patterns.values()),
+    }
 
 
 def refused(error: ContractError) -> UsageError:

@@ -58,7 +58,8 @@ def _entry_fault(entry: _Entry) -> str | None:
             return f"`{entry.key}` must be {'text or a list of texts' if known.many else 'one value'}"
         return None
     if known is not None or _SECRET_NAMES.search(entry.key):
-        instead = by_key["vercel_token"].variable if "token" in entry.key.lower() else ""
+        token = by_key["vercel_token"] if "token" in entry.key.lower() else None
+        instead = getattr(known or token, "variable", "")
         advice = f"give it in the environment, as {instead}; " if instead else ""
         return f"`{entry.key}` is a secret, which no file may hold: take it out; {advice}revoke it if shared"
     from difflib import get_close_matches
@@ -96,6 +97,8 @@ def _read_json(text: str, name: str) -> list[_Entry]:
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return value if isinstance(value, list) and all(isinstance(member, str) for member in value) else _WRONG
 
 

@@ -101,18 +101,28 @@ def _alias(key: KeyFact, outputs: Outputs) -> tuple[ItemState, str]:
 def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs) -> tuple[ItemState, str]:
     named = {arn for statement in _allowing(policy) for arn in _principals(statement)}
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
-    strangers = named - {root, outputs.app_principal_arn, *settings.administrators}
+    applications = outputs.app_principal_arns
+    strangers = named - {root, *applications, *settings.administrators, *settings.deletion_administrators}
     using = [
         arn for arn in settings.administrators if policies.grants(policy, arn, "kms:Decrypt") is policies.Grant.NAMED
     ]
+    management = (*policies.ADMINISTRATOR_ACTIONS, *policies.DELETION_ACTIONS, *policies.USE_ACTIONS)
     beyond = [
         action
-        for action in (*policies.ADMINISTRATOR_ACTIONS, *policies.DELETION_ACTIONS, "kms:CreateGrant")
+        for action in dict.fromkeys(management)
         if action not in policies.APPLICATION_ACTIONS
-        and policies.grants(policy, outputs.app_principal_arn, action) is policies.Grant.NAMED
+        and any(policies.grants(policy, arn, action) is policies.Grant.NAMED for arn in applications)
+    ]
+    deleting = [
+        arn
+        for arn in settings.administrators
+        if arn not in settings.deletion_administrators
+        and any(policies.grants(policy, arn, action) is policies.Grant.NAMED for action in policies.DELETION_ACTIONS)
     ]
     needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
-    needed += [(outputs.app_principal_arn, action) for action in policies.APPLICATION_ACTIONS]
+    conditional = settings.encryption_context or settings.via_services
+    used = ("kms:DescribeKey",) if conditional else policies.APPLICATION_ACTIONS
+    needed += [(arn, action) for arn in applications for action in used]
     lost = [
         f"{action} of {arn}"
         for arn, action in needed
@@ -120,13 +130,16 @@ def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs)
     ]
     told = [f"also names {', '.join(sorted(strangers))}"] if strangers else []
     told += [f"lets {', '.join(using)} decrypt"] if using else []
+    told += [f"lets {', '.join(deleting)} delete the key"] if deleting else []
     told += [f"lets the application do {', '.join(beyond)}"] if beyond else []
     told += [f"does not itself allow {', '.join(lost)}"] if lost else []
     if told:
         return ItemState.OPEN, "the key policy " + " and ".join(told)
-    number = len(settings.administrators)
+    number = len(settings.administrators) + len(settings.administrator_patterns)
     who = f"{number} administrator{'s' if number > 1 else ''}"
-    return ItemState.DONE, f"names the account's IAM, the application, {who} without the right to decrypt"
+    iam = "the application and" if settings.strict_key_policy else "the account's IAM, the application,"
+    ending = f"{len(settings.deletion_administrators) or 'nobody'} may delete it"
+    return ItemState.DONE, f"names {iam} {who} without the right to decrypt; {ending}"
 
 
 def _allowing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -153,7 +166,7 @@ def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState,
     # "All but" allows what nobody listed.
     actions |= {f"all but {action}" for statement in allowed for action in _listed(statement.get("NotAction"))}
     resources |= {f"all but {arn}" for statement in allowed for arn in _listed(statement.get("NotResource"))}
-    good = actions == set(policies.APPLICATION_ACTIONS) and resources == {outputs.key_arn}
+    good = actions == set(policies.APPLICATION_ACTIONS) and resources == set(outputs.key_arns)
     name = outputs.app_policy_arn.rsplit("/", 1)[-1]
     if good:
         return ItemState.DONE, f"{name}: {', '.join(sorted(a.removeprefix('kms:') for a in actions))} on this key only"
@@ -186,6 +199,7 @@ def _trail(
         ("all Regions", trail.multi_region),
         ("global events", trail.global_events),
         ("log files validated", trail.validation),
+        ("events of KMS", trail.kms_events is not False),
     ]
     kept = f"bucket {outputs.trail_bucket} could not be read"
     if isinstance(retention, Retention):
@@ -195,14 +209,17 @@ def _trail(
             ("versioned", retention.versioned),
             ("encrypted", retention.encrypted),
             ("kept for six years", days is None or days >= SHORTEST_RETENTION_DAYS),
+            ("TLS only", retention.tls_only is not False),
         ]
         lasting = "never expires" if days is None else f"{days} days"
+        lasting += f", locked ({retention.lock.lower()}) {retention.lock_days} days" if retention.lock else ""
         kept = f"{lasting} in {outputs.trail_bucket}"
     missing = [name for name, good in traits if not good]
     if missing:
         return ItemState.OPEN, f"{trail.name} lacks: {', '.join(missing)}; {kept}"
-    if trail.logging is None:
-        return ItemState.UNKNOWN, f"whether {trail.name} is logging could not be read; {kept}"
+    if trail.logging is None or trail.kms_events is None:
+        what = "is logging" if trail.logging is None else "records KMS"
+        return ItemState.UNKNOWN, f"whether {trail.name} {what} could not be read; {kept}"
     return (
         ItemState.DONE if isinstance(retention, Retention) else ItemState.UNKNOWN,
         f"{trail.name}: {', '.join(name for name, _ in traits)}; {kept}",

@@ -1,55 +1,36 @@
-"""The data key's way: into its escrow once, from there to each target, and the proof that the application can open it.
+"""The way of the data key from its escrow to each target, and the proof that the application can open it there.
 
-Pure: acts through the edges' Protocols. The laws of the data key are kept here, whatever an edge would allow.
+Pure: acts through the edges' Protocols.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from components import policies
 from components.contract import Outputs, Settings, Target
-from wizard.errors import DataKeyConflict, ResourceError, SetupError, Unsupported
-from wizard.facts import Batch, Delivered, Escrow, Proof, ProofState, VercelProject
+from wizard.datakey import WrappedDataKey
+from wizard.errors import DataKeyConflict, SetupError, Unsupported
+from wizard.escrow import region_of
+from wizard.facts import (
+    AccessKey,
+    AppCredentials,
+    Batch,
+    CredentialsSearch,
+    Delivered,
+    Proof,
+    ProofState,
+    VercelProject,
+    Verdict,
+)
 from wizard.protocols import Cloud, Hosting, Prover
 
 
-def ensure_data_key(cloud: Cloud, settings: Settings, key_arn: str) -> Escrow:
-    """The escrowed data key: the one that is there, or a new one. Two runs at once end with the same.
-
-    Raises DataKeyConflict when the escrow's key is wrapped by another KMS key.
-    """
-    parameter = settings.names.escrow
-    escrow = cloud.read_escrow(parameter)
-    if escrow is None:
-        wrapped = cloud.make_data_key(key_arn)
-        made_now = cloud.write_escrow(parameter, wrapped, key_arn=key_arn, tags=settings.tags)
-        # Read back in any case: whoever wrote first, what the parameter holds is the data key.
-        escrow = cloud.read_escrow(parameter)
-        if escrow is None:
-            raise ResourceError(
-                f"{parameter} was written and is not there", f"aws ssm get-parameter --name {parameter}"
-            )
-        if made_now:
-            if escrow.wrapped.fingerprint != wrapped.fingerprint:
-                raise DataKeyConflict(
-                    f"{parameter} holds {escrow.wrapped.fingerprint}, not {wrapped.fingerprint}, just written to it",
-                    f"nothing was delivered; look who writes it: aws ssm get-parameter-history --name {parameter}",
-                )
-            escrow = Escrow(
-                parameter=escrow.parameter,
-                wrapped=escrow.wrapped,
-                key_arn=escrow.key_arn,
-                version=escrow.version,
-                made_now=True,
-            )
-    if escrow.key_arn not in (None, key_arn):
-        raise DataKeyConflict(
-            f"the data key in {parameter} is wrapped by {escrow.key_arn}, not by the stack's key {key_arn}",
-            "nothing was overwritten or delivered; use the stack that made it: --stack NAME",
-        )
-    return escrow
+def batches(settings: Settings, outputs: Outputs, wrapped: WrappedDataKey) -> dict[str, Batch]:
+    """The three variables for each Region that has the key; the wrapped data key is the same in all of them."""
+    return {region_of(arn): Batch(region=region_of(arn), key_arn=arn, wrapped=wrapped) for arn in outputs.key_arns}
 
 
 def deliver(
@@ -58,25 +39,39 @@ def deliver(
     hosting: Hosting | None,
     project: VercelProject | None,
     settings: Settings,
+    outputs: Outputs,
     targets: tuple[Target, ...],
-    batch: Batch,
+    wrapped: WrappedDataKey,
     tell: Callable[[Delivered], None],
 ) -> tuple[Delivered, ...]:
-    """The three variables, together, to every target of this run; each checked after writing."""
+    """The three variables, together, to every target of this run, in every Region; each checked after writing."""
     done = []
+    by_region = batches(settings, outputs, wrapped)
     for target in targets:
-        if target is Target.ECS:
-            result = cloud.deliver_parameters(settings.names.parameter_prefix, batch, tags=settings.tags)
-        else:
-            assert hosting is not None and project is not None
-            result = hosting.deliver(project, batch)
-        if result.fingerprint != batch.wrapped.fingerprint:
-            raise DataKeyConflict(
-                f"{result.place} holds the data key {result.fingerprint}, not the escrowed {batch.wrapped.fingerprint}",
-                "python -m wizard push",
-            )
-        tell(result)
-        done.append(result)
+        for region, batch in by_region.items():
+            if target is not Target.VERCEL:
+                result = cloud.with_region(region).deliver_parameters(
+                    settings.names.parameter_prefix,
+                    batch,
+                    tags=settings.tags,
+                    target=target,
+                    store=settings.secret_store,
+                )
+            elif region == settings.region:
+                assert hosting is not None and project is not None
+                result = hosting.deliver(project, batch)
+            else:
+                # A project's variables are one set; the first Region's are what it runs with.
+                continue
+            if result.fingerprint != wrapped.fingerprint:
+                raise DataKeyConflict(
+                    f"{result.place} holds the data key {result.fingerprint}, not the escrowed {wrapped.fingerprint}",
+                    "python -m wizard push",
+                )
+            there = f" in {region}" if len(by_region) > 1 and target is not Target.VERCEL else ""
+            result = replace(result, region=region, place=f"{result.place}{there}")
+            tell(result)
+            done.append(result)
     return tuple(done)
 
 
@@ -87,30 +82,43 @@ def prove(
     settings: Settings,
     outputs: Outputs,
     delivered: tuple[Delivered, ...],
-    batch: Batch,
+    wrapped: WrappedDataKey,
     hosting: Hosting | None = None,
     project: VercelProject | None = None,
+    access_key: AccessKey | None = None,
 ) -> tuple[Proof, ...]:
     """One proof for each delivery: as the application, or else what its policies say, and that it is only that.
 
     With `hosting` and `project`, what Vercel lists is looked at again; a delivery of this run has just done so.
+    `access_key` is one that was made in this run for the application on Vercel.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
+    by_region = batches(settings, outputs, wrapped)
     proofs = []
     for delivery in delivered:
-        gap = _gap(cloud, hosting, project, settings, delivery.target, batch)
+        region = delivery.region or settings.region
+        batch, regional = by_region[region], cloud.with_region(region)
+        principal = outputs.principal_of(delivery.target)
+        own = access_key if principal == outputs.app_user_arn else None
+        gap = _gap(regional, hosting, project, settings, delivery.target, batch)
         # What the target will hand to the application is what counts, whatever the escrow's key could do.
-        state, detail = (ProofState.FAILED, gap) if gap else _judge(cloud, prover, outputs, batch, delivery.target)
-        proofs.append(
-            Proof(
-                target=delivery.target,
-                state=state,
-                principal=outputs.app_principal_arn,
-                detail=detail,
-                at=now,
-            )
+        state, detail = (
+            (ProofState.FAILED, gap)
+            if gap
+            else _judge(regional, prover, principal, batch, delivery.target, _credentials(own))
         )
+        if len(by_region) > 1:
+            detail = f"in {region}: {detail}"
+        proofs.append(Proof(target=delivery.target, state=state, principal=principal, detail=detail, at=now))
     return tuple(proofs)
+
+
+def _credentials(key: AccessKey | None) -> AppCredentials | None:
+    if key is None:
+        return None
+    return AppCredentials(
+        how=f"its access key {key.id}, made just now", access_key_id=key.id, secret_access_key=key.secret
+    )
 
 
 def _gap(
@@ -122,23 +130,22 @@ def _gap(
     batch: Batch,
 ) -> str | None:
     """What the target lacks of the batch, in words; None when nothing is known to be wrong."""
-    if target == Target.ECS:
-        if cloud.check_parameters(settings.names.parameter_prefix, batch):
+    if target != Target.VERCEL:
+        if cloud.check_parameters(settings.names.parameter_prefix, batch, store=settings.secret_store):
             return None
-        return f"the parameters under {settings.names.parameter_prefix} are not what was delivered"
+        return f"what is under {settings.names.parameter_prefix} is not what was delivered"
     return hosting.check(project, batch) if hosting and project else None
 
 
-def _judge(cloud: Cloud, prover: Prover, outputs: Outputs, batch: Batch, target: str) -> tuple[ProofState, str]:
-    search = cloud.app_credentials(outputs.app_principal_arn, target=target)
+def _judge(
+    cloud: Cloud, prover: Prover, principal: str, batch: Batch, target: str, given: AppCredentials | None
+) -> tuple[ProofState, str]:
+    search = CredentialsSearch(found=given) if given else cloud.app_credentials(principal, target=target)
     credentials = search.found
     if credentials is not None:
-        verdict = prover.prove(credentials, batch)
+        verdict = _once_known(prover, credentials, batch, is_new=given is not None)
         if not verdict.proved:
-            return (
-                ProofState.FAILED,
-                f"as {verdict.principal or outputs.app_principal_arn}: {verdict.cause}: {verdict.message}",
-            )
+            return ProofState.FAILED, f"as {verdict.principal or principal}: {verdict.cause}: {verdict.message}"
         if verdict.fingerprint != batch.wrapped.fingerprint:
             return (
                 ProofState.FAILED,
@@ -149,22 +156,38 @@ def _judge(cloud: Cloud, prover: Prover, outputs: Outputs, batch: Batch, target:
             f"as {verdict.principal}, by {credentials.how}: 32 bytes unwrapped under the key, "
             "one record encrypted and decrypted",
         )
-    return _simulated(cloud, outputs, search.tried)
+    return _simulated(cloud, principal, batch.key_arn, search.tried)
 
 
-def _simulated(cloud: Cloud, outputs: Outputs, tried: tuple[str, ...]) -> tuple[ProofState, str]:
-    """What the policies say, when nobody here can be the application: only Vercel or ECS can take its role."""
+_NEW_KEY_TRIES = 6
+
+
+def _once_known(prover: Prover, credentials: AppCredentials, batch: Batch, *, is_new: bool) -> Verdict:
+    """The verdict; an access key made a moment ago is tried again while AWS does not know it everywhere.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+    """
+    verdict = prover.prove(credentials, batch)
+    for _ in range(_NEW_KEY_TRIES if is_new else 0):
+        if verdict.proved:
+            break
+        verdict = prover.prove(credentials, batch)
+    return verdict
+
+
+def _simulated(cloud: Cloud, principal: str, key_arn: str, tried: tuple[str, ...]) -> tuple[ProofState, str]:
+    """What the policies say, when nobody here can be the application: only its platform can take its role."""
     apart = "the application's credentials cannot be had from here, so this was not run as the application"
     if tried:
         apart += f" (tried: {'; '.join(tried)})"
     try:
-        policy = cloud.key_policy(outputs.key_arn)
-        simulation = cloud.simulate(outputs.app_principal_arn, policies.APPLICATION_ACTIONS, outputs.key_arn)
+        policy = cloud.key_policy(key_arn)
+        simulation = cloud.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
     except Unsupported as error:
         return ProofState.UNPROVEN, f"{apart}; nor could its policies be evaluated ({error.message})"
     except SetupError as error:
         return ProofState.UNPROVEN, f"{apart}; nor could its policies be read ({error.message})"
-    by_key = policies.grants(policy, outputs.app_principal_arn, "kms:Decrypt")
+    by_key = policies.grants(policy, principal, "kms:Decrypt")
     if simulation.allowed is False or by_key in (policies.Grant.NONE, policies.Grant.DENIED):
         return (
             ProofState.FAILED,

@@ -104,7 +104,8 @@ class PulumiEngine:
             known = None
         return StackState(
             exists=True,
-            has_key=any(r["type"] == "aws:kms/key:Key" for r in resources),
+            # The logs have a key of their own, which says nothing of the PHI key.
+            has_key=any(r["urn"].endswith("aws:kms/key:Key::phi-key") for r in resources),
             owned=tuple(
                 filter(
                     None,
@@ -191,6 +192,17 @@ class PulumiEngine:
                 f"the update of {stack} ended without the stack's outputs",
                 f"pulumi stack output --stack {stack}",
             ) from error
+
+    def destroy(self, stack: str, on_progress: OnProgress) -> None:
+        """Take the stack's resources away. What is retained only leaves the state: key, alias, trail and buckets."""
+
+        def take_away(watch: Watch) -> None:
+            handle = self._stack(stack)
+            # What is protected is retained too: it leaves the state, and stays in the account.
+            handle._run_pulumi_cmd_sync(["state", "unprotect", "--all", "--yes"])
+            handle.destroy(on_event=watch, remove=False)
+
+        self._change(stack, on_progress, take_away)
 
     # --- inside ------------------------------------------------------------------------------------------------
 

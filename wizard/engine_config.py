@@ -13,7 +13,7 @@ import yaml
 
 from wizard.errors import UsageError
 
-Value = str | int | list[str]
+Value = str | int | bool | list[str]
 """A configuration value as `Settings.to_config` gives it."""
 
 
@@ -44,7 +44,7 @@ def as_text(value: object) -> str:
 
 def document(config: Mapping[str, Value]) -> str:
     """A stack's settings file as the CLI writes it: numbers as text, keys in order."""
-    plain = {key: value if isinstance(value, list) else str(value) for key, value in sorted(config.items())}
+    plain = {key: value if isinstance(value, list) else as_text(value) for key, value in sorted(config.items())}
     return yaml.safe_dump({"config": plain}, default_flow_style=False)
 
 
@@ -52,4 +52,4 @@ def entry(value: Value) -> dict[str, object]:
     """The form of `pulumi config --json`: a value with an objectValue beside it is stored as that object."""
     if isinstance(value, list):
         return {"value": json.dumps(value), "objectValue": value, "secret": False}
-    return {"value": str(value), "secret": False}
+    return {"value": as_text(value), "secret": False}

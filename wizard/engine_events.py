@@ -30,7 +30,8 @@ class Watch:
     def __call__(self, event: EngineEvent) -> None:
         if event.resource_pre_event:
             step = _step(event.resource_pre_event.metadata)
-            self.planned[step.urn] = step
+            # What is taken in is told twice, as it is and as it becomes: the second is a step of its own.
+            self.planned[f"import {step.urn}" if step.op == "import" else step.urn] = step
             self._report(step, StepState.STARTED)
         elif event.res_outputs_event:
             metadata = event.res_outputs_event.metadata
@@ -56,6 +57,9 @@ class Watch:
 def _step(metadata: Any) -> Step:
     changed = tuple(sorted(metadata.detailed_diff or metadata.diffs or ()))
     op = getattr(metadata.op, "value", metadata.op)
+    if op == "delete" and metadata.old is not None and metadata.old.retain_on_delete:
+        # It leaves the stack only.
+        op = "retain"
     return Step(
         urn=metadata.urn,
         op=str(op),
@@ -67,12 +71,13 @@ def _step(metadata: Any) -> Step:
 
 def pending_step(operation: Mapping[str, Any]) -> Step:
     resource = operation["resource"]
+    inputs = resource.get("inputs", {})
     return Step(
         urn=resource["urn"],
         op=operation["type"],
         type=resource["type"],
         name=resource["urn"].rsplit("::", 1)[-1],
-        physical_name=str(resource.get("inputs", {}).get("name") or ""),
+        physical_name=str(inputs.get("name") or inputs.get("bucket") or ""),
     )
 
 

@@ -18,7 +18,7 @@ def pending_steps(deployment: Mapping[str, Any]) -> tuple[Step, ...]:
     unread = [
         pending_step({"type": "importing", "resource": resource})
         for resource in deployment.get("resources") or ()
-        if resource.get("custom") and resource.get("id") and not resource.get("outputs")
+        if resource.get("custom") and resource.get("id") and not set(resource.get("outputs") or ()) - {"region"}
     ]
     return (*begun, *unread)
 
@@ -29,7 +29,14 @@ def adopted(deployment: Mapping[str, Any], found: Mapping[str, str]) -> dict[str
     The operation has all of the resource but its id and outputs; the other operations are dropped.
     """
     taken_in = [
-        {**operation["resource"], "id": found[operation["resource"]["urn"]], "outputs": {}}
+        {
+            **operation["resource"],
+            "id": found[operation["resource"]["urn"]],
+            # Where it is read is all that the refresh needs to know of it.
+            "outputs": {
+                key: value for key, value in operation["resource"].get("inputs", {}).items() if key == "region"
+            },
+        }
         for operation in deployment.get("pending_operations") or ()
         if operation["type"] == "creating" and operation["resource"]["urn"] in found
     ]

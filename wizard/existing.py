@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from components.contract import Settings, Target
 from wizard.errors import Problem
-from wizard.facts import Existing, StackState
+from wizard.facts import Existing, StackState, Step
 from wizard.protocols import Cloud
 
 
@@ -17,8 +17,9 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
     """Names the stack would take that something else has already. Nothing of it is touched."""
     problems = []
     names = settings.names
-    ours = {*state.owned, *left_behind.values()}
-    another = "or set up another environment beside it: --environment NAME --stack NAME"
+    adopted = {entry.partition("=")[2] for entry in settings.adopted}
+    ours = {*state.owned, *left_behind.values(), *adopted}
+    another = "or take it into this stack as it is: --adopt   or another environment: --environment NAME --stack NAME"
     target = existing.alias_target
     if target is not None and names.alias not in ours:
         about = ", ".join(
@@ -35,7 +36,8 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
             )
         )
     for what, arn in (
-        ("role", None if settings.app_principal_arn else existing.role_arn),
+        ("role", existing.role_arn if settings.makes_role else None),
+        ("user", existing.app_user_arn if settings.makes_user else None),
         (
             "role",
             None
@@ -43,11 +45,20 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
             else existing.execution_role_arn,
         ),
         ("policy", existing.app_policy_arn),
-        ("policy", existing.parameter_policy_arn if Target.ECS in settings.deploy_targets else None),
+        ("role", existing.secrets_role_arn if Target.EKS in settings.deploy_targets else None),
+        ("policy", existing.parameter_policy_arn),
+        ("policy", existing.secret_policy_arn),
+        ("key", existing.trail_key.arn if existing.trail_key and not settings.existing_trail_arn else None),
+        ("role", existing.log_role_arn if settings.cloudwatch_logs and not settings.existing_trail_arn else None),
+        ("log group", existing.log_group_arn),
+        ("alert topic", existing.alert_topic_arn),
         ("trail", existing.trail.arn if existing.trail and not settings.existing_trail_arn else None),
     ):
-        # The engine knows a role by its name, everything else here by its ARN.
-        if arn and arn not in ours and not (what == "role" and arn.rsplit("/", 1)[-1] in left_behind.values()):
+        # The engine knows a role, a user and a key by its name or id, everything else here by its ARN.
+        known = {*left_behind.values(), *adopted}
+        by_name = what in ("role", "user", "key") and arn and arn.rsplit("/", 1)[-1] in known
+        by_name = by_name or (what == "log group" and names.log_group in known)
+        if arn and arn not in ours and not by_name:
             problems.append(
                 Problem(
                     what=f"the {what} {arn} exists already and is not in this stack",
@@ -56,24 +67,30 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
                     + (f"   or use that trail: --trail {arn} --trail-bucket NAME" if what == "trail" else ""),
                 )
             )
-    if existing.bucket and not settings.existing_trail_arn and names.trail_bucket not in ours:
-        owner = "another account" if existing.bucket == "foreign" else "this account, outside this stack"
-        problems.append(
-            Problem(
-                what=f"the bucket {names.trail_bucket} exists already ({owner})",
-                why="bucket names are global, and the audit trail needs one of its own",
-                next="name another: --trail-bucket NAME",
+    for bucket, found, way_out in (
+        (names.trail_bucket, existing.bucket, "name another: --trail-bucket NAME"),
+        (names.access_log_bucket, existing.access_log_bucket, "--access-logging no"),
+    ):
+        if found and not settings.existing_trail_arn and bucket not in ours:
+            owner = "another account" if found == "foreign" else "this account, outside this stack"
+            problems.append(
+                Problem(
+                    what=f"the bucket {bucket} exists already ({owner})",
+                    why="bucket names are global, and the audit trail needs one of its own",
+                    next=way_out,
+                )
             )
-        )
     return problems
 
 
-def with_existing_provider(settings: Settings, existing: Existing, state: StackState) -> Settings:
+def with_existing_provider(
+    settings: Settings, existing: Existing, state: StackState, left_behind: Mapping[str, str]
+) -> Settings:
     """An account takes one OIDC provider per URL: one that is there, and not this stack's, is used, not made again."""
     arn = existing.oidc_provider_arn
     if (
         arn
-        and arn not in state.owned
+        and arn not in (*state.owned, *left_behind.values())
         and Target.VERCEL in settings.deploy_targets
         and not settings.vercel_oidc_provider_arn
     ):
@@ -84,37 +101,68 @@ def with_existing_provider(settings: Settings, existing: Existing, state: StackS
 def crashed(settings: Settings, existing: Existing, state: StackState, cloud: Cloud) -> dict[str, str]:
     """URN → id of the creations that a crashed run began, that happened, and that its state does not know by id.
 
-    Only what has one home by name, and the key, known by the stack's own tags, is looked for: making any of the rest a
-    second time changes nothing (they are settings of the bucket, attachments, inline policies).
+    Only what has one home by name, and the keys, known by the stack's own tags, are looked for: making any of the rest
+    a second time changes nothing (they are settings of a bucket, attachments, inline policies, rules).
     """
-    by_type = {
-        "aws:kms/alias:Alias": settings.names.alias if existing.alias_target else None,
-        "aws:iam/openIdConnectProvider:OpenIdConnectProvider": existing.oidc_provider_arn,
-        "aws:s3/bucket:Bucket": settings.names.trail_bucket if existing.bucket == "ours" else None,
-        "aws:cloudtrail/trail:Trail": existing.trail.arn if existing.trail else None,
-    }
-    by_name = {
-        settings.names.app_role: existing.role_arn,
-        settings.names.execution_role: existing.execution_role_arn,
-        settings.names.app_policy: existing.app_policy_arn,
-        settings.names.parameter_policy: existing.parameter_policy_arn,
-    }
     found = {}
     for step in state.pending:
-        id_ = None
-        if step.op != "creating":
-            continue
-        if step.type == "aws:kms/key:Key":
-            keys = [
-                key for key in cloud.find_keys(settings.tags) if key.arn not in state.owned and key.state == "Enabled"
-            ]
-            # Two such keys: which of them is ours cannot be told, so neither is taken.
-            id_ = keys[0].arn.rsplit("/", 1)[-1] if len(keys) == 1 else None
-        elif step.type in ("aws:iam/role:Role", "aws:iam/policy:Policy"):
-            arn = by_name.get(step.physical_name)
-            id_ = arn if arn is None or step.type.endswith("Policy") else step.physical_name
-        else:
-            id_ = by_type.get(step.type)
+        id_ = _made(step, settings, existing, state, cloud) if step.op == "creating" else None
         if id_:
             found[step.urn] = id_
     return found
+
+
+def _made(step: Step, settings: Settings, existing: Existing, state: StackState, cloud: Cloud) -> str | None:
+    names, kind, name = settings.names, step.type.rsplit(":", 1)[-1], step.physical_name
+    if kind == "Key":
+        return _own_key(step, settings, state, cloud)
+    if kind == "ReplicaKey":
+        return _replica(step, settings, state, cloud)
+    if kind == "Alias":
+        region = _region_of(step, settings)
+        if region != settings.region:
+            return name if cloud.with_region(region).describe_key(name) else None
+        there = existing.trail_key if name == names.trail_key_alias else existing.alias_target
+        return name if there else None
+    if kind in ("Role", "User", "LogGroup"):
+        arns = (existing.role_arn, existing.app_user_arn, existing.execution_role_arn, existing.secrets_role_arn)
+        there_by_name = {arn.rsplit("/", 1)[-1] for arn in (*arns, existing.log_role_arn) if arn}
+        return name if name in there_by_name or (kind == "LogGroup" and existing.log_group_arn) else None
+    if kind == "Policy":
+        by_name = {
+            names.app_policy: existing.app_policy_arn,
+            names.parameter_policy: existing.parameter_policy_arn,
+            names.secret_policy: existing.secret_policy_arn,
+        }
+        return by_name.get(name)
+    if kind == "Bucket":
+        owner = existing.access_log_bucket if name == names.access_log_bucket else existing.bucket
+        return name if owner == "ours" else None
+    return {
+        "OpenIdConnectProvider": existing.oidc_provider_arn,
+        "Topic": existing.alert_topic_arn,
+        "Trail": existing.trail.arn if existing.trail else None,
+    }.get(kind)
+
+
+def _own_key(step: Step, settings: Settings, state: StackState, cloud: Cloud) -> str | None:
+    """The id of the key that carries the stack's tags: the PHI key, or the logs' key, which has one tag more."""
+    for_logs = step.urn.rsplit("::", 1)[-1] != "phi-key"
+    keys = [
+        key
+        for key in cloud.find_keys(settings.tags)
+        if key.arn not in state.owned and key.state == "Enabled" and ("Purpose" in key.tags) == for_logs
+    ]
+    # Two such keys: which of them is ours cannot be told, so neither is taken.
+    return keys[0].arn.rsplit("/", 1)[-1] if len(keys) == 1 else None
+
+
+def _replica(step: Step, settings: Settings, state: StackState, cloud: Cloud) -> str | None:
+    """The id of the replica: its primary's, which the state has, for a replica is made after it."""
+    regional = cloud.with_region(_region_of(step, settings))
+    ids = {owned.rsplit("/", 1)[-1] for owned in state.owned if "mrk-" in owned}
+    return next((id_ for id_ in sorted(ids) if regional.describe_key(id_)), None)
+
+
+def _region_of(step: Step, settings: Settings) -> str:
+    return next((region for region in settings.replica_regions if step.urn.endswith(f"-{region}")), settings.region)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Any
 
-from components.contract import Outputs
+from components.contract import Outputs, Part, SecretStore, Thing
 from wizard.datakey import WrappedDataKey
-
-if TYPE_CHECKING:
-    pass
 
 # --- the account ------------------------------------------------------------------------------------------------
 
@@ -86,6 +84,10 @@ class TrailFact:
     validation: bool
     organization: bool
     logging: bool | None
+    kms_events: bool | None = None
+    """Whether the management events of KMS are recorded, reads and writes (GetEventSelectors); None: not known."""
+    key_arn: str | None = None
+    """The key the logs are encrypted under; None: S3's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,12 @@ class Retention:
     versioned: bool
     public_access_blocked: bool
     encrypted: bool
+    lock: str | None = None
+    """`GOVERNANCE` or `COMPLIANCE` where Object Lock keeps new objects by default; None where it does not."""
+    lock_days: int | None = None
+    tls_only: bool | None = None
+    """Whether the bucket's policy denies plain HTTP; None: not known."""
+    access_logged: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +120,59 @@ class Existing:
     bucket: str | None = None
     """`ours` when this account owns the bucket of that name, `foreign` when somebody else does."""
     oidc_provider_arn: str | None = None
+    app_user_arn: str | None = None
+    secrets_role_arn: str | None = None
+    secret_policy_arn: str | None = None
+    trail_key: KeyFact | None = None
+    """The key that the alias of the trail's key points to."""
+    access_log_bucket: str | None = None
+    """`ours` or `foreign`, as with `bucket`."""
+    log_group_arn: str | None = None
+    log_role_arn: str | None = None
+    alert_topic_arn: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One thing of an account that was set up by hand, as the engine would import it."""
+
+    thing: Thing
+    id: str
+    """The engine's import id."""
+    arn: str
+    """What a person calls it: its ARN or name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandMade:
+    """What somebody set up by hand under the names that the stack would take; documents as AWS has them."""
+
+    things: tuple[Found, ...] = ()
+    key: KeyFact | None = None
+    key_policy: Mapping[str, Any] | None = None
+    role_arn: str | None = None
+    role_trust: Mapping[str, Any] | None = None
+    policy_arn: str | None = None
+    policy: Mapping[str, Any] | None = None
+    trail: TrailFact | None = None
+    retention: Retention | None = None
+    bucket_policy: Mapping[str, Any] | None = None
+
+    @property
+    def adopted(self) -> tuple[str, ...]:
+        """As the settings take it."""
+        return tuple(f"{found.thing}={found.id}" for found in self.things)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One way in which what was set up by hand is not as the stack would have it."""
+
+    part: Part
+    what: str
+    """The thing and its property, in words."""
+    found: str
+    wanted: str
 
 
 # --- the data key -----------------------------------------------------------------------------------------------
@@ -126,7 +187,9 @@ class Escrow:
     key_arn: str | None
     """The key it is wrapped by, as the parameter's tags say; None where they do not."""
     version: int
+    """Of the parameter; 1 for a secret, whose versions have no numbers."""
     made_now: bool = False
+    store: SecretStore = SecretStore.PARAMETER_STORE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +231,8 @@ class Delivered:
     """How it was checked: `values read back` or `listing and fingerprint`."""
     kept: tuple[str, ...] = ()
     """Variables that were there already and were left as they are."""
+    region: str = ""
+    """The Region whose key the delivered values name; empty: the stack's own."""
 
 
 # --- the application's credentials and the proof ---------------------------------------------------------------
@@ -182,6 +247,26 @@ class AppCredentials:
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessKey:
+    """An access key as IAM gives it, once. Its secret goes to the application's platform, and nowhere else."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessKeyFact:
+    """An access key of an IAM user (ListAccessKeys, GetAccessKeyLastUsed)."""
+
+    id: str
+    active: bool
+    made: datetime
+    """UTC."""
+    last_used: datetime | None = None
+    """UTC; None: never, or not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,6 +358,18 @@ class Linked:
     """`team_…`; None when the project belongs to a person's own account."""
     project_name: str | None = None
     """Only newer versions of the CLI write it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundDataKey:
+    """What a project's production environment has under the three names, set there by hand."""
+
+    wrapped: WrappedDataKey | None
+    """None where there is none, or where Vercel does not tell it (a sensitive variable)."""
+    there: bool
+    """Whether ENCRYPTED_PHI_KEY is there, readable or not."""
+    key_arn: str | None
+    """AWS_KMS_KEY_ID, where it can be read."""
 
 
 # --- the engine -------------------------------------------------------------------------------------------------

@@ -18,6 +18,11 @@ CREATE = "create"
 """Stands for a thing that the set-up makes."""
 
 
+def targets_hold(name: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether the application runs at the target of that name, given the values so far."""
+    return lambda values: name in (values.get("target") or ())
+
+
 class Kind(StrEnum):
     """How a question is put."""
 
@@ -129,6 +134,8 @@ class Input:
         """
         if self.many:
             return self._parse_many(raw)
+        if self.kind is Kind.CONFIRM:
+            return _yes_or_no(raw)
         if isinstance(raw, bool) or not (raw is None or isinstance(raw, str | int)):
             raise ValueError("must be one value, not a list" if isinstance(raw, Sequence) else "must be text")
         text = "" if raw is None else str(raw).strip()
@@ -148,7 +155,9 @@ class Input:
     ) -> Question:
         """The question: its own choices, then those given; of two with one value the given one stands."""
         offered = {choice.value: choice for choice in (*self.choices, *choices)}
-        if default is None and self.default is not None:
+        if default is None and self.kind is Kind.CONFIRM:
+            default = "yes" if self.default else "no"
+        elif default is None and self.default is not None:
             default = str(self.default)
         return Question(
             key=self.key,
@@ -197,12 +206,15 @@ class Input:
 
     def _validated(self, value: Any) -> Any:
         if self.field is None:
-            if not value.isprintable():
-                raise ValueError(f"{value!r} has characters that cannot be printed")
+            text = value if isinstance(value, str) else value[0]
+            if self.words:
+                raise ValueError(f"{text!r} is not one of {', '.join(self.words)}")
+            if not text.isprintable():
+                raise ValueError(f"{text!r} has characters that cannot be printed")
             return value
         from components.contract import ContractError, Settings
 
-        if isinstance(self.default, int):
+        if isinstance(self.default, int) and not isinstance(self.default, bool):
             value = _whole(value)
         try:
             Settings.read({self.field: value})
@@ -213,6 +225,15 @@ class Input:
                 if detail["type"] != "missing" and detail["loc"]:
                     raise ValueError(_in_words(detail)) from None
         return value
+
+
+def _yes_or_no(raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    word = str(raw or "").strip().lower()
+    if word not in ("yes", "no", "true", "false", "y", "n"):
+        raise ValueError(f"{raw!r} is neither yes nor no" if word else "is empty")
+    return word in ("yes", "true", "y")
 
 
 def _whole(text: str) -> int:

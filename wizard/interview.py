@@ -12,9 +12,10 @@ from typing import Any
 from components.contract import Target
 from wizard.answers import Answer, missing, missing_error
 from wizard.errors import CredentialsError, PermissionDenied, SetupError, Unsupported
-from wizard.facts import Identity, Linked, Mark, Principal, VercelProject
+from wizard.facts import Identity, Linked, Mark, Principal, TrailFact, VercelProject
 from wizard.protocols import Cloud, Hosting, Talk
 from wizard.questions import CALLER, CREATE, INPUTS, Choice, Input, by_key
+from wizard.trail_requirements import gaps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +153,11 @@ class Interviewer:
             return _trails(cloud), CREATE
         if each.key in ("app_principal", "ecs_execution_role"):
             return (), CREATE
+        if each.key == "replica_regions":
+            own = self._values.get("region")
+            return tuple(choice for choice in _regions(cloud) if choice.value != own and not choice.disabled), None
+        if each.key == "vercel_access":
+            return (), "oidc"
         if each.key == "target" and self._linked:
             return (), (Target.VERCEL,)
         if each.key in ("vercel_team", "vercel_project") and (project := self._linked_project()):
@@ -225,10 +231,15 @@ def _regions(cloud: Cloud) -> tuple[Choice, ...]:
 
 def _trails(cloud: Cloud) -> tuple[Choice, ...]:
     return tuple(
-        Choice(value=trail.arn, title=f"Use {trail.name}", note=f"writes to {trail.bucket}")
+        Choice(value=trail.arn, title=f"Use {trail.name}", note=_lacks(trail) or f"writes to {trail.bucket}")
         for trail in _listed(cloud.list_trails)
         if trail.multi_region
     )
+
+
+def _lacks(trail: TrailFact) -> str:
+    found = gaps(trail, None)
+    return "; ".join(gap.what for gap in found)
 
 
 def _listed(call: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.contract import APPLICATION_VARIABLES, Settings, Target
+from components.contract import APPLICATION_VARIABLES, ObjectLock, SecretStore, Settings, Target
+from wizard import cost
+from wizard.datakey import WrappedDataKey
 from wizard.facts import Escrow, Identity, Principal, Step
 
 SIGNS = {
@@ -18,20 +20,24 @@ SIGNS = {
     "delete": "-",
     "replace": "±",
     "import": "=",
+    "retain": "=",
     "same": " ",
 }
 """What a step of the engine does, as a sign and a word: never as a colour alone."""
 
-WORDS = {"create-replacement": "replace", "delete-replaced": "replace"}
+WORDS = {"create-replacement": "replace", "delete-replaced": "replace", "import-replacement": "replace"}
 """Halves of a replacement, by the word for the whole. The engine tells the halves too, and which comes last varies."""
 
 QUIET = ("same", "read", "refresh")
+
+_LOCK = "bucketObjectLockConfiguration:"
 
 PARTS = {
     "eonpro:kms:PhiKey": "The key",
     "eonpro:kms:AppPrincipal": "The application's identity",
     "eonpro:kms:AppAccess": "Its access to the key",
     "eonpro:kms:AuditTrail": "The audit trail",
+    "eonpro:kms:Alerts": "The alerts",
     "eonpro:kms:Delivery": "The delivery",
 }
 """What each component is for, in the order in which a reader wants them."""
@@ -48,6 +54,8 @@ class Plan:
     escrow: Escrow | None
     targets: tuple[Target, ...]
     """Where this run delivers to; the settings may hold more, set up earlier."""
+    adopted_data_key: WrappedDataKey | None = None
+    """The data key that is in use already, and goes into the escrow instead of a new one."""
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -55,9 +63,36 @@ class Plan:
         return tuple(step for step in self.steps if step.op not in QUIET and step.type.startswith("aws:"))
 
     @property
+    def first(self) -> bool:
+        """Whether the key is still to be made or taken in."""
+        return any(
+            step.urn.endswith("aws:kms/key:Key::phi-key") and step.op in ("create", "import") for step in self.steps
+        )
+
+    @property
+    def takes_in(self) -> bool:
+        """Whether something that was set up by hand is taken in."""
+        return any(step.op.startswith("import") for step in self.steps)
+
+    @property
     def losses(self) -> tuple[Step, ...]:
         """The steps that delete or replace something."""
-        return tuple(step for step in self.changes if "delete" in step.op or "replace" in step.op)
+        lost = ("delete", "replace", "retain")
+        return tuple(step for step in self.changes if any(op in step.op for op in lost))
+
+
+def irreversible(plan: Plan) -> tuple[str, ...]:
+    """What the plan does that nobody can undo, in words; what an earlier run did is not told again.
+
+    Judged by the engine's steps: the saved settings hold the wish before anybody has confirmed it.
+    """
+    told = []
+    if plan.settings.trail_lock is ObjectLock.COMPLIANCE and any(_LOCK in step.type for step in plan.changes):
+        told.append(
+            f"Object Lock in compliance mode: for {plan.settings.trail_retention_days} days nobody, the account's root "
+            "and AWS included, can delete the logs, shorten their time, or end what they cost"
+        )
+    return tuple(told)
 
 
 def review(
@@ -66,7 +101,9 @@ def review(
     """The answers, as (what, value), for the page before the plan."""
     names = settings.names
     alias = f" ({identity.account_alias})" if identity.account_alias else ""
-    app = settings.app_principal_arn or f"role {names.app_role}, made here"
+    made = [f"role {names.app_role}"] if settings.makes_role else []
+    made += [f"user {names.app_user}"] if settings.makes_user else []
+    app = settings.app_principal_arn or f"{' and '.join(made)}, made here"
     asked = tuple(targets)
     rows = [
         ("account", f"{settings.account_id}{alias}"),
@@ -74,14 +111,35 @@ def review(
         ("region", settings.region),
         ("environment", settings.environment + ("" if stack == settings.environment else f" (stack {stack})")),
         ("key", f"{names.alias}, rotated every {settings.rotation_period_days} days"),
-        ("administrators", ", ".join(_short(arn, identity) for arn in settings.administrators)),
+        (
+            "administrators",
+            ", ".join(
+                (
+                    *(_short(arn, identity) for arn in settings.administrators),
+                    *(f"roles {pattern.rpartition('/')[2]}" for pattern in settings.administrator_patterns),
+                )
+            ),
+        ),
+        ("may delete it", ", ".join(_short(arn, identity) for arn in settings.deletion_administrators) or "nobody"),
         ("application", app),
     ]
+    policy = ["no delegation to IAM"] if settings.strict_key_policy else []
+    policy += ["used by the application only"] if settings.exclusive_use else []
+    policy += [f"context {', '.join(settings.encryption_context)}"] if settings.encryption_context else []
+    policy += [f"only through {', '.join(settings.via_services)}"] if settings.via_services else []
+    if policy:
+        rows.insert(-2, ("key policy", ", ".join(policy)))
+    if settings.multi_region:
+        where = ", ".join(settings.replica_regions) or "none yet"
+        rows.insert(5, ("replicas", where))
+    if settings.secret_store is SecretStore.SECRETS_MANAGER:
+        rows.append(("escrow", f"Secrets Manager {names.escrow}"))
     if Target.VERCEL in settings.deploy_targets:
         rows.append(
             (
                 "Vercel",
                 f"team {settings.vercel_team}, project {settings.vercel_project}, production"
+                + (", by an access key" if settings.makes_user else "")
                 + _kept(Target.VERCEL, asked),
             )
         )
@@ -93,11 +151,23 @@ def review(
                 f"{names.parameter_prefix}/*" + (f", for {service}" if service else "") + _kept(Target.ECS, asked),
             )
         )
+    if Target.EKS in settings.deploy_targets:
+        pods = f"{settings.eks_namespace}/{settings.eks_service_account} in {settings.eks_cluster}"
+        rows.append(("EKS", f"{pods}, by {settings.eks_identity}" + _kept(Target.EKS, asked)))
+    if settings.kept_as_found:
+        rows.append(("left as found", ", ".join(settings.kept_as_found)))
     if settings.existing_trail_arn:
         rows.append(("audit trail", f"{settings.existing_trail_arn}, as it is"))
     else:
         rows.append(("audit trail", f"{names.trail}, kept {settings.trail_retention_days} days"))
         rows.append(("its bucket", names.trail_bucket))
+        guards = ["encrypted under a key of its own"] if settings.trail_key else []
+        guards += [f"locked ({settings.trail_lock})"] if settings.trail_lock is not ObjectLock.NONE else []
+        guards += ["reads logged"] if settings.access_logging else []
+        guards += ["in CloudWatch Logs too"] if settings.cloudwatch_logs else []
+        rows.append(("its logs", ", ".join(guards) or "plain"))
+    if settings.alerts:
+        rows.append(("alerts", ", ".join(settings.alert_emails) or f"topic {names.alert_topic}, nobody subscribed"))
     return tuple(rows)
 
 
@@ -114,40 +184,38 @@ def lines(plan: Plan) -> tuple[str, ...]:
         ]
     text.append(f"  {_counts(plan)}")
     text += ["", "Outside Pulumi, so that no later update can touch it:"]
-    if plan.escrow is None:
+    store = "Secrets Manager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
+    if plan.escrow is None and plan.adopted_data_key is not None:
+        text.append(f"  = keep the data key {plan.adopted_data_key.fingerprint} that the application uses today")
+        text.append(f"  + copy it to {store}, written once: {settings.names.escrow}")
+    elif plan.escrow is None:
         text.append(
             "  + make the data key: KMS returns only its wrapped form (GenerateDataKeyWithoutPlaintext, AES-256)"
         )
-        text.append(f"  + keep it in Parameter Store, written once: {settings.names.escrow}")
+        text.append(f"  + keep it in {store}, written once: {settings.names.escrow}")
     else:
         text.append(f"  = keep the data key {plan.escrow.wrapped.fingerprint} that is in {plan.escrow.parameter}")
+        if plan.escrow.store is not settings.secret_store:
+            text.append(f"  + copy it to {store}, written once; the other one stays")
+    for region in settings.replica_regions:
+        text.append(f"  + the same wrapped data key beside the replica in {region}")
     variables = ", ".join(APPLICATION_VARIABLES)
     if Target.VERCEL in plan.targets:
         text.append(f"  > deliver {variables}")
         text.append(f"    to the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only")
-    if Target.ECS in plan.targets:
+        if settings.makes_user:
+            text.append(f"  > an access key of {settings.names.app_user}, sensitive, unless one is there already")
+    if {Target.ECS, Target.EKS} & set(plan.targets):
         text.append(f"  > deliver {variables}")
-        text.append(
-            f"    to Parameter Store under {settings.names.parameter_prefix}, for the task definition's `secrets`"
-        )
+        readers = ["the task definition's `secrets`"] if Target.ECS in plan.targets else []
+        readers += ["the pods' ExternalSecret"] if Target.EKS in plan.targets else []
+        text.append(f"    to {store} under {settings.names.parameter_prefix}, for {' and '.join(readers)}")
     text.append("  > prove it: as the application, unwrap the key and carry one made-up record there and back")
-    text += ["", "What it costs:", *(f"  {part}" for part in cost(settings))]
+    text += ["", f"What it costs: ${cost.monthly(settings):.2f} a month, and what goes by use:"]
+    taken = [driver for driver in cost.costs(settings) if driver.taken]
+    wide = max(len(driver.what) for driver in taken)
+    text += [f"  {driver.what:<{wide}}  {driver.price}" for driver in taken if driver.price != "nothing"]
     return tuple(text)
-
-
-def cost(settings: Settings) -> tuple[str, ...]:
-    """Cost in US dollars, a line for each driver.
-
-    https://aws.amazon.com/kms/pricing/ and https://aws.amazon.com/cloudtrail/pricing/
-    """
-    parts = [
-        "$1 a month for the key (+$1 after each of its first two rotations)",
-        "$0.03 per 10,000 KMS requests after 20,000 free ones",
-    ]
-    if settings.existing_trail_arn is None:
-        parts.append("the trail's logs in S3, by size")
-        parts.append("$2 per 100,000 management events, only if the account has another trail")
-    return tuple(parts)
 
 
 def _by_part(steps: Iterable[Step]) -> list[tuple[str, list[Step]]]:

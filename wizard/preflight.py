@@ -8,15 +8,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from components.contract import Settings, Target
+from components.contract import Part, SecretStore, Settings, Target
 from wizard import account
+from wizard import adoption as adopting
 from wizard.account import attempt, problem
+from wizard.datakey import MalformedDataKey, WrappedDataKey
 from wizard.errors import Problem, SetupError
 from wizard.existing import crashed, taken, with_existing_provider
-from wizard.facts import Escrow, Existing, Identity, StackState, VercelProject
+from wizard.facts import (
+    Difference,
+    Escrow,
+    Existing,
+    FoundDataKey,
+    HandMade,
+    Identity,
+    KeyFact,
+    StackState,
+    VercelProject,
+)
 from wizard.protocols import Cloud, Engine, Hosting
+from wizard.questions import by_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +47,35 @@ class Findings:
     engine_version: str = ""
     left_behind: Mapping[str, str] = field(default_factory=dict)
     """What a crashed run made without its state learning of it: URN → id, for `Engine.recover`."""
+    hand_made: HandMade = HandMade()
+    """What was set up by hand under the stack's names; looked for only where something stands in the way."""
+    differences: tuple[Difference, ...] = ()
+    data_key: FoundDataKey | None = None
+    """What Vercel has from a set-up by hand."""
+    adopted_data_key: WrappedDataKey | None = None
+    """The data key that goes into the escrow, instead of a new one."""
+
+    @property
+    def left_unless_agreed(self) -> tuple[Part, ...]:
+        """The parts that others use too."""
+        return adopting.kept_unless_agreed(self.hand_made, self.settings) if self.settings else ()
+
+    @property
+    def data_key_hidden(self) -> bool:
+        """Whether Vercel has a data key that it does not show."""
+        return self.data_key is not None and self.data_key.there and self.data_key.wrapped is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """The wish to take into the stack what was set up by hand."""
+
+    repaired: tuple[Part, ...] = ()
+    """The parts that may be changed to what the stack would make; the others stay as they are found."""
+    named: tuple[Part, ...] = ()
+    """Those of them that were named one by one: only so is a bucket repaired that others use too."""
+    data_key: str | None = field(default=None, repr=False)
+    """The wrapped data key, where a person gave it."""
 
 
 def check(
@@ -44,6 +87,7 @@ def check(
     cloud: Cloud | None,
     hosting: Hosting | None,
     engine: Engine,
+    adoption: Adoption | None = None,
 ) -> Findings:
     """One pass over account, Vercel and engine, side by side. An `identity` that is an error is one problem of all."""
     with ThreadPoolExecutor(max_workers=3) as pool:
@@ -56,27 +100,44 @@ def check(
     settings, existing, escrow = found.settings, found.existing, found.escrow
     problems = [*found.problems, *(() if state.has_key else found.rights), *engine_problems, *hosting_problems]
     left_behind: dict[str, str] = {}
-    if settings is not None and existing is not None and cloud is not None:
-        if saved is not None and state.has_key:
-            problems += _moved(settings, saved, stack)
-        if not engine_problems:
-            left_behind, unread = _left_behind(settings, existing, state, cloud)
-            problems += unread
-            problems += taken(settings, existing, state, left_behind)
-            if escrow is not None:
-                problems += _orphan_escrow(settings, escrow, state)
-            elif state.has_key and found.escrow_known:
-                problems += _lost_escrow(settings, saved, values, stack, cloud)
-        if project is not None and hosting is not None:
-            problems += _foreign_data_key(hosting, project, escrow, settings.region)
-        settings = with_existing_provider(settings, existing, state)
+    hand = _ByHand()
     if settings is not None and project is not None:
         # The trust names the slugs; an answer may have been an id.
         slugs = {"vercel_team": project.team_slug or settings.vercel_team, "vercel_project": project.name}
         settings = settings.model_copy(update=slugs)
+    if settings is not None and existing is not None and cloud is not None:
+        if saved is not None:
+            if adoption is None and saved.adopted and escrow is None:
+                # An adoption that was begun: the data key in use has yet to get into the escrow.
+                adoption = Adoption(
+                    repaired=tuple(part for part in Part if part not in saved.kept_as_found),
+                    data_key=values.get("encrypted_phi_key"),
+                )
+            # No question's answer: what was adopted stays adopted.
+            kept = tuple(part for part in saved.kept_as_found if adoption is None or part not in adoption.repaired)
+            settings = settings.model_copy(update={"adopted": saved.adopted, "kept_as_found": kept})
+        if saved is not None and state.has_key:
+            problems += _moved(settings, saved, stack, state)
+        if not engine_problems:
+            left_behind, unread = _left_behind(settings, existing, state, cloud)
+            problems += unread
+            in_the_way = taken(settings, existing, state, left_behind)
+            if (in_the_way or (adoption and settings.adopted)) and not unread:
+                hand = _by_hand(settings, state, cloud, hosting, project, escrow, adoption)
+                settings = hand.settings or settings
+                in_the_way = taken(settings, existing, state, left_behind) if adoption else in_the_way
+            problems += [*in_the_way, *hand.problems]
+            if escrow is not None:
+                problems += _orphan_escrow(settings, escrow, state, hand.found)
+            elif state.has_key and found.escrow_known:
+                problems += _lost_escrow(settings, saved, values, stack, cloud)
+        if project is not None and hosting is not None:
+            adopted = hand.wrapped if escrow is None else None
+            problems += _foreign_data_key(hosting, project, escrow, settings.region, adopted)
+        settings = with_existing_provider(settings, existing, state, left_behind)
     return Findings(
         problems=tuple(dict.fromkeys(problems)),
-        notes=cloud.disagreements if cloud else (),
+        notes=(*(cloud.disagreements if cloud else ()), *found.notes),
         settings=settings,
         state=state,
         existing=existing or Existing(),
@@ -84,6 +145,94 @@ def check(
         project=project,
         engine_version=version,
         left_behind=left_behind,
+        hand_made=hand.found,
+        differences=hand.differences,
+        data_key=hand.data_key,
+        adopted_data_key=hand.wrapped if escrow is None else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ByHand:
+    """What was set up by hand, and what of it is in the way of an adoption."""
+
+    found: HandMade = HandMade()
+    differences: tuple[Difference, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    settings: Settings | None = None
+    data_key: FoundDataKey | None = None
+    wrapped: WrappedDataKey | None = None
+
+
+def _by_hand(
+    settings: Settings,
+    state: StackState,
+    cloud: Cloud,
+    hosting: Hosting | None,
+    project: VercelProject | None,
+    escrow: Escrow | None,
+    adoption: Adoption | None,
+) -> _ByHand:
+    """What could be adopted. Without the wish to, it is only looked at, and what is wrong with it is not told yet."""
+    found, error = attempt(cloud.find_hand_made, settings)
+    if error is not None or found is None or not found.things:
+        told = (problem(error, "what was set up by hand has to be known to be adopted"),) if error and adoption else ()
+        return _ByHand(problems=told)
+    differences = adopting.differences(found, settings)
+    problems: list[Problem] = []
+    data_key = None
+    if hosting is not None and project is not None:
+        data_key, error = attempt(hosting.find_data_key, project)
+        if error is not None:
+            problems.append(problem(error, "the data key that is in use has to be known, or another would be made"))
+    if adoption is None:
+        return _ByHand(found=found, differences=differences, data_key=data_key)
+    problems += adopting.obstacles(found, settings, state)
+    given, fault = _given_data_key(adoption)
+    problems += [fault] if fault else []
+    nowhere = FoundDataKey(wrapped=None, there=False, key_arn=None)
+    obstacle = adopting.data_key_obstacle(data_key or nowhere, found, escrow, given=given)
+    problems += [obstacle] if obstacle else []
+    nobody_tells = Target.VERCEL not in settings.deploy_targets and adoption.data_key is None and escrow is None
+    if nobody_tells and found.key and (settings.adopted or found.key.arn not in state.owned):
+        problems.append(_untold_data_key(found.key))
+    wrapped = adopting.adopted_data_key(data_key, given)
+    shared = set(adopting.kept_unless_agreed(found, settings)) - set(adoption.named)
+    kept = tuple(part for part in Part if part not in adoption.repaired or part in shared)
+    return _ByHand(
+        found=found,
+        differences=differences,
+        problems=tuple(problems),
+        settings=None if problems else adopting.settings_with(settings, found, kept),
+        data_key=data_key,
+        wrapped=wrapped,
+    )
+
+
+def _given_data_key(adoption: Adoption) -> tuple[WrappedDataKey | None, Problem | None]:
+    if adoption.data_key is None:
+        return None, None
+    try:
+        return WrappedDataKey(value=adoption.data_key), None
+    except MalformedDataKey as error:
+        variable = by_key["encrypted_phi_key"].variable
+        return None, Problem(
+            what=f"what {variable} holds is no wrapped data key: {error}",
+            why="with another data key the records could not be read any more",
+            next=f"copy ENCRYPTED_PHI_KEY from where the application gets it, whole, into {variable}",
+            exit_code=2,
+        )
+
+
+def _untold_data_key(key: KeyFact) -> Problem:
+    variable = by_key["encrypted_phi_key"].variable
+    return Problem(
+        what=f"nothing tells which data key the application has under the key {key.arn}",
+        why="the stack keeps a copy of the wrapped data key, and another one could not open the records",
+        next=f"copy ENCRYPTED_PHI_KEY from where the application gets it: export {variable}=…   or, if there never was "
+        f"one: export {variable}=$(aws kms generate-data-key-without-plaintext --key-id {key.arn} --key-spec AES_256 "
+        "--query CiphertextBlob --output text)",
+        exit_code=2,
     )
 
 
@@ -98,9 +247,35 @@ def _left_behind(
     return found or {}, []
 
 
-def _moved(settings: Settings, saved: Settings, stack: str) -> list[Problem]:
-    """A key never leaves its Region, and its names carry the environment: neither can change under a stack."""
-    return [
+def _moved(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[Problem]:
+    """A key never leaves its Region, and its names carry the environment: neither can change under a stack.
+
+    The replicas are those of the stack's state: the saved settings may hold some that nobody confirmed.
+    """
+    problems = []
+    keys = [arn.split(":")[3] for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
+    replicas = sorted(set(keys) - {saved.region})
+    if settings.multi_region != saved.multi_region:
+        was = "a multi-Region key" if saved.multi_region else "a key of one Region"
+        problems.append(
+            Problem(
+                what=f"the stack {stack} has {was}, and that cannot be changed",
+                why="it is decided when a key is created: another one would be made, and could not open the data key",
+                next=f"leave it: --multi-region {'yes' if saved.multi_region else 'no'}   "
+                "or set up another stack: --stack NAME",
+                exit_code=2,
+            )
+        )
+    for region in sorted(set(replicas) - set(settings.replica_regions)):
+        problems.append(
+            Problem(
+                what=f"the replica in {region} would be dropped",
+                why="an application there could not open the data key any more, so the set-up drops none",
+                next=f"leave it: --replica-regions {','.join(sorted({*replicas, *settings.replica_regions}))}",
+                exit_code=2,
+            )
+        )
+    return problems + [
         Problem(
             what=f"the stack {stack} is built in the {what} {was}, not {wanted}",
             why="the key cannot move: another one would be made, and could not open the data key",
@@ -118,8 +293,10 @@ def _moved(settings: Settings, saved: Settings, stack: str) -> list[Problem]:
 # --- the data key -----------------------------------------------------------------------------------------------
 
 
-def _orphan_escrow(settings: Settings, escrow: Escrow, state: StackState) -> list[Problem]:
+def _orphan_escrow(settings: Settings, escrow: Escrow, state: StackState, hand_made: HandMade) -> list[Problem]:
     held_by = state.outputs.key_arn if state.outputs else None
+    if settings.adopted and hand_made.key and escrow.key_arn in (None, hand_made.key.arn):
+        return []
     if held_by and escrow.key_arn in (None, held_by):
         return []
     if state.has_key and held_by is None and escrow.key_arn in (None, *state.owned):
@@ -143,9 +320,14 @@ def _lost_escrow(
     """
     names = settings.names
     beside = f"{names.parameter_prefix}/AWS_KMS_KEY_ID"
-    there, error = attempt(cloud.parameter_exists, beside)
-    if error is not None:
-        return [problem(error, f"whether {names.escrow} was ever there has to be known before another is made")]
+    # Another store may have been in use before, and what is in it may be closed to whoever uses this one only.
+    stores = {settings.secret_store, saved.secret_store} if saved else set(SecretStore)
+    there = False
+    for store in sorted(stores):
+        found, error = attempt(partial(cloud.variable_exists, store=store), beside)
+        if error is not None:
+            return [problem(error, f"whether {names.escrow} was ever there has to be known before another is made")]
+        there = there or bool(found)
     if there:
         return [
             Problem(
@@ -167,9 +349,13 @@ def _lost_escrow(
 
 
 def _foreign_data_key(
-    hosting: Hosting, project: VercelProject, escrow: Escrow | None, region: str | None
+    hosting: Hosting,
+    project: VercelProject,
+    escrow: Escrow | None,
+    region: str | None,
+    adopted: WrappedDataKey | None,
 ) -> list[Problem]:
-    wrapped, key_arn = (escrow.wrapped, escrow.key_arn) if escrow else (None, None)
+    wrapped, key_arn = (escrow.wrapped, escrow.key_arn) if escrow else (adopted, None)
     conflict, error = attempt(lambda: hosting.conflict(project, wrapped, region=region, key_arn=key_arn))
     if error is not None:
         return [problem(error, "what the project already has must be known before anything is pushed")]

@@ -9,16 +9,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from components.contract import Outputs, Settings
+from components.contract import Outputs, SecretStore, Settings
 from wizard.datakey import WrappedDataKey
 from wizard.errors import Problem, SetupError
 from wizard.facts import (
+    AccessKey,
+    AccessKeyFact,
     AppCredentials,
     Batch,
     CredentialsSearch,
     Delivered,
     Escrow,
     Existing,
+    FoundDataKey,
+    HandMade,
     Identity,
     KeyFact,
     Mark,
@@ -96,23 +100,57 @@ class Cloud(Protocol):
         ...
 
     def bucket_retention(self, bucket: str) -> Retention | None: ...
-    def read_escrow(self, parameter: str) -> Escrow | None: ...
-    def parameter_exists(self, parameter: str) -> bool: ...
+    def find_hand_made(self, settings: Settings) -> HandMade:
+        """What was set up by hand under the stack's names, with all that is needed to compare and import it."""
+        ...
+
+    def read_escrow(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> Escrow | None: ...
+    def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        """Whether there is a parameter or secret of that name."""
+        ...
+
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context."""
         ...
 
-    def write_escrow(self, parameter: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
-        """Create-only. False when the parameter was there already; it is then untouched."""
+    def write_escrow(
+        self,
+        name: str,
+        wrapped: WrappedDataKey,
+        *,
+        key_arn: str,
+        tags: Mapping[str, str],
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> bool:
+        """Create-only. False when the parameter or secret was there already; it is then untouched."""
         ...
 
-    def deliver_parameters(self, prefix: str, batch: Batch, *, tags: Mapping[str, str]) -> Delivered:
+    def deliver_parameters(
+        self,
+        prefix: str,
+        batch: Batch,
+        *,
+        tags: Mapping[str, str],
+        target: str = "ecs",
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> Delivered:
         """The other two variables beside the escrow; read back and compared."""
         ...
 
-    def check_parameters(self, prefix: str, batch: Batch) -> bool:
-        """Whether the parameters under the prefix are the batch, read back with decryption."""
+    def check_parameters(self, prefix: str, batch: Batch, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        """Whether the parameters or secrets under the prefix are the batch, read back with decryption."""
         ...
+
+    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
+        """The access keys of the user of that name, the oldest first; none where there is no such user."""
+        ...
+
+    def make_access_key(self, user: str) -> AccessKey: ...
+    def retire_access_key(self, user: str, key_id: str) -> None:
+        """Switch the access key off; it can be switched on again."""
+        ...
+
+    def delete_access_key(self, user: str, key_id: str) -> None: ...
 
     def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
         """Credentials of the application's principal, as it has them where it is deployed, where they can be had."""
@@ -144,6 +182,21 @@ class Hosting(Protocol):
         """Why `deliver` would be refused, in words: above all, another data key than the escrowed one is there.
 
         Without `region` or `key_arn`, what stands under their names is not looked at.
+        """
+        ...
+
+    def find_data_key(self, project: VercelProject) -> FoundDataKey:
+        """What production has under the three names, for the adoption of a set-up by hand. Reads only."""
+        ...
+
+    def access_key_id(self, project: VercelProject) -> str | None:
+        """The id of the access key that was pushed to production, as its variables' comment says; None for none."""
+        ...
+
+    def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
+        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to production, sensitive, in one POST; checked by listing.
+
+        Raises DataKeyConflict, before anything is written, for variables of these names that somebody else set.
         """
         ...
 
@@ -182,6 +235,9 @@ class Engine(Protocol):
 
     def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]: ...
     def up(self, stack: str, on_progress: OnProgress) -> Outputs: ...
+    def destroy(self, stack: str, on_progress: OnProgress) -> None:
+        """Take the stack's resources away; those to be retained leave its state and stay in the account."""
+        ...
 
 
 class Prover(Protocol):

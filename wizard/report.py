@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.contract import Outputs, Settings, Target
+from wizard.access_key import Ensured
 from wizard.checklist import Item, ItemState
+from wizard.escrow import region_of
 from wizard.facts import Delivered, DeliveryState, Escrow, Identity, Mark, Proof, ProofState, Step
+from wizard.manifests import associations, external_secret
 
 MARKS = {
     ItemState.DONE: Mark.OK,
@@ -44,6 +47,8 @@ class Report:
     seconds: float
     profile: str | None = None
     """The AWS profile that was named for the run."""
+    access_key: Ensured | None = None
+    """The access key of the application on Vercel, where it is an IAM user."""
 
     @property
     def failed(self) -> tuple[Proof, ...]:
@@ -57,7 +62,8 @@ def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
     made = "made now" if report.escrow.made_now else "kept as it was"
     return (
         ("key", outputs.alias_name, outputs.key_arn),
-        ("application and its policy", outputs.app_principal_arn, outputs.app_policy_arn),
+        *((f"replica in {region_of(arn)}", arn) for arn in outputs.replica_key_arns),
+        ("application and its policy", *outputs.app_principal_arns, outputs.app_policy_arn),
         ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
         (f"data key, {made}", report.escrow.parameter, report.escrow.wrapped.fingerprint),
         *(("delivered", f"{d.place}: {_state(d)}") for d in report.delivered),
@@ -79,13 +85,37 @@ def next_steps(report: Report) -> tuple[Todo, ...]:
     targets = {delivery.target for delivery in report.delivered}
     settings, outputs = report.settings, report.outputs
     if Target.VERCEL in targets:
-        if settings.app_principal_arn is None:
+        if settings.makes_role and outputs.app_user_arn is None:
             what = "Let the application take its role by Vercel's OIDC token, where it makes its KMS client:"
             todo.append(Todo(what=what, verbatim=vercel_patch(outputs)))
         todo.append(
             Todo(
                 what="Deploy anew: a variable takes effect only in a new deployment.",
                 verbatim="vercel redeploy <the production deployment's URL>",
+            )
+        )
+    if report.access_key is not None:
+        key = report.access_key
+        todo.append(
+            Todo(
+                what=f"Change the access key {key.key_id} ({key.age_days} days old) every 90 days; "
+                "Vercel's own token would make it needless (--vercel-access oidc).",
+                verbatim=f"python -m wizard access-key rotate --stack {report.stack}",
+            )
+        )
+    if Target.EKS in targets and outputs.secrets_role_arn:
+        todo.append(
+            Todo(
+                what="Give the service accounts of the application and of External Secrets their roles:",
+                verbatim=associations(
+                    settings, app_role_arn=outputs.app_principal_arn, secrets_role_arn=outputs.secrets_role_arn
+                ),
+            )
+        )
+        todo.append(
+            Todo(
+                what="Have External Secrets hand the variables to the pods (envFrom the secret eonpro-phi):",
+                verbatim=external_secret(settings, secrets_role_arn=outputs.secrets_role_arn).rstrip(),
             )
         )
     if Target.ECS in targets:
@@ -151,7 +181,7 @@ def repeat_command(report: Report) -> str:
 
 def document(report: Report) -> dict[str, Any]:
     """The report as JSON takes it: the stack's outputs under their own names, facts, no words that may change."""
-    outputs = report.outputs
+    outputs, key = report.outputs, report.access_key
     return {
         "ok": not report.failed,
         "stack": report.stack,
@@ -169,13 +199,18 @@ def document(report: Report) -> dict[str, Any]:
             "trailBucket": outputs.trail_bucket,
             "parameterPrefix": outputs.parameter_prefix,
             **({"taskSecrets": _task_secrets(outputs)} if outputs.task_secrets else {}),
+            **({"appUserArn": outputs.app_user_arn} if outputs.app_user_arn else {}),
+            **({"secretsRoleArn": outputs.secrets_role_arn} if outputs.secrets_role_arn else {}),
+            **({"replicaKeyArns": list(outputs.replica_key_arns)} if outputs.replica_key_arns else {}),
         },
         "dataKey": {
             "parameter": report.escrow.parameter,
             "fingerprint": report.escrow.wrapped.fingerprint,
             "version": report.escrow.version,
             "madeNow": report.escrow.made_now,
+            "store": report.escrow.store,
         },
+        **({"accessKey": {"id": key.key_id, "madeNow": key.made_now, "ageDays": key.age_days}} if key else {}),
         "changes": [{"op": step.op, "type": step.type, "name": step.name} for step in report.changed],
         "delivered": [
             {

@@ -46,6 +46,7 @@ _OPERATIONS = {
     "replace": ("±", "replaced"),
     "update": ("~", "updated"),
     "delete": ("-", "deleted"),
+    "retain": ("=", "left in the account"),
     "delete-replaced": ("-", "deleted, being replaced"),
     "import": ("+", "imported"),
     "import-replacement": ("+", "imported anew"),
@@ -56,7 +57,7 @@ _OPERATIONS = {
 
 
 # A line of a list: what follows its sign or number hangs under its own beginning.
-_ITEM = re.compile(r"(?:[-+~±=>] +(?:(?:create|update|delete|replace) +)?|\d+\. )(?=\S)")
+_ITEM = re.compile(r"(?:[-+~±=>] +(?:(?:create|update|delete|replace|import|retain) +)?|\d+\. )(?=\S)")
 
 
 class Screen:

@@ -1,6 +1,7 @@
 """Vercel at the edge: find a project, list its variables, deliver the application's three and check them.
 
-Touches one endpoint over HTTPS; what it writes there is told in `wizard/vercel_delivery.py`.
+Touches one endpoint over HTTPS; what it writes there is told in `wizard/vercel_delivery.py` and
+`wizard/vercel_access_key.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from urllib.parse import quote
 
 from wizard.datakey import WrappedDataKey
 from wizard.errors import CredentialsError, PermissionDenied, SetupError
-from wizard.facts import Batch, Delivered, VercelProject, VercelVariable
+from wizard.facts import AccessKey, Batch, Delivered, FoundDataKey, VercelProject, VercelVariable
+from wizard.vercel_access_key import deliver as deliver_access_key
+from wizard.vercel_access_key import delivered_id
 from wizard.vercel_delivery import deliver, lacking, refusal
+from wizard.vercel_found import find_data_key
 from wizard.vercel_http import NEW_TOKEN, Answer, Api, Patience
 from wizard.vercel_shapes import read_names, text
 from wizard.vercel_variables import Variables
@@ -78,6 +82,13 @@ class Vercel:
         """
         return refusal(self._variables(project, READING_SECONDS), escrowed, region=region, key_arn=key_arn)
 
+    def find_data_key(self, project: VercelProject) -> FoundDataKey:
+        """What production has under the three names, for the adoption of a set-up by hand. Reads only.
+
+        Raises DataKeyConflict for two data keys, and for a value that cannot be one.
+        """
+        return find_data_key(self._variables(project, READING_SECONDS))
+
     def deliver(self, project: VercelProject, batch: Batch) -> Delivered:
         """The batch to `production` in one POST, judged by a new listing; unwritten when it is there already.
 
@@ -89,6 +100,21 @@ class Vercel:
     def check(self, project: VercelProject, batch: Batch) -> str | None:
         """What production lacks of the batch, in words; None when all three are there and right. Reads only."""
         return lacking(self._variables(project, READING_SECONDS), batch)
+
+    # --- the application's access key
+
+    def access_key_id(self, project: VercelProject) -> str | None:
+        """The id of the access key that production has, as both its variables' comments say; None for none."""
+        return delivered_id(self._variables(project, READING_SECONDS))
+
+    def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
+        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to `production` in one POST, judged by a new listing.
+
+        Raises DataKeyConflict, with nothing written, for variables that somebody else set; ResourceError when
+        Vercel does not take both, one serves other environments too or another run was quicker; Unreachable
+        when what was written is not known.
+        """
+        deliver_access_key(self._variables(project, self._deadline), key)
 
     def _variables(self, project: VercelProject, seconds: float) -> Variables:
         return Variables(self._api, project, self._api.patience(seconds))

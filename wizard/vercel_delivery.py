@@ -5,24 +5,16 @@ Writes `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` of production, nev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from components.contract import DATA_KEY_VARIABLE
 from wizard.datakey import WrappedDataKey
-from wizard.errors import (
-    DataKeyConflict,
-    PermissionDenied,
-    ResourceError,
-    Unreachable,
-    UsageError,
-)
+from wizard.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.facts import Batch, Delivered, DeliveryState
-from wizard.vercel_http import Answer
-from wizard.vercel_shapes import read_failures
+from wizard.vercel_posting import Posted, entry, post
 from wizard.vercel_standing import SHAREABLE, ListedVariable, Same, Standing, foreign_data_key, stand, wanted
 from wizard.vercel_variables import Variables
 
-_DEFINITIVE = frozenset({"ENV_CONFLICT", "BAD_REQUEST", "bad_request", "forbidden"})
 _AGAIN = "run the same command again; until it has ended well, do not deploy the application"
 
 
@@ -46,7 +38,7 @@ def refusal(
     # A key yet to be made differs from any shared one; with an old one there may be nothing left to write.
     blocking = [each for each in shared if each.key == "AWS_KMS_KEY_ID" and escrowed is None]
     blocking += [each for each in shared if each.key == SHAREABLE and region and not same(each, region)]
-    return _shared_words(variables, blocking) if blocking else None
+    return shared_words(variables, blocking) if blocking else None
 
 
 def deliver(variables: Variables, batch: Batch) -> Delivered:
@@ -106,51 +98,12 @@ def _examine(
     return tuple(stand(want, listed, same, before) for want in wanted(batch))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Posted:
-    """What came of one POST. The listing afterwards is what counts."""
-
-    taken: bool = False
-    words: str = ""
-    retry_after: float | None = None
-    definitive: bool = False
-    """Whether no repeat can help."""
-
-
-def _post(variables: Variables, writing: tuple[Standing, ...]) -> _Posted:
+def _post(variables: Variables, writing: tuple[Standing, ...]) -> Posted:
     batch = [
-        {
-            "key": each.wanted.key,
-            "value": each.wanted.value,
-            "type": each.wanted.type,
-            "target": ["production"],
-            "comment": each.comment,
-        }
+        entry(key=each.wanted.key, value=each.wanted.value, type=each.wanted.type, comment=each.comment)
         for each in writing
     ]
-    try:
-        answer = variables.upsert(batch)
-    except Unreachable as error:
-        # Whether it was taken, the listing will tell.
-        return _Posted(words=error.message)
-    return _taken(answer) if answer.ok else _refused(variables, answer)
-
-
-def _taken(answer: Answer) -> _Posted:
-    failures = read_failures(answer.body)
-    words = "; ".join(f"{name or 'a variable'}: {code} {message}".strip() for name, code, message in failures)
-    # One entry that Vercel will never take is enough: the batch cannot become whole.
-    final = any(code in _DEFINITIVE for _, code, _ in failures)
-    return _Posted(taken=not failures, words=words, definitive=final)
-
-
-def _refused(variables: Variables, answer: Answer) -> _Posted:
-    if answer.passing:
-        return _Posted(words=answer.words, retry_after=answer.retry_after)
-    error = variables.refusal(answer)
-    if answer.bad_token or isinstance(error, PermissionDenied):
-        raise error
-    return _Posted(words=answer.words, definitive=True)
+    return post(variables, batch)
 
 
 def _gaps(standing: tuple[Standing, ...]) -> tuple[Standing, ...]:
@@ -164,18 +117,19 @@ def _to_write(variables: Variables, standing: tuple[Standing, ...]) -> tuple[Sta
     shared = [each.entry for each in standing if each.shared and each not in kept and each.entry is not None]
     if shared:
         raise ResourceError(
-            _shared_words(variables, shared),
+            shared_words(variables, shared),
             "in Vercel's settings take production out of each or remove it, then run the same command",
         )
     return tuple(each for each in standing if each not in kept)
 
 
-def _shared_words(variables: Variables, entries: list[ListedVariable]) -> str:
-    told = "; ".join(f"{entry.key} ({entry.id}) also serves {', '.join(entry.elsewhere)}" for entry in entries)
+def shared_words(variables: Variables, entries: Sequence[ListedVariable]) -> str:
+    """Why variables that serve other environments too are not written."""
+    told = "; ".join(f"{each.key} ({each.id}) also serves {', '.join(each.elsewhere)}" for each in entries)
     return f"{variables.owner}: {told}; it is not changed, for that would take it from there"
 
 
-def _incomplete(variables: Variables, standing: tuple[Standing, ...], posted: _Posted) -> ResourceError:
+def _incomplete(variables: Variables, standing: tuple[Standing, ...], posted: Posted) -> ResourceError:
     missing = "; ".join(f"{each.wanted.key}: {each.gap}" for each in _gaps(standing))
     there = ", ".join(each.wanted.key for each in standing if not each.gap)
     words = posted.words

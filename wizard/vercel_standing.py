@@ -185,17 +185,22 @@ def _proof(want: Wanted, entry: ListedVariable, same: Same) -> str:
     return "value" if equal else ""
 
 
-def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:
+def description(entry: ListedVariable) -> str:
+    """Which entry it is and where it may come from: its id, environments, last change and comment."""
     told = [f"id {entry.id}", f"for {', '.join((*entry.targets, *entry.custom_environments))}"]
     if entry.updated_at is not None:
         told.append(f"last changed {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
     told.append(f"comment “{entry.comment}”" if entry.comment else "no comment")
+    return ", ".join(told)
+
+
+def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:
     ours = (
         f"is not known to be the data key {wrapped.fingerprint} of this stack"
         if wrapped
         else "was not put there by this stack"
     )
     return (
-        f"there is an {DATA_KEY_VARIABLE} already ({', '.join(told)}) that {ours};"
+        f"there is an {DATA_KEY_VARIABLE} already ({description(entry)}) that {ours};"
         " nothing was overwritten: it may be the only key to records that exist"
     )

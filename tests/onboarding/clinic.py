@@ -32,6 +32,10 @@ CALLER = f"arn:aws:iam::{ACCOUNT}:user/clinic-admin"
 ESCROW = "/eonpro/production/ENCRYPTED_PHI_KEY"
 ALIAS = "alias/eonpro-phi-key"
 BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"
+ACCESS_LOG_BUCKET = f"eonpro-access-logs-{ACCOUNT}-us-east-1"
+
+_FOR_PHI = "EONPRO PHI encryption key for HIPAA compliance"
+_FOR_LOGS = "EONPRO audit log encryption key, not for PHI"
 
 PATIENCE_SECONDS = 60.0
 """For one command: a busy machine is no failure, a command that never ends is."""
@@ -230,15 +234,17 @@ class Clinic:
 
     # --- the cloud
 
-    def client(self, service: str, *, credentials: Mapping[str, Any] | None = None) -> Any:
-        """A boto3 client of the operator's, or of the credentials that STS gave."""
+    def client(
+        self, service: str, *, credentials: Mapping[str, Any] | None = None, region: str = "us-east-1"
+    ) -> Any:
+        """A boto3 client of the operator's, or of the credentials that IAM or STS gave."""
         mine = credentials or {
             "AccessKeyId": self.environment["AWS_ACCESS_KEY_ID"],
             "SecretAccessKey": self.environment["AWS_SECRET_ACCESS_KEY"],
         }
         return boto3.client(
             service,
-            region_name="us-east-1",
+            region_name=region,
             endpoint_url=self.environment["AWS_ENDPOINT_URL"],
             aws_access_key_id=mine["AccessKeyId"],
             aws_secret_access_key=mine["SecretAccessKey"],
@@ -298,9 +304,23 @@ class Clinic:
 
     # --- what there is
 
+    def all_keys(self, region: str = "us-east-1") -> list[str]:
+        """The ARNs of all KMS keys in a Region."""
+        return [key["KeyArn"] for key in self.client("kms", region=region).list_keys()["Keys"]]
+
     def keys(self) -> list[str]:
-        """The ARNs of all KMS keys."""
-        return [key["KeyArn"] for key in self.client("kms").list_keys()["Keys"]]
+        """The ARNs of the keys that were made for PHI."""
+        return self._keys_for(_FOR_PHI)
+
+    def log_keys(self) -> list[str]:
+        """The ARNs of the keys that were made for the logs."""
+        return self._keys_for(_FOR_LOGS)
+
+    def _keys_for(self, description: str) -> list[str]:
+        kms = self.client("kms")
+        return [
+            arn for arn in self.all_keys() if kms.describe_key(KeyId=arn)["KeyMetadata"]["Description"] == description
+        ]
 
     def escrow_versions(self) -> list[str]:
         """Every value that the escrow ever had."""
@@ -316,14 +336,19 @@ class Clinic:
         """All that a set-up would make, by name; equal inventories mean that nothing was made and nothing touched."""
         iam = self.client("iam")
         return {
-            "keys": self.keys(),
+            "keys": self.all_keys(),
             "aliases": [(a["AliasName"], a.get("TargetKeyId")) for a in self.client("kms").list_aliases()["Aliases"]],
+            "users": [user["UserName"] for user in iam.list_users()["Users"]],
             "roles": [role["RoleName"] for role in iam.list_roles()["Roles"]],
             "policies": [policy["Arn"] for policy in iam.list_policies(Scope="Local")["Policies"]],
             "providers": [each["Arn"] for each in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]],
             "trails": [trail["TrailARN"] for trail in self.client("cloudtrail").list_trails()["Trails"]],
             "buckets": [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]],
+            "topics": [topic["TopicArn"] for topic in self.client("sns").list_topics()["Topics"]],
+            "rules": [rule["Name"] for rule in self.client("events").list_rules()["Rules"]],
+            "alarms": [each["AlarmName"] for each in self.client("cloudwatch").describe_alarms()["MetricAlarms"]],
             "parameters": self.parameters(),
+            "secrets": [each["Name"] for each in self.client("secretsmanager").list_secrets()["SecretList"]],
             "variables": self.vercel("GET", "/v10/projects/eonpro/env")["envs"],
             "stacks": self.stack_resources(),
         }

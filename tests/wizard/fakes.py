@@ -11,13 +11,17 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from components import policies
-from components.contract import DATA_KEY_VARIABLE, Outputs, Settings
+from components.contract import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings
+from components.stack_policies import key_policy_of
 from wizard.datakey import WrappedDataKey
-from wizard.errors import CredentialsError, DataKeyConflict, Problem, ResourceError, SetupError
+from wizard.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, ResourceError, SetupError
 from wizard.facts import (
+    AccessKey,
+    AccessKeyFact,
     AppCredentials,
     Batch,
     CredentialsSearch,
@@ -25,6 +29,8 @@ from wizard.facts import (
     DeliveryState,
     Escrow,
     Existing,
+    FoundDataKey,
+    HandMade,
     Identity,
     KeyFact,
     Mark,
@@ -50,10 +56,15 @@ REGION = "us-east-1"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:role/admin"
 SECOND = f"arn:aws:iam::{ACCOUNT}:user/second"
 APP = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
+APP_USER = f"arn:aws:iam::{ACCOUNT}:user/eonpro-app-user"
 APP_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
 OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/99999999-12ab-34cd-56ef-1234567890ab"
+MULTI_KEY_ID = "mrk-1234abcd12ab34cd56ef1234567890ab"
+MULTI_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{MULTI_KEY_ID}"
+REPLICA_REGION = "eu-central-1"
+REPLICA = f"arn:aws:kms:{REPLICA_REGION}:{ACCOUNT}:key/{MULTI_KEY_ID}"
 TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/eonpro-audit-trail"
 BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}-{REGION}"
 ESCROW = "/eonpro/production/ENCRYPTED_PHI_KEY"
@@ -78,6 +89,12 @@ OUTPUTS = Outputs(
 )
 
 
+MULTI_OUTPUTS = replace(OUTPUTS, key_arn=MULTI_KEY, key_id=MULTI_KEY_ID, replica_key_arns=(REPLICA,))
+"""Of a stack with a replica in REPLICA_REGION."""
+USER_OUTPUTS = replace(OUTPUTS, app_principal_arn=APP_USER, app_user_arn=APP_USER)
+"""Of a stack whose application on Vercel is an IAM user, and runs nowhere else."""
+
+
 def settings(**changes: Any) -> Settings:
     """Settings of a deployment to Vercel, with changes; a change to None leaves the field out."""
     values: dict[str, Any] = {
@@ -90,6 +107,11 @@ def settings(**changes: Any) -> Settings:
         **changes,
     }
     return Settings.read({name: value for name, value in values.items() if value is not None})
+
+
+def multi_region(**changes: Any) -> Settings:
+    """Settings of a multi-Region key with a replica in REPLICA_REGION."""
+    return settings(**{"multi_region": True, "replica_regions": (REPLICA_REGION,), **changes})
 
 
 def wrapped(seed: str = "one") -> WrappedDataKey:
@@ -121,6 +143,7 @@ def trail_fact(**changes: Any) -> TrailFact:
         "validation": True,
         "organization": False,
         "logging": True,
+        "kms_events": True,
     }
     return TrailFact(**{**values, **changes})
 
@@ -158,8 +181,19 @@ class FakeCloud:
     retention: Retention | None = Retention(
         expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True
     )
+    hand_made: HandMade = HandMade()
     escrows: dict[str, Escrow] = field(default_factory=dict)
+    """In Parameter Store, by name; of this Region, as are the next three."""
+    secrets: dict[str, Escrow] = field(default_factory=dict)
+    """In Secrets Manager."""
     parameters: dict[str, str] = field(default_factory=dict)
+    secret_values: dict[str, str] = field(default_factory=dict)
+    elsewhere: dict[str, FakeCloud] = field(default_factory=dict)
+    """The account in its other Regions, by their names: one account, so that all but four fields are shared."""
+    access_keys: dict[str, list[AccessKeyFact]] = field(default_factory=dict)
+    """By the user's name."""
+    closed: tuple[SecretStore, ...] = ()
+    """The stores that the caller may not read."""
     wrapped_by: dict[str, str] = field(default_factory=dict)
     """Fingerprint → ARN of the key that wrapped it."""
     credentials: AppCredentials | None = None
@@ -177,22 +211,26 @@ class FakeCloud:
 
     def build(self, wanted: Settings) -> None:
         """What `up` makes: the key with its alias and policies, and the trail."""
-        self.keys[KEY] = key_fact(tags=wanted.tags, rotation_period_days=wanted.rotation_period_days)
-        self.aliases[wanted.names.alias] = KEY
-        app = wanted.app_principal_arn or APP
-        self.key_policies[KEY] = policies.key_policy(
-            account_id=wanted.account_id, administrators=wanted.administrators, app_principal_arn=app
-        )
-        self.documents[APP_POLICY] = policies.policy(policies.application_statements(key_arn=KEY))
+        made = MULTI_OUTPUTS.key_arns if wanted.replica_regions else (MULTI_KEY if wanted.multi_region else KEY,)
+        for arn in made:
+            self.keys[arn] = key_fact(arn, tags=wanted.tags, rotation_period_days=wanted.rotation_period_days)
+            self.key_policies[arn] = key_policy_of(wanted)
+        self.aliases[wanted.names.alias] = made[0]
+        self.documents[APP_POLICY] = policies.application_policy(key_arns=made)
         self.trails = (trail_fact(),)
 
     def profiles(self) -> tuple[str, ...]:
         return self.profile_names
 
     def with_region(self, region: str) -> FakeCloud:
+        if region == self.region:
+            return self
         self._call("with_region", region)
-        self.region = region
-        return self
+        if region not in self.elsewhere:
+            self.elsewhere.setdefault(self.region, self)
+            alone: dict[str, Any] = {name: {} for name in ("escrows", "secrets", "parameters", "secret_values")}
+            self.elsewhere[region] = replace(self, region=region, aliases={}, meanwhile=[], **alone)
+        return self.elsewhere[region]
 
     def environment(self) -> Mapping[str, str]:
         return {"AWS_ACCESS_KEY_ID": "the-operators", "AWS_REGION": self.region}
@@ -223,7 +261,8 @@ class FakeCloud:
 
     def describe_key(self, key: str) -> KeyFact | None:
         self._call("describe_key")
-        return self.keys.get(self.aliases.get(key, key))
+        arn = key if key.startswith("arn:") else f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}"
+        return self.keys.get(self.aliases.get(key, arn))
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]:
         self._call("key_policy")
@@ -241,13 +280,25 @@ class FakeCloud:
         self._call("bucket_retention")
         return self.retention
 
-    def read_escrow(self, parameter: str) -> Escrow | None:
-        self._call("read_escrow")
-        return self.escrows.get(parameter)
+    def find_hand_made(self, settings: Settings) -> HandMade:
+        self._call("find_hand_made")
+        return self.hand_made
 
-    def parameter_exists(self, parameter: str) -> bool:
-        self._call("parameter_exists")
-        return parameter in self.parameters
+    def _escrows(self, store: SecretStore) -> dict[str, Escrow]:
+        if store in self.closed:
+            raise PermissionDenied(f"you may not read the {store}", "ask for it")
+        return self.secrets if store is SecretStore.SECRETS_MANAGER else self.escrows
+
+    def _values(self, store: SecretStore) -> dict[str, str]:
+        return self.secret_values if store is SecretStore.SECRETS_MANAGER else self.parameters
+
+    def read_escrow(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> Escrow | None:
+        self._call("read_escrow", store if store is SecretStore.SECRETS_MANAGER else "")
+        return self._escrows(store).get(name)
+
+    def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        self._call("variable_exists")
+        return name in self._values(store)
 
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         self._call("make_data_key", key_arn)
@@ -257,36 +308,78 @@ class FakeCloud:
         self.wrapped_by[made.fingerprint] = key_arn
         return made
 
-    def write_escrow(self, parameter: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
+    def write_escrow(
+        self,
+        name: str,
+        wrapped: WrappedDataKey,
+        *,
+        key_arn: str,
+        tags: Mapping[str, str],
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> bool:
+        escrows = self._escrows(store)
         for other in self.meanwhile:
-            self.escrows[parameter] = Escrow(parameter=parameter, wrapped=other, key_arn=key_arn, version=1)
-        self._call("write_escrow", parameter)
-        if parameter in self.escrows:
+            escrows[name] = Escrow(parameter=name, wrapped=other, key_arn=key_arn, version=1, store=store)
+        self._call("write_escrow", name)
+        if name in escrows:
             return False
-        self.escrows[parameter] = Escrow(parameter=parameter, wrapped=wrapped, key_arn=key_arn, version=1)
+        escrows[name] = Escrow(parameter=name, wrapped=wrapped, key_arn=key_arn, version=1, store=store)
         return True
 
-    def deliver_parameters(self, prefix: str, batch: Batch, *, tags: Mapping[str, str]) -> Delivered:
+    def deliver_parameters(
+        self,
+        prefix: str,
+        batch: Batch,
+        *,
+        tags: Mapping[str, str],
+        target: str = "ecs",
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> Delivered:
         self._call("deliver_parameters", prefix)
-        escrow = self.escrows[f"{prefix}/{DATA_KEY_VARIABLE}"]
+        escrow = self._escrows(store)[f"{prefix}/{DATA_KEY_VARIABLE}"]
         if escrow.wrapped != batch.wrapped:
             raise DataKeyConflict("the escrow holds another data key", "nothing was written")
         wanted = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
-        state = DeliveryState.UNCHANGED if wanted.items() <= self.parameters.items() else DeliveryState.WRITTEN
-        self.parameters |= wanted
+        values = self._values(store)
+        state = DeliveryState.UNCHANGED if wanted.items() <= values.items() else DeliveryState.WRITTEN
+        values |= wanted
+        where = "Secrets Manager" if store is SecretStore.SECRETS_MANAGER else "Parameter Store"
         return Delivered(
-            target="ecs",
-            place=f"Parameter Store {prefix}",
+            target=target,
+            place=f"{where} {prefix}",
             state=state,
             fingerprint=batch.wrapped.fingerprint,
             checked_by="values read back",
         )
 
-    def check_parameters(self, prefix: str, batch: Batch) -> bool:
+    def check_parameters(self, prefix: str, batch: Batch, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         self._call("check_parameters")
-        escrow = self.escrows.get(f"{prefix}/{DATA_KEY_VARIABLE}")
+        escrow = self._escrows(store).get(f"{prefix}/{DATA_KEY_VARIABLE}")
         rest = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
-        return escrow is not None and escrow.wrapped == batch.wrapped and rest.items() <= self.parameters.items()
+        return escrow is not None and escrow.wrapped == batch.wrapped and rest.items() <= self._values(store).items()
+
+    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
+        self._call("list_access_keys", user)
+        return tuple(sorted(self.access_keys.get(user, ()), key=lambda fact: fact.made))
+
+    def make_access_key(self, user: str) -> AccessKey:
+        self._call("make_access_key", user)
+        keys = self.access_keys.setdefault(user, [])
+        if len(keys) >= 2:
+            raise ResourceError("the user has two access keys already", "delete one")
+        made = AccessKeyFact(id=f"AKIAMADENUMBER{len(keys) + 1:06}", active=True, made=datetime.now(UTC))
+        keys.append(made)
+        return AccessKey(id=made.id, secret=SECRET_OF_ACCESS_KEY)
+
+    def retire_access_key(self, user: str, key_id: str) -> None:
+        self._call("retire_access_key", key_id)
+        keys = self.access_keys[user]
+        keys[:] = [replace(key, active=key.active and key.id != key_id) for key in keys]
+
+    def delete_access_key(self, user: str, key_id: str) -> None:
+        self._call("delete_access_key", key_id)
+        keys = self.access_keys[user]
+        keys[:] = [key for key in keys if key.id != key_id]
 
     def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
         self._call("app_credentials", f"{principal_arn} {target}")
@@ -301,6 +394,8 @@ class FakeCloud:
         self._call("simulate", f"{principal_arn} {','.join(actions)}")
         return self.simulation
 
+
+SECRET_OF_ACCESS_KEY = "secret-of-the-access-key"
 
 CREDENTIALS = AppCredentials(
     how="a Vercel OIDC token",
@@ -322,6 +417,9 @@ class FakeHosting:
     project: VercelProject = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug="acme")
     variables: dict[str, str] = field(default_factory=dict)
     failures: dict[str, SetupError] = field(default_factory=dict)
+    sensitive: bool = True
+    """Whether the variables' values are never told."""
+    access_key: AccessKey | None = None
     delivered_instead: WrappedDataKey | None = None
     """A hosting that says it holds something else than it was given."""
 
@@ -355,6 +453,23 @@ class FakeHosting:
     ) -> str | None:
         self._call("conflict")
         return self._foreign(escrowed)
+
+    def find_data_key(self, project: VercelProject) -> FoundDataKey:
+        self._call("find_data_key")
+        value = self.variables.get(DATA_KEY_VARIABLE)
+        return FoundDataKey(
+            wrapped=None if value is None or self.sensitive else WrappedDataKey(value=value),
+            there=value is not None,
+            key_arn=None if self.sensitive else self.variables.get("AWS_KMS_KEY_ID"),
+        )
+
+    def access_key_id(self, project: VercelProject) -> str | None:
+        self._call("access_key_id")
+        return self.access_key.id if self.access_key else None
+
+    def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
+        self._call("deliver_access_key")
+        self.access_key = key
 
     def check(self, project: VercelProject, batch: Batch) -> str | None:
         self._call("check")
@@ -439,8 +554,13 @@ class FakeEngine:
             on_progress(Progress(step=each, state=StepState.STARTED))
             on_progress(Progress(step=each, state=StepState.DONE))
         self.cloud.build(self.prepared)
-        self.stack_state = StackState(exists=True, has_key=True, outputs=self.outputs, owned=(KEY_ID, KEY))
+        owned = tuple(part for arn in self.outputs.key_arns for part in (arn.rpartition("/")[2], arn))
+        self.stack_state = StackState(exists=True, has_key=True, outputs=self.outputs, owned=owned)
         return self.outputs
+
+    def destroy(self, stack: str, on_progress: OnProgress) -> None:
+        self._call("destroy")
+        self.stack_state = StackState(exists=True, has_key=False)
 
 
 @dataclass(kw_only=True)
@@ -462,9 +582,13 @@ class FakeProver:
         if self.verdict is not None:
             return self.verdict
         fingerprint = batch.wrapped.fingerprint
-        opens = self.cloud.wrapped_by.get(fingerprint) == batch.key_arn
+        by = self.cloud.wrapped_by.get(fingerprint, "")
+        # A replica has its primary's id, and opens what that wrapped.
+        replica = "/mrk-" in by and by.rpartition("/")[2] == batch.key_arn.rpartition("/")[2]
+        opens = by == batch.key_arn or replica
         cause = "" if opens else "InvalidCiphertext"
-        return Verdict(proved=opens, principal=APP, fingerprint=fingerprint, cause=cause)
+        principal = APP_USER if credentials.access_key_id.startswith("AKIAMADE") else APP
+        return Verdict(proved=opens, principal=principal, fingerprint=fingerprint, cause=cause)
 
 
 @dataclass(kw_only=True)
@@ -536,17 +660,34 @@ def built(cloud: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any)
     """The state of a stack that was set up in full, with its data key escrowed; the cloud holds all of it."""
     cloud.build(wanted)
     value = wrapped(seed)
-    cloud.wrapped_by[value.fingerprint] = KEY
-    name = wanted.names.escrow
-    cloud.escrows[name] = Escrow(parameter=name, wrapped=value, key_arn=KEY, version=1)
+    outputs = outputs_of(wanted)
+    cloud.wrapped_by[value.fingerprint] = outputs.key_arn
+    name, store = wanted.names.escrow, wanted.secret_store
+    for arn in outputs.key_arns:
+        regional = cloud.with_region(arn.split(":")[3])
+        there = regional.secrets if store is SecretStore.SECRETS_MANAGER else regional.escrows
+        there[name] = Escrow(parameter=name, wrapped=value, key_arn=arn, version=1, store=store)
     cloud.existing = Existing(
-        alias_target=cloud.keys[KEY],
-        role_arn=APP,
+        alias_target=cloud.keys[outputs.key_arn],
+        role_arn=APP if wanted.makes_role else None,
+        app_user_arn=APP_USER if wanted.makes_user else None,
         app_policy_arn=APP_POLICY,
         trail=trail_fact(),
         bucket="ours",
         oidc_provider_arn=f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme",
     )
-    owned = (KEY_ID, KEY, wanted.names.alias, APP, APP_POLICY, TRAIL, BUCKET, str(cloud.existing.oidc_provider_arn))
-    state = StackState(exists=True, has_key=True, owned=owned, outputs=OUTPUTS)
+    owned = (
+        *(part for arn in outputs.key_arns for part in (arn.rpartition("/")[2], arn)),
+        *(wanted.names.alias, APP, APP_USER, APP_POLICY, TRAIL, BUCKET, str(cloud.existing.oidc_provider_arn)),
+    )
+    state = StackState(exists=True, has_key=True, owned=owned, outputs=outputs)
     return replace(state, **changes)
+
+
+def outputs_of(wanted: Settings) -> Outputs:
+    """What the stack of these settings tells."""
+    if wanted.makes_user and not wanted.makes_role:
+        return USER_OUTPUTS
+    if wanted.multi_region:
+        return replace(MULTI_OUTPUTS, replica_key_arns=(REPLICA,) if wanted.replica_regions else ())
+    return OUTPUTS

@@ -14,15 +14,18 @@ from tests.wizard.fakes import (
     ADMIN,
     APP,
     APP_POLICY,
+    APP_USER,
     BUCKET,
     ESCROW,
     KEY,
+    MULTI_OUTPUTS,
     OTHER_KEY,
     OUTPUTS,
     SECOND,
     FakeCloud,
     built,
     key_fact,
+    multi_region,
     settings,
     trail_fact,
     wrapped,
@@ -33,6 +36,7 @@ from wizard.facts import Escrow, Proof, ProofState, Retention
 
 ALIAS, POLICY, IAM, ROTATION, TRAIL, DATA_KEY, TESTED, REVIEWED = range(8)
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+PATTERN = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_KeyAdmin_*"
 STRANGER = "arn:aws:iam::999988887777:role/auditor"
 GOOD = Retention(expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True)
 HELD = Escrow(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
@@ -171,6 +175,53 @@ def test_a_key_policy_that_lets_more_or_others_in_is_open(cloud, added, said) ->
     assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "names the account's IAM, the application, 1 administrator without the right to decrypt; nobody may"),
+        ({"administrators": (ADMIN, SECOND)}, "2 administrators"),
+        (
+            {"administrators": (ADMIN, SECOND), "strict_key_policy": True},
+            "names the application and 2 administrators without the right to decrypt",
+        ),
+        ({"deletion_administrators": (SECOND,)}, "1 may delete it"),
+        ({"exclusive_use": True}, "1 administrator"),
+        ({"encryption_context": ("application=eonpro",)}, "1 administrator"),
+        ({"via_services": ("secretsmanager.us-east-1.amazonaws.com",)}, "1 administrator"),
+        ({"administrators": (), "administrator_patterns": (PATTERN,)}, "1 administrator"),
+    ],
+)
+def test_every_key_policy_that_the_settings_can_mean_is_done(cloud, changes, told) -> None:
+    cloud.build(settings(**changes))
+    item = items(cloud, **changes)[POLICY]
+    assert (item.state, told in item.evidence) == (ItemState.DONE, True), item.evidence
+
+
+@pytest.mark.parametrize(
+    ("built_with", "said"),
+    [
+        ({"deletion_administrators": (ADMIN,)}, f"lets {ADMIN} delete the key"),
+        ({"deletion_administrators": (SECOND,)}, f"also names {SECOND}"),
+        ({"administrators": (SECOND,)}, f"does not itself allow kms:PutKeyPolicy of {ADMIN}"),
+        ({"encryption_context": ("application=eonpro",)}, f"does not itself allow kms:Decrypt of {APP}"),
+    ],
+)
+def test_a_key_policy_of_other_settings_is_open(cloud, built_with, said) -> None:
+    cloud.build(settings(**built_with))
+    item = items(cloud)[POLICY]
+    assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
+
+
+def test_the_user_on_vercel_is_an_application_like_the_role(cloud) -> None:
+    wanted = settings(vercel_access="user", deploy_targets=("vercel", "ecs"))
+    cloud.build(wanted)
+    both = replace(OUTPUTS, app_user_arn=APP_USER)
+    found = read(cloud=cloud, settings=wanted, outputs=both, escrow=HELD, proofs=())
+    assert found[POLICY].state is ItemState.DONE
+    without = read(cloud=cloud, settings=wanted, outputs=OUTPUTS, escrow=HELD, proofs=())
+    assert f"also names {APP_USER}" in without[POLICY].evidence
+
+
 def test_a_stranger_who_is_only_denied_is_no_stranger(cloud) -> None:
     there = cloud.key_policies[KEY]["Statement"]
     deny = {"Effect": "Deny", "Principal": {"AWS": STRANGER}, "Action": "kms:*", "Resource": "*"}
@@ -189,7 +240,7 @@ def test_a_key_policy_that_lost_whom_it_was_made_for_is_open(cloud, lost) -> Non
 
 def test_an_administrator_of_the_key_who_is_not_in_the_settings_is_a_stranger(cloud) -> None:
     cloud.key_policies[KEY] = policies.key_policy(
-        account_id=ACCOUNT, administrators=(ADMIN, SECOND), app_principal_arn=APP
+        account_id=ACCOUNT, administrators=(ADMIN, SECOND), app_principal_arns=(APP,)
     )
     assert items(cloud)[POLICY].evidence == f"the key policy also names {SECOND}"
     assert items(cloud, administrators=(ADMIN, SECOND))[POLICY].state is ItemState.DONE
@@ -217,7 +268,7 @@ def test_a_policy_of_one_statement_without_a_list_is_read_all_the_same(cloud) ->
     ],
 )
 def test_an_application_policy_that_is_wider_or_narrower_is_open(cloud, changes) -> None:
-    (good,) = policies.application_statements(key_arn=KEY)
+    (good,) = policies.application_statements(key_arns=(KEY,))
     cloud.documents[APP_POLICY] = policies.policy([{**good, **changes}])
     assert items(cloud)[IAM].state is ItemState.OPEN
 
@@ -231,9 +282,21 @@ def test_an_application_policy_that_is_wider_or_narrower_is_open(cloud, changes)
     ],
 )
 def test_a_second_statement_that_allows_more_is_open(cloud, added) -> None:
-    (good,) = policies.application_statements(key_arn=KEY)
+    (good,) = policies.application_statements(key_arns=(KEY,))
     cloud.documents[APP_POLICY] = policies.policy([good, added])
     assert items(cloud)[IAM].state is ItemState.OPEN
+
+
+def test_an_application_policy_covers_the_key_and_its_replicas(cloud) -> None:
+    wanted = multi_region()
+    cloud.build(wanted)
+    assert (
+        read(cloud=cloud, settings=wanted, outputs=MULTI_OUTPUTS, escrow=HELD, proofs=())[IAM].state is ItemState.DONE
+    )
+    cloud.documents[APP_POLICY] = policies.application_policy(key_arns=MULTI_OUTPUTS.key_arns[:1])
+    assert (
+        read(cloud=cloud, settings=wanted, outputs=MULTI_OUTPUTS, escrow=HELD, proofs=())[IAM].state is ItemState.OPEN
+    )
 
 
 # --- the trail
@@ -243,6 +306,7 @@ def test_a_second_statement_that_allows_more_is_open(cloud, added) -> None:
     ("changes", "said"),
     [
         ({"logging": False}, "lacks: logging"),
+        ({"kms_events": False}, "lacks: events of KMS"),
         ({"multi_region": False}, "lacks: all Regions"),
         ({"global_events": False}, "lacks: global events"),
         ({"validation": False}, "lacks: log files validated"),
@@ -260,9 +324,18 @@ def test_a_trail_that_lacks_something_is_open(cloud, changes, said) -> None:
     assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
 
 
-def test_a_trail_that_does_not_say_whether_it_logs_is_unknown(cloud) -> None:
-    cloud.trails = (trail_fact(logging=None),)
-    assert items(cloud)[TRAIL].state is ItemState.UNKNOWN
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"logging": None}, "is logging"), ({"kms_events": None}, "records KMS")]
+)
+def test_a_trail_that_does_not_say_what_it_does_is_unknown(cloud, changes, said) -> None:
+    cloud.trails = (trail_fact(**changes),)
+    item = items(cloud)[TRAIL]
+    assert (item.state, f"{said} could not be read" in item.evidence) == (ItemState.UNKNOWN, True)
+
+
+def test_a_locked_log_says_how_and_for_how_long(cloud) -> None:
+    cloud.retention = replace(GOOD, lock="GOVERNANCE", lock_days=2557)
+    assert "locked (governance) 2557 days" in items(cloud)[TRAIL].evidence
 
 
 @pytest.mark.parametrize(
@@ -276,6 +349,8 @@ def test_a_trail_that_does_not_say_whether_it_logs_is_unknown(cloud) -> None:
         (replace(GOOD, versioned=False), ItemState.OPEN),
         (replace(GOOD, public_access_blocked=False), ItemState.OPEN),
         (replace(GOOD, encrypted=False), ItemState.OPEN),
+        (replace(GOOD, tls_only=False), ItemState.OPEN),
+        (replace(GOOD, tls_only=True), ItemState.DONE),
         (None, ItemState.UNKNOWN),
     ],
 )

@@ -27,6 +27,11 @@ def test_every_fault_is_told_with_the_flag_that_mends_it() -> None:
     assert error.exit_code == 2
 
 
+def test_an_unnamed_administrator_is_told_with_its_flag() -> None:
+    error = refused(refusal(account_id=ACCOUNT, region="us-east-1", deploy_targets=("ecs",)))
+    assert "--administrators: name one at least, or a pattern of roles" in error.message
+
+
 def test_a_fault_between_fields_is_told_without_a_flag() -> None:
     error = refused(
         refusal(account_id=ACCOUNT, region="us-east-1", administrators=(STRANGER,), deploy_targets=("vercel",))
@@ -43,7 +48,7 @@ def test_the_pass_before_the_plan_tells_every_fault_as_a_problem_of_its_own() ->
 
 
 def test_the_message_of_the_refusal_holds_every_fault() -> None:
-    error = refusal(account_id="12", region="nowhere", administrators=(), deploy_targets=())
+    error = refusal(account_id="12", region="nowhere", rotation_period_days=1, deploy_targets=())
     assert len(error.faults) == 4
     assert all(f"{field}: {fault}" in str(error) for field, fault in error.faults)
 

@@ -1,30 +1,40 @@
-"""The laws of the data key, over fakes that have no door to its plaintext."""
+"""The way of the data key to its targets, and the proof; over fakes that have no door to its plaintext."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from components import policies
-from components.contract import Target
+from components.contract import Outputs, Settings, Target
 from tests.wizard.fakes import (
     ADMIN,
     APP,
+    APP_USER,
     CREDENTIALS,
     ESCROW,
     KEY,
+    MULTI_KEY,
+    MULTI_OUTPUTS,
     OTHER_KEY,
     OUTPUTS,
+    REPLICA,
+    REPLICA_REGION,
+    SECRET_OF_ACCESS_KEY,
+    USER_OUTPUTS,
     FakeCloud,
     FakeHosting,
     FakeProver,
+    built,
+    multi_region,
     settings,
     wrapped,
 )
-from wizard.delivery import deliver, ensure_data_key, prove
-from wizard.errors import DataKeyConflict, PermissionDenied, ResourceError, Unreachable, Unsupported
-from wizard.facts import Batch, Delivered, DeliveryState, Escrow, Proof, ProofState, Simulation, Verdict
+from wizard.delivery import batches, deliver, prove
+from wizard.errors import DataKeyConflict, PermissionDenied, Unreachable, Unsupported
+from wizard.escrow import ensure_data_key
+from wizard.facts import AccessKey, Batch, Delivered, DeliveryState, Escrow, Proof, ProofState, Simulation, Verdict
 
 BOTH = settings(deploy_targets=("vercel", "ecs"))
 
@@ -42,111 +52,21 @@ def escrow(cloud: FakeCloud, seed: str = "one", key_arn: str | None = KEY) -> Es
     return cloud.escrows[ESCROW]
 
 
-def calls(cloud: FakeCloud) -> list[str]:
-    return [call.split()[0] for call in cloud.log]
-
-
-# --- made once
-
-
-def test_a_new_data_key_is_escrowed_and_read_back(cloud) -> None:
-    made = ensure_data_key(cloud, settings(), KEY)
-    assert calls(cloud) == ["cloud.read_escrow", "cloud.make_data_key", "cloud.write_escrow", "cloud.read_escrow"]
-    assert made.made_now
-    assert (made.wrapped, made.key_arn) == (cloud.escrows[ESCROW].wrapped, KEY)
-
-
-def test_a_data_key_that_is_there_is_kept_and_none_is_made(cloud) -> None:
-    there = escrow(cloud)
-    assert ensure_data_key(cloud, settings(), KEY) == there
-    assert calls(cloud) == ["cloud.read_escrow"]
-
-
-def test_two_runs_at_once_end_with_the_key_of_whoever_wrote_first(cloud) -> None:
-    cloud.meanwhile = [wrapped("the other run's")]
-    mine = ensure_data_key(cloud, settings(), KEY)
-    theirs = ensure_data_key(cloud, settings(), KEY)
-    assert mine.wrapped == theirs.wrapped == wrapped("the other run's")
-    assert not mine.made_now
-
-
-def test_a_second_run_makes_no_second_key(cloud) -> None:
-    first = ensure_data_key(cloud, settings(), KEY)
-    second = ensure_data_key(cloud, settings(), KEY)
-    assert second == replace(first, made_now=False)
-    assert calls(cloud).count("cloud.make_data_key") == 1
-
-
-def test_a_data_key_under_another_key_is_refused_and_left_alone(cloud) -> None:
-    there = escrow(cloud, key_arn=OTHER_KEY)
-    with pytest.raises(DataKeyConflict, match="wrapped by"):
-        ensure_data_key(cloud, settings(), KEY)
-    assert cloud.escrows[ESCROW] == there
-
-
-def test_the_winner_of_a_race_under_another_key_is_refused(cloud) -> None:
-    cloud.keys[OTHER_KEY] = cloud.keys[KEY]
-
-    class Racing(FakeCloud):
-        def write_escrow(self, parameter, wrapped, *, key_arn, tags):
-            return super().write_escrow(parameter, wrapped, key_arn=OTHER_KEY, tags=tags)
-
-    racing = Racing(keys=cloud.keys, meanwhile=[wrapped("theirs")])
-    with pytest.raises(DataKeyConflict, match=OTHER_KEY):
-        ensure_data_key(racing, settings(), KEY)
-
-
-def test_an_escrow_that_does_not_say_its_key_is_taken(cloud) -> None:
-    assert ensure_data_key(cloud, settings(), KEY if escrow(cloud, key_arn=None) else "").key_arn is None
-
-
-def test_an_escrow_that_holds_something_else_than_was_written_is_refused(cloud) -> None:
-    class Careless(FakeCloud):
-        def write_escrow(self, parameter, wrapped, *, key_arn, tags):
-            super().write_escrow(parameter, wrapped, key_arn=key_arn, tags=tags)
-            escrow(self, "overwritten by somebody")
-            return True
-
-    with pytest.raises(DataKeyConflict, match="just written to it"):
-        ensure_data_key(Careless(keys=cloud.keys), settings(), KEY)
-
-
-def test_an_escrow_that_is_not_there_after_it_was_written_is_an_error(cloud) -> None:
-    class Forgetful(FakeCloud):
-        def write_escrow(self, parameter, wrapped, *, key_arn, tags):
-            return True
-
-    with pytest.raises(ResourceError, match="was written and is not there"):
-        ensure_data_key(Forgetful(keys=cloud.keys), settings(), KEY)
-
-
-def test_a_key_that_cannot_make_a_data_key_leaves_no_escrow(cloud) -> None:
-    with pytest.raises(ResourceError):
-        ensure_data_key(cloud, settings(), OTHER_KEY)
-    assert cloud.escrows == {}
-
-
-def test_another_environment_has_an_escrow_of_its_own(cloud) -> None:
-    made = ensure_data_key(cloud, settings(environment="staging"), KEY)
-    assert made.parameter == "/eonpro/staging/ENCRYPTED_PHI_KEY"
-
-
 # --- delivered
 
 
-def batch(of: Escrow) -> Batch:
-    return Batch(region="us-east-1", key_arn=KEY, wrapped=of.wrapped)
-
-
-def delivered(cloud: FakeCloud, hosting: FakeHosting, *targets: Target) -> tuple[Delivered, ...]:
+def delivered(
+    cloud: FakeCloud, hosting: FakeHosting, *targets: Target, wanted: Settings = BOTH, outputs: Outputs = OUTPUTS
+) -> tuple[Delivered, ...]:
     told: list[Delivered] = []
     done = deliver(
         cloud=cloud,
         hosting=hosting,
         project=hosting.project,
-        settings=BOTH,
+        settings=wanted,
+        outputs=outputs,
         targets=targets,
-        batch=batch(ensure_data_key(cloud, BOTH, KEY)),
+        wrapped=ensure_data_key(cloud, wanted, outputs).wrapped,
         tell=told.append,
     )
     assert tuple(told) == done
@@ -204,6 +124,60 @@ def test_the_data_key_is_written_before_the_key_it_belongs_to() -> None:
     assert sorted(names) == ["AWS_KMS_KEY_ID", "AWS_REGION", "ENCRYPTED_PHI_KEY"]
 
 
+def test_the_store_that_was_chosen_gets_all_three(cloud) -> None:
+    wanted = settings(deploy_targets=("ecs",), secret_store="secrets-manager")
+    (done,) = delivered(cloud, FakeHosting(), Target.ECS, wanted=wanted)
+    assert done.place == "Secrets Manager /eonpro/production"
+    assert set(cloud.secret_values) == {"/eonpro/production/AWS_REGION", "/eonpro/production/AWS_KMS_KEY_ID"}
+    assert (cloud.parameters, cloud.escrows) == ({}, {})
+
+
+def test_eks_reads_from_the_same_store_as_ecs(cloud) -> None:
+    wanted = settings(deploy_targets=("ecs", "eks"), eks_cluster="clinic")
+    done = delivered(cloud, FakeHosting(), Target.ECS, Target.EKS, wanted=wanted)
+    assert [(each.target, each.state) for each in done] == [
+        ("ecs", DeliveryState.WRITTEN),
+        ("eks", DeliveryState.UNCHANGED),
+    ]
+
+
+# --- delivered in every Region
+
+REGIONS = multi_region(deploy_targets=("vercel", "ecs"))
+
+
+def test_each_region_has_the_same_wrapped_key_under_its_own_kms_key() -> None:
+    by_region = batches(REGIONS, MULTI_OUTPUTS, wrapped())
+    assert {region: (batch.region, batch.key_arn, batch.wrapped) for region, batch in by_region.items()} == {
+        "us-east-1": ("us-east-1", MULTI_KEY, wrapped()),
+        REPLICA_REGION: (REPLICA_REGION, REPLICA, wrapped()),
+    }
+
+
+def test_a_project_gets_the_first_regions_variables_and_ecs_each_its_own(cloud) -> None:
+    cloud.build(REGIONS)
+    hosting = FakeHosting()
+    done = delivered(cloud, hosting, Target.VERCEL, Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    assert [(each.target, each.region) for each in done] == [
+        ("vercel", "us-east-1"),
+        ("ecs", "us-east-1"),
+        ("ecs", REPLICA_REGION),
+    ]
+    assert done[2].place == f"Parameter Store /eonpro/production in {REPLICA_REGION}"
+    assert hosting.variables["AWS_KMS_KEY_ID"] == MULTI_KEY
+    there = cloud.with_region(REPLICA_REGION)
+    assert there.parameters == {
+        "/eonpro/production/AWS_REGION": REPLICA_REGION,
+        "/eonpro/production/AWS_KMS_KEY_ID": REPLICA,
+    }
+    assert there.escrows[ESCROW].wrapped == cloud.escrows[ESCROW].wrapped
+
+
+def test_one_region_is_not_told_as_one_of_many(cloud) -> None:
+    (done,) = delivered(cloud, FakeHosting(), Target.ECS)
+    assert done.place == "Parameter Store /eonpro/production"
+
+
 # --- proved
 
 
@@ -231,7 +205,7 @@ def proofs(
         settings=BOTH,
         outputs=OUTPUTS,
         delivered=standing,
-        batch=batch(of),
+        wrapped=of.wrapped,
     )
 
 
@@ -295,8 +269,7 @@ def test_a_key_policy_without_the_application_has_failed(cloud) -> None:
 
 def test_a_key_policy_that_denies_the_application_has_failed(cloud) -> None:
     deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
-    allow = policies.key_policy_statements(account_id="111122223333", administrators=(ADMIN,), app_principal_arn=APP)
-    cloud.key_policies[KEY] = policies.policy([*allow, deny])
+    cloud.key_policies[KEY] = policies.policy([*cloud.key_policies[KEY]["Statement"], deny])
     assert proofs(cloud)[0].state is ProofState.FAILED
 
 
@@ -308,7 +281,7 @@ def test_parameters_that_differ_have_failed_whatever_the_key_could_do(cloud) -> 
     ecs, vercel = proofs(cloud, "ecs", "vercel", of=older)
     assert cloud.escrows[ESCROW] == there
     assert (ecs.state, vercel.state) == (ProofState.FAILED, ProofState.PROVED)
-    assert "are not what was delivered" in ecs.detail
+    assert "is not what was delivered" in ecs.detail
 
 
 def test_each_target_is_proved_by_its_own_way_to_the_credentials(cloud) -> None:
@@ -338,6 +311,140 @@ def test_a_prover_gets_the_applications_credentials_and_no_others(cloud) -> None
         settings=BOTH,
         outputs=OUTPUTS,
         delivered=delivered(cloud, FakeHosting(), Target.VERCEL),
-        batch=batch(there),
+        wrapped=there.wrapped,
     )
     assert prover.given == [CREDENTIALS]
+
+
+def test_each_region_is_proved_with_its_own_key(cloud) -> None:
+    cloud.build(REGIONS)
+    cloud.credentials = CREDENTIALS
+    done = delivered(cloud, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    proved = prove(
+        cloud=cloud,
+        prover=FakeProver(cloud=cloud),
+        settings=REGIONS,
+        outputs=MULTI_OUTPUTS,
+        delivered=done,
+        wrapped=cloud.escrows[ESCROW].wrapped,
+    )
+    assert [(each.state, each.detail.partition(":")[0]) for each in proved] == [
+        (ProofState.PROVED, "in us-east-1"),
+        (ProofState.PROVED, f"in {REPLICA_REGION}"),
+    ]
+
+
+def test_a_replica_that_opens_nothing_fails_its_region_and_not_the_other(cloud) -> None:
+    cloud.build(REGIONS)
+    done = delivered(cloud, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    cloud.key_policies[REPLICA] = policies.policy([policies.administration_statement(administrators=(ADMIN,))])
+    here, there = prove(
+        cloud=cloud,
+        prover=FakeProver(cloud=cloud),
+        settings=REGIONS,
+        outputs=MULTI_OUTPUTS,
+        delivered=done,
+        wrapped=cloud.escrows[ESCROW].wrapped,
+    )
+    assert (here.state, there.state) == (ProofState.SIMULATED, ProofState.FAILED)
+
+
+def test_a_copy_that_differs_in_one_region_fails_there(cloud) -> None:
+    cloud.build(REGIONS)
+    cloud.credentials = CREDENTIALS
+    done = delivered(cloud, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    cloud.with_region(REPLICA_REGION).parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    here, there = prove(
+        cloud=cloud,
+        prover=FakeProver(cloud=cloud),
+        settings=REGIONS,
+        outputs=MULTI_OUTPUTS,
+        delivered=done,
+        wrapped=cloud.escrows[ESCROW].wrapped,
+    )
+    assert (here.state, there.state) == (ProofState.PROVED, ProofState.FAILED)
+
+
+# --- proved by an access key
+
+
+def proof_of_the_user(cloud: FakeCloud, key: AccessKey | None, prover: Any, **changes: Any) -> Proof:
+    wanted = settings(vercel_access="user")
+    built(cloud, wanted)
+    values: dict[str, Any] = {"wanted": wanted, "outputs": USER_OUTPUTS, **changes}
+    done = delivered(cloud, FakeHosting(), Target.VERCEL, **values)
+    (proof,) = prove(
+        cloud=cloud,
+        prover=prover,
+        settings=wanted,
+        outputs=USER_OUTPUTS,
+        delivered=done,
+        wrapped=cloud.escrows[ESCROW].wrapped,
+        access_key=key,
+    )
+    return proof
+
+
+MADE = AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY)
+
+
+def test_an_access_key_made_now_is_what_the_user_is_proved_with(cloud) -> None:
+    prover = FakeProver(cloud=cloud)
+    proof = proof_of_the_user(cloud, MADE, prover)
+    assert (proof.state, proof.principal) == (ProofState.PROVED, APP_USER)
+    assert f"by its access key {MADE.id}, made just now" in proof.detail
+    (given,) = prover.given
+    assert (given.access_key_id, given.secret_access_key, given.session_token) == (MADE.id, MADE.secret, None)
+    assert MADE.secret not in repr(proof)
+
+
+def test_an_access_key_that_was_kept_cannot_be_used_from_here_and_is_simulated(cloud) -> None:
+    prover = FakeProver(cloud=cloud)
+    proof = proof_of_the_user(cloud, None, prover)
+    assert proof.state is ProofState.SIMULATED
+    assert prover.given == []
+
+
+def test_a_role_is_never_proved_with_the_users_access_key(cloud) -> None:
+    prover = FakeProver(cloud=cloud)
+    prove(
+        cloud=cloud,
+        prover=prover,
+        settings=BOTH,
+        outputs=OUTPUTS,
+        delivered=delivered(cloud, FakeHosting(), Target.VERCEL),
+        wrapped=cloud.escrows[ESCROW].wrapped,
+        access_key=MADE,
+    )
+    assert prover.given == []
+
+
+class Slow(FakeProver):
+    """AWS does not know a new access key everywhere at once."""
+
+    refusals = 3
+
+    def prove(self, credentials, batch):
+        verdict = super().prove(credentials, batch)
+        if len(self.given) > self.refusals:
+            return verdict
+        return Verdict(proved=False, principal="", fingerprint="", cause="UnrecognizedClientException")
+
+
+def test_a_new_access_key_is_tried_again_until_aws_knows_it(cloud) -> None:
+    prover = Slow(cloud=cloud)
+    assert proof_of_the_user(cloud, MADE, prover).state is ProofState.PROVED
+    assert len(prover.given) == 4
+
+
+def test_a_new_access_key_that_stays_refused_has_failed(cloud) -> None:
+    prover = Slow(cloud=cloud)
+    prover.refusals = 99
+    assert proof_of_the_user(cloud, MADE, prover).state is ProofState.FAILED
+
+
+def test_other_credentials_are_tried_once(cloud) -> None:
+    cloud.credentials = CREDENTIALS
+    prover = Slow(cloud=cloud)
+    assert proof_of_the_user(cloud, None, prover).state is ProofState.FAILED
+    assert len(prover.given) == 1

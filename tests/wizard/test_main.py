@@ -252,7 +252,7 @@ def test_settings_that_cannot_be_used_are_told_with_every_fault(folder, steps, c
     (folder / "Pulumi.production.yaml").write_text(text)
     message = refusal(capsys, [])
     assert message.startswith("Pulumi.production.yaml cannot be used")
-    assert all(name in message for name in ("accountId", "region", "environment", "administrators", "deployTargets"))
+    assert all(name in message for name in ("accountId", "region", "environment", "deployTargets"))
     assert requests == []
 
 

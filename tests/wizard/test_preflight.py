@@ -256,7 +256,7 @@ def test_without_an_escrow_a_run_that_does_not_look_at_vercel_makes_no_second_ke
 
 def test_an_escrow_that_cannot_be_looked_for_is_not_taken_for_lost(world) -> None:
     world.built_without_an_escrow()
-    world.cloud.failures = {"parameter_exists": PermissionDenied("you may not do ssm:GetParameters", "ask")}
+    world.cloud.failures = {"variable_exists": PermissionDenied("you may not do ssm:GetParameters", "ask")}
     assert world.whats(saved=settings()) == ["you may not do ssm:GetParameters"]
 
 

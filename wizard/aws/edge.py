@@ -9,16 +9,21 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from components.contract import Settings
-from wizard.aws import application, existing, identity, kms, permissions, ssm, trail
+from components.contract import SecretStore, Settings
+from wizard.aws import access_keys, adoption, application, escrow, existing, identity, kms, permissions, trail
+from wizard.aws.secretsmanager import SecretsManager
 from wizard.aws.session import Session
+from wizard.aws.ssm import ParameterStore
 from wizard.datakey import WrappedDataKey
 from wizard.facts import (
+    AccessKey,
+    AccessKeyFact,
     Batch,
     CredentialsSearch,
     Delivered,
     Escrow,
     Existing,
+    HandMade,
     Identity,
     KeyFact,
     Principal,
@@ -35,7 +40,6 @@ class Aws:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.region = session.region
-        """How each way ended that the last `app_credentials` tried, in words without secrets."""
 
     def __repr__(self) -> str:
         return f"Aws(region={self.region!r}, source={self.source!r})"
@@ -133,29 +137,70 @@ class Aws:
         """How long the account's bucket keeps its objects; None when it has no such bucket."""
         return trail.bucket_retention(self._session, bucket, self.identify().account_id)
 
-    def read_escrow(self, parameter: str) -> Escrow | None:
-        """The wrapped data key in the parameter. Raises DataKeyConflict when it holds anything else."""
-        return ssm.read_escrow(self._session, parameter)
+    def find_hand_made(self, settings: Settings) -> HandMade:
+        """What somebody set up by hand under the names that the stack would take."""
+        return adoption.find_hand_made(self._session, settings)
 
-    def parameter_exists(self, parameter: str) -> bool:
-        """Whether there is a parameter of that name."""
-        return ssm.parameter_exists(self._session, parameter)
+    def _store(self, store: SecretStore) -> escrow.Store:
+        if store is SecretStore.SECRETS_MANAGER:
+            return SecretsManager(self._session)
+        return ParameterStore(self._session)
+
+    def read_escrow(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> Escrow | None:
+        """The wrapped data key under that name. Raises DataKeyConflict when there is anything else."""
+        return escrow.read_escrow(self._store(store), name)
+
+    def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        """Whether there is a parameter or secret of that name."""
+        return name in self._store(store).read([name])
 
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         """A new data key, wrapped; its plaintext never leaves KMS."""
         return kms.make_data_key(self._session, key_arn)
 
-    def write_escrow(self, parameter: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
-        """Create-only. False when the parameter was there already; it is then untouched."""
-        return ssm.write_escrow(self._session, parameter, wrapped, key_arn=key_arn, tags=tags)
+    def write_escrow(
+        self,
+        name: str,
+        wrapped: WrappedDataKey,
+        *,
+        key_arn: str,
+        tags: Mapping[str, str],
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> bool:
+        """Create-only. False when the name was taken already; what is there is then untouched."""
+        return escrow.write_escrow(self._store(store), name, wrapped, key_arn=key_arn, tags=tags)
 
-    def deliver_parameters(self, prefix: str, batch: Batch, *, tags: Mapping[str, str]) -> Delivered:
+    def deliver_parameters(
+        self,
+        prefix: str,
+        batch: Batch,
+        *,
+        tags: Mapping[str, str],
+        target: str = "ecs",
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> Delivered:
         """The other two variables beside the escrow; all three read back and compared."""
-        return ssm.deliver_parameters(self._session, prefix, batch, tags=tags)
+        return escrow.deliver(self._store(store), prefix, batch, tags=tags, target=target)
 
-    def check_parameters(self, prefix: str, batch: Batch) -> bool:
-        """Whether the parameters under the prefix are the batch."""
-        return ssm.check_parameters(self._session, prefix, batch)
+    def check_parameters(self, prefix: str, batch: Batch, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        """Whether the parameters or secrets under the prefix are the batch."""
+        return escrow.check(self._store(store), prefix, batch)
+
+    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
+        """The user's access keys, the oldest first; none where there is no such user."""
+        return access_keys.list_access_keys(self._session, user)
+
+    def make_access_key(self, user: str) -> AccessKey:
+        """A new access key of the user, with its secret, which nobody can have again."""
+        return access_keys.make_access_key(self._session, user)
+
+    def retire_access_key(self, user: str, key_id: str) -> None:
+        """Switch the access key off; it can be switched on again."""
+        access_keys.retire_access_key(self._session, user, key_id)
+
+    def delete_access_key(self, user: str, key_id: str) -> None:
+        """Delete an access key that is switched off. Raises UsageError for an active one."""
+        access_keys.delete_access_key(self._session, user, key_id)
 
     def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
         """Credentials of that very principal, as the target gives them to it, where they can be had."""

@@ -30,10 +30,11 @@ def _identify(session: Session) -> Identity:
     # Alone and first: an endpoint that is silent is found out by this one call, which is not patient.
     answer = session.call("sts", "GetCallerIdentity")
     account, arn = str(answer["Account"]), str(answer["Arn"])
-    alias, principal_arn = session.together(lambda: _account_alias(session), lambda: _principal_arn(session, arn))
-    return Identity(
-        account_id=account, arn=arn, principal_arn=principal_arn, account_alias=alias, source=session.source
+    alias, (principal_arn, guess) = session.together(
+        lambda: _account_alias(session), lambda: _principal_arn(session, arn)
     )
+    source = f"{session.source}; {guess}" if guess else session.source
+    return Identity(account_id=account, arn=arn, principal_arn=principal_arn, account_alias=alias, source=source)
 
 
 def _wherever_it_is_known(session: Session, ask: Callable[[Session], T]) -> T:
@@ -59,22 +60,41 @@ def _account_alias(session: Session) -> str | None:
         return None
 
 
-def _principal_arn(session: Session, arn: str) -> str:
+def _principal_arn(session: Session, arn: str) -> tuple[str, str]:
+    """The principal's own ARN, and in words what of it is not IAM's answer; nothing where all is."""
     _, partition, service, _, account, rest = arn.split(":", 5)
     kind, _, name = rest.partition("/")
     iam = f"arn:{partition}:iam::{account}:"
     if kind == "assumed-role":
         role = name.rsplit("/", 1)[0]
         # The session's ARN has lost the role's path, which a key policy needs.
-        found = _role_arn(session, role)
-        return found or f"{iam}role/{role}"
+        if found := _role_arn(session, role):
+            return found, ""
+        path, guess = _path_without_iam(session, role)
+        return f"{iam}role{path}{role}", guess
     if kind == "federated-user":
         raise CredentialsError(
             f"{arn} is a federation session, no IAM user or role: the key policy cannot name it",
             "use the credentials of an IAM user or role: AWS_PROFILE=…",
         )
     # Some emulators say `sts` where STS says `iam`.
-    return f"{iam}{rest}" if service == "sts" else arn
+    return f"{iam}{rest}" if service == "sts" else arn, ""
+
+
+_SSO_ROLE = "AWSReservedSSO_"
+_SSO_PATH = "/aws-reserved/sso.amazonaws.com/"
+_SSO_HOME = "us-east-1"
+"""The one Region that is no part of the path of Identity Center's roles."""
+
+
+def _path_without_iam(session: Session, role: str) -> tuple[str, str]:
+    if not role.startswith(_SSO_ROLE):
+        return "/", "the role's path is not known (iam:GetRole), / is supposed"
+    region = session.sso_region()
+    if region is None:
+        return _SSO_PATH, f"the role's path is not known (iam:GetRole), {_SSO_HOME}'s is supposed"
+    path = _SSO_PATH if region == _SSO_HOME else f"{_SSO_PATH}{region}/"
+    return path, f"the role's path is not known (iam:GetRole), that of the profile's sso_region {region} is supposed"
 
 
 def _role_arn(session: Session, name: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from wizard.aws.session import Session, tags_of
@@ -19,6 +20,9 @@ from wizard.facts import KeyFact
 _TRIES = (0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between tries while a key made a moment ago is not yet visible everywhere: KMS is eventually
 consistent (https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency)."""
+
+_YOUNG = 60
+"""Seconds after its creation in which a denial may come of a key policy that is not yet everywhere."""
 
 _ABSENT = ("NotFoundException",)
 _NOT_YET = ("NotFoundException", "KMSInvalidStateException", "DependencyTimeoutException")
@@ -99,7 +103,7 @@ def alias_target(session: Session, alias: str) -> KeyFact | None:
 def make_data_key(session: Session, key_arn: str) -> WrappedDataKey:
     """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context: the application decrypts without one.
 
-    Waits a few seconds for a key made a moment ago.
+    Waits a few seconds for a key made a moment ago, which may not be visible everywhere, nor its policy in force.
     """
     for seconds in (*_TRIES, None):
         try:
@@ -109,6 +113,20 @@ def make_data_key(session: Session, key_arn: str) -> WrappedDataKey:
             if seconds is None or code_of(cause) not in _NOT_YET or "pending" in str(cause).lower():
                 raise
             session.pause(seconds)
+        except PermissionDenied:
+            if seconds is None or not _made_a_moment_ago(session, key_arn):
+                raise
+            session.pause(seconds)
         else:
             return WrappedDataKey.from_blob(answer["CiphertextBlob"])
     raise AssertionError("the last try returns or raises")
+
+
+def _made_a_moment_ago(session: Session, key: str) -> bool:
+    try:
+        found = session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
+    except (PermissionDenied, Unsupported, ResourceError):
+        return False
+    made = (found or {}).get("KeyMetadata", {}).get("CreationDate")
+    # A clock that is behind makes the key one of the future; AWS takes no requests of one far behind.
+    return isinstance(made, datetime) and (datetime.now(UTC) - made).total_seconds() < _YOUNG

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from components.contract import Settings, Target
+from components.contract import Settings
+from wizard.aws.needs import Need, needs_of
 from wizard.aws.session import Session
 from wizard.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.facts import Identity, Principal, Simulation
@@ -56,7 +57,10 @@ class _Weighed:
     context: tuple[str, ...]
 
 
-def _weigh(session: Session, principal_arn: str, actions: Sequence[str], resource: str) -> _Weighed:
+def _weigh(
+    session: Session, principal_arn: str, actions: Sequence[str], resource: str, region: str | None = None
+) -> _Weighed:
+    requested = {"ContextKeyName": "aws:RequestedRegion", "ContextKeyType": "string", "ContextKeyValues": [region]}
     results = {
         str(result["EvalActionName"]).lower(): result
         for result in session.pages(
@@ -66,6 +70,7 @@ def _weigh(session: Session, principal_arn: str, actions: Sequence[str], resourc
             PolicySourceArn=principal_arn,
             ActionNames=list(actions),
             ResourceArns=[resource],
+            **({"ContextEntries": [requested]} if region else {}),
         )
     }
     refused = {
@@ -87,56 +92,13 @@ def check_permissions(session: Session, settings: Settings, *, caller: Identity)
     """
     if Principal(arn=caller.principal_arn).kind == "root":
         return ()
-    needs = _needs(settings, caller)
+
+    def weigh(need: Need) -> _Weighed:
+        return _weigh(session, caller.principal_arn, need.actions, need.resource, need.region)
+
+    needs = needs_of(settings, caller.principal_arn)
     try:
-        found = session.together(*(lambda need=need: _weigh(session, caller.principal_arn, *need) for need in needs))
+        found = session.together(*(lambda need=need: weigh(need) for need in needs))
     except (Unsupported, PermissionDenied, ResourceError):
         return ()
     return tuple(sorted({action for weighed in found for action in weighed.denied}))
-
-
-def _needs(settings: Settings, caller: Identity) -> tuple[tuple[tuple[str, ...], str], ...]:
-    names, account, region, partition = (
-        settings.names,
-        settings.account_id,
-        settings.region,
-        settings.partition,
-    )
-    iam, here = f"arn:{partition}:iam::{account}", f"{region}:{account}"
-    needs: list[tuple[tuple[str, ...], str]] = [
-        (("kms:CreateKey",), "*"),
-        # Asked of the caller because the key is made with its tags.
-        (("kms:TagResource",), f"arn:{partition}:kms:{here}:key/*"),
-        (("kms:CreateAlias",), f"arn:{partition}:kms:{here}:{names.alias}"),
-        (("iam:CreatePolicy",), f"{iam}:policy/{names.app_policy}"),
-        (
-            ("ssm:PutParameter", "ssm:GetParameters", "ssm:AddTagsToResource"),
-            f"arn:{partition}:ssm:{here}:parameter{names.escrow}",
-        ),
-    ]
-    if caller.principal_arn not in settings.administrators:
-        # An administrator has it from the key's own policy.
-        needs.append((("kms:GenerateDataKeyWithoutPlaintext",), f"arn:{partition}:kms:{here}:key/*"))
-    if settings.app_principal_arn is None:
-        needs.append((("iam:CreateRole", "iam:AttachRolePolicy"), f"{iam}:role/{names.app_role}"))
-        if Target.VERCEL in settings.deploy_targets and settings.vercel_oidc_provider_arn is None:
-            provider = f"{iam}:oidc-provider/oidc.vercel.com/{settings.vercel_team}"
-            needs.append((("iam:CreateOpenIDConnectProvider",), provider))
-    elif Principal(arn=settings.app_principal_arn).kind == "user":
-        needs.append((("iam:AttachUserPolicy",), settings.app_principal_arn))
-    else:
-        needs.append((("iam:AttachRolePolicy",), settings.app_principal_arn))
-    if settings.existing_trail_arn is None:
-        bucket = ("s3:CreateBucket", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration")
-        needs.append((bucket, f"arn:{partition}:s3:::{names.trail_bucket}"))
-        needs.append(
-            (
-                ("cloudtrail:CreateTrail", "cloudtrail:StartLogging"),
-                f"arn:{partition}:cloudtrail:{here}:trail/{names.trail}",
-            )
-        )
-    if Target.ECS in settings.deploy_targets:
-        needs.append((("iam:CreatePolicy",), f"{iam}:policy/{names.parameter_policy}"))
-        if settings.ecs_execution_role_arn is None:
-            needs.append((("iam:CreateRole", "iam:AttachRolePolicy"), f"{iam}:role/{names.execution_role}"))
-    return tuple(needs)

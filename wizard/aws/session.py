@@ -105,6 +105,18 @@ class Session:
         """The profiles of the AWS configuration files."""
         return profiles(self.environ)
 
+    def sso_region(self) -> str | None:
+        """The Region of IAM Identity Center that the profile signs in to; None where it does not."""
+        if self.resolved.keys is not None:
+            return None
+        try:
+            config = self._botocore.full_config
+        except BotoCoreError:
+            return None
+        profile = config["profiles"].get(self.resolved.profile or "default", {})
+        sign_in = config.get("sso_sessions", {}).get(profile.get("sso_session"), {})
+        return sign_in.get("sso_region") or profile.get("sso_region") or None
+
     def service_regions(self, service: str) -> tuple[str, ...]:
         """The Regions that botocore's own data names for a service, in the Region's partition."""
         partition = self._botocore.get_partition_for_region(self.region)

@@ -5,9 +5,11 @@ Asks CloudTrail and S3; changes nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from wizard.aws.event_selectors import records_kms
 from wizard.aws.session import Session
 from wizard.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.facts import Retention, TrailFact
@@ -31,11 +33,11 @@ def find_trail(session: Session, name: str) -> TrailFact | None:
 
 
 def _fact(session: Session, trail: Mapping[str, Any]) -> TrailFact:
-    try:
-        logging = session.call("cloudtrail", "GetTrailStatus", Name=trail["TrailARN"]).get("IsLogging")
-    except (PermissionDenied, Unsupported, ResourceError):
-        # An organization's trail tells its status to the management account only.
-        logging = None
+    # An organization's trail tells its status and its selectors to the management account only.
+    status, selectors = session.together(
+        lambda: _tolerated(session, "GetTrailStatus", Name=trail["TrailARN"]),
+        lambda: _tolerated(session, "GetEventSelectors", TrailName=trail["TrailARN"]),
+    )
     return TrailFact(
         arn=str(trail["TrailARN"]),
         name=str(trail["Name"]),
@@ -44,8 +46,17 @@ def _fact(session: Session, trail: Mapping[str, Any]) -> TrailFact:
         global_events=bool(trail.get("IncludeGlobalServiceEvents")),
         validation=bool(trail.get("LogFileValidationEnabled")),
         organization=bool(trail.get("IsOrganizationTrail")),
-        logging=logging,
+        logging=None if status is None else status.get("IsLogging"),
+        kms_events=None if selectors is None else records_kms(selectors),
+        key_arn=str(trail["KmsKeyId"]) if trail.get("KmsKeyId") else None,
     )
+
+
+def _tolerated(session: Session, operation: str, **parameters: Any) -> Any | None:
+    try:
+        return session.call("cloudtrail", operation, **parameters)
+    except (PermissionDenied, Unsupported, ResourceError):
+        return None
 
 
 def bucket_owner(session: Session, bucket: str, account_id: str) -> str | None:
@@ -77,25 +88,43 @@ def _status(error: ResourceError) -> int | None:
 
 
 def bucket_retention(session: Session, bucket: str, account_id: str) -> Retention | None:
-    """How long the account's bucket keeps its objects; None when it has no such bucket."""
+    """How long the account's bucket keeps its objects and how it is guarded; None when it has no such bucket.
+
+    What makes the trail is asked in earnest; what an auditor wants beside that is None where it is denied.
+    """
 
     def ask(operation: str, *absent: str) -> Any:
         return session.find("s3", operation, absent=absent, Bucket=bucket, ExpectedBucketOwner=account_id)
 
     if ask("HeadBucket", *_NO_BUCKET) is None:
         return None
-    lifecycle, versioning, block, encryption = session.together(
+
+    def ask_gently(operation: str, *absent: str) -> Any:
+        try:
+            return ask(operation, *absent) or {}
+        except (PermissionDenied, Unsupported, ResourceError):
+            return None
+
+    lifecycle, versioning, block, encryption, locked, admitted, logged = session.together(
         lambda: ask("GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration"),
         lambda: ask("GetBucketVersioning"),
         lambda: ask("GetPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
         lambda: ask("GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"),
+        lambda: ask_gently("GetObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"),
+        lambda: ask_gently("GetBucketPolicy", "NoSuchBucketPolicy"),
+        lambda: ask_gently("GetBucketLogging"),
     )
     shut = (block or {}).get("PublicAccessBlockConfiguration", {})
+    lock, lock_days = _default_lock((locked or {}).get("ObjectLockConfiguration", {}))
     return Retention(
         expires_after_days=_first_expiry((lifecycle or {}).get("Rules", ())),
         versioned=versioning.get("Status") == "Enabled",
         public_access_blocked=all(shut.get(part) for part in _SHUT),
         encrypted=bool((encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules")),
+        lock=lock,
+        lock_days=lock_days,
+        tls_only=None if admitted is None else _denies_plain_http(admitted.get("Policy"), bucket),
+        access_logged=None if logged is None else bool(logged.get("LoggingEnabled")),
     )
 
 
@@ -110,3 +139,51 @@ def _first_expiry(rules: Any) -> int | None:
         if rule.get("Status") == "Enabled":
             days += [int(expiration["Days"])] if "Days" in expiration else [0] if "Date" in expiration else []
     return min(days, default=None)
+
+
+def _default_lock(configuration: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Mode and days of the lock that a new object gets. A bucket may have Object Lock and lock nothing by default."""
+    kept = configuration.get("Rule", {}).get("DefaultRetention", {})
+    mode, days, years = kept.get("Mode"), kept.get("Days"), kept.get("Years")
+    if configuration.get("ObjectLockEnabled") != "Enabled" or not mode or not (days or years):
+        return None, None
+    return str(mode), int(days) if days else 365 * int(years)
+
+
+def _denies_plain_http(policy: str | None, bucket: str) -> bool:
+    """Whether the bucket's policy denies everybody everything over plain HTTP, on the bucket and on its objects.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html#transit
+    """
+    try:
+        found = json.loads(policy) if policy else {}
+    except ValueError:
+        return False
+    guarded = {
+        resource.partition(":s3:::")[2] if resource != "*" else "*"
+        for statement in _several(found.get("Statement"))
+        if _is_tls_denial(statement)
+        for resource in _several(statement.get("Resource"))
+    }
+    return "*" in guarded or f"{bucket}*" in guarded or {bucket, f"{bucket}/*"} <= guarded
+
+
+def _is_tls_denial(statement: Mapping[str, Any]) -> bool:
+    # Any condition beside this one would let some plain HTTP through.
+    principal, conditions = statement.get("Principal"), statement.get("Condition") or {}
+    everybody = "*" in _several(principal.get("AWS") if isinstance(principal, dict) else principal)
+    return (
+        statement.get("Effect") == "Deny"
+        and everybody
+        and not {"s3:*", "*"}.isdisjoint(_several(statement.get("Action")))
+        and {operator: _lowered(keys) for operator, keys in conditions.items()}
+        in ({"Bool": {"aws:securetransport": ["false"]}}, {"BoolIfExists": {"aws:securetransport": ["false"]}})
+    )
+
+
+def _lowered(keys: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {key.lower(): [str(one).lower() for one in _several(values)] for key, values in keys.items()}
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]

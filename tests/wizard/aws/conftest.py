@@ -134,7 +134,8 @@ class Script:
 
 _JSON = frozenset(
     "DescribeKey ListAliases ListKeys ListResourceTags GetKeyRotationStatus GenerateDataKeyWithoutPlaintext "
-    "GetParameters PutParameter ListTagsForResource DescribeTrails GetTrailStatus".split()
+    "GetParameters PutParameter ListTagsForResource DescribeTrails GetTrailStatus GetEventSelectors "
+    "GetSecretValue DescribeSecret CreateSecret PutSecretValue DescribeLogGroups".split()
 )
 
 

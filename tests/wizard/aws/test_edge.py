@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from components.contract import SecretStore
 from wizard.aws import Aws, connect
 from wizard.errors import SetupError
 from wizard.facts import Batch
@@ -30,6 +31,9 @@ def asked(aws: Aws, boto) -> list[str]:
     wrapped = aws.make_data_key(key)
     aws.write_escrow(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={})
     aws.deliver_parameters(prefix, Batch(region=aws.region, key_arn=key, wrapped=wrapped), tags={})
+    store = SecretStore.SECRETS_MANAGER
+    aws.write_escrow(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={}, store=store)
+    aws.deliver_parameters(prefix, Batch(region=aws.region, key_arn=key, wrapped=wrapped), tags={}, store=store)
     aws.app_credentials(ROLE, target="vercel")
     aws.simulate(ROLE, ["kms:Decrypt"], key)
     return seen

@@ -62,6 +62,63 @@ def test_a_role_that_may_not_read_itself_is_still_known_by_name(script, scripted
     script.refuse("ListAccountAliases", "AccessDenied", status=403)
     identity = scripted.identify()
     assert (identity.principal_arn, identity.account_alias) == (f"arn:aws:iam::{ACCOUNT}:role/deployer", None)
+    assert "/ is supposed" in identity.source
+
+
+@pytest.mark.parametrize("region", ["", "eu-west-1/"], ids=["us-east-1", "elsewhere"])
+def test_a_role_of_identity_center_is_known_by_its_whole_arn(boto, environ, region):
+    path = f"/aws-reserved/sso.amazonaws.com/{region}"
+    name = "AWSReservedSSO_KeyAdmin_0123456789abcdef"
+    role = boto("iam").create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=TRUST)
+    identity = as_role(boto, environ, role["Role"]["Arn"]).identify()
+    assert identity.principal_arn == f"arn:aws:iam::{ACCOUNT}:role{path}{name}"
+    assert identity.source == "environment variables"
+
+
+SSO = """[profile clinic]
+sso_session = work
+region = us-east-1
+[sso-session work]
+sso_region = {region}
+sso_start_url = https://clinic.example
+"""
+OLD_SSO = """[profile clinic]
+sso_region = {region}
+region = us-east-1
+"""
+SSO_NAME = "AWSReservedSSO_KeyAdmin_0123456789abcdef"
+
+
+def without_get_role(script, tmp_path, config: str, keys: bool = False):
+    (tmp_path / "credentials").write_text("[clinic]\naws_access_key_id = AKIAX\naws_secret_access_key = x\n")
+    (tmp_path / "config").write_text(config)
+    script.say_who(f"arn:aws:sts::{ACCOUNT}:assumed-role/{SSO_NAME}/ana")
+    script.refuse("GetRole", "AccessDenied", status=403)
+    environ = {
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_ENDPOINT_URL": script.url,
+        "AWS_PROFILE": "clinic",
+    }
+    if keys:
+        environ |= {"AWS_ACCESS_KEY_ID": "AKIAX", "AWS_SECRET_ACCESS_KEY": "x"}
+    return connect(environ=environ).identify()
+
+
+@pytest.mark.parametrize("config", [SSO, OLD_SSO], ids=["a session", "the profile alone"])
+@pytest.mark.parametrize(("region", "path"), [("eu-west-1", "eu-west-1/"), ("us-east-1", "")])
+def test_without_iam_the_path_is_supposed_from_the_profile_and_that_is_said(script, tmp_path, config, region, path):
+    identity = without_get_role(script, tmp_path, config.format(region=region))
+    assert identity.principal_arn == f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{path}{SSO_NAME}"
+    assert identity.source.startswith("the profile clinic; ")
+    assert "iam:GetRole" in identity.source and f"sso_region {region} is supposed" in identity.source
+
+
+@pytest.mark.parametrize(("config", "keys"), [("[profile clinic]\n", False), (SSO.format(region="eu-west-1"), True)])
+def test_without_iam_and_without_a_sign_in_the_path_is_a_guess_and_that_is_said(script, tmp_path, config, keys):
+    identity = without_get_role(script, tmp_path, config, keys)
+    assert identity.principal_arn == f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{SSO_NAME}"
+    assert "us-east-1's is supposed" in identity.source
 
 
 def test_the_accounts_root_is_root(script, scripted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -128,3 +129,58 @@ def test_a_key_that_will_not_do_is_told_at_once(script, patient, code, message, 
     with pytest.raises(kind):
         aws.make_data_key(KEY)
     assert waited == []
+
+
+def born(script, seconds_ago: float) -> None:
+    made = (datetime.now(UTC) - timedelta(seconds=seconds_ago)).timestamp()
+    script.answer("DescribeKey", {"KeyMetadata": {"Arn": KEY, "KeyId": KEY, "CreationDate": made}})
+
+
+@pytest.mark.parametrize("age", [1, 30, -30], ids=["a second", "half a minute", "by a clock that is behind"])
+def test_a_young_keys_policy_is_waited_for(script, patient, age):
+    aws, waited = patient
+    script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
+    born(script, age)
+
+    def in_force(seconds: float) -> None:
+        waited.append(seconds)
+        script.answer("GenerateDataKeyWithoutPlaintext", {"CiphertextBlob": "A" * 248, "KeyId": KEY})
+
+    aws._session = replace(aws._session, pause=in_force)
+    assert aws.make_data_key(KEY).value == "A" * 248
+    assert len(waited) == 1
+
+
+def test_a_young_key_that_goes_on_denying_is_given_up_and_the_denial_told(script, patient):
+    aws, waited = patient
+    script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
+    born(script, 1)
+    with pytest.raises(PermissionDenied, match="kms:GenerateDataKeyWithoutPlaintext"):
+        aws.make_data_key(KEY)
+    assert 0 < sum(waited) < 10
+
+
+def test_an_old_key_that_denies_is_told_at_once(script, patient):
+    aws, waited = patient
+    script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
+    born(script, 61)
+    with pytest.raises(PermissionDenied):
+        aws.make_data_key(KEY)
+    assert waited == []
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "NotFoundException", "InternalErrorException"])
+def test_a_key_whose_age_nobody_tells_is_not_waited_for(script, patient, code):
+    aws, waited = patient
+    script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
+    script.refuse("DescribeKey", code)
+    with pytest.raises(PermissionDenied, match="kms:GenerateDataKeyWithoutPlaintext"):
+        aws.make_data_key(KEY)
+    assert waited == []
+
+
+def test_of_two_keys_with_the_stacks_tags_both_are_found_and_told_apart_by_the_further_tag(boto, aws):
+    phi, audit = make_key(boto, **TAGS), make_key(boto, **TAGS, Purpose="AuditLogs")
+    found = {key.arn: key.tags.get("Purpose") for key in aws.find_keys(TAGS)}
+    assert found == {phi: None, audit: "AuditLogs"}
+    assert [key.arn for key in aws.find_keys({**TAGS, "Purpose": "AuditLogs"})] == [audit]

@@ -111,15 +111,34 @@ def test_each_action_is_weighed_on_the_resource_it_is_for(script, scripted, sett
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.check_permissions(settings)
     weighed = {
-        form["ActionNames.member.1"][0]: form["ResourceArns.member.1"][0]
+        (form["ActionNames.member.1"][0], form["ResourceArns.member.1"][0])
         for form in script.requests
         if "PolicySourceArn" in form
     }
-    assert weighed["kms:CreateAlias"] == f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/eonpro-phi-key"
-    assert (
-        weighed["ssm:PutParameter"] == f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/ENCRYPTED_PHI_KEY"
-    )
-    assert weighed["cloudtrail:CreateTrail"].endswith(":trail/eonpro-audit-trail")
+    parameter = "parameter/eonpro/production/ENCRYPTED_PHI_KEY"
+    assert {
+        ("kms:CreateAlias", f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/eonpro-phi-key"),
+        ("ssm:PutParameter", f"arn:aws:ssm:us-east-1:{ACCOUNT}:{parameter}"),
+        ("cloudtrail:CreateTrail", f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail"),
+    } <= weighed
+
+
+def test_each_action_is_weighed_in_the_region_where_it_happens(script, scripted, settings_of):
+    """A policy that is bound to Regions is found wanting in the others, and in no other way."""
+    script.say_who(ADMIN)
+    script.answer("SimulatePrincipalPolicy", decisions())
+    scripted.check_permissions(settings_of(multi_region=True, replica_regions=["eu-west-1"]))
+    weighed = {
+        (form["ActionNames.member.1"][0], form["ContextEntries.member.1.ContextKeyValues.member.1"][0])
+        for form in script.requests
+        if form.get("ContextEntries.member.1.ContextKeyName") == ["aws:RequestedRegion"]
+    }
+    assert {
+        ("kms:CreateKey", "us-east-1"),
+        ("kms:CreateKey", "eu-west-1"),
+        ("iam:CreatePolicy", "us-east-1"),
+    } <= weighed
+    assert ("cloudtrail:CreateTrail", "eu-west-1") not in weighed
 
 
 def test_an_administrator_of_the_key_needs_no_policy_to_make_the_data_key(script, scripted, settings):

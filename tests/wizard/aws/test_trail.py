@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from botocore.exceptions import ClientError
 
 from wizard.aws.trail import bucket_owner
 from wizard.errors import PermissionDenied
@@ -49,7 +52,31 @@ def test_an_organizations_trail_that_keeps_its_status_to_itself_is_listed(script
     script.answer("DescribeTrails", {"trailList": [trail]})
     script.refuse("GetTrailStatus", "AccessDeniedException")
     (listed,) = scripted.list_trails()
-    assert (listed.organization, listed.logging) == (True, None)
+    assert (listed.organization, listed.logging, listed.kms_events, listed.key_arn) == (True, None, None, None)
+
+
+def test_a_trails_key_and_its_selectors_are_told(boto, aws, bucket):
+    trails, key = boto("cloudtrail"), f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
+    for name in ("whole", "deaf", "narrow"):
+        trails.create_trail(Name=name, S3BucketName=bucket, IsMultiRegionTrail=True, KmsKeyId=key)
+    deaf = {"ReadWriteType": "All", "ExcludeManagementEventSources": ["kms.amazonaws.com"]}
+    trails.put_event_selectors(TrailName="deaf", EventSelectors=[{**deaf, "IncludeManagementEvents": True}])
+    field = {"Field": "eventCategory", "Equals": ["Data"]}
+    selector = {"Name": "objects", "FieldSelectors": [field]}
+    trails.put_event_selectors(TrailName="narrow", AdvancedEventSelectors=[selector])
+    listed = {trail.name: trail for trail in aws.list_trails()}
+    assert {name: fact.kms_events for name, fact in listed.items()} == {"whole": True, "deaf": False, "narrow": False}
+    assert {fact.key_arn for fact in listed.values()} == {key}
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "UnsupportedOperationException", "TrailNotFoundException"])
+def test_selectors_that_nobody_tells_are_not_known(script, scripted, code):
+    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/wide"
+    script.answer("DescribeTrails", {"trailList": [{"Name": "wide", "TrailARN": arn, "IsMultiRegionTrail": True}]})
+    script.answer("GetTrailStatus", {"IsLogging": True})
+    script.refuse("GetEventSelectors", code)
+    (listed,) = scripted.list_trails()
+    assert (listed.logging, listed.kms_events) == (True, None)
 
 
 def test_a_caller_who_may_list_no_trails_is_told_so(script, scripted):
@@ -74,7 +101,14 @@ def test_a_bucket_made_right_says_so(boto, aws, bucket):
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     boto("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
     assert aws.bucket_retention(bucket) == Retention(
-        expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True
+        expires_after_days=2557,
+        versioned=True,
+        public_access_blocked=True,
+        encrypted=True,
+        lock=None,
+        lock_days=None,
+        tls_only=False,
+        access_logged=False,
     )
 
 
@@ -132,3 +166,83 @@ def test_a_bucket_that_may_not_be_opened_nor_listed_counts_as_foreign(script, sc
     script.answer(f"HEAD /{BUCKET}", "", status=403)
     script.answer("GET /", "<Error><Code>AccessDenied</Code></Error>", status=403)
     assert bucket_owner(scripted._session, BUCKET, ACCOUNT) == "foreign"
+
+
+LOCKS = [
+    ({"Mode": "GOVERNANCE", "Days": 2557}, ("GOVERNANCE", 2557)),
+    ({"Mode": "COMPLIANCE", "Years": 7}, ("COMPLIANCE", 2555)),
+]
+
+
+@pytest.mark.parametrize(("kept", "told"), LOCKS)
+def test_what_locks_new_objects_by_default_is_told_with_its_days(boto, aws, kept, told):
+    boto("s3").create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
+    rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": kept}}
+    boto("s3").put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration=rule)
+    retention = aws.bucket_retention(BUCKET)
+    assert (retention.lock, retention.lock_days) == told
+
+
+def test_object_lock_that_locks_nothing_by_default_is_no_lock(boto, aws):
+    boto("s3").create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
+    retention = aws.bucket_retention(BUCKET)
+    assert (retention.lock, retention.lock_days) == (None, None)
+
+
+def test_access_logging_is_told(boto, aws, bucket):
+    boto("s3").create_bucket(Bucket="the-access-logs", ObjectOwnership="BucketOwnerPreferred", ACL="log-delivery-write")
+    logging = {"LoggingEnabled": {"TargetBucket": "the-access-logs", "TargetPrefix": ""}}
+    boto("s3").put_bucket_logging(Bucket=bucket, BucketLoggingStatus=logging)
+    assert aws.bucket_retention(bucket).access_logged is True
+
+
+def tls(**changes: object) -> dict[str, object]:
+    return {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        **changes,
+    }
+
+
+HOLDS = [
+    [tls()],
+    [tls(Principal={"AWS": "*"}, Action=["s3:*"])],
+    [tls(Resource=f"arn:aws:s3:::{BUCKET}*")],
+    [tls(Resource=f"arn:aws:s3:::{BUCKET}"), tls(Resource=f"arn:aws:s3:::{BUCKET}/*")],
+    [tls(Condition={"Bool": {"AWS:SecureTransport": ["False"]}})],
+    [tls(Effect="Allow", Condition={}), tls()],
+]
+LEAKS = [
+    [tls(Effect="Allow")],
+    [tls(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})],
+    [tls(Action="s3:GetObject")],
+    [tls(Resource=f"arn:aws:s3:::{BUCKET}/*")],
+    [tls(Resource=f"arn:aws:s3:::{BUCKET}")],
+    [tls(Resource=f"arn:aws:s3:::{BUCKET}-2/*")],
+    [tls(Condition={"Bool": {"aws:SecureTransport": "true"}})],
+    [tls(Condition={"NumericLessThan": {"s3:TlsVersion": "1.2"}})],
+    [tls(Condition={})],
+    [tls(Condition={"Bool": {"aws:SecureTransport": "false", "aws:ViaAWSService": "false"}})],
+    [tls(Condition={"Bool": {"aws:SecureTransport": "false"}, "StringEquals": {"aws:PrincipalAccount": ACCOUNT}})],
+]
+
+
+@pytest.mark.parametrize(("statements", "held"), [(one, True) for one in HOLDS] + [(one, False) for one in LEAKS])
+def test_a_bucket_is_for_tls_alone_when_everybody_is_denied_everything_else(boto, aws, bucket, statements, held):
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    boto("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    assert aws.bucket_retention(bucket).tls_only is held
+
+
+def test_what_an_auditor_wants_and_the_caller_may_not_see_is_not_known(aws, bucket):
+    def denied(model, **_: object) -> None:
+        if model.name in ("GetObjectLockConfiguration", "GetBucketPolicy", "GetBucketLogging"):
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, model.name)
+
+    aws._session._botocore.register("before-call.s3", denied, unique_id="the-test")
+    retention = aws.bucket_retention(bucket)
+    assert (retention.lock, retention.lock_days, retention.tls_only, retention.access_logged) == (None,) * 4
+    assert retention.versioned is False

@@ -1,0 +1,307 @@
+"""The operator's policy at work: with exactly this policy whole set-ups succeed, and without a part of it they do not.
+
+Touches clinics of its own, in whose clouds it makes an operator and the application's own sessions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+from botocore.exceptions import ClientError
+
+from components.contract import Settings
+from docs import measure_operator
+from docs.measure_operator import SCENARIOS, leaves, saved_settings
+from sandbox.policy import Decision, Request, evaluate
+from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
+from wizard.operator_policy import for_values, needed, policies_of
+from wizard.operator_reads import PROVIDER_READS
+from wizard.operator_things import Setup, things
+
+NAME = "onboarding-operator"
+OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/{NAME}"
+EXAMPLES = ("vercel", "ecs")
+ANSWERS: Mapping[str, Mapping[str, str]] = {
+    "vercel": {"target": "vercel", "vercel_team": "eonpro"},
+    "ecs": {"target": "ecs"},
+}
+
+
+def printed(example: str) -> dict[str, Any]:
+    """What `policy operator` prints for an example, as policies by name."""
+    document = for_values({"account": ACCOUNT, "region": "us-east-1", **ANSWERS[example]}, {})
+    return {"EONPROOperator": document} if "Statement" in document else document
+
+
+def an_operator(clinic: Clinic, policies: Mapping[str, Any], name: str = NAME) -> dict[str, str]:
+    """An IAM user with these managed policies and nothing else; the variables of its access key."""
+    iam = clinic.client("iam")
+    iam.create_user(UserName=name)
+    for policy, document in policies.items():
+        made = iam.create_policy(PolicyName=f"{name}-{policy}", PolicyDocument=json.dumps(document))
+        iam.attach_user_policy(UserName=name, PolicyArn=made["Policy"]["Arn"])
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operated:
+    """A clinic that was set up, changed and checked by an operator with the printed policy alone."""
+
+    clinic: Clinic
+    example: str
+    settings: Settings
+    leaves: tuple[Mapping[str, str], ...]
+    """What was allowed to whom until the operator was done."""
+
+    @property
+    def setup(self) -> Setup:
+        return Setup(settings=self.settings)
+
+
+@pytest.fixture(scope="session")
+def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Operated]]:
+    """The examples, each in a cloud of its own, side by side."""
+    folders = {example: tmp_path_factory.mktemp(f"operated-{example}") for example in EXAMPLES}
+    clinics = {example: running_clinic(folder) for example, folder in folders.items()}
+    opened = {example: clinic.__enter__() for example, clinic in clinics.items()}
+    try:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            done = pool.map(set_up, opened, opened.values())
+            yield {each.example: each for each in done}
+    finally:
+        for clinic in clinics.values():
+            clinic.__exit__(None, None, None)
+
+
+def set_up(example: str, clinic: Clinic) -> Operated:
+    """First run, second run, delivery, proof, preview and a change of the rotation, all by the operator."""
+    env = an_operator(clinic, printed(example))
+    measure_operator.prepare(clinic, SCENARIOS[example])
+    measure_operator.run(clinic, SCENARIOS[example], env=env)
+    return Operated(
+        clinic=clinic, example=example, settings=saved_settings(clinic), leaves=tuple(leaves(clinic))
+    )
+
+
+@pytest.fixture(params=EXAMPLES)
+def one(request: pytest.FixtureRequest, operated: dict[str, Operated]) -> Operated:
+    """One of the examples."""
+    found: Operated = operated[request.param]
+    return found
+
+
+def test_the_printed_policy_is_enough_for_a_whole_set_up_and_a_change(one: Operated) -> None:
+    assert one.settings.rotation_period_days == 180
+    assert one.settings.administrators == (OPERATOR,)
+    assert len(one.clinic.escrow_versions()) == 1
+    attached = one.clinic.client("iam").list_attached_user_policies(UserName=NAME)["AttachedPolicies"]
+    assert len(attached) == len(printed(one.example))
+
+
+def test_the_printed_policy_is_the_policy_of_the_settings_that_came_of_it(one: Operated) -> None:
+    assert list(printed(one.example).values()) == list(policies_of(one.setup).values())
+
+
+def test_the_committed_table_is_what_a_set_up_needs_today(one: Operated) -> None:
+    measured = measure_operator.told(one.example, one.setup, one.leaves, operator=OPERATOR)
+    assert measured.unknown == ()
+    read = {(thing, action) for thing, action, _ in PROVIDER_READS}
+    granted = {(thing, action) for thing in things(one.setup) for action in needed(one.setup, thing)}
+    assert granted - measured.needed <= read, "python -m docs.measure_operator"
+    assert measured.needed <= granted, "python -m docs.measure_operator"
+
+
+def test_without_any_one_action_of_it_a_call_that_was_made_is_refused(one: Operated) -> None:
+    statements = [each for document in printed(one.example).values() for each in document["Statement"]]
+    used = {
+        (leave["action"], leave["resource"])
+        for leave in one.leaves
+        if leave["principal"] == OPERATOR and leave["by"] == "iam"
+    }
+    # Conditions are weighed by the sandbox; here an action is there, or it is not.
+    bare = [{name: value for name, value in each.items() if name != "Condition"} for each in statements]
+    for action, resource in used:
+        asked = Request(action=action, resource=resource)
+        assert evaluate(bare, asked) is Decision.ALLOWED
+        assert evaluate([without(each, action) for each in bare], asked) is Decision.IMPLICIT_DENY
+
+
+def without(statement: dict[str, Any], action: str) -> dict[str, Any]:
+    """A statement without one of its actions."""
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    return {**statement, "Action": [each for each in actions if each != action]}
+
+
+@pytest.mark.parametrize("action", ["iam:CreateRole", "kms:CreateKey", "s3:PutBucketPolicy", "ssm:PutParameter"])
+def test_a_set_up_without_one_of_the_actions_is_refused_before_anything_is_made(bare: Clinic, action: str) -> None:
+    name = f"without-{action.replace(':', '-')}"
+    policies = {
+        policy: {**document, "Statement": [without(each, action) for each in document["Statement"]]}
+        for policy, document in printed("ecs").items()
+    }
+    env = an_operator(bare, policies, name)
+    before = bare.inventory()
+    ended = bare.wizard(*onboarding("ecs"), env=env, expect=3)
+    assert action in ended.told
+    assert bare.inventory() == before
+
+
+REFUSED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "a role with any other name": ("iam", lambda it: it.create_role(RoleName="other", AssumeRolePolicyDocument="{}")),
+    "any other policy on the application's role": (
+        "iam",
+        lambda it: it.attach_role_policy(
+            RoleName="eonpro-app-role", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+        ),
+    ),
+    "more for itself": (
+        "iam",
+        lambda it: it.put_user_policy(UserName=NAME, PolicyName="more", PolicyDocument="{}"),
+    ),
+    "a key without the tags": ("kms", lambda it: it.create_key()),
+    "a key with another's tags": (
+        "kms",
+        lambda it: it.create_key(Tags=[{"TagKey": "Application", "TagValue": "OTHER"}]),
+    ),
+    "another bucket": ("s3", lambda it: it.create_bucket(Bucket="not-the-trails-bucket")),
+    "the end of the bucket": (
+        "s3",
+        lambda it: it.delete_bucket(Bucket=f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"),
+    ),
+    "a parameter of another application": ("ssm", lambda it: it.get_parameters(Names=["/other/secret"])),
+    "the end of the escrow": (
+        "ssm",
+        lambda it: it.delete_parameter(Name="/eonpro/production/ENCRYPTED_PHI_KEY"),
+    ),
+    "the trail's silence": ("cloudtrail", lambda it: it.stop_logging(Name="eonpro-audit-trail")),
+    "the end of the trail": ("cloudtrail", lambda it: it.delete_trail(Name="eonpro-audit-trail")),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_the_operator_cannot_have(operated: dict[str, Operated], what: str) -> None:
+    service, call = REFUSED[what]
+    clinic = operated["vercel"].clinic
+    iam = clinic.client("iam")
+    key = iam.create_access_key(UserName=NAME)["AccessKey"]
+    try:
+        with pytest.raises(ClientError) as refused:
+            call(clinic.client(service, credentials=key))
+    finally:
+        iam.delete_access_key(UserName=NAME, AccessKeyId=key["AccessKeyId"])
+    assert refused.value.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException")
+
+
+# --- the runtime principals: every action granted to them is needed, and no more is granted ---
+
+
+def session(clinic: Clinic, role: str) -> dict[str, Any]:
+    """The credentials that a task of ECS gets for a role."""
+    door = f"{clinic.environment['AWS_ENDPOINT_URL']}/_sandbox/task-credentials?role={quote(role)}"
+    with build_opener(ProxyHandler({})).open(door, timeout=20) as answer:
+        given = json.loads(answer.read())
+    return {**given, "SessionToken": given["Token"]}
+
+
+def granted_to(clinic: Clinic, role: str) -> set[str]:
+    """Every action in the policies of a role."""
+    iam = clinic.client("iam")
+    documents = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
+        documents.append(
+            iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"]
+        )
+    return {
+        action
+        for document in documents
+        for statement in document["Statement"]
+        for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
+    }
+
+
+def given_to(clinic: Clinic, role: str) -> set[str]:
+    """Every action that a role was allowed when it asked."""
+    principal = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    return {leave["action"] for leave in leaves(clinic) if leave["principal"] == principal}
+
+
+def whatever_comes(call: Callable[[], object]) -> None:
+    """A call that was allowed, whether or not the thing it is for is there."""
+    try:
+        call()
+    except ClientError as error:
+        assert "AccessDenied" not in error.response["Error"]["Code"]
+
+
+def test_the_application_needs_each_of_its_actions_and_gets_no_other(operated: dict[str, Operated]) -> None:
+    clinic, role = operated["ecs"].clinic, "eonpro-app-role"
+    # Unwrapping, as the proof of every start; and the application's own health check.
+    kms = clinic.client("kms", credentials=session(clinic, role))
+    key = clinic.keys()[0] if "eonpro-phi" in str(clinic.outputs()["aliasName"]) else ""
+    key = clinic.outputs()["keyArn"] or key
+    kms.describe_key(KeyId=key)
+    wrapped = kms.generate_data_key(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
+    kms.decrypt(CiphertextBlob=wrapped, KeyId=key)
+    assert given_to(clinic, role) == granted_to(clinic, role)
+    for refused in (
+        lambda: kms.encrypt(KeyId=key, Plaintext=b"x"),
+        lambda: kms.re_encrypt(CiphertextBlob=wrapped, DestinationKeyId=key),
+        lambda: kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256"),
+        lambda: kms.get_key_policy(KeyId=key, PolicyName="default"),
+        lambda: kms.list_aliases(),
+        lambda: clinic.client("ssm", credentials=session(clinic, role)).get_parameters(
+            Names=["/eonpro/production/ENCRYPTED_PHI_KEY"]
+        ),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            refused()
+    assert given_to(clinic, role) == granted_to(clinic, role)
+
+
+def test_the_start_of_a_task_needs_each_action_of_the_execution_role_and_gets_no_other(
+    operated: dict[str, Operated],
+) -> None:
+    clinic, role = operated["ecs"].clinic, "eonpro-execution-role"
+    given = session(clinic, role)
+    ssm, ecr, logs = (clinic.client(service, credentials=given) for service in ("ssm", "ecr", "logs"))
+    names = [each["valueFrom"].partition(":parameter")[2] for each in clinic.outputs()["taskSecrets"]]
+    # What the agent does before a container runs: pull the image, make its log's stream, read its variables.
+    image: dict[str, Any] = {"repositoryName": "eonpro"}
+    digest = f"sha256:{'0' * 64}"
+    whatever_comes(ecr.get_authorization_token)
+    whatever_comes(lambda: ecr.batch_check_layer_availability(**image, layerDigests=[digest]))
+    whatever_comes(lambda: ecr.get_download_url_for_layer(**image, layerDigest=digest))
+    whatever_comes(lambda: ecr.batch_get_image(**image, imageIds=[{"imageTag": "latest"}]))
+    whatever_comes(lambda: logs.create_log_stream(logGroupName="/ecs/eonpro", logStreamName="task"))
+    whatever_comes(lambda: logs.put_log_events(logGroupName="/ecs/eonpro", logStreamName="task", logEvents=[]))
+    assert len(ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]) == 3
+    assert given_to(clinic, role) == granted_to(clinic, role)
+    for refused in (
+        lambda: ssm.put_parameter(Name=names[0], Value="x", Type="String", Overwrite=True),
+        lambda: ssm.get_parameters(Names=["/other/secret"]),
+        lambda: clinic.client("kms", credentials=given).describe_key(KeyId=clinic.outputs()["keyArn"]),
+        lambda: logs.create_log_group(logGroupName="/ecs/eonpro"),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            refused()
+    assert given_to(clinic, role) == granted_to(clinic, role)
+
+
+def test_the_command_prints_the_document_and_nothing_else(bare: Clinic, tmp_path: Path) -> None:
+    arguments = ("--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs")
+    nobody = {name: None for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")}
+    ended = bare.wizard("policy", "operator", *arguments, env=nobody)
+    assert json.loads(ended.out) == for_values({"account": ACCOUNT, "region": "us-east-1", "target": "ecs"}, {})

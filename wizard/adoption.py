@@ -1,0 +1,251 @@
+"""An account that was set up by hand, on its way into a stack: what stands against it, and the settings that adopt it.
+
+Pure: facts and settings in, problems and settings out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from components.contract import ContractError, Part, Settings, Thing
+from wizard.adoption_data_key import adopted_data_key as adopted_data_key
+from wizard.adoption_data_key import data_key_obstacle as data_key_obstacle
+from wizard.adoption_differences import differences as differences
+from wizard.adoption_trail import bucket_of as bucket_of
+from wizard.adoption_trail import sharers as sharers
+from wizard.errors import Problem
+from wizard.facts import Difference, Found, HandMade, KeyFact, StackState
+
+_BESIDE = "set up another environment beside it: --environment NAME --stack NAME"
+_BUCKET_SETTINGS = frozenset(thing for thing in Thing if thing.startswith("bucket-"))
+_PART_OF = {
+    Thing.KEY: Part.KEY,
+    Thing.ALIAS: Part.KEY,
+    Thing.APPLICATION_ROLE: Part.APPLICATION_ROLE,
+    Thing.APPLICATION_POLICY: Part.APPLICATION_POLICY,
+    Thing.POLICY_ATTACHMENT: Part.APPLICATION_POLICY,
+    Thing.TRAIL: Part.TRAIL,
+    **dict.fromkeys((Thing.BUCKET, *_BUCKET_SETTINGS), Part.BUCKET),
+}
+
+
+# --- what stands against it ---------------------------------------------------------------------------------------
+
+
+def obstacles(hand_made: HandMade, settings: Settings, state: StackState) -> tuple[Problem, ...]:
+    """Why what was found cannot be taken in; empty where it can. What is the stack's already is passed over."""
+    owned = set(state.owned)
+    problems: list[Problem] = []
+    if hand_made.key is not None and hand_made.key.arn not in owned:
+        problems += _key(hand_made.key, settings, state)
+    if hand_made.role_arn is not None and hand_made.role_arn not in owned:
+        problems += _role(hand_made.role_arn)
+    if hand_made.policy_arn is not None and hand_made.policy_arn not in owned:
+        problems += _policy(hand_made.policy_arn, settings)
+    if hand_made.trail is not None and hand_made.trail.arn not in owned:
+        problems += _trail(hand_made, settings)
+    if (bucket := bucket_of(hand_made)) is not None and bucket not in owned:
+        problems += _bucket_name(bucket, settings)
+    return tuple(problems)
+
+
+def _key(key: KeyFact, settings: Settings, state: StackState) -> Iterator[Problem]:
+    alias, region = settings.names.alias, settings.region
+    named = f"the key {key.arn} of {alias}"
+    about = f"--key-id {key.arn} --region {region}"
+    if state.has_key:
+        yield Problem(
+            what=f"{alias} points to the key {key.arn}, and the stack has another key already",
+            why="a stack has one PHI key, and its alias would be taken from the key that bears it now",
+            next=f"whose is it: aws kms describe-key {about}   or use another stack: --stack NAME",
+        )
+        return
+    if key.arn.split(":")[4] != settings.account_id:
+        yield Problem(
+            what=f"{named} belongs to another account than {settings.account_id}",
+            why="a stack manages keys of its own account",
+            next="use the account of the key: --account ID with its credentials",
+        )
+        return
+    yield from _wrong_kind(key, named, settings)
+    yield from _wrong_state(key, named, about, settings)
+    yield from _wrong_owner(key, named, about, settings)
+
+
+def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Problem]:
+    if key.spec != "SYMMETRIC_DEFAULT" or key.usage != "ENCRYPT_DECRYPT":
+        yield Problem(
+            what=f"{named} is of the spec {key.spec} for {key.usage}",
+            why="a data key is wrapped by a symmetric key for ENCRYPT_DECRYPT; what a key is never changes",
+            next=f"point the alias to the right key: aws kms update-alias --alias-name {settings.names.alias} "
+            f"--target-key-id KEY --region {settings.region}   or {_BESIDE}",
+        )
+    multi_region = key.arn.rpartition("/")[2].startswith("mrk-")
+    if multi_region != settings.multi_region:
+        is_, wanted = (
+            ("is a multi-Region key", "one of a single Region")
+            if multi_region
+            else (
+                "is a key of a single Region",
+                "a multi-Region key",
+            )
+        )
+        yield Problem(
+            what=f"{named} {is_}, and the settings want {wanted}",
+            why="that is decided when a key is made, and never changes",
+            next=f"take it as it is: --multi-region {'yes' if multi_region else 'no'}   or {_BESIDE}",
+            exit_code=2,
+        )
+
+
+def _wrong_state(key: KeyFact, named: str, about: str, settings: Settings) -> Iterator[Problem]:
+    if key.state == "Enabled":
+        return
+    enable = f"aws kms enable-key {about}"
+    if key.state in ("PendingDeletion", "PendingReplicaDeletion"):
+        yield Problem(
+            what=f"{named} is going to be deleted ({key.state})",
+            why="with it all is lost that was ever encrypted under its data keys; nothing can be adopted of it",
+            next=f"save it: aws kms cancel-key-deletion {about} && {enable}",
+        )
+    elif key.state == "Disabled":
+        yield Problem(
+            what=f"{named} is disabled",
+            why="somebody may have meant it; a disabled key opens no data key",
+            next=f"if it is to be used: {enable}",
+        )
+    else:
+        yield Problem(
+            what=f"{named} is not enabled: {key.state}",
+            why="only an enabled key opens a data key",
+            next=f"look at it: aws kms describe-key {about}   or {_BESIDE}",
+        )
+
+
+def _wrong_owner(key: KeyFact, named: str, about: str, settings: Settings) -> Iterator[Problem]:
+    for tag, wanted in settings.tags.items():
+        told = key.tags.get(tag)
+        # Production or production: a difference to be repaired, but nobody else's key.
+        if told is not None and told.casefold() != wanted.casefold():
+            yield Problem(
+                what=f"{named} is somebody else's by its tags: {tag}={told}, where this stack's is {tag}={wanted}",
+                why="two environments or applications under one key can read each other's records",
+                next=f"if the tag is wrong: aws kms tag-resource {about} --tags TagKey={tag},TagValue={wanted}"
+                f"   else {_BESIDE}",
+            )
+
+
+def _role(arn: str) -> Iterator[Problem]:
+    if "/" in arn.partition(":role/")[2]:
+        yield Problem(
+            what=f"the role {arn} has a path",
+            why="a path never changes, and the stack's role has none: it would have to be another role",
+            next=f"use the role as it is: --app-principal {arn}",
+        )
+
+
+def _policy(arn: str, settings: Settings) -> Iterator[Problem]:
+    if "/" in arn.partition(":policy/")[2]:
+        yield Problem(
+            what=f"the policy {arn} has a path",
+            why=f"a path never changes, and a second policy {settings.names.app_policy} cannot be beside it",
+            next=f"who uses it: aws iam list-entities-for-policy --policy-arn {arn}   "
+            f"then detach and delete it (aws iam delete-policy --policy-arn {arn}), or {_BESIDE}",
+        )
+
+
+def _trail(hand_made: HandMade, settings: Settings) -> Iterator[Problem]:
+    trail = hand_made.trail
+    assert trail is not None, "its caller looked"
+    as_it_is = f"use the trail as it is: --trail {trail.arn} --trail-bucket {trail.bucket or 'NAME'}"
+    _, _, _, home, owner, _ = trail.arn.split(":", 5)
+    if trail.organization or owner != settings.account_id:
+        yield Problem(
+            what=f"the trail {trail.arn} is an organization's",
+            why="it is managed for all accounts of the organization, not by one stack",
+            next=as_it_is,
+        )
+    elif home != settings.region:
+        yield Problem(
+            what=f"the trail {trail.arn} has its home in {home}, and this stack is in {settings.region}",
+            why="a trail is changed in its home Region only, and its name is taken in all others",
+            next=as_it_is,
+        )
+    elif bucket_of(hand_made) is None:
+        yield Problem(
+            what=f"the trail {trail.arn} writes to the bucket {trail.bucket}, which is not in this account, or is gone",
+            why="the stack would guard the records, and cannot guard what is somebody else's",
+            next=f"give it a bucket of this account: aws cloudtrail update-trail --name {trail.arn} "
+            f"--s3-bucket-name NAME --region {settings.region}   or {as_it_is}",
+        )
+
+
+def _bucket_name(bucket: str, settings: Settings) -> Iterator[Problem]:
+    try:
+        Settings.read({**settings.model_dump(), "trail_bucket": bucket})
+    except ContractError as error:
+        yield Problem(
+            what=f"the bucket {bucket} cannot be a stack's: {dict(error.faults).get('trailBucket', error)}",
+            why="a bucket's name never changes",
+            next="let the trail write to another: aws cloudtrail update-trail --s3-bucket-name NAME",
+        )
+
+
+# --- the settings that adopt it -----------------------------------------------------------------------------------
+
+
+def parts(hand_made: HandMade) -> tuple[Part, ...]:
+    """The parts of which something is there, in the order of their table."""
+    there = {_PART_OF[found.thing] for found in hand_made.things}
+    return tuple(part for part in Part if part in there)
+
+
+def kept_unless_agreed(hand_made: HandMade, settings: Settings) -> tuple[Part, ...]:
+    """The parts to leave as found as long as nobody agreed to their repair: a bucket that others use too."""
+    return (Part.BUCKET,) if sharers(hand_made, settings) else ()
+
+
+def settings_with(settings: Settings, hand_made: HandMade, kept: Sequence[Part]) -> Settings:
+    """The settings under which what was found is taken in, the `kept` parts as they are and the others repaired.
+
+    `obstacles` must have found none. Raises ContractError for ids that no settings can hold.
+    """
+    left = tuple(part for part in parts(hand_made) if part in kept)
+    adopted = tuple(f"{found.thing}={found.id}" for found in hand_made.things if _taken_in(found, left))
+    update: dict[str, object] = {"adopted": adopted, "kept_as_found": left}
+    if bucket := bucket_of(hand_made):
+        update["trail_bucket"] = bucket
+    return Settings.read({**settings.model_dump(), **update})
+
+
+def _taken_in(found: Found, left: Sequence[Part]) -> bool:
+    # A bucket that is left as found keeps its settings outside the stack.
+    return not (found.thing in _BUCKET_SETTINGS and Part.BUCKET in left)
+
+
+HEADINGS = ("what", "found", "wanted")
+"""Of `table`."""
+
+
+def table(told: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
+    """The differences as rows. Identifiers may break at their joints, so that a terminal of 80 columns takes them."""
+    return tuple(tuple(_breakable(text) for text in (each.what, each.found, each.wanted)) for each in told)
+
+
+_LONGEST_WORD = 22
+
+
+def _breakable(text: str) -> str:
+    return " ".join(_broken(word) if len(word) > _LONGEST_WORD else word for word in text.split(" "))
+
+
+def _broken(word: str) -> str:
+    # An ARN, a claim, an action: broken after a joint or before a capital, never within a name in small letters.
+    pieces: list[str] = [""]
+    for piece in re.split(r"(?<=[/:,])(?=[^/:,])|(?<=[a-z])(?=[A-Z])", word):
+        if pieces[-1] and len(pieces[-1]) + len(piece) > _LONGEST_WORD:
+            pieces.append(piece)
+        else:
+            pieces[-1] += piece
+    return " ".join(pieces)

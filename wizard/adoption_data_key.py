@@ -1,0 +1,103 @@
+"""The data key of an account that was set up by hand: which one the application has, and whether the stack can hold it.
+
+Pure: facts in, a problem or the wrapped key out.
+"""
+
+from __future__ import annotations
+
+from components.contract import DATA_KEY_VARIABLE, Thing
+from wizard.datakey import WrappedDataKey
+from wizard.errors import Problem
+from wizard.facts import Escrow, FoundDataKey, HandMade
+
+GIVEN_VARIABLE = "EONPRO_ENCRYPTED_PHI_KEY"
+"""The environment variable that gives the wrapped data key where Vercel keeps it to itself."""
+
+_BESIDE = "set up another environment beside it: --environment NAME --stack NAME"
+
+
+def data_key_obstacle(
+    found: FoundDataKey, hand_made: HandMade, escrow: Escrow | None, *, given: WrappedDataKey | None = None
+) -> Problem | None:
+    """Why the data key that Vercel has cannot become the stack's; None where it can, or where there is none.
+
+    `given` is the value that a person typed, or the environment variable EONPRO_ENCRYPTED_PHI_KEY.
+    """
+    held = found.wrapped or given
+    if found.wrapped is not None and given is not None and found.wrapped != given:
+        return Problem(
+            what=f"the data key given ({given.fingerprint}) is not the one on Vercel ({found.wrapped.fingerprint})",
+            why="the records are encrypted under one of them, and nothing tells which",
+            next=f"unset {GIVEN_VARIABLE}   # Vercel tells its value, which the application uses now",
+            exit_code=2,
+        )
+    if escrow is not None:
+        return _other_than_escrowed(held, hand_made, escrow)
+    if not found.there and given is None:
+        return None
+    if hand_made.key is None:
+        return _without_key(found)
+    if found.key_arn is not None and not _names(found.key_arn, hand_made):
+        return Problem(
+            what=f"AWS_KMS_KEY_ID on Vercel names {found.key_arn}, and the alias points to {hand_made.key.arn}",
+            why=f"{DATA_KEY_VARIABLE} there is wrapped by the first, which the second cannot open",
+            next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(hand_made)} "
+            f"--target-key-id {found.key_arn}   or {_BESIDE}",
+        )
+    if held is None:
+        return Problem(
+            what=f"{DATA_KEY_VARIABLE} is on Vercel, which does not tell its value",
+            why="the stack keeps a copy of the wrapped data key, and must not make another one: it could not open "
+            "the records",
+            next=f"export {GIVEN_VARIABLE}=…   # as the key's generation printed it, or from your backup",
+            exit_code=2,
+        )
+    return None
+
+
+def adopted_data_key(found: FoundDataKey | None, given: WrappedDataKey | None) -> WrappedDataKey | None:
+    """The data key to escrow; None where there is none, and where `data_key_obstacle` tells why it cannot be known."""
+    held = found.wrapped if found is not None else None
+    return None if held is not None and given not in (None, held) else held or given
+
+
+def _other_than_escrowed(held: WrappedDataKey | None, hand_made: HandMade, escrow: Escrow) -> Problem | None:
+    if held is not None and held != escrow.wrapped:
+        return Problem(
+            what=f"{escrow.parameter} holds the data key {escrow.wrapped.fingerprint}, and the application has "
+            f"{held.fingerprint}",
+            why="records may be encrypted under either; neither was touched",
+            next="find out which one opens the records, and use the stack of that one (--stack NAME), or "
+            "another environment: --environment NAME --stack NAME",
+        )
+    if hand_made.key is not None and escrow.key_arn not in (None, hand_made.key.arn):
+        return Problem(
+            what=f"{escrow.parameter} holds a data key wrapped by {escrow.key_arn}, and the alias points to "
+            f"{hand_made.key.arn}",
+            why="the key that is adopted could not open it",
+            next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(hand_made)} "
+            f"--target-key-id {escrow.key_arn}   or {_BESIDE}",
+        )
+    return None
+
+
+def _without_key(found: FoundDataKey) -> Problem:
+    key = found.key_arn or "KEY"
+    return Problem(
+        what=f"there is an {DATA_KEY_VARIABLE} already, and no alias of this stack's points to the key that wrapped it",
+        why="a key made now could not open it, and the records under it would be lost",
+        next=f"name the key it was made with: aws kms create-alias --alias-name ALIAS --target-key-id {key}   "
+        "and run this again",
+    )
+
+
+def _names(text: str, hand_made: HandMade) -> bool:
+    """Whether an AWS_KMS_KEY_ID means the key that was found: its ARN, its id, its alias, the alias's ARN."""
+    key, alias = hand_made.key, _alias(hand_made)
+    assert key is not None, "its caller looked"
+    where = key.arn.partition(":key/")[0]
+    return text.strip() in (key.arn, key.arn.rpartition("/")[2], alias, f"{where}:{alias}")
+
+
+def _alias(hand_made: HandMade) -> str:
+    return next((found.id for found in hand_made.things if found.thing is Thing.ALIAS), "ALIAS")
