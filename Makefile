@@ -73,7 +73,7 @@ demo: setup
 	&& $(V) -m wizard --stack $(STACK) --answers examples/$(TARGET).yaml --yes --non-interactive $(MORE) $(ARGS) \
 	&& pulumi preview --stack $(STACK) --expect-no-changes --non-interactive --policy-pack guardrails \
 	&& echo && echo 'Nothing is left to change. To look around:' \
-	&& echo '  $(if $(EONPRO_SANDBOX_DIR),EONPRO_SANDBOX_DIR=.sandboxes/$(TARGET) )eval "$$($(V) -m sandbox env)"'
+	&& echo '  eval "$$($(if $(EONPRO_SANDBOX_DIR),EONPRO_SANDBOX_DIR=.sandboxes/$(TARGET) )$(V) -m sandbox env)"'
 
 wizard: setup
 	@$(IN_SANDBOX) $(V) -m wizard --stack $(STACK) $(ARGS)
