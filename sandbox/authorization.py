@@ -77,7 +77,9 @@ def _passed(role_arn: object, service: str) -> Iterator[Need]:
     """Handing a role to a service. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"""
     if role_arn:
         yield Need(
-            action="iam:PassRole", resource=str(role_arn), context={"iam:PassedToService": (f"{service}.amazonaws.com",)}
+            action="iam:PassRole",
+            resource=str(role_arn),
+            context={"iam:PassedToService": (f"{service}.amazonaws.com",)},
         )
 
 
@@ -152,7 +154,9 @@ _S3_ACTIONS = {
 
 def _of_s3(call: Call) -> Iterator[Need]:
     bucket, _, key = call.path.lstrip("/").partition("/")
-    on_object = "Object" in call.operation and not call.operation.startswith(("List", "GetObjectLockC", "PutObjectLockC"))
+    on_object = "Object" in call.operation and not call.operation.startswith(
+        ("List", "GetObjectLockC", "PutObjectLockC")
+    )
     resource = f"arn:aws:s3:::{bucket}{f'/{key}' if on_object else ''}" if bucket else "*"
     yield Need(action=f"s3:{_S3_ACTIONS.get(call.operation, call.operation)}", resource=resource)
 
@@ -283,6 +287,12 @@ def _of_cloudtrail(call: Call) -> Iterator[Need]:
     yield from _passed(given.get("CloudWatchLogsRoleArn"), "cloudtrail")
 
 
+def _of_ecr(call: Call) -> Iterator[Need]:
+    repository = call.parameters.get("repositoryName")
+    resource = _arn(call, "ecr", f"repository/{repository}") if repository else "*"
+    yield Need(action=f"ecr:{call.operation}", resource=resource)
+
+
 def _by_another_judge(call: Call) -> Iterator[Need]:
     """Roles: the trust policy has a say in these, and `sandbox.corrections.identity` judges both together."""
     return iter(())
@@ -290,6 +300,7 @@ def _by_another_judge(call: Call) -> Iterator[Need]:
 
 _SERVICES: Mapping[str, Callable[[Call], Iterator[Need]]] = {
     "cloudtrail": _of_cloudtrail,
+    "ecr": _of_ecr,
     "events": _of_events,
     "iam": _of_iam,
     "kms": _of_kms,

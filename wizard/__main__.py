@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from wizard.errors import MissingAnswers, PreflightFailed, SetupError, UsageErro
 from wizard.questions import add_flags, by_key
 
 if TYPE_CHECKING:
+    from components.contract import Settings
     from wizard.journey import Doors, Request
     from wizard.terminal import Terminal
 
@@ -156,14 +158,61 @@ def _policy(options: argparse.Namespace, terminal: Terminal) -> tuple[int, dict[
     """`policy operator`: the document alone on stdout, so that it can be piped into a file."""
     from wizard import operator_policy
 
-    document = operator_policy.for_values({key: getattr(options, key, None) for key in by_key}, os.environ)
+    document = operator_policy.for_values(
+        {key: getattr(options, key, None) for key in by_key},
+        os.environ,
+        file=_file(options),
+        file_name=str(options.answers or ""),
+        saved=_saved(options),
+        saved_name=_config_file(options),
+        adopt=options.adopt,
+    )
+    if "Statement" not in document:
+        print(
+            f"more than one managed policy may hold: {len(document)} documents, each to be attached to the operator",
+            file=sys.stderr,
+        )
+    # Whoever reads it may stop early (`| head`): then this ends as any filter does. Nothing is under way that could break.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if not options.json:
         print(json.dumps(document, indent=2))
     return 0, {"ok": True, "policy": document}
 
 
-def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, Doors]:
+def _config_file(options: argparse.Namespace) -> str:
+    return f"Pulumi.{options.stack.rsplit('/', 1)[-1]}.yaml"
+
+
+def _saved(options: argparse.Namespace) -> Settings | None:
+    """The settings that the stack's configuration file holds; None where it holds none of the project's."""
     from components.contract import PROJECT, ContractError, Settings
+    from wizard import engine_config
+
+    config = engine_config.read(PROJECT_FOLDER / _config_file(options))
+    if not any(key.startswith(f"{PROJECT}:") for key in config):
+        return None
+    try:
+        return Settings.from_config(config)
+    except ContractError as error:
+        raise UsageError(
+            f"{_config_file(options)} cannot be used: {error}",
+            f"mend it: pulumi config set --stack {options.stack} {PROJECT}:KEY VALUE   or move the file away",
+        ) from error
+
+
+def _file(options: argparse.Namespace) -> dict[str, Any]:
+    """The answers file's answers; none without a file."""
+    from wizard import answers
+
+    if not options.answers:
+        return {}
+    try:
+        return answers.read_file(options.answers.read_text(), str(options.answers))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the answers file {options.answers} cannot be read: {error}", "ls examples/") from error
+
+
+def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, Doors]:
     from wizard import answers, aws, vercel, vercel_link
     from wizard.engine import PulumiEngine
     from wizard.journey import Doors, Request
@@ -174,23 +223,7 @@ def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, 
             PROJECT_FOLDER, environment=environment, tell=terminal.line, policy_pack=PROJECT_FOLDER / "guardrails"
         )
 
-    config = engine({}).saved_config(options.stack)
-    config_file = f"Pulumi.{options.stack.rsplit('/', 1)[-1]}.yaml"
-    saved: Settings | None = None
-    if any(key.startswith(f"{PROJECT}:") for key in config):
-        try:
-            saved = Settings.from_config(config)
-        except ContractError as error:
-            raise UsageError(
-                f"{config_file} cannot be used: {error}",
-                f"mend it: pulumi config set --stack {options.stack} {PROJECT}:KEY VALUE   or move the file away",
-            ) from error
-    file: dict[str, Any] = {}
-    if options.answers:
-        try:
-            file = answers.read_file(options.answers.read_text(), str(options.answers))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"the answers file {options.answers} cannot be read: {error}", "ls examples/") from error
+    saved = _saved(options)
     detected: dict[str, answers.Answer] = {}
     token = vercel_link.cli_token()
     if token:
@@ -200,10 +233,10 @@ def _request(options: argparse.Namespace, terminal: Terminal) -> tuple[Request, 
     resolved = answers.resolve(
         flags={key: getattr(options, key, None) for key in by_key},
         environ=os.environ,
-        file=file,
+        file=_file(options),
         file_name=str(options.answers or ""),
         saved=answers.from_settings(saved) if saved else {},
-        saved_name=config_file,
+        saved_name=_config_file(options),
         detected=detected,
     )
     doors = Doors(

@@ -5,6 +5,7 @@ Pure: asks the cloud through its Protocol, reads only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from typing import Any, TypeVar
 from components import policies
 from components.contract import ContractError, Settings
 from components.stack_policies import key_policy_of
-from wizard.answers import to_settings
+from wizard.answers import camel, to_settings
 from wizard.errors import Problem, SetupError, Unsupported
 from wizard.escrow import find_escrow
 from wizard.facts import Escrow, Existing, Identity, Principal
 from wizard.identity_patterns import sso_pattern
 from wizard.input import CALLER, CREATE
 from wizard.protocols import Cloud
+from wizard.questions import INPUTS
 from wizard.trail_requirements import gaps, unread
 
 T = TypeVar("T")
@@ -87,15 +89,21 @@ def look(
         ),
         rights=tuple(rights.result()),
         settings=settings,
-        notes=(*_notes(settings), *trail.result()[1]),
+        notes=(*_notes(settings, saved), *trail.result()[1]),
         existing=existing.result()[0] if not unread else None,
         escrow=escrow.result()[0],
         escrow_known=escrow.result()[1] is None,
     )
 
 
-def _notes(settings: Settings) -> tuple[str, ...]:
+def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
     told = []
+    if saved is not None and saved.makes_user and not settings.makes_user:
+        told.append(
+            f"the user {settings.names.app_user} and its access keys end with this update: what runs on Vercel now is "
+            "refused until it is deployed anew with Vercel's own token; then take the key's two variables away: "
+            "vercel env rm AWS_ACCESS_KEY_ID production && vercel env rm AWS_SECRET_ACCESS_KEY production"
+        )
     if settings.encryption_context:
         told.append(
             f"the key policy will demand the encryption context {', '.join(settings.encryption_context)}: the "
@@ -312,11 +320,18 @@ def future_key_policy(settings: Settings) -> policies.Policy:
 
 def _bad_value(field: str, fault: str) -> Problem:
     return Problem(
-        what=f"{field}: {fault}",
+        what=fault if field == "settings" else f"{field}: {fault}",
         why="the settings cannot be used",
-        next="python -m wizard --help",
+        next=_mend(field, fault),
         exit_code=2,
     )
+
+
+def _mend(field: str, fault: str) -> str:
+    """The flags of the fields that a fault is about, whichever of them is to give way."""
+    flags = {camel(each.field): f"{each.flag} {each.metavar}" for each in INPUTS if each.field and each.flag}
+    about = [flag for name, flag in flags.items() if name == field or re.search(rf"\b{name}\b", fault)]
+    return "   or ".join(about) or "python -m wizard --help"
 
 
 def attempt(call: Callable[..., T], *args: Any) -> tuple[T | None, SetupError | None]:

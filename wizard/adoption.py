@@ -9,9 +9,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from components.contract import ContractError, Part, Settings, Thing
+from wizard.adoption_data_key import NONE_YET as NONE_YET
 from wizard.adoption_data_key import adopted_data_key as adopted_data_key
 from wizard.adoption_data_key import data_key_obstacle as data_key_obstacle
+from wizard.adoption_data_key import in_use as in_use
+from wizard.adoption_data_key import untold as untold
 from wizard.adoption_differences import differences as differences
+from wizard.adoption_proof import prove_beforehand as prove_beforehand
 from wizard.adoption_trail import bucket_of as bucket_of
 from wizard.adoption_trail import sharers as sharers
 from wizard.errors import Problem
@@ -19,6 +23,8 @@ from wizard.facts import Difference, Found, HandMade, KeyFact, StackState
 
 _BESIDE = "set up another environment beside it: --environment NAME --stack NAME"
 _BUCKET_SETTINGS = frozenset(thing for thing in Thing if thing.startswith("bucket-"))
+_WITH_THE_BUCKET = _BUCKET_SETTINGS | {thing for thing in Thing if thing.startswith("access-log-")}
+"""What the stack has nothing of while the bucket is left as it was found."""
 _PART_OF = {
     Thing.KEY: Part.KEY,
     Thing.ALIAS: Part.KEY,
@@ -46,7 +52,37 @@ def obstacles(hand_made: HandMade, settings: Settings, state: StackState) -> tup
     if hand_made.trail is not None and hand_made.trail.arn not in owned:
         problems += _trail(hand_made, settings)
     if (bucket := bucket_of(hand_made)) is not None and bucket not in owned:
-        problems += _bucket_name(bucket, settings)
+        problems += _bucket(bucket, hand_made, settings)
+    if hand_made.logs_key is not None and hand_made.logs_key.arn not in owned:
+        problems += _logs_key(hand_made.logs_key, settings)
+    return tuple(problems)
+
+
+def at_odds(hand_made: HandMade, settings: Settings, kept: Sequence[Part]) -> tuple[Problem, ...]:
+    """Why these parts cannot be left as they were found while the others are repaired, or be repaired as wanted."""
+    problems: list[Problem] = []
+    boundary = hand_made.role_boundary
+    if boundary and boundary != settings.permissions_boundary_arn and Part.APPLICATION_ROLE not in kept:
+        problems.append(
+            Problem(
+                what=f"the role {hand_made.role_arn} has the permissions boundary {boundary}, "
+                "which the settings do not name",
+                why="a repair of the role would take it away, and with it what bounds the role's rights",
+                next=f"keep it: --permissions-boundary {boundary}   or leave the role as found (--repair without it)",
+                exit_code=2,
+            )
+        )
+    trail = hand_made.trail
+    if trail is not None and trail.prefix and Part.TRAIL in kept and Part.BUCKET not in kept:
+        problems.append(
+            Problem(
+                what=f"the trail {trail.arn} writes its logs under {trail.prefix}/, and the bucket's repair would "
+                "let it write under AWSLogs/ only",
+                why="the trail would be recorded nowhere from then on",
+                next="repair both or neither: --repair with trail and bucket, or without both",
+                exit_code=2,
+            )
+        )
     return tuple(problems)
 
 
@@ -74,6 +110,20 @@ def _key(key: KeyFact, settings: Settings, state: StackState) -> Iterator[Proble
 
 
 def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Problem]:
+    if key.origin != "AWS_KMS":
+        yield Problem(
+            what=f"{named} has material that KMS did not make ({key.origin})",
+            why="KMS never rotates it, and whoever made it can take it away; the stack makes no such key",
+            next=_BESIDE,
+        )
+    if key.replica_of is not None:
+        region = key.replica_of.split(":")[3] if key.replica_of.count(":") > 3 else "REGION"
+        yield Problem(
+            what=f"{named} is a replica; its primary is {key.replica_of}",
+            why="a stack manages the primary, and makes the replicas itself",
+            next=f"run in the primary's Region: --region {region}   or {_BESIDE}",
+            exit_code=2,
+        )
     if key.spec != "SYMMETRIC_DEFAULT" or key.usage != "ENCRYPT_DECRYPT":
         yield Problem(
             what=f"{named} is of the spec {key.spec} for {key.usage}",
@@ -181,7 +231,27 @@ def _trail(hand_made: HandMade, settings: Settings) -> Iterator[Problem]:
         )
 
 
-def _bucket_name(bucket: str, settings: Settings) -> Iterator[Problem]:
+def _logs_key(key: KeyFact, settings: Settings) -> Iterator[Problem]:
+    alias = settings.names.trail_key_alias
+    if key.state != "Enabled":
+        about = f"--key-id {key.arn} --region {settings.region}"
+        save = f"aws kms cancel-key-deletion {about} && " if key.state.startswith("Pending") else ""
+        yield Problem(
+            what=f"the key {key.arn} of {alias} is not enabled: {key.state}",
+            why="the audit log is encrypted under it: without it the log can be neither read nor written",
+            next=f"if it is to be used: {save}aws kms enable-key {about}",
+        )
+
+
+def _bucket(bucket: str, hand_made: HandMade, settings: Settings) -> Iterator[Problem]:
+    if hand_made.bucket_region is not None:
+        trail = hand_made.trail.arn if hand_made.trail else "ARN"
+        yield Problem(
+            what=f"the bucket {bucket} is in {hand_made.bucket_region}, and this stack in {settings.region}",
+            why="a bucket never moves, and the stack manages what is in its own Region",
+            next=f"use the trail as it is: --trail {trail} --trail-bucket {bucket}   "
+            f"or give it another bucket: aws cloudtrail update-trail --name {trail} --s3-bucket-name NAME",
+        )
     try:
         Settings.read({**settings.model_dump(), "trail_bucket": bucket})
     except ContractError as error:
@@ -197,7 +267,7 @@ def _bucket_name(bucket: str, settings: Settings) -> Iterator[Problem]:
 
 def parts(hand_made: HandMade) -> tuple[Part, ...]:
     """The parts of which something is there, in the order of their table."""
-    there = {_PART_OF[found.thing] for found in hand_made.things}
+    there = {_PART_OF[found.thing] for found in hand_made.things if found.thing in _PART_OF}
     return tuple(part for part in Part if part in there)
 
 
@@ -221,7 +291,7 @@ def settings_with(settings: Settings, hand_made: HandMade, kept: Sequence[Part])
 
 def _taken_in(found: Found, left: Sequence[Part]) -> bool:
     # A bucket that is left as found keeps its settings outside the stack.
-    return not (found.thing in _BUCKET_SETTINGS and Part.BUCKET in left)
+    return not (found.thing in _WITH_THE_BUCKET and Part.BUCKET in left)
 
 
 HEADINGS = ("what", "found", "wanted")

@@ -13,6 +13,9 @@ from wizard.facts import Escrow, FoundDataKey, HandMade
 GIVEN_VARIABLE = "EONPRO_ENCRYPTED_PHI_KEY"
 """The environment variable that gives the wrapped data key where Vercel keeps it to itself."""
 
+NONE_YET = "none"
+"""Given instead of a data key, it says that the application never had one under this key."""
+
 _BESIDE = "set up another environment beside it: --environment NAME --stack NAME"
 
 
@@ -24,6 +27,15 @@ def data_key_obstacle(
     `given` is the value that a person typed, or the environment variable EONPRO_ENCRYPTED_PHI_KEY.
     """
     held = found.wrapped or given
+    stored = hand_made.data_key.wrapped if hand_made.data_key is not None else None
+    if stored is not None and held not in (None, stored):
+        return Problem(
+            what=f"the application has the data key {held.fingerprint if held else ''}, and Parameter Store holds "
+            f"{stored.fingerprint} beside the same key",
+            why="records may be encrypted under either, and one of them could not be read any more",
+            next="find out which of the two opens the records, and remove the other, or "
+            "set up another environment for it: --environment NAME --stack NAME",
+        )
     if found.wrapped is not None and given is not None and found.wrapped != given:
         return Problem(
             what=f"the data key given ({given.fingerprint}) is not the one on Vercel ({found.wrapped.fingerprint})",
@@ -44,15 +56,42 @@ def data_key_obstacle(
             next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(hand_made)} "
             f"--target-key-id {found.key_arn}   or {_BESIDE}",
         )
+    if held is not None and found.claimed not in (None, held.fingerprint):
+        return Problem(
+            what=f"the data key given ({held.fingerprint}) is not the one on Vercel ({found.claimed}, by its comment)",
+            why="the records are encrypted under one of them, and Vercel does not tell its value",
+            next=f"export {GIVEN_VARIABLE}=…   # the one whose fingerprint is {found.claimed}",
+            exit_code=2,
+        )
     if held is None:
         return Problem(
-            what=f"{DATA_KEY_VARIABLE} is on Vercel, which does not tell its value",
+            what=f"{DATA_KEY_VARIABLE} is there, and its value is not told",
             why="the stack keeps a copy of the wrapped data key, and must not make another one: it could not open "
             "the records",
             next=f"export {GIVEN_VARIABLE}=…   # as the key's generation printed it, or from your backup",
             exit_code=2,
         )
     return None
+
+
+def in_use(vercel: FoundDataKey | None, hand_made: HandMade) -> FoundDataKey:
+    """What the application has: on Vercel; where it has none there, in Parameter Store beside the key."""
+    if vercel is not None and vercel.there:
+        return vercel
+    return hand_made.data_key or FoundDataKey(wrapped=None, there=False, key_arn=vercel.key_arn if vercel else None)
+
+
+def untold(hand_made: HandMade) -> Problem:
+    """A key that was set up by hand, and no word of the data key under it: another one is never made in silence."""
+    key = hand_made.key
+    assert key is not None, "its caller looked"
+    return Problem(
+        what=f"nothing tells which data key the application has under the key {key.arn}",
+        why="the stack keeps a copy of the wrapped data key, and another one could not open the records",
+        next=f"copy {DATA_KEY_VARIABLE} from where the application gets it: export {GIVEN_VARIABLE}=…   "
+        f"or, if there never was one: export {GIVEN_VARIABLE}={NONE_YET}",
+        exit_code=2,
+    )
 
 
 def adopted_data_key(found: FoundDataKey | None, given: WrappedDataKey | None) -> WrappedDataKey | None:

@@ -34,7 +34,7 @@ def differences(hand_made: HandMade, settings: Settings) -> tuple[Difference, ..
             (Part.KEY, _key(hand_made, settings)),
             (Part.APPLICATION_ROLE, _role(hand_made, settings)),
             (Part.APPLICATION_POLICY, _policy(hand_made, settings)),
-            (Part.TRAIL, trail_differences(hand_made.trail, settings)),
+            (Part.TRAIL, trail_differences(hand_made, settings)),
             (Part.BUCKET, bucket_differences(hand_made, settings)),
         )
         for what, found, wanted in told
@@ -178,15 +178,22 @@ def _condition_words(right: Right) -> str:
 def _role(hand_made: HandMade, settings: Settings) -> Iterator[Told]:
     if hand_made.role_trust is None:
         return
+    for beside in hand_made.role_policies:
+        # Never taken away: the application may need it for what is not PHI.
+        yield ("role, policy beside the stack's", short(beside), "none; a repair leaves it, look at it")
+    boundary = hand_made.role_boundary
+    if boundary != settings.permissions_boundary_arn:
+        wanted = settings.permissions_boundary_arn
+        yield ("role, permissions boundary", short(boundary or "none"), short(wanted or "none"))
     provider = settings.vercel_oidc_provider_arn
     if provider is None and settings.vercel_team:
         provider = policies.vercel_oidc_provider_arn(
             account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
         )
-    wanted = application_trust_of(settings, vercel_provider_arn=provider)
-    if same(hand_made.role_trust, wanted):
+    trust = application_trust_of(settings, vercel_provider_arn=provider)
+    if same(hand_made.role_trust, trust):
         return
-    told = [*_trust(hand_made.role_trust, wanted)]
+    told = [*_trust(hand_made.role_trust, trust)]
     yield from told or [("role trust", "other operators, actions or denials", "as the stack writes it")]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from components import policies
 from components.contract import ObjectLock, Settings, Thing
 from wizard.adoption_documents import Right, condition_of, listed, principals, rights, short, statements
-from wizard.facts import HandMade, Retention, TrailFact
+from wizard.facts import HandMade, Retention
 
 Told = tuple[str, str, str]
 """What, found, wanted."""
@@ -19,10 +19,12 @@ Told = tuple[str, str, str]
 _CLOUDTRAIL = "Service: cloudtrail.amazonaws.com"
 
 
-def trail_differences(trail: TrailFact | None, settings: Settings) -> Iterator[Told]:
+def trail_differences(hand_made: HandMade, settings: Settings) -> Iterator[Told]:
     """What, found and wanted of the trail itself."""
+    trail = hand_made.trail
     if trail is None:
         return
+    own = hand_made.logs_key.arn if hand_made.logs_key else None
     for what, wrong, found, wanted in (
         ("trail, Regions", not trail.multi_region, "one", "all"),
         ("trail, global services", not trail.global_events, "left out", "recorded"),
@@ -33,11 +35,12 @@ def trail_differences(trail: TrailFact | None, settings: Settings) -> Iterator[T
         ("trail, key of the logs", settings.trail_key and trail.key_arn is None, "S3's own", "a key of their own"),
         (
             "trail, key of the logs",
-            settings.trail_key and trail.key_arn is not None,
+            settings.trail_key and trail.key_arn not in (None, own),
             short(trail.key_arn or ""),
             settings.names.trail_key_alias,
         ),
         ("trail, key of the logs", not settings.trail_key and trail.key_arn is not None, "a key", "S3's own"),
+        ("trail, place of the logs", bool(trail.prefix), f"under {trail.prefix}/", "under AWSLogs/"),
     ):
         if wrong:
             yield (what, found, wanted)

@@ -202,7 +202,7 @@ def _with_patterns(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def refused(error: ContractError) -> UsageError:
     """The contract's refusal in the words of the inputs, each fault with the flag that mends it."""
-    doors = {_camel(each.field): each for each in INPUTS if each.field}
+    doors = {camel(each.field): each for each in INPUTS if each.field}
     faults = []
     for field, fault in error.faults:
         each = doors.get(field)
@@ -213,7 +213,8 @@ def refused(error: ContractError) -> UsageError:
     )
 
 
-def _camel(field: str) -> str:
+def camel(field: str) -> str:
+    """A field's name as the stack's configuration spells it."""
     first, *rest = field.split("_")
     return first + "".join(part.capitalize() for part in rest)
 

@@ -5,6 +5,7 @@ Pure: acts through the edges' Protocols.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -86,6 +87,7 @@ def prove(
     hosting: Hosting | None = None,
     project: VercelProject | None = None,
     access_key: AccessKey | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> tuple[Proof, ...]:
     """One proof for each delivery: as the application, or else what its policies say, and that it is only that.
 
@@ -105,7 +107,7 @@ def prove(
         state, detail = (
             (ProofState.FAILED, gap)
             if gap
-            else _judge(regional, prover, principal, batch, delivery.target, _credentials(own))
+            else _judge(regional, prover, principal, batch, delivery.target, _credentials(own), pause)
         )
         if len(by_region) > 1:
             detail = f"in {region}: {detail}"
@@ -138,12 +140,18 @@ def _gap(
 
 
 def _judge(
-    cloud: Cloud, prover: Prover, principal: str, batch: Batch, target: str, given: AppCredentials | None
+    cloud: Cloud,
+    prover: Prover,
+    principal: str,
+    batch: Batch,
+    target: str,
+    given: AppCredentials | None,
+    pause: Callable[[float], None],
 ) -> tuple[ProofState, str]:
     search = CredentialsSearch(found=given) if given else cloud.app_credentials(principal, target=target)
     credentials = search.found
     if credentials is not None:
-        verdict = _once_known(prover, credentials, batch, is_new=given is not None)
+        verdict = _once_known(prover, credentials, batch, is_new=given is not None, pause=pause)
         if not verdict.proved:
             return ProofState.FAILED, f"as {verdict.principal or principal}: {verdict.cause}: {verdict.message}"
         if verdict.fingerprint != batch.wrapped.fingerprint:
@@ -159,18 +167,25 @@ def _judge(
     return _simulated(cloud, principal, batch.key_arn, search.tried)
 
 
-_NEW_KEY_TRIES = 6
+_WAITS = (1.0, 2.0, 4.0, 8.0, 8.0)
+"""Seconds between the tries."""
+
+_NOT_KNOWN_YET = ("BadCredentials", "AccessDenied")
+"""What `phi` says of a user or an access key that AWS does not know everywhere, or whose policies it does not."""
 
 
-def _once_known(prover: Prover, credentials: AppCredentials, batch: Batch, *, is_new: bool) -> Verdict:
+def _once_known(
+    prover: Prover, credentials: AppCredentials, batch: Batch, *, is_new: bool, pause: Callable[[float], None]
+) -> Verdict:
     """The verdict; an access key made a moment ago is tried again while AWS does not know it everywhere.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
     """
     verdict = prover.prove(credentials, batch)
-    for _ in range(_NEW_KEY_TRIES if is_new else 0):
-        if verdict.proved:
+    for seconds in _WAITS if is_new else ():
+        if verdict.proved or verdict.cause not in _NOT_KNOWN_YET:
             break
+        pause(seconds)
         verdict = prover.prove(credentials, batch)
     return verdict
 

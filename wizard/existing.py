@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.contract import Settings, Target
+from components.contract import Part, Settings, Target
 from wizard.errors import Problem
 from wizard.facts import Existing, StackState, Step
 from wizard.protocols import Cloud
@@ -63,13 +63,19 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
                 Problem(
                     what=f"the {what} {arn} exists already and is not in this stack",
                     why="the stack would make one of that name; it was not touched",
-                    next=f"remove or rename it if nobody needs it, {another}"
-                    + (f"   or use that trail: --trail {arn} --trail-bucket NAME" if what == "trail" else ""),
+                    next=_next(what, arn, settings, another),
                 )
             )
+    logs_reads = settings.access_logging and Part.BUCKET not in settings.kept_as_found
     for bucket, found, way_out in (
         (names.trail_bucket, existing.bucket, "name another: --trail-bucket NAME"),
-        (names.access_log_bucket, existing.access_log_bucket, "--access-logging no"),
+        (
+            names.access_log_bucket,
+            existing.access_log_bucket if logs_reads else None,
+            "do without: --access-logging no"
+            if existing.access_log_bucket == "foreign"
+            else "take it in, if an earlier stack left it with its tags: --adopt   or do without: --access-logging no",
+        ),
     ):
         if found and not settings.existing_trail_arn and bucket not in ours:
             owner = "another account" if found == "foreign" else "this account, outside this stack"
@@ -81,6 +87,17 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
                 )
             )
     return problems
+
+
+def _next(what: str, arn: str, settings: Settings, another: str) -> str:
+    if what == "key":
+        tags = " ".join(f"{name}={value}" for name, value in {**settings.tags, "Purpose": "AuditLogs"}.items())
+        return (
+            f"whose is it: aws kms list-resource-tags --key-id {arn} --region {settings.region}   "
+            f"with the tags {tags} an earlier stack made it: --adopt   or do without: --trail-key no"
+        )
+    trail = f"   or use that trail: --trail {arn} --trail-bucket NAME" if what == "trail" else ""
+    return f"remove or rename it if nobody needs it, {another}{trail}"
 
 
 def with_existing_provider(

@@ -70,6 +70,10 @@ class KeyFact:
     rotation_enabled: bool | None = None
     rotation_period_days: int | None = None
     """None where the service does not tell."""
+    origin: str = "AWS_KMS"
+    """Who made its material: AWS_KMS, EXTERNAL (imported), AWS_CLOUDHSM or EXTERNAL_KEY_STORE."""
+    replica_of: str | None = None
+    """The primary's ARN, where it is a replica."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,8 @@ class TrailFact:
     """Whether the management events of KMS are recorded, reads and writes (GetEventSelectors); None: not known."""
     key_arn: str | None = None
     """The key the logs are encrypted under; None: S3's own."""
+    prefix: str = ""
+    """Under which the logs are in the bucket."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,11 +158,21 @@ class HandMade:
     key_policy: Mapping[str, Any] | None = None
     role_arn: str | None = None
     role_trust: Mapping[str, Any] | None = None
+    role_boundary: str | None = None
+    """ARN of the policy that bounds the role's rights."""
+    role_policies: tuple[str, ...] = ()
+    """What the role has beside the application's policy: ARNs of managed policies, `inline NAME`."""
     policy_arn: str | None = None
     policy: Mapping[str, Any] | None = None
     trail: TrailFact | None = None
     retention: Retention | None = None
     bucket_policy: Mapping[str, Any] | None = None
+    bucket_region: str | None = None
+    """The bucket's Region, where it is not the stack's."""
+    logs_key: KeyFact | None = None
+    """The key that the alias of the logs' key points to, whoever made it."""
+    data_key: FoundDataKey | None = None
+    """What Parameter Store has under the guide's names, beside the key that was found."""
 
     @property
     def adopted(self) -> tuple[str, ...]:
@@ -370,6 +386,13 @@ class FoundDataKey:
     """Whether ENCRYPTED_PHI_KEY is there, readable or not."""
     key_arn: str | None
     """AWS_KMS_KEY_ID, where it can be read."""
+    claimed: str | None = None
+    """The fingerprint in the comment of one that is not told: what an earlier run put there."""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it is there and not told."""
+        return self.there and self.wrapped is None
 
 
 # --- the engine -------------------------------------------------------------------------------------------------

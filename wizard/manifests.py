@@ -16,16 +16,17 @@ NAME = "eonpro-phi"
 """Name of the store, of the ExternalSecret, and of the Kubernetes secret it makes."""
 
 
-def external_secret(settings: Settings, *, secrets_role_arn: str) -> str:
+def external_secret(settings: Settings) -> str:
     """A ClusterSecretStore and an ExternalSecret, as YAML: no value is in it, only where each is read.
 
     With IRSA the store names the controller's service account; with Pod Identity the controller has its role already.
+    The store names no role: it would be taken on top of the one that the service account brings, and no role may take
+    itself.
     """
     service = "SecretsManager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "ParameterStore"
     aws: dict[str, Any] = {"service": service, "region": settings.region}
     if settings.eks_identity is EksIdentity.IRSA:
         account = {"name": SECRETS_SERVICE_ACCOUNT, "namespace": SECRETS_NAMESPACE}
-        aws["role"] = secrets_role_arn
         aws["auth"] = {"jwt": {"serviceAccountRef": account}}
     store = {
         "apiVersion": "external-secrets.io/v1",

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from wizard import answers
-from wizard.errors import MissingAnswers, UsageError
+from wizard.errors import MissingAnswers
 from wizard.facts import Identity
 from wizard.input import CALLER, CREATE
 from wizard.questions import by_key
@@ -31,7 +31,7 @@ LONGEST_POLICY = 6144
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
-_NO_MATTER = {"vercel_project": "any", "ecs_cluster": "any", "ecs_service": "any", "eks_cluster": "any"}
+_NO_MATTER = {"vercel_project": "any", "ecs_cluster": "any", "eks_cluster": "any"}
 """What no policy of the operator's speaks of, so that nobody needs to say it for this."""
 
 _COMMAND = "python -m wizard policy operator"
@@ -67,7 +67,7 @@ def _setup(
     saved_name: str,
     adopt: bool,
 ) -> Setup:
-    from components.contract import ContractError
+    from components.contract import ContractError, partition_of
     from wizard.operator_things import Setup
 
     resolved = answers.resolve(
@@ -94,7 +94,7 @@ def _setup(
             " ".join([_COMMAND, *(f"{each.flag} {_EXAMPLES.get(each.key, each.metavar)}" for each in lacking)]),
             tuple(each.key for each in lacking),
         )
-    operator = f"arn:aws:iam::{given['account']}:user/operator"
+    operator = f"arn:{partition_of(given['region'])}:iam::{given['account']}:user/operator"
     identity = Identity(
         account_id=given["account"], arn=operator, principal_arn=operator, account_alias=None, source="not asked"
     )
@@ -102,11 +102,7 @@ def _setup(
         settings = answers.to_settings(given, identity=identity, kept_targets=saved.deploy_targets if saved else ())
     except ContractError as error:
         raise answers.refused(error) from error
-    return Setup(
-        settings=settings,
-        administers=CALLER in (given.get("administrators") or ()),
-        adopts=adopt or bool(saved and saved.adopted),
-    )
+    return Setup(settings=settings, operator=operator, adopts=adopt or bool(saved and saved.adopted))
 
 
 _EXAMPLES = {"account": "111122223333", "region": "us-east-1", "target": "vercel"}
@@ -117,7 +113,7 @@ def _as_usual(given: Mapping[str, Any]) -> dict[str, Any]:
     usual: dict[str, Any] = {
         each.key: CREATE for each in by_key.values() if CREATE in each.words and not each.optional and not each.secret
     }
-    return {**usual, **_NO_MATTER}
+    return {**usual, "environment": "production", **_NO_MATTER}
 
 
 # --- the documents ------------------------------------------------------------------------------------------------
@@ -204,7 +200,9 @@ def condition_of(setup: Setup, thing: str, action: str) -> dict[str, Any]:
         return {"StringEquals": {"iam:PermissionsBoundary": settings.permissions_boundary_arn}}
     if action == "kms:CreateKey":
         regions = {"aws:RequestedRegion": list(settings.regions)} if len(settings.regions) > 1 else {}
-        return {"StringEquals": {**_tags(settings, "RequestTag"), **(regions or {"aws:RequestedRegion": settings.region})}}
+        return {
+            "StringEquals": {**_tags(settings, "RequestTag"), **(regions or {"aws:RequestedRegion": settings.region})}
+        }
     if thing == "new keys":
         return {"StringEquals": _tags(settings, "RequestTag")}
     if thing == "keys":
@@ -223,9 +221,7 @@ def _policy_arns(setup: Setup) -> list[str]:
 
     known = things(setup)
     return [
-        arn
-        for thing in ("application's policy", "policy that reads the variables")
-        for arn in known.get(thing, ())
+        arn for thing in ("application's policy", "policy that reads the variables") for arn in known.get(thing, ())
     ]
 
 
@@ -241,7 +237,7 @@ def _statement(sid: str, actions: list[str], resources: list[str], condition: st
 
 
 def _sid(group: list[str], used: dict[str, int]) -> str:
-    words = " and ".join(group).replace("-", " ").replace("'s", "").split()
+    words = " and ".join(group).replace("-", " ").replace("'", "").replace(",", "").split()
     made = "".join(word[0].upper() + word[1:] for word in words)
     used[made] = used.get(made, 0) + 1
     return made if used[made] == 1 else f"{made}{used[made]}"

@@ -17,7 +17,6 @@ _BUCKET_READS = (
     ("s3:GetBucketAcl", "aws_s3_bucket reads grant"),
     ("s3:GetBucketCORS", "aws_s3_bucket reads cors_rule"),
     ("s3:GetBucketLocation", "aws_s3_bucket looks for the Region it is in"),
-    ("s3:GetBucketLogging", "aws_s3_bucket reads logging"),
     ("s3:GetBucketRequestPayment", "aws_s3_bucket reads request_payer"),
     ("s3:GetBucketWebsite", "aws_s3_bucket reads website"),
     ("s3:GetReplicationConfiguration", "aws_s3_bucket reads replication_configuration"),
@@ -26,10 +25,9 @@ _BUCKET_READS = (
 
 PROVIDER_READS: tuple[tuple[str, str, str], ...] = (
     *((bucket, action, why) for bucket in _BUCKETS for action, why in _BUCKET_READS),
+    ("access logs' bucket", "s3:GetBucketLogging", "aws_s3_bucket reads logging"),
     ("trail", "cloudtrail:GetInsightSelectors", "aws_cloudtrail reads insight_selector of a trail that has one"),
-    ("role that reads the variables", "iam:ListRolePolicies", "aws_iam_role reads inline_policy"),
     ("policy that reads the variables", "iam:ListPolicyVersions", "aws_iam_policy makes room before an update"),
     ("application's policy", "iam:ListPolicyVersions", "aws_iam_policy makes room before an update"),
-    ("application's user", "iam:ListUserTags", "aws_iam_user reads tags"),
 )
 """Thing (`wizard.operator_things`), action, and what in the provider asks for it."""

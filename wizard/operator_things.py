@@ -17,10 +17,15 @@ class Setup:
     """A set-up as its operator's policy sees it."""
 
     settings: Settings
-    administers: bool = True
-    """Whether the operator is an administrator of the keys: then the key policies grant what is done with them."""
+    operator: str
+    """The ARN of who runs it. An administrator of the keys has from their policies what is done with them."""
     adopts: bool = False
     """Whether it takes in what was set up by hand."""
+
+    @property
+    def administers(self) -> bool:
+        """Whether the operator is an administrator of the keys."""
+        return self.operator in self.settings.administrators
 
 
 FEATURES: Mapping[str, Callable[[Setup], bool]] = {
@@ -33,7 +38,7 @@ FEATURES: Mapping[str, Callable[[Setup], bool]] = {
     "existing trail": lambda setup: setup.settings.existing_trail_arn is not None,
     "multi-Region": lambda setup: setup.settings.multi_region,
     "replicas": lambda setup: bool(setup.settings.replica_regions),
-    "several targets": lambda setup: len(setup.settings.deploy_targets) + setup.settings.makes_user > 1,
+    "several targets of the role": lambda setup: len(setup.settings.deploy_targets) - setup.settings.makes_user > 1,
     "Vercel OIDC": lambda setup: _trusts_vercel(setup.settings),
     "Vercel user": lambda setup: setup.settings.makes_user,
     "CloudWatch Logs": lambda setup: setup.settings.cloudwatch_logs,
@@ -49,9 +54,10 @@ def things(setup: Setup) -> dict[str, tuple[str, ...]]:
     """The ARNs of everything that this set-up touches, by the name of the thing; `*` is what has no ARN."""
     found = {
         **_keys(setup),
+        **_administrators(setup),
         **_principals(setup.settings),
         **_stores(setup.settings),
-        **_trail(setup.settings),
+        **_trail(setup),
         **_alerts(setup.settings),
         "account": ("*",),
     }
@@ -76,9 +82,22 @@ def _keys(setup: Setup) -> dict[str, list[str]]:
         "keys": [] if setup.administers else _regional(settings, "kms", "key/*", everywhere=True),
         "key aliases": [
             *_regional(settings, "kms", names.alias, everywhere=True),
-            *(_regional(settings, "kms", names.trail_key_alias) if _makes_trail(settings) and settings.trail_key else []),
+            *(
+                _regional(settings, "kms", names.trail_key_alias)
+                if _makes_trail(settings) and settings.trail_key
+                else []
+            ),
         ],
         "role of the replicas": [_iam(settings, f"role/{linked}")] if settings.multi_region else [],
+    }
+
+
+def _administrators(setup: Setup) -> dict[str, list[str]]:
+    settings = setup.settings
+    named = {*settings.administrators, *settings.deletion_administrators} - {setup.operator}
+    return {
+        "administrators, users": sorted(arn for arn in named if ":user/" in arn),
+        "administrators, roles": sorted(arn for arn in named if ":role/" in arn),
     }
 
 
@@ -127,27 +146,33 @@ def _makes_trail(settings: Settings) -> bool:
     return settings.existing_trail_arn is None
 
 
-def _trail(settings: Settings) -> dict[str, list[str]]:
-    names, own = settings.names, _makes_trail(settings)
+def _trail(setup: Setup) -> dict[str, list[str]]:
+    settings = setup.settings
+    names, theirs = settings.names, settings.existing_trail_arn
     bucket = f"arn:{settings.partition}:s3:::"
+    if theirs is not None:
+        return {"existing trail": [theirs], "existing trail's bucket": [bucket + names.trail_bucket]}
+    trail = policies.trail_arn(
+        account_id=settings.account_id, region=settings.region, name=names.trail, partition=settings.partition
+    )
     group = f"log-group:{names.log_group}"
-    logs = own and settings.cloudwatch_logs
+    logs = settings.cloudwatch_logs
     return {
-        "trail": [
-            settings.existing_trail_arn
-            or policies.trail_arn(
-                account_id=settings.account_id,
-                region=settings.region,
-                name=names.trail,
-                partition=settings.partition,
-            )
+        "trail": [trail],
+        "trail's bucket": [
+            bucket + name for name in (_found_buckets(settings) if setup.adopts else [names.trail_bucket])
         ],
-        "trail's bucket": [bucket + names.trail_bucket],
-        "access logs' bucket": [bucket + names.access_log_bucket] if own and settings.access_logging else [],
+        "access logs' bucket": [bucket + names.access_log_bucket] if settings.access_logging else [],
         # The actions on its tags take the ARN without the ending.
         "log group": [*_regional(settings, "logs", group), *_regional(settings, "logs", f"{group}:*")] if logs else [],
         "log role": [_iam(settings, f"role/{names.log_role}")] if logs else [],
     }
+
+
+def _found_buckets(settings: Settings) -> list[str]:
+    """The names that a bucket made by hand may have: the one given, the usual one, the guide's."""
+    usual = settings.model_copy(update={"trail_bucket": None}).names.trail_bucket
+    return list(dict.fromkeys([settings.names.trail_bucket, usual, f"eonpro-cloudtrail-logs-{settings.account_id}"]))
 
 
 def _alerts(settings: Settings) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.contract import APPLICATION_VARIABLES, ObjectLock, SecretStore, Settings, Target
+from components.contract import APPLICATION_VARIABLES, ObjectLock, Part, SecretStore, Settings, Target
 from wizard import cost
 from wizard.datakey import WrappedDataKey
 from wizard.facts import Escrow, Identity, Principal, Step
@@ -159,13 +159,16 @@ def review(
     if settings.existing_trail_arn:
         rows.append(("audit trail", f"{settings.existing_trail_arn}, as it is"))
     else:
-        rows.append(("audit trail", f"{names.trail}, kept {settings.trail_retention_days} days"))
+        # A bucket that is left as it was found keeps its own retention, and has none of the guards.
+        as_found = Part.BUCKET in settings.kept_as_found
+        kept = "" if as_found else f", kept {settings.trail_retention_days} days"
+        rows.append(("audit trail", f"{names.trail}{kept}"))
         rows.append(("its bucket", names.trail_bucket))
         guards = ["encrypted under a key of its own"] if settings.trail_key else []
         guards += [f"locked ({settings.trail_lock})"] if settings.trail_lock is not ObjectLock.NONE else []
         guards += ["reads logged"] if settings.access_logging else []
         guards += ["in CloudWatch Logs too"] if settings.cloudwatch_logs else []
-        rows.append(("its logs", ", ".join(guards) or "plain"))
+        rows.append(("its logs", "as found" if as_found else ", ".join(guards) or "plain"))
     if settings.alerts:
         rows.append(("alerts", ", ".join(settings.alert_emails) or f"topic {names.alert_topic}, nobody subscribed"))
     return tuple(rows)

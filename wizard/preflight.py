@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from components.contract import Part, SecretStore, Settings, Target
+from components.contract import Part, SecretStore, Settings, Target, Thing
 from wizard import account
 from wizard import adoption as adopting
 from wizard.account import attempt, problem
@@ -63,7 +63,13 @@ class Findings:
     @property
     def data_key_hidden(self) -> bool:
         """Whether Vercel has a data key that it does not show."""
-        return self.data_key is not None and self.data_key.there and self.data_key.wrapped is None
+        return self.data_key is not None and self.data_key.hidden
+
+    @property
+    def data_key_untold(self) -> bool:
+        """Whether a key was found, and nothing tells which data key the application has under it."""
+        in_use = adopting.in_use(self.data_key, self.hand_made)
+        return self.hand_made.key is not None and self.escrow is None and in_use.wrapped is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +81,7 @@ class Adoption:
     named: tuple[Part, ...] = ()
     """Those of them that were named one by one: only so is a bucket repaired that others use too."""
     data_key: str | None = field(default=None, repr=False)
-    """The wrapped data key, where a person gave it."""
+    """The wrapped data key, where a person gave it, or the word that there is none yet."""
 
 
 def check(
@@ -107,8 +113,9 @@ def check(
         settings = settings.model_copy(update=slugs)
     if settings is not None and existing is not None and cloud is not None:
         if saved is not None:
-            if adoption is None and saved.adopted and escrow is None:
-                # An adoption that was begun: the data key in use has yet to get into the escrow.
+            if adoption is None and saved.adopted and (escrow is None or not state.has_key):
+                # An adoption that was begun, or whose stack was taken away: what is there now has to be looked for,
+                # and the data key in use has yet to get into the escrow.
                 adoption = Adoption(
                     repaired=tuple(part for part in Part if part not in saved.kept_as_found),
                     data_key=values.get("encrypted_phi_key"),
@@ -124,14 +131,24 @@ def check(
             in_the_way = taken(settings, existing, state, left_behind)
             if (in_the_way or (adoption and settings.adopted)) and not unread:
                 hand = _by_hand(settings, state, cloud, hosting, project, escrow, adoption)
-                settings = hand.settings or settings
-                in_the_way = taken(settings, existing, state, left_behind) if adoption else in_the_way
+                if hand.settings and (in_the_way or not state.has_key):
+                    settings = hand.settings
+                elif hand.settings:
+                    # What was taken in is known by the saved ids; what the stack made beside it has ids of its own.
+                    settings = settings.model_copy(update={"kept_as_found": hand.settings.kept_as_found})
+                # Where the adoption has its own reasons against it, it is not also told what it would take in.
+                wished = settings
+                if adoption and hand.problems:
+                    wished = settings.model_copy(update={"adopted": hand.found.adopted})
+                in_the_way = taken(wished, existing, state, left_behind) if adoption else in_the_way
             problems += [*in_the_way, *hand.problems]
-            if escrow is not None:
+            if escrow is not None and not (adoption and hand.problems):
                 problems += _orphan_escrow(settings, escrow, state, hand.found)
-            elif state.has_key and found.escrow_known:
+            elif escrow is None and state.has_key and found.escrow_known:
                 problems += _lost_escrow(settings, saved, values, stack, cloud)
-        if project is not None and hosting is not None:
+        # A data key that Vercel does not tell is the one that was given: what that is worth the proof shows.
+        vouched = escrow is None and hand.wrapped and hand.data_key and hand.data_key.hidden
+        if project is not None and hosting is not None and not vouched and not (adoption and hand.problems):
             adopted = hand.wrapped if escrow is None else None
             problems += _foreign_data_key(hosting, project, escrow, settings.region, adopted)
         settings = with_existing_provider(settings, existing, state, left_behind)
@@ -177,7 +194,10 @@ def _by_hand(
     found, error = attempt(cloud.find_hand_made, settings)
     if error is not None or found is None or not found.things:
         told = (problem(error, "what was set up by hand has to be known to be adopted"),) if error and adoption else ()
-        return _ByHand(problems=told)
+        # What was to be adopted is gone, all of it: it is made.
+        gone = adoption is not None and error is None and not state.has_key
+        nothing = settings.model_copy(update={"adopted": (), "kept_as_found": ()})
+        return _ByHand(problems=told, settings=nothing if gone else None)
     differences = adopting.differences(found, settings)
     problems: list[Problem] = []
     data_key = None
@@ -190,15 +210,17 @@ def _by_hand(
     problems += adopting.obstacles(found, settings, state)
     given, fault = _given_data_key(adoption)
     problems += [fault] if fault else []
-    nowhere = FoundDataKey(wrapped=None, there=False, key_arn=None)
-    obstacle = adopting.data_key_obstacle(data_key or nowhere, found, escrow, given=given)
+    in_use = adopting.in_use(data_key, found)
+    obstacle = adopting.data_key_obstacle(in_use, found, escrow, given=given)
     problems += [obstacle] if obstacle else []
-    nobody_tells = Target.VERCEL not in settings.deploy_targets and adoption.data_key is None and escrow is None
-    if nobody_tells and found.key and (settings.adopted or found.key.arn not in state.owned):
-        problems.append(_untold_data_key(found.key))
-    wrapped = adopting.adopted_data_key(data_key, given)
+    wrapped = adopting.adopted_data_key(in_use, given)
+    nobody_tells = not (obstacle or fault or wrapped or escrow or adoption.data_key == adopting.NONE_YET)
+    by_hand = found.key is not None and (found.key.arn not in state.owned or _is_adopted(found.key, settings))
+    if nobody_tells and by_hand:
+        problems.append(adopting.untold(found))
     shared = set(adopting.kept_unless_agreed(found, settings)) - set(adoption.named)
     kept = tuple(part for part in Part if part not in adoption.repaired or part in shared)
+    problems += adopting.at_odds(found, settings, kept)
     return _ByHand(
         found=found,
         differences=differences,
@@ -210,7 +232,7 @@ def _by_hand(
 
 
 def _given_data_key(adoption: Adoption) -> tuple[WrappedDataKey | None, Problem | None]:
-    if adoption.data_key is None:
+    if adoption.data_key is None or adoption.data_key == adopting.NONE_YET:
         return None, None
     try:
         return WrappedDataKey(value=adoption.data_key), None
@@ -224,16 +246,8 @@ def _given_data_key(adoption: Adoption) -> tuple[WrappedDataKey | None, Problem 
         )
 
 
-def _untold_data_key(key: KeyFact) -> Problem:
-    variable = by_key["encrypted_phi_key"].variable
-    return Problem(
-        what=f"nothing tells which data key the application has under the key {key.arn}",
-        why="the stack keeps a copy of the wrapped data key, and another one could not open the records",
-        next=f"copy ENCRYPTED_PHI_KEY from where the application gets it: export {variable}=…   or, if there never was "
-        f"one: export {variable}=$(aws kms generate-data-key-without-plaintext --key-id {key.arn} --key-spec AES_256 "
-        "--query CiphertextBlob --output text)",
-        exit_code=2,
-    )
+def _is_adopted(key: KeyFact, settings: Settings) -> bool:
+    return f"{Thing.KEY}={key.arn.rpartition('/')[2]}" in settings.adopted
 
 
 def _left_behind(

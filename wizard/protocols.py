@@ -189,6 +189,13 @@ class Hosting(Protocol):
         """What production has under the three names, for the adoption of a set-up by hand. Reads only."""
         ...
 
+    def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
+        """Write which data key it is into the comment of one that Vercel does not tell. Its value is left alone.
+
+        Raises DataKeyConflict where the comment names another.
+        """
+        ...
+
     def access_key_id(self, project: VercelProject) -> str | None:
         """The id of the access key that was pushed to production, as its variables' comment says; None for none."""
         ...

@@ -115,7 +115,7 @@ def next_steps(report: Report) -> tuple[Todo, ...]:
         todo.append(
             Todo(
                 what="Have External Secrets hand the variables to the pods (envFrom the secret eonpro-phi):",
-                verbatim=external_secret(settings, secrets_role_arn=outputs.secrets_role_arn).rstrip(),
+                verbatim=external_secret(settings).rstrip(),
             )
         )
     if Target.ECS in targets:
@@ -127,6 +127,12 @@ def next_steps(report: Report) -> tuple[Todo, ...]:
                 verbatim=json.dumps(container, indent=2),
             )
         )
+        if settings.replica_regions:
+            what = (
+                f"In {', '.join(settings.replica_regions)} the task definition names the parameters of its own Region: "
+                "the same names, with that Region in each valueFrom."
+            )
+            todo.append(Todo(what=what))
         todo.append(
             Todo(
                 what="Start the tasks anew: values are read when a task starts.",

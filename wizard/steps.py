@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from components.contract import Outputs, Part, Settings, Target
@@ -124,7 +125,7 @@ def check(request: Request, doors: Doors, interview: Interview, engine: Engine) 
     begun = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
     findings = look(_adoption(values) if request.adopt or begun else None)
     # An interrupted adoption goes on by itself, unless the data key in use has to be told again.
-    goes_on = findings.settings is not None and findings.settings.adopted and not findings.data_key_hidden
+    goes_on = findings.settings is not None and findings.settings.adopted and not findings.data_key_untold
     if findings.hand_made.things and not request.adopt and not goes_on and talk.interactive:
         wish = _offer_adoption(talk, values, findings)
         findings = look(wish) if wish else findings
@@ -196,8 +197,12 @@ def _offer_adoption(talk: Talk, values: Mapping[str, Any], findings: preflight.F
         ]
         agreed = tuple(part for part in parts if part not in shared)
         answers["repair"] = talk.ask(by_key["repair"].question(choices, agreed)) or ("none",)
-    if not answers.get("encrypted_phi_key") and findings.data_key_hidden:
-        answers["encrypted_phi_key"] = talk.ask(by_key["encrypted_phi_key"].question())
+    if not answers.get("encrypted_phi_key") and findings.data_key_untold:
+        question = by_key["encrypted_phi_key"].question()
+        if not findings.data_key_hidden:
+            word = adoption.NONE_YET
+            question = replace(question, why=f"Nothing tells it. Only if there never was one, type {word}: it is made.")
+        answers["encrypted_phi_key"] = talk.ask(question)
     return _adoption(answers)
 
 
@@ -295,6 +300,8 @@ def hand_over(doors: Doors, ready: Ready, outputs: Outputs) -> Handed:
     talk, settings = doors.talk, ready.settings
     talk.section("Data key")
     talk.working("looking for it in its escrow")
+    if ready.findings.adopted_data_key is not None:
+        _prove_beforehand(doors, ready, outputs, ready.findings.adopted_data_key)
     kept = escrow.ensure_data_key(ready.cloud, settings, outputs, adopted=ready.findings.adopted_data_key)
     word = "made, wrapped by the key; kept" if kept.made_now else "exists and is kept as it is,"
     talk.line(f"{kept.wrapped.fingerprint} {word} in {kept.parameter}", mark=Mark.OK)
@@ -320,6 +327,22 @@ def hand_over(doors: Doors, ready: Ready, outputs: Outputs) -> Handed:
     return Handed(escrow=kept, delivered=delivered, proofs=proofs, access_key=key)
 
 
+def _prove_beforehand(doors: Doors, ready: Ready, outputs: Outputs, wrapped: WrappedDataKey) -> None:
+    """That the key opens the data key in use, before the escrow, which is written once, has it."""
+    told = adoption.prove_beforehand(
+        cloud=ready.cloud,
+        prover=doors.prover,
+        settings=ready.settings,
+        outputs=outputs,
+        targets=ready.targets,
+        wrapped=wrapped,
+    )
+    doors.talk.line(told.words, mark=Mark.OK if told.proved else Mark.WARN)
+    if ready.findings.data_key_hidden and ready.hosting is not None and ready.findings.project is not None:
+        # Before the escrow: whichever of the two a crash leaves out, the next run asks for the same data key.
+        ready.hosting.name_data_key(ready.findings.project, wrapped)
+
+
 def _access_key(doors: Doors, ready: Ready) -> access_key.Ensured | None:
     """The access key of the application on Vercel, where it is an IAM user."""
     project = ready.findings.project
@@ -327,9 +350,12 @@ def _access_key(doors: Doors, ready: Ready) -> access_key.Ensured | None:
         return None
     user = ready.settings.names.app_user
     doors.talk.working(f"looking at the access keys of {user}")
-    return access_key.ensure(
+    ensured = access_key.ensure(
         ready.cloud, ready.hosting, project, user, tell=lambda line: doors.talk.line(line, mark=Mark.OK)
     )
+    if warning := access_key.age_warning(ready.cloud.list_access_keys(user), datetime.now(UTC)):
+        doors.talk.line(warning, mark=Mark.WARN)
+    return ensured
 
 
 def prove(

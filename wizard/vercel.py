@@ -18,7 +18,7 @@ from wizard.facts import AccessKey, Batch, Delivered, FoundDataKey, VercelProjec
 from wizard.vercel_access_key import deliver as deliver_access_key
 from wizard.vercel_access_key import delivered_id
 from wizard.vercel_delivery import deliver, lacking, refusal
-from wizard.vercel_found import find_data_key
+from wizard.vercel_found import find_data_key, name_data_key
 from wizard.vercel_http import NEW_TOKEN, Answer, Api, Patience
 from wizard.vercel_shapes import read_names, text
 from wizard.vercel_variables import Variables
@@ -88,6 +88,13 @@ class Vercel:
         Raises DataKeyConflict for two data keys, and for a value that cannot be one.
         """
         return find_data_key(self._variables(project, READING_SECONDS))
+
+    def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
+        """Write which data key it is into the comment of one that Vercel does not tell. Its value is left alone.
+
+        Raises DataKeyConflict where the comment names another.
+        """
+        name_data_key(self._variables(project, self._deadline), wrapped)
 
     def deliver(self, project: VercelProject, batch: Batch) -> Delivered:
         """The batch to `production` in one POST, judged by a new listing; unwritten when it is there already.

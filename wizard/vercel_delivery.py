@@ -111,7 +111,8 @@ def _gaps(standing: tuple[Standing, ...]) -> tuple[Standing, ...]:
 
 
 def _to_write(variables: Variables, standing: tuple[Standing, ...]) -> tuple[Standing, ...]:
-    """What goes into the POST: all three. Raises ResourceError where that would narrow an entry."""
+    """What goes into the POST: all three, but a data key that is right and cannot be read back: nothing is overwritten
+    that nobody could restore. Raises ResourceError where that would narrow an entry."""
     # A Region that is right and serves other environments too is left alone: a write would take it from them.
     kept = [each for each in standing if each.shared and each.wanted.key == SHAREABLE and not each.gap]
     shared = [each.entry for each in standing if each.shared and each not in kept and each.entry is not None]
@@ -120,6 +121,7 @@ def _to_write(variables: Variables, standing: tuple[Standing, ...]) -> tuple[Sta
             shared_words(variables, shared),
             "in Vercel's settings take production out of each or remove it, then run the same command",
         )
+    kept += [each for each in standing if each.wanted.key == DATA_KEY_VARIABLE and each.proof == "fingerprint"]
     return tuple(each for each in standing if each not in kept)
 
 

@@ -1,15 +1,15 @@
 """The data key that somebody set on Vercel by hand, as far as Vercel tells it.
 
-Touches the network through `wizard/vercel_variables.py` only; reads, and writes nothing.
+Touches the network through `wizard/vercel_variables.py` only; reads, and writes nothing but a comment.
 """
 
 from __future__ import annotations
 
 from components.contract import DATA_KEY_VARIABLE
-from wizard.datakey import MalformedDataKey, WrappedDataKey
+from wizard.datakey import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.errors import DataKeyConflict
 from wizard.facts import FoundDataKey
-from wizard.vercel_standing import ListedVariable, in_production
+from wizard.vercel_standing import ListedVariable, data_key_comment, in_production
 from wizard.vercel_variables import Variables
 
 KEY_VARIABLE = "AWS_KMS_KEY_ID"
@@ -34,7 +34,34 @@ def find_data_key(variables: Variables) -> FoundDataKey:
     wrapped = _wrapped(variables, entries[0]) if entries else None
     named = in_production(listed, KEY_VARIABLE)
     key_arn = _value(variables, named[0]) if len(named) == 1 else None
-    return FoundDataKey(wrapped=wrapped, there=bool(entries), key_arn=key_arn)
+    claim = FINGERPRINT.search(entries[0].comment) if entries and wrapped is None else None
+    return FoundDataKey(
+        wrapped=wrapped, there=bool(entries), key_arn=key_arn, claimed=claim[0] if claim is not None else None
+    )
+
+
+def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
+    """Write into the comment of a data key that Vercel does not tell, that it is this one. Its value is left alone.
+
+    For a person's word, which was proved against the KMS key: a delivery knows by the comment whose it is.
+    Raises DataKeyConflict where the comment names another.
+    """
+    entries = in_production(variables.list(), DATA_KEY_VARIABLE)
+    if len(entries) != 1:
+        raise DataKeyConflict(
+            f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times, and had it once",
+            "vercel env ls production   # find out who changes it, then run the same command again",
+        )
+    claim = FINGERPRINT.search(entries[0].comment)
+    if claim is not None and claim[0] == wrapped.fingerprint:
+        return
+    if claim is not None:
+        raise DataKeyConflict(
+            f"{DATA_KEY_VARIABLE} in production of {variables.owner} is {claim[0]} by its comment, "
+            f"not {wrapped.fingerprint}; nothing was overwritten",
+            "find out which of the two the application's records are under",
+        )
+    variables.comment(entries[0], data_key_comment(wrapped))
 
 
 def _wrapped(variables: Variables, entry: ListedVariable) -> WrappedDataKey | None:

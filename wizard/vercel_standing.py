@@ -99,13 +99,18 @@ def value_fingerprint(value: str) -> str:
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
+def data_key_comment(wrapped: WrappedDataKey) -> str:
+    """The comment by which a data key is known whose value Vercel does not tell."""
+    return f"{MARK} data key {wrapped.fingerprint}; do not edit"
+
+
 def wanted(batch: Batch) -> tuple[Wanted, ...]:
     """The three variables, the data key first."""
     key = batch.wrapped.fingerprint
     made = []
     for name, value in batch.values:
         if name == DATA_KEY_VARIABLE:
-            made.append(Wanted(key=name, type="sensitive", comment=f"{MARK} data key {key}; do not edit", value=value))
+            made.append(Wanted(key=name, type="sensitive", comment=data_key_comment(batch.wrapped), value=value))
         else:
             comment = f"{MARK} goes with data key {key}; value {value_fingerprint(value)}; do not edit"
             made.append(Wanted(key=name, type="encrypted", comment=comment, value=value))

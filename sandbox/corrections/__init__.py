@@ -71,6 +71,7 @@ BEFORE: tuple[Correction[Before], ...] = (
     _before(identity.a_role_is_assumed_by_whom_it_trusts, "sts", "AssumeRole"),
     _before(identity.a_web_identity_must_meet_the_trust_policy, "sts", "AssumeRoleWithWebIdentity"),
     _before(identity.a_role_trusts_principals_that_exist, "iam", "CreateRole", "UpdateAssumeRolePolicy"),
+    _before(identity.a_user_with_an_access_key_is_not_deleted, "iam", "DeleteUser"),
     _before(simulation.identity_policies_are_simulated, "iam", "SimulatePrincipalPolicy"),
     _before(audiences.an_audience_is_added, "iam", "AddClientIDToOpenIDConnectProvider"),
     _before(audiences.an_audience_is_removed, "iam", "RemoveClientIDFromOpenIDConnectProvider"),

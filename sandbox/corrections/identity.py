@@ -1,4 +1,4 @@
-"""Corrections about roles: whom a role trusts, and the credentials that a service gets for one.
+"""Corrections about roles and users: whom a role trusts, the credentials that a service gets for one, a user's end.
 
 It may read the emulator's IAM, and make sessions in its STS, in this process.
 """
@@ -94,6 +94,16 @@ def a_web_identity_must_meet_the_trust_policy(call: Call, who: Principal | None)
     request = Request(action="sts:AssumeRoleWithWebIdentity", resource=role_arn, context=context)
     if _trusts(role_arn, "Federated", (provider.arn,), request) is not Decision.ALLOWED:
         raise AwsError("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403)
+
+
+def a_user_with_an_access_key_is_not_deleted(call: Call, who: Principal | None) -> None:
+    """AWS answers DeleteConflict; the emulator deletes the user, and leaves its access keys to nobody.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
+    """
+    user = iam_backends[ACCOUNT]["aws"].users.get(str(call.parameters.get("UserName", "")))
+    if user is not None and user.access_keys:
+        raise AwsError("DeleteConflict", "Cannot delete entity, must delete access keys first.", 409)
 
 
 def task_credentials(role_name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 import re
 from xml.sax.saxutils import escape
 
-from sandbox.policy import Decision, Request, UnsupportedCondition, evaluate, statements
+from sandbox.policy import Request, Statement, UnsupportedCondition, applies, evaluate, statements
 from sandbox.principals import Principal, find, identity_statements
 from sandbox.state import ACCOUNT
 from sandbox.wire import Answer, AwsError, Call, xml_answer
@@ -20,7 +20,8 @@ _NOT_SIMULATED = ("ResourcePolicy", "PermissionsBoundaryPolicyInputList", "Calle
 def identity_policies_are_simulated(call: Call, who: Principal | None) -> Answer:
     """AWS tells what a user's or role's identity policies say to actions on resources.
 
-    Managed, inline and group policies are read, with PolicyInputList beside them. What the sandbox does not simulate
+    Managed, inline and group policies are read, with PolicyInputList beside them. The keys that a condition would have
+    looked at, and that nobody gave, are told: with them the answer might be another. What the sandbox does not simulate
     it refuses: resource policies, boundaries, a caller other than the source.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
@@ -39,7 +40,7 @@ def identity_policies_are_simulated(call: Call, who: Principal | None) -> Answer
     context = {"aws:PrincipalArn": (source,), "aws:PrincipalAccount": (ACCOUNT,)} | _context(call)
     try:
         results = "".join(
-            _result(action, resource, evaluate(asked, Request(action=action, resource=resource, context=context)))
+            _result(asked, Request(action=action, resource=resource, context=context))
             for action in actions
             for resource in resources
         )
@@ -70,9 +71,19 @@ def _context(call: Call) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _result(action: str, resource: str, decision: Decision) -> str:
+def _result(asked: list[Statement], request: Request) -> str:
+    members = "".join(f"<member>{escape(key)}</member>" for key in _not_given(asked, request))
     return (
-        f"<member><EvalActionName>{escape(action)}</EvalActionName>"
-        f"<EvalResourceName>{escape(resource)}</EvalResourceName><EvalDecision>{decision}</EvalDecision>"
-        "<MatchedStatements/><MissingContextValues/></member>"
+        f"<member><EvalActionName>{escape(request.action)}</EvalActionName>"
+        f"<EvalResourceName>{escape(request.resource)}</EvalResourceName>"
+        f"<EvalDecision>{evaluate(asked, request)}</EvalDecision>"
+        f"<MatchedStatements/><MissingContextValues>{members}</MissingContextValues></member>"
     )
+
+
+def _not_given(asked: list[Statement], request: Request) -> tuple[str, ...]:
+    """The condition keys without a value, of the statements that are about the action and the resource."""
+    given = {name.lower() for name in request.context}
+    about = (one for one in asked if applies({**one, "Condition": {}}, request))
+    keys = {key for one in about for tested in (one.get("Condition") or {}).values() for key in tested}
+    return tuple(sorted(key for key in keys if key.lower() not in given))

@@ -419,3 +419,21 @@ def test_a_policy_that_does_not_exist_bounds_nobody(iam: Any) -> None:
     )[0]
 
     assert code == "NoSuchEntity"
+
+
+# A user's end
+
+
+def test_a_user_is_deleted_after_its_access_keys(iam: Any) -> None:
+    name = f"user-{uuid.uuid4().hex}"
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+    with pytest.raises(ClientError) as refused:
+        iam.delete_user(UserName=name)
+    assert refused.value.response["Error"]["Code"] == "DeleteConflict"
+    assert iam.list_access_keys(UserName=name)["AccessKeyMetadata"][0]["AccessKeyId"] == key
+    iam.delete_access_key(UserName=name, AccessKeyId=key)
+    iam.delete_user(UserName=name)
+    with pytest.raises(ClientError) as gone:
+        iam.get_user(UserName=name)
+    assert gone.value.response["Error"]["Code"] == "NoSuchEntity"

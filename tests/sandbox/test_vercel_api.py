@@ -284,3 +284,9 @@ def test_calls_are_counted_until_the_count_is_reset(api: httpx.Client) -> None:
     assert counted["calls"] == {"GET /v10/projects/eonpro/env": 1, "POST /v10/projects/eonpro/env": 1}
     api.delete("/_sandbox/calls")
     assert api.get("/_sandbox/calls").json()["total"] == 0
+
+
+def test_a_deployment_of_production_gets_the_sensitive_values_that_the_api_does_not_tell(api: httpx.Client) -> None:
+    api.post(ENV, json=[variable("SECRET", type="sensitive"), variable("OTHER", target=["preview"])])
+    assert [each["value"] for each in listed(api) if each["key"] == "SECRET"] == [""]
+    assert api.get("/_sandbox/deployment/eonpro").json() == {"SECRET": "hello"}

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components import policies
-from components.contract import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings
+from components.contract import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings, Thing
 from components.stack_policies import key_policy_of
 from wizard.datakey import WrappedDataKey
 from wizard.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, ResourceError, SetupError
@@ -29,6 +29,7 @@ from wizard.facts import (
     DeliveryState,
     Escrow,
     Existing,
+    Found,
     FoundDataKey,
     HandMade,
     Identity,
@@ -422,6 +423,8 @@ class FakeHosting:
     access_key: AccessKey | None = None
     delivered_instead: WrappedDataKey | None = None
     """A hosting that says it holds something else than it was given."""
+    named: str | None = None
+    """The fingerprint in the data key's comment."""
 
     def _call(self, name: str) -> None:
         self.log.append(f"hosting.{name}")
@@ -462,6 +465,10 @@ class FakeHosting:
             there=value is not None,
             key_arn=None if self.sensitive else self.variables.get("AWS_KMS_KEY_ID"),
         )
+
+    def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
+        self._call("name_data_key")
+        self.named = wrapped.fingerprint
 
     def access_key_id(self, project: VercelProject) -> str | None:
         self._call("access_key_id")
@@ -572,6 +579,8 @@ class FakeProver:
     verdict: Verdict | None = None
     """Said instead of what the cloud holds."""
     given: list[AppCredentials] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+    """Seconds between the tries, where the test hands this in for the clock."""
 
     def stand_by(self) -> None:
         """Nothing takes long here."""
@@ -682,6 +691,40 @@ def built(cloud: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any)
     )
     state = StackState(exists=True, has_key=True, owned=owned, outputs=outputs)
     return replace(state, **changes)
+
+
+def by_hand(cloud: FakeCloud, **changes: Any) -> HandMade:
+    """An account that somebody set up by hand under production's names, with rotation off; the cloud holds it."""
+    key = key_fact(rotation_enabled=False, rotation_period_days=None)
+    cloud.keys[KEY] = key
+    cloud.aliases["alias/eonpro-phi-key"] = KEY
+    cloud.key_policies[KEY] = key_policy_of(settings())
+    cloud.documents[APP_POLICY] = policies.application_policy(key_arns=(KEY,))
+    cloud.trails = (trail_fact(),)
+    cloud.existing = Existing(
+        alias_target=key, role_arn=APP, app_policy_arn=APP_POLICY, trail=trail_fact(), bucket="ours"
+    )
+    ids = {
+        Thing.KEY: (KEY_ID, KEY),
+        Thing.ALIAS: ("alias/eonpro-phi-key", "alias/eonpro-phi-key"),
+        Thing.APPLICATION_ROLE: ("eonpro-app-role", APP),
+        Thing.APPLICATION_POLICY: (APP_POLICY, APP_POLICY),
+        Thing.POLICY_ATTACHMENT: (f"eonpro-app-role/{APP_POLICY}", APP_POLICY),
+        Thing.TRAIL: (TRAIL, TRAIL),
+        Thing.BUCKET: (BUCKET, BUCKET),
+    }
+    values: dict[str, Any] = {
+        "things": tuple(Found(thing=thing, id=id_, arn=arn) for thing, (id_, arn) in ids.items()),
+        "key": key,
+        "key_policy": cloud.key_policies[KEY],
+        "role_arn": APP,
+        "policy_arn": APP_POLICY,
+        "policy": cloud.documents[APP_POLICY],
+        "trail": trail_fact(),
+        "retention": cloud.retention,
+    }
+    cloud.hand_made = HandMade(**{**values, **changes})
+    return cloud.hand_made
 
 
 def outputs_of(wanted: Settings) -> Outputs:

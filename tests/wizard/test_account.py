@@ -23,7 +23,8 @@ from tests.wizard.fakes import (
 )
 from wizard.account import Account, future_key_policy, look
 from wizard.errors import CredentialsError, PermissionDenied, SetupError, Unreachable, Unsupported
-from wizard.facts import Principal, Simulation
+from wizard.facts import Principal, Retention, Simulation
+from wizard.identity_patterns import sso_pattern
 
 VALUES: dict[str, Any] = {
     "account": "caller",
@@ -48,7 +49,12 @@ READS = {
     "simulate",
     "check_permissions",
     "list_trails",
+    "bucket_retention",
 }
+THIRD = f"arn:aws:iam::{ACCOUNT}:user/third"
+SSO = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_KeyAdmin_0123456789abcdef"
+SSO_SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_KeyAdmin_0123456789abcdef/ada"
+SEALED = Retention(expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True, tls_only=True)
 
 
 @pytest.fixture
@@ -202,6 +208,112 @@ def test_the_policy_that_is_judged_is_the_policy_that_is_made() -> None:
     assert APP in str(named) and SECOND in str(named) and ADMIN in str(named)
 
 
+# --- the strict key policy
+
+
+def test_a_strict_key_policy_with_two_administrators_of_whom_the_caller_is_one_is_fine(cloud) -> None:
+    account = seen(cloud, administrators=("caller", SECOND), strict_key_policy=True)
+    assert account.problems == ()
+    assert not [call for call in cloud.log if call.startswith("cloud.simulate")]
+
+
+def test_a_strict_key_policy_without_the_caller_is_a_lockout_whatever_iam_says(cloud) -> None:
+    cloud.principals = (ADMIN, SECOND, THIRD)
+    cloud.simulation = Simulation(allowed=True, detail="allowed")
+    (problem,) = seen(cloud, administrators=(SECOND, THIRD), strict_key_policy=True).problems
+    assert problem.what == f"the strict key policy would lock {ADMIN} out of the key it makes"
+    assert problem.next.startswith(f"add yourself: --administrators {SECOND},{THIRD},{ADMIN}")
+    assert "--strict-key-policy no" in problem.next
+    assert not [call for call in cloud.log if call.startswith("cloud.simulate")]
+
+
+def test_a_strict_key_policy_locks_out_the_accounts_root_too(cloud) -> None:
+    cloud.principals = (ADMIN, SECOND)
+    root = replace(IDENTITY, principal_arn=f"arn:aws:iam::{ACCOUNT}:root")
+    (problem,) = seen(cloud, identity=root, administrators=(ADMIN, SECOND), strict_key_policy=True).problems
+    assert f"lock {root.principal_arn} out" in problem.what
+
+
+def test_a_strict_key_policy_of_one_administrator_is_refused_by_the_contract(cloud) -> None:
+    (problem,) = seen(cloud, strict_key_policy=True).problems
+    assert "strictKeyPolicy: needs two administrators" in problem.what or "needs two administrators" in problem.what
+    assert cloud.log == ["cloud.list_regions"]
+
+
+# --- roles of IAM Identity Center
+
+
+def sso_seen(cloud: FakeCloud, **changes: Any) -> Account:
+    identity = replace(IDENTITY, arn=SSO_SESSION, principal_arn=SSO)
+    return seen(cloud, identity=identity, **changes)
+
+
+def test_a_caller_from_identity_center_administers_through_iam_and_is_simulated(cloud) -> None:
+    account = sso_seen(cloud)
+    assert account.problems == ()
+    assert account.settings is not None
+    assert (account.settings.administrators, account.settings.administrator_patterns) == ((), (sso_pattern(SSO),))
+    assert f"cloud.simulate {SSO} kms:PutKeyPolicy" in cloud.log
+
+
+@pytest.mark.parametrize("allowed", [False, None])
+def test_a_caller_from_identity_center_whom_iam_does_not_let_in_is_told_of_the_permission_set(cloud, allowed) -> None:
+    cloud.simulation = Simulation(allowed=allowed, detail="the simulator could not be asked")
+    (problem,) = sso_seen(cloud).problems
+    assert problem.what == f"the key policy would lock {SSO} out of the key it makes"
+    assert "have the permission set allow kms:PutKeyPolicy" in problem.next
+    assert "add yourself" not in problem.next, "adding oneself makes the same pattern again"
+
+
+def test_a_re_run_with_patterns_only_needs_no_administrators(cloud) -> None:
+    values = {key: value for key, value in VALUES.items() if key != "administrators"}
+    identity = replace(IDENTITY, principal_arn=SSO)
+    given = {**values, "administrator_patterns": (str(sso_pattern(SSO)),)}
+    account = look(stack="production", values=given, saved=None, identity=identity, cloud=cloud)
+    assert account.problems == ()
+
+
+# --- notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"encryption_context": ("application=eonpro",)},
+            "encryption context application=eonpro: the application as it is sends none",
+        ),
+        (
+            {"via_services": ("secretsmanager.us-east-1.amazonaws.com",)},
+            "through secretsmanager.us-east-1.amazonaws.com: the application as it is calls KMS itself",
+        ),
+        ({"vercel_access": "user"}, "an access key never expires"),
+        ({"alerts": True}, "nobody gets the alerts of eonpro-alerts yet: --alert-emails ADDRESS"),
+        ({"deletion_administrators": (SECOND,)}, f"may schedule the key's deletion: {SECOND}"),
+    ],
+)
+def test_what_is_right_to_know_is_a_note_and_no_problem(cloud, changes, told) -> None:
+    quiet = {"alert_emails": ("ada@clinic.example",)} if "alerts" not in changes else {}
+    account = seen(cloud, **{**quiet, **changes})
+    assert account.problems == ()
+    (note,) = account.notes
+    assert told in note
+
+
+@pytest.mark.parametrize("changes", [{"alert_emails": ("ada@clinic.example",)}, {"alerts": False}])
+def test_there_is_no_note_without_a_reason(cloud, changes) -> None:
+    assert seen(cloud, **changes).notes == ()
+
+
+def test_who_may_delete_the_key_has_to_exist(cloud) -> None:
+    assert whats(seen(cloud, deletion_administrators=(ABSENT,))) == [
+        f"the deletion administrator {ABSENT} does not exist"
+    ]
+
+
+# --- rights
+
+
 def test_rights_that_are_lacking_are_all_named_apart(cloud) -> None:
     cloud.lacking = ("kms:CreateKey", "iam:CreateRole")
     account = seen(cloud)
@@ -220,6 +332,78 @@ def test_an_existing_trail_finds_its_bucket(cloud) -> None:
     account = seen(cloud, trail=TRAIL)
     assert account.settings is not None
     assert (account.settings.trail_bucket, account.problems) == ("clinic-logs", ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"logging": False}, "it is stopped"), ({"kms_events": False}, "it leaves out the events of KMS")],
+)
+def test_an_existing_trail_that_does_not_record_the_use_of_the_key_is_a_problem(cloud, changes, said) -> None:
+    cloud.trails = (trail_fact(**changes),)
+    (problem,) = seen(cloud, trail=TRAIL).problems
+    assert problem.what == f"the trail {TRAIL} does not record the use of the key: {said}"
+    assert "--trail create" in problem.next
+
+
+def test_both_that_are_wrong_with_a_trail_are_told_at_once(cloud) -> None:
+    cloud.trails = (trail_fact(logging=False, kms_events=False),)
+    assert len(seen(cloud, trail=TRAIL).problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("trail", "retention", "said"),
+    [
+        ({"global_events": False}, {}, "leaves out the global services"),
+        ({"validation": False}, {}, "log files cannot be validated"),
+        ({"multi_region": False}, {}, "covers one Region only"),
+        ({}, {"expires_after_days": 90}, "expire after 90 days, before six years are over"),
+        ({}, {"public_access_blocked": False}, "does not block public access"),
+        ({}, {"versioned": False}, "keeps no earlier versions"),
+        ({}, {"encrypted": False}, "is not encrypted"),
+        ({}, {"tls_only": False}, "may be read over plain HTTP"),
+    ],
+)
+def test_what_else_an_existing_trail_lacks_is_a_note(cloud, trail, retention, said) -> None:
+    cloud.trails = (trail_fact(**trail),)
+    cloud.retention = replace(SEALED, **retention)
+    account = seen(cloud, trail=TRAIL, alerts=False)
+    assert account.problems == ()
+    (note,) = account.notes
+    assert "is used as it is" in note and said in note
+
+
+@pytest.mark.parametrize(
+    ("trail", "retention", "said"),
+    [
+        ({"logging": None}, SEALED, "whether it is logging"),
+        ({"kms_events": None}, SEALED, "whether it records KMS"),
+        ({}, None, f"its bucket {BUCKET}"),
+        ({}, replace(SEALED, tls_only=None), "the bucket's policy"),
+    ],
+)
+def test_what_could_not_be_read_of_an_existing_trail_is_told_and_never_taken_for_good(
+    cloud, trail, retention, said
+) -> None:
+    cloud.trails = (trail_fact(**trail),)
+    cloud.retention = retention
+    account = seen(cloud, trail=TRAIL, alerts=False)
+    assert account.problems == ()
+    assert account.notes == (f"of the trail eonpro-audit-trail could not be read {said}",)
+
+
+def test_an_existing_trail_that_has_everything_is_used_without_a_word(cloud) -> None:
+    cloud.trails = (trail_fact(),)
+    cloud.retention = SEALED
+    account = seen(cloud, trail=TRAIL, alerts=False)
+    assert (account.problems, account.notes) == ((), ())
+
+
+def test_a_bucket_that_may_not_be_read_is_no_gap(cloud) -> None:
+    cloud.trails = (trail_fact(),)
+    cloud.failures["bucket_retention"] = PermissionDenied("s3:GetBucketVersioning is denied", "ask for it")
+    assert seen(cloud, trail=TRAIL, alerts=False).notes == (
+        f"of the trail eonpro-audit-trail could not be read its bucket {BUCKET}",
+    )
 
 
 def test_an_existing_trail_that_may_not_be_listed_needs_its_bucket_typed(cloud) -> None:

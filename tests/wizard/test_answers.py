@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from wizard.answers import (
     resolve,
     to_settings,
 )
+from wizard.engine_config import as_text as as_engine
 from wizard.errors import MissingAnswers, UsageError
 from wizard.facts import Identity
+from wizard.identity_patterns import sso_pattern
 from wizard.questions import INPUTS, by_key
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -28,6 +31,8 @@ ACCOUNT = "111122223333"
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/caller"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:role/admin"
 TRAIL = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/organization"
+SSO = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_KeyAdmin_0123456789abcdef"
+PATTERN = str(sso_pattern(SSO))
 SECRET = "hunter2hunter2"
 
 
@@ -60,6 +65,32 @@ def test_json_is_read_too() -> None:
     expected = {"account": "111122223333", "administrators": ["caller"], "region": "us-east-1"}
     assert read_file(text, "a.json") == expected
     assert read_file(text, "a") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "multi_region: yes\nalerts: no\ntrail_key: true\nstrict_key_policy: False\n"),
+        ("a.yaml", 'multi_region: "yes"\nalerts: "no"\ntrail_key: "True"\nstrict_key_policy: n\n'),
+        ("a.json", '{"multi_region": true, "alerts": false, "trail_key": "yes", "strict_key_policy": "no"}'),
+    ],
+)
+def test_a_yes_and_a_no_are_read_however_the_file_spells_them(name: str, text: str) -> None:
+    answers = resolved(file=read_file(text, name), file_name=name)
+    found = {key: answers[key].value for key in ("multi_region", "alerts", "trail_key", "strict_key_policy")}
+    assert found == {"multi_region": True, "alerts": False, "trail_key": True, "strict_key_policy": False}
+
+
+def test_what_is_neither_yes_nor_no_is_refused_with_its_key() -> None:
+    with pytest.raises(UsageError, match="multi_region in a.yaml: 'perhaps' is neither yes nor no"):
+        resolved(file=read_file("multi_region: perhaps\n", "a.yaml"), file_name="a.yaml")
+
+
+def test_a_wrapped_key_in_a_file_is_refused_with_its_variable_and_not_shown() -> None:
+    with pytest.raises(UsageError) as refusal:
+        read_file(f"encrypted_phi_key: {SECRET}\n", "a.yaml")
+    assert "give it in the environment, as EONPRO_ENCRYPTED_PHI_KEY" in refusal.value.message
+    assert SECRET not in refusal.value.message
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
@@ -113,27 +144,49 @@ def test_a_file_that_cannot_be_read_shows_none_of_its_text(name: str, text: str)
     assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
 
 
-@pytest.mark.parametrize("name", ["vercel", "ecs"])
+NAMED_TRAIL = {"EONPRO_TRAIL": TRAIL, "EONPRO_TRAIL_BUCKET": "organization-logs"}
+"""No file for any account can name a trail: the example leaves that one answer to a flag."""
+EXAMPLE_FILES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", EXAMPLE_FILES)
 def test_an_example_is_complete_for_any_account(name: str, identity: Identity) -> None:
+    settings = example(name, identity)
+    assert (settings.account_id, settings.administrators, settings.region) == (ACCOUNT, (CALLER,), "us-east-1")
+    assert (settings.environment, settings.app_principal_arn) == ("production", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("vercel", {"deploy_targets": ("vercel",), "vercel_team": "eonpro", "vercel_project": "eonpro"}),
+        ("ecs", {"deploy_targets": ("ecs",), "ecs_cluster": "eonpro", "ecs_service": "eonpro"}),
+        ("vercel-user", {"deploy_targets": ("vercel",), "vercel_access": "user"}),
+        ("ecs-secrets-manager", {"deploy_targets": ("ecs",), "secret_store": "secrets-manager"}),
+        ("eks", {"deploy_targets": ("eks",)}),
+        ("multi-region", {"multi_region": True}),
+        ("adopted", {"deploy_targets": ("vercel",), "multi_region": False, "adopted": ()}),
+    ],
+)
+def test_an_example_shows_what_its_name_says(name: str, wanted: dict[str, Any], identity: Identity) -> None:
+    settings = example(name, identity)
+    assert {field: getattr(settings, field) for field in wanted} == wanted
+
+
+def test_the_example_of_a_multi_region_key_names_its_replicas(identity: Identity) -> None:
+    assert example("multi-region", identity).replica_regions
+
+
+def example(name: str, identity: Identity) -> Settings:
     path = EXAMPLES / f"{name}.yaml"
     answers = resolved(
         file=read_file(path.read_text(encoding="utf-8"), path.name),
         file_name=path.name,
-        environ={"VERCEL_TOKEN": SECRET} if name == "vercel" else {},
+        environ={"VERCEL_TOKEN": SECRET, **(NAMED_TRAIL if name == "existing-trail" else {})},
     )
     values = {key: answer.value for key, answer in answers.items()}
     assert missing(values) == ()
-    settings = to_settings(values, identity=identity)
-    assert (settings.account_id, settings.administrators, settings.region) == (ACCOUNT, (CALLER,), "us-east-1")
-    assert (settings.deploy_targets, settings.environment) == ((name,), "production")
-    assert (settings.app_principal_arn, settings.existing_trail_arn) == (None, None)
-    expected = {"vercel": ("eonpro", "eonpro", None, None), "ecs": (None, None, "eonpro", "eonpro")}[name]
-    assert expected == (
-        settings.vercel_team,
-        settings.vercel_project,
-        settings.ecs_cluster,
-        settings.ecs_service,
-    )
+    return to_settings(values, identity=identity)
 
 
 # --- ranking -------------------------------------------------------------------------------------------------------
@@ -171,6 +224,8 @@ def test_a_default_is_the_weakest_answer() -> None:
 def test_every_input_can_be_given_at_each_of_its_doors(each, good_values: dict[str, Any]) -> None:
     value = good_values[each.key]
     text = ",".join(value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, bool):
+        text = "yes" if value else "no"
     assert resolved(flags={each.key: text})[each.key].value == value
     assert resolved(environ={each.variable: text})[each.key].value == value
     assert resolved(file={each.key: text})[each.key].value == value
@@ -202,9 +257,9 @@ def test_all_values_that_cannot_be_used_are_told_at_once_each_with_its_door() ->
     assert [line.split(":")[0].strip() for line in lines[1:]] == [
         "--region",
         "environment in Pulumi.production.yaml",
+        "rotation_period_days in answers.yaml",
         "EONPRO_TARGET",
         "VERCEL_TOKEN",
-        "rotation_period_days in answers.yaml",
     ]
     assert SECRET not in refusal.value.message + refusal.value.hint
 
@@ -250,7 +305,7 @@ def good_values() -> dict[str, Any]:
         "environment": "staging",
         "administrators": (ADMIN, CALLER),
         "app_principal": f"arn:aws:iam::{ACCOUNT}:role/app",
-        "target": ("ecs", "vercel"),
+        "target": ("ecs", "eks", "vercel"),
         "vercel_team": "create",  # A team may be called like the word that means something elsewhere.
         "vercel_project": "web",
         "vercel_oidc_provider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/create",
@@ -261,13 +316,42 @@ def good_values() -> dict[str, Any]:
         "trail_bucket": "organization-logs",
         "trail_retention_days": 2192,
         "rotation_period_days": 180,
+        "administrator_patterns": (PATTERN,),
+        "deletion_administrators": (ADMIN,),
+        "strict_key_policy": True,
+        "exclusive_use": True,
+        "encryption_context": ("application=eonpro",),
+        "via_services": ("secretsmanager.eu-west-1.amazonaws.com",),
+        "multi_region": True,
+        "replica_regions": ("eu-central-1", "eu-west-2"),
+        "repair": ("key", "trail"),
+        "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        "secret_store": "secrets-manager",
+        "vercel_access": "oidc",
+        "eks_cluster": "clinic",
+        "eks_identity": "irsa",
+        "eks_oidc_provider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABC123",
+        "eks_namespace": "portal",
+        "eks_service_account": "web",
+        "trail_key": False,
+        "trail_lock": "compliance",
+        "trail_archive_days": 0,
+        "access_logging": False,
+        "cloudwatch_logs": True,
+        "alerts": True,
+        "alert_emails": ("ada@clinic.example",),
     }
 
 
 def test_every_value_comes_back_from_the_settings_it_went_into(good_values: dict[str, Any], identity: Identity) -> None:
     settings = to_settings(good_values, identity=identity)
-    good_values.pop("profile")  # Whose credentials are used is nobody's business but this machine's.
+    # Whose credentials are used is nobody's business but this machine's, and what was repaired was repaired once.
+    for unsaved in ("profile", "repair"):
+        good_values.pop(unsaved)
+    # How it gets in is no question for an application with a principal of its own.
+    good_values.pop("vercel_access")
     assert from_settings(settings) == good_values
+    assert Settings.from_config({key: as_engine(value) for key, value in settings.to_config().items()}) == settings
 
 
 def test_settings_come_back_from_their_saved_answers(identity: Identity) -> None:
@@ -276,10 +360,86 @@ def test_settings_come_back_from_their_saved_answers(identity: Identity) -> None
     )
     saved = from_settings(smallest)
     assert (saved["app_principal"], saved["trail"]) == ("create", "create")
-    assert not {"vercel_team", "ecs_execution_role", "trail_bucket"} & set(saved)
+    assert not {"vercel_team", "vercel_access", "eks_cluster", "trail_bucket"} & set(saved)
+    assert (saved["ecs_cluster"], saved["ecs_execution_role"], saved["multi_region"]) == (None, None, False)
     assert to_settings(saved, identity=identity) == smallest
     values = {key: answer.value for key, answer in resolved(saved=saved).items()}
     assert to_settings(values, identity=identity) == smallest
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"deploy_targets": ["ecs"]},
+        {"deploy_targets": ["ecs"], "ecs_cluster": "clinic"},
+        {"deploy_targets": ["eks"], "eks_cluster": "clinic"},
+        {"deploy_targets": ["ecs"], "multi_region": True},
+        {"deploy_targets": ["ecs"], "multi_region": True, "replica_regions": ["eu-west-1"]},
+        {"deploy_targets": ["vercel"], "vercel_team": "acme", "vercel_project": "web", "vercel_access": "user"},
+        {"deploy_targets": ["ecs"], "administrators": [], "administrator_patterns": [PATTERN]},
+        {"deploy_targets": ["ecs"], "existing_trail_arn": TRAIL, "trail_bucket": "logs"},
+    ],
+)
+def test_a_re_run_with_the_saved_answers_asks_nothing(wanted, identity: Identity) -> None:
+    base = {"account_id": ACCOUNT, "region": "us-east-1", "administrators": [ADMIN]}
+    settings = Settings.read({**base, **wanted})
+    config = {key: as_engine(value) for key, value in settings.to_config().items()}
+    answers = resolved(saved=from_settings(Settings.from_config(config)))
+    values = {key: answer.value for key, answer in answers.items()}
+    unanswered = [each.key for each in INPUTS if each.asked and each.needed(values) and each.key not in values]
+    # The token is the one answer that is never saved.
+    assert unanswered == (["vercel_token"] if "vercel" in settings.deploy_targets else [])
+    assert to_settings(values, identity=identity) == settings
+
+
+def test_a_target_that_comes_later_is_asked_for_what_hangs_on_it() -> None:
+    settings = Settings.read(
+        {"account_id": ACCOUNT, "region": "us-east-1", "administrators": [ADMIN], "deploy_targets": ["ecs"]}
+    )
+    answers = resolved(saved=from_settings(settings), flags={"target": "vercel,eks"})
+    values = {key: answer.value for key, answer in answers.items()}
+    unanswered = [each.key for each in INPUTS if each.asked and each.needed(values) and each.key not in values]
+    assert unanswered == ["vercel_team", "vercel_project", "vercel_access", "vercel_token", "eks_cluster"]
+
+
+# --- roles of IAM Identity Center
+
+
+def sso(identity: Identity, **values: Any) -> Settings:
+    caller = replace(identity, principal_arn=SSO)
+    base = {"account": "caller", "region": "us-east-1", "administrators": ("caller",), "target": ("ecs",)}
+    return to_settings({**base, **values}, identity=caller)
+
+
+def test_a_caller_from_identity_center_administers_by_the_pattern_of_the_permission_set(identity: Identity) -> None:
+    settings = sso(identity)
+    assert (settings.administrators, settings.administrator_patterns) == ((), (PATTERN,))
+
+
+def test_a_user_beside_such_a_caller_stays_named(identity: Identity) -> None:
+    settings = sso(identity, administrators=("caller", ADMIN), administrator_patterns=(PATTERN,))
+    assert (settings.administrators, settings.administrator_patterns) == ((ADMIN,), (PATTERN,))
+
+
+def test_a_pattern_that_was_given_stays_beside_the_callers(identity: Identity) -> None:
+    other = PATTERN.replace("KeyAdmin", "Audit")
+    assert sso(identity, administrator_patterns=(other,)).administrator_patterns == (other, PATTERN)
+
+
+def test_a_strict_key_policy_names_such_a_caller_by_the_roles_own_arn(identity: Identity) -> None:
+    settings = sso(identity, administrators=("caller", ADMIN), strict_key_policy=True)
+    assert (set(settings.administrators), settings.administrator_patterns) == ({ADMIN, SSO}, ())
+
+
+def test_patterns_alone_are_administrators_enough() -> None:
+    given = {"account": "caller", "region": "us-east-1", "environment": "production", "app_principal": "create"}
+    values = {**given, "target": ("ecs",), "trail": "create"}
+    assert keys(missing({**values, "administrator_patterns": (PATTERN,)})) == []
+    assert keys(missing(values)) == ["administrators"]
+
+
+def test_who_may_delete_the_key_may_be_the_caller_and_is_never_a_pattern(identity: Identity) -> None:
+    assert sso(identity, deletion_administrators=("caller",)).deletion_administrators == (SSO,)
 
 
 def test_the_word_caller_becomes_who_the_credentials_belong_to(good_values, identity: Identity) -> None:
@@ -315,10 +475,14 @@ def test_before_the_target_is_known_nothing_is_missing_that_hangs_on_it() -> Non
 
 @pytest.mark.parametrize(
     ("target", "lacking"),
-    [(("vercel",), ["vercel_team", "vercel_project", "vercel_token"]), (("ecs",), [])],
+    [
+        (("vercel",), ["vercel_team", "vercel_project", "vercel_token"]),
+        (("ecs",), []),
+        (("eks",), ["eks_cluster"]),
+    ],
 )
 def test_a_target_brings_its_own_inputs(target, lacking: list[str], good_values) -> None:
-    rest = {key: value for key, value in good_values.items() if not key.startswith(("vercel", "ecs"))}
+    rest = {key: value for key, value in good_values.items() if not key.startswith(("vercel", "ecs", "eks"))}
     assert keys(missing(rest | {"target": target})) == lacking
 
 

@@ -381,6 +381,7 @@ def proof_of_the_user(cloud: FakeCloud, key: AccessKey | None, prover: Any, **ch
         delivered=done,
         wrapped=cloud.escrows[ESCROW].wrapped,
         access_key=key,
+        pause=prover.waited.append,
     )
     return proof
 
@@ -423,24 +424,33 @@ class Slow(FakeProver):
     """AWS does not know a new access key everywhere at once."""
 
     refusals = 3
+    cause = "BadCredentials"
 
     def prove(self, credentials, batch):
         verdict = super().prove(credentials, batch)
         if len(self.given) > self.refusals:
             return verdict
-        return Verdict(proved=False, principal="", fingerprint="", cause="UnrecognizedClientException")
+        return Verdict(proved=False, principal="", fingerprint="", cause=self.cause)
 
 
 def test_a_new_access_key_is_tried_again_until_aws_knows_it(cloud) -> None:
     prover = Slow(cloud=cloud)
     assert proof_of_the_user(cloud, MADE, prover).state is ProofState.PROVED
-    assert len(prover.given) == 4
+    assert prover.waited == [1.0, 2.0, 4.0]
 
 
 def test_a_new_access_key_that_stays_refused_has_failed(cloud) -> None:
     prover = Slow(cloud=cloud)
     prover.refusals = 99
     assert proof_of_the_user(cloud, MADE, prover).state is ProofState.FAILED
+    assert sum(prover.waited) < 30
+
+
+def test_a_refusal_that_no_wait_can_mend_is_told_at_once(cloud) -> None:
+    prover = Slow(cloud=cloud)
+    prover.cause = "WrongKey"
+    assert proof_of_the_user(cloud, MADE, prover).state is ProofState.FAILED
+    assert prover.waited == []
 
 
 def test_other_credentials_are_tried_once(cloud) -> None:

@@ -28,6 +28,7 @@ from tests.wizard.fakes import ADMIN, KEY_ID, OUTPUTS, SECOND, settings
 from wizard import engine_backend, engine_lock
 from wizard.engine import PulumiEngine
 from wizard.engine_events import Watch, pending_step
+from wizard.engine_state import adopted, pending_steps
 from wizard.errors import Cancelled, ResourceError, SetupError, StackBusy, UsageError
 from wizard.facts import Progress, StepState
 
@@ -215,6 +216,16 @@ def test_an_update_gives_the_contracts_outputs(place) -> None:
     assert [(each.op, each.type) for each in steps] == [("create", "pulumi:pulumi:Stack")]
     assert made.up(STACK, quiet) == OUTPUTS
     assert place.engine().state(STACK).outputs == OUTPUTS
+
+
+def test_a_stack_that_was_taken_away_is_there_and_empty_and_can_be_built_again(place) -> None:
+    engine = place.built()
+    engine.up(STACK, quiet)
+    engine.destroy(STACK, quiet)
+    state = place.engine().state(STACK)
+    assert (state.exists, state.has_key, state.owned, state.outputs) == (True, False, (), None)
+    assert place.engine().saved_config(STACK) != {}, "its answers are kept"
+    assert engine.up(STACK, quiet) == OUTPUTS
 
 
 def test_the_program_runs_in_the_environment_of_the_callers_credentials(place) -> None:
@@ -412,6 +423,24 @@ def test_a_step_names_what_changes_in_one_order() -> None:
     assert (step.op, step.name, step.changed) == ("update", "phi-key", ("policy", "tags"))
 
 
+def test_what_is_taken_in_and_then_changed_is_two_steps() -> None:
+    watch = Watch(None)
+    watch(event(resource_pre_event=resource("import")))
+    watch(event(resource_pre_event=resource("update", diffs=["enableKeyRotation"])))
+    assert [(step.op, step.name, step.changed) for step in watch.planned.values()] == [
+        ("import", "phi-key", ()),
+        ("update", "phi-key", ("enableKeyRotation",)),
+    ]
+
+
+def test_the_halves_of_a_replacement_are_one_step_of_one_resource() -> None:
+    watch = Watch(None)
+    for op in ("create-replacement", "replace", "delete-replaced"):
+        watch(event(resource_pre_event=resource(op)))
+    (step,) = watch.planned.values()
+    assert step.op == "delete-replaced"
+
+
 def test_a_failure_is_told_once_without_colours_and_without_the_engines_summing_up() -> None:
     watch = Watch(None)
     for severity, message in (
@@ -446,6 +475,67 @@ def test_a_pending_operation_is_a_step_with_the_name_it_was_to_have() -> None:
         "eonpro-app-role",
     )
     assert pending_step({"type": "creating", "resource": {"urn": urn, "type": "x"}}).physical_name == ""
+
+
+# --- what a crashed run left in the state
+
+URN = "urn:pulumi:production::eonpro-kms::{}::{}"
+
+
+def pending(type_: str, of: str, /, **inputs: Any) -> dict[str, Any]:
+    urn = URN.format(type_, of)
+    return {
+        "type": "creating",
+        "resource": {"urn": urn, "type": type_, "custom": True, "inputs": inputs, "parent": "the-parent"},
+    }
+
+
+THE_KEY = pending("aws:kms/key:Key", "phi-key", description="the key")
+REPLICA_ALIAS = pending("aws:kms/alias:Alias", "phi-key-eu-central-1", name="alias/eonpro", region="eu-central-1")
+USER = pending("aws:iam/user:User", "app-principal-user", name="eonpro-app-user")
+
+
+def test_each_pending_creation_has_the_name_that_it_is_looked_for_by() -> None:
+    steps = pending_steps({"pending_operations": [THE_KEY, REPLICA_ALIAS, USER]})
+    assert [(step.op, step.name, step.physical_name) for step in steps] == [
+        ("creating", "phi-key", ""),
+        ("creating", "phi-key-eu-central-1", "alias/eonpro"),
+        ("creating", "app-principal-user", "eonpro-app-user"),
+    ]
+
+
+def test_what_was_taken_in_and_never_read_is_pending_too() -> None:
+    unread = {**THE_KEY["resource"], "id": KEY_ID, "outputs": {"region": "us-east-1"}}
+    read = {**USER["resource"], "id": "eonpro-app-user", "outputs": {"arn": "arn"}}
+    component = {"urn": URN.format("eonpro:kms:PhiKey", "phi-key"), "type": "eonpro:kms:PhiKey"}
+    assert [step.op for step in pending_steps({"resources": [unread, read, component]})] == ["importing"]
+
+
+def test_a_creation_that_happened_is_taken_into_the_state_with_its_id_and_where_to_read_it() -> None:
+    was = {"resources": [{"urn": "first"}], "pending_operations": [THE_KEY, REPLICA_ALIAS, USER]}
+    found = {THE_KEY["resource"]["urn"]: KEY_ID, REPLICA_ALIAS["resource"]["urn"]: "alias/eonpro"}
+    now = adopted(was, found)
+    assert now["pending_operations"] == []
+    assert [resource.get("id") for resource in now["resources"]] == [None, KEY_ID, "alias/eonpro"]
+    assert [resource.get("outputs") for resource in now["resources"][1:]] == [{}, {"region": "eu-central-1"}]
+    assert now["resources"][1]["parent"] == "the-parent"
+    assert len(was["resources"]) == 1
+
+
+def test_only_creations_are_taken_into_the_state() -> None:
+    update = {**THE_KEY, "type": "updating"}
+    assert adopted({"pending_operations": [update]}, {update["resource"]["urn"]: KEY_ID})["resources"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "has_key"),
+    [("phi-key", "aws:kms/key:Key", True), ("audit-trail-key", "aws:kms/key:Key", False), ("phi-key", "x", False)],
+)
+def test_only_the_phi_key_is_the_key_of_a_stack(name, type_, has_key) -> None:
+    engine = PulumiEngine(Path(), environment={}, tell=lambda line: None)
+    resource = {"urn": URN.format(f"eonpro:kms:PhiKey${type_}", name), "type": type_, "id": KEY_ID}
+    engine._exported = lambda stack: {"resources": [resource]}  # type: ignore[method-assign]
+    assert engine.state(STACK).has_key is has_key
 
 
 def test_ids_and_arns_of_a_state_are_what_the_stack_owns(place) -> None:

@@ -1,4 +1,4 @@
-"""The laws of the data key: made once, kept where it is, copied and never made anew; over fakes without its plaintext."""
+"""The laws of the data key: made once, kept, copied and never made anew; over fakes without its plaintext."""
 
 from __future__ import annotations
 

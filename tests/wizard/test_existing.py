@@ -112,7 +112,20 @@ def test_a_name_of_an_option_that_something_else_has_is_told_and_the_stacks_own_
 def test_the_bucket_of_the_readers_log_is_told_with_the_way_out(owner, said) -> None:
     (problem,) = taken(VERCEL, Existing(access_log_bucket=owner), EMPTY, {})
     assert said in problem.what and READERS in problem.what
-    assert problem.next == "--access-logging no"
+    assert problem.next.endswith("do without: --access-logging no")
+    # Nobody takes in what is another account's.
+    assert ("--adopt" in problem.next) is (owner == "ours")
+
+
+def test_a_bucket_that_is_left_as_found_brings_no_readers_log_and_needs_no_name_for_it() -> None:
+    assert whats(settings(kept_as_found=("bucket",)), Existing(access_log_bucket="foreign")) == []
+    assert whats(settings(access_logging=False), Existing(access_log_bucket="foreign")) == []
+
+
+def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_stack() -> None:
+    (problem,) = taken(VERCEL, Existing(trail_key=key_fact(OTHER_KEY)), EMPTY, {})
+    assert f"aws kms list-resource-tags --key-id {OTHER_KEY}" in problem.next
+    assert "Purpose=AuditLogs" in problem.next and "--adopt" in problem.next and "--trail-key no" in problem.next
 
 
 def test_what_is_adopted_is_the_stacks() -> None:
@@ -334,7 +347,7 @@ def test_of_two_keys_that_could_be_it_neither_is_taken() -> None:
 
 
 def test_the_key_of_the_logs_is_told_from_the_phi_key_by_the_one_tag_more() -> None:
-    logs = key_fact(OTHER_KEY, tags={**key_fact().tags, "Purpose": "AuditTrail"})
+    logs = key_fact(OTHER_KEY, tags={**key_fact().tags, "Purpose": "AuditLogs"})
     cloud = cloud_with(key_fact(), logs)
     assert found(Existing(), THE_KEY, LOGS_KEY, cloud=cloud) == {
         THE_KEY.urn: KEY_ID,
@@ -344,7 +357,7 @@ def test_the_key_of_the_logs_is_told_from_the_phi_key_by_the_one_tag_more() -> N
 
 @pytest.mark.parametrize("pending", [THE_KEY, LOGS_KEY])
 def test_neither_key_is_ever_taken_for_the_other(pending) -> None:
-    tags = key_fact().tags if pending is LOGS_KEY else {**key_fact().tags, "Purpose": "AuditTrail"}
+    tags = key_fact().tags if pending is LOGS_KEY else {**key_fact().tags, "Purpose": "AuditLogs"}
     assert found(Existing(), pending, cloud=cloud_with(key_fact(tags=tags))) == {}
 
 

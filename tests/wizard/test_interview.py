@@ -9,6 +9,7 @@ import pytest
 from tests.wizard.fakes import (
     ACCOUNT,
     ADMIN,
+    BUCKET,
     IDENTITY,
     OTHER_ACCOUNT,
     SECOND,
@@ -17,21 +18,25 @@ from tests.wizard.fakes import (
     FakeCloud,
     FakeHosting,
     FakeTalk,
+    settings,
     trail_fact,
 )
-from wizard.answers import Answer, Source
+from wizard.answers import Answer, Source, from_settings
 from wizard.errors import CredentialsError, MissingAnswers, PermissionDenied, SetupError, Unreachable
 from wizard.facts import Linked, VercelProject
 from wizard.interview import Interview, Interviewer
+from wizard.questions import INPUTS
 
 GIVEN: dict[str, Any] = {
     "account": "caller",
     "region": "us-east-1",
     "administrators": ("caller",),
+    "multi_region": False,
     "app_principal": "create",
     "target": ("vercel",),
     "vercel_team": "acme",
     "vercel_project": "portal",
+    "vercel_access": "oidc",
     "vercel_token": TOKEN,
     "trail": "create",
 }
@@ -96,14 +101,18 @@ def test_a_first_run_asks_each_question_once_in_order(room) -> None:
     room.talk.answers = {
         "region": ["us-east-1"],
         "administrators": [("caller",)],
+        "multi_region": ["yes"],
+        "replica_regions": [("eu-central-1",)],
         "app_principal": ["create"],
-        "target": [("vercel", "ecs")],
+        "target": [("vercel", "ecs", "eks")],
         "vercel_team": ["acme"],
         "vercel_project": ["portal"],
+        "vercel_access": ["oidc"],
         "vercel_token": [TOKEN],
         "ecs_cluster": ["clinic"],
         "ecs_service": ["web"],
         "ecs_execution_role": ["create"],
+        "eks_cluster": ["clinic"],
         "trail": ["create"],
     }
     interview = room.run({})
@@ -116,6 +125,61 @@ def test_a_first_run_asks_each_question_once_in_order(room) -> None:
     assert interview.values["administrators"] == (ADMIN,)
     assert interview.values["environment"] == "production"
     assert (interview.values["rotation_period_days"], interview.values["trail_retention_days"]) == (365, 2557)
+    assert (interview.values["multi_region"], interview.values["replica_regions"]) == (True, ("eu-central-1",))
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_what_is_not_asked_has_its_default_whoever_is_there(room, interactive) -> None:
+    room.talk.interactive = interactive
+    values = room.run(GIVEN).values
+    assert {each.key: values[each.key] for each in INPUTS if each.default is not None} == {
+        each.key: each.default for each in INPUTS if each.default is not None
+    }
+
+
+def test_a_key_of_one_region_is_asked_for_no_replicas_and_no_is_the_default(room) -> None:
+    room.talk.answers = {"multi_region": ["no"]}
+    interview = room.run(without("multi_region"))
+    (question,) = room.talk.asked
+    assert (question.key, question.default, interview.values["multi_region"]) == ("multi_region", "no", False)
+    assert "replica_regions" not in interview.values
+
+
+def test_a_replica_is_offered_in_every_other_region_that_is_on(room) -> None:
+    room.talk.answers = {"replica_regions": [()]}
+    interview = room.run({**GIVEN, "multi_region": True})
+    (question,) = room.talk.asked
+    assert [choice.value for choice in question.choices] == ["eu-central-1"]
+    assert interview.values["replica_regions"] is None
+
+
+def test_vercels_own_token_is_the_first_way_in_and_a_named_principal_is_not_asked(room) -> None:
+    room.talk.answers = {"vercel_access": ["user"]}
+    interview = room.run(without("vercel_access"))
+    (question,) = room.talk.asked
+    assert ([choice.value for choice in question.choices], question.default) == (["oidc", "user"], "oidc")
+    assert interview.values["vercel_access"] == "user"
+    room.run({**without("vercel_access"), "app_principal": SECOND})
+    assert len(room.talk.asked) == 1
+
+
+def test_administrators_by_pattern_are_not_asked_for_by_name(room) -> None:
+    room.run({**without("administrators"), "administrator_patterns": (f"{ADMIN}-*",)})
+    assert room.talk.keys == []
+
+
+def test_an_application_on_eks_is_asked_for_its_cluster_only(room) -> None:
+    room.talk.answers = {"eks_cluster": ["clinic"]}
+    interview = room.run({**without("vercel_team", "vercel_project", "vercel_token"), "target": ("eks",)})
+    assert room.talk.keys == ["eks_cluster"]
+    assert (interview.values["eks_namespace"], interview.values["eks_identity"]) == ("eonpro", "pod-identity")
+
+
+def test_a_saved_stack_asks_a_person_nothing_but_the_token(room) -> None:
+    saved = from_settings(settings(multi_region=True, deploy_targets=("vercel", "ecs")))
+    room.talk.answers = {"vercel_token": [TOKEN]}
+    room.run(saved)
+    assert room.talk.keys == ["vercel_token"]
 
 
 def test_nothing_that_a_door_gave_is_asked(room) -> None:
@@ -235,6 +299,16 @@ def test_the_trails_of_every_region_are_offered_beside_a_new_one(room) -> None:
     room.run(without("trail"))
     (question,) = room.talk.asked
     assert ([c.value for c in question.choices], question.default) == (["create", TRAIL], "create")
+
+
+def test_a_trail_that_is_offered_says_what_it_lacks(room) -> None:
+    room.cloud.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-2", logging=False, validation=False))
+    room.talk.answers = {"trail": [TRAIL]}
+    room.run(without("trail"))
+    assert [choice.note for choice in room.talk.asked[0].choices][1:] == [
+        f"writes to {BUCKET}",
+        "it is stopped; its log files cannot be validated",
+    ]
 
 
 def test_the_linked_project_is_the_default_where_a_token_is_at_hand(room) -> None:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from components.contract import Part, Settings
 from tests.wizard.fakes import (
     ADMIN,
     APP,
+    APP_USER,
     CREDENTIALS,
     ESCROW,
     IDENTITY,
     KEY,
     KEY_ID,
+    MULTI_OUTPUTS,
+    REPLICA_REGION,
     SECOND,
+    SECRET_OF_ACCESS_KEY,
     TOKEN,
+    USER_OUTPUTS,
     FakeCloud,
     FakeEngine,
     FakeHosting,
     FakeProver,
     FakeTalk,
     built,
+    by_hand,
     key_fact,
+    multi_region,
+    outputs_of,
     settings,
     step,
     wrapped,
@@ -31,8 +41,16 @@ from tests.wizard.fakes import (
 from tests.wizard.test_interview import GIVEN
 from wizard import journey
 from wizard.answers import Answer, Source, from_settings
-from wizard.errors import Cancelled, CredentialsError, DataKeyConflict, PreflightFailed, ResourceError, StackNotFound
-from wizard.facts import DeliveryState, Escrow, Existing, ProofState, StackState
+from wizard.errors import (
+    Cancelled,
+    CredentialsError,
+    DataKeyConflict,
+    PreflightFailed,
+    ResourceError,
+    StackNotFound,
+    UsageError,
+)
+from wizard.facts import AccessKey, AccessKeyFact, DeliveryState, Escrow, Existing, ProofState, StackState
 from wizard.journey import Doors, Request
 
 WRITES = {
@@ -41,6 +59,11 @@ WRITES = {
     "cloud.write_escrow",
     "cloud.deliver_parameters",
     "hosting.deliver",
+    "hosting.deliver_access_key",
+    "cloud.make_access_key",
+    "cloud.retire_access_key",
+    "cloud.delete_access_key",
+    "engine.destroy",
 }
 MILESTONES = (
     "engine.alone",
@@ -88,27 +111,32 @@ class World:
         self.engine.environment = environment
         return self.engine
 
-    def request(self, *, yes: bool = True, **changes: Any) -> Request:
+    def request(
+        self, *, yes: bool = True, confirmed: str | None = None, adopt: bool = False, **changes: Any
+    ) -> Request:
         values = {**(from_settings(self.saved) if self.saved else {}), **self.given, **changes}
         answers = {
             key: Answer(value=value, source=Source.FLAG, where=key, secret=key == "vercel_token")
             for key, value in values.items()
         }
-        return Request(stack="production", answers=answers, saved=self.saved, yes=yes)
+        return Request(stack="production", answers=answers, saved=self.saved, yes=yes, confirmed=confirmed, adopt=adopt)
 
-    def setup(self, *, yes: bool = True, **changes: Any):
-        return journey.setup(self.request(yes=yes, **changes), self.doors)
+    def setup(self, **changes: Any):
+        return journey.setup(self.request(**changes), self.doors)
 
-    def stand(self, **changes: Any) -> None:
+    def stand(self, wanted: Settings | None = None, **changes: Any) -> None:
         """A stack that was set up by an earlier run, with nothing to do."""
-        self.saved = settings()
-        self.engine.stack_state = built(self.cloud, settings(), **changes)
+        self.saved = wanted or settings()
+        self.engine.stack_state = built(self.cloud, self.saved, **changes)
+        self.engine.outputs = outputs_of(self.saved)
         self.engine.steps = tuple(replace(each, op="same") for each in self.engine.steps)
         self.hosting.variables = {
             "AWS_REGION": "us-east-1",
-            "AWS_KMS_KEY_ID": KEY,
+            "AWS_KMS_KEY_ID": self.engine.outputs.key_arn,
             "ENCRYPTED_PHI_KEY": wrapped().value,
         }
+        for key in ("multi_region", "vercel_access"):
+            self.given.pop(key)
 
     @property
     def calls(self) -> list[str]:
@@ -362,7 +390,367 @@ def test_who_you_are_is_told_where_nobody_was_asked(world) -> None:
     assert f"{IDENTITY.arn}, by {IDENTITY.source}" in world.talk.said
 
 
+# --- what cannot be undone
+
+LOCK = step("create", "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration", "audit-trail-lock")
+FOREVER = {"trail_lock": "compliance"}
+
+
+@pytest.fixture
+def locking(world: World) -> World:
+    world.engine.steps = (*world.engine.steps, LOCK)
+    return world
+
+
+def test_a_compliance_lock_takes_the_stacks_name_typed(locking) -> None:
+    locking.talk.interactive = True
+    locking.talk.answers = {"confirmation": ["production"]}
+    locking.setup(yes=False, **FOREVER)
+    (asked,) = [place for place, call in enumerate(locking.log) if call == "talk.ask confirmation"]
+    assert locking.log.index("engine.preview") < asked < locking.log.index("engine.up")
+    assert any("Object Lock in compliance mode" in line for line in locking.talk.said)
+
+
+@pytest.mark.parametrize("typed", ["yes", "Production", "", "production "])
+def test_anything_else_than_the_name_changes_nothing(locking, typed) -> None:
+    locking.talk.interactive = True
+    locking.talk.answers = {"confirmation": [typed]}
+    with pytest.raises(Cancelled) as refused:
+        locking.setup(yes=False, **FOREVER)
+    assert (refused.value.exit_code, locking.written) == (8, set())
+    assert refused.value.hint == "python -m wizard setup --stack production --confirm production"
+
+
+def test_yes_alone_does_not_confirm_what_cannot_be_undone(locking) -> None:
+    with pytest.raises(Cancelled):
+        locking.setup(yes=True, **FOREVER)
+    assert locking.written == set()
+
+
+@pytest.mark.parametrize("named", ["staging", "yes", ""])
+def test_another_name_on_the_command_line_confirms_nothing_even_where_a_person_is_there(locking, named) -> None:
+    locking.talk.interactive = True
+    with pytest.raises(Cancelled):
+        locking.setup(yes=True, confirmed=named, **FOREVER)
+    assert locking.written == set()
+
+
+def test_the_name_on_the_command_line_confirms_it_beforehand(locking) -> None:
+    done = locking.setup(yes=True, confirmed="production", **FOREVER)
+    assert (done.failed, done.settings.trail_lock) == ((), "compliance")
+
+
+def test_the_name_does_not_confirm_the_rest_of_the_plan(locking) -> None:
+    with pytest.raises(Cancelled, match="nobody is there to confirm the plan"):
+        locking.setup(yes=False, confirmed="production", **FOREVER)
+    assert locking.written == set()
+
+
+def test_a_lock_that_is_on_is_not_confirmed_again(world) -> None:
+    world.stand(settings(trail_lock="compliance"))
+    world.engine.steps = (*world.engine.steps, replace(LOCK, op="same"))
+    assert world.setup(yes=True).failed == ()
+
+
+def test_a_no_is_no_confirmation_for_the_next_run(world) -> None:
+    """The stack's settings were written before the question: they hold the wish, and not the answer to it."""
+    world.stand()
+    world.engine.steps = (*world.engine.steps, replace(LOCK, op="update"))
+    world.talk.interactive = True
+    world.talk.answers = {"confirmation": ["no"]}
+    with pytest.raises(Cancelled):
+        world.setup(**FOREVER)
+    world.saved = world.engine.prepared
+    assert world.saved.trail_lock == "compliance"
+    world.talk.interactive = False
+    with pytest.raises(Cancelled):
+        world.setup()
+    assert world.written == set()
+
+
+# --- an account that was set up by hand
+
+TAKEN_IN = (step("import"), step("update", changed=("enableKeyRotation",)))
+
+
+@pytest.fixture
+def hand(world: World) -> World:
+    by_hand(world.cloud)
+    world.engine.steps = TAKEN_IN
+    world.hosting.sensitive = False
+    world.hosting.variables = {
+        "AWS_REGION": "us-east-1",
+        "AWS_KMS_KEY_ID": KEY,
+        "ENCRYPTED_PHI_KEY": wrapped("by hand").value,
+    }
+    world.cloud.wrapped_by[wrapped("by hand").fingerprint] = KEY
+    return world
+
+
+def test_an_adoption_unattended_keeps_the_data_key_and_makes_none(hand) -> None:
+    done = hand.setup(adopt=True, repair=("all",))
+    assert (done.escrow.wrapped, done.escrow.made_now) == (wrapped("by hand"), False)
+    assert hand.cloud.escrows[ESCROW].wrapped == wrapped("by hand")
+    assert "cloud.make_data_key" not in hand.calls
+    assert [each.state for each in done.delivered] == [DeliveryState.UNCHANGED]
+    assert [each.state for each in done.proofs] == [ProofState.PROVED]
+    assert set(hand.engine.prepared.adopted) == set(hand.cloud.hand_made.adopted)
+
+
+def test_without_the_wish_nothing_of_it_is_touched(hand) -> None:
+    with pytest.raises(PreflightFailed) as refused:
+        hand.setup()
+    assert any("--adopt" in problem.next for problem in refused.value.problems)
+    assert (hand.written, hand.engine.prepared) == (set(), None)
+
+
+@pytest.mark.parametrize(
+    ("repair", "kept"),
+    [(("all",), set()), (("none",), set(Part)), (None, set(Part)), (("key", "trail"), set(Part) - {"key", "trail"})],
+)
+def test_only_what_was_agreed_is_repaired(hand, repair, kept) -> None:
+    hand.setup(adopt=True, repair=repair)
+    assert set(hand.engine.prepared.kept_as_found) == kept
+
+
+def test_a_person_is_shown_what_was_found_and_how_it_differs_and_offered_the_adoption(hand) -> None:
+    hand.talk.interactive = True
+    hand.talk.answers = {"repair": [("key",)]}
+    done = hand.setup()
+    assert f"key: {KEY}" in hand.talk.said and "alias: alias/eonpro-phi-key" in hand.talk.said
+    assert any(row[0] == "key, rotation" and row[1:] == ("off", "on") for row in hand.talk.rows)
+    assert "talk.confirm Take it into the stack?" in hand.log
+    assert done.escrow.wrapped == wrapped("by hand")
+    assert "key" not in done.settings.kept_as_found
+
+
+def test_a_person_who_chooses_nothing_to_repair_has_all_left_as_found(hand) -> None:
+    hand.talk.interactive = True
+    hand.talk.answers = {"repair": [()]}
+    hand.setup()
+    assert set(hand.engine.prepared.kept_as_found) == set(Part)
+
+
+def test_a_person_who_does_not_want_it_is_told_what_is_in_the_way(hand) -> None:
+    hand.talk.interactive = True
+    hand.talk.confirms = [False]
+    with pytest.raises(PreflightFailed):
+        hand.setup()
+    assert (hand.written, hand.engine.prepared) == (set(), None)
+
+
+def test_a_person_is_asked_for_the_data_key_that_vercel_hides(hand) -> None:
+    hand.hosting.sensitive = True
+    hand.talk.interactive = True
+    hand.talk.answers = {"repair": [("key",)], "encrypted_phi_key": [wrapped("by hand").value]}
+    done = hand.setup()
+    assert done.escrow.wrapped == wrapped("by hand")
+    assert wrapped("by hand").value[:20] not in "\n".join(hand.talk.said)
+
+
+def test_a_hidden_data_key_is_never_replaced_by_a_new_one(hand) -> None:
+    hand.hosting.sensitive = True
+    with pytest.raises(PreflightFailed):
+        hand.setup(adopt=True, repair=("all",))
+    assert hand.written == set()
+    assert hand.hosting.variables["ENCRYPTED_PHI_KEY"] == wrapped("by hand").value
+
+
+@pytest.mark.parametrize("op", ["replace", "create-replacement", "delete-replaced", "import-replacement", "delete"])
+@pytest.mark.parametrize("interactive", [True, False])
+def test_an_adoption_that_would_lose_something_is_refused_whoever_wants_it(hand, op, interactive) -> None:
+    hand.engine.steps = (*TAKEN_IN, step(op, "aws:s3/bucket:Bucket", "audit-trail-bucket"))
+    hand.talk.interactive = interactive
+    hand.talk.answers = {"repair": [("key",)]}
+    with pytest.raises(ResourceError, match="would be replaced, not taken in"):
+        hand.setup(adopt=not interactive, repair=None if interactive else ("all",))
+    assert hand.written == set()
+
+
+def test_an_adopted_stack_may_lose_what_is_confirmed_later(hand) -> None:
+    hand.setup(adopt=True, repair=("all",))
+    hand.saved = hand.engine.prepared
+    hand.engine.stack_state = replace(
+        hand.engine.stack_state,
+        owned=tuple(part for found in hand.cloud.hand_made.things for part in (found.id, found.arn)),
+    )
+    hand.engine.steps = (step("delete", "aws:sns/topic:Topic", "alerts"),)
+    assert hand.setup(yes=True).failed == ()
+
+
+# --- the access key of a user on Vercel
+
+USER = settings(vercel_access="user")
+
+
+def test_a_user_gets_its_access_key_after_the_variables_and_is_proved_with_it(world) -> None:
+    world.engine.outputs = USER_OUTPUTS
+    world.cloud.credentials = None
+    done = world.setup(vercel_access="user")
+    order = [world.calls.index(call) for call in ("engine.up", "hosting.deliver", "cloud.make_access_key")]
+    assert order == sorted(order)
+    assert world.calls.index("hosting.deliver_access_key") < world.calls.index("prover.prove")
+    assert [(proof.state, proof.principal) for proof in done.proofs] == [(ProofState.PROVED, APP_USER)]
+    assert done.access_key is not None and done.access_key.made_now
+    assert [each.secret_access_key for each in world.prover.given] == [SECRET_OF_ACCESS_KEY]
+    assert SECRET_OF_ACCESS_KEY not in "\n".join(world.talk.said) + repr(done)
+
+
+def test_an_access_key_that_is_on_vercel_is_kept_and_the_proof_simulated(world) -> None:
+    world.stand(USER)
+    kept(world)
+    world.cloud.credentials = None
+    done = world.setup()
+    assert [proof.state for proof in done.proofs] == [ProofState.SIMULATED]
+    assert done.access_key is not None and not done.access_key.made_now
+    assert not {"cloud.make_access_key", "hosting.deliver_access_key", "prover.prove"} & set(world.calls)
+
+
+def test_a_run_that_does_not_deliver_to_vercel_leaves_the_access_keys_alone(world) -> None:
+    world.stand(settings(vercel_access="user", deploy_targets=("vercel", "ecs")))
+    world.setup(target=("ecs",))
+    assert "cloud.list_access_keys" not in world.calls
+
+
+def test_a_role_has_no_access_key(world) -> None:
+    assert world.setup().access_key is None
+    assert "cloud.list_access_keys" not in world.calls
+
+
+def kept(world: World, **changes: Any) -> AccessKeyFact:
+    """An access key that an earlier run made and pushed."""
+    fact = AccessKeyFact(id="AKIAOLDNUMBER0000001", active=True, made=datetime.now(UTC) - timedelta(days=3), **changes)
+    world.cloud.access_keys["eonpro-app-user"] = [fact]
+    world.hosting.access_key = AccessKey(id=fact.id, secret="nobody has it any more")
+    return fact
+
+
+def test_rotating_pushes_a_second_access_key_and_leaves_the_old_one_on(world) -> None:
+    world.stand(USER)
+    old = kept(world)
+    done = journey.rotate_access_key(world.request(), world.doors)
+    assert done["old"] == old.id and done["id"] != old.id
+    assert world.hosting.access_key.id == done["id"]
+    assert [key.active for key in world.cloud.access_keys["eonpro-app-user"]] == [True, True]
+    assert not {"engine.prepare", "engine.up"} & set(world.calls)
+
+
+def test_retiring_switches_off_what_vercel_no_longer_has(world) -> None:
+    world.stand(USER)
+    old = kept(world)
+    journey.rotate_access_key(world.request(), world.doors)
+    done = journey.retire_access_key(world.request(yes=True), world.doors)
+    assert (done["id"], done["done"]) == (old.id, "switched off")
+    assert {key.id: key.active for key in world.cloud.access_keys["eonpro-app-user"]}[old.id] is False
+
+
+def test_an_access_key_that_may_be_in_use_is_not_retired_without_a_yes(world) -> None:
+    world.stand(USER)
+    kept(world, last_used=datetime.now(UTC))
+    journey.rotate_access_key(world.request(), world.doors)
+    with pytest.raises(ResourceError, match="may still be in use"):
+        journey.retire_access_key(world.request(yes=False), world.doors)
+    assert "cloud.retire_access_key" not in world.calls
+
+
+@pytest.mark.parametrize("command", [journey.rotate_access_key, journey.retire_access_key])
+def test_an_application_that_takes_a_role_has_no_access_key_to_change(world, command) -> None:
+    world.stand()
+    with pytest.raises(UsageError, match="it takes a role"):
+        command(world.request(), world.doors)
+    assert world.written == set()
+
+
+# --- several Regions, several stores
+
+
+def test_a_replica_gets_the_data_key_and_each_region_its_proof(world) -> None:
+    world.engine.outputs = MULTI_OUTPUTS
+    done = world.setup(
+        target=("ecs",), ecs_execution_role="create", multi_region=True, replica_regions=(REPLICA_REGION,)
+    )
+    assert [each.region for each in done.delivered] == ["us-east-1", REPLICA_REGION]
+    assert [each.state for each in done.proofs] == [ProofState.PROVED] * 2
+    assert f"and in {REPLICA_REGION}, beside the replica" in world.talk.said
+    assert world.cloud.with_region(REPLICA_REGION).escrows[ESCROW].wrapped == done.escrow.wrapped
+
+
+def test_a_replica_that_was_planned_and_not_built_is_neither_pushed_to_nor_verified(world) -> None:
+    world.stand(multi_region(deploy_targets=("ecs",), replica_regions=()))
+    world.saved = multi_region(deploy_targets=("ecs",))
+    for key in ("target", "vercel_team", "vercel_project", "vercel_token"):
+        world.given.pop(key)
+    delivered = journey.push(world.request(), world.doors)
+    assert [each.region for each in delivered] == ["us-east-1"]
+    assert len(journey.verify(world.request(), world.doors)) == 1
+    assert not any(REPLICA_REGION in line for line in world.talk.said)
+
+
+def test_a_stack_that_moves_to_secrets_manager_keeps_its_data_key(world) -> None:
+    world.stand(settings(deploy_targets=("ecs",)))
+    done = world.setup(target=("ecs",), secret_store="secrets-manager")
+    assert (done.escrow.wrapped, done.escrow.store) == (wrapped(), "secrets-manager")
+    assert done.delivered[0].place.startswith("Secrets Manager")
+    assert world.cloud.escrows[ESCROW].wrapped == wrapped()
+    assert "cloud.make_data_key" not in world.calls
+
+
+# --- the end of a stack
+
+
+def test_a_stack_ends_by_its_name_and_says_what_stays_and_why(world) -> None:
+    world.stand()
+    world.talk.interactive = True
+    world.talk.answers = {"confirmation": ["production"]}
+    left = journey.destroy(world.request(yes=False), world.doors)
+    assert world.written == {"engine.destroy"}
+    assert [what for what, _ in left][:3] == [
+        f"the key {KEY}",
+        "its alias alias/eonpro-phi-key",
+        f"the parameter {ESCROW}",
+    ]
+    said = world.talk.said
+    assert f"the key {KEY}" in said and "  every record encrypted under the data key is lost with it" in said
+    assert any("aws kms schedule-key-deletion" in line for line in said)
+    assert world.cloud.escrows[ESCROW].wrapped == wrapped()
+
+
+def test_what_stays_is_told_before_the_name_is_asked_for(world) -> None:
+    world.stand()
+    world.talk.interactive = True
+    world.talk.answers = {"confirmation": ["no"]}
+    with pytest.raises(Cancelled) as refused:
+        journey.destroy(world.request(yes=False), world.doors)
+    assert world.log.index("talk.section What stays") < world.log.index("talk.ask confirmation")
+    assert (refused.value.exit_code, world.written) == (8, set())
+    assert refused.value.hint == "python -m wizard destroy --stack production --confirm production"
+
+
+def test_yes_does_not_end_a_stack_and_its_name_does(world) -> None:
+    world.stand()
+    with pytest.raises(Cancelled):
+        journey.destroy(world.request(yes=True), world.doors)
+    assert world.written == set()
+    journey.destroy(world.request(confirmed="production"), world.doors)
+    assert world.calls[world.calls.index("engine.destroy") - 1] == "engine.alone"
+    assert world.written == {"engine.destroy"}
+
+
+def test_a_stack_that_is_not_built_cannot_be_ended(world) -> None:
+    with pytest.raises(StackNotFound):
+        journey.destroy(world.request(confirmed="production"), world.doors)
+    assert world.written == set()
+
+
 # --- the other commands
+
+
+def test_preview_shows_what_each_option_that_was_not_taken_would_cost(world) -> None:
+    journey.preview(world.request(yes=False), world.doors)
+    flags = {row[2] for row in world.talk.rows if len(row) == 3}
+    assert {"--cloudwatch-logs yes|no", "--secret-store secrets-manager"} <= flags
+    assert "--trail-key yes|no" not in flags
+    assert any(line.startswith("What it costs: $2.10 a month") for line in world.talk.said)
 
 
 def test_preview_stops_at_the_plan(world) -> None:

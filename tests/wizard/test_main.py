@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import wizard.__main__ as bell
-from tests.wizard.fakes import IDENTITY, TOKEN, settings, step
+from tests.wizard.fakes import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.test_report import delivered, proof, report
 from wizard import journey
 from wizard.answers import Source
@@ -294,3 +294,66 @@ def test_help_tells_every_exit_code_and_command(capsys) -> None:
     assert ended.value.code == 0
     assert all(f"{code} " in told for code in (0, 1, 2, 3, 4, 5, 6, 8, 130))
     assert all(f"  {command} " in told for command in ("setup", "preview", "push", "verify"))
+
+
+# --- the words of the command line
+
+
+def test_what_confirms_beforehand_and_the_wish_to_adopt_reach_the_steps(folder, steps, capsys) -> None:
+    requests = steps(report("vercel"))
+    bell.main(["--json", "--confirm", "production", "--adopt", "--yes"])
+    bell.main(["--json"])
+    assert [(each.confirmed, each.adopt, each.yes) for each in requests] == [
+        ("production", True, True),
+        (None, False, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "command", "outcome"),
+    [
+        ("rotate", "rotate_access_key", {"id": "AKIANEW", "old": "AKIAOLD"}),
+        ("retire", "retire_access_key", {"id": "AKIAOLD", "done": "switched off"}),
+    ],
+)
+def test_an_access_key_is_changed_by_its_own_command(folder, steps, capsys, action, command, outcome) -> None:
+    requests = steps(outcome, command)
+    assert bell.main(["access-key", action, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accessKey"] == outcome
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["access-key"], "access-key takes one of: rotate, retire"),
+        (["access-key", "delete"], "access-key takes one of: rotate, retire"),
+        (["policy"], "policy takes one of: operator"),
+        (["setup", "rotate"], "setup takes no 'rotate'"),
+        (["destroy", "production"], "destroy takes no 'production'"),
+    ],
+)
+def test_an_action_that_a_command_does_not_take_is_a_usage_error(folder, steps, capsys, argv, said) -> None:
+    requests = [*steps(report("vercel")), *steps((), "destroy")]
+    with pytest.raises(SystemExit) as refused:
+        bell.main(argv)
+    assert refused.value.code == 2
+    assert said in capsys.readouterr().err
+    assert requests == []
+
+
+def test_the_end_of_a_stack_is_told_with_what_stays(folder, steps, capsys) -> None:
+    steps((("the key", "records"),), "destroy")
+    assert bell.main(["destroy", "--json", "--confirm", "production"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["left"] == [{"what": "the key", "why": "records"}]
+
+
+def test_a_wrapped_key_from_the_environment_reaches_the_steps_and_no_output(folder, steps, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("EONPRO_ENCRYPTED_PHI_KEY", wrapped().value)
+    requests = steps(report("vercel"))
+    bell.main(["--json", "--adopt"])
+    out, err = capsys.readouterr()
+    (request,) = requests
+    assert request.answers["encrypted_phi_key"].value == wrapped().value
+    assert wrapped().value not in out + err + repr(request)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.contract import Settings
+from components.contract import Settings, Target, VercelAccess
 from wizard import operator_policy
 from wizard.errors import MissingAnswers, UsageError
 from wizard.operator_actions import MEASURED
@@ -74,11 +74,15 @@ def test_a_document_that_is_too_long_comes_in_parts_that_say_the_same() -> None:
         account_id=ACCOUNT,
         region="us-east-1",
         administrators=(OFFICER,),
-        deploy_targets=("vercel", "ecs"),
+        deploy_targets=tuple(Target),
         vercel_team="eonpro",
         vercel_project="eonpro",
+        eks_cluster="eonpro",
+        multi_region=True,
+        replica_regions=("us-west-2", "us-east-2"),
+        cloudwatch_logs=True,
     )
-    setup = Setup(settings=settings)
+    setup = Setup(settings=settings, operator="somebody else")
     parts = policies_of(setup)
     assert len(parts) > 1
     assert list(parts) == [f"EONPROOperator-{number}" for number in range(1, len(parts) + 1)]
@@ -90,7 +94,10 @@ def test_no_wildcard_and_no_deletion_is_granted(changes: dict[str, Any]) -> None
     for action, _ in granted(asked(**changes)):
         assert "*" not in action
         assert not action.partition(":")[2].startswith(("Delete", "Detach", "Remove", "Schedule", "Stop", "Disable"))
-    assert not any(action.startswith(("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKeyPair")) for action, _ in granted(asked(**changes)))
+    assert not any(
+        action.startswith(("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKeyPair"))
+        for action, _ in granted(asked(**changes))
+    )
 
 
 def test_only_what_has_no_resource_is_granted_on_all() -> None:
@@ -117,8 +124,7 @@ def test_every_resource_is_of_this_account_and_region_or_global() -> None:
 def test_a_role_is_passed_only_to_the_service_that_takes_it() -> None:
     passing = [one for one in each_statement(asked(**EVERYTHING)) if "iam:PassRole" in listed(one["Action"])]
     assert {
-        (one["Resource"].rpartition("/")[2], one["Condition"]["StringEquals"]["iam:PassedToService"])
-        for one in passing
+        (one["Resource"].rpartition("/")[2], one["Condition"]["StringEquals"]["iam:PassedToService"]) for one in passing
     } == {
         ("eonpro-trail-logs-role", "cloudtrail.amazonaws.com"),
         ("eonpro-alerts-forwarding", "events.amazonaws.com"),
@@ -171,7 +177,10 @@ def test_an_option_brings_its_actions_and_no_other_set_up_has_them(changes: dict
         ({"alerts": "no"}, "sns:CreateTopic"),
         ({"alerts": "no"}, "events:PutRule"),
         ({"access_logging": "no"}, "s3:PutBucketLogging"),
-        ({"trail": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs", "trail_bucket": "theirs"}, "s3:CreateBucket"),
+        (
+            {"trail": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs", "trail_bucket": "theirs"},
+            "s3:CreateBucket",
+        ),
         ({"secret_store": "secrets-manager"}, "ssm:PutParameter"),
     ],
 )
@@ -219,7 +228,7 @@ def test_flags_environment_file_and_saved_settings_are_ranked_as_in_every_comman
         account_id=ACCOUNT,
         region="eu-west-1",
         administrators=(OFFICER,),
-        deploy_targets=("ecs",),
+        deploy_targets=(Target.ECS,),
     )
     document = for_values(
         {"region": "us-west-2"},
@@ -266,7 +275,7 @@ def test_every_thing_and_feature_of_the_tables_is_one_that_a_set_up_can_have() -
         account_id=ACCOUNT,
         region="us-east-1",
         administrators=(OFFICER,),
-        deploy_targets=("vercel", "ecs", "eks"),
+        deploy_targets=tuple(Target),
         vercel_team="eonpro",
         vercel_project="eonpro",
         eks_cluster="eonpro",
@@ -275,13 +284,21 @@ def test_every_thing_and_feature_of_the_tables_is_one_that_a_set_up_can_have() -
         cloudwatch_logs=True,
     )
     others = (
-        everything.model_copy(update={"vercel_access": "user"}),
+        everything.model_copy(update={"vercel_access": VercelAccess.USER}),
         everything.model_copy(
-            update={"app_principal_arn": OFFICER, "ecs_execution_role_arn": f"arn:aws:iam::{ACCOUNT}:role/theirs"}
+            update={
+                "administrators": (OFFICER.replace("user", "role"),),
+                "app_principal_arn": OFFICER,
+                "ecs_execution_role_arn": f"arn:aws:iam::{ACCOUNT}:role/theirs",
+                "existing_trail_arn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs",
+                "trail_bucket": "theirs",
+            }
         ),
     )
     known = {
-        thing for settings in (everything, *others) for thing in things(Setup(settings=settings, administers=False))
+        thing
+        for settings in (everything, *others)
+        for thing in things(Setup(settings=settings, operator="somebody else"))
     }
     assert {thing for thing, *_ in (*MEASURED, *PROVIDER_READS)} <= known
     assert {feature for *_, features in MEASURED for feature in features} <= set(FEATURES)

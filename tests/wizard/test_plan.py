@@ -17,14 +17,19 @@ from tests.wizard.fakes import (
     ESCROW,
     IDENTITY,
     KEY,
+    KEY_ID,
+    MULTI_KEY,
+    REPLICA_REGION,
     SECOND,
     TRAIL,
+    multi_region,
     settings,
     step,
     wrapped,
 )
+from wizard.datakey import WrappedDataKey
 from wizard.facts import Escrow, Step
-from wizard.plan import Plan, cost, lines, review, word
+from wizard.plan import Plan, irreversible, lines, review, word
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -34,6 +39,7 @@ PARENTS = {
     "app-access": "AppAccess",
     "audit-trail": "AuditTrail",
     "delivery": "Delivery",
+    "alerts": "Alerts",
 }
 
 
@@ -79,6 +85,7 @@ def plan(
     wanted: Settings | None = None,
     escrow: Escrow | None = None,
     targets: tuple[Target, ...] = (Target.VERCEL,),
+    adopted: WrappedDataKey | None = None,
 ) -> Plan:
     return Plan(
         stack="production",
@@ -87,10 +94,42 @@ def plan(
         steps=steps,
         escrow=escrow,
         targets=targets,
+        adopted_data_key=adopted,
     )
 
 
+IMPORTED = tuple(replace(each, op="import") for each in FRESH[2:])
+REPAIRED = child("update", "aws:kms/key:Key", "phi-key", changed=("enableKeyRotation",))
+USER_STEPS = (
+    *FRESH[2:4],
+    child("create", "aws:iam/user:User", "app-principal-user"),
+    *FRESH[5:],
+    child("create", "aws:sns/topic:Topic", "alerts"),
+)
+REPLICA_STEPS = (
+    child("create", "aws:kms/replicaKey:ReplicaKey", f"phi-key-{REPLICA_REGION}"),
+    child("create", "aws:kms/alias:Alias", f"phi-key-{REPLICA_REGION}"),
+)
+EKS = settings(
+    deploy_targets=("eks",), vercel_team=None, vercel_project=None, eks_cluster="clinic", secret_store="secrets-manager"
+)
+MOVED = settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None, secret_store="secrets-manager")
+ADOPTED = settings(adopted=(f"key={KEY_ID}",), kept_as_found=("bucket", "trail"))
+
 PLANS = {
+    "plan-vercel-user": plan(USER_STEPS, wanted=settings(vercel_access="user")),
+    "plan-replica": plan(
+        (*SAME, *REPLICA_STEPS),
+        wanted=multi_region(deploy_targets=("ecs",), vercel_team=None, vercel_project=None),
+        escrow=replace(KEPT, key_arn=MULTI_KEY),
+        targets=(Target.ECS,),
+    ),
+    "plan-eks-secrets-manager": plan(FRESH, wanted=EKS, targets=(Target.EKS,)),
+    "plan-store-moved": plan((*SAME, *ECS_STEPS[1:2]), wanted=MOVED, escrow=KEPT, targets=(Target.ECS,)),
+    "plan-adopted": plan((*IMPORTED, REPAIRED), wanted=ADOPTED, adopted=wrapped("by hand")),
+    "plan-existing-trail": plan(
+        FRESH[:6], wanted=settings(existing_trail_arn=TRAIL, trail_bucket="clinic-logs", alerts=False)
+    ),
     "plan-fresh-vercel": plan(FRESH),
     "plan-ecs-on-top-of-vercel": plan((*SAME, *ECS_STEPS), wanted=BOTH, escrow=KEPT, targets=(Target.ECS,)),
     "plan-nothing-to-do": plan(SAME, escrow=KEPT),
@@ -98,6 +137,42 @@ PLANS = {
     "plan-replacement": plan((*SAME[:4], *REPLACED), escrow=KEPT),
 }
 REVIEWS = {
+    "review-every-option": review(
+        settings(
+            administrators=(ADMIN, SECOND),
+            deletion_administrators=(SECOND,),
+            strict_key_policy=True,
+            exclusive_use=True,
+            encryption_context=("application=eonpro",),
+            via_services=("secretsmanager.us-east-1.amazonaws.com",),
+            multi_region=True,
+            replica_regions=(REPLICA_REGION,),
+            deploy_targets=("vercel", "ecs", "eks"),
+            vercel_access="user",
+            eks_cluster="clinic",
+            secret_store="secrets-manager",
+            trail_lock="compliance",
+            cloudwatch_logs=True,
+            alert_emails=("ada@clinic.example",),
+        ),
+        IDENTITY,
+        "production",
+        (Target.VERCEL, Target.ECS, Target.EKS),
+    ),
+    "review-as-plain-as-can-be": review(
+        settings(
+            administrators=(),
+            administrator_patterns=(f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/*AWSReservedSSO_KeyAdmin_*",),
+            trail_key=False,
+            trail_lock="none",
+            access_logging=False,
+            alerts=False,
+        ),
+        IDENTITY,
+        "production",
+        (Target.VERCEL,),
+    ),
+    "review-adopted": review(ADOPTED, IDENTITY, "production", (Target.VERCEL,)),
     "review-vercel": review(settings(), IDENTITY, "production", (Target.VERCEL,)),
     "review-ecs-on-top-of-vercel": review(BOTH, IDENTITY, "production", (Target.ECS,)),
     "review-everything-named": review(
@@ -156,9 +231,48 @@ def test_the_wrapped_data_key_is_in_no_text() -> None:
         assert wrapped().value[:20] not in "\n".join(text)
 
 
-def test_a_trail_that_is_there_costs_nothing_more() -> None:
-    more = set(cost(settings())) - set(cost(settings(existing_trail_arn=TRAIL, trail_bucket="clinic-logs")))
-    assert {line.split()[1] for line in more} == {"trail's", "per"}
+@pytest.mark.parametrize(
+    ("op", "loss"), [("import", False), ("import-replacement", True), ("create", False), ("delete", True)]
+)
+def test_taking_something_in_is_no_loss_unless_it_replaces(op, loss) -> None:
+    assert bool(plan((child(op, "aws:kms/key:Key", "phi-key"),)).losses) is loss
+
+
+def test_a_plan_knows_whether_it_takes_something_in() -> None:
+    assert PLANS["plan-adopted"].takes_in
+    assert not PLANS["plan-replacement"].takes_in
+
+
+def test_the_first_run_is_the_one_that_makes_or_takes_in_the_phi_key_and_not_the_logs() -> None:
+    assert PLANS["plan-fresh-vercel"].first and PLANS["plan-adopted"].first
+    assert not plan((*SAME, child("create", "aws:kms/key:Key", "audit-trail-key"))).first
+
+
+# --- what cannot be undone
+
+LOCK = child("create", "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration", "audit-trail")
+FOREVER = settings(trail_lock="compliance")
+
+
+@pytest.mark.parametrize("op", ["create", "update", "replace"])
+def test_a_compliance_lock_that_is_put_on_or_changed_is_told_as_irreversible(op) -> None:
+    (told,) = irreversible(plan((replace(LOCK, op=op),), wanted=FOREVER))
+    assert "for 2557 days nobody, the account's root and AWS included" in told
+
+
+@pytest.mark.parametrize(
+    ("wanted", "steps"),
+    [
+        (settings(), (LOCK,)),
+        (settings(trail_lock="none"), ()),
+        (FOREVER, (replace(LOCK, op="same"),)),
+        (FOREVER, SAME),
+        (settings(trail_lock="compliance", existing_trail_arn=TRAIL, trail_bucket="logs"), FRESH[:4]),
+    ],
+    ids=["governance", "none", "locked already", "locked before", "no bucket of ours"],
+)
+def test_what_can_be_undone_or_was_done_before_is_not_told(wanted, steps) -> None:
+    assert irreversible(plan(steps, wanted=wanted)) == ()
 
 
 def test_the_application_of_the_plan_is_the_one_that_was_named() -> None:

@@ -7,19 +7,25 @@ from typing import Any
 
 import pytest
 
+from components.contract import Part, SecretStore, Thing
 from tests.wizard.fakes import (
     ACCOUNT,
+    BUCKET,
     ESCROW,
     IDENTITY,
     KEY,
     KEY_ID,
     OTHER_ACCOUNT,
     OTHER_KEY,
+    OUTPUTS,
+    REPLICA_REGION,
     FakeCloud,
     FakeEngine,
     FakeHosting,
     built,
+    by_hand,
     key_fact,
+    multi_region,
     settings,
     step,
     wrapped,
@@ -27,7 +33,8 @@ from tests.wizard.fakes import (
 from tests.wizard.test_account import ABSENT, VALUES
 from wizard import preflight
 from wizard.errors import CredentialsError, PermissionDenied, PreflightFailed, Problem, SetupError, Unreachable
-from wizard.facts import Escrow, Existing, StackState, VercelProject
+from wizard.facts import Escrow, Existing, Found, StackState, VercelProject
+from wizard.preflight import Adoption
 
 WRITES = ("write_escrow", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
 
@@ -41,7 +48,9 @@ class World:
         self.hosting = FakeHosting(log=self.log)
         self.engine = FakeEngine(cloud=self.cloud, log=self.log)
 
-    def check(self, *, saved=None, identity: Any = IDENTITY, **changes: Any) -> preflight.Findings:
+    def check(
+        self, *, saved=None, identity: Any = IDENTITY, adoption: Adoption | None = None, **changes: Any
+    ) -> preflight.Findings:
         return preflight.check(
             stack="production",
             values={**VALUES, **changes},
@@ -50,6 +59,7 @@ class World:
             cloud=self.cloud if not isinstance(identity, SetupError) else None,
             hosting=self.hosting,
             engine=self.engine,
+            adoption=adoption,
         )
 
     def whats(self, **changes: Any) -> list[str]:
@@ -196,7 +206,83 @@ def test_a_stack_that_has_no_key_yet_may_still_move(world) -> None:
     assert world.whats(saved=settings(), region="eu-central-1") == []
 
 
+def test_a_key_of_one_region_never_becomes_a_multi_region_key(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    (problem,) = world.check(saved=settings(), multi_region=True).problems
+    assert problem.what == "the stack production has a key of one Region, and that cannot be changed"
+    assert (problem.next.startswith("leave it: --multi-region no"), problem.exit_code) == (True, 2)
+
+
+def test_a_multi_region_key_never_becomes_a_key_of_one_region(world) -> None:
+    saved = multi_region(replica_regions=())
+    world.engine.stack_state = built(world.cloud, saved)
+    (problem,) = world.check(saved=saved, multi_region=False).problems
+    assert problem.next.startswith("leave it: --multi-region yes")
+
+
+def test_a_replica_that_stands_is_never_dropped(world) -> None:
+    world.engine.stack_state = built(world.cloud, multi_region())
+    (problem,) = world.check(saved=multi_region(), multi_region=True).problems
+    assert problem.what == f"the replica in {REPLICA_REGION} would be dropped"
+    assert (problem.next, problem.exit_code) == (f"leave it: --replica-regions {REPLICA_REGION}", 2)
+
+
+def test_one_replica_is_not_dropped_for_another(world) -> None:
+    world.engine.stack_state = built(world.cloud, multi_region())
+    (problem,) = world.check(saved=multi_region(), multi_region=True, replica_regions=("eu-west-1",)).problems
+    assert problem.next == f"leave it: --replica-regions {REPLICA_REGION},eu-west-1"
+
+
+def test_a_replica_that_was_planned_and_never_confirmed_may_be_left_out(world) -> None:
+    world.engine.stack_state = built(world.cloud, multi_region(replica_regions=()))
+    assert world.whats(saved=multi_region(), multi_region=True) == []
+
+
+def test_a_replica_may_be_added(world) -> None:
+    saved = multi_region(replica_regions=())
+    world.engine.stack_state = built(world.cloud, saved)
+    assert world.whats(saved=saved, multi_region=True, replica_regions=(REPLICA_REGION,)) == []
+
+
+def test_before_the_key_is_made_its_kind_is_a_free_choice(world) -> None:
+    assert world.whats(saved=settings(), multi_region=True, replica_regions=(REPLICA_REGION,)) == []
+
+
 # --- the data key
+
+
+@pytest.mark.parametrize(
+    ("was", "is_"), [("parameter-store", "secrets-manager"), ("secrets-manager", "parameter-store")]
+)
+def test_a_data_key_in_the_other_store_is_the_stacks(world, was, is_) -> None:
+    saved = settings(secret_store=was)
+    world.engine.stack_state = built(world.cloud, saved)
+    findings = world.check(saved=saved, secret_store=is_)
+    assert findings.problems == ()
+    assert findings.escrow is not None and findings.escrow.store == was
+
+
+def test_an_orphan_in_the_other_store_is_an_orphan(world) -> None:
+    world.cloud.secrets[ESCROW] = Escrow(parameter=ESCROW, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
+    assert "already holds a data key" in world.whats()[0]
+
+
+def test_a_store_that_was_in_use_and_is_closed_now_is_not_taken_for_empty(world) -> None:
+    saved = settings(deploy_targets=("ecs",))
+    world.engine.stack_state = built(world.cloud, saved)
+    world.cloud.failures["variable_exists"] = PermissionDenied("you may not do ssm:GetParameters", "ask")
+    world.cloud.closed = (SecretStore.PARAMETER_STORE,)
+    whats = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
+    assert whats == ["you may not do ssm:GetParameters"]
+
+
+def test_a_loss_in_the_store_that_was_in_use_before_is_a_loss(world) -> None:
+    saved = settings(deploy_targets=("ecs",))
+    world.engine.stack_state = built(world.cloud, saved)
+    del world.cloud.escrows[ESCROW]
+    world.cloud.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    (what,) = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
+    assert f"{ESCROW} is gone" in what
 
 
 def test_a_data_key_without_a_stack_is_an_orphan_and_left_alone(world) -> None:
@@ -286,8 +372,8 @@ def crash(world: World, *keys: str) -> StackState:
     world.cloud.existing = Existing(alias_target=key_fact(), bucket="ours")
     pending = (
         step("creating"),
-        step("creating", "aws:kms/alias:Alias", "alias"),
-        step("creating", "aws:s3/bucket:Bucket", "bucket"),
+        step("creating", "aws:kms/alias:Alias", "alias", physical_name="alias/eonpro-phi-key"),
+        step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET),
     )
     return StackState(exists=True, has_key=False, pending=pending)
 
@@ -296,9 +382,7 @@ def test_what_a_crashed_run_made_is_found_and_no_problem(world) -> None:
     world.engine.stack_state = crash(world, KEY)
     findings = world.check(saved=settings())
     assert findings.problems == ()
-    assert sorted(findings.left_behind.values()) == sorted(
-        [KEY_ID, "alias/eonpro-phi-key", f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"]
-    )
+    assert sorted(findings.left_behind.values()) == sorted([KEY_ID, "alias/eonpro-phi-key", BUCKET])
 
 
 def test_of_two_keys_a_crashed_run_may_have_made_neither_is_taken(world) -> None:
@@ -332,8 +416,185 @@ def test_a_personal_account_without_a_team_slug_keeps_what_was_typed(world) -> N
 
 def test_disagreeing_sources_are_notes_not_problems(world) -> None:
     world.cloud.disagreements = ("AWS_REGION and the profile name two Regions",)
-    findings = world.check()
+    findings = world.check(alerts=False)
     assert (findings.problems, findings.notes) == ((), world.cloud.disagreements)
+
+
+def test_the_accounts_notes_come_after_them(world) -> None:
+    world.cloud.disagreements = ("AWS_REGION and the profile name two Regions",)
+    first, second = world.check().notes
+    assert (first, second.startswith("nobody gets the alerts")) == (*world.cloud.disagreements, True)
+
+
+# --- an account that was set up by hand
+
+ALL = Adoption(repaired=tuple(Part), data_key=None)
+
+
+@pytest.fixture
+def hand(world: World) -> World:
+    by_hand(world.cloud)
+    world.hosting.sensitive = False
+    world.hosting.variables = {"ENCRYPTED_PHI_KEY": wrapped("by hand").value, "AWS_KMS_KEY_ID": KEY}
+    world.cloud.wrapped_by[wrapped("by hand").fingerprint] = KEY
+    return world
+
+
+def test_without_the_wish_to_adopt_what_is_in_the_way_is_a_problem_that_names_the_wish(hand) -> None:
+    findings = hand.check()
+    assert [("--adopt" in problem.next) for problem in findings.problems[:4]] == [True] * 4
+    assert findings.hand_made.key is not None
+    assert [difference.part for difference in findings.differences if "rotation" in difference.what] == [Part.KEY]
+    assert findings.settings is not None and findings.settings.adopted == ()
+
+
+def test_an_account_with_nothing_in_the_way_is_not_searched(world) -> None:
+    world.check()
+    assert "cloud.find_hand_made" not in world.log
+
+
+def test_an_adoption_takes_everything_in_by_its_id_and_the_data_key_that_is_in_use(hand) -> None:
+    findings = hand.check(adoption=ALL)
+    assert findings.problems == ()
+    assert findings.settings is not None
+    assert set(findings.settings.adopted) == set(hand.cloud.hand_made.adopted)
+    assert findings.settings.kept_as_found == ()
+    assert findings.adopted_data_key == wrapped("by hand")
+
+
+def test_what_may_not_be_repaired_is_left_as_found(hand) -> None:
+    findings = hand.check(adoption=Adoption(repaired=(Part.KEY,)))
+    assert findings.settings is not None
+    assert set(findings.settings.kept_as_found) == set(Part) - {Part.KEY}
+
+
+def test_an_adoption_writes_nothing_before_the_plan(hand) -> None:
+    hand.check(adoption=ALL)
+    assert not [call for call in hand.log if call.split(".")[1].split()[0] in WRITES]
+
+
+def test_what_stands_against_an_adoption_is_a_problem(hand) -> None:
+    by_hand(hand.cloud, key=key_fact(spec="RSA_2048"))
+    hand.cloud.existing = replace(hand.cloud.existing, alias_target=key_fact(spec="RSA_2048"))
+    findings = hand.check(adoption=ALL)
+    assert any("is of the spec RSA_2048" in problem.what for problem in findings.problems)
+    assert findings.settings is not None and findings.settings.adopted == ()
+
+
+def test_what_was_set_up_by_hand_and_cannot_be_read_stops_an_adoption_only(hand) -> None:
+    hand.cloud.failures["find_hand_made"] = PermissionDenied("iam:GetPolicyVersion is denied", "ask for it")
+    assert "iam:GetPolicyVersion is denied" in hand.whats(adoption=ALL)
+    assert "iam:GetPolicyVersion is denied" not in hand.whats()
+
+
+def test_the_escrow_of_the_key_that_is_adopted_is_no_orphan(hand) -> None:
+    hand.cloud.escrows[ESCROW] = Escrow(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    findings = hand.check(adoption=ALL)
+    assert findings.problems == ()
+    assert (findings.escrow is not None, findings.adopted_data_key) == (True, None)
+
+
+def test_the_escrow_of_another_key_stays_an_orphan(hand) -> None:
+    hand.cloud.escrows[ESCROW] = Escrow(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=OTHER_KEY, version=1)
+    assert any(OTHER_KEY in what for what in hand.whats(adoption=ALL))
+
+
+def test_a_data_key_that_vercel_hides_has_to_be_given(hand) -> None:
+    hand.hosting.sensitive = True
+    findings = hand.check(adoption=ALL)
+    assert findings.data_key_hidden
+    assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in findings.problems)
+    given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value))
+    assert (given.problems, given.adopted_data_key) == ((), wrapped("by hand"))
+
+
+def test_a_data_key_that_is_given_and_is_not_vercels_is_refused(hand) -> None:
+    whats = hand.whats(adoption=replace(ALL, data_key=wrapped("another").value))
+    assert any("is not the one on Vercel" in what for what in whats)
+
+
+def test_a_data_key_that_was_cut_is_refused_without_being_shown(hand) -> None:
+    cut = wrapped("by hand").value[:40]
+    whats = hand.whats(adoption=replace(ALL, data_key=cut))
+    assert any("EONPRO_ENCRYPTED_PHI_KEY holds is no wrapped data key" in what for what in whats)
+    assert cut not in " ".join(whats)
+
+
+def test_a_project_that_cannot_be_asked_for_its_data_key_stops_an_adoption(hand) -> None:
+    hand.hosting.failures["find_data_key"] = PermissionDenied("the token may not list variables", "another token")
+    assert "the token may not list variables" in hand.whats(adoption=ALL)
+
+
+def test_where_nobody_tells_the_data_key_none_is_made_for_a_key_that_is_adopted(hand) -> None:
+    problem = hand.check(adoption=ALL, target=("ecs",)).problems[-1]
+    assert problem.what == f"nothing tells which data key the application has under the key {KEY}"
+    assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next
+    given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value), target=("ecs",))
+    assert (given.problems, given.adopted_data_key) == ((), wrapped("by hand"))
+
+
+def test_a_person_may_say_that_there_never_was_a_data_key(hand) -> None:
+    findings = hand.check(adoption=replace(ALL, data_key="none"), target=("ecs",))
+    assert (findings.problems, findings.adopted_data_key) == ((), None)
+
+
+# --- an adoption that was begun
+
+
+def begun(hand: World) -> Any:
+    """An adoption whose update went through, and that ended before the data key was in the escrow."""
+    wanted = hand.check(adoption=Adoption(repaired=(Part.KEY,))).settings
+    assert wanted is not None
+    hand.engine.stack_state = StackState(
+        exists=True,
+        has_key=True,
+        owned=tuple(part for found in hand.cloud.hand_made.things for part in (found.id, found.arn)),
+        outputs=OUTPUTS,
+    )
+    return wanted
+
+
+def test_an_adoption_that_was_begun_goes_on_and_no_other_data_key_is_made(hand) -> None:
+    wanted = begun(hand)
+    findings = hand.check(saved=wanted, trail_bucket=BUCKET)
+    assert findings.problems == ()
+    assert findings.adopted_data_key == wrapped("by hand")
+    assert findings.settings == wanted
+
+
+def test_what_the_stack_made_beside_it_is_not_taken_in_again(hand) -> None:
+    wanted = begun(hand)
+    made = Found(thing=Thing.BUCKET_POLICY, id=BUCKET, arn=BUCKET)
+    hand.cloud.hand_made = replace(hand.cloud.hand_made, things=(*hand.cloud.hand_made.things, made))
+    for adoption in (None, ALL):
+        findings = hand.check(saved=wanted, adoption=adoption, trail_bucket=BUCKET)
+        assert findings.settings is not None and findings.settings.adopted == wanted.adopted
+
+
+def test_a_hidden_data_key_has_to_be_given_again_for_it(hand) -> None:
+    wanted = begun(hand)
+    hand.hosting.sensitive = True
+    problems = hand.check(saved=wanted, trail_bucket=BUCKET).problems
+    assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in problems)
+    given = hand.check(saved=wanted, trail_bucket=BUCKET, encrypted_phi_key=wrapped("by hand").value)
+    assert given.adopted_data_key == wrapped("by hand")
+
+
+def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) -> None:
+    wanted = begun(hand)
+    hand.cloud.escrows[ESCROW] = Escrow(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    hand.log.clear()
+    findings = hand.check(saved=wanted, trail_bucket=BUCKET)
+    assert (findings.problems, findings.settings, findings.adopted_data_key) == ((), wanted, None)
+    assert "cloud.find_hand_made" not in hand.log
+
+
+def test_a_part_that_was_left_as_found_can_be_repaired_later(hand) -> None:
+    wanted = begun(hand)
+    hand.cloud.escrows[ESCROW] = Escrow(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    findings = hand.check(saved=wanted, adoption=Adoption(repaired=(Part.TRAIL,)))
+    assert findings.settings is not None
+    assert Part.TRAIL in wanted.kept_as_found and Part.TRAIL not in findings.settings.kept_as_found
 
 
 # --- the exit code

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from components.contract import ROTATION_DAYS, SHORTEST_RETENTION_DAYS, Settings
+from components.contract import ROTATION_DAYS, SHORTEST_RETENTION_DAYS, Part, Settings
 from wizard.questions import INPUTS, Choice, Kind, add_flags, by_key
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN = "arn:aws:iam::111122223333:user/admin"
 COMMA = "arn:aws:iam::111122223333:role/ops,night"
+PATTERN = "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_KeyAdmin_*"
+BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
+CLUSTER_PROVIDER = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC123"
 OPEN = [each for each in INPUTS if not each.secret]
 
 
@@ -27,9 +30,14 @@ def parser() -> argparse.ArgumentParser:
 
 def test_the_inputs_are_asked_in_this_order() -> None:
     assert [each.key for each in INPUTS] == (
-        "profile account region environment administrators app_principal target "
-        "vercel_team vercel_project vercel_token vercel_oidc_provider ecs_cluster ecs_service ecs_execution_role "
-        "trail trail_bucket trail_retention_days rotation_period_days"
+        "profile account region environment administrators administrator_patterns deletion_administrators "
+        "strict_key_policy exclusive_use encryption_context via_services multi_region replica_regions "
+        "encrypted_phi_key repair rotation_period_days "
+        "app_principal permissions_boundary target secret_store vercel_team vercel_project vercel_access vercel_token "
+        "vercel_oidc_provider ecs_cluster ecs_service ecs_execution_role eks_cluster eks_identity eks_oidc_provider "
+        "eks_namespace eks_service_account "
+        "trail trail_bucket trail_retention_days trail_key trail_lock trail_archive_days access_logging "
+        "cloudwatch_logs alerts alert_emails"
     ).split()
 
 
@@ -45,16 +53,30 @@ def test_no_two_inputs_share_a_door() -> None:
     assert len(doors) == len(set(doors))
 
 
-def test_a_secret_has_its_variable_and_no_other_door() -> None:
-    token = by_key["vercel_token"]
-    assert (token.flag, token.variable, token.file_key) == (None, "VERCEL_TOKEN", None)
-    assert token.kind is Kind.SECRET
-    assert [each.key for each in INPUTS if each.secret] == ["vercel_token"]
+def test_of_the_new_inputs_a_person_is_asked_only_what_cannot_be_changed_or_has_no_default() -> None:
+    assert [each.key for each in INPUTS if each.asked] == (
+        "account region environment administrators multi_region replica_regions app_principal target vercel_team "
+        "vercel_project vercel_access vercel_token ecs_cluster ecs_service ecs_execution_role eks_cluster trail"
+    ).split()
+
+
+@pytest.mark.parametrize(
+    ("key", "variable"), [("vercel_token", "VERCEL_TOKEN"), ("encrypted_phi_key", "EONPRO_ENCRYPTED_PHI_KEY")]
+)
+def test_a_secret_has_its_variable_and_no_other_door(key, variable) -> None:
+    secret = by_key[key]
+    assert (secret.flag, secret.variable, secret.file_key) == (None, variable, None)
+    assert secret.kind is Kind.SECRET and secret.field is None
+
+
+def test_there_are_two_secrets() -> None:
+    assert [each.key for each in INPUTS if each.secret] == ["encrypted_phi_key", "vercel_token"]
 
 
 def test_every_field_of_the_settings_has_exactly_one_input() -> None:
     fields = [each.field for each in INPUTS if each.field]
-    assert sorted(fields) == sorted(Settings.model_fields)
+    # What is adopted is found in the account, not answered.
+    assert sorted(fields) == sorted(set(Settings.model_fields) - {"adopted", "kept_as_found"})
 
 
 def test_every_input_tells_why_it_matters_in_one_sentence() -> None:
@@ -63,7 +85,7 @@ def test_every_input_tells_why_it_matters_in_one_sentence() -> None:
         assert each.prompt and each.help
 
 
-@pytest.mark.parametrize("key", ["trail_retention_days", "rotation_period_days"])
+@pytest.mark.parametrize("key", [each.key for each in INPUTS if each.default is not None])
 def test_a_default_is_the_contract_s_own(key: str) -> None:
     each = by_key[key]
     assert each.default == Settings.model_fields[str(each.field)].default
@@ -118,6 +140,29 @@ def test_the_help_names_every_variable_and_is_plain_ascii(parser) -> None:
         ("ecs_execution_role", "create", "create"),
         ("trail_retention_days", "2192", 2192),
         ("rotation_period_days", 90, 90),
+        ("trail_archive_days", "0", 0),
+        ("multi_region", "yes", True),
+        ("multi_region", " No ", False),
+        ("alerts", "true", True),
+        ("alerts", False, False),
+        ("access_logging", "N", False),
+        ("strict_key_policy", True, True),
+        ("administrator_patterns", PATTERN, (PATTERN,)),
+        ("deletion_administrators", f"caller, {ADMIN}", ("caller", ADMIN)),
+        ("encryption_context", "application=eonpro,tenant=clinic", ("application=eonpro", "tenant=clinic")),
+        ("via_services", "secretsmanager.us-east-1.amazonaws.com", ("secretsmanager.us-east-1.amazonaws.com",)),
+        ("replica_regions", "eu-west-1, eu-central-1", ("eu-west-1", "eu-central-1")),
+        ("replica_regions", "", None),
+        ("repair", "all", ("all",)),
+        ("repair", "key,trail", ("key", "trail")),
+        ("repair", "none", ("none",)),
+        ("alert_emails", "ada@clinic.example, bob@clinic.example", ("ada@clinic.example", "bob@clinic.example")),
+        ("secret_store", "secrets-manager", "secrets-manager"),
+        ("vercel_access", "user", "user"),
+        ("eks_identity", "irsa", "irsa"),
+        ("trail_lock", "compliance", "compliance"),
+        ("permissions_boundary", BOUNDARY, BOUNDARY),
+        ("eks_oidc_provider", CLUSTER_PROVIDER, CLUSTER_PROVIDER),
     ],
 )
 def test_a_value_is_read_and_reads_to_itself(key: str, raw, value) -> None:
@@ -157,6 +202,31 @@ def test_a_value_is_read_and_reads_to_itself(key: str, raw, value) -> None:
         ("rotation_period_days", "2561", "more than 2560"),
         ("rotation_period_days", "a year", "whole number"),
         ("profile", "a\x1bb", "cannot be printed"),
+        ("trail_archive_days", "-1", "whole number"),
+        ("multi_region", "maybe", "neither yes nor no"),
+        ("multi_region", "", "is empty"),
+        ("multi_region", "1", "neither yes nor no"),
+        ("multi_region", ["yes"], "neither yes nor no"),
+        ("administrator_patterns", "arn:aws:iam::*:role/x*", "not a pattern of role ARNs"),
+        ("administrator_patterns", f"{ADMIN}*", "not a pattern of role ARNs"),
+        ("deletion_administrators", "bob", "not the ARN"),
+        ("encryption_context", "application", "not a pair"),
+        ("encryption_context", "application=*", "wildcard"),
+        ("via_services", "secretsmanager", "not a service"),
+        ("replica_regions", "mars", "not an AWS Region"),
+        ("repair", "everything", "'everything' is not one of all, none, key"),
+        ("repair", "key, the-rest", "'the-rest' is not one of"),
+        ("alert_emails", "ada@clinic", "not an e-mail address"),
+        ("secret_store", "vault", "not one of"),
+        ("vercel_access", "key", "not one of"),
+        ("eks_identity", "kube2iam", "not one of"),
+        ("eks_cluster", "a b", "EKS cluster"),
+        ("eks_namespace", "Clinic", "Kubernetes name"),
+        ("eks_service_account", "a_b", "Kubernetes name"),
+        ("eks_oidc_provider", ADMIN, "OIDC provider"),
+        ("permissions_boundary", ADMIN, "managed IAM policy"),
+        ("trail_lock", "legal-hold", "not one of"),
+        ("encrypted_phi_key", "a b", "white space"),
     ],
 )
 def test_a_value_that_the_contract_refuses_is_refused_in_words(key: str, raw, fault: str) -> None:
@@ -186,6 +256,15 @@ def test_a_refused_secret_is_never_told(raw: str) -> None:
         ("ecs_cluster", {"target": ("ecs",)}, True),
         ("ecs_service", {"target": ("ecs",)}, False),
         ("ecs_service", {"target": ("ecs",), "ecs_cluster": "c"}, True),
+        ("administrators", {"administrator_patterns": (PATTERN,)}, False),
+        ("administrators", {}, True),
+        ("replica_regions", {"multi_region": False}, False),
+        ("replica_regions", {"multi_region": True}, True),
+        ("vercel_access", {"target": ("vercel",), "app_principal": "create"}, True),
+        ("vercel_access", {"target": ("vercel",), "app_principal": ADMIN}, False),
+        ("vercel_access", {"target": ("ecs",), "app_principal": "create"}, False),
+        ("eks_cluster", {"target": ("ecs", "eks")}, True),
+        ("eks_cluster", {"target": ("ecs",)}, False),
         ("trail_bucket", {"trail": "create"}, False),
         ("trail_bucket", {"trail": "arn:aws:cloudtrail:us-east-1:111122223333:trail/t"}, True),
     ],
@@ -210,6 +289,17 @@ def test_a_question_tells_a_fault_as_a_sentence_and_nothing_for_a_good_answer() 
     assert question.check("") == "It is empty"
     assert question.check("12") == "12 is less than 90"
     assert question.check("180") is None
+
+
+@pytest.mark.parametrize(("key", "default"), [("multi_region", "no"), ("alerts", "yes"), ("cloudwatch_logs", "no")])
+def test_a_question_of_yes_or_no_has_the_word_of_its_default(key, default) -> None:
+    question = by_key[key].question()
+    assert question.default == default
+    assert question.check(default) is None and question.parse(default) is (default == "yes")
+
+
+def test_every_part_that_can_be_repaired_is_a_word_of_the_question() -> None:
+    assert set(by_key["repair"].words) == {"all", "none", *Part}
 
 
 def test_the_table_and_the_answers_load_no_heavy_library() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from components.contract import Target
+from components.contract import SecretStore, Target
 from tests.wizard.fakes import (
     ACCOUNT,
     APP,
@@ -19,26 +20,36 @@ from tests.wizard.fakes import (
     ESCROW,
     IDENTITY,
     KEY,
+    KEY_ID,
+    MULTI_OUTPUTS,
     OUTPUTS,
+    REPLICA,
+    REPLICA_REGION,
+    SECRET_OF_ACCESS_KEY,
     TOKEN,
+    USER_OUTPUTS,
     FakeTalk,
+    multi_region,
     settings,
     step,
     wrapped,
 )
 from wizard.__main__ import parser
+from wizard.access_key import Ensured
 from wizard.answers import Answer, Source
 from wizard.checklist import Item, ItemState
-from wizard.facts import Batch, Delivered, DeliveryState, Escrow, Proof, ProofState, VercelVariable
+from wizard.facts import AccessKey, Batch, Delivered, DeliveryState, Escrow, Proof, ProofState, VercelVariable
 from wizard.journey import Request, show_report
-from wizard.report import Report, document, next_steps, repeat_command
+from wizard.preflight import Adoption
+from wizard.questions import by_key
+from wizard.report import Report, document, next_steps, repeat_command, what_exists
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}" for name in ("A", "B"))
 
 
 def delivered(target: str, state: DeliveryState = DeliveryState.WRITTEN) -> Delivered:
-    place = {"vercel": "Vercel project acme/portal, production", "ecs": "Parameter Store /eonpro/production"}[target]
+    place = {"vercel": "Vercel project acme/portal, production"}.get(target, "Parameter Store /eonpro/production")
     return Delivered(
         target=target,
         place=place,
@@ -78,7 +89,48 @@ ECS = report(
     outputs=replace(OUTPUTS, task_secrets=(("AWS_KMS_KEY_ID", SECRETS[0]), ("AWS_REGION", SECRETS[1]))),
     escrow=Escrow(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
 )
-REPORTS = {"report-vercel": report("vercel"), "report-ecs": ECS}
+USER = report(
+    "vercel",
+    settings=settings(vercel_access="user"),
+    outputs=USER_OUTPUTS,
+    access_key=Ensured(
+        key_id="AKIAMADENUMBER000001",
+        made_now=True,
+        age_days=0,
+        key=AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY),
+    ),
+)
+EKS = report(
+    "eks",
+    settings=settings(deploy_targets=("eks",), eks_cluster="clinic", secret_store="secrets-manager"),
+    outputs=replace(OUTPUTS, secrets_role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-secrets-role"),
+    escrow=Escrow(
+        parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True, store=SecretStore.SECRETS_MANAGER
+    ),
+)
+REPLICATED = report(
+    "ecs",
+    settings=multi_region(deploy_targets=("ecs",)),
+    outputs=MULTI_OUTPUTS,
+    delivered=(
+        replace(delivered("ecs"), region="us-east-1", place="Parameter Store /eonpro/production in us-east-1"),
+        replace(delivered("ecs"), region=REPLICA_REGION, place=f"Parameter Store in {REPLICA_REGION}"),
+    ),
+)
+ADOPTED = report(
+    "vercel",
+    settings=settings(adopted=(f"key={KEY_ID}",), kept_as_found=("bucket",)),
+    changed=(step("import"), step("update", changed=("enableKeyRotation",))),
+    escrow=Escrow(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+)
+REPORTS = {
+    "report-vercel": report("vercel"),
+    "report-ecs": ECS,
+    "report-vercel-user": USER,
+    "report-eks": EKS,
+    "report-multi-region": REPLICATED,
+    "report-adopted": ADOPTED,
+}
 
 
 def shown(of: Report) -> str:
@@ -124,6 +176,14 @@ def test_the_documents_outputs_are_the_stacks_own_names() -> None:
     names = "keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trailBucket parameterPrefix".split()
     assert list(document(report("vercel"))["outputs"]) == names
     assert list(document(ECS)["outputs"]) == [*names, "taskSecrets"]
+    assert list(document(USER)["outputs"]) == [*names, "appUserArn"]
+    assert list(document(EKS)["outputs"]) == [*names, "secretsRoleArn"]
+    assert list(document(REPLICATED)["outputs"]) == [*names, "replicaKeyArns"]
+
+
+def test_an_access_key_is_in_the_document_by_its_id_alone() -> None:
+    assert document(USER)["accessKey"] == {"id": "AKIAMADENUMBER000001", "madeNow": True, "ageDays": 0}
+    assert "accessKey" not in document(report("vercel"))
 
 
 @pytest.mark.parametrize("state", list(ProofState))
@@ -137,6 +197,7 @@ def test_nothing_secret_is_in_any_form_of_a_report() -> None:
     for of in REPORTS.values():
         for text in (shown(of), json.dumps(document(of)), repr(of)):
             assert wrapped().value[:16] not in text
+            assert SECRET_OF_ACCESS_KEY not in text
 
 
 # --- what is left to do
@@ -149,6 +210,28 @@ def whats(of: Report) -> list[str]:
 def test_vercel_by_oidc_gets_the_patch_with_its_role() -> None:
     patch = next_steps(report("vercel"))[0].verbatim
     assert f'roleArn: "{APP}"' in patch
+
+
+def test_a_user_on_vercel_gets_no_patch_and_the_command_that_changes_its_key() -> None:
+    assert not [todo for todo in next_steps(USER) if "roleArn" in todo.verbatim]
+    (rotate,) = [todo for todo in next_steps(USER) if "access-key rotate" in todo.verbatim]
+    assert "AKIAMADENUMBER000001" in rotate.what and "90 days" in rotate.what
+    assert parser().parse_args(shlex.split(rotate.verbatim)[3:]).action == "rotate"
+
+
+def test_eks_gets_the_manifests_and_the_commands_for_both_roles() -> None:
+    associated, manifest = [todo.verbatim for todo in next_steps(EKS) if "External Secrets" in todo.what]
+    assert APP in associated and "role/eonpro-secrets-role" in associated
+    assert [each["kind"] for each in yaml.safe_load_all(manifest)] == ["ClusterSecretStore", "ExternalSecret"]
+
+
+def test_each_replica_is_told_with_its_region() -> None:
+    assert (f"replica in {REPLICA_REGION}", REPLICA) in what_exists(REPLICATED)
+    assert not [row for row in what_exists(ECS) if "replica" in row[0]]
+
+
+def test_a_run_in_two_regions_is_repeated_with_its_target_once() -> None:
+    assert repeated(REPLICATED).target == ["ecs"]
 
 
 def test_an_application_with_a_principal_of_its_own_gets_no_patch() -> None:
@@ -208,6 +291,9 @@ def test_the_command_holds_no_secret() -> None:
     "holder",
     [
         CREDENTIALS,
+        AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY),
+        USER.access_key,
+        Adoption(data_key=wrapped().value),
         Batch(region="us-east-1", key_arn=KEY, wrapped=wrapped()),
         Answer(value=TOKEN, source=Source.ENVIRONMENT, where="VERCEL_TOKEN", secret=True),
         Request(
@@ -226,10 +312,11 @@ def test_what_holds_a_secret_does_not_show_it(holder) -> None:
         CREDENTIALS.secret_access_key,
         str(CREDENTIALS.session_token),
         wrapped().value[:16],
+        SECRET_OF_ACCESS_KEY,
         TOKEN,
     )
     assert not [secret for secret in secrets if secret in repr(holder) or secret in str(holder)]
 
 
 def test_targets_are_told_by_the_words_that_the_wizard_takes() -> None:
-    assert {each.value for each in Target} == {"vercel", "ecs"}
+    assert {each.value for each in Target} == {choice.value for choice in by_key["target"].choices}

@@ -1,4 +1,4 @@
-"""What somebody set up by hand under the stack's names, with all that is needed to compare and import it.
+"""What is there under the stack's names, set up by hand or left by a stack, with all that is needed to import it.
 
 Asks KMS, IAM, CloudTrail and S3, side by side; changes nothing.
 """
@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.contract import Settings, Thing
-from wizard.aws import kms, permissions, trail
+from wizard.aws import kms, permissions, remains, trail
 from wizard.aws.session import Session
-from wizard.errors import ResourceError, Unsupported
-from wizard.facts import Found, HandMade
+from wizard.aws.ssm import ParameterStore
+from wizard.datakey import MalformedDataKey, WrappedDataKey
+from wizard.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.facts import Found, FoundDataKey, HandMade
+
+GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
+GUIDE_KEY = "/eonpro/AWS_KMS_KEY_ID"
+"""Where `examples/by-hand/guide.sh` puts the variables for ECS; the guide leaves the place open."""
 
 _NO_ENTITY = ("NoSuchEntity",)
 
@@ -31,16 +37,14 @@ _NOTHING = _Look()
 
 
 def find_hand_made(session: Session, settings: Settings) -> HandMade:
-    """Everything that can be taken in; what the settings bring along themselves is not looked up.
-
-    Raises ResourceError for what no import could carry over: imported key material, a permissions boundary that the
-    settings do not name, a bucket of another Region.
-    """
+    """Everything that can be taken in; what the settings bring along themselves is not looked up."""
     found = session.together(
         lambda: _tolerant(lambda: _key(session, settings)),
         lambda: _tolerant(lambda: _role(session, settings)),
         lambda: _tolerant(lambda: _policy(session, settings)),
         lambda: _tolerant(lambda: _trail(session, settings)),
+        lambda: _tolerant(lambda: _logs_key(session, settings)),
+        *(lambda look=look: _tolerant(lambda: _Look(things=look())) for look in remains.looks(session, settings)),
     )
     facts: dict[str, Any] = {}
     for look in found:
@@ -64,41 +68,42 @@ def _key(session: Session, settings: Settings) -> _Look:
     key = kms.alias_target(session, alias)
     if key is None:
         return _NOTHING
-    policy, described = session.together(
+    policy, data_key = session.together(
         lambda: kms.key_policy(session, key.arn),
-        lambda: session.call("kms", "DescribeKey", KeyId=key.arn),
+        lambda: _data_key(session, key.arn, alias),
     )
-    _refuse_unlike(alias, described["KeyMetadata"])
     return _Look(
         things=(
             Found(thing=Thing.KEY, id=key.arn.rpartition("/")[2], arn=key.arn),
             Found(thing=Thing.ALIAS, id=alias, arn=alias),
         ),
-        facts={"key": key, "key_policy": policy},
+        facts={"key": key, "key_policy": policy, "data_key": data_key},
     )
 
 
-def _refuse_unlike(alias: str, metadata: Mapping[str, Any]) -> None:
-    """Kinds of keys that the program's key cannot stand for, whatever else they are like.
+def _data_key(session: Session, key_arn: str, alias: str) -> FoundDataKey | None:
+    """What Parameter Store has under the names of the guide's script for ECS, if that is of this key.
 
-    https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html
+    The names carry no environment: without the key beside it nobody knows whose data key it is.
     """
-    arn = str(metadata["Arn"])
-    beside = "set up another environment beside it: --environment NAME --stack NAME"
-    origin = str(metadata.get("Origin") or "AWS_KMS")
-    if origin != "AWS_KMS":
-        raise ResourceError(
-            f"the key {arn} of {alias} has material that KMS did not make ({origin}): it is never rotated by KMS, "
-            "and this stack makes no such key",
-            beside,
-        )
-    kind = (metadata.get("MultiRegionConfiguration") or {}).get("MultiRegionKeyType")
-    if kind == "REPLICA":
-        primary = metadata["MultiRegionConfiguration"].get("PrimaryKey", {})
-        raise ResourceError(
-            f"the key {arn} of {alias} is a replica; its primary is {primary.get('Arn', 'in another Region')}",
-            f"run in the primary's Region: --region {primary.get('Region', 'REGION')}; or {beside}",
-        )
+    try:
+        found = ParameterStore(session).read([GUIDE_DATA_KEY, GUIDE_KEY])
+    except (PermissionDenied, Unsupported):
+        return None
+    told = found[GUIDE_KEY].value.strip() if GUIDE_KEY in found else ""
+    where = key_arn.partition(":key/")[0]
+    if GUIDE_DATA_KEY not in found or told not in (key_arn, key_arn.rpartition("/")[2], alias, f"{where}:{alias}"):
+        return None
+    try:
+        wrapped = WrappedDataKey(value=found[GUIDE_DATA_KEY].value)
+    except MalformedDataKey:
+        wrapped = None
+    return FoundDataKey(wrapped=wrapped, there=True, key_arn=told)
+
+
+def _logs_key(session: Session, settings: Settings) -> _Look:
+    key = remains.logs_key(session, settings)
+    return _Look(things=remains.of_the_logs_key(key, settings), facts={"logs_key": key})
 
 
 # --- the application ----------------------------------------------------------------------------------------------
@@ -111,16 +116,27 @@ def _role(session: Session, settings: Settings) -> _Look:
     if answer is None:
         return _NOTHING
     role = answer["Role"]
-    boundary = (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-    if boundary and boundary != settings.permissions_boundary_arn:
-        raise ResourceError(
-            f"the role {role['Arn']} has the permissions boundary {boundary}, which the settings do not name: "
-            "to adopt the role would take it away",
-            f"keep it: --permissions-boundary {boundary}",
-        )
+    others = _other_policies(session, settings, str(role["RoleName"]))
     return _Look(
         things=(Found(thing=Thing.APPLICATION_ROLE, id=str(role["RoleName"]), arn=str(role["Arn"])),),
-        facts={"role_arn": str(role["Arn"]), "role_trust": role["AssumeRolePolicyDocument"]},
+        facts={
+            "role_arn": str(role["Arn"]),
+            "role_trust": role["AssumeRolePolicyDocument"],
+            "role_boundary": (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"),
+            "role_policies": others,
+        },
+    )
+
+
+def _other_policies(session: Session, settings: Settings, role: str) -> tuple[str, ...]:
+    attached, inline = session.together(
+        lambda: list(session.pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=role)),
+        lambda: list(session.pages("iam", "ListRolePolicies", "PolicyNames", RoleName=role)),
+    )
+    own = settings.names.app_policy
+    return (
+        *(str(each["PolicyArn"]) for each in attached if each["PolicyName"] != own),
+        *(f"inline {name}" for name in inline),
     )
 
 
@@ -203,32 +219,18 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Look:
     location = ask("GetBucketLocation") or {}
     home = _region_of(location.get("LocationConstraint"))
     if location and home != session.region:
-        raise ResourceError(
-            f"the bucket {bucket} is in {home}, and this stack in {session.region}",
-            "use the trail as it is, with its bucket: --trail ARN --trail-bucket NAME; or name another bucket",
-        )
-    policy, retention, *settled = session.together(
+        # What it is like only its own Region tells.
+        return _Look(things=(Found(thing=Thing.BUCKET, id=bucket, arn=bucket),), facts={"bucket_region": home})
+    policy, retention, settled = session.together(
         lambda: ask("GetBucketPolicy", "NoSuchBucketPolicy"),
         lambda: trail.bucket_retention(session, bucket, account),
-        *(lambda operation=operation, absent=absent: ask(operation, absent) for _, operation, absent in _SETTINGS),
+        lambda: remains.settings_of_bucket(session, bucket, account, Thing.BUCKET),
     )
-    things = [Thing.BUCKET, *([Thing.BUCKET_POLICY] if policy else [])]
-    things += [thing for (thing, _, _), answer in zip(_SETTINGS, settled, strict=True) if answer is not None]
+    things = [Thing.BUCKET, *([Thing.BUCKET_POLICY] if policy else []), *settled]
     return _Look(
         things=tuple(Found(thing=thing, id=bucket, arn=bucket) for thing in things),
         facts={"retention": retention, "bucket_policy": _document(bucket, policy)},
     )
-
-
-_SETTINGS = (
-    # Every bucket has these two, set or not: without versioning it is told as none.
-    (Thing.BUCKET_VERSIONING, "GetBucketVersioning", "NoSuchBucket"),
-    (Thing.BUCKET_ENCRYPTION, "GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"),
-    (Thing.BUCKET_PUBLIC_ACCESS, "GetPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
-    (Thing.BUCKET_OWNERSHIP, "GetBucketOwnershipControls", "OwnershipControlsNotFoundError"),
-    (Thing.BUCKET_LIFECYCLE, "GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration"),
-)
-"""Settings of a bucket that are resources of their own: how each is read, and the code for a bucket without it."""
 
 
 def _region_of(constraint: str | None) -> str:

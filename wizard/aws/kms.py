@@ -46,7 +46,17 @@ def _fact(session: Session, metadata: Mapping[str, Any], tags: Mapping[str, str]
         tags=tags if tags is not None else (_tags(session, arn) or {}),
         rotation_enabled=rotation.get("KeyRotationEnabled"),
         rotation_period_days=rotation.get("RotationPeriodInDays"),
+        origin=str(metadata.get("Origin") or "AWS_KMS"),
+        replica_of=_primary(metadata),
     )
+
+
+def _primary(metadata: Mapping[str, Any]) -> str | None:
+    # https://docs.aws.amazon.com/kms/latest/APIReference/API_MultiRegionConfiguration.html
+    configuration = metadata.get("MultiRegionConfiguration") or {}
+    if configuration.get("MultiRegionKeyType") != "REPLICA":
+        return None
+    return str(configuration.get("PrimaryKey", {}).get("Arn") or "in another Region")
 
 
 def _tolerated(session: Session, operation: str, key: str) -> Mapping[str, Any] | None:

@@ -49,6 +49,7 @@ def _fact(session: Session, trail: Mapping[str, Any]) -> TrailFact:
         logging=None if status is None else status.get("IsLogging"),
         kms_events=None if selectors is None else records_kms(selectors),
         key_arn=str(trail["KmsKeyId"]) if trail.get("KmsKeyId") else None,
+        prefix=str(trail.get("S3KeyPrefix") or ""),
     )
 
 
