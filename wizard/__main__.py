@@ -172,7 +172,7 @@ def _policy(options: argparse.Namespace, terminal: Terminal) -> tuple[int, dict[
             f"more than one managed policy may hold: {len(document)} documents, each to be attached to the operator",
             file=sys.stderr,
         )
-    # Whoever reads it may stop early (`| head`): then this ends as any filter does. Nothing is under way that could break.
+    # Whoever reads it may stop early (`| head`): then this ends as any filter does; nothing is under way.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if not options.json:
         print(json.dumps(document, indent=2))

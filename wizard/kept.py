@@ -5,7 +5,8 @@ Pure.
 
 from __future__ import annotations
 
-from components.contract import Outputs, SecretStore, Settings
+from components.contract import Outputs, SecretStore, Settings, Target
+from wizard.escrow import region_of
 
 
 def left_behind(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
@@ -18,6 +19,12 @@ def left_behind(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], 
         (f"its alias {outputs.alias_name}", "it keeps the key from being taken for nobody's"),
         (f"the {store} {settings.names.escrow}", "the wrapped data key: no stack ever made it, and none can remove it"),
     ]
+    found += [
+        (f"the {store} {settings.names.escrow} in {region_of(arn)}", "the same, beside the replica")
+        for arn in outputs.replica_key_arns
+    ]
+    if Target.VERCEL in settings.deploy_targets and settings.makes_role and not settings.vercel_oidc_provider_arn:
+        found.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it by now"))
     if settings.existing_trail_arn is None:
         found += [
             (f"the trail {outputs.trail_arn}", "it records who ends what"),

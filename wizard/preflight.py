@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from components.contract import Part, SecretStore, Settings, Target, Thing
-from wizard import account
+from components.contract import Part, Settings, Target
+from wizard import account, by_hand
 from wizard import adoption as adopting
 from wizard.account import attempt, problem
-from wizard.datakey import MalformedDataKey, WrappedDataKey
+from wizard.datakey import WrappedDataKey
 from wizard.errors import Problem, SetupError
 from wizard.existing import crashed, taken, with_existing_provider
 from wizard.facts import (
@@ -25,12 +24,11 @@ from wizard.facts import (
     FoundDataKey,
     HandMade,
     Identity,
-    KeyFact,
     StackState,
     VercelProject,
 )
+from wizard.preflight_data_key import foreign_data_key, lost_escrow, orphan_escrow
 from wizard.protocols import Cloud, Engine, Hosting
-from wizard.questions import by_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,18 +70,6 @@ class Findings:
         return self.hand_made.key is not None and self.escrow is None and in_use.wrapped is None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Adoption:
-    """The wish to take into the stack what was set up by hand."""
-
-    repaired: tuple[Part, ...] = ()
-    """The parts that may be changed to what the stack would make; the others stay as they are found."""
-    named: tuple[Part, ...] = ()
-    """Those of them that were named one by one: only so is a bucket repaired that others use too."""
-    data_key: str | None = field(default=None, repr=False)
-    """The wrapped data key, where a person gave it, or the word that there is none yet."""
-
-
 def check(
     *,
     stack: str,
@@ -93,7 +79,7 @@ def check(
     cloud: Cloud | None,
     hosting: Hosting | None,
     engine: Engine,
-    adoption: Adoption | None = None,
+    adoption: by_hand.Adoption | None = None,
 ) -> Findings:
     """One pass over account, Vercel and engine, side by side. An `identity` that is an error is one problem of all."""
     with ThreadPoolExecutor(max_workers=3) as pool:
@@ -106,7 +92,7 @@ def check(
     settings, existing, escrow = found.settings, found.existing, found.escrow
     problems = [*found.problems, *(() if state.has_key else found.rights), *engine_problems, *hosting_problems]
     left_behind: dict[str, str] = {}
-    hand = _ByHand()
+    hand = by_hand.ByHand()
     if settings is not None and project is not None:
         # The trust names the slugs; an answer may have been an id.
         slugs = {"vercel_team": project.team_slug or settings.vercel_team, "vercel_project": project.name}
@@ -116,7 +102,7 @@ def check(
             if adoption is None and saved.adopted and (escrow is None or not state.has_key):
                 # An adoption that was begun, or whose stack was taken away: what is there now has to be looked for,
                 # and the data key in use has yet to get into the escrow.
-                adoption = Adoption(
+                adoption = by_hand.Adoption(
                     repaired=tuple(part for part in Part if part not in saved.kept_as_found),
                     data_key=values.get("encrypted_phi_key"),
                 )
@@ -130,7 +116,7 @@ def check(
             problems += unread
             in_the_way = taken(settings, existing, state, left_behind)
             if (in_the_way or (adoption and settings.adopted)) and not unread:
-                hand = _by_hand(settings, state, cloud, hosting, project, escrow, adoption)
+                hand = by_hand.look(settings, state, cloud, hosting, project, escrow, adoption)
                 if hand.settings and (in_the_way or not state.has_key):
                     settings = hand.settings
                 elif hand.settings:
@@ -143,14 +129,14 @@ def check(
                 in_the_way = taken(wished, existing, state, left_behind) if adoption else in_the_way
             problems += [*in_the_way, *hand.problems]
             if escrow is not None and not (adoption and hand.problems):
-                problems += _orphan_escrow(settings, escrow, state, hand.found)
+                problems += orphan_escrow(settings, escrow, state, hand.found)
             elif escrow is None and state.has_key and found.escrow_known:
-                problems += _lost_escrow(settings, saved, values, stack, cloud)
+                problems += lost_escrow(settings, saved, values, stack, cloud)
         # A data key that Vercel does not tell is the one that was given: what that is worth the proof shows.
         vouched = escrow is None and hand.wrapped and hand.data_key and hand.data_key.hidden
         if project is not None and hosting is not None and not vouched and not (adoption and hand.problems):
             adopted = hand.wrapped if escrow is None else None
-            problems += _foreign_data_key(hosting, project, escrow, settings.region, adopted)
+            problems += foreign_data_key(hosting, project, escrow, settings.region, adopted)
         settings = with_existing_provider(settings, existing, state, left_behind)
     return Findings(
         problems=tuple(dict.fromkeys(problems)),
@@ -167,87 +153,6 @@ def check(
         data_key=hand.data_key,
         adopted_data_key=hand.wrapped if escrow is None else None,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _ByHand:
-    """What was set up by hand, and what of it is in the way of an adoption."""
-
-    found: HandMade = HandMade()
-    differences: tuple[Difference, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    settings: Settings | None = None
-    data_key: FoundDataKey | None = None
-    wrapped: WrappedDataKey | None = None
-
-
-def _by_hand(
-    settings: Settings,
-    state: StackState,
-    cloud: Cloud,
-    hosting: Hosting | None,
-    project: VercelProject | None,
-    escrow: Escrow | None,
-    adoption: Adoption | None,
-) -> _ByHand:
-    """What could be adopted. Without the wish to, it is only looked at, and what is wrong with it is not told yet."""
-    found, error = attempt(cloud.find_hand_made, settings)
-    if error is not None or found is None or not found.things:
-        told = (problem(error, "what was set up by hand has to be known to be adopted"),) if error and adoption else ()
-        # What was to be adopted is gone, all of it: it is made.
-        gone = adoption is not None and error is None and not state.has_key
-        nothing = settings.model_copy(update={"adopted": (), "kept_as_found": ()})
-        return _ByHand(problems=told, settings=nothing if gone else None)
-    differences = adopting.differences(found, settings)
-    problems: list[Problem] = []
-    data_key = None
-    if hosting is not None and project is not None:
-        data_key, error = attempt(hosting.find_data_key, project)
-        if error is not None:
-            problems.append(problem(error, "the data key that is in use has to be known, or another would be made"))
-    if adoption is None:
-        return _ByHand(found=found, differences=differences, data_key=data_key)
-    problems += adopting.obstacles(found, settings, state)
-    given, fault = _given_data_key(adoption)
-    problems += [fault] if fault else []
-    in_use = adopting.in_use(data_key, found)
-    obstacle = adopting.data_key_obstacle(in_use, found, escrow, given=given)
-    problems += [obstacle] if obstacle else []
-    wrapped = adopting.adopted_data_key(in_use, given)
-    nobody_tells = not (obstacle or fault or wrapped or escrow or adoption.data_key == adopting.NONE_YET)
-    by_hand = found.key is not None and (found.key.arn not in state.owned or _is_adopted(found.key, settings))
-    if nobody_tells and by_hand:
-        problems.append(adopting.untold(found))
-    shared = set(adopting.kept_unless_agreed(found, settings)) - set(adoption.named)
-    kept = tuple(part for part in Part if part not in adoption.repaired or part in shared)
-    problems += adopting.at_odds(found, settings, kept)
-    return _ByHand(
-        found=found,
-        differences=differences,
-        problems=tuple(problems),
-        settings=None if problems else adopting.settings_with(settings, found, kept),
-        data_key=data_key,
-        wrapped=wrapped,
-    )
-
-
-def _given_data_key(adoption: Adoption) -> tuple[WrappedDataKey | None, Problem | None]:
-    if adoption.data_key is None or adoption.data_key == adopting.NONE_YET:
-        return None, None
-    try:
-        return WrappedDataKey(value=adoption.data_key), None
-    except MalformedDataKey as error:
-        variable = by_key["encrypted_phi_key"].variable
-        return None, Problem(
-            what=f"what {variable} holds is no wrapped data key: {error}",
-            why="with another data key the records could not be read any more",
-            next=f"copy ENCRYPTED_PHI_KEY from where the application gets it, whole, into {variable}",
-            exit_code=2,
-        )
-
-
-def _is_adopted(key: KeyFact, settings: Settings) -> bool:
-    return f"{Thing.KEY}={key.arn.rpartition('/')[2]}" in settings.adopted
 
 
 def _left_behind(
@@ -301,87 +206,6 @@ def _moved(settings: Settings, saved: Settings, stack: str, state: StackState) -
             ("environment", saved.environment, settings.environment),
         )
         if was != wanted
-    ]
-
-
-# --- the data key -----------------------------------------------------------------------------------------------
-
-
-def _orphan_escrow(settings: Settings, escrow: Escrow, state: StackState, hand_made: HandMade) -> list[Problem]:
-    held_by = state.outputs.key_arn if state.outputs else None
-    if settings.adopted and hand_made.key and escrow.key_arn in (None, hand_made.key.arn):
-        return []
-    if held_by and escrow.key_arn in (None, held_by):
-        return []
-    if state.has_key and held_by is None and escrow.key_arn in (None, *state.owned):
-        return []  # An interrupted run: the key is in the stack, its outputs are not.
-    return [
-        Problem(
-            what=f"{escrow.parameter} already holds a data key ({escrow.wrapped.fingerprint}), "
-            f"wrapped by {escrow.key_arn or 'a key it does not name'}",
-            why="records may be encrypted under it, and the key of this stack could not open it; it was not touched",
-            next="use the stack that made it (--stack NAME), or another environment: --environment NAME --stack NAME",
-        )
-    ]
-
-
-def _lost_escrow(
-    settings: Settings, saved: Settings | None, values: Mapping[str, Any], stack: str, cloud: Cloud
-) -> list[Problem]:
-    """A built stack without an escrow is an interrupted first run, or a loss. A loss must not be papered over.
-
-    The variable beside it in Parameter Store is written after it; Vercel is looked at in a run that delivers there.
-    """
-    names = settings.names
-    beside = f"{names.parameter_prefix}/AWS_KMS_KEY_ID"
-    # Another store may have been in use before, and what is in it may be closed to whoever uses this one only.
-    stores = {settings.secret_store, saved.secret_store} if saved else set(SecretStore)
-    there = False
-    for store in sorted(stores):
-        found, error = attempt(partial(cloud.variable_exists, store=store), beside)
-        if error is not None:
-            return [problem(error, f"whether {names.escrow} was ever there has to be known before another is made")]
-        there = there or bool(found)
-    if there:
-        return [
-            Problem(
-                what=f"{names.escrow} is gone, and {beside}, which is written after it, is there",
-                why="a new data key could not open the records under the lost one",
-                next=f"put the wrapped key back from your backup: aws ssm put-parameter --name {names.escrow} "
-                "--type SecureString --value file://BACKUP",
-            )
-        ]
-    if saved and Target.VERCEL in saved.deploy_targets and Target.VERCEL not in (values.get("target") or ()):
-        return [
-            Problem(
-                what=f"{names.escrow} does not exist, and this run does not look at Vercel, where the stack delivered",
-                why="Vercel may hold the only copy of the data key; another one could not open its records",
-                next=f"python -m wizard setup --stack {stack} --target {','.join(settings.deploy_targets)}",
-            )
-        ]
-    return []
-
-
-def _foreign_data_key(
-    hosting: Hosting,
-    project: VercelProject,
-    escrow: Escrow | None,
-    region: str | None,
-    adopted: WrappedDataKey | None,
-) -> list[Problem]:
-    wrapped, key_arn = (escrow.wrapped, escrow.key_arn) if escrow else (adopted, None)
-    conflict, error = attempt(lambda: hosting.conflict(project, wrapped, region=region, key_arn=key_arn))
-    if error is not None:
-        return [problem(error, "what the project already has must be known before anything is pushed")]
-    if conflict is None:
-        return []
-    return [
-        Problem(
-            what=conflict,
-            why="the delivery would be refused, after everything else was made",
-            next=f"look at it: vercel env ls production (project {project.name}); a data key there may be the only "
-            "key to records that exist: remove it only if there are none",
-        )
     ]
 
 

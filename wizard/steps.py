@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from components.contract import Outputs, Part, Settings, Target
-from wizard import access_key, adoption, delivery, escrow, plan, preflight, report
+from components.contract import Outputs, Settings, Target
+from wizard import access_key, adoption, adoption_offer, delivery, escrow, plan, preflight, report
 from wizard.answers import Answer
+from wizard.by_hand import Adoption
 from wizard.datakey import WrappedDataKey
 from wizard.errors import Cancelled, PreflightFailed, ResourceError, StackNotFound
 from wizard.facts import (
@@ -29,7 +29,7 @@ from wizard.facts import (
 )
 from wizard.interview import Interview, Interviewer
 from wizard.protocols import Cloud, Engine, Hosting, Prover, Talk
-from wizard.questions import Choice, Kind, Question, by_key
+from wizard.questions import Kind, Question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ def check(request: Request, doors: Doors, interview: Interview, engine: Engine) 
     token = values.get("vercel_token")
     hosting = doors.hosting(token) if token else None
 
-    def look(adoption: preflight.Adoption | None) -> preflight.Findings:
+    def look(adoption: Adoption | None) -> preflight.Findings:
         return preflight.check(
             stack=request.stack,
             values=values,
@@ -123,11 +123,11 @@ def check(request: Request, doors: Doors, interview: Interview, engine: Engine) 
         )
 
     begun = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
-    findings = look(_adoption(values) if request.adopt or begun else None)
+    findings = look(adoption_offer.wish(values) if request.adopt or begun else None)
     # An interrupted adoption goes on by itself, unless the data key in use has to be told again.
     goes_on = findings.settings is not None and findings.settings.adopted and not findings.data_key_untold
     if findings.hand_made.things and not request.adopt and not goes_on and talk.interactive:
-        wish = _offer_adoption(talk, values, findings)
+        wish = adoption_offer.offer(talk, values, findings)
         findings = look(wish) if wish else findings
     for note in findings.notes:
         talk.line(note, mark=Mark.WARN)
@@ -161,49 +161,6 @@ def check(request: Request, doors: Doors, interview: Interview, engine: Engine) 
         targets=tuple(Target(name) for name in values["target"]),
         profile=values.get("profile"),
     )
-
-
-def _adoption(values: Mapping[str, Any]) -> preflight.Adoption:
-    chosen = values.get("repair") or ()
-    return preflight.Adoption(
-        repaired=tuple(part for part in Part if "all" in chosen or part in chosen),
-        named=tuple(part for part in Part if part in chosen),
-        data_key=values.get("encrypted_phi_key"),
-    )
-
-
-def _offer_adoption(talk: Talk, values: Mapping[str, Any], findings: preflight.Findings) -> preflight.Adoption | None:
-    """What was set up by hand, shown to a person, who may have it taken in, and says what of it may be changed."""
-    talk.section("Set up by hand", "found under the names that the stack would take; nothing was touched")
-    for thing in findings.hand_made.things:
-        talk.line(f"{thing.thing}: {thing.arn}", mark=Mark.INFO)
-    if findings.differences:
-        talk.table(adoption.table(findings.differences), headings=adoption.HEADINGS)
-    why = "Nothing is made twice and nothing is replaced: what is there becomes the stack's."
-    if not talk.confirm("Take it into the stack?", default=True, why=why):
-        return None
-    answers = dict(values)
-    parts = tuple(dict.fromkeys(difference.part for difference in findings.differences))
-    if parts and not answers.get("repair"):
-        shared = findings.left_unless_agreed
-        choices = [
-            Choice(
-                value=part,
-                title=part.replace("-", " "),
-                checked=part not in shared,
-                note="others use it too, and would be cut off" if part in shared else "",
-            )
-            for part in parts
-        ]
-        agreed = tuple(part for part in parts if part not in shared)
-        answers["repair"] = talk.ask(by_key["repair"].question(choices, agreed)) or ("none",)
-    if not answers.get("encrypted_phi_key") and findings.data_key_untold:
-        question = by_key["encrypted_phi_key"].question()
-        if not findings.data_key_hidden:
-            word = adoption.NONE_YET
-            question = replace(question, why=f"Nothing tells it. Only if there never was one, type {word}: it is made.")
-        answers["encrypted_phi_key"] = talk.ask(question)
-    return _adoption(answers)
 
 
 def draw_plan(request: Request, doors: Doors, ready: Ready) -> plan.Plan:

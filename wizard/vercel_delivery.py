@@ -52,8 +52,9 @@ def deliver(variables: Variables, batch: Batch) -> Delivered:
     kept = tuple(each.wanted.key for each in standing if not each.gap)
     if not _gaps(standing):
         return _delivered(variables, batch, standing, DeliveryState.UNCHANGED, kept)
+    spared = _spared(standing)
     while True:
-        posted = _post(variables, _to_write(variables, standing))
+        posted = _post(variables, _to_write(variables, standing, spared))
         known = before if posted.taken else None
         standing = _look_again(variables, batch, known)
         if _gaps(standing):
@@ -110,9 +111,17 @@ def _gaps(standing: tuple[Standing, ...]) -> tuple[Standing, ...]:
     return tuple(each for each in standing if each.gap)
 
 
-def _to_write(variables: Variables, standing: tuple[Standing, ...]) -> tuple[Standing, ...]:
-    """What goes into the POST: all three, but a data key that is right and cannot be read back: nothing is overwritten
-    that nobody could restore. Raises ResourceError where that would narrow an entry."""
+def _spared(standing: tuple[Standing, ...]) -> tuple[str, ...]:
+    """A data key that was there before, is right by its comment, and cannot be read back: its value stays, for nobody
+    could restore it."""
+    found = [each.wanted.key for each in standing if not each.gap and each.proof == "fingerprint"]
+    return tuple(name for name in found if name == DATA_KEY_VARIABLE)
+
+
+def _to_write(
+    variables: Variables, standing: tuple[Standing, ...], spared: tuple[str, ...] = ()
+) -> tuple[Standing, ...]:
+    """What goes into the POST: all three but the `spared`. Raises ResourceError where that would narrow an entry."""
     # A Region that is right and serves other environments too is left alone: a write would take it from them.
     kept = [each for each in standing if each.shared and each.wanted.key == SHAREABLE and not each.gap]
     shared = [each.entry for each in standing if each.shared and each not in kept and each.entry is not None]
@@ -121,8 +130,7 @@ def _to_write(variables: Variables, standing: tuple[Standing, ...]) -> tuple[Sta
             shared_words(variables, shared),
             "in Vercel's settings take production out of each or remove it, then run the same command",
         )
-    kept += [each for each in standing if each.wanted.key == DATA_KEY_VARIABLE and each.proof == "fingerprint"]
-    return tuple(each for each in standing if each not in kept)
+    return tuple(each for each in standing if each not in kept and each.wanted.key not in spared)
 
 
 def shared_words(variables: Variables, entries: Sequence[ListedVariable]) -> str:

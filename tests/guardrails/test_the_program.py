@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from guardrails.rules import RULES, STACK_RULES, Resource, types
-from tests.components.conftest import ACCOUNT, Recording
+from tests.components.configurations import ACCOUNT
+from tests.components.conftest import Recording
 from tests.components.conftest import run_program as run_program
 
 EKS = {"deployTargets": ["eks"], "eksCluster": "eonpro"}

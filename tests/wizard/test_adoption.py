@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 
 from components import key, policies
-from components.contract import Part, Settings, Thing
+from components.contract import Part, Settings, Target, Thing
 from components.stack_policies import application_trust_of, key_policy_of
 from tests.wizard.fakes import (
     ACCOUNT,
@@ -26,13 +26,28 @@ from tests.wizard.fakes import (
     SECOND,
     TRAIL,
     key_fact,
+    outputs_of,
     settings,
     trail_fact,
     wrapped,
 )
-from wizard import adoption, adoption_differences
+from wizard import adoption, adoption_differences, adoption_proof
 from wizard.adoption_documents import same
-from wizard.facts import Difference, Escrow, Found, FoundDataKey, HandMade, Retention, StackState
+from wizard.datakey import WrappedDataKey
+from wizard.errors import DataKeyConflict
+from wizard.facts import (
+    AppCredentials,
+    Batch,
+    CredentialsSearch,
+    Difference,
+    Escrow,
+    Found,
+    FoundDataKey,
+    HandMade,
+    Retention,
+    StackState,
+    Verdict,
+)
 
 BUCKET = "eonpro-cloudtrail-logs"
 ALIAS = "alias/eonpro-phi-key"
@@ -685,7 +700,23 @@ def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken)
     [
         (on_vercel(key_arn=OTHER_KEY), GUIDE, None, None, f"names {OTHER_KEY}", "aws kms update-alias"),
         (on_vercel(key_arn=f"x{KEY}"), GUIDE, None, None, "names x", "aws kms update-alias"),
-        (HIDDEN, GUIDE, None, None, "does not tell its value", "export EONPRO_ENCRYPTED_PHI_KEY="),
+        (HIDDEN, GUIDE, None, None, "its value is not told", "export EONPRO_ENCRYPTED_PHI_KEY="),
+        (
+            replace(HIDDEN, claimed=ONE.fingerprint),
+            GUIDE,
+            None,
+            TWO,
+            ONE.fingerprint,
+            "export EONPRO_ENCRYPTED_PHI_KEY=",
+        ),
+        (
+            on_vercel(),
+            replace(GUIDE, data_key=on_vercel(wrapped=TWO)),
+            None,
+            None,
+            TWO.fingerprint,
+            "--environment NAME",
+        ),
         (on_vercel(), GUIDE, None, TWO, "is not the one on Vercel", "unset EONPRO_ENCRYPTED_PHI_KEY"),
         (on_vercel(), HandMade(), None, None, "no alias of this stack's", f"--target-key-id {KEY}"),
         (HIDDEN, HandMade(), None, ONE, "no alias of this stack's", "aws kms create-alias"),
@@ -709,3 +740,132 @@ def test_a_data_key_that_is_escrowed_already_needs_nobodys_word(found, key_arn) 
 
 def test_of_two_data_keys_neither_is_taken() -> None:
     assert adoption.adopted_data_key(on_vercel(), TWO) is None
+
+
+def test_what_vercel_has_goes_before_what_parameter_store_has() -> None:
+    stored = replace(GUIDE, data_key=on_vercel(wrapped=TWO))
+    assert adoption.in_use(on_vercel(), stored).wrapped == ONE
+    assert adoption.in_use(NONE, stored).wrapped == adoption.in_use(None, stored).wrapped == TWO
+    assert adoption.in_use(HIDDEN, stored).hidden, "a person has to say which of the two it is"
+    assert not adoption.in_use(NONE, GUIDE).there
+
+
+def test_a_key_without_a_known_data_key_asks_for_it_or_for_the_word_that_there_is_none() -> None:
+    problem = adoption.untold(GUIDE)
+    assert KEY in problem.what and problem.exit_code == 2
+    assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
+
+
+# --- the proof before the escrow
+
+
+class Application:
+    """The application as the one prover of it: opens some data keys and refuses the others."""
+
+    def __init__(self, *opens: WrappedDataKey, credentials: bool = True) -> None:
+        self.asked: list[str] = []
+        self._opens = opens
+        self._found = AppCredentials(how="the test", access_key_id="a", secret_access_key="b") if credentials else None
+
+    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
+        self.asked.append(principal_arn)
+        return CredentialsSearch(found=self._found)
+
+    def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict:
+        proved = batch.wrapped in self._opens
+        cause = "" if proved else "NotOurs"
+        return Verdict(proved=proved, principal=APP, fingerprint=batch.wrapped.fingerprint, cause=cause)
+
+
+def beforehand(application: Application) -> adoption_proof.Beforehand:
+    both: Any = application
+    return adoption_proof.prove_beforehand(
+        cloud=both, prover=both, settings=VERCEL, outputs=outputs_of(VERCEL), targets=(Target.VERCEL,), wrapped=ONE
+    )
+
+
+def test_a_data_key_that_the_application_opens_is_proved() -> None:
+    application = Application(ONE)
+    assert beforehand(application).proved
+    assert application.asked == [outputs_of(VERCEL).principal_of("vercel")]
+
+
+def test_a_data_key_that_the_application_cannot_open_is_refused() -> None:
+    with pytest.raises(DataKeyConflict, match="it was not escrowed") as refusal:
+        beforehand(Application(TWO))
+    assert ONE.fingerprint in refusal.value.message and ONE.value not in repr(refusal.value)
+    assert "EONPRO_ENCRYPTED_PHI_KEY" in refusal.value.hint and "--repair all" in refusal.value.hint
+
+
+def test_where_nobody_can_be_the_application_it_is_said() -> None:
+    told = beforehand(Application(credentials=False))
+    assert not told.proved and "unproved" in told.words
+
+
+# --- what no import could carry over, told together
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "next_"),
+    [
+        ({"key": key_fact(origin="EXTERNAL")}, "material that KMS did not make (EXTERNAL)", "--environment NAME"),
+        ({"key": key_fact(replica_of=KEY.replace("us-east-1", "eu-west-1"))}, "is a replica", "--region eu-west-1"),
+        ({"bucket_region": "eu-west-1"}, f"the bucket {BUCKET} is in eu-west-1", f"--trail {TRAIL}"),
+        ({"logs_key": key_fact(OTHER_KEY, state="Disabled")}, "not enabled: Disabled", "aws kms enable-key"),
+        ({"logs_key": key_fact(OTHER_KEY, state="PendingDeletion")}, "PendingDeletion", "cancel-key-deletion"),
+    ],
+)
+def test_what_no_import_could_carry_over_is_told(changes, what, next_) -> None:
+    (problem,) = adoption.obstacles(replace(GUIDE, **changes), VERCEL, EMPTY)
+    assert what in problem.what and next_ in problem.next and problem.why
+
+
+def test_all_of_it_is_told_together() -> None:
+    worst = replace(GUIDE, key=key_fact(origin="EXTERNAL", state="Disabled"), bucket_region="eu-west-1")
+    assert len(adoption.obstacles(worst, VERCEL, EMPTY)) == 3
+
+
+def test_a_boundary_is_taken_away_by_no_repair_and_left_by_a_role_that_is_kept() -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    bounded = replace(GUIDE, role_boundary=boundary)
+    (problem,) = adoption.at_odds(bounded, VERCEL, ())
+    assert problem.next.startswith(f"keep it: --permissions-boundary {boundary}")
+    assert adoption.at_odds(bounded, VERCEL, (Part.APPLICATION_ROLE,)) == ()
+    assert adoption.at_odds(bounded, settings(permissions_boundary_arn=boundary), ()) == ()
+
+
+def test_a_trail_with_a_place_of_its_own_is_not_locked_out_of_a_repaired_bucket() -> None:
+    placed = replace(GUIDE, trail=trail_fact(prefix="clinic"))
+    (problem,) = adoption.at_odds(placed, VERCEL, (Part.TRAIL,))
+    assert "under clinic/" in problem.what and "both or neither" in problem.next
+    assert adoption.at_odds(placed, VERCEL, ()) == adoption.at_odds(placed, VERCEL, (Part.TRAIL, Part.BUCKET)) == ()
+    told = [each for each in adoption.differences(placed, VERCEL) if each.what == "trail, place of the logs"]
+    assert [(each.found, each.wanted) for each in told] == [("under clinic/", "under AWSLogs/")]
+
+
+def test_the_logs_under_the_stacks_own_key_are_no_difference() -> None:
+    own = replace(GUIDE, trail=trail_fact(key_arn=OTHER_KEY), logs_key=key_fact(OTHER_KEY))
+    assert "trail, key of the logs" not in {each.what for each in adoption.differences(own, VERCEL)}
+    others = replace(own, logs_key=None)
+    assert "trail, key of the logs" in {each.what for each in adoption.differences(others, VERCEL)}
+
+
+def test_what_else_the_role_may_do_is_told_and_no_repair_promises_to_end_it() -> None:
+    wide = replace(GUIDE, role_policies=("arn:aws:iam::aws:policy/AdministratorAccess", "inline Backup"))
+    told = [each for each in adoption.differences(wide, VERCEL) if each.what == "role, policy beside the stack's"]
+    assert [each.found for each in told] == ["policy/AdministratorAccess", "inline Backup"]
+    assert all("a repair leaves it" in each.wanted for each in told)
+
+
+def test_what_a_stack_left_beside_the_guides_things_is_taken_in_with_them() -> None:
+    left = (
+        Found(thing=Thing.LOGS_KEY, id="1", arn=OTHER_KEY),
+        Found(thing=Thing.ACCESS_LOG_BUCKET, id="reads", arn="reads"),
+        Found(thing=Thing.ACCESS_LOG_BUCKET_POLICY, id="reads", arn="reads"),
+    )
+    found = replace(GUIDE, things=(*THINGS, *left))
+    assert {"logs-key=1", "access-log-bucket=reads"} <= set(adoption.settings_with(VERCEL, found, ()).adopted)
+    assert adoption.parts(HandMade(things=left)) == ()
+    # The bucket that is kept as found has no log of its reads, and so no bucket for it.
+    kept = adoption.settings_with(VERCEL, found, (Part.BUCKET,)).adopted
+    assert "logs-key=1" in kept and not [each for each in kept if each.startswith("access-log-")]

@@ -18,6 +18,7 @@ from tests.wizard.fakes import (
     multi_region,
     settings,
 )
+from wizard.escrow import region_of
 from wizard.kept import ending, left_behind
 
 
@@ -30,6 +31,7 @@ def test_the_key_its_alias_the_data_key_and_the_whole_audit_trail_stay() -> None
         f"the key {KEY}",
         "its alias alias/eonpro-phi-key",
         f"the parameter {ESCROW}",
+        "the OIDC provider of the Vercel team",
         f"the trail {TRAIL}",
         f"the bucket {BUCKET}",
         "the key of alias/eonpro-audit-key",
@@ -58,6 +60,15 @@ def test_what_the_stack_never_had_is_not_told(changes: dict[str, Any], absent: s
 def test_a_replica_stays_like_the_key() -> None:
     told = dict(left_behind(multi_region(), MULTI_OUTPUTS))
     assert told[f"the replica {REPLICA}"] == told[f"the key {MULTI_OUTPUTS.key_arn}"]
+
+
+def test_the_escrow_beside_a_replica_stays_too() -> None:
+    assert f"the parameter {ESCROW} in {region_of(REPLICA)}" in dict(left_behind(multi_region(), MULTI_OUTPUTS))
+
+
+def test_a_provider_that_was_there_before_is_not_told() -> None:
+    arn = "arn:aws:iam::111122223333:oidc-provider/oidc.vercel.com/eonpro"
+    assert "OIDC" not in " ".join(whats(vercel_oidc_provider_arn=arn))
 
 
 def test_a_secret_is_called_a_secret() -> None:

@@ -32,9 +32,9 @@ from tests.wizard.fakes import (
 )
 from tests.wizard.test_account import ABSENT, VALUES
 from wizard import preflight
+from wizard.by_hand import Adoption
 from wizard.errors import CredentialsError, PermissionDenied, PreflightFailed, Problem, SetupError, Unreachable
 from wizard.facts import Escrow, Existing, Found, StackState, VercelProject
-from wizard.preflight import Adoption
 
 WRITES = ("write_escrow", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
 

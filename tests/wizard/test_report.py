@@ -37,10 +37,10 @@ from tests.wizard.fakes import (
 from wizard.__main__ import parser
 from wizard.access_key import Ensured
 from wizard.answers import Answer, Source
+from wizard.by_hand import Adoption
 from wizard.checklist import Item, ItemState
 from wizard.facts import AccessKey, Batch, Delivered, DeliveryState, Escrow, Proof, ProofState, VercelVariable
 from wizard.journey import Request, show_report
-from wizard.preflight import Adoption
 from wizard.questions import by_key
 from wizard.report import Report, document, next_steps, repeat_command, what_exists
 

@@ -1,4 +1,4 @@
-"""What somebody set on Vercel by hand, read over a real socket from the stand-in; nothing is written."""
+"""What somebody set on Vercel by hand, read over a real socket from the stand-in; nothing is written but a comment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from sandbox.vercel import create_app
 from tests.wizard.test_vercel import ARN, OTHER, OURS, TOKEN, Place, serve
 from wizard.errors import DataKeyConflict, SetupError
-from wizard.facts import FoundDataKey
+from wizard.facts import Batch, FoundDataKey
 from wizard.vercel_found import find_data_key
 from wizard.vercel_standing import ListedVariable
 from wizard.vercel_variables import Variables
@@ -120,3 +120,51 @@ def test_a_listing_that_cannot_be_had_is_no_empty_project(vercel: Place) -> None
     vercel.fault(path="/env", status=403, times=99)
     with pytest.raises(SetupError):
         vercel.edge().find_data_key(project)
+
+
+# --- a data key that is not told, by its comment
+
+
+def listed(vercel: Place, key: str = "ENCRYPTED_PHI_KEY") -> Any:
+    (entry,) = [each for each in vercel.edge().list_variables(vercel.project()) if each.key == key]
+    return entry
+
+
+def deployed(vercel: Place) -> str:
+    return str(vercel.door.get("/_sandbox/deployment/eonpro").json()["ENCRYPTED_PHI_KEY"])
+
+
+def test_the_comment_names_the_data_key_and_its_value_type_and_environments_stay(vercel: Place) -> None:
+    by_hand(vercel, type="sensitive")
+    before = listed(vercel)
+    vercel.edge().name_data_key(vercel.project(), OURS)
+    after = listed(vercel)
+    assert OURS.fingerprint in after.comment and OURS.value not in after.comment
+    assert (after.id, after.type, after.targets) == (before.id, "sensitive", before.targets)
+    assert found(vercel).claimed == OURS.fingerprint
+    assert deployed(vercel) == OURS.value
+
+
+def test_a_named_data_key_is_delivered_without_its_value_being_written(vercel: Place) -> None:
+    by_hand(vercel, type="sensitive")
+    # Whatever the person said, the value that is there is the one that stays.
+    vercel.edge().name_data_key(vercel.project(), OTHER)
+    before = listed(vercel)
+    vercel.edge().deliver(vercel.project(), Batch(region="us-east-1", key_arn=ARN, wrapped=OTHER))
+    assert listed(vercel) == before
+    assert deployed(vercel) == OURS.value
+    assert listed(vercel, "AWS_KMS_KEY_ID").comment
+
+
+def test_a_data_key_that_is_named_already_is_not_named_again(vercel: Place) -> None:
+    by_hand(vercel, type="sensitive")
+    vercel.edge().name_data_key(vercel.project(), OURS)
+    assert vercel.writes(lambda: vercel.edge().name_data_key(vercel.project(), OURS)) == 0
+    with pytest.raises(DataKeyConflict, match=OURS.fingerprint):
+        vercel.edge().name_data_key(vercel.project(), OTHER)
+    assert found(vercel).claimed == OURS.fingerprint
+
+
+def test_a_data_key_that_is_gone_is_not_named(vercel: Place) -> None:
+    with pytest.raises(DataKeyConflict, match="0 times"):
+        vercel.edge().name_data_key(vercel.project(), OURS)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from components.contract import Thing
-from wizard.adoption import bucket_of, differences, obstacles, sharers
+from wizard.adoption import at_odds, bucket_of, differences, obstacles, sharers
 from wizard.aws import Aws, connect
 from wizard.aws.session import Session
-from wizard.errors import PermissionDenied, ResourceError
+from wizard.datakey import WrappedDataKey
+from wizard.errors import PermissionDenied
 from wizard.facts import HandMade, StackState
 
 ACCOUNT = "123456789012"
@@ -24,6 +25,7 @@ TRAIL = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail"
 BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}"
 ALIAS = "alias/eonpro-phi-key"
 NOTHING = StackState(exists=False, has_key=False)
+WRAPPED = WrappedDataKey.from_blob(b"\x01\x02" * 92)
 
 
 def document(*statements: dict[str, Any]) -> str:
@@ -252,10 +254,10 @@ def test_a_multi_region_key_is_told_to_settings_of_one_region(by_hand, aws, sett
 
 
 @pytest.mark.parametrize("kind", ["EXTERNAL", "AWS_CLOUDHSM"])
-def test_a_key_of_other_material_is_refused(by_hand, aws, settings, kind):
+def test_a_key_of_other_material_stands_against_it(by_hand, aws, settings, kind):
     by_hand.key(Origin=kind)
-    with pytest.raises(ResourceError, match=rf"material that KMS did not make \({kind}\)"):
-        aws.find_hand_made(settings)
+    problems = obstacles(aws.find_hand_made(settings), settings, NOTHING)
+    assert any(f"material that KMS did not make ({kind})" in each.what for each in problems)
 
 
 def test_a_policy_under_another_path_is_found_and_stands_against_it(by_hand, aws, settings):
@@ -279,10 +281,10 @@ def test_a_permissions_boundary_is_never_taken_away_in_passing(by_hand, aws, set
         PolicyName="boundary", PolicyDocument=document({"Action": "kms:*", "Resource": "*"})
     )
     by_hand.role(PermissionsBoundary=boundary)
-    with pytest.raises(ResourceError, match="would take it away") as refusal:
-        aws.find_hand_made(settings)
-    assert refusal.value.hint == f"keep it: --permissions-boundary {boundary}"
-    assert aws.find_hand_made(settings_of(permissions_boundary_arn=boundary)).role_arn == ROLE
+    found = aws.find_hand_made(settings)
+    (problem,) = at_odds(found, settings, ())
+    assert problem.next.startswith(f"keep it: --permissions-boundary {boundary}")
+    assert at_odds(found, settings_of(permissions_boundary_arn=boundary), ()) == ()
 
 
 def test_a_bucket_that_another_trail_writes_to_is_told_with_the_trail(by_hand, aws, settings):
@@ -307,11 +309,50 @@ def test_a_trail_of_another_home_is_found_and_stands_against_it(by_hand, moto_ur
     assert "has its home in eu-west-1, and this stack is in us-east-1" in problem.what
 
 
-def test_a_bucket_of_another_region_is_refused(boto, aws, settings):
+def test_a_bucket_of_another_region_stands_against_it(boto, aws, settings):
     boto("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     boto("cloudtrail").create_trail(Name="eonpro-audit-trail", S3BucketName=BUCKET)
-    with pytest.raises(ResourceError, match=f"the bucket {BUCKET} is in eu-west-1, and this stack in us-east-1"):
-        aws.find_hand_made(settings)
+    (problem,) = obstacles(aws.find_hand_made(settings), settings, NOTHING)
+    assert problem.what == f"the bucket {BUCKET} is in eu-west-1, and this stack in us-east-1"
+
+
+def test_what_else_the_role_has_is_found(by_hand, aws, settings):
+    by_hand.role()
+    by_hand.policy()
+    iam = by_hand.boto("iam")
+    wide = iam.create_policy(PolicyName="wide", PolicyDocument=document({"Action": "*", "Resource": "*"}))
+    iam.attach_role_policy(RoleName="eonpro-app-role", PolicyArn=wide["Policy"]["Arn"])
+    iam.put_role_policy(
+        RoleName="eonpro-app-role", PolicyName="Backup", PolicyDocument=document({"Action": "s3:*", "Resource": "*"})
+    )
+    assert aws.find_hand_made(settings).role_policies == (wide["Policy"]["Arn"], "inline Backup")
+
+
+@pytest.mark.parametrize("named", ["arn", "id", "alias"])
+def test_the_data_key_of_a_guide_for_ecs_is_found_beside_its_key(by_hand, boto, aws, settings, named):
+    arn = by_hand.key()
+    name = {"arn": arn, "id": arn.rpartition("/")[2], "alias": ALIAS}[named]
+    boto("ssm").put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=name, Type="String")
+    boto("ssm").put_parameter(Name="/eonpro/ENCRYPTED_PHI_KEY", Value=WRAPPED.value, Type="SecureString")
+    found = aws.find_hand_made(settings).data_key
+    assert found is not None and (found.wrapped, found.there) == (WRAPPED, True)
+
+
+@pytest.mark.parametrize("key", [None, f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"])
+def test_a_data_key_of_nobody_knows_which_key_is_not_found(by_hand, boto, aws, settings, key):
+    by_hand.key()
+    if key:
+        boto("ssm").put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=key, Type="String")
+    boto("ssm").put_parameter(Name="/eonpro/ENCRYPTED_PHI_KEY", Value=WRAPPED.value, Type="SecureString")
+    assert aws.find_hand_made(settings).data_key is None
+
+
+def test_what_is_no_data_key_is_found_as_one_that_is_not_told(by_hand, boto, aws, settings):
+    arn = by_hand.key()
+    boto("ssm").put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=arn, Type="String")
+    boto("ssm").put_parameter(Name="/eonpro/ENCRYPTED_PHI_KEY", Value="hunter2", Type="SecureString")
+    found = aws.find_hand_made(settings).data_key
+    assert found is not None and found.hidden
 
 
 def test_an_endpoint_without_the_services_has_nothing(scripted: Aws, settings):
