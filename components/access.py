@@ -91,12 +91,16 @@ class AppPrincipal(pulumi.ComponentResource):
 
     def _user(self, name: str, settings: Settings) -> aws.iam.User:
         # Its access key is made outside the stack, whose state would keep the secret.
+        found = taken_in(settings, Thing.APPLICATION_USER)
         return aws.iam.User(
             name,
             name=settings.names.app_user,
             permissions_boundary=settings.permissions_boundary_arn,
+            # IAM deletes no user who has an access key, and says so in the middle of the update. One that is taken in
+            # is imported without it, and with another value could not be.
+            force_destroy=None if found.import_ else True,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), found),
         )
 
     def _oidc_provider(self, name: str, settings: Settings, team: str) -> aws.iam.OpenIdConnectProvider:

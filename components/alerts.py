@@ -13,8 +13,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components import event_patterns, policies
+from components.adoption import taken_in
 from components.audit import AuditTrail
-from components.contract import Settings
+from components.contract import Settings, Thing
 
 BURST = 5
 """Denied uses of the key within BURST_SECONDS that are an alert: one may be a typing error."""
@@ -100,7 +101,7 @@ class Alerts(pulumi.ComponentResource):
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             kms_master_key_id=trail.key_arn,
             tags=settings.tags,
-            opts=child,
+            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, Thing.ALERT_TOPIC)),
         )
         policy = aws.sns.TopicPolicy(
             name,

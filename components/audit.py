@@ -113,7 +113,7 @@ class AuditTrail(pulumi.ComponentResource):
             retention_in_days=LOG_GROUP_RETENTION_DAYS,
             kms_key_id=self.key_arn,
             tags=settings.tags,
-            opts=child,
+            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, Thing.LOG_GROUP)),
         )
         role = aws.iam.Role(
             f"{name}-logs",
@@ -124,7 +124,7 @@ class AuditTrail(pulumi.ComponentResource):
             ),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
-            opts=child,
+            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, Thing.LOG_ROLE)),
         )
         granted = aws.iam.RolePolicy(
             f"{name}-logs",
@@ -159,9 +159,14 @@ class AuditTrail(pulumi.ComponentResource):
             rotation_period_in_days=ROTATION_DAYS,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags={**settings.tags, "Purpose": "AuditLogs"},
-            opts=self._kept,
+            opts=pulumi.ResourceOptions.merge(self._kept, taken_in(settings, Thing.LOGS_KEY)),
         )
-        aws.kms.Alias(f"{name}-key", name=settings.names.trail_key_alias, target_key_id=key.key_id, opts=self._kept)
+        aws.kms.Alias(
+            f"{name}-key",
+            name=settings.names.trail_key_alias,
+            target_key_id=key.key_id,
+            opts=pulumi.ResourceOptions.merge(self._kept, taken_in(settings, Thing.LOGS_KEY_ALIAS)),
+        )
         arn: pulumi.Output[str] = key.arn
         return arn
 

@@ -13,7 +13,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.contract import APPLICATION_VARIABLES, SecretStore, Settings, Target
+from components.adoption import taken_in
+from components.contract import APPLICATION_VARIABLES, SecretStore, Settings, Target, Thing
 from components.stack_policies import secrets_trust_of
 
 
@@ -71,7 +72,9 @@ class Delivery(pulumi.ComponentResource):
             assume_role_policy=json.dumps(policies.execution_trust_policy()),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(parent=self), taken_in(settings, Thing.EXECUTION_ROLE)
+            ),
         )
         aws.iam.RolePolicy(
             f"{name}-execution",
@@ -91,7 +94,9 @@ class Delivery(pulumi.ComponentResource):
             assume_role_policy=json.dumps(secrets_trust_of(settings)),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(parent=self), taken_in(settings, Thing.SECRETS_ROLE)
+            ),
         )
 
     def _let_read(self, name: str, readers: list[tuple[str, pulumi.Input[str]]], settings: Settings) -> None:
@@ -111,7 +116,10 @@ class Delivery(pulumi.ComponentResource):
             policy=json.dumps(document),
             tags=settings.tags,
             # A policy's description cannot be changed: another one would mean another policy.
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(ignore_changes=["description"])),
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(parent=self, ignore_changes=["description"]),
+                taken_in(settings, Thing.VARIABLES_POLICY),
+            ),
         )
         for ending, role in readers:
             aws.iam.RolePolicyAttachment(f"{logical}{ending}", role=role, policy_arn=policy.arn, opts=child)

@@ -69,7 +69,7 @@ class TrailBuckets:
             _retention(settings.trail_retention_days, _LOGS, archive_days=settings.trail_archive_days),
             document,
             key_arn=self.key_arn,
-            adopts=True,
+            thing=Thing.BUCKET,
         )
         if settings.trail_lock is not ObjectLock.NONE:
             guards.append(self._lock(bucket, guards))
@@ -96,7 +96,7 @@ class TrailBuckets:
             bucket=settings.names.access_log_bucket,
             force_destroy=False,
             tags=settings.tags,
-            opts=self.kept,
+            opts=pulumi.ResourceOptions.merge(self.kept, taken_in(settings, Thing.ACCESS_LOG_BUCKET)),
         )
         document = policies.access_log_bucket_policy(
             bucket=settings.names.access_log_bucket,
@@ -113,7 +113,7 @@ class TrailBuckets:
             _retention(settings.trail_retention_days, _ACCESS_LOGS, archive_days=0),
             document,
             key_arn=None,
-            adopts=False,
+            thing=Thing.ACCESS_LOG_BUCKET,
         )
         return aws.s3.BucketLogging(
             name,
@@ -131,10 +131,10 @@ class TrailBuckets:
         document: policies.Policy,
         *,
         key_arn: pulumi.Output[str] | None,
-        adopts: bool,
+        thing: Thing,
     ) -> list[pulumi.Resource]:
-        def guard(thing: Thing, after: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
-            return self._guard(thing if adopts else None, after=after)
+        def guard(setting: str, after: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+            return self._guard(Thing(f"{thing}-{setting}"), after=after)
 
         private = aws.s3.BucketPublicAccessBlock(
             name,
@@ -143,20 +143,20 @@ class TrailBuckets:
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=guard(Thing.BUCKET_PUBLIC_ACCESS),
+            opts=guard("public-access"),
         )
         # No ACLs. CloudTrail goes on sending bucket-owner-full-control, the one ACL that such a bucket takes.
         owned = aws.s3.BucketOwnershipControls(
             name,
             bucket=bucket.id,
             rule={"object_ownership": "BucketOwnerEnforced"},
-            opts=guard(Thing.BUCKET_OWNERSHIP),
+            opts=guard("ownership"),
         )
         versioned = aws.s3.BucketVersioning(
             name,
             bucket=bucket.id,
             versioning_configuration={"status": "Enabled"},
-            opts=guard(Thing.BUCKET_VERSIONING),
+            opts=guard("versioning"),
         )
         # No S3 Bucket Key: it would save a few calls of KMS, and CloudTrail would need the right to decrypt.
         # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
@@ -172,18 +172,18 @@ class TrailBuckets:
                     )
                 }
             ],
-            opts=guard(Thing.BUCKET_ENCRYPTION),
+            opts=guard("encryption"),
         )
         # S3 takes rules on noncurrent versions for a versioned bucket.
         kept = aws.s3.BucketLifecycleConfiguration(
-            name, bucket=bucket.id, rules=retention, opts=guard(Thing.BUCKET_LIFECYCLE, [versioned])
+            name, bucket=bucket.id, rules=retention, opts=guard("lifecycle", [versioned])
         )
         # S3 refuses two changes of a bucket's access at once (OperationAborted).
         admitted = aws.s3.BucketPolicy(
             name,
             bucket=bucket.id,
             policy=json.dumps(document),
-            opts=guard(Thing.BUCKET_POLICY, [private, owned]),
+            opts=guard("policy", [private, owned]),
         )
         return [private, owned, versioned, encrypted, kept, admitted]
 

@@ -79,7 +79,7 @@ class Part(StrEnum):
 
 
 class Thing(StrEnum):
-    """What the stack takes in from an account that was set up by hand, by the id the engine imports it with."""
+    """What the stack takes in from an account that was set up already, by the id the engine imports it with."""
 
     KEY = "key"
     ALIAS = "alias"
@@ -94,6 +94,23 @@ class Thing(StrEnum):
     BUCKET_PUBLIC_ACCESS = "bucket-public-access"
     BUCKET_OWNERSHIP = "bucket-ownership"
     BUCKET_LIFECYCLE = "bucket-lifecycle"
+    # What no guide makes: an earlier stack of the same settings left it, and it bears the stack's own tags.
+    LOGS_KEY = "logs-key"
+    LOGS_KEY_ALIAS = "logs-key-alias"
+    ACCESS_LOG_BUCKET = "access-log-bucket"
+    ACCESS_LOG_BUCKET_POLICY = "access-log-bucket-policy"
+    ACCESS_LOG_BUCKET_VERSIONING = "access-log-bucket-versioning"
+    ACCESS_LOG_BUCKET_ENCRYPTION = "access-log-bucket-encryption"
+    ACCESS_LOG_BUCKET_PUBLIC_ACCESS = "access-log-bucket-public-access"
+    ACCESS_LOG_BUCKET_OWNERSHIP = "access-log-bucket-ownership"
+    ACCESS_LOG_BUCKET_LIFECYCLE = "access-log-bucket-lifecycle"
+    APPLICATION_USER = "application-user"
+    EXECUTION_ROLE = "execution-role"
+    SECRETS_ROLE = "secrets-role"
+    VARIABLES_POLICY = "variables-policy"
+    ALERT_TOPIC = "alert-topic"
+    LOG_GROUP = "log-group"
+    LOG_ROLE = "log-role"
 
 
 def _account(value: str) -> str:

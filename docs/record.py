@@ -85,6 +85,7 @@ def onboard(person: Person) -> None:
     person.answer("Which Region?", "» us-east-1")
     person.answer("Who administers the key?", "» ●")
     person.answer("Any other?")
+    person.answer("Make it a multi-Region key?")
     person.answer("As whom does the application run?", "»")
     person.see("Where does the application run?", "» ○ Vercel")
     person.type(SPACE)
@@ -92,6 +93,7 @@ def onboard(person: Person) -> None:
     person.type(ENTER)
     person.answer("Which Vercel team", keys="eonpro")
     person.answer("Which Vercel project", keys="eonpro")
+    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
     person.answer("Which trail records the use of the key?", "»")
     person.answer("Carry out this plan?")
 

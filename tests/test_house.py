@@ -34,11 +34,13 @@ PURE_WIZARD = tuple(
     f"wizard.{name}"
     for name in (
         "questions input interview answers answers_file account existing preflight plan journey delivery report "
-        "facts_account by_hand adoption_offer preflight_data_key checklist identity_patterns manifests escrow steps cost kept trail_requirements "
+        "facts_account by_hand adoption_offer preflight_data_key checklist identity_patterns "
+        "manifests escrow steps cost kept trail_requirements "
         "operator_policy operator_things operator_actions operator_reads "
         "questions_key questions_application questions_trail "
         "access_key access_key_standing "
-        "adoption adoption_data_key adoption_differences adoption_documents adoption_proof adoption_trail "
+        "adoption adoption_data_key adoption_differences adoption_documents "
+        "adoption_obstacles adoption_proof adoption_trail "
         "errors facts protocols datakey doctor review rotate"
     ).split()
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.contract import Settings, Thing
+from components.contract import Settings
 from tests.components.configurations import ADOPTED, CONFIGURATIONS
 
 GOLDEN = Path(__file__).parent / "golden" / "program"
@@ -160,7 +160,6 @@ def test_nothing_is_taken_in_unless_the_settings_say_so(recorded: Recorded, name
 def test_an_adopted_account_is_taken_in_thing_by_thing(recorded: Recorded) -> None:
     taken = sorted(one.imported for one in recorded("adopted").resources if one.imported)
     assert taken == sorted(adopted.partition("=")[2] for adopted in ADOPTED["adopted"])
-    assert {adopted.partition("=")[0] for adopted in ADOPTED["adopted"]} == set(Thing)
 
 
 def test_what_is_not_kept_as_found_is_brought_up_to_date(recorded: Recorded) -> None:

@@ -234,9 +234,7 @@ class Clinic:
 
     # --- the cloud
 
-    def client(
-        self, service: str, *, credentials: Mapping[str, Any] | None = None, region: str = "us-east-1"
-    ) -> Any:
+    def client(self, service: str, *, credentials: Mapping[str, Any] | None = None, region: str = "us-east-1") -> Any:
         """A boto3 client of the operator's, or of the credentials that IAM or STS gave."""
         mine = credentials or {
             "AccessKeyId": self.environment["AWS_ACCESS_KEY_ID"],
@@ -268,6 +266,15 @@ class Clinic:
             else self.vercel("GET", f"/v10/projects/eonpro/env/{each['id']}")
             for each in listed
         }
+
+    def deployed(self) -> dict[str, str]:
+        """What the application finds in its environment when production is deployed now, sensitive values too."""
+        return _request("GET", f"{self.environment['VERCEL_API_URL']}/_sandbox/deployment/eonpro")
+
+    def task_credentials(self) -> dict[str, Any]:
+        """What a task of the application's finds at its container's credentials endpoint."""
+        url = f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/task-credentials?role=eonpro-app-role"
+        return _request("GET", url)
 
     def fault(self, **fault: Any) -> None:
         """Order a fault of the AWS endpoint (`sandbox.faults.Fault`)."""

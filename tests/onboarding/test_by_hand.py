@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 
-from tests.onboarding.clinic import ACCOUNT, ALIAS, BUCKET, ESCROW, PROJECT, Clinic
+from tests.onboarding.clinic import ACCOUNT, ALIAS, PROJECT, Clinic
 
 
 def commands(section: str, after: str) -> Iterator[str]:
@@ -26,7 +26,8 @@ def commands(section: str, after: str) -> Iterator[str]:
 
 def typed(command: str) -> list[str]:
     """As a person would type it in the sandbox: its account, this interpreter, and yes to the one confirmation."""
-    words = shlex.split(command.replace("111122223333", ACCOUNT).replace(".venv/bin/python", sys.executable))
+    words = shlex.split(command.replace("111122223333", ACCOUNT))
+    words[0] = sys.executable if words[0] in ("python", ".venv/bin/python") else words[0]
     return [*words, "--yes"] if words[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "state"]) else words
 
 
@@ -54,15 +55,20 @@ def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(clinic: Clinic
 
 def test_undone_as_the_readme_says_the_key_and_all_that_leads_to_it_are_still_there(clinic: Clinic):
     clinic.set_up("vercel")
-    key, escrow, variables = clinic.outputs()["keyArn"], clinic.escrow_versions(), clinic.variables()
-    for command in commands("Undo", "To take the rest away"):
-        clinic.run(typed(command))
-    kms = clinic.client("kms")
-    found = kms.describe_key(KeyId=ALIAS)["KeyMetadata"]
-    assert (found["Arn"], found["KeyState"]) == (key, "Enabled")
-    assert clinic.escrow_versions() == escrow and clinic.parameters()[ESCROW] == escrow[0]
-    assert [bucket["Name"] for bucket in clinic.client("s3").list_buckets()["Buckets"]] == [BUCKET]
-    assert clinic.variables() == variables
-    assert clinic.urns("production") == []
-    made = clinic.inventory()
-    assert made["trails"] == [] and made["policies"] == [] and "eonpro-app-role" not in made["roles"]
+    outputs, variables, before = clinic.outputs(), clinic.variables(), clinic.inventory()
+    [command] = commands("Undo", "with the reason for each:")
+    clinic.forget_calls()
+    unconfirmed = clinic.run(typed(command), expect=8)
+    assert "--confirm production" in unconfirmed.told and clinic.changes() == {}
+    clinic.run(typed(f"{command} --confirm production"))
+
+    found = clinic.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]
+    assert (found["Arn"], found["KeyState"]) == (outputs["keyArn"], "Enabled")
+    assert clinic.client("cloudtrail").get_trail_status(Name=outputs["trailArn"])["IsLogging"] is True
+    after = clinic.inventory()
+    stays = ("keys", "aliases", "trails", "buckets", "providers", "parameters", "secrets", "variables", "users")
+    assert {kind: after[kind] for kind in stays} == {kind: before[kind] for kind in stays}
+    assert len(clinic.escrow_versions()) == 1 and clinic.variables() == variables
+    goes = ("policies", "topics", "rules", "alarms", "stacks")
+    assert {kind: after[kind] for kind in goes} == dict.fromkeys(goes, [])
+    assert set(before["roles"]) - set(after["roles"]) == {"eonpro-app-role"}

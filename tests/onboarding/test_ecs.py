@@ -9,6 +9,9 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
+from botocore.exceptions import ClientError
+
 from tests.onboarding.clinic import ESCROW, Clinic
 
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
@@ -93,3 +96,35 @@ def test_an_escrow_that_is_lost_is_told_and_no_second_data_key_is_made(on_ecs: C
     ssm.put_parameter(Name=ESCROW, Type="SecureString", Value=kept)
     on_ecs.set_up("ecs")
     assert on_ecs.escrow_versions()[-1] == kept
+
+
+def test_a_key_of_one_region_does_not_become_one_of_several(on_ecs: Clinic):
+    on_ecs.forget_calls()
+    document = on_ecs.set_up("ecs", "--multi-region", "yes", "--json", expect=2).document
+    assert on_ecs.changes() == {}
+    [problem] = document["problems"]
+    assert "a key of one Region, and that cannot be changed" in problem["what"]
+    assert "--multi-region no" in problem["next"]
+
+
+def test_nobody_ends_the_key_not_even_the_accounts_administrator(on_ecs: Clinic):
+    kms, key = on_ecs.client("kms"), on_ecs.keys()[0]
+    with pytest.raises(ClientError) as refused:
+        kms.schedule_key_deletion(KeyId=key)
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert "explicit deny" in refused.value.response["Error"]["Message"]
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+
+
+def test_each_option_that_was_not_taken_is_told_with_its_price_and_its_flag(on_ecs: Clinic):
+    on_ecs.forget_calls()
+    told = on_ecs.wizard("preview", env={"COLUMNS": "200"}).told
+    assert on_ecs.changes() == {}
+    options = told.partition("Options")[2]
+    for price, flag in (
+        ("$1 a month each", "--replica-regions"),
+        ("$0.40 a month each", "--secret-store secrets-manager"),
+        ("$0.50 per GB", "--cloudwatch-logs"),
+        ("nothing more", "--trail ARN"),
+    ):
+        assert price in options and flag in options, (price, options)

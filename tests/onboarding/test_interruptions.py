@@ -44,28 +44,46 @@ def test_ctrl_c_during_the_update_ends_it_tidily_and_the_next_run_goes_on(clinic
 
 
 @pytest.mark.parametrize(
-    ("service", "operation"),
-    [("kms", "CreateKey"), ("kms", "CreateAlias"), ("iam", "CreateRole"), ("cloudtrail", "StartLogging")],
+    "held_up",
+    [
+        {"s3:CreateBucket": 2, "iam:CreateOpenIDConnectProvider": 1, "kms:CreateKey": 1},
+        {"iam:CreateRole": 1, "kms:CreateAlias": 1, "sns:CreateTopic": 1},
+        {"cloudtrail:StartLogging": 1},
+        {"events:PutRule": 3},
+    ],
+    ids=["what nothing stands before", "what stands on that", "the trail", "what comes last"],
 )
-def test_a_run_killed_while_aws_makes_something_converges(clinic: Clinic, service: str, operation: str):
-    clinic.fault(service=service, operation=operation, kind="hang")
+def test_a_run_killed_while_aws_makes_several_things_converges(clinic: Clinic, held_up: dict[str, int]):
+    for call, times in held_up.items():
+        service, _, operation = call.partition(":")
+        clinic.fault(service=service, operation=operation, kind="hang", times=times)
     running = clinic.start("vercel")
-    until(lambda: clinic.calls()[f"{service}:{operation}"], running, what=operation)
+    until(
+        lambda: all(clinic.calls()[call] >= times for call, times in held_up.items()), running, what=", ".join(held_up)
+    )
     running.kill_tree()
-    # AWS goes on and makes it, and nobody is there to hear of it.
+    # AWS goes on and makes them, and nobody is there to hear of it.
     clinic.no_more_faults()
-    if operation == "CreateKey":
-        until(clinic.keys, what="the key that nobody heard of")
+    until(lambda: held_up.get("kms:CreateKey", 0) <= len(clinic.all_keys()), what="the key that nobody heard of")
     converges(clinic, key=next(iter(clinic.keys()), None))
 
 
-def test_a_run_killed_before_aws_made_the_key_converges(clinic: Clinic):
-    clinic.fault(service="kms", operation="CreateKey", kind="hang", seconds=600)
+@pytest.mark.parametrize("made", ["by AWS, and nobody hears of it", "never"])
+def test_a_run_killed_while_it_asks_for_both_keys_converges(clinic: Clinic, made: str):
+    seconds = 600 if made == "never" else 60
+    clinic.fault(service="kms", operation="CreateKey", kind="hang", times=2, seconds=seconds)
     running = clinic.start("vercel")
-    until(lambda: clinic.calls()["kms:CreateKey"], running, what="CreateKey")
+    until(lambda: clinic.calls()["kms:CreateKey"] == 2, running, what="the requests for the PHI key and the logs' key")
     running.kill_tree()
-    assert clinic.keys() == []
-    converges(clinic)
+    assert clinic.all_keys() == []
+    if made == "never":
+        converges(clinic)
+        return
+    clinic.no_more_faults()
+    until(lambda: clinic.keys() and clinic.log_keys(), what="the keys that nobody heard of")
+    before = sorted(clinic.all_keys())
+    converges(clinic, key=clinic.keys()[0])
+    assert sorted(clinic.all_keys()) == before
 
 
 def test_a_wizard_killed_alone_leaves_the_engine_at_work_and_the_next_run_converges(clinic: Clinic):

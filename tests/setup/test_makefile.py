@@ -14,8 +14,15 @@ PROJECT = Path(__file__).parents[2]
 COMMANDS = ("setup", "demo", "wizard", "test", "check", "bench", "recording", "lock", "clean")
 
 
+EXAMPLES = {path.stem for path in (PROJECT / "examples").glob("*.yaml")}
+SHARED = {"vercel", "ecs"}
+"""The examples that are set up on top of one another."""
+
+
 def make(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "EONPRO_SANDBOX"))
+    }
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=cwd,
@@ -32,12 +39,44 @@ def test_make_alone_lists_every_command():
     assert all(f"make {command} " in shown for command in COMMANDS)
 
 
-@pytest.mark.parametrize("target", ["vercel", "ecs"])
-def test_the_demo_sets_up_starts_the_sandbox_and_runs_the_wizard_unattended(target: str):
+def test_there_is_a_demo_for_each_example():
+    assert {
+        "vercel",
+        "vercel-user",
+        "ecs",
+        "ecs-secrets-manager",
+        "multi-region",
+        "existing-trail",
+        "adopted",
+    } <= EXAMPLES
+
+
+@pytest.mark.parametrize("target", sorted(EXAMPLES))
+def test_the_demo_sets_up_runs_the_wizard_unattended_and_ends_with_nothing_left_to_change(target: str):
     lines = make("--dry-run", "demo", f"TARGET={target}").stdout
-    wanted = f"-m wizard --stack production --answers examples/{target}.yaml --yes --non-interactive"
-    places = [lines.index(part) for part in ("-m setup", "-m sandbox start", "-m sandbox env", wanted)]
+    stack = "production" if target in SHARED else target
+    wanted = f"-m wizard --stack {stack} --answers examples/{target}.yaml --yes --non-interactive"
+    ending = f"pulumi preview --stack {stack} --expect-no-changes --non-interactive --policy-pack guardrails"
+    places = [lines.index(part) for part in ("-m setup", "-m sandbox start", "-m sandbox env", wanted, ending)]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("target", sorted(EXAMPLES))
+def test_an_example_whose_key_cannot_be_anothers_gets_a_cloud_of_its_own(target: str):
+    told = make("--eval", "told: ; @echo $$EONPRO_SANDBOX_DIR", "told", f"TARGET={target}").stdout.strip()
+    assert told == ("" if target in SHARED else str(PROJECT / ".sandboxes" / target))
+    assert ("EONPRO_SANDBOX_DIR=" in make("--dry-run", "demo", f"TARGET={target}").stdout) == (target not in SHARED)
+
+
+@pytest.mark.parametrize(
+    ("target", "script", "argument"),
+    [("adopted", "examples/by-hand/guide.sh", "--adopt"), ("existing-trail", "examples/by-hand/trail.sh", "--trail ")],
+)
+def test_a_demo_that_finds_something_makes_it_first_unless_the_stack_is_there(target: str, script: str, argument: str):
+    lines = make("--dry-run", "demo", f"TARGET={target}").stdout
+    places = [lines.index(part) for part in (f"pulumi stack select {target}", script, "-m wizard", argument)]
+    assert places == sorted(places)
+    assert (PROJECT / script).exists()
 
 
 @pytest.mark.parametrize("command", ["demo", "wizard"])
@@ -69,6 +108,7 @@ def used(tmp_path: Path) -> Path:
         ".venv/bin/x",
         ".cache/go-path/mod/m/x",
         ".cache/logs/x",
+        ".sandboxes/eks/aws/x",
         ".mypy_cache/x",
         "phi/__pycache__/x",
     ):

@@ -35,6 +35,19 @@ def at_home(clinic: Clinic) -> Clinic:
     return clinic
 
 
+def asked(transcript: str, columns: int) -> list[str]:
+    """The questions of a transcript with their answers, each in one line however wide the screen is."""
+    lines: list[str] = []
+    full = False
+    for line in transcript.splitlines():
+        if full:
+            lines[-1] += line
+        else:
+            lines.append(line)
+        full = len(line) == columns and lines[-1].startswith("? ")
+    return [line for line in lines if line.startswith("? ")]
+
+
 class Person:
     """One program, its screen, and all that ever stood on it."""
 
@@ -80,8 +93,10 @@ class Person:
         """The bold words at the beginning of rows: the run's title and its sections."""
         rows = [*self.screen.history.top, *(self.screen.buffer[number] for number in range(self.screen.lines))]
         bold = (takewhile(lambda cell: cell.bold, (row[n] for n in range(self.screen.columns))) for row in rows)
-        found = ("".join(cell.data for cell in cells).strip() for cells in bold)
-        return [text for text in found if text[:1].isalpha()]
+        found = ["".join(cell.data for cell in cells).strip() for cells in bold]
+        # A row that follows a full one goes on with it.
+        full = [False, *(row[self.screen.columns - 1].data != " " for row in rows)]
+        return [text for text, goes_on in zip(found, full, strict=False) if text[:1].isalpha() and not goes_on]
 
     @property
     def words(self) -> str:

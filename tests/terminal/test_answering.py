@@ -37,6 +37,7 @@ def up_to_the_target(person: Person) -> None:
     person.answer("Which Region?", "» us-east-1")
     person.answer("Who administers the key?", "» ●")
     person.answer("Any other?")
+    person.answer("Make it a multi-Region key?")
     person.answer("As whom does the application run?", "»")
 
 
@@ -70,11 +71,13 @@ def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_
     person.type(ENTER)
     person.see_at_cursor("Any other? Type its ARN")
     person.type(ROLE + ENTER)
+    person.answer("Make it a multi-Region key?")
     person.answer("As whom does the application run?", "»")
     person.see("Where does the application run?", "»")
     person.type(SPACE + ENTER)
     person.answer("Which Vercel team", keys="eonpro")
     person.answer("Which Vercel project", keys="eonpro")
+    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
     person.answer("Which trail", "»")
     person.see("Carry out this plan?")
     assert "administrators  role platform-admin, user clinic-admin (you)" in person.transcript
@@ -88,6 +91,7 @@ def test_a_linked_folder_offers_its_team_and_its_project(untouched: Clinic, sit:
     person.answer("Where does the application run?", "» ● Vercel")
     person.answer("? Which Vercel team (its slug)? eonpro")
     person.answer("? Which Vercel project? eonpro")
+    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
     person.see("Which trail records the use of the key?")
     left(person)
 
@@ -104,6 +108,7 @@ def test_a_linked_folder_without_a_token_asks_for_the_token_first(untouched: Cli
     person.type(untouched.environment["VERCEL_TOKEN"] + ENTER)
     person.answer("? Which Vercel team (its slug)? eonpro")
     person.answer("? Which Vercel project? eonpro")
+    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
     person.see("Which trail records the use of the key?")
     left(person)
     assert untouched.environment["VERCEL_TOKEN"].encode() not in person.received
@@ -111,6 +116,7 @@ def test_a_linked_folder_without_a_token_asks_for_the_token_first(untouched: Cli
 
 def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouched: Clinic, sit: Sit) -> None:
     answers = "--region us-east-1 --administrators caller --app-principal create --trail create --target vercel"
+    answers += " --multi-region no --vercel-access oidc"
     wrong = "--account 999999999999 --vercel-team eonpro --vercel-project another"
     person = sit(untouched, *answers.split(), *wrong.split())
     assert person.leave() == 3
@@ -139,6 +145,7 @@ def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Clinic, sit: Sit) ->
     person.see("1. user clinic-admin - you [chosen]")
     person.answer("Who administers the key? (numbers, with commas; 0: none) [1]")
     person.answer("Any other? Type its ARN")
+    person.answer("Make it a multi-Region key? (this cannot be changed later) (y/n) [n]")
     person.answer("As whom does the application run? (number) [1]")
     person.see("Where does the application run?")
     left(person)

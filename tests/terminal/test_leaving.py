@@ -13,11 +13,13 @@ def up_to_the_confirmation(person: Person) -> None:
     person.answer("Which Region?", "» us-east-1")
     person.answer("Who administers the key?", "» ●")
     person.answer("Any other?")
+    person.answer("Make it a multi-Region key?")
     person.answer("As whom does the application run?", "»")
     person.see("Where does the application run?", "»")
     person.type(SPACE + ENTER)
     person.answer("Which Vercel team", keys="eonpro")
     person.answer("Which Vercel project", keys="eonpro")
+    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
     person.answer("Which trail", "»")
     person.see("Carry out this plan? (Y/n)")
 

@@ -1,0 +1,450 @@
+"""Accounts that were set up by hand from the guide, or left by a stack, and taken into a stack as they are.
+
+Touches clinics of its own: one adopted and repaired, taken away and lost; one whose adoption goes wrong in every way
+before it goes well with nothing repaired; and one on ECS.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.onboarding.clinic import ACCOUNT, ALIAS, ESCROW, Clinic, Ended, Running, running_clinic, until
+
+ROLE = "eonpro-app-role"
+POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
+TRAIL = "eonpro-audit-trail"
+BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}"
+GIVEN = "EONPRO_ENCRYPTED_PHI_KEY"
+UNATTENDED = ("--stack", "production", "--yes", "--non-interactive")
+BY_HAND = ("--answers", "examples/adopted.yaml")
+AS_FOUND = (*BY_HAND, "--repair", "none")
+PHI = "Jane Doe, 1970-01-01, MRN 0042"
+
+LOSSES = {"replace", "create-replacement", "delete-replaced", "import-replacement", "delete", "discard-replaced"}
+"""The engine's words for what an adoption never does."""
+
+
+def guide(clinic: Clinic, **variables: str) -> None:
+    clinic.run(["bash", "examples/by-hand/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0", **variables})
+
+
+def adopt(clinic: Clinic, *arguments: str, **options: Any) -> Ended:
+    return clinic.wizard("--adopt", *UNATTENDED, *arguments, **options)
+
+
+def refused(clinic: Clinic, *arguments: str, given: str | None = None, expect: int = 1) -> list[dict[str, str]]:
+    """The problems of a run that must change nothing."""
+    before = clinic.inventory()
+    ended = adopt(clinic, "--json", *arguments, env={GIVEN: given}, expect=expect)
+    assert clinic.inventory() == before
+    problems: list[dict[str, str]] = ended.document["problems"]
+    return problems
+
+
+def unchanged(clinic: Clinic) -> None:
+    """The engine finds nothing to change, and the guardrails nothing to refuse."""
+    clinic.pulumi("preview", "--stack", "production", "--expect-no-changes", "--policy-pack", "guardrails")
+
+
+def operations(clinic: Clinic) -> Counter[str]:
+    """What the engine itself says it would do, by its own words."""
+    steps = clinic.pulumi("preview", "--stack", "production", "--json").document["steps"]
+    return Counter(step["op"] for step in steps if not step["urn"].split("::")[2].startswith("pulumi:"))
+
+
+def as_application(clinic: Clinic, program: str, *arguments: str) -> str:
+    """What a program prints that has nothing but the application's variables and the credentials of a deployment."""
+    token = Path(clinic.environment["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
+    lent = clinic.client("sts").assume_role_with_web_identity(
+        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{ROLE}", RoleSessionName="deployment", WebIdentityToken=token
+    )["Credentials"]
+    given = clinic.deployed() | {
+        "AWS_ACCESS_KEY_ID": lent["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": lent["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": lent["SessionToken"],
+    }
+    opening = (
+        "import os, sys; from phi import *; "
+        "cipher = PhiCipher(KmsKeySource(WrappedKey.from_environment(os.environ)).data_key()); "
+    )
+    return clinic.run([sys.executable, "-c", opening + program, *arguments], env=given).out
+
+
+def key_id(clinic: Clinic, alias: str = ALIAS) -> str:
+    found: str = clinic.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
+    return found
+
+
+def as_it_is(clinic: Clinic) -> dict[str, Any]:
+    """All that the guide made, as AWS tells it: to be the same, to the octet, when nothing of it was to be changed."""
+    kms, iam, s3, trails = (clinic.client(service) for service in ("kms", "iam", "s3", "cloudtrail"))
+    key, where = key_id(clinic), {"Bucket": BUCKET}
+
+    def unless_unset(ask: Any) -> Any:
+        try:
+            told = ask(**where)
+        except s3.exceptions.ClientError as error:
+            return error.response["Error"]["Code"]
+        return {name: value for name, value in told.items() if name != "ResponseMetadata"}
+
+    version = iam.get_policy(PolicyArn=POLICY)["Policy"]["DefaultVersionId"]
+    found = {
+        "key": kms.describe_key(KeyId=key)["KeyMetadata"],
+        "key policy": kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"],
+        "key tags": kms.list_resource_tags(KeyId=key)["Tags"],
+        "rotation": kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"],
+        "role": {n: v for n, v in iam.get_role(RoleName=ROLE)["Role"].items() if n != "RoleLastUsed"},
+        "role's policies": iam.list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"],
+        "policy": (version, iam.get_policy_version(PolicyArn=POLICY, VersionId=version)["PolicyVersion"]["Document"]),
+        "policy tags": iam.list_policy_tags(PolicyArn=POLICY)["Tags"],
+        "trail": trails.get_trail(Name=TRAIL)["Trail"],
+        "trail tags": trails.list_tags(ResourceIdList=[trails.get_trail(Name=TRAIL)["Trail"]["TrailARN"]])[
+            "ResourceTagList"
+        ],
+    }
+    asked = (
+        *("policy", "tagging", "versioning", "encryption", "ownership_controls", "lifecycle_configuration", "logging"),
+        "location",
+    )
+    found |= {f"bucket {what}": unless_unset(getattr(s3, f"get_bucket_{what}")) for what in asked}
+    found["bucket public access"] = unless_unset(s3.get_public_access_block)
+    found["bucket lock"] = unless_unset(s3.get_object_lock_configuration)
+    return found
+
+
+# --- adopted and repaired -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopted:
+    """An account by the guide, before and after the wizard took it in and repaired it, twice."""
+
+    clinic: Clinic
+    key: str
+    made: Mapping[str, Any]
+    variables: Mapping[str, str]
+    record: str
+    preview: Ended
+    untouched: bool
+    planned: Counter[str]
+    changed: Counter[str]
+    changed_again: Counter[str]
+    second: Ended
+
+
+@pytest.fixture(scope="module")
+def adopted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adopted]:
+    with running_clinic(tmp_path_factory.mktemp("adopted")) as clinic:
+        guide(clinic)
+        before, variables = clinic.inventory(), clinic.deployed()
+        key = key_id(clinic)
+        record = as_application(clinic, "print(cipher.encrypt(sys.argv[1]), end='')", PHI)
+        # Interrupted right after the plan: what was learnt is in the stack's settings, and nothing else is anywhere.
+        preview = clinic.wizard("preview", "--adopt", "--stack", "production", "--non-interactive", *BY_HAND)
+        inventory = clinic.inventory()
+        planned = operations(clinic)
+        clinic.forget_calls()
+        adopt(clinic, *BY_HAND)
+        changed = clinic.changes()
+        clinic.forget_calls()
+        second = clinic.wizard(*UNATTENDED, "--json", *BY_HAND)
+        yield Adopted(
+            clinic=clinic,
+            key=key,
+            made=before,
+            variables=variables,
+            record=record,
+            preview=preview,
+            untouched={**inventory, "stacks": []} == {**before, "stacks": []},
+            planned=planned,
+            changed=changed,
+            changed_again=clinic.changes(),
+            second=second,
+        )
+
+
+def test_a_plan_of_an_adoption_touches_nothing(adopted: Adopted):
+    assert adopted.untouched
+    assert f"keep the data key {fingerprint(adopted)} that the application uses today" in adopted.preview.told
+
+
+def fingerprint(adopted: Adopted) -> str:
+    found: str = adopted.second.document["dataKey"]["fingerprint"]
+    return found
+
+
+def test_the_engine_itself_would_replace_and_delete_nothing(adopted: Adopted):
+    assert adopted.planned["import"] >= 12
+    assert not LOSSES & adopted.planned.keys()
+
+
+def test_no_call_deleted_anything_of_the_account(adopted: Adopted):
+    called = {call.partition(":")[2] for call in adopted.changed}
+    gone = {call for call in called if call.startswith(("Delete", "Detach", "Remove", "Disable", "Stop", "Schedule"))}
+    # A policy has five versions at most; the update of the application's makes room.
+    assert gone <= {"DeletePolicyVersion"}
+    assert not {"GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "UpdateAlias", "CreateTrail"} & called
+
+
+def test_the_key_its_alias_the_trail_and_the_bucket_are_the_same_objects(adopted: Adopted):
+    clinic, now = adopted.clinic, adopted.clinic.inventory()
+    assert key_id(clinic) == adopted.key == clinic.outputs()["keyId"]
+    for kind in ("keys", "roles", "policies", "providers", "trails", "buckets"):
+        assert set(adopted.made[kind]) <= set(now[kind]), kind
+    assert now["trails"] == adopted.made["trails"]
+    assert clinic.outputs()["trailBucket"] == BUCKET
+
+
+def test_encrypted_phi_key_is_the_same_and_the_escrow_equals_it(adopted: Adopted):
+    clinic = adopted.clinic
+    assert clinic.deployed() == adopted.variables
+    assert clinic.escrow_versions() == [adopted.variables["ENCRYPTED_PHI_KEY"]]
+
+
+def test_a_record_written_before_is_readable_after(adopted: Adopted):
+    assert as_application(adopted.clinic, "print(cipher.decrypt(sys.argv[1]), end='')", adopted.record) == PHI
+
+
+def test_a_second_run_changes_nothing(adopted: Adopted):
+    assert adopted.changed_again == Counter()
+    unchanged(adopted.clinic)
+
+
+@pytest.fixture(scope="module")
+def set_up_again(adopted: Adopted) -> Clinic:
+    """The same account after its stack was taken away, and set up once more."""
+    clinic = adopted.clinic
+    clinic.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive")
+    adopt(clinic, *BY_HAND)
+    return clinic
+
+
+def test_after_a_destroy_the_same_is_taken_in_again(adopted: Adopted, set_up_again: Clinic):
+    clinic = set_up_again
+    assert key_id(clinic) == adopted.key == clinic.outputs()["keyId"]
+    assert clinic.escrow_versions() == [adopted.variables["ENCRYPTED_PHI_KEY"]]
+    assert len(clinic.client("kms").list_keys()["Keys"]) == 2, "the PHI key and the logs' key"
+    assert as_application(clinic, "print(cipher.decrypt(sys.argv[1]), end='')", adopted.record) == PHI
+    unchanged(clinic)
+
+
+def test_what_was_taken_away_is_not_imported_again(set_up_again: Clinic):
+    taken_in = (set_up_again.folder / "Pulumi.production.yaml").read_text()
+    assert "- logs-key=" in taken_in and "- access-log-bucket=" in taken_in
+    assert "- application-role=" not in taken_in, "it was deleted with the stack, and made anew"
+
+
+def test_a_stack_whose_state_and_settings_are_lost_is_taken_in_again_as_it_is(adopted: Adopted, set_up_again: Clinic):
+    clinic = set_up_again
+    before, outputs = remembered(clinic), clinic.outputs()
+    backend = Path(clinic.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    for lost in (backend / ".pulumi" / "stacks").rglob("production.json*"):
+        lost.unlink()
+    (clinic.folder / "Pulumi.production.yaml").unlink()
+    adopt(clinic, *BY_HAND)
+    assert clinic.outputs() == outputs
+    assert remembered(clinic) == before
+    unchanged(clinic)
+
+
+def remembered(clinic: Clinic) -> dict[str, Any]:
+    """The inventory, the stack's resources in any order."""
+    return {**clinic.inventory(), "stacks": sorted(clinic.stack_resources())}
+
+
+# --- refused, interrupted, and left as found ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    """An account by the guide whose variables on Vercel nobody reads back. Its tests follow each other."""
+    with running_clinic(tmp_path_factory.mktemp("hidden")) as clinic:
+        guide(clinic, GUIDE_VERCEL_TYPE="sensitive")
+        yield clinic
+
+
+def new_key(clinic: Clinic, **changes: Any) -> str:
+    made: str = clinic.client("kms").create_key(**changes)["KeyMetadata"]["KeyId"]
+    return made
+
+
+def wrapped_by(clinic: Clinic, key: str) -> str:
+    made = clinic.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
+    return base64.b64encode(made["CiphertextBlob"]).decode()
+
+
+def test_an_alias_that_points_to_the_wrong_key_is_refused_with_all_that_is_wrong_with_it(hidden: Clinic):
+    kms, own = hidden.client("kms"), key_id(hidden)
+    theirs = new_key(
+        hidden,
+        KeySpec="RSA_2048",
+        KeyUsage="ENCRYPT_DECRYPT",
+        Tags=[{"TagKey": "Environment", "TagValue": "Staging"}],
+    )
+    kms.disable_key(KeyId=theirs)
+    kms.update_alias(AliasName=ALIAS, TargetKeyId=theirs)
+    try:
+        told = " ".join(each["what"] for each in refused(hidden, *BY_HAND, given=wrapped_by(hidden, new_key(hidden))))
+        assert "is of the spec RSA_2048 for ENCRYPT_DECRYPT" in told
+        assert "is disabled" in told
+        assert "somebody else's by its tags: Environment=Staging" in told
+    finally:
+        kms.update_alias(AliasName=ALIAS, TargetKeyId=own)
+
+
+def test_a_key_that_is_going_to_be_deleted_is_refused_with_what_saves_it(hidden: Clinic):
+    kms, own = hidden.client("kms"), key_id(hidden)
+    kms.schedule_key_deletion(KeyId=own, PendingWindowInDays=30)
+    try:
+        problems = refused(hidden, *BY_HAND, given=wrapped_by(hidden, new_key(hidden)))
+        (problem,) = [each for each in problems if "PendingDeletion" in each["what"]]
+        assert "aws kms cancel-key-deletion" in problem["next"] and own in problem["next"]
+    finally:
+        kms.cancel_key_deletion(KeyId=own)
+        kms.enable_key(KeyId=own)
+
+
+def test_a_data_key_that_vercel_hides_has_to_be_given(hidden: Clinic):
+    (problem,) = refused(hidden, *BY_HAND, expect=2)
+    assert "ENCRYPTED_PHI_KEY is there, and its value is not told" in problem["what"]
+    assert f"export {GIVEN}=" in problem["next"]
+
+
+def test_what_is_no_wrapped_data_key_is_refused_and_never_shown(hidden: Clinic):
+    problems = refused(hidden, *BY_HAND, expect=2, given="hunter2")
+    assert any(GIVEN in each["what"] for each in problems)
+    assert "hunter2" not in json.dumps(problems)
+
+
+def test_a_key_that_vercel_names_and_the_alias_does_not_is_refused(hidden: Clinic):
+    listed = hidden.vercel("GET", "/v10/projects/eonpro/env")["envs"]
+    (named,) = [each["id"] for each in listed if each["key"] == "AWS_KMS_KEY_ID"]
+    hidden.vercel("DELETE", f"/v10/projects/eonpro/env/{named}")
+    body = {"key": "AWS_KMS_KEY_ID", "type": "encrypted", "target": ["production"]}
+    arn = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/"
+    hidden.vercel("POST", "/v10/projects/eonpro/env", {**body, "value": arn + new_key(hidden)})
+    try:
+        (problem,) = refused(hidden, *BY_HAND, given=wrapped_by(hidden, new_key(hidden)))
+        assert "AWS_KMS_KEY_ID on Vercel names" in problem["what"]
+        assert "which the second cannot open" in problem["why"]
+    finally:
+        listed = hidden.vercel("GET", "/v10/projects/eonpro/env")["envs"]
+        (named,) = [each["id"] for each in listed if each["key"] == "AWS_KMS_KEY_ID"]
+        hidden.vercel("DELETE", f"/v10/projects/eonpro/env/{named}")
+        hidden.vercel("POST", "/v10/projects/eonpro/env", {**body, "value": arn + key_id(hidden)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftAsFound:
+    """The hidden account taken in with nothing repaired: after a run that was killed, and one with a wrong data key."""
+
+    clinic: Clinic
+    right: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    wrong: Ended
+    escrowed_by_the_wrong: Mapping[str, str]
+    comments_by_the_wrong: set[str]
+    report: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def left_as_found(hidden: Clinic) -> LeftAsFound:
+    before = as_it_is(hidden)
+    wrong = wrapped_by(hidden, new_key(hidden))
+    # A person has it from the key's generation: Vercel tells it to deployments only.
+    right = hidden.deployed()["ENCRYPTED_PHI_KEY"]
+    killed = Running(
+        [sys.executable, "-m", "wizard", "--adopt", *UNATTENDED, *AS_FOUND],
+        folder=hidden.folder,
+        environment={**hidden.environment, GIVEN: wrong},
+        log=hidden.root / "killed.log",
+    )
+    until(lambda: "Key phi-key imported" in killed.told, killed, what="the import of the key")
+    killed.kill_tree()
+    # Neither --adopt nor an answers file: what was begun goes on.
+    refusal = hidden.wizard(*UNATTENDED, env={GIVEN: wrong}, expect=None)
+    escrowed = hidden.parameters()
+    comments = {each.get("comment") or "" for each in hidden.variables().values()}
+    report = hidden.wizard(*UNATTENDED, "--json", env={GIVEN: right}).document
+    return LeftAsFound(
+        clinic=hidden,
+        right=right,
+        before=before,
+        after=as_it_is(hidden),
+        wrong=refusal,
+        escrowed_by_the_wrong=escrowed,
+        comments_by_the_wrong=comments,
+        report=report,
+    )
+
+
+def test_a_data_key_that_the_key_cannot_open_never_gets_into_the_escrow(left_as_found: LeftAsFound):
+    assert left_as_found.wrong.code == 1
+    assert "the application cannot open the data key" in left_as_found.wrong.told
+    assert "it was not escrowed, and nothing was delivered" in left_as_found.wrong.told
+    assert left_as_found.escrowed_by_the_wrong == {}
+    assert left_as_found.comments_by_the_wrong == {""}
+
+
+def test_after_a_killed_run_and_a_refused_one_the_right_data_key_is_escrowed(left_as_found: LeftAsFound):
+    clinic = left_as_found.clinic
+    assert clinic.escrow_versions() == [left_as_found.right] == [clinic.deployed()["ENCRYPTED_PHI_KEY"]]
+    assert [proof["state"] for proof in left_as_found.report["proofs"]] == ["proved"]
+
+
+def test_with_nothing_repaired_the_accounts_own_things_are_as_they_were(left_as_found: LeftAsFound):
+    assert left_as_found.after == left_as_found.before
+
+
+def test_the_checklist_tells_what_an_account_by_the_guide_leaves_open(left_as_found: LeftAsFound):
+    states = {item["title"]: item["state"] for item in left_as_found.report["checklist"]}
+    assert states["Automatic key rotation"] == "done"
+    assert states["Key policy restricts access"] == states["CloudTrail logging"] == "open"
+
+
+def test_what_was_left_as_found_is_no_change_and_no_breach_of_the_guardrails(left_as_found: LeftAsFound):
+    unchanged(left_as_found.clinic)
+
+
+def test_a_later_run_repairs_what_the_first_one_left(left_as_found: LeftAsFound):
+    clinic = left_as_found.clinic
+    states = clinic.wizard(*UNATTENDED, "--json", "--repair", "all").document["checklist"]
+    assert {item["state"] for item in states} == {"done", "needs a person"}
+    now = as_it_is(clinic)
+    assert now["key"] == {**left_as_found.before["key"]}
+    assert now["key policy"] != left_as_found.before["key policy"]
+    assert now["bucket versioning"]["Status"] == "Enabled"
+    assert clinic.escrow_versions() == [left_as_found.right]
+
+
+# --- on ECS -------------------------------------------------------------------------------------------------------
+
+
+def test_on_ecs_the_data_key_is_found_beside_its_key_or_asked_for(clinic: Clinic):
+    guide(clinic, GUIDE_RUNS_ON="ecs")
+    ssm = clinic.client("ssm")
+    by_hand = clinic.parameters()
+    # Whose data key it is nobody knows without the key's name beside it; and no second one is made.
+    ssm.delete_parameter(Name="/eonpro/AWS_KMS_KEY_ID")
+    (problem,) = refused(clinic, "--answers", "examples/ecs.yaml", expect=2)
+    assert "nothing tells which data key the application has" in problem["what"]
+    assert f"export {GIVEN}=" in problem["next"] and f"{GIVEN}=none" in problem["next"]
+    ssm.put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=by_hand["/eonpro/AWS_KMS_KEY_ID"], Type="String")
+
+    told = adopt(clinic, "--answers", "examples/ecs.yaml", "--repair", "all").told
+    assert "that the application uses today" in told
+    kept = clinic.parameters()
+    assert {name: kept[name] for name in by_hand} == by_hand, "what the tasks read today is as it was"
+    assert kept[ESCROW] == by_hand["/eonpro/ENCRYPTED_PHI_KEY"]
+    assert kept["/eonpro/production/AWS_KMS_KEY_ID"] == by_hand["/eonpro/AWS_KMS_KEY_ID"]
+    unchanged(clinic)

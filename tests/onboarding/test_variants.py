@@ -1,0 +1,244 @@
+"""The onboarding with other answers in one Region: an IAM user on Vercel, Secrets Manager, EKS.
+
+Touches clinics of its own, each set up once; the tests that change one stand last among its tests.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.onboarding.clinic import ACCOUNT, ESCROW, Clinic
+from tests.onboarding.variant import OUTPUTS, Variant, no_secret_is_kept, nothing_is_left_to_change, onboarded
+
+NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
+USER = "eonpro-app-user"
+PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+@pytest.fixture(scope="module")
+def as_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variant]:
+    """On Vercel, by an access key."""
+    with onboarded(tmp_path_factory.mktemp("as-user"), "vercel-user") as variant:
+        yield variant
+
+
+@pytest.fixture(scope="module")
+def in_secrets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variant]:
+    """On ECS, from Secrets Manager."""
+    with onboarded(tmp_path_factory.mktemp("in-secrets"), "ecs-secrets-manager") as variant:
+        yield variant
+
+
+@pytest.fixture(scope="module")
+def on_eks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variant]:
+    """On EKS, by Pod Identity."""
+    with onboarded(tmp_path_factory.mktemp("on-eks"), "eks") as variant:
+        yield variant
+
+
+@pytest.mark.parametrize(
+    ("name", "proofs", "outputs"),
+    [
+        ("as_user", [("vercel", "proved")], {"appUserArn"}),
+        ("in_secrets", [("ecs", "proved")], {"taskSecrets"}),
+        ("on_eks", [("eks", "simulated")], {"secretsRoleArn"}),
+    ],
+)
+def test_it_ends_with_its_proof_and_a_second_run_changes_nothing(
+    name: str, proofs: list[tuple[str, str]], outputs: set[str], request: pytest.FixtureRequest
+) -> None:
+    variant: Variant = request.getfixturevalue(name)
+    assert variant.document["ok"] is True and variant.proofs == proofs
+    assert set(variant.clinic.outputs()) == OUTPUTS | outputs
+    nothing_is_left_to_change(variant)
+    no_secret_is_kept(variant.clinic)
+
+
+# --- EKS
+
+
+def test_a_proof_that_was_not_run_in_a_pod_says_so(on_eks: Variant) -> None:
+    [proof] = on_eks.document["proofs"]
+    assert "this was not run as the application" in proof["detail"]
+    tested = next(item for item in on_eks.document["checklist"] if "tested" in item["title"])
+    assert tested["state"] == "needs a person"
+
+
+def test_a_pods_role_trusts_one_service_account_of_one_cluster(on_eks: Variant) -> None:
+    iam = on_eks.clinic.client("iam")
+    [trust] = iam.get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    told = json.dumps(trust["Condition"])
+    assert f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/eonpro" in told and ACCOUNT in told
+    assert '"aws:RequestTag/kubernetes-namespace": "eonpro"' in told
+    assert '"aws:RequestTag/kubernetes-service-account": "eonpro"' in told
+
+
+# --- Secrets Manager
+
+
+def secrets_of(clinic: Clinic) -> dict[str, dict[str, Any]]:
+    """The secrets of EONPRO by name, with their value and their tags as one dict."""
+    manager = clinic.client("secretsmanager")
+    return {
+        each["Name"]: {
+            **each,
+            "Value": manager.get_secret_value(SecretId=each["Name"])["SecretString"],
+            "Tags": {tag["Key"]: tag["Value"] for tag in each["Tags"]},
+        }
+        for each in manager.list_secrets()["SecretList"]
+        if each["Name"].startswith("/eonpro/")
+    }
+
+
+def test_three_secrets_hold_the_variables_and_the_task_is_given_exactly_these(in_secrets: Variant) -> None:
+    clinic = in_secrets.clinic
+    made, outputs = secrets_of(clinic), clinic.outputs()
+    assert set(made) == {f"/eonpro/production/{name}" for name in NAMES} and clinic.parameters() == {}
+    assert all(
+        each["Tags"]["Application"] == "EONPRO" and each["Tags"]["Environment"] == "Production"
+        for each in made.values()
+    )
+    escrow = made[ESCROW]
+    assert escrow["Tags"]["eonpro:key-arn"] == outputs["keyArn"]
+    assert escrow["Tags"]["eonpro:fingerprint"] == in_secrets.document["dataKey"]["fingerprint"]
+    assert made["/eonpro/production/AWS_KMS_KEY_ID"]["Value"] == outputs["keyArn"]
+
+    given = {each["name"]: each["valueFrom"] for each in outputs["taskSecrets"]}
+    assert set(given) == set(NAMES)
+    for name, arn in given.items():
+        # A partial ARN: the whole one ends with a hyphen and six characters that nobody knows beforehand.
+        whole = made[f"/eonpro/production/{name}"]["ARN"]
+        assert whole.startswith(f"{arn}-") and len(whole) == len(arn) + 7
+        assert clinic.client("secretsmanager").get_secret_value(SecretId=arn)["ARN"] == whole
+
+
+def test_the_execution_role_reads_these_secrets_and_no_others(in_secrets: Variant) -> None:
+    iam = in_secrets.clinic.client("iam")
+    policy = f"arn:aws:iam::{ACCOUNT}:policy/EONPROSecretAccess"
+    attached = iam.list_attached_role_policies(RoleName="eonpro-execution-role")["AttachedPolicies"]
+    assert [each["PolicyArn"] for each in attached] == [policy]
+    version = iam.get_policy(PolicyArn=policy)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=policy, VersionId=version)["PolicyVersion"]["Document"]
+    [statement] = document["Statement"]
+    prefix = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:/eonpro/production/"
+    assert statement["Action"] == ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+    assert sorted(statement["Resource"]) == sorted(f"{prefix}{name}-??????" for name in NAMES)
+
+
+def test_a_store_that_is_chosen_later_gets_the_same_data_key_and_the_first_keeps_it(in_secrets: Variant) -> None:
+    clinic = in_secrets.clinic
+    before = secrets_of(clinic)
+    document = in_secrets.again("--secret-store", "parameter-store")
+    assert document["proofs"][0]["state"] == "proved" and document["dataKey"]["madeNow"] is False
+    assert document["dataKey"]["fingerprint"] == in_secrets.document["dataKey"]["fingerprint"]
+    parameters, after = clinic.parameters(), secrets_of(clinic)
+    assert {name: after[name]["Value"] for name in after} == {name: before[name]["Value"] for name in before}
+    assert parameters == {name: before[name]["Value"] for name in before}
+    assert all(":parameter/" in each["valueFrom"] for each in clinic.outputs()["taskSecrets"])
+    clinic.pulumi("preview", "--stack", "production", "--expect-no-changes", "--policy-pack", "guardrails")
+
+
+# --- the IAM user on Vercel
+
+
+def keys_of(clinic: Clinic) -> dict[str, str]:
+    """The application user's access keys, and whether each is on."""
+    listed = clinic.client("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]
+    return {each["AccessKeyId"]: each["Status"] for each in listed}
+
+
+def named_on_vercel(clinic: Clinic) -> str:
+    """The access key that both variables on Vercel are of, by their comments; their values nobody can read."""
+    variables = clinic.variables()
+    assert {(variables[name]["type"], variables[name]["value"]) for name in PAIR} == {("sensitive", "")}
+    assert all(variables[name]["target"] == ["production"] for name in PAIR)
+    named: str
+    [named] = {word.rstrip(";") for name in PAIR for word in variables[name]["comment"].split() if word[:4] == "AKIA"}
+    return named
+
+
+def test_the_user_has_one_access_key_and_vercel_has_it(as_user: Variant) -> None:
+    clinic = as_user.clinic
+    key = as_user.document["accessKey"]["id"]
+    assert keys_of(clinic) == {key: "Active"} and named_on_vercel(clinic) == key
+    assert set(clinic.variables()) == {*NAMES, *PAIR}
+    assert clinic.outputs()["appUserArn"] == f"arn:aws:iam::{ACCOUNT}:user/{USER}"
+    made = clinic.inventory()
+    assert "eonpro-app-role" not in made["roles"] and made["providers"] == []
+    iam = clinic.client("iam")
+    attached = iam.list_attached_user_policies(UserName=USER)["AttachedPolicies"]
+    assert [each["PolicyName"] for each in attached] == ["EONPROKMSAccess"]
+    assert iam.list_user_policies(UserName=USER)["PolicyNames"] == []
+
+
+def test_an_access_key_is_replaced_in_three_steps_and_none_of_them_cuts_the_application_off(as_user: Variant) -> None:
+    clinic = as_user.clinic
+    [old] = keys_of(clinic)
+    rotated = clinic.wizard("access-key", "rotate", "--json").document["accessKey"]
+    new = rotated["id"]
+    assert rotated["old"] == old and named_on_vercel(clinic) == new
+    assert keys_of(clinic) == {old: "Active", new: "Active"}
+
+    # The proof has just used the old one.
+    refused = clinic.wizard("access-key", "retire", "--json", expect=4).document
+    assert old in refused["error"] and "may still be in use" in refused["error"]
+    assert keys_of(clinic) == {old: "Active", new: "Active"}
+
+    off = clinic.wizard("access-key", "retire", "--yes", "--json").document["accessKey"]
+    assert off == {"id": old, "done": "switched off"} and keys_of(clinic) == {old: "Inactive", new: "Active"}
+    gone = clinic.wizard("access-key", "retire", "--json").document["accessKey"]
+    assert gone == {"id": old, "done": "deleted"} and keys_of(clinic) == {new: "Active"}
+
+
+def test_a_deployment_signs_with_what_vercel_gives_it_and_the_secret_stays_nowhere_else(as_user: Variant) -> None:
+    clinic = as_user.clinic
+    environment = clinic.deployed()
+    given = {"AccessKeyId": environment["AWS_ACCESS_KEY_ID"], "SecretAccessKey": environment["AWS_SECRET_ACCESS_KEY"]}
+    blob = base64.b64decode(environment["ENCRYPTED_PHI_KEY"], validate=True)
+    kms = clinic.client("kms", credentials=given)
+    assert len(kms.decrypt(KeyId=environment["AWS_KMS_KEY_ID"], CiphertextBlob=blob)["Plaintext"]) == 32
+    with pytest.raises(ClientError) as refused:
+        clinic.client("ssm", credentials=given).get_parameter(Name=ESCROW)
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    no_secret_is_kept(clinic, given["SecretAccessKey"])
+
+
+def test_in_secrets_manager_later_the_data_key_is_the_same_and_the_parameter_stays(as_user: Variant) -> None:
+    clinic = as_user.clinic
+    parameters, deployed = clinic.parameters(), clinic.deployed()
+    document = as_user.again("--secret-store", "secrets-manager")
+    assert document["dataKey"]["store"] == "secrets-manager" and document["dataKey"]["madeNow"] is False
+    assert {name: each["Value"] for name, each in secrets_of(clinic).items()} == {ESCROW: parameters[ESCROW]}
+    assert clinic.parameters() == parameters and clinic.deployed() == deployed
+    assert not [change for change in document["changes"] if change["op"] != "create"]
+    clinic.pulumi("preview", "--stack", "production", "--expect-no-changes")
+
+
+def test_by_vercels_own_token_later_the_user_ends_with_its_access_keys(as_user: Variant) -> None:
+    clinic = as_user.clinic
+    escrowed = clinic.escrow_versions()
+    ended = clinic.set_up("vercel-user", "--vercel-access", "oidc", "--json")
+    document = ended.document
+    # What runs now signs with the key that ends: that is said before, with what to do about it.
+    assert f"the user {USER} and its access keys end with this update" in ended.told
+    assert "vercel env rm AWS_SECRET_ACCESS_KEY production" in ended.told
+    assert {(each["op"], each["type"]) for each in document["changes"] if each["op"] == "delete"} == {
+        ("delete", "aws:iam/user:User"),
+        ("delete", "aws:iam/userPolicyAttachment:UserPolicyAttachment"),
+    }
+    assert [(proof["target"], proof["state"]) for proof in document["proofs"]] == [("vercel", "proved")]
+    assert document["outputs"]["appPrincipalArn"].endswith(":role/eonpro-app-role")
+    with pytest.raises(ClientError) as gone:
+        clinic.client("iam").get_user(UserName=USER)
+    assert gone.value.response["Error"]["Code"] == "NoSuchEntity"
+    assert clinic.escrow_versions() == escrowed and len(clinic.keys()) == 1
+    assert base64.b64decode(clinic.parameters()[ESCROW], validate=True)
+    policy = clinic.client("kms").get_key_policy(KeyId=clinic.keys()[0], PolicyName="default")["Policy"]
+    assert USER not in policy

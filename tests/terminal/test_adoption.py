@@ -1,0 +1,41 @@
+"""A person who set everything up by hand, and is offered to have it taken in: shown, chosen, agreed.
+
+Touches a clinic of its own, in which the guide's script has run.
+"""
+
+from __future__ import annotations
+
+from tests.onboarding.clinic import Clinic
+from tests.terminal.conftest import Sit
+from tests.terminal.person import ENTER, SPACE
+
+
+def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(clinic: Clinic, sit: Sit) -> None:
+    clinic.run(["bash", "examples/by-hand/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0"})
+    before = {**clinic.inventory(), "stacks": []}
+    person = sit(clinic, "--answers", "examples/vercel.yaml")
+    person.see("Take it into the stack?")
+    shown = person.transcript
+    for what, found, wanted in (
+        ("key policy, IAM", "no delegation to IAM", "IAM policies have effect"),
+        ("bucket, versions", "not kept", "kept"),
+        ("trail, Regions", "one", "all"),
+    ):
+        (row,) = [line for line in shown.splitlines() if line.startswith(what)]
+        assert found in row and wanted in row, "a difference is one row of three cells"
+    assert "Nothing is made twice and nothing is replaced" in person.words
+    person.type(ENTER)
+    person.see("Which of these may be changed to what the stack would make?", "» ● key", "● bucket")
+    # Everything is ticked; the key is to stay as it was found.
+    person.type(SPACE)
+    person.see("» ○ key")
+    person.type(ENTER)
+    person.see("Carry out this plan?")
+    assert "left as found   application-role, key" in person.transcript
+    assert "keep the data key sha256:" in person.words and "that the application uses today" in person.words
+    assert "to import" in person.words and "to replace" not in person.words
+    person.type("n")
+    person.type(ENTER)
+    assert person.leave() == 8
+    assert {**clinic.inventory(), "stacks": []} == before
+    assert person.is_sane
