@@ -78,8 +78,9 @@ demo: setup
 wizard: setup
 	@$(IN_SANDBOX) $(V) -m wizard --stack $(STACK) $(ARGS)
 
-# On two cores, a file to each: most tests wait for an engine or a server.
-PYTEST = $(V) -m pytest -n 2 --dist loadfile
+# On two cores, a file to each: most tests wait for an engine or a server. In the order of their names, for the files
+# with few tests are the long ones: begun last, one of them would run alone at the end.
+PYTEST = $(V) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: setup linters
 	@$(PYTEST) $(ARGS)

@@ -39,7 +39,7 @@ def offer(talk: Talk, values: Mapping[str, Any], findings: Findings) -> Adoption
     if not talk.confirm("Take it into the stack?", default=True, why=why):
         return None
     answers = dict(values)
-    parts = tuple(dict.fromkeys(difference.part for difference in findings.differences))
+    parts = adoption.parts(findings.hand_made)
     if parts and not answers.get("repair"):
         shared = findings.left_unless_agreed
         choices = [

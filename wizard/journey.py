@@ -98,7 +98,7 @@ def rotate_access_key(request: Request, doors: Doors) -> dict[str, str | None]:
     """A second access key of the application on Vercel, pushed; the old one works on until it is retired."""
     ready, project, hosting = _with_access_key(request, doors)
     user = ready.settings.names.app_user
-    done = access_key.rotate(ready.cloud, hosting, project, user, lambda line: doors.talk.line(line, mark=Mark.OK))
+    done = access_key.rotate(ready.cloud, hosting, project, user, _teller(doors, request))
     return {"id": done.key_id, "old": done.old_id}
 
 
@@ -107,11 +107,12 @@ def retire_access_key(request: Request, doors: Doors) -> dict[str, str | None]:
     ready, project, hosting = _with_access_key(request, doors)
     user, now = ready.settings.names.app_user, datetime.now(UTC)
 
-    def tell(line: str) -> None:
-        doors.talk.line(line, mark=Mark.OK)
-
-    done = access_key.retire_old(ready.cloud, hosting, project, user, now, tell, force=request.yes)
+    done = access_key.retire_old(ready.cloud, hosting, project, user, now, _teller(doors, request), force=request.yes)
     return {"id": done.key_id, "done": done.done}
+
+
+def _teller(doors: Doors, request: Request) -> access_key.Tell:
+    return lambda line: doors.talk.line(steps.of_stack(line, request.stack), mark=Mark.OK)
 
 
 def _with_access_key(request: Request, doors: Doors) -> tuple[steps.Ready, VercelProject, Hosting]:

@@ -69,6 +69,7 @@ class Request:
 class Ready:
     """A run whose every precondition holds."""
 
+    stack: str
     settings: Settings
     identity: Identity
     cloud: Cloud
@@ -152,6 +153,7 @@ def check(request: Request, doors: Doors, interview: Interview, engine: Engine) 
             mark=Mark.WARN,
         )
     return Ready(
+        stack=request.stack,
         settings=findings.settings,
         identity=identity,
         cloud=interview.cloud,
@@ -308,11 +310,22 @@ def _access_key(doors: Doors, ready: Ready) -> access_key.Ensured | None:
     user = ready.settings.names.app_user
     doors.talk.working(f"looking at the access keys of {user}")
     ensured = access_key.ensure(
-        ready.cloud, ready.hosting, project, user, tell=lambda line: doors.talk.line(line, mark=Mark.OK)
+        ready.cloud,
+        ready.hosting,
+        project,
+        user,
+        tell=lambda line: doors.talk.line(of_stack(line, ready.stack), mark=Mark.OK),
     )
     if warning := access_key.age_warning(ready.cloud.list_access_keys(user), datetime.now(UTC)):
-        doors.talk.line(warning, mark=Mark.WARN)
+        doors.talk.line(of_stack(warning, ready.stack), mark=Mark.WARN)
     return ensured
+
+
+def of_stack(line: str, stack: str) -> str:
+    """The line, its commands about the access key meant for one stack: who made the line knows of none."""
+    for command in (access_key.ROTATE, access_key.RETIRE):
+        line = line.replace(command, f"{command} --stack {stack}")
+    return line
 
 
 def prove(

@@ -31,7 +31,7 @@ def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(c
     person.see("» ○ key")
     person.type(ENTER)
     person.see("Carry out this plan?")
-    assert "left as found   application-role, key" in person.transcript
+    assert "left as found   key\n" in person.transcript
     assert "keep the data key sha256:" in person.words and "that the application uses today" in person.words
     assert "to import" in person.words and "to replace" not in person.words
     person.type("n")
