@@ -430,6 +430,7 @@ def test_a_later_run_repairs_what_the_first_one_left(left_as_found: LeftAsFound)
 # --- on ECS -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_on_ecs_the_data_key_is_found_beside_its_key_or_asked_for(clinic: Clinic):
     guide(clinic, GUIDE_RUNS_ON="ecs")
     ssm = clinic.client("ssm")

@@ -42,6 +42,7 @@ def elsewhere(clinic: Clinic) -> Iterator[Clinic]:
             server.kill()
 
 
+@pytest.mark.thorough
 def test_the_examples_are_good_against_any_endpoints_and_again(elsewhere: Clinic):
     for target in ("vercel", "ecs"):
         first = elsewhere.set_up(target, "--json").document

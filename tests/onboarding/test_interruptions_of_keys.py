@@ -29,6 +29,7 @@ def test_a_run_killed_while_it_asks_for_both_keys_converges(clinic: Clinic, made
     assert sorted(clinic.all_keys()) == before
 
 
+@pytest.mark.thorough
 def test_a_wizard_killed_alone_leaves_the_engine_at_work_and_the_next_run_converges(clinic: Clinic):
     clinic.fault(service="cloudtrail", operation="CreateTrail", kind="hang")
     running = clinic.start("vercel")

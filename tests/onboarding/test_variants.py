@@ -210,6 +210,7 @@ def test_a_deployment_signs_with_what_vercel_gives_it_and_the_secret_stays_nowhe
     no_secret_is_kept(clinic, given["SecretAccessKey"])
 
 
+@pytest.mark.thorough
 def test_in_secrets_manager_later_the_data_key_is_the_same_and_the_parameter_stays(as_user: Variant) -> None:
     clinic = as_user.clinic
     parameters, deployed = clinic.parameters(), clinic.deployed()
