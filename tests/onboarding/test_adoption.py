@@ -243,6 +243,7 @@ def test_what_was_taken_away_is_not_imported_again(set_up_again: Clinic):
     assert "- application-role=" not in taken_in, "it was deleted with the stack, and made anew"
 
 
+@pytest.mark.thorough
 def test_a_stack_whose_state_and_settings_are_lost_is_taken_in_again_as_it_is(adopted: Adopted, set_up_again: Clinic):
     clinic = set_up_again
     before, outputs = remembered(clinic), clinic.outputs()

@@ -19,6 +19,9 @@ import pytest
 
 from tests.onboarding.clinic import ACCOUNT, ALIAS, CALLER, Clinic, Ended, running_clinic
 
+# `make test` runs the guide's script through the adoption of what it leaves.
+pytestmark = pytest.mark.thorough
+
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
 POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"

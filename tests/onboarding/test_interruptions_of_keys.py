@@ -11,7 +11,7 @@ from tests.onboarding.clinic import ESCROW, Clinic, until
 from tests.onboarding.convergence import converges
 
 
-@pytest.mark.parametrize("made", ["by AWS, and nobody hears of it", "never"])
+@pytest.mark.parametrize("made", ["by AWS, and nobody hears of it", pytest.param("never", marks=pytest.mark.thorough)])
 def test_a_run_killed_while_it_asks_for_both_keys_converges(clinic: Clinic, made: str):
     seconds = 600 if made == "never" else 60
     clinic.fault(service="kms", operation="CreateKey", kind="hang", times=2, seconds=seconds)
@@ -40,7 +40,7 @@ def test_a_wizard_killed_alone_leaves_the_engine_at_work_and_the_next_run_conver
     converges(clinic)
 
 
-@pytest.mark.parametrize("moment", ["before the escrow", "before the push"])
+@pytest.mark.parametrize("moment", ["before the escrow", pytest.param("before the push", marks=pytest.mark.thorough)])
 def test_a_run_killed_on_the_data_keys_way_converges(clinic: Clinic, moment: str):
     if moment == "before the escrow":
         # The data key was made and is in nobody's hands but the dead run's.

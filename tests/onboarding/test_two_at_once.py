@@ -10,7 +10,9 @@ import pytest
 from tests.onboarding.clinic import Clinic, until
 
 
-@pytest.mark.parametrize("folders", ["the same folder", "two folders that share the state backend"])
+@pytest.mark.parametrize(
+    "folders", [pytest.param("the same folder", marks=pytest.mark.thorough), "two folders that share the state backend"]
+)
 def test_two_at_once_end_with_one_key_and_one_data_key(clinic: Clinic, folders: str):
     other = clinic.folder if folders == "the same folder" else clinic.another_folder("colleague")
     first, second = clinic.start("vercel", log="first"), clinic.start("vercel", folder=other, log="second")

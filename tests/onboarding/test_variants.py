@@ -222,6 +222,7 @@ def test_in_secrets_manager_later_the_data_key_is_the_same_and_the_parameter_sta
     clinic.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
+@pytest.mark.thorough
 def test_by_vercels_own_token_later_the_user_ends_with_its_access_keys(as_user: Variant) -> None:
     clinic = as_user.clinic
     escrowed = clinic.escrow_versions()
