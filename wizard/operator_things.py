@@ -190,5 +190,5 @@ def _alerts(settings: Settings) -> dict[str, list[str]]:
         ],
         "alarm": _regional(settings, "cloudwatch", f"alarm:{names.denied_use_rule}"),
         "alarms": _regional(settings, "cloudwatch", "alarm:*"),
-        "forwarding role": [_iam(settings, f"role/{names.alert_topic}-forwarding")] if settings.replica_regions else [],
+        "forwarding role": [_iam(settings, f"role/{names.forwarding_role}")] if settings.replica_regions else [],
     }

@@ -16,6 +16,7 @@ from wizard import adoption as adopting
 from wizard.account import attempt, problem
 from wizard.datakey import WrappedDataKey
 from wizard.errors import Problem, SetupError
+from wizard.escrow import region_of
 from wizard.existing import crashed, taken, with_existing_provider
 from wizard.facts import (
     Difference,
@@ -172,7 +173,7 @@ def _moved(settings: Settings, saved: Settings, stack: str, state: StackState) -
     The replicas are those of the stack's state: the saved settings may hold some that nobody confirmed.
     """
     problems = []
-    keys = [arn.split(":")[3] for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
+    keys = [region_of(arn) for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
     replicas = sorted(set(keys) - {saved.region})
     if settings.multi_region != saved.multi_region:
         was = "a multi-Region key" if saved.multi_region else "a key of one Region"
