@@ -18,7 +18,7 @@ REMEMBERED_CALLS = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """The next `times` calls of an operation fail; an empty service or operation stands for any."""
+    """`times` calls of an operation fail, after `skip` that pass; an empty service or operation stands for any."""
 
     service: str = ""
     operation: str = ""
@@ -28,12 +28,15 @@ class Fault:
     status: int = 400
     seconds: float = 60.0
     times: int = 1
+    skip: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}: {self.kind!r}")
         if self.times < 1:
             raise ValueError(f"times must be at least 1: {self.times}")
+        if self.skip < 0:
+            raise ValueError(f"skip must be at least 0: {self.skip}")
 
     def fits(self, call: Call) -> bool:
         """Whether this fault is meant for a call."""
@@ -51,14 +54,16 @@ class Faults:
     def add(self, fault: Fault) -> None:
         """Let the next calls fail."""
         with self._lock:
-            self._left.append((fault, fault.times))
+            self._left.append((fault, fault.skip + fault.times))
 
     def take(self, call: Call) -> Fault | None:
-        """The fault that this call meets, used up once."""
+        """The fault that this call meets, used up once; None also for a call that one lets pass."""
         with self._lock:
             for position, (fault, left) in enumerate(self._left):
-                if fault.fits(call):
-                    self._left[position : position + 1] = [(fault, left - 1)] if left > 1 else []
+                if not fault.fits(call):
+                    continue
+                self._left[position : position + 1] = [(fault, left - 1)] if left > 1 else []
+                if left <= fault.times:
                     return fault
         return None
 
@@ -89,13 +94,14 @@ class Calls:
         self._made.clear()
 
     def listing(self) -> list[dict[str, Any]]:
-        """Each call's service, operation, region and access key id."""
+        """Each call's service, operation, region and access key id, and whether it was a dry run (KMS has those)."""
         return [
             {
                 "service": call.service,
                 "operation": call.operation,
                 "region": call.region,
                 "accessKeyId": call.access_key_id,
+                "dryRun": call.parameters.get("DryRun") is True,
             }
             for call in tuple(self._made)
         ]

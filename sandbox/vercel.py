@@ -7,28 +7,46 @@ those of https://vercel.com/docs/rest-api and https://vercel.com/docs/environmen
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from sandbox import vercel_faults
+from sandbox import vercel_account, vercel_faults, vercel_shared
+from sandbox.vercel_account import Account, json_body, paged
 from sandbox.vercel_faults import Door, Kind
 from sandbox.vercel_store import Store
-from sandbox.vercel_variable import USER_ID, Refusal, check_shape
+from sandbox.vercel_variable import Refusal, check_shape
 
 
-def create_app(*, token: str, team: str, project: str) -> flask.Flask:
-    """The API for one token, the only one that is let in; it reaches one team with one project."""
+def create_app(
+    *,
+    token: str,
+    team: str,
+    project: str,
+    others: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    barred: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> flask.Flask:
+    """The API for one token, the only one that is let in; its person is in one team with one project.
+
+    `others` are more teams with their projects. `barred` names teams for which the token may not act, and why
+    (`scope`, `saml`, `mfa`, `invalidated`): they are listed as limited, and their projects are refused.
+    """
     app = flask.Flask("sandbox.vercel", static_folder=None)
-    store = Store(team=team, projects=(project,))
+    teams = {team: (project,), **others}
+    account = Account(
+        tuple(Store(team=slug, projects=of, barred_by=tuple(barred.get(slug, ()))) for slug, of in teams.items())
+    )
     door = Door()
     app.register_blueprint(vercel_faults.blueprint(door))
     _add_gate(app, door, token)
-    _add_accounts(app, store)
-    _add_projects(app, store)
-    _add_variables(app, store)
-    _add_deployment(app, store)
+    app.register_blueprint(vercel_account.blueprint(account))
+    app.register_blueprint(vercel_shared.blueprint(account))
+    _add_projects(app, account)
+    _add_variables(app, account)
+    _add_deployment(app, account)
     return app
 
 
@@ -39,7 +57,7 @@ def _add_gate(app: flask.Flask, door: Door, token: str) -> None:
         if path.startswith("/_sandbox"):
             return None
         door.count(flask.request.method, path)
-        fault = flask.g.fault = door.take(flask.request.method, path)
+        fault = flask.g.fault = door.meet(flask.request.method, path)
         if fault is not None and fault.kind is not Kind.HALF and not (fault.kind is Kind.DROP and fault.applied):
             return vercel_faults.answer(fault)
         scheme, _, given = flask.request.headers.get("Authorization", "").partition(" ")
@@ -70,67 +88,50 @@ def _add_gate(app: flask.Flask, door: Door, token: str) -> None:
         return {"error": {"code": code, "message": error.description or error.name}}, status
 
 
-def _add_accounts(app: flask.Flask, store: Store) -> None:
-    def account() -> dict[str, Any]:
-        return {
-            "id": store.team_id,
-            "slug": store.team_slug,
-            "name": store.team_slug,
-            "createdAt": store.created_at,
-        }
-
-    @app.get("/v2/user")
-    def user() -> dict[str, Any]:
-        return {
-            "user": {
-                "id": USER_ID,
-                "username": "sandbox",
-                "email": "sandbox@example.com",
-                "name": "Sandbox",
-                "defaultTeamId": store.team_id,
-            }
-        }
-
-    @app.get("/v2/teams")
-    def teams() -> dict[str, Any]:
-        return {"teams": [account()], "pagination": {"count": 1, "next": None, "prev": None}}
-
-    @app.get("/v2/teams/<name>")
-    def team(name: str) -> dict[str, Any]:
-        if name not in (store.team_id, store.team_slug):
-            raise _no_access(name)
-        return account()
-
-
-def _add_projects(app: flask.Flask, store: Store) -> None:
+def _add_projects(app: flask.Flask, account: Account) -> None:
     @app.get("/v<int:version>/projects")
     def projects(version: int) -> dict[str, Any]:
-        found = store.projects() if _in_team(store) else []
+        store = account.scope(flask.request.args)
+        found = store.projects() if store else []
         search = flask.request.args.get("search", "")
         found = [project for project in found if search in project["name"]]
-        return {"projects": found, "pagination": {"count": len(found), "next": None, "prev": None}}
+        # The listing's tenth version goes on from `from`, its ninth from `until`; the latest change comes first.
+        page, pagination = paged(found, "updatedAt", flask.request.args, after="from" if version > 9 else "until")
+        return {"projects": page, "pagination": pagination}
+
+    @app.post("/v<int:version>/projects")
+    def make(version: int) -> dict[str, Any]:
+        store, body = account.scope(flask.request.args), json_body()
+        if store is None:
+            raise Refusal(403, "forbidden", "You don't have permission to create the project.")
+        if not isinstance(body, dict) or not isinstance(body.get("name"), str):
+            raise Refusal(400, "bad_request", "Invalid request: missing required property `name`.")
+        return store.make_project(body["name"], body.get("framework"))
 
     @app.get("/v<int:version>/projects/<project>")
     def project(version: int, project: str) -> dict[str, Any]:
-        return store.project(_reach(store, project))
+        store, id = account.reach(flask.request.args, project)
+        return store.project(id)
 
 
-def _add_variables(app: flask.Flask, store: Store) -> None:
+def _add_variables(app: flask.Flask, account: Account) -> None:
     env = "/v<int:version>/projects/<project>/env"
 
     @app.get(env)
     def variables(version: int, project: str) -> dict[str, Any]:
         # The query's `decrypt` is no longer heeded (vercel/sdk#118): values are had one by one.
-        return {"envs": [variable.shown(decrypted=False) for variable in store.variables(_reach(store, project))]}
+        store, id = account.reach(flask.request.args, project)
+        return {"envs": [variable.shown(decrypted=False) for variable in store.variables(id)]}
 
     @app.get(f"{env}/<id>")
     def variable(version: int, project: str, id: str) -> dict[str, Any]:
-        return store.variable(_reach(store, project), id).shown(decrypted=True)
+        store, of = account.reach(flask.request.args, project)
+        return store.variable(of, id).shown(decrypted=True)
 
     @app.post(env)
     def create(version: int, project: str) -> tuple[dict[str, Any], int]:
-        body = _body()
-        project = _reach(store, project)
+        body = json_body()
+        store, project = account.reach(flask.request.args, project)
         batch = body if isinstance(body, list) else [body]
         if not batch:
             raise Refusal(400, "bad_request", "Invalid request: should NOT have fewer than 1 items.")
@@ -161,51 +162,24 @@ def _add_variables(app: flask.Flask, store: Store) -> None:
 
     @app.patch(f"{env}/<id>")
     def change(version: int, project: str, id: str) -> dict[str, Any]:
-        body = _body()
+        body = json_body()
         if not isinstance(body, dict):
             raise Refusal(400, "bad_request", "Invalid request: should be object.")
-        return store.change(_reach(store, project), id, body).shown(decrypted=False)
+        store, of = account.reach(flask.request.args, project)
+        return store.change(of, id, body).shown(decrypted=False)
 
     @app.delete(f"{env}/<id>")
     def remove(version: int, project: str, id: str) -> dict[str, Any]:
-        return store.remove(_reach(store, project), id).shown(decrypted=False)
+        store, of = account.reach(flask.request.args, project)
+        return store.remove(of, id).shown(decrypted=False)
 
 
-def _body() -> Any:
-    body = flask.request.get_json(force=True, silent=True)
-    if body is None:
-        raise Refusal(400, "bad_request", "Invalid JSON")
-    return body
-
-
-def _in_team(store: Store) -> bool:
-    """Whether the request is on behalf of the team. Raises Refusal 403 for a team out of reach."""
-    scope = flask.request.args.get("teamId") or flask.request.args.get("slug")
-    if not scope:
-        return False
-    known = store.team_id if flask.request.args.get("teamId") else store.team_slug
-    if scope != known:
-        raise _no_access(scope)
-    return True
-
-
-def _reach(store: Store, project: str) -> str:
-    """The id of a project, seen only on behalf of its team. Raises Refusal 404 or 403."""
-    if not _in_team(store):
-        raise Refusal(404, "not_found", "Project not found.")
-    return store.project_id(project)
-
-
-def _no_access(scope: str) -> Refusal:
-    message = (
-        f'Not authorized: Trying to access resource under scope "{scope}".'
-        " You must re-authenticate to this scope or use a token with access to this scope."
-    )
-    return Refusal(403, "forbidden", message, saml=True, teamId=None, scope=scope, enforced=False)
-
-
-def _add_deployment(app: flask.Flask, store: Store) -> None:
+def _add_deployment(app: flask.Flask, account: Account) -> None:
     @app.get("/_sandbox/deployment/<project>")
     def environment(project: str) -> dict[str, str]:
         # What the code finds when production is deployed now: the sensitive values too, which the API tells nobody.
-        return {each.key: each.value for each in store.variables(project) if "production" in each.targets}
+        store = account.stores[0]
+        shared = [each for each in store.shared(store.project_id(project)) if "production" in each.variable.targets]
+        # The project's own goes before a shared one of the same name and environment.
+        own = [each for each in store.variables(project) if "production" in each.targets]
+        return {each.key: each.value for each in (*(each.variable for each in shared), *own)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,8 @@ class Kind(StrEnum):
     """No answer for `seconds`, then the connection is closed."""
     DROP = "drop"
     """The connection is closed without an answer; with `applied`, after the request has done its work."""
+    HOLD = "hold"
+    """The request is held up for `seconds`, or until the faults are forgotten, and then does its work."""
     HALF = "half"
     """A batch loses its `nth` variable (from 1): it comes back in `failed`, the others are created."""
 
@@ -43,13 +45,15 @@ class Fault:
     nth: int
     applied: bool
     code: str
+    released: threading.Event = field(default_factory=threading.Event, init=False)
+    """Set when the faults are forgotten."""
 
     @classmethod
     def read(cls, body: Any) -> Fault:
         """A fault from the body of `POST /_sandbox/faults`. Raises ValueError for what cannot be one."""
         if not isinstance(body, dict):
             raise ValueError("a fault is an object")
-        names = {field.name for field in fields(cls)} - {"retry_after"} | {"retryAfter"}
+        names = {each.name for each in fields(cls) if each.init} - {"retry_after"} | {"retryAfter"}
         if unknown := sorted(set(body) - names):
             raise ValueError(f"a fault has no {', '.join(unknown)}; it may have {', '.join(sorted(names))}")
         status = int(body.get("status", 500))
@@ -76,16 +80,20 @@ class Door:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
         self._calls: Counter[str] = Counter()
+        self._released = threading.Event()
 
     def order(self, fault: Fault) -> None:
         """One more fault."""
         with self._lock:
+            fault.released = self._released
             self._faults.append(fault)
 
     def forget_faults(self) -> None:
-        """No more faults."""
+        """No more faults; requests that are held up go on."""
         with self._lock:
             self._faults.clear()
+            self._released.set()
+            self._released = threading.Event()
 
     def forget_calls(self) -> None:
         """Count from nought."""
@@ -104,8 +112,15 @@ class Door:
             total = sum(self._calls.values())
             return {"total": total, "reads": total - writes, "writes": writes, "calls": dict(self._calls)}
 
-    def take(self, method: str, path: str) -> Fault | None:
-        """The first fault on order that fits, used once."""
+    def meet(self, method: str, path: str) -> Fault | None:
+        """The fault that a request meets, used once; one that only holds it up is over when this returns."""
+        fault = self._take(method, path)
+        if fault is None or fault.kind is not Kind.HOLD:
+            return fault
+        fault.released.wait(fault.seconds)
+        return None
+
+    def _take(self, method: str, path: str) -> Fault | None:
         with self._lock:
             for fault in self._faults:
                 if fault.method in ("*", method) and fault.path in path:

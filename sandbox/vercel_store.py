@@ -1,4 +1,4 @@
-"""What the stand-in for Vercel holds: one team, its projects, their variables, and which of these run into each other.
+"""What the stand-in for Vercel holds of one team: projects, their variables, and which of these run into each other.
 
 Touches memory only; every method takes the store's lock.
 """
@@ -7,35 +7,69 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.vercel_variable import LARGEST_ENVIRONMENT, Refusal, Variable, now, read_variable, stable_id
 
 
-class Store:
-    """The variables of one team's projects."""
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """One project. The time is milliseconds since 1970."""
 
-    def __init__(self, *, team: str, projects: tuple[str, ...]) -> None:
+    name: str
+    framework: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """A variable of the team, and the ids of the projects that have it too."""
+
+    variable: Variable
+    projects: tuple[str, ...]
+
+
+class Store:
+    """The variables of one team's projects. `barred_by`: why the token may not act for the team; empty: it may."""
+
+    def __init__(self, *, team: str, projects: tuple[str, ...], barred_by: tuple[str, ...] = ()) -> None:
         self._lock = threading.RLock()
         self.team_slug = team
         self.team_id = stable_id("team_", team, 24)
+        self.barred_by = barred_by
         self.created_at = now()
-        self._names = {stable_id("prj_", f"{team}/{name}", 28): name for name in projects}
-        self._variables: dict[str, tuple[Variable, ...]] = dict.fromkeys(self._names, ())
+        self._projects: dict[str, Project] = {}
+        self._variables: dict[str, tuple[Variable, ...]] = {}
+        self._shared: tuple[Shared, ...] = ()
+        self._environments: dict[str, tuple[dict[str, Any], ...]] = {}
+        for name in projects:
+            self.make_project(name, "nextjs")
 
     # --- projects
 
     def projects(self) -> list[dict[str, Any]]:
         """All projects of the team."""
         with self._lock:
-            return [self._project(id) for id in self._names]
+            return [self._project(id) for id in self._projects]
+
+    def make_project(self, name: str, framework: str | None) -> dict[str, Any]:
+        """One more project. Raises Refusal 409 for a name that is taken."""
+        with self._lock:
+            if any(name == each.name for each in self._projects.values()):
+                raise Refusal(409, "conflict", f'Project "{name}" already exists, please use a new name.')
+            id = stable_id("prj_", f"{self.team_slug}/{name}", 28)
+            # No two of the same time: a page ends at one.
+            latest = max((each.created_at for each in self._projects.values()), default=self.created_at - 1)
+            self._projects[id] = Project(name=name, framework=framework, created_at=max(now(), latest + 1))
+            self._variables[id] = ()
+            return self._project(id)
 
     def project_id(self, id_or_name: str) -> str:
         """The id of a project known by id or name. Raises Refusal 404."""
         with self._lock:
-            for id, name in self._names.items():
-                if id_or_name in (id, name):
+            for id, project in self._projects.items():
+                if id_or_name in (id, project.name):
                     return id
         raise Refusal(404, "not_found", "Project not found.")
 
@@ -45,16 +79,59 @@ class Store:
             return self._project(self.project_id(id_or_name))
 
     def _project(self, id: str) -> dict[str, Any]:
+        project = self._projects[id]
         return {
             "id": id,
-            "name": self._names[id],
+            "name": project.name,
             "accountId": self.team_id,
-            "framework": "nextjs",
+            "framework": project.framework,
             "nodeVersion": "22.x",
-            "createdAt": self.created_at,
-            "updatedAt": self.created_at,
+            "createdAt": project.created_at,
+            "updatedAt": project.created_at,
             "directoryListing": False,
         }
+
+    # --- what projects have in common, and environments of their own
+
+    def share(self, variable: Variable, projects: tuple[str, ...]) -> Shared:
+        """One more variable of the team, linked to projects by their ids. Raises Refusal 400 for one like another."""
+        with self._lock:
+            for other in self._shared:
+                if variable.overlaps(other.variable):
+                    message = f"A variable with the name `{variable.key}` already exists for the target."
+                    raise Refusal(400, "ENV_CONFLICT", message, key=variable.key, envVarKey=variable.key)
+            made = Shared(variable=variable, projects=tuple(self.project_id(each) for each in projects))
+            self._shared = (*self._shared, made)
+            return made
+
+    def shared(self, project: str | None) -> tuple[Shared, ...]:
+        """The variables of the team, or those that are linked to one project."""
+        with self._lock:
+            return tuple(each for each in self._shared if project is None or project in each.projects)
+
+    def make_environment(self, project: str, slug: str) -> dict[str, Any]:
+        """One more custom environment of a project. Raises Refusal 400 for a name that it may not have."""
+        with self._lock:
+            id = self.project_id(project)
+            if slug.lower() in ("production", "preview", "development"):
+                raise Refusal(400, "bad_request", "A custom environment must not be named 'Production' or 'Preview'.")
+            if any(slug == each["slug"] for each in self._environments.get(id, ())):
+                raise Refusal(400, "bad_request", f'A custom environment named "{slug}" already exists.')
+            made = {
+                "id": stable_id("env_", f"{id}/{slug}", 28),
+                "slug": slug,
+                "type": "preview",
+                "description": "",
+                "createdAt": now(),
+                "updatedAt": now(),
+            }
+            self._environments[id] = (*self._environments.get(id, ()), made)
+            return made
+
+    def environments(self, project: str) -> list[dict[str, Any]]:
+        """The custom environments of a project."""
+        with self._lock:
+            return [*self._environments.get(self.project_id(project), ())]
 
     # --- variables
 

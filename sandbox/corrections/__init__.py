@@ -113,6 +113,7 @@ def mend_emulator() -> None:
     buckets.a_bucket_is_encrypted_from_the_start()
     buckets.a_bucket_is_private_from_the_start()
     buckets.object_lock_can_come_later()
+    buckets.this_machines_endpoint_counts_as_tls()
 
 
 def before(call: Call) -> Answer | dict[str, Any] | None:

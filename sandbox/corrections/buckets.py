@@ -1,14 +1,16 @@
-"""Corrections about buckets: how one is born, and that Object Lock can come later.
+"""Corrections about buckets: how one is born, that Object Lock can come later, and what a refusal of plain HTTP means.
 
 It may replace methods of the emulator's S3 in this process.
 """
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
 from moto.s3.exceptions import InvalidBucketState
-from moto.s3.models import PublicAccessBlock, S3Backend
+from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 
 
 def a_bucket_is_encrypted_from_the_start() -> None:
@@ -75,3 +77,29 @@ def object_lock_can_come_later() -> None:
         )
 
     setattr(S3Backend, "put_object_lock_configuration", put_object_lock_configuration)  # noqa: B010 - as above
+
+
+def this_machines_endpoint_counts_as_tls() -> None:
+    """AWS's endpoints speak TLS, so that a statement against plain HTTP refuses nobody who comes to them.
+
+    The emulator overlooks conditions, and takes such a statement for a refusal of everybody.
+    """
+    get_permission = FakeBucket.get_permission
+
+    def of_tls(bucket: Any, action: str, resource: str) -> Any:
+        if bucket.policy is None:
+            return get_permission(bucket, action, resource)
+        document = json.loads(bucket.policy)
+        statements = document["Statement"]
+        statements = statements if isinstance(statements, list) else [statements]
+        kept = [each for each in statements if not _is_about_transport(each.get("Condition", {}))]
+        # In its place, for requests are served side by side: the rest of the policy, which is all that is asked for.
+        rest: Any = SimpleNamespace(policy=json.dumps({**document, "Statement": kept}).encode() if kept else None)
+        return get_permission(rest, action, resource)
+
+    setattr(FakeBucket, "get_permission", of_tls)  # noqa: B010 - as above
+
+
+def _is_about_transport(condition: dict[str, dict[str, Any]]) -> bool:
+    keys = {key.lower() for operands in condition.values() for key in operands}
+    return bool(keys) and keys <= {"aws:securetransport", "s3:tlsversion"}
