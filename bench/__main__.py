@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import onboarding
+from bench import first_prompt, onboarding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def measure(row: Row) -> bool:
 def main(rounds: int) -> int:
     """All rows; exit 1 when one is short."""
     os.environ["PULUMI_SKIP_UPDATE_CHECK"] = "true"
-    with onboarding.fresh() as (_, environment):
+    with onboarding.fresh() as (_, environment), first_prompt.product() as folder:
         engine = environment
         rows = (
             Row(
@@ -73,6 +73,13 @@ def main(rounds: int) -> int:
                 ours=lambda: process_seconds([sys.executable, "-m", "wizard", "--help"], engine),
                 theirs=lambda: process_seconds(["pulumi", "version"], engine),
                 at_most=1.0,
+                rounds=max(rounds, 15),
+            ),
+            Row(
+                name="first prompt / a bare questionary prompt",
+                ours=lambda: first_prompt.wizard_seconds(folder),
+                theirs=lambda: first_prompt.bare_seconds(folder),
+                at_most=1.2,
                 rounds=max(rounds, 15),
             ),
             Row(

@@ -81,21 +81,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def onboard(person: Person) -> None:
     """Answer every question as a new user with a Vercel project would."""
-    person.answer("Set up in the account")
-    person.answer("Which Region?", "» us-east-1")
-    person.answer("Who administers the key?", "» ●")
-    person.answer("Any other?")
-    person.answer("Make it a multi-Region key?")
-    person.answer("As whom does the application run?", "»")
     person.see("Where does the application run?", "» ○ Vercel")
     person.type(SPACE)
     person.see("» ● Vercel")
     person.type(ENTER)
-    person.answer("Which Vercel team", keys="eonpro")
-    person.answer("Which Vercel project", keys="eonpro")
-    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
-    person.answer("Which trail records the use of the key?", "»")
-    person.answer("Carry out this plan?")
+    person.answer("Make it a multi-Region key?")
+    person.answer("Carry out this plan?", "» Carry it out")
 
 
 def drawing(screen: pyte.Screen) -> str:

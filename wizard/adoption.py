@@ -5,7 +5,6 @@ Pure: facts and settings in, settings out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from components.contract import Part, Settings, Thing
@@ -70,23 +69,5 @@ HEADINGS = ("what", "found", "wanted")
 
 
 def table(told: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
-    """The differences as rows. Identifiers may break at their joints, so that a terminal of 80 columns takes them."""
-    return tuple(tuple(_breakable(text) for text in (each.what, each.found, each.wanted)) for each in told)
-
-
-_LONGEST_WORD = 22
-
-
-def _breakable(text: str) -> str:
-    return " ".join(_broken(word) if len(word) > _LONGEST_WORD else word for word in text.split(" "))
-
-
-def _broken(word: str) -> str:
-    # An ARN, a claim, an action: broken after a joint or before a capital, never within a name in small letters.
-    pieces: list[str] = [""]
-    for piece in re.split(r"(?<=[/:,])(?=[^/:,])|(?<=[a-z])(?=[A-Z])", word):
-        if pieces[-1] and len(pieces[-1]) + len(piece) > _LONGEST_WORD:
-            pieces.append(piece)
-        else:
-            pieces[-1] += piece
-    return " ".join(pieces)
+    """The differences as rows."""
+    return tuple((each.what, each.found, each.wanted) for each in told)

@@ -5,16 +5,18 @@ Pure: the environment and the answers file's text are handed in. Faults are told
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wizard.answers_file import listed, read_file
 from wizard.errors import MissingAnswers, UsageError
 from wizard.identity_patterns import sso_pattern
 from wizard.input import CALLER, CREATE, Input
-from wizard.questions import INPUTS
+from wizard.questions import INPUTS, by_key
 
 if TYPE_CHECKING:
     from components.contract import ContractError, Settings
@@ -39,7 +41,9 @@ class Source(StrEnum):
     FLAG = "flag"
     ENVIRONMENT = "environment"
     FILE = "file"
+    DRAFT = "draft"
     SAVED = "saved"
+    COPIED = "copied"
     DETECTED = "detected"
     DEFAULT = "default"
     ASKED = "asked"
@@ -59,6 +63,9 @@ class Answer:
         value = "<hidden>" if self.secret else repr(self.value)
         return f"Answer(value={value}, source={self.source.value!r}, where={self.where!r})"
 
+
+_FIELD = re.compile(r"\b[a-z]+(?:[A-Z][a-z]+)+\b")
+"""A field's name, as a fault between two of them has it."""
 
 _WORDS = {"administrators": CALLER, "app_principal": CREATE, "trail": CREATE}
 _EXAMPLES = {
@@ -82,18 +89,37 @@ def resolve(
     saved: Mapping[str, Any],
     saved_name: str,
     detected: Mapping[str, Answer],
+    draft: Mapping[str, Any] = MappingProxyType({}),
+    copied: Mapping[str, Any] = MappingProxyType({}),
+    copied_name: str = "",
+    read_secret: Callable[[str], str] | None = None,
 ) -> dict[str, Answer]:
     """For each input the answer of the highest rank. An empty variable is unset.
 
+    `draft` holds the answers of a run that was left half-way, `copied` those of another stack, of which the ones that
+    each stack needs for itself are passed over. `read_secret` reads the file that a secret's flag or file key names;
+    without it no such file is read.
     A saved answer is passed over when the one it follows has changed: another trail has another bucket.
     Raises UsageError with every value that cannot be used, each with its door.
     """
     answers: dict[str, Answer] = {}
     faults = []
+    earlier = (
+        (Source.DRAFT, "the run before", draft),
+        (Source.SAVED, saved_name, saved),
+        (Source.COPIED, copied_name, {key: value for key, value in copied.items() if not by_key[key].own}),
+    )
     for each in INPUTS:
         given = _given(each, flags, environ, file, file_name)
-        if given is None and each.key in saved and not each.secret and not _is_stale(each, answers, saved):
-            given = (saved[each.key], Source.SAVED, saved_name)
+        if given is None and not each.secret:
+            given = next(
+                (
+                    (values[each.key], source, where)
+                    for source, where, values in earlier
+                    if each.key in values and not _is_stale(each, answers, values)
+                ),
+                None,
+            )
         if given is None and each.key in detected:
             answers[each.key] = replace(detected[each.key], secret=each.secret)
             continue
@@ -103,9 +129,15 @@ def resolve(
             continue
         raw, source, where = given
         try:
+            if each.secret and source in (Source.FLAG, Source.FILE):
+                if read_secret is None:
+                    continue  # The command needs no secret.
+                raw = _secret_in(str(raw), read_secret)
             answers[each.key] = Answer(value=each.parse(raw), source=source, where=where, secret=each.secret)
         except ValueError as error:
-            door = f"{each.key} in {where}" if source in (Source.FILE, Source.SAVED) else where
+            if source is Source.DRAFT:
+                continue  # A help, never a hindrance: it is asked again.
+            door = f"{each.file_key} in {where}" if source not in (Source.FLAG, Source.ENVIRONMENT) else where
             faults.append(f"{door}: {error}")
     if faults:
         count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
@@ -119,19 +151,33 @@ def resolve(
 def _given(
     each: Input, flags: Mapping[str, Any], environ: Mapping[str, str], file: Mapping[str, Any], file_name: str
 ) -> tuple[Any, Source, str] | None:
-    if not each.secret and flags.get(each.key) is not None:
-        return (flags[each.key], Source.FLAG, str(each.flag))
+    if flags.get(each.file_key) is not None:
+        return (flags[each.file_key], Source.FLAG, each.flag)
     if environ.get(each.variable):
         return (environ[each.variable], Source.ENVIRONMENT, each.variable)
-    if not each.secret and file.get(each.key) is not None:
-        return (file[each.key], Source.FILE, file_name)
+    if file.get(each.file_key) is not None:
+        return (file[each.file_key], Source.FILE, file_name)
     return None
 
 
-def _is_stale(each: Input, answers: Mapping[str, Answer], saved: Mapping[str, Any]) -> bool:
+def _secret_in(path: str, read_secret: Callable[[str], str]) -> str:
+    if not path.strip():
+        raise ValueError("names no file")
+    try:
+        # An editor ends a file with a line's end.
+        return read_secret(path).strip()
+    except UnicodeDecodeError:
+        # Without its cause, which holds what stands in the file.
+        raise ValueError(f"the file {path} holds no text") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name cannot be one"
+        raise ValueError(f"the file {path!r} cannot be read: {reason}") from None
+
+
+def _is_stale(each: Input, answers: Mapping[str, Answer], earlier: Mapping[str, Any]) -> bool:
     if each.follows is None or each.follows not in answers:
         return False
-    return bool(answers[each.follows].value != saved.get(each.follows))
+    return bool(answers[each.follows].value != earlier.get(each.follows))
 
 
 # --- settings ----------------------------------------------------------------------------------------------
@@ -206,7 +252,8 @@ def refused(error: ContractError) -> UsageError:
     faults = []
     for field, fault in error.faults:
         each = doors.get(field)
-        faults.append(f"{each.flag}: {fault}" if each else fault)
+        named = _FIELD.sub(lambda name: doors[name[0]].flag if name[0] in doors else name[0], fault)
+        faults.append(f"{each.flag}: {fault}" if each else named)
     return UsageError(
         listed("these answers do not fit together", faults),
         "mend what is listed, then run the same command again",
@@ -235,7 +282,7 @@ def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
     """The error that names all missing answers at once, each with its doors, and the command to type."""
     count = "1 answer is missing" if len(inputs) == 1 else f"{len(inputs)} answers are missing"
     lines = [f"{each.key}: {', or '.join(each.doors)}" for each in inputs]
-    flags = [f"{each.flag} {_EXAMPLES.get(each.key, each.metavar)}" for each in inputs if each.flag]
+    flags = [f"{each.flag} {'FILE' if each.secret else _EXAMPLES.get(each.key, each.metavar)}" for each in inputs]
     return MissingAnswers(
         listed(f"{count}, and there is nobody to ask", lines)
         + "\nComplete answers files to start from: examples/vercel.yaml, examples/ecs.yaml",

@@ -25,6 +25,9 @@ class _Entry(NamedTuple):
 
 _WRONG = object()
 
+_LONGEST = 600
+"""Characters of a fault."""
+
 
 def read_file(text: str, name: str) -> dict[str, Any]:
     """The answers in a YAML or JSON file, as text or lists of text; what is null is left out.
@@ -51,20 +54,23 @@ def read_file(text: str, name: str) -> dict[str, Any]:
     return answers
 
 
+_BY_FILE_KEY = {each.file_key: each for each in INPUTS}
+
+
 def _entry_fault(entry: _Entry) -> str | None:
-    known = by_key.get(entry.key)
-    if known is not None and not known.secret:
+    known = _BY_FILE_KEY.get(entry.key)
+    if known is not None:
         if entry.value is _WRONG or (isinstance(entry.value, list) and not known.many):
             return f"`{entry.key}` must be {'text or a list of texts' if known.many else 'one value'}"
         return None
-    if known is not None or _SECRET_NAMES.search(entry.key):
-        token = by_key["vercel_token"] if "token" in entry.key.lower() else None
-        instead = getattr(known or token, "variable", "")
-        advice = f"give it in the environment, as {instead}; " if instead else ""
-        return f"`{entry.key}` is a secret, which no file may hold: take it out; {advice}revoke it if shared"
+    secret = by_key.get(entry.key)
+    if secret is not None or _SECRET_NAMES.search(entry.key):
+        instead = secret or (by_key["vercel_token"] if "token" in entry.key.lower() else None)
+        advice = f"name a file with `{instead.file_key}`, or set {instead.variable}; " if instead else ""
+        return f"`{entry.key}` is a secret, which no answers file may hold: take it out; {advice}revoke it if shared"
     from difflib import get_close_matches
 
-    near = get_close_matches(entry.key.lower().replace("-", "_"), [each.key for each in INPUTS if not each.secret], n=1)
+    near = get_close_matches(entry.key.lower().replace("-", "_"), list(_BY_FILE_KEY), n=1)
     return f"`{entry.key}` is no answer" + (f": did you mean `{near[0]}`?" if near else "")
 
 
@@ -143,4 +149,9 @@ def _no_mapping(name: str) -> UsageError:
 
 def listed(heading: str, lines: Sequence[str]) -> str:
     """A heading and its lines, as one message."""
-    return "\n".join([f"{heading}:", *(f"  {line}" for line in lines)])
+    return "\n".join([f"{heading}:", *(f"  {_shortened(line)}" for line in lines)])
+
+
+def _shortened(line: str) -> str:
+    # A file that was pasted by mistake is no help as its own fault.
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from components.contract import Part, Settings, Thing
 from wizard import adoption as adopting
-from wizard.account import attempt, problem
 from wizard.datakey import MalformedDataKey, WrappedDataKey
 from wizard.errors import Problem
 from wizard.facts import Difference, Escrow, FoundDataKey, HandMade, KeyFact, StackState, VercelProject
+from wizard.preflight_attempt import attempt, problem
 from wizard.protocols import Cloud, Hosting
 from wizard.questions import by_key
 

@@ -102,7 +102,7 @@ def _trail(settings: Settings) -> tuple[Cost, ...]:
         Cost(what="the logs in S3", price="$0.023 per GB a month", taken=made),
         Cost(
             what="the logs in cheaper storage",
-            price="$0.004 per GB a month, $0.02 per 1,000 moved",
+            price="$0.004 per GB a month, $0.02 per 1,000",
             option="--trail-archive-days DAYS",
             taken=archived,
         ),
@@ -115,7 +115,7 @@ def _trail(settings: Settings) -> tuple[Cost, ...]:
         ),
         Cost(
             what="Object Lock",
-            price="nothing, but what is locked is paid to its end",
+            price="nothing; what is locked is paid for",
             option="--trail-lock none|governance|compliance",
             taken=made and settings.trail_lock is not ObjectLock.NONE,
         ),

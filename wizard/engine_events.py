@@ -22,10 +22,18 @@ class Watch:
     def __init__(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
         self.planned: dict[str, Step] = {}
-        self.failures: list[str] = []
+        self.complaints: list[tuple[str, str]] = []
+        """Every error: the URN of its resource, empty for none, and what it says."""
         self.violations: list[str] = []
+        self.bound = False
+        """Whether the engine is bound to a plan."""
         self.outputs: Mapping[str, Any] = {}
         """The stack's outputs, once the engine has told them."""
+
+    @property
+    def failures(self) -> list[str]:
+        """What the errors say, each once."""
+        return list(dict.fromkeys(text for _, text in self.complaints))
 
     def __call__(self, event: EngineEvent) -> None:
         if event.resource_pre_event:
@@ -45,8 +53,8 @@ class Watch:
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
             text = plain(event.diagnostic_event.message)
             # The engine sums up with a line that says only that the update failed.
-            if text and text not in self.failures and text not in ("update failed", "preview failed"):
-                self.failures.append(text)
+            if text and text not in ("update failed", "preview failed"):
+                self.complaints.append((event.diagnostic_event.urn or "", text))
 
     def _report(self, step: Step, state: StepState) -> None:
         # A component is a bracket around resources, and the stack and its providers are the engine's own.

@@ -5,10 +5,13 @@ Part of the engine's edge: touches the `pulumi` program and this process's SIGIN
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +20,11 @@ from typing import IO
 from pulumi.automation import PulumiCommand
 from pulumi.automation._cmd import CommandResult, OnOutput
 from pulumi.automation.errors import create_command_error
+
+_LOGGER = logging.getLogger("eonpro.engine")
+_OUTPUT = logging.getLogger("eonpro.engine.output")
+_SPEAKING = frozenset(("up", "preview", "destroy", "refresh", "import", "cancel"))
+"""The commands whose output is for people; what the others print, states and settings, goes into no log."""
 
 
 class EngineProcess(PulumiCommand):
@@ -44,6 +52,8 @@ class EngineProcess(PulumiCommand):
         """Run one command to its end. Raises the Automation API's CommandError when it fails."""
         command = [self.command, "--non-interactive", *args]
         environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
+        line, began = shlex.join(("pulumi", *args)), time.monotonic()
+        _LOGGER.debug("%s", line)
         out: list[str] = []
         err: list[str] = []
         with subprocess.Popen(
@@ -60,19 +70,35 @@ class EngineProcess(PulumiCommand):
             self._process = process
             assert process.stdout is not None and process.stderr is not None
             readers = [
-                threading.Thread(target=_read, args=(process.stdout, out, on_output), daemon=True),
-                threading.Thread(target=_read, args=(process.stderr, err, on_error), daemon=True),
+                threading.Thread(
+                    target=_read, args=(process.stdout, out, on_output, args[0] in _SPEAKING), daemon=True
+                ),
+                threading.Thread(target=_read, args=(process.stderr, err, on_error, True), daemon=True),
             ]
             for reader in readers:
                 reader.start()
             for reader in readers:
                 reader.join()
             self.code = process.wait()
+        _LOGGER.debug("%s ended with exit code %d after %.1f s", line, self.code, time.monotonic() - began)
         self._process = None
         result = CommandResult(stdout="\n".join(out), stderr="\n".join(err), code=self.code)
         if self.code != 0:
             raise create_command_error(result)
         return result
+
+    def log_in(self, url: str, cwd: str, environment: Mapping[str, str], *, asks: bool) -> None:
+        """`pulumi login URL`, in this terminal where it asks. Raises the Automation API's CommandError."""
+        if not asks:
+            self.run(["login", url], cwd, environment)
+            return
+        # The terminal is the CLI's own meanwhile: a Ctrl-C there is meant for it, and ends us as well.
+        done = subprocess.run(
+            [self.command, "login", url], cwd=cwd, env={**os.environ, **environment}, check=False, text=True
+        )
+        self.code = done.returncode
+        if done.returncode != 0:
+            raise create_command_error(CommandResult(stdout="", stderr="pulumi login failed", code=done.returncode))
 
     @contextmanager
     def holding_interrupts(self, tell: Callable[[], None]) -> Iterator[None]:
@@ -96,10 +122,12 @@ class EngineProcess(PulumiCommand):
             signal.signal(signal.SIGINT, former)
 
 
-def _read(stream: IO[str], lines: list[str], callback: OnOutput | None) -> None:
+def _read(stream: IO[str], lines: list[str], callback: OnOutput | None, logged: bool) -> None:
     for line in iter(stream.readline, ""):
         text = line.rstrip()
         lines.append(text)
+        if logged:
+            _OUTPUT.debug("%s", text)
         if callback:
             callback(text)
     stream.close()

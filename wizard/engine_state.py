@@ -1,15 +1,38 @@
-"""What a run that crashed left in the stack's state, and how what it made is taken into that state.
+"""What the stack's state says: what there is, what a run that crashed left, and how that is taken into the state.
 
 Part of the engine's edge, and pure: an exported deployment in, facts or another deployment out.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from components.contract import ContractError, Outputs
 from wizard.engine_events import pending_step
-from wizard.facts import Step
+from wizard.facts import StackState, Step
+
+
+def stack_state(deployment: Mapping[str, Any]) -> StackState:
+    """What an exported deployment says of a stack that is there."""
+    resources = deployment.get("resources") or []
+    outputs: dict[str, Any] = next((r.get("outputs", {}) for r in resources if r["type"] == "pulumi:pulumi:Stack"), {})
+    try:
+        known = Outputs.read(outputs)
+    except ContractError:
+        known = None
+    values = (value for r in resources for value in (r.get("id"), r.get("outputs", {}).get("arn")))
+    return StackState(
+        exists=True,
+        # The logs have a key of their own, which says nothing of the PHI key.
+        has_key=any(r["urn"].endswith("aws:kms/key:Key::phi-key") for r in resources),
+        owned=tuple(filter(None, values)),
+        pending=pending_steps(deployment),
+        outputs=known,
+        digest=digest(deployment),
+    )
 
 
 def pending_steps(deployment: Mapping[str, Any]) -> tuple[Step, ...]:
@@ -42,3 +65,23 @@ def adopted(deployment: Mapping[str, Any], found: Mapping[str, str]) -> dict[str
     ]
     # Last: what a resource depends on was made before it and stands before it.
     return {**deployment, "resources": [*(deployment.get("resources") or ()), *taken_in], "pending_operations": []}
+
+
+_TOLD_ANEW = frozenset({"modified", "sourcePosition", "stackTrace", "outputs"})
+"""What differs between two exports, two machines or two reads of one and the same stack."""
+
+
+def digest(deployment: Mapping[str, Any]) -> str:
+    """`sha256:` and 16 hex of what the state holds of each resource, in any order; empty for none.
+
+    A refresh that found nothing changed leaves it as it was; an update that changed something does not.
+    """
+    resources = deployment.get("resources") or []
+    pending = deployment.get("pending_operations") or []
+    if not resources and not pending:
+        return ""
+    told = sorted(
+        json.dumps({key: value for key, value in each.items() if key not in _TOLD_ANEW}, sort_keys=True)
+        for each in (*resources, *({"pending": operation["type"], **operation["resource"]} for operation in pending))
+    )
+    return "sha256:" + hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]

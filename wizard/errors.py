@@ -53,6 +53,14 @@ class CredentialsError(SetupError):
     exit_code = 3
 
 
+class SignInNeeded(CredentialsError):
+    """The profile's sign-in to IAM Identity Center has expired, or there was none. `profile` names it."""
+
+    def __init__(self, message: str, hint: str, profile: str) -> None:
+        super().__init__(message, hint)
+        self.profile = profile
+
+
 class PermissionDenied(CredentialsError):
     """The service answered that the caller may not do this."""
 
@@ -99,6 +107,10 @@ class StackBusy(SetupError):
 
 class TornFile(StackBusy):
     """A killed run left a torn file in the backend; it was removed, and the same again goes well."""
+
+
+class PlanMoved(SetupError):
+    """A saved plan no longer fits: the account, the settings or the stack changed since it was saved."""
 
 
 class PreflightFailed(SetupError):

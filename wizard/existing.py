@@ -9,8 +9,10 @@ from collections.abc import Mapping
 
 from components.contract import Part, Settings, Target
 from wizard.errors import Problem
-from wizard.facts import Existing, StackState, Step
+from wizard.facts import Existing, KeyFact, StackState, Step
 from wizard.protocols import Cloud
+
+_ANOTHER = "or take it into this stack as it is: --adopt   or another environment: --environment NAME --stack NAME"
 
 
 def taken(settings: Settings, existing: Existing, state: StackState, left_behind: Mapping[str, str]) -> list[Problem]:
@@ -19,22 +21,8 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
     names = settings.names
     adopted = {entry.partition("=")[2] for entry in settings.adopted}
     ours = {*state.owned, *left_behind.values(), *adopted}
-    another = "or take it into this stack as it is: --adopt   or another environment: --environment NAME --stack NAME"
-    target = existing.alias_target
-    if target is not None and names.alias not in ours:
-        about = ", ".join(
-            filter(
-                None,
-                (target.state, target.description, *(f"{k}={v}" for k, v in sorted(target.tags.items()))),
-            )
-        )
-        problems.append(
-            Problem(
-                what=f"{names.alias} already points to the key {target.arn} ({about})",
-                why="that key is not in this stack; it was not touched, and neither was its alias",
-                next=f"whose is it: aws kms describe-key --key-id {names.alias} --region {settings.region}   {another}",
-            )
-        )
+    if existing.alias_target is not None and names.alias not in ours:
+        problems.append(_alias(existing.alias_target, settings))
     for what, arn in (
         ("role", existing.role_arn if settings.makes_role else None),
         ("user", existing.app_user_arn if settings.makes_user else None),
@@ -63,33 +51,62 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
                 Problem(
                     what=f"the {what} {arn} exists already and is not in this stack",
                     why="the stack would make one of that name; it was not touched",
-                    next=_next(what, arn, settings, another),
+                    next=_next(what, arn, settings),
                 )
             )
+    return problems + [
+        _bucket(bucket, owner, settings) for bucket, owner in _buckets(settings, existing) if bucket not in ours
+    ]
+
+
+def surely_taken(settings: Settings, existing: Existing, *, adopting: bool) -> list[Problem]:
+    """Of the names that are taken, those that are not this stack's whatever its state would say, were it known."""
+    problems = []
+    target = existing.alias_target
+    # The stack's own key has its tags, unless it was taken in or is going to be.
+    if target is not None and not (adopting or settings.adopted) and not settings.tags.items() <= target.tags.items():
+        problems.append(_alias(target, settings))
+    foreign = [(bucket, owner) for bucket, owner in _buckets(settings, existing) if owner == "foreign"]
+    return problems + [_bucket(bucket, owner, settings) for bucket, owner in foreign]
+
+
+def _alias(target: KeyFact, settings: Settings) -> Problem:
+    alias = settings.names.alias
+    tags = (f"{k}={v}" for k, v in sorted(target.tags.items()))
+    about = ", ".join(filter(None, (target.state, target.description, *tags)))
+    return Problem(
+        what=f"{alias} already points to the key {target.arn} ({about})",
+        why="that key is not in this stack; it was not touched, and neither was its alias",
+        next=f"whose is it: aws kms describe-key --key-id {alias} --region {settings.region}   {_ANOTHER}",
+    )
+
+
+def _buckets(settings: Settings, existing: Existing) -> list[tuple[str, str]]:
+    """The buckets that the stack would make and that are there: name and whose it is."""
+    if settings.existing_trail_arn:
+        return []
     logs_reads = settings.access_logging and Part.BUCKET not in settings.kept_as_found
-    for bucket, found, way_out in (
-        (names.trail_bucket, existing.bucket, "name another: --trail-bucket NAME"),
-        (
-            names.access_log_bucket,
-            existing.access_log_bucket if logs_reads else None,
-            "do without: --access-logging no"
-            if existing.access_log_bucket == "foreign"
-            else "take it in, if an earlier stack left it with its tags: --adopt   or do without: --access-logging no",
-        ),
-    ):
-        if found and not settings.existing_trail_arn and bucket not in ours:
-            owner = "another account" if found == "foreign" else "this account, outside this stack"
-            problems.append(
-                Problem(
-                    what=f"the bucket {bucket} exists already ({owner})",
-                    why="bucket names are global, and the audit trail needs one of its own",
-                    next=way_out,
-                )
-            )
-    return problems
+    found = (
+        (settings.names.trail_bucket, existing.bucket),
+        (settings.names.access_log_bucket, existing.access_log_bucket if logs_reads else None),
+    )
+    return [(bucket, owner) for bucket, owner in found if owner]
 
 
-def _next(what: str, arn: str, settings: Settings, another: str) -> str:
+def _bucket(bucket: str, owner: str, settings: Settings) -> Problem:
+    way_out = "name another: --trail-bucket NAME"
+    if bucket == settings.names.access_log_bucket:
+        taken_in = "" if owner == "foreign" else "take it in, if an earlier stack left it with its tags: --adopt   or "
+        way_out = f"{taken_in}do without: --access-logging no"
+    return Problem(
+        what=f"the bucket {bucket} exists already "
+        f"({'another account' if owner == 'foreign' else 'this account, outside this stack'})",
+        why="bucket names are global, and the audit trail needs one of its own",
+        next=way_out,
+    )
+
+
+def _next(what: str, arn: str, settings: Settings) -> str:
     if what == "key":
         tags = " ".join(f"{name}={value}" for name, value in {**settings.tags, "Purpose": "AuditLogs"}.items())
         return (
@@ -97,7 +114,7 @@ def _next(what: str, arn: str, settings: Settings, another: str) -> str:
             f"with the tags {tags} an earlier stack made it: --adopt   or do without: --trail-key no"
         )
     trail = f"   or use that trail: --trail {arn} --trail-bucket NAME" if what == "trail" else ""
-    return f"remove or rename it if nobody needs it, {another}{trail}"
+    return f"remove or rename it if nobody needs it, {_ANOTHER}{trail}"
 
 
 def with_existing_provider(

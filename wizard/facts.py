@@ -5,7 +5,6 @@ Pure. They carry no words for people; `plan` and `report` make those. What an ed
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -23,6 +22,17 @@ from wizard.facts_account import Principal as Principal
 from wizard.facts_account import RegionFact as RegionFact
 from wizard.facts_account import Retention as Retention
 from wizard.facts_account import TrailFact as TrailFact
+from wizard.facts_found import BackendFact as BackendFact
+from wizard.facts_found import BackendKind as BackendKind
+from wizard.facts_found import PermissionsFact as PermissionsFact
+from wizard.facts_found import ProfileFact as ProfileFact
+from wizard.facts_found import ProfileKind as ProfileKind
+from wizard.facts_found import QuotaFact as QuotaFact
+from wizard.facts_progress import Mark as Mark
+from wizard.facts_progress import OnProgress as OnProgress
+from wizard.facts_progress import Progress as Progress
+from wizard.facts_progress import Step as Step
+from wizard.facts_progress import StepState as StepState
 
 # --- the data key -----------------------------------------------------------------------------------------------
 
@@ -181,6 +191,8 @@ class VercelProject:
     name: str
     team_id: str | None
     team_slug: str | None
+    framework: str | None = None
+    """As Vercel detected it: `nextjs`; None where it did not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +206,8 @@ class VercelVariable:
     targets: tuple[str, ...]
     comment: str
     git_branch: str | None = None
+    custom_environments: tuple[str, ...] = ()
+    """Ids of the custom environments it is for."""
     value: str | None = field(default=None, repr=False)
     """Only where Vercel tells it: never for a sensitive variable."""
 
@@ -213,41 +227,6 @@ class Linked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """One resource as the engine plans or makes it."""
-
-    urn: str
-    op: str
-    """The engine's word: `create`, `update`, `replace`, `delete`, `same`, …"""
-    type: str
-    name: str
-    changed: tuple[str, ...] = ()
-    """Names of the properties that differ."""
-    physical_name: str = ""
-    """The name it has in the account, where its inputs give one."""
-
-
-class StepState(StrEnum):
-    """Where a resource stands during `up`."""
-
-    STARTED = "started"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """One line of a running `up` or `preview`."""
-
-    step: Step
-    state: StepState
-    message: str = ""
-
-
-OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, kw_only=True)
 class StackState:
     """What the backend knows of a stack before this run."""
 
@@ -259,16 +238,5 @@ class StackState:
     pending: tuple[Step, ...] = ()
     """Operations that a crashed run left behind."""
     outputs: Outputs | None = None
-
-
-# --- words to a person --------------------------------------------------------------------------------------------
-
-
-class Mark(StrEnum):
-    """How a line went; shown as a sign, never by colour alone."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-    INFO = "info"
-    RUN = "run"
+    digest: str = ""
+    """`sha256:` and 16 hex of the state's resources (URNs, ids, inputs); empty for none. Changes with any update."""

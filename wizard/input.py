@@ -18,6 +18,10 @@ CREATE = "create"
 """Stands for a thing that the set-up makes."""
 
 
+class Back(Exception):
+    """The person wants the question before this one."""
+
+
 def targets_hold(name: str) -> Callable[[Mapping[str, Any]], bool]:
     """Whether the application runs at the target of that name, given the values so far."""
     return lambda values: name in (values.get("target") or ())
@@ -70,8 +74,14 @@ class Question:
     """The value of what was chosen or typed."""
     free_text: bool = False
     """Whether a value may be typed that is not among the choices."""
+    typed_as: str = "ARN"
+    """What is typed then, in a word."""
     optional: bool = False
     """Whether no answer is an answer."""
+    explanation: str = ""
+    """What `?` tells: why it matters, which safeguard stands on it, what it takes. Empty lines part its paragraphs."""
+    back: bool = False
+    """Whether there is a question before this one, to which a person can go back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +93,8 @@ class Input:
     prompt: str
     why: str
     """Why it matters, or which safeguard stands on it: one sentence."""
+    safeguard: str = ""
+    """The safeguard of the HIPAA Security Rule that it serves, by section (45 CFR 164.3xx) and name; empty for none."""
     help: str
     metavar: str
     field: str | None = None
@@ -102,12 +114,16 @@ class Input:
     free_text: bool = False
     follows: str | None = None
     """The input whose change makes a saved value of this one meaningless."""
+    own: bool = False
+    """Whether each stack needs one of its own: not copied from another stack."""
+    accepts: Callable[[str], None] | None = None
+    """The rule of an input that has no field in `Settings`. Raises ValueError in words."""
     own_variable: str | None = None
 
     @property
-    def flag(self) -> str | None:
-        """The command-line flag; None for a secret, because a command line is no place for one."""
-        return None if self.secret else "--" + self.key.replace("_", "-")
+    def flag(self) -> str:
+        """The command-line flag. A secret's names a file, because a command line is no place for one."""
+        return "--" + self.file_key.replace("_", "-")
 
     @property
     def variable(self) -> str:
@@ -115,16 +131,22 @@ class Input:
         return self.own_variable or "EONPRO_" + self.key.upper()
 
     @property
-    def file_key(self) -> str | None:
-        """The key in an answers file; None for a secret."""
-        return None if self.secret else self.key
+    def file_key(self) -> str:
+        """The key in an answers file. A secret's names a file that holds it."""
+        return f"{self.key}_file" if self.secret else self.key
 
     @property
     def doors(self) -> tuple[str, ...]:
-        """Where it can be given, in words, the strongest first."""
-        if self.secret:
-            return (self.variable,)
-        return (f"{self.flag} {self.metavar}", self.variable, f"`{self.file_key}` in an answers file")
+        """Where it can be given beside a prompt, in words, the strongest first."""
+        named = "FILE" if self.secret else self.metavar
+        return (f"{self.flag} {named}", self.variable, f"`{self.file_key}` in an answers file")
+
+    @property
+    def explanation(self) -> str:
+        """What `?` tells of it, beside why it matters, which stands above the question."""
+        serves = f"HIPAA Security Rule: {self.safeguard}." if self.safeguard else ""
+        elsewhere = "It can also be given as " + ", or ".join(self.doors) + "."
+        return "\n\n".join(filter(None, (serves, f"It takes: {self.help}.", elsewhere)))
 
     def parse(self, raw: str | Sequence[str] | int | None) -> Any:
         """The value of what was given: text, a whole number, or a tuple of texts.
@@ -143,8 +165,11 @@ class Input:
             if self.optional:
                 return None
             raise ValueError("is empty")
-        if self.secret:
+        if self.secret and self.accepts is None:
             return _secret(text)
+        if self.secret:
+            # A passphrase may have white space around it.
+            return self._validated(str(raw))
         return text if text in self.words else self._validated(text)
 
     def question(
@@ -169,7 +194,9 @@ class Input:
             check=self.fault,
             parse=self.parse,
             free_text=self.free_text,
+            typed_as=word if (word := self.metavar.partition(",")[0]) in ("ARN", "URL") else word.lower(),
             optional=self.optional,
+            explanation=self.explanation,
         )
 
     def fault(self, raw: str) -> str | None:
@@ -207,6 +234,9 @@ class Input:
     def _validated(self, value: Any) -> Any:
         if self.field is None:
             text = value if isinstance(value, str) else value[0]
+            if self.accepts is not None:
+                self.accepts(text)
+                return value
             if self.words:
                 raise ValueError(f"{text!r} is not one of {', '.join(self.words)}")
             if not text.isprintable():

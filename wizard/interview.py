@@ -1,34 +1,48 @@
-"""From doors to values: whose credentials these are, then every input in order, asked only where no door gave it.
+"""From doors to values: whose credentials these are, what can be detected, and a question for what is left.
 
-Pure: asks the terminal and reads the cloud through their Protocols.
+Pure: asks the terminal and reads the cloud through their Protocols. What is offered stands in `wizard.offers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from components.contract import Target
-from wizard.answers import Answer, missing, missing_error
-from wizard.errors import CredentialsError, PermissionDenied, SetupError, Unsupported
-from wizard.facts import Identity, Linked, Mark, Principal, TrailFact, VercelProject
+from wizard import detection, offers
+from wizard.answers import Answer, Source, missing, missing_error
+from wizard.errors import CredentialsError, PermissionDenied, SetupError, SignInNeeded
+from wizard.facts import Identity, Linked, Mark, VercelProject
+from wizard.input import CALLER, Back, Choice, Input, Kind, Question
 from wizard.protocols import Cloud, Hosting, Talk
-from wizard.questions import CALLER, CREATE, INPUTS, Choice, Input, by_key
-from wizard.trail_requirements import gaps
+from wizard.questions import INPUTS, by_key
+
+BEFORE_THE_ACCOUNT = ("target", "profile")
+"""Asked before the account is: the first needs nothing, the second says which account."""
+
+_TOGETHER = {"vercel_team": ("vercel_team", "vercel_project"), "vercel_project": ("vercel_team", "vercel_project")}
+"""One question for both, where Vercel tells which there are."""
+
+Keep = Callable[[Mapping[str, Answer], tuple[str, ...]], None]
+"""Told after each answer: all answers, and the questions that were put."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interview:
-    """The values, and who the credentials belong to; or the error that kept it from being known."""
+    """The answers, and who the credentials belong to; or the error that kept it from being known."""
 
-    values: Mapping[str, Any] = field(repr=False)
+    answers: Mapping[str, Answer] = field(repr=False)
     cloud: Cloud | None
     identity: Identity | SetupError
 
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values by the key of their input."""
+        return {key: answer.value for key, answer in self.answers.items()}
+
 
 class Interviewer:
-    """One interview: keeps the values so far and the edges that give choices and check answers."""
+    """One interview: keeps the answers so far, and the edges that give choices and check answers."""
 
     def __init__(
         self,
@@ -39,151 +53,331 @@ class Interviewer:
         connect: Callable[[str | None, str | None], Cloud],
         hosting: Callable[[str], Hosting],
         linked: Linked | None,
+        sign_in: Callable[[str], None] | None = None,
+        found: tuple[str, ...] = (),
+        is_state_placed: bool = True,
+        asked: tuple[str, ...] = (),
+        keep: Keep = lambda answers, asked: None,
     ) -> None:
+        """`found`: what was found beside the account, in words. `asked`: questions already put in this run.
+
+        `is_state_placed`: whether something says where Pulumi keeps the state.
+        """
         self._stack = stack
-        self._values: dict[str, Any] = {key: answer.value for key, answer in answers.items()}
+        self._answers = dict(answers)
         self._talk = talk
         self._connect = connect
         self._hosting = hosting
         self._linked = linked
+        self._sign_in = sign_in
+        self._found = found
+        self._is_state_placed = is_state_placed
+        self._asked = list(asked)
+        self._keep = keep
+        self._before: dict[str, Any] = {}
+        """What was answered before the person went back."""
+        self._returns = False
+        """Whether a question can be left for the one before, though none was asked before it."""
+        self._cloud: Cloud | None = None
+        self._identity: Identity | None = None
+        # The stack is named after its environment; nobody needs to say it twice.
+        environment = stack.rsplit("/", 1)[-1]
+        self._answers.setdefault(
+            "environment", Answer(value=environment, source=Source.DETECTED, where="the stack's name")
+        )
 
     def run(self) -> Interview:
         """Raises MissingAnswers, with all of them, where nobody can be asked."""
-        values, talk = self._values, self._talk
-        # The stack is named after its environment; nobody needs to say it twice.
-        values.setdefault("environment", self._stack.rsplit("/", 1)[-1])
-        cloud = self._connected()
-        if not talk.interactive:
-            self._detect(cloud)
-            self._default()
-            if lacking := missing(values):
-                raise missing_error(lacking)
-        identity = self._identify(cloud)
-        if talk.interactive and not isinstance(cloud, SetupError) and isinstance(identity, Identity):
-            self._show(identity, cloud)
-            for each in INPUTS:
-                if (
-                    each.key == "vercel_team"
-                    and self._linked
-                    and each.needed(values)
-                    and not values.get("vercel_token")
-                ):
-                    # The link holds ids only: with the token first, their names can be offered.
-                    values["vercel_token"] = self._ask(by_key["vercel_token"], cloud, identity)
-                if each.asked and each.key not in values and each.needed(values):
-                    values[each.key] = self._ask(each, cloud, identity)
-                    if each.key == "region":
-                        cloud = cloud.with_region(values["region"])
-            self._default()
-        return Interview(values=values, cloud=None if isinstance(cloud, SetupError) else cloud, identity=identity)
+        if not self._talk.interactive:
+            return self._unattended()
+        self._converse()
+        return self._interview()
 
-    def _default(self) -> None:
+    def change(self) -> Interview:
+        """Let the person change one answer, then ask what has become needed by it."""
+        wanted = [each for each in INPUTS if each.needed(self._values) and not each.secret or each.key in self._answers]
+        question = offers.which_to_change(wanted, self._answers)
+        try:
+            key = self._talk.ask(replace(question, back=True))
+        except Back:
+            return self._interview()
+        was, self._returns = dict(self._answers), True
+        for reopened in _TOGETHER.get(key, (key,)):
+            self._reopen(reopened)
+        try:
+            self._put(by_key[_TOGETHER.get(key, (key,))[0]])
+        except Back:
+            self._answers = was
+            return self._interview()
+        finally:
+            self._returns = False
         for each in INPUTS:
-            if each.default is not None and each.key not in self._values:
-                self._values[each.key] = each.default
+            # What hung on the old answer goes with it.
+            if each.key in self._answers and (each.follows == key or not each.needed(self._values)):
+                del self._answers[each.key]
+        if key == "profile":
+            self._leave_account()
+        self._converse()
+        return self._interview()
 
-    def _connected(self) -> Cloud | SetupError:
-        """Credentials and Region, resolved without asking any service; a person may choose the profile."""
-        values = self._values
+    # --- nobody there ------------------------------------------------------------------------------------------
+
+    def _unattended(self) -> Interview:
+        cloud: Cloud | None = None
+        identity: Identity | SetupError
         try:
-            cloud = self._connect(values.get("profile"), values.get("region"))
-            undecided = not values.get("profile") and not cloud.profile and not cloud.has_environment_credentials
-            if self._talk.interactive and undecided and len(names := cloud.profiles()) > 1:
-                choices = [Choice(value=name, title=name) for name in names]
-                values["profile"] = self._talk.ask(by_key["profile"].question(choices))
-                cloud = self._connect(values["profile"], values.get("region"))
-            return cloud
+            cloud = self._connect(self._values.get("profile"), self._values.get("region"))
         except SetupError as error:
-            return self._unless_asked(error)
+            # Told later, with whatever else is wrong.
+            identity = error
+        if cloud is not None and cloud.region_source:
+            self._answers.setdefault("region", detection.found(cloud.region, cloud.region_source))
+        lacking = {each.key for each in missing(self._values)}
+        if lacking and lacking <= {"vercel_team", "vercel_project"}:
+            # Only where nothing else is missing is it worth asking Vercel what the link means.
+            self._take(self._link())
+        self._default()
+        if absent := missing(self._values):
+            raise missing_error(absent)
+        if cloud is not None:
+            try:
+                identity = cloud.identify()
+            except SetupError as error:
+                identity = error
+        return Interview(answers=self._answers, cloud=cloud, identity=identity)
 
-    def _identify(self, cloud: Cloud | SetupError) -> Identity | SetupError:
-        if isinstance(cloud, SetupError):
-            return cloud
-        self._talk.working("asking AWS whose credentials these are")
-        try:
-            return cloud.identify()
-        except SetupError as error:
-            return self._unless_asked(error)
+    # --- somebody there ----------------------------------------------------------------------------------------
 
-    def _unless_asked(self, error: SetupError) -> SetupError:
-        """Where a person is there, the run ends at once: nothing can be asked about an account that is not known.
-        Where nobody is, the error is told later, together with whatever else is wrong."""
-        if self._talk.interactive:
-            raise error
-        return error
+    def _interview(self) -> Interview:
+        self._default()
+        assert self._cloud is not None and self._identity is not None
+        cloud = self._cloud.with_region(self._values["region"])
+        return Interview(answers=dict(self._answers), cloud=cloud, identity=self._identity)
 
-    def _detect(self, cloud: Cloud | SetupError) -> None:
-        """What the environment says where nobody can be asked: the Region in use, the linked project."""
-        if not isinstance(cloud, SetupError) and cloud.region_source:
-            self._values.setdefault("region", cloud.region)
-        wanted = [name for name in ("vercel_team", "vercel_project") if by_key[name].needed(self._values)]
-        if any(name not in self._values for name in wanted) and (project := self._linked_project()):
-            if project.team_slug:
-                self._values.setdefault("vercel_team", project.team_slug)
-            self._values.setdefault("vercel_project", project.name)
+    def _converse(self) -> None:
+        """Ask until nothing is missing, back and forth as the person wishes."""
+        while (each := self._next()) is not None:
+            try:
+                self._put(each)
+            except Back:
+                last = self._asked.pop()
+                for reopened in _TOGETHER.get(last, (last,)):
+                    self._reopen(reopened)
+                if last in BEFORE_THE_ACCOUNT:
+                    self._leave_account()
+
+    def _next(self) -> Input | None:
+        for each in INPUTS:
+            if each.key not in BEFORE_THE_ACCOUNT and self._identity is None:
+                self._arrive()
+            if each.key in detection.RECOMMENDED:
+                self._take(detection.recommended(self._answers))
+            if each.key == "vercel_team" and each.needed(self._values) and each.key not in self._answers:
+                self._take(self._link())
+            if self._lacks(each):
+                return each
+        return None
+
+    def _lacks(self, each: Input) -> bool:
+        if each.key in self._answers:
+            return False
+        if each.key == "profile":
+            return self._is_profile_open()
+        if each.key == "backend":
+            return not self._is_state_placed
+        return each.asked and each.needed(self._values)
+
+    def _put(self, each: Input) -> None:
+        """One question. Raises Back."""
+        value = self._ask(each)
+        self._answers[each.key] = Answer(value=value, source=Source.ASKED, where="your answer", secret=each.secret)
+        if each.key not in self._asked:
+            self._asked.append(each.key)
+        self._keep(self._answers, tuple(self._asked))
+
+    def _reopen(self, key: str) -> None:
+        answer = self._answers.pop(key, None)
+        if answer is not None and not answer.secret:
+            self._before[key] = answer.value
+
+    # --- the account -------------------------------------------------------------------------------------------
+
+    def _is_profile_open(self) -> bool:
+        cloud = self._connected()
+        return not cloud.profile and not cloud.has_environment_credentials and len(cloud.profiles()) > 1
+
+    def _connected(self) -> Cloud:
+        if self._cloud is None:
+            self._cloud = self._connect(self._values.get("profile"), self._values.get("region"))
+        return self._cloud
+
+    def _arrive(self) -> None:
+        """Who the credentials belong to, and what follows from it; a person is told all of it."""
+        self._cloud = None
+        cloud = self._connected()
+        while True:
+            self._talk.working("asking AWS whose credentials these are")
+            try:
+                identity = cloud.identify()
+                break
+            except SignInNeeded as error:
+                if not self._signed_in(error):
+                    raise
+                self._cloud = None
+                cloud = self._connected()
+        self._identity = identity
+        answers = detection.of_account(cloud, identity)
+        if "trail" not in self._answers:
+            answers |= detection.of_trails(detection.listed(cloud.list_trails))
+        if by_key["administrators"].needed(self._values):
+            self._take(answers)
+        else:
+            self._take({key: answer for key, answer in answers.items() if key != "administrators"})
+        self._show(identity, cloud)
+
+    def _leave_account(self) -> None:
+        """What was detected is detected anew: another profile is another account."""
+        self._cloud = self._identity = None
+        for key, answer in list(self._answers.items()):
+            if answer.source is Source.DETECTED and key not in ("environment", "vercel_token", "backend"):
+                del self._answers[key]
+
+    def _signed_in(self, error: SignInNeeded) -> bool:
+        if self._sign_in is None:
+            return False
+        self._talk.line(error.message, mark=Mark.WARN)
+        if not self._talk.confirm(f"Sign in now ({error.hint})?", default=True):
+            return False
+        self._sign_in(error.profile)
+        return True
 
     def _show(self, identity: Identity, cloud: Cloud) -> None:
         alias = f" ({identity.account_alias})" if identity.account_alias else ""
-        self._talk.section("Who you are")
-        self._talk.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
-        self._talk.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
+        talk = self._talk
+        talk.section("What was found")
+        talk.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
+        talk.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
+        if region := self._answers.get("region"):
+            talk.line(f"region {region.value}, by {region.where}", mark=Mark.OK)
+        for line in self._found:
+            talk.line(line, mark=Mark.OK)
         for disagreement in cloud.disagreements:
-            self._talk.line(disagreement, mark=Mark.WARN)
+            talk.line(disagreement, mark=Mark.WARN)
 
     # --- one question ------------------------------------------------------------------------------------------
 
-    def _ask(self, each: Input, cloud: Cloud, identity: Identity) -> Any:
-        if each.key == "account":
-            alias = f" ({identity.account_alias})" if identity.account_alias else ""
-            if self._talk.confirm(f"Set up in the account {identity.account_id}{alias}?", default=True, why=each.why):
-                return identity.account_id
+    @property
+    def _values(self) -> dict[str, Any]:
+        return {key: answer.value for key, answer in self._answers.items()}
+
+    def _take(self, answers: Mapping[str, Answer]) -> None:
+        """Answers where there are none, and where they mean something."""
+        for key, answer in answers.items():
+            if key not in self._answers and by_key[key].needed(self._values):
+                self._answers[key] = answer
+
+    def _default(self) -> None:
+        for each in INPUTS:
+            if each.default is not None and each.key not in self._answers:
+                self._answers[each.key] = Answer(value=each.default, source=Source.DEFAULT, where="default")
+
+    def _ask(self, each: Input) -> Any:
+        if each.key == "profile":
+            choices = offers.profiles(self._connected())
+            return self._answered(each, self._question(each, choices))
         if each.key == "administrators":
-            return self._administrators(each, cloud, identity)
+            return self._administrators(each)
         if each.key == "vercel_token":
             return self._token(each)
-        choices, default = self._offer(each, cloud)
-        return each.parse(self._talk.ask(each.question(choices, default)))
+        if each.key == "vercel_team" and (chosen := self._project()):
+            return chosen
+        if each.key == "vercel_project":
+            return self._answered(each, self._of_team(each))
+        return self._answered(each, self._question(each, *self._offer(each)))
 
-    def _offer(self, each: Input, cloud: Cloud) -> tuple[tuple[Choice, ...], str | tuple[str, ...] | None]:
+    def _answered(self, each: Input, question: Question) -> Any:
+        value = each.parse(self._talk.ask(question))
+        if each.key == "region":
+            self._cloud = self._connected().with_region(value)
+        return value
+
+    def _question(
+        self, each: Input, choices: tuple[Choice, ...] = (), default: str | tuple[str, ...] | None = None
+    ) -> Question:
+        before = self._before.get(each.key)
+        if before is not None:
+            yes_or_no = {True: "yes", False: "no"}
+            default = before if isinstance(before, tuple) else yes_or_no.get(before) or str(before)
+        return replace(each.question(choices, default), back=self._returns or bool(self._asked))
+
+    def _offer(self, each: Input) -> tuple[tuple[Choice, ...], str | tuple[str, ...] | None]:
+        if each.key in BEFORE_THE_ACCOUNT:
+            return (), None
         if each.key in ("region", "trail"):
             self._talk.working(f"asking AWS for the account's {each.key}s")
-        if each.key == "region":
-            return _regions(cloud), cloud.region if cloud.region_source else None
-        if each.key == "trail":
-            return _trails(cloud), CREATE
-        if each.key in ("app_principal", "ecs_execution_role"):
-            return (), CREATE
-        if each.key == "replica_regions":
-            own = self._values.get("region")
-            return tuple(choice for choice in _regions(cloud) if choice.value != own and not choice.disabled), None
-        if each.key == "vercel_access":
-            return (), "oidc"
-        if each.key == "target" and self._linked:
-            return (), (Target.VERCEL,)
-        if each.key in ("vercel_team", "vercel_project") and (project := self._linked_project()):
-            return (), project.team_slug if each.key == "vercel_team" else project.name
-        return (), None
+        return offers.of(each.key, self._connected(), self._values)
 
-    def _administrators(self, each: Input, cloud: Cloud, identity: Identity) -> tuple[str, ...]:
-        caller = identity.principal_arn
+    def _administrators(self, each: Input) -> tuple[str, ...]:
+        assert self._identity is not None
+        caller, cloud = self._identity.principal_arn, self._connected()
         self._talk.working("asking AWS for the account's users and roles")
-        choices = [Choice(value=caller, title=_title(caller), note="you", checked=True)]
-        choices += [
-            Choice(value=principal.arn, title=_title(principal.arn))
-            for principal in _listed(cloud.list_principals)
-            if principal.arn != caller
-        ]
+        choices = offers.principals(cloud, caller)
         while True:
-            arns = each.parse(self._talk.ask(each.question(choices, (caller,))))
-            absent = [arn for arn in arns if arn not in (caller, CALLER) and not _may_exist(cloud, arn)]
+            arns = self._answered(each, self._question(each, choices, (caller,)))
+            absent = [arn for arn in arns if arn not in (caller, CALLER) and not offers.may_exist(cloud, arn)]
             if not absent:
                 return tuple(caller if arn == CALLER else arn for arn in arns)
             for arn in absent:
                 self._talk.line(f"{arn} does not exist in this account; choose again", mark=Mark.FAIL)
 
+    # --- Vercel ------------------------------------------------------------------------------------------------
+
+    def _host(self) -> Hosting | None:
+        token = self._values.get("vercel_token")
+        return self._hosting(token) if token else None
+
+    def _link(self) -> Mapping[str, Answer]:
+        """The linked project, or the only one there is; nothing where neither can be had."""
+        if self._before.get("vercel_team"):
+            return {}
+        if project := detection.linked_project(self._host(), self._linked):
+            return detection.of_project(project, ".vercel/project.json") if project.team_slug else {}
+        if not self._talk.interactive:
+            return {}
+        self._talk.working("asking Vercel for its projects")
+        known = detection.projects(self._host())
+        return detection.of_project(known[0], "the token's only project") if len(known) == 1 else {}
+
+    def _project(self) -> str | None:
+        """Team and project in one question, where Vercel tells what the token reaches; the team's slug."""
+        if "vercel_project" in self._answers:
+            return None
+        known = detection.projects(self._host())
+        if not known:
+            return None
+        each = by_key["vercel_project"]
+        before = f"{self._before.get('vercel_team')}/{self._before.get('vercel_project')}"
+        question = replace(self._question(each), kind=Kind.SEARCH, default=before, **offers.projects(known))
+        chosen = self._talk.ask(question)
+        if chosen == offers.ANOTHER_PROJECT:
+            return None
+        project: VercelProject = next(one for one in known if f"{one.team_slug}/{one.name}" == chosen)
+        self._answers["vercel_project"] = Answer(value=project.name, source=Source.ASKED, where="your answer")
+        return str(project.team_slug)
+
+    def _of_team(self, each: Input) -> Question:
+        """Which project of the team that is known; typed, where Vercel does not tell."""
+        team, asked = self._values.get("vercel_team"), self._answers.get("vercel_team")
+        typed = asked is not None and asked.source is Source.ASKED
+        known = () if typed else [one for one in detection.projects(self._host()) if one.team_slug == team]
+        if not known:
+            return self._question(each)
+        choices = tuple(Choice(value=one.name, title=one.name, note=one.framework or "") for one in known)
+        return replace(self._question(each, choices), kind=Kind.SEARCH, free_text=True, typed_as="name")
+
     def _token(self, each: Input) -> str:
         while True:
-            token: str = each.parse(self._talk.ask(each.question()))
+            token: str = self._answered(each, self._question(each))
             team, project = self._values.get("vercel_team"), self._values.get("vercel_project")
             if self._linked and not (team and project):
                 team, project = self._linked.team_id, self._linked.project_id
@@ -202,54 +396,3 @@ class Interviewer:
             except SetupError:
                 pass  # No fault of the token's: the pass before the plan tells it along with everything else.
             return token
-
-    def _linked_project(self) -> VercelProject | None:
-        token = self._values.get("vercel_token")
-        if self._linked is None or self._linked.team_id is None or not token:
-            return None
-        try:
-            return self._hosting(token).find_project(self._linked.team_id, self._linked.project_id)
-        except SetupError:
-            return None  # A default that cannot be had is no error; the question stays.
-
-
-def _may_exist(cloud: Cloud, arn: str) -> bool:
-    """False only for a principal that IAM says is not there; the pass before the plan tells what could not be asked."""
-    try:
-        return cloud.find_principal(arn) is not None
-    except (PermissionDenied, Unsupported):
-        return True
-
-
-def _regions(cloud: Cloud) -> tuple[Choice, ...]:
-    # Those that can be chosen first: half of the list may be off.
-    return tuple(
-        Choice(value=fact.name, title=fact.name, disabled=None if fact.enabled else "off in this account")
-        for fact in sorted(_listed(cloud.list_regions), key=lambda fact: not fact.enabled)
-    )
-
-
-def _trails(cloud: Cloud) -> tuple[Choice, ...]:
-    return tuple(
-        Choice(value=trail.arn, title=f"Use {trail.name}", note=_lacks(trail) or f"writes to {trail.bucket}")
-        for trail in _listed(cloud.list_trails)
-        if trail.multi_region
-    )
-
-
-def _lacks(trail: TrailFact) -> str:
-    found = gaps(trail, None)
-    return "; ".join(gap.what for gap in found)
-
-
-def _listed(call: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
-    """What can be offered; nothing where the caller may not list it, for then it can still be typed."""
-    try:
-        return call()
-    except (PermissionDenied, Unsupported):
-        return ()
-
-
-def _title(arn: str) -> str:
-    principal = Principal(arn=arn)
-    return f"{principal.kind} {principal.name}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from components.contract import Target
-from wizard import access_key, checklist, cost, kept, plan, report, steps
+from wizard import access_key, agreement, checklist, cost, handing_over, kept, plan, report, steps
 from wizard.errors import Cancelled, StackNotFound, UsageError
 from wizard.escrow import region_of
 from wizard.facts import Delivered, DeliveryState, Mark, Proof, VercelProject
@@ -20,14 +20,10 @@ from wizard.steps import Request as Request
 def setup(request: Request, doors: Doors) -> report.Report:
     """The whole onboarding, or a run over what is there already: it converges, and does nothing twice."""
     started = doors.clock()
-    interview = steps.ask(request, doors)
-    engine = doors.engine(interview.cloud.environment() if interview.cloud else {})
-    with engine.alone(request.stack):
-        ready = steps.check(request, doors, interview, engine)
-        planned = steps.draw_plan(request, doors, ready)
-        steps.confirm(request, doors, planned)
+    with agreement.reached(request, doors) as agreed:
+        ready, planned = agreed.ready, agreed.planned
         outputs = steps.update(request, doors, ready, planned)
-    handed = steps.hand_over(doors, ready, outputs)
+    handed = handing_over.hand_over(doors, ready, outputs)
     talk = doors.talk
     talk.section("Evidence", "the compliance checklist, read from the account just now")
     talk.working("reading the account")
@@ -49,16 +45,17 @@ def setup(request: Request, doors: Doors) -> report.Report:
         profile=ready.profile,
     )
     show_report(talk, done)
+    if doors.drafts is not None and not done.failed:
+        doors.drafts.remove(request.stack)
     return done
 
 
 def preview(request: Request, doors: Doors) -> plan.Plan:
     """Everything up to the plan; nothing is made but the stack's empty state and its configuration."""
-    interview = steps.ask(request, doors)
-    engine = doors.engine(interview.cloud.environment() if interview.cloud else {})
-    with engine.alone(request.stack):
-        ready = steps.check(request, doors, interview, engine)
-        planned = steps.draw_plan(request, doors, ready)
+    with agreement.reached(request, doors, confirmed=False) as agreed:
+        planned = agreed.planned
+        if doors.save_plan is not None:
+            doors.save_plan(planned, agreed.ready.findings.state)
     doors.talk.section("Options", "what was not taken, and what it would cost")
     doors.talk.table(cost.table(planned.settings), headings=("option", "price", "flag"))
     return planned
@@ -67,7 +64,7 @@ def preview(request: Request, doors: Doors) -> plan.Plan:
 def push(request: Request, doors: Doors) -> tuple[Delivered, ...]:
     """Deliver the data key of a stack that is built; makes no resource, and a data key only where none is escrowed."""
     ready, outputs = steps.find_standing(request, doors)
-    return steps.hand_over(doors, ready, outputs).delivered
+    return handing_over.hand_over(doors, ready, outputs).delivered
 
 
 def verify(request: Request, doors: Doors) -> tuple[Proof, ...]:
@@ -91,7 +88,7 @@ def verify(request: Request, doors: Doors) -> tuple[Proof, ...]:
         for target in ready.targets
         for region in (map(region_of, outputs.key_arns) if target is not Target.VERCEL else (ready.settings.region,))
     )
-    return steps.prove(doors, ready, outputs, standing, escrow.wrapped, look_again=True)
+    return handing_over.prove(doors, ready, outputs, standing, escrow.wrapped, look_again=True)
 
 
 def rotate_access_key(request: Request, doors: Doors) -> dict[str, str | None]:
@@ -112,7 +109,7 @@ def retire_access_key(request: Request, doors: Doors) -> dict[str, str | None]:
 
 
 def _teller(doors: Doors, request: Request) -> access_key.Tell:
-    return lambda line: doors.talk.line(steps.of_stack(line, request.stack), mark=Mark.OK)
+    return lambda line: doors.talk.line(handing_over.of_stack(line, request.stack), mark=Mark.OK)
 
 
 def _with_access_key(request: Request, doors: Doors) -> tuple[steps.Ready, VercelProject, Hosting]:
@@ -139,7 +136,7 @@ def destroy(request: Request, doors: Doors) -> tuple[tuple[str, str], ...]:
     talk.section("What goes")
     talk.line("the application's access to the key, its roles and policies, and the alerts", mark=Mark.WARN)
     talk.line("records cannot be read or written any more until it is set up again", mark=Mark.WARN)
-    if not steps.typed(request, talk):
+    if not agreement.typed(request, talk):
         raise Cancelled(
             "nothing was changed: the end of a stack has to be confirmed by its name",
             f"python -m wizard destroy --stack {request.stack} --confirm {request.stack}",

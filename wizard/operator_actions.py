@@ -110,6 +110,7 @@ MEASURED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("forwarding role", "iam:PassRole", ()),
     ("forwarding role", "iam:PutRolePolicy", ()),
     ("forwarding role", "iam:TagRole", ()),
+    ("guide's parameters", "ssm:GetParameters", ()),
     ("key aliases", "kms:CreateAlias", ()),
     ("keys", "kms:CreateAlias", ()),
     ("keys", "kms:DescribeKey", ()),

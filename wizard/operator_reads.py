@@ -10,6 +10,15 @@ which is measured, so it is left out. https://github.com/hashicorp/terraform-pro
 
 from __future__ import annotations
 
+ASKED_GENTLY = frozenset({"iam:GetAccountSummary", "s3:ListAllMyBuckets", "servicequotas:GetServiceQuota"})
+"""What the wizard asks to tell early which of the account's limits the set-up would meet. It does without an answer, so
+that the operator's policy has none of it.
+
+The bucket for Pulumi's state is no part of the policy either: it is made once, before there is a stack, by somebody who
+may do s3:CreateBucket, s3:PutBucketPolicy, s3:PutBucketPublicAccessBlock, s3:PutBucketOwnershipControls,
+s3:PutBucketVersioning, s3:PutEncryptionConfiguration and s3:PutBucketTagging on it, and their reads.
+"""
+
 _BUCKETS = ("trail's bucket", "access logs' bucket")
 
 _BUCKET_READS = (

@@ -56,7 +56,7 @@ def things(setup: Setup) -> dict[str, tuple[str, ...]]:
         **_keys(setup),
         **_administrators(setup),
         **_principals(setup.settings),
-        **_stores(setup.settings),
+        **_stores(setup),
         **_trail(setup),
         **_alerts(setup.settings),
         "account": ("*",),
@@ -134,9 +134,16 @@ def _in_secrets(settings: Settings) -> bool:
     return settings.secret_store == "secrets-manager"
 
 
-def _stores(settings: Settings) -> dict[str, list[str]]:
+GUIDES_PARAMETERS = ("parameter/eonpro/ENCRYPTED_PHI_KEY", "parameter/eonpro/AWS_KMS_KEY_ID")
+"""Where the guide's script for ECS puts the variables: their names carry no environment."""
+
+
+def _stores(setup: Setup) -> dict[str, list[str]]:
+    settings = setup.settings
     prefix = settings.names.parameter_prefix
+    by_hand = [arn for name in GUIDES_PARAMETERS for arn in _regional(settings, "ssm", name)]
     return {
+        "guide's parameters": by_hand if setup.adopts else [],
         "parameters": _regional(settings, "ssm", f"parameter{prefix}/*", everywhere=True),
         "secrets": _regional(settings, "secretsmanager", f"secret:{prefix}/*", everywhere=True),
     }

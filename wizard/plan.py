@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.contract import APPLICATION_VARIABLES, ObjectLock, Part, SecretStore, Settings, Target
+from components.contract import APPLICATION_VARIABLES, ObjectLock, SecretStore, Settings, Target
 from wizard import cost
 from wizard.datakey import WrappedDataKey
-from wizard.facts import Escrow, Identity, Principal, Step
+from wizard.facts import Escrow, Identity, Step
 
 SIGNS = {
     "create": "+",
@@ -56,6 +56,8 @@ class Plan:
     """Where this run delivers to; the settings may hold more, set up earlier."""
     adopted_data_key: WrappedDataKey | None = None
     """The data key that is in use already, and goes into the escrow instead of a new one."""
+    engine: str = ""
+    """The version of Pulumi that worked it out."""
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -93,85 +95,6 @@ def irreversible(plan: Plan) -> tuple[str, ...]:
             "and AWS included, can delete the logs, shorten their time, or end what they cost"
         )
     return tuple(told)
-
-
-def review(
-    settings: Settings, identity: Identity, stack: str, targets: Iterable[Target]
-) -> tuple[tuple[str, str], ...]:
-    """The answers, as (what, value), for the page before the plan."""
-    names = settings.names
-    alias = f" ({identity.account_alias})" if identity.account_alias else ""
-    made = [f"role {names.app_role}"] if settings.makes_role else []
-    made += [f"user {names.app_user}"] if settings.makes_user else []
-    app = settings.app_principal_arn or f"{' and '.join(made)}, made here"
-    asked = tuple(targets)
-    rows = [
-        ("account", f"{settings.account_id}{alias}"),
-        ("you", f"{identity.arn}, by {identity.source}"),
-        ("region", settings.region),
-        ("environment", settings.environment + ("" if stack == settings.environment else f" (stack {stack})")),
-        ("key", f"{names.alias}, rotated every {settings.rotation_period_days} days"),
-        (
-            "administrators",
-            ", ".join(
-                (
-                    *(_short(arn, identity) for arn in settings.administrators),
-                    *(f"roles {pattern.rpartition('/')[2]}" for pattern in settings.administrator_patterns),
-                )
-            ),
-        ),
-        ("may delete it", ", ".join(_short(arn, identity) for arn in settings.deletion_administrators) or "nobody"),
-        ("application", app),
-    ]
-    policy = ["no delegation to IAM"] if settings.strict_key_policy else []
-    policy += ["used by the application only"] if settings.exclusive_use else []
-    policy += [f"context {', '.join(settings.encryption_context)}"] if settings.encryption_context else []
-    policy += [f"only through {', '.join(settings.via_services)}"] if settings.via_services else []
-    if policy:
-        rows.insert(-2, ("key policy", ", ".join(policy)))
-    if settings.multi_region:
-        where = ", ".join(settings.replica_regions) or "none yet"
-        rows.insert(5, ("replicas", where))
-    if settings.secret_store is SecretStore.SECRETS_MANAGER:
-        rows.append(("escrow", f"Secrets Manager {names.escrow}"))
-    if Target.VERCEL in settings.deploy_targets:
-        rows.append(
-            (
-                "Vercel",
-                f"team {settings.vercel_team}, project {settings.vercel_project}, production"
-                + (", by an access key" if settings.makes_user else "")
-                + _kept(Target.VERCEL, asked),
-            )
-        )
-    if Target.ECS in settings.deploy_targets:
-        service = "/".join(filter(None, (settings.ecs_cluster, settings.ecs_service)))
-        rows.append(
-            (
-                "ECS",
-                f"{names.parameter_prefix}/*" + (f", for {service}" if service else "") + _kept(Target.ECS, asked),
-            )
-        )
-    if Target.EKS in settings.deploy_targets:
-        pods = f"{settings.eks_namespace}/{settings.eks_service_account} in {settings.eks_cluster}"
-        rows.append(("EKS", f"{pods}, by {settings.eks_identity}" + _kept(Target.EKS, asked)))
-    if settings.kept_as_found:
-        rows.append(("left as found", ", ".join(settings.kept_as_found)))
-    if settings.existing_trail_arn:
-        rows.append(("audit trail", f"{settings.existing_trail_arn}, as it is"))
-    else:
-        # A bucket that is left as it was found keeps its own retention, and has none of the guards.
-        as_found = Part.BUCKET in settings.kept_as_found
-        kept = "" if as_found else f", kept {settings.trail_retention_days} days"
-        rows.append(("audit trail", f"{names.trail}{kept}"))
-        rows.append(("its bucket", names.trail_bucket))
-        guards = ["encrypted under a key of its own"] if settings.trail_key else []
-        guards += [f"locked ({settings.trail_lock})"] if settings.trail_lock is not ObjectLock.NONE else []
-        guards += ["reads logged"] if settings.access_logging else []
-        guards += ["in CloudWatch Logs too"] if settings.cloudwatch_logs else []
-        rows.append(("its logs", "as found" if as_found else ", ".join(guards) or "plain"))
-    if settings.alerts:
-        rows.append(("alerts", ", ".join(settings.alert_emails) or f"topic {names.alert_topic}, nobody subscribed"))
-    return tuple(rows)
 
 
 def lines(plan: Plan) -> tuple[str, ...]:
@@ -218,7 +141,18 @@ def lines(plan: Plan) -> tuple[str, ...]:
     taken = [driver for driver in cost.costs(settings) if driver.taken]
     wide = max(len(driver.what) for driver in taken)
     text += [f"  {driver.what:<{wide}}  {driver.price}" for driver in taken if driver.price != "nothing"]
+    text += ["", f"How long it takes: about {duration(plan)}"]
     return tuple(text)
+
+
+def duration(plan: Plan) -> str:
+    """How long an account takes for it, roughly: what is read and proved, and what is made.
+
+    A replica is the slowest: KMS copies the key's material. In whole minutes, never less than one.
+    """
+    seconds = 30 + 2 * len(plan.changes) + (60 * len(plan.settings.replica_regions) if plan.first else 0)
+    minutes = -(-seconds // 60)
+    return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def _by_part(steps: Iterable[Step]) -> list[tuple[str, list[Step]]]:
@@ -251,13 +185,3 @@ def word(step: Step) -> str:
 
 def _changed(step: Step) -> str:
     return f"  ({', '.join(step.changed)})" if step.changed and word(step) in ("update", "replace") else ""
-
-
-def _short(arn: str, identity: Identity) -> str:
-    principal = Principal(arn=arn)
-    you = " (you)" if arn == identity.principal_arn else ""
-    return f"{principal.kind} {principal.name}{you}"
-
-
-def _kept(target: Target, asked: tuple[Target, ...]) -> str:
-    return "" if target in asked else " (set up earlier; kept as it is)"

@@ -10,14 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.contract import Part, Settings, Target
-from wizard import account, by_hand
+from components.contract import Part, Settings
+from wizard import account, by_hand, preflight_edges
 from wizard import adoption as adopting
-from wizard.account import attempt, problem
 from wizard.datakey import WrappedDataKey
 from wizard.errors import Problem, SetupError
-from wizard.escrow import region_of
-from wizard.existing import crashed, taken, with_existing_provider
+from wizard.existing import surely_taken, taken, with_existing_provider
 from wizard.facts import (
     Difference,
     Escrow,
@@ -28,7 +26,9 @@ from wizard.facts import (
     StackState,
     VercelProject,
 )
+from wizard.preflight_attempt import told_beside, told_once
 from wizard.preflight_data_key import foreign_data_key, lost_escrow, orphan_escrow
+from wizard.preflight_stack import left_behind, moved
 from wizard.protocols import Cloud, Engine, Hosting
 
 
@@ -38,8 +38,13 @@ class Findings:
 
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
+    """What is right to know before a plan, and no reason to stop; the warnings among them come first."""
+    warnings: tuple[str, ...] = ()
+    """Of the notes, those of something that is wrong or dangerous already."""
     settings: Settings | None = None
     state: StackState = StackState(exists=False, has_key=False)
+    backend: str = ""
+    """Where the stack's state is kept, in words; empty where that could not be reached."""
     existing: Existing = Existing()
     escrow: Escrow | None = None
     project: VercelProject | None = None
@@ -81,152 +86,154 @@ def check(
     hosting: Hosting | None,
     engine: Engine,
     adoption: by_hand.Adoption | None = None,
+    unplaced: tuple[Problem, ...] = (),
 ) -> Findings:
-    """One pass over account, Vercel and engine, side by side. An `identity` that is an error is one problem of all."""
+    """One pass over account, Vercel and engine, side by side. An `identity` that is an error is one problem of all.
+
+    `unplaced` is what was found wrong with the place of Pulumi's state before Pulumi could be asked.
+    What could not be asked hides nothing of what could, and nothing is told that only follows from it.
+    """
     with ThreadPoolExecutor(max_workers=3) as pool:
-        engine_job = pool.submit(_engine, engine, stack)
-        hosting_job = pool.submit(_hosting, values, hosting)
-        account_job = pool.submit(account.look, stack=stack, values=values, saved=saved, identity=identity, cloud=cloud)
-    version, state, engine_problems = engine_job.result()
-    project, hosting_problems = hosting_job.result()
-    found = account_job.result()
-    settings, existing, escrow = found.settings, found.existing, found.escrow
-    problems = [*found.problems, *(() if state.has_key else found.rights), *engine_problems, *hosting_problems]
-    left_behind: dict[str, str] = {}
-    hand = by_hand.ByHand()
-    if settings is not None and project is not None:
+        engine_job = pool.submit(preflight_edges.pulumi, engine, stack, unplaced)
+        site_job = pool.submit(preflight_edges.site, values, hosting)
+
+        def making() -> bool:
+            if saved is None:
+                return True
+            known = engine_job.result().state
+            return known is not None and not known.has_key
+
+        account_job = pool.submit(
+            account.look, stack=stack, values=values, saved=saved, identity=identity, cloud=cloud, making=making
+        )
+    pulumi, site, found = engine_job.result(), site_job.result(), account_job.result()
+    state = pulumi.state or StackState(exists=False, has_key=False)
+    problems, notes = [*found.problems], found.notes
+    if not state.has_key:
+        problems = [*told_beside(problems, found.rights.denied), *found.rights.problems, *found.quotas.problems]
+        notes = (*notes, *found.rights.notes, *found.quotas.notes)
+    # Credentials that are wrong are wrong for the state as well.
+    refused = isinstance(identity, SetupError) and pulumi.by_aws
+    problems += [*(() if refused else pulumi.problems), *site.problems]
+    settings, names = found.settings, _Names()
+    if settings is not None and site.project is not None:
         # The trust names the slugs; an answer may have been an id.
-        slugs = {"vercel_team": project.team_slug or settings.vercel_team, "vercel_project": project.name}
+        slugs = {
+            "vercel_team": site.project.team_slug or settings.vercel_team,
+            "vercel_project": site.project.name,
+        }
         settings = settings.model_copy(update=slugs)
-    if settings is not None and existing is not None and cloud is not None:
+    if settings is not None and found.at_home and cloud is not None:
         if saved is not None:
-            if adoption is None and saved.adopted and (escrow is None or not state.has_key):
-                # An adoption that was begun, or whose stack was taken away: what is there now has to be looked for,
-                # and the data key in use has yet to get into the escrow.
-                adoption = by_hand.Adoption(
-                    repaired=tuple(part for part in Part if part not in saved.kept_as_found),
-                    data_key=values.get("encrypted_phi_key"),
-                )
+            adoption = adoption or _begun(saved, values, found.escrow, state)
             # No question's answer: what was adopted stays adopted.
             kept = tuple(part for part in saved.kept_as_found if adoption is None or part not in adoption.repaired)
             settings = settings.model_copy(update={"adopted": saved.adopted, "kept_as_found": kept})
+        # Under the names of another Region or environment nothing is the stack's, and nothing is going to be.
+        stays = True
         if saved is not None and state.has_key:
-            problems += _moved(settings, saved, stack, state)
-        if not engine_problems:
-            left_behind, unread = _left_behind(settings, existing, state, cloud)
-            problems += unread
-            in_the_way = taken(settings, existing, state, left_behind)
-            if (in_the_way or (adoption and settings.adopted)) and not unread:
-                hand = by_hand.look(settings, state, cloud, hosting, project, escrow, adoption)
-                if hand.settings and (in_the_way or not state.has_key):
-                    settings = hand.settings
-                elif hand.settings:
-                    # What was taken in is known by the saved ids; what the stack made beside it has ids of its own.
-                    settings = settings.model_copy(update={"kept_as_found": hand.settings.kept_as_found})
-                # Where the adoption has its own reasons against it, it is not also told what it would take in.
-                wished = settings
-                if adoption and hand.problems:
-                    wished = settings.model_copy(update={"adopted": hand.found.adopted})
-                in_the_way = taken(wished, existing, state, left_behind) if adoption else in_the_way
-            problems += [*in_the_way, *hand.problems]
-            if escrow is not None and not (adoption and hand.problems):
-                problems += orphan_escrow(settings, escrow, state, hand.found)
-            elif escrow is None and state.has_key and found.escrow_known:
-                problems += lost_escrow(settings, saved, values, stack, cloud)
-        # A data key that Vercel does not tell is the one that was given: what that is worth the proof shows.
-        vouched = escrow is None and hand.wrapped and hand.data_key and hand.data_key.hidden
-        if project is not None and hosting is not None and not vouched and not (adoption and hand.problems):
-            adopted = hand.wrapped if escrow is None else None
-            problems += foreign_data_key(hosting, project, escrow, settings.region, adopted)
-        settings = with_existing_provider(settings, existing, state, left_behind)
+            problems += moved(settings, saved, stack, state)
+            stays = (settings.region, settings.environment) == (saved.region, saved.environment)
+        # What is to be adopted is judged by all that is known of it, or not at all.
+        judged = stays and (adoption is None or (found.existing is not None and found.escrow_known))
+        if found.existing is not None and judged and pulumi.state is None:
+            problems += surely_taken(settings, found.existing, adopting=adoption is not None)
+        elif found.existing is not None and judged:
+            names = _names(settings, found.existing, state, cloud, hosting, site.project, found.escrow, adoption)
+            problems += names.problems
+            settings = names.settings or settings
+        if found.escrow_known and judged and not (adoption and names.hand.problems):
+            if pulumi.state is not None:
+                problems += _escrow(settings, found.escrow, saved, values, stack, state, names.hand, cloud)
+            # A data key that Vercel does not tell is the one that was given: what that is worth the proof shows.
+            hidden = names.hand.data_key is not None and names.hand.data_key.hidden
+            vouched = found.escrow is None and names.hand.wrapped is not None and hidden
+            if site.project is not None and hosting is not None and not site.problems and not vouched:
+                adopted = names.hand.wrapped if found.escrow is None else None
+                problems += foreign_data_key(hosting, site.project, found.escrow, settings.region, adopted)
+        if found.existing is not None:
+            settings = with_existing_provider(settings, found.existing, state, names.left_behind)
+    warnings = (*(cloud.disagreements if cloud else ()), *site.warnings)
     return Findings(
-        problems=tuple(dict.fromkeys(problems)),
-        notes=(*(cloud.disagreements if cloud else ()), *found.notes),
+        problems=told_once(problems),
+        notes=(*warnings, *notes, *(note for note in site.notes if note not in site.warnings)),
+        warnings=warnings,
         settings=settings,
         state=state,
-        existing=existing or Existing(),
-        escrow=escrow,
-        project=project,
-        engine_version=version,
-        left_behind=left_behind,
-        hand_made=hand.found,
-        differences=hand.differences,
-        data_key=hand.data_key,
-        adopted_data_key=hand.wrapped if escrow is None else None,
+        backend=pulumi.backend,
+        existing=found.existing or Existing(),
+        escrow=found.escrow,
+        project=site.project,
+        engine_version=pulumi.version,
+        left_behind=names.left_behind,
+        hand_made=names.hand.found,
+        differences=names.hand.differences,
+        data_key=names.hand.data_key,
+        adopted_data_key=names.hand.wrapped if found.escrow is None else None,
     )
 
 
-def _left_behind(
-    settings: Settings, existing: Existing, state: StackState, cloud: Cloud
-) -> tuple[dict[str, str], list[Problem]]:
-    if not state.pending:
-        return {}, []
-    found, error = attempt(crashed, settings, existing, state, cloud)
-    if error is not None:
-        return {}, [problem(error, "what an interrupted run made has to be found before more is made")]
-    return found or {}, []
+@dataclass(frozen=True, kw_only=True)
+class _Names:
+    """What stands under the names that the stack would take."""
+
+    problems: tuple[Problem, ...] = ()
+    left_behind: Mapping[str, str] = field(default_factory=dict)
+    hand: by_hand.ByHand = by_hand.ByHand()
+    settings: Settings | None = None
 
 
-def _moved(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[Problem]:
-    """A key never leaves its Region, and its names carry the environment: neither can change under a stack.
-
-    The replicas are those of the stack's state: the saved settings may hold some that nobody confirmed.
-    """
-    problems = []
-    keys = [region_of(arn) for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
-    replicas = sorted(set(keys) - {saved.region})
-    if settings.multi_region != saved.multi_region:
-        was = "a multi-Region key" if saved.multi_region else "a key of one Region"
-        problems.append(
-            Problem(
-                what=f"the stack {stack} has {was}, and that cannot be changed",
-                why="it is decided when a key is created: another one would be made, and could not open the data key",
-                next=f"leave it: --multi-region {'yes' if saved.multi_region else 'no'}   "
-                "or set up another stack: --stack NAME",
-                exit_code=2,
-            )
-        )
-    for region in sorted(set(replicas) - set(settings.replica_regions)):
-        problems.append(
-            Problem(
-                what=f"the replica in {region} would be dropped",
-                why="an application there could not open the data key any more, so the set-up drops none",
-                next=f"leave it: --replica-regions {','.join(sorted({*replicas, *settings.replica_regions}))}",
-                exit_code=2,
-            )
-        )
-    return problems + [
-        Problem(
-            what=f"the stack {stack} is built in the {what} {was}, not {wanted}",
-            why="the key cannot move: another one would be made, and could not open the data key",
-            next=f"leave it: --{what} {was}   or set up another stack: --stack NAME",
-            exit_code=2,
-        )
-        for what, was, wanted in (
-            ("region", saved.region, settings.region),
-            ("environment", saved.environment, settings.environment),
-        )
-        if was != wanted
-    ]
+def _names(
+    settings: Settings,
+    existing: Existing,
+    state: StackState,
+    cloud: Cloud,
+    hosting: Hosting | None,
+    project: VercelProject | None,
+    escrow: Escrow | None,
+    adoption: by_hand.Adoption | None,
+) -> _Names:
+    left, unread = left_behind(settings, existing, state, cloud)
+    in_the_way = taken(settings, existing, state, left)
+    hand = by_hand.ByHand()
+    if (in_the_way or (adoption and settings.adopted)) and not unread:
+        hand = by_hand.look(settings, state, cloud, hosting, project, escrow, adoption)
+        if hand.settings and (in_the_way or not state.has_key):
+            settings = hand.settings
+        elif hand.settings:
+            # What was taken in is known by the saved ids; what the stack made beside it has ids of its own.
+            settings = settings.model_copy(update={"kept_as_found": hand.settings.kept_as_found})
+        # Where the adoption has its own reasons against it, it is not also told what it would take in.
+        wished = settings
+        if adoption and hand.problems:
+            wished = settings.model_copy(update={"adopted": hand.found.adopted})
+        in_the_way = taken(wished, existing, state, left) if adoption else in_the_way
+    return _Names(problems=(*unread, *in_the_way, *hand.problems), left_behind=left, hand=hand, settings=settings)
 
 
-# --- Vercel and the engine --------------------------------------------------------------------------------------
+def _begun(
+    saved: Settings, values: Mapping[str, Any], escrow: Escrow | None, state: StackState
+) -> by_hand.Adoption | None:
+    """An adoption that was begun, or whose stack was taken away, goes on: what is there now has to be looked for, and
+    the data key in use has yet to get into the escrow."""
+    if not saved.adopted or (escrow is not None and state.has_key):
+        return None
+    return by_hand.Adoption(
+        repaired=tuple(part for part in Part if part not in saved.kept_as_found),
+        data_key=values.get("encrypted_phi_key"),
+    )
 
 
-def _hosting(values: Mapping[str, Any], hosting: Hosting | None) -> tuple[VercelProject | None, list[Problem]]:
-    team, project = values.get("vercel_team"), values.get("vercel_project")
-    if hosting is None or Target.VERCEL not in (values.get("target") or ()) or not (team and project):
-        return None, []
-    found, error = attempt(hosting.find_project, team, project)
-    return found, [problem(error, f"ENCRYPTED_PHI_KEY could not be delivered to {team}/{project}")] if error else []
-
-
-def _engine(engine: Engine, stack: str) -> tuple[str, StackState, list[Problem]]:
-    nothing = StackState(exists=False, has_key=False)
-    version, error = attempt(engine.check)
-    if error is not None:
-        return "", nothing, [problem(error, "the resources are made by Pulumi")]
-    state, error = attempt(engine.state, stack)
-    if error is not None:
-        return version or "", nothing, [problem(error, "what the stack holds already has to be known first")]
-    return version or "", state or nothing, []
+def _escrow(
+    settings: Settings,
+    escrow: Escrow | None,
+    saved: Settings | None,
+    values: Mapping[str, Any],
+    stack: str,
+    state: StackState,
+    hand: by_hand.ByHand,
+    cloud: Cloud,
+) -> list[Problem]:
+    if escrow is not None:
+        return orphan_escrow(settings, escrow, state, hand.found)
+    return lost_escrow(settings, saved, values, stack, cloud) if state.has_key else []

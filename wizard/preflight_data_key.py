@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from components.contract import SecretStore, Settings, Target
-from wizard.account import attempt, problem
 from wizard.datakey import WrappedDataKey
 from wizard.errors import Problem
 from wizard.facts import Escrow, HandMade, StackState, VercelProject
+from wizard.preflight_attempt import attempt, problem
 from wizard.protocols import Cloud, Hosting
 
 

@@ -5,7 +5,7 @@ Pure. An edge implements a Protocol and knows no step; the steps know no edge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,8 +27,11 @@ from wizard.facts import (
     KeyFact,
     Mark,
     OnProgress,
+    PermissionsFact,
     Principal,
+    ProfileFact,
     Progress,
+    QuotaFact,
     RegionFact,
     Retention,
     Simulation,
@@ -70,7 +73,7 @@ class Cloud(Protocol):
         """The profile in use, where one is named."""
         ...
 
-    def profiles(self) -> tuple[str, ...]: ...
+    def profiles(self) -> tuple[ProfileFact, ...]: ...
 
     def with_region(self, region: str) -> Cloud: ...
     def environment(self) -> Mapping[str, str]:
@@ -156,8 +159,24 @@ class Cloud(Protocol):
         """Credentials of the application's principal, as it has them where it is deployed, where they can be had."""
         ...
 
-    def check_permissions(self, settings: Settings) -> tuple[str, ...]:
-        """The actions of the set-up that IAM's simulator says the caller lacks; empty where it cannot be asked."""
+    def check_permissions(self, settings: Settings) -> PermissionsFact:
+        """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
+        ...
+
+    def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
+        """The account's limits that the set-up takes a share of; those that cannot be asked for are left out."""
+        ...
+
+    def clock_skew(self) -> float | None:
+        """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer; None: not known."""
+        ...
+
+    def make_state_bucket(self, bucket: str) -> bool:
+        """A bucket for Pulumi's state: private, versioned, encrypted, TLS only. False when it was there already.
+
+        One that is there and lacks any of these is brought up to them, if the account owns it.
+        Raises SetupError for a name that somebody else has.
+        """
         ...
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
@@ -168,6 +187,14 @@ class Hosting(Protocol):
 
     def find_project(self, team: str, project: str) -> VercelProject:
         """Raises CredentialsError for a bad token or scope, SetupError when there is no such team or project."""
+        ...
+
+    def list_projects(self) -> tuple[VercelProject, ...]:
+        """Every project that the token reaches, of every team: a choice to offer. The first hundred of each team."""
+        ...
+
+    def overlaps(self, project: VercelProject) -> tuple[str, ...]:
+        """What the three names are used for outside production, in words: preview, a branch, a custom environment."""
         ...
 
     def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]: ...
@@ -231,6 +258,18 @@ class Engine(Protocol):
         """The stack's configuration file, by full key; empty when there is none. Asks no backend."""
         ...
 
+    def check_backend(self, stack: str) -> str:
+        """The state's backend, reached, and in words: `s3://bucket`, `Pulumi Cloud as clinic`.
+
+        Raises SetupError for a backend that does not answer, nobody logged in to it, or a passphrase that does not
+        open the stack.
+        """
+        ...
+
+    def login(self, url: str) -> None:
+        """Log the CLI in to a backend, before the person where it asks; the plain `pulumi` then finds it too."""
+        ...
+
     def state(self, stack: str) -> StackState: ...
     def prepare(self, stack: str, settings: Settings) -> None:
         """The stack, made where missing, with its configuration."""
@@ -241,7 +280,9 @@ class Engine(Protocol):
         ...
 
     def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]: ...
-    def up(self, stack: str, on_progress: OnProgress) -> Outputs: ...
+    def up(self, stack: str, on_progress: OnProgress) -> Outputs:
+        """The update; where this engine previewed the stack, nothing but what that preview showed."""
+        ...
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
         """Take the stack's resources away; those to be retained leave its state and stay in the account."""
         ...
@@ -262,8 +303,15 @@ class Talk(Protocol):
 
     interactive: bool
 
-    def ask(self, question: Question) -> Any: ...
-    def confirm(self, prompt: str, *, default: bool = True, why: str = "") -> bool: ...
+    def ask(self, question: Question, *, once_drawn: Callable[[], None] | None = None) -> Any:
+        """The answer's value. `?` explains the question and puts it again. `once_drawn` is called when it shows.
+
+        Raises Back, where the question lets a person go back and one does.
+        """
+        ...
+    def confirm(
+        self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
+    ) -> bool: ...
     def title(self, text: str) -> None: ...
     def section(self, text: str, note: str = "") -> None: ...
     def line(self, text: str = "", *, mark: Mark | None = None) -> None: ...
@@ -271,5 +319,7 @@ class Talk(Protocol):
     def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None: ...
     def problems(self, problems: Sequence[Problem]) -> None: ...
     def error(self, error: SetupError) -> None: ...
-    def working(self, text: str) -> None: ...
+    def working(self, text: str) -> None:
+        """What takes a moment, with the seconds it has taken, until the next word."""
+        ...
     def progress(self, progress: Progress, elapsed: float) -> None: ...

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from wizard.input import CALLER, CREATE, Choice, Input, Kind, Question
-from wizard.questions_application import APPLICATION_INPUTS
+from wizard.questions_application import APPLICATION_INPUTS, TARGET
 from wizard.questions_key import KEY_INPUTS
+from wizard.questions_state import STATE_INPUTS
 from wizard.questions_trail import TRAIL_INPUTS
 
 if TYPE_CHECKING:
@@ -20,24 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["CALLER", "CREATE", "INPUTS", "Choice", "Input", "Kind", "Question", "add_flags", "by_key"]
 
 
-INPUTS: tuple[Input, ...] = (*KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS)
+INPUTS: tuple[Input, ...] = (TARGET, *KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS, *STATE_INPUTS)
 
 by_key: Mapping[str, Input] = MappingProxyType({each.key: each for each in INPUTS})
 """Every input by its key."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every input that is no secret: None where it is not given, a list for many values."""
+    """Add a flag for every input: None where it is not given, a list for many values. A secret's flag names a file."""
     group = parser.add_argument_group(
         "answers",
         "Each can also be given as an environment variable, or under its name in an answers file. "
         "A flag wins over the environment, the environment over the file.",
     )
     for each in INPUTS:
-        if each.flag is None:
-            continue
-        text = f"{each.help} [{each.variable}]".replace("%", "%%")
+        text = f"{'file that holds the ' if each.secret else ''}{each.help} [{each.variable}]".replace("%", "%%")
         action = "append" if each.many else "store"
-        group.add_argument(each.flag, dest=each.key, metavar=each.metavar, default=None, action=action, help=text)
-    secrets = ", ".join(f"{each.variable} ({each.help})" for each in INPUTS if each.secret)
-    parser.add_argument_group("secrets", f"From the environment or a masked prompt only: {secrets}.")
+        metavar = "FILE" if each.secret else each.metavar
+        group.add_argument(each.flag, dest=each.file_key, metavar=metavar, default=None, action=action, help=text)

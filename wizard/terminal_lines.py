@@ -11,7 +11,12 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, TextIO
 
 from wizard.input import Choice
-from wizard.terminal_prompts import selectable
+from wizard.terminal_prompts import BACK, NO_KEYS, WHY, Aside, Kept, Put, instruction, selectable
+from wizard.terminal_text import cells, divided
+
+_NUMBER_KEYS = ("number",)
+_NUMBERS_KEYS = ("numbers, with commas; 0: none", "numbers, with commas", "numbers")
+_CONFIRM_KEYS = ("y/n",)
 
 
 class Lines:
@@ -19,56 +24,65 @@ class Lines:
 
     edits = False
 
-    def __init__(self, out: TextIO, write: Callable[[str], None]) -> None:
+    def __init__(self, out: TextIO, *, width: int, write: Callable[[str], None]) -> None:
         self._out = out
+        self._width = width
         self._write = write
 
-    def text(self, prompt: str, *, default: str) -> str:
+    def text(self, put: Put, *, default: str) -> str:
         """A line; empty takes the default."""
-        return self._read(f"{prompt} [{default}] " if default else f"{prompt} ") or default
+        return self._line(put, default, NO_KEYS)
 
-    def secret(self, prompt: str) -> str:
+    def secret(self, put: Put) -> str:
         """A line that is not shown."""
+        # Without the room of a default: the answer's own, for a colon.
+        hint = self._instruction(put, NO_KEYS, "")
+        self._show(f"{put.text}{f' {hint}' if hint else ''}: ")
+        put.drawn()
         try:
-            return getpass.getpass(f"{prompt}: ", stream=self._out)
+            typed = getpass.getpass("", stream=self._out)
         except EOFError as error:
             raise KeyboardInterrupt from error
+        return self._answer(put, typed)
 
-    def select(self, prompt: str, choices: Sequence[Choice], *, default: str | None, search: bool) -> str:
+    def select(self, put: Put, choices: Sequence[Choice], *, default: str | None, search: bool) -> str:
         """The value of one choice, by its number or by its value."""
         self._list(choices, ())
         wanted = default if default in selectable(choices, search=False) else None
         typed = self._checked(
-            f"{prompt} (number)",
+            put,
+            _NUMBER_KEYS,
             default=next((str(number) for number, each in enumerate(choices, 1) if each.value == wanted), ""),
             check=lambda text: self._fault(text, choices, least=1, most=1),
         )
         return str(self._chosen(typed, choices)[0])
 
-    def checkbox(self, prompt: str, choices: Sequence[Choice], *, checked: Collection[str], least: int) -> list[str]:
+    def checkbox(self, put: Put, choices: Sequence[Choice], *, checked: Collection[str], least: int) -> list[str]:
         """The values of several choices, by their numbers."""
         self._list(choices, checked)
         ticked = [value for value in selectable(choices, search=False) if value in checked]
         numbers = [str(number) for number, choice in enumerate(choices, 1) if choice.value in ticked]
         typed = self._checked(
-            f"{prompt} (numbers, with commas; 0: none)",
+            put,
+            _NUMBERS_KEYS,
             default=",".join(numbers),
             check=lambda text: self._fault(text, choices, least=least, most=len(choices)),
         )
         return self._chosen(typed, choices)
 
-    def confirm(self, prompt: str, *, default: bool) -> bool:
+    def confirm(self, put: Put, *, default: bool) -> bool:
         """Yes or no."""
         known = {"y": True, "yes": True, "n": False, "no": False}
         typed = self._checked(
-            f"{prompt} (y/n)",
+            put,
+            _CONFIRM_KEYS,
             default="y" if default else "n",
             check=lambda text: None if text.lower() in known else "type y or n",
         )
         return known[typed.lower()]
 
-    def _checked(self, prompt: str, *, default: str, check: Callable[[str], str | None]) -> str:
-        while fault := check(typed := self.text(prompt, default=default)):
+    def _checked(self, put: Put, keys: Sequence[str], *, default: str, check: Callable[[str], str | None]) -> str:
+        while fault := check(typed := self._line(put, default, keys)):
             self._write(f"! {fault}")
         return typed
 
@@ -94,11 +108,29 @@ class Lines:
         values = [None if choice is None or choice.disabled else choice.value for choice in found]
         return list(dict.fromkeys(values))
 
-    def _read(self, prompt: str) -> str:
-        encoding = self._out.encoding or "utf-8"
-        self._out.write(prompt.encode(encoding, "replace").decode(encoding))
-        self._out.flush()
+    def _line(self, put: Put, default: str, keys: Sequence[str]) -> str:
+        preset = f"[{default}] " if default else ""
+        hint = self._instruction(put, keys, preset)
+        self._show(f"{put.text} {f'{hint} ' if hint else ''}{preset}")
+        put.drawn()
         line = sys.stdin.readline()
         if not line:
             raise KeyboardInterrupt
-        return line.strip()
+        return self._answer(put, line.strip()) or default
+
+    def _answer(self, put: Put, typed: str) -> str:
+        if typed not in (WHY, BACK):
+            return typed
+        if not (put.explained if typed == WHY else put.back):
+            self._out.write("\a")
+        raise Aside(typed, Kept())
+
+    def _instruction(self, put: Put, keys: Sequence[str], preset: str) -> str:
+        return instruction(put, keys, self._width - cells(f"{put.text}  {preset}") - 1)
+
+    def _show(self, prompt: str) -> None:
+        encoding = self._out.encoding or "utf-8"
+        told = prompt.encode(encoding, "replace").decode(encoding)
+        lines = ["".join(text for text, _ in line) for line in divided([(told, "")], self._width)]
+        self._out.write("\n  ".join(lines) + " ")
+        self._out.flush()

@@ -13,14 +13,17 @@ from typing import Any
 from urllib.parse import quote
 
 from wizard.datakey import WrappedDataKey
-from wizard.errors import CredentialsError, PermissionDenied, SetupError
+from wizard.errors import SetupError
 from wizard.facts import AccessKey, Batch, Delivered, FoundDataKey, VercelProject, VercelVariable
 from wizard.vercel_access_key import deliver as deliver_access_key
 from wizard.vercel_access_key import delivered_id
 from wizard.vercel_delivery import deliver, lacking, refusal
 from wizard.vercel_found import find_data_key, name_data_key
-from wizard.vercel_http import NEW_TOKEN, Answer, Api, Patience
-from wizard.vercel_shapes import read_names, text
+from wizard.vercel_http import Api, Patience
+from wizard.vercel_listing import list_projects
+from wizard.vercel_overlaps import overlaps
+from wizard.vercel_reach import out_of_reach
+from wizard.vercel_shapes import owner, read_names, read_project, text
 from wizard.vercel_variables import Variables
 
 BASE_URL = "https://api.vercel.com"
@@ -82,6 +85,14 @@ class Vercel:
         """
         return refusal(self._variables(project, READING_SECONDS), escrowed, region=region, key_arn=key_arn)
 
+    def overlaps(self, project: VercelProject) -> tuple[str, ...]:
+        """What the delivered names are used for outside production, a line each; never a value. Reads only.
+
+        Preview, development, a branch, a custom environment, and the team's shared variables; above all, whether
+        one of them has production's data key.
+        """
+        return overlaps(self._variables(project, READING_SECONDS))
+
     def find_data_key(self, project: VercelProject) -> FoundDataKey:
         """What production has under the three names, for the adoption of a set-up by hand. Reads only.
 
@@ -128,6 +139,13 @@ class Vercel:
 
     # --- the project
 
+    def list_projects(self) -> tuple[VercelProject, ...]:
+        """Every project that the token reaches, by team and name: a choice to offer, within eight seconds.
+
+        The first hundred of each team. Never raises: what cannot be had is left out.
+        """
+        return list_projects(self._api)
+
     def find_project(self, team: str, project: str) -> VercelProject:
         """The project; `team` is a slug or a `team_…` id, `project` a name or a `prj_…` id.
 
@@ -140,21 +158,15 @@ class Vercel:
         if answer.bad_token:
             raise self._api.refusal(answer, f"see the project {project}")
         if answer.status == 403:
-            raise self._out_of_reach(team, answer, patience)
+            raise out_of_reach(self._api, team, answer)
         if answer.status == 404:
             raise self._no_such_project(team, project, scope, patience)
         if not answer.ok or not isinstance(answer.body, dict):
             raise self._api.refusal(answer, f"see the project {project}")
         found: Mapping[str, Any] = answer.body.get("project") or answer.body
-        account = text(found.get("accountId")) or ""
-        team_id = team if team.startswith("team_") else account if account.startswith("team_") else None
+        team_id = team if team.startswith("team_") else owner(found)
         slug = team if team and team != team_id else self._slug(team_id, found, patience)
-        return VercelProject(
-            id=text(found.get("id")) or project,
-            name=text(found.get("name")) or project,
-            team_id=team_id,
-            team_slug=slug,
-        )
+        return read_project(found, fallback=project, team_id=team_id, team_slug=slug)
 
     def _slug(self, team_id: str | None, project: Mapping[str, Any], patience: Patience) -> str | None:
         if team_id is None:
@@ -169,21 +181,10 @@ class Vercel:
             or (text(team.get("slug")) if isinstance(team, dict) else None)
         )
 
-    def _out_of_reach(self, team: str, refused: Answer, patience: Patience) -> SetupError:
-        answer = self._api.persist("GET", "/v2/teams", query={"limit": "100"}, patience=patience)
-        if answer.status in (401, 403):
-            either = f"Vercel does not accept the token, or it has no access to the team {team}"
-            return CredentialsError(f"{either} ({refused.words})", NEW_TOKEN)
-        teams = read_names(answer.body if answer.ok else None, "teams", "slug")
-        reach = f"; it reaches {', '.join(teams)}" if teams else ""
-        return PermissionDenied(
-            f"the Vercel token has no access to the team {team}{reach} ({refused.words})", NEW_TOKEN
-        )
-
     def _no_such_project(self, team: str, project: str, scope: Mapping[str, str], patience: Patience) -> SetupError:
         answer = self._api.persist("GET", "/v10/projects", query={**scope, "limit": "100"}, patience=patience)
         if answer.bad_token or answer.status == 403:
-            return self._out_of_reach(team, answer, patience)
+            return out_of_reach(self._api, team, answer)
         names = read_names(answer.body if answer.ok else None, "projects", "name")
         near = difflib.get_close_matches(project, names, n=5, cutoff=0.4) or list(names[:10])
         told = f"; there is {', '.join(near)}" if near else ""

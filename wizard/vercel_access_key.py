@@ -66,7 +66,8 @@ def _entries(listed: tuple[ListedVariable, ...]) -> tuple[ListedVariable, ...]:
     return tuple(each for name in NAMES for each in in_production(listed, name))
 
 
-def _named(variable: ListedVariable) -> str | None:
+def named(variable: ListedVariable) -> str | None:
+    """The access key that a variable's comment names; None for one that was not written here."""
     told = _NAMED.match(variable.comment)
     return told[1] if told else None
 
@@ -76,7 +77,7 @@ def _whole(listed: tuple[ListedVariable, ...]) -> str | None:
     pair = _entries(listed)
     if tuple(each.key for each in pair) != NAMES or any(each.type not in _STORED for each in pair):
         return None
-    first, second = (_named(each) for each in pair)
+    first, second = (named(each) for each in pair)
     return first if first == second else None
 
 
@@ -132,7 +133,7 @@ def _standing(entries: tuple[ListedVariable, ...], key: AccessKey) -> str:
         return f"it is there {len(entries)} times"
     if entries[0].type not in _STORED:
         return f"it is stored as {entries[0].type}, not as sensitive"
-    named = _named(entries[0])
-    if named == key.id:
+    told = named(entries[0])
+    if told == key.id:
         return "in place"
-    return f"it is still of the access key {named}" if named else "its comment names no access key"
+    return f"it is still of the access key {told}" if told else "its comment names no access key"

@@ -12,6 +12,7 @@ from wizard.datakey import WrappedDataKey
 from wizard.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.facts import Batch, Delivered, DeliveryState
 from wizard.vercel_posting import Posted, entry, post
+from wizard.vercel_shared import shared_data_key
 from wizard.vercel_standing import SHAREABLE, ListedVariable, Same, Standing, foreign_data_key, stand, wanted
 from wizard.vercel_variables import Variables
 
@@ -24,6 +25,8 @@ def refusal(
     """Why a delivery would be refused, in words; None when it would not be. Reads only."""
     listed = variables.list()
     same = variables.comparer()
+    if of_the_team := shared_data_key(variables, listed, escrowed):
+        return of_the_team
     if escrowed is not None and region and key_arn:
         batch = Batch(region=region, key_arn=key_arn, wrapped=escrowed)
         try:

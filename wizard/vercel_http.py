@@ -6,6 +6,7 @@ Touches the network, one endpoint; the token leaves this file in the Authorizati
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ NEW_TOKEN = (
 FIRST_CONTACT_ATTEMPTS = 3
 """An endpoint that never answered is not waited for: a wrong address must be told at once."""
 
+_LOGGER = logging.getLogger("eonpro.vercel")
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 8.0
 
@@ -116,6 +118,7 @@ class Api:
         self.base_url = base_url.rstrip("/")
         self._sleep, self._now = sleep, now
         self._reached = False
+        self._timeout = timeout
         local = _check_endpoint(self.base_url)
         self._client = httpx.Client(
             auth=_Bearer(_check_token(token)),
@@ -137,16 +140,26 @@ class Api:
         """Patience by this endpoint's clock."""
         return Patience(seconds=seconds, sleep=self._sleep, now=self._now)
 
-    def attempt(self, method: str, path: str, *, query: Mapping[str, str], content: Any = None) -> Answer:
-        """One request, once. Raises Unreachable when no answer comes, SetupError when it is not Vercel's."""
+    def attempt(
+        self, method: str, path: str, *, query: Mapping[str, str], content: Any = None, seconds: float | None = None
+    ) -> Answer:
+        """One request, once; within `seconds` where that is less than the time-out.
+
+        Raises Unreachable when no answer comes, SetupError when it is not Vercel's.
+        """
+        limit = self._client.timeout if seconds is None else httpx.Timeout(min(seconds, self._timeout))
         try:
-            response = self._client.request(method, self.base_url + path, params=dict(query), json=content)
+            response = self._client.request(
+                method, self.base_url + path, params=dict(query), json=content, timeout=limit
+            )
         except httpx.TimeoutException as error:
             raise self._unreachable(f"{self.base_url} did not answer {method} {path} in time") from error
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})") from error
         self._reached = True
+        took = response.elapsed.total_seconds() * 1000
+        _LOGGER.debug("%s %s: %d, %.0f ms", method, path, response.status_code, took)
         try:
             body = response.json() if response.content else None
         except ValueError as error:
@@ -157,7 +170,9 @@ class Api:
             raise self._stranger(response.status_code)
         return Answer(status=response.status_code, body=body, retry_after=_seconds(response.headers.get("Retry-After")))
 
-    def persist(self, method: str, path: str, *, query: Mapping[str, str], patience: Patience) -> Answer:
+    def persist(
+        self, method: str, path: str, *, query: Mapping[str, str], patience: Patience, seconds: float | None = None
+    ) -> Answer:
         """One request, repeated while it may still succeed. For requests that may be repeated only.
 
         Raises Unreachable, or ResourceError when the rate limit outlasts the patience.
@@ -166,7 +181,7 @@ class Api:
         while True:
             attempts += 1
             try:
-                answer = self.attempt(method, path, query=query)
+                answer = self.attempt(method, path, query=query, seconds=seconds)
             except Unreachable:
                 if (not self._reached and attempts >= FIRST_CONTACT_ATTEMPTS) or not patience.pause():
                     raise
@@ -179,7 +194,8 @@ class Api:
     def refusal(self, answer: Answer, doing: str) -> SetupError:
         """The error that an answer amounts to. `doing` names what was asked for: `list the variables`."""
         if answer.bad_token:
-            return CredentialsError(f"Vercel does not accept the token ({answer.words})", NEW_TOKEN)
+            why = "it has expired, was deleted, or was not copied whole"
+            return CredentialsError(f"Vercel does not accept the token: {why} ({answer.words})", NEW_TOKEN)
         if answer.status == 403:
             return PermissionDenied(f"Vercel does not let this token {doing} ({answer.words})", NEW_TOKEN)
         if answer.status == 429:

@@ -6,8 +6,10 @@ Pure. What cannot be understood is refused: a listing misread as empty would let
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from wizard.facts import VercelProject
 from wizard.vercel_standing import ListedVariable
 
 
@@ -22,6 +24,50 @@ def read_listing(body: Any) -> tuple[ListedVariable, ...]:
         found = body.get("envs", body.get("env"))
     entries = found if isinstance(found, list) else [found]
     return tuple(_variable(entry) for entry in entries)
+
+
+def read_shared(body: Any, project_id: str) -> tuple[ListedVariable, ...]:
+    """The team's shared variables that are linked to the project; none where the answer is no such listing."""
+    entries = body.get("data") if isinstance(body, dict) else None
+    return tuple(
+        replace(_variable(entry), every_custom_environment=entry.get("applyToAllCustomEnvironments") is True)
+        for entry in entries or ()
+        # An endpoint that knows no filter tells those of other projects too.
+        if isinstance(entry, Mapping) and text(entry.get("key")) and not entry.get("deletedAt")
+        if project_id in (_texts(entry.get("projectId")) or (project_id,))
+    )
+
+
+def read_environments(body: Any) -> Mapping[str, str]:
+    """The name of each custom environment by its id; empty where the answer is no such listing."""
+    entries = body.get("environments") if isinstance(body, dict) else None
+    found = [entry for entry in entries or () if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return {entry["id"]: entry["slug"] for entry in found if text(entry.get("id")) and text(entry.get("slug"))}
+
+
+def read_entries(body: Any, collection: str) -> tuple[Mapping[str, Any], ...]:
+    """The members of a collection, which is the body itself or under its name in it."""
+    entries = body.get(collection) if isinstance(body, dict) else body
+    return tuple(entry for entry in entries if isinstance(entry, dict)) if isinstance(entries, list) else ()
+
+
+def read_project(
+    found: Mapping[str, Any], *, fallback: str, team_id: str | None, team_slug: str | None
+) -> VercelProject:
+    """A project; `fallback` is its id and name where the answer does not tell them."""
+    return VercelProject(
+        id=text(found.get("id")) or fallback,
+        name=text(found.get("name")) or fallback,
+        team_id=team_id,
+        team_slug=team_slug,
+        framework=text(found.get("framework")),
+    )
+
+
+def owner(found: Mapping[str, Any]) -> str | None:
+    """The id of the team that a project belongs to; None for a person's own, and where it is not told."""
+    account = text(found.get("accountId")) or ""
+    return account if account.startswith("team_") else None
 
 
 def next_page(body: Any) -> str | None:
@@ -39,10 +85,7 @@ def read_failures(body: Any) -> tuple[tuple[str, str, str], ...]:
 
 def read_names(body: Any, collection: str, field: str) -> tuple[str, ...]:
     """`field` of each member of a collection, which is the body itself or under its name in it."""
-    entries = body.get(collection) if isinstance(body, dict) else body
-    if not isinstance(entries, list):
-        return ()
-    return tuple(str(entry[field]) for entry in entries if isinstance(entry, dict) and entry.get(field))
+    return tuple(str(entry[field]) for entry in read_entries(body, collection) if entry.get(field))
 
 
 def text(value: Any) -> str | None:

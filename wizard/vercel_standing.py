@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from components.contract import DATA_KEY_VARIABLE
-from wizard.datakey import FINGERPRINT, WrappedDataKey
+from wizard.datakey import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.facts import Batch, VercelVariable
 
-PRODUCTION = "production"
+PRODUCTION, PREVIEW = "production", "preview"
 MARK = "eonpro-kms:"
 """How the comments begin that were written here."""
 SHAREABLE = "AWS_REGION"
@@ -30,7 +30,8 @@ class ListedVariable(VercelVariable):
 
     updated_at: int | None = None
     """Milliseconds since 1970."""
-    custom_environments: tuple[str, ...] = ()
+    every_custom_environment: bool = False
+    """Whether it is for all custom environments, those to come too: a team's shared variables may be."""
     raw: str | None = field(default=None, repr=False)
     """The listing's `value`, which may be ciphertext: good for being equal to something, for nothing else."""
 
@@ -38,13 +39,17 @@ class ListedVariable(VercelVariable):
     def in_production(self) -> bool:
         """Whether deployments to production see it."""
         # An endpoint that tells no target at all must not make a data key look absent.
-        untold = not self.targets and not self.custom_environments
-        return (PRODUCTION in self.targets or untold) and not self.git_branch
+        untold = not self.targets and not self.custom_environments and not self.git_branch
+        # A branch narrows preview only, so that one beside production takes nothing away from it.
+        return PRODUCTION in self.targets or untold
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
         """The environments beside production that see it too."""
-        return tuple(target for target in (*self.targets, *self.custom_environments) if target != PRODUCTION)
+        branch = (f"the branch {self.git_branch}",) if self.git_branch else ()
+        # A branch stands for preview's deployments of it, not for all of preview.
+        rest = [target for target in self.targets if target != PRODUCTION and not (branch and target == PREVIEW)]
+        return (*rest, *branch, *self.custom_environments)
 
     @property
     def stamp(self) -> tuple[str, int | None]:
@@ -102,6 +107,19 @@ def value_fingerprint(value: str) -> str:
 def data_key_comment(wrapped: WrappedDataKey) -> str:
     """The comment by which a data key is known whose value Vercel does not tell."""
     return f"{MARK} data key {wrapped.fingerprint}; do not edit"
+
+
+def data_key_identity(entry: ListedVariable, read: Callable[[ListedVariable], str | None]) -> str | None:
+    """The fingerprint of a data key: by its value where that can be had, else by its comment; else None."""
+    # A comment outlives an edit of the value, so the value counts wherever it can be had.
+    value = None if entry.type == "sensitive" else entry.value or read(entry)
+    if value is None:
+        told = FINGERPRINT.search(entry.comment)
+        return told[0] if told else None
+    try:
+        return WrappedDataKey(value=value).fingerprint
+    except MalformedDataKey:
+        return value_fingerprint(value)
 
 
 def wanted(batch: Batch) -> tuple[Wanted, ...]:
@@ -192,7 +210,8 @@ def _proof(want: Wanted, entry: ListedVariable, same: Same) -> str:
 
 def description(entry: ListedVariable) -> str:
     """Which entry it is and where it may come from: its id, environments, last change and comment."""
-    told = [f"id {entry.id}", f"for {', '.join((*entry.targets, *entry.custom_environments))}"]
+    places = (*((PRODUCTION,) if entry.in_production else ()), *entry.elsewhere)
+    told = [f"id {entry.id}", f"for {', '.join(places)}"]
     if entry.updated_at is not None:
         told.append(f"last changed {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
     told.append(f"comment “{entry.comment}”" if entry.comment else "no comment")

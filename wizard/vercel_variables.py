@@ -11,7 +11,7 @@ from typing import Any
 from wizard.errors import SetupError
 from wizard.facts import VercelProject, VercelVariable
 from wizard.vercel_http import Answer, Api, Patience
-from wizard.vercel_shapes import Unreadable, next_page, read_listing
+from wizard.vercel_shapes import Unreadable, next_page, read_environments, read_listing, read_shared
 from wizard.vercel_standing import ListedVariable, Same
 
 
@@ -69,11 +69,30 @@ class Variables:
         """The value of one; None where it is not told."""
         path = f"/v1{self._path}/{variable.id}"
         answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
-        body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
-        value = body.get("value")
-        # An empty value may be an empty value or one that is not told: it proves nothing.
-        told = isinstance(value, str) and value and body.get("decrypted", True) is not False
-        return value if told else None
+        return _value(answer)
+
+    def shared(self) -> tuple[ListedVariable, ...]:
+        """The team's shared variables that are linked to the project; none where they cannot be listed.
+
+        The project's own variable wins over a shared one of the same name and environment
+        (https://vercel.com/docs/environment-variables/shared-environment-variables).
+        """
+        if not self._scope:
+            return ()
+        query = {**self._scope, "projectId": self._project.id}
+        answer = self._api.persist("GET", "/v1/env", query=query, patience=self.patience)
+        return read_shared(answer.body, self._project.id) if answer.ok else ()
+
+    def decrypt_shared(self, variable: VercelVariable) -> str | None:
+        """The value of one shared variable; None where it is not told."""
+        answer = self._api.persist("GET", f"/v1/env/{variable.id}", query=self._scope, patience=self.patience)
+        return _value(answer)
+
+    def custom_environments(self) -> Mapping[str, str]:
+        """The name of each of the project's custom environments by its id; empty where they cannot be listed."""
+        path = f"/v9/projects/{self._project.id}/custom-environments"
+        answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
+        return read_environments(answer.body) if answer.ok else {}
 
     def comment(self, variable: VercelVariable, comment: str) -> None:
         """Another comment for one; its value, type and environments stay. Raises SetupError where it is not taken.
@@ -107,3 +126,11 @@ class Variables:
     def refusal(self, answer: Answer) -> SetupError:
         """The error that the answer to `upsert` amounts to."""
         return self._api.refusal(answer, f"set the variables of {self.owner}")
+
+
+def _value(answer: Answer) -> str | None:
+    body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
+    value = body.get("value")
+    # An empty value may be an empty value or one that is not told: it proves nothing.
+    told = isinstance(value, str) and value and body.get("decrypted", True) is not False
+    return value if told else None

@@ -32,6 +32,8 @@ def asked(service: str, operation: str, path: str = "", **parameters: Any) -> li
         (("s3", "HeadBucket", "/logs"), [("s3:ListBucket", "arn:aws:s3:::logs")]),
         (("s3", "GetObject", "/logs/a/b"), [("s3:GetObject", "arn:aws:s3:::logs/a/b")]),
         (("s3", "ListBuckets", "/"), [("s3:ListAllMyBuckets", "*")]),
+        (("iam", "GetAccountSummary"), [("iam:GetAccountSummary", "*")]),
+        (("servicequotas", "GetServiceQuota"), [("servicequotas:GetServiceQuota", "*")]),
         (
             ("s3", "PutObjectLockConfiguration", "/logs"),
             [("s3:PutBucketObjectLockConfiguration", "arn:aws:s3:::logs")],
@@ -189,6 +191,17 @@ def test_what_was_allowed_is_remembered_once_with_whom_and_by_what(cloud: Any, m
     ]
     cloud.ask("DELETE", "leaves")
     assert cloud.ask("GET", "leaves")[1]["leaves"] == []
+
+
+def test_a_dry_run_needs_leave_and_is_not_remembered_as_a_need(cloud: Any, member: Callable[..., Any]) -> None:
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    allowed = member("kms", allow("kms:GenerateDataKeyWithoutPlaintext", key))
+    cloud.ask("DELETE", "leaves")
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        allowed.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256", DryRun=True)
+    assert cloud.ask("GET", "leaves")[1]["leaves"] == []
+    allowed.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
+    assert [leave["by"] for leave in cloud.ask("GET", "leaves")[1]["leaves"]] == ["iam"]
 
 
 def test_the_simulator_tells_the_condition_keys_that_it_was_not_given(cloud: Any, member: Callable[..., Any]) -> None:

@@ -81,19 +81,33 @@ def test_a_call_that_hangs_goes_on_when_the_faults_are_cleared(control: Any) -> 
     assert answers == ["123456789012"]
 
 
-@pytest.mark.parametrize("fault", [{"kind": "explode"}, {"times": 0}, {"unknown": 1}, []])
+def test_calls_that_are_to_be_skipped_pass_before_the_fault(control: Any) -> None:
+    control.ask("POST", "faults", {"service": "sts", "error": "Throttling", "skip": 2})
+    sts = control.client("sts")
+    told = []
+    for _ in range(4):
+        try:
+            told.append(sts.get_caller_identity()["Account"])
+        except ClientError as refused:
+            told.append(refused.response["Error"]["Code"])
+    assert told == ["123456789012", "123456789012", "Throttling", "123456789012"]
+
+
+@pytest.mark.parametrize("fault", [{"kind": "explode"}, {"times": 0}, {"skip": -1}, {"unknown": 1}, []])
 def test_a_fault_that_makes_no_sense_is_refused(control: Any, fault: Any) -> None:
     assert control.ask("POST", "faults", fault)[0] == 400
 
 
 def test_calls_are_recorded_in_order_with_who_made_them(control: Any) -> None:
     control.client("sts").get_caller_identity()
-    control.client("kms", "eu-west-1").list_keys()
+    with pytest.raises(ClientError):
+        control.client("kms", "eu-west-1").generate_data_key(KeyId="alias/none", DryRun=True)
     key = control.variables["AWS_ACCESS_KEY_ID"]
-    assert control.ask("GET", "calls")[1]["calls"] == [
-        {"service": "sts", "operation": "GetCallerIdentity", "region": "us-east-1", "accessKeyId": key},
-        {"service": "kms", "operation": "ListKeys", "region": "eu-west-1", "accessKeyId": key},
+    told = [
+        ("sts", "GetCallerIdentity", "us-east-1", key, False),
+        ("kms", "GenerateDataKey", "eu-west-1", key, True),
     ]
+    assert [tuple(call.values()) for call in control.ask("GET", "calls")[1]["calls"]] == told
 
 
 def test_an_address_that_the_sandbox_does_not_have_is_not_found(control: Any) -> None:

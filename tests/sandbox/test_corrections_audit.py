@@ -199,3 +199,16 @@ def test_a_bucket_that_holds_objects_can_still_be_locked(s3: Any, bucket: str) -
 def test_a_bucket_without_versions_cannot_be_locked(s3: Any, bucket: str) -> None:
     with pytest.raises(ClientError, match="InvalidBucketState"):
         s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=lock(2557))
+
+
+def test_a_refusal_of_plain_http_refuses_nobody_who_comes_to_an_endpoint_of_aws(cloud: Any, bucket: str) -> None:
+    s3 = cloud.client("s3")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [f"arn:aws:s3:::{bucket}/*"]}
+    plain_http = {**deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [plain_http]}))
+    s3.put_object(Bucket=bucket, Key="state", Body=b"{}")
+    assert s3.get_object(Bucket=bucket, Key="state")["Body"].read() == b"{}"
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [plain_http, deny]}))
+    with pytest.raises(ClientError, match="403"):
+        s3.get_object(Bucket=bucket, Key="state")
+    s3.delete_bucket_policy(Bucket=bucket)

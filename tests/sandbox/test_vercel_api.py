@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import flask
 import httpx
 import pytest
 from werkzeug.serving import make_server
@@ -15,9 +16,8 @@ from sandbox.vercel import create_app
 TOKEN = "a-token-of-the-sandbox"
 
 
-@pytest.fixture
-def api() -> Iterator[httpx.Client]:
-    server = make_server("127.0.0.1", 0, create_app(token=TOKEN, team="clinic", project="eonpro"), threaded=True)
+def client(app: flask.Flask) -> Iterator[httpx.Client]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -28,6 +28,11 @@ def api() -> Iterator[httpx.Client]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def api() -> Iterator[httpx.Client]:
+    yield from client(create_app(token=TOKEN, team="clinic", project="eonpro"))
 
 
 ENV = "/v10/projects/eonpro/env?slug=clinic"
@@ -259,6 +264,19 @@ def test_a_silent_endpoint_runs_into_the_callers_time_out(api: httpx.Client) -> 
         api.get("/v2/user", timeout=0.2)
 
 
+def test_a_request_that_is_held_up_does_its_work_when_the_faults_are_forgotten(api: httpx.Client) -> None:
+    api.post("/_sandbox/faults", json={"kind": "hold", "method": "POST", "path": "/env"})
+    answers: list[int] = []
+    writing = threading.Thread(target=lambda: answers.append(api.post(ENV, json=variable()).status_code))
+    writing.start()
+    while not api.get("/_sandbox/calls").json()["writes"]:
+        pass
+    assert (listed(api), answers) == ([], []), "the others are served meanwhile"
+    api.delete("/_sandbox/faults")
+    writing.join(timeout=10)
+    assert (len(listed(api)), answers) == (1, [201])
+
+
 def test_half_a_batch_on_order_fails_at_the_place_that_was_named(api: httpx.Client) -> None:
     api.post("/_sandbox/faults", json={"kind": "half", "method": "POST", "path": "/env", "nth": 2})
     answer = api.post(ENV, json=[variable("ONE"), variable("TWO"), variable("THREE")])
@@ -290,3 +308,95 @@ def test_a_deployment_of_production_gets_the_sensitive_values_that_the_api_does_
     api.post(ENV, json=[variable("SECRET", type="sensitive"), variable("OTHER", target=["preview"])])
     assert [each["value"] for each in listed(api) if each["key"] == "SECRET"] == [""]
     assert api.get("/_sandbox/deployment/eonpro").json() == {"SECRET": "hello"}
+
+
+# --- teams, projects page by page, what the team shares, custom environments
+
+
+@pytest.fixture
+def teams() -> Iterator[httpx.Client]:
+    """Three teams, of which the token may not act for two."""
+    others = {"bank": ("ledger",), "school": ("lessons",)}
+    barred = {"bank": ("scope",), "school": ("saml",)}
+    yield from client(create_app(token=TOKEN, team="clinic", project="eonpro", others=others, barred=barred))
+
+
+def test_teams_come_page_by_page(teams: httpx.Client) -> None:
+    first = teams.get("/v2/teams?limit=2").json()
+    assert ([team["slug"] for team in first["teams"]], first["pagination"]["count"]) == (["clinic", "bank"], 2)
+    second = teams.get(f"/v2/teams?limit=2&until={first['pagination']['next']}").json()
+    assert [team["slug"] for team in second["teams"]] == ["school"]
+    assert second["pagination"]["next"] is None
+    assert teams.get("/v2/teams?limit=many").status_code == 400
+
+
+def test_a_team_that_the_token_is_not_for_is_listed_as_limited_and_refused(teams: httpx.Client) -> None:
+    listed = {team["slug"]: team for team in teams.get("/v2/teams").json()["teams"]}
+    assert {slug: team.get("limitedBy") for slug, team in listed.items()} == {
+        "clinic": None,
+        "bank": ["scope"],
+        "school": ["saml"],
+    }
+    for slug in ("bank", "school"):
+        for path in (f"/v2/teams/{slug}", f"/v9/projects?slug={slug}", f"/v1/env?teamId={listed[slug]['id']}"):
+            answer = teams.get(path)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+    assert teams.get("/v9/projects?slug=school").json()["error"]["teamId"] == listed["school"]["id"]
+
+
+def test_the_token_tells_which_teams_it_is_for(teams: httpx.Client, api: httpx.Client) -> None:
+    (scope,) = teams.get("/v5/user/tokens/current").json()["token"]["scopes"]
+    assert (scope["type"], scope["teamId"]) == ("team", teams.get("/v2/teams/clinic").json()["id"])
+    (scope,) = api.get("/v5/user/tokens/current").json()["token"]["scopes"]
+    assert scope["type"] == "user"
+
+
+@pytest.mark.parametrize(("version", "after"), [(9, "until"), (10, "from")])
+def test_projects_come_page_by_page(api: httpx.Client, version: int, after: str) -> None:
+    for name in ("one", "two"):
+        made = api.post("/v11/projects?slug=clinic", json={"name": name, "framework": None})
+        assert (made.status_code, made.json()["framework"]) == (200, None)
+    path = f"/v{version}/projects?slug=clinic&limit=2"
+    first = api.get(path).json()
+    rest = api.get(f"{path}&{after}={first['pagination']['next']}").json()
+    assert [each["name"] for page in (first, rest) for each in page["projects"]] == ["two", "one", "eonpro"]
+    assert (first["pagination"]["count"], rest["pagination"]["next"]) == (2, None)
+
+
+def test_a_project_of_a_name_that_is_taken_is_refused(api: httpx.Client) -> None:
+    assert api.post("/v11/projects?slug=clinic", json={"name": "eonpro"}).status_code == 409
+    assert api.post("/v11/projects?slug=clinic", json={}).status_code == 400
+
+
+def test_a_shared_variable_is_told_to_the_projects_it_is_linked_to(api: httpx.Client) -> None:
+    project = api.get("/v9/projects/eonpro?slug=clinic").json()["id"]
+    other = api.post("/v11/projects?slug=clinic", json={"name": "other"}).json()["id"]
+    body = {"evs": [{"key": "SHARED", "value": "hello"}], "type": "encrypted", "target": ["production"]}
+    made = api.post("/v1/env?slug=clinic", json={**body, "projectId": [project]})
+    assert (made.status_code, made.json()["failed"]) == (201, [])
+    (listed,) = api.get(f"/v1/env?slug=clinic&projectId={project}").json()["data"]
+    assert (listed["key"], listed["projectId"], listed["target"]) == ("SHARED", [project], ["production"])
+    assert "hello" not in listed["value"]
+    assert api.get(f"/v1/env/{listed['id']}?slug=clinic").json()["value"] == "hello"
+    assert api.get(f"/v1/env?slug=clinic&projectId={other}").json()["data"] == []
+    assert api.get("/v1/env").status_code == 403
+    again = api.post("/v1/env?slug=clinic", json=body).json()
+    assert ([each["error"]["code"] for each in again["failed"]], again["created"]) == (["ENV_CONFLICT"], [])
+
+
+def test_the_projects_own_variable_goes_before_a_shared_one(api: httpx.Client) -> None:
+    project = api.get("/v9/projects/eonpro?slug=clinic").json()["id"]
+    shared = [{"key": "GREETING", "value": "of the team"}, {"key": "OTHER", "value": "of the team"}]
+    body = {"evs": shared, "type": "encrypted", "target": ["production"], "projectId": [project]}
+    api.post("/v1/env?slug=clinic", json=body)
+    api.post(ENV, json=variable())
+    assert api.get("/_sandbox/deployment/eonpro").json() == {"GREETING": "hello", "OTHER": "of the team"}
+
+
+def test_a_custom_environment_has_a_name_and_an_id(api: httpx.Client) -> None:
+    path = "/v9/projects/eonpro/custom-environments?slug=clinic"
+    made = api.post(path, json={"slug": "staging"}).json()
+    assert made["id"].startswith("env_")
+    assert [each["slug"] for each in api.get(path).json()["environments"]] == ["staging"]
+    for slug in ("staging", "Production", "preview"):
+        assert api.post(path, json={"slug": slug}).status_code == 400

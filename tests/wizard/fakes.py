@@ -8,7 +8,7 @@ They touch nothing. None of them has a door that gives the data key in the clear
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from components import policies
 from components.contract import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings, Thing
 from components.stack_policies import key_policy_of
 from wizard.datakey import WrappedDataKey
+from wizard.drafts import Draft
 from wizard.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, ResourceError, SetupError
 from wizard.facts import (
     AccessKey,
@@ -36,8 +37,12 @@ from wizard.facts import (
     KeyFact,
     Mark,
     OnProgress,
+    PermissionsFact,
     Principal,
+    ProfileFact,
+    ProfileKind,
     Progress,
+    QuotaFact,
     RegionFact,
     Retention,
     Simulation,
@@ -49,6 +54,7 @@ from wizard.facts import (
     VercelVariable,
     Verdict,
 )
+from wizard.input import Back
 from wizard.questions import Question
 
 ACCOUNT = "111122223333"
@@ -167,6 +173,13 @@ class FakeCloud:
     has_environment_credentials: bool = True
     profile: str | None = None
     profile_names: tuple[str, ...] = ()
+    profile_kinds: dict[str, ProfileKind] = field(default_factory=dict)
+    """By name; an access key where it is not told."""
+    quotas: tuple[QuotaFact, ...] = ()
+    skew: float | None = 0.0
+    """Seconds."""
+    unknown_rights: tuple[str, ...] = ()
+    state_buckets: list[str] = field(default_factory=list)
     regions: tuple[RegionFact, ...] = (
         RegionFact(name="af-south-1", enabled=False),
         RegionFact(name="eu-central-1", enabled=True),
@@ -220,8 +233,9 @@ class FakeCloud:
         self.documents[APP_POLICY] = policies.application_policy(key_arns=made)
         self.trails = (trail_fact(),)
 
-    def profiles(self) -> tuple[str, ...]:
-        return self.profile_names
+    def profiles(self) -> tuple[ProfileFact, ...]:
+        kinds = self.profile_kinds
+        return tuple(ProfileFact(name=name, kind=kinds.get(name, ProfileKind.KEYS)) for name in self.profile_names)
 
     def with_region(self, region: str) -> FakeCloud:
         if region == self.region:
@@ -387,9 +401,23 @@ class FakeCloud:
         found = self.credentials if target in self.credentials_for else None
         return CredentialsSearch(found=found, tried=() if found else ("no token was given",))
 
-    def check_permissions(self, settings: Settings) -> tuple[str, ...]:
+    def check_permissions(self, settings: Settings) -> PermissionsFact:
         self._call("check_permissions")
-        return self.lacking
+        why = "the policy simulator may not be asked" if self.unknown_rights else ""
+        return PermissionsFact(denied=self.lacking, unknown=self.unknown_rights, why_unknown=why)
+
+    def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
+        self._call("check_quotas")
+        return self.quotas
+
+    def clock_skew(self) -> float | None:
+        return self.skew
+
+    def make_state_bucket(self, bucket: str) -> bool:
+        self._call("make_state_bucket", bucket)
+        new = bucket not in self.state_buckets
+        self.state_buckets.append(bucket)
+        return new
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
         self._call("simulate", f"{principal_arn} {','.join(actions)}")
@@ -425,6 +453,9 @@ class FakeHosting:
     """A hosting that says it holds something else than it was given."""
     named: str | None = None
     """The fingerprint in the data key's comment."""
+    projects: tuple[VercelProject, ...] = ()
+    """Those that the token reaches."""
+    overlapping: tuple[str, ...] = ()
 
     def _call(self, name: str) -> None:
         self.log.append(f"hosting.{name}")
@@ -438,6 +469,14 @@ class FakeHosting:
         if team not in (self.team, self.team_id) or project not in (self.project.name, self.project.id):
             raise SetupError(f"there is no project {project} in the team {team}", "vercel project ls")
         return self.project
+
+    def list_projects(self) -> tuple[VercelProject, ...]:
+        self._call("list_projects")
+        return self.projects
+
+    def overlaps(self, project: VercelProject) -> tuple[str, ...]:
+        self._call("overlaps")
+        return self.overlapping
 
     def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]:
         self._call("list_variables")
@@ -538,6 +577,13 @@ class FakeEngine:
     def saved_config(self, stack: str) -> Mapping[str, str]:
         return {}
 
+    def check_backend(self, stack: str) -> str:
+        self._call("check_backend")
+        return "file://~"
+
+    def login(self, url: str) -> None:
+        self._call("login")
+
     def state(self, stack: str) -> StackState:
         self._call("state")
         return self.stack_state
@@ -601,6 +647,25 @@ class FakeProver:
 
 
 @dataclass(kw_only=True)
+class FakeDrafts:
+    """Drafts in memory. Implements `wizard.drafts.Drafts`."""
+
+    kept: dict[str, Draft] = field(default_factory=dict)
+    saved: list[Draft] = field(default_factory=list)
+    """Every draft that was ever saved, in order."""
+
+    def load(self, stack: str) -> Draft | None:
+        return self.kept.get(stack)
+
+    def save(self, stack: str, draft: Draft) -> None:
+        self.kept[stack] = draft
+        self.saved.append(draft)
+
+    def remove(self, stack: str) -> None:
+        self.kept.pop(stack, None)
+
+
+@dataclass(kw_only=True)
 class FakeTalk:
     """A terminal with a person who has the answers ready. Implements `wizard.protocols.Talk`."""
 
@@ -620,15 +685,22 @@ class FakeTalk:
         """The keys of the questions that were put, in order."""
         return [question.key for question in self.asked]
 
-    def ask(self, question: Question) -> Any:
+    def ask(self, question: Question, *, once_drawn: Callable[[], None] | None = None) -> Any:
+        if once_drawn is not None:
+            once_drawn()
         assert self.interactive, f"{question.key} was asked, and nobody is there"
         self.log.append(f"talk.ask {question.key}")
         self.asked.append(question)
         assert self.answers.get(question.key), f"{question.key} was asked, which nobody expected"
         given = self.answers[question.key].pop(0)
+        if given is Back or given is KeyboardInterrupt:
+            assert question.back or given is KeyboardInterrupt, f"there is nothing before {question.key}"
+            raise given
         return question.parse(given)
 
-    def confirm(self, prompt: str, *, default: bool = True, why: str = "") -> bool:
+    def confirm(
+        self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
+    ) -> bool:
         assert self.interactive, f"{prompt!r} was asked, and nobody is there"
         self.log.append(f"talk.confirm {prompt}")
         return self.confirms.pop(0) if self.confirms else default
@@ -657,6 +729,11 @@ class FakeTalk:
     def error(self, error: SetupError) -> None:
         self.told.append(error)
         self.said.append(error.message)
+
+    @property
+    def last_page(self) -> list[str]:
+        """What was said since the plan's summary began."""
+        return self.said[len(self.said) - self.said[::-1].index("Review") :]
 
     def working(self, text: str) -> None:
         """Not kept: it is wiped by the next word."""

@@ -21,10 +21,13 @@ from tests.wizard.fakes import (
     settings,
     trail_fact,
 )
-from wizard.account import Account, future_key_policy, look
+from wizard.account import Account, look
+from wizard.account_limits import Rights
+from wizard.account_principals import future_key_policy
 from wizard.errors import CredentialsError, PermissionDenied, SetupError, Unreachable, Unsupported
 from wizard.facts import Principal, Retention, Simulation
 from wizard.identity_patterns import sso_pattern
+from wizard.preflight_attempt import Told
 
 VALUES: dict[str, Any] = {
     "account": "caller",
@@ -48,6 +51,7 @@ READS = {
     "read_escrow",
     "simulate",
     "check_permissions",
+    "check_quotas",
     "list_trails",
     "bucket_retention",
 }
@@ -73,7 +77,7 @@ def whats(account: Account) -> list[str]:
 
 def test_an_account_that_is_free_and_right_has_no_problem(cloud) -> None:
     account = seen(cloud)
-    assert (account.problems, account.rights) == ((), ())
+    assert (account.problems, account.rights, account.quotas) == ((), Rights(), Told())
     assert account.settings == settings()
     assert account.existing is not None
 
@@ -311,20 +315,7 @@ def test_who_may_delete_the_key_has_to_exist(cloud) -> None:
     ]
 
 
-# --- rights
-
-
-def test_rights_that_are_lacking_are_all_named_apart(cloud) -> None:
-    cloud.lacking = ("kms:CreateKey", "iam:CreateRole")
-    account = seen(cloud)
-    assert account.problems == ()
-    assert [p.what for p in account.rights] == ["you are not allowed to do: kms:CreateKey, iam:CreateRole"]
-    assert account.rights[0].exit_code == 3
-
-
-def test_rights_that_cannot_be_checked_are_no_finding(cloud) -> None:
-    cloud.failures["check_permissions"] = Unsupported("no simulator here", "none")
-    assert seen(cloud).rights == ()
+# --- an existing trail
 
 
 def test_an_existing_trail_finds_its_bucket(cloud) -> None:
@@ -426,12 +417,41 @@ def test_an_existing_trail_with_another_bucket_than_the_one_named_is_found(cloud
     assert problem.next == f"--trail-bucket {BUCKET}"
 
 
-@pytest.mark.parametrize("method", ["find_existing", "read_escrow"])
-def test_what_is_there_already_has_to_be_readable(cloud, method) -> None:
-    cloud.failures[method] = PermissionDenied(f"{method} is denied", "ask for it")
+def test_names_that_cannot_be_read_are_not_taken_for_free(cloud) -> None:
+    cloud.failures["find_existing"] = PermissionDenied("find_existing is denied", "ask for it")
     account = seen(cloud)
-    assert whats(account) == [f"{method} is denied"]
-    assert account.existing is None
+    assert whats(account) == ["find_existing is denied"]
+    assert (account.existing, account.escrow_known) == (None, True)
+
+
+def test_an_escrow_that_cannot_be_read_is_not_taken_for_empty_and_hides_no_name(cloud) -> None:
+    cloud.failures["read_escrow"] = PermissionDenied("read_escrow is denied", "ask for it")
+    account = seen(cloud)
+    assert whats(account) == ["read_escrow is denied"]
+    assert (account.existing, account.escrow_known) == (cloud.existing, False)
+
+
+def test_a_region_that_could_not_be_checked_hides_nothing_of_what_is_in_it(cloud) -> None:
+    cloud.failures["list_regions"] = PermissionDenied("the caller may not do account:ListRegions", "ask for it")
+    account = seen(cloud, trail=TRAIL, trail_bucket=BUCKET)
+    assert whats(account) == [
+        "the caller may not do account:ListRegions",
+        f"there is no trail {TRAIL} that records every Region",
+    ]
+    assert account.existing is not None
+
+
+def test_settings_that_do_not_fit_hide_no_principal_that_is_not_there(cloud) -> None:
+    account = seen(cloud, administrators=("caller", ABSENT), trail_retention_days=2, target=("ecs",))
+    assert [what for what in whats(account) if "does not exist" in what] == [
+        f"the administrator {ABSENT} does not exist"
+    ]
+    assert len(account.problems) == 2
+
+
+def test_a_principal_that_a_fault_is_about_is_not_looked_up_as_well(cloud) -> None:
+    (problem,) = seen(cloud, administrators=("caller", ABSENT), app_principal=ABSENT).problems
+    assert "cannot be the application and a key administrator at once" in problem.what
 
 
 def test_a_region_that_cannot_be_used_hides_what_is_asked_in_it_and_nothing_else(cloud) -> None:

@@ -89,7 +89,7 @@ def test_what_is_neither_yes_nor_no_is_refused_with_its_key() -> None:
 def test_a_wrapped_key_in_a_file_is_refused_with_its_variable_and_not_shown() -> None:
     with pytest.raises(UsageError) as refusal:
         read_file(f"encrypted_phi_key: {SECRET}\n", "a.yaml")
-    assert "give it in the environment, as EONPRO_ENCRYPTED_PHI_KEY" in refusal.value.message
+    assert "name a file with `encrypted_phi_key_file`, or set EONPRO_ENCRYPTED_PHI_KEY" in refusal.value.message
     assert SECRET not in refusal.value.message
 
 
@@ -116,9 +116,10 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once_and_no_value_of_it() -> N
     assert refusal.value.message.splitlines() == [
         "the answers file a.yaml cannot be used:",
         "  line 1: `regoin` is no answer: did you mean `region`?",
-        "  line 2: `vercel_token` is a secret, which no file may hold: take it out; "
-        "give it in the environment, as VERCEL_TOKEN; revoke it if shared",
-        "  line 3: `aws_secret_access_key` is a secret, which no file may hold: take it out; revoke it if shared",
+        "  line 2: `vercel_token` is a secret, which no answers file may hold: take it out; "
+        "name a file with `vercel_token_file`, or set VERCEL_TOKEN; revoke it if shared",
+        "  line 3: `aws_secret_access_key` is a secret, which no answers file may hold: take it out; "
+        "revoke it if shared",
         "  line 4: `region` must be one value",
         "  line 6: `environment` is there twice",
         "  line 7: `target` must be text or a list of texts",
@@ -255,10 +256,10 @@ def test_all_values_that_cannot_be_used_are_told_at_once_each_with_its_door() ->
     lines = refusal.value.message.splitlines()
     assert lines[0] == "5 answers cannot be used:"
     assert [line.split(":")[0].strip() for line in lines[1:]] == [
+        "EONPRO_TARGET",
         "--region",
         "environment in Pulumi.production.yaml",
         "rotation_period_days in answers.yaml",
-        "EONPRO_TARGET",
         "VERCEL_TOKEN",
     ]
     assert SECRET not in refusal.value.message + refusal.value.hint
@@ -288,6 +289,45 @@ def test_a_secret_is_taken_from_the_environment_and_never_shown() -> None:
     assert SECRET not in repr(answers) and SECRET not in str(answers["vercel_token"])
 
 
+def test_a_secret_is_read_from_the_file_that_a_flag_or_the_answers_file_names() -> None:
+    files = {"one": SECRET, "two": "another"}
+    for given in ({"flags": {"vercel_token_file": "one"}}, {"file": {"vercel_token_file": "one"}}):
+        answers = resolved(**given, read_secret=files.__getitem__)
+        assert answers["vercel_token"].value == SECRET and SECRET not in repr(answers)
+    named = {"flags": {"vercel_token_file": "one"}, "file": {"vercel_token_file": "two"}}
+    both = resolved(**named, read_secret=files.__getitem__)
+    assert both["vercel_token"].value == SECRET
+
+
+def test_a_secret_s_file_that_cannot_be_read_is_told_with_its_door() -> None:
+    def read(path: str) -> str:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    with pytest.raises(UsageError) as refusal:
+        resolved(flags={"vercel_token_file": "absent"}, read_secret=read)
+    assert "--vercel-token-file: the file 'absent' cannot be read: No such file or directory" in refusal.value.message
+
+
+def test_what_a_run_was_told_that_was_left_counts_more_than_what_is_saved_and_less_than_a_door() -> None:
+    both = resolved(draft={"region": "eu-west-1", "environment": "draft"}, saved={"region": "us-east-1"})
+    assert (both["region"].value, both["region"].source) == ("eu-west-1", Source.DRAFT)
+    assert resolved(draft={"region": "eu-west-1"}, file={"region": "us-east-1"})["region"].value == "us-east-1"
+
+
+def test_a_draft_s_value_that_cannot_be_used_is_asked_again() -> None:
+    assert "region" not in resolved(draft={"region": "mars"})
+
+
+def test_what_is_copied_from_another_stack_leaves_out_what_each_needs_for_itself() -> None:
+    other = {"region": "eu-west-1", "environment": "production", "vercel_team": "acme", "vercel_project": "portal"}
+    answers = resolved(copied=other, copied_name="Pulumi.production.yaml")
+    assert {key: answer.value for key, answer in answers.items() if answer.source is Source.COPIED} == {
+        "region": "eu-west-1",
+        "vercel_team": "acme",
+    }
+    assert answers["region"].where == "Pulumi.production.yaml"
+
+
 def test_a_detected_secret_is_not_shown_either() -> None:
     found = {"vercel_token": Answer(value=SECRET, source=Source.DETECTED, where="the Vercel CLI's login")}
     assert SECRET not in repr(resolved(detected=found))
@@ -300,6 +340,8 @@ def test_a_detected_secret_is_not_shown_either() -> None:
 def good_values() -> dict[str, Any]:
     return {
         "profile": "clinic",
+        "backend": "s3://clinic-state",
+        "secrets_provider": "passphrase",
         "account": ACCOUNT,
         "region": "eu-west-1",
         "environment": "staging",
@@ -346,7 +388,7 @@ def good_values() -> dict[str, Any]:
 def test_every_value_comes_back_from_the_settings_it_went_into(good_values: dict[str, Any], identity: Identity) -> None:
     settings = to_settings(good_values, identity=identity)
     # Whose credentials are used is nobody's business but this machine's, and what was repaired was repaired once.
-    for unsaved in ("profile", "repair"):
+    for unsaved in ("profile", "repair", "backend", "secrets_provider"):
         good_values.pop(unsaved)
     # How it gets in is no question for an application with a principal of its own.
     good_values.pop("vercel_access")
@@ -399,7 +441,7 @@ def test_a_target_that_comes_later_is_asked_for_what_hangs_on_it() -> None:
     answers = resolved(saved=from_settings(settings), flags={"target": "vercel,eks"})
     values = {key: answer.value for key, answer in answers.items()}
     unanswered = [each.key for each in INPUTS if each.asked and each.needed(values) and each.key not in values]
-    assert unanswered == ["vercel_team", "vercel_project", "vercel_access", "vercel_token", "eks_cluster"]
+    assert unanswered == ["vercel_token", "vercel_team", "vercel_project", "vercel_access", "eks_cluster"]
 
 
 # --- roles of IAM Identity Center
@@ -470,13 +512,13 @@ def keys(inputs) -> list[str]:
 
 
 def test_before_the_target_is_known_nothing_is_missing_that_hangs_on_it() -> None:
-    assert keys(missing({})) == "account region environment administrators app_principal target trail".split()
+    assert keys(missing({})) == "target account region environment administrators app_principal trail".split()
 
 
 @pytest.mark.parametrize(
     ("target", "lacking"),
     [
-        (("vercel",), ["vercel_team", "vercel_project", "vercel_token"]),
+        (("vercel",), ["vercel_token", "vercel_team", "vercel_project"]),
         (("ecs",), []),
         (("eks",), ["eks_cluster"]),
     ],
@@ -498,7 +540,7 @@ def test_the_error_names_every_missing_answer_with_all_its_doors_and_the_command
     for each in inputs:
         line = next(line for line in error.message.splitlines() if line.startswith(f"  {each.key}: "))
         assert [door for door in (each.flag, each.variable) if door and door not in line] == []
-        assert each.secret or f"`{each.file_key}`" in line
+        assert f"`{each.file_key}`" in line
     assert error.hint.startswith("python -m wizard --account ")
-    assert "token" not in error.hint.lower()
+    assert "--vercel-token-file FILE" in error.hint
     assert by_key["vercel_token"].variable in error.message

@@ -32,12 +32,12 @@ def test_an_unnamed_administrator_is_told_with_its_flag() -> None:
     assert "--administrators: name one at least, or a pattern of roles" in error.message
 
 
-def test_a_fault_between_fields_is_told_without_a_flag() -> None:
+def test_a_fault_between_fields_names_the_flags_of_both() -> None:
     error = refused(
         refusal(account_id=ACCOUNT, region="us-east-1", administrators=(STRANGER,), deploy_targets=("vercel",))
     )
     assert f"the administrator {STRANGER} belongs to another account than {ACCOUNT}" in error.message
-    assert "needs vercelTeam and vercelProject" in error.message
+    assert "needs --vercel-team and --vercel-project" in error.message
 
 
 def test_the_pass_before_the_plan_tells_every_fault_as_a_problem_of_its_own() -> None:

@@ -28,7 +28,7 @@ from tests.wizard.fakes import ADMIN, KEY_ID, OUTPUTS, SECOND, settings
 from wizard import engine_backend, engine_lock
 from wizard.engine import PulumiEngine
 from wizard.engine_events import Watch, pending_step
-from wizard.engine_state import adopted, pending_steps
+from wizard.engine_state import adopted, digest, pending_steps
 from wizard.errors import Cancelled, ResourceError, SetupError, StackBusy, UsageError
 from wizard.facts import Progress, StepState
 
@@ -308,6 +308,47 @@ def test_a_pulumi_that_does_not_fit_is_told(tmp_path, monkeypatch, script, mode,
     assert refused.value.hint == "make setup"
 
 
+# --- a login for good
+
+SERVICE = "https://api.pulumi.com"
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `pulumi` that writes down what it is asked, and fails where a file `refuse` lies beside it."""
+    file = tmp_path / "pulumi"
+    file.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" = version ] && echo v3.259.0 && exit 0\n'
+        f'echo "$@" >> {tmp_path}/asked\n'
+        f"[ ! -e {tmp_path}/refuse ]\n"
+    )
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("PULUMI_ACCESS_TOKEN", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "asked"),
+    [
+        (SERVICE, {}, f"login {SERVICE}"),
+        (SERVICE, {"PULUMI_ACCESS_TOKEN": "pul-1"}, f"--non-interactive login {SERVICE}"),
+        ("s3://clinic", {}, "--non-interactive login s3://clinic"),
+    ],
+)
+def test_only_a_service_without_a_token_asks_in_this_terminal(program, url, environment, asked) -> None:
+    PulumiEngine(program, environment=environment, tell=print).login(url)
+    assert (program / "asked").read_text().splitlines() == [asked]
+
+
+def test_a_login_that_was_refused_is_told_with_the_command_for_it(program) -> None:
+    (program / "refuse").touch()
+    with pytest.raises(SetupError) as refused:
+        PulumiEngine(program, environment={}, tell=print).login(SERVICE)
+    assert "pulumi login" in refused.value.hint
+
+
 # --- locks
 
 
@@ -403,7 +444,7 @@ def resource(op: str, type_: str = "aws:kms/key:Key", **parts: Any) -> Any:
 
 
 def diagnostic(severity: str, message: str) -> Any:
-    return event(diagnostic_event=SimpleNamespace(severity=severity, message=message))
+    return event(diagnostic_event=SimpleNamespace(severity=severity, message=message, urn=None))
 
 
 def test_progress_is_told_of_resources_only() -> None:
@@ -527,6 +568,58 @@ def test_only_creations_are_taken_into_the_state() -> None:
     assert adopted({"pending_operations": [update]}, {update["resource"]["urn"]: KEY_ID})["resources"] == []
 
 
+BUILT = {
+    "resources": [
+        {
+            "urn": "a",
+            "type": "aws:kms/key:Key",
+            "id": "1",
+            "inputs": {"tags": {}},
+            "outputs": {"arn": "x"},
+            "modified": "1",
+        },
+        {"urn": "b", "type": "aws:kms/alias:Alias", "id": "2", "inputs": {}},
+    ]
+}
+
+
+def changed(**parts: Any) -> dict[str, Any]:
+    """The deployment with its first resource changed."""
+    first, second = BUILT["resources"]
+    return {"resources": [{**first, **parts}, second]}
+
+
+def test_the_digest_of_a_state_is_short_and_empty_for_none() -> None:
+    assert digest({}) == digest({"resources": []}) == ""
+    assert len(digest(BUILT)) == len("sha256:") + 16
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"resources": BUILT["resources"][::-1]},
+        changed(modified="2", sourcePosition="elsewhere"),
+        changed(outputs={"arn": "x", "read": "anew"}),
+    ],
+)
+def test_two_exports_of_one_state_have_one_digest(same) -> None:
+    assert digest(same) == digest(BUILT)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed(id="3"),
+        changed(inputs={"tags": {"a": "b"}}),
+        changed(protect=True),
+        {"resources": BUILT["resources"][:1]},
+        {**BUILT, "pending_operations": [THE_KEY]},
+    ],
+)
+def test_any_change_of_a_state_changes_its_digest(other) -> None:
+    assert digest(other) != digest(BUILT)
+
+
 @pytest.mark.parametrize(
     ("name", "type_", "has_key"),
     [("phi-key", "aws:kms/key:Key", True), ("audit-trail-key", "aws:kms/key:Key", False), ("phi-key", "x", False)],
@@ -592,6 +685,34 @@ def test_a_state_that_is_torn_itself_is_left_as_it_is_and_told(place) -> None:
         place.engine().state(STACK)
     assert "checkpoint" in refused.value.message
     assert _sidecar(place).read_text() == kept
+
+
+def test_a_state_that_another_run_is_writing_is_read_once_more(place, monkeypatch) -> None:
+    """The other run's sidecar is empty when the engine looks, and written when the edge does."""
+    engine = place.built()
+    whole = _sidecar(place).read_text()
+    _sidecar(place).write_text("")
+
+    def too_late(*_: object) -> bool:
+        _sidecar(place).write_text(whole)
+        return False
+
+    monkeypatch.setattr(engine_backend, "mend", too_late)
+    assert engine.state(STACK).exists
+
+
+def test_files_that_can_be_read_are_whole_and_no_others(tmp_path) -> None:
+    folder = tmp_path / ".pulumi" / "stacks" / "eonpro-kms"
+    folder.mkdir(parents=True)
+    backend = f"file://{tmp_path}"
+    assert not engine_backend.is_whole(backend, tmp_path, STACK), "nothing is there"
+    for file in (folder / f"{STACK}.json", folder / f"{STACK}.json.attrs"):
+        file.write_text('{"a": 1}')
+    assert engine_backend.is_whole(backend, tmp_path, STACK)
+    for torn in ("", '{"a"'):
+        (folder / f"{STACK}.json").write_text(torn)
+        assert not engine_backend.is_whole(backend, tmp_path, STACK)
+    assert not engine_backend.is_whole("s3://clinic", tmp_path, STACK)
 
 
 def test_nothing_is_mended_in_a_backend_that_is_elsewhere(tmp_path) -> None:

@@ -11,8 +11,6 @@ from tests.wizard.fakes import (
     ADMIN,
     BUCKET,
     IDENTITY,
-    OTHER_ACCOUNT,
-    SECOND,
     TOKEN,
     TRAIL,
     FakeCloud,
@@ -22,8 +20,9 @@ from tests.wizard.fakes import (
     trail_fact,
 )
 from wizard.answers import Answer, Source, from_settings
-from wizard.errors import CredentialsError, MissingAnswers, PermissionDenied, SetupError, Unreachable
+from wizard.errors import CredentialsError, MissingAnswers, PermissionDenied, SetupError, SignInNeeded, Unreachable
 from wizard.facts import Linked, VercelProject
+from wizard.input import Back
 from wizard.interview import Interview, Interviewer
 from wizard.questions import INPUTS
 
@@ -42,6 +41,10 @@ GIVEN: dict[str, Any] = {
 }
 ECS: dict[str, Any] = {"target": ("ecs",), "ecs_cluster": None, "ecs_execution_role": "create"}
 LINKED = Linked(project_id="prj_1", team_id="team_1")
+PROJECTS = (
+    VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug="acme", framework="nextjs"),
+    VercelProject(id="prj_2", name="site", team_id="team_1", team_slug="acme"),
+)
 
 
 class Room:
@@ -53,6 +56,13 @@ class Room:
         self.connected: list[tuple[str | None, str | None]] = []
         self.connect_error: SetupError | None = None
         self.hosting = FakeHosting()
+        self.found: tuple[str, ...] = ()
+        self.signed_in: list[str] = []
+        self.kept: list[tuple[str, ...]] = []
+
+    def sign_in(self, profile: str) -> None:
+        self.signed_in.append(profile)
+        self.cloud.failures = {}
 
     def connect(self, profile: str | None, region: str | None) -> FakeCloud:
         self.connected.append((profile, region))
@@ -69,14 +79,18 @@ class Room:
             key: Answer(value=value, source=Source.FLAG, where=key, secret=key == "vercel_token")
             for key, value in given.items()
         }
-        return Interviewer(
+        self.interviewer = Interviewer(
             stack=stack,
             answers=answers,
             talk=self.talk,
             connect=self.connect,
             hosting=self.host,
             linked=linked,
-        ).run()
+            sign_in=self.sign_in,
+            found=self.found,
+            keep=lambda _, asked: self.kept.append(asked),
+        )
+        return self.interviewer.run()
 
 
 @pytest.fixture
@@ -97,35 +111,244 @@ def without(*keys: str) -> dict[str, Any]:
 # --- somebody is there
 
 
-def test_a_first_run_asks_each_question_once_in_order(room) -> None:
+def test_the_happy_path_asks_where_it_runs_which_project_and_what_cannot_be_changed_later(room) -> None:
+    room.hosting.projects = PROJECTS
+    room.talk.answers = {"target": [("vercel",)], "multi_region": ["no"], "vercel_project": ["acme/portal"]}
+    interview = room.run({"vercel_token": TOKEN})
+    assert room.talk.keys == ["target", "multi_region", "vercel_project"]
+    assert {key: interview.values[key] for key in GIVEN} == {
+        **GIVEN,
+        "account": ACCOUNT,
+        "administrators": (ADMIN,),
+    }
+
+
+def test_a_linked_folder_leaves_two_questions(room) -> None:
+    room.talk.answers = {"target": [("vercel",)], "multi_region": ["no"]}
+    interview = room.run({"vercel_token": TOKEN}, linked=LINKED)
+    assert room.talk.keys == ["target", "multi_region"]
+    assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "portal")
+
+
+def test_the_only_project_of_a_token_is_not_asked_for(room) -> None:
+    room.hosting.projects = PROJECTS[:1]
+    interview = room.run(without("vercel_team", "vercel_project"))
+    assert room.talk.keys == []
+    assert interview.answers["vercel_project"].where == "the token's only project"
+
+
+def test_everything_that_can_be_asked_has_its_place_in_the_order(room) -> None:
+    room.cloud.region_source = None
+    room.cloud.trails = (trail_fact(),)
+    room.cloud.has_environment_credentials = False
+    room.cloud.profile_names = ("clinic", "private")
     room.talk.answers = {
+        "target": [("vercel", "ecs", "eks")],
+        "profile": ["clinic"],
         "region": ["us-east-1"],
-        "administrators": [("caller",)],
         "multi_region": ["yes"],
         "replica_regions": [("eu-central-1",)],
-        "app_principal": ["create"],
-        "target": [("vercel", "ecs", "eks")],
+        "vercel_token": [TOKEN],
         "vercel_team": ["acme"],
         "vercel_project": ["portal"],
-        "vercel_access": ["oidc"],
-        "vercel_token": [TOKEN],
         "ecs_cluster": ["clinic"],
         "ecs_service": ["web"],
-        "ecs_execution_role": ["create"],
         "eks_cluster": ["clinic"],
         "trail": ["create"],
     }
     interview = room.run({})
-    asked = [call for call in room.talk.log if call.startswith(("talk.ask", "talk.confirm"))]
-    assert asked == [
-        f"talk.confirm Set up in the account {ACCOUNT} (clinic)?",
-        *(f"talk.ask {key}" for key in room.talk.answers),
-    ]
-    assert interview.values["account"] == ACCOUNT
-    assert interview.values["administrators"] == (ADMIN,)
+    assert room.talk.keys == list(room.talk.answers)
     assert interview.values["environment"] == "production"
     assert (interview.values["rotation_period_days"], interview.values["trail_retention_days"]) == (365, 2557)
     assert (interview.values["multi_region"], interview.values["replica_regions"]) == (True, ("eu-central-1",))
+
+
+def test_each_answer_says_where_it_comes_from(room) -> None:
+    room.talk.answers = {"multi_region": ["no"], "target": [("ecs",)], "ecs_cluster": [""]}
+    answers = room.run({}).answers
+    told = {key: (answers[key].source, answers[key].where) for key in ("account", "region", "administrators")}
+    assert told == {
+        "account": (Source.DETECTED, "environment variables"),
+        "region": (Source.DETECTED, "AWS_REGION"),
+        "administrators": (Source.DETECTED, "you"),
+    }
+    assert answers["target"].source is Source.ASKED
+    assert (answers["trail"].where, answers["app_principal"].where) == ("no other trail", "recommended")
+
+
+def test_what_was_found_is_told_before_the_account_is_asked_about(room) -> None:
+    room.cloud.disagreements = ("two Regions are named",)
+    room.found = ("Next.js 15.1, linked to a Vercel project",)
+    room.talk.answers = {"multi_region": ["no"]}
+    room.run(without("multi_region", "region"))
+    assert room.talk.log.index("talk.section What was found") < room.talk.log.index("talk.ask multi_region")
+    assert room.talk.said[1:] == [
+        f"account {ACCOUNT} (clinic)",
+        f"{IDENTITY.arn}, by environment variables",
+        "region us-east-1, by AWS_REGION",
+        "Next.js 15.1, linked to a Vercel project",
+        "two Regions are named",
+    ]
+
+
+def test_the_region_is_asked_where_nothing_names_one(room) -> None:
+    room.cloud.region_source = None
+    room.talk.answers = {"region": ["eu-central-1"]}
+    interview = room.run(without("region"))
+    (question,) = room.talk.asked
+    assert question.default is None
+    assert {c.value: c.disabled for c in question.choices} == {
+        "af-south-1": "off in this account",
+        "eu-central-1": None,
+        "us-east-1": None,
+    }
+    assert interview.cloud is not None and interview.cloud.region == "eu-central-1"
+
+
+def test_what_may_not_be_listed_can_still_be_typed(room) -> None:
+    room.cloud.region_source = None
+    room.cloud.failures = {name: PermissionDenied("denied", "ask") for name in ("list_regions", "list_principals")}
+    room.talk.answers = {"region": ["us-east-1"], "change": ["administrators"], "administrators": [("caller",)]}
+    room.run(without("region", "administrators"))
+    room.interviewer.change()
+    offered = [question.choices for question in room.talk.asked if question.key != "change"]
+    assert [[choice.value for choice in choices] for choices in offered] == [[], [ADMIN]]
+
+
+def test_an_endpoint_that_does_not_answer_ends_the_interview(room) -> None:
+    room.cloud.region_source = None
+    room.cloud.failures = {"list_regions": Unreachable("no answer", "curl it")}
+    with pytest.raises(Unreachable):
+        room.run(without("region"))
+
+
+def test_a_trail_is_asked_for_only_where_the_account_has_one(room) -> None:
+    assert room.run(without("trail")).values["trail"] == "create"
+    room.cloud.trails = (trail_fact(multi_region=False),)
+    assert room.run(without("trail")).values["trail"] == "create"
+    assert room.talk.keys == []
+    room.cloud.trails = (trail_fact(),)
+    room.talk.answers = {"trail": [TRAIL]}
+    assert room.run(without("trail")).values["trail"] == TRAIL
+
+
+def test_a_linked_project_that_cannot_be_had_is_no_error(room) -> None:
+    room.hosting.failures = {"find_project": Unreachable("no answer", "curl it")}
+    room.talk.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
+    room.run(without("vercel_team", "vercel_project"), linked=LINKED)
+    assert [question.default for question in room.talk.asked] == [None, None]
+
+
+def test_a_project_that_is_not_in_the_list_is_typed(room) -> None:
+    room.hosting.projects = PROJECTS
+    room.talk.answers = {"vercel_team": ["acme"], "vercel_project": ["another", "portal"]}
+    interview = room.run(without("vercel_team", "vercel_project"))
+    assert room.talk.keys == ["vercel_project", "vercel_team", "vercel_project"]
+    assert interview.values["vercel_project"] == "portal"
+
+
+def test_of_a_team_that_is_known_its_projects_are_offered(room) -> None:
+    room.hosting.projects = (*PROJECTS, VercelProject(id="prj_3", name="x", team_id="team_2", team_slug="other"))
+    room.talk.answers = {"vercel_project": ["site"]}
+    interview = room.run(without("vercel_project"))
+    (question,) = room.talk.asked
+    assert [choice.value for choice in question.choices] == ["portal", "site"]
+    assert (question.free_text, interview.values["vercel_project"]) == (True, "site")
+
+
+def test_a_person_without_a_team_types_its_name(room) -> None:
+    room.hosting.project = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug=None)
+    room.talk.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
+    room.run(without("vercel_team", "vercel_project"), linked=LINKED)
+    assert room.talk.keys == ["vercel_team", "vercel_project"]
+
+
+# --- back and forth
+
+
+def test_back_puts_the_question_before_with_its_answer(room) -> None:
+    room.talk.answers = {
+        "target": [("ecs",), ("ecs",)],
+        "multi_region": [Back, "no"],
+        "ecs_cluster": ["clinic"],
+        "ecs_service": [Back, "web"],
+    }
+    room.talk.answers["ecs_cluster"].append("other")
+    interview = room.run({})
+    assert room.talk.keys == [
+        *("target", "multi_region", "target", "multi_region"),
+        *("ecs_cluster", "ecs_service", "ecs_cluster", "ecs_service"),
+    ]
+    assert [question.default for question in room.talk.asked if question.key == "target"] == [None, ("ecs",)]
+    assert [question.default for question in room.talk.asked if question.key == "ecs_cluster"] == [None, "clinic"]
+    assert interview.values["ecs_cluster"] == "other"
+
+
+def test_there_is_nothing_before_the_first_question(room) -> None:
+    room.talk.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [""]}
+    room.run({})
+    assert [question.back for question in room.talk.asked] == [False, True, True]
+
+
+def test_another_profile_is_another_account(room) -> None:
+    room.cloud.has_environment_credentials = False
+    room.cloud.profile_names = ("clinic", "private")
+    room.talk.answers = {"profile": ["clinic", "private"], "multi_region": [Back, "no"]}
+    interview = room.run(without("account", "region", "administrators", "multi_region"))
+    assert room.connected[-1][0] == "private"
+    assert room.cloud.log.count("cloud.identify") == 2
+    assert interview.values["account"] == ACCOUNT
+
+
+def test_any_answer_can_be_changed_and_what_hung_on_it_is_asked_anew(room) -> None:
+    room.run(GIVEN)
+    room.talk.answers = {"change": ["target"], "target": [("ecs",)], "ecs_cluster": ["clinic"], "ecs_service": [""]}
+    values = room.interviewer.change().values
+    assert room.talk.keys == ["change", "target", "ecs_cluster", "ecs_service"]
+    assert (values["target"], values["ecs_cluster"]) == (("ecs",), "clinic")
+    assert not {"vercel_team", "vercel_project", "vercel_token", "vercel_access"} & values.keys()
+
+
+def test_what_can_be_changed_is_shown_with_its_value_and_no_secret(room) -> None:
+    room.run(GIVEN)
+    room.talk.answers = {"change": [Back]}
+    before = room.interviewer.change()
+    (question,) = room.talk.asked
+    shown = {choice.value: choice.title.split("  ")[-1].strip() for choice in question.choices}
+    assert (shown["region"], shown["multi_region"], shown["vercel_token"]) == ("us-east-1", "no", "(hidden)")
+    assert set(shown) >= {each.key for each in INPUTS if each.needed(before.values) and not each.secret}
+    assert TOKEN not in str(question)
+
+
+def test_a_change_that_is_thought_better_of_changes_nothing(room) -> None:
+    before = room.run(GIVEN).values
+    room.talk.answers = {"change": ["vercel_project"], "vercel_team": [Back]}
+    assert room.interviewer.change().values == before
+
+
+def test_each_answer_is_kept_as_soon_as_it_is_given(room) -> None:
+    room.talk.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [KeyboardInterrupt]}
+    with pytest.raises(KeyboardInterrupt):
+        room.run({})
+    assert room.kept == [("target",), ("target", "multi_region")]
+
+
+# --- signing in
+
+
+def test_a_sign_in_that_has_expired_is_offered_and_gone_on_from(room) -> None:
+    room.cloud.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
+    room.run(GIVEN)
+    assert room.signed_in == ["x"]
+    assert "talk.confirm Sign in now (aws sso login --profile x)?" in room.talk.log
+
+
+def test_without_a_sign_in_the_run_ends_with_the_command(room) -> None:
+    room.cloud.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
+    room.talk.confirms = [False]
+    with pytest.raises(SignInNeeded):
+        room.run(GIVEN)
+    assert room.signed_in == []
 
 
 @pytest.mark.parametrize("interactive", [True, False])
@@ -153,16 +376,6 @@ def test_a_replica_is_offered_in_every_other_region_that_is_on(room) -> None:
     assert interview.values["replica_regions"] is None
 
 
-def test_vercels_own_token_is_the_first_way_in_and_a_named_principal_is_not_asked(room) -> None:
-    room.talk.answers = {"vercel_access": ["user"]}
-    interview = room.run(without("vercel_access"))
-    (question,) = room.talk.asked
-    assert ([choice.value for choice in question.choices], question.default) == (["oidc", "user"], "oidc")
-    assert interview.values["vercel_access"] == "user"
-    room.run({**without("vercel_access"), "app_principal": SECOND})
-    assert len(room.talk.asked) == 1
-
-
 def test_administrators_by_pattern_are_not_asked_for_by_name(room) -> None:
     room.run({**without("administrators"), "administrator_patterns": (f"{ADMIN}-*",)})
     assert room.talk.keys == []
@@ -188,95 +401,9 @@ def test_nothing_that_a_door_gave_is_asked(room) -> None:
     assert not [call for call in room.talk.log if "confirm" in call]
 
 
-@pytest.mark.parametrize("key", ["region", "app_principal", "vercel_team", "vercel_project", "trail", "target"])
-def test_only_what_is_missing_is_asked(room, key) -> None:
-    room.talk.answers = {key: [GIVEN[key]]}
-    interview = room.run(without(key))
-    assert room.talk.keys == [key]
-    assert interview.values[key] == GIVEN[key]
-
-
-def test_ecs_is_not_asked_about_vercel_nor_a_service_without_a_cluster(room) -> None:
-    room.talk.answers = {"target": [("ecs",)], "ecs_cluster": [""], "ecs_execution_role": ["create"]}
-    room.run(without("target", "vercel_team", "vercel_project", "vercel_token"))
-    assert room.talk.keys == ["target", "ecs_cluster", "ecs_execution_role"]
-
-
 def test_the_environment_is_the_stacks_name_and_not_asked(room) -> None:
     assert room.run(GIVEN, stack="staging").values["environment"] == "staging"
     assert room.run(GIVEN, stack="acme/eonpro-kms/staging").values["environment"] == "staging"
-
-
-def test_who_you_are_is_shown_before_the_first_question(room) -> None:
-    room.cloud.disagreements = ("two Regions are named",)
-    room.talk.answers = {"region": ["us-east-1"]}
-    room.run(without("region"))
-    assert room.talk.log.index("talk.section Who you are") < room.talk.log.index("talk.ask region")
-    assert "two Regions are named" in room.talk.said
-    assert f"{IDENTITY.arn}, by environment variables" in room.talk.said
-
-
-def test_a_no_to_the_account_asks_for_the_right_one(room) -> None:
-    room.talk.confirms = [False]
-    room.talk.answers = {"account": [OTHER_ACCOUNT]}
-    assert room.run(without("account")).values["account"] == OTHER_ACCOUNT
-
-
-def test_the_region_in_use_is_the_default_and_those_that_are_off_cannot_be_chosen(room) -> None:
-    room.talk.answers = {"region": ["eu-central-1"]}
-    room.run(without("region"))
-    (question,) = room.talk.asked
-    assert question.default == "us-east-1"
-    assert {c.value: c.disabled for c in question.choices} == {
-        "af-south-1": "off in this account",
-        "eu-central-1": None,
-        "us-east-1": None,
-    }
-
-
-def test_a_region_that_only_stands_in_is_no_default(room) -> None:
-    room.cloud.region_source = None
-    room.talk.answers = {"region": ["us-east-1"]}
-    room.run(without("region"))
-    assert room.talk.asked[0].default is None
-
-
-def test_the_cloud_moves_to_the_region_that_was_chosen(room) -> None:
-    room.talk.answers = {"region": ["eu-central-1"]}
-    interview = room.run(without("region"))
-    assert interview.cloud is not None and interview.cloud.region == "eu-central-1"
-
-
-def test_what_may_not_be_listed_can_still_be_typed(room) -> None:
-    room.cloud.failures = {
-        name: PermissionDenied("denied", "ask") for name in ("list_regions", "list_principals", "list_trails")
-    }
-    room.talk.answers = {"region": ["us-east-1"], "administrators": [("caller",)], "trail": ["create"]}
-    room.run(without("region", "administrators", "trail"))
-    assert [[c.value for c in question.choices] for question in room.talk.asked] == [[], [ADMIN], ["create"]]
-
-
-def test_an_endpoint_that_does_not_answer_ends_the_interview(room) -> None:
-    room.cloud.failures = {"list_regions": Unreachable("no answer", "curl it")}
-    with pytest.raises(Unreachable):
-        room.run(without("region"))
-
-
-def test_the_caller_is_the_first_administrator_offered_and_ticked(room) -> None:
-    room.talk.answers = {"administrators": [(ADMIN, SECOND)]}
-    room.run(without("administrators"))
-    (question,) = room.talk.asked
-    assert [(c.value, c.checked, c.note) for c in question.choices][:2] == [(ADMIN, True, "you"), (SECOND, False, "")]
-    assert question.default == (ADMIN,)
-
-
-def test_administrators_that_do_not_exist_are_told_and_asked_again(room) -> None:
-    absent = f"arn:aws:iam::{ACCOUNT}:user/nobody"
-    room.talk.answers = {"administrators": [(ADMIN, absent), (ADMIN, SECOND)]}
-    interview = room.run(without("administrators"))
-    assert room.talk.keys == ["administrators", "administrators"]
-    assert f"{absent} does not exist in this account; choose again" in room.talk.said
-    assert interview.values["administrators"] == (ADMIN, SECOND)
 
 
 def test_a_token_that_is_refused_is_asked_again(room) -> None:
@@ -311,35 +438,9 @@ def test_a_trail_that_is_offered_says_what_it_lacks(room) -> None:
     ]
 
 
-def test_the_linked_project_is_the_default_where_a_token_is_at_hand(room) -> None:
-    room.talk.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
-    room.run(without("vercel_team", "vercel_project"), linked=LINKED)
-    assert [question.default for question in room.talk.asked] == ["acme", "portal"]
-
-
-def test_a_linked_folder_asks_for_the_token_first_so_that_names_can_be_offered(room) -> None:
-    room.talk.answers = {
-        "target": [("vercel",)],
-        "vercel_token": ["wrong", TOKEN],
-        "vercel_team": ["acme"],
-        "vercel_project": ["portal"],
-    }
-    room.run(without("target", "vercel_team", "vercel_project", "vercel_token"), linked=LINKED)
-    assert room.talk.keys == ["target", "vercel_token", "vercel_token", "vercel_team", "vercel_project"]
-    assert room.talk.asked[0].default == ("vercel",)
-    assert [question.default for question in room.talk.asked[-2:]] == ["acme", "portal"]
-
-
 def test_a_linked_folder_of_an_application_on_ecs_is_asked_for_no_token(room) -> None:
     room.run({**without("vercel_team", "vercel_project", "vercel_token"), **ECS}, linked=LINKED)
     assert room.talk.keys == []
-
-
-def test_a_linked_project_that_cannot_be_had_is_no_error(room) -> None:
-    room.hosting.failures = {"find_project": Unreachable("no answer", "curl it")}
-    room.talk.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
-    room.run(without("vercel_team", "vercel_project"), linked=LINKED)
-    assert [question.default for question in room.talk.asked] == [None, None]
 
 
 # --- profile
@@ -385,16 +486,18 @@ def test_a_profile_that_was_given_is_not_asked(room) -> None:
 
 def test_credentials_that_fail_end_the_run_at_once_when_somebody_is_there(room) -> None:
     room.cloud.failures = {"identify": CredentialsError("the token has expired", "aws sso login")}
+    room.talk.answers = {"target": [("ecs",)]}
     with pytest.raises(CredentialsError):
         room.run({})
-    assert room.talk.keys == []
+    assert room.talk.keys == ["target"]
 
 
 def test_no_credentials_at_all_end_the_run_at_once_when_somebody_is_there(room) -> None:
     room.connect_error = CredentialsError("there is no profile x", "aws configure list-profiles")
+    room.talk.answers = {"target": [("ecs",)]}
     with pytest.raises(CredentialsError):
         room.run({})
-    assert room.talk.keys == []
+    assert room.talk.keys == ["target"]
 
 
 def test_where_nobody_is_there_the_error_is_kept_to_be_told_with_the_rest(nobody) -> None:
@@ -409,25 +512,38 @@ def test_where_nobody_is_there_the_error_is_kept_to_be_told_with_the_rest(nobody
 # --- nobody is there
 
 
-def test_nobody_is_ever_asked_who_is_not_there(nobody) -> None:
-    interview = nobody.run(GIVEN)
-    assert nobody.talk.log == []
-    assert interview.identity == IDENTITY
-
-
 def test_all_missing_answers_are_named_at_once(nobody) -> None:
     nobody.cloud.region_source = None
     with pytest.raises(MissingAnswers) as refused:
         nobody.run({})
-    assert refused.value.missing == ("account", "region", "administrators", "app_principal", "target", "trail")
+    assert refused.value.missing == ("target", "account", "region", "administrators", "app_principal", "trail")
     assert refused.value.exit_code == 2
-    assert refused.value.hint.startswith("python -m wizard --account")
+    assert refused.value.hint.startswith("python -m wizard --target")
 
 
 def test_what_hangs_on_the_target_is_missing_with_it(nobody) -> None:
     with pytest.raises(MissingAnswers) as refused:
         nobody.run({"target": ("vercel",), **without("vercel_team", "vercel_project", "vercel_token", "trail")})
-    assert refused.value.missing == ("vercel_team", "vercel_project", "vercel_token", "trail")
+    assert refused.value.missing == ("vercel_token", "vercel_team", "vercel_project", "trail")
+
+
+def test_vercel_is_not_asked_what_a_link_means_while_anything_else_is_missing(nobody) -> None:
+    with pytest.raises(MissingAnswers):
+        nobody.run(without("vercel_team", "vercel_project", "trail"), linked=LINKED)
+    assert nobody.hosting.log == []
+
+
+def test_a_linked_project_without_a_team_gives_no_answers(nobody) -> None:
+    nobody.hosting.project = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug=None)
+    with pytest.raises(MissingAnswers) as refused:
+        nobody.run(without("vercel_team", "vercel_project"), linked=LINKED)
+    assert refused.value.missing == ("vercel_team", "vercel_project")
+
+
+def test_nobody_is_ever_asked_who_is_not_there(nobody) -> None:
+    interview = nobody.run(GIVEN)
+    assert nobody.talk.log == []
+    assert interview.identity == IDENTITY
 
 
 def test_missing_answers_are_found_before_any_service_is_asked(nobody) -> None:
@@ -448,13 +564,6 @@ def test_the_linked_project_is_taken_where_nobody_is_there(nobody) -> None:
 def test_a_linked_project_does_not_beat_an_answer(nobody) -> None:
     interview = nobody.run({**without("vercel_team"), "vercel_project": "intranet"}, linked=LINKED)
     assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "intranet")
-
-
-def test_a_linked_project_without_a_team_gives_no_team(nobody) -> None:
-    nobody.hosting.project = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug=None)
-    with pytest.raises(MissingAnswers) as refused:
-        nobody.run(without("vercel_team", "vercel_project"), linked=LINKED)
-    assert refused.value.missing == ("vercel_team",)
 
 
 def test_the_values_are_in_no_repr(nobody) -> None:

@@ -25,6 +25,7 @@ from tests.wizard.fakes import (
     TOKEN,
     USER_OUTPUTS,
     FakeCloud,
+    FakeDrafts,
     FakeEngine,
     FakeHosting,
     FakeProver,
@@ -51,6 +52,7 @@ from wizard.errors import (
     UsageError,
 )
 from wizard.facts import AccessKey, AccessKeyFact, DeliveryState, Escrow, Existing, ProofState, StackState
+from wizard.input import Question
 from wizard.journey import Doors, Request
 
 WRITES = {
@@ -92,6 +94,7 @@ class World:
         self.engine = FakeEngine(cloud=self.cloud, log=self.log)
         self.prover = FakeProver(cloud=self.cloud, log=self.log)
         self.talk = FakeTalk(log=self.log)
+        self.drafts = FakeDrafts()
         self.saved: Any = None
         self.given = dict(GIVEN)
         self.ticks = iter(range(1000))
@@ -104,10 +107,11 @@ class World:
             hosting=lambda token: replace_token(self.hosting, token),
             engine=self.made_engine,
             prover=self.prover,
+            drafts=self.drafts,
             clock=lambda: float(next(self.ticks)),
         )
 
-    def made_engine(self, environment) -> FakeEngine:
+    def made_engine(self, environment, *, secrets_provider=None) -> FakeEngine:
         self.engine.environment = environment
         return self.engine
 
@@ -192,7 +196,7 @@ def test_the_engine_works_with_the_credentials_that_were_identified(world) -> No
 def test_the_settings_that_are_prepared_are_those_that_were_reviewed(world) -> None:
     done = world.setup()
     assert world.engine.prepared == done.settings == settings()
-    assert ("account", "111122223333 (clinic)") in world.talk.rows
+    assert ("account", "111122223333 (clinic)", "account") in world.talk.rows
 
 
 def test_both_targets_get_one_key(world) -> None:
@@ -232,17 +236,94 @@ def test_yes_on_the_command_line_is_the_confirmation(world) -> None:
 
 def test_without_yes_a_person_is_asked_after_the_plan_and_before_the_update(world) -> None:
     world.talk.interactive = True
+    world.talk.answers = {"decision": ["carry out"]}
     world.setup(yes=False)
-    (confirm,) = [place for place, call in enumerate(world.log) if call.startswith("talk.confirm")]
+    (confirm,) = [place for place, call in enumerate(world.log) if call == "talk.ask decision"]
     assert world.log.index("engine.preview") < confirm < world.log.index("engine.up")
 
 
 def test_a_no_writes_nothing(world) -> None:
     world.talk.interactive = True
-    world.talk.confirms = [False]
+    world.talk.answers = {"decision": ["leave"]}
     with pytest.raises(Cancelled) as refused:
         world.setup(yes=False)
     assert (refused.value.exit_code, world.written) == (8, set())
+
+
+def test_an_answer_changed_on_the_last_page_is_checked_and_planned_anew(world) -> None:
+    world.talk.interactive = True
+    world.talk.answers = {
+        "decision": ["change", "carry out"],
+        "change": ["rotation_period_days"],
+        "rotation_period_days": ["180"],
+    }
+    done = world.setup(yes=False)
+    assert done.settings.rotation_period_days == 180
+    assert [world.calls.count(f"engine.{call}") for call in ("alone", "preview", "up")] == [2, 2, 1]
+    assert world.calls.count("cloud.identify") == 1
+
+
+def test_problems_can_be_mended_beside_and_looked_at_again(world) -> None:
+    world.talk.interactive = True
+    world.cloud.existing = Existing(bucket="foreign")
+    asked = world.talk.ask
+
+    def mend(question: Question, **drawn: Any) -> Any:
+        world.cloud.existing = Existing()
+        return asked(question, **drawn)
+
+    world.talk.ask = mend
+    world.talk.answers = {"problems": ["again"]}
+    assert world.setup(yes=True).failed == ()
+
+
+def test_a_problem_can_be_mended_by_another_answer(world) -> None:
+    world.talk.interactive = True
+    world.given["vercel_project"] = "intranet"
+    world.hosting.projects = (world.hosting.project,)
+    world.talk.answers = {
+        "problems": ["change"],
+        "change": ["vercel_project"],
+        "vercel_project": ["acme/portal"],
+    }
+    assert world.setup(yes=True).settings.vercel_project == "portal"
+
+
+def test_problems_that_are_left_end_the_run_and_change_nothing(world) -> None:
+    world.talk.interactive = True
+    world.cloud.existing = Existing(bucket="foreign")
+    world.talk.answers = {"problems": ["leave"]}
+    with pytest.raises(Cancelled) as refused:
+        world.setup(yes=True)
+    assert (refused.value.exit_code, world.written) == (8, set())
+
+
+# --- drafts
+
+
+def test_the_draft_goes_with_the_end_of_the_run(world) -> None:
+    world.setup()
+    assert world.drafts.kept == {}
+    assert [draft.stage for draft in world.drafts.saved] == ["planned"]
+
+
+def test_an_update_that_fails_leaves_a_draft_of_what_the_configuration_does_not_hold(world) -> None:
+    world.engine.failures["up"] = ResourceError("denied", "look")
+    with pytest.raises(ResourceError):
+        world.setup(profile="clinic")
+    assert world.drafts.kept["production"].answers == {"profile": "clinic"}
+
+
+def test_an_interrupted_question_leaves_the_answers_before_it(world) -> None:
+    world.talk.interactive = True
+    world.given.pop("multi_region")
+    world.given.pop("target")
+    world.talk.answers = {"target": [("vercel",)], "multi_region": [KeyboardInterrupt]}
+    with pytest.raises(KeyboardInterrupt):
+        world.setup()
+    draft = world.drafts.kept["production"]
+    assert (draft.stage, draft.asked, draft.answers["target"]) == ("answering", ("target",), ("vercel",))
+    assert "vercel_token" not in draft.answers
 
 
 def test_with_nobody_to_confirm_nothing_is_written(world) -> None:
@@ -256,11 +337,10 @@ def test_a_loss_is_told_and_turns_the_default_to_no(world) -> None:
     world.stand()
     world.talk.interactive = True
     world.engine.steps = (step("delete-replaced", "aws:s3/bucket:Bucket", "audit-trail-bucket"),)
-    asked: list[bool] = []
-    world.talk.confirm = lambda prompt, *, default=True, why="": asked.append(default) or default  # type: ignore
+    world.talk.answers = {"decision": ["leave"]}
     with pytest.raises(Cancelled):
         world.setup(yes=False)
-    assert asked == [False]
+    assert [question.default for question in world.talk.asked] == ["leave"]
     assert "audit-trail-bucket would be replaced" in world.talk.said
 
 
@@ -404,7 +484,7 @@ def locking(world: World) -> World:
 
 def test_a_compliance_lock_takes_the_stacks_name_typed(locking) -> None:
     locking.talk.interactive = True
-    locking.talk.answers = {"confirmation": ["production"]}
+    locking.talk.answers = {"decision": ["carry out"], "confirmation": ["production"]}
     locking.setup(yes=False, **FOREVER)
     (asked,) = [place for place, call in enumerate(locking.log) if call == "talk.ask confirmation"]
     assert locking.log.index("engine.preview") < asked < locking.log.index("engine.up")
@@ -414,7 +494,7 @@ def test_a_compliance_lock_takes_the_stacks_name_typed(locking) -> None:
 @pytest.mark.parametrize("typed", ["yes", "Production", "", "production "])
 def test_anything_else_than_the_name_changes_nothing(locking, typed) -> None:
     locking.talk.interactive = True
-    locking.talk.answers = {"confirmation": [typed]}
+    locking.talk.answers = {"decision": ["carry out"], "confirmation": [typed]}
     with pytest.raises(Cancelled) as refused:
         locking.setup(yes=False, **FOREVER)
     assert (refused.value.exit_code, locking.written) == (8, set())
@@ -534,8 +614,10 @@ def test_a_person_who_chooses_nothing_to_repair_has_all_left_as_found(hand) -> N
 def test_a_person_who_does_not_want_it_is_told_what_is_in_the_way(hand) -> None:
     hand.talk.interactive = True
     hand.talk.confirms = [False]
-    with pytest.raises(PreflightFailed):
+    hand.talk.answers = {"problems": ["leave"]}
+    with pytest.raises(Cancelled):
         hand.setup()
+    assert "alias/eonpro-phi-key already points to" in " ".join(hand.talk.said)
     assert (hand.written, hand.engine.prepared) == (set(), None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 import pytest
 
 import wizard.__main__ as bell
+import wizard.commands
+import wizard.request
 from tests.wizard.fakes import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.test_report import delivered, proof, report
-from wizard import journey
+from wizard import journey, status
 from wizard.answers import Source
+from wizard.command_line import COMMANDS, EXIT_CODES
 from wizard.errors import (
     Cancelled,
     CredentialsError,
@@ -36,6 +40,7 @@ from wizard.errors import (
 from wizard.facts import ProofState
 from wizard.journey import Request
 from wizard.plan import Plan
+from wizard.status_facts import StackStatus, Standing
 
 PROBLEMS = (
     Problem(what="the Region is off", why="nothing can be made there", next="enable it"),
@@ -46,7 +51,8 @@ PROBLEMS = (
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project's folder and a home with nothing in them, and an environment without answers."""
-    monkeypatch.setattr(bell, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.setattr(wizard.commands, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.setattr(wizard.request, "PROJECT_FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
@@ -108,7 +114,7 @@ def test_every_error_has_its_exit_code_and_is_printed_once_with_its_way_out(
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert document["ok"] is False
-    assert (document["error"], document["next"], document["exitCode"]) == (outcome.message, outcome.hint, code)
+    assert (document["message"], document["next"], document["exitCode"]) == (outcome.message, outcome.hint, code)
     assert " ".join(err.split()).count(outcome.message) == 1
     assert "Traceback" not in err
 
@@ -140,13 +146,38 @@ def test_an_interrupt_is_130_and_says_that_nothing_is_half_done(folder, steps, c
     assert bell.main([]) == 130
     assert "interrupted" in capsys.readouterr().out
     assert bell.main(["--json"]) == 130
-    assert json.loads(capsys.readouterr().out) == {"ok": False, "error": "interrupted"}
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["exitCode"], document["command"]) == (False, 130, "setup")
+    assert document["message"].startswith("interrupted")
 
 
-def test_a_bug_is_not_dressed_up_as_an_error(folder, steps) -> None:
+def test_a_bug_is_not_dressed_up_as_an_error_and_a_program_gets_its_document_all_the_same(
+    folder, steps, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     steps(KeyError("a bug"))
     with pytest.raises(KeyError):
         bell.main(["--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["exitCode"]) == (False, 1)
+    assert "a bug" not in document["message"]
+
+
+def test_the_log_is_named_where_it_can_explain_something(folder, steps, capsys) -> None:
+    told = {}
+    for kind in (ResourceError, UsageError, Cancelled):
+        steps(error(kind))
+        bell.main([])
+        told[kind] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("the log: ")]
+    assert [len(told[kind]) for kind in (ResourceError, UsageError, Cancelled)] == [1, 0, 0]
+    assert Path(told[ResourceError][0].removeprefix("the log: ")).is_file()
+
+
+def test_a_log_that_cannot_be_kept_is_a_warning(folder, steps, capsys) -> None:
+    (folder / ".wizard").write_text("in the way")
+    steps(report("vercel"))
+    assert bell.main(["--json"]) == 0
+    assert "no log is kept" in capsys.readouterr().err
 
 
 # --- what ends well
@@ -190,7 +221,7 @@ def test_a_push_prints_where_it_delivered(folder, steps, capsys) -> None:
     steps((delivered("vercel"),), "push")
     assert bell.main(["push", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)["delivered"]
-    assert set(told) == {"place", "state", "fingerprint"}
+    assert set(told) == {"target", "place", "state", "fingerprint", "checkedBy"}
 
 
 @pytest.mark.parametrize(("state", "code"), [(ProofState.PROVED, 0), (ProofState.SIMULATED, 0), (ProofState.FAILED, 1)])
@@ -199,6 +230,46 @@ def test_a_verification_that_fails_is_exit_1(folder, steps, capsys, state, code)
     assert bell.main(["verify", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], [told["state"] for told in document["proofs"]]) == (code == 0, ["proved", state])
+
+
+@pytest.mark.parametrize(("standing", "code"), [(Standing.GOOD, 0), (Standing.UNKNOWN, 0), (Standing.WRONG, 1)])
+def test_a_stack_that_is_known_to_be_wrong_is_exit_1(folder, monkeypatch, capsys, standing, code) -> None:
+    (folder / "Pulumi.production.yaml").write_text(json.dumps({"config": settings().to_config()}))
+    (folder / "Pulumi.broken.yaml").write_text("config:\n  eonpro-kms:accountId: '12'\n")
+    (folder / "Pulumi.others.yaml").write_text("config:\n  aws:region: us-east-1\n")
+    asked: list[Any] = []
+
+    def read(doors: Any, found: Any, **more: Any) -> Any:
+        asked.append((dict(found), more))
+        return (StackStatus(stack="production", standing=standing),)
+
+    monkeypatch.setattr(status, "read", read)
+    assert bell.main(["status", "--all", "--stack", "broken", "--json"]) == code
+    document = json.loads(capsys.readouterr().out)
+    assert (document["command"], document["ok"]) == ("status", code == 0)
+    [(found, more)] = asked
+    assert found == {"production": settings()}
+    assert (more["stack"], more["all_stacks"], list(more["unreadable"])) == ("broken", True, ["broken"])
+
+
+def test_a_dry_run_and_a_saved_plan_stop_after_the_plan(folder, steps, capsys) -> None:
+    planned = Plan(stack="production", settings=settings(), identity=IDENTITY, steps=(), escrow=None, targets=())
+    made = steps(report("vercel"))
+    drawn = steps(planned, "preview")
+    assert bell.main(["--dry-run", "--json"]) == 0
+    assert bell.main(["--save-plan", "plan.json", "--json"]) == 0
+    assert (len(made), len(drawn)) == (0, 2)
+    assert '"command": "setup"' in capsys.readouterr().out
+
+
+def test_an_interrupt_before_anything_began_is_130_too(folder, monkeypatch, capsys) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wizard.commands, "logging_of", interrupted)
+    assert bell.main(["--json"]) == 130
+    out, err = capsys.readouterr()
+    assert json.loads(out)["exitCode"] == 130 and "interrupted" in err
 
 
 # --- what is read
@@ -242,7 +313,7 @@ def test_settings_of_somebody_else_are_no_saved_answers(folder, steps) -> None:
 
 def refusal(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
     assert bell.main(["--json", *argv]) == 2
-    message: str = json.loads(capsys.readouterr().out)["error"]
+    message: str = json.loads(capsys.readouterr().out)["message"]
     return message
 
 
@@ -279,12 +350,57 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
     assert "--region" in message and "--rotation-period-days" in message
 
 
-@pytest.mark.parametrize("argv", [["--no-such-flag"], ["no-such-command"], ["--vercel-token", "x"]])
-def test_a_command_line_that_makes_no_sense_is_exit_2(folder, steps, capsys, argv) -> None:
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--no-such-flag"], "there is no flag --no-such-flag"),
+        (["--jsn"], "there is no flag --jsn; did you mean --json?"),
+        (["--rotation-period", "90"], "did you mean --rotation-period-days?"),
+        (["verfy"], "there is no command 'verfy'; did you mean verify?"),
+        (["--stack"], "argument --stack: expected one argument"),
+        (["access-key"], "access-key takes one of: rotate, retire"),
+        (["access-key", "delete"], "access-key takes one of: rotate, retire"),
+        (["policy"], "policy takes one of: operator"),
+        (["completion", "tcsh"], "completion takes one of: bash, zsh, fish"),
+        (["setup", "rotate"], "setup takes no 'rotate'"),
+        (["destroy", "production"], "destroy takes no 'production'"),
+        (["setup", "one", "two", "three"], "there is no place for 2 more words"),
+        (["verify", "--dry-run"], "verify knows no --dry-run: it belongs to setup"),
+        (["setup", "--all"], "setup knows no --all: it belongs to status"),
+        (["--plan", "a.json", "--dry-run"], "--plan carries a saved plan out"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, steps, capsys, argv, said) -> None:
+    requests = [*steps(report("vercel")), *steps((), "destroy")]
+    assert bell.main(argv) == 2
+    out, err = capsys.readouterr()
+    assert said in " ".join(err.split()) and "next: " in err and "Traceback" not in err
+    assert (out, requests) == ("", [])
+    assert bell.main([*argv, "--json"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    assert said in document["message"] and document["exitCode"] == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["push", "--bogus"], "push"),
+        (["--bogus", "verify"], "verify"),
+        (["--stack", "push", "--bogus"], None),
+        (["--stack", "push", "verify", "--bogus"], "verify"),
+        (["verfy"], None),
+    ],
+)
+def test_a_refused_command_line_is_told_with_the_command_it_names(folder, steps, capsys, argv, command) -> None:
+    assert bell.main([*argv, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["command"] == command
+
+
+@pytest.mark.parametrize("argv", [["--vercel-token", TOKEN], [f"--vercel-token={TOKEN}"], ["push", f"--tokn={TOKEN}"]])
+def test_what_follows_a_flag_that_nobody_knows_is_not_repeated(folder, steps, capsys, argv) -> None:
     requests = steps(report("vercel"))
-    with pytest.raises(SystemExit) as ended:
-        bell.main(argv)
-    assert (ended.value.code, requests) == (2, [])
+    assert bell.main([*argv, "--json"]) == 2
+    assert TOKEN not in "".join(capsys.readouterr()) and requests == []
 
 
 def test_help_tells_every_exit_code_and_command(capsys) -> None:
@@ -292,8 +408,9 @@ def test_help_tells_every_exit_code_and_command(capsys) -> None:
         bell.main(["--help"])
     told = capsys.readouterr().out
     assert ended.value.code == 0
-    assert all(f"{code} " in told for code in (0, 1, 2, 3, 4, 5, 6, 8, 130))
-    assert all(f"  {command} " in told for command in ("setup", "preview", "push", "verify"))
+    assert all(f"{code} {meaning}" in " ".join(told.split()) for code, meaning in EXIT_CODES.items())
+    assert all(f"  {command} " in told for command in COMMANDS)
+    assert [line for line in told.splitlines() if len(line) > 80] == []
 
 
 # --- the words of the command line
@@ -321,25 +438,6 @@ def test_an_access_key_is_changed_by_its_own_command(folder, steps, capsys, acti
     assert bell.main(["access-key", action, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accessKey"] == outcome
     assert len(requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["access-key"], "access-key takes one of: rotate, retire"),
-        (["access-key", "delete"], "access-key takes one of: rotate, retire"),
-        (["policy"], "policy takes one of: operator"),
-        (["setup", "rotate"], "setup takes no 'rotate'"),
-        (["destroy", "production"], "destroy takes no 'production'"),
-    ],
-)
-def test_an_action_that_a_command_does_not_take_is_a_usage_error(folder, steps, capsys, argv, said) -> None:
-    requests = [*steps(report("vercel")), *steps((), "destroy")]
-    with pytest.raises(SystemExit) as refused:
-        bell.main(argv)
-    assert refused.value.code == 2
-    assert said in capsys.readouterr().err
-    assert requests == []
 
 
 def test_the_end_of_a_stack_is_told_with_what_stays(folder, steps, capsys) -> None:

@@ -211,9 +211,9 @@ def test_without_being_an_administrator_only_keys_with_the_stacks_tags_can_be_re
 def test_what_is_missing_is_told_all_at_once_with_the_command_to_type() -> None:
     with pytest.raises(MissingAnswers) as refused:
         for_values({}, {})
-    assert refused.value.missing == ("account", "region", "target")
+    assert refused.value.missing == ("target", "account", "region")
     assert refused.value.hint == (
-        "python -m wizard policy operator --account 111122223333 --region us-east-1 --target vercel"
+        "python -m wizard policy operator --target vercel --account 111122223333 --region us-east-1"
     )
 
 
@@ -244,7 +244,7 @@ def test_flags_environment_file_and_saved_settings_are_ranked_as_in_every_comman
 
 
 def test_answers_that_do_not_fit_together_are_refused() -> None:
-    with pytest.raises(UsageError, match="replicaRegions needs multiRegion"):
+    with pytest.raises(UsageError, match="--replica-regions needs --multi-region"):
         asked(replica_regions="us-west-2")
 
 
@@ -298,7 +298,7 @@ def test_every_thing_and_feature_of_the_tables_is_one_that_a_set_up_can_have() -
     known = {
         thing
         for settings in (everything, *others)
-        for thing in things(Setup(settings=settings, operator="somebody else"))
+        for thing in things(Setup(settings=settings, operator="somebody else", adopts=True))
     }
     assert {thing for thing, *_ in (*MEASURED, *PROVIDER_READS)} <= known
     assert {feature for *_, features in MEASURED for feature in features} <= set(FEATURES)

@@ -27,9 +27,11 @@ from tests.wizard.fakes import (
     step,
     wrapped,
 )
+from wizard.answers import Answer, Source
 from wizard.datakey import WrappedDataKey
 from wizard.facts import Escrow, Step
-from wizard.plan import Plan, irreversible, lines, review, word
+from wizard.plan import Plan, irreversible, lines, word
+from wizard.review import rows as review
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -190,7 +192,7 @@ REVIEWS = {
     ),
 }
 TEXTS = {name: lines(each) for name, each in PLANS.items()} | {
-    name: tuple(f"{what}: {value}" for what, value in rows) for name, rows in REVIEWS.items()
+    name: tuple(f"{what}: {value}" for what, value, _ in rows) for name, rows in REVIEWS.items()
 }
 
 
@@ -276,5 +278,16 @@ def test_what_can_be_undone_or_was_done_before_is_not_told(wanted, steps) -> Non
 
 
 def test_the_application_of_the_plan_is_the_one_that_was_named() -> None:
-    rows = dict(review(settings(app_principal_arn=APP), IDENTITY, "production", (Target.VERCEL,)))
-    assert rows["application"] == APP
+    rows = review(settings(app_principal_arn=APP), IDENTITY, "production", (Target.VERCEL,))
+    assert ("application", APP, "") in rows
+
+
+def test_the_summary_says_where_each_answer_comes_from() -> None:
+    answers = {
+        "account": Answer(value=ACCOUNT, source=Source.DETECTED, where="the profile clinic"),
+        "region": Answer(value="us-east-1", source=Source.FLAG, where="--region"),
+        "vercel_project": Answer(value="portal", source=Source.ASKED, where="your answer"),
+    }
+    rows = review(settings(), IDENTITY, "production", (Target.VERCEL,), answers)
+    told = {what: source for what, _, source in rows if source}
+    assert told == {"account": "the profile clinic", "region": "--region", "Vercel": "asked"}

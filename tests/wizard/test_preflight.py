@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from components.contract import Part, SecretStore, Thing
 from tests.wizard.fakes import (
     ACCOUNT,
+    APP,
     BUCKET,
     ESCROW,
     IDENTITY,
@@ -19,6 +21,8 @@ from tests.wizard.fakes import (
     OTHER_KEY,
     OUTPUTS,
     REPLICA_REGION,
+    SECOND,
+    TRAIL,
     FakeCloud,
     FakeEngine,
     FakeHosting,
@@ -28,13 +32,22 @@ from tests.wizard.fakes import (
     multi_region,
     settings,
     step,
+    trail_fact,
     wrapped,
 )
 from tests.wizard.test_account import ABSENT, VALUES
 from wizard import preflight
 from wizard.by_hand import Adoption
-from wizard.errors import CredentialsError, PermissionDenied, PreflightFailed, Problem, SetupError, Unreachable
-from wizard.facts import Escrow, Existing, Found, StackState, VercelProject
+from wizard.errors import (
+    CredentialsError,
+    PermissionDenied,
+    PreflightFailed,
+    Problem,
+    SetupError,
+    Unreachable,
+    UsageError,
+)
+from wizard.facts import Escrow, Existing, Found, QuotaFact, Simulation, StackState, VercelProject
 
 WRITES = ("write_escrow", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
 
@@ -49,7 +62,13 @@ class World:
         self.engine = FakeEngine(cloud=self.cloud, log=self.log)
 
     def check(
-        self, *, saved=None, identity: Any = IDENTITY, adoption: Adoption | None = None, **changes: Any
+        self,
+        *,
+        saved=None,
+        identity: Any = IDENTITY,
+        adoption: Adoption | None = None,
+        unplaced: tuple[Problem, ...] = (),
+        **changes: Any,
     ) -> preflight.Findings:
         return preflight.check(
             stack="production",
@@ -60,6 +79,7 @@ class World:
             hosting=self.hosting,
             engine=self.engine,
             adoption=adoption,
+            unplaced=unplaced,
         )
 
     def whats(self, **changes: Any) -> list[str]:
@@ -165,7 +185,218 @@ def test_a_problem_that_two_checks_find_is_told_once(world) -> None:
     assert world.whats() == ["no answer from the endpoint"]
 
 
-# --- rights
+# --- one part hides no other, and nothing is told that only follows
+
+
+def test_the_backend_is_told_in_words(world) -> None:
+    assert world.check().backend == "file://~"
+
+
+def test_a_backend_that_does_not_answer_says_nothing_of_the_stack(world) -> None:
+    world.engine.failures["check_backend"] = Unreachable("s3://clinic-state does not answer", "pulumi whoami -v")
+    world.engine.failures["state"] = SetupError("there is no such stack", "pulumi stack ls")
+    findings = world.check()
+    assert [problem.what for problem in findings.problems] == ["s3://clinic-state does not answer"]
+    assert findings.backend == ""
+
+
+def test_a_wrong_passphrase_does_not_hide_what_is_taken(world) -> None:
+    world.engine.failures["check_backend"] = UsageError("the passphrase is not right", "export PULUMI_CONFIG_…")
+    world.cloud.existing = Existing(role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role")
+    whats = world.whats()
+    assert len(whats) == 2 and "role/eonpro-app-role exists already" in " ".join(whats)
+
+
+def test_a_state_whose_place_is_not_known_is_a_problem_among_the_others_and_not_asked_for(world) -> None:
+    world.hosting.token = "wrong"
+    nowhere = Problem(what="Pulumi has no place for its state", why="it keeps it there", next="--backend local")
+    assert world.whats(unplaced=(nowhere,)) == [nowhere.what, "Vercel refuses the token"]
+    assert [call for call in world.log if call.startswith("engine.")] == ["engine.check"]
+
+
+def test_without_the_engine_nothing_more_is_asked_of_it(world) -> None:
+    world.engine.failures["check"] = SetupError("there is no `pulumi` program on the PATH", "make setup")
+    world.check()
+    assert [call for call in world.log if call.startswith("engine.")] == ["engine.check"]
+
+
+def test_where_the_state_is_not_known_only_what_is_surely_somebody_elses_is_in_the_way(world) -> None:
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
+    world.cloud.existing = Existing(
+        alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}), bucket="foreign", access_log_bucket="ours"
+    )
+    whats = world.whats()
+    assert len(whats) == 3
+    assert "alias/eonpro-phi-key already points to" in whats[1] and f"the bucket {BUCKET}" in whats[2]
+
+
+def test_where_the_state_is_not_known_what_looks_like_the_stacks_own_is_left_out(world) -> None:
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
+    world.cloud.existing = Existing(alias_target=key_fact(), bucket="ours", role_arn=APP)
+    assert world.whats() == ["the backend does not answer"]
+
+
+def test_where_the_state_is_not_known_a_key_that_is_to_be_adopted_is_not_in_the_way(world) -> None:
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
+    world.cloud.existing = Existing(alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
+    assert world.whats(adoption=ALL) == ["the backend does not answer"]
+
+
+def test_names_that_cannot_be_read_do_not_hide_a_foreign_data_key(world) -> None:
+    world.cloud.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
+    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    assert len(world.whats()) == 2
+
+
+def test_an_escrow_that_cannot_be_read_does_not_make_every_data_key_foreign(world) -> None:
+    world.cloud.failures["read_escrow"] = PermissionDenied("the caller may not do ssm:GetParameter", "ask for it")
+    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    assert world.whats() == ["the caller may not do ssm:GetParameter"]
+
+
+def test_a_stack_that_would_move_is_not_also_told_that_its_data_key_is_foreign(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    del world.cloud.escrows[ESCROW]  # As another Region has none.
+    (what,) = world.whats(saved=settings(), region="eu-central-1")
+    assert "built in the region us-east-1" in what
+
+
+def test_an_endpoint_that_does_not_answer_is_told_once_whatever_it_was_asked(world) -> None:
+    world.cloud.failures = {
+        "list_regions": Unreachable("kms.example does not answer (account:ListRegions)", "curl it"),
+        "find_existing": Unreachable("kms.example does not answer (iam:GetRole)", "curl it"),
+    }
+    assert world.whats() == ["kms.example does not answer (account:ListRegions)"]
+
+
+def test_an_action_that_is_denied_is_told_among_the_others_and_not_again(world) -> None:
+    denied = PermissionDenied("the caller may not do iam:GetRole: not authorized to perform iam:GetRole", "ask for it")
+    world.cloud.failures["find_existing"] = denied
+    world.cloud.lacking = ("iam:CreateRole", "iam:GetRole")
+    assert world.whats() == ["you are not allowed to do: iam:CreateRole, iam:GetRole"]
+
+
+def test_an_action_that_is_denied_and_not_among_the_others_is_told(world) -> None:
+    world.cloud.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
+    world.cloud.lacking = ("iam:CreateRole",)
+    assert len(world.whats()) == 2
+
+
+# --- side by side
+
+
+def meeting(number: int, *edges: Any, calls: tuple[str, ...]) -> None:
+    """Let the calls go on only when all of them have been made: one after the other they never would."""
+    barrier = threading.Barrier(number)
+    for edge in edges:
+
+        def wait(name: str, detail: str = "", *, of: Any = edge._call) -> None:
+            of(name, *([detail] if detail else []))
+            if name in calls:
+                barrier.wait(timeout=10)
+
+        edge._call = wait
+
+
+def test_the_account_is_asked_everything_at_once(world) -> None:
+    world.cloud.trails = (trail_fact(),)
+    calls = ("list_regions", "find_existing", "list_trails", "check_permissions", "check_quotas", "simulate")
+    meeting(len(calls), world.cloud, calls=calls)
+    world.cloud.simulation = Simulation(allowed=True, detail="allowed")
+    assert world.whats(administrators=(SECOND,), trail=TRAIL, trail_bucket=BUCKET) == []
+
+
+def test_the_backend_is_asked_beside_the_stack(world) -> None:
+    meeting(2, world.engine, calls=("check_backend", "state"))
+    assert world.whats() == []
+
+
+def test_account_engine_and_vercel_are_asked_at_once(world) -> None:
+    meeting(3, world.cloud, world.engine, world.hosting, calls=("find_existing", "state", "overlaps"))
+    assert world.whats() == []
+
+
+def test_a_stack_that_has_its_key_is_not_asked_about_making_one(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    world.check(saved=settings())
+    assert not {"cloud.check_permissions", "cloud.check_quotas"} & set(world.log)
+
+
+def test_a_stack_that_has_settings_and_no_key_yet_is_asked(world) -> None:
+    world.cloud.lacking = ("kms:CreateKey",)
+    assert world.whats(saved=settings()) == ["you are not allowed to do: kms:CreateKey"]
+
+
+# --- what the names are used for outside production
+
+OPEN = "ENCRYPTED_PHI_KEY of preview is production's data key: whoever may use the KMS key there opens its records"
+
+
+def test_what_the_names_are_used_for_elsewhere_is_a_note(world) -> None:
+    world.hosting.overlapping = ("AWS_REGION is set for preview too",)
+    findings = world.check(alerts=False)
+    assert (findings.problems, findings.notes, findings.warnings) == ((), world.hosting.overlapping, ())
+
+
+def test_a_data_key_of_production_that_previews_have_is_a_warning_and_comes_first(world) -> None:
+    world.hosting.overlapping = ("AWS_REGION is set for preview too", OPEN)
+    world.cloud.disagreements = ("AWS_REGION and the profile name two Regions",)
+    findings = world.check(alerts=False)
+    assert findings.warnings == (*world.cloud.disagreements, OPEN)
+    assert findings.notes == (*findings.warnings, "AWS_REGION is set for preview too")
+
+
+@pytest.mark.parametrize(
+    ("line", "exposes"),
+    [
+        ("ENCRYPTED_PHI_KEY is set for preview too; Vercel does not tell whether it is production's data key", True),
+        (
+            "the team shares a variable ENCRYPTED_PHI_KEY with the project, for preview, with production's data key",
+            True,
+        ),
+        ("AWS_ACCESS_KEY_ID of preview is production's access key: what runs there signs as production", True),
+        ("ENCRYPTED_PHI_KEY of preview is another data key than production's; it is left as it is", False),
+        ("ENCRYPTED_PHI_KEY of preview is a data key; production has none yet; it is left as it is", False),
+        ("AWS_KMS_KEY_ID is set for preview too; that is left as it is", False),
+    ],
+)
+def test_what_others_have_of_productions_own_is_a_warning(world, line, exposes) -> None:
+    world.hosting.overlapping = (line,)
+    assert (world.check().warnings == (line,)) is exposes
+
+
+def test_credentials_that_are_wrong_are_not_told_again_by_the_backend_that_needs_them(world) -> None:
+    world.engine.failures["check_backend"] = PermissionDenied("Pulumi may not read its state: ExpiredToken", "allow it")
+    assert world.whats(identity=CredentialsError("the credentials have expired", "aws sso login")) == [
+        "the credentials have expired"
+    ]
+
+
+def test_a_login_to_pulumi_cloud_has_nothing_to_do_with_credentials_of_aws(world) -> None:
+    world.engine.failures["check_backend"] = CredentialsError("Pulumi Cloud does not take the login", "pulumi login")
+    whats = world.whats(identity=CredentialsError("the credentials have expired", "aws sso login"))
+    assert whats == ["the credentials have expired", "Pulumi Cloud does not take the login"]
+
+
+def test_a_project_whose_overlaps_cannot_be_asked_is_told_once(world) -> None:
+    denied = PermissionDenied("the token may not list variables", "another token")
+    world.hosting.failures |= {"overlaps": denied, "conflict": denied}
+    assert world.whats() == ["the token may not list variables"]
+
+
+# --- rights, quotas, the clock
+
+
+def test_what_is_known_of_limits_is_in_the_same_pass(world) -> None:
+    world.cloud.skew = 45.0
+    world.cloud.unknown_rights = ("kms:CreateKey",)
+    world.cloud.quotas = (QuotaFact(what="roles", used=1000, limit=1000, needed=1, next="aws iam list-roles"),)
+    findings = world.check(alerts=False)
+    assert [problem.what for problem in findings.problems] == [
+        "roles: 1000 of 1000 are there, and 1 more would be made"
+    ]
+    assert ["45 seconds" in findings.notes[0], "kms:CreateKey" in findings.notes[1]] == [True, True]
 
 
 def test_rights_count_before_the_key_exists(world) -> None:

@@ -30,21 +30,22 @@ def parser() -> argparse.ArgumentParser:
 
 def test_the_inputs_are_asked_in_this_order() -> None:
     assert [each.key for each in INPUTS] == (
-        "profile account region environment administrators administrator_patterns deletion_administrators "
+        "target profile account region environment administrators administrator_patterns deletion_administrators "
         "strict_key_policy exclusive_use encryption_context via_services multi_region replica_regions "
         "encrypted_phi_key repair rotation_period_days "
-        "app_principal permissions_boundary target secret_store vercel_team vercel_project vercel_access vercel_token "
+        "app_principal permissions_boundary secret_store vercel_token vercel_team vercel_project vercel_access "
         "vercel_oidc_provider ecs_cluster ecs_service ecs_execution_role eks_cluster eks_identity eks_oidc_provider "
         "eks_namespace eks_service_account "
         "trail trail_bucket trail_retention_days trail_key trail_lock trail_archive_days access_logging "
-        "cloudwatch_logs alerts alert_emails"
+        "cloudwatch_logs alerts alert_emails backend secrets_provider passphrase"
     ).split()
 
 
 @pytest.mark.parametrize("each", OPEN, ids=lambda each: each.key)
 def test_every_input_has_a_flag_a_variable_and_a_file_key(each) -> None:
     assert each.flag == "--" + each.key.replace("_", "-")
-    assert each.variable == "EONPRO_" + each.key.upper()
+    # Pulumi's own variable, for it is Pulumi's own choice.
+    assert each.variable == {"backend": "PULUMI_BACKEND_URL"}.get(each.key, "EONPRO_" + each.key.upper())
     assert each.file_key == each.key
 
 
@@ -55,22 +56,23 @@ def test_no_two_inputs_share_a_door() -> None:
 
 def test_of_the_new_inputs_a_person_is_asked_only_what_cannot_be_changed_or_has_no_default() -> None:
     assert [each.key for each in INPUTS if each.asked] == (
-        "account region environment administrators multi_region replica_regions app_principal target vercel_team "
-        "vercel_project vercel_access vercel_token ecs_cluster ecs_service ecs_execution_role eks_cluster trail"
+        "target account region environment administrators multi_region replica_regions app_principal vercel_token "
+        "vercel_team vercel_project vercel_access ecs_cluster ecs_service ecs_execution_role eks_cluster trail"
     ).split()
 
 
 @pytest.mark.parametrize(
     ("key", "variable"), [("vercel_token", "VERCEL_TOKEN"), ("encrypted_phi_key", "EONPRO_ENCRYPTED_PHI_KEY")]
 )
-def test_a_secret_has_its_variable_and_no_other_door(key, variable) -> None:
+def test_a_secret_s_flag_and_file_key_name_a_file_and_only_its_variable_holds_it(key, variable) -> None:
     secret = by_key[key]
-    assert (secret.flag, secret.variable, secret.file_key) == (None, variable, None)
+    flag = f"--{key.replace('_', '-')}-file"
+    assert (secret.flag, secret.variable, secret.file_key) == (flag, variable, f"{key}_file")
     assert secret.kind is Kind.SECRET and secret.field is None
 
 
-def test_there_are_two_secrets() -> None:
-    assert [each.key for each in INPUTS if each.secret] == ["encrypted_phi_key", "vercel_token"]
+def test_there_are_three_secrets() -> None:
+    assert [each.key for each in INPUTS if each.secret] == ["encrypted_phi_key", "vercel_token", "passphrase"]
 
 
 def test_every_field_of_the_settings_has_exactly_one_input() -> None:
@@ -108,7 +110,7 @@ def test_a_flag_of_many_values_may_be_repeated(parser) -> None:
     assert by_key["target"].parse(given) == ("vercel", "ecs")
 
 
-def test_there_is_no_flag_for_a_secret(parser, capsys) -> None:
+def test_there_is_no_flag_that_takes_a_secret_itself(parser, capsys) -> None:
     with pytest.raises(SystemExit) as refusal:
         parser.parse_args(["--vercel-token", "x"])
     assert refusal.value.code == 2

@@ -34,11 +34,11 @@ from tests.wizard.fakes import (
     step,
     wrapped,
 )
-from wizard.__main__ import parser
 from wizard.access_key import Ensured
 from wizard.answers import Answer, Source
 from wizard.by_hand import Adoption
 from wizard.checklist import Item, ItemState
+from wizard.command_line import parser
 from wizard.facts import AccessKey, Batch, Delivered, DeliveryState, Escrow, Proof, ProofState, VercelVariable
 from wizard.journey import Request, show_report
 from wizard.questions import by_key

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pyte
 import pytest
 
+from tests.wizard.terminals import Hands, Written
 from wizard.errors import Problem, ResourceError
 from wizard.facts import Mark, Progress, Step, StepState
 from wizard.terminal import Terminal
@@ -22,25 +23,6 @@ KEY = Step(urn="urn:key", op="create", type="aws:kms/key:Key", name="phi-key")
 ALIAS = Step(urn="urn:alias", op="create", type="aws:kms/alias:Alias", name="phi-alias")
 
 Told = Callable[[Callable[[Terminal], None]], str]
-
-
-class Written(io.TextIOWrapper):
-    """A stream of some encoding that remembers what was written; a terminal, if it is said to be."""
-
-    def __init__(self, encoding: str = "utf-8", *, tty: bool = False) -> None:
-        self.raw_octets = io.BytesIO()
-        self._tty = tty
-        super().__init__(self.raw_octets, encoding=encoding, write_through=True)
-
-    def isatty(self) -> bool:
-        return self._tty
-
-    def fileno(self) -> int:
-        raise OSError("no file behind it")
-
-    @property
-    def text(self) -> str:
-        return self.raw_octets.getvalue().decode(self.encoding)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +36,8 @@ def capable(monkeypatch: pytest.MonkeyPatch) -> None:
 def told() -> Told:
     def tell(say: Callable[[Terminal], None]) -> str:
         out = io.StringIO()
-        say(Terminal(interactive=False, out=out, width=60))
+        hands = Hands()
+        say(Terminal(interactive=False, out=out, width=60, clock=hands.clock, ticking=hands.ticking))
         return out.getvalue()
 
     return tell
@@ -135,14 +118,14 @@ def test_an_error_says_what_happened_and_then_the_next_command(told: Told) -> No
         ("novelty", "  * Key phi-key novelty 0.4 s"),
     ],
 )
-def test_a_resource_that_is_done_has_one_line(told: Told, op: str, line: str) -> None:
+def test_a_resource_has_a_line_when_it_starts_and_one_when_it_is_done(told: Told, op: str, line: str) -> None:
     step = Step(urn="u", op=op, type="aws:kms/key:Key", name="phi-key")
 
     def say(terminal: Terminal) -> None:
         terminal.progress(Progress(step=step, state=StepState.STARTED), 0.0)
         terminal.progress(Progress(step=step, state=StepState.DONE), 0.41)
 
-    assert told(say) == line + "\n"
+    assert told(say).splitlines() == ["... Key phi-key", line]
 
 
 def test_a_resource_that_failed_says_why(told: Told) -> None:
@@ -153,9 +136,9 @@ def test_a_resource_that_failed_says_why(told: Told) -> None:
     ]
 
 
-def test_on_a_terminal_what_is_under_way_is_shown_and_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = Written(tty=True)
-    terminal = Terminal(interactive=True, out=out)
+def test_on_a_terminal_what_is_under_way_is_shown_and_wiped() -> None:
+    out, hands = Written(tty=True), Hands()
+    terminal = Terminal(interactive=True, out=out, clock=hands.clock, ticking=hands.ticking)
     screen = pyte.Screen(80, 10)
 
     def rows() -> list[str]:

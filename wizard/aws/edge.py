@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from components.contract import SecretStore, Settings
-from wizard.aws import access_keys, adoption, application, escrow, existing, identity, kms, permissions, trail
+from wizard.aws import access_keys, adoption, application, escrow, existing, identity, kms, permissions, quotas, trail
+from wizard.aws import state_bucket as state_buckets
+from wizard.aws.credential_chain import AskCode
 from wizard.aws.secretsmanager import SecretsManager
 from wizard.aws.session import Session
 from wizard.aws.ssm import ParameterStore
@@ -26,7 +28,10 @@ from wizard.facts import (
     HandMade,
     Identity,
     KeyFact,
+    PermissionsFact,
     Principal,
+    ProfileFact,
+    QuotaFact,
     RegionFact,
     Retention,
     Simulation,
@@ -74,12 +79,15 @@ class Aws:
         """Whether the environment holds an access key and its secret, used or not."""
         return self._session.environment_keys("AWS_") is not None
 
-    def profiles(self) -> tuple[str, ...]:
-        """The profiles of the AWS configuration files."""
+    def profiles(self) -> tuple[ProfileFact, ...]:
+        """The profiles of the AWS configuration files, and how each comes by its credentials."""
         return self._session.profiles()
 
     def environment(self) -> dict[str, str]:
-        """What a child process needs in its environment to be the same caller; it holds secrets."""
+        """What a child process needs in its environment to be the same caller; it holds secrets.
+
+        For a role, a sign-in or a credential process these are the session's keys: the child neither asks nor signs in.
+        """
         return self._session.environment()
 
     def with_region(self, region: str) -> Aws:
@@ -210,14 +218,37 @@ class Aws:
         """What IAM's policy simulator says."""
         return permissions.simulate(self._session, principal_arn, actions, resource)
 
-    def check_permissions(self, settings: Settings) -> tuple[str, ...]:
-        """The actions of the set-up that the caller's policies do not allow; empty where nobody can tell."""
+    def check_permissions(self, settings: Settings) -> PermissionsFact:
+        """What the caller may do of the set-up, and how that is known."""
         return permissions.check_permissions(self._session, settings, caller=self.identify())
 
+    def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
+        """The account's limits that the set-up takes a share of, where they can be asked for."""
+        return quotas.check_quotas(self._session, settings, caller=self.identify())
 
-def connect(*, profile: str | None = None, region: str | None = None, environ: Mapping[str, str] | None = None) -> Aws:
+    def clock_skew(self) -> float | None:
+        """Seconds that this machine's clock is ahead of AWS's, as it was told who the caller is; None before that."""
+        return self._session.skew
+
+    def make_state_bucket(self, bucket: str) -> bool:
+        """The bucket for Pulumi's state, made or completed. False when it was there already."""
+        return state_buckets.make_state_bucket(self._session, bucket, self.identify().account_id)
+
+
+def connect(
+    *,
+    profile: str | None = None,
+    region: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    ask_code: AskCode | None = None,
+) -> Aws:
     """AWS with credentials and Region resolved once; calls nothing yet.
+
+    `ask_code` gets the serial number of an MFA device and returns the code that it shows. It is asked before the first
+    call of a profile that takes one, once; where there is none such a profile is refused, unless the AWS CLI has a
+    session of it.
 
     Raises CredentialsError for a profile that does not exist or files that cannot be read.
     """
-    return Aws(Session.open(profile=profile, region=region, environ=os.environ if environ is None else environ))
+    given = os.environ if environ is None else environ
+    return Aws(Session.open(profile=profile, region=region, environ=given, ask_code=ask_code))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from wizard.aws.clock import skew_of
 from wizard.aws.resolution import FALLBACK_REGION
 from wizard.aws.session import Session
 from wizard.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported
@@ -29,6 +30,7 @@ def identify(session: Session) -> Identity:
 def _identify(session: Session) -> Identity:
     # Alone and first: an endpoint that is silent is found out by this one call, which is not patient.
     answer = session.call("sts", "GetCallerIdentity")
+    session.heard(skew_of(answer))
     account, arn = str(answer["Account"]), str(answer["Arn"])
     alias, (principal_arn, guess) = session.together(
         lambda: _account_alias(session), lambda: _principal_arn(session, arn)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from wizard.aws.session import Session, tags_of
@@ -130,6 +131,40 @@ def make_data_key(session: Session, key_arn: str) -> WrappedDataKey:
         else:
             return WrappedDataKey.from_blob(answer["CiphertextBlob"])
     raise AssertionError("the last try returns or raises")
+
+
+class DryRun(StrEnum):
+    """What KMS says to a call that it is asked only to weigh."""
+
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+    """By the policies as they are; another policy of the key may allow it."""
+    FORBIDDEN = "forbidden"
+    """By a policy that stands above the key's: a denial, the organization's, a boundary."""
+    UNASKED = "unasked"
+    """There is no such key, none that can be used, or no such call."""
+
+
+_ABOVE_THE_KEY = ("service control policy", "permissions boundary", "explicit deny in an identity-based policy")
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
+
+
+def weigh_data_key(session: Session, key: str) -> DryRun:
+    """Whether KMS would make the caller a data key under a key or alias; nothing is made.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
+    """
+    try:
+        # An endpoint that passes over DryRun answers with a wrapped key, and that is let go.
+        session.call("kms", "GenerateDataKeyWithoutPlaintext", KeyId=key, KeySpec="AES_256", DryRun=True)
+    except PermissionDenied as error:
+        above = any(words in error.message for words in _ABOVE_THE_KEY)
+        return DryRun.FORBIDDEN if above else DryRun.REFUSED
+    except Unsupported:
+        return DryRun.UNASKED
+    except ResourceError as error:
+        return DryRun.ALLOWED if code_of(error.__cause__) == "DryRunOperationException" else DryRun.UNASKED
+    return DryRun.ALLOWED
 
 
 def _made_a_moment_ago(session: Session, key: str) -> bool:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from components.contract import Settings
+from wizard.aws import kms
 from wizard.aws.needs import Need, needs_of
 from wizard.aws.session import Session
 from wizard.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.facts import Identity, Principal, Simulation
+from wizard.facts import Identity, PermissionsFact, Principal, Simulation
 
 
 def policy_document(session: Session, policy_arn: str) -> Mapping[str, object]:
@@ -85,20 +86,49 @@ def _weigh(
     )
 
 
-def check_permissions(session: Session, settings: Settings, *, caller: Identity) -> tuple[str, ...]:
-    """The IAM actions of the set-up that the caller's policies do not allow; empty without a simulator.
+MAKE_DATA_KEY = "kms:GenerateDataKeyWithoutPlaintext"
 
-    Each is weighed on the resource it is for, so that a caller with narrow policies is not found wanting.
+
+def check_permissions(session: Session, settings: Settings, *, caller: Identity) -> PermissionsFact:
+    """What the caller may do of the set-up: by IAM's simulator, and by a dry run where the stack's key is there.
+
+    Each action is weighed on the resource it is for, so that a caller with narrow policies is not found wanting.
     """
     if Principal(arn=caller.principal_arn).kind == "root":
-        return ()
+        return PermissionsFact()
+    needs = needs_of(settings, caller.principal_arn)
+    weighed, tried = session.together(
+        lambda: _weigh_all(session, caller, needs),
+        lambda: kms.weigh_data_key(session, settings.names.alias),
+    )
+    denied, unknown, why = weighed
+    if tried is kms.DryRun.ALLOWED:
+        # KMS weighs the key's own policy too, so that its word goes before the simulator's.
+        denied, unknown = denied - {MAKE_DATA_KEY}, unknown - {MAKE_DATA_KEY}
+        why = why if unknown else []
+    elif tried is kms.DryRun.FORBIDDEN:
+        denied, unknown = denied | {MAKE_DATA_KEY}, unknown - {MAKE_DATA_KEY}
+    elif tried is kms.DryRun.REFUSED and MAKE_DATA_KEY not in denied:
+        # The policy of a key that was set up by hand says so; the set-up puts another on it.
+        unknown = unknown | {MAKE_DATA_KEY}
+        why = [*why, f"the policy of the key behind {settings.names.alias} refuses it as it is today"]
+    return PermissionsFact(denied=tuple(sorted(denied)), unknown=tuple(sorted(unknown)), why_unknown="; ".join(why))
+
+
+def _weigh_all(
+    session: Session, caller: Identity, needs: Sequence[Need]
+) -> tuple[frozenset[str], frozenset[str], list[str]]:
+    """What is denied, what is not known, and why not."""
 
     def weigh(need: Need) -> _Weighed:
         return _weigh(session, caller.principal_arn, need.actions, need.resource, need.region)
 
-    needs = needs_of(settings, caller.principal_arn)
     try:
         found = session.together(*(lambda need=need: weigh(need) for need in needs))
-    except (Unsupported, PermissionDenied, ResourceError):
-        return ()
-    return tuple(sorted({action for weighed in found for action in weighed.denied}))
+    except (Unsupported, PermissionDenied, ResourceError) as error:
+        everything = frozenset(action for need in needs for action in need.actions)
+        return frozenset(), everything, [f"IAM's policy simulator could not be asked: {error.message}"]
+    denied = frozenset(action for weighed in found for action in weighed.denied)
+    unclear = frozenset(action for weighed in found for action in weighed.unclear) - denied
+    context = sorted({key for weighed in found for key in weighed.context})
+    return denied, unclear, [f"it depends on {', '.join(context)}"] if unclear else []

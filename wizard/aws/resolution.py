@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
-from botocore.session import Session as Botocore
 
+from wizard.aws.call_log import watch
+from wizard.aws.clients import PatientSession
+from wizard.aws.profiles import SignIn, profile_fact, profile_facts, sign_in_of
 from wizard.aws.translation import Origin, translate
 from wizard.errors import CredentialsError
+from wizard.facts import ProfileFact, ProfileKind
 
 FALLBACK_REGION = "us-east-1"
 """Where the account is asked who it is while nothing names a Region."""
@@ -32,24 +35,37 @@ class Resolved:
     incomplete: str | None
     """The variable that the environment's credentials lack."""
     disagreements: tuple[str, ...]
+    source: ProfileFact | None = None
+    """The profile whose credentials are used; None for those of the environment."""
+    sign_in: SignIn | None = None
+    """What a person does first, for the credentials of that profile."""
+
+    @property
+    def handed_out(self) -> bool:
+        """Whether a child process gets the session's keys: by the profile alone it would ask or sign in again."""
+        return self.source is not None and self.source.kind in _OF_A_SESSION
 
 
-def botocore_session(profile: str | None, environ: Mapping[str, str]) -> Botocore:
+_OF_A_SESSION = (ProfileKind.ROLE, ProfileKind.SIGN_IN, ProfileKind.PROCESS)
+
+
+def botocore_session(profile: str | None, environ: Mapping[str, str]) -> PatientSession:
     """A botocore session whose profile and files are named here, not by the process's environment."""
-    session = Botocore(session_vars={"profile": (None, None, None, None)}, profile=profile)
+    session = PatientSession(environ=environ, session_vars={"profile": (None, None, None, None)}, profile=profile)
     for variable, name in (
         ("config_file", "AWS_CONFIG_FILE"),
         ("credentials_file", "AWS_SHARED_CREDENTIALS_FILE"),
     ):
         if environ.get(name):
             session.set_config_variable(variable, environ[name])
+    watch(session)
     return session
 
 
-def profiles(environ: Mapping[str, str]) -> tuple[str, ...]:
+def profiles(environ: Mapping[str, str]) -> tuple[ProfileFact, ...]:
     """The profiles of the AWS configuration files. Raises CredentialsError for files that cannot be read."""
     try:
-        return tuple(botocore_session(None, environ).available_profiles)
+        return profile_facts(botocore_session(None, environ).full_config)
     except BotoCoreError as error:
         raise translate(error, action="profiles", origin=Origin(region=FALLBACK_REGION)) from error
 
@@ -85,9 +101,10 @@ def resolve(*, profile: str | None, region: str | None, environ: Mapping[str, st
                 f"there is no AWS profile {chosen} (the files have {known})",
                 f"aws configure --profile {chosen}   # or name another",
             )
-        of_profile = session.full_config["profiles"].get(chosen or named or "default", {}).get("region")
+        config = session.full_config
     except BotoCoreError as error:
         raise translate(error, action="profile", origin=Origin(region=FALLBACK_REGION)) from error
+    of_profile = profile_fact(config, chosen or named or "default").region
     candidates = (
         (region, "the answer"),
         (environ.get("AWS_REGION"), "AWS_REGION"),
@@ -95,23 +112,37 @@ def resolve(*, profile: str | None, region: str | None, environ: Mapping[str, st
         (of_profile, f"the profile {chosen or named or 'default'}"),
     )
     found, source = next(((value, name) for value, name in candidates if value), (FALLBACK_REGION, None))
+    contradictions = [*_of_regions(region, environ, chosen or named or "default", of_profile)]
     return Resolved(
         region=str(found),
         region_source=source,
         profile=chosen,
         keys=keys if by_environment else None,
         incomplete=incomplete if by_environment else None,
-        disagreements=_disagreements(profile, by_environment, environ, region),
+        disagreements=(*contradictions, *_of_credentials(profile, by_environment, environ)),
+        source=None if by_environment else profile_fact(config, chosen or "default"),
+        sign_in=None if by_environment else sign_in_of(config, chosen or "default"),
     )
 
 
-def _disagreements(
-    profile: str | None, by_environment: bool, environ: Mapping[str, str], region: str | None
+def _of_regions(
+    region: str | None, environ: Mapping[str, str], profile: str, of_profile: str | None
 ) -> tuple[str, ...]:
-    found = []
     first, second = environ.get("AWS_REGION"), environ.get("AWS_DEFAULT_REGION")
-    if region is None and first and second and first != second:
+    used = first or second
+    if region is not None or not used:
+        return ()
+    found = []
+    if first and second and first != second:
         found.append(f"AWS_REGION says {first}, AWS_DEFAULT_REGION says {second}: {first} is used")
+    if of_profile and of_profile != used:
+        name = "AWS_REGION" if first else "AWS_DEFAULT_REGION"
+        found.append(f"{name} says {used}, the profile {profile} says {of_profile}: {used} is used")
+    return tuple(found)
+
+
+def _of_credentials(profile: str | None, by_environment: bool, environ: Mapping[str, str]) -> tuple[str, ...]:
+    found = []
     mine, other = environ.get("AWS_PROFILE"), environ.get("AWS_DEFAULT_PROFILE")
     has_keys = bool(environ.get("AWS_ACCESS_KEY_ID") or environ.get("AWS_SECRET_ACCESS_KEY"))
     if by_environment and (mine or other):
@@ -129,9 +160,10 @@ _FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
-def child_environment(resolved: Resolved, environ: Mapping[str, str]) -> dict[str, str]:
+def child_environment(resolved: Resolved, environ: Mapping[str, str], keys: Credentials | None) -> dict[str, str]:
     """What a child process needs in its environment to use the same credentials, Region and endpoints.
 
+    `keys` are those of the session, where it has any of its own: the environment's, an assumed role's, a sign-in's.
     An empty value takes back what the parent has there: AWS's SDKs take empty for absent.
     """
     passed = {
@@ -140,9 +172,10 @@ def child_environment(resolved: Resolved, environ: Mapping[str, str]) -> dict[st
         if name.startswith("AWS_ENDPOINT_URL") or name in _FILES and value
     }
     passed |= {"AWS_REGION": resolved.region, "AWS_DEFAULT_REGION": resolved.region}
-    if keys := resolved.keys:
+    if keys:
         passed |= dict(zip(_KEYS, (keys.access_key, keys.secret_key, keys.token or ""), strict=True))
-    elif resolved.profile:
+    if resolved.profile:
+        # Beside keys, which go before it, so that the child stumbles over no profile that the parent names.
         passed |= {"AWS_PROFILE": resolved.profile, "AWS_DEFAULT_PROFILE": resolved.profile}
-        passed |= dict.fromkeys(_KEYS, "")
+        passed |= {} if keys else dict.fromkeys(_KEYS, "")
     return passed

@@ -15,11 +15,13 @@ from functools import cached_property
 from typing import Any
 
 from botocore import xform_name
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session as Botocore
 
 from wizard.aws.clients import endpoint_of, make_client
+from wizard.aws.credential_chain import MARGIN, AskCode, Chain
+from wizard.aws.profiles import sso_region_of
 from wizard.aws.resolution import (
     Resolved,
     botocore_session,
@@ -30,6 +32,7 @@ from wizard.aws.resolution import (
 )
 from wizard.aws.translation import BOTOCORE_ERRORS, Origin, code_of, translate
 from wizard.errors import CredentialsError, SetupError
+from wizard.facts import ProfileFact
 
 AT_ONCE = 8
 """Look-ups that run side by side; botocore keeps ten connections for each client."""
@@ -52,21 +55,31 @@ class Session:
     pause: Callable[[float], None] = field(default=time.sleep, repr=False)
     """Waits that many seconds between bounded tries of what AWS makes visible late."""
     _botocore: Botocore = field(repr=False)
+    _chain: Chain | None = field(default=None, repr=False)
+    """None where the credentials are the environment's."""
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What is found out once for every Region: `settled`, whether credentials were had, or the error; `skew`."""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @classmethod
-    def open(cls, *, profile: str | None, region: str | None, environ: Mapping[str, str]) -> Session:
+    def open(
+        cls,
+        *,
+        profile: str | None,
+        region: str | None,
+        environ: Mapping[str, str],
+        ask_code: AskCode | None = None,
+    ) -> Session:
         """Resolve once; calls nothing. Raises CredentialsError for a profile that does not exist."""
         resolved = resolve(profile=profile, region=region, environ=environ)
         botocore = botocore_session(resolved.profile, environ)
         keys = resolved.keys
         if keys is not None:
             botocore.set_credentials(keys.access_key, keys.secret_key, keys.token)
-        else:
-            # The process's own keys are no part of what was resolved.
-            botocore.get_component("credential_provider").remove("env")
-        return cls(resolved=resolved, environ=dict(environ), _botocore=botocore)
+            return cls(resolved=resolved, environ=dict(environ), _botocore=botocore)
+        chain = _hung_in(botocore, resolved.profile, resolved.region, environ, ask_code)
+        return cls(resolved=resolved, environ=dict(environ), _botocore=botocore, _chain=chain)
 
     @property
     def region(self) -> str:
@@ -98,10 +111,63 @@ class Session:
         return endpoint_of(service, self.environ)
 
     def environment(self) -> dict[str, str]:
-        """What a child process needs in its environment to use these credentials in this Region."""
-        return child_environment(self.resolved, self.environ)
+        """What a child process needs in its environment to use these credentials in this Region.
 
-    def profiles(self) -> tuple[str, ...]:
+        A role's or a sign-in's keys are handed out as they are, good for 15 minutes at least where they can be renewed.
+        """
+        keys = self._frozen() if self.resolved.handed_out else self.resolved.keys
+        return child_environment(self.resolved, self.environ, keys)
+
+    def _frozen(self) -> Credentials:
+        self._settle()
+        with self._lock, self.translating("sts", "AssumeRole"):
+            found = self._botocore.get_credentials()
+            # Renews by itself what ends within the margin, but never what takes a code.
+            frozen = found.get_frozen_credentials()
+            if self._takes_a_code and _ends_soon(self._kept.get("renewed", found)):
+                self._kept["renewed"] = renewed = self._chain.load_credentials()  # type: ignore[union-attr]
+                frozen = renewed.get_frozen_credentials()
+                # Clients in use keep the old keys, which are good for a while; new ones are made with these.
+                self._botocore.set_credentials(frozen.access_key, frozen.secret_key, frozen.token)
+                self._clients.clear()
+            return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    @property
+    def _takes_a_code(self) -> bool:
+        """Whether the credentials can be renewed by asking somebody."""
+        source = self.resolved.source
+        return bool(source and source.mfa_serial and self._chain and self._chain.can_ask)
+
+    def _settle(self) -> None:
+        """Have the credentials, once, by whoever comes first: a code is asked by one thread, and once.
+
+        What failed is not tried again: another session is opened for that.
+        """
+        if self._kept.get("settled") is True:
+            return
+        with self._lock:
+            if isinstance(failure := self._kept.get("settled"), SetupError):
+                raise failure
+            try:
+                with self.translating("sts", "AssumeRole"):
+                    found = self._botocore.get_credentials()
+                    if found is not None:
+                        found.get_frozen_credentials()
+            except CredentialsError as error:
+                self._kept["settled"] = error
+                raise
+            self._kept["settled"] = True
+
+    def heard(self, skew: float | None) -> None:
+        """Keep by how many seconds this machine's clock is ahead of AWS's."""
+        self._kept["skew"] = skew
+
+    @property
+    def skew(self) -> float | None:
+        """The seconds that were heard of; None before AWS answered."""
+        return self._kept.get("skew")
+
+    def profiles(self) -> tuple[ProfileFact, ...]:
         """The profiles of the AWS configuration files."""
         return profiles(self.environ)
 
@@ -110,17 +176,18 @@ class Session:
         if self.resolved.keys is not None:
             return None
         try:
-            config = self._botocore.full_config
+            return sso_region_of(self._botocore.full_config, self.resolved.profile or "default")
         except BotoCoreError:
             return None
-        profile = config["profiles"].get(self.resolved.profile or "default", {})
-        sign_in = config.get("sso_sessions", {}).get(profile.get("sso_session"), {})
-        return sign_in.get("sso_region") or profile.get("sso_region") or None
+
+    @property
+    def partition(self) -> str:
+        """Of the Region: `aws`, `aws-cn`, `aws-us-gov`."""
+        return str(self._botocore.get_partition_for_region(self.region))
 
     def service_regions(self, service: str) -> tuple[str, ...]:
         """The Regions that botocore's own data names for a service, in the Region's partition."""
-        partition = self._botocore.get_partition_for_region(self.region)
-        return tuple(self._botocore.get_available_regions(service, partition_name=partition))
+        return tuple(self._botocore.get_available_regions(service, partition_name=self.partition))
 
     def call(self, service: str, operation: str, **parameters: Any) -> Any:
         """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.errors` only."""
@@ -156,6 +223,8 @@ class Session:
 
     def client(self, service: str) -> Any:
         """The service's client, made at its first use: that costs 20 to 60 ms."""
+        if not self.resolved.incomplete:
+            self._settle()
         with self._lock:
             key = (service, self.region)
             if key not in self._clients:
@@ -196,16 +265,31 @@ class Session:
             profile=self.resolved.profile,
             source=self.source,
             endpoint=self.endpoint(service),
+            sign_in=self.resolved.sign_in,
         )
         return translate(error, action=f"{service}:{operation}", origin=origin)
 
     def other(self, profile: str) -> Botocore:
-        """A botocore session of another profile, with the same files."""
-        return botocore_session(profile, self.environ)
+        """A botocore session of another profile, with the same files; nobody is asked for its code."""
+        session = botocore_session(profile, self.environ)
+        _hung_in(session, profile, self.region, self.environ, None)
+        return session
 
     def environment_keys(self, prefix: str) -> Credentials | None:
         """The access key that the environment holds under another prefix than AWS's own."""
         return environment_credentials(self.environ, prefix)[0]
+
+
+def _hung_in(
+    botocore: Botocore, profile: str | None, region: str, environ: Mapping[str, str], ask_code: AskCode | None
+) -> Chain:
+    chain = Chain(botocore, profile=profile, region=region, environ=environ, ask_code=ask_code)
+    botocore.register_component("credential_provider", chain)
+    return chain
+
+
+def _ends_soon(credentials: Any) -> bool:
+    return isinstance(credentials, RefreshableCredentials) and bool(credentials.refresh_needed(MARGIN))
 
 
 def tags_of(pairs: Sequence[Mapping[str, str]], *, key: str = "Key", value: str = "Value") -> dict[str, str]:

@@ -124,7 +124,7 @@ def bucket_retention(session: Session, bucket: str, account_id: str) -> Retentio
         encrypted=bool((encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules")),
         lock=lock,
         lock_days=lock_days,
-        tls_only=None if admitted is None else _denies_plain_http(admitted.get("Policy"), bucket),
+        tls_only=None if admitted is None else denies_plain_http(admitted.get("Policy"), bucket),
         access_logged=None if logged is None else bool(logged.get("LoggingEnabled")),
     )
 
@@ -151,7 +151,7 @@ def _default_lock(configuration: Mapping[str, Any]) -> tuple[str | None, int | N
     return str(mode), int(days) if days else 365 * int(years)
 
 
-def _denies_plain_http(policy: str | None, bucket: str) -> bool:
+def denies_plain_http(policy: str | None, bucket: str) -> bool:
     """Whether the bucket's policy denies everybody everything over plain HTTP, on the bucket and on its objects.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html#transit

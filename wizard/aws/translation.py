@@ -12,17 +12,20 @@ from urllib.parse import urlsplit
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from wizard.aws.clock import wrong_clock
+from wizard.aws.profiles import SignIn
 from wizard.errors import (
     CredentialsError,
     PermissionDenied,
     ResourceError,
     SetupError,
+    SignInNeeded,
     Unreachable,
     Unsupported,
     UsageError,
 )
 
-EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 REJECTED = frozenset(
     {
         "InvalidClientTokenId",
@@ -42,7 +45,7 @@ MISSIGNED = frozenset(
         "IncompleteSignatureException",
     }
 )
-SKEWED = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
+SKEWED = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture", "RequestExpired"})
 DENIED = frozenset(
     {
         "AccessDenied",
@@ -52,6 +55,7 @@ DENIED = frozenset(
         "AuthorizationErrorException",
         "403",
         "Forbidden",
+        "ForbiddenException",
     }
 )
 UNKNOWN_OPERATION = frozenset(
@@ -82,6 +86,8 @@ class Origin:
     source: str = "the default chain"
     endpoint: str | None = None
     """The endpoint that AWS_ENDPOINT_URL or its like names; None for AWS itself."""
+    sign_in: SignIn | None = None
+    """What the credentials hang on, where a person has to sign in."""
 
 
 def code_of(error: boto.ClientError) -> str:
@@ -93,11 +99,24 @@ def code_of(error: boto.ClientError) -> str:
 def translate(error: Exception, *, action: str, origin: Origin) -> SetupError:
     """The error of our tree for one of botocore's. `action` in IAM's spelling, `kms:CreateKey`."""
     if isinstance(error, boto.ClientError):
+        # Any call may be the one before which a role is assumed.
+        action = _TO_HAVE_CREDENTIALS.get(str(error.operation_name), action)
         return _answered(error, action, origin)
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return _unreachable(error, action, origin)
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError, boto.LoginError)):
         return _signed_out(error, origin)
+    if isinstance(error, boto.MissingDependencyException):
+        # `aws login` keeps a key pair, for which botocore wants another library.
+        return CredentialsError(
+            f"the credentials from {origin.source} can only be had through the AWS CLI",
+            f'eval "$(aws configure export-credentials{_by_profile(origin)} --format env)"',
+        )
+    if isinstance(error, boto.RefreshWithMFAUnsupportedError):
+        return CredentialsError(
+            f"the session from {origin.source} has ended, and a new one takes another code of the MFA device",
+            "run the same command again",
+        )
     if isinstance(error, boto.PartialCredentialsError):
         missing = error.kwargs.get("cred_var", "a part")
         return CredentialsError(
@@ -123,7 +142,7 @@ def translate(error: Exception, *, action: str, origin: Origin) -> SetupError:
         )
     if isinstance(
         error,
-        (boto.CredentialRetrievalError, boto.MetadataRetrievalError, boto.RefreshWithMFAUnsupportedError),
+        (boto.CredentialRetrievalError, boto.MetadataRetrievalError),
     ):
         # The message may quote what a credential_process wrote; only its kind is told.
         return CredentialsError(
@@ -137,12 +156,21 @@ def translate(error: Exception, *, action: str, origin: Origin) -> SetupError:
     return ResourceError(f"{action} failed: {error}", "see the message; nothing else was changed by this call")
 
 
+_TO_HAVE_CREDENTIALS = {
+    "AssumeRole": "sts:AssumeRole",
+    "AssumeRoleWithWebIdentity": "sts:AssumeRoleWithWebIdentity",
+    "GetRoleCredentials": "sso:GetRoleCredentials",
+}
+
+
 def _answered(error: boto.ClientError, action: str, origin: Origin) -> SetupError:
     code = code_of(error)
     text = str(error.response.get("Error", {}).get("Message") or "").strip()
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code in EXPIRED:
         return CredentialsError(f"the credentials from {origin.source} have expired", _try_profile(origin))
+    if code in MISSIGNED | SKEWED and (wrong := wrong_clock(error.response)):
+        return wrong
     if code in MISSIGNED:
         return CredentialsError(
             f"AWS refused the signature of the credentials from {origin.source} ({code})",
@@ -157,6 +185,11 @@ def _answered(error: boto.ClientError, action: str, origin: Origin) -> SetupErro
         return CredentialsError(
             f"AWS does not accept the credentials from {origin.source} in {origin.region} ({code})",
             "aws sts get-caller-identity   # the key deleted, its session token missing, or the Region off?",
+        )
+    if code in DENIED and action == "sts:AssumeRole" and "MultiFactorAuthentication failed" in text:
+        return CredentialsError(
+            f"AWS did not take the code of the MFA device (the credentials from {origin.source})",
+            "run the same command again, with the device's next code: AWS takes each one once",
         )
     if code in DENIED or status == 403 and code in ("", "Unknown"):
         return _denied(text, action, origin)
@@ -206,15 +239,21 @@ def _unreachable(error: Exception, action: str, origin: Origin) -> Unreachable:
     return Unreachable(f"{where} does not answer ({action})", hint)
 
 
-def _signed_out(error: Exception, origin: Origin) -> CredentialsError:
+def _signed_out(error: Exception, origin: Origin) -> SignInNeeded:
     command = "login" if isinstance(error, boto.LoginError) else "sso login"
-    profile = f" --profile {origin.profile}" if origin.profile else ""
-    return CredentialsError(
-        f"the sign-in behind {origin.source} has expired or was never made", f"aws {command}{profile}"
+    needed = origin.sign_in or SignIn(profile=origin.profile or "default", command=command)
+    return SignInNeeded(
+        f"the sign-in behind {origin.source} has expired or was never made", needed.line, needed.profile
     )
 
 
+def _by_profile(origin: Origin) -> str:
+    return f" --profile {origin.profile}" if origin.profile else ""
+
+
 def _try_profile(origin: Origin) -> str:
+    if origin.sign_in:
+        return f"{origin.sign_in.line}   # then run the same command again"
     if origin.profile:
         return f"aws sso login --profile {origin.profile}   # or renew that profile's credentials your own way"
     return "get new credentials (aws sso login --profile …), then run the same command again"

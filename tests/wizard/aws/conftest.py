@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -111,6 +113,8 @@ class Script:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.url = ""
+        self.ahead = 0.0
+        """Seconds that the endpoint's clock is ahead of this machine's."""
 
     def refuse(self, action: str, code: str, message: str = "said by the test", status: int = 400) -> None:
         """The error of a JSON or a query service: each parser reads its own part."""
@@ -135,7 +139,7 @@ class Script:
 _JSON = frozenset(
     "DescribeKey ListAliases ListKeys ListResourceTags GetKeyRotationStatus GenerateDataKeyWithoutPlaintext "
     "GetParameters PutParameter ListTagsForResource DescribeTrails GetTrailStatus GetEventSelectors "
-    "GetSecretValue DescribeSecret CreateSecret PutSecretValue DescribeLogGroups".split()
+    "GetSecretValue DescribeSecret CreateSecret PutSecretValue DescribeLogGroups GetServiceQuota".split()
 )
 
 
@@ -162,6 +166,9 @@ def script() -> Iterator[Script]:
                 self.wfile.write(text.encode())
 
         do_GET = do_POST = do_HEAD = do_PUT = _serve
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return formatdate((timestamp or time.time()) + written.ahead, usegmt=True)
 
         def log_message(self, *_: object) -> None:
             """Nothing."""

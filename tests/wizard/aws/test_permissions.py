@@ -7,10 +7,11 @@ import json
 import pytest
 
 from wizard.errors import ResourceError
-from wizard.facts import Simulation
+from wizard.facts import PermissionsFact, Simulation
 
 ACCOUNT = "123456789012"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:user/admin"
+SOMEBODY = f"arn:aws:iam::{ACCOUNT}:user/somebody"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
 
@@ -76,7 +77,10 @@ def test_a_denial_that_hangs_on_an_unknown_condition_is_no_finding(script, scrip
 def test_a_right_that_hangs_on_an_unknown_condition_is_not_called_missing(script, scripted, settings):
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", UNCLEAR)
-    assert "kms:CreateKey" not in scripted.check_permissions(settings)
+    found = scripted.check_permissions(settings)
+    assert "kms:CreateKey" not in found.denied
+    assert "kms:CreateKey" in found.unknown
+    assert found.why_unknown == "it depends on aws:MultiFactorAuthPresent"
 
 
 def test_an_action_that_the_simulator_passes_over_is_not_allowed(script, scripted):
@@ -101,7 +105,7 @@ def test_moto_has_no_simulator_and_that_is_said(aws):
 def test_actions_that_the_caller_lacks_are_listed_once_each(script, scripted, settings):
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", decisions(kms_CreateKey="allowed", kms_CreateAlias="implicitDeny"))
-    missing = scripted.check_permissions(settings)
+    missing = scripted.check_permissions(settings).denied
     assert "kms:CreateAlias" in missing and "kms:CreateKey" not in missing
     assert list(missing) == sorted(set(missing))
 
@@ -145,20 +149,104 @@ def test_an_administrator_of_the_key_needs_no_policy_to_make_the_data_key(script
     """The key's own policy gives it; the simulator does not weigh that."""
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", decisions())
-    assert "kms:GenerateDataKeyWithoutPlaintext" not in scripted.check_permissions(settings)
+    assert "kms:GenerateDataKeyWithoutPlaintext" not in scripted.check_permissions(settings).denied
 
 
 def test_a_caller_who_is_no_administrator_needs_a_policy_to_make_the_data_key(script, scripted, settings):
     script.say_who(f"arn:aws:iam::{ACCOUNT}:user/somebody")
     script.answer("SimulatePrincipalPolicy", decisions())
-    assert "kms:GenerateDataKeyWithoutPlaintext" in scripted.check_permissions(settings)
+    assert "kms:GenerateDataKeyWithoutPlaintext" in scripted.check_permissions(settings).denied
 
 
 def test_the_accounts_root_lacks_nothing_and_is_not_asked_about(script, scripted, settings):
     script.say_who(f"arn:aws:iam::{ACCOUNT}:root")
-    assert scripted.check_permissions(settings) == ()
-    assert "SimulatePrincipalPolicy" not in script.calls
+    assert scripted.check_permissions(settings) == PermissionsFact()
+    assert script.calls == ["GetCallerIdentity", "ListAccountAliases"]
 
 
-def test_without_a_simulator_no_permission_is_called_missing(aws, settings):
-    assert aws.check_permissions(settings) == ()
+def test_without_a_simulator_every_action_is_unknown_and_none_is_called_missing(aws, settings):
+    found = aws.check_permissions(settings)
+    assert found.denied == ()
+    assert {"kms:CreateKey", "iam:CreatePolicy", "s3:CreateBucket", "cloudtrail:CreateTrail"} <= set(found.unknown)
+    assert "simulator could not be asked" in found.why_unknown
+
+
+# --- what KMS itself says, by a dry run --------------------------------------------------------------------------
+
+MAKE = "kms:GenerateDataKeyWithoutPlaintext"
+
+
+@pytest.fixture
+def asked(script, scripted, settings):
+    """Checks the permissions with what the simulator, and KMS to the dry run, say of the making of a data key."""
+
+    def check(
+        kms_says: str, message: str = "said by the test", *, caller: str = ADMIN, simulated: str = ""
+    ) -> PermissionsFact:
+        script.say_who(caller)
+        script.answer("SimulatePrincipalPolicy", decisions(**{MAKE.replace(":", "_"): simulated or "implicitDeny"}))
+        script.refuse("GenerateDataKeyWithoutPlaintext", kms_says, message)
+        found: PermissionsFact = scripted.check_permissions(settings)
+        return found
+
+    return check
+
+
+def test_a_dry_run_asks_for_a_data_key_under_the_stacks_alias_and_for_nothing_else(asked, script):
+    asked("DryRunOperationException")
+    (sent,) = [form for form in script.requests if "KeySpec" in form]
+    assert sent == {"KeyId": "alias/eonpro-phi-key", "KeySpec": "AES_256", "DryRun": True}
+
+
+@pytest.mark.parametrize("caller", [ADMIN, SOMEBODY])
+def test_what_kms_allows_is_allowed_whatever_the_simulator_says(asked, caller):
+    found = asked("DryRunOperationException", caller=caller)
+    assert MAKE not in (*found.denied, *found.unknown)
+
+
+ABOVE = [
+    "not authorized to perform: kms:X on resource: Y with an explicit deny in a service control policy",
+    "not authorized to perform: kms:X on resource: Y because no permissions boundary allows the kms:X action",
+    "not authorized to perform: kms:X on resource: Y with an explicit deny in an identity-based policy",
+]
+
+
+@pytest.mark.parametrize("message", ABOVE)
+@pytest.mark.parametrize("simulated", ["allowed", "implicitDeny"])
+def test_what_a_policy_above_the_keys_refuses_is_denied(asked, message, simulated):
+    found = asked("AccessDeniedException", message, simulated=simulated)
+    assert MAKE in found.denied
+    assert MAKE not in found.unknown
+
+
+@pytest.mark.parametrize(("caller", "simulated"), [(ADMIN, "implicitDeny"), (SOMEBODY, "allowed")])
+def test_what_the_keys_policy_of_today_refuses_is_open_since_the_set_up_puts_another_on_it(asked, caller, simulated):
+    found = asked("AccessDeniedException", caller=caller, simulated=simulated)
+    assert MAKE not in found.denied
+    assert found.unknown == (MAKE,)
+    assert found.why_unknown == "the policy of the key behind alias/eonpro-phi-key refuses it as it is today"
+
+
+def test_what_neither_kms_nor_the_simulator_allows_is_denied(asked):
+    found = asked("AccessDeniedException", caller=SOMEBODY)
+    assert (MAKE in found.denied, found.unknown) == (True, ())
+
+
+@pytest.mark.parametrize("code", ["NotFoundException", "KMSInvalidStateException"])
+def test_without_a_key_that_can_be_used_a_dry_run_says_nothing(asked, code):
+    found = asked(code)
+    assert MAKE not in (*found.denied, *found.unknown)
+
+
+def test_a_dry_run_speaks_where_the_simulator_may_not_be_asked(asked, script, scripted, settings):
+    asked("DryRunOperationException", caller=SOMEBODY)
+    script.refuse("SimulatePrincipalPolicy", "AccessDenied", status=403)
+    found = scripted.check_permissions(settings)
+    assert MAKE not in found.unknown
+    assert "kms:CreateKey" in found.unknown and "iam:SimulatePrincipalPolicy" in found.why_unknown
+
+
+def test_nothing_but_reads_and_a_dry_run_is_asked(asked, script):
+    asked("AccessDeniedException")
+    asking = {"GetCallerIdentity", "ListAccountAliases", "SimulatePrincipalPolicy"}
+    assert set(script.calls) == {*asking, "GenerateDataKeyWithoutPlaintext"}

@@ -79,6 +79,8 @@ DISAGREEMENTS = [
     ({}, {**KEYS, "AWS_PROFILE": "clinic"}, ["clinic", "the environment's credentials are used"]),
     ({"profile": "other"}, KEYS, ["AWS_ACCESS_KEY_ID", "the profile other is used"]),
     ({}, {"AWS_PROFILE": "clinic", "AWS_DEFAULT_PROFILE": "other"}, ["AWS_DEFAULT_PROFILE", "clinic is used"]),
+    ({}, {"AWS_PROFILE": "clinic", "AWS_REGION": "us-east-2"}, ["AWS_REGION", "eu-west-1", "us-east-2 is used"]),
+    ({"profile": "other"}, {"AWS_DEFAULT_REGION": "us-east-2"}, ["profile other", "eu-central-1", "us-east-2 is used"]),
 ]
 
 
@@ -89,8 +91,13 @@ def test_settings_that_contradict_each_other_are_told_with_the_winner(files, arg
 
 
 def test_settings_that_agree_are_no_disagreement(files):
-    agreeing = {"AWS_REGION": "us-east-2", "AWS_DEFAULT_REGION": "us-east-2", "AWS_PROFILE": "clinic"}
+    agreeing = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_PROFILE": "clinic"}
     assert connect(environ={**files, **agreeing}).disagreements == ()
+
+
+def test_a_region_that_was_asked_for_contradicts_nothing(files):
+    named = {"AWS_REGION": "us-east-2", "AWS_DEFAULT_REGION": "us-west-1", "AWS_PROFILE": "clinic"}
+    assert connect(region="sa-east-1", environ={**files, **named}).disagreements == ()
 
 
 def test_a_profile_that_does_not_exist_is_refused_with_those_that_do(files):
@@ -125,7 +132,8 @@ def test_a_region_that_is_no_region_is_a_usage_error(files):
 
 def test_the_profiles_of_the_files_are_listed_even_without_credentials(files):
     aws = connect(environ=files)
-    assert (aws.profiles(), aws.has_environment_credentials) == (("clinic", "other"), False)
+    assert [profile.name for profile in aws.profiles()] == ["clinic", "other"]
+    assert not aws.has_environment_credentials
 
 
 def test_a_child_process_is_the_same_caller_whatever_the_parent_has(files):

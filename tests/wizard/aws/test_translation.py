@@ -7,7 +7,15 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from wizard.aws.translation import Origin, translate
-from wizard.errors import CredentialsError, PermissionDenied, ResourceError, Unreachable, Unsupported, UsageError
+from wizard.errors import (
+    CredentialsError,
+    PermissionDenied,
+    ResourceError,
+    SignInNeeded,
+    Unreachable,
+    Unsupported,
+    UsageError,
+)
 
 AWS = Origin(region="eu-west-1", profile="clinic", source="the profile clinic")
 EMULATOR = Origin(region="us-east-1", source="environment variables", endpoint="http://127.0.0.1:5000")
@@ -23,15 +31,15 @@ CASES = [
     (boto.PartialCredentialsError(provider="env", cred_var="secret_key"), CredentialsError, "secret_key", "both"),
     (boto.ProfileNotFound(profile="x"), CredentialsError, "profile x", "list-profiles"),
     (boto.ConfigParseError(path="/c", error="e"), CredentialsError, "configuration", "~/.aws/config"),
-    (boto.SSOTokenLoadError(error_msg="e"), CredentialsError, "sign-in", "aws sso login --profile clinic"),
-    (boto.UnauthorizedSSOTokenError(), CredentialsError, "sign-in", "aws sso login --profile clinic"),
+    (boto.SSOTokenLoadError(error_msg="e"), SignInNeeded, "sign-in", "aws sso login --profile clinic"),
+    (boto.UnauthorizedSSOTokenError(), SignInNeeded, "sign-in", "aws sso login --profile clinic"),
     (
         boto.TokenRetrievalError(provider="sso", error_msg="e"),
-        CredentialsError,
+        SignInNeeded,
         "sign-in",
         "aws sso login --profile clinic",
     ),
-    (boto.LoginTokenLoadError(error_msg="e"), CredentialsError, "sign-in", "aws login --profile clinic"),
+    (boto.LoginTokenLoadError(error_msg="e"), SignInNeeded, "sign-in", "aws login --profile clinic"),
     (boto.CredentialRetrievalError(provider="p", error_msg="e"), CredentialsError, "the profile clinic", "clinic"),
     (said("ExpiredToken"), CredentialsError, "expired", "aws sso login --profile clinic"),
     (said("ExpiredTokenException"), CredentialsError, "expired", "aws sso login --profile clinic"),
@@ -42,6 +50,9 @@ CASES = [
     (said("SignatureDoesNotMatch", status=403), CredentialsError, "signature", "clock"),
     (said("InvalidSignatureException"), CredentialsError, "signature", "clock"),
     (said("RequestTimeTooSkewed", status=403), CredentialsError, "clock", "clock"),
+    (said("RequestExpired"), CredentialsError, "clock", "clock"),
+    (boto.RefreshWithMFAUnsupportedError(), CredentialsError, "another code of the MFA device", "again"),
+    (boto.MissingDependencyException(msg="m"), CredentialsError, "AWS CLI", "export-credentials --profile clinic"),
     (said("AccessDenied", status=403), PermissionDenied, "kms:CreateKey", "kms:CreateKey"),
     (said("AccessDeniedException"), PermissionDenied, "kms:CreateKey", "kms:CreateKey"),
     (said("UnauthorizedOperation", status=403), PermissionDenied, "kms:CreateKey", "kms:CreateKey"),
@@ -83,7 +94,7 @@ def test_each_trouble_has_its_class_its_words_and_its_way_out(error, kind, messa
     assert hint in translated.hint
 
 
-@pytest.mark.parametrize("error", [case[0] for case in CASES if case[1] is CredentialsError], ids=repr)
+@pytest.mark.parametrize("error", [case[0] for case in CASES if case[1] in (CredentialsError, SignInNeeded)], ids=repr)
 def test_what_a_credentials_error_quotes_is_never_the_services_words(error):
     """SignatureDoesNotMatch quotes the canonical request, x-amz-security-token included."""
     assert "said by the service" not in translate(error, action="kms:CreateKey", origin=AWS).message

@@ -1,0 +1,212 @@
+"""What a folder says of the application in it: its framework, its link to a Vercel project, where it is deployed to.
+
+Reads a few files of that one folder by name; writes nothing, asks no network, and is loaded before the first prompt,
+so that it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LARGEST = 256 * 1024
+"""Octets. A larger file is none of those that are looked for."""
+MOST_MANIFESTS = 20
+
+VERCEL, ECS, EKS = "vercel", "ecs", "eks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderLink:
+    """The Vercel project that a folder is linked to (`vercel link`)."""
+
+    project_id: str
+    team_id: str | None
+    """`team_…`; None when the project belongs to a person's own account."""
+    project_name: str | None = None
+    """Only newer versions of the CLI write it."""
+    source: str = ".vercel/project.json"
+    """The file that says so, from the folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationFolder:
+    """What is found in the folder. Nothing of it is certain: it is there to be offered, with its source."""
+
+    framework: str | None = None
+    """`Next.js 15.1`; None where none is known. The version is what the folder asks for, not what is installed."""
+    linked: FolderLink | None = None
+    targets: tuple[tuple[str, str], ...] = ()
+    """(target, what suggests it) of each suggestion, the strongest first: (`vercel`, `.vercel/project.json`)."""
+
+    @property
+    def target(self) -> str | None:
+        """The one target that is suggested; None for none, and where the folder speaks for several."""
+        suggested = {target for target, _ in self.targets}
+        return suggested.pop() if len(suggested) == 1 else None
+
+
+_NODE = (
+    ("next", "Next.js"),
+    ("@remix-run/react", "Remix"),
+    ("@remix-run/node", "Remix"),
+    ("@react-router/dev", "React Router"),
+    ("nuxt", "Nuxt"),
+    ("@sveltejs/kit", "SvelteKit"),
+    ("astro", "Astro"),
+    ("@nestjs/core", "NestJS"),
+    ("fastify", "Fastify"),
+    ("hono", "Hono"),
+    ("express", "Express"),
+)
+"""What is built upon another stands before it: NestJS brings Express along."""
+_PYTHON = {"django": "Django", "fastapi": "FastAPI", "flask": "Flask"}
+# Not compiled on import: most folders need none of them, and compiling takes longer than all the rest.
+_REQUIREMENT = (
+    r"""(?im)(?:^|["'])[ \t]*(django|fastapi|flask)(?![\w.-])(?:\[[^\]\n]*\])?[ \t="'{a-z~^><!]*(\d+(?:\.\d+)?)?"""
+)
+_VERSION = r"[\^~>=v\s]*(\d+(?:\.\d+)?)"
+_WORKLOAD = r"""(?m)^kind:\s*["']?(?:Deployment|StatefulSet|DaemonSet|Rollout)["']?\s*$"""
+_TASK_DEFINITIONS = ("taskdef.json", "task-definition.json", ".aws/task-definition.json", "ecs/task-definition.json")
+
+
+def detect(folder: Path) -> ApplicationFolder:
+    """What the folder says. A folder that is missing or unreadable says nothing; this never raises for one."""
+    files = _Files(folder)
+    linked = _link(files)
+    return ApplicationFolder(framework=_framework(files), linked=linked, targets=tuple(_targets(files, linked)))
+
+
+def read_link(folder: Path) -> FolderLink | None:
+    """The link of a folder: `.vercel/project.json`, or the one project of `.vercel/repo.json`; else None.
+
+    Of several projects in a linked repository it is the one at the folder itself, where there is exactly one.
+    """
+    return _link(_Files(folder))
+
+
+class _Files:
+    """A folder, listed once: nearly all that is looked for is in none, and one listing tells that at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = os.fspath(folder)
+        self._there = frozenset(self.names())
+
+    def names(self, below: str = "") -> tuple[str, ...]:
+        """The names in the folder, or in one below it; none where it cannot be read."""
+        try:
+            return tuple(os.listdir(os.path.join(self._folder, below)))
+        except (OSError, ValueError):
+            return ()
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name, which may be one below a folder: `helm/Chart.yaml`."""
+        return self._size(name) is not None
+
+    def content(self, name: str) -> str:
+        """The text of a file; empty for one that is missing, unreadable, larger than `LARGEST` or no text."""
+        size = self._size(name)
+        if size is None or size > LARGEST:
+            return ""
+        try:
+            with open(os.path.join(self._folder, name), encoding="utf-8-sig") as file:
+                return file.read()
+        except (OSError, ValueError):
+            return ""
+
+    def object(self, name: str) -> dict[str, Any] | None:
+        """The object that a JSON file holds; None for anything else."""
+        try:
+            content = json.loads(self.content(name) or "null")
+        except (ValueError, RecursionError):
+            return None
+        return content if isinstance(content, dict) else None
+
+    def _size(self, name: str) -> int | None:
+        if name.partition("/")[0] not in self._there:
+            return None
+        try:
+            found = os.stat(os.path.join(self._folder, name))
+        except (OSError, ValueError):
+            return None
+        # A named pipe would hold up the first prompt for ever.
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _link(files: _Files) -> FolderLink | None:
+    linked, source = files.object(".vercel/project.json"), ".vercel/project.json"
+    if linked is None:
+        repository, source = files.object(".vercel/repo.json") or {}, ".vercel/repo.json"
+        listed = repository.get("projects")
+        projects = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        if len(projects) != 1:
+            projects = [each for each in projects if each.get("directory") == "."]
+        if len(projects) != 1:
+            return None
+        linked = {
+            "orgId": repository.get("orgId"),
+            "projectId": projects[0].get("id"),
+            "projectName": projects[0].get("name"),
+            **projects[0],
+        }
+    project, owner = _text(linked.get("projectId")), _text(linked.get("orgId"))
+    if project is None:
+        return None
+    team = owner if owner and owner.startswith("team_") else None
+    return FolderLink(project_id=project, team_id=team, project_name=_text(linked.get("projectName")), source=source)
+
+
+def _framework(files: _Files) -> str | None:
+    package = files.object("package.json") or {}
+    wanted: dict[str, object] = {}
+    for group in ("devDependencies", "dependencies"):
+        listed = package.get(group)
+        wanted.update(listed if isinstance(listed, dict) else {})
+    for name, framework in _NODE:
+        if name in wanted:
+            version = re.match(_VERSION, str(wanted[name]))
+            return f"{framework} {version[1]}" if version else framework
+    for file in ("pyproject.toml", "requirements.txt"):
+        content = files.content(file)
+        # The pattern takes longer than all the rest, and most files name none of them.
+        named = any(name in content.lower() for name in _PYTHON)
+        if named and (required := re.search(_REQUIREMENT, content)):
+            name = _PYTHON[required[1].lower()]
+            return f"{name} {required[2]}" if required[2] else name
+    return None
+
+
+def _targets(files: _Files, linked: FolderLink | None) -> Iterator[tuple[str, str]]:
+    if linked is not None:
+        yield VERCEL, linked.source
+    for name in ("vercel.json", "vercel.ts"):
+        if files.has(name):
+            yield VERCEL, name
+    for name in _TASK_DEFINITIONS:
+        if "containerDefinitions" in files.content(name):
+            beside = " beside a Dockerfile" if files.has("Dockerfile") else ""
+            yield ECS, f"{name}{beside}"
+    for name in ("ecs-params.yml", "ecs-params.yaml"):
+        if files.has(name):
+            yield ECS, name
+    if files.has("copilot/.workspace"):
+        yield ECS, "copilot/"
+    for name in ("skaffold.yaml", "skaffold.yml", "Chart.yaml", "chart/Chart.yaml", "helm/Chart.yaml"):
+        if files.has(name):
+            yield EKS, name
+    for below in ("k8s", "kubernetes"):
+        manifests = sorted(name for name in files.names(below) if name.endswith((".yaml", ".yml")))[:MOST_MANIFESTS]
+        for manifest in (f"{below}/{name}" for name in manifests):
+            if re.search(_WORKLOAD, files.content(manifest)):
+                yield EKS, manifest
+                break
+
+
+def _text(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None

@@ -1,0 +1,196 @@
+"""The commands: each run over its edges, to an exit code and the one document of `--json`.
+
+Touches what the steps touch, the answers file and the stack's configuration file; loads the edges when a command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard import documents, request
+from wizard.command_line import OFFLINE, PROGRAM
+from wizard.errors import SetupError
+
+if TYPE_CHECKING:
+    from components.contract import Settings
+    from wizard.log import Log
+    from wizard.terminal import Terminal
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+
+Ended = tuple[int, Mapping[str, Any]]
+"""An exit code, and the document that `--json` prints."""
+
+
+@contextmanager
+def logging_of(options: argparse.Namespace, terminal: Terminal, words: Sequence[str]) -> Iterator[Log | None]:
+    """The log that the command keeps meanwhile; None for a command that asks no service anything."""
+    if options.command in OFFLINE and options.log is None:
+        yield None
+        return
+    from wizard import log
+
+    loudness = log.Loudness.ALL if options.debug else log.Loudness.CALLS if options.verbose else log.Loudness.QUIET
+    with log.keep(
+        stack=options.stack,
+        folder=PROJECT_FOLDER,
+        environ=os.environ,
+        err=sys.stderr,
+        file=options.log,
+        loudness=loudness,
+        before=terminal.settle,
+    ) as kept:
+        system = os.uname()
+        facts = {"Python": sys.version.split()[0], "on": f"{system.sysname} {system.release} {system.machine}"}
+        log.started(shlex.join((*PROGRAM.split(), *words)), facts)
+        yield kept
+
+
+def run(options: argparse.Namespace, terminal: Terminal, log: Log | None = None) -> Ended:
+    """One command to its end. Raises SetupError. What it learns that is secret, the log is told never to write."""
+    match options.command:
+        case "policy":
+            return _policy(options)
+        case "schema":
+            return _schema(options)
+        case "completion":
+            return _completion(options)
+        case "status":
+            return _status(options, terminal, log)
+        case _:
+            return _with_doors(options, terminal, log)
+
+
+def _with_doors(options: argparse.Namespace, terminal: Terminal, log: Log | None) -> Ended:
+    terminal.title(f"EONPRO KMS · {options.command} · stack {options.stack}")
+    asked, doors = request.made(options, terminal, _secrets_of(log))
+    # Only now: it may have been loaded while the first question was being answered.
+    from wizard import journey
+
+    match options.command:
+        case "preview":
+            return 0, documents.preview(journey.preview(asked, doors))
+        case "push":
+            return 0, documents.push(options.stack, journey.push(asked, doors))
+        case "verify":
+            told = documents.verify(options.stack, journey.verify(asked, doors))
+            return int(not told["ok"]), told
+        case "access-key":
+            change = journey.rotate_access_key if options.action == "rotate" else journey.retire_access_key
+            return 0, documents.access_key(options.stack, change(asked, doors))
+        case "destroy":
+            return 0, documents.destroy(options.stack, journey.destroy(asked, doors))
+        case _ if options.dry_run or options.save_plan:
+            return 0, documents.preview(journey.preview(asked, doors), command=options.command)
+        case _:
+            done = journey.setup(asked, doors)
+            return int(bool(done.failed)), documents.setup(done)
+
+
+def _status(options: argparse.Namespace, terminal: Terminal, log: Log | None) -> Ended:
+    """How the stacks stand; exit code 1 where something is known to be wrong."""
+    from wizard import engine_stacks, status
+    from wizard.state_backend import S3, url_of
+
+    settings: dict[str, Settings] = {}
+    unreadable: dict[str, str] = {}
+    for file in sorted(PROJECT_FOLDER.glob("Pulumi.*.yaml")):
+        stack = file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        try:
+            if (found := request.saved_settings(stack)) is not None:
+                settings[stack] = found
+        except SetupError as error:
+            unreadable[stack] = error.message
+    if options.stack.rsplit("/", 1)[-1] in unreadable:
+        # Settings that cannot be used are told in their row; no answer is taken from them.
+        asked, doors = request.made(_changed(options, stack=""), terminal, _secrets_of(log))
+    else:
+        asked, doors = request.made(options, terminal, _secrets_of(log))
+    value = {key: answer.value for key, answer in asked.answers.items()}
+    terminal.title(f"EONPRO KMS · status · {'every stack' if options.all_stacks else f'stack {options.stack}'}")
+    # `s3` names the account's own bucket, which no answer knows: then the CLI's own backend is asked.
+    told = str(value.get("backend") or "")
+    backend = {"PULUMI_BACKEND_URL": url_of(told, account="", region="")} if told not in ("", S3) else {}
+    rows = status.read(
+        doors,
+        settings,
+        all_stacks=options.all_stacks,
+        stack=options.stack,
+        list_stacks=lambda environment: engine_stacks.list_stacks(PROJECT_FOLDER, {**environment, **backend}),
+        unreadable=unreadable,
+        profile=value.get("profile"),
+        region=value.get("region"),
+        vercel_token=value.get("vercel_token"),
+    )
+    status.show(terminal, rows)
+    document = documents.status(status.document(rows))
+    return int(not document["ok"]), document
+
+
+def _policy(options: argparse.Namespace) -> Ended:
+    """`policy operator`: the document alone on stdout, so that it can be piped into a file."""
+    from wizard import operator_policy
+
+    document = operator_policy.for_values(
+        request.flags(options),
+        os.environ,
+        file=request.answers_file(options),
+        file_name=str(options.answers or ""),
+        saved=request.saved_settings(options.stack),
+        saved_name=request.config_file(options.stack),
+        adopt=options.adopt,
+    )
+    if "Statement" not in document:
+        print(
+            f"more than one managed policy may hold: {len(document)} documents, each to be attached to the operator",
+            file=sys.stderr,
+        )
+    _print(options, json.dumps(document, indent=2))
+    return 0, documents.policy(document)
+
+
+def _schema(options: argparse.Namespace) -> Ended:
+    """`schema NAME`: the JSON Schema alone on stdout."""
+    path = PROJECT_FOLDER / "schemas" / f"{options.action}.schema.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SetupError(f"the schema {path} cannot be read: {error}", "git checkout -- schemas") from error
+    _print(options, json.dumps(found, indent=2))
+    return 0, documents.schema(options.action, found)
+
+
+def _completion(options: argparse.Namespace) -> Ended:
+    """`completion SHELL`: the script alone on stdout, for the shell to read."""
+    from wizard import completion
+
+    script = completion.script(options.action)
+    _print(options, script)
+    return 0, documents.completion(options.action, script)
+
+
+def _changed(options: argparse.Namespace, **changes: Any) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(options), **changes})
+
+
+def _print(options: argparse.Namespace, text: str) -> None:
+    if options.json:
+        return
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever reads it stopped early (`| head`). Python writes what is left when it ends: to nowhere, then
+        # (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _secrets_of(log: Log | None) -> request.Secret:
+    return log.secret if log is not None else lambda value, name: None

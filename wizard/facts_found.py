@@ -1,0 +1,90 @@
+"""What is found before anything is asked: profiles, permissions, quotas, the state's backend. Frozen facts.
+
+Pure. They carry no words for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ProfileKind(StrEnum):
+    """How a profile of the AWS configuration comes by its credentials."""
+
+    KEYS = "access key"
+    SIGN_IN = "IAM Identity Center"
+    ROLE = "assumed role"
+    PROCESS = "credential process"
+    WEB_IDENTITY = "web identity"
+    NONE = "no credentials"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileFact:
+    """A profile of the AWS configuration files; read from them alone."""
+
+    name: str
+    kind: ProfileKind
+    role_arn: str | None = None
+    """The role that it assumes."""
+    mfa_serial: str | None = None
+    """The device whose code is asked for."""
+    region: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermissionsFact:
+    """What the caller may do of what the set-up does, and how that is known."""
+
+    denied: tuple[str, ...] = ()
+    """Actions that IAM's simulator, or KMS itself by a dry run, refuses."""
+    unknown: tuple[str, ...] = ()
+    """Actions that nothing could be asked about."""
+    why_unknown: str = ""
+    """In words; empty when all is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuotaFact:
+    """A limit of the account that the set-up takes a share of (Service Quotas, or the service's own summary)."""
+
+    what: str
+    """In words, in the plural: `trails in us-east-1`."""
+    used: int
+    limit: int
+    needed: int
+    """How many more the set-up makes."""
+    next: str
+    """The command that asks AWS for more, or that shows what is there."""
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether the set-up would be refused."""
+        return self.used + self.needed > self.limit
+
+
+class BackendKind(StrEnum):
+    """Where Pulumi keeps a stack's state."""
+
+    CLOUD = "cloud"
+    S3 = "s3"
+    LOCAL = "local"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendFact:
+    """The backend that Pulumi would use, and what says so. No service was asked."""
+
+    url: str
+    """`https://api.pulumi.com`, `s3://bucket`, `file://~`."""
+    source: str
+    """In words: `PULUMI_BACKEND_URL`, `the login of the Pulumi CLI`, `Pulumi.yaml`."""
+
+    @property
+    def kind(self) -> BackendKind:
+        """What kind of backend the URL names."""
+        scheme = self.url.partition("://")[0]
+        kinds = {"https": BackendKind.CLOUD, "http": BackendKind.CLOUD, "s3": BackendKind.S3, "file": BackendKind.LOCAL}
+        return kinds.get(scheme, BackendKind.OTHER)

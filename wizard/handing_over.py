@@ -1,0 +1,128 @@
+"""The last steps of a run: the data key to its escrow and to every target, and the proof that it opens there.
+
+Pure: runs over the edges' Protocols. The data key is made wrapped, and escrowed before anything is told of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from components.contract import Outputs, Target
+from wizard import access_key, adoption, delivery, escrow, report
+from wizard.datakey import WrappedDataKey
+from wizard.facts import AccessKey, Delivered, DeliveryState, Escrow, Mark, Proof
+from wizard.steps import Doors, Ready
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handed:
+    """The data key where it belongs: escrowed, delivered, proved."""
+
+    escrow: Escrow
+    delivered: tuple[Delivered, ...]
+    proofs: tuple[Proof, ...]
+    access_key: access_key.Ensured | None = None
+
+
+def hand_over(doors: Doors, ready: Ready, outputs: Outputs) -> Handed:
+    """The data key to its escrow and to every target, and the proof of it."""
+    talk, settings = doors.talk, ready.settings
+    talk.section("Data key")
+    talk.working("looking for it in its escrow")
+    if ready.findings.adopted_data_key is not None:
+        _prove_beforehand(doors, ready, outputs, ready.findings.adopted_data_key)
+    kept = escrow.ensure_data_key(ready.cloud, settings, outputs, adopted=ready.findings.adopted_data_key)
+    word = "made, wrapped by the key; kept" if kept.made_now else "exists and is kept as it is,"
+    talk.line(f"{kept.wrapped.fingerprint} {word} in {kept.parameter}", mark=Mark.OK)
+    for arn in outputs.replica_key_arns:
+        talk.line(f"and in {escrow.region_of(arn)}, beside the replica", mark=Mark.OK)
+
+    def tell(result: Delivered) -> None:
+        did = "written" if result.state is DeliveryState.WRITTEN else "there already"
+        talk.line(f"{result.place}: {did}; checked by {result.checked_by}", mark=Mark.OK)
+
+    delivered = delivery.deliver(
+        cloud=ready.cloud,
+        hosting=ready.hosting,
+        project=ready.findings.project,
+        settings=settings,
+        outputs=outputs,
+        targets=ready.targets,
+        wrapped=kept.wrapped,
+        tell=tell,
+    )
+    key = _access_key(doors, ready)
+    proofs = prove(doors, ready, outputs, delivered, kept.wrapped, access_key=key.key if key else None)
+    return Handed(escrow=kept, delivered=delivered, proofs=proofs, access_key=key)
+
+
+def _prove_beforehand(doors: Doors, ready: Ready, outputs: Outputs, wrapped: WrappedDataKey) -> None:
+    """That the key opens the data key in use, before the escrow, which is written once, has it."""
+    told = adoption.prove_beforehand(
+        cloud=ready.cloud,
+        prover=doors.prover,
+        settings=ready.settings,
+        outputs=outputs,
+        targets=ready.targets,
+        wrapped=wrapped,
+    )
+    doors.talk.line(told.words, mark=Mark.OK if told.proved else Mark.WARN)
+    if ready.findings.data_key_hidden and ready.hosting is not None and ready.findings.project is not None:
+        # Before the escrow: whichever of the two a crash leaves out, the next run asks for the same data key.
+        ready.hosting.name_data_key(ready.findings.project, wrapped)
+
+
+def _access_key(doors: Doors, ready: Ready) -> access_key.Ensured | None:
+    """The access key of the application on Vercel, where it is an IAM user."""
+    project = ready.findings.project
+    if not ready.settings.makes_user or Target.VERCEL not in ready.targets or ready.hosting is None or project is None:
+        return None
+    user = ready.settings.names.app_user
+    doors.talk.working(f"looking at the access keys of {user}")
+    ensured = access_key.ensure(
+        ready.cloud,
+        ready.hosting,
+        project,
+        user,
+        tell=lambda line: doors.talk.line(of_stack(line, ready.stack), mark=Mark.OK),
+    )
+    if warning := access_key.age_warning(ready.cloud.list_access_keys(user), datetime.now(UTC)):
+        doors.talk.line(of_stack(warning, ready.stack), mark=Mark.WARN)
+    return ensured
+
+
+def of_stack(line: str, stack: str) -> str:
+    """The line, its commands about the access key meant for one stack: who made the line knows of none."""
+    for command in (access_key.ROTATE, access_key.RETIRE):
+        line = line.replace(command, f"{command} --stack {stack}")
+    return line
+
+
+def prove(
+    doors: Doors,
+    ready: Ready,
+    outputs: Outputs,
+    delivered: tuple[Delivered, ...],
+    wrapped: WrappedDataKey,
+    *,
+    access_key: AccessKey | None = None,
+    look_again: bool = False,
+) -> tuple[Proof, ...]:
+    """Whether the application can open what was delivered."""
+    doors.talk.section("Proof")
+    doors.talk.working("becoming the application, and opening the key")
+    proofs = delivery.prove(
+        cloud=ready.cloud,
+        prover=doors.prover,
+        settings=ready.settings,
+        outputs=outputs,
+        delivered=delivered,
+        wrapped=wrapped,
+        hosting=ready.hosting if look_again else None,
+        project=ready.findings.project,
+        access_key=access_key,
+    )
+    for proof in proofs:
+        doors.talk.line(f"{proof.target}: {proof.state}, {proof.detail}", mark=report.PROOF_MARKS[proof.state])
+    return proofs
