@@ -150,6 +150,10 @@ class PulumiEngine:
         self._plan.forget()
         self._change(stack, None, take_up)
 
+    def renew(self, environment: Mapping[str, str]) -> None:
+        """Credentials that take the place of those that it was made with."""
+        self._at.renew(environment)
+
     def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]:
         """What an update would do, one step a resource, unchanged ones too. `up` is bound to it."""
 

@@ -40,7 +40,7 @@ def of_run(stack: str, watch: Watch, *, was_interrupted: bool, is_silent: bool) 
     """
     if watch.violations:
         return PolicyRefusal(
-            "the policy pack refused the plan: " + "; ".join(watch.violations),
+            "the policy pack refused the plan: " + "; ".join(dict.fromkeys(watch.violations)),
             "change what it names, then run the same command again",
         )
     if was_interrupted:

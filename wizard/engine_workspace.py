@@ -82,6 +82,12 @@ class Workspace:
             )
         return self._workspace
 
+    def renew(self, environment: Mapping[str, str]) -> None:
+        """Other values for the programs that are started from now on: credentials may have been renewed."""
+        self.given = {**self.given, **environment}
+        if self._workspace is not None:
+            self._workspace.env_vars = {**self._workspace.env_vars, **environment}
+
     def settings_file(self, stack: str) -> Path:
         """`Pulumi.<stack>.yaml`, there or not."""
         return self.folder / f"Pulumi.{last_part(stack)}.yaml"

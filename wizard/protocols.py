@@ -279,6 +279,10 @@ class Engine(Protocol):
         """Resolve what a crashed run left pending: `found` maps the URN of each creation that happened to its id."""
         ...
 
+    def renew(self, environment: Mapping[str, str]) -> None:
+        """The same caller's credentials, renewed."""
+        ...
+
     def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]: ...
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """The update; where this engine previewed the stack, nothing but what that preview showed."""

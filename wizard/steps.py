@@ -264,6 +264,8 @@ def update(request: Request, doors: Doors, ready: Ready, planned: plan.Plan) -> 
             doors.talk.progress(progress, clock() - started)
 
     doors.prover.stand_by()
+    # The last page may have stood open for longer than a session lasts.
+    ready.engine.renew(ready.cloud.environment())
     return ready.engine.up(request.stack, live)
 
 

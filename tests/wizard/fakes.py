@@ -596,6 +596,9 @@ class FakeEngine:
         self._call("recover")
         self.recovered = found
 
+    def renew(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+
     def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]:
         self._call("preview")
         return self.steps

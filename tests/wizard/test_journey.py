@@ -193,6 +193,20 @@ def test_the_engine_works_with_the_credentials_that_were_identified(world) -> No
     assert world.engine.environment == world.cloud.environment()
 
 
+def test_credentials_are_renewed_when_the_last_page_has_stood_open(world) -> None:
+    world.talk.interactive = True
+    world.talk.answers = {"decision": ["carry out"]}
+    asked = world.talk.ask
+
+    def much_later(question: Question, **drawn: Any) -> Any:
+        world.cloud.environment = lambda: {"AWS_ACCESS_KEY_ID": "renewed"}
+        return asked(question, **drawn)
+
+    world.talk.ask = much_later
+    world.setup(yes=False)
+    assert world.engine.environment == {"AWS_ACCESS_KEY_ID": "renewed"}
+
+
 def test_the_settings_that_are_prepared_are_those_that_were_reviewed(world) -> None:
     done = world.setup()
     assert world.engine.prepared == done.settings == settings()
