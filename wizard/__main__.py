@@ -6,12 +6,13 @@ Touches standard input and output, and all of the wizard. Libraries are loaded a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from wizard import as_typed, command_line
 from wizard.command_line import INTERRUPTED
@@ -128,7 +129,18 @@ def _print(error: SetupError, log: str | None) -> None:
         screen.line(f"the log: {as_typed.near(log)}")
 
 
+def _leave(code: int) -> NoReturn:
+    """End the process; after a Ctrl-C at once, for a call that nobody waits for any more would hold the end up."""
+    if code == INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
     # Until the first question shows all that is loaded stays: there is nothing to collect. `request` turns it on again.
     gc.disable()
-    sys.exit(main())
+    _leave(main())

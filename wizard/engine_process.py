@@ -27,6 +27,10 @@ _SPEAKING = frozenset(("up", "preview", "destroy", "refresh", "import", "cancel"
 """The commands whose output is for people; what the others print, states and settings, goes into no log."""
 
 
+GRACE_SECONDS = 5.0
+"""For a command that only looks, to end by itself after a Ctrl-C."""
+
+
 class EngineProcess(PulumiCommand):
     """`PulumiCommand` in a process group of its own, so that the terminal's Ctrl-C reaches the engine through us, once.
 
@@ -77,9 +81,16 @@ class EngineProcess(PulumiCommand):
             ]
             for reader in readers:
                 reader.start()
-            for reader in readers:
-                reader.join()
-            self.code = process.wait()
+            try:
+                for reader in readers:
+                    reader.join()
+                self.code = process.wait()
+            except KeyboardInterrupt:
+                # Where interrupts are not held back nothing is being changed: what runs has to end, however it does.
+                _end(process)
+                for reader in readers:
+                    reader.join()
+                raise
         _LOGGER.debug("%s ended with exit code %d after %.1f s", line, self.code, time.monotonic() - began)
         self._process = None
         result = CommandResult(stdout="\n".join(out), stderr="\n".join(err), code=self.code)
@@ -120,6 +131,17 @@ class EngineProcess(PulumiCommand):
             yield
         finally:
             signal.signal(signal.SIGINT, former)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Have a command end, by itself if it does so soon."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        # A second one ends it at once, and what it has started with it.
+        process.send_signal(signal.SIGINT)
+        process.wait()
 
 
 def _read(stream: IO[str], lines: list[str], callback: OnOutput | None, logged: bool) -> None:

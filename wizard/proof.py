@@ -99,6 +99,11 @@ class ChildProver:
                 cause="Unreachable",
                 message=f"no answer in {TIMEOUT_SECONDS} s",
             )
+        except KeyboardInterrupt:
+            # It holds credentials: it does not outlive who asked.
+            child.kill()
+            child.wait()
+            raise
         told = _verdict(printed)
         if told is None:
             raise SetupError(

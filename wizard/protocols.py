@@ -287,6 +287,7 @@ class Engine(Protocol):
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """The update; where this engine previewed the stack, nothing but what that preview showed."""
         ...
+
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
         """Take the stack's resources away; those to be retained leave its state and stay in the account."""
         ...
@@ -313,6 +314,7 @@ class Talk(Protocol):
         Raises Back, where the question lets a person go back and one does.
         """
         ...
+
     def confirm(
         self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
     ) -> bool: ...
@@ -326,4 +328,5 @@ class Talk(Protocol):
     def working(self, text: str) -> None:
         """What takes a moment, with the seconds it has taken, until the next word."""
         ...
+
     def progress(self, progress: Progress, elapsed: float) -> None: ...

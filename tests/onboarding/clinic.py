@@ -25,8 +25,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from tests.onboarding.shipped_schemas import fits
+
 PROJECT = Path(__file__).resolve().parents[2]
-PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples")
+PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples", "schemas")
 ACCOUNT = "123456789012"
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/clinic-admin"
 ESCROW = "/eonpro/production/ENCRYPTED_PHI_KEY"
@@ -40,7 +42,8 @@ _FOR_LOGS = "EONPRO audit log encryption key, not for PHI"
 PATIENCE_SECONDS = 60.0
 """For one command: a busy machine is no failure, a command that never ends is."""
 
-_READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")
+_DRY = "DryRun-"
+_READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", _DRY)
 # The proof: the application takes its role and opens the key. No call of these changes anything.
 _PROOF = ("AssumeRole", "AssumeRoleWithWebIdentity", "Decrypt")
 
@@ -191,8 +194,10 @@ class Clinic:
         return ended
 
     def wizard(self, *arguments: str, **options: Any) -> Ended:
-        """`python -m wizard ARGUMENTS`, without a terminal."""
+        """`python -m wizard ARGUMENTS`, without a terminal. A document of `--json` has to fit its shipped schema."""
         ended = self.run([sys.executable, "-m", "wizard", *arguments], **options)
+        if "--json" in arguments:
+            fits(ended.document, code=ended.code)
         self.told += [ended.out, ended.err]
         return ended
 
@@ -219,6 +224,14 @@ class Clinic:
         assert command, "there is no AWS CLI on the sandbox's PATH: make setup"
         found: dict[str, Any] = json.loads(self.run([command, *arguments, "--output", "json"]).out)
         return found
+
+    def before_a_person(self) -> dict[str, str]:
+        """The environment of a person at a terminal, in a home of their own: no login or setting answers a question."""
+        home = self.root / "home"
+        home.mkdir(exist_ok=True)
+        own = {"HOME": str(home), "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+        steering = dict.fromkeys(("XDG_DATA_HOME", "NO_COLOR", "PYTHONIOENCODING"))
+        return self.with_changes({**own, **steering})
 
     def with_changes(self, env: Mapping[str, str | None] | None) -> dict[str, str]:
         """The environment with some variables changed; None takes one away."""
@@ -290,9 +303,9 @@ class Clinic:
             _request("DELETE", f"{self.environment[door]}/_sandbox/faults")
 
     def calls(self) -> Counter[str]:
-        """How often each AWS call was made, as `service:Operation`."""
+        """How often each AWS call was made, as `service:Operation`; a dry run as `service:DryRun-Operation`."""
         found = _request("GET", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/calls")["calls"]
-        return Counter(f"{call['service']}:{call['operation']}" for call in found)
+        return Counter(f"{call['service']}:{_DRY * call['dryRun']}{call['operation']}" for call in found)
 
     def changes(self) -> Counter[str]:
         """The calls that change something, of AWS and of Vercel."""

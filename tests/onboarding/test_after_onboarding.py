@@ -10,6 +10,8 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.onboarding.clinic import ALIAS, BUCKET, ESCROW, Clinic
 
 CONTRACT = set("keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trailBucket parameterPrefix".split())
@@ -140,6 +142,12 @@ def test_verify_and_preview_only_read(onboarded: Clinic):
     assert [(proof["target"], proof["state"]) for proof in verified["proofs"]] == [("vercel", "proved")]
     planned = onboarded.wizard("preview", "--json").document
     assert {change["op"] for change in planned["changes"]} == set()
+    [stack] = onboarded.wizard("status", "--all", "--json").document["stacks"]
+    assert (stack["stack"], stack["standing"], stack["dataKey"]) == (
+        "production",
+        "good",
+        fingerprint(onboarded.escrow_versions()[0]),
+    )
     assert onboarded.changes() == {}
 
 
@@ -171,6 +179,7 @@ def test_the_wizard_refuses_credentials_of_another_account_than_the_stacks(onboa
     assert onboarded.changes() == {}
 
 
+@pytest.mark.exit_code(5)
 def test_the_guardrails_pass_what_was_built_and_refuse_what_would_undo_it(onboarded: Clinic):
     onboarded.pulumi("preview", "--stack", "production", "--policy-pack", "guardrails", "--expect-no-changes")
     folder = onboarded.another_folder("careless")
@@ -183,6 +192,8 @@ def test_the_guardrails_pass_what_was_built_and_refuse_what_would_undo_it(onboar
     )
     assert refused.code != 0 and "phi-key-deletion-window" in refused.told
     assert "7 days: it must be 30" in refused.told
+    # The wizard's own update has the same guards.
+    assert "7 days: it must be 30" in onboarded.set_up("vercel", folder=folder, expect=5).told
 
 
 def test_destroy_refuses_and_takes_nothing(onboarded: Clinic):

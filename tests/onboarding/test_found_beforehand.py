@@ -285,6 +285,7 @@ def test_no_credentials_hide_no_wrong_vercel_token(bare: Clinic):
     assert "no AWS credentials" in told and "does not accept the token" in told
 
 
+@pytest.mark.exit_code(8)
 def test_an_update_that_nobody_confirmed_makes_nothing(bare: Clinic):
     before = {**bare.inventory(), "stacks": None}
     bare.forget_calls()

@@ -1,31 +1,14 @@
-"""Runs that end half-way, wherever: the same command is typed again, and it ends where it would have ended.
+"""Runs that are killed half-way, wherever: the same command is typed again, and it ends where it would have ended.
 
 Touches clinics of its own. The moment of each end is a call that arrived and is held up, never a time.
 """
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from tests.onboarding.clinic import Clinic, until
 from tests.onboarding.convergence import converges
-
-
-def test_ctrl_c_during_the_update_ends_it_tidily_and_the_next_run_goes_on(clinic: Clinic):
-    clinic.fault(service="cloudtrail", operation="CreateTrail", kind="hang")
-    running = clinic.start("vercel")
-    until(lambda: clinic.calls()["cloudtrail:CreateTrail"], running, what="the trail's creation")
-    running.process.send_signal(signal.SIGINT)
-    until(lambda: "Ctrl-C" in running.told, running, what="the word that Ctrl-C was heard")
-    # A second one must not make the engine drop what is under way.
-    running.process.send_signal(signal.SIGINT)
-    clinic.no_more_faults()
-    assert running.wait() == 8, running.told
-    assert "interrupted" in running.told and "run the same command again" in running.told
-    assert clinic.parameters() == {}
-    converges(clinic, key=clinic.keys()[0])
 
 
 @pytest.mark.parametrize(

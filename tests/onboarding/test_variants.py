@@ -188,7 +188,7 @@ def test_an_access_key_is_replaced_in_three_steps_and_none_of_them_cuts_the_appl
 
     # The proof has just used the old one.
     refused = clinic.wizard("access-key", "retire", "--json", expect=4).document
-    assert old in refused["error"] and "may still be in use" in refused["error"]
+    assert old in refused["message"] and "may still be in use" in refused["message"]
     assert keys_of(clinic) == {old: "Active", new: "Active"}
 
     off = clinic.wizard("access-key", "retire", "--yes", "--json").document["accessKey"]

@@ -5,10 +5,18 @@ Touches a clinic in which nothing is made, and the wizards it starts.
 
 from __future__ import annotations
 
+import json
+import os
+import pty
+import re
 import subprocess
 import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -17,35 +25,131 @@ from tests.onboarding.clinic import Clinic
 # Everything that has no default, and whose answer the environment does not hold.
 MISSING = {"account", "administrators", "app_principal", "target", "trail"}
 FLAGS = {"--account", "--administrators", "--app-principal", "--target", "--trail"}
-SECONDS = 30.0
+SECONDS = 20.0
+"""A watchdog, no measure: whoever waits for an answer waits longer."""
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-@pytest.mark.parametrize("where", ["a pipe", "a file"])
-@pytest.mark.parametrize("stdin", ["nothing", "a pipe", "closed"])
-def test_all_that_is_missing_is_named_and_nothing_is_asked(bare: Clinic, tmp_path: Path, stdin: str, where: str):
-    command = [sys.executable, "-m", "wizard", "--stack", "untold"]
-    if stdin == "closed":
-        command = ["sh", "-c", 'exec "$@" <&-', "sh", *command]
-    source: int = subprocess.PIPE if stdin == "a pipe" else subprocess.DEVNULL
-    out: int | IO[bytes] = (tmp_path / "out").open("wb") if where == "a file" else subprocess.PIPE
-    bare.forget_calls()
-    with subprocess.Popen(
-        command, cwd=bare.folder, env=bare.environment, stdin=source, stdout=out, stderr=subprocess.PIPE
-    ) as process:
-        try:
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """How a wizard ended that nobody answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def told(self) -> str:
+        """All of it, on one line and without the terminal's colours."""
+        return " ".join(ANSI.sub("", f"{self.out} {self.err}").split())
+
+
+@contextmanager
+def reader(of: str, file: Path) -> Iterator[tuple[int, Callable[[], str]]]:
+    """Where a wizard may write to, a terminal, a pipe or a file, and what it wrote there once it has ended."""
+    if of == "a file":
+        with file.open("wb") as opened:
+            yield opened.fileno(), file.read_text
+        return
+    source, sink = pty.openpty() if of == "a terminal" else os.pipe()
+    found: list[bytes] = []
+
+    def read() -> None:
+        # A terminal whose last writer is gone answers with an error, a pipe with nothing.
+        with suppress(OSError):
+            while part := os.read(source, 65536):
+                found.append(part)
+
+    def everything() -> str:
+        os.close(sink)
+        thread.join(SECONDS)
+        return b"".join(found).decode()
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        yield sink, everything
+    finally:
+        os.close(source)
+
+
+def unanswered(
+    clinic: Clinic,
+    tmp_path: Path,
+    *arguments: str,
+    stdin: str = "nothing",
+    out: str = "a pipe",
+    err: str = "a pipe",
+    folder: Path | None = None,
+) -> Said:
+    """A wizard of which nothing is known but its streams. It has to end by itself: nobody ever writes to its input."""
+    closed = [sign for stream, sign in ((stdin, "<&-"), (out, ">&-"), (err, "2>&-")) if stream == "closed"]
+    command = [sys.executable, "-m", "wizard", "--stack", "untold", *arguments]
+    if closed:
+        command = ["sh", "-c", f'exec "$@" {" ".join(closed)}', "sh", *command]
+    with reader(out, tmp_path / "out") as (to, said), reader(err, tmp_path / "err") as (to_err, said_too):
+        with subprocess.Popen(
+            command,
+            cwd=folder or clinic.folder,
+            env=clinic.environment | {"TERM": "xterm-256color", "PYTHONPATH": str(clinic.folder)},
             # A pipe stays open and silent meanwhile: whoever waits for an answer waits in vain.
-            code = process.wait(SECONDS)
-        finally:
-            process.kill()
-        said = process.stderr.read().decode() if process.stderr else ""
-        said += (tmp_path / "out").read_text() if where == "a file" else ""
-        said += process.stdout.read().decode() if process.stdout else ""
-    assert code == 2, said
-    told = " ".join(said.split())
-    assert not [flag for flag in FLAGS if flag not in told], said
-    assert "Which" not in told
-    assert "Traceback" not in said
-    assert bare.changes() == {}
+            stdin=subprocess.PIPE if stdin == "a pipe" else subprocess.DEVNULL,
+            stdout=to,
+            stderr=to_err,
+        ) as process:
+            try:
+                code = process.wait(SECONDS)
+            finally:
+                process.kill()
+        return Said(code=code, out=said(), err=said_too())
+
+
+def asked(clinic: Clinic) -> dict[str, int]:
+    """Every call to AWS and to Vercel, those that only read too."""
+    url = f"{clinic.environment['VERCEL_API_URL']}/_sandbox/calls"
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20) as answer:
+        return {**clinic.calls(), **json.load(answer)["calls"]}
+
+
+@pytest.fixture
+def unasked(bare: Clinic) -> Iterator[Clinic]:
+    """A clinic whose cloud and whose Vercel must not be asked a thing."""
+    bare.forget_calls()
+    yield bare
+    assert asked(bare) == {}
+
+
+@pytest.mark.parametrize("out", ["a terminal", "a pipe", "a file"])
+@pytest.mark.parametrize("stdin", ["nothing", "a pipe", "closed"])
+def test_all_that_is_missing_is_named_before_anybody_is_asked(unasked: Clinic, tmp_path: Path, stdin: str, out: str):
+    said = unanswered(unasked, tmp_path, stdin=stdin, out=out)
+    assert said.code == 2, said
+    assert not [flag for flag in FLAGS if flag not in said.told], said
+    assert not [word for word in ("Which", "Where does", "? ", "Traceback") if word in said.told], said
+
+
+@pytest.mark.parametrize(("out", "err"), [("closed", "a pipe"), ("a pipe", "closed"), ("closed", "closed")])
+def test_a_stream_that_is_closed_is_no_reason_to_break(unasked: Clinic, tmp_path: Path, out: str, err: str):
+    said = unanswered(unasked, tmp_path, out=out, err=err)
+    assert said.code == 2, said
+    assert "Traceback" not in said.told
+    assert [flag in said.told for flag in sorted(FLAGS) if err != "closed"] == [True] * (len(FLAGS) * (err != "closed"))
+
+
+def test_a_document_stays_one_where_there_is_no_place_for_words(unasked: Clinic, tmp_path: Path):
+    said = unanswered(unasked, tmp_path, "--json", err="closed")
+    assert said.code == 2
+    assert set(json.loads(said.out)["missing"]) == MISSING
+
+
+def test_a_linked_project_is_not_looked_up_before_the_rest_is_there(unasked: Clinic, tmp_path: Path):
+    folder = tmp_path / "application"
+    (folder / ".vercel").mkdir(parents=True)
+    link = {"projectId": "prj_linked", "orgId": "team_linked", "projectName": "portal"}
+    (folder / ".vercel" / "project.json").write_text(json.dumps(link))
+    said = unanswered(unasked, tmp_path, "--target", "vercel", folder=folder)
+    assert said.code == 2, said
+    assert "--trail" in said.told
 
 
 def test_what_is_missing_is_one_document_for_a_program(bare: Clinic):
@@ -61,11 +165,12 @@ def test_an_answers_file_that_cannot_be_used_is_one_document_too(bare: Clinic, t
     answers.write_text("region: [us-east-1\n")
     broken = bare.wizard("--json", "--answers", str(answers), expect=2).document
     absent = bare.wizard("--json", "--answers", str(tmp_path / "none.yaml"), expect=2).document
-    assert "answers.yaml" in broken["error"] and "none.yaml" in absent["error"]
+    assert "answers.yaml" in broken["message"] and "none.yaml" in absent["message"]
 
 
+@pytest.mark.exit_code(6)
 def test_the_commands_for_a_stack_that_is_built_say_so_where_it_is_not(bare: Clinic):
     answers = ("--answers", "examples/vercel.yaml", "--stack", "production", "--json")
     for command in ("push", "verify"):
         document = bare.wizard(command, *answers, expect=6).document
-        assert "not built yet" in document["error"] and "setup --stack production" in document["next"]
+        assert "not built yet" in document["message"] and "setup --stack production" in document["next"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.onboarding.clinic import Clinic, running_clinic
+from tests.onboarding.clinic import Clinic, copied_product, running_clinic
+from tests.terminal.audience import Spectator, Stage
 from tests.terminal.person import WIZARD, Person, at_home
 
 Sit = Callable[..., Person]
+Watch = Callable[..., Spectator]
 
 
 @pytest.fixture
@@ -21,10 +25,18 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 
 
 @pytest.fixture(scope="session")
-def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic that its tests share, for they leave the wizard before it makes anything."""
+def untouched_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    """A cloud that its tests share, for they leave the wizard before it makes anything."""
     with running_clinic(tmp_path_factory.mktemp("untouched")) as made:
         yield at_home(made)
+
+
+@pytest.fixture
+def untouched(untouched_cloud: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+    """That cloud, from a folder of the test's own: another's stacks and drafts would be offered in it."""
+    folder = copied_product(tmp_path_factory.mktemp("clinic") / "project")
+    (folder / "state").mkdir()
+    return replace(untouched_cloud, folder=folder)
 
 
 @pytest.fixture
@@ -52,6 +64,29 @@ def sit() -> Iterator[Sit]:
         )
         people.append(person)
         return person
+
+    yield down
+    for person in people:
+        person.kill()
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """The program that plays the scenes, started once."""
+    made = Stage()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def watch(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+    """Have a scene played before a person; in a folder of its own, unless one is given."""
+    people: list[Spectator] = []
+
+    def down(scene: str, *arguments: str, folder: Path | None = None, **terminal: Any) -> Spectator:
+        where = folder or tmp_path_factory.mktemp("scene")
+        people.append(Spectator(stage, scene, folder=where, arguments=arguments, **terminal))
+        return people[-1]
 
     yield down
     for person in people:

@@ -5,20 +5,24 @@ Touches the program that it starts, and its pseudo-terminal.
 
 from __future__ import annotations
 
+import re
 import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pyte
+import pyte.modes
 
 from tests.onboarding.clinic import Clinic
 
-ENTER, SPACE, TAB, BACKSPACE, CTRL_C = "\r", " ", "\t", "\x7f", "\x03"
+ENTER, SPACE, TAB, BACKSPACE, CTRL_C, CTRL_D = "\r", " ", "\t", "\x7f", "\x03", "\x04"
 UP, DOWN = "\x1b[A", "\x1b[B"
+_ARROW = re.compile("\x1b\\[[A-D]")
 WIZARD = (sys.executable, "-m", "wizard")
 
 PATIENCE_SECONDS = 60.0
@@ -32,6 +36,9 @@ def at_home(clinic: Clinic) -> Clinic:
     clinic.environment |= {"HOME": str(home), "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     for name in ("XDG_DATA_HOME", "NO_COLOR", "PYTHONIOENCODING"):
         clinic.environment.pop(name, None)
+    # Told on the screen: as short on every machine, and nobody's own folder.
+    (clinic.folder / "state").mkdir()
+    clinic.environment["PULUMI_BACKEND_URL"] = "file://./state"
     return clinic
 
 
@@ -48,6 +55,30 @@ def asked(transcript: str, columns: int) -> list[str]:
     return [line for line in lines if line.startswith("? ")]
 
 
+class Paper(pyte.HistoryScreen):
+    """The screen, and what pyte does not tell: which lines were too long for it, and what is dim."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        super().__init__(columns, rows, history=10_000)
+        self.overlong: list[str] = []
+        """The rows that the terminal itself had to break."""
+
+    def draw(self, data: str) -> None:
+        """Draw characters; a row that is full goes on in the next one."""
+        if self.cursor.x + len(data) <= self.columns:
+            super().draw(data)
+            return
+        for character in data:
+            if self.cursor.x == self.columns and pyte.modes.DECAWM in self.mode:
+                self.overlong.append("".join(self.buffer[self.cursor.y][n].data for n in range(self.columns)))
+            super().draw(character)
+
+    def select_graphic_rendition(self, *attrs: int, **kwargs: Any) -> None:
+        """Take a look over (ECMA-48, SGR). The wizard never blinks: what is dim is kept in its place."""
+        dim = tuple(5 if each == 2 else each for each in attrs)
+        super().select_graphic_rendition(*(more for each in dim for more in ((22, 25) if each == 22 else (each,))))
+
+
 class Person:
     """One program, its screen, and all that ever stood on it."""
 
@@ -60,22 +91,30 @@ class Person:
         columns: int = 80,
         rows: int = 24,
     ) -> None:
-        self.screen = pyte.HistoryScreen(columns, rows, history=10_000)
+        self.screen = Paper(columns, rows)
         self.received = b""
         """Every octet that the program sent."""
+        self.keystrokes = 0
+        """How many keys were pressed; an arrow is one."""
         self._stream = pyte.ByteStream(self.screen)
-        self._child = pexpect.spawn(
-            command[0],
-            list(command[1:]),
-            cwd=str(folder),
-            # COLUMNS and LINES would speak of the terminal that the tests run in.
-            env={name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")},
-            dimensions=(rows, columns),
-            timeout=PATIENCE_SECONDS,
-        )
+        # COLUMNS and LINES would speak of the terminal that the tests run in.
+        own = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
+        self._child = self._started(command, folder, own, (rows, columns))
         self._local_modes = 0
         # Keys are sent when what they answer shows; pexpect's own pause before each adds nothing.
         self._child.delaybeforesend = None
+
+    def _started(
+        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], dimensions: tuple[int, int]
+    ) -> Any:
+        return pexpect.spawn(
+            command[0],
+            list(command[1:]),
+            cwd=str(folder),
+            env=dict(environment),
+            dimensions=dimensions,
+            timeout=PATIENCE_SECONDS,
+        )
 
     @property
     def shown(self) -> str:
@@ -116,6 +155,23 @@ class Person:
                 raise AssertionError(f"the program ended without showing {missing}:\n{self.transcript}") from None
         return self.shown
 
+    def see_live(self, question: str) -> str:
+        """The screen, once this question is the one that waits: the last there is, with what can be pressed."""
+        while not any(question in line and "(" in line.partition(question)[2] for line in self._last_question()):
+            self._receive(PATIENCE_SECONDS)
+        return self.shown
+
+    def _last_question(self) -> list[str]:
+        return asked(self.shown, self.screen.columns)[-1:]
+
+    def goes_on(self, seconds: float) -> bool:
+        """Whether the program says more within this time."""
+        try:
+            self._receive(seconds)
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            return False
+        return True
+
     def see_at_cursor(self, wanted: str) -> str:
         """The screen, once the row that is typed in shows this."""
         while wanted not in self.screen.display[self.screen.cursor.y]:
@@ -124,6 +180,7 @@ class Person:
 
     def type(self, keys: str) -> None:
         """Press keys."""
+        self.keystrokes += len(_ARROW.sub("^", keys))
         self._child.send(keys)
 
     def answer(self, question: str, *choices: str, keys: str = "") -> str:
@@ -140,9 +197,14 @@ class Person:
         except pexpect.EOF:
             pass
         self._local_modes = termios.tcgetattr(self._child.child_fd)[3]
+        code, ended_by = self._ended()
+        assert ended_by is None, f"ended by signal {ended_by}:\n{self.transcript}"
+        return code
+
+    def _ended(self) -> tuple[int, int | None]:
+        """The exit code, and the signal that ended it."""
         self._child.close()
-        assert self._child.signalstatus is None, f"ended by signal {self._child.signalstatus}:\n{self.transcript}"
-        return int(self._child.exitstatus)
+        return int(self._child.exitstatus or 0), self._child.signalstatus
 
     def kill(self) -> None:
         """End it, if it has not ended."""

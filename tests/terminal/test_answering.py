@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.onboarding.clinic import ACCOUNT, PROJECT, Clinic
 from tests.terminal.conftest import Sit
-from tests.terminal.person import CTRL_C, ENTER, SPACE, Person
+from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/platform-admin"
 COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:[349]\d|10\d)(?:;\d+)*m")
@@ -32,29 +32,40 @@ def linked(clinic: Clinic, folder: Path) -> None:
     (folder / ".vercel" / "project.json").write_text(json.dumps(link))
 
 
-def up_to_the_target(person: Person) -> None:
-    person.answer("Set up in the account")
-    person.answer("Which Region?", "» us-east-1")
-    person.answer("Who administers the key?", "» ●")
-    person.answer("Any other?")
-    person.answer("Make it a multi-Region key?")
-    person.answer("As whom does the application run?", "»")
+def up_to_multi_region(person: Person) -> None:
+    """The first question, answered by Vercel."""
+    person.see("Where does the application run?", "» ○ Vercel")
+    person.type(SPACE)
+    person.see("» ● Vercel")
+    person.type(ENTER)
+    person.see("Make it a multi-Region key?", "(y/N")
+
+
+def changing(person: Person, key: str) -> None:
+    """From the last page to the question of one answer."""
+    person.see("Carry out this plan?", "» Carry it out")
+    person.type(DOWN + ENTER)
+    person.see("Which answer?", "» ")
+    person.type(key)
+    person.see(f"» {key}")
+    person.type(ENTER)
 
 
 def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(untouched: Clinic, sit: Sit) -> None:
-    person = sit(untouched)
-    person.answer("Set up in the account")
-    assert "ap-southeast-2" in person.see("Which Region?", "» us-east-1")
+    person = sit(untouched, without=("AWS_REGION", "AWS_DEFAULT_REGION"))
+    person.see("Where does the application run?", "» ○ Vercel")
+    person.type(SPACE + ENTER)
+    assert "ap-southeast-2" in person.see("Which Region?", "» ")
     person.type("me-south")
     narrowed = person.see("/ me-south", "» me-south-1 (off in this account)")
     assert "us-east-1\n" not in narrowed and "eu-west-1" not in narrowed
     person.type(ENTER)
-    person.see("! me-south-1 cannot be chosen: off in this account", "» us-east-1")
+    person.see("! me-south-1 cannot be chosen: off in this account", "» ")
     person.type("eu-west")
     narrowed = person.see("/ eu-west", "» eu-west-1", "eu-west-2")
     assert "ap-southeast" not in narrowed
     person.type(ENTER)
-    person.see("? Which Region? eu-west-1", "Who administers the key?")
+    person.see("? Which Region? eu-west-1", "Make it a multi-Region key?")
     left(person)
 
 
@@ -62,56 +73,51 @@ def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_
     untouched: Clinic, sit: Sit
 ) -> None:
     nobody = f"arn:aws:iam::{ACCOUNT}:role/nobody"
-    person = sit(untouched, "--stack", "typed")
-    person.answer("Set up in the account")
-    person.answer("Which Region?", "» us-east-1")
-    person.answer("Who administers the key?", "» ●")
-    person.answer("Any other?", keys=nobody)
+    person = sit(untouched, "--stack", "typed", "--multi-region", "no")
+    person.see("Where does the application run?", "» ○ Vercel")
+    person.type(SPACE + ENTER)
+    changing(person, "administrators")
+    person.answer("Who administers the key?", "» ● user clinic-admin (you)", "(Space ticks")
+    person.answer("Any other?", "(? why", keys=nobody)
     person.see(f"✗ {nobody} does not exist", "» ● user clinic-admin (you)", "(Space ticks")
     person.type(ENTER)
     person.see_at_cursor("Any other? Type its ARN")
     person.type(ROLE + ENTER)
+    person.see("Carry out this plan?", "» Carry it out")
+    (row,) = re.findall(r"(?m)^administrators  .*\n.*$", person.transcript.rpartition("Review")[2])
+    assert row.split() == "administrators role platform-admin, user clinic-admin asked (you)".split()
+    left(person)
+
+
+def test_a_linked_folder_answers_for_its_team_and_its_project(untouched: Clinic, sit: Sit, tmp_path: Path) -> None:
+    linked(untouched, tmp_path)
+    person = sit(untouched, "--stack", "linked", folder=tmp_path, PYTHONPATH=str(untouched.folder))
+    person.answer("Where does the application run?", "» ● Vercel")
     person.answer("Make it a multi-Region key?")
-    person.answer("As whom does the application run?", "»")
-    person.see("Where does the application run?", "»")
-    person.type(SPACE + ENTER)
-    person.answer("Which Vercel team", keys="eonpro")
-    person.answer("Which Vercel project", keys="eonpro")
-    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
-    person.answer("Which trail", "»")
-    person.see("Carry out this plan?")
-    assert "administrators  role platform-admin, user clinic-admin (you)" in person.transcript
+    person.see("Carry out this plan?", "» Carry it out")
+    assert "✓ Vercel project eonpro/eonpro" in person.transcript
+    assert ".vercel/project.json" in person.transcript
+    assert len(asked(person.transcript, 80)) == 3 and person.keystrokes == 2
     left(person)
 
 
-def test_a_linked_folder_offers_its_team_and_its_project(untouched: Clinic, sit: Sit, tmp_path: Path) -> None:
+def test_a_linked_folder_without_a_token_asks_for_the_token_alone(untouched: Clinic, sit: Sit, tmp_path: Path) -> None:
     linked(untouched, tmp_path)
-    person = sit(untouched, folder=tmp_path, PYTHONPATH=str(untouched.folder))
-    up_to_the_target(person)
+    person = sit(
+        untouched, "--stack", "tokenless", folder=tmp_path, without=("VERCEL_TOKEN",), PYTHONPATH=str(untouched.folder)
+    )
     person.answer("Where does the application run?", "» ● Vercel")
-    person.answer("? Which Vercel team (its slug)? eonpro")
-    person.answer("? Which Vercel project? eonpro")
-    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
-    person.see("Which trail records the use of the key?")
-    left(person)
-
-
-def test_a_linked_folder_without_a_token_asks_for_the_token_first(untouched: Clinic, sit: Sit, tmp_path: Path) -> None:
-    linked(untouched, tmp_path)
-    person = sit(untouched, folder=tmp_path, without=("VERCEL_TOKEN",), PYTHONPATH=str(untouched.folder))
-    up_to_the_target(person)
-    person.answer("Where does the application run?", "» ● Vercel")
+    person.answer("Make it a multi-Region key?")
     person.see("A Vercel token with access to the project")
     person.type("notThisOne" + ENTER)
     person.see("✗ ", "next:")
     person.see_at_cursor("A Vercel token with access to the project")
     person.type(untouched.environment["VERCEL_TOKEN"] + ENTER)
-    person.answer("? Which Vercel team (its slug)? eonpro")
-    person.answer("? Which Vercel project? eonpro")
-    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
-    person.see("Which trail records the use of the key?")
+    person.see("Carry out this plan?", "» Carry it out")
+    assert "✓ Vercel project eonpro/eonpro" in person.transcript
     left(person)
     assert untouched.environment["VERCEL_TOKEN"].encode() not in person.received
+    assert b"notThisOne" not in person.received
 
 
 def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouched: Clinic, sit: Sit) -> None:
@@ -119,35 +125,47 @@ def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouch
     answers += " --multi-region no --vercel-access oidc"
     wrong = "--account 999999999999 --vercel-team eonpro --vercel-project another"
     person = sit(untouched, *answers.split(), *wrong.split())
-    assert person.leave() == 3
+    person.see("Nothing was created or changed. What now?", "» Change an answer", "Look again", "Leave")
     shown = person.transcript
     assert "999999999999" in shown and "another" in shown, "both faults are told in one run"
     assert shown.count("next: ") >= 2
     assert "…" not in shown, "what was under way is still on the screen"
-    assert "Traceback" not in shown and "? " not in shown
+    person.type(DOWN + DOWN + ENTER)
+    assert person.leave() == 8
+    assert "Traceback" not in person.transcript
+    assert len(asked(person.transcript, 80)) == 1
+    assert not untouched.changes()
+
+
+def test_without_a_person_the_same_problems_end_the_run(untouched: Clinic, sit: Sit) -> None:
+    answers = "--region us-east-1 --administrators caller --app-principal create --trail create --target vercel"
+    answers += " --multi-region no --vercel-access oidc --non-interactive"
+    wrong = "--account 999999999999 --vercel-team eonpro --vercel-project another"
+    person = sit(untouched, *answers.split(), *wrong.split())
+    assert person.leave() == 3
+    shown = person.transcript
+    assert "999999999999" in shown and "another" in shown and shown.count("next: ") >= 2
+    assert "…" not in shown and "Traceback" not in shown and "? " not in shown
     assert not untouched.changes()
 
 
 def test_nothing_is_coloured_for_a_person_who_wants_no_colour(untouched: Clinic, sit: Sit) -> None:
     coloured, plain = sit(untouched), sit(untouched, NO_COLOR="1")
     for person in (coloured, plain):
-        person.answer("Set up in the account")
-        person.see("Which Region?", "» us-east-1")
+        up_to_multi_region(person)
         left(person)
     assert COLOUR.search(coloured.received)
     assert not COLOUR.search(plain.received)
 
 
 def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Clinic, sit: Sit) -> None:
-    person = sit(untouched, TERM="dumb")
-    person.answer("Set up in the account 123456789012 (eonpro-sandbox)? (y/n) [y]")
-    person.answer("Which Region? (number) [")
-    person.see("1. user clinic-admin - you [chosen]")
-    person.answer("Who administers the key? (numbers, with commas; 0: none) [1]")
-    person.answer("Any other? Type its ARN")
-    person.answer("Make it a multi-Region key? (this cannot be changed later) (y/n) [n]")
-    person.answer("As whom does the application run? (number) [1]")
-    person.see("Where does the application run?")
+    person = sit(untouched, "--stack", "dumb", TERM="dumb")
+    person.see("1. Vercel - a project's variables", "Where does the application run? (numbers")
+    person.type("1" + ENTER)
+    person.answer("Make it a multi-Region key? (this cannot be changed later) (y/n", "[n]")
+    person.see("1. Carry it out", "Carry out this plan? (number", "[1]")
+    person.type("2" + ENTER)
+    person.see("Which answer? (number")
     left(person)
     assert b"\x1b" not in person.received
     assert "Traceback" not in person.transcript
@@ -162,5 +180,5 @@ def test_the_command_of_make_wizard_asks(untouched: Clinic, sit: Sit) -> None:
     command = shlex.split(recipe.strip().rpartition("&&")[2])
     assert command[0] == ".venv/bin/python"
     person = sit(untouched, *command[1:], command=[sys.executable])
-    person.see("EONPRO KMS · setup · stack production", "Set up in the account")
+    person.see("EONPRO KMS · setup · stack production", "Where does the application run?")
     left(person)

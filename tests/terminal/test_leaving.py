@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from tests.onboarding.clinic import Clinic
 from tests.terminal.conftest import Sit
-from tests.terminal.person import CTRL_C, ENTER, SPACE, Person
+from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked
+
+LAST_PAGE = ("Carry out this plan?", "» Carry it out")
 
 
-def up_to_the_confirmation(person: Person) -> None:
+def up_to_the_last_page(person: Person) -> None:
     """Every question of the target Vercel, answered."""
-    person.answer("Set up in the account")
-    person.answer("Which Region?", "» us-east-1")
-    person.answer("Who administers the key?", "» ●")
-    person.answer("Any other?")
+    person.see("Where does the application run?", "» ○ Vercel")
+    person.type(SPACE)
+    person.see("» ● Vercel")
+    person.type(ENTER)
     person.answer("Make it a multi-Region key?")
-    person.answer("As whom does the application run?", "»")
-    person.see("Where does the application run?", "»")
-    person.type(SPACE + ENTER)
-    person.answer("Which Vercel team", keys="eonpro")
-    person.answer("Which Vercel project", keys="eonpro")
-    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
-    person.answer("Which trail", "»")
-    person.see("Carry out this plan? (Y/n)")
+    person.see(*LAST_PAGE)
 
 
 def interrupted(person: Person, clinic: Clinic) -> None:
@@ -34,45 +32,70 @@ def interrupted(person: Person, clinic: Clinic) -> None:
     assert not clinic.changes()
 
 
+def draft_of(clinic: Clinic, stack: str) -> dict[str, Any]:
+    """What is kept of a run that was left; only its owner can read it, and no secret is in it."""
+    file = clinic.folder / ".wizard" / f"{stack}.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    text = file.read_text()
+    assert clinic.environment["VERCEL_TOKEN"] not in text and clinic.environment["AWS_SECRET_ACCESS_KEY"] not in text
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
 def test_ctrl_c_at_the_first_question_leaves_nothing_behind(untouched: Clinic, sit: Sit) -> None:
     person = sit(untouched)
-    person.see("Set up in the account")
+    person.see("Where does the application run?")
     interrupted(person, untouched)
     assert not (untouched.folder / "Pulumi.production.yaml").exists()
+    assert not (untouched.folder / ".wizard" / "production.json").exists()
 
 
-def test_ctrl_c_in_the_list_of_administrators_leaves_nothing_behind(untouched: Clinic, sit: Sit) -> None:
-    person = sit(untouched)
-    person.answer("Set up in the account")
-    person.answer("Which Region?", "» us-east-1")
-    person.see("Who administers the key?", "» ●")
+def test_ctrl_c_at_a_later_question_keeps_the_answers_and_nothing_else(untouched: Clinic, sit: Sit) -> None:
+    person = sit(untouched, "--stack", "begun")
+    person.see("Where does the application run?", "» ○ Vercel")
+    person.type(SPACE + ENTER)
+    person.answer("Make it a multi-Region key?", keys="y")
+    person.see("In which other Regions?", "» ")
     interrupted(person, untouched)
-    assert not (untouched.folder / "Pulumi.production.yaml").exists()
+    assert not (untouched.folder / "Pulumi.begun.yaml").exists()
+    kept = draft_of(untouched, "begun")
+    assert kept["asked"] == ["target", "multi_region"]
+    assert kept["answers"]["target"] == ["vercel"] and kept["answers"]["multi_region"] is True
+
+    again = sit(untouched, "--stack", "begun")
+    again.answer("Go on with it?", "» Go on where it was left", "Start again")
+    again.see("In which other Regions?", "» ")
+    assert len(asked(again.transcript, 80)) == 2, "a question that was answered is put again"
+    interrupted(again, untouched)
 
 
-def test_ctrl_c_at_the_confirmation_makes_nothing(untouched: Clinic, sit: Sit) -> None:
+def test_ctrl_c_on_the_last_page_makes_nothing_and_the_next_run_asks_that_alone(untouched: Clinic, sit: Sit) -> None:
     person = sit(untouched, "--stack", "undecided")
-    up_to_the_confirmation(person)
+    up_to_the_last_page(person)
     interrupted(person, untouched)
     assert untouched.urns("undecided") == []
+    assert draft_of(untouched, "undecided")["stage"] == "planned"
+
+    again = sit(untouched, "--stack", "undecided")
+    again.see(*LAST_PAGE)
+    assert len(asked(again.transcript, 80)) == 1
+    interrupted(again, untouched)
 
 
-def test_a_no_makes_nothing_and_the_answers_need_not_be_given_again(untouched: Clinic, sit: Sit) -> None:
+def test_leaving_makes_nothing_and_the_answers_need_not_be_given_again(untouched: Clinic, sit: Sit) -> None:
     person = sit(untouched, "--stack", "refused")
-    up_to_the_confirmation(person)
-    person.type("n" + ENTER)
+    up_to_the_last_page(person)
+    person.type(DOWN + DOWN + ENTER)
     assert person.leave() == 8
     assert "nothing was changed; your answers are kept in Pulumi.refused.yaml" in person.words
-    assert "an answer is changed by its flag" in person.words
     assert "next: python -m wizard setup --stack refused" in person.words
     assert person.is_sane
     assert not untouched.changes()
     assert untouched.urns("refused") == []
 
     again = sit(untouched, "--stack", "refused", "--region", "eu-west-1")
-    again.see("Carry out this plan? (Y/n)")
-    questions = [line for line in again.transcript.splitlines() if line.startswith("? ")]
-    assert questions == ["? Carry out this plan? (Y/n)"]
+    again.see(*LAST_PAGE)
+    assert len(asked(again.transcript, 80)) == 1
     assert "region          eu-west-1" in again.transcript
     interrupted(again, untouched)
 
@@ -80,7 +103,7 @@ def test_a_no_makes_nothing_and_the_answers_need_not_be_given_again(untouched: C
 def test_ctrl_c_while_resources_are_made_saves_them_and_the_next_run_goes_on(clinic: Clinic, sit: Sit) -> None:
     clinic.fault(service="cloudtrail", operation="CreateTrail", kind="hang", seconds=60)
     person = sit(clinic)
-    up_to_the_confirmation(person)
+    up_to_the_last_page(person)
     person.type(ENTER)
     person.see("… Trail audit-trail")
     person.type(CTRL_C)

@@ -1,13 +1,20 @@
-"""The whole onboarding as a person goes through it, from the first screen to the report, once for each target."""
+"""The whole onboarding as a person goes through it, from the first screen to the report, in a sandbox."""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
+
+import pytest
 
 from tests.onboarding.clinic import ALIAS, ESCROW, PROJECT, Clinic
 from tests.terminal.conftest import Sit
-from tests.terminal.person import DOWN, ENTER, SPACE, Person, asked
+from tests.terminal.person import DOWN, ENTER, PATIENCE_SECONDS, SPACE, Person, asked
+from tests.terminal.screens import expect, told_of_changes
+
+MOST_QUESTIONS, MOST_KEYSTROKES = 5, 12
+LAST_PAGE = ("Carry out this plan?", "» Carry it out")
 
 
 def opened(clinic: Clinic, wrapped: str) -> int:
@@ -16,50 +23,65 @@ def opened(clinic: Clinic, wrapped: str) -> int:
     return len(answer["Plaintext"])
 
 
-def answered_up_to_the_target(person: Person) -> None:
-    """The first six questions, by Enter alone, each screen looked at."""
-    first = person.answer("Set up in the account 123456789012 (eonpro-sandbox)?")
+def in_order(page: str) -> str:
+    """The page, its resources by their names: in which order they are made is the engine's to choose."""
+    lines = page.split("\n")
+    numbers = [
+        number for number, line in enumerate(lines) if re.match(r"(\{green\})?(\.\.\. |  \+ |    \+ create)", line)
+    ]
+    for number, line in zip(numbers, sorted(lines[number] for number in numbers), strict=True):
+        lines[number] = line
+    return "\n".join(lines)
+
+
+def onboarded_to_vercel(person: Person, screens: str) -> None:
+    """The shortest way there is: a space, and Enter."""
+    first = person.see("Where does the application run?", "○ Vercel (a project's variables)", "○ Amazon ECS")
     assert "EONPRO KMS · setup · stack production" in first
-    assert "✓ arn:aws:iam::123456789012:user/clinic-admin, by environment variables" in first
-    assert "so that nothing is ever built in the" in first
-    region = person.answer("Which Region?", "» us-east-1")
-    assert "The key never leaves its Region" in region, "the menu has pushed its reason off the screen"
-    person.answer(
-        "Who administers the key?", "» ● user clinic-admin (you)", "○ user security-officer", "○ role platform"
-    )
-    person.answer("Any other? Type its ARN")
-    person.answer("Make it a multi-Region key? (this cannot be changed later) (y/N)")
-    person.answer("As whom does the application run?", "» Make a role for it (recommended)", "Another (type its ARN)")
-    person.see("Where does the application run?", "○ Vercel (a project's variables)", "○ Amazon ECS")
-
-
-def test_by_enter_an_account_comes_from_nothing_to_vercel(clinic: Clinic, sit: Sit) -> None:
-    person = sit(clinic)
-    answered_up_to_the_target(person)
     person.type(SPACE)
-    person.see("● Vercel")
+    person.see("» ● Vercel")
     person.type(ENTER)
-    assert "no other team's project" in person.answer("Which Vercel team (its slug)?", keys="eonpro")
-    assert "gets the three variables" in person.answer("Which Vercel project?", keys="eonpro")
-    access = person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token (recommended)")
-    assert "cannot leak for years, as an access key can" in " ".join(access.split()) and "By an access key" in access
-    person.answer("Which trail records the use of the key?", "» Make a trail and a bucket for it")
+    found = person.answer("(this cannot be changed later) (y/N")
+    assert "✓ account 123456789012 (eonpro-sandbox)" in found
+    assert "✓ arn:aws:iam::123456789012:user/clinic-admin, by environment variables" in found
+    assert "✓ region us-east-1, by AWS_REGION" in found and "✓ Vercel token, by VERCEL_TOKEN" in found
+    person.see(*LAST_PAGE)
+    expect(person, f"{screens}/real-last-page", "Checks", arrange=in_order)
 
-    person.see("Carry out this plan? (Y/n)")
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "plain"),
+    (
+        pytest.param(80, 24, False, id="80x24"),
+        pytest.param(80, 24, True, id="80x24-no-colour", marks=pytest.mark.thorough),
+        pytest.param(120, 40, False, id="120x40", marks=pytest.mark.thorough),
+        pytest.param(120, 40, True, id="120x40-no-colour", marks=pytest.mark.thorough),
+    ),
+)
+def test_three_questions_lead_from_nothing_to_vercel(
+    clinic: Clinic, sit: Sit, columns: int, rows: int, plain: bool
+) -> None:
+    screens = f"{columns}x{rows}" + ("-no-colour" if plain else "")
+    person = sit(clinic, columns=columns, rows=rows, **({"NO_COLOR": "1"} if plain else {}))
+    onboarded_to_vercel(person, screens)
     plan = person.transcript
     assert "✓ Vercel project eonpro/eonpro" in plan
     assert "administrators  user clinic-admin (you)" in plan
-    assert "Vercel          team eonpro, project eonpro, production" in plan
-    assert "its bucket      eonpro-cloudtrail-logs-123456789012-us-east-1" in plan
+    assert "team eonpro, project eonpro, production" in plan and "the token's only" in plan
+    assert "eonpro-cloudtrail-logs-123456789012-us-east-1" in plan
     assert "    + create   Key " in plan and "    + create   Trail " in plan
     assert "GenerateDataKeyWithoutPlaintext" in plan
     assert "Nothing has been changed so far." in person.shown
     under_way = "Pulumi works out what an update would do"
-    assert under_way.encode() in person.received and under_way not in plan, "it is said while it lasts, then wiped"
+    assert under_way.encode() in person.received
+    assert plain or under_way not in plan, "it is said while it lasts, then wiped"
     assert clinic.keys() == [], "something was made before the confirmation"
+    assert len(asked(plan, columns)) == 3 <= MOST_QUESTIONS
 
     person.type(ENTER)
     assert person.leave() == 0
+    assert person.keystrokes == 4 <= MOST_KEYSTROKES
+    expect(person, f"{screens}/real-carried-out", "Resources", ended=True, arrange=in_order)
     report = person.words
     assert "+ Key phi-key created" in report
     assert "✓ vercel: proved" in report
@@ -70,6 +92,8 @@ def test_by_enter_an_account_comes_from_nothing_to_vercel(clinic: Clinic, sit: S
     again = "    python -m wizard --stack production --target vercel --yes --non-interactive"
     assert again in person.transcript.splitlines(), "the command that repeats the run is no line by itself"
     assert person.is_sane
+    assert person.screen.overlong == [], "a line is wider than the terminal"
+    assert not (clinic.folder / ".wizard" / "production.json").exists(), "the answers of a run that is done"
 
     delivered = clinic.variables()
     assert set(delivered) == {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
@@ -79,26 +103,48 @@ def test_by_enter_an_account_comes_from_nothing_to_vercel(clinic: Clinic, sit: S
 
     recording = (PROJECT / "docs" / "recording.txt").read_text()
     recorded = recording.splitlines()
-    assert len(person.headings) > 8
+    assert plain or len(person.headings) > 8
     missing = [each for each in person.headings if not any(line.startswith(each) for line in recorded)]
     assert not missing, "the recording is of another wizard: make recording"
-    questions = asked(person.transcript, 80)
-    assert len(questions) > 9
+    questions = asked(person.transcript, columns)
+    assert len(questions) == 3
     assert questions == asked(recording, 100), "it is of another wizard: make recording"
 
+    # Over what is there: one question. With the answers in a file and the word given: none.
+    again_at = sit(clinic, columns=columns, rows=rows)
+    again_at.see(*LAST_PAGE)
+    assert len(asked(again_at.transcript, columns)) == 1
+    again_at.type(ENTER)
+    assert again_at.leave() == 0
+    assert again_at.keystrokes == 1
+    unasked = sit(clinic, "--answers", "examples/vercel.yaml", "--yes")
+    assert unasked.leave() == 0
+    assert asked(unasked.transcript, 80) == [] and unasked.keystrokes == 0
+    assert len(clinic.keys()) == 1
+    told_of_changes()
 
-def test_by_enter_an_account_comes_from_nothing_to_ecs_on_a_wide_terminal(clinic: Clinic, sit: Sit) -> None:
+
+def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(clinic: Clinic, sit: Sit) -> None:
     person = sit(clinic, columns=120, rows=40, without=("VERCEL_TOKEN", "VERCEL_API_URL"))
-    answered_up_to_the_target(person)
+    person.see("Where does the application run?", "» ")
     person.type(DOWN + SPACE)
-    person.see("● Amazon ECS")
+    person.see("» ● Amazon ECS")
     person.type(ENTER)
+    person.answer("Make it a multi-Region key?")
     person.answer("Which ECS cluster?", keys="eonpro")
-    assert "this service has to be deployed anew" in person.answer("Which ECS service?", keys="eonpro-web")
-    person.answer("Which role reads the parameters for the task?", "» Make a role for it")
-    person.answer("Which trail records the use of the key?")
-    person.see("Carry out this plan? (Y/n)")
-    assert "ECS             /eonpro/production/*, for eonpro/eonpro-web" in person.transcript
+    assert "this service has to be deployed anew" in person.answer("Which ECS service?", keys="eonpro-wep")
+    person.see(*LAST_PAGE)
+    assert "ECS             /eonpro/production/*, for eonpro/eonpro-wep" in person.transcript
+    person.type(DOWN + ENTER)
+    person.see("Which answer?", "» ")
+    person.type("ecs service")
+    person.see("» ecs service", "eonpro-wep")
+    person.type(ENTER)
+    person.see("Which ECS service?", "eonpro-wep")
+    person.see_at_cursor("eonpro-wep")
+    person.type("\x7fb" + ENTER)
+    person.see("for eonpro/eonpro-web")
+    person.see(*LAST_PAGE)
     person.type(ENTER)
     assert person.leave() == 0
 
@@ -114,27 +160,23 @@ def test_by_enter_an_account_comes_from_nothing_to_ecs_on_a_wide_terminal(clinic
     assert clinic.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
-def test_a_wrong_token_is_refused_at_the_prompt_and_neither_token_is_ever_shown(clinic: Clinic, sit: Sit) -> None:
-    right, wrong = clinic.environment["VERCEL_TOKEN"], "wrongTokenOfSomebodyElse"
+def test_a_typed_token_is_never_shown_and_never_kept(clinic: Clinic, sit: Sit) -> None:
+    right = clinic.environment["VERCEL_TOKEN"]
     person = sit(clinic, without=("VERCEL_TOKEN",))
-    answered_up_to_the_target(person)
+    person.see("Where does the application run?", "» ")
     person.type(SPACE + ENTER)
-    person.answer("Which Vercel team (its slug)?", keys="eonpro")
-    person.answer("Which Vercel project?", keys="eonpro")
-    person.answer("How does the application on Vercel get into AWS?", "» By Vercel's own token")
+    person.answer("Make it a multi-Region key?")
     person.see("A Vercel token with access to the project")
-    person.type(wrong)
-    person.see("*" * len(wrong))
+    person.type(right)
+    while person.shown.count("*") < len(right):
+        assert person.goes_on(PATIENCE_SECONDS), person.shown
     person.type(ENTER)
-    person.see("✗ ", "next:")
-    person.see_at_cursor("A Vercel token with access to the project")
-    person.type(right + ENTER)
-    person.answer("Which trail records the use of the key?")
-    person.answer("Carry out this plan? (Y/n)")
+    person.see(*LAST_PAGE)
+    person.type(ENTER)
     assert person.leave() == 0
-    for token in (right, wrong):
-        assert token.encode() not in person.received
-    settings = (clinic.folder / "Pulumi.production.yaml").read_text()
-    assert right not in settings and wrong not in settings
+    assert right.encode() not in person.received
+    for file in clinic.folder.rglob("*"):
+        if file.is_file():
+            assert right.encode() not in file.read_bytes(), f"the token is in {file}"
     assert len(clinic.variables()) == 3
     assert "with VERCEL_TOKEN in the environment" in person.words

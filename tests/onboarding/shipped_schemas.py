@@ -1,0 +1,36 @@
+"""The documents that real runs print, held against the schemas that are shipped.
+
+Reads `schemas/`, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads((SCHEMAS / f"{name}.schema.json").read_text()))
+
+
+def schema_of(document: dict[str, Any]) -> str:
+    """The name of the schema that a document of `--json` has to fit, by what it says of itself."""
+    if "exitCode" in document:
+        return "failure"
+    if document["command"] == "setup" and "outputs" not in document:
+        return "preview"
+    return str(document["command"])
+
+
+def fits(document: dict[str, Any], *, code: int) -> None:
+    """Fails for a document that does not fit its schema, or that says another exit code than the process."""
+    faults = [f"{error.json_path}: {error.message}" for error in _validator(schema_of(document)).iter_errors(document)]
+    assert faults == [], faults
+    assert document.get("exitCode", 0 if document["ok"] else 1) == code

@@ -1,0 +1,50 @@
+"""An update does what its preview showed and nothing else: the real engine, bound to its plan, on what was built.
+
+Touches the clinic that is set up once; its settings file is put back as it was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.onboarding.clinic import Clinic
+from wizard.engine import PulumiEngine
+from wizard.errors import PlanMoved
+from wizard.facts import Progress
+
+STACK = "production"
+
+
+@pytest.fixture
+def engine(onboarded: Clinic, monkeypatch: pytest.MonkeyPatch) -> PulumiEngine:
+    """The engine of the clinic that is set up, with the policy pack."""
+    monkeypatch.setenv("PATH", onboarded.environment["PATH"])
+    return PulumiEngine(
+        onboarded.folder,
+        environment=onboarded.environment,
+        policy_pack=onboarded.folder / "guardrails",
+        tell=lambda line: None,
+    )
+
+
+def quiet(progress: Progress) -> None:
+    pass
+
+
+def test_a_setting_that_changed_after_the_preview_changes_nothing_in_the_account(onboarded, engine) -> None:
+    file = onboarded.folder / f"Pulumi.{STACK}.yaml"
+    before = file.read_text()
+    assert {step.op for step in engine.preview(STACK, quiet)} == {"same"}
+    try:
+        onboarded.pulumi("config", "set", "--stack", STACK, "rotationPeriodDays", "200")
+        onboarded.forget_calls()
+        with pytest.raises(PlanMoved) as refused:
+            engine.up(STACK, quiet)
+        assert onboarded.changes() == Counter()
+    finally:
+        file.write_text(before)
+    assert "phi-key would become something else than planned (rotationPeriodInDays)" in refused.value.message
+    assert "200" not in refused.value.message
+    assert engine.state(STACK).digest == engine.state(STACK).digest != ""

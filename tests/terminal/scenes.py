@@ -1,0 +1,267 @@
+"""Scenes of the wizard: what is in the folder, which keys a person presses, and the pages that show meanwhile.
+
+Pure. What is behind the wizard stands in `tests/terminal/worlds.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE
+from tests.terminal.worlds import (
+    NO_REGION,
+    PROFILES,
+    REGIONS,
+    World,
+    failing,
+    holding,
+    set_up_by_hand,
+    under_way,
+    with_a_lock_for_ever,
+    with_many_projects,
+    with_problems,
+    with_trail,
+)
+from tests.wizard.fakes import ACCOUNT, TOKEN
+from wizard.questions import by_key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """What is waited for, the page that is kept of it, and the keys that are pressed then."""
+
+    shows: tuple[str, ...]
+    keys: str = ""
+    page: str = ""
+    whole: str = ""
+    """The heading from which on the page is kept; without one it is the screen."""
+    prompt: bool = True
+    """Whether an answer is waited for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One run of the wizard, from its first line to its last."""
+
+    world: Callable[[], World] = World
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """By their paths in the person's home folder."""
+    moves: tuple[Move, ...] = ()
+    code: int = 130
+    last: str = ""
+    """The page that is kept of its end."""
+    last_whole: str = ""
+
+
+def at(*shows: str, keys: str = "", page: str = "", whole: str = "", prompt: bool = True) -> Move:
+    """A move, in short."""
+    return Move(shows=shows, keys=keys, page=page, whole=whole, prompt=prompt)
+
+
+def asks(key: str) -> str:
+    """The words of an input's question, as much of them as fits every screen."""
+    return by_key[key].prompt[:40]
+
+
+CARRY_OUT = ("Carry out this plan?", "» Carry it out")
+WHICH = ("Which answer?", "» target")
+"""What only a menu that waits shows: its pointer. What was answered stays on the screen without it."""
+TO_VERCEL = {"VERCEL_TOKEN": TOKEN}
+LEAVE = DOWN + DOWN + ENTER
+"""At the last page."""
+
+LINKED = {
+    "portal/.vercel/project.json": json.dumps({"projectId": "prj_1", "orgId": "team_1", "projectName": "portal"}),
+    "portal/package.json": json.dumps({"dependencies": {"next": "^15.1.0"}}),
+}
+DRAFT = {
+    "stage": "answering",
+    "at": "2026-01-02T10:00:00+00:00",
+    "asked": ["target", "multi_region"],
+    "answers": {"target": ["ecs"], "multi_region": False},
+}
+
+SCENES: Mapping[str, Scene] = {
+    "nothing-but-an-empty-folder": Scene(
+        environment=TO_VERCEL,
+        moves=(
+            at(asks("target"), page="first-question", keys="?"),
+            at("It can also be given as", asks("target"), page="explanation", keys=SPACE + ENTER),
+            at(asks("multi_region"), page="multi-region", keys=ENTER),
+            at(*CARRY_OUT, page="last-page", whole="Checks", keys=ENTER),
+        ),
+        code=0,
+        last="carried-out",
+        last_whole="Resources",
+    ),
+    "a-linked-folder": Scene(
+        world=holding(
+            regions=REGIONS,
+            disagreements=("AWS_REGION says us-east-1, AWS_DEFAULT_REGION says eu-west-1: the first is used",),
+        ),
+        environment=TO_VERCEL,
+        files=LINKED,
+        moves=(
+            at(asks("target"), page="first-question-in-a-linked-folder", keys=ENTER),
+            at(asks("multi_region"), page="what-was-found", keys="y" + ENTER),
+            at(asks("replica_regions"), page="replica-regions", keys=SPACE + ENTER),
+            at("Any other?", keys=ENTER),
+            at(*CARRY_OUT, page="last-page-with-a-replica", whole="Checks", keys=DOWN + ENTER),
+            at(*WHICH, page="which-answer", keys="administrators" + ENTER),
+            at(asks("administrators"), page="changing-the-administrators", keys=DOWN + SPACE + ENTER),
+            at("Any other?", "(? why", page="an-administrator-typed", keys=ENTER),
+            at(*CARRY_OUT, page="last-page-after-a-change", whole="Review", keys=LEAVE),
+        ),
+        code=8,
+        last="cancelled",
+    ),
+    "a-token-typed": Scene(
+        arguments=("--target", "vercel", "--multi-region", "no"),
+        files=LINKED,
+        moves=(
+            at(asks("vercel_token"), keys="notThisOne"),
+            at("*" * len("notThisOne"), page="token-masked", keys=ENTER),
+            at("✗ ", "next:", "(? why", page="token-refused", keys=TOKEN + ENTER),
+            at(*CARRY_OUT, keys=CTRL_C),
+        ),
+    ),
+    "a-project-chosen": Scene(
+        world=with_many_projects,
+        arguments=("--target", "vercel", "--multi-region", "no"),
+        environment=TO_VERCEL,
+        moves=(
+            at(asks("vercel_project"), "acme/site", page="project-list", keys=DOWN + DOWN + ENTER),
+            at(asks("vercel_team"), page="team-typed", keys="acme" + ENTER),
+            at(asks("vercel_project"), page="project-typed", keys="portal" + ENTER),
+            at(*CARRY_OUT, keys=DOWN + ENTER),
+            at(*WHICH, keys="vercel access" + ENTER),
+            at(asks("vercel_access"), page="changing-the-access", keys=ENTER),
+            at(*CARRY_OUT, keys=DOWN + ENTER),
+            at(*WHICH, keys="app principal" + ENTER),
+            at(asks("app_principal"), page="changing-the-application", keys=CTRL_C),
+        ),
+        last="interrupted",
+    ),
+    "ecs": Scene(
+        arguments=("--multi-region", "no"),
+        moves=(
+            at(asks("target"), keys=DOWN + SPACE + ENTER),
+            at(asks("ecs_cluster"), page="ecs-cluster", keys="clinic" + ENTER),
+            at(asks("ecs_service"), page="ecs-service", keys="web" + ENTER),
+            at(*CARRY_OUT, page="last-page-of-ecs", whole="Checks", keys=CTRL_C),
+        ),
+    ),
+    "eks": Scene(
+        arguments=("--multi-region", "no", "--target", "eks"),
+        moves=(
+            at(asks("eks_cluster"), page="eks-cluster", keys="clinic" + ENTER),
+            at(*CARRY_OUT, keys=CTRL_C),
+        ),
+    ),
+    "a-trail-there": Scene(
+        world=with_trail,
+        arguments=("--multi-region", "no", "--target", "ecs", "--ecs-cluster", ""),
+        moves=(at(asks("trail"), page="trail", keys=CTRL_C),),
+    ),
+    "no-state-yet": Scene(
+        environment={"PULUMI_BACKEND_URL": ""},
+        arguments=("--multi-region", "no", "--target", "ecs", "--ecs-cluster", ""),
+        moves=(
+            at(asks("backend"), page="state-backend", keys=DOWN + DOWN + ENTER),
+            at(*CARRY_OUT, page="last-page-with-files-of-this-machine", whole="What was found", keys=CTRL_C),
+        ),
+    ),
+    "several-profiles": Scene(
+        world=holding(has_environment_credentials=False, facts=PROFILES, **NO_REGION),
+        arguments=("--multi-region", "no", "--target", "ecs", "--ecs-cluster", ""),
+        moves=(
+            at(asks("profile"), page="profile", keys=DOWN + ENTER),
+            at(asks("region"), page="region", keys="eu-"),
+            at("/ eu-", page="region-filtered", keys=CTRL_C),
+        ),
+    ),
+    "a-sign-in-accepted": Scene(
+        world=holding(signed_out="clinic"),
+        arguments=("--target", "ecs", "--ecs-cluster", ""),
+        moves=(
+            at("Sign in now", page="sign-in", keys=ENTER),
+            at(asks("multi_region"), page="signed-in", keys=CTRL_C),
+        ),
+    ),
+    "a-sign-in-refused": Scene(
+        world=holding(signed_out="clinic"),
+        arguments=("--target", "ecs", "--ecs-cluster", ""),
+        moves=(at("Sign in now", keys="n" + ENTER),),
+        code=3,
+        last="error",
+    ),
+    "a-code": Scene(
+        world=holding(code_of=f"arn:aws:iam::{ACCOUNT}:mfa/ada"),
+        arguments=("--target", "ecs", "--ecs-cluster", ""),
+        moves=(
+            at("The code of ada", keys="987321"),
+            at("******", page="mfa-code", keys=ENTER),
+            at(asks("multi_region"), keys=CTRL_C),
+        ),
+    ),
+    "problems": Scene(
+        world=with_problems,
+        arguments=("--target", "ecs", "--ecs-cluster", "", "--multi-region", "no", "--account", "999988887777"),
+        moves=(
+            at("What now?", "» Change an answer", page="problems", whole="Checks", keys=DOWN),
+            at("What now?", "» Look again", keys=ENTER),
+            at("What now?", "» Change an answer", keys=LEAVE),
+        ),
+        code=8,
+        last="problems-left",
+    ),
+    "set-up-by-hand": Scene(
+        world=set_up_by_hand,
+        environment=TO_VERCEL,
+        arguments=("--target", "vercel", "--multi-region", "no", "--trail", "create"),
+        moves=(
+            at("Take it into the stack?", page="adoption-offer", whole="Checks", keys=ENTER),
+            at(asks("repair"), page="adoption-repairs", keys=ENTER),
+            at(asks("encrypted_phi_key"), page="adoption-data-key", keys="none" + ENTER),
+            at(*CARRY_OUT, keys=CTRL_C),
+        ),
+    ),
+    "what-cannot-be-undone": Scene(
+        world=with_a_lock_for_ever,
+        arguments=(*("--target", "ecs", "--ecs-cluster", "", "--multi-region", "no", "--trail-lock", "compliance"),),
+        moves=(
+            at(*CARRY_OUT, page="last-page-with-a-warning", keys=ENTER),
+            at("Type the stack's name", page="typed-name", keys="prod" + ENTER),
+        ),
+        code=8,
+        last="not-confirmed",
+    ),
+    "under-way": Scene(
+        world=under_way,
+        arguments=("--target", "ecs", "--ecs-cluster", "", "--multi-region", "no"),
+        moves=(
+            at(*CARRY_OUT, keys=ENTER),
+            at("Trail audit-trail", page="progress", prompt=False, keys=CTRL_C),
+        ),
+    ),
+    "a-failure": Scene(
+        world=failing,
+        arguments=("--target", "ecs", "--ecs-cluster", "", "--multi-region", "no", "--yes"),
+        moves=(),
+        code=4,
+        last="failure",
+        last_whole="Resources",
+    ),
+    "left-before": Scene(
+        files={".wizard/production.json": json.dumps(DRAFT)},
+        moves=(
+            at("Go on with it?", page="resume-offer", keys=ENTER),
+            at(asks("ecs_cluster"), keys=CTRL_C),
+        ),
+    ),
+    "many-questions": Scene(world=with_trail),
+}

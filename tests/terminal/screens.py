@@ -1,0 +1,137 @@
+"""Screens as text: what a terminal drew, with marks for its looks, and without what differs from run to run.
+
+Touches the stored screens under `screens/`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.terminal.person import Person
+
+STORED = Path(__file__).parent / "screens"
+
+QUIET_SECONDS = 2.0
+"""A screen that has not changed for this long is not going to: it is told how it differs."""
+_UPDATED = os.environ.get("UPDATE_GOLDEN") == "1"
+
+_LOOKS = {"bold": "bold", "italics": "italic", "underscore": "underlined", "blink": "dim", "reverse": "reversed"}
+SEEN = ("reversed", "underlined")
+"""What shows on white space too."""
+_MARK = re.compile(r"\{(?:/|[a-z]+(?: [a-z]+)*)\}")
+
+# Each gives way to something as long, so that no line breaks elsewhere.
+_VOLATILE = (
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", "2026-01-02T03:04:05+00:00"),
+    (r"\bmrk-[0-9a-f]{32}", "mrk-" + "0" * 32),
+    (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "00000000-0000-0000-0000-000000000000"),
+    (r"\bsha256:[0-9a-f]{16}", "sha256:" + "0" * 16),
+    (r"-\d{8}T\d{6}Z\b", "-20260102T030405Z"),
+    (r"\b\d+\.\d s\b", "0.0 s"),
+    # How long something has been under way, and the sign that turns meanwhile.
+    (r"(?m)^(  … .*?)(?: \d+ s)?(?: [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏])?$", r"\1"),
+    (r"(?m)^(\.\.\. [^.\n]*?)(?: \d+ s)?(?: \.+)?$", r"\1"),
+    (r"(?m)^(?:   \.+)\n", ""),
+)
+
+
+def marked(person: Person, *, whole: bool) -> str:
+    """The screen with a mark wherever its look changes: `{green}✓{/} done`. `whole`: and what has scrolled away."""
+    screen = person.screen
+    rows = [*screen.history.top] if whole else []
+    rows += [screen.buffer[number] for number in range(screen.lines)]
+    return "\n".join(_row([row[number] for number in range(screen.columns)]) for row in rows).rstrip("\n") + "\n"
+
+
+def _row(cells: Sequence[Any]) -> str:
+    pieces = []
+    for look, same in groupby(cells, key=_look):
+        text = "".join(cell.data for cell in same)
+        # White space has no colour that anybody sees, but for its background.
+        bare = text if any(word in SEEN or word.startswith("on ") for word in look) else text.strip()
+        before, after = text[: text.index(bare)], text[text.index(bare) + len(bare) :]
+        pieces.append(f"{before}{{{' '.join(look)}}}{bare}{{/}}{after}" if look and bare else text)
+    return "".join(pieces).rstrip()
+
+
+def _look(cell: Any) -> tuple[str, ...]:
+    looks = [word for name, word in _LOOKS.items() if getattr(cell, name)]
+    if cell.fg != "default":
+        looks.append(cell.fg.replace("brown", "yellow"))
+    if cell.bg != "default":
+        looks.append(f"on {cell.bg}")
+    return tuple(looks)
+
+
+def looks(text: str) -> set[str]:
+    """Every look that a marked text has."""
+    return {word for mark in _MARK.findall(text) for word in mark.strip("{}").split() if word != "/"}
+
+
+def unmarked(text: str) -> str:
+    """The words of a marked text."""
+    return "\n".join(line.rstrip() for line in _MARK.sub("", text).split("\n"))
+
+
+def steady(text: str) -> str:
+    """The text without what differs from run to run."""
+    for pattern, stable in _VOLATILE:
+        text = re.sub(pattern, stable, text)
+    return text
+
+
+def since(text: str, heading: str) -> str:
+    """The text from the last line on that begins with the heading."""
+    if not heading:
+        return text
+    lines = text.split("\n")
+    begin = max(number for number, line in enumerate(lines) if unmarked(line).startswith(heading))
+    return "\n".join(lines[begin:])
+
+
+def expect(person: Person, name: str, whole: str = "", *, ended: bool = False, arrange: Any = lambda text: text) -> str:
+    """The page, once it shows as it was stored. Fails with how it differs when nothing more comes.
+
+    To take a change over: UPDATE_GOLDEN=1, which fails for every file it changes; then review the diff.
+    """
+    file = STORED / f"{name}.txt"
+    stored = file.read_text() if file.exists() else ""
+    quiet = QUIET_SECONDS / 4 if _UPDATED else QUIET_SECONDS
+    page, changed = "", time.monotonic()
+    while True:
+        shown = arrange(steady(since(marked(person, whole=bool(whole)), whole)))
+        if shown != page:
+            page, changed = shown, time.monotonic()
+        # What turns while something is under way is no change.
+        if page == stored or ended or time.monotonic() - changed > quiet:
+            break
+        person.goes_on(quiet)
+    if page != stored and _UPDATED:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page)
+        CHANGED.append(f"{file.parent.name}/{file.name}")
+        return page
+    if page != stored:
+        told = "\n".join(difflib.unified_diff(stored.split("\n"), page.split("\n"), "stored", "shown", lineterm=""))
+        pytest.fail(f"{file.parent.name}/{file.name} is another page now (UPDATE_GOLDEN=1 takes it over):\n{told}")
+    return page
+
+
+CHANGED: list[str] = []
+"""The files that UPDATE_GOLDEN wrote since the test began."""
+
+
+def told_of_changes() -> None:
+    """Fail for what was written."""
+    written, CHANGED[:] = list(CHANGED), []
+    if written:
+        pytest.fail(f"wrote {', '.join(written)}: review it, and run again without UPDATE_GOLDEN")

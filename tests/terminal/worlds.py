@@ -1,0 +1,196 @@
+"""Worlds behind the scenes: what the fakes of the edges hold when the curtain rises.
+
+Pure: fakes in memory. The one file that is written is the stack's configuration, which the engine would write.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from components.contract import Outputs, Settings
+from tests.wizard.fakes import (
+    ACCOUNT,
+    ADMIN,
+    CREDENTIALS,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    by_hand,
+    outputs_of,
+    trail_fact,
+)
+from tests.wizard.test_plan import FRESH, child
+from wizard import engine_config
+from wizard.errors import ResourceError, SetupError, SignInNeeded
+from wizard.facts import Identity, OnProgress, ProfileFact, ProfileKind, Progress, RegionFact, StepState, VercelProject
+
+
+@dataclass(kw_only=True)
+class StageCloud(FakeCloud):
+    """A fake account whose credentials may take a code or a sign-in first."""
+
+    code_of: str | None = None
+    """The MFA device whose code is asked for."""
+    signed_out: str | None = None
+    """The profile whose sign-in has expired."""
+    ask_code: Callable[[str], str] | None = None
+    facts: tuple[ProfileFact, ...] = ()
+
+    def profiles(self) -> tuple[ProfileFact, ...]:
+        return self.facts
+
+    def identify(self) -> Identity:
+        if self.signed_out:
+            raise SignInNeeded(
+                f"the sign-in of the profile {self.signed_out} has expired",
+                f"aws sso login --profile {self.signed_out}",
+                self.signed_out,
+            )
+        if self.code_of and self.ask_code:
+            self.ask_code(self.code_of)
+        return super().identify()
+
+
+@dataclass(kw_only=True)
+class StageEngine(FakeEngine):
+    """A fake engine that writes the stack's configuration, as the real one does, and may stop in the middle."""
+
+    folder: Path = Path()
+    stops: bool = False
+    """Whether an update is under way until Ctrl-C."""
+    fails: SetupError | None = None
+    """What an update ends with."""
+
+    def prepare(self, stack: str, settings: Settings) -> None:
+        super().prepare(stack, settings)
+        self.outputs = outputs_of(settings)
+        document = engine_config.document(settings.to_config())
+        (self.folder / f"Pulumi.{stack}.yaml").write_text(document)
+
+    def up(self, stack: str, on_progress: OnProgress) -> Outputs:
+        if not (self.stops or self.fails):
+            return super().up(stack, on_progress)
+        self._call("up")
+        done, failed = self.steps[2], self.steps[-1]
+        for each, state in ((done, StepState.STARTED), (done, StepState.DONE), (failed, StepState.STARTED)):
+            on_progress(Progress(step=each, state=state))
+        if self.fails:
+            on_progress(Progress(step=failed, state=StepState.FAILED, message="the bucket's policy does not let it"))
+            raise self.fails
+        while True:
+            time.sleep(0.05)  # until Ctrl-C; it would not be noticed right before a longer wait
+
+
+class World:
+    """All edges, fakes over one log. Named as what they stand for: the stage puts them in their place."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.cloud = StageCloud(log=self.log, credentials=CREDENTIALS)
+        self.hosting = FakeHosting(log=self.log, projects=(PORTAL,))
+        self.engine = StageEngine(cloud=self.cloud, log=self.log, steps=FRESH)
+        self.prover = FakeProver(cloud=self.cloud, log=self.log)
+
+    def connect(self, *, profile: str | None, region: str | None, ask_code: Any, **_: Any) -> StageCloud:
+        self.cloud.ask_code = ask_code
+        if profile:
+            self.cloud.profile = profile
+        if region:
+            self.cloud.region, self.cloud.region_source = region, "the answers"
+        return self.cloud
+
+    def sign_in(self, profile: str, environ: Mapping[str, str]) -> None:
+        print(f"(here the AWS CLI signs {profile} in)")
+        self.cloud.signed_out = None
+
+    def vercel(self, *, token: str, **_: Any) -> FakeHosting:
+        return replace(self.hosting, token=token)
+
+    def pulumi(self, *_: Any, **__: Any) -> StageEngine:
+        return self.engine
+
+    def child_prover(self, *_: Any) -> FakeProver:
+        return self.prover
+
+
+PORTAL = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug="acme", framework="nextjs")
+SITE = VercelProject(id="prj_2", name="site", team_id="team_1", team_slug="acme")
+ON = ("ap-northeast-1", "ap-south-1", "ap-southeast-2", "ca-central-1", "eu-central-1", "eu-west-1", "us-east-1")
+REGIONS = (
+    *(RegionFact(name=name, enabled=True) for name in (*ON, "us-east-2", "us-west-2")),
+    *(RegionFact(name=name, enabled=False) for name in ("af-south-1", "eu-south-1", "me-south-1")),
+)
+
+
+def holding(**changes: Any) -> Callable[[], World]:
+    """A world whose account has these fields."""
+
+    def made() -> World:
+        world = World()
+        for name, value in changes.items():
+            setattr(world.cloud, name, value)
+        return world
+
+    return made
+
+
+def with_trail() -> World:
+    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/company-trail"
+    return holding(trails=(trail_fact(name="company-trail", arn=arn),), regions=REGIONS)()
+
+
+def with_many_projects() -> World:
+    world = World()
+    world.hosting.projects = (PORTAL, SITE)
+    return world
+
+
+def set_up_by_hand() -> World:
+    world = World()
+    by_hand(world.cloud)
+    world.engine.steps = tuple(replace(each, op="import") for each in FRESH[2:])
+    return world
+
+
+def with_a_lock_for_ever() -> World:
+    world = World()
+    lock = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+    world.engine.steps = (*FRESH, child("create", lock, "audit-trail-bucket"))
+    return world
+
+
+def under_way() -> World:
+    world = World()
+    world.engine.stops = True
+    return world
+
+
+def failing() -> World:
+    world = World()
+    world.engine.fails = ResourceError(
+        "the trail audit-trail could not be made: InsufficientS3BucketPolicyException",
+        "run the same command again: it goes on from here",
+    )
+    return world
+
+
+def with_problems() -> World:
+    world = World()
+    world.cloud.lacking = ("kms:CreateKey", "cloudtrail:CreateTrail")
+    world.cloud.skew = 420.0
+    return world
+
+
+PROFILES = (
+    ProfileFact(name="clinic", kind=ProfileKind.SIGN_IN),
+    ProfileFact(
+        name="clinic-admin", kind=ProfileKind.ROLE, role_arn=ADMIN, mfa_serial=f"arn:aws:iam::{ACCOUNT}:mfa/ada"
+    ),
+    ProfileFact(name="default", kind=ProfileKind.KEYS),
+)
+NO_REGION = {"region_source": None, "regions": REGIONS}
