@@ -5,7 +5,7 @@ Pure: runs over the edges' Protocols. Nothing in the account is changed before t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -61,6 +61,7 @@ def reached(request: Request, doors: Doors, *, confirmed: bool = True) -> Iterat
         with engine.alone(request.stack):
             try:
                 ready, wish = steps.check(request, doors, interview, engine, placed, wish)
+                _refuse_other_settings(request, ready)
                 planned = steps.draw_plan(request, doors, ready)
                 decision = _decide(request, doors.talk, ready, planned) if confirmed else Decision.CARRY_OUT
             except PreflightFailed as failed:
@@ -104,10 +105,7 @@ def _decide(request: Request, talk: Talk, ready: Ready, planned: plan.Plan) -> D
             "leave the part as it was found (--repair without it), or mend by hand what is named above",
         )
     if request.plan is not None and (moved := _moved(request.plan, planned, ready)):
-        raise PlanMoved(
-            "nothing was changed: the saved plan no longer fits\n" + "\n".join(f"  {each}" for each in moved),
-            f"python -m wizard preview --stack {request.stack} --save-plan FILE   # and look at it again",
-        )
+        raise _no_longer_fits(request, moved)
     forever = plan.irreversible(planned)
     for told in forever:
         talk.line(told, mark=Mark.WARN)
@@ -159,3 +157,20 @@ def _moved(saved: SavedPlan, planned: plan.Plan, ready: Ready) -> tuple[str, ...
     from wizard import saved_plan
 
     return saved_plan.moved(saved, planned, ready.findings.state, version=planned.engine)
+
+
+def _refuse_other_settings(request: Request, ready: Ready) -> None:
+    """A saved plan with other settings is refused before they are written where the next run would take them from."""
+    if request.plan is None:
+        return
+    from wizard import saved_plan
+
+    if moved := saved_plan.settings_moved(request.plan, ready.settings):
+        raise _no_longer_fits(request, moved)
+
+
+def _no_longer_fits(request: Request, moved: Sequence[str]) -> PlanMoved:
+    return PlanMoved(
+        "nothing was changed: the saved plan no longer fits\n" + "\n".join(f"  {each}" for each in moved),
+        f"python -m wizard preview --stack {request.stack} --save-plan FILE   # and look at it again",
+    )

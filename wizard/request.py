@@ -22,6 +22,7 @@ from wizard.questions import by_key
 
 if TYPE_CHECKING:
     from components.contract import Settings
+    from wizard.saved_plan import SavedPlan
     from wizard.steps import Doors, Request
     from wizard.terminal import Terminal
     from wizard.vercel_link import CliLogin
@@ -38,8 +39,8 @@ def made(options: argparse.Namespace, terminal: Terminal, secret: Secret) -> tup
     application = application_folder.detect(_application_folder())
     opened = _opened(options, terminal, drafts, application)
     gc.enable()
-    saved = saved_settings(options.stack)
-    resolved = _resolved(options, opened, saved)
+    saved, plan = saved_settings(options.stack), _saved_plan(options)
+    resolved = _resolved(options, opened, saved, plan)
     for key, answer in resolved.items():
         if by_key[key].secret:
             secret(str(answer.value), by_key[key].variable)
@@ -55,7 +56,7 @@ def made(options: argparse.Namespace, terminal: Terminal, secret: Secret) -> tup
         application=application,
         resolved=resolved,
     )
-    return _request(options, resolved, saved, opened), doors
+    return _request(options, resolved, saved, opened, plan), doors
 
 
 def config_file(stack: str) -> str:
@@ -143,9 +144,11 @@ def _load() -> None:
 
 
 def _resolved(
-    options: argparse.Namespace, opened: opening.Opening, saved: Settings | None
+    options: argparse.Namespace, opened: opening.Opening, saved: Settings | None, plan: SavedPlan | None
 ) -> dict[str, answers.Answer]:
     copied: Mapping[str, Any] = {}
+    # In a checkout that has no settings of the stack, a saved plan's are the ones that were approved.
+    told = saved or (_planned_settings(plan) if plan else None)
     other = options.from_stack or opened.copied
     if other:
         copied = answers.from_settings(_other(other))
@@ -159,8 +162,8 @@ def _resolved(
         file=answers_file(options),
         file_name=str(options.answers or ""),
         draft=opened.draft,
-        saved=answers.from_settings(saved) if saved else {},
-        saved_name=config_file(options.stack),
+        saved=answers.from_settings(told) if told else {},
+        saved_name=config_file(options.stack) if saved or not plan else plan.name,
         copied=copied,
         copied_name=config_file(other or ""),
         detected=detected,
@@ -187,6 +190,7 @@ def _request(
     resolved: Mapping[str, answers.Answer],
     saved: Settings | None,
     opened: opening.Opening,
+    plan: SavedPlan | None,
 ) -> Request:
     from wizard.steps import Request
 
@@ -197,12 +201,12 @@ def _request(
         yes=options.yes,
         confirmed=options.confirm,
         adopt=options.adopt,
-        plan=_saved_plan(options),
+        plan=plan,
         asked=opened.asked,
     )
 
 
-def _saved_plan(options: argparse.Namespace) -> Any:
+def _saved_plan(options: argparse.Namespace) -> SavedPlan | None:
     if options.plan is None:
         return None
     from wizard import saved_plan
@@ -212,6 +216,17 @@ def _saved_plan(options: argparse.Namespace) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         again = f"python -m wizard preview --stack {options.stack} --save-plan {options.plan}"
         raise UsageError(f"the plan {options.plan} cannot be read: {error}", again) from error
+
+
+def _planned_settings(plan: SavedPlan) -> Settings:
+    from components.contract import ContractError, Settings
+    from wizard import engine_config
+
+    try:
+        return Settings.from_config({key: engine_config.as_text(value) for key, value in plan.settings.items()})
+    except ContractError as error:
+        again = "save one: python -m wizard preview --save-plan FILE"
+        raise UsageError(f"the settings of the plan {plan.name} cannot be used: {error}", again) from error
 
 
 def _vercel_login() -> CliLogin | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from components.contract import Settings
 from wizard.errors import UsageError
 from wizard.facts import StackState, Step
 from wizard.plan import QUIET, Plan, word
@@ -124,12 +125,17 @@ def moved(saved: SavedPlan, planned: Plan, state: StackState, *, version: str | 
         )
         if was != now
     ]
-    told += _settings(saved.settings, json.loads(json.dumps(planned.settings.to_config())))
+    told += settings_moved(saved, planned.settings)
     if saved.state != state.digest:
         told.append("the stack was changed since: another update was carried out, or its state was edited")
     told += _data_key(saved, planned)
     told += _steps(saved.steps, _changing(planned.steps))
     return tuple(told)
+
+
+def settings_moved(saved: SavedPlan, settings: Settings) -> tuple[str, ...]:
+    """Each setting that is not the saved plan's, in words."""
+    return tuple(_settings(saved.settings, json.loads(json.dumps(settings.to_config()))))
 
 
 def _settings(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

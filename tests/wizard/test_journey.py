@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,12 +41,13 @@ from tests.wizard.fakes import (
     wrapped,
 )
 from tests.wizard.test_interview import GIVEN
-from wizard import journey
+from wizard import journey, saved_plan
 from wizard.answers import Answer, Source, from_settings
 from wizard.errors import (
     Cancelled,
     CredentialsError,
     DataKeyConflict,
+    PlanMoved,
     PreflightFailed,
     ResourceError,
     StackNotFound,
@@ -54,6 +56,7 @@ from wizard.errors import (
 from wizard.facts import AccessKey, AccessKeyFact, DeliveryState, Escrow, Existing, ProofState, StackState
 from wizard.input import Question
 from wizard.journey import Doors, Request
+from wizard.saved_plan import SavedPlan
 
 WRITES = {
     "engine.up",
@@ -82,6 +85,9 @@ MILESTONES = (
     "prover.prove",
     "cloud.policy_document",
 )
+
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class World:
@@ -310,6 +316,38 @@ def test_problems_that_are_left_end_the_run_and_change_nothing(world) -> None:
     with pytest.raises(Cancelled) as refused:
         world.setup(yes=True)
     assert (refused.value.exit_code, world.written) == (8, set())
+
+
+# --- a saved plan
+
+
+def saved(world: World, **changes: Any) -> SavedPlan:
+    """The plan of the world as it is, through its file."""
+    planned = journey.preview(world.request(**changes), world.doors)
+    document = saved_plan.document(planned, world.engine.stack_state, at=AT, version=planned.engine)
+    return saved_plan.read(json.dumps(document), "plan.json")
+
+
+def test_a_saved_plan_that_still_fits_is_the_confirmation(world) -> None:
+    request = replace(world.request(yes=False), plan=saved(world))
+    assert journey.setup(request, world.doors).failed == ()
+
+
+def test_a_saved_plan_with_another_setting_is_refused_before_the_settings_are_written(world) -> None:
+    plan = saved(world)
+    world.engine.prepared = None
+    request = replace(world.request(yes=False, rotation_period_days=180), plan=plan)
+    with pytest.raises(PlanMoved, match="the setting rotationPeriodDays is 180, and was 365"):
+        journey.setup(request, world.doors)
+    assert (world.engine.prepared, world.written & {"engine.up"}) == (None, set())
+
+
+def test_a_saved_plan_is_refused_when_the_stack_was_changed_since(world) -> None:
+    plan = saved(world)
+    world.engine.stack_state = replace(world.engine.stack_state, digest="sha256:another")
+    with pytest.raises(PlanMoved, match="the stack was changed since"):
+        journey.setup(replace(world.request(yes=False), plan=plan), world.doors)
+    assert "engine.up" not in world.calls
 
 
 # --- drafts
