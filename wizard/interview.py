@@ -90,6 +90,9 @@ class Interviewer:
         """Raises MissingAnswers, with all of them, where nobody can be asked."""
         if not self._talk.interactive:
             return self._unattended()
+        if self._asked:
+            # What was answered before this began is kept as well.
+            self._keep(self._answers, tuple(self._asked))
         self._converse()
         return self._interview()
 

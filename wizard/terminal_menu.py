@@ -163,6 +163,7 @@ class Menu:
         on("up", "c-p")(lambda _: self._move(-1))
         on("enter")(self._enter)
         on("c-c", "c-q", "<sigint>")(lambda event: event.app.exit(exception=KeyboardInterrupt))
+        on("c-d")(lambda event: event.app.exit(exception=EOFError))
         if self._search:
             on("backspace")(lambda _: self._narrow(self._filter[:-1]))
         if self._ticked is not None:

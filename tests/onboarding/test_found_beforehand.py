@@ -47,11 +47,13 @@ def only(problems: list[dict[str, str]]) -> str:
 # --- who asks, and where ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_the_wrong_account(bare: Clinic):
     told = " ".join(refused(bare, "--account", "999999999999", code=3)[0].values())
     assert "999999999999" in told and ACCOUNT in told and "--profile" in told
 
 
+@pytest.mark.thorough
 def test_expired_credentials(bare: Clinic):
     bare.fault(error="ExpiredToken", message="expired", status=403, times=1000)
     try:
@@ -61,11 +63,13 @@ def test_expired_credentials(bare: Clinic):
     assert "expired" in only(ended.document["problems"])
 
 
+@pytest.mark.thorough
 def test_missing_credentials(bare: Clinic):
     none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
     assert "no AWS credentials" in only(refused(bare, code=3, env=none))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("region", "code", "told"), [("ap-east-1", 1, "enable-region"), ("us-east-9", 2, "there is no Region us-east-9")]
 )
@@ -76,6 +80,7 @@ def test_a_region_that_is_off_or_is_none(bare: Clinic, region: str, code: int, t
 # --- for whom ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_an_administrator_that_does_not_exist(bare: Clinic):
     told = only(refused(bare, "--administrators", f"caller,{NOBODY}", code=1))
     assert NOBODY in told and "aws iam get-role --role-name nobody" in told
@@ -131,6 +136,7 @@ def a_key(clinic: Clinic, *, alias: str | None = None) -> Iterator[str]:
             kms.delete_alias(AliasName=alias)
 
 
+@pytest.mark.thorough
 def test_an_alias_that_points_to_somebodys_key(bare: Clinic):
     with a_key(bare, alias=ALIAS) as theirs:
         told = only(refused(bare, code=1))
@@ -138,6 +144,7 @@ def test_an_alias_that_points_to_somebodys_key(bare: Clinic):
         assert bare.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]["Arn"] == theirs
 
 
+@pytest.mark.thorough
 def test_names_that_are_taken_are_told_all_at_once(bare: Clinic):
     iam, s3, trails = bare.client("iam"), bare.client("s3"), bare.client("cloudtrail")
     trust = {"Version": "2012-10-17", "Statement": []}
@@ -174,6 +181,7 @@ def test_an_escrow_that_another_key_wrapped(bare: Clinic):
             ssm.delete_parameter(Name=ESCROW)
 
 
+@pytest.mark.thorough
 def test_an_escrow_that_holds_no_wrapped_key(bare: Clinic):
     ssm = bare.client("ssm")
     ssm.put_parameter(Name=ESCROW, Value="hunter2", Type="SecureString")
@@ -204,6 +212,7 @@ def test_a_data_key_of_somebody_elses_on_vercel_is_kept(bare: Clinic):
 # --- Vercel -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "code", "told"),
     [
@@ -279,6 +288,7 @@ def test_everything_that_is_wrong_is_told_in_one_run(bare: Clinic):
     assert len(told) == 6, told
 
 
+@pytest.mark.thorough
 def test_no_credentials_hide_no_wrong_vercel_token(bare: Clinic):
     wrong = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "VERCEL_TOKEN": "wrong-token-000000000000"}
     told = " ".join(problem["what"] for problem in refused(bare, code=3, env=wrong))

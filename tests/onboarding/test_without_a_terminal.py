@@ -119,7 +119,7 @@ def unasked(bare: Clinic) -> Iterator[Clinic]:
     assert asked(bare) == {}
 
 
-@pytest.mark.parametrize("out", ["a terminal", "a pipe", "a file"])
+@pytest.mark.parametrize("out", ["a terminal", "a pipe", pytest.param("a file", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("stdin", ["nothing", "a pipe", "closed"])
 def test_all_that_is_missing_is_named_before_anybody_is_asked(unasked: Clinic, tmp_path: Path, stdin: str, out: str):
     said = unanswered(unasked, tmp_path, stdin=stdin, out=out)

@@ -85,10 +85,6 @@ class Spectator(Person):
         """What the fakes were asked, once the scene is over."""
         return (self.folder / CALLS).read_text().splitlines()
 
-    def terminate(self) -> None:
-        """SIGTERM to who plays."""
-        os.kill(self._actor, signal.SIGTERM)
-
     def kill(self) -> None:
         """End it, if it has not ended."""
         if self._told >= 0:

@@ -53,14 +53,24 @@ def marked(person: Person, *, whole: bool) -> str:
 
 
 def _row(cells: Sequence[Any]) -> str:
+    text = "".join(cell.data or " " for cell in cells).rstrip()
+    pairs = zip(_seen(text, [_look(cell) for cell in cells]), text, strict=False)
     pieces = []
-    for look, same in groupby(cells, key=_look):
-        text = "".join(cell.data for cell in same)
-        # White space has no colour that anybody sees, but for its background.
-        bare = text if any(word in SEEN or word.startswith("on ") for word in look) else text.strip()
-        before, after = text[: text.index(bare)], text[text.index(bare) + len(bare) :]
-        pieces.append(f"{before}{{{' '.join(look)}}}{bare}{{/}}{after}" if look and bare else text)
-    return "".join(pieces).rstrip()
+    for look, same in groupby(pairs, key=lambda pair: pair[0]):
+        run = "".join(character for _, character in same)
+        pieces.append(f"{{{' '.join(look)}}}{run}{{/}}" if look else run)
+    return "".join(pieces)
+
+
+def _seen(text: str, looks: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The looks as they are seen: white space has none of its own but a background, and goes with what it parts."""
+    for blank in re.finditer(r" +", text):
+        before = looks[blank.start() - 1] if blank.start() else ()
+        after = looks[blank.end()]
+        for number in range(*blank.span()):
+            if not any(word in SEEN or word.startswith("on ") for word in looks[number]):
+                looks[number] = before if before == after else ()
+    return looks
 
 
 def _look(cell: Any) -> tuple[str, ...]:

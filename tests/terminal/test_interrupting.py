@@ -1,4 +1,4 @@
-"""Ctrl-C, the end of input and SIGTERM at every prompt there is, over fakes; and how the next run goes on."""
+"""Ctrl-C at every prompt there is, the end of input at each kind, over fakes; and how the next run goes on."""
 
 from __future__ import annotations
 

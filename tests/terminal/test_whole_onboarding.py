@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from itertools import groupby
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.terminal.person import DOWN, ENTER, PATIENCE_SECONDS, SPACE, Person, 
 from tests.terminal.screens import expect, told_of_changes
 
 MOST_QUESTIONS, MOST_KEYSTROKES = 5, 12
+RESOURCE = re.compile(r"    \+ create |  (\{green\})?\+(\{/\})? \w+ \S+ created ")
 LAST_PAGE = ("Carry out this plan?", "» Carry it out")
 
 
@@ -24,14 +26,10 @@ def opened(clinic: Clinic, wrapped: str) -> int:
 
 
 def in_order(page: str) -> str:
-    """The page, its resources by their names: in which order they are made is the engine's to choose."""
-    lines = page.split("\n")
-    numbers = [
-        number for number, line in enumerate(lines) if re.match(r"(\{green\})?(\.\.\. |  \+ |    \+ create)", line)
-    ]
-    for number, line in zip(numbers, sorted(lines[number] for number in numbers), strict=True):
-        lines[number] = line
-    return "\n".join(lines)
+    """The page, its resources by their names: in which order, and which at once, is the engine's affair."""
+    lines = [line for line in page.split("\n") if not line.startswith("... ")]
+    resources = groupby(lines, key=lambda line: bool(RESOURCE.match(line)))
+    return "\n".join(line for of_the_engine, same in resources for line in (sorted(same) if of_the_engine else same))
 
 
 def onboarded_to_vercel(person: Person, screens: str) -> None:
