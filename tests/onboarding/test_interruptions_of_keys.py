@@ -11,7 +11,8 @@ from tests.onboarding.clinic import ESCROW, Clinic, until
 from tests.onboarding.convergence import converges
 
 
-@pytest.mark.parametrize("made", ["by AWS, and nobody hears of it", pytest.param("never", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("made", ["by AWS, and nobody hears of it", "never"])
 def test_a_run_killed_while_it_asks_for_both_keys_converges(clinic: Clinic, made: str):
     seconds = 600 if made == "never" else 60
     clinic.fault(service="kms", operation="CreateKey", kind="hang", times=2, seconds=seconds)
