@@ -96,7 +96,7 @@ def _without(each: Input) -> str:
     if each.default is not None:
         return f"`{each.default}`"
     if each.asked:
-        return "asked"
+        return "found or asked"
     return "none" if each.optional else "told by the set-up"
 
 
