@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.onboarding.clinic import ACCOUNT, Clinic, running_clinic
-from tests.wizard.fakes import OUTPUTS, settings
+from tests.wizard.fakes import EXPORTING, OUTPUTS, settings
 from wizard import aws, engine_backend
 from wizard.engine import PulumiEngine
 from wizard.engine_passphrase import FILE_VARIABLE, VARIABLE
@@ -26,17 +26,6 @@ from wizard.state_backend import KEY_ALIAS, StateBackend, bucket_name, resolve
 STACK = "production"
 REGION = "us-east-1"
 KMS = f"awskms://{KEY_ALIAS}?region={REGION}"
-EXPORTS = {
-    "keyArn": OUTPUTS.key_arn,
-    "keyId": OUTPUTS.key_id,
-    "aliasName": OUTPUTS.alias_name,
-    "appPolicyArn": OUTPUTS.app_policy_arn,
-    "appPrincipalArn": OUTPUTS.app_principal_arn,
-    "trailArn": OUTPUTS.trail_arn,
-    "trailBucket": OUTPUTS.trail_bucket,
-    "parameterPrefix": OUTPUTS.parameter_prefix,
-}
-PROGRAM = f"import pulumi\nfor name, value in {EXPORTS!r}.items():\n    pulumi.export(name, value)\n"
 
 
 class Place:
@@ -50,7 +39,7 @@ class Place:
             if name not in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE")
         } | {"HOME": str(folder)}
         (folder / "Pulumi.yaml").write_text(json.dumps({"name": "eonpro-kms", "runtime": {"name": "python"}}))
-        self.program(PROGRAM)
+        self.program(EXPORTING)
 
     def program(self, text: str) -> None:
         (self.folder / "__main__.py").write_text(text)
@@ -170,7 +159,7 @@ def test_an_update_does_only_what_its_preview_showed(place) -> None:
     engine = place.engine(place.state(key_found=True))
     engine.prepare(STACK, settings())
     engine.preview(STACK, quiet)
-    place.program(PROGRAM + "pulumi.export('moved', 'something else')\n")
+    place.program(EXPORTING + "pulumi.export('moved', 'something else')\n")
     with pytest.raises(PlanMoved) as refused:
         engine.up(STACK, quiet)
     assert "outputs" in refused.value.message

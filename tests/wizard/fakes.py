@@ -95,6 +95,20 @@ OUTPUTS = Outputs(
     parameter_prefix="/eonpro/production",
 )
 
+EXPORTS = {
+    "keyArn": OUTPUTS.key_arn,
+    "keyId": OUTPUTS.key_id,
+    "aliasName": OUTPUTS.alias_name,
+    "appPolicyArn": OUTPUTS.app_policy_arn,
+    "appPrincipalArn": OUTPUTS.app_principal_arn,
+    "trailArn": OUTPUTS.trail_arn,
+    "trailBucket": OUTPUTS.trail_bucket,
+    "parameterPrefix": OUTPUTS.parameter_prefix,
+}
+"""The same as the stack names them."""
+
+EXPORTING = f"import pulumi\nfor name, value in {EXPORTS!r}.items():\n    pulumi.export(name, value)\n"
+"""A program with these outputs and nothing else."""
 
 MULTI_OUTPUTS = replace(OUTPUTS, key_arn=MULTI_KEY, key_id=MULTI_KEY_ID, replica_key_arns=(REPLICA,))
 """Of a stack with a replica in REPLICA_REGION."""

@@ -24,7 +24,7 @@ import yaml
 from components.contract import Settings
 from sandbox.plugins.install import install
 from tests.sandbox.plugin_world import engine_binary
-from tests.wizard.fakes import ADMIN, KEY_ID, OUTPUTS, SECOND, settings
+from tests.wizard.fakes import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
 from wizard import engine_backend, engine_lock
 from wizard.engine import PulumiEngine
 from wizard.engine_events import Watch, pending_step
@@ -33,17 +33,7 @@ from wizard.errors import Cancelled, ResourceError, SetupError, StackBusy, Usage
 from wizard.facts import Progress, StepState
 
 STACK = "production"
-EXPORTS = {
-    "keyArn": OUTPUTS.key_arn,
-    "keyId": OUTPUTS.key_id,
-    "aliasName": OUTPUTS.alias_name,
-    "appPolicyArn": OUTPUTS.app_policy_arn,
-    "appPrincipalArn": OUTPUTS.app_principal_arn,
-    "trailArn": OUTPUTS.trail_arn,
-    "trailBucket": OUTPUTS.trail_bucket,
-    "parameterPrefix": OUTPUTS.parameter_prefix,
-}
-GOOD = f"import pulumi\nfor name, value in {EXPORTS!r}.items():\n    pulumi.export(name, value)\n"
+GOOD = EXPORTING
 BOTH = settings(
     deploy_targets=("vercel", "ecs"), administrators=(ADMIN, SECOND), ecs_cluster="clinic", rotation_period_days=180
 )

@@ -19,8 +19,6 @@ from botocore.awsrequest import AWSResponse
 from botocore.session import Session as Botocore
 
 import wizard.__main__ as bell
-import wizard.commands
-import wizard.request
 from tests.wizard.fakes import TOKEN, wrapped
 from tests.wizard.test_report import report
 from wizard import journey, log
@@ -395,20 +393,6 @@ def test_a_line_is_dim_on_a_terminal_that_has_colours(tmp_path, monkeypatch, var
 
 
 # --- through the command line
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project's folder, and an environment that holds secrets."""
-    monkeypatch.setattr(wizard.commands, "PROJECT_FOLDER", tmp_path)
-    monkeypatch.setattr(wizard.request, "PROJECT_FOLDER", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    for name in list(os.environ):
-        if name.startswith(("EONPRO_", "AWS_", "VERCEL_")):
-            monkeypatch.delenv(name)
-    return tmp_path
 
 
 def logged(folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,20 +45,6 @@ PROBLEMS = (
     Problem(what="the Region is off", why="nothing can be made there", next="enable it"),
     Problem(what="the token is expired", why="nobody can be identified", next="log in", exit_code=3),
 )
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project's folder and a home with nothing in them, and an environment without answers."""
-    monkeypatch.setattr(wizard.commands, "PROJECT_FOLDER", tmp_path)
-    monkeypatch.setattr(wizard.request, "PROJECT_FOLDER", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    for name in list(os.environ):
-        if name.startswith(("EONPRO_", "AWS_", "VERCEL_")):
-            monkeypatch.delenv(name)
-    return tmp_path
 
 
 @pytest.fixture

@@ -1,0 +1,25 @@
+"""Where the command line is run in this process: a project's folder with nothing in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import wizard.commands
+import wizard.request
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder and a home with nothing in them, and an environment without answers."""
+    monkeypatch.setattr(wizard.commands, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.setattr(wizard.request, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    for name in list(os.environ):
+        if name.startswith(("EONPRO_", "AWS_", "VERCEL_")):
+            monkeypatch.delenv(name)
+    return tmp_path
