@@ -45,10 +45,19 @@ PURE_WIZARD = tuple(
         "adoption_obstacles adoption_proof adoption_trail "
         "as_typed command_line documents redaction "
         "status status_facts status_table "
-        "errors facts protocols datakey doctor review rotate"
+        "standing facts_rotation facts_access facts_usage facts_deployment "
+        "errors facts protocols datakey"
     ).split()
 )
-EDGE_MAY = ("wizard.errors", "wizard.facts", "wizard.facts_progress", "wizard.datakey", "components.contract")
+EDGE_MAY = (
+    "wizard.errors",
+    "wizard.datakey",
+    "components.contract",
+    *(f"wizard.{name}" for name in "facts facts_progress".split()),
+    *(f"wizard.facts_{name}" for name in "rotation access usage deployment".split()),
+)
+DAY_TWO = tuple(f"wizard.{name}.*" for name in "push doctor rotation backup access_review compliance spending".split())
+"""The commands for a stack that stands: a room each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +116,11 @@ TABLE = (
     Row(
         files=tuple(name.replace(".", "/") + ".py" for name in PURE_WIZARD),
         ours=(*PURE_WIZARD, *PURE_COMPONENTS),
+        pure=True,
+    ),
+    Row(
+        files=tuple(f"{name[:-2].replace('.', '/')}/*.py" for name in DAY_TWO),
+        ours=(*PURE_WIZARD, *PURE_COMPONENTS, *DAY_TWO),
         pure=True,
     ),
     # An edge may be several files, the others named after it; they know each other and no other edge.

@@ -22,9 +22,17 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "setup": "set up or update everything: resources, data key, delivery, proof (the default)",
         "preview": "show what setup would do; make nothing",
-        "push": "deliver the escrowed data key to its targets again",
+        "push": "deliver the escrowed data key to its targets again, and offer the redeploy",
         "verify": "prove again that the application can open the data key; change nothing",
         "status": "how the stack stands, in one screen; --all: every stack",
+        "doctor": "what is wrong, each fault by its cause, with the command that mends it; changes nothing",
+        "rotate": "--cmk | --schedule | --rewrap | --data-key | --promote: change the key, its wrapping, the data key",
+        "restore": "put an escrowed version of the data key, or a backup, back in its place",
+        "adopt": "--encryption-key: wrap the ENCRYPTION_KEY that the application used so far",
+        "backup": "the wrapped data key to a file or a locked S3 object, in another Region too",
+        "review": "who can use and who can administer the key, and what changed since the last review",
+        "report": "the compliance report, as a page, as text and as data",
+        "cost": "what it costs: by the settings, and by what was really used",
         "access-key": "rotate | retire: change the access key of the application on Vercel, where it has one",
         "policy": "operator: print the least IAM policy that the set-up needs",
         "destroy": "take the stack away, and leave the key, the data key and the audit trail",
@@ -72,6 +80,26 @@ ONLY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "--plan": ("setup",),
         "--from": ("setup", "preview"),
         "--all": ("status",),
+        "--to": ("push", "backup"),
+        "--branch": ("push",),
+        "--redeploy": ("push", "rotate", "restore", "adopt"),
+        "--no-redeploy": ("push", "rotate", "restore", "adopt"),
+        "--cmk": ("rotate",),
+        "--schedule": ("rotate",),
+        "--rewrap": ("rotate",),
+        "--data-key": ("rotate",),
+        "--promote": ("rotate",),
+        "--version": ("restore",),
+        "--from-backup": ("restore",),
+        "--encryption-key": ("adopt",),
+        "--to-region": ("backup",),
+        "--sign": ("review",),
+        "--days": ("review", "cost"),
+        "--out": ("review", "report"),
+        "--used": ("cost",),
+        "--requests": ("cost", "report"),
+        "--instances": ("cost", "report"),
+        "--cache-minutes": ("cost", "report"),
     }
 )
 """The flags that only some commands know."""
@@ -124,8 +152,34 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--verbose", action="store_true", help="tell every call of AWS, Vercel and Pulumi on stderr")
     made.add_argument("--debug", action="store_true", help="--verbose, Pulumi's own output and the cause of an error")
     made.add_argument("--log", type=Path, metavar="FILE", help="the log, without secrets (default: in .wizard/logs/)")
+    _add_day_two(made)
     add_flags(made)
     return made
+
+
+def _add_day_two(made: argparse.ArgumentParser) -> None:
+    """The flags of the commands for a stack that stands."""
+    group = made.add_argument_group("for a stack that stands")
+    group.add_argument("--to", metavar="PLACE", help="of push: environments, with commas; of backup: FILE or s3://…")
+    group.add_argument("--branch", metavar="NAME", help="of push --to preview: one git branch only")
+    group.add_argument("--redeploy", action="store_true", default=None, help="start the application anew afterwards")
+    group.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
+    group.add_argument("--cmk", action="store_true", help="of rotate: new material for the KMS key, now")
+    group.add_argument("--schedule", type=int, metavar="DAYS", help="of rotate: days between automatic rotations")
+    group.add_argument("--rewrap", metavar="KEY", help="of rotate: the same data key under another KMS key (its ARN)")
+    group.add_argument("--data-key", action="store_true", help="of rotate: a new data key beside the old one")
+    group.add_argument("--promote", metavar="FINGERPRINT", help="of rotate: the new data key into the old one's place")
+    group.add_argument("--version", metavar="FINGERPRINT", help="of restore: the escrowed version")
+    group.add_argument("--from-backup", metavar="PLACE", help="of restore: FILE or s3://… of a backup")
+    group.add_argument("--encryption-key", action="store_true", help="of adopt: 64 hex digits, by stdin or a prompt")
+    group.add_argument("--to-region", metavar="REGION", help="of backup: a copy in the escrow's store there")
+    group.add_argument("--sign", metavar="NAME", help="of review: sign it off by that name")
+    group.add_argument("--days", type=int, metavar="DAYS", help="of review, cost: how far back to look (default: 90)")
+    group.add_argument("--out", type=Path, metavar="FOLDER", help="of review, report: where the files go")
+    group.add_argument("--used", action="store_true", help="of cost: by what was really used")
+    group.add_argument("--requests", type=int, metavar="N", help="of cost, report: what if, KMS requests a month")
+    group.add_argument("--instances", type=int, metavar="N", help="of cost, report: what if, instances that run")
+    group.add_argument("--cache-minutes", type=float, metavar="M", help="of cost, report: what if, the key cache's TTL")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -166,8 +220,10 @@ def command_of(argv: Sequence[str]) -> str | None:
 
 
 def _given(options: argparse.Namespace, flag: str) -> bool:
-    names = {"--all": "all_stacks", "--from": "from_stack"}
-    return bool(getattr(options, names.get(flag, flag.removeprefix("--").replace("-", "_"))))
+    names = {"--all": "all_stacks", "--from": "from_stack", "--no-redeploy": "redeploy"}
+    value = getattr(options, names.get(flag, flag.removeprefix("--").replace("-", "_")))
+    # A flag that is not given is None, or False for those that only switch on.
+    return value is False if flag == "--no-redeploy" else value is not None and value is not False
 
 
 def _unknown(words: Sequence[str]) -> str:

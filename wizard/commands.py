@@ -22,12 +22,17 @@ from wizard.errors import SetupError
 if TYPE_CHECKING:
     from components.contract import Settings
     from wizard.log import Log
+    from wizard.steps import Doors, Request
     from wizard.terminal import Terminal
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
 Ended = tuple[int, Mapping[str, Any]]
 """An exit code, and the document that `--json` prints."""
+
+
+DAY_TWO = frozenset(("push", "doctor", "rotate", "restore", "adopt", "backup", "review", "report", "cost"))
+"""The commands for a stack that stands; each says in its own file what it touches."""
 
 
 @contextmanager
@@ -72,14 +77,14 @@ def run(options: argparse.Namespace, terminal: Terminal, log: Log | None = None)
 def _with_doors(options: argparse.Namespace, terminal: Terminal, log: Log | None) -> Ended:
     terminal.title(f"EONPRO KMS · {options.command} · stack {options.stack}")
     asked, doors = request.made(options, terminal, _secrets_of(log))
+    if options.command in DAY_TWO:
+        return _day_two(options, asked, doors)
     # Only now: it may have been loaded while the first question was being answered.
     from wizard import journey
 
     match options.command:
         case "preview":
             return 0, documents.preview(journey.preview(asked, doors))
-        case "push":
-            return 0, documents.push(options.stack, journey.push(asked, doors))
         case "verify":
             told = documents.verify(options.stack, journey.verify(asked, doors))
             return int(not told["ok"]), told
@@ -93,6 +98,39 @@ def _with_doors(options: argparse.Namespace, terminal: Terminal, log: Log | None
         case _:
             done = journey.setup(asked, doors)
             return int(bool(done.failed)), documents.setup(done)
+
+
+def _day_two(options: argparse.Namespace, asked: Request, doors: Doors) -> Ended:
+    """A command for a stack that stands: each in a room of its own, loaded when it runs."""
+    match options.command:
+        case "push":
+            from wizard.push import command as push
+
+            return push.run(options, asked, doors)
+        case "doctor":
+            from wizard.doctor import command as doctor
+
+            return doctor.run(options, asked, doors)
+        case "rotate" | "restore" | "adopt":
+            from wizard.rotation import command as rotation
+
+            return rotation.run(options, asked, doors)
+        case "backup":
+            from wizard.backup import command as backup
+
+            return backup.run(options, asked, doors)
+        case "review":
+            from wizard.access_review import command as access_review
+
+            return access_review.run(options, asked, doors)
+        case "report":
+            from wizard.compliance import command as compliance
+
+            return compliance.run(options, asked, doors)
+        case _:
+            from wizard.spending import command as spending
+
+            return spending.run(options, asked, doors)
 
 
 def _status(options: argparse.Namespace, terminal: Terminal, log: Log | None) -> Ended:

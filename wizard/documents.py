@@ -26,7 +26,7 @@ def setup(report: Report) -> Document:
     """Of a set-up that came to its end; `ok` is whether no proof failed."""
     from wizard.report import document
 
-    return {**_head("setup", ok=not report.failed), **document(report)}
+    return {**head("setup", ok=not report.failed), **document(report)}
 
 
 def preview(plan: Plan, *, command: str = "preview") -> Document:
@@ -34,7 +34,7 @@ def preview(plan: Plan, *, command: str = "preview") -> Document:
     changes = [
         {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)} for step in plan.changes
     ]
-    return {**_head(command), "stack": plan.stack, "changes": changes}
+    return {**head(command), "stack": plan.stack, "changes": changes}
 
 
 def push(stack: str, delivered: Sequence[Delivered]) -> Document:
@@ -49,7 +49,7 @@ def push(stack: str, delivered: Sequence[Delivered]) -> Document:
         }
         for each in delivered
     ]
-    return {**_head("push"), "stack": stack, "delivered": told}
+    return {**head("push"), "stack": stack, "delivered": told}
 
 
 def verify(stack: str, proofs: Sequence[Proof]) -> Document:
@@ -57,43 +57,43 @@ def verify(stack: str, proofs: Sequence[Proof]) -> Document:
     told = [
         {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at} for p in proofs
     ]
-    return {**_head("verify", ok=all(p.state != "failed" for p in proofs)), "stack": stack, "proofs": told}
+    return {**head("verify", ok=all(p.state != "failed" for p in proofs)), "stack": stack, "proofs": told}
 
 
 def status(rows: Document) -> Document:
     """Of the stacks (`wizard.status_table.document`); `ok` is whether nothing is known to be wrong."""
-    return {**_head("status"), **rows}
+    return {**head("status"), **rows}
 
 
 def access_key(stack: str, change: Mapping[str, str | None]) -> Document:
     """Of a change of the application's access key."""
-    return {**_head("access-key"), "stack": stack, "accessKey": dict(change)}
+    return {**head("access-key"), "stack": stack, "accessKey": dict(change)}
 
 
 def policy(document: Any) -> Document:
     """Of the operator's policy: one policy document, or several by name."""
-    return {**_head("policy"), "policy": document}
+    return {**head("policy"), "policy": document}
 
 
 def destroy(stack: str, left: Sequence[tuple[str, str]]) -> Document:
     """Of a stack that was taken away, and what stays."""
-    return {**_head("destroy"), "stack": stack, "left": [{"what": what, "why": why} for what, why in left]}
+    return {**head("destroy"), "stack": stack, "left": [{"what": what, "why": why} for what, why in left]}
 
 
 def schema(name: str, found: Mapping[str, Any]) -> Document:
     """Of a shipped schema."""
-    return {**_head("schema"), "name": name, "schema": dict(found)}
+    return {**head("schema"), "name": name, "schema": dict(found)}
 
 
 def completion(shell: str, script: str) -> Document:
     """Of a shell's completion script."""
-    return {**_head("completion"), "shell": shell, "script": script}
+    return {**head("completion"), "shell": shell, "script": script}
 
 
 def failure(error: SetupError, *, command: str | None, log: str | None = None) -> Document:
     """Of a run that failed. `command` is None where the command line could not be read."""
     document: Document = {
-        **_head(command, ok=False),
+        **head(command, ok=False),
         "message": error.message,
         "next": error.hint,
         "exitCode": error.exit_code,
@@ -110,7 +110,7 @@ def failure(error: SetupError, *, command: str | None, log: str | None = None) -
 def interrupted(*, command: str | None, exit_code: int) -> Document:
     """Of a run that Ctrl-C ended."""
     return {
-        **_head(command, ok=False),
+        **head(command, ok=False),
         "message": "interrupted; nothing is half done",
         "next": "run the same command again and it goes on from here",
         "exitCode": exit_code,
@@ -120,7 +120,7 @@ def interrupted(*, command: str | None, exit_code: int) -> Document:
 def bug(*, command: str | None, log: str | None = None) -> Document:
     """Of a run that a fault of the wizard's own ended; its traceback is on standard error."""
     return {
-        **_head(command, ok=False),
+        **head(command, ok=False),
         "message": "the wizard itself failed; its traceback is on standard error",
         "next": "run the same command again; if it fails again, report it with the log",
         "exitCode": 1,
@@ -128,5 +128,6 @@ def bug(*, command: str | None, log: str | None = None) -> Document:
     }
 
 
-def _head(command: str | None, *, ok: bool = True) -> Document:
+def head(command: str | None, *, ok: bool = True) -> Document:
+    """What every document begins with."""
     return {"version": VERSION, "command": command, "ok": ok}

@@ -1,0 +1,79 @@
+"""What is known of a key's rotations and of the escrowed versions of the data key: frozen facts.
+
+Pure. They carry no words for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from wizard.datakey import WrappedDataKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """One rotation of a key's material that is over (ListKeyRotations)."""
+
+    at: datetime
+    """UTC."""
+    on_demand: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyRotations:
+    """The rotations of a key, past and to come (GetKeyRotationStatus, ListKeyRotations)."""
+
+    enabled: bool
+    period_days: int | None
+    """None where the service does not tell."""
+    next_at: datetime | None
+    """UTC; None where nothing is due or it is not told."""
+    rotations: tuple[Rotation, ...] = ()
+    """The oldest first."""
+    on_demand_limit: int | None = None
+    """How many rotations on demand a key may have, by Service Quotas; None where that is not told."""
+
+    @property
+    def on_demand_left(self) -> int | None:
+        """How many rotations on demand are left; None where the limit is not told."""
+        if self.on_demand_limit is None:
+            return None
+        return max(0, self.on_demand_limit - sum(each.on_demand for each in self.rotations))
+
+
+class Origin(StrEnum):
+    """How a version of the data key came to be."""
+
+    MADE = "made"
+    """By GenerateDataKeyWithoutPlaintext."""
+    REWRAPPED = "rewrapped"
+    """The same data key, re-encrypted under another KMS key (ReEncrypt)."""
+    ADOPTED = "adopted"
+    """Wrapped from an ENCRYPTION_KEY that was used before."""
+    RESTORED = "restored"
+    """Brought back from a backup."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EscrowedVersion:
+    """One version of the wrapped data key that is kept; no version is ever overwritten or deleted."""
+
+    wrapped: WrappedDataKey
+    key_arn: str | None
+    """The KMS key that wraps it; None where nothing says so."""
+    parameter: str
+    """Where it is kept."""
+    origin: Origin
+    kept_at: datetime | None
+    """UTC; None where the store does not tell."""
+    same_as: str
+    """Fingerprint of the first version of the same plaintext key: its own, unless it was rewrapped."""
+    current: bool
+    """Whether it is what ENCRYPTED_PHI_KEY of the escrow holds, and so what is delivered."""
+
+    @property
+    def fingerprint(self) -> str:
+        """`sha256:` and 16 hex."""
+        return self.wrapped.fingerprint
