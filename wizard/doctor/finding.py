@@ -1,0 +1,32 @@
+"""A fault reduced to its cause, and what the doctor could not look at: frozen facts.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One cause of trouble, and the command that mends it."""
+
+    cause: str
+    """A name that programs rely on: `key-disabled`, `variable-truncated`; the table of causes orders them."""
+    what: str
+    """What is wrong, in one sentence, with the name of the thing."""
+    why: str
+    """What follows from it for the application or the audit, and how it is known."""
+    command: str
+    """The command to type; it mends the cause, and every value in it is filled in."""
+    then: str = ""
+    """What has to follow it, in words: a failed key load is remembered until the application is started anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unlooked:
+    """One thing that could not be looked at; never taken for good."""
+
+    what: str
+    why: str
