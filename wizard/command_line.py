@@ -22,7 +22,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "setup": "set up or update everything: resources, data key, delivery, proof (the default)",
         "preview": "show what setup would do; make nothing",
-        "push": "deliver the escrowed data key to its targets again, and offer the redeploy",
+        "push": "deliver the escrowed data key again, and offer the redeploy",
         "verify": "prove again that the application can open the data key; change nothing",
         "status": "how the stack stands, in one screen; --all: every stack",
         "doctor": "what is wrong, each fault by its cause, with the command that mends it; changes nothing",

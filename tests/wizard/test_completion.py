@@ -62,7 +62,7 @@ def completed(folder: Path, *words: str) -> dict[str, str]:
 
 def test_first_come_the_commands_with_what_they_do(folder: Path) -> None:
     assert list(completed(folder, "")) == list(COMMANDS)
-    assert completed(folder, "pus") == {"push": "deliver the escrowed data key to its targets again"}
+    assert completed(folder, "pus") == {"push": "deliver the escrowed data key again, and offer the redeploy"}
 
 
 @pytest.mark.parametrize("command", sorted(ACTIONS))
