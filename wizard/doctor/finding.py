@@ -1,4 +1,4 @@
-"""A fault reduced to its cause, and what the doctor could not look at: frozen facts.
+"""A fault reduced to its cause, what is well, and what the doctor could not look at: frozen facts.
 
 Pure.
 """
@@ -6,6 +6,8 @@ Pure.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from wizard.errors import CredentialsError, SetupError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,3 +32,21 @@ class Unlooked:
 
     what: str
     why: str
+    is_denied: bool = False
+    """Whether the caller's own credentials or rights are why."""
+
+    @classmethod
+    def of(cls, what: str, error: SetupError) -> Unlooked:
+        """What an edge's error kept from being seen."""
+        return cls(what=what, why=error.message, is_denied=isinstance(error, CredentialsError))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Well:
+    """One thing that was looked at and is as it should be."""
+
+    what: str
+
+
+Told = Finding | Unlooked | Well
+"""What a check tells."""

@@ -1,0 +1,204 @@
+"""The causes of trouble in the order in which they are told: what explains others before what follows from it.
+
+Pure. The names are a contract: programs act on them, and a name is never given another meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """One cause; `explains` are the causes that need not be told beside it, for they follow from it."""
+
+    name: str
+    says: str
+    explains: tuple[str, ...] = ()
+
+
+_OPENING = ("access-denied", "unwrap-failed", "proof-failed")
+"""What the application sees, whatever kept it from opening its key."""
+
+_LOST_KEY = (*_OPENING, "rotation-off", "rotation-period", "stack-drifted")
+
+TABLE: tuple[Cause, ...] = (
+    # Who asks, and where.
+    Cause(name="operator-credentials", says="the doctor's own credentials do not serve"),
+    Cause(
+        name="stack-not-built",
+        says="the stack has settings and no resources",
+        explains=(
+            *_LOST_KEY,
+            "alias-missing",
+            "alias-moved",
+            "escrow-missing",
+            "variable-missing",
+            "parameter-missing",
+            "trail-missing",
+            "policy-missing",
+            "principal-missing",
+            "provider-missing",
+        ),
+    ),
+    Cause(name="stack-pending-operations", says="an interrupted update left operations behind"),
+    # The key.
+    Cause(name="key-pending-deletion", says="the key is going to be deleted", explains=(*_LOST_KEY, "key-disabled")),
+    Cause(name="key-missing", says="there is no such key", explains=(*_LOST_KEY, "alias-missing", "alias-moved")),
+    Cause(name="key-disabled", says="the key is disabled", explains=_LOST_KEY),
+    Cause(name="alias-missing", says="the alias points to no key", explains=("stack-drifted",)),
+    Cause(name="alias-moved", says="the alias points to another key", explains=("stack-drifted",)),
+    # The application's rights, from what stands above to what is attached.
+    Cause(name="service-control-policy", says="the organization forbids it", explains=_OPENING),
+    Cause(
+        name="principal-missing",
+        says="the application's role or user is gone",
+        explains=(*_OPENING, "stack-drifted", "trust-changed", "policy-detached", "boundary-denies", "identity-denied"),
+    ),
+    Cause(name="provider-missing", says="the OIDC provider is gone", explains=(*_OPENING, "stack-drifted")),
+    Cause(
+        name="provider-audience",
+        says="the OIDC provider does not know the audience",
+        explains=(*_OPENING, "stack-drifted"),
+    ),
+    Cause(
+        name="trust-changed",
+        says="the role does not let the application's platform in",
+        explains=(*_OPENING, "stack-drifted"),
+    ),
+    Cause(
+        name="boundary-denies",
+        says="the permissions boundary leaves the key out",
+        explains=(*_OPENING, "identity-denied"),
+    ),
+    Cause(name="explicit-deny", says="a policy of the principal denies it", explains=(*_OPENING, "identity-denied")),
+    Cause(
+        name="policy-missing",
+        says="the application's IAM policy is gone",
+        explains=(*_OPENING, "stack-drifted", "policy-detached", "identity-denied"),
+    ),
+    Cause(
+        name="policy-detached",
+        says="the application's IAM policy is not attached",
+        explains=(*_OPENING, "stack-drifted", "identity-denied"),
+    ),
+    Cause(
+        name="policy-edited",
+        says="the application's IAM policy lacks what it needs",
+        explains=(*_OPENING, "stack-drifted", "identity-denied"),
+    ),
+    Cause(
+        name="key-policy-denies", says="the key's policy denies the application", explains=(*_OPENING, "stack-drifted")
+    ),
+    Cause(
+        name="key-policy-without-application",
+        says="the key's policy does not let the application in",
+        explains=(*_OPENING, "stack-drifted"),
+    ),
+    Cause(name="identity-denied", says="the application's policies do not allow what it needs", explains=_OPENING),
+    Cause(name="execution-role-denied", says="ECS may not read the variables for the task"),
+    Cause(name="wrong-principal", says="the service runs as another role", explains=_OPENING),
+    # The data key and the three variables.
+    Cause(name="escrow-missing", says="the escrow of the data key is gone", explains=("parameter-missing", *_OPENING)),
+    Cause(name="escrow-malformed", says="the escrow holds no wrapped data key", explains=_OPENING),
+    Cause(name="escrow-replaced", says="the escrow holds another data key than its tag says", explains=_OPENING),
+    Cause(name="escrow-of-another-key", says="the escrowed data key is wrapped by another KMS key", explains=_OPENING),
+    Cause(name="vercel-token-refused", says="Vercel does not take the token"),
+    Cause(name="vercel-project-missing", says="there is no such project on Vercel", explains=("variable-missing",)),
+    Cause(
+        name="data-key-foreign", says="the application has another data key than the escrowed one", explains=_OPENING
+    ),
+    Cause(name="data-key-wrong-length", says="what the wrapped key opens to is no 32 bytes", explains=_OPENING),
+    Cause(name="variable-missing", says="a variable is not there", explains=_OPENING),
+    Cause(
+        name="variable-wrong-environment",
+        says="a variable is there for other environments, and not for production",
+        explains=("variable-missing", *_OPENING),
+    ),
+    Cause(name="variable-empty", says="a variable is empty", explains=_OPENING),
+    Cause(name="variable-quoted", says="a value has quotation marks or white space around it", explains=_OPENING),
+    Cause(name="variable-truncated", says="a value is cut off", explains=_OPENING),
+    Cause(name="variable-malformed", says="a value is no wrapped data key", explains=_OPENING),
+    Cause(name="key-id-alias", says="AWS_KMS_KEY_ID names an alias, not the key", explains=_OPENING),
+    Cause(name="key-id-bare", says="AWS_KMS_KEY_ID is the bare id, good in one account and Region only"),
+    Cause(name="key-id-other-region", says="AWS_KMS_KEY_ID is a key of another Region", explains=_OPENING),
+    Cause(name="key-id-other-account", says="AWS_KMS_KEY_ID is a key of another account", explains=_OPENING),
+    Cause(name="key-id-other-key", says="AWS_KMS_KEY_ID is another key", explains=_OPENING),
+    Cause(name="region-wrong", says="AWS_REGION is not the key's Region", explains=_OPENING),
+    Cause(name="variable-shared", says="production's data key serves other environments too"),
+    Cause(name="variable-type", says="a variable is not stored as sensitive"),
+    Cause(name="parameter-missing", says="a parameter beside the escrow is gone", explains=_OPENING),
+    Cause(name="parameter-wrong", says="a parameter beside the escrow is not the stack's", explains=_OPENING),
+    Cause(name="access-denied", says="the application is refused, and no policy that could be read says why"),
+    Cause(name="unwrap-failed", says="the key does not open the data key"),
+    Cause(name="proof-failed", says="the application could not open its data key"),
+    # What runs.
+    Cause(name="deployment-stale", says="what runs began before its variables were last changed"),
+    Cause(name="failure-remembered", says="what runs began while the key could not be opened, and remembers it"),
+    # The audit trail.
+    Cause(
+        name="trail-missing",
+        says="there is no trail",
+        explains=(
+            "trail-stopped",
+            "trail-single-region",
+            "trail-validation-off",
+            "trail-excludes-kms",
+            "stack-drifted",
+        ),
+    ),
+    Cause(name="trail-stopped", says="the trail does not log", explains=("stack-drifted",)),
+    Cause(name="trail-excludes-kms", says="the trail leaves KMS out", explains=("stack-drifted",)),
+    Cause(name="trail-single-region", says="the trail records one Region", explains=("stack-drifted",)),
+    Cause(name="trail-validation-off", says="the trail's files are not validated", explains=("stack-drifted",)),
+    Cause(
+        name="bucket-missing",
+        says="the trail's bucket is gone",
+        explains=(
+            "bucket-lock-gone",
+            "bucket-public",
+            "bucket-retention-short",
+            "bucket-tls-policy-gone",
+            "bucket-unversioned",
+            "stack-drifted",
+        ),
+    ),
+    Cause(name="bucket-public", says="the trail's bucket may be opened to the public", explains=("stack-drifted",)),
+    Cause(name="bucket-lock-gone", says="the trail's bucket locks nothing", explains=("stack-drifted",)),
+    Cause(name="bucket-retention-short", says="the logs are kept for less than six years", explains=("stack-drifted",)),
+    Cause(name="bucket-tls-policy-gone", says="the trail's bucket takes plain HTTP", explains=("stack-drifted",)),
+    Cause(name="bucket-unversioned", says="the trail's bucket keeps no versions", explains=("stack-drifted",)),
+    # The stack.
+    Cause(name="rotation-off", says="the key does not rotate", explains=("rotation-period", "stack-drifted")),
+    Cause(
+        name="rotation-period",
+        says="the key rotates at another period than the stack says",
+        explains=("stack-drifted",),
+    ),
+    Cause(name="key-tags", says="the key's tags or description are not the stack's", explains=("stack-drifted",)),
+    Cause(name="stack-behind", says="the settings were changed and not applied"),
+    Cause(name="stack-drifted", says="the account is not as Pulumi's state has it"),
+)
+
+BY_NAME: Mapping[str, Cause] = MappingProxyType({cause.name: cause for cause in TABLE})
+
+_PLACE: Mapping[str, int] = MappingProxyType({cause.name: place for place, cause in enumerate(TABLE)})
+
+
+def place(name: str) -> int:
+    """Where a cause stands in the order. Raises KeyError for a name that is not in the table."""
+    return _PLACE[name]
+
+
+def explained_by(names: Iterable[str]) -> frozenset[str]:
+    """What follows from these causes, and from what follows from them."""
+    reached: set[str] = set()
+    open_ends = list(names)
+    while open_ends:
+        for name in BY_NAME[open_ends.pop()].explains:
+            if name not in reached:
+                reached.add(name)
+                open_ends.append(name)
+    return frozenset(reached)

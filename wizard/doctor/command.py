@@ -1,0 +1,102 @@
+"""`doctor`: looks at everything of a stack, tells what is wrong and the command that mends it.
+
+Pure: reads through the edges' Protocols and changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from wizard import documents, standing
+from wizard.doctor import checks
+from wizard.doctor.diagnosis import Diagnosis, diagnose
+from wizard.doctor.finding import Finding, Unlooked
+from wizard.errors import CredentialsError, SetupError, StackNotFound
+from wizard.facts import Mark
+from wizard.protocols import Talk
+from wizard.steps import Doors, Request
+
+
+def run(options: argparse.Namespace, request: Request, doors: Doors) -> tuple[int, documents.Document]:
+    """The diagnosis, told and as a document. Raises StackNotFound without settings."""
+    doors.talk.working("looking at the account, the state and where the application runs")
+    told = _diagnosis(request, doors)
+    show(doors.talk, told)
+    return told.exit_code, document(told)
+
+
+def _diagnosis(request: Request, doors: Doors) -> Diagnosis:
+    try:
+        found = standing.find(request, doors)
+    except StackNotFound:
+        raise
+    except CredentialsError as error:
+        finding = Finding(
+            cause="operator-credentials",
+            what=error.message,
+            why="without them nothing of the stack can be looked at",
+            command=error.hint,
+        )
+        return Diagnosis(stack=request.stack, findings=(finding,), unlooked=(_everything(),))
+    except SetupError as error:
+        return Diagnosis(stack=request.stack, unlooked=(Unlooked.of("the account", error), _everything()))
+    return diagnose(found, doors, checks.ALL)
+
+
+def _everything() -> Unlooked:
+    return Unlooked(what="the stack", why="the account could not be asked")
+
+
+def show(talk: Talk, told: Diagnosis) -> None:
+    """The diagnosis, on the terminal."""
+    if told.findings:
+        talk.section("What is wrong", "the root causes first")
+    show_findings(talk, told.findings)
+    for each in told.consequences:
+        talk.line(f"{each.what}: it follows from the above", mark=Mark.INFO)
+    if told.unlooked:
+        talk.section("What could not be looked at", "so it is not known to be well")
+    for unlooked in told.unlooked:
+        talk.line(f"{unlooked.what}: {unlooked.why}", mark=Mark.WARN)
+    if told.well:
+        talk.section("What is well")
+    for what in told.well:
+        talk.line(what, mark=Mark.OK)
+    if told.healthy:
+        talk.line("healthy: everything was looked at, and nothing is wrong", mark=Mark.OK)
+
+
+def show_findings(talk: Talk, findings: Sequence[Finding]) -> None:
+    """Each cause with its command."""
+    for finding in findings:
+        talk.line(finding.what, mark=Mark.FAIL)
+        talk.line(f"  {finding.why} ({finding.cause})")
+        talk.verbatim(finding.command)
+        if finding.then:
+            talk.line(f"  then: {finding.then}")
+
+
+def document(told: Diagnosis) -> documents.Document:
+    """Of a diagnosis; `ok` is whether everything was looked at and is well."""
+    return {
+        **documents.head("doctor", ok=told.healthy),
+        "stack": told.stack,
+        "exitCode": told.exit_code,
+        "findings": [plain(finding) for finding in told.findings],
+        "consequences": [plain(finding) for finding in told.consequences],
+        "unlooked": [{"what": each.what, "why": each.why} for each in told.unlooked],
+        "well": list(told.well),
+    }
+
+
+def plain(finding: Finding) -> dict[str, Any]:
+    """A finding as plain values."""
+    return {
+        "cause": finding.cause,
+        "what": finding.what,
+        "why": finding.why,
+        "command": finding.command,
+        "then": finding.then,
+    }

@@ -1,0 +1,110 @@
+"""What several checks need to know, each thing read once and only when it is asked for; errors are values.
+
+Pure: reads through the edges' Protocols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TypeVar, cast
+
+from components.contract import Outputs, Settings
+from wizard.errors import SetupError, Unsupported
+from wizard.escrow import find_escrow
+from wizard.facts import Escrow, KeyFact, StackState, TrailFact
+from wizard.protocols import Cloud
+from wizard.standing import Standing, attempted
+from wizard.steps import Doors
+
+T = TypeVar("T")
+
+
+class Evidence:
+    """Of one stack. Safe to be asked by checks that run side by side: each thing is read at most once."""
+
+    def __init__(self, found: Standing, doors: Doors) -> None:
+        self.found = found
+        self.doors = doors
+        self._guard = Lock()
+        self._locks: dict[str, Lock] = {}
+        self._read: dict[str, object] = {}
+
+    def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
+        """What `read` returns, or the SetupError that it raised; read by whoever asks first under that name."""
+        with self._guard:
+            lock = self._locks.setdefault(name, Lock())
+        with lock:
+            if name not in self._read:
+                self._read[name] = attempted(read)
+            return cast("T | SetupError", self._read[name])
+
+    # --- what is known without asking
+
+    @property
+    def stack(self) -> str:
+        """Its name, as `--stack` takes it."""
+        return self.found.stack
+
+    @property
+    def settings(self) -> Settings:
+        """As the stack's configuration file has them."""
+        return self.found.settings
+
+    @property
+    def cloud(self) -> Cloud:
+        """In the stack's own Region."""
+        return self.found.cloud
+
+    @property
+    def state(self) -> StackState | SetupError:
+        """What Pulumi's backend knows of the stack."""
+        return self.found.state
+
+    @property
+    def outputs(self) -> Outputs | None:
+        """What the stack tells; None where it is not built or its backend could not be asked."""
+        return self.found.outputs
+
+    # --- the key
+
+    @property
+    def alias_target(self) -> KeyFact | SetupError | None:
+        """The key under the stack's alias; None for none."""
+        return self.once("alias", lambda: self.cloud.describe_key(self.settings.names.alias))
+
+    @property
+    def key_arn(self) -> str | None:
+        """The stack's key: as the stack tells it, else as its alias points; None where neither can be had."""
+        if self.outputs is not None:
+            return self.outputs.key_arn
+        target = self.alias_target
+        return target.arn if isinstance(target, KeyFact) else None
+
+    @property
+    def key(self) -> KeyFact | SetupError | None:
+        """The stack's key; None where there is none of that ARN."""
+        arn = self.key_arn
+        if arn is None:
+            return self.alias_target
+        return self.once("key", lambda: self.cloud.describe_key(arn))
+
+    @property
+    def key_policy(self) -> Mapping[str, object] | SetupError:
+        """The policy of the stack's key."""
+        arn = self.key_arn
+        if arn is None:
+            return Unsupported("the key is not known", f"aws kms list-aliases --region {self.settings.region}")
+        return self.once("key policy", lambda: self.cloud.key_policy(arn))
+
+    # --- the data key, the trail
+
+    @property
+    def escrow(self) -> Escrow | SetupError | None:
+        """The escrowed data key; a DataKeyConflict where the escrow holds anything else."""
+        return self.once("escrow", lambda: find_escrow(self.cloud, self.settings))
+
+    @property
+    def trails(self) -> tuple[TrailFact, ...] | SetupError:
+        """The multi-Region and organization trails of the account."""
+        return self.once("trails", self.cloud.list_trails)
