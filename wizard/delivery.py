@@ -44,8 +44,12 @@ def deliver(
     targets: tuple[Target, ...],
     wrapped: WrappedDataKey,
     tell: Callable[[Delivered], None],
+    replaceable: frozenset[str] = frozenset(),
 ) -> tuple[Delivered, ...]:
-    """The three variables, together, to every target of this run, in every Region; each checked after writing."""
+    """The three variables, together, to every target of this run, in every Region; each checked after writing.
+
+    `replaceable` are the fingerprints of escrowed versions: of data keys that may make way on Vercel.
+    """
     done = []
     by_region = batches(settings, outputs, wrapped)
     for target in targets:
@@ -60,7 +64,7 @@ def deliver(
                 )
             elif region == settings.region:
                 assert hosting is not None and project is not None
-                result = hosting.deliver(project, batch)
+                result = hosting.deliver(project, batch, replaceable=replaceable)
             else:
                 # A project's variables are one set; the first Region's are what it runs with.
                 continue

@@ -205,10 +205,12 @@ class Hosting(Protocol):
         *,
         region: str | None = None,
         key_arn: str | None = None,
+        replaceable: frozenset[str] = frozenset(),
     ) -> str | None:
         """Why `deliver` would be refused, in words: above all, another data key than the escrowed one is there.
 
-        Without `region` or `key_arn`, what stands under their names is not looked at.
+        `replaceable` are fingerprints of data keys that may make way: versions that are escrowed. Without `region` or
+        `key_arn`, what stands under their names is not looked at.
         """
         ...
 
@@ -238,8 +240,11 @@ class Hosting(Protocol):
         """What production lacks of the batch, in words; None when all three are there and right. Reads only."""
         ...
 
-    def deliver(self, project: VercelProject, batch: Batch) -> Delivered:
-        """The batch to `production` in one POST; unchanged when it is there; never overwrites another data key."""
+    def deliver(self, project: VercelProject, batch: Batch, *, replaceable: frozenset[str] = frozenset()) -> Delivered:
+        """The batch to `production` in one POST; unchanged when it is there; never overwrites another data key.
+
+        Of the data keys whose fingerprints are `replaceable` it takes the place: versions that are escrowed.
+        """
         ...
 
 

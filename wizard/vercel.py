@@ -77,13 +77,15 @@ class Vercel:
         *,
         region: str | None = None,
         key_arn: str | None = None,
+        replaceable: frozenset[str] = frozenset(),
     ) -> str | None:
         """Why a delivery would be refused, in words; None when it would not be. Reads only.
 
         `escrowed` is the data key that the escrow holds, None when one is yet to be made. With `region`, and
         `key_arn` where the key exists already, the other two variables are looked at as well.
         """
-        return refusal(self._variables(project, READING_SECONDS), escrowed, region=region, key_arn=key_arn)
+        variables = self._variables(project, READING_SECONDS)
+        return refusal(variables, escrowed, region=region, key_arn=key_arn, replaceable=replaceable)
 
     def overlaps(self, project: VercelProject) -> tuple[str, ...]:
         """What the delivered names are used for outside production, a line each; never a value. Reads only.
@@ -107,13 +109,15 @@ class Vercel:
         """
         name_data_key(self._variables(project, self._deadline), wrapped)
 
-    def deliver(self, project: VercelProject, batch: Batch) -> Delivered:
+    def deliver(self, project: VercelProject, batch: Batch, *, replaceable: frozenset[str] = frozenset()) -> Delivered:
         """The batch to `production` in one POST, judged by a new listing; unwritten when it is there already.
+
+        `replaceable` are the fingerprints of data keys that it may take the place of: versions that are escrowed.
 
         Raises DataKeyConflict when production has another data key, ResourceError when Vercel does not take
         all three or one serves other environments too, Unreachable when what was written is not known.
         """
-        return deliver(self._variables(project, self._deadline), batch)
+        return deliver(self._variables(project, self._deadline), batch, replaceable=replaceable)
 
     def check(self, project: VercelProject, batch: Batch) -> str | None:
         """What production lacks of the batch, in words; None when all three are there and right. Reads only."""

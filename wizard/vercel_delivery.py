@@ -13,45 +13,50 @@ from wizard.errors import DataKeyConflict, ResourceError, Unreachable, UsageErro
 from wizard.facts import Batch, Delivered, DeliveryState
 from wizard.vercel_posting import Posted, entry, post
 from wizard.vercel_shared import shared_data_key
-from wizard.vercel_standing import SHAREABLE, ListedVariable, Same, Standing, foreign_data_key, stand, wanted
+from wizard.vercel_standing import SHAREABLE, ListedVariable, Read, Standing, foreign_data_key, same, stand, wanted
 from wizard.vercel_variables import Variables
 
 _AGAIN = "run the same command again; until it has ended well, do not deploy the application"
 
 
 def refusal(
-    variables: Variables, escrowed: WrappedDataKey | None, *, region: str | None, key_arn: str | None
+    variables: Variables,
+    escrowed: WrappedDataKey | None,
+    *,
+    region: str | None,
+    key_arn: str | None,
+    replaceable: frozenset[str] = frozenset(),
 ) -> str | None:
     """Why a delivery would be refused, in words; None when it would not be. Reads only."""
     listed = variables.list()
-    same = variables.comparer()
-    if of_the_team := shared_data_key(variables, listed, escrowed):
+    read = variables.reader()
+    if of_the_team := shared_data_key(variables, listed, escrowed, replaceable):
         return of_the_team
     if escrowed is not None and region and key_arn:
         batch = Batch(region=region, key_arn=key_arn, wrapped=escrowed)
         try:
-            standing = _examine(variables, batch, listed, None, same)
+            standing = _examine(variables, batch, listed, None, read, replaceable)
             _to_write(variables, standing if _gaps(standing) else ())
         except (DataKeyConflict, ResourceError) as error:
             return error.message
         return None
-    if foreign := foreign_data_key(listed, escrowed, same):
+    if foreign := foreign_data_key(listed, escrowed, read, replaceable=replaceable):
         return f"{variables.owner}: {foreign}"
     shared = [each for each in listed if each.in_production and each.elsewhere]
     # A key yet to be made differs from any shared one; with an old one there may be nothing left to write.
     blocking = [each for each in shared if each.key == "AWS_KMS_KEY_ID" and escrowed is None]
-    blocking += [each for each in shared if each.key == SHAREABLE and region and not same(each, region)]
+    blocking += [each for each in shared if each.key == SHAREABLE and region and not same(each, region, read)]
     return shared_words(variables, blocking) if blocking else None
 
 
-def deliver(variables: Variables, batch: Batch) -> Delivered:
+def deliver(variables: Variables, batch: Batch, *, replaceable: frozenset[str] = frozenset()) -> Delivered:
     """The batch to production; see `wizard.vercel.Vercel.deliver`."""
     for name, value in batch.values:
         if not value or value.strip() != value:
             message = f"{name} is empty or has white space around it, and is not delivered"
             raise UsageError(message, "run the same command again")
     before = variables.list()
-    standing = _examine(variables, batch, before, None, variables.comparer())
+    standing = _examine(variables, batch, before, None, variables.reader(), replaceable)
     kept = tuple(each.wanted.key for each in standing if not each.gap)
     if not _gaps(standing):
         return _delivered(variables, batch, standing, DeliveryState.UNCHANGED, kept)
@@ -59,28 +64,33 @@ def deliver(variables: Variables, batch: Batch) -> Delivered:
     while True:
         posted = _post(variables, _to_write(variables, standing, spared))
         known = before if posted.taken else None
-        standing = _look_again(variables, batch, known)
+        standing = _look_again(variables, batch, known, replaceable)
         if _gaps(standing):
             if posted.definitive or not variables.patience.pause(posted.retry_after):
                 raise _incomplete(variables, standing, posted)
             # Whoever put another data key there during the pause must not be overwritten either.
-            standing = _look_again(variables, batch, known)
+            standing = _look_again(variables, batch, known, replaceable)
         if not _gaps(standing):
             return _delivered(variables, batch, standing, DeliveryState.WRITTEN, kept)
 
 
 def lacking(variables: Variables, batch: Batch) -> str | None:
     """What production lacks of the batch; see `wizard.vercel.Vercel.check`."""
-    listed, same = variables.list(), variables.comparer()
-    if foreign := foreign_data_key(listed, batch.wrapped, same):
+    listed, read = variables.list(), variables.reader()
+    if foreign := foreign_data_key(listed, batch.wrapped, read):
         return foreign
-    gaps = _gaps(tuple(stand(want, listed, same, None) for want in wanted(batch)))
+    gaps = _gaps(tuple(stand(want, listed, read, None) for want in wanted(batch)))
     return "; ".join(f"{each.wanted.key} {each.gap}" for each in gaps) or None
 
 
-def _look_again(variables: Variables, batch: Batch, before: tuple[ListedVariable, ...] | None) -> tuple[Standing, ...]:
+def _look_again(
+    variables: Variables,
+    batch: Batch,
+    before: tuple[ListedVariable, ...] | None,
+    replaceable: frozenset[str],
+) -> tuple[Standing, ...]:
     try:
-        return _examine(variables, batch, variables.list(), before, variables.comparer())
+        return _examine(variables, batch, variables.list(), before, variables.reader(), replaceable)
     except Unreachable as error:
         message = f"it is not known whether Vercel took the variables: {error.message}"
         raise Unreachable(message, _AGAIN) from error
@@ -91,15 +101,16 @@ def _examine(
     batch: Batch,
     listed: tuple[ListedVariable, ...],
     before: tuple[ListedVariable, ...] | None,
-    same: Same,
+    read: Read,
+    replaceable: frozenset[str],
 ) -> tuple[Standing, ...]:
-    if foreign := foreign_data_key(listed, batch.wrapped, same, before):
+    if foreign := foreign_data_key(listed, batch.wrapped, read, before, replaceable=replaceable):
         raise DataKeyConflict(
             f"{variables.owner}: {foreign}",
             "find out what it is a key to; only if no record needs it:"
             f" vercel env rm {DATA_KEY_VARIABLE} production, then run the same command again",
         )
-    return tuple(stand(want, listed, same, before) for want in wanted(batch))
+    return tuple(stand(want, listed, read, before) for want in wanted(batch))
 
 
 def _post(variables: Variables, writing: tuple[Standing, ...]) -> Posted:

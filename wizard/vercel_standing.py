@@ -57,8 +57,8 @@ class ListedVariable(VercelVariable):
         return (self.id, self.updated_at)
 
 
-Same = Callable[[ListedVariable, str], bool | None]
-"""Whether the variable's value is this one; None when the value cannot be had."""
+Read = Callable[[ListedVariable], str | None]
+"""The value of a variable; None when it cannot be had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,15 @@ def data_key_comment(wrapped: WrappedDataKey) -> str:
     return f"{MARK} data key {wrapped.fingerprint}; do not edit"
 
 
-def data_key_identity(entry: ListedVariable, read: Callable[[ListedVariable], str | None]) -> str | None:
+def same(entry: ListedVariable, value: str, read: Read) -> bool | None:
+    """Whether the variable's value is this one; None when the value cannot be had."""
+    if entry.raw == value:
+        return True
+    known = read(entry)
+    return None if known is None else known == value
+
+
+def data_key_identity(entry: ListedVariable, read: Read) -> str | None:
     """The fingerprint of a data key: by its value where that can be had, else by its comment; else None."""
     # A comment outlives an edit of the value, so the value counts wherever it can be had.
     value = None if entry.type == "sensitive" else entry.value or read(entry)
@@ -143,12 +151,15 @@ def in_production(listed: tuple[ListedVariable, ...], name: str) -> tuple[Listed
 def foreign_data_key(
     listed: tuple[ListedVariable, ...],
     wrapped: WrappedDataKey | None,
-    same: Same,
+    read: Read,
     before: tuple[ListedVariable, ...] | None = None,
+    *,
+    replaceable: frozenset[str] = frozenset(),
 ) -> str | None:
     """Whether production has a data key that is not `wrapped`, told in words; None when it has not.
 
-    `before` is the listing before a write of `wrapped` that was acknowledged, if there was one.
+    `before` is the listing before a write of `wrapped` that was acknowledged, if there was one. A data key whose
+    fingerprint is among the `replaceable` is none of somebody else's: an earlier version of it is escrowed.
     """
     for entry in in_production(listed, DATA_KEY_VARIABLE):
         if wrapped is not None:
@@ -157,15 +168,17 @@ def foreign_data_key(
             # A comment outlives an edit of the value, so the value counts wherever it can be had.
             if claimed and entry.type == "sensitive":
                 continue
-            equal = same(entry, wrapped.value)
+            equal = same(entry, wrapped.value, read)
             if equal or (equal is None and (claimed or _newly_written(entry, listed, before))):
+                continue
+            if replaceable and data_key_identity(entry, read) in replaceable:
                 continue
         return _whose(entry, wrapped)
     return None
 
 
 def stand(
-    want: Wanted, listed: tuple[ListedVariable, ...], same: Same, before: tuple[ListedVariable, ...] | None
+    want: Wanted, listed: tuple[ListedVariable, ...], read: Read, before: tuple[ListedVariable, ...] | None
 ) -> Standing:
     """Where one variable stands. `before` is the listing before a write that was acknowledged; else None.
 
@@ -179,8 +192,8 @@ def stand(
         return Standing(wanted=want, entry=entry, gap=f"it is there {len(entries)} times")
     if want.type == "sensitive" and entry.type not in ("sensitive", ""):
         return Standing(wanted=want, entry=entry, gap=f"it is stored as {entry.type}, not as sensitive")
-    proof = _proof(want, entry, same)
-    if not proof and _newly_written(entry, listed, before) and same(entry, want.value) is None:
+    proof = _proof(want, entry, read)
+    if not proof and _newly_written(entry, listed, before) and same(entry, want.value, read) is None:
         proof = "write"
     return Standing(wanted=want, entry=entry, gap=None if proof else "its value is not known to be ours", proof=proof)
 
@@ -194,15 +207,15 @@ def _newly_written(
     return entry.stamp not in {each.stamp for each in before}
 
 
-def _proof(want: Wanted, entry: ListedVariable, same: Same) -> str:
+def _proof(want: Wanted, entry: ListedVariable, read: Read) -> str:
     if want.type == "sensitive":
         told = FINGERPRINT.search(entry.comment)
         ours = FINGERPRINT.search(want.comment)
         if told is not None:
             return "fingerprint" if ours is not None and told[0] == ours[0] else ""
-        equal = same(entry, want.value)
+        equal = same(entry, want.value, read)
     else:
-        equal = same(entry, want.value)
+        equal = same(entry, want.value, read)
         if equal is None and (told := _VALUE.search(entry.comment)):
             return "fingerprint" if told[1] == want.fingerprint else ""
     return "value" if equal else ""

@@ -12,7 +12,7 @@ from wizard.errors import SetupError
 from wizard.facts import VercelProject, VercelVariable
 from wizard.vercel_http import Answer, Api, Patience
 from wizard.vercel_shapes import Unreadable, next_page, read_environments, read_listing, read_shared
-from wizard.vercel_standing import ListedVariable, Same
+from wizard.vercel_standing import ListedVariable, Read
 
 
 class Variables:
@@ -104,19 +104,16 @@ class Variables:
         if not answer.ok:
             raise self._api.refusal(answer, f"comment the variables of {self.owner}")
 
-    def comparer(self) -> Same:
-        """A comparison that reads each value at most once."""
+    def reader(self) -> Read:
+        """A look at values that asks for each at most once."""
         values: dict[str, str | None] = {}
 
-        def same(entry: ListedVariable, value: str) -> bool | None:
-            if entry.raw == value:
-                return True
+        def read(entry: ListedVariable) -> str | None:
             if entry.id not in values:
                 values[entry.id] = entry.value or self.decrypt(entry)
-            known = values[entry.id]
-            return None if known is None else known == value
+            return values[entry.id]
 
-        return same
+        return read
 
     def upsert(self, batch: Sequence[Mapping[str, Any]]) -> Answer:
         """Set a batch in one POST, once. Raises Unreachable when no answer came."""

@@ -506,9 +506,10 @@ class FakeHosting:
         *,
         region: str | None = None,
         key_arn: str | None = None,
+        replaceable: frozenset[str] = frozenset(),
     ) -> str | None:
         self._call("conflict")
-        return self._foreign(escrowed)
+        return self._foreign(escrowed, replaceable)
 
     def find_data_key(self, project: VercelProject) -> FoundDataKey:
         self._call("find_data_key")
@@ -536,15 +537,17 @@ class FakeHosting:
         lacking = [name for name, value in batch.values if self.variables.get(name) != value]
         return self._foreign(batch.wrapped) or (f"{', '.join(lacking)} is not there" if lacking else None)
 
-    def _foreign(self, escrowed: WrappedDataKey | None) -> str | None:
+    def _foreign(self, escrowed: WrappedDataKey | None, replaceable: frozenset[str] = frozenset()) -> str | None:
         there = self.variables.get(DATA_KEY_VARIABLE)
         if there is None or (escrowed is not None and there == escrowed.value):
             return None
+        if escrowed is not None and WrappedDataKey(value=there).fingerprint in replaceable:
+            return None
         return f"the project {self.project.name} has another {DATA_KEY_VARIABLE} already"
 
-    def deliver(self, project: VercelProject, batch: Batch) -> Delivered:
+    def deliver(self, project: VercelProject, batch: Batch, *, replaceable: frozenset[str] = frozenset()) -> Delivered:
         self._call("deliver")
-        if conflict := self._foreign(batch.wrapped):
+        if conflict := self._foreign(batch.wrapped, replaceable):
             raise DataKeyConflict(conflict, "vercel env ls production")
         same = dict(batch.values).items() <= self.variables.items()
         self.variables |= dict(batch.values)

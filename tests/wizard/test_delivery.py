@@ -56,7 +56,12 @@ def escrow(cloud: FakeCloud, seed: str = "one", key_arn: str | None = KEY) -> Es
 
 
 def delivered(
-    cloud: FakeCloud, hosting: FakeHosting, *targets: Target, wanted: Settings = BOTH, outputs: Outputs = OUTPUTS
+    cloud: FakeCloud,
+    hosting: FakeHosting,
+    *targets: Target,
+    wanted: Settings = BOTH,
+    outputs: Outputs = OUTPUTS,
+    replaceable: frozenset[str] = frozenset(),
 ) -> tuple[Delivered, ...]:
     told: list[Delivered] = []
     done = deliver(
@@ -68,6 +73,7 @@ def delivered(
         targets=targets,
         wrapped=ensure_data_key(cloud, wanted, outputs).wrapped,
         tell=told.append,
+        replaceable=replaceable,
     )
     assert tuple(told) == done
     return done
@@ -110,6 +116,14 @@ def test_a_foreign_data_key_at_the_target_stops_the_delivery_there(cloud) -> Non
         delivered(cloud, hosting, Target.VERCEL, Target.ECS)
     assert hosting.variables == {"ENCRYPTED_PHI_KEY": wrapped("foreign").value}
     assert cloud.parameters == {}
+
+
+def test_an_escrowed_version_at_the_target_makes_way_where_the_run_says_so(cloud) -> None:
+    earlier = wrapped("an earlier version")
+    hosting = FakeHosting(variables={"ENCRYPTED_PHI_KEY": earlier.value})
+    (done,) = delivered(cloud, hosting, Target.VERCEL, replaceable=frozenset({earlier.fingerprint}))
+    assert done.state is DeliveryState.WRITTEN
+    assert hosting.variables["ENCRYPTED_PHI_KEY"] == cloud.escrows[ESCROW].wrapped.value != earlier.value
 
 
 def test_a_target_that_says_it_holds_another_key_is_refused(cloud) -> None:
