@@ -36,7 +36,7 @@ PURE_WIZARD = tuple(
         "questions input interview answers answers_file account existing preflight plan journey delivery report "
         "account_limits account_principals account_trail preflight_attempt preflight_edges preflight_stack "
         "facts_account facts_found by_hand adoption_offer preflight_data_key checklist identity_patterns "
-        "facts_progress manifests escrow steps cost kept trail_requirements "
+        "facts_progress manifests escrow steps cost prices kept trail_requirements "
         "operator_policy operator_things operator_actions operator_reads "
         "questions_key questions_application questions_trail questions_state "
         "state_backend state_step saved_plan review offers detection agreement opening drafts handing_over "
@@ -45,7 +45,7 @@ PURE_WIZARD = tuple(
         "adoption_obstacles adoption_proof adoption_trail "
         "as_typed command_line documents redaction "
         "status status_facts status_table "
-        "standing facts_rotation facts_access facts_usage facts_deployment "
+        "standing facts_rotation facts_access facts_iam facts_usage facts_deployment protocols_access "
         "errors facts protocols datakey"
     ).split()
 )
@@ -54,7 +54,7 @@ EDGE_MAY = (
     "wizard.datakey",
     "components.contract",
     *(f"wizard.{name}" for name in "facts facts_progress".split()),
-    *(f"wizard.facts_{name}" for name in "rotation access usage deployment".split()),
+    *(f"wizard.facts_{name}" for name in "rotation access iam usage deployment".split()),
 )
 DAY_TWO = tuple(f"wizard.{name}.*" for name in "push doctor rotation backup access_review compliance spending".split())
 """The commands for a stack that stands: a room each."""

@@ -1,6 +1,6 @@
 """What the set-up costs, each driver by itself, and what each option that was not taken would cost.
 
-Pure. Prices in US dollars as AWS publishes them for us-east-1; another Region's may differ.
+Pure. The prices are those of `wizard.prices`; the month's bill from numbers is made in `wizard.spending.estimate`.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from components.contract import ObjectLock, SecretStore, Settings, Target
+from wizard import prices
+from wizard.prices import Price
 
-KEY = 1.00
-"""A KMS key a month, a replica too; as much again after each of its first two rotations.
-https://aws.amazon.com/kms/pricing/"""
+KEY, SECRET, ALARM = (float(price.dollars) for price in (prices.KEY, prices.SECRET, prices.ALARM))
+"""US dollars a month for each."""
 
-SECRET = 0.40
-"""A secret a month. https://aws.amazon.com/secrets-manager/pricing/"""
-
-ALARM = 0.10
-"""An alarm a month. https://aws.amazon.com/cloudwatch/pricing/"""
+_ROTATED = (
+    f"${prices.KEY.dollars:.0f} a month, ${prices.KEY.dollars * (1 + prices.PAID_ROTATIONS):.0f} after two rotations"
+)
+_STORED = f"${prices.STORAGE.dollars} per GB a month"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +45,28 @@ def monthly(settings: Settings) -> float:
     return round(sum(cost.monthly for cost in costs(settings) if cost.taken), 2)
 
 
+def secrets(settings: Settings) -> int:
+    """How many secrets there are, or would be, in Secrets Manager."""
+    # There Vercel needs the escrow only; ECS and EKS read all three variables from it.
+    return (3 if {Target.ECS, Target.EKS} & set(settings.deploy_targets) else 1) * len(settings.regions)
+
+
+def _by_number(price: Price) -> str:
+    dollars = f"{price.dollars:.0f}" if price.dollars == int(price.dollars) else str(price.dollars)
+    return f"${dollars} per {price.per:,}"
+
+
 def _key(settings: Settings) -> tuple[Cost, ...]:
     replicas = len(settings.replica_regions)
     return (
-        Cost(what="the key", price="$1 a month, $3 after two rotations", monthly=KEY),
-        Cost(what="uses of the key", price="$0.03 per 10,000, 20,000 a month are free"),
+        Cost(what="the key", price=_ROTATED, monthly=KEY),
+        Cost(
+            what="uses of the key",
+            price=f"{_by_number(prices.KMS_REQUEST)}, {prices.KMS_REQUEST.free:,} a month are free",
+        ),
         Cost(
             what=f"{replicas} replica{'s' if replicas > 1 else ''}" if replicas else "a replica in another Region",
-            price="$1 a month each, with the same rotations",
+            price=f"${prices.KEY.dollars:.0f} a month each, with the same rotations",
             monthly=KEY * replicas,
             option="--multi-region yes --replica-regions REGION",
             taken=bool(replicas),
@@ -62,8 +76,7 @@ def _key(settings: Settings) -> tuple[Cost, ...]:
 
 def _delivery(settings: Settings) -> tuple[Cost, ...]:
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-    # In Secrets Manager Vercel needs the escrow only; ECS and EKS read all three variables from it.
-    number = (3 if {Target.ECS, Target.EKS} & set(settings.deploy_targets) else 1) * len(settings.regions)
+    number = secrets(settings)
     return (
         Cost(
             what="Parameter Store",
@@ -73,7 +86,7 @@ def _delivery(settings: Settings) -> tuple[Cost, ...]:
         ),
         Cost(
             what=f"Secrets Manager, {number} secret{'s' if number > 1 else ''}",
-            price=f"${SECRET:.2f} a month each, $0.05 per 10,000 reads",
+            price=f"${SECRET:.2f} a month each, {_by_number(prices.SECRET_READ)} reads",
             monthly=SECRET * number,
             option="--secret-store secrets-manager",
             taken=in_secrets,
@@ -89,7 +102,7 @@ def _trail(settings: Settings) -> tuple[Cost, ...]:
         Cost(what="the trail, if it is the first", price="nothing", option="--trail create", taken=made),
         Cost(
             what="a second trail, if it is one",
-            price="$2 per 100,000 events",
+            price=f"{_by_number(prices.SECOND_TRAIL_EVENT)} events",
             option="--trail ARN uses that one",
             taken=made,
         ),
@@ -99,16 +112,16 @@ def _trail(settings: Settings) -> tuple[Cost, ...]:
             option="--trail ARN",
             taken=not made,
         ),
-        Cost(what="the logs in S3", price="$0.023 per GB a month", taken=made),
+        Cost(what="the logs in S3", price=_STORED, taken=made),
         Cost(
             what="the logs in cheaper storage",
-            price="$0.004 per GB a month, $0.02 per 1,000",
+            price=f"${prices.ARCHIVE.dollars} per GB a month, {_by_number(prices.ARCHIVE_MOVE)}",
             option="--trail-archive-days DAYS",
             taken=archived,
         ),
         Cost(
             what="a key of the logs' own",
-            price="$1 a month, $3 after two rotations",
+            price=_ROTATED,
             monthly=KEY,
             option="--trail-key yes|no",
             taken=made and settings.trail_key,
@@ -121,13 +134,13 @@ def _trail(settings: Settings) -> tuple[Cost, ...]:
         ),
         Cost(
             what="the log of who reads them",
-            price="$0.023 per GB a month",
+            price=_STORED,
             option="--access-logging yes|no",
             taken=made and settings.access_logging,
         ),
         Cost(
             what="the events in CloudWatch Logs too",
-            price="$0.50 per GB, $0.03 per GB a month",
+            price=f"${prices.LOGS_TAKEN_IN.dollars} per GB, ${prices.LOGS_KEPT.dollars} per GB a month",
             option="--cloudwatch-logs yes|no",
             taken=made and settings.cloudwatch_logs,
         ),
