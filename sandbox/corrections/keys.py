@@ -11,9 +11,19 @@ from typing import Any
 
 from moto.kms.models import Key, KmsBackend, kms_backends
 
+from sandbox import ceilings
 from sandbox.corrections import leave
 from sandbox.corrections.ciphertext import key_id_of
-from sandbox.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
+from sandbox.policy import (
+    Decision,
+    Request,
+    Statement,
+    applies,
+    evaluate,
+    names_principal,
+    of_its_own_key,
+    statements,
+)
 from sandbox.principals import Principal, identity_statements
 from sandbox.state import ACCOUNT
 from sandbox.wire import Answer, AwsError, Call, json_answer
@@ -99,8 +109,11 @@ def an_arn_of_another_region_is_not_found(call: Call, who: Principal | None) -> 
 def a_call_needs_the_key_policys_leave(call: Call, who: Principal | None) -> None:
     """AWS lets a principal do what the key policy allows it, or what IAM allows it when the policy lets IAM speak.
 
-    A deny in either is final. The emulator looks at neither. Grants, permissions boundaries and organizations'
-    policies are not considered. https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+    A deny in either is final. The organization limits both; a permissions boundary that allows nothing limits what a
+    role is allowed, and not what a key policy allows to a user or to a role's session by name. The emulator looks at
+    none of them. Grants are not considered.
+    https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-eval-logic
     """
     if who is None:
         return
@@ -114,6 +127,7 @@ def a_call_needs_the_key_policys_leave(call: Call, who: Principal | None) -> Non
         denied = identity is Decision.EXPLICIT_DENY or any(one["Effect"] == "Deny" for one in delegated)
         by_itself = any(one["Effect"] == "Allow" for one in named)
         by_iam = identity is Decision.ALLOWED and any(one["Effect"] == "Allow" for one in delegated)
+        _meet_the_limits(who, request, is_named=any(_names_user_or_session(one, who) for one in named))
         if denied or not (by_itself or by_iam):
             why = (
                 "with an explicit deny" if denied
@@ -124,6 +138,21 @@ def a_call_needs_the_key_policys_leave(call: Call, who: Principal | None) -> Non
             raise AwsError("AccessDeniedException", what)
         by = leave.BY_KEY_POLICY if by_itself else leave.BY_IAM
         leave.remember(call, who, action=action, resource=key.arn, by=by)
+
+
+def _names_user_or_session(statement: Statement, who: Principal) -> bool:
+    names = (who.arn,) if ":assumed-role/" in who.arn or ":user/" in who.arn else ()
+    return statement["Effect"] == "Allow" and names_principal(statement, "AWS", names) in names
+
+
+def _meet_the_limits(who: Principal, request: Request, *, is_named: bool) -> None:
+    for refused in ceilings.refusals(who.identity, request):
+        is_final = refused.decision is Decision.EXPLICIT_DENY
+        if refused.limit is ceilings.Limit.BOUNDARY and is_named and not is_final:
+            continue
+        tail = "" if is_final else f" {request.action} action"
+        what = f"User: {who.arn} is not authorized to perform: {request.action} on resource: {request.resource}"
+        raise AwsError("AccessDeniedException", f"{what} {refused.why}{tail}")
 
 
 def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sandbox import ceilings
 from sandbox.authorization import Need, needs
 from sandbox.policy import Decision, Request, evaluate
 from sandbox.principals import Principal, identity_statements
@@ -52,8 +53,8 @@ def remember(call: Call, who: Principal, *, action: str, resource: str, by: str)
 def a_call_needs_its_callers_policies_leave(call: Call, who: Principal | None) -> None:
     """AWS refuses what no policy of the caller allows, or one of them denies. The emulator refuses nothing.
 
-    Not considered: permissions boundaries, session policies, organizations' policies, and what a bucket's, topic's
-    or secret's policy allows by itself. What a key policy decides is judged beside it.
+    Not considered: session policies, and what a bucket's, topic's or secret's policy allows by itself. What a key
+    policy decides is judged beside it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
     """
     if who is None:
@@ -61,20 +62,22 @@ def a_call_needs_its_callers_policies_leave(call: Call, who: Principal | None) -
     wanted = needs(call)
     allowing = identity_statements(who.identity) if wanted else ()
     for need in wanted:
-        decision = evaluate(
-            allowing,
-            Request(action=need.action, resource=need.resource, context=who.context | dict(need.context)),
-        )
+        request = Request(action=need.action, resource=need.resource, context=who.context | dict(need.context))
+        for refused in ceilings.refusals(who.identity, request):
+            tail = "" if refused.decision is Decision.EXPLICIT_DENY else f" {need.action} action"
+            raise _refusal(call, who, need, f"{refused.why}{tail}")
+        decision = evaluate(allowing, request)
         if decision is not Decision.ALLOWED:
-            raise _refusal(call, who, need, decision)
+            raise _refusal(call, who, need, _why(need, decision))
         remember(call, who, action=need.action, resource=need.resource, by=BY_IAM)
 
 
-def _refusal(call: Call, who: Principal, need: Need, decision: Decision) -> AwsError:
-    why = (
-        "with an explicit deny in an identity-based policy"
-        if decision is Decision.EXPLICIT_DENY
-        else f"because no identity-based policy allows the {need.action} action"
-    )
+def _why(need: Need, decision: Decision) -> str:
+    if decision is Decision.EXPLICIT_DENY:
+        return "with an explicit deny in an identity-based policy"
+    return f"because no identity-based policy allows the {need.action} action"
+
+
+def _refusal(call: Call, who: Principal, need: Need, why: str) -> AwsError:
     what = f"User: {who.arn} is not authorized to perform: {need.action} on resource: {need.resource} {why}"
     return AwsError(_CODES.get(call.service, "AccessDeniedException"), what, 403 if call.service in _CODES else 400)

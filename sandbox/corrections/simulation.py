@@ -9,20 +9,23 @@ import json
 import re
 from xml.sax.saxutils import escape
 
-from sandbox.policy import Request, Statement, UnsupportedCondition, applies, evaluate, statements
+from sandbox import ceilings
+from sandbox.policy import Decision, Request, Statement, UnsupportedCondition, applies, evaluate, statements
 from sandbox.principals import Principal, find, identity_statements
 from sandbox.state import ACCOUNT
 from sandbox.wire import Answer, AwsError, Call, xml_answer
 
+ORGANIZATION, BOUNDARY = ceilings.Limit.ORGANIZATION, ceilings.Limit.BOUNDARY
 _NOT_SIMULATED = ("ResourcePolicy", "PermissionsBoundaryPolicyInputList", "CallerArn")
 
 
 def identity_policies_are_simulated(call: Call, who: Principal | None) -> Answer:
     """AWS tells what a user's or role's identity policies say to actions on resources.
 
-    Managed, inline and group policies are read, with PolicyInputList beside them. The keys that a condition would have
-    looked at, and that nobody gave, are told: with them the answer might be another. What the sandbox does not simulate
-    it refuses: resource policies, boundaries, a caller other than the source.
+    Managed, inline and group policies are read, with PolicyInputList beside them. The source's own boundary and its
+    organization have their say, and AWS tells what each said. The keys that a condition would have looked at, and that
+    nobody gave, are told: with them the answer might be another. What the sandbox does not simulate it refuses:
+    resource policies, other boundaries, a caller other than the source.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     for name in _NOT_SIMULATED:
@@ -40,7 +43,7 @@ def identity_policies_are_simulated(call: Call, who: Principal | None) -> Answer
     context = {"aws:PrincipalArn": (source,), "aws:PrincipalAccount": (ACCOUNT,)} | _context(call)
     try:
         results = "".join(
-            _result(asked, Request(action=action, resource=resource, context=context))
+            _result(source, asked, Request(action=action, resource=resource, context=context))
             for action in actions
             for resource in resources
         )
@@ -71,14 +74,29 @@ def _context(call: Call) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _result(asked: list[Statement], request: Request) -> str:
+def _result(source: str, asked: list[Statement], request: Request) -> str:
+    refused = {one.limit: one.decision for one in ceilings.refusals(source, request)}
+    decision = evaluate(asked, request)
+    if Decision.EXPLICIT_DENY in refused.values():
+        decision = Decision.EXPLICIT_DENY
+    elif refused and decision is Decision.ALLOWED:
+        decision = Decision.IMPLICIT_DENY
+    details = ""
+    if ceilings.boundary_of(source) is not None:
+        details += _detail("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary", BOUNDARY not in refused)
+    if ceilings.is_member():
+        details += _detail("OrganizationsDecisionDetail", "AllowedByOrganizations", ORGANIZATION not in refused)
     members = "".join(f"<member>{escape(key)}</member>" for key in _not_given(asked, request))
     return (
         f"<member><EvalActionName>{escape(request.action)}</EvalActionName>"
         f"<EvalResourceName>{escape(request.resource)}</EvalResourceName>"
-        f"<EvalDecision>{evaluate(asked, request)}</EvalDecision>"
+        f"<EvalDecision>{decision}</EvalDecision>{details}"
         f"<MatchedStatements/><MissingContextValues>{members}</MissingContextValues></member>"
     )
+
+
+def _detail(name: str, of: str, allowed: bool) -> str:
+    return f"<{name}><{of}>{str(allowed).lower()}</{of}></{name}>"
 
 
 def _not_given(asked: list[Statement], request: Request) -> tuple[str, ...]:

@@ -1,0 +1,104 @@
+"""What limits a principal in the sandbox, against what AWS documents: its boundary, and its organization."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+NO_KMS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}]}
+DENY_KMS = {
+    "Version": "2012-10-17",
+    "Statement": [*ALLOW_ALL["Statement"], {"Effect": "Deny", "Action": "kms:*", "Resource": "*"}],
+}
+
+
+@pytest.fixture
+def iam(cloud: Any) -> Any:
+    return cloud.client("iam")
+
+
+@pytest.fixture
+def organization(cloud: Any) -> Iterator[Any]:
+    """Puts service control policies on the account, as the organization's management account does."""
+
+    def put(*policies: Any) -> None:
+        assert cloud.ask("PUT", "/_sandbox/service-control-policies", {"policies": policies})[0] == 200
+
+    yield put
+    put()
+
+
+def application(cloud: Any, iam: Any, boundary: Any = None) -> tuple[str, Any]:
+    """A role that may do everything, and the KMS client of a session of it."""
+    name = f"role-{uuid.uuid4().hex}"
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps(ALLOW_ALL))
+    if boundary is not None:
+        policy = iam.create_policy(PolicyName=f"boundary-{uuid.uuid4().hex}", PolicyDocument=json.dumps(boundary))
+        iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=policy["Policy"]["Arn"])
+    keys = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="s")["Credentials"]
+    named = {
+        "aws_access_key_id": keys["AccessKeyId"],
+        "aws_secret_access_key": keys["SecretAccessKey"],
+        "aws_session_token": keys["SessionToken"],
+    }
+    return arn, cloud.client("kms", **named)
+
+
+def simulated(iam: Any, arn: str) -> dict[str, Any]:
+    found: dict[str, Any] = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["kms:Encrypt"])
+    return dict(found["EvaluationResults"][0])
+
+
+def refusal(call: Any, **parameters: Any) -> str:
+    with pytest.raises(ClientError) as refused:
+        call(**parameters)
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    return str(refused.value.response["Error"]["Message"])
+
+
+def test_a_boundary_limits_what_iam_allows(cloud: Any, iam: Any) -> None:
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    arn, kms = application(cloud, iam, NO_KMS)
+    said = refusal(kms.encrypt, KeyId=key, Plaintext=b"x")
+    assert said.endswith("because no permissions boundary allows the kms:Encrypt action")
+    assert refusal(kms.list_keys).endswith("because no permissions boundary allows the kms:ListKeys action")
+    told = simulated(iam, arn)
+    assert (told["EvalDecision"], told["PermissionsBoundaryDecisionDetail"]) == (
+        "implicitDeny",
+        {"AllowedByPermissionsBoundary": False},
+    )
+
+
+def test_a_boundary_that_denies_says_so(cloud: Any, iam: Any) -> None:
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    arn, kms = application(cloud, iam, DENY_KMS)
+    said = refusal(kms.encrypt, KeyId=key, Plaintext=b"x")
+    assert said.endswith("with an explicit deny in a permissions boundary")
+    assert simulated(iam, arn)["EvalDecision"] == "explicitDeny"
+
+
+def test_without_a_boundary_the_simulator_tells_of_none(cloud: Any, iam: Any) -> None:
+    arn, kms = application(cloud, iam)
+    kms.encrypt(KeyId=cloud.client("kms").create_key()["KeyMetadata"]["Arn"], Plaintext=b"x")
+    told = simulated(iam, arn)
+    assert told["EvalDecision"] == "allowed"
+    assert "PermissionsBoundaryDecisionDetail" not in told and "OrganizationsDecisionDetail" not in told
+
+
+def test_an_organization_limits_everybody_and_the_simulator_tells(cloud: Any, iam: Any, organization: Any) -> None:
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    arn, kms = application(cloud, iam)
+    organization(ALLOW_ALL, DENY_KMS)
+    said = refusal(kms.encrypt, KeyId=key, Plaintext=b"x")
+    assert said.endswith("with an explicit deny in a service control policy")
+    told = simulated(iam, arn)
+    assert told["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": False}
