@@ -1,4 +1,4 @@
-"""A stand-in for Vercel's REST API: users, teams, projects and environment variables.
+"""A stand-in for Vercel's REST API: users, teams, projects, environment variables and deployments.
 
 Touches memory only; `create_app` returns a Flask application for somebody else to serve. Shapes and rules are
 those of https://vercel.com/docs/rest-api and https://vercel.com/docs/environment-variables.
@@ -14,8 +14,10 @@ from typing import Any
 import flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from sandbox import vercel_account, vercel_faults, vercel_shared
+from sandbox import vercel_account, vercel_deployments, vercel_faults, vercel_shared
 from sandbox.vercel_account import Account, json_body, paged
+from sandbox.vercel_deployment import production_target
+from sandbox.vercel_deployments import Deployments
 from sandbox.vercel_faults import Door, Kind
 from sandbox.vercel_store import Store
 from sandbox.vercel_variable import Refusal, check_shape
@@ -44,9 +46,10 @@ def create_app(
     _add_gate(app, door, token)
     app.register_blueprint(vercel_account.blueprint(account))
     app.register_blueprint(vercel_shared.blueprint(account))
-    _add_projects(app, account)
+    deployments = Deployments(account)
+    app.register_blueprint(vercel_deployments.blueprint(account, deployments))
+    _add_projects(app, account, deployments)
     _add_variables(app, account)
-    _add_deployment(app, account)
     return app
 
 
@@ -58,7 +61,7 @@ def _add_gate(app: flask.Flask, door: Door, token: str) -> None:
             return None
         door.count(flask.request.method, path)
         fault = flask.g.fault = door.meet(flask.request.method, path)
-        if fault is not None and fault.kind is not Kind.HALF and not (fault.kind is Kind.DROP and fault.applied):
+        if fault is not None and not fault.reaches_the_work:
             return vercel_faults.answer(fault)
         scheme, _, given = flask.request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not given:
@@ -88,11 +91,15 @@ def _add_gate(app: flask.Flask, door: Door, token: str) -> None:
         return {"error": {"code": code, "message": error.description or error.name}}, status
 
 
-def _add_projects(app: flask.Flask, account: Account) -> None:
+def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) -> None:
+    def told(project: dict[str, Any]) -> dict[str, Any]:
+        running = deployments.running(project["id"])
+        return {**project, "targets": {"production": production_target(running)} if running else {}}
+
     @app.get("/v<int:version>/projects")
     def projects(version: int) -> dict[str, Any]:
         store = account.scope(flask.request.args)
-        found = store.projects() if store else []
+        found = [told(project) for project in store.projects()] if store else []
         search = flask.request.args.get("search", "")
         found = [project for project in found if search in project["name"]]
         # The listing's tenth version goes on from `from`, its ninth from `until`; the latest change comes first.
@@ -111,7 +118,7 @@ def _add_projects(app: flask.Flask, account: Account) -> None:
     @app.get("/v<int:version>/projects/<project>")
     def project(version: int, project: str) -> dict[str, Any]:
         store, id = account.reach(flask.request.args, project)
-        return store.project(id)
+        return told(store.project(id))
 
 
 def _add_variables(app: flask.Flask, account: Account) -> None:
@@ -172,14 +179,3 @@ def _add_variables(app: flask.Flask, account: Account) -> None:
     def remove(version: int, project: str, id: str) -> dict[str, Any]:
         store, of = account.reach(flask.request.args, project)
         return store.remove(of, id).shown(decrypted=False)
-
-
-def _add_deployment(app: flask.Flask, account: Account) -> None:
-    @app.get("/_sandbox/deployment/<project>")
-    def environment(project: str) -> dict[str, str]:
-        # What the code finds when production is deployed now: the sensitive values too, which the API tells nobody.
-        store = account.stores[0]
-        shared = [each for each in store.shared(store.project_id(project)) if "production" in each.variable.targets]
-        # The project's own goes before a shared one of the same name and environment.
-        own = [each for each in store.variables(project) if "production" in each.targets]
-        return {each.key: each.value for each in (*(each.variable for each in shared), *own)}

@@ -28,6 +28,10 @@ class Kind(StrEnum):
     """The request is held up for `seconds`, or until the faults are forgotten, and then does its work."""
     HALF = "half"
     """A batch loses its `nth` variable (from 1): it comes back in `failed`, the others are created."""
+    BUILD = "build"
+    """A deployment is made, and its build fails."""
+    STUCK = "stuck"
+    """A deployment is made, and its build never ends."""
 
 
 @dataclass(kw_only=True)
@@ -47,6 +51,11 @@ class Fault:
     code: str
     released: threading.Event = field(default_factory=threading.Event, init=False)
     """Set when the faults are forgotten."""
+
+    @property
+    def reaches_the_work(self) -> bool:
+        """Whether the request does its work, or some of it, all the same."""
+        return self.kind in (Kind.HALF, Kind.BUILD, Kind.STUCK) or (self.kind is Kind.DROP and self.applied)
 
     @classmethod
     def read(cls, body: Any) -> Fault:
