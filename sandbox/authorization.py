@@ -14,6 +14,7 @@ from typing import Any
 from moto.iam.models import iam_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
+from sandbox.authorization_ecs import ecs_context, ecs_resources
 from sandbox.state import ACCOUNT
 from sandbox.wire import Call
 
@@ -293,6 +294,19 @@ def _of_ecr(call: Call) -> Iterator[Need]:
     yield Need(action=f"ecr:{call.operation}", resource=resource)
 
 
+def _of_ecs(call: Call) -> Iterator[Need]:
+    given, operation = call.parameters, call.operation
+    context = ecs_context(call) | _tags((one.get("key"), one.get("value")) for one in _members(call, "tags"))
+    for resource in ecs_resources(call):
+        yield Need(action=f"ecs:{operation}", resource=resource, context=context)
+        if given.get("tags") and operation.startswith(("Create", "Register")):
+            made_by = {**context, "ecs:CreateAction": (operation,)}
+            yield Need(action="ecs:TagResource", resource=resource, context=made_by)
+    if operation == "RegisterTaskDefinition":
+        for role in ("taskRoleArn", "executionRoleArn"):
+            yield from _passed(given.get(role), "ecs-tasks")
+
+
 def _by_another_judge(call: Call) -> Iterator[Need]:
     """Roles: the trust policy has a say in these, and `sandbox.corrections.identity` judges both together."""
     return iter(())
@@ -301,6 +315,7 @@ def _by_another_judge(call: Call) -> Iterator[Need]:
 _SERVICES: Mapping[str, Callable[[Call], Iterator[Need]]] = {
     "cloudtrail": _of_cloudtrail,
     "ecr": _of_ecr,
+    "ecs": _of_ecs,
     "events": _of_events,
     "iam": _of_iam,
     "kms": _of_kms,

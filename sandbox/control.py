@@ -9,9 +9,12 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
+from sandbox.ceilings import put_service_control_policies
 from sandbox.corrections import leave
+from sandbox.corrections.ecs import let_tasks_end, running_tasks
 from sandbox.corrections.identity import task_credentials
 from sandbox.faults import Calls, Fault, Faults
+from sandbox.state import REGION
 from sandbox.wire import Answer, AwsError, json_answer, read_body
 
 _JSON = "application/json"
@@ -26,7 +29,12 @@ class Control:
         self.calls = Calls()
 
     def answer(self, environ: dict[str, Any]) -> Answer:
-        """Answer one request: `/`, `/faults`, `/calls` and `/leaves` (GET, POST, DELETE), `/task-credentials?role=`."""
+        """Answer one request: `/`, `/faults`, `/calls` and `/leaves` (GET, POST, DELETE), `/task-credentials?role=`.
+
+        `/tasks?cluster=&service=` (GET) tells the environment that the running tasks hold; POST there takes `exitCode`,
+        with which the tasks that start from then on end. `/service-control-policies` (PUT) takes the `policies` that
+        the organization has in force for this account.
+        """
         try:
             return self._route(environ)
         except AwsError as error:
@@ -56,7 +64,21 @@ class Control:
             case "DELETE", "leaves":
                 leave.forget()
                 return json_answer({}, 200, _JSON)
+            case "PUT", "service-control-policies":
+                put_service_control_policies(json.loads(body)["policies"])
+                return json_answer({}, 200, _JSON)
             case "GET", "task-credentials":
-                role = parse_qs(environ.get("QUERY_STRING", "")).get("role", [""])[0]
-                return json_answer(task_credentials(role), 200, _JSON)
+                return json_answer(task_credentials(_query(environ, "role")), 200, _JSON)
+            case "GET", "tasks":
+                region = _query(environ, "region") or REGION
+                found = running_tasks(_query(environ, "cluster"), _query(environ, "service"), region)
+                return json_answer(found, 200, _JSON)
+            case "POST", "tasks":
+                told = json.loads(body)
+                let_tasks_end(told["cluster"], told["service"], told.get("region", REGION), told.get("exitCode"))
+                return json_answer({}, 200, _JSON)
         raise AwsError("NotFound", f"the sandbox has no {method} /_sandbox/{path}", 404)
+
+
+def _query(environ: dict[str, Any], name: str) -> str:
+    return str(parse_qs(environ.get("QUERY_STRING", "")).get(name, [""])[0])

@@ -115,12 +115,7 @@ def task_credentials(role_name: str) -> dict[str, Any]:
     if role is None:
         raise AwsError("NoSuchEntity", f"The role with name {role_name} cannot be found.", 404)
     task = secrets.token_hex(16)
-    context = {
-        "aws:SourceAccount": (ACCOUNT,),
-        "aws:SourceArn": (f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/eonpro/{task}",),
-    }
-    request = Request(action="sts:AssumeRole", resource=role.arn, context=context)
-    if _trusts(role.arn, "Service", (TASK_SERVICE,), request) is not Decision.ALLOWED:
+    if not ecs_may_assume(role.arn, f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/eonpro/{task}"):
         raise AwsError("AccessDenied", f"{TASK_SERVICE} is not trusted by {role.arn}", 403)
     session = sts_backends[ACCOUNT]["aws"].assume_role(
         region_name=REGION,
@@ -137,6 +132,13 @@ def task_credentials(role_name: str) -> dict[str, Any]:
         "Token": session.session_token,
         "Expiration": session.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def ecs_may_assume(role_arn: str, task_arn: str) -> bool:
+    """Whether a role, as a task role or as an execution role, can be taken for a task: it is there, and trusts ECS."""
+    context = {"aws:SourceAccount": (ACCOUNT,), "aws:SourceArn": (task_arn,)}
+    request = Request(action="sts:AssumeRole", resource=role_arn, context=context)
+    return _trusts(role_arn, "Service", (TASK_SERVICE,), request) is Decision.ALLOWED
 
 
 def _provider(issuer: str) -> Any:
