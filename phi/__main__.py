@@ -1,7 +1,7 @@
-"""The proof: `python -m phi prove` shows that the environment it was given can encrypt and decrypt PHI.
+"""The proof: `python -m phi prove` shows that the environment it was given can encrypt and decrypt PHI; and `wrap`.
 
-Touches its own environment or standard input, STS and KMS; prints one line of JSON, in which neither key nor record
-appears.
+Touches its own environment, standard input or the terminal, STS and KMS; prints one line of JSON, in which neither key
+nor record appears.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 
+from phi import wrapping
 from phi.cipher import DATA_KEY_BYTES, PhiCipher, require_sixteen_byte_ivs
 from phi.environment import Credentials, WrappedKey
 from phi.errors import PhiError, UnwrapError
@@ -70,7 +71,19 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="read the variables from one JSON object on standard input, in place of the environment",
     )
-    verdict = prove(_from_stdin() if parser.parse_args(arguments).stdin else os.environ)
+    wrapper = commands.add_parser(
+        "wrap",
+        help="wrap a former ENCRYPTION_KEY, read from standard input",
+        description="Reads 64 hex digits and has KMS encrypt them under AWS_KMS_KEY_ID, as the caller of the AWS "
+        "environment or profile; prints one line of JSON with the wrapped key.",
+    )
+    wrapper.add_argument("--prompt", action="store_true", help="ask at the terminal, which does not show it")
+    options = parser.parse_args(arguments)
+    if options.command == "wrap":
+        told = wrapping.wrap(os.environ, wrapping.from_terminal if options.prompt else wrapping.from_stdin)
+        print(json.dumps(told))
+        return 0 if told["wrapped"] else 1
+    verdict = prove(_from_stdin() if options.stdin else os.environ)
     print(json.dumps(verdict))
     return 0 if verdict["proved"] else 1
 

@@ -31,6 +31,13 @@ class KeyRefused(PhiError):
         super().__init__("A data key is exactly 32 bytes.")
 
 
+class EncryptionKeyRefused(PhiError):
+    """A former ENCRYPTION_KEY that is not 64 hex digits; the message says why and never repeats it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}.")
+
+
 class CipherUnsupported(PhiError):
     """A build of the cryptography library that refuses the 16-byte IVs of the record format."""
 

@@ -1,6 +1,6 @@
 """The KMS door: the one place of this package that talks to AWS.
 
-Touches KMS (Decrypt) and STS (GetCallerIdentity) through botocore, boto3's own engine, which is loaded when
+Touches KMS (Decrypt, Encrypt) and STS (GetCallerIdentity) through botocore, boto3's own engine, which is loaded when
 a door opens, not before.
 """
 
@@ -105,6 +105,16 @@ class KmsKeySource:
 
     def __repr__(self) -> str:
         return f"KmsKeySource(key_arn={self._wrapped.key_arn!r}, fingerprint={self._wrapped.fingerprint!r})"
+
+
+def encrypted(region: str, key_arn: str, key: bytearray) -> bytes:
+    """The key as KMS wraps it, without an encryption context, for the caller of botocore's own chain.
+
+    Raises an UnwrapError naming the cause.
+    """
+    kms = _client("kms", region, None)
+    blob: bytes = _asked(lambda: kms.encrypt(KeyId=key_arn, Plaintext=key), of=kms)["CiphertextBlob"]
+    return blob
 
 
 def caller_arn(region: str, credentials: Credentials) -> str:

@@ -45,7 +45,7 @@ PURE_WIZARD = tuple(
         "adoption_obstacles adoption_proof adoption_trail "
         "as_typed command_line documents redaction "
         "status status_facts status_table "
-        "standing facts_rotation facts_access facts_iam facts_usage facts_deployment protocols_access "
+        "standing facts_scope protocols_rotation facts_rotation facts_access facts_iam facts_usage facts_deployment facts_audit facts_drift protocols_audit protocols_access "
         "errors facts protocols datakey"
     ).split()
 )
@@ -54,7 +54,7 @@ EDGE_MAY = (
     "wizard.datakey",
     "components.contract",
     *(f"wizard.{name}" for name in "facts facts_progress".split()),
-    *(f"wizard.facts_{name}" for name in "rotation access iam usage deployment".split()),
+    *(f"wizard.facts_{name}" for name in "rotation access iam usage deployment scope audit drift".split()),
 )
 DAY_TWO = tuple(f"wizard.{name}.*" for name in "push doctor rotation backup access_review compliance spending".split())
 """The commands for a stack that stands: a room each."""
@@ -164,7 +164,7 @@ TABLE = (
         ours=("wizard.command_line", "wizard.completion_scripts", "wizard.input", "wizard.questions"),
     ),
     # The application's side is reached as a child process, never imported.
-    Row(files=("wizard/proof.py",), ours=EDGE_MAY),
+    Row(files=("wizard/proof.py", "wizard/wrapping.py"), ours=EDGE_MAY),
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography",), ours=("phi.*",)),
     Row(files=("sandbox/*.py",), outside=ANY, ours=("sandbox.*",)),

@@ -140,7 +140,7 @@ def _asked(talk: Talk, planned: plan.Plan) -> Decision:
     return Decision(talk.ask(question))
 
 
-def typed(request: Request, talk: Talk) -> bool:
+def typed(request: Request, talk: Talk, *, why: str = "This cannot be undone by anybody.") -> bool:
     """Whether the stack's name was typed, on the command line or now: the word for what cannot be undone."""
     if request.confirmed is not None or not talk.interactive:
         return request.confirmed == request.stack
@@ -148,7 +148,7 @@ def typed(request: Request, talk: Talk) -> bool:
         key="confirmation",
         kind=Kind.TEXT,
         prompt=f"Type the stack's name, {request.stack}, to confirm it",
-        why="This cannot be undone by anybody.",
+        why=why,
     )
     return bool(talk.ask(question) == request.stack)
 

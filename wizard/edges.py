@@ -27,6 +27,7 @@ from wizard.proof import ChildProver
 from wizard.state_backend import in_words
 from wizard.steps import Doors
 from wizard.terminal import Terminal
+from wizard.wrapping import ChildWrapper
 
 Secret = Callable[[str | None, str], None]
 """Takes a value that no log may hold, and the name that is written instead."""
@@ -88,6 +89,7 @@ def made(
         hosting=hosting,
         engine=engine,
         prover=ChildProver(project),
+        wrapper=ChildWrapper(project),
         linked=vercel_link.linked_by_environment()
         or (vercel_link.linked(application.linked) if application.linked else None),
         found=tuple(_found(application, folder, resolved, backend)),

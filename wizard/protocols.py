@@ -44,6 +44,10 @@ from wizard.facts import (
 )
 
 if TYPE_CHECKING:
+    from wizard.facts_drift import Drift
+    from wizard.protocols_audit import Audit
+    from wizard.protocols_access import Access
+    from wizard.protocols_rotation import KeyRing
     from wizard.questions import Question
 
 
@@ -180,6 +184,16 @@ class Cloud(Protocol):
         ...
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
+    def keyring(self) -> KeyRing:
+        """The keys of this Region with their rotations, and every kept version of the data key."""
+        ...
+
+    def audit(self) -> Audit:
+        """The audit of this Region, as the doctor looks at it."""
+        ...
+    def access(self) -> Access:
+        """Who may use the key, and who did."""
+        ...
 
 
 class Hosting(Protocol):
@@ -276,6 +290,10 @@ class Engine(Protocol):
         ...
 
     def state(self, stack: str) -> StackState: ...
+    def compare(self, stack: str) -> tuple[Drift, ...]:
+        """What an update would not leave as it is, by a preview that reads the account anew and keeps nothing."""
+        ...
+
     def prepare(self, stack: str, settings: Settings) -> None:
         """The stack, made where missing, with its configuration."""
         ...

@@ -26,6 +26,7 @@ from wizard.facts import (
 )
 from wizard.interview import Interview, Interviewer
 from wizard.protocols import Cloud, Engine, Hosting, Prover, Talk
+from wizard.protocols_rotation import Wrapper
 from wizard.state_backend import in_words
 from wizard.state_step import Placed, StatePlaces, settle
 
@@ -50,6 +51,8 @@ class Doors:
     """A token to a Hosting."""
     engine: EngineDoor
     prover: Prover
+    wrapper: Wrapper | None = None
+    """Wraps an ENCRYPTION_KEY that nobody else sees."""
     linked: Linked | None = None
     found: tuple[str, ...] = ()
     """What was found beside the account, in words: the application, the login to Vercel, the state's backend."""

@@ -17,6 +17,8 @@ from typing import Any
 from components import policies
 from components.contract import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings, Thing
 from components.stack_policies import key_policy_of
+from tests.wizard.fakes_access import FakeAccess
+from tests.wizard.fakes_rotation import FakeKeyRing
 from wizard.datakey import WrappedDataKey
 from wizard.drafts import Draft
 from wizard.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, ResourceError, SetupError
@@ -54,6 +56,8 @@ from wizard.facts import (
     VercelVariable,
     Verdict,
 )
+from wizard.facts_audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
+from wizard.facts_drift import Drift
 from wizard.input import Back
 from wizard.questions import Question
 
@@ -229,13 +233,29 @@ class FakeCloud:
     """The targets whose way to the application's credentials is open here."""
     lacking: tuple[str, ...] = ()
     simulation: Simulation = Simulation(allowed=True, detail="allowed")
+    event_selectors: Mapping[str, Any] = field(default_factory=dict)
+    bucket_documents: BucketDocuments = BucketDocuments(policy=None)
+    alerts: AlertsFact | None = None
+    """None: all are there and enabled."""
+    key_uses: tuple[KeyUse, ...] = ()
     meanwhile: list[WrappedDataKey] = field(default_factory=list)
     """Written into the escrow by somebody else between this run's look and this run's write."""
+    who_has_access: FakeAccess = field(default_factory=FakeAccess)
+    keys_held: FakeKeyRing | None = None
+    """Of this Region, as are the four above."""
 
     def _call(self, name: str, detail: str = "") -> None:
         self.log.append(f"cloud.{name}" + (f" {detail}" if detail else ""))
         if name in self.failures:
             raise self.failures[name]
+
+    def keyring(self) -> FakeKeyRing:
+        if self.keys_held is None:
+            self.keys_held = FakeKeyRing(cloud=self)
+        return self.keys_held
+
+    def access(self) -> FakeAccess:
+        return self.who_has_access
 
     def build(self, wanted: Settings) -> None:
         """What `up` makes: the key with its alias and policies, and the trail."""
@@ -258,7 +278,7 @@ class FakeCloud:
         if region not in self.elsewhere:
             self.elsewhere.setdefault(self.region, self)
             alone: dict[str, Any] = {name: {} for name in ("escrows", "secrets", "parameters", "secret_values")}
-            self.elsewhere[region] = replace(self, region=region, aliases={}, meanwhile=[], **alone)
+            self.elsewhere[region] = replace(self, region=region, aliases={}, meanwhile=[], keys_held=None, **alone)
         return self.elsewhere[region]
 
     def environment(self) -> Mapping[str, str]:
@@ -433,9 +453,43 @@ class FakeCloud:
         self.state_buckets.append(bucket)
         return new
 
+    def audit(self) -> FakeAudit:
+        self._call("audit")
+        return FakeAudit(cloud=self)
+
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
         self._call("simulate", f"{principal_arn} {','.join(actions)}")
         return self.simulation
+
+
+@dataclass(kw_only=True)
+class FakeAudit:
+    """The audit of the fake account. Implements `wizard.protocols_audit.Audit`."""
+
+    cloud: FakeCloud
+
+    def trail(self, arn: str) -> TrailFact | None:
+        self.cloud._call("audit.trail")
+        return next((each for each in self.cloud.trails if each.arn == arn), None)
+
+    def selectors(self, arn: str) -> Mapping[str, Any]:
+        self.cloud._call("audit.selectors")
+        return self.cloud.event_selectors
+
+    def bucket_documents(self, bucket: str) -> BucketDocuments:
+        self.cloud._call("audit.bucket_documents")
+        return self.cloud.bucket_documents
+
+    def alerts(self, settings: Settings) -> AlertsFact:
+        self.cloud._call("audit.alerts")
+        names = settings.names
+        rules = (names.key_changes_rule, names.trail_changes_rule, names.denied_use_rule)
+        there = AlertsFact(topic=True, rules=tuple(RuleFact(name=name, state="ENABLED", targets=1) for name in rules))
+        return self.cloud.alerts or there
+
+    def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
+        self.cloud._call("audit.key_uses")
+        return KeyUses(uses=tuple(use for use in self.cloud.key_uses if use.at >= since))
 
 
 SECRET_OF_ACCESS_KEY = "secret-of-the-access-key"
@@ -569,6 +623,7 @@ class FakeEngine:
     failures: dict[str, SetupError] = field(default_factory=dict)
     stack_state: StackState = StackState(exists=False, has_key=False)
     steps: tuple[Step, ...] = (step(), step("create", "aws:kms/alias:Alias", "phi-key-alias"))
+    drifts: tuple[Drift, ...] = ()
     prepared: Settings | None = None
     recovered: Mapping[str, str] | None = None
     outputs: Outputs = OUTPUTS
@@ -604,6 +659,10 @@ class FakeEngine:
     def state(self, stack: str) -> StackState:
         self._call("state")
         return self.stack_state
+
+    def compare(self, stack: str) -> tuple[Drift, ...]:
+        self._call("compare")
+        return self.drifts
 
     def prepare(self, stack: str, settings: Settings) -> None:
         self._call("prepare")

@@ -12,7 +12,10 @@ from functools import cached_property
 from components.contract import SecretStore, Settings
 from wizard.aws import access_keys, adoption, application, escrow, existing, identity, kms, permissions, quotas, trail
 from wizard.aws import state_bucket as state_buckets
+from wizard.aws.access_reading import AccessReading
+from wizard.aws.audit import AwsAudit
 from wizard.aws.credential_chain import AskCode
+from wizard.aws.keyring import KeyRing
 from wizard.aws.secretsmanager import SecretsManager
 from wizard.aws.session import Session
 from wizard.aws.ssm import ParameterStore
@@ -218,6 +221,14 @@ class Aws:
         """What IAM's policy simulator says."""
         return permissions.simulate(self._session, principal_arn, actions, resource)
 
+    def access(self) -> AccessReading:
+        """Who may use the key, and who did."""
+        return AccessReading(self._session)
+
+    def keyring(self) -> KeyRing:
+        """The keys of this Region with their rotations, and every kept version of the data key."""
+        return KeyRing(self._session)
+
     def check_permissions(self, settings: Settings) -> PermissionsFact:
         """What the caller may do of the set-up, and how that is known."""
         return permissions.check_permissions(self._session, settings, caller=self.identify())
@@ -229,6 +240,10 @@ class Aws:
     def clock_skew(self) -> float | None:
         """Seconds that this machine's clock is ahead of AWS's, as it was told who the caller is; None before that."""
         return self._session.skew
+
+    def audit(self) -> AwsAudit:
+        """The audit of this Region."""
+        return AwsAudit(self._session, self.identify().account_id)
 
     def make_state_bucket(self, bucket: str) -> bool:
         """The bucket for Pulumi's state, made or completed. False when it was there already."""

@@ -1,6 +1,6 @@
 """The laws of the escrow and of the two variables beside it, the same in Parameter Store and in Secrets Manager.
 
-Touches only the store it is given. An escrow is only created, never overwritten.
+Touches only the store it is given. Here an escrow is only created; `wizard.aws.ledger` replaces what it holds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from wizard.facts import Batch, Delivered, DeliveryState, Escrow
 
 KEY_ARN_TAG = "eonpro:key-arn"
 FINGERPRINT_TAG = "eonpro:fingerprint"
+NEXT_KEY_ARN_TAG = "eonpro:next-key-arn"
+NEXT_FINGERPRINT_TAG = "eonpro:next-fingerprint"
+"""What a replacement under way is about to put there (`wizard.aws.ledger`); until it is over, either value is right."""
 MADE_BY_TAG = "eonpro:made-by"
 MADE_BY = "eonpro-kms wizard"
 
@@ -59,7 +62,19 @@ class Store(Protocol):
         ...
 
     def overwrite(self, name: str, value: str, there: Held, *, description: str) -> None:
-        """Another value for a name that is taken. Never called for an escrow."""
+        """Another value for a name that is taken. Of an escrow, the ledger's one replacement alone calls it."""
+        ...
+
+    def under(self, folder: str) -> Mapping[str, Held]:
+        """All names under a folder, with their values, decrypted."""
+        ...
+
+    def tag(self, name: str, tags: Mapping[str, str]) -> None:
+        """Tags for a name that is taken, beside those it has; its value is left alone."""
+        ...
+
+    def untag(self, name: str, keys: Sequence[str]) -> None:
+        """Take tags away; those it does not have are no error."""
         ...
 
     def history_command(self, name: str) -> str:
@@ -88,6 +103,15 @@ def read_escrow(store: Store, name: str) -> Escrow | None:
             f"{history}   # find what wrote it, and restore the version that was a wrapped key",
         ) from error
     tags = store.tags(name)
+    if tags.get(NEXT_FINGERPRINT_TAG) == wrapped.fingerprint:
+        # A replacement was interrupted after the value and before its tags.
+        return Escrow(
+            parameter=name,
+            wrapped=wrapped,
+            key_arn=tags.get(NEXT_KEY_ARN_TAG),
+            version=found.version,
+            store=store.kind,
+        )
     told = tags.get(FINGERPRINT_TAG)
     if told is not None and (not FINGERPRINT.fullmatch(told) or told != wrapped.fingerprint):
         raise DataKeyConflict(

@@ -101,6 +101,25 @@ class SecretsManager:
                 _SERVICE, "PutSecretValue", SecretId=name, SecretString=value, ClientRequestToken=str(uuid4())
             )
 
+    def under(self, folder: str) -> Mapping[str, Held]:
+        """All secrets whose names begin with the folder's, page by page.
+
+        The list may lag some minutes behind; a secret that is known by its name is rather read by it.
+        https://docs.aws.amazon.com/secretsmanager/latest/APIReference/API_ListSecrets.html
+        """
+        filters = [{"Key": "name", "Values": [f"{folder}/"]}]
+        listed = self.session.pages(_SERVICE, "ListSecrets", "SecretList", Filters=filters)
+        return self.read([str(each["Name"]) for each in listed if str(each["Name"]).startswith(f"{folder}/")])
+
+    def tag(self, name: str, tags: Mapping[str, str]) -> None:
+        """TagResource, which takes the place of a tag of the same key."""
+        pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
+        self.session.call(_SERVICE, "TagResource", SecretId=name, Tags=pairs)
+
+    def untag(self, name: str, keys: Sequence[str]) -> None:
+        """UntagResource; a key that is not there is no error."""
+        self.session.call(_SERVICE, "UntagResource", SecretId=name, TagKeys=list(keys))
+
     @contextmanager
     def _telling_of_deletion(self, name: str) -> Iterator[None]:
         try:

@@ -77,6 +77,25 @@ class ParameterStore:
             Description=description,
         )
 
+    def under(self, folder: str) -> Mapping[str, Held]:
+        """All parameters under the path, decrypted, page by page."""
+        found = self.session.pages("ssm", "GetParametersByPath", "Parameters", Path=folder, WithDecryption=True)
+        return {
+            str(each["Name"]): Held(value=str(each["Value"]), type=str(each["Type"]), version=int(each["Version"]))
+            for each in found
+        }
+
+    def tag(self, name: str, tags: Mapping[str, str]) -> None:
+        """AddTagsToResource, which takes the place of a tag of the same key."""
+        pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
+        self.session.call("ssm", "AddTagsToResource", ResourceType="Parameter", ResourceId=name, Tags=pairs)
+
+    def untag(self, name: str, keys: Sequence[str]) -> None:
+        """RemoveTagsFromResource; a key that is not there is no error."""
+        self.session.call(
+            "ssm", "RemoveTagsFromResource", ResourceType="Parameter", ResourceId=name, TagKeys=list(keys)
+        )
+
     def history_command(self, name: str) -> str:
         """What a person types to see the parameter's versions."""
         return f"aws ssm get-parameter-history --name {name}"
