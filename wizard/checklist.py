@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from components import policies
-from components.contract import SHORTEST_RETENTION_DAYS, Outputs, Settings
+from components.contract import Outputs, Settings
 from wizard.errors import SetupError
 from wizard.facts import Escrow, KeyFact, Proof, ProofState, Retention, TrailFact
 from wizard.protocols import Cloud
+from wizard.trail_requirements import OF_THE_BUCKET, OF_THE_TRAIL, gaps
 
 T = TypeVar("T")
 
@@ -194,27 +195,16 @@ def _trail(
         return ItemState.OPEN, f"there is no trail {outputs.trail_arn}"
     if trail.bucket != outputs.trail_bucket:
         return ItemState.OPEN, f"{trail.name} writes to {trail.bucket}, not to {outputs.trail_bucket}"
-    traits = [
-        ("logging", trail.logging is not False),
-        ("all Regions", trail.multi_region),
-        ("global events", trail.global_events),
-        ("log files validated", trail.validation),
-        ("events of KMS", trail.kms_events is not False),
-    ]
+    lacking = {gap.trait for gap in gaps(trail, retention if isinstance(retention, Retention) else None)}
+    traits = [*OF_THE_TRAIL]
     kept = f"bucket {outputs.trail_bucket} could not be read"
     if isinstance(retention, Retention):
         days = retention.expires_after_days
-        traits += [
-            ("bucket private", retention.public_access_blocked),
-            ("versioned", retention.versioned),
-            ("encrypted", retention.encrypted),
-            ("kept for six years", days is None or days >= SHORTEST_RETENTION_DAYS),
-            ("TLS only", retention.tls_only is not False),
-        ]
+        traits += OF_THE_BUCKET
         lasting = "never expires" if days is None else f"{days} days"
         lasting += f", locked ({retention.lock.lower()}) {retention.lock_days} days" if retention.lock else ""
         kept = f"{lasting} in {outputs.trail_bucket}"
-    missing = [name for name, good in traits if not good]
+    missing = [trait for trait in traits if trait in lacking]
     if missing:
         return ItemState.OPEN, f"{trail.name} lacks: {', '.join(missing)}; {kept}"
     if trail.logging is None or trail.kms_events is None:
@@ -222,7 +212,7 @@ def _trail(
         return ItemState.UNKNOWN, f"whether {trail.name} {what} could not be read; {kept}"
     return (
         ItemState.DONE if isinstance(retention, Retention) else ItemState.UNKNOWN,
-        f"{trail.name}: {', '.join(name for name, _ in traits)}; {kept}",
+        f"{trail.name}: {', '.join(traits)}; {kept}",
     )
 
 

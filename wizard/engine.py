@@ -13,16 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pulumi.automation import Deployment
+from pulumi.automation import Deployment, EngineEvent
 
 from components.contract import PROJECT, ContractError, Outputs, Settings
 from wizard import engine_backend, engine_config, engine_lock, engine_passphrase, engine_plan
+from wizard.engine_drift import Comparison
 from wizard.engine_errors import interrupted
 from wizard.engine_events import Watch
+from wizard.engine_handle import UnselectedStack
 from wizard.engine_state import adopted, stack_state
 from wizard.engine_workspace import Workspace, last_part
 from wizard.errors import ResourceError, StackBusy, StackNotFound, TornFile
 from wizard.facts import OnProgress, StackState, Step
+from wizard.facts_drift import Drift
 
 T = TypeVar("T")
 
@@ -102,6 +105,25 @@ class PulumiEngine:
         except TornFile:
             with self._at.translated(stack):
                 return action()
+
+    def compare(self, stack: str) -> tuple[Drift, ...]:
+        """What an update would not leave as it is, and why: by a preview that reads the account anew.
+
+        Keeps nothing of what it read: the state stays as it is, and so does the stack's lock.
+        """
+
+        def look() -> tuple[Drift, ...]:
+            comparison = Comparison()
+            with self._at.watched(stack, None) as watch:
+
+                def listen(event: EngineEvent) -> None:
+                    watch(event)
+                    comparison(event)
+
+                UnselectedStack(stack, self._at.open()).preview(on_event=listen, refresh=True)
+            return comparison.drifts
+
+        return self._read(stack, look)
 
     # --- making it so ------------------------------------------------------------------------------------------
 

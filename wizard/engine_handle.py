@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pulumi.automation import OutputMap, Stack, UpdateSummary
+from pulumi.automation import OutputMap, Stack, UpdateSummary, Workspace
+from pulumi.automation._stack import StackInitMode
 
 
 class LeanStack(Stack):
@@ -23,3 +24,13 @@ class LeanStack(Stack):
     def info(self, show_secrets: bool = True) -> UpdateSummary:
         """What `up` returns and nobody here reads."""
         return UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
+
+
+class UnselectedStack(LeanStack):
+    """A stack that is only looked at: the plain `pulumi` goes on meaning the stack that a person selected."""
+
+    def __init__(self, name: str, workspace: Workspace) -> None:
+        """Asks nobody; a stack that is not there is told by the first command."""
+        self.name = name
+        self.workspace = workspace
+        self._mode = StackInitMode.SELECT

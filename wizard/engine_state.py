@@ -12,7 +12,7 @@ from typing import Any
 
 from components.contract import ContractError, Outputs
 from wizard.engine_events import pending_step
-from wizard.facts import StackState, Step
+from wizard.facts import StackState, StateResource, Step
 
 
 def stack_state(deployment: Mapping[str, Any]) -> StackState:
@@ -31,6 +31,9 @@ def stack_state(deployment: Mapping[str, Any]) -> StackState:
         owned=tuple(filter(None, values)),
         pending=pending_steps(deployment),
         outputs=known,
+        resources=tuple(
+            StateResource(urn=str(r["urn"]), type=str(r["type"]), id=str(r.get("id") or "")) for r in resources
+        ),
         digest=digest(deployment),
     )
 

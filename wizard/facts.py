@@ -22,6 +22,7 @@ from wizard.facts_account import Principal as Principal
 from wizard.facts_account import RegionFact as RegionFact
 from wizard.facts_account import Retention as Retention
 from wizard.facts_account import TrailFact as TrailFact
+from wizard.facts_drift import StateResource as StateResource
 from wizard.facts_found import BackendFact as BackendFact
 from wizard.facts_found import BackendKind as BackendKind
 from wizard.facts_found import PermissionsFact as PermissionsFact
@@ -238,5 +239,7 @@ class StackState:
     pending: tuple[Step, ...] = ()
     """Operations that a crashed run left behind."""
     outputs: Outputs | None = None
+    resources: tuple[StateResource, ...] = ()
+    """All that is in the state, in its order."""
     digest: str = ""
     """`sha256:` and 16 hex of the state's resources (URNs, ids, inputs); empty for none. Changes with any update."""

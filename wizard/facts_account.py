@@ -90,6 +90,8 @@ class TrailFact:
     """The key the logs are encrypted under; None: S3's own."""
     prefix: str = ""
     """Under which the logs are in the bucket."""
+    delivery_error: str | None = None
+    """What S3 answered to the last delivery, as CloudTrail tells it (`AccessDenied`); None: nothing, or not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,8 @@ class Retention:
     lock: str | None = None
     """`GOVERNANCE` or `COMPLIANCE` where Object Lock keeps new objects by default; None where it does not."""
     lock_days: int | None = None
+    lock_known: bool = True
+    """Whether the lock could be read."""
     tls_only: bool | None = None
     """Whether the bucket's policy denies plain HTTP; None: not known."""
     access_logged: bool | None = None

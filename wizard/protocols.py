@@ -45,9 +45,13 @@ from wizard.facts import (
 
 if TYPE_CHECKING:
     from wizard.facts_drift import Drift
-    from wizard.protocols_audit import Audit
+    from wizard.facts_symptoms import SeenVariable
     from wizard.protocols_access import Access
+    from wizard.protocols_audit import Audit
+    from wizard.protocols_backup import Vault
+    from wizard.protocols_doctor import Symptoms
     from wizard.protocols_rotation import KeyRing
+    from wizard.protocols_spending import Meter
     from wizard.questions import Question
 
 
@@ -184,6 +188,18 @@ class Cloud(Protocol):
         ...
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
+    def symptoms(self) -> Symptoms:
+        """What keeps the application from its key, in this Region."""
+        ...
+
+    def vault(self) -> Vault:
+        """The account's buckets, as a backup needs them."""
+        ...
+
+    def usage(self) -> Meter:
+        """What was used in this Region, as AWS counts it."""
+        ...
+
     def keyring(self) -> KeyRing:
         """The keys of this Region with their rotations, and every kept version of the data key."""
         ...
@@ -220,6 +236,7 @@ class Hosting(Protocol):
         region: str | None = None,
         key_arn: str | None = None,
         replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
     ) -> str | None:
         """Why `deliver` would be refused, in words: above all, another data key than the escrowed one is there.
 
@@ -250,15 +267,30 @@ class Hosting(Protocol):
         """
         ...
 
-    def check(self, project: VercelProject, batch: Batch) -> str | None:
-        """What production lacks of the batch, in words; None when all three are there and right. Reads only."""
+    def see_variables(self, project: VercelProject) -> tuple[SeenVariable, ...]:
+        """The entries of the three names, for whichever environments, with the values that Vercel tells. Reads only."""
         ...
 
-    def deliver(self, project: VercelProject, batch: Batch, *, replaceable: frozenset[str] = frozenset()) -> Delivered:
-        """The batch to `production` in one POST; unchanged when it is there; never overwrites another data key.
+    def check(self, project: VercelProject, batch: Batch, *, scope: Scope = PRODUCTION) -> str | None:
+        """What the scope lacks of the batch, in words; None when all three are there and right. Reads only."""
+        ...
+
+    def deliver(
+        self,
+        project: VercelProject,
+        batch: Batch,
+        *,
+        replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
+    ) -> Delivered:
+        """The batch to the scope in one POST; unchanged when it is there; never overwrites another data key.
 
         Of the data keys whose fingerprints are `replaceable` it takes the place: versions that are escrowed.
         """
+        ...
+
+    def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
+        """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
         ...
 
 

@@ -18,7 +18,9 @@ from components import policies
 from components.contract import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings, Thing
 from components.stack_policies import key_policy_of
 from tests.wizard.fakes_access import FakeAccess
+from tests.wizard.fakes_backup import FakeVault
 from tests.wizard.fakes_rotation import FakeKeyRing
+from tests.wizard.fakes_spending import FakeMeter
 from wizard.datakey import WrappedDataKey
 from wizard.drafts import Draft
 from wizard.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, ResourceError, SetupError
@@ -241,6 +243,8 @@ class FakeCloud:
     meanwhile: list[WrappedDataKey] = field(default_factory=list)
     """Written into the escrow by somebody else between this run's look and this run's write."""
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
+    buckets_held: FakeVault = field(default_factory=FakeVault)
+    meter: FakeMeter = field(default_factory=FakeMeter)
     keys_held: FakeKeyRing | None = None
     """Of this Region, as are the four above."""
 
@@ -248,6 +252,12 @@ class FakeCloud:
         self.log.append(f"cloud.{name}" + (f" {detail}" if detail else ""))
         if name in self.failures:
             raise self.failures[name]
+
+    def vault(self) -> FakeVault:
+        return self.buckets_held
+
+    def usage(self) -> FakeMeter:
+        return self.meter
 
     def keyring(self) -> FakeKeyRing:
         if self.keys_held is None:

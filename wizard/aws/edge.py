@@ -19,6 +19,9 @@ from wizard.aws.keyring import KeyRing
 from wizard.aws.secretsmanager import SecretsManager
 from wizard.aws.session import Session
 from wizard.aws.ssm import ParameterStore
+from wizard.aws.usage import CloudMeter
+from wizard.aws.vault import S3Vault
+from wizard.aws.symptoms import SymptomReading
 from wizard.datakey import WrappedDataKey
 from wizard.facts import (
     AccessKey,
@@ -225,9 +228,21 @@ class Aws:
         """Who may use the key, and who did."""
         return AccessReading(self._session)
 
+    def vault(self) -> S3Vault:
+        """The account's buckets, as a backup needs them."""
+        return S3Vault(self._session, self.identify().account_id)
+
+    def usage(self) -> CloudMeter:
+        """What was used in this Region, as AWS counts it."""
+        return CloudMeter(self._session)
+
     def keyring(self) -> KeyRing:
         """The keys of this Region with their rotations, and every kept version of the data key."""
         return KeyRing(self._session)
+
+    def symptoms(self) -> SymptomReading:
+        """What keeps the application from its key, in this Region."""
+        return SymptomReading(self._session)
 
     def check_permissions(self, settings: Settings) -> PermissionsFact:
         """What the caller may do of the set-up, and how that is known."""

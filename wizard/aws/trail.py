@@ -21,7 +21,7 @@ def list_trails(session: Session) -> tuple[TrailFact, ...]:
     """The trails of every Region or of a whole organization, by ARN, those of other home Regions included."""
     trails = session.call("cloudtrail", "DescribeTrails", includeShadowTrails=True)["trailList"]
     wide = [trail for trail in trails if trail.get("IsMultiRegionTrail") or trail.get("IsOrganizationTrail")]
-    facts = session.together(*(lambda trail=trail: _fact(session, trail) for trail in wide))
+    facts = session.together(*(lambda trail=trail: fact_of(session, trail) for trail in wide))
     return tuple(sorted(facts, key=lambda fact: fact.arn))
 
 
@@ -29,10 +29,17 @@ def find_trail(session: Session, name: str) -> TrailFact | None:
     """The trail of that name whose home is this Region."""
     trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[name], includeShadowTrails=False)
     # Some emulators answer with every trail.
-    return next((_fact(session, trail) for trail in trails["trailList"] if trail["Name"] == name), None)
+    return next((fact_of(session, trail) for trail in trails["trailList"] if trail["Name"] == name), None)
 
 
-def _fact(session: Session, trail: Mapping[str, Any]) -> TrailFact:
+def find_trail_of_arn(session: Session, arn: str) -> TrailFact | None:
+    """The trail of that ARN, wherever its home is and however few Regions it records."""
+    trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True)
+    return next((fact_of(session, trail) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
+
+
+def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
+    """A trail as DescribeTrails tells it, with its status and what it selects."""
     # An organization's trail tells its status and its selectors to the management account only.
     status, selectors = session.together(
         lambda: _tolerated(session, "GetTrailStatus", Name=trail["TrailARN"]),
@@ -50,6 +57,7 @@ def _fact(session: Session, trail: Mapping[str, Any]) -> TrailFact:
         kms_events=None if selectors is None else records_kms(selectors),
         key_arn=str(trail["KmsKeyId"]) if trail.get("KmsKeyId") else None,
         prefix=str(trail.get("S3KeyPrefix") or ""),
+        delivery_error=str((status or {}).get("LatestDeliveryError") or "") or None,
     )
 
 
@@ -124,6 +132,7 @@ def bucket_retention(session: Session, bucket: str, account_id: str) -> Retentio
         encrypted=bool((encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules")),
         lock=lock,
         lock_days=lock_days,
+        lock_known=locked is not None,
         tls_only=None if admitted is None else denies_plain_http(admitted.get("Policy"), bucket),
         access_logged=None if logged is None else bool(logged.get("LoggingEnabled")),
     )
