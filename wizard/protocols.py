@@ -42,6 +42,7 @@ from wizard.facts import (
     VercelVariable,
     Verdict,
 )
+from wizard.facts_scope import PRODUCTION, Scope
 
 if TYPE_CHECKING:
     from wizard.facts_drift import Drift

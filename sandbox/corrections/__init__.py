@@ -27,6 +27,7 @@ from sandbox.corrections import (
     rotation,
     simulation,
     trails,
+    usage,
 )
 from sandbox.policy import UnsupportedCondition
 from sandbox.principals import Principal
@@ -122,6 +123,7 @@ def mend_emulator() -> None:
     buckets.a_bucket_is_private_from_the_start()
     buckets.object_lock_can_come_later()
     buckets.this_machines_endpoint_counts_as_tls()
+    usage.kms_calls_are_counted()
 
 
 def before(call: Call) -> Answer | dict[str, Any] | None:

@@ -77,6 +77,13 @@ def remember(call: Call, who: Principal | None, error: AwsError | None = None) -
         _made.append((call.region, event))
 
 
+def calls_of(source: str, region: str) -> tuple[tuple[str, float], ...]:
+    """The name and the time of each call of a service that is remembered, the oldest first."""
+    with _turn:
+        kept = [event for where, event in _made if where == region]
+    return tuple((event["EventName"], event["EventTime"]) for event in kept if event["EventSource"] == source)
+
+
 def the_event_history_is_told(call: Call, who: Principal | None) -> Answer:
     """AWS tells a Region's management events of 90 days, newest first, without any trail.
 

@@ -1,0 +1,75 @@
+"""The sandbox's counts of calls in CloudWatch against what AWS documents, over HTTP."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+REGION = "eu-west-3"
+"""Of its own: the other tests' calls are counted elsewhere."""
+
+
+@pytest.fixture
+def kms(cloud: Any) -> Any:
+    return cloud.client("kms", region=REGION)
+
+
+def counts(cloud: Any, region: str = REGION) -> dict[str, float]:
+    """AWS/Usage CallCount of KMS by the name of its resource, summed up over the last hours."""
+    cloudwatch = cloud.client("cloudwatch", region=region)
+    service = [{"Name": "Service", "Value": "KMS"}]
+    metrics = cloudwatch.list_metrics(Namespace="AWS/Usage", MetricName="CallCount", Dimensions=service)["Metrics"]
+    queries = [
+        {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}
+        for number, metric in enumerate(metrics)
+    ]
+    now = datetime.now(UTC)
+    if not queries:
+        return {}
+    found = cloudwatch.get_metric_data(
+        MetricDataQueries=queries, StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=1)
+    )["MetricDataResults"]
+    names = [{each["Name"]: each["Value"] for each in metric["Dimensions"]}["Resource"] for metric in metrics]
+    return {name: sum(result["Values"]) for name, result in zip(names, found, strict=True)}
+
+
+def test_the_calls_of_each_operation_are_counted_and_those_of_a_shared_quota_together(cloud: Any, kms: Any) -> None:
+    before = counts(cloud)
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    blob = kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
+    for _ in range(3):
+        kms.decrypt(KeyId=key, CiphertextBlob=blob)
+
+    after = counts(cloud)
+
+    more = {name: calls - before.get(name, 0) for name, calls in after.items()}
+    assert more == {
+        "CreateKey": 1,
+        "GenerateDataKeyWithoutPlaintext": 1,
+        "Decrypt": 3,
+        "CryptographicOperationsSymmetric": 4,
+    }
+
+
+def test_the_calls_of_another_region_are_not_counted(cloud: Any, kms: Any) -> None:
+    kms.list_keys()
+
+    assert counts(cloud, "ca-central-1") == {}
+
+
+def test_a_metric_of_calls_has_the_documented_dimensions(cloud: Any, kms: Any) -> None:
+    kms.list_keys()
+
+    found = cloud.client("cloudwatch", region=REGION).list_metrics(Namespace="AWS/Usage")["Metrics"]
+
+    (listed,) = (
+        metric["Dimensions"] for metric in found if {"Name": "Resource", "Value": "ListKeys"} in metric["Dimensions"]
+    )
+    assert {each["Name"]: each["Value"] for each in listed} == {
+        "Type": "API",
+        "Resource": "ListKeys",
+        "Service": "KMS",
+        "Class": "None",
+    }
