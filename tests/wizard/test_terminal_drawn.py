@@ -33,13 +33,15 @@ except KeyboardInterrupt:
 """
 
 WAITING = """
-import signal, sys
+import sys, time
 from wizard.terminal import Terminal
 
 terminal = Terminal(interactive=True, out=sys.stderr)
 terminal.working("asking AWS")
 try:
-    signal.pause()
+    # Not signal.pause(): an interrupt that comes right before it would never wake it.
+    while True:
+        time.sleep(0.05)
 except KeyboardInterrupt:
     terminal.line()
     terminal.line("interrupted")
