@@ -41,30 +41,65 @@ class Item:
     evidence: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Readings:
+    """What the items are judged by, each as it was read; an error where it could not be."""
+
+    key: KeyFact | SetupError | None
+    """Under the alias."""
+    key_policy: Mapping[str, Any] | SetupError | None
+    app_policy: Mapping[str, Any] | SetupError | None
+    trails: tuple[TrailFact, ...] | SetupError | None
+    retention: Retention | SetupError | None
+
+
 def read(
     *, cloud: Cloud, settings: Settings, outputs: Outputs, escrow: Escrow | None, proofs: tuple[Proof, ...]
 ) -> tuple[Item, ...]:
-    """All eight, in the guide's order. Reads side by side, for each call is a round trip."""
+    """All eight, in the guide's order."""
+    return judge(look(cloud, outputs), settings=settings, outputs=outputs, escrow=escrow, proofs=proofs)
+
+
+def look(cloud: Cloud, outputs: Outputs) -> Readings:
+    """What is to be read of the account. Side by side, for each call is a round trip."""
     with ThreadPoolExecutor(max_workers=6) as pool:
         key = pool.submit(_read, cloud.describe_key, outputs.alias_name)
         key_policy = pool.submit(_read, cloud.key_policy, outputs.key_arn)
         app_policy = pool.submit(_read, cloud.policy_document, outputs.app_policy_arn)
         trails = pool.submit(_read, cloud.list_trails)
         retention = pool.submit(_read, cloud.bucket_retention, outputs.trail_bucket)
+    return Readings(
+        key=key.result(),
+        key_policy=key_policy.result(),
+        app_policy=app_policy.result(),
+        trails=trails.result(),
+        retention=retention.result(),
+    )
+
+
+def judge(
+    readings: Readings,
+    *,
+    settings: Settings,
+    outputs: Outputs,
+    escrow: Escrow | SetupError | None,
+    proofs: tuple[Proof, ...],
+) -> tuple[Item, ...]:
+    """All eight, by what was read."""
     return (
-        _of(key.result(), "Customer managed key with its alias", lambda fact: _alias(fact, outputs)),
+        _of(readings.key, "Customer managed key with its alias", lambda fact: _alias(fact, outputs)),
         _of(
-            key_policy.result(),
+            readings.key_policy,
             "Key policy restricts access",
             lambda policy: _key_policy(policy, settings, outputs),
         ),
         _of(
-            app_policy.result(),
+            readings.app_policy,
             "IAM policy follows least privilege",
             lambda policy: _app_policy(policy, outputs),
         ),
-        _of(key.result(), "Automatic key rotation", lambda fact: _rotation(fact, settings)),
-        _of(trails.result(), "CloudTrail logging", lambda facts: _trail(facts, retention.result(), outputs)),
+        _of(readings.key, "Automatic key rotation", lambda fact: _rotation(fact, settings)),
+        _of(readings.trails, "CloudTrail logging", lambda facts: _trail(facts, readings.retention, outputs)),
         _data_key(escrow),
         _tested(proofs),
         Item(
@@ -216,8 +251,10 @@ def _trail(
     )
 
 
-def _data_key(escrow: Escrow | None) -> Item:
+def _data_key(escrow: Escrow | SetupError | None) -> Item:
     title = "ENCRYPTED_PHI_KEY generated and stored"
+    if isinstance(escrow, SetupError):
+        return Item(title=title, state=ItemState.UNKNOWN, evidence=f"could not be read: {escrow.message}")
     if escrow is None:
         return Item(title=title, state=ItemState.OPEN, evidence="there is no data key yet")
     made = "made now" if escrow.made_now else "kept"
