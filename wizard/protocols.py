@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from wizard.facts_symptoms import SeenVariable
     from wizard.protocols_access import Access
     from wizard.protocols_audit import Audit
+    from wizard.protocols_deployment import Fleet
     from wizard.protocols_backup import Vault
     from wizard.protocols_doctor import Symptoms
     from wizard.protocols_rotation import KeyRing
@@ -205,6 +206,10 @@ class Cloud(Protocol):
         """The keys of this Region with their rotations, and every kept version of the data key."""
         ...
 
+    def fleet(self) -> Fleet:
+        """The services of ECS in this Region, for the redeploy."""
+        ...
+
     def audit(self) -> Audit:
         """The audit of this Region, as the doctor looks at it."""
         ...
@@ -356,7 +361,10 @@ class Prover(Protocol):
         """Get ready; a proof is going to be asked for."""
         ...
 
-    def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict: ...
+    def prove(self, credentials: AppCredentials, batch: Batch, *, patient: bool = True) -> Verdict:
+        """What the application says; `patient` asks again while what was made a moment ago may not be everywhere."""
+        ...
+
 
 
 class Talk(Protocol):

@@ -18,6 +18,7 @@ from components import policies
 from components.contract import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings, Thing
 from components.stack_policies import key_policy_of
 from tests.wizard.fakes_access import FakeAccess
+from tests.wizard.fakes_fleet import FakeFleet
 from tests.wizard.fakes_backup import FakeVault
 from tests.wizard.fakes_rotation import FakeKeyRing
 from tests.wizard.fakes_spending import FakeMeter
@@ -243,6 +244,7 @@ class FakeCloud:
     meanwhile: list[WrappedDataKey] = field(default_factory=list)
     """Written into the escrow by somebody else between this run's look and this run's write."""
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
+    ships: FakeFleet = field(default_factory=FakeFleet)
     buckets_held: FakeVault = field(default_factory=FakeVault)
     meter: FakeMeter = field(default_factory=FakeMeter)
     keys_held: FakeKeyRing | None = None
@@ -463,6 +465,10 @@ class FakeCloud:
         self.state_buckets.append(bucket)
         return new
 
+    def fleet(self) -> FakeFleet:
+        self.ships.log = self.log
+        return self.ships
+
     def audit(self) -> FakeAudit:
         self._call("audit")
         return FakeAudit(cloud=self)
@@ -534,6 +540,10 @@ class FakeHosting:
     projects: tuple[VercelProject, ...] = ()
     """Those that the token reaches."""
     overlapping: tuple[str, ...] = ()
+    environments: dict[str, str] = field(default_factory=dict)
+    """The slug of each custom environment by its id."""
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The variables of the scopes other than production, by their words."""
 
     def _call(self, name: str) -> None:
         self.log.append(f"hosting.{name}")
@@ -571,9 +581,10 @@ class FakeHosting:
         region: str | None = None,
         key_arn: str | None = None,
         replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
     ) -> str | None:
         self._call("conflict")
-        return self._foreign(escrowed, replaceable)
+        return self._foreign(escrowed, replaceable, scope)
 
     def find_data_key(self, project: VercelProject) -> FoundDataKey:
         self._call("find_data_key")
@@ -596,28 +607,43 @@ class FakeHosting:
         self._call("deliver_access_key")
         self.access_key = key
 
-    def check(self, project: VercelProject, batch: Batch) -> str | None:
+    def check(self, project: VercelProject, batch: Batch, *, scope: Scope = PRODUCTION) -> str | None:
         self._call("check")
-        lacking = [name for name, value in batch.values if self.variables.get(name) != value]
-        return self._foreign(batch.wrapped) or (f"{', '.join(lacking)} is not there" if lacking else None)
+        lacking = [name for name, value in batch.values if self._of(scope).get(name) != value]
+        foreign = self._foreign(batch.wrapped, frozenset(), scope)
+        return foreign or (f"{', '.join(lacking)} is not there" if lacking else None)
 
-    def _foreign(self, escrowed: WrappedDataKey | None, replaceable: frozenset[str] = frozenset()) -> str | None:
-        there = self.variables.get(DATA_KEY_VARIABLE)
+    def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
+        self._call("custom_environments")
+        return self.environments
+
+    def _of(self, scope: Scope) -> dict[str, str]:
+        return self.variables if scope == PRODUCTION else self.beside.setdefault(scope.words, {})
+
+    def _foreign(self, escrowed: WrappedDataKey | None, replaceable: frozenset[str], scope: Scope) -> str | None:
+        there = self._of(scope).get(DATA_KEY_VARIABLE)
         if there is None or (escrowed is not None and there == escrowed.value):
             return None
         if escrowed is not None and WrappedDataKey(value=there).fingerprint in replaceable:
             return None
         return f"the project {self.project.name} has another {DATA_KEY_VARIABLE} already"
 
-    def deliver(self, project: VercelProject, batch: Batch, *, replaceable: frozenset[str] = frozenset()) -> Delivered:
-        self._call("deliver")
-        if conflict := self._foreign(batch.wrapped, replaceable):
+    def deliver(
+        self,
+        project: VercelProject,
+        batch: Batch,
+        *,
+        replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
+    ) -> Delivered:
+        self._call("deliver" if scope == PRODUCTION else f"deliver to {scope.words}")
+        if conflict := self._foreign(batch.wrapped, replaceable, scope):
             raise DataKeyConflict(conflict, "vercel env ls production")
-        same = dict(batch.values).items() <= self.variables.items()
-        self.variables |= dict(batch.values)
+        same = dict(batch.values).items() <= self._of(scope).items()
+        self._of(scope).update(dict(batch.values))
         return Delivered(
             target="vercel",
-            place=f"Vercel project {self.team}/{project.name}, production",
+            place=f"Vercel project {self.team}/{project.name}, {scope.words}",
             state=DeliveryState.UNCHANGED if same else DeliveryState.WRITTEN,
             fingerprint=(self.delivered_instead or batch.wrapped).fingerprint,
             checked_by="listing and fingerprint",

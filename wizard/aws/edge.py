@@ -15,6 +15,7 @@ from wizard.aws import state_bucket as state_buckets
 from wizard.aws.access_reading import AccessReading
 from wizard.aws.audit import AwsAudit
 from wizard.aws.credential_chain import AskCode
+from wizard.aws.ecs import Ecs
 from wizard.aws.keyring import KeyRing
 from wizard.aws.secretsmanager import SecretsManager
 from wizard.aws.session import Session
@@ -255,6 +256,10 @@ class Aws:
     def clock_skew(self) -> float | None:
         """Seconds that this machine's clock is ahead of AWS's, as it was told who the caller is; None before that."""
         return self._session.skew
+
+    def fleet(self) -> Ecs:
+        """The services of ECS in this Region, for the redeploy."""
+        return Ecs(self._session)
 
     def audit(self) -> AwsAudit:
         """The audit of this Region."""

@@ -189,13 +189,13 @@ class Session:
         """The Regions that botocore's own data names for a service, in the Region's partition."""
         return tuple(self._botocore.get_available_regions(service, partition_name=self.partition))
 
-    def call(self, service: str, operation: str, **parameters: Any) -> Any:
+    def call(self, service: str, operation: str, /, **parameters: Any) -> Any:
         """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.errors` only."""
         client = self.client(service)
         with self.translating(service, operation):
             return getattr(client, xform_name(operation))(**parameters)
 
-    def find(self, service: str, operation: str, *, absent: Collection[str], **parameters: Any) -> Any | None:
+    def find(self, service: str, operation: str, /, *, absent: Collection[str], **parameters: Any) -> Any | None:
         """One call; None when the service answers with one of the codes in `absent`."""
         client = self.client(service)
         with self.translating(service, operation):
@@ -206,7 +206,7 @@ class Session:
                     return None
                 raise
 
-    def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:
+    def pages(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[Any]:
         """The members under `key` of all pages."""
         client = self.client(service)
         with self.translating(service, operation):
