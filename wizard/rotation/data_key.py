@@ -1,0 +1,160 @@
+"""`rotate --data-key` and `rotate --promote`: a new data key beside the old one, and later in its place.
+
+Pure: acts through the edges' Protocols. KMS makes the new one wrapped; both are kept, and the old one is never dropped.
+"""
+
+from __future__ import annotations
+
+from wizard import agreement
+from wizard.errors import Cancelled
+from wizard.facts import Mark
+from wizard.facts_rotation import EscrowedVersion, Origin
+from wizard.rotation import delivering, redeploying
+from wizard.rotation.holding import Holding, escrowed, keep_everywhere, keep_seats, pending, take, version_of
+from wizard.rotation.outcome import Action, Outcome
+from wizard.rotation.replacing import look, make_current, prove_opening, refuse_another_key, settled
+from wizard.rotation.words import show_versions
+from wizard.steps import Doors, Request
+
+
+def make_new(request: Request, doors: Doors) -> Outcome:
+    """A new data key, kept beside the current one. One that was made before and is not in use yet is shown instead."""
+    holding = take(request, doors)
+    talk = doors.talk
+    current = escrowed(holding)
+    assert current.wrapped is not None
+    talk.section("Data keys")
+    waiting = pending(holding.versions())
+    if waiting:
+        show_versions(talk, holding.versions(), holding.outputs.key_arn)
+        talk.line(f"{waiting[0].fingerprint} was made before and is not in use yet; no other is made", mark=Mark.INFO)
+    else:
+        talk.line(f"{current.wrapped.fingerprint} stays what the application has; a new one is kept beside it")
+        _confirm(
+            request,
+            doors,
+            f"rotate --data-key --stack {holding.stack}",
+            why="From then on records will have to be moved from one data key to another; both are kept for good.",
+        )
+    with holding.found.engine.alone(request.stack):
+        now = doors.now()
+        keep_seats(holding, at=now)
+        # Somebody may have made one while this run was being confirmed.
+        waiting = pending(holding.versions())
+        wrapped = waiting[0].wrapped if waiting else holding.found.cloud.make_data_key(holding.outputs.key_arn)
+        made = not waiting
+        new = keep_everywhere(holding, wrapped, key_arn=holding.outputs.key_arn, origin=Origin.MADE, at=now)
+    versions = holding.versions()
+    if made:
+        talk.line(f"{new.fingerprint} made, wrapped by the key; kept in {new.parameter}", mark=Mark.OK)
+        show_versions(talk, versions, holding.outputs.key_arn)
+    steps = next_steps(holding, old=current.wrapped.fingerprint, new=new.fingerprint)
+    _tell_next(doors, steps)
+    return Outcome(
+        action=Action.DATA_KEY, stack=holding.stack, changed=made, versions=versions, subject=new, next=steps
+    )
+
+
+def next_steps(holding: Holding, *, old: str, new: str) -> tuple[str, ...]:
+    """What comes between the making of a data key and its use."""
+    return (
+        f"re-encrypt every record from {old} to {new}: python -m phi reencrypt (it comes with a later release; until "
+        "then with a program of your own, which opens both by their entries in the ledger)",
+        f"python -m wizard rotate --promote {new} --stack {holding.stack} --confirm {holding.stack}"
+        "   # when no record needs the old one any more; it is kept all the same",
+    )
+
+
+def promote(request: Request, doors: Doors, fingerprint: str, *, redeploy: bool | None) -> Outcome:
+    """The version into the place of the current one, after a typed confirmation; then delivered and proved."""
+    holding = take(request, doors)
+    command = f"python -m wizard rotate --promote FINGERPRINT --stack {holding.stack}"
+    current = escrowed(holding)
+    assert current.wrapped is not None
+    version = version_of(holding, fingerprint, command=command)
+    return put_in_place(
+        request,
+        doors,
+        holding,
+        version,
+        action=Action.PROMOTE,
+        warnings=_warnings(holding, version, old=current.wrapped.fingerprint),
+        command=f"rotate --promote {version.fingerprint} --stack {holding.stack}",
+        redeploy=redeploy,
+    )
+
+
+def _warnings(holding: Holding, version: EscrowedVersion, *, old: str) -> tuple[str, ...]:
+    was = holding.own.ring.version(holding.settings, old)
+    if was is not None and was.same_as == version.same_as:
+        return ("it is the same data key in another wrapping: no record has to be re-encrypted",)
+    return (
+        f"records under {old} cannot be read by the application from then on, unless they were re-encrypted before",
+        f"{old} is kept: python -m wizard restore --version {old} puts it back",
+    )
+
+
+def put_in_place(
+    request: Request,
+    doors: Doors,
+    holding: Holding,
+    version: EscrowedVersion,
+    *,
+    action: Action,
+    warnings: tuple[str, ...],
+    command: str,
+    redeploy: bool | None,
+    trusted: bool = True,
+) -> Outcome:
+    """The version made current everywhere, delivered, proved and, where that is wanted, deployed.
+
+    Where it is current already nothing is asked and nothing replaced; a run that was stopped is finished.
+    """
+    talk = doors.talk
+    refuse_another_key(holding, version)
+    delivering.refuse_undeliverable(holding, version)
+    talk.section("Data keys")
+    show_versions(talk, holding.versions(), holding.outputs.key_arn)
+    seen, opened = look(holding), None
+    changed = not settled(holding, version)
+    if changed:
+        talk.working("opening it, to be sure that the key does")
+        opened = prove_opening(doors, holding, version, trusted=trusted)
+        talk.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
+        for warning in warnings:
+            talk.line(warning, mark=Mark.WARN)
+        _confirm(request, doors, command, why=f"{version.fingerprint} takes the place of what the escrow holds.")
+        with holding.found.engine.alone(request.stack):
+            talk.working("replacing what the escrow holds")
+            version = make_current(holding, version, seen=seen, at=doors.now())
+        talk.line(f"{version.fingerprint} is in {holding.settings.names.escrow}; every other is kept", mark=Mark.OK)
+    else:
+        talk.line(f"{version.fingerprint} is what the escrow holds", mark=Mark.OK)
+    handed = delivering.hand_over(doors, holding, version.wrapped)
+    deployed = redeploying.offer(doors, holding, handed, wanted=redeploy)
+    return Outcome(
+        action=action,
+        stack=holding.stack,
+        changed=changed,
+        versions=holding.versions(),
+        subject=version,
+        opened=opened,
+        handed=handed,
+        redeploy=deployed.document,
+        next=deployed.next,
+    )
+
+
+def _confirm(request: Request, doors: Doors, command: str, *, why: str) -> None:
+    """The stack's name, typed here or given by `--confirm`. Raises Cancelled without it."""
+    if not agreement.typed(request, doors.talk, why=why):
+        raise Cancelled(
+            "nothing was changed: it has to be confirmed by the stack's name",
+            f"python -m wizard {command} --confirm {request.stack}",
+        )
+
+
+def _tell_next(doors: Doors, steps: tuple[str, ...]) -> None:
+    doors.talk.section("What is left to do")
+    for number, each in enumerate(steps, 1):
+        doors.talk.line(f"{number}. {each}")

@@ -1,0 +1,120 @@
+"""`restore`: any kept version of the data key, or one from a backup, back into the escrow and to the application.
+
+Pure: acts through the edges' Protocols. What it takes the place of is kept like every other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wizard.backup import document as backup
+from wizard.backup import place
+from wizard.errors import UsageError
+from wizard.facts import Mark
+from wizard.facts_rotation import EscrowedVersion, Origin
+from wizard.rotation.data_key import put_in_place
+from wizard.rotation.holding import Holding, keep_everywhere, refuse_other_store, take, version_of
+from wizard.rotation.outcome import Action, Outcome
+from wizard.rotation.words import show_versions
+from wizard.steps import Doors, Request
+
+
+def listing(request: Request, doors: Doors) -> tuple[tuple[EscrowedVersion, ...], str]:
+    """What there is to restore, shown; and the command that does it. Changes nothing."""
+    holding = take(request, doors)
+    doors.talk.section("Kept versions")
+    versions = holding.versions()
+    show_versions(doors.talk, versions, holding.outputs.key_arn)
+    again = f"python -m wizard restore --version FINGERPRINT --stack {holding.stack} --confirm {holding.stack}"
+    if not versions:
+        again = f"python -m wizard restore --from-backup PLACE --stack {holding.stack} --confirm {holding.stack}"
+    doors.talk.line(again)
+    return versions, again
+
+
+def restore_version(request: Request, doors: Doors, fingerprint: str, *, redeploy: bool | None) -> Outcome:
+    """A kept version into the escrow, whatever stands there now or nothing at all."""
+    holding = take(request, doors)
+    refuse_other_store(holding)
+    command = f"python -m wizard restore --version FINGERPRINT --stack {holding.stack}"
+    version = version_of(holding, fingerprint, command=command)
+    return _put_back(
+        request,
+        doors,
+        holding,
+        version,
+        command=f"restore --version {version.fingerprint} --stack {holding.stack}",
+        redeploy=redeploy,
+    )
+
+
+def restore_backup(request: Request, doors: Doors, where: str, *, redeploy: bool | None) -> Outcome:
+    """What a backup holds, into the ledger; its current version into the escrow, proved to open beforehand."""
+    holding = take(request, doors)
+    refuse_other_store(holding)
+    talk = doors.talk
+    found = place.read(where, holding.found.cloud.vault())
+    backup.refuse_foreign(found, holding.settings, where)
+    if found.key_arn not in holding.outputs.key_arns:
+        raise UsageError(
+            f"{where} holds a data key that {found.key_arn} wraps, and the stack's key is {holding.outputs.key_arn}; "
+            "nothing was changed",
+            "use the stack that made it, with its KMS key; a wrapped key opens with no other",
+        )
+    talk.line(f"{where}: {found.fingerprint}, of {found.made_at:%Y-%m-%d}, {len(found.versions)} version(s)")
+    there = {each.fingerprint for each in holding.versions()}
+    return _put_back(
+        request,
+        doors,
+        holding,
+        _as_version(found.current, where, known=found.fingerprint in there),
+        command=f"restore --from-backup {where} --stack {holding.stack}",
+        redeploy=redeploy,
+        others=tuple(each for each in found.versions if each.fingerprint not in there and not each.current),
+        trusted=found.fingerprint in there,
+    )
+
+
+def _as_version(version: EscrowedVersion, where: str, *, known: bool) -> EscrowedVersion:
+    return replace(version, parameter=where, current=False, origin=version.origin if known else Origin.RESTORED)
+
+
+def _put_back(
+    request: Request,
+    doors: Doors,
+    holding: Holding,
+    version: EscrowedVersion,
+    *,
+    command: str,
+    redeploy: bool | None,
+    others: tuple[EscrowedVersion, ...] = (),
+    trusted: bool = True,
+) -> Outcome:
+    seat = holding.seat()
+    standing = (
+        f"{seat.parameter} holds nothing now"
+        if not seat.taken
+        else f"{seat.parameter} holds something that is no data key now; the store's own history keeps it"
+        if seat.wrapped is None
+        else f"{seat.wrapped.fingerprint} makes way, and is kept: restore --version {seat.wrapped.fingerprint}"
+    )
+    outcome = put_in_place(
+        request,
+        doors,
+        holding,
+        version,
+        action=Action.RESTORE,
+        warnings=(standing, "records under another data key cannot be read by the application from then on"),
+        command=command,
+        redeploy=redeploy,
+        trusted=trusted,
+    )
+    if not others:
+        return outcome
+    now = doors.now()
+    for each in others:
+        keep_everywhere(
+            holding, each.wrapped, key_arn=each.key_arn, origin=Origin.RESTORED, at=now, same_as=each.same_as
+        )
+    doors.talk.line(f"{len(others)} other version(s) of the backup are kept again", mark=Mark.OK)
+    return replace(outcome, versions=holding.versions())
