@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{16}")
 """What a fingerprint looks like wherever it is written: a parameter's tag, a variable's comment."""
@@ -63,3 +64,51 @@ def _decode(value: str) -> bytes:
     if len(blob) < SHORTEST_BLOB:
         raise MalformedDataKey(f"it is too short ({len(blob)} octets) to be a key wrapped by KMS: cut off?")
     return blob
+
+
+class Damage(StrEnum):
+    """How a value came to be no wrapped data key."""
+
+    EMPTY = "empty"
+    QUOTED = "quoted"
+    """The data key that it should be, with quotation marks or white space around it."""
+    TRUNCATED = "truncated"
+    """The beginning of the data key that it should be, or too short for any."""
+    MALFORMED = "malformed"
+
+
+_AROUND = " \t\r\n\"'`"
+_TELLING = 16
+"""Characters of a beginning that are no chance: twelve octets."""
+
+
+def damage(value: str, *, of: WrappedDataKey | None) -> Damage | None:
+    """What is wrong with a value that should be a wrapped data key; None where it is one, whichever."""
+    if not value.strip(_AROUND):
+        return Damage.EMPTY
+    try:
+        WrappedDataKey(value=value)
+    except MalformedDataKey:
+        bare = value.strip(_AROUND)
+        if bare != value and damage(bare, of=of) is None:
+            return Damage.QUOTED
+        if is_beginning(value, of=of) or len(bare) * 3 // 4 < SHORTEST_BLOB and _is_base64(bare):
+            return Damage.TRUNCATED
+        return Damage.MALFORMED
+    return Damage.TRUNCATED if is_beginning(value, of=of) else None
+
+
+def is_beginning(value: str, *, of: WrappedDataKey | None) -> bool:
+    """Whether the value is a beginning of that data key, cut off."""
+    bare = value.strip(_AROUND)
+    return of is not None and len(bare) >= _TELLING and bare != of.value and of.value.startswith(bare.rstrip("="))
+
+
+def is_remnant(value: str, *, of: WrappedDataKey) -> bool:
+    """Whether nothing is lost with the value: it is empty, or all it holds is in that data key too."""
+    bare = value.strip(_AROUND)
+    return not bare or bare == of.value or is_beginning(value, of=of)
+
+
+def _is_base64(text: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", text) is not None

@@ -9,26 +9,35 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from wizard.datakey import WrappedDataKey
 from wizard.errors import SetupError
 from wizard.facts import AccessKey, Batch, Delivered, FoundDataKey, VercelProject, VercelVariable
+from wizard.facts_deployment import Deployment, Redeployed
+from wizard.facts_scope import PRODUCTION, Scope
+from wizard.facts_symptoms import SeenVariable
 from wizard.vercel_access_key import deliver as deliver_access_key
 from wizard.vercel_access_key import delivered_id
 from wizard.vercel_delivery import deliver, lacking, refusal
+from wizard.vercel_deployments import Deployments
 from wizard.vercel_found import find_data_key, name_data_key
 from wizard.vercel_http import Api, Patience
 from wizard.vercel_listing import list_projects
 from wizard.vercel_overlaps import overlaps
 from wizard.vercel_reach import out_of_reach
+from wizard.vercel_seen import see
+from wizard.vercel_overlaps import ACCESS_KEY
 from wizard.vercel_shapes import owner, read_names, read_project, text
 from wizard.vercel_variables import Variables
 
 BASE_URL = "https://api.vercel.com"
 READING_SECONDS = 20.0
 """How long an errand that only reads may take, with its repeats."""
+BUILD_SECONDS = 900.0
+"""How long a build is waited for."""
 
 
 class Vercel:
@@ -78,6 +87,7 @@ class Vercel:
         region: str | None = None,
         key_arn: str | None = None,
         replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
     ) -> str | None:
         """Why a delivery would be refused, in words; None when it would not be. Reads only.
 
@@ -85,7 +95,7 @@ class Vercel:
         `key_arn` where the key exists already, the other two variables are looked at as well.
         """
         variables = self._variables(project, READING_SECONDS)
-        return refusal(variables, escrowed, region=region, key_arn=key_arn, replaceable=replaceable)
+        return refusal(variables, escrowed, region=region, key_arn=key_arn, replaceable=replaceable, scope=scope)
 
     def overlaps(self, project: VercelProject) -> tuple[str, ...]:
         """What the delivered names are used for outside production, a line each; never a value. Reads only.
@@ -109,19 +119,56 @@ class Vercel:
         """
         name_data_key(self._variables(project, self._deadline), wrapped)
 
-    def deliver(self, project: VercelProject, batch: Batch, *, replaceable: frozenset[str] = frozenset()) -> Delivered:
-        """The batch to `production` in one POST, judged by a new listing; unwritten when it is there already.
+    def deliver(
+        self,
+        project: VercelProject,
+        batch: Batch,
+        *,
+        replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
+    ) -> Delivered:
+        """The batch to the scope in one POST, judged by a new listing; unwritten when it is there already.
 
         `replaceable` are the fingerprints of data keys that it may take the place of: versions that are escrowed.
 
-        Raises DataKeyConflict when production has another data key, ResourceError when Vercel does not take
+        Raises DataKeyConflict when the scope has another data key, ResourceError when Vercel does not take
         all three or one serves other environments too, Unreachable when what was written is not known.
         """
-        return deliver(self._variables(project, self._deadline), batch, replaceable=replaceable)
+        return deliver(self._variables(project, self._deadline), batch, replaceable=replaceable, scope=scope)
 
-    def check(self, project: VercelProject, batch: Batch) -> str | None:
-        """What production lacks of the batch, in words; None when all three are there and right. Reads only."""
-        return lacking(self._variables(project, READING_SECONDS), batch)
+    def see_variables(self, project: VercelProject) -> tuple[SeenVariable, ...]:
+        """The entries of the three names, for whichever environments, with the values that Vercel tells. Reads only."""
+        return see(self._variables(project, READING_SECONDS))
+
+    def check(self, project: VercelProject, batch: Batch, *, scope: Scope = PRODUCTION) -> str | None:
+        """What the scope lacks of the batch, in words; None when all three are there and right. Reads only."""
+        return lacking(self._variables(project, READING_SECONDS), batch, scope=scope)
+
+    def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
+        """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
+        return self._variables(project, READING_SECONDS).custom_environments()
+
+    # --- what runs
+
+    def production_deployment(self, project: VercelProject) -> Deployment | None:
+        """What production runs; None where nothing was deployed there yet. Reads only.
+
+        Raises Unsupported for an endpoint that does not tell.
+        """
+        return Deployments(self._api, project).in_production()
+
+    def last_change(self, project: VercelProject) -> datetime | None:
+        """When one of the delivered variables of production was last changed; None where that is not told."""
+        return last_change(self._variables(project, READING_SECONDS).list())
+
+    def redeploy(
+        self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None], seconds: float = BUILD_SECONDS
+    ) -> Redeployed:
+        """One more production deployment of the former's code, with the variables of now; waited for.
+
+        Raises SetupError where none could be made; one that fails is told, and the former runs on.
+        """
+        return Deployments(self._api, project).again(former, seconds=seconds, tell=tell)
 
     # --- the application's access key
 

@@ -27,6 +27,10 @@ class Variables:
         elif project.team_slug:
             self._scope = {"slug": project.team_slug}
 
+    def afresh(self, seconds: float) -> Variables:
+        """The same for another errand, of so many seconds at most."""
+        return Variables(self._api, self._project, self._api.patience(seconds))
+
     @property
     def owner(self) -> str:
         """The project in words: `Vercel project team/name`."""
@@ -71,6 +75,14 @@ class Variables:
         answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
         return _value(answer)
 
+    def told(self, variable: VercelVariable) -> str | None:
+        """The value of one, empty where Vercel says that it is empty; None where it is not told."""
+        path = f"/v1{self._path}/{variable.id}"
+        answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
+        body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
+        is_empty = body.get("value") == "" and body.get("decrypted") is True and body.get("type") != "sensitive"
+        return "" if is_empty else _value(answer)
+
     def shared(self) -> tuple[ListedVariable, ...]:
         """The team's shared variables that are linked to the project; none where they cannot be listed.
 
@@ -103,6 +115,27 @@ class Variables:
         answer = self._api.attempt("PATCH", path, query=self._scope, content={"comment": comment})
         if not answer.ok:
             raise self._api.refusal(answer, f"comment the variables of {self.owner}")
+
+    def put_back(self, variable: VercelVariable, value: str) -> None:
+        """The value and the comment that a variable had before; its type and environments stay.
+
+        Raises SetupError where that is not taken.
+        """
+        content = {"value": value, "comment": variable.comment}
+        path = f"/v9{self._path}/{variable.id}"
+        answer = self._api.persist("PATCH", path, query=self._scope, content=content, patience=self.patience)
+        if not answer.ok:
+            raise self._api.refusal(answer, f"put back a variable of {self.owner}")
+
+    def remove(self, variable: VercelVariable) -> None:
+        """Delete one. Raises SetupError where that is not taken; one that is gone already is gone.
+
+        https://vercel.com/docs/rest-api/projects/remove-an-environment-variable
+        """
+        path = f"/v9{self._path}/{variable.id}"
+        answer = self._api.persist("DELETE", path, query=self._scope, patience=self.patience)
+        if not answer.ok and answer.status != 404:
+            raise self._api.refusal(answer, f"take back a variable of {self.owner}")
 
     def reader(self) -> Read:
         """A look at values that asks for each at most once."""

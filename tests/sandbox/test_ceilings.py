@@ -28,7 +28,7 @@ def organization(cloud: Any) -> Iterator[Any]:
     """Puts service control policies on the account, as the organization's management account does."""
 
     def put(*policies: Any) -> None:
-        assert cloud.ask("PUT", "/_sandbox/service-control-policies", {"policies": policies})[0] == 200
+        assert cloud.ask("PUT", "service-control-policies", {"policies": policies})[0] == 200
 
     yield put
     put()

@@ -771,7 +771,7 @@ class Application:
         self.asked.append(principal_arn)
         return CredentialsSearch(found=self._found)
 
-    def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict:
+    def prove(self, credentials: AppCredentials, batch: Batch, *, patient: bool = True) -> Verdict:
         proved = batch.wrapped in self._opens
         cause = "" if proved else "NotOurs"
         return Verdict(proved=proved, principal=APP, fingerprint=batch.wrapped.fingerprint, cause=cause)

@@ -24,6 +24,22 @@ _OPENING = ("access-denied", "unwrap-failed", "proof-failed")
 
 _LOST_KEY = (*_OPENING, "rotation-off", "rotation-period", "stack-drifted")
 
+_ELSEWHERE = (
+    "alias-missing",
+    "alias-moved",
+    "bucket-missing",
+    "escrow-missing",
+    "identity-denied",
+    "key-id-other-key",
+    "key-id-other-region",
+    "key-missing",
+    "parameter-missing",
+    "region-wrong",
+    "stack-behind",
+    "trail-missing",
+)
+"""What seems to be wrong where the wrong Region was looked at."""
+
 TABLE: tuple[Cause, ...] = (
     # Who asks, and where.
     Cause(name="operator-credentials", says="the doctor's own credentials do not serve"),
@@ -44,9 +60,15 @@ TABLE: tuple[Cause, ...] = (
         ),
     ),
     Cause(name="stack-pending-operations", says="an interrupted update left operations behind"),
+    Cause(
+        name="region-of-settings",
+        says="the settings name another Region than the stack was built in",
+        explains=(*_LOST_KEY, *_ELSEWHERE),
+    ),
     # The key.
     Cause(name="key-pending-deletion", says="the key is going to be deleted", explains=(*_LOST_KEY, "key-disabled")),
     Cause(name="key-missing", says="there is no such key", explains=(*_LOST_KEY, "alias-missing", "alias-moved")),
+    Cause(name="key-unavailable", says="the key cannot be used in the state that it is in", explains=_LOST_KEY),
     Cause(name="key-disabled", says="the key is disabled", explains=_LOST_KEY),
     Cause(name="alias-missing", says="the alias points to no key", explains=("stack-drifted",)),
     Cause(name="alias-moved", says="the alias points to another key", explains=("stack-drifted",)),
@@ -102,6 +124,12 @@ TABLE: tuple[Cause, ...] = (
     Cause(name="wrong-principal", says="the service runs as another role", explains=_OPENING),
     # The data key and the three variables.
     Cause(name="escrow-missing", says="the escrow of the data key is gone", explains=("parameter-missing", *_OPENING)),
+    Cause(
+        name="data-key-not-made", says="no data key was made yet", explains=("variable-missing", "parameter-missing")
+    ),
+    Cause(
+        name="escrow-tag-changed", says="the escrow's tag speaks of another data key than it holds", explains=_OPENING
+    ),
     Cause(name="escrow-malformed", says="the escrow holds no wrapped data key", explains=_OPENING),
     Cause(name="escrow-replaced", says="the escrow holds another data key than its tag says", explains=_OPENING),
     Cause(name="escrow-of-another-key", says="the escrowed data key is wrapped by another KMS key", explains=_OPENING),
@@ -110,6 +138,7 @@ TABLE: tuple[Cause, ...] = (
     Cause(
         name="data-key-foreign", says="the application has another data key than the escrowed one", explains=_OPENING
     ),
+    Cause(name="variable-outdated", says="the application has an earlier version of the data key", explains=_OPENING),
     Cause(name="data-key-wrong-length", says="what the wrapped key opens to is no 32 bytes", explains=_OPENING),
     Cause(name="variable-missing", says="a variable is not there", explains=_OPENING),
     Cause(

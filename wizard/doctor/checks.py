@@ -5,9 +5,27 @@ Pure.
 
 from __future__ import annotations
 
+from wizard.doctor import of_the_access, of_the_escrow, of_the_key, of_the_trust, of_the_variables
 from wizard.doctor.diagnosis import Check
 
-OF_ACCESS: tuple[Check, ...] = ()
+OF_ACCESS: tuple[Check, ...] = (
+    # What takes longest begins first.
+    of_the_trust.the_proof,
+    of_the_key.the_region_of_the_settings,
+    of_the_key.the_key_and_its_replicas,
+    of_the_access.the_principals,
+    of_the_access.the_key_policy_and_the_application,
+    of_the_access.the_execution_role,
+    of_the_trust.the_trust_of_the_role,
+    of_the_trust.the_oidc_provider,
+    of_the_escrow.the_escrow,
+    of_the_variables.what_vercel_tells,
+    of_the_variables.what_the_store_tells,
+    of_the_variables.the_data_key_on_vercel,
+    of_the_variables.the_companions,
+    of_the_variables.the_parameters,
+    of_the_key.the_key_id_as_delivered,
+)
 """Whether the application can open its key: what a failed proof asks for."""
 
 OF_THE_REST: tuple[Check, ...] = ()

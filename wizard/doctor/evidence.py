@@ -9,11 +9,15 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TypeVar, cast
 
+from components import policies
 from components.contract import Outputs, Settings
 from wizard.errors import SetupError, Unsupported
-from wizard.escrow import find_escrow
-from wizard.facts import Escrow, KeyFact, StackState, TrailFact
+from wizard.escrow import find_escrow, region_of
+from wizard.facts import Escrow, KeyFact, StackState, TrailFact, VercelProject
+from wizard.facts_iam import IamPrincipal
+from wizard.facts_symptoms import SeenVariable, Weighed
 from wizard.protocols import Cloud
+from wizard.protocols_doctor import Symptoms
 from wizard.standing import Standing, attempted
 from wizard.steps import Doors
 
@@ -94,15 +98,71 @@ class Evidence:
         """The policy of the stack's key."""
         arn = self.key_arn
         if arn is None:
-            return Unsupported("the key is not known", f"aws kms list-aliases --region {self.settings.region}")
+            return self._no_key()
         return self.once("key policy", lambda: self.cloud.key_policy(arn))
 
-    # --- the data key, the trail
+    def replica(self, arn: str) -> KeyFact | SetupError | None:
+        """The key of that ARN, in its own Region."""
+        return self.once(f"key {arn}", lambda: self.cloud.with_region(region_of(arn)).describe_key(arn))
+
+    def _no_key(self) -> SetupError:
+        return Unsupported("the key is not known", f"aws kms list-aliases --region {self.settings.region}")
+
+    # --- the application's rights
+
+    @property
+    def principals(self) -> tuple[str, ...]:
+        """The ARNs of all that the application runs as."""
+        return self.outputs.app_principal_arns if self.outputs else self.settings.app_principal_arns
+
+    def principal(self, arn: str) -> IamPrincipal | SetupError | None:
+        """A user or role with its policies, boundary and trust; None where it is gone."""
+        return self.once(f"principal {arn}", lambda: self.symptoms.principal(arn))
+
+    def weighed(self, arn: str) -> tuple[Weighed, ...] | SetupError:
+        """What IAM's simulator says of the principal and the stack's key."""
+        key = self.key_arn
+        if key is None:
+            return self._no_key()
+        actions = policies.APPLICATION_ACTIONS
+        return self.once(f"weighed {arn}", lambda: self.symptoms.weigh(arn, actions, key))
+
+    @property
+    def symptoms(self) -> Symptoms:
+        """What the edge can tell of the application's rights and variables, in the stack's own Region."""
+        return self.cloud.symptoms()
+
+    # --- the data key, the variables
 
     @property
     def escrow(self) -> Escrow | SetupError | None:
         """The escrowed data key; a DataKeyConflict where the escrow holds anything else."""
         return self.once("escrow", lambda: find_escrow(self.cloud, self.settings))
+
+    @property
+    def kept(self) -> frozenset[str] | SetupError:
+        """The fingerprints of all versions of the data key that are kept."""
+        return self.once(
+            "versions", lambda: frozenset(each.fingerprint for each in self.cloud.keyring().versions(self.settings))
+        )
+
+    @property
+    def on_vercel(self) -> tuple[SeenVariable, ...] | SetupError | None:
+        """The three variables as the project has them; None where Vercel is no target, or cannot be asked at all."""
+        hosting, project = self.found.hosting, self.found.project
+        if hosting is None or not isinstance(project, VercelProject):
+            return None
+        return self.once("on Vercel", lambda: hosting.see_variables(project))
+
+    def stored(self, region: str) -> Mapping[str, str] | SetupError:
+        """What the store holds under the stack's names in a Region, by the name of the variable."""
+        prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
+        names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
+        symptoms = self.cloud.with_region(region).symptoms()
+        found = self.once(f"stored {region}", lambda: symptoms.held(names, store))
+        return found if isinstance(found, SetupError) else {name.rpartition("/")[2]: found[name] for name in found}
+
+    # --- the trail
 
     @property
     def trails(self) -> tuple[TrailFact, ...] | SetupError:

@@ -1,0 +1,160 @@
+"""The escrow of the data key: there, a wrapped key, the one that its tags speak of, and of the stack's KMS key.
+
+Pure: reads through the evidence. No value is told; what mends an escrow puts back a version that is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from components.contract import SecretStore
+from wizard.datakey import MalformedDataKey, WrappedDataKey
+from wizard.doctor import remedies
+from wizard.doctor.evidence import Evidence
+from wizard.doctor.finding import Finding, Told, Unlooked, Well
+from wizard.doctor.of_the_access import RESTART
+from wizard.errors import DataKeyConflict, SetupError
+from wizard.facts import Escrow
+
+_LOST = "without it nothing delivers the data key again, and a new one would open no record"
+
+
+def the_escrow(evidence: Evidence) -> Iterator[Told]:
+    """Whether the escrow holds the data key that its tags speak of, wrapped by the stack's key."""
+    escrow, name = evidence.escrow, evidence.settings.names.escrow
+    if isinstance(escrow, DataKeyConflict):
+        yield _conflict(evidence, escrow)
+    elif isinstance(escrow, SetupError):
+        yield Unlooked.of(f"the escrow {name}", escrow)
+    elif escrow is None:
+        yield from _gone(evidence)
+    elif escrow.key_arn is not None and evidence.key_arn is not None and escrow.key_arn != evidence.key_arn:
+        yield _other_key(evidence, escrow, escrow.key_arn, evidence.key_arn)
+    else:
+        yield Well(what=f"{name} holds the data key {escrow.wrapped.fingerprint}")
+
+
+def _gone(evidence: Evidence) -> Iterator[Told]:
+    name = evidence.settings.names.escrow
+    if evidence.outputs is None:
+        return  # Nothing is built; or what is built is not known, and told so.
+    kept = evidence.kept
+    fingerprint = _on_vercel(evidence)
+    version = next((each for each in _versions(kept) if fingerprint in (None, each)), None)
+    if version is not None:
+        command, then = _restore(evidence, version), ""
+    elif fingerprint is None and not _was_delivered(evidence):
+        yield Finding(
+            cause="data-key-not-made",
+            what=f"there is no data key yet in {name}",
+            why="the stack is built, and no data key was made and delivered; the application would make its own",
+            command=remedies.push(evidence),
+        )
+        return
+    else:
+        command = remedies.wizard(evidence, "restore", "--from-backup", "FILE", "--confirm", evidence.stack)
+        then = f"FILE is a backup of {fingerprint or 'the data key'}: python -m wizard backup made it"
+    yield Finding(
+        cause="escrow-missing",
+        what=f"the escrow {name} is gone",
+        why=_LOST,
+        command=command,
+        then=then,
+    )
+
+
+def _versions(kept: frozenset[str] | SetupError) -> tuple[str, ...]:
+    return () if isinstance(kept, SetupError) else tuple(sorted(kept))
+
+
+def _on_vercel(evidence: Evidence) -> str | None:
+    """The fingerprint of the data key that production has, by value or comment."""
+    found = evidence.on_vercel
+    for each in () if found is None or isinstance(found, SetupError) else found:
+        if each.name == "ENCRYPTED_PHI_KEY" and each.in_production:
+            return _fingerprint(each.value) or each.claimed
+    return None
+
+
+def _was_delivered(evidence: Evidence) -> bool:
+    found = evidence.on_vercel
+    if found is not None and not isinstance(found, SetupError) and found:
+        return True
+    stored = evidence.stored(evidence.settings.region)
+    return isinstance(stored, SetupError) or bool(stored)
+
+
+def _conflict(evidence: Evidence, conflict: DataKeyConflict) -> Told:
+    """The escrow holds no wrapped key, or another than its tag says."""
+    name = evidence.settings.names.escrow
+    seat = evidence.once("seat", lambda: evidence.cloud.keyring().seat(evidence.settings))
+    if isinstance(seat, SetupError):
+        return Unlooked.of(f"the escrow {name}", conflict)
+    former = _former(evidence)
+    if seat.wrapped is None:
+        version = seat.told or next(iter(former), None)
+        return Finding(
+            cause="escrow-malformed",
+            what=f"{name} holds no wrapped data key: somebody wrote something else over it",
+            why=f"{_LOST}; what runs now keeps its key until it is started anew",
+            command=_back(evidence, version),
+            then=RESTART,
+        )
+    if seat.wrapped.fingerprint in former[:1] and len(former) == 1:
+        return Finding(
+            cause="escrow-tag-changed",
+            what=f"the tag of {name} says {seat.told}, and it holds {seat.wrapped.fingerprint}, its only value so far",
+            why="the value was never replaced, so the tag was; every delivery refuses until the two agree",
+            command=_tag(evidence, seat.wrapped),
+        )
+    return Finding(
+        cause="escrow-replaced",
+        what=f"{name} holds the data key {seat.wrapped.fingerprint}, and its tag says {seat.told}",
+        why="somebody wrote another data key over it; what it encrypts the right one does not open",
+        command=_back(evidence, seat.told),
+        then=RESTART,
+    )
+
+
+def _tag(evidence: Evidence, wrapped: WrappedDataKey) -> str:
+    name, pair = evidence.settings.names.escrow, f"Key=eonpro:fingerprint,Value={wrapped.fingerprint}"
+    if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER:
+        return remedies.aws(evidence, "secretsmanager", "tag-resource", "--secret-id", name, "--tags", pair)
+    of = ("--resource-type", "Parameter", "--resource-id", name)
+    return remedies.aws(evidence, "ssm", "add-tags-to-resource", *of, "--tags", pair)
+
+
+def _former(evidence: Evidence) -> tuple[str, ...]:
+    """The fingerprints that the escrow has had, the newest first, as far as the store keeps them."""
+    name, store = evidence.settings.names.escrow, evidence.settings.secret_store
+    found = evidence.once("history", lambda: evidence.symptoms.history(name, store))
+    told = [] if isinstance(found, SetupError) else [_fingerprint(text) for text in reversed(found)]
+    return tuple(dict.fromkeys(each for each in told if each is not None))
+
+
+def _fingerprint(value: str | None) -> str | None:
+    try:
+        return WrappedDataKey(value=value).fingerprint if value else None
+    except MalformedDataKey:
+        return None
+
+
+def _back(evidence: Evidence, fingerprint: str | None) -> str:
+    if fingerprint is None:
+        return remedies.wizard(evidence, "restore", "--from-backup", "FILE", "--confirm", evidence.stack)
+    return _restore(evidence, fingerprint)
+
+
+def _restore(evidence: Evidence, fingerprint: str) -> str:
+    words = ("--version", fingerprint, "--confirm", evidence.stack, "--no-redeploy")
+    return remedies.wizard(evidence, "restore", *words)
+
+
+def _other_key(evidence: Evidence, escrow: Escrow, key_arn: str, wanted: str) -> Finding:
+    return Finding(
+        cause="escrow-of-another-key",
+        what=f"the data key in {escrow.parameter} is wrapped by {key_arn}, and the stack's key is {wanted}",
+        why="the stack's key cannot open it: KMS answers IncorrectKeyException",
+        command=remedies.wizard(evidence, "rotate", "--rewrap", wanted, "--confirm", evidence.stack, "--no-redeploy"),
+        then=RESTART,
+    )

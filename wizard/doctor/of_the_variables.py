@@ -1,0 +1,214 @@
+"""The escrow and the application's three variables: there, whole, and of one data key.
+
+Pure: reads through the evidence. A value is never told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from components.contract import DATA_KEY_VARIABLE, Target
+from wizard.datakey import Damage, WrappedDataKey, damage
+from wizard.doctor import remedies
+from wizard.doctor.evidence import Evidence
+from wizard.doctor.finding import Finding, Told, Unlooked, Well
+from wizard.doctor.variables import EMPTY, THEN, Expected, expected, framed, in_the_store, on_vercel
+from wizard.errors import CredentialsError, SetupError
+from wizard.facts import Escrow
+from wizard.facts_symptoms import SeenVariable
+
+
+def what_vercel_tells(evidence: Evidence) -> Iterator[Told]:
+    """Whether Vercel can be asked at all."""
+    settings, project = evidence.settings, evidence.found.project
+    if Target.VERCEL not in settings.deploy_targets:
+        return
+    name = f"the Vercel project {settings.vercel_team}/{settings.vercel_project}"
+    if evidence.found.hosting is None:
+        yield Unlooked(what=name, why="there is no Vercel token to ask with: VERCEL_TOKEN", is_denied=True)
+    elif isinstance(project, CredentialsError):
+        yield Finding(
+            cause="vercel-token-refused",
+            what=f"{name} cannot be seen: {project.message}",
+            why="what the application finds in its environment is not known",
+            command=project.hint,
+        )
+    elif isinstance(project, SetupError):
+        yield Unlooked.of(name, project)
+    elif isinstance(seen := evidence.on_vercel, SetupError):
+        yield Unlooked.of(f"the variables of {name}", seen)
+
+
+def what_the_store_tells(evidence: Evidence) -> Iterator[Told]:
+    """Whether the store of the parameters can be asked."""
+    if not any(target is not Target.VERCEL for target in evidence.settings.deploy_targets):
+        return
+    for region in evidence.settings.regions:
+        if isinstance(found := evidence.stored(region), SetupError):
+            yield Unlooked.of(f"what is under {evidence.settings.names.parameter_prefix} in {region}", found)
+
+
+# --- ENCRYPTED_PHI_KEY on Vercel -----------------------------------------------------------------------------------
+
+
+def the_data_key_on_vercel(evidence: Evidence) -> Iterator[Told]:
+    """Whether production has the escrowed data key: by its value where Vercel tells it, else by its comment."""
+    escrow = evidence.escrow
+    ours = escrow.wrapped if isinstance(escrow, Escrow) else None
+    for one in on_vercel(evidence, DATA_KEY_VARIABLE):
+        if not one.is_there or one.seen is None:
+            yield _absent(evidence, one)
+        elif one.value is None:
+            yield _by_comment(evidence, one, one.seen, ours)
+        elif one.value is not None and (found := damage(one.value, of=ours)) is not None:
+            yield _damaged(evidence, one, found)
+        elif ours is None:
+            yield Unlooked(what=f"{one.name} in {one.place}", why="there is no escrowed data key to compare it with")
+        elif one.value == ours.value:
+            yield _type(evidence, one, one.seen)
+        else:
+            yield _another(evidence, one, one.seen, WrappedDataKey(value=one.value).fingerprint, ours)
+
+
+def _absent(evidence: Evidence, one: Expected) -> Finding:
+    if one.outside:
+        return Finding(
+            cause="variable-wrong-environment",
+            what=f"{one.name} in {one.place} is set for {', '.join(one.outside)}, and not for production",
+            why=EMPTY,
+            command=remedies.push(evidence),
+            then=THEN,
+        )
+    return Finding(
+        cause="variable-missing",
+        what=f"{one.name} is not set in production of {one.place}",
+        why=EMPTY,
+        command=remedies.push(evidence),
+        then=THEN,
+    )
+
+
+_HOW = {
+    Damage.EMPTY: ("variable-empty", "is empty", EMPTY),
+    Damage.QUOTED: (
+        "variable-quoted",
+        "has quotation marks or white space around it",
+        "they are part of the value for the application, which says “Encryption key not initialized”",
+    ),
+    Damage.TRUNCATED: (
+        "variable-truncated",
+        "is cut off",
+        "KMS answers InvalidCiphertextException, and the application says “Encryption key not initialized”",
+    ),
+    Damage.MALFORMED: (
+        "variable-malformed",
+        "is no wrapped data key",
+        "KMS answers InvalidCiphertextException, and the application says “Encryption key not initialized”",
+    ),
+}
+
+
+def _damaged(evidence: Evidence, one: Expected, found: Damage) -> Finding:
+    cause, what, why = _HOW[found]
+    return Finding(
+        cause=cause, what=f"{one.name} in {one.place} {what}", why=why, command=remedies.push(evidence), then=THEN
+    )
+
+
+def _by_comment(evidence: Evidence, one: Expected, seen: SeenVariable, ours: WrappedDataKey | None) -> Told:
+    if ours is None:
+        return Unlooked(what=f"{one.name} in {one.place}", why="there is no escrowed data key to compare it with")
+    if seen.claimed == ours.fingerprint:
+        return Well(what=f"{one.name} in {one.place} is {ours.fingerprint}, by its comment; Vercel tells no value")
+    return _another(evidence, one, seen, seen.claimed, ours)
+
+
+def _type(evidence: Evidence, one: Expected, seen: SeenVariable) -> Told:
+    if seen.type in ("sensitive", ""):
+        return Well(what=f"{one.name} in {one.place} is the escrowed data key")
+    return Finding(
+        cause="variable-type",
+        what=f"{one.name} in {one.place} is stored as {seen.type}, not as sensitive",
+        why="whoever may see the project's settings can read it; it is the escrowed data key",
+        command=remedies.push(evidence),
+    )
+
+
+def _another(
+    evidence: Evidence, one: Expected, seen: SeenVariable, fingerprint: str | None, ours: WrappedDataKey
+) -> Finding:
+    kept = evidence.kept
+    if fingerprint is not None and not isinstance(kept, SetupError) and fingerprint in kept:
+        return Finding(
+            cause="variable-outdated",
+            what=f"{one.name} in {one.place} is {fingerprint}, an earlier version of the data key",
+            why=f"the escrow holds {ours.fingerprint} now; the two are out of step",
+            command=remedies.push(evidence),
+            then=THEN,
+        )
+    which = f"the data key {fingerprint}" if fingerprint else "some data key: Vercel tells neither value nor comment"
+    return Finding(
+        cause="data-key-foreign",
+        what=f"{one.name} in {one.place} is {which}, not the escrowed {ours.fingerprint}",
+        why="what it encrypted the escrowed key does not open, and the other way round; nothing overwrites it, "
+        "for it may be the only key to records: it is set aside under another name, value and all",
+        command=remedies.push(evidence, "--set-aside", seen.id, "--confirm", evidence.stack),
+        then=f"find out which records it opens before it is removed; {THEN}",
+    )
+
+
+# --- the other two -------------------------------------------------------------------------------------------------
+
+
+def the_companions(evidence: Evidence) -> Iterator[Told]:
+    """Whether AWS_KMS_KEY_ID and AWS_REGION stand beside the data key at every target."""
+    for name in ("AWS_KMS_KEY_ID", "AWS_REGION"):
+        for one in expected(evidence, name):
+            if not one.is_there:
+                yield _absent(evidence, one) if one.target == Target.VERCEL else _no_parameter(evidence, one)
+            elif one.value is None:
+                told = one.seen is not None and one.seen.claimed is not None
+                why = "Vercel does not tell it" + (", but its comment is ours" if told else "")
+                yield Unlooked(what=f"{one.name} in {one.place}", why=why)
+            elif name == "AWS_REGION" and one.wanted is not None:
+                yield _region(evidence, one, one.value, one.wanted)
+
+
+def _no_parameter(evidence: Evidence, one: Expected) -> Finding:
+    return Finding(
+        cause="parameter-missing",
+        what=f"{one.name} is not there: {one.place}",
+        why="ECS starts no task whose secrets it cannot read (ResourceInitializationError)",
+        command=remedies.push(evidence),
+        then=THEN,
+    )
+
+
+def _region(evidence: Evidence, one: Expected, value: str, wanted: str) -> Told:
+    if value == wanted:
+        return Well(what=f"AWS_REGION in {one.place} is {wanted}")
+    return framed(evidence, one, value) or Finding(
+        cause="region-wrong",
+        what=f"AWS_REGION in {one.place} is not {wanted}, the key's Region",
+        why="KMS of another Region does not know the key: NotFoundException, or AccessDeniedException",
+        command=remedies.push(evidence),
+        then=THEN,
+    )
+
+
+def the_parameters(evidence: Evidence) -> Iterator[Told]:
+    """Whether each Region's store has the escrowed data key."""
+    escrow = evidence.escrow
+    if not isinstance(escrow, Escrow):
+        return
+    for one in in_the_store(evidence, DATA_KEY_VARIABLE):
+        if not one.is_there:
+            yield _no_parameter(evidence, one)
+        elif one.value != escrow.wrapped.value:
+            yield Finding(
+                cause="parameter-wrong",
+                what=f"{one.place} is another data key than the escrowed {escrow.wrapped.fingerprint}",
+                why="a replica opens the same data key; two in use are two sets of records",
+                command=remedies.push(evidence),
+                then=THEN,
+            )
