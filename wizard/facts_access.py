@@ -48,10 +48,27 @@ class PrincipalAccess:
     last_use: datetime | None = None
     """UTC; of the key, by CloudTrail."""
     events: int | None = None
-    """Its cryptographic calls on the key in the window; None: not known."""
+    """Its cryptographic calls on the key in the window; None: not known. A lower bound where the history is cut off."""
+    refused: int | None = None
+    """Its calls on the key that were refused in the window; None: not known."""
     access_keys: tuple[AccessKeyAge, ...] = ()
+    are_access_keys_known: bool = True
+    """False where they could not be listed; there are none of what is no user."""
     is_expected: bool = True
     """Whether the stack's settings name it: an application principal, an administrator, the root statement."""
+    beyond: tuple[str, ...] = ()
+    """Of one that the settings name: rights that they do not give it, and that do not come through IAM either."""
+
+    @property
+    def rights(self) -> frozenset[str]:
+        """What it may do: `use`, `administer`, `delete`."""
+        found = {"use": self.use, "administer": self.administer, "delete": self.delete}
+        return frozenset(name for name, may in found.items() if may is May.YES)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether every one of the three is a yes or a no."""
+        return May.UNKNOWN not in (self.use, self.administer, self.delete)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +81,10 @@ class GrantFact:
     made: datetime | None
     retiring: str | None
     name: str = ""
+    key_arn: str = ""
+    """The key or the replica that it is on."""
+    constraints: tuple[str, ...] = ()
+    """What the encryption context has to be, `EncryptionContextEquals name=value`; or the source's ARN."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +95,18 @@ class KeyUse:
     """UTC; None: not since `tracked_since`."""
     operation: str | None
     tracked_since: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What CloudTrail's event history told of the key and its replicas."""
+
+    since: datetime
+    """UTC; how far back it was read: the window, or the oldest event that was read where it is cut off."""
+    events: int
+    """All that were read."""
+    is_cut_off: bool = False
+    """Whether there were more than are read at once: then every count is a lower bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +131,22 @@ class AccessReview:
     grants: tuple[GrantFact, ...] | None
     """None: could not be read."""
     last_use: KeyUse | None
+    """Of the key itself. None: could not be read."""
+    replicas: tuple[tuple[str, KeyUse | None], ...] = ()
+    """(ARN, last use) of each replica; they count their uses apart."""
+    history: History | None = None
     """None: could not be read."""
     unread: tuple[Unread, ...] = ()
+
+    @property
+    def unexpected(self) -> tuple[PrincipalAccess, ...]:
+        """Who the settings do not name, and has some right on the key."""
+        return tuple(each for each in self.principals if not each.is_expected and each.rights)
+
+    @property
+    def undecided(self) -> tuple[PrincipalAccess, ...]:
+        """Of whom something is unknown."""
+        return tuple(each for each in self.principals if not each.is_known)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.contract import Outputs, SecretStore, Settings
@@ -42,6 +43,7 @@ from wizard.facts import (
     VercelVariable,
     Verdict,
 )
+from wizard.facts_deployment import Deployment, Redeployed
 from wizard.facts_scope import PRODUCTION, Scope
 
 if TYPE_CHECKING:
@@ -49,8 +51,8 @@ if TYPE_CHECKING:
     from wizard.facts_symptoms import SeenVariable
     from wizard.protocols_access import Access
     from wizard.protocols_audit import Audit
-    from wizard.protocols_deployment import Fleet
     from wizard.protocols_backup import Vault
+    from wizard.protocols_deployment import Fleet
     from wizard.protocols_doctor import Symptoms
     from wizard.protocols_rotation import KeyRing
     from wizard.protocols_spending import Meter
@@ -297,6 +299,18 @@ class Hosting(Protocol):
 
     def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
         """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
+        ...
+
+    def production_deployment(self, project: VercelProject) -> Deployment | None:
+        """What production runs; None where nothing was deployed there yet. Raises Unsupported where it is not told."""
+        ...
+
+    def last_change(self, project: VercelProject) -> datetime | None:
+        """When one of the delivered variables of production was last changed; None where that is not told."""
+        ...
+
+    def redeploy(self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None]) -> Redeployed:
+        """One more production deployment of the former's code, waited for; one that fails leaves the former running."""
         ...
 
 

@@ -19,6 +19,7 @@ from sandbox.corrections import (
     dry_runs,
     ecs,
     events,
+    grants,
     identity,
     key_policy,
     keys,
@@ -90,12 +91,18 @@ BEFORE: tuple[Correction[Before], ...] = (
     _before(keys.a_call_needs_the_key_policys_leave, "kms"),
     _before(keys.a_keys_state_decides_what_works, "kms"),
     _before(keys.deletion_takes_7_to_30_days, "kms", "ScheduleKeyDeletion"),
+    _before(grants.a_grant_is_for_somebody_that_exists, "kms", "CreateGrant"),
+    _before(grants.a_keys_grants_are_told_page_by_page, "kms", "ListGrants"),
+    _before(events.when_a_key_was_last_used_is_told, "kms", "GetKeyLastUsage"),
     _before(dry_runs.grants_are_not_touched_by_a_dry_run, "kms", "CreateGrant", "RetireGrant", "RevokeGrant"),
     _before(keys.decrypting_under_another_key_is_refused, "kms", "Decrypt"),
     _before(key_policy.a_key_policy_is_well_formed, "kms", *key_policy.SETTERS),
     _before(key_policy.a_key_policy_names_principals_that_exist, "kms", *key_policy.SETTERS),
     _before(key_policy.a_key_policy_keeps_its_author_in, "kms", *key_policy.SETTERS),
+    _before(keys.re_encrypting_from_another_key_is_refused, "kms", "ReEncrypt"),
     _before(rotation.a_rotation_period_is_kept, "kms", "EnableKeyRotation"),
+    _before(rotation.a_key_is_rotated_on_demand_so_many_times, "kms", "RotateKeyOnDemand"),
+    _before(rotation.the_limit_of_rotations_on_demand_is_told, "servicequotas", "ListServiceQuotas"),
     # Last, since these only rewrite the request that the emulator sees.
     _before(keys.a_new_key_has_the_documented_defaults, "kms", "CreateKey"),
     _before(keys.a_key_arn_is_as_good_as_a_key_id, "kms"),
@@ -103,6 +110,7 @@ BEFORE: tuple[Correction[Before], ...] = (
 
 AFTER: tuple[Correction[After], ...] = (
     _after(dry_runs.a_dry_run_tells_and_does_nothing, "kms", *dry_runs.DRY_RUNS),
+    _after(grants.a_grant_remembers_when_it_was_made, "kms", "CreateGrant"),
     _after(rotation.the_rotation_period_is_told, "kms", "GetKeyRotationStatus"),
     _after(keys.deletion_answers_with_the_arn, "kms", "ScheduleKeyDeletion", "CancelKeyDeletion"),
     _after(replicas.a_replica_has_its_own_policy_alias_and_tags, "kms", "ReplicateKey"),
@@ -122,6 +130,7 @@ def mend_emulator() -> None:
     buckets.a_bucket_is_encrypted_from_the_start()
     buckets.a_bucket_is_private_from_the_start()
     buckets.object_lock_can_come_later()
+    buckets.a_new_object_is_locked_as_its_bucket_says()
     buckets.this_machines_endpoint_counts_as_tls()
     usage.kms_calls_are_counted()
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.corrections import keys
 from sandbox.principals import Principal
 from sandbox.state import ACCOUNT
 from sandbox.wire import Answer, AwsError, Call, json_answer
@@ -45,8 +46,11 @@ def remember(call: Call, who: Principal | None, error: AwsError | None = None) -
     now = time.time()
     source = f"{'monitoring' if call.service == 'cloudwatch' else call.service}.amazonaws.com"
     resources = [str(call.parameters[name]) for name in _NAMING if call.parameters.get(name)]
+    if call.service == "kms":
+        # A key is told by its ARN, however the call named it, if at all.
+        resources = list(dict.fromkeys([*(key.arn for _, key in keys.touched(call)), *resources]))
     reading = call.operation.startswith(_READING)
-    identity = {"arn": who.arn, "accountId": ACCOUNT, "accessKeyId": call.access_key_id} if who else {}
+    identity = _identity(call, who) if who else {}
     record = {
         "eventVersion": "1.11",
         "userIdentity": identity,
@@ -82,6 +86,66 @@ def calls_of(source: str, region: str) -> tuple[tuple[str, float], ...]:
     with _turn:
         kept = [event for where, event in _made if where == region]
     return tuple((event["EventName"], event["EventTime"]) for event in kept if event["EventSource"] == source)
+
+
+def _identity(call: Call, who: Principal) -> dict[str, Any]:
+    """Who it was; of a session its role too.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+    """
+    told = {
+        "principalId": who.user_id,
+        "arn": who.arn,
+        "accountId": ACCOUNT,
+        "accessKeyId": call.access_key_id,
+    }
+    name = who.identity.rpartition("/")[2]
+    if ":assumed-role/" not in who.arn:
+        return {"type": "IAMUser", **told, "userName": name}
+    issuer = {
+        "type": "Role",
+        "principalId": who.user_id.partition(":")[0],
+        "arn": who.identity,
+        "accountId": ACCOUNT,
+        "userName": name,
+    }
+    return {"type": "AssumedRole", **told, "sessionContext": {"sessionIssuer": issuer}}
+
+
+def when_a_key_was_last_used_is_told(call: Call, who: Principal | None) -> Answer:
+    """AWS tells the last cryptographic operation on a key that succeeded; the emulator has no such call.
+
+    It is known from the event history here: a call that AWS would let pass and the emulator then refuses counts, too.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html
+    """
+    key = keys.named_key(call)
+    if key is None:
+        raise AwsError("NotFoundException", f"Key '{call.parameters.get('KeyId')}' does not exist")
+    with _turn:
+        kept = [event for region, event in reversed(_made) if region == call.region]
+    used = next((event for event in kept if _uses(event, key.arn)), None)
+    last = (
+        {
+            "Operation": used["EventName"],
+            "Timestamp": used["EventTime"],
+            "CloudTrailEventId": used["EventId"],
+            "KmsRequestId": used["EventId"],
+        }
+        if used
+        else None
+    )
+    made = float(key.creation_date)
+    told = {"KeyId": key.arn, "TrackingStartDate": made, "KeyCreationDate": made}
+    return json_answer({**told, "KeyLastUsage": last} if last else told)
+
+
+def _uses(event: dict[str, Any], key_arn: str) -> bool:
+    return (
+        event["EventSource"] == "kms.amazonaws.com"
+        and event["EventName"] in keys.CRYPTOGRAPHIC
+        and any(one["ResourceName"] == key_arn for one in event["Resources"])
+        and "errorCode" not in json.loads(event["CloudTrailEvent"])
+    )
 
 
 def the_event_history_is_told(call: Call, who: Principal | None) -> Answer:

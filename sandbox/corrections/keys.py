@@ -12,7 +12,7 @@ from typing import Any
 from moto.kms.models import Key, KmsBackend, kms_backends
 
 from sandbox import ceilings
-from sandbox.corrections import leave
+from sandbox.corrections import grants, leave
 from sandbox.corrections.ciphertext import key_id_of
 from sandbox.policy import (
     Decision,
@@ -28,7 +28,7 @@ from sandbox.principals import Principal, identity_statements
 from sandbox.state import ACCOUNT
 from sandbox.wire import Answer, AwsError, Call, json_answer
 
-_CRYPTOGRAPHIC = frozenset(
+CRYPTOGRAPHIC = frozenset(
     [
         "Decrypt",
         "DeriveSharedSecret",
@@ -44,7 +44,7 @@ _CRYPTOGRAPHIC = frozenset(
         "VerifyMac",
     ]
 )
-_REFUSED_WHILE_DISABLED = _CRYPTOGRAPHIC | {"EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand"}
+_REFUSED_WHILE_DISABLED = CRYPTOGRAPHIC | {"EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand"}
 _REFUSED_WHILE_PENDING_DELETION = _REFUSED_WHILE_DISABLED | frozenset(
     [
         "CreateAlias",
@@ -78,7 +78,7 @@ def named_key(call: Call, parameter: str = "KeyId") -> Key | None:
     return kms.keys.get(key_id or "")
 
 
-def _touched(call: Call) -> tuple[tuple[str, Key], ...]:
+def touched(call: Call) -> tuple[tuple[str, Key], ...]:
     """The keys that a call is about, each with the action that it needs there."""
     operation = call.operation
     source = backend(call).keys.get(key_id_of(str(call.parameters.get("CiphertextBlob", ""))))
@@ -111,13 +111,13 @@ def a_call_needs_the_key_policys_leave(call: Call, who: Principal | None) -> Non
 
     A deny in either is final. The organization limits both; a permissions boundary that allows nothing limits what a
     role is allowed, and not what a key policy allows to a user or to a role's session by name. The emulator looks at
-    none of them. Grants are not considered.
+    none of them. So does a grant, by itself.
     https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-eval-logic
     """
     if who is None:
         return
-    for action, key in _touched(call):
+    for action, key in touched(call):
         request = Request(action=action, resource=key.arn, context=who.context | _context(call, key))
         identity = evaluate(identity_statements(who.identity), request)
         policy = statements(json.loads(key.policy))
@@ -127,6 +127,7 @@ def a_call_needs_the_key_policys_leave(call: Call, who: Principal | None) -> Non
         denied = identity is Decision.EXPLICIT_DENY or any(one["Effect"] == "Deny" for one in delegated)
         by_itself = any(one["Effect"] == "Allow" for one in named)
         by_iam = identity is Decision.ALLOWED and any(one["Effect"] == "Allow" for one in delegated)
+        by_itself |= grants.gives_leave(key, who, action, call.parameters.get("EncryptionContext") or {})
         _meet_the_limits(who, request, is_named=any(_names_user_or_session(one, who) for one in named))
         if denied or not (by_itself or by_iam):
             why = (
@@ -179,7 +180,7 @@ def a_keys_state_decides_what_works(call: Call, who: Principal | None) -> None:
     The emulator encrypts and decrypts regardless.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
     """
-    for _, key in _touched(call):
+    for _, key in touched(call):
         if key.key_state == "PendingDeletion" and call.operation in _REFUSED_WHILE_PENDING_DELETION:
             raise AwsError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
         if key.key_state == "Disabled" and call.operation in _REFUSED_WHILE_DISABLED:
@@ -204,6 +205,18 @@ def decrypting_under_another_key_is_refused(call: Call, who: Principal | None) -
     https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
     """
     key = named_key(call)
+    made_under = key_id_of(str(call.parameters.get("CiphertextBlob", "")))
+    if key is not None and made_under and key.id != made_under:
+        what = "The key ID in the request does not identify a CMK that can perform this operation."
+        raise AwsError("IncorrectKeyException", what)
+
+
+def re_encrypting_from_another_key_is_refused(call: Call, who: Principal | None) -> None:
+    """AWS answers IncorrectKeyException when SourceKeyId is not the key of the ciphertext; the emulator passes it over.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html
+    """
+    key = named_key(call, "SourceKeyId")
     made_under = key_id_of(str(call.parameters.get("CiphertextBlob", "")))
     if key is not None and made_under and key.id != made_under:
         what = "The key ID in the request does not identify a CMK that can perform this operation."

@@ -18,8 +18,8 @@ from components import policies
 from components.contract import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings, Thing
 from components.stack_policies import key_policy_of
 from tests.wizard.fakes_access import FakeAccess
-from tests.wizard.fakes_fleet import FakeFleet
 from tests.wizard.fakes_backup import FakeVault
+from tests.wizard.fakes_fleet import FakeFleet
 from tests.wizard.fakes_rotation import FakeKeyRing
 from tests.wizard.fakes_spending import FakeMeter
 from wizard.datakey import WrappedDataKey
@@ -60,7 +60,9 @@ from wizard.facts import (
     Verdict,
 )
 from wizard.facts_audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
+from wizard.facts_deployment import Deployment, Redeployed, RedeployState
 from wizard.facts_drift import Drift
+from wizard.facts_scope import PRODUCTION, Scope
 from wizard.input import Back
 from wizard.questions import Question
 
@@ -544,6 +546,12 @@ class FakeHosting:
     """The slug of each custom environment by its id."""
     beside: dict[str, dict[str, str]] = field(default_factory=dict)
     """The variables of the scopes other than production, by their words."""
+    deployment: Deployment | None = None
+    """What production runs."""
+    changed_at: datetime | None = None
+    """When a variable of production was last changed."""
+    build_fails: str = ""
+    """Why; empty: it does not."""
 
     def _call(self, name: str) -> None:
         self.log.append(f"hosting.{name}")
@@ -616,6 +624,25 @@ class FakeHosting:
     def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
         self._call("custom_environments")
         return self.environments
+
+    def production_deployment(self, project: VercelProject) -> Deployment | None:
+        self._call("production_deployment")
+        return self.deployment
+
+    def last_change(self, project: VercelProject) -> datetime | None:
+        self._call("last_change")
+        return self.changed_at
+
+    def redeploy(self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None]) -> Redeployed:
+        self._call("redeploy")
+        tell("building")
+        if self.build_fails:
+            failed = replace(former, id="dpl_2", state="ERROR")
+            return Redeployed(
+                target="vercel", state=RedeployState.FAILED, before=former, after=failed, why=self.build_fails
+            )
+        self.deployment = replace(former, id="dpl_2", made=max(former.made, self.changed_at or former.made))
+        return Redeployed(target="vercel", state=RedeployState.DONE, before=former, after=self.deployment, seconds=41.0)
 
     def _of(self, scope: Scope) -> dict[str, str]:
         return self.variables if scope == PRODUCTION else self.beside.setdefault(scope.words, {})
@@ -746,7 +773,7 @@ class FakeProver:
     def stand_by(self) -> None:
         """Nothing takes long here."""
 
-    def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict:
+    def prove(self, credentials: AppCredentials, batch: Batch, *, patient: bool = True) -> Verdict:
         self.log.append("prover.prove")
         self.given.append(credentials)
         if self.verdict is not None:
