@@ -51,6 +51,7 @@ class Account:
 def blueprint(account: Account) -> flask.Blueprint:
     """The routes of the user, the token and the teams."""
     routes = flask.Blueprint("account", __name__)
+    made = account.stores[0].created_at
 
     @routes.get("/v2/user")
     def user() -> dict[str, Any]:
@@ -67,7 +68,6 @@ def blueprint(account: Account) -> flask.Blueprint:
 
     @routes.get("/v5/user/tokens/current")
     def token() -> dict[str, Any]:
-        made = account.stores[0].created_at
         scoped = any(store.barred_by for store in account.stores)
         teams = [{"type": "team", "teamId": each.team_id, "createdAt": made} for each in account.stores]
         open_to = [scope for scope, store in zip(teams, account.stores, strict=True) if not store.barred_by]
@@ -87,7 +87,7 @@ def blueprint(account: Account) -> flask.Blueprint:
     @routes.get("/v2/teams")
     def teams() -> dict[str, Any]:
         # No two of the same time: a page ends at one.
-        told = [_told(store, order) for order, store in enumerate(account.stores)]
+        told = [_told(store, made - order) for order, store in enumerate(account.stores)]
         page, pagination = paged(told, "createdAt", flask.request.args, after="until")
         return {"teams": page, "pagination": pagination}
 
@@ -96,7 +96,7 @@ def blueprint(account: Account) -> flask.Blueprint:
         for order, store in enumerate(account.stores):
             if name in (store.team_id, store.team_slug):
                 account.admit(store, name)
-                return _told(store, order)
+                return _told(store, made - order)
         raise no_access(name)
 
     return routes
@@ -135,13 +135,13 @@ def no_access(scope: str, team: str | None = None) -> Refusal:
     return Refusal(403, "forbidden", message, saml=True, teamId=team, scope=scope, enforced=team is not None)
 
 
-def _told(store: Store, order: int) -> dict[str, Any]:
+def _told(store: Store, created_at: int) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": store.team_id,
         "slug": store.team_slug,
         "name": store.team_slug,
         "avatar": None,
-        "createdAt": store.created_at - order,
+        "createdAt": created_at,
         "membership": {"role": "OWNER", "confirmed": True, "created": store.created_at, "createdAt": store.created_at},
     }
     # A team that the token is not for is listed all the same, with less of it.

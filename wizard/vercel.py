@@ -22,14 +22,13 @@ from wizard.facts_symptoms import SeenVariable
 from wizard.vercel_access_key import deliver as deliver_access_key
 from wizard.vercel_access_key import delivered_id
 from wizard.vercel_delivery import deliver, lacking, refusal
-from wizard.vercel_deployments import Deployments
+from wizard.vercel_deployments import Deployments, last_change
 from wizard.vercel_found import find_data_key, name_data_key
 from wizard.vercel_http import Api, Patience
 from wizard.vercel_listing import list_projects
 from wizard.vercel_overlaps import overlaps
 from wizard.vercel_reach import out_of_reach
 from wizard.vercel_seen import see
-from wizard.vercel_overlaps import ACCESS_KEY
 from wizard.vercel_shapes import owner, read_names, read_project, text
 from wizard.vercel_variables import Variables
 

@@ -43,11 +43,15 @@ class Patience:
         self._slept = 0.0
         self._next = _FIRST_PAUSE
 
+    @property
+    def passed(self) -> float:
+        """Seconds since it began. What was slept counts even where the clock stands still."""
+        return max(self._now() - self._start, self._slept)
+
     def pause(self, at_least: float | None = None) -> bool:
         """Wait before the next attempt; False when that would be too late, and then nothing is waited."""
         pause = max(at_least or 0.0, self._next)
-        # What was slept counts even where the clock stands still.
-        if max(self._now() - self._start, self._slept) + pause > self._seconds:
+        if self.passed + pause > self._seconds:
             return False
         self._sleep(pause)
         self._slept += pause
@@ -171,7 +175,14 @@ class Api:
         return Answer(status=response.status_code, body=body, retry_after=_seconds(response.headers.get("Retry-After")))
 
     def persist(
-        self, method: str, path: str, *, query: Mapping[str, str], patience: Patience, seconds: float | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        patience: Patience,
+        content: Any = None,
+        seconds: float | None = None,
     ) -> Answer:
         """One request, repeated while it may still succeed. For requests that may be repeated only.
 
@@ -181,7 +192,7 @@ class Api:
         while True:
             attempts += 1
             try:
-                answer = self.attempt(method, path, query=query, seconds=seconds)
+                answer = self.attempt(method, path, query=query, content=content, seconds=seconds)
             except Unreachable:
                 if (not self._reached and attempts >= FIRST_CONTACT_ATTEMPTS) or not patience.pause():
                     raise

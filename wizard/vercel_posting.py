@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.errors import PermissionDenied, Unreachable
+from wizard.facts_scope import PRODUCTION, Scope
 from wizard.vercel_http import Answer
-from wizard.vercel_shapes import read_failures
-from wizard.vercel_standing import PRODUCTION
+from wizard.vercel_shapes import read_created, read_failures
 from wizard.vercel_variables import Variables
 
 _DEFINITIVE = frozenset({"ENV_CONFLICT", "BAD_REQUEST", "bad_request", "forbidden"})
@@ -23,6 +23,8 @@ class Posted:
     """What came of one POST."""
 
     taken: bool = False
+    ids: tuple[str, ...] = ()
+    """Of the variables that Vercel says it took."""
     words: str = ""
     """Vercel's own, which may quote a value."""
     retry_after: float | None = None
@@ -31,9 +33,9 @@ class Posted:
     """Whether no repeat can help."""
 
 
-def entry(*, key: str, value: str, type: str, comment: str) -> Mapping[str, Any]:
-    """One variable of a batch, for production and nothing else."""
-    return {"key": key, "value": value, "type": type, "target": [PRODUCTION], "comment": comment}
+def entry(*, key: str, value: str, type: str, comment: str, scope: Scope = PRODUCTION) -> Mapping[str, Any]:
+    """One variable of a batch, for the scope and nothing else."""
+    return {"key": key, "value": value, "type": type, "comment": comment, **scope.fields}
 
 
 def post(variables: Variables, batch: Sequence[Mapping[str, Any]]) -> Posted:
@@ -51,7 +53,7 @@ def _taken(answer: Answer) -> Posted:
     words = "; ".join(f"{name or 'a variable'}: {code} {message}".strip() for name, code, message in failures)
     # One entry that Vercel will never take is enough: the batch cannot become whole.
     final = any(code in _DEFINITIVE for _, code, _ in failures)
-    return Posted(taken=not failures, words=words, definitive=final)
+    return Posted(taken=not failures, ids=read_created(answer.body), words=words, definitive=final)
 
 
 def _refused(variables: Variables, answer: Answer) -> Posted:

@@ -83,6 +83,13 @@ def read_failures(body: Any) -> tuple[tuple[str, str, str], ...]:
     return tuple(_failure(entry) for entry in failed) if isinstance(failed, list) else ()
 
 
+def read_created(body: Any) -> tuple[str, ...]:
+    """The id of each variable that was taken; none where they are not told."""
+    created = body.get("created") if isinstance(body, dict) else None
+    entries = created if isinstance(created, list) else [created]
+    return tuple(id for entry in entries if isinstance(entry, dict) and (id := text(entry.get("id"))))
+
+
 def read_names(body: Any, collection: str, field: str) -> tuple[str, ...]:
     """`field` of each member of a collection, which is the body itself or under its name in it."""
     return tuple(str(entry[field]) for entry in read_entries(body, collection) if entry.get(field))

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from components.contract import DATA_KEY_VARIABLE
 from wizard.datakey import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.facts import Batch, VercelVariable
+from wizard.facts_scope import PRODUCTION as IN_PRODUCTION
+from wizard.facts_scope import Scope, places
 
-PRODUCTION, PREVIEW = "production", "preview"
+PRODUCTION = IN_PRODUCTION.environment
 MARK = "eonpro-kms:"
 """How the comments begin that were written here."""
 SHAREABLE = "AWS_REGION"
@@ -38,18 +40,12 @@ class ListedVariable(VercelVariable):
     @property
     def in_production(self) -> bool:
         """Whether deployments to production see it."""
-        # An endpoint that tells no target at all must not make a data key look absent.
-        untold = not self.targets and not self.custom_environments and not self.git_branch
-        # A branch narrows preview only, so that one beside production takes nothing away from it.
-        return PRODUCTION in self.targets or untold
+        return IN_PRODUCTION.sees(self)
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
         """The environments beside production that see it too."""
-        branch = (f"the branch {self.git_branch}",) if self.git_branch else ()
-        # A branch stands for preview's deployments of it, not for all of preview.
-        rest = [target for target in self.targets if target != PRODUCTION and not (branch and target == PREVIEW)]
-        return (*rest, *branch, *self.custom_environments)
+        return IN_PRODUCTION.beside(self)
 
     @property
     def stamp(self) -> tuple[str, int | None]:
@@ -86,11 +82,12 @@ class Standing:
     """What is not yet as it shall be, in words; None when all is."""
     proof: str = ""
     """How it is known: `value`, `fingerprint`, `write` (nothing but that it was written and then listed)."""
+    scope: Scope
 
     @property
     def shared(self) -> bool:
         """Whether the entry serves other environments too, which a write would take it away from."""
-        return self.entry is not None and bool(self.entry.elsewhere)
+        return self.entry is not None and bool(self.scope.beside(self.entry))
 
     @property
     def comment(self) -> str:
@@ -143,9 +140,17 @@ def wanted(batch: Batch) -> tuple[Wanted, ...]:
     return tuple(made)
 
 
+def seen(listed: tuple[ListedVariable, ...], name: str, scope: Scope) -> tuple[ListedVariable, ...]:
+    """The entries of that name that are for the scope, or for more environments and for it too."""
+    custom = scope.custom_id is not None
+    return tuple(
+        each for each in listed if each.key == name and (scope.sees(each) or (custom and each.every_custom_environment))
+    )
+
+
 def in_production(listed: tuple[ListedVariable, ...], name: str) -> tuple[ListedVariable, ...]:
     """The entries of that name that production sees."""
-    return tuple(each for each in listed if each.key == name and each.in_production)
+    return seen(listed, name, IN_PRODUCTION)
 
 
 def foreign_data_key(
@@ -155,13 +160,14 @@ def foreign_data_key(
     before: tuple[ListedVariable, ...] | None = None,
     *,
     replaceable: frozenset[str] = frozenset(),
+    scope: Scope = IN_PRODUCTION,
 ) -> str | None:
-    """Whether production has a data key that is not `wrapped`, told in words; None when it has not.
+    """Whether the scope has a data key that is not `wrapped`, told in words; None when it has not.
 
     `before` is the listing before a write of `wrapped` that was acknowledged, if there was one. A data key whose
     fingerprint is among the `replaceable` is none of somebody else's: an earlier version of it is escrowed.
     """
-    for entry in in_production(listed, DATA_KEY_VARIABLE):
+    for entry in seen(listed, DATA_KEY_VARIABLE, scope):
         if wrapped is not None:
             told = FINGERPRINT.search(entry.comment)
             claimed = told is not None and told[0] == wrapped.fingerprint
@@ -178,24 +184,30 @@ def foreign_data_key(
 
 
 def stand(
-    want: Wanted, listed: tuple[ListedVariable, ...], read: Read, before: tuple[ListedVariable, ...] | None
+    want: Wanted,
+    listed: tuple[ListedVariable, ...],
+    read: Read,
+    before: tuple[ListedVariable, ...] | None,
+    scope: Scope = IN_PRODUCTION,
 ) -> Standing:
-    """Where one variable stands. `before` is the listing before a write that was acknowledged; else None.
+    """Where one variable stands in the scope. `before` is the listing before a write that was acknowledged; else None.
 
     For the data key, `foreign_data_key` must have been asked first.
     """
-    entries = in_production(listed, want.key)
+    entries = seen(listed, want.key, scope)
     if not entries:
-        return Standing(wanted=want, entry=None, gap="it is not there")
+        return Standing(wanted=want, entry=None, gap="it is not there", scope=scope)
     entry = entries[0]
     if len(entries) > 1:
-        return Standing(wanted=want, entry=entry, gap=f"it is there {len(entries)} times")
+        return Standing(wanted=want, entry=entry, gap=f"it is there {len(entries)} times", scope=scope)
     if want.type == "sensitive" and entry.type not in ("sensitive", ""):
-        return Standing(wanted=want, entry=entry, gap=f"it is stored as {entry.type}, not as sensitive")
+        gap = f"it is stored as {entry.type}, not as sensitive"
+        return Standing(wanted=want, entry=entry, gap=gap, scope=scope)
     proof = _proof(want, entry, read)
     if not proof and _newly_written(entry, listed, before) and same(entry, want.value, read) is None:
         proof = "write"
-    return Standing(wanted=want, entry=entry, gap=None if proof else "its value is not known to be ours", proof=proof)
+    unknown = None if proof else "its value is not known to be ours"
+    return Standing(wanted=want, entry=entry, gap=unknown, proof=proof, scope=scope)
 
 
 def _newly_written(
@@ -223,8 +235,7 @@ def _proof(want: Wanted, entry: ListedVariable, read: Read) -> str:
 
 def description(entry: ListedVariable) -> str:
     """Which entry it is and where it may come from: its id, environments, last change and comment."""
-    places = (*((PRODUCTION,) if entry.in_production else ()), *entry.elsewhere)
-    told = [f"id {entry.id}", f"for {', '.join(places)}"]
+    told = [f"id {entry.id}", f"for {', '.join(places(entry)) or PRODUCTION}"]
     if entry.updated_at is not None:
         told.append(f"last changed {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
     told.append(f"comment “{entry.comment}”" if entry.comment else "no comment")

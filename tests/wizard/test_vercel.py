@@ -457,7 +457,8 @@ def test_a_variable_that_is_never_taken_is_named_after_the_deadline(vercel: Plac
         vercel.edge(deadline=20.0).deliver(project, BATCH)
     assert f"{key}: it is not there" in caught.value.message
     assert all(other in caught.value.message.split("in place:")[1] for other in NAMES - {key})
-    assert "do not deploy" in caught.value.hint
+    assert "taken back" in caught.value.message and "as it was before" in caught.value.hint
+    assert vercel.envs() == {}
     assert 10 < vercel.clock.time <= 20
 
 
