@@ -139,6 +139,7 @@ class Script:
 _JSON = frozenset(
     "DescribeKey ListAliases ListKeys ListResourceTags GetKeyRotationStatus GenerateDataKeyWithoutPlaintext "
     "GetParameters PutParameter ListTagsForResource DescribeTrails GetTrailStatus GetEventSelectors "
+    "DescribeServices ListServices DescribeTaskDefinition UpdateService ListTasks DescribeTasks "
     "GetSecretValue DescribeSecret CreateSecret PutSecretValue DescribeLogGroups GetServiceQuota".split()
 )
 

@@ -1,0 +1,305 @@
+"""ECS through the edge: what is read of a service, what is sent to it, and what of a task definition is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from components.contract import SecretStore
+from tests.wizard.aws.conftest import Script
+from wizard.aws import Aws
+from wizard.aws.ecs import Ecs
+from wizard.errors import PermissionDenied, ResourceError
+from wizard.facts_fleet import RolloutState, Service
+from wizard.protocols_deployment import Fleet
+
+ROLE = "arn:aws:iam::123456789012:role/"
+REVISION = "arn:aws:ecs:us-east-1:123456789012:task-definition/clinic:"
+BODY = {
+    "family": "clinic",
+    "containerDefinitions": [
+        {
+            "name": "web",
+            "image": "web:1",
+            "memory": 128,
+            "environment": [{"name": "NODE_ENV", "value": "production"}],
+            "secrets": [{"name": "DATABASE", "valueFrom": "/db"}],
+        }
+    ],
+    "taskRoleArn": f"{ROLE}task",
+    "executionRoleArn": f"{ROLE}start",
+    "networkMode": "awsvpc",
+    "requiresCompatibilities": ["FARGATE"],
+    "cpu": "256",
+    "memory": "512",
+    "volumes": [{"name": "scratch", "host": {}}],
+    "runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
+    "tags": [{"key": "team", "value": "web"}],
+}
+
+
+def deployment(id: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": id,
+        "status": "ACTIVE",
+        "taskDefinition": f"{REVISION}1",
+        "desiredCount": 2,
+        "pendingCount": 0,
+        "runningCount": 2,
+        "failedTasks": 0,
+        "createdAt": 1_770_000_000,
+        "rolloutState": "COMPLETED",
+        "rolloutStateReason": f"ECS deployment {id} completed.",
+        **changes,
+    }
+
+
+def told(**changes: Any) -> dict[str, Any]:
+    return {
+        "services": [
+            {
+                "serviceName": "web",
+                "clusterArn": "arn:aws:ecs:us-east-1:123456789012:cluster/clinic",
+                "status": "ACTIVE",
+                "taskDefinition": f"{REVISION}2",
+                "deployments": [
+                    deployment("ecs-svc/1"),
+                    deployment(
+                        "ecs-svc/2",
+                        status="PRIMARY",
+                        taskDefinition=f"{REVISION}2",
+                        rolloutState="IN_PROGRESS",
+                        createdAt=1_770_000_100,
+                        runningCount=0,
+                        failedTasks=1,
+                    ),
+                ],
+                "deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+                "healthCheckGracePeriodSeconds": 60,
+                "events": [{"id": "1", "createdAt": 1_770_000_100, "message": "(service web) has begun."}],
+                **changes,
+            }
+        ],
+        "failures": [],
+    }
+
+
+@pytest.fixture
+def fleet(aws: Aws) -> Fleet:
+    return aws.fleet()
+
+
+@pytest.fixture
+def theirs(scripted: Aws) -> Ecs:
+    """In front of the endpoint whose answers the test writes."""
+    return scripted.fleet()
+
+
+def service_of(fleet: Fleet) -> Service:
+    found = fleet.service("clinic", "web")
+    assert found is not None
+    return found
+
+
+# A service
+
+
+def test_a_service_is_read_with_its_rollouts_the_newest_first(script: Script, theirs: Ecs) -> None:
+    script.answer("DescribeServices", told())
+    service = service_of(theirs)
+
+    assert (service.cluster, service.name, service.task_definition) == ("clinic", "web", f"{REVISION}2")
+    assert (service.breaks, service.rolls_back, service.grace_seconds, service.controller) == (True, True, 60, "ECS")
+    assert [(one.id, one.state, one.running, one.failed) for one in service.rollouts] == [
+        ("ecs-svc/2", RolloutState.IN_PROGRESS, 0, 1),
+        ("ecs-svc/1", RolloutState.COMPLETED, 2, 0),
+    ]
+    assert service.rollouts[1].made == datetime.fromtimestamp(1_770_000_000, UTC)
+    assert service.events == ("(service web) has begun.",)
+
+
+def test_a_state_that_is_not_told_or_not_known_is_no_state(script: Script, theirs: Ecs) -> None:
+    untold = deployment("ecs-svc/1", status="PRIMARY")
+    del untold["rolloutState"]
+    script.answer("DescribeServices", told(deployments=[untold, deployment("ecs-svc/0", rolloutState="STOPPED")]))
+
+    assert {one.state for one in service_of(theirs).rollouts} == {RolloutState.UNTOLD}
+
+
+def test_a_service_that_was_deleted_and_one_that_never_was_are_none(fleet: Fleet, boto: Callable[..., Any]) -> None:
+    ecs = boto("ecs")
+    assert fleet.service("clinic", "web") is None, "there is no cluster"
+    ecs.create_cluster(clusterName="clinic")
+    ecs.register_task_definition(**BODY)
+    ecs.create_service(cluster="clinic", serviceName="web", taskDefinition="clinic", desiredCount=1)
+    there = fleet.service("clinic", "web")
+    ecs.delete_service(cluster="clinic", service="web", force=True)
+
+    assert there is not None and there.name == "web"
+    assert fleet.service("clinic", "web") is None and fleet.service("clinic", "other") is None
+
+
+def test_all_services_of_a_cluster_are_read_ten_at_a_time(fleet: Fleet, boto: Callable[..., Any]) -> None:
+    ecs = boto("ecs")
+    ecs.create_cluster(clusterName="clinic")
+    ecs.register_task_definition(**BODY)
+    names = [f"web-{number:02}" for number in range(12)]
+    for name in names:
+        ecs.create_service(cluster="clinic", serviceName=name, taskDefinition="clinic", desiredCount=0)
+
+    assert sorted(one.name for one in fleet.services("clinic")) == names
+
+
+def test_a_cluster_that_is_not_there_is_told_with_what_to_set(fleet: Fleet) -> None:
+    with pytest.raises(ResourceError, match="there is no ECS cluster clinic in us-east-1") as refused:
+        fleet.services("clinic")
+    assert "pulumi config set eonpro-kms:ecsCluster" in refused.value.hint
+
+
+# A task definition
+
+
+def test_what_is_read_of_a_revision_is_what_can_be_registered(fleet: Fleet, boto: Callable[..., Any]) -> None:
+    boto("ecs").register_task_definition(**BODY)
+    found = fleet.task_definition("clinic")
+
+    assert found is not None and found.active and found.arn == f"{REVISION}1" and found.family == "clinic"
+    body = dict(found.body)
+    [container] = body.pop("containerDefinitions")
+    assert body == {name: value for name, value in BODY.items() if name != "containerDefinitions"}
+    assert BODY["containerDefinitions"][0].items() <= container.items()  # type: ignore[index]
+
+
+def test_a_revision_registered_from_another_is_the_same_but_for_what_was_changed(fleet: Fleet, boto: Any) -> None:
+    boto("ecs").register_task_definition(**BODY)
+    first = fleet.task_definition("clinic")
+    assert first is not None
+    made = fleet.register({**first.body, "taskRoleArn": f"{ROLE}other"})
+    read = fleet.task_definition(made.arn)
+
+    assert made.arn == f"{REVISION}2" and read is not None
+    assert read.body == {**first.body, "taskRoleArn": f"{ROLE}other"}
+    told = boto("ecs").describe_task_definition(taskDefinition=made.arn, include=["TAGS"])
+    assert told["tags"] == BODY["tags"]
+
+
+def test_a_deregistered_revision_is_not_active_and_a_missing_one_is_none(fleet: Fleet, boto: Any) -> None:
+    arn = boto("ecs").register_task_definition(**BODY)["taskDefinition"]["taskDefinitionArn"]
+    boto("ecs").deregister_task_definition(taskDefinition=arn)
+    found = fleet.task_definition(arn)
+
+    assert found is not None and not found.active
+    assert fleet.task_definition("clinic:9") is None and fleet.task_definition("other") is None
+
+
+def test_a_value_of_a_container_is_in_no_repr(fleet: Fleet, boto: Any) -> None:
+    boto("ecs").register_task_definition(**BODY)
+
+    assert "production" not in repr(fleet.task_definition("clinic"))
+
+
+# The update
+
+
+def test_an_update_names_the_revision_and_touches_nothing_else(script: Script, theirs: Ecs) -> None:
+    script.answer("DescribeServices", told())
+    service = service_of(theirs)
+    script.answer("UpdateService", {"service": told()["services"][0]})
+    begun = theirs.update(service, f"{REVISION}2", force=True)
+
+    assert begun.id == "ecs-svc/2"
+    assert script.requests[-1] == {
+        "cluster": "clinic",
+        "service": "web",
+        "taskDefinition": f"{REVISION}2",
+        "forceNewDeployment": True,
+    }
+
+
+def test_why_tasks_stopped_is_told_of_that_deployment_once_each(script: Script, theirs: Ecs) -> None:
+    script.answer("DescribeServices", told())
+    service = service_of(theirs)
+    script.answer("ListTasks", {"taskArns": ["a", "b", "c"]})
+    unread = "ResourceInitializationError: unable to pull secrets"
+    script.answer(
+        "DescribeTasks",
+        {
+            "tasks": [
+                {"startedBy": "ecs-svc/2", "stoppedReason": unread},
+                {"startedBy": "ecs-svc/2", "stoppedReason": unread},
+                {
+                    "startedBy": "ecs-svc/2",
+                    "stoppedReason": "Essential container in task exited",
+                    "containers": [{"name": "web", "exitCode": 1}, {"name": "log", "exitCode": 0}],
+                },
+                {"startedBy": "ecs-svc/1", "stoppedReason": "Scaling activity initiated by deployment ecs-svc/2"},
+            ]
+        },
+    )
+
+    assert theirs.stopped(service, service.rollouts[0]) == (
+        unread,
+        "Essential container in task exited: the container web exited with 1",
+    )
+
+
+def test_where_tasks_may_not_be_seen_no_reason_is_told(script: Script, theirs: Ecs) -> None:
+    script.answer("DescribeServices", told())
+    service = service_of(theirs)
+    script.refuse("ListTasks", "AccessDeniedException")
+
+    assert theirs.stopped(service, service.rollouts[0]) == ()
+
+
+def test_a_refused_update_is_a_refusal(script: Script, theirs: Ecs) -> None:
+    script.answer("DescribeServices", told())
+    service = service_of(theirs)
+    script.refuse("UpdateService", "AccessDeniedException", "User is not authorized to perform: ecs:UpdateService")
+
+    with pytest.raises(PermissionDenied, match="ecs:UpdateService"):
+        theirs.update(service, f"{REVISION}2", force=True)
+
+
+# When the values were written
+
+
+def test_the_last_change_of_the_parameters_is_told_and_no_value_is_decrypted(fleet: Fleet, boto: Any) -> None:
+    ssm = boto("ssm")
+    assert fleet.changed_at(["/a", "/b"]) is None
+    for name in ("/a", "/b"):
+        ssm.put_parameter(Name=name, Value="x", Type="SecureString")
+    first = fleet.changed_at(["/a", "/b"])
+    ssm.put_parameter(Name="/b", Value="y", Type="SecureString", Overwrite=True)
+    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId="/a", Tags=[{"Key": "a", "Value": "b"}])
+    second = fleet.changed_at(["/a", "/b"])
+
+    assert first is not None and second is not None and second > first
+    assert second == ssm.get_parameter(Name="/b")["Parameter"]["LastModifiedDate"]
+
+
+def test_the_last_change_of_the_secrets_is_that_of_their_current_versions(script: Script, theirs: Ecs) -> None:
+    versions = [
+        {"VersionId": "1" * 32, "VersionStages": ["AWSPREVIOUS"], "CreatedDate": 1_770_000_900},
+        {"VersionId": "2" * 32, "VersionStages": ["AWSCURRENT"], "CreatedDate": 1_770_000_100},
+    ]
+    script.answer("ListSecretVersionIds", {"Versions": versions})
+    found = theirs.changed_at(["/a", "/b"], store=SecretStore.SECRETS_MANAGER)
+
+    assert found == datetime.fromtimestamp(1_770_000_100, UTC)
+    assert set(script.calls) == {"ListSecretVersionIds"}
+
+
+def test_the_edge_is_a_fleet(aws: Aws) -> None:
+    fleet: Fleet = aws.fleet()
+    assert isinstance(fleet, Ecs)
+
+
+def test_an_update_without_a_deployment_is_a_failure(script: Script, theirs: Ecs) -> None:
+    script.answer("UpdateService", {"service": {**told()["services"][0], "deployments": []}})
+    service = Service(cluster="clinic", name="web", task_definition=f"{REVISION}1", rollouts=())
+
+    with pytest.raises(ResourceError, match="began no deployment"):
+        theirs.update(service, f"{REVISION}2", force=True)
