@@ -6,6 +6,7 @@ It may replace methods of the emulator's S3 in this process.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,6 +78,20 @@ def object_lock_can_come_later() -> None:
         )
 
     setattr(S3Backend, "put_object_lock_configuration", put_object_lock_configuration)  # noqa: B010 - as above
+
+
+def a_new_object_is_locked_as_its_bucket_says() -> None:
+    """AWS locks a new object by the bucket's default retention, which is days or years.
+
+    The emulator adds both up, and fails on the one that is not given (`object_lock_can_come_later`).
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-configure.html
+    """
+
+    def default_retention(bucket: Any) -> str:
+        days = (bucket.default_lock_days or 0) + 365 * (bucket.default_lock_years or 0)
+        return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+
+    setattr(FakeBucket, "default_retention", default_retention)  # noqa: B010 - as above
 
 
 def this_machines_endpoint_counts_as_tls() -> None:

@@ -45,6 +45,18 @@ def lock(days: int) -> dict[str, Any]:
     return {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}}
 
 
+def test_a_new_object_is_locked_as_its_bucket_says(s3: Any) -> None:
+    name = f"bucket-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    s3.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=lock(30))
+
+    s3.put_object(Bucket=name, Key="log", Body=b"")
+
+    held = s3.head_object(Bucket=name, Key="log")
+    assert held["ObjectLockMode"] == "GOVERNANCE"
+    assert (held["ObjectLockRetainUntilDate"] - held["LastModified"]).days in (29, 30)
+
+
 # Trails
 
 

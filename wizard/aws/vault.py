@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from wizard.aws.session import Session
-from wizard.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.errors import ResourceError
 from wizard.facts_backup import BucketLock, StoredObject
 
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
@@ -81,14 +80,14 @@ class S3Vault:
             return None
         with home.translating("s3", "GetObject"):
             body = answer["Body"].read()
-        version = answer.get("VersionId")
-        retention = _told(home, "GetObjectRetention", **asked, **({"VersionId": version} if version else {}))
-        until = retention.get("RetainUntilDate")
+        # Told to whoever may call s3:GetObjectRetention, else left out.
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        until = answer.get("ObjectLockRetainUntilDate")
         return StoredObject(
             body=body,
-            version=version,
+            version=answer.get("VersionId"),
             encryption=answer.get("ServerSideEncryption"),
-            lock_mode=retention.get("Mode"),
+            lock_mode=answer.get("ObjectLockMode"),
             locked_until=until.astimezone(UTC) if isinstance(until, datetime) else None,
         )
 
@@ -106,12 +105,3 @@ class S3Vault:
 
     def _at(self, bucket: str) -> Session:
         return self._home(bucket) or self.session
-
-
-def _told(session: Session, operation: str, **asked: Any) -> dict[str, Any]:
-    """What the service says of the object's retention; nothing where there is none, or the caller may not know."""
-    try:
-        answer = session.find("s3", operation, absent=(*_NO_OBJECT, *_NO_LOCK, "InvalidRequest"), **asked)
-    except (PermissionDenied, Unsupported):
-        return {}
-    return (answer or {}).get("Retention") or {}

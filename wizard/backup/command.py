@@ -14,8 +14,9 @@ from wizard import documents, escrow, standing
 from wizard.backup import place, region
 from wizard.backup.document import Backup, backup_of
 from wizard.backup.place import Kept, Kind, State
-from wizard.errors import DataKeyConflict, SetupError, UsageError
+from wizard.errors import DataKeyConflict, UsageError
 from wizard.facts import Escrow, Mark
+from wizard.facts_rotation import EscrowedVersion
 from wizard.protocols import Cloud, Talk
 from wizard.standing import Standing
 from wizard.steps import Doors, Request
@@ -68,8 +69,16 @@ def _key_of(request: Request, found: Standing, escrowed: Escrow) -> str:
     return escrowed.key_arn or standing.outputs_of(found).key_arn
 
 
-def _versions(cloud: Cloud, settings: Settings, escrowed: Escrow) -> tuple[Any, ...]:
-    return cloud.keyring().versions(settings)
+def _versions(cloud: Cloud, settings: Settings, escrowed: Escrow) -> tuple[EscrowedVersion, ...]:
+    """Every version that is kept, in the store where the escrow is."""
+    there = settings.model_copy(update={"secret_store": escrowed.store})
+    versions = cloud.keyring().versions(there)
+    if [each.wrapped for each in versions if each.current] != [escrowed.wrapped]:
+        raise DataKeyConflict(
+            f"{escrowed.parameter} changed while it was read; nothing was written",
+            "run the same command again, when no other is under way",
+        )
+    return versions
 
 
 def _tell(talk: Talk, backup: Backup, kept: Kept) -> None:
@@ -120,7 +129,4 @@ def document(stack: str, backup: Backup, kept: tuple[Kept, ...]) -> documents.Do
 
 def read(where: str, cloud: Cloud) -> Backup:
     """The backup at a place, judged: for whoever restores it. Raises UsageError for one that cannot be used."""
-    try:
-        return place.read(where, cloud.vault())
-    except SetupError:
-        raise
+    return place.read(where, cloud.vault())
