@@ -82,6 +82,7 @@ ONLY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "--all": ("status",),
         "--to": ("push", "backup"),
         "--branch": ("push",),
+        "--set-aside": ("push",),
         "--redeploy": ("push", "rotate", "restore", "adopt"),
         "--no-redeploy": ("push", "rotate", "restore", "adopt"),
         "--cmk": ("rotate",),
@@ -93,6 +94,7 @@ ONLY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "--from-backup": ("restore",),
         "--encryption-key": ("adopt",),
         "--to-region": ("backup",),
+        "--quick": ("doctor",),
         "--sign": ("review",),
         "--days": ("review", "cost"),
         "--out": ("review", "report"),
@@ -162,6 +164,7 @@ def _add_day_two(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("for a stack that stands")
     group.add_argument("--to", metavar="PLACE", help="of push: environments, with commas; of backup: FILE or s3://…")
     group.add_argument("--branch", metavar="NAME", help="of push --to preview: one git branch only")
+    group.add_argument("--set-aside", metavar="ID", help="of push: that ENCRYPTED_PHI_KEY on Vercel gets another name")
     group.add_argument("--redeploy", action="store_true", default=None, help="start the application anew afterwards")
     group.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
     group.add_argument("--cmk", action="store_true", help="of rotate: new material for the KMS key, now")
@@ -173,6 +176,7 @@ def _add_day_two(made: argparse.ArgumentParser) -> None:
     group.add_argument("--from-backup", metavar="PLACE", help="of restore: FILE or s3://… of a backup")
     group.add_argument("--encryption-key", action="store_true", help="of adopt: 64 hex digits, by stdin or a prompt")
     group.add_argument("--to-region", metavar="REGION", help="of backup: a copy in the escrow's store there")
+    group.add_argument("--quick", action="store_true", help="of doctor: without Pulumi's own comparison (seconds)")
     group.add_argument("--sign", metavar="NAME", help="of review: sign it off by that name")
     group.add_argument("--days", type=int, metavar="DAYS", help="of review, cost: how far back to look (default: 90)")
     group.add_argument("--out", type=Path, metavar="FOLDER", help="of review, report: where the files go")

@@ -5,7 +5,21 @@ Pure.
 
 from __future__ import annotations
 
-from wizard.doctor import of_the_access, of_the_escrow, of_the_key, of_the_trust, of_the_variables
+from wizard.doctor import (
+    of_the_access,
+    of_the_alerts,
+    of_the_bucket,
+    of_the_drift,
+    of_the_escrow,
+    of_the_key,
+    of_the_policies,
+    of_the_replicas,
+    of_the_rotation,
+    of_the_stack,
+    of_the_trail,
+    of_the_trust,
+    of_the_variables,
+)
 from wizard.doctor.diagnosis import Check
 
 OF_ACCESS: tuple[Check, ...] = (
@@ -28,7 +42,20 @@ OF_ACCESS: tuple[Check, ...] = (
 )
 """Whether the application can open its key: what a failed proof asks for."""
 
-OF_THE_REST: tuple[Check, ...] = ()
+OF_THE_REST: tuple[Check, ...] = (
+    of_the_stack.of_the_stack,
+    of_the_rotation.of_the_alias,
+    of_the_rotation.of_the_rotation,
+    of_the_policies.of_the_key_policy,
+    of_the_policies.of_the_application_policy,
+    of_the_replicas.the_replicas_escrows,
+    of_the_trail.of_the_trail,
+    of_the_bucket.of_the_bucket,
+    of_the_alerts.of_the_alerts,
+)
 """The trail, the stack, what runs."""
+
+LAST: tuple[tuple[str, Check], ...] = ((of_the_drift.COMPARISON, of_the_drift.of_the_drift),)
+"""What takes longest, and would tell again what others found: what it looks at, and the check."""
 
 ALL: tuple[Check, ...] = (*OF_ACCESS, *OF_THE_REST)

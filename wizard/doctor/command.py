@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from wizard import documents, standing
 from wizard.doctor import checks
-from wizard.doctor.diagnosis import Diagnosis, diagnose
+from wizard.doctor.diagnosis import Check, Diagnosis, diagnose
 from wizard.doctor.finding import Finding, Unlooked
 from wizard.errors import CredentialsError, SetupError, StackNotFound
 from wizard.facts import Mark
@@ -22,12 +23,12 @@ from wizard.steps import Doors, Request
 def run(options: argparse.Namespace, request: Request, doors: Doors) -> tuple[int, documents.Document]:
     """The diagnosis, told and as a document. Raises StackNotFound without settings."""
     doors.talk.working("looking at the account, the state and where the application runs")
-    told = _diagnosis(request, doors)
+    told = _diagnosis(request, doors, last=() if options.quick else checks.LAST)
     show(doors.talk, told)
     return told.exit_code, document(told)
 
 
-def _diagnosis(request: Request, doors: Doors) -> Diagnosis:
+def _diagnosis(request: Request, doors: Doors, *, last: Sequence[tuple[str, Check]]) -> Diagnosis:
     try:
         found = standing.find(request, doors)
     except StackNotFound:
@@ -42,7 +43,8 @@ def _diagnosis(request: Request, doors: Doors) -> Diagnosis:
         return Diagnosis(stack=request.stack, findings=(finding,), unlooked=(_everything(),))
     except SetupError as error:
         return Diagnosis(stack=request.stack, unlooked=(Unlooked.of("the account", error), _everything()))
-    return diagnose(found, doors, checks.ALL)
+    told = diagnose(found, doors, checks.ALL, last=last)
+    return replace(told, left_out=tuple(what for what, check in checks.LAST if (what, check) not in last))
 
 
 def _everything() -> Unlooked:
@@ -64,8 +66,11 @@ def show(talk: Talk, told: Diagnosis) -> None:
         talk.section("What is well")
     for what in told.well:
         talk.line(what, mark=Mark.OK)
+    for what in told.left_out:
+        talk.line(f"left out, as you wished: {what}", mark=Mark.INFO)
     if told.healthy:
-        talk.line("healthy: everything was looked at, and nothing is wrong", mark=Mark.OK)
+        everything = "everything else" if told.left_out else "everything"
+        talk.line(f"healthy: {everything} was looked at, and nothing is wrong", mark=Mark.OK)
 
 
 def show_findings(talk: Talk, findings: Sequence[Finding]) -> None:
@@ -87,6 +92,7 @@ def document(told: Diagnosis) -> documents.Document:
         "findings": [plain(finding) for finding in told.findings],
         "consequences": [plain(finding) for finding in told.consequences],
         "unlooked": [{"what": each.what, "why": each.why} for each in told.unlooked],
+        "leftOut": list(told.left_out),
         "well": list(told.well),
     }
 

@@ -35,6 +35,8 @@ class Diagnosis:
     """What was found too and follows from a finding: it goes when that is mended."""
     unlooked: tuple[Unlooked, ...] = ()
     well: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """What the caller did not want to be looked at."""
 
     @property
     def healthy(self) -> bool:
@@ -51,8 +53,13 @@ class Diagnosis:
         return 3 if first or blind else 1
 
 
-def diagnose(found: Standing, doors: Doors, checks: Sequence[Check]) -> Diagnosis:
-    """What ails the stack, by these checks."""
+def diagnose(
+    found: Standing, doors: Doors, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
+) -> Diagnosis:
+    """What ails the stack, by these checks; and by the last, each with what it looks at, if these found nothing.
+
+    The last take long, and would tell in other words what was found already.
+    """
     evidence = Evidence(found, doors)
 
     def run(check: Check) -> tuple[Told, ...]:
@@ -64,6 +71,10 @@ def diagnose(found: Standing, doors: Doors, checks: Sequence[Check]) -> Diagnosi
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         told = [each for answers in pool.map(run, checks) for each in answers]
+    if not any(isinstance(each, Finding) for each in told):
+        told += [each for _, check in last for each in run(check)]
+    else:
+        told += [Unlooked(what=what, why="that is looked at when nothing else is wrong") for what, _ in last]
     return sorted_out(found.stack, told)
 
 
