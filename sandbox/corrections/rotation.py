@@ -1,4 +1,4 @@
-"""Corrections about automatic key rotation: the period is kept and told.
+"""Corrections about key rotation: its period, what a rotation on demand needs, and how many there may be.
 
 It may write the period to the emulator's key in this process.
 """
@@ -50,3 +50,37 @@ def the_rotation_period_is_told(call: Call, answer: Answer) -> Answer:
             "NextRotationDate": (since + timedelta(days=days)).timestamp(),
         }
     return replace(answer, body=json_answer(found).body)
+
+
+ON_DEMAND = 25
+"""https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html#on-demand-rotation-resource-quota"""
+
+
+def a_key_is_rotated_on_demand_so_many_times(call: Call, who: Principal | None) -> None:
+    """AWS refuses the 26th rotation on demand, and any of a replica or of a key that has no material of KMS's making.
+
+    The emulator rotates whatever it is given. https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
+    """
+    key: Any = named_key(call)
+    if key is None:
+        return
+    primary = key.multi_region_configuration["PrimaryKey"]["Arn"] if key.multi_region else key.arn
+    if key.key_spec != "SYMMETRIC_DEFAULT" or key.origin != "AWS_KMS" or primary != key.arn:
+        raise AwsError("UnsupportedOperationException", f"{key.arn} cannot be rotated on demand.")
+    if sum(each["RotationType"] == "ON_DEMAND" for each in key.rotations) >= ON_DEMAND:
+        raise AwsError("LimitExceededException", f"The key has been rotated on demand {ON_DEMAND} times.")
+
+
+def the_limit_of_rotations_on_demand_is_told(call: Call, who: Principal | None) -> Answer | None:
+    """AWS lists KMS's quotas, the one of rotations on demand among them; the emulator knows those of VPC alone.
+
+    https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html
+    """
+    if call.parameters.get("ServiceCode") != "kms":
+        return None
+    names = {"AWS KMS keys": 100_000, "Aliases per KMS key": 50, "On-demand rotation": ON_DEMAND}
+    quotas = [
+        {"ServiceCode": "kms", "QuotaName": name, "Value": float(value), "Adjustable": name != "On-demand rotation"}
+        for name, value in names.items()
+    ]
+    return json_answer({"Quotas": quotas})

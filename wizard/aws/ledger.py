@@ -87,7 +87,11 @@ class Ledger:
         if seat.wrapped is not None and all(not each.current for each in found):
             # A list may lag behind what was just written; an entry is read by its name before it is called missing.
             found.append(self.version(seat.wrapped.fingerprint, seat) or _unkept(seat, seat.wrapped))
-        return tuple(sorted(found, key=lambda each: (each.kept_at is not None, each.kept_at, each.fingerprint)))
+        return tuple(
+            sorted(
+                found, key=lambda each: (each.kept_at is not None, each.kept_at, not each.was_current, each.fingerprint)
+            )
+        )
 
     def version(self, fingerprint: str, seat: Seat | None = None) -> EscrowedVersion | None:
         """The version of that fingerprint; None where neither the ledger nor the escrow has it."""

@@ -31,7 +31,7 @@ def adopt(request: Request, doors: Doors, *, redeploy: bool | None) -> Outcome:
     if first:
         talk.line("no data key is escrowed yet: the former ENCRYPTION_KEY becomes the application's data key")
     else:
-        show_versions(talk, versions, holding.outputs.key_arn)
+        show_versions(talk, versions, holding.outputs.key_arns)
         talk.line("it is kept beside what is there; whether it is the same nobody can tell without opening both")
     why = "The key is read by a child process, wrapped by KMS, and kept for good; nobody sees it."
     if not agreement.typed(request, talk, why=why):

@@ -12,6 +12,7 @@ from typing import Any
 from wizard.errors import UsageError
 from wizard.rotation import adopt, data_key, key, outcome, restore, rewrap
 from wizard.rotation.outcome import Outcome
+from wizard.rotation.words import show_next
 from wizard.steps import Doors, Request
 
 _ROTATE = ("--cmk", "--schedule DAYS", "--rewrap KEY", "--data-key", "--promote FINGERPRINT")
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace, request: Request, doors: Doors) -> tuple[in
                     f"python -m wizard adopt --encryption-key --stack {options.stack}",
                 )
             done = adopt.adopt(request, doors, redeploy=options.redeploy)
+    show_next(doors.talk, done.next)
     return int(not done.ok), outcome.document(done)
 
 

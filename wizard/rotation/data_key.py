@@ -26,7 +26,7 @@ def make_new(request: Request, doors: Doors) -> Outcome:
     talk.section("Data keys")
     waiting = pending(holding.versions())
     if waiting:
-        show_versions(talk, holding.versions(), holding.outputs.key_arn)
+        show_versions(talk, holding.versions(), holding.outputs.key_arns)
         talk.line(f"{waiting[0].fingerprint} was made before and is not in use yet; no other is made", mark=Mark.INFO)
     else:
         talk.line(f"{current.wrapped.fingerprint} stays what the application has; a new one is kept beside it")
@@ -47,9 +47,8 @@ def make_new(request: Request, doors: Doors) -> Outcome:
     versions = holding.versions()
     if made:
         talk.line(f"{new.fingerprint} made, wrapped by the key; kept in {new.parameter}", mark=Mark.OK)
-        show_versions(talk, versions, holding.outputs.key_arn)
+        show_versions(talk, versions, holding.outputs.key_arns)
     steps = next_steps(holding, old=current.wrapped.fingerprint, new=new.fingerprint)
-    _tell_next(doors, steps)
     return Outcome(
         action=Action.DATA_KEY, stack=holding.stack, changed=made, versions=versions, subject=new, next=steps
     )
@@ -114,7 +113,7 @@ def put_in_place(
     refuse_another_key(holding, version)
     delivering.refuse_undeliverable(holding, version)
     talk.section("Data keys")
-    show_versions(talk, holding.versions(), holding.outputs.key_arn)
+    show_versions(talk, holding.versions(), holding.outputs.key_arns)
     seen, opened = look(holding), None
     changed = not settled(holding, version)
     if changed:
@@ -152,9 +151,3 @@ def _confirm(request: Request, doors: Doors, command: str, *, why: str) -> None:
             "nothing was changed: it has to be confirmed by the stack's name",
             f"python -m wizard {command} --confirm {request.stack}",
         )
-
-
-def _tell_next(doors: Doors, steps: tuple[str, ...]) -> None:
-    doors.talk.section("What is left to do")
-    for number, each in enumerate(steps, 1):
-        doors.talk.line(f"{number}. {each}")

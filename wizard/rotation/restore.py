@@ -24,7 +24,7 @@ def listing(request: Request, doors: Doors) -> tuple[tuple[EscrowedVersion, ...]
     holding = take(request, doors)
     doors.talk.section("Kept versions")
     versions = holding.versions()
-    show_versions(doors.talk, versions, holding.outputs.key_arn)
+    show_versions(doors.talk, versions, holding.outputs.key_arns)
     again = f"python -m wizard restore --version FINGERPRINT --stack {holding.stack} --confirm {holding.stack}"
     if not versions:
         again = f"python -m wizard restore --from-backup PLACE --stack {holding.stack} --confirm {holding.stack}"

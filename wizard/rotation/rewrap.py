@@ -65,7 +65,7 @@ def rewrap(request: Request, doors: Doors, key: str, *, redeploy: bool | None) -
             redeploy=redeploy,
         )
     versions = holding.versions()
-    show_versions(talk, versions, holding.outputs.key_arn)
+    show_versions(talk, versions, holding.outputs.key_arns)
     return Outcome(
         action=Action.REWRAP,
         stack=holding.stack,

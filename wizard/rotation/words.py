@@ -21,16 +21,27 @@ ORIGINS = {
 }
 
 
-def show_versions(talk: Talk, versions: Sequence[EscrowedVersion], own_key: str) -> None:
-    """The kept versions, each with what it is and which key opens it."""
+def show_versions(talk: Talk, versions: Sequence[EscrowedVersion], own_keys: Sequence[str]) -> None:
+    """The kept versions, each with what it is; then those that another key than the stack's opens."""
     rows = []
     for each in versions:
-        key = "key unknown" if each.key_arn is None else "the stack's key" if each.key_arn == own_key else each.key_arn
-        place = "current" if each.current else "was current" if each.was_current else "kept beside"
-        same = "" if each.same_as == each.fingerprint else f"the same data key as {each.same_as}"
-        kept = f"{each.kept_at:%Y-%m-%d %H:%M} UTC" if each.kept_at else "not told"
-        rows.append((each.fingerprint, place, ORIGINS[each.origin], kept, key, same))
-    talk.table(rows, headings=("version", "now", "origin", "kept", "opened by", ""))
+        place = "current" if each.current else "was current" if each.was_current else "beside"
+        origin = ORIGINS[each.origin]
+        if each.same_as != each.fingerprint:
+            origin += f", {each.same_as.removeprefix('sha256:')}"
+        rows.append((each.fingerprint, place, f"{each.kept_at:%Y-%m-%d}" if each.kept_at else "not told", origin))
+    talk.table(rows, headings=("version", "now", "kept", "origin"))
+    for each in versions:
+        if each.key_arn not in own_keys:
+            talk.line(f"{each.fingerprint} is opened by {each.key_arn or 'a key that its tags do not name'}")
+
+
+def show_next(talk: Talk, steps: Sequence[str]) -> None:
+    """What is left to do, in order."""
+    if steps:
+        talk.section("What is left to do")
+    for number, each in enumerate(steps, 1):
+        talk.line(f"{number}. {each}")
 
 
 def show_rotations(talk: Talk, found: KeyRotations) -> None:
