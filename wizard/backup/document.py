@@ -187,11 +187,16 @@ def parse(text: bytes | str, name: str) -> Backup:
     except (MalformedDataKey, KeyError, TypeError, ValueError, AttributeError) as error:
         # The digest fits, so it was written like this: by hand, or by something else.
         raise UsageError(f"{name} cannot be used as a backup: {_fault(error)}", _INSTEAD) from error
-    if document(backup)["versions"] != found["versions"] or found["fingerprint"] != backup.fingerprint:
-        raise UsageError(f"{name} contradicts itself: a fingerprint in it is not that of its wrapped key", _INSTEAD)
-    if (found["wrappedKey"], found["keyArn"]) != (backup.wrapped.value, backup.key_arn):
-        raise UsageError(f"{name} contradicts itself: its key is not its current version", _INSTEAD)
+    if _facts(document(backup)) != _facts(found):
+        raise UsageError(
+            f"{name} contradicts itself: a fingerprint is not its wrapped key's, or its key not the current version's",
+            _INSTEAD,
+        )
     return backup
+
+
+def _facts(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in told.items() if key not in ("toRestore", "digest")}
 
 
 def _fault(error: Exception) -> str:

@@ -179,7 +179,7 @@ def _bucket_and_key(place: str, file_name: str = "") -> tuple[str, str]:
     bucket, _, key = place.removeprefix(S3).partition("/")
     if not key or key.endswith("/"):
         key += file_name
-    if not bucket or not key:
+    if not bucket or not key or key.endswith("/"):
         raise UsageError(f"{place} names no object", "name it whole: s3://BUCKET/KEY")
     return bucket, key
 
