@@ -71,6 +71,10 @@ class ResourceError(SetupError):
     exit_code = 4
 
 
+class TryLater(ResourceError):
+    """The service answered that it cannot just now: too many calls, or a fault of its own. The same again may do."""
+
+
 class PolicyRefusal(SetupError):
     """A policy pack refused the plan."""
 

@@ -17,12 +17,13 @@ from wizard.aws.audit import AwsAudit
 from wizard.aws.credential_chain import AskCode
 from wizard.aws.ecs import Ecs
 from wizard.aws.keyring import KeyRing
+from wizard.aws.patience import patiently
 from wizard.aws.secretsmanager import SecretsManager
 from wizard.aws.session import Session
 from wizard.aws.ssm import ParameterStore
+from wizard.aws.symptoms import SymptomReading
 from wizard.aws.usage import CloudMeter
 from wizard.aws.vault import S3Vault
-from wizard.aws.symptoms import SymptomReading
 from wizard.datakey import WrappedDataKey
 from wizard.facts import (
     AccessKey,
@@ -194,8 +195,14 @@ class Aws:
         target: str = "ecs",
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> Delivered:
-        """The other two variables beside the escrow; all three read back and compared."""
-        return escrow.deliver(self._store(store), prefix, batch, tags=tags, target=target)
+        """The other two variables beside the escrow; all three read back and compared.
+
+        Throttling and a network that fails are outlasted for a minute: it goes on with what is not there yet.
+        """
+        there = self._store(store)
+        return patiently(
+            lambda: escrow.deliver(there, prefix, batch, tags=tags, target=target), pause=self._session.pause
+        )
 
     def check_parameters(self, prefix: str, batch: Batch, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         """Whether the parameters or secrets under the prefix are the batch."""

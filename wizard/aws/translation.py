@@ -20,6 +20,7 @@ from wizard.errors import (
     ResourceError,
     SetupError,
     SignInNeeded,
+    TryLater,
     Unreachable,
     Unsupported,
     UsageError,
@@ -68,7 +69,7 @@ THROTTLED = frozenset(
         "RequestLimitExceeded",
         "TooManyRequestsException",
         "SlowDown",
-        "LimitExceededException",
+        "TooManyUpdates",
     }
 )
 
@@ -196,12 +197,12 @@ def _answered(error: boto.ClientError, action: str, origin: Origin) -> SetupErro
     if code in UNKNOWN_OPERATION or status == 501 or status == 500 and _says_not_implemented(text):
         return Unsupported(f"{_place(origin)} has no {action}", _other_endpoint(origin))
     if code in THROTTLED:
-        return ResourceError(
+        return TryLater(
             f"AWS limits the rate of {action} ({code}: {text})",
             "wait a minute, then run the same command again",
         )
     if status is not None and status >= 500:
-        return ResourceError(
+        return TryLater(
             f"{action} failed inside {_place(origin)} ({code}: {text})",
             "wait a minute, then run the same command again",
         )
