@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.contract import Outputs, SecretStore, Settings
@@ -277,6 +277,13 @@ class Hosting(Protocol):
 
     def see_variables(self, project: VercelProject) -> tuple[SeenVariable, ...]:
         """The entries of the three names, for whichever environments, with the values that Vercel tells. Reads only."""
+        ...
+
+    def set_aside(self, project: VercelProject, id: str, *, escrowed: WrappedDataKey, today: date) -> str:
+        """A data key of somebody else's out of production's way, value and all; what became of it, in words.
+
+        Raises UsageError where production has no such variable, DataKeyConflict for the escrowed data key itself.
+        """
         ...
 
     def check(self, project: VercelProject, batch: Batch, *, scope: Scope = PRODUCTION) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Mapping
+from datetime import date
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -29,6 +30,7 @@ from wizard.vercel_listing import list_projects
 from wizard.vercel_overlaps import overlaps
 from wizard.vercel_reach import out_of_reach
 from wizard.vercel_seen import see
+from wizard.vercel_set_aside import set_aside
 from wizard.vercel_shapes import owner, read_names, read_project, text
 from wizard.vercel_variables import Variables
 
@@ -168,6 +170,13 @@ class Vercel:
         Raises SetupError where none could be made; one that fails is told, and the former runs on.
         """
         return Deployments(self._api, project).again(former, seconds=seconds, tell=tell)
+
+    def set_aside(self, project: VercelProject, id: str, *, escrowed: WrappedDataKey, today: date) -> str:
+        """A data key of somebody else's out of production's way, value and all; what became of it, in words.
+
+        Raises UsageError where production has no such variable, DataKeyConflict for the escrowed data key itself.
+        """
+        return set_aside(self._variables(project, self._deadline), id, escrowed=escrowed, today=today)
 
     # --- the application's access key
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from components.contract import DATA_KEY_VARIABLE
-from wizard.datakey import FINGERPRINT, MalformedDataKey, WrappedDataKey
+from wizard.datakey import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
 from wizard.facts import Batch, VercelVariable
 from wizard.facts_scope import PRODUCTION as IN_PRODUCTION
 from wizard.facts_scope import Scope, places
@@ -165,7 +165,8 @@ def foreign_data_key(
     """Whether the scope has a data key that is not `wrapped`, told in words; None when it has not.
 
     `before` is the listing before a write of `wrapped` that was acknowledged, if there was one. A data key whose
-    fingerprint is among the `replaceable` is none of somebody else's: an earlier version of it is escrowed.
+    fingerprint is among the `replaceable` is none of somebody else's: an earlier version of it is escrowed. Nor is one
+    that is `wrapped` damaged: empty, cut off, in quotation marks.
     """
     for entry in seen(listed, DATA_KEY_VARIABLE, scope):
         if wrapped is not None:
@@ -179,8 +180,17 @@ def foreign_data_key(
                 continue
             if replaceable and data_key_identity(entry, read) in replaceable:
                 continue
+            if _is_damaged(read(entry), wrapped, claimed=claimed):
+                continue
         return _whose(entry, wrapped)
     return None
+
+
+def _is_damaged(value: str | None, wrapped: WrappedDataKey, *, claimed: bool) -> bool:
+    """Whether nothing is lost with a value that is no data key: it is empty, or it was ours and somebody broke it."""
+    if value is None or damage(value, of=wrapped) is None:
+        return False
+    return claimed or is_remnant(value, of=wrapped)
 
 
 def stand(

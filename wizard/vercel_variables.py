@@ -106,6 +106,16 @@ class Variables:
         answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
         return read_environments(answer.body) if answer.ok else {}
 
+    def set_aside(self, variable: VercelVariable, fields: Mapping[str, Any]) -> None:
+        """Another name, or fewer environments, for one; its value stays. Raises SetupError where it is not taken.
+
+        https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
+        """
+        path = f"/v9{self._path}/{variable.id}"
+        answer = self._api.attempt("PATCH", path, query=self._scope, content=dict(fields))
+        if not answer.ok:
+            raise self._api.refusal(answer, f"set a variable of {self.owner} aside")
+
     def comment(self, variable: VercelVariable, comment: str) -> None:
         """Another comment for one; its value, type and environments stay. Raises SetupError where it is not taken.
 
@@ -143,7 +153,7 @@ class Variables:
 
         def read(entry: ListedVariable) -> str | None:
             if entry.id not in values:
-                values[entry.id] = entry.value or self.decrypt(entry)
+                values[entry.id] = entry.value or self.told(entry)
             return values[entry.id]
 
         return read

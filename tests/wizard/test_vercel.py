@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import flask
@@ -315,8 +316,56 @@ FOREIGN: list[dict[str, Any]] = [
         "value": OTHER.value,
         "comment": f"eonpro-kms: data key {OURS.fingerprint}; do not edit",
     },
-    {"type": "encrypted", "value": ""},
+    {"type": "encrypted", "value": "no data key, and not known to have been ours"},
 ]
+
+DAMAGED: list[dict[str, Any]] = [
+    {"type": "encrypted", "value": ""},
+    {"type": "encrypted", "value": f'"{OURS.value}"'},
+    {"type": "plain", "value": f"{OURS.value}\n"},
+    {"type": "encrypted", "value": OURS.value[:100]},
+    {"type": "encrypted", "value": "x", "comment": f"eonpro-kms: data key {OURS.fingerprint}; do not edit"},
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED, ids=("empty", "quoted", "a line's end", "cut off", "ours by its comment"))
+def test_our_own_data_key_damaged_is_put_right(vercel: Place, damaged: dict[str, Any]) -> None:
+    vercel.put("ENCRYPTED_PHI_KEY", **damaged)
+    project, edge = vercel.project(), vercel.edge()
+    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) is None
+    assert edge.deliver(project, BATCH).state is DeliveryState.WRITTEN
+    assert edge.check(project, BATCH) is None
+
+
+def test_a_foreign_data_key_is_set_aside_with_its_value(vercel: Place) -> None:
+    id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value)["id"]
+    project, edge = vercel.project(), vercel.edge()
+    told = edge.set_aside(project, id, escrowed=OURS, today=date(2026, 11, 24))
+    assert "ENCRYPTED_PHI_KEY_ASIDE_20261124" in told
+    assert edge.conflict(project, OURS) is None
+    (kept,) = vercel.envs().values()
+    assert (kept["id"], kept["key"].startswith("ENCRYPTED_PHI_KEY_ASIDE_20261124_")) == (id, True)
+    assert edge.read_value(project, edge.list_variables(project)[0]) == OTHER.value
+
+
+def test_a_foreign_data_key_that_serves_preview_too_goes_on_serving_it(vercel: Place) -> None:
+    id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value, target=["production", "preview"])["id"]
+    project, edge = vercel.project(), vercel.edge()
+    edge.set_aside(project, id, escrowed=OURS, today=date(2026, 11, 24))
+    (kept,) = vercel.envs().values()
+    assert (kept["key"], kept["target"]) == ("ENCRYPTED_PHI_KEY", ["preview"])
+
+
+def test_the_escrowed_data_key_is_never_set_aside(vercel: Place) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    edge.deliver(project, BATCH)
+    before = vercel.envs()
+    id = before["ENCRYPTED_PHI_KEY"]["id"]
+    with pytest.raises(DataKeyConflict, match="is the escrowed data key"):
+        edge.set_aside(project, id, escrowed=OURS, today=date(2026, 11, 24))
+    with pytest.raises(UsageError, match="nothing was changed"):
+        edge.set_aside(project, "no-such-id", escrowed=OURS, today=date(2026, 11, 24))
+    assert vercel.envs() == before
 
 
 @pytest.mark.parametrize("foreign", FOREIGN, ids=lambda foreign: f"{foreign['type']} {foreign.get('comment', '')}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from components.contract import DATA_KEY_VARIABLE, Target
-from wizard.datakey import Damage, WrappedDataKey, damage
+from wizard.datakey import Damage, WrappedDataKey, damage, is_remnant
 from wizard.doctor import remedies
 from wizard.doctor.evidence import Evidence
 from wizard.doctor.finding import Finding, Told, Unlooked, Well
@@ -60,8 +60,8 @@ def the_data_key_on_vercel(evidence: Evidence) -> Iterator[Told]:
             yield _absent(evidence, one)
         elif one.value is None:
             yield _by_comment(evidence, one, one.seen, ours)
-        elif one.value is not None and (found := damage(one.value, of=ours)) is not None:
-            yield _damaged(evidence, one, found)
+        elif (found := damage(one.value, of=ours)) is not None:
+            yield _damaged(evidence, one, one.seen, found, ours)
         elif ours is None:
             yield Unlooked(what=f"{one.name} in {one.place}", why="there is no escrowed data key to compare it with")
         elif one.value == ours.value:
@@ -108,11 +108,24 @@ _HOW = {
 }
 
 
-def _damaged(evidence: Evidence, one: Expected, found: Damage) -> Finding:
+def _damaged(
+    evidence: Evidence, one: Expected, seen: SeenVariable, found: Damage, ours: WrappedDataKey | None
+) -> Finding:
     cause, what, why = _HOW[found]
+    # Of a value that is not known to have been ours nothing is thrown away, whatever it looks like.
+    is_ours = ours is None or seen.claimed == ours.fingerprint or is_remnant(one.value or "", of=ours)
     return Finding(
-        cause=cause, what=f"{one.name} in {one.place} {what}", why=why, command=remedies.push(evidence), then=THEN
+        cause=cause,
+        what=f"{one.name} in {one.place} {what}",
+        why=why,
+        command=remedies.push(evidence) if is_ours else _set_aside(evidence, seen),
+        then=THEN,
     )
+
+
+def _set_aside(evidence: Evidence, seen: SeenVariable) -> str:
+    """The variable under another name, value and all, and ours in its place."""
+    return remedies.push(evidence, "--set-aside", seen.id, "--confirm", evidence.stack)
 
 
 def _by_comment(evidence: Evidence, one: Expected, seen: SeenVariable, ours: WrappedDataKey | None) -> Told:
@@ -152,7 +165,7 @@ def _another(
         what=f"{one.name} in {one.place} is {which}, not the escrowed {ours.fingerprint}",
         why="what it encrypted the escrowed key does not open, and the other way round; nothing overwrites it, "
         "for it may be the only key to records: it is set aside under another name, value and all",
-        command=remedies.push(evidence, "--set-aside", seen.id, "--confirm", evidence.stack),
+        command=_set_aside(evidence, seen),
         then=f"find out which records it opens before it is removed; {THEN}",
     )
 
