@@ -1,0 +1,366 @@
+"""Facts of a report that was never made: a stack in full, and variants of it. Touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from components.contract import APPLICATION_VARIABLES
+from tests.wizard.fakes import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    BUCKET,
+    ESCROW,
+    KEY,
+    REGION,
+    REPLICA,
+    REPLICA_REGION,
+    SECOND,
+    TRAIL,
+    wrapped,
+)
+from wizard.checklist import ItemState
+from wizard.compliance.facts import (
+    Access,
+    Application,
+    Architecture,
+    Assumption,
+    Check,
+    ChecklistItem,
+    CostFacts,
+    DataKeyPlace,
+    Doctor,
+    Driver,
+    KeyPlace,
+    Phase,
+    Point,
+    ReportFacts,
+    Result,
+    RetentionTimeline,
+    RotationTimeline,
+    Safeguard,
+    TrailPlace,
+    WhatIf,
+)
+from wizard.doctor.finding import Finding, Unlooked
+from wizard.facts_access import (
+    AccessKeyAge,
+    AccessReview,
+    GrantFact,
+    KeyUse,
+    May,
+    PrincipalAccess,
+    SignOff,
+    Unread,
+)
+from wizard.facts_rotation import EscrowedVersion, KeyRotations, Origin, Rotation
+
+AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+STRANGE = '<script>alert("x")</script>&\'`|*_[a](b)'
+"""A name that is harmless only where it is escaped."""
+
+FILES = {"folder": "reports/production/x", "page": "report.html", "text": "report.md", "data": "report.json"}
+
+
+def ago(days: float) -> datetime:
+    return AT - timedelta(days=days)
+
+
+def item(number: int, asked: str, state: ItemState = ItemState.DONE, **changes: Any) -> ChecklistItem:
+    made = ChecklistItem(
+        number=number,
+        asked=asked,
+        state=state,
+        evidence=f"as read: alias/eonpro-phi-key → {KEY.rpartition('/')[2]}, Enabled, every 365 days",
+        calls=("kms:DescribeKey", "kms:GetKeyRotationStatus"),
+        read_at=AT,
+        safeguards=(
+            Safeguard(section="164.312(a)(2)(iv)", name="encryption and decryption"),
+            Safeguard(section="164.308(a)(4)(ii)(B)", name="access authorization"),
+        ),
+        checks=(
+            Check(id="kms_cmk_rotation_enabled", result=Result.PASS, evidence="on, every 365 days"),
+            Check(id="kms_cmk_not_multi_region", result=Result.CHOICE, evidence="replicated to 1 Region"),
+        ),
+    )
+    return replace(made, **changes)
+
+
+CHECKLIST = (
+    item(1, "CMK created with appropriate alias"),
+    item(2, "Key policy restricts access", ItemState.OPEN, next="python -m wizard setup --stack production"),
+    item(3, "IAM policy follows least privilege"),
+    item(4, "Automatic key rotation enabled"),
+    item(5, "CloudTrail logging enabled", ItemState.UNKNOWN, evidence="could not be read: you may not look"),
+    item(6, "ENCRYPTED_PHI_KEY generated and stored securely", checks=()),
+    item(7, "Application tested with KMS integration", ItemState.PERSON, calls=(), checks=()),
+    item(8, "Key access reviewed quarterly", ItemState.PERSON, checks=()),
+)
+
+PRINCIPALS = (
+    PrincipalAccess(
+        arn=f"arn:aws:iam::{ACCOUNT}:root",
+        use=May.NO,
+        administer=May.YES,
+        delete=May.NO,
+        ways=("key policy: AccountAdministration",),
+    ),
+    PrincipalAccess(
+        arn=APP,
+        use=May.YES,
+        administer=May.NO,
+        delete=May.NO,
+        ways=("key policy: ApplicationUse", "IAM policy EONPROKMSAccess"),
+        assumed_by=("owner:acme:project:portal:environment:production",),
+        last_use=ago(0.2),
+        events=8760,
+    ),
+    PrincipalAccess(
+        arn=ADMIN, use=May.NO, administer=May.YES, delete=May.UNKNOWN, ways=("key policy: Administration",)
+    ),
+    PrincipalAccess(
+        arn=SECOND,
+        use=May.UNKNOWN,
+        administer=May.NO,
+        delete=May.NO,
+        ways=("IAM policy AdministratorAccess",),
+        access_keys=(AccessKeyAge(id="AKIAEXAMPLE000000001", active=True, age_days=412, last_used=ago(90)),),
+        is_expected=False,
+    ),
+)
+REVIEW = AccessReview(
+    stack="production",
+    key_arn=KEY,
+    at=AT,
+    window_days=90,
+    principals=PRINCIPALS,
+    grants=(
+        GrantFact(
+            id="0d8aa621cb1a1bfd2f9b2f0b0d2a7f8c",
+            grantee=f"arn:aws:iam::{ACCOUNT}:role/backup",
+            operations=("Decrypt", "DescribeKey"),
+            made=ago(200),
+            retiring=None,
+        ),
+    ),
+    last_use=KeyUse(at=ago(0.2), operation="Decrypt", tracked_since=ago(400)),
+    unread=(Unread(what="IAM policies of role/legacy", why="iam:GetRolePolicy was denied"),),
+)
+SIGN_OFF = SignOff(
+    signer="Ada Byron",
+    signer_arn=ADMIN,
+    at=ago(40),
+    review_digest="sha256:" + "3f" * 32,
+    file="reviews/production/2026-01-20.signed.json",
+)
+VERSIONS = (
+    EscrowedVersion(
+        wrapped=wrapped("old"),
+        key_arn=KEY,
+        parameter=f"{ESCROW}/versions/1",
+        origin=Origin.ADOPTED,
+        kept_at=ago(700),
+        same_as=wrapped("old").fingerprint,
+        current=False,
+    ),
+    EscrowedVersion(
+        wrapped=wrapped("new"),
+        key_arn=KEY,
+        parameter=ESCROW,
+        origin=Origin.MADE,
+        kept_at=ago(120),
+        same_as=wrapped("new").fingerprint,
+        current=True,
+    ),
+)
+ROTATIONS = KeyRotations(
+    enabled=True,
+    period_days=365,
+    next_at=AT + timedelta(days=211),
+    rotations=(Rotation(at=ago(519), on_demand=False), Rotation(at=ago(154), on_demand=True)),
+    on_demand_limit=10,
+)
+
+ARCHITECTURE = Architecture(
+    cipher="AES-256-GCM",
+    variables=APPLICATION_VARIABLES,
+    applications=(
+        Application(
+            target="vercel",
+            place="acme/portal",
+            principal=APP,
+            identity="Vercel's OIDC token, by sts:AssumeRoleWithWebIdentity",
+            reads_from="environment variables of the project, production",
+        ),
+        Application(
+            target="ecs",
+            place="clinic/portal",
+            principal=APP,
+            identity="the task role of the service",
+            reads_from="Parameter Store, by the execution role, at the start of a task",
+        ),
+    ),
+    alias="alias/eonpro-phi-key",
+    keys=(
+        KeyPlace(region=REGION, arn=KEY, replica=False, state="Enabled"),
+        KeyPlace(region=REPLICA_REGION, arn=REPLICA, replica=True, state=None),
+    ),
+    administrators=(ADMIN, SECOND),
+    deletion_administrators=(),
+    deletion_window_days=30,
+    data_key=DataKeyPlace(
+        name=ESCROW,
+        store="Parameter Store",
+        fingerprint=wrapped("new").fingerprint,
+        version=2,
+        wrapped_by=KEY,
+    ),
+    trail=TrailPlace(
+        arn=TRAIL,
+        bucket=BUCKET,
+        made=True,
+        logging=True,
+        encrypted_by="a KMS key of its own",
+        access_log_bucket=f"eonpro-access-logs-{ACCOUNT}-{REGION}",
+        log_group=None,
+        alert_topic="eonpro-alerts",
+        alert_emails=2,
+    ),
+)
+
+
+def days_on(days: int) -> datetime:
+    return AT + timedelta(days=days)
+
+
+RETENTION = RetentionTimeline(
+    bucket=BUCKET,
+    kept_days=2557,
+    required_days=2192,
+    lock="GOVERNANCE",
+    phases=(
+        Phase(
+            name="In S3 Standard",
+            from_day=0,
+            until_day=365,
+            from_date=AT,
+            until_date=days_on(365),
+            why="lifecycle rule",
+        ),
+        Phase(
+            name="In cheaper storage",
+            from_day=365,
+            until_day=2557,
+            from_date=days_on(365),
+            until_date=days_on(2557),
+            why="lifecycle rule, until it expires",
+        ),
+        Phase(
+            name="Locked against deletion",
+            from_day=0,
+            until_day=2557,
+            from_date=AT,
+            until_date=days_on(2557),
+            why="Object Lock",
+        ),
+        Phase(
+            name="Asked for by the rule",
+            from_day=0,
+            until_day=2192,
+            from_date=AT,
+            until_date=days_on(2192),
+            why="45 CFR 164.316(b)(2)(i)",
+        ),
+    ),
+)
+COST = CostFacts(
+    monthly=4.14,
+    basis="By the settings and the assumptions below",
+    drivers=(
+        Driver(what="PHI key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0),
+        Driver(what="Replicas of the key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0),
+        Driver(what="Key of the logs", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0),
+        Driver(what="Requests to KMS", quantity=26280.0, unit="requests", price="$0.03 per 10,000", monthly=0.02),
+        Driver(what="Second copy of events", quantity=100000.0, unit="events", price="$2.00 per 100,000", monthly=1.12),
+    ),
+    assumptions=(
+        Assumption(what="Instances of the application", value=2, unit="", source="assumed"),
+        Assumption(what="Minutes the key is cached", value=5.0, unit="minutes", source="assumed"),
+    ),
+    what_ifs=(
+        WhatIf(
+            what="Requests to KMS",
+            unit="requests a month",
+            now=26280.0,
+            points=tuple(Point(at=10.0**n, monthly=3.1 + 10.0**n * 0.000003) for n in range(3, 9)),
+            is_logarithmic=True,
+        ),
+        WhatIf(
+            what="Replicas of the key",
+            unit="replicas",
+            now=1.0,
+            points=tuple(Point(at=float(n), monthly=3.14 + n) for n in range(5)),
+        ),
+        WhatIf(
+            what="Trails that were there before",
+            unit="trails",
+            now=1.0,
+            points=(Point(at=0.0, monthly=2.14), Point(at=1.0, monthly=4.14)),
+        ),
+        WhatIf(
+            what="Minutes the key is cached",
+            unit="minutes",
+            now=5.0,
+            points=tuple(Point(at=at, monthly=3.0 + 1 / at) for at in (0.5, 1.0, 2.0, 5.0, 15.0, 60.0)),
+        ),
+    ),
+)
+DOCTOR = Doctor(
+    findings=(
+        Finding(
+            cause="rotation-off",
+            what="automatic rotation of the key is off",
+            why="the checklist asks for it, and prowler's kms_cmk_rotation_enabled fails",
+            command="aws kms enable-key-rotation --key-id alias/eonpro-phi-key --rotation-period-in-days 365",
+            then="nothing else",
+        ),
+    ),
+    unlooked=(Unlooked(what="the deployment on Vercel", why="no token was given"),),
+)
+
+ACCESS = Access(
+    review=REVIEW,
+    is_live=True,
+    kept_file="reviews/production/2026-01-20.json",
+    kept_at=ago(41),
+    kept_digest="sha256:" + "3f" * 32,
+    age_days=41,
+    sign_off=SIGN_OFF,
+    signed_days_ago=40,
+    due_days=92,
+)
+
+
+def facts(**changes: Any) -> ReportFacts:
+    """A stack of two targets and two Regions, with something of every kind to tell."""
+    made = ReportFacts(
+        stack="production",
+        environment="production",
+        account=ACCOUNT,
+        account_alias="clinic",
+        region=REGION,
+        made_at=AT,
+        made_by=ADMIN,
+        checklist=CHECKLIST,
+        architecture=ARCHITECTURE,
+        access=ACCESS,
+        rotation=RotationTimeline(rotations=ROTATIONS, on_demand_left=9, versions=VERSIONS),
+        retention=RETENTION,
+        cost=COST,
+        cost_why="",
+        doctor=DOCTOR,
+        unread=(Unread(what=f"KMS key in {REPLICA_REGION}", why="kms:DescribeKey was denied"),),
+    )
+    return replace(made, **changes)

@@ -1,0 +1,140 @@
+"""Who can use and who can administer the key, on the page: the newest review, its sign-off, and every principal.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from wizard.compliance.elements import CROSS, badge, listed, pairs, section, sign, table, unknown
+from wizard.compliance.markup import Child, Fact, Form, Markup, cite, code, join, tag
+
+
+def access(report: Fact) -> Markup:
+    """The part of the page."""
+    told = report["access"]
+    review = told["review"]
+    parts: list[Child] = [unknown(told["why"])] if told["why"] else []
+    parts += [
+        tag("p", sign(CROSS), tag("strong", "A kept review is not whole."), " ", each, class_="note bad")
+        for each in told["faults"]
+    ]
+    parts.append(_about(told))
+    if review.is_known:
+        parts += [_last_use(review), _principals(review), *_keys(review), _grants(review), *_unread(review)]
+    return section("access", "Access to the key", *parts)
+
+
+def _about(told: Fact) -> Markup:
+    review = told["review"]
+    read = "for this report" if told["isLive"] else "from the review that was kept"
+    return pairs(
+        ("Access as read", join(cite(review["at"], Form.MOMENT), f", {read}") if review.is_known else join("unknown")),
+        ("Newest review that was kept", _kept(told)),
+        ("Age of that review in days", told["ageDays"] if told["ageDays"].is_known else join("no review is kept")),
+        ("Signed", _signed(told["signOff"])),
+        ("Days since it was signed", told["signedDaysAgo"] if told["signedDaysAgo"].is_known else join("never")),
+        ("Days that a signed review holds", told["dueDays"]),
+        class_="facts",
+    )
+
+
+def _kept(told: Fact) -> Markup:
+    if not told["keptFile"]:
+        return join("none")
+    return join(cite(told["keptAt"], Form.MOMENT), ", ", code(told["keptFile"]), tag("br"), code(told["keptDigest"]))
+
+
+def _signed(sign_off: Fact) -> Markup:
+    if not sign_off:
+        return tag("strong", "by nobody yet")
+    return join(
+        "by ",
+        tag("strong", sign_off["signer"]),
+        " with ",
+        code(sign_off["signerArn"]),
+        ", ",
+        cite(sign_off["at"], Form.MOMENT),
+        tag("br"),
+        code(sign_off["file"]),
+        tag("br"),
+        code(sign_off["reviewDigest"]),
+    )
+
+
+def _last_use(review: Fact) -> Markup:
+    last, history = review["lastUse"], review["history"]
+    more = " or more" if history and history["isCutOff"] else None
+    return pairs(
+        ("Key last used", _used(last) if last else join("unknown")),
+        ("Days of CloudTrail looked at", review["windowDays"]),
+        ("Events of the key in them", join(history["events"], more) if history else join("unknown")),
+        class_="facts",
+    )
+
+
+def _used(last: Fact) -> Markup:
+    if not last["at"].is_known:
+        return (
+            join("not since ", cite(last["trackedSince"], Form.MOMENT)) if last["trackedSince"] else join("never seen")
+        )
+    by = join(", by ", code(last["operation"])) if last["operation"] else None
+    return join(cite(last["at"], Form.MOMENT), by)
+
+
+def _principals(review: Fact) -> Markup:
+    rows = [
+        (
+            join(
+                code(each["arn"]),
+                None if each["isExpected"] else tag("span", " not named by the settings", class_="warn"),
+            ),
+            badge(each["use"]),
+            badge(each["administer"]),
+            badge(each["delete"]),
+            listed(each["ways"]),
+            listed(each["assumedBy"]),
+            cite(each["lastUse"], Form.DAY) if each["lastUse"].is_known else "not seen",
+            each["events"],
+        )
+        for each in review["principals"]
+    ]
+    headings = ("Principal", "May use", "May administer", "May delete", "By", "Who may become it", "Last use", "Calls")
+    return table("Principals and what they may do with the key", headings, rows, numbers=frozenset((7,)), class_="wide")
+
+
+def _keys(review: Fact) -> list[Markup]:
+    rows = [
+        (
+            code(key["id"]),
+            code(each["arn"]),
+            "active" if key["active"] else "switched off",
+            key["ageDays"],
+            cite(key["lastUsed"], Form.DAY) if key["lastUsed"].is_known else "not seen",
+        )
+        for each in review["principals"]
+        for key in each["accessKeys"]
+    ]
+    if not rows:
+        return []
+    headings = ("Access key", "Of", "State", "Age in days", "Last used")
+    return [table("Long-lived access keys of these users", headings, rows, numbers=frozenset((3,)))]
+
+
+def _grants(review: Fact) -> Markup:
+    grants = review["grants"]
+    if not grants.is_known:
+        return tag("p", "The grants on the key could not be read.")
+    if not grants:
+        return tag("p", "There are no grants on the key.")
+    rows = [
+        (code(each["id"]), code(each["grantee"]), listed(each["operations"]), cite(each["made"], Form.DAY))
+        for each in grants
+    ]
+    return table("Grants on the key", ("Grant", "To", "Operations", "Made"), rows)
+
+
+def _unread(review: Fact) -> list[Markup]:
+    if not review["unread"]:
+        return []
+    rows = [(each["what"], each["why"]) for each in review["unread"]]
+    return [table("What the review could not read: it is unknown, not absent", ("What", "Why"), rows)]

@@ -1,0 +1,62 @@
+"""The one document of a report, which `report.json` holds and the page and the text are made from.
+
+Pure. No wrapped key is in it, only fingerprints.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from wizard import documents
+from wizard.checklist import ItemState
+from wizard.compliance.facts import ReportFacts
+from wizard.datakey import WrappedDataKey
+
+LAW = "45 CFR Part 164, Subpart C (HIPAA Security Rule)"
+
+
+def document(facts: ReportFacts, *, files: Mapping[str, str]) -> documents.Document:
+    """All facts as plain values, with what can be counted in them counted; `files` says where the forms are."""
+    told = plain(facts)
+    states = Counter(item.state for item in facts.checklist)
+    summary = {
+        "items": len(facts.checklist),
+        "done": states[ItemState.DONE],
+        "open": states[ItemState.OPEN],
+        "person": states[ItemState.PERSON],
+        "unknown": states[ItemState.UNKNOWN],
+        "findings": None if facts.doctor.findings is None else len(facts.doctor.findings),
+        "unread": len(facts.unread),
+    }
+    return {**documents.head("report"), "law": LAW, "summary": summary, **told, "files": dict(files)}
+
+
+def text(told: documents.Document) -> str:
+    """As `report.json` holds it."""
+    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """A fact as JSON knows it: names in camel case, times in ISO 8601 with Z, a data key as its fingerprint."""
+    if isinstance(value, WrappedDataKey):
+        return value.fingerprint
+    if is_dataclass(value) and not isinstance(value, type):
+        return {_camel(field.name): plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    # A StrEnum is written as the plain string that it is.
+    return str(value) if isinstance(value, str) else value
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)

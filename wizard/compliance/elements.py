@@ -1,0 +1,134 @@
+"""What several parts of the page are made of: tables, figures, badges of a state, definition lists.
+
+Pure. Colour never says anything alone: a badge has a sign and a word, a table a caption and the scope of its headings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from wizard.compliance.markup import Child, Fact, Form, Markup, cite, code, join, tag
+
+CHECK, CROSS, PERSON, QUESTION, BALANCE = "check", "cross", "person", "question", "balance"
+
+_SIGNS = MappingProxyType(
+    {
+        CHECK: "M3.5 8.5l3 3 6-7",
+        CROSS: "M4.5 4.5l7 7M11.5 4.5l-7 7",
+        PERSON: "M8 8a2.4 2.4 0 100-4.8A2.4 2.4 0 008 8zM3.6 13.2c.5-2.4 2.2-3.6 4.4-3.6s3.9 1.2 4.4 3.6",
+        QUESTION: "M5.6 6.2c0-1.5 1-2.5 2.4-2.5s2.4 1 2.4 2.2c0 1.7-2.4 1.9-2.4 3.6M8 12.3v.2",
+        BALANCE: "M8 3v10M4 5.5h8M4 5.5l-1.6 4h3.2zM12 5.5l-1.6 4h3.2z",
+    }
+)
+
+STATES = MappingProxyType(
+    {
+        "done": ("good", CHECK, "Done"),
+        "open": ("bad", CROSS, "Open"),
+        "needs a person": ("person", PERSON, "Needs a person"),
+        "unknown": ("unknown", QUESTION, "Unknown"),
+        "pass": ("good", CHECK, "Pass"),
+        "fail": ("bad", CROSS, "Fail"),
+        "fails by choice": ("person", BALANCE, "Fails by choice"),
+        "yes": ("plain", CHECK, "Yes"),
+        "no": ("faint", CROSS, "No"),
+    }
+)
+"""Of each state's word: its colour, its sign and how it is written."""
+
+
+def sign(name: str) -> Markup:
+    """A small drawing for the eye alone; the word beside it is what is read."""
+    path = tag("path", d=_SIGNS[name])
+    return tag("svg", path, class_="sign", viewBox="0 0 16 16", aria_hidden="true", focusable="false")
+
+
+def badge(state: Fact) -> Markup:
+    """A state, by its sign, its colour and its word."""
+    colour, drawn, word = STATES[str(state.value)]
+    return tag("span", sign(drawn), tag("span", word, data_fact=state.pointer), class_=f"badge {colour}")
+
+
+def scroll(label: str, *children: Child) -> Markup:
+    """What may be wider than a small screen: it scrolls by itself, by the keyboard too."""
+    return tag("div", *children, class_="scroll", tabindex="0", role="group", aria_label=label)
+
+
+def table(
+    caption: str,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Child]],
+    *,
+    class_: str | None = None,
+    numbers: frozenset[int] = frozenset(),
+) -> Markup:
+    """A table; the first cell of a row names it. `numbers`: the columns that are aligned as numbers are."""
+    head = tag("tr", *(tag("th", each, scope="col", class_=_number(i, numbers)) for i, each in enumerate(headings)))
+    body = (
+        tag(
+            "tr",
+            *(
+                tag("td" if i else "th", cell, scope=None if i else "row", class_=_number(i, numbers))
+                for i, cell in enumerate(row)
+            ),
+        )
+        for row in rows
+    )
+    drawn = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body), class_=class_)
+    return scroll(caption, drawn)
+
+
+def _number(index: int, numbers: frozenset[int]) -> str | None:
+    return "number" if index in numbers else None
+
+
+def pairs(*rows: tuple[str, Child], class_: str | None = None) -> Markup:
+    """Names and values."""
+    told = (tag("div", tag("dt", name), tag("dd", value)) for name, value in rows if value is not None)
+    return tag("dl", *told, class_=class_)
+
+
+def figure(label: str, drawing: Markup, caption: str) -> Markup:
+    """A drawing with what it shows below it."""
+    return tag("figure", scroll(label, drawing), tag("figcaption", caption))
+
+
+def svg(name: str, title: str, description: str, width: float, height: float, *children: Child) -> Markup:
+    """A drawing that a screen reader tells by title and description; its data stands beside it as a table or text."""
+    return tag(
+        "svg",
+        tag("title", title, id=f"{name}-title"),
+        tag("desc", description, id=f"{name}-description"),
+        *children,
+        role="img",
+        aria_labelledby=f"{name}-title {name}-description",
+        viewBox=f"0 0 {width:g} {height:g}",
+        width=width,
+        height=height,
+    )
+
+
+def label(x: float, y: float, child: Fact | str, form: Form = Form.PLAIN, **attributes: str) -> Markup:
+    """A text in a drawing."""
+    told = cite(child, form, in_drawing=True) if isinstance(child, Fact) else child
+    return tag("text", told, x=x, y=y, **attributes)
+
+
+def listed(facts: Fact, empty: str = "none") -> Markup:
+    """Names that programs gave, one below the other."""
+    if not facts:
+        return join(empty)
+    return tag("ul", *(tag("li", code(each)) for each in facts), class_="names")
+
+
+def section(name: str, heading: str, *children: Child) -> Markup:
+    """A part of the page, which its heading names."""
+    title = tag("h2", heading, id=f"{name}-heading")
+    return tag("section", title, *children, id=name, aria_labelledby=f"{name}-heading")
+
+
+def unknown(why: Fact) -> Markup:
+    """That something is not known, and why."""
+    told = tag("strong", "Unknown.")
+    return tag("p", sign(QUESTION), told, " ", why, class_="note unknown")

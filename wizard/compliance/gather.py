@@ -1,0 +1,262 @@
+"""The facts of a report, read from the account, the stack and the folder of the reviews.
+
+Pure: reads through the edges' Protocols, and changes nothing. What could not be read is unknown, with why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from components.contract import Outputs, SecretStore, Settings
+from wizard import checklist, standing
+from wizard.access_review import folder
+from wizard.access_review.folder import Latest
+from wizard.access_review.reading import review as read_review
+from wizard.checklist import Item, ItemState, Readings
+from wizard.compliance import places, prowler, retaining, safeguards
+from wizard.compliance.facts import (
+    Access,
+    ChecklistItem,
+    CostFacts,
+    Doctor,
+    ReportFacts,
+    RotationTimeline,
+)
+from wizard.compliance.spending_facts import cost
+from wizard.doctor import checks as doctor_checks
+from wizard.doctor.diagnosis import Diagnosis, diagnose
+from wizard.errors import SetupError
+from wizard.escrow import find_escrow, region_of
+from wizard.facts import Escrow, KeyFact
+from wizard.facts_access import AccessReview, Unread
+from wizard.facts_rotation import EscrowedVersion, KeyRotations
+from wizard.spending.estimate import Assumptions
+from wizard.standing import Standing, attempted
+from wizard.steps import Doors
+
+WINDOW_DAYS = 90
+"""How far back the use of the key is looked at: a quarter, and all that CloudTrail's event history has."""
+
+REVIEW_HOLDS_DAYS = 92
+"""A quarter: the guide asks that access be reviewed quarterly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What was read, side by side."""
+
+    readings: Readings
+    escrow: Escrow | SetupError | None
+    keys: Mapping[str, KeyFact | SetupError | None]
+    rotations: KeyRotations | SetupError
+    versions: tuple[EscrowedVersion, ...] | SetupError
+    live: AccessReview | SetupError
+    diagnosis: Diagnosis | SetupError
+    at: datetime
+
+
+def gather(
+    found: Standing, doors: Doors, *, reviews: Path, assumptions: Assumptions, given: Mapping[str, str]
+) -> ReportFacts:
+    """All that the report says. `given`: which assumptions somebody gave, and where.
+
+    Raises StackNotFound for a stack that is not built, or what kept its state from being read.
+    """
+    settings, outputs = found.settings, standing.outputs_of(found)
+    read = _read(found, doors, outputs)
+    access = _access(read, folder.latest(reviews, _plain(found.stack), now=read.at))
+    return ReportFacts(
+        stack=_plain(found.stack),
+        environment=settings.environment,
+        account=settings.account_id,
+        account_alias=found.identity.account_alias,
+        region=settings.region,
+        made_at=read.at,
+        made_by=found.identity.arn,
+        checklist=tuple(_checklist(read, access, settings, outputs, found.stack)),
+        architecture=places.architecture(
+            settings, outputs, keys=read.keys, escrow=read.escrow, trails=read.readings.trails
+        ),
+        access=access,
+        rotation=_rotation(read),
+        retention=retaining.retention(read.readings.retention, settings, outputs, at=read.at),
+        cost=_cost(settings, read, assumptions, given),
+        cost_why="",
+        doctor=_doctor(read.diagnosis),
+        unread=tuple(_unread(read, settings)),
+    )
+
+
+def _plain(stack: str) -> str:
+    return stack.rsplit("/", 1)[-1]
+
+
+def _read(found: Standing, doors: Doors, outputs: Outputs) -> _Read:
+    cloud, settings, now = found.cloud, found.settings, doors.now().replace(microsecond=0)
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        readings = pool.submit(checklist.look, cloud, outputs)
+        escrow = pool.submit(attempted, find_escrow, cloud, settings)
+        keys = {
+            arn: pool.submit(attempted, cloud.with_region(region_of(arn)).describe_key, arn) for arn in outputs.key_arns
+        }
+        rotations = pool.submit(attempted, cloud.keyring().rotations, outputs.key_arn)
+        versions = pool.submit(attempted, cloud.keyring().versions, settings)
+        live = pool.submit(
+            attempted,
+            read_review,
+            cloud,
+            settings,
+            outputs,
+            stack=_plain(found.stack),
+            now=now,
+            window_days=WINDOW_DAYS,
+        )
+        diagnosis = pool.submit(attempted, diagnose, found, doors, doctor_checks.ALL)
+        return _Read(
+            readings=readings.result(),
+            escrow=escrow.result(),
+            keys={arn: each.result() for arn, each in keys.items()},
+            rotations=rotations.result(),
+            versions=versions.result(),
+            live=live.result(),
+            diagnosis=diagnosis.result(),
+            at=now,
+        )
+
+
+# --- the checklist ------------------------------------------------------------------------------------------------
+
+
+def _checklist(
+    read: _Read, access: Access, settings: Settings, outputs: Outputs, stack: str
+) -> Iterator[ChecklistItem]:
+    items = list(checklist.judge(read.readings, settings=settings, outputs=outputs, escrow=read.escrow, proofs=()))
+    items[6] = _tested(items[6], access.review, outputs)
+    items[7] = _reviewed(items[7], access)
+    again = {
+        ItemState.OPEN: f"python -m wizard doctor --stack {stack}",
+        ItemState.UNKNOWN: f"python -m wizard policy auditor --stack {stack}",
+    }
+    by_person = {
+        7: f"python -m wizard verify --stack {stack}",
+        8: f"python -m wizard review --sign NAME --stack {stack}",
+    }
+    in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
+    for number, (asked, item) in enumerate(zip(safeguards.ITEMS, items, strict=True), start=1):
+        calls = safeguards.SECRET_CALLS if number == 6 and in_secrets else asked.calls
+        next_ = "" if item.state is ItemState.DONE else by_person.get(number, again.get(item.state, ""))
+        yield ChecklistItem(
+            number=number,
+            asked=asked.words,
+            state=item.state,
+            evidence=item.evidence,
+            calls=calls,
+            read_at=read.at,
+            safeguards=asked.safeguards,
+            checks=prowler.checks(number, read.readings, settings, access.review),
+            next=next_,
+        )
+
+
+def _tested(item: Item, review: AccessReview | None, outputs: Outputs) -> Item:
+    """By what CloudTrail has of the application's own use of the key."""
+    if review is None or review.history is None:
+        return replace(item, evidence="whether the application used the key could not be read; verify proves it")
+    used = [each for each in review.principals if each.arn in outputs.app_principal_arns and each.events]
+    if not used:
+        told = f"CloudTrail has no use of the key by the application in {review.window_days} days; verify proves it"
+        return replace(item, evidence=told)
+    told = "; ".join(
+        f"{each.arn} used the key {each.events} times in {review.window_days} days"
+        + (f", the last time at {each.last_use:%Y-%m-%d %H:%M} UTC" if each.last_use else "")
+        + (f", and was refused {each.refused} times" if each.refused else "")
+        for each in used
+    )
+    return replace(item, state=ItemState.PERSON, evidence=f"{told}; a person sees that a record opens")
+
+
+def _reviewed(item: Item, access: Access) -> Item:
+    if access.sign_off is None or access.signed_days_ago is None:
+        return replace(item, evidence="no review is signed yet")
+    told = f"signed by {access.sign_off.signer}, {access.signed_days_ago} days ago"
+    if access.signed_days_ago > access.due_days:
+        return replace(item, state=ItemState.OPEN, evidence=f"{told}: a review holds {access.due_days} days")
+    return replace(item, state=ItemState.DONE, evidence=told)
+
+
+# --- the other parts ----------------------------------------------------------------------------------------------
+
+
+def _access(read: _Read, kept: Latest) -> Access:
+    live = None if isinstance(read.live, SetupError) else read.live
+    sign_off = kept.sign_off or kept.last_sign_off
+    why = (
+        ""
+        if live
+        else f"the account could not be asked: {read.live.message}"
+        if isinstance(read.live, SetupError)
+        else ""
+    )
+    return Access(
+        review=live or kept.review,
+        is_live=live is not None,
+        kept_file=kept.file or None,
+        kept_at=kept.review.at if kept.review else None,
+        kept_digest=kept.digest or None,
+        age_days=kept.age_days,
+        sign_off=sign_off,
+        signed_days_ago=max((read.at - sign_off.at).days, 0) if sign_off else None,
+        due_days=REVIEW_HOLDS_DAYS,
+        faults=kept.faults,
+        why=why,
+    )
+
+
+def _rotation(read: _Read) -> RotationTimeline:
+    wrong = [each.message for each in (read.rotations, read.versions) if isinstance(each, SetupError)]
+    rotations = None if isinstance(read.rotations, SetupError) else read.rotations
+    return RotationTimeline(
+        rotations=rotations,
+        on_demand_left=rotations.on_demand_left if rotations else None,
+        versions=None if isinstance(read.versions, SetupError) else read.versions,
+        why="; ".join(wrong),
+    )
+
+
+def _cost(settings: Settings, read: _Read, assumptions: Assumptions, given: Mapping[str, str]) -> CostFacts:
+    sources = dict(given)
+    if isinstance(read.rotations, KeyRotations):
+        assumptions = replace(assumptions, rotations=len(read.rotations.rotations))
+        sources["rotations"] = "kms:ListKeyRotations"
+    return cost(settings, assumptions, sources=sources, basis="by the settings and the assumptions below")
+
+
+def _doctor(diagnosis: Diagnosis | SetupError) -> Doctor:
+    if isinstance(diagnosis, SetupError):
+        return Doctor(findings=None, why=diagnosis.message)
+    return Doctor(findings=diagnosis.findings, unlooked=diagnosis.unlooked)
+
+
+def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
+    parts = {
+        f"the key under {settings.names.alias}": read.readings.key,
+        "the key's policy": read.readings.key_policy,
+        "the application's IAM policy": read.readings.app_policy,
+        "the trails": read.readings.trails,
+        f"the bucket {settings.names.trail_bucket}": read.readings.retention,
+        f"the escrow {settings.names.escrow}": read.escrow,
+        "the key's rotations": read.rotations,
+        "the versions of the data key": read.versions,
+        "who has access to the key": read.live,
+        "the doctor's diagnosis": read.diagnosis,
+        **{f"the key {arn}": each for arn, each in read.keys.items()},
+    }
+    for what, found in parts.items():
+        if isinstance(found, SetupError):
+            yield Unread(what=what, why=found.message)
+    if isinstance(read.live, AccessReview):
+        yield from read.live.unread
