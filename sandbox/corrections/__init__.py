@@ -120,6 +120,7 @@ AFTER: tuple[Correction[After], ...] = (
     _after(ecs.a_service_rolls_out_what_is_changed, "ecs", "UpdateService"),
     _after(ecs.a_rollout_goes_on, "ecs", "DescribeServices"),
     _after(trails.a_trails_home_and_selectors_are_told, "cloudtrail", "GetTrail", "DescribeTrails"),
+    _after(trails.a_failed_delivery_is_told, "cloudtrail", "GetTrailStatus"),
     _after(trails.a_new_trail_selects_every_management_event, "cloudtrail", "GetEventSelectors"),
 )
 

@@ -1,6 +1,6 @@
 """Corrections about trails: an ARN names one as well as its name does, and what a trail selects is told.
 
-It may read the emulator's trails in this process.
+It may read the emulator's trails and buckets in this process.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from moto.cloudtrail.models import cloudtrail_backends
+from moto.s3.models import s3_backends
 
+from sandbox.policy import Decision, Request, evaluate, names_principal, statements
 from sandbox.principals import Principal
 from sandbox.state import ACCOUNT
 from sandbox.wire import Answer, AwsError, Call, json_answer
@@ -73,3 +75,53 @@ def a_new_trail_selects_every_management_event(call: Call, answer: Answer) -> An
     if not found.get("EventSelectors") and not found.get("AdvancedEventSelectors"):
         found["EventSelectors"] = [EVERY_MANAGEMENT_EVENT]
     return replace(answer, body=json_answer(found).body)
+
+
+def a_failed_delivery_is_told(call: Call, answer: Answer) -> Answer:
+    """AWS tells what S3 answered to a trail's last delivery: NoSuchBucket, or AccessDenied where the bucket's policy
+    does not let CloudTrail read the ACL and write. The emulator delivers nothing, and finds nothing wrong.
+
+    Judged at once, where AWS's answer is of the last delivery, every five minutes or so. Whether the trail's key lets
+    CloudTrail encrypt is not looked at.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+    """
+    found = json.loads(answer.body)
+    named = str(call.parameters.get("Name", ""))
+    trails = (trail for backend in cloudtrail_backends[ACCOUNT].values() for trail in backend.trails.values())
+    trail = next((each for each in trails if named in (each.trail_name, each.arn)), None)
+    error = _delivery_error(trail) if trail is not None and found.get("IsLogging") else None
+    if error:
+        found["LatestDeliveryError"] = error
+    return replace(answer, body=json_answer(found).body)
+
+
+def _delivery_error(trail: Any) -> str | None:
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(trail.bucket_name)
+    if bucket is None:
+        return "NoSuchBucket"
+    policy = json.loads(bucket.policy) if bucket.policy else {}
+    about = [each for each in statements(policy) if _is_about_cloudtrail(each)]
+    arn = f"arn:aws:s3:::{trail.bucket_name}"
+    prefix = f"{trail.s3_key_prefix}/" if trail.s3_key_prefix else ""
+    context = {
+        "aws:SourceArn": (trail.arn,),
+        "aws:SourceAccount": (ACCOUNT,),
+        "aws:SecureTransport": ("true",),
+        "s3:TlsVersion": ("1.3",),
+        "s3:x-amz-acl": ("bucket-owner-full-control",),
+    }
+    for action, resource in (
+        ("s3:GetBucketAcl", arn),
+        ("s3:PutObject", f"{arn}/{prefix}AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2030/01/01/log.json.gz"),
+    ):
+        asked = Request(action=action, resource=resource, context=context)
+        if evaluate(about, asked) is not Decision.ALLOWED:
+            return "AccessDenied"
+    return None
+
+
+def _is_about_cloudtrail(statement: Any) -> bool:
+    return bool(
+        names_principal(statement, "Service", ("cloudtrail.amazonaws.com",)) or names_principal(statement, "AWS", ())
+    )

@@ -113,6 +113,35 @@ def test_a_trail_that_leaves_kms_out_says_so(cloudtrail: Any, trail: str) -> Non
 # The event history
 
 
+def delivering(bucket: str, arn: str) -> str:
+    allowed = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}}
+    condition = {"StringEquals": {"aws:SourceArn": arn}}
+    acl = {**allowed, "Action": "s3:GetBucketAcl", "Resource": f"arn:aws:s3:::{bucket}", "Condition": condition}
+    write = {
+        **allowed,
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/AWSLogs/123456789012/*",
+        "Condition": {"StringEquals": {"aws:SourceArn": arn, "s3:x-amz-acl": "bucket-owner-full-control"}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [acl, write]})
+
+
+def test_a_trail_tells_why_it_could_not_deliver(cloudtrail: Any, s3: Any, bucket: str, trail: str) -> None:
+    def told() -> str | None:
+        error: str | None = cloudtrail.get_trail_status(Name=trail).get("LatestDeliveryError")
+        return error
+
+    assert told() is None  # It does not log yet.
+    cloudtrail.start_logging(Name=trail)
+    assert told() == "AccessDenied"
+    s3.put_bucket_policy(Bucket=bucket, Policy=delivering(bucket, f"{trail}-of-somebody-else"))
+    assert told() == "AccessDenied"
+    s3.put_bucket_policy(Bucket=bucket, Policy=delivering(bucket, trail))
+    assert told() is None
+    s3.delete_bucket(Bucket=bucket)
+    assert told() == "NoSuchBucket"
+
+
 def test_the_history_tells_who_did_what_newest_first(cloud: Any, cloudtrail: Any) -> None:
     kms = cloud.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]

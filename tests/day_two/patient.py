@@ -1,0 +1,42 @@
+"""A clinic that something is wrong with: the doctor looks, its command is typed in a shell, and the doctor looks again.
+
+Touches the clinic that it is given. Whoever seeds a fault has it mended here, so that the clinic is as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.onboarding.clinic import Clinic, Ended
+
+
+def diagnosis(clinic: Clinic, *arguments: str, expect: int | None = None) -> dict[str, Any]:
+    """The document of `doctor --json`, which changed nothing; `--quick` leaves Pulumi's comparison out."""
+    clinic.forget_calls()
+    document = clinic.wizard("doctor", "--json", *arguments, expect=expect).document
+    assert clinic.changes() == {}
+    return document
+
+
+def typed(clinic: Clinic, command: str, *, expect: int | None = 0) -> Ended:
+    """What a shell makes of a command as the doctor shows it; `python` is the project's own."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), clinic.environment["PATH"]))
+    return clinic.run(["bash", "-c", command], env={"PATH": path}, expect=expect)
+
+
+def mended(clinic: Clinic, cause: str, *arguments: str) -> dict[str, Any]:
+    """The doctor names that cause first; its command, typed as it is, mends it; all is well again.
+
+    The finding is returned. `arguments` are the doctor's, `--quick` unless they say otherwise.
+    """
+    given = arguments or ("--quick",)
+    found = diagnosis(clinic, *given, expect=1)["findings"]
+    assert [each["cause"] for each in found][:1] == [cause], found
+    finding: dict[str, Any] = found[0]
+    typed(clinic, finding["command"])
+    after = diagnosis(clinic, *given, expect=None)
+    assert after["ok"], (finding["command"], after["findings"], after["unlooked"])
+    return finding
