@@ -199,9 +199,10 @@ class Aws:
 
         Throttling and a network that fails are outlasted for a minute: it goes on with what is not there yet.
         """
-        there = self._store(store)
+        there, begun = self._store(store), set[str]()
         return patiently(
-            lambda: escrow.deliver(there, prefix, batch, tags=tags, target=target), pause=self._session.pause
+            lambda: escrow.deliver(there, prefix, batch, tags=tags, target=target, begun=begun),
+            pause=self._session.pause,
         )
 
     def check_parameters(self, prefix: str, batch: Batch, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:

@@ -137,30 +137,34 @@ def write_escrow(store: Store, name: str, wrapped: WrappedDataKey, *, key_arn: s
     )
 
 
-def deliver(store: Store, prefix: str, batch: Batch, *, tags: Mapping[str, str], target: str) -> Delivered:
+def deliver(
+    store: Store, prefix: str, batch: Batch, *, tags: Mapping[str, str], target: str, begun: set[str] | None = None
+) -> Delivered:
     """The key's ARN and the Region beside the escrow, then all three read back and compared.
 
+    `begun` takes the names that a write was begun of: handed in again by the next try, what an earlier one may have
+    written is no variable that was there already.
     Raises DataKeyConflict, before anything is written, unless the escrow holds the batch's data key under the
     batch's key; ResourceError when what is read back differs.
     """
     _check_escrow(store, prefix, batch)
     beside = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
     there = store.read(list(beside))
-    kept = [DATA_KEY_VARIABLE]
+    begun = set() if begun is None else begun
     for name, value in beside.items():
-        if name in there and there[name].value == value:
-            kept.append(name.removeprefix(f"{prefix}/"))
-            continue
-        _put(store, name, value, there.get(name), tags)
+        if name not in there or there[name].value != value:
+            begun.add(name)
+            _put(store, name, value, there.get(name), tags)
     if not _reads_back(store, prefix, batch):
         raise ResourceError(
             f"the {store.noun}s under {prefix} do not read back as they were written",
             f"{store.listing_command(prefix)}   # then run the same command again",
         )
+    kept = [DATA_KEY_VARIABLE, *(name.removeprefix(f"{prefix}/") for name in beside if name not in begun)]
     return Delivered(
         target=target,
         place=f"{store.title} {prefix}",
-        state=DeliveryState.UNCHANGED if len(kept) == len(batch.values) else DeliveryState.WRITTEN,
+        state=DeliveryState.WRITTEN if begun else DeliveryState.UNCHANGED,
         fingerprint=batch.wrapped.fingerprint,
         checked_by="values read back",
         kept=tuple(kept),
