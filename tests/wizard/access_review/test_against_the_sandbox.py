@@ -12,7 +12,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from sandbox.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
-from tests.wizard.access_review.papers import ADA, ROLE, ROOT, STRANGER, document
+from tests.wizard.access_review.papers import ADA, LEAVES_IT_TO_IAM, ROLE, ROOT, STRANGER, allow, document, named
 from tests.wizard.fakes import ACCOUNT, KEY, OTHER_KEY
 from wizard.access_review.judgement import KeyPapers, facts_of_key, judge
 from wizard.access_review.subjects import subject
@@ -87,7 +87,16 @@ key_statements = st.builds(
     ),
     conditions,
 )
-documents = st.lists(identity_statements, max_size=3).map(lambda found: document(*found))
+documents = st.builds(
+    lambda found, usual: document(*found, *usual),
+    st.lists(identity_statements, max_size=3),
+    st.sampled_from(((), (allow("kms:*"),))),
+)
+key_policies = st.builds(
+    lambda found, usual: document(*found, *usual),
+    st.lists(key_statements, max_size=3),
+    st.sampled_from(((), (LEAVES_IT_TO_IAM,), (named(ROLE, "kms:*"),))),
+)
 contexts = st.fixed_dictionaries({key: st.sampled_from((None, *values)) for key, values in OPEN.items()})
 
 
@@ -122,7 +131,7 @@ def allowed(arn: str, action: str, key_policy: Any, own: Any, boundary: Any, mor
 @given(
     arn=st.sampled_from((ADA, ROLE)),
     action=st.sampled_from(ACTIONS),
-    key_policy=st.lists(key_statements, max_size=4).map(lambda found: document(*found)),
+    key_policy=key_policies,
     own=documents,
     boundary=st.one_of(st.none(), documents),
     context=contexts,
@@ -157,7 +166,7 @@ def test_no_request_that_is_allowed_is_judged_a_no_and_every_plain_yes_is_allowe
 
 @settings(max_examples=200, deadline=None)
 @given(
-    key_policy=st.lists(key_statements, max_size=4).map(lambda found: document(*found)),
+    key_policy=key_policies,
     own=documents,
     lost=st.sets(st.sampled_from(("policy", "iam", "grants", "own", "boundary")), min_size=1),
     boundary=st.one_of(st.none(), documents),

@@ -1,0 +1,69 @@
+"""A small account for the tests of the review, read through the fake edges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from components.stack_policies import application_trust_of
+from tests.wizard.access_review.papers import allow, document, principal
+from tests.wizard.fakes import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, OUTPUTS, FakeCloud, key_fact, settings
+from tests.wizard.fakes_access import FakeAccess
+from wizard.access_review import reading
+from wizard.facts_access import AccessReview, PrincipalAccess
+from wizard.facts_iam import AccountIam, IamPolicy, IamPrincipal, KeyEvents
+
+NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
+STRANGER = f"arn:aws:iam::{ACCOUNT}:role/stranger"
+SETTINGS = settings()
+
+
+def application(**more: Any) -> IamPrincipal:
+    """The application's role, as the settings make it."""
+    use = allow(["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], Resource=KEY)
+    values: dict[str, Any] = {
+        "arn": APP,
+        "policies": (IamPolicy(name=APP_POLICY, document=document(use)),),
+        "trust": application_trust_of(SETTINGS, vercel_provider_arn=PROVIDER),
+    }
+    return IamPrincipal(**values | more)
+
+
+def account(*more: IamPrincipal) -> AccountIam:
+    """The administrator, who has no IAM policy of KMS's, the application, and whoever else."""
+    admin = principal(ADMIN, trust=document())
+    return AccountIam(principals=tuple(sorted((admin, application(), *more), key=lambda one: one.arn)))
+
+
+def cloud(*more: IamPrincipal, **access: Any) -> FakeCloud:
+    """The account with its key; `access` changes what it tells of access."""
+    values: dict[str, Any] = {
+        "account": account(*more),
+        "told": {KEY: (KeyEvents(principal=APP, uses=12, last_use=NOW - timedelta(days=1)),)},
+    }
+    made = FakeCloud(who_has_access=FakeAccess(**values | access))
+    made.build(SETTINGS)
+    return made
+
+
+def review(made: FakeCloud, at: datetime = NOW, **changes: Any) -> AccessReview:
+    wanted = changes.pop("settings", SETTINGS)
+    outputs = changes.pop("outputs", OUTPUTS)
+    found = reading.review(made, wanted, outputs, stack="production", now=at, window_days=90)
+    return replace(found, **changes)
+
+
+def of(found: AccessReview, arn: str) -> PrincipalAccess:
+    [one] = [each for each in found.principals if each.arn == arn]
+    return one
+
+
+def stranger(*statements: Any, **more: Any) -> IamPrincipal:
+    """A role that may use the key through IAM."""
+    return principal(STRANGER, *(statements or (allow("kms:Decrypt"),)), **{"trust": document(), **more})
+
+
+__all__ = ["KEY", "key_fact"]
