@@ -50,6 +50,8 @@ class Escrow:
     """Of the parameter; 1 for a secret, whose versions have no numbers."""
     made_now: bool = False
     store: SecretStore = SecretStore.PARAMETER_STORE
+    type: str = ""
+    """The parameter's, `SecureString` unless somebody else made it; a secret has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,10 @@ class Delivered:
     """Variables that were there already and were left as they are."""
     region: str = ""
     """The Region whose key the delivered values name; empty: the stack's own."""
+    plain: str = ""
+    """The type of the data key's parameter, where it is not SecureString; AWS changes no parameter's type."""
+    environment: str = ""
+    """On Vercel, the environment in words; empty elsewhere, and where nobody chose one: production."""
 
 
 # --- the application's credentials and the proof ---------------------------------------------------------------

@@ -8,11 +8,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from components.contract import Outputs, Target
+from components.contract import Outputs, Settings, Target
 from wizard import access_key, adoption, delivery, escrow, report
 from wizard.datakey import WrappedDataKey
-from wizard.facts import AccessKey, Delivered, DeliveryState, Escrow, Mark, Proof
+from wizard.facts import AccessKey, Delivered, DeliveryState, Escrow, Mark, Proof, VercelProject
+from wizard.protocols import Cloud, Hosting, Talk
 from wizard.steps import Doors, Ready
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """The application of a stack: where it runs, and what a run reaches it by."""
+
+    stack: str
+    settings: Settings
+    cloud: Cloud
+    targets: tuple[Target, ...]
+    hosting: Hosting | None = None
+    project: VercelProject | None = None
+
+
+def application_of(ready: Ready) -> Application:
+    """The application, of a run whose every precondition holds."""
+    return Application(
+        stack=ready.stack,
+        settings=ready.settings,
+        cloud=ready.cloud,
+        targets=ready.targets,
+        hosting=ready.hosting,
+        project=ready.findings.project,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +58,7 @@ def hand_over(doors: Doors, ready: Ready, outputs: Outputs) -> Handed:
     if ready.findings.adopted_data_key is not None:
         _prove_beforehand(doors, ready, outputs, ready.findings.adopted_data_key)
     kept = escrow.ensure_data_key(ready.cloud, settings, outputs, adopted=ready.findings.adopted_data_key)
-    word = "made, wrapped by the key; kept" if kept.made_now else "exists and is kept as it is,"
-    talk.line(f"{kept.wrapped.fingerprint} {word} in {kept.parameter}", mark=Mark.OK)
-    for arn in outputs.replica_key_arns:
-        talk.line(f"and in {escrow.region_of(arn)}, beside the replica", mark=Mark.OK)
-
-    def tell(result: Delivered) -> None:
-        did = "written" if result.state is DeliveryState.WRITTEN else "there already"
-        talk.line(f"{result.place}: {did}; checked by {result.checked_by}", mark=Mark.OK)
-
+    tell_escrow(talk, kept, outputs)
     delivered = delivery.deliver(
         cloud=ready.cloud,
         hosting=ready.hosting,
@@ -50,11 +67,32 @@ def hand_over(doors: Doors, ready: Ready, outputs: Outputs) -> Handed:
         outputs=outputs,
         targets=ready.targets,
         wrapped=kept.wrapped,
-        tell=tell,
+        tell=lambda result: tell_delivered(talk, result),
     )
-    key = _access_key(doors, ready)
-    proofs = prove(doors, ready, outputs, delivered, kept.wrapped, access_key=key.key if key else None)
+    application = application_of(ready)
+    key = access_key_of(doors, application)
+    proofs = prove(doors, application, outputs, delivered, kept.wrapped, access_key=key.key if key else None)
     return Handed(escrow=kept, delivered=delivered, proofs=proofs, access_key=key)
+
+
+def tell_escrow(talk: Talk, kept: Escrow, outputs: Outputs) -> None:
+    """Where the data key is kept, in words."""
+    word = "made, wrapped by the key; kept" if kept.made_now else "exists and is kept as it is,"
+    talk.line(f"{kept.wrapped.fingerprint} {word} in {kept.parameter}", mark=Mark.OK)
+    for arn in outputs.replica_key_arns:
+        talk.line(f"and in {escrow.region_of(arn)}, beside the replica", mark=Mark.OK)
+
+
+def tell_delivered(talk: Talk, result: Delivered) -> None:
+    """One delivery, in words."""
+    did = "written" if result.state is DeliveryState.WRITTEN else "there already"
+    talk.line(f"{result.place}: {did}; checked by {result.checked_by}", mark=Mark.OK)
+    if result.plain:
+        talk.line(
+            f"the wrapped data key there is a parameter of type {result.plain}, not SecureString: whoever may read "
+            "parameters reads it without KMS. AWS changes no parameter's type; its value is as good as ever",
+            mark=Mark.WARN,
+        )
 
 
 def _prove_beforehand(doors: Doors, ready: Ready, outputs: Outputs, wrapped: WrappedDataKey) -> None:
@@ -73,22 +111,22 @@ def _prove_beforehand(doors: Doors, ready: Ready, outputs: Outputs, wrapped: Wra
         ready.hosting.name_data_key(ready.findings.project, wrapped)
 
 
-def _access_key(doors: Doors, ready: Ready) -> access_key.Ensured | None:
-    """The access key of the application on Vercel, where it is an IAM user."""
-    project = ready.findings.project
-    if not ready.settings.makes_user or Target.VERCEL not in ready.targets or ready.hosting is None or project is None:
+def access_key_of(doors: Doors, application: Application) -> access_key.Ensured | None:
+    """The access key of the application on Vercel, where it is an IAM user; made and pushed where it has none."""
+    settings, hosting, project = application.settings, application.hosting, application.project
+    if not settings.makes_user or Target.VERCEL not in application.targets or hosting is None or project is None:
         return None
-    user = ready.settings.names.app_user
+    user, stack = settings.names.app_user, application.stack
     doors.talk.working(f"looking at the access keys of {user}")
     ensured = access_key.ensure(
-        ready.cloud,
-        ready.hosting,
+        application.cloud,
+        hosting,
         project,
         user,
-        tell=lambda line: doors.talk.line(of_stack(line, ready.stack), mark=Mark.OK),
+        tell=lambda line: doors.talk.line(of_stack(line, stack), mark=Mark.OK),
     )
-    if warning := access_key.age_warning(ready.cloud.list_access_keys(user), datetime.now(UTC)):
-        doors.talk.line(of_stack(warning, ready.stack), mark=Mark.WARN)
+    if warning := access_key.age_warning(application.cloud.list_access_keys(user), datetime.now(UTC)):
+        doors.talk.line(of_stack(warning, stack), mark=Mark.WARN)
     return ensured
 
 
@@ -101,7 +139,7 @@ def of_stack(line: str, stack: str) -> str:
 
 def prove(
     doors: Doors,
-    ready: Ready,
+    application: Application,
     outputs: Outputs,
     delivered: tuple[Delivered, ...],
     wrapped: WrappedDataKey,
@@ -113,14 +151,14 @@ def prove(
     doors.talk.section("Proof")
     doors.talk.working("becoming the application, and opening the key")
     proofs = delivery.prove(
-        cloud=ready.cloud,
+        cloud=application.cloud,
         prover=doors.prover,
-        settings=ready.settings,
+        settings=application.settings,
         outputs=outputs,
         delivered=delivered,
         wrapped=wrapped,
-        hosting=ready.hosting if look_again else None,
-        project=ready.findings.project,
+        hosting=application.hosting if look_again else None,
+        project=application.project,
         access_key=access_key,
     )
     for proof in proofs:

@@ -21,6 +21,8 @@ NEXT_FINGERPRINT_TAG = "eonpro:next-fingerprint"
 """What a replacement under way is about to put there (`wizard.aws.ledger`); until it is over, either value is right."""
 MADE_BY_TAG = "eonpro:made-by"
 MADE_BY = "eonpro-kms wizard"
+SECURE = "SecureString"
+"""The type of a parameter that is encrypted where it is kept."""
 
 READ_BACK = (0.2, 0.6, 1.5)
 """Seconds between readings of what was just written: for a moment the old value may be answered."""
@@ -111,6 +113,7 @@ def read_escrow(store: Store, name: str) -> Escrow | None:
             key_arn=tags.get(NEXT_KEY_ARN_TAG),
             version=found.version,
             store=store.kind,
+            type=found.type,
         )
     told = tags.get(FINGERPRINT_TAG)
     if told is not None and (not FINGERPRINT.fullmatch(told) or told != wrapped.fingerprint):
@@ -120,7 +123,12 @@ def read_escrow(store: Store, name: str) -> Escrow | None:
             f"{history}   # find out which of the two the application's records are under",
         )
     return Escrow(
-        parameter=name, wrapped=wrapped, key_arn=tags.get(KEY_ARN_TAG), version=found.version, store=store.kind
+        parameter=name,
+        wrapped=wrapped,
+        key_arn=tags.get(KEY_ARN_TAG),
+        version=found.version,
+        store=store.kind,
+        type=found.type,
     )
 
 
@@ -147,7 +155,7 @@ def deliver(
     Raises DataKeyConflict, before anything is written, unless the escrow holds the batch's data key under the
     batch's key; ResourceError when what is read back differs.
     """
-    _check_escrow(store, prefix, batch)
+    escrow = _check_escrow(store, prefix, batch)
     beside = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
     there = store.read(list(beside))
     begun = set() if begun is None else begun
@@ -168,10 +176,11 @@ def deliver(
         fingerprint=batch.wrapped.fingerprint,
         checked_by="values read back",
         kept=tuple(kept),
+        plain="" if escrow.type in ("", SECURE) else escrow.type,
     )
 
 
-def _check_escrow(store: Store, prefix: str, batch: Batch) -> None:
+def _check_escrow(store: Store, prefix: str, batch: Batch) -> Escrow:
     name = f"{prefix}/{DATA_KEY_VARIABLE}"
     escrow = read_escrow(store, name)
     way_out = "run the set-up again: it reads the escrow first and delivers what it holds"
@@ -189,6 +198,7 @@ def _check_escrow(store: Store, prefix: str, batch: Batch) -> None:
             f"not by {batch.key_arn}, which could not open it; nothing was written",
             way_out,
         )
+    return escrow
 
 
 def _put(store: Store, name: str, value: str, there: Held | None, tags: Mapping[str, str]) -> None:

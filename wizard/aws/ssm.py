@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from components.contract import SecretStore
-from wizard.aws.escrow import Held
+from wizard.aws.escrow import SECURE, Held
 from wizard.aws.session import Session, tags_of
 from wizard.errors import PermissionDenied, Unsupported
 
@@ -57,7 +57,7 @@ class ParameterStore:
             absent=("ParameterAlreadyExists",),
             Name=name,
             Value=value,
-            Type="SecureString" if secret else "String",
+            Type=SECURE if secret else "String",
             Tier="Standard",
             Overwrite=False,
             Description=description,
