@@ -111,9 +111,11 @@ def put_in_place(
     """
     talk = doors.talk
     refuse_another_key(holding, version)
-    delivering.refuse_undeliverable(holding, version)
+    versions = holding.versions()
+    kept = delivering.replaceable((*versions, version))
+    delivering.refuse_undeliverable(holding, version, kept)
     talk.section("Data keys")
-    show_versions(talk, holding.versions(), holding.outputs.key_arns)
+    show_versions(talk, versions, holding.outputs.key_arns)
     seen, opened = look(holding), None
     changed = not settled(holding, version)
     if changed:
@@ -129,7 +131,7 @@ def put_in_place(
         talk.line(f"{version.fingerprint} is in {holding.settings.names.escrow}; every other is kept", mark=Mark.OK)
     else:
         talk.line(f"{version.fingerprint} is what the escrow holds", mark=Mark.OK)
-    handed = delivering.hand_over(doors, holding, version.wrapped)
+    handed = delivering.hand_over(doors, holding, version.wrapped, kept)
     deployed = redeploying.offer(doors, holding, handed, wanted=redeploy)
     return Outcome(
         action=action,

@@ -27,7 +27,7 @@ class Handed:
     proofs: tuple[Proof, ...]
 
 
-def refuse_undeliverable(holding: Holding, version: EscrowedVersion) -> None:
+def refuse_undeliverable(holding: Holding, version: EscrowedVersion, kept: frozenset[str]) -> None:
     """Raises, before anything is changed, what would keep the version from its targets."""
     found, settings = holding.found, holding.settings
     if Target.VERCEL not in settings.deploy_targets:
@@ -46,7 +46,7 @@ def refuse_undeliverable(holding: Holding, version: EscrowedVersion) -> None:
         version.wrapped,
         region=settings.region,
         key_arn=holding.outputs.key_arn,
-        replaceable=replaceable(holding.versions()),
+        replaceable=kept,
     )
     if conflict:
         raise DataKeyConflict(
@@ -60,8 +60,11 @@ def replaceable(versions: Iterable[EscrowedVersion]) -> frozenset[str]:
     return frozenset(each.fingerprint for each in versions)
 
 
-def hand_over(doors: Doors, holding: Holding, wrapped: WrappedDataKey) -> Handed:
-    """The data key to every target in every Region, checked, and the proof that the application opens it there."""
+def hand_over(doors: Doors, holding: Holding, wrapped: WrappedDataKey, kept: frozenset[str]) -> Handed:
+    """The data key to every target in every Region, checked, and the proof that the application opens it there.
+
+    `kept` are the fingerprints of all kept versions: of data keys that may make way at a target.
+    """
     talk, found = doors.talk, holding.found
     talk.section("Delivery", f"if it stops here: python -m wizard push --stack {holding.stack}")
     talk.working("delivering the three variables")
@@ -80,7 +83,7 @@ def hand_over(doors: Doors, holding: Holding, wrapped: WrappedDataKey) -> Handed
         targets=holding.settings.deploy_targets,
         wrapped=wrapped,
         tell=tell,
-        replaceable=replaceable(holding.versions()),
+        replaceable=kept,
     )
     talk.section("Proof")
     talk.working("becoming the application, and opening the key")

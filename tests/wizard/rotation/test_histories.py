@@ -1,0 +1,205 @@
+"""Random histories of every rotation, restoration and adoption, with power cuts, losses and hands that work past them.
+
+However a history goes: every record that was ever written can still be opened by a kept version, no entry of the ledger
+was ever written twice, and whatever the escrow ever held is in the ledger or in the escrow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from phi import PhiCipher, RecordRefused
+from tests.onboarding.clinic import running_clinic
+from tests.wizard.rotation.clinic_world import Account, Clinic, environment_of
+from wizard.datakey import MalformedDataKey, WrappedDataKey
+from wizard.rotation.outcome import Action
+
+CUTS = st.one_of(st.none(), st.tuples(st.integers(min_value=0, max_value=9), st.booleans()))
+"""Where the power goes in a run: at its n-th change, before or after that reaches AWS; None: it stays on."""
+
+SHORT = settings(
+    max_examples=9,
+    stateful_step_count=10,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+LONG = settings(SHORT, max_examples=120, stateful_step_count=25, derandomize=False, print_blob=True)
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with running_clinic(tmp_path_factory.mktemp("histories")) as clinic:
+        yield Account(environment=environment_of(clinic.environment))
+
+
+def test_every_record_can_be_opened_whatever_was_rotated_and_whenever_the_power_went(account, tmp_path):
+    seen: Counter[str] = Counter()
+    run_state_machine_as_test(_history(account, tmp_path, seen), settings=SHORT)
+    # Histories in which nothing happens would lose nothing.
+    assert seen["power cut"] and sum(seen[each] for each in Action) >= 20, seen
+
+
+@pytest.mark.thorough
+def test_long_histories_keep_every_record_too(account, tmp_path):
+    seen: Counter[str] = Counter()
+    run_state_machine_as_test(_history(account, tmp_path, seen), settings=LONG)
+    assert set(seen) >= {*Action, "power cut", "refused"}, seen
+
+
+def _history(account: Account, folder: Path, seen: Counter[str]) -> type[RuleBasedStateMachine]:
+    """The machine, over this account."""
+
+    class History(RuleBasedStateMachine):
+        @initialize(begun=st.sampled_from(("made", "made", "empty")))
+        def begin(self, begun: str) -> None:
+            """A stack with a data key, made by the set-up, or one without any."""
+            self.clinic = Clinic(account, folder)
+            account.wire.puts.clear()
+            if begun == "made":
+                self.clinic.push()
+                self._write()
+
+        # --- the commands ----------------------------------------------------------------------------------------
+
+        @rule(cut=CUTS)
+        def rotate_the_data_key(self, cut: Any) -> None:
+            self._run(cut, "rotate", "--data-key")
+
+        @precondition(lambda self: self.clinic.entries)
+        @rule(cut=CUTS, data=st.data())
+        def promote(self, cut: Any, data: Any) -> None:
+            if fingerprint := self._choose(data):
+                self._run(cut, "rotate", "--promote", fingerprint)
+
+        @rule(cut=CUTS, own=st.booleans())
+        def rewrap(self, cut: Any, own: bool) -> None:
+            self._run(cut, "rotate", "--rewrap", self.clinic.key if own else self.clinic.other_key)
+
+        @rule(cut=CUTS)
+        def rotate_the_key(self, cut: Any) -> None:
+            self._run(cut, "rotate", "--cmk")
+
+        @rule(days=st.sampled_from((90, 365, 2560)))
+        def change_the_schedule(self, days: int) -> None:
+            self._run(None, "rotate", "--schedule", str(days))
+
+        @precondition(lambda self: self.clinic.entries)
+        @rule(cut=CUTS, data=st.data())
+        def restore(self, cut: Any, data: Any) -> None:
+            if fingerprint := self._choose(data):
+                self._run(cut, "restore", "--version", fingerprint)
+
+        @precondition(lambda self: self.clinic.backups)
+        @rule(cut=CUTS, data=st.data())
+        def restore_a_backup(self, cut: Any, data: Any) -> None:
+            file = data.draw(st.sampled_from(self.clinic.backups))
+            self._run(cut, "restore", "--from-backup", str(file))
+
+        @rule(cut=CUTS)
+        def adopt_a_former_key(self, cut: Any) -> None:
+            former = os.urandom(32)
+            if self._run(cut, "adopt", "--encryption-key", former=former):
+                # What the application stored under it before KMS came counts from now on.
+                self.clinic.write_formerly(former, "a record of the time before")
+
+        @rule()
+        def push_and_back_up(self) -> None:
+            self.clinic.push()
+            self.clinic.backup()
+            self._write()
+
+        # --- whoever works past them -----------------------------------------------------------------------------
+
+        @precondition(lambda self: self.clinic.escrow in self.clinic.entries.values())
+        @rule()
+        def lose_the_escrow(self) -> None:
+            self.clinic.lose_escrow()
+
+        @precondition(lambda self: self.clinic.escrow in self.clinic.entries.values())
+        @rule(value=st.sampled_from(("garbage", "QUFB", "'quoted'")))
+        def spoil_the_escrow(self, value: str) -> None:
+            self.clinic.spoil_escrow(value)
+
+        # --- what holds all the while ----------------------------------------------------------------------------
+
+        @invariant()
+        def every_record_can_be_opened(self) -> None:
+            versions = {*self.clinic.entries.values(), *([self.clinic.escrow] if self.clinic.escrow else [])}
+            ciphers = [PhiCipher(key) for each in versions if (key := self.clinic.opened(each))]
+            for record, text in self.clinic.records:
+                assert text in {_read(cipher, record) for cipher in ciphers}, f"{text!r} is lost"
+
+        @invariant()
+        def no_entry_was_written_twice(self) -> None:
+            ledger = f"{self.clinic.prefix}/data-keys/"
+            puts = [each for each in account.wire.puts if str(each["Name"]).startswith(ledger)]
+            assert not [each["Name"] for each in puts if each["Overwrite"]]
+            assert all(number == 1 for name, number in self.clinic.numbers.items() if name.startswith(ledger))
+
+        @invariant()
+        def every_entry_is_what_its_name_says(self) -> None:
+            for name, value in self.clinic.entries.items():
+                assert name.endswith(WrappedDataKey(value=value).fingerprint.removeprefix("sha256:"))
+
+        @invariant()
+        def whatever_the_escrow_held_is_kept(self) -> None:
+            assert self.clinic.ever <= {*self.clinic.entries.values(), self.clinic.escrow}
+
+        def teardown(self) -> None:
+            seen.update(self.clinic.done)
+            seen["refused"] += len(self.clinic.refused)
+
+        def _choose(self, data: Any) -> str | None:
+            """One of the versions that are kept, or the escrow's own."""
+            found = set()
+            for value in (*self.clinic.entries.values(), self.clinic.escrow or ""):
+                try:
+                    found.add(WrappedDataKey(value=value).fingerprint)
+                except MalformedDataKey:
+                    continue
+            # By their order, not their names, so that a history is the same each time it is run.
+            return data.draw(st.sampled_from(sorted(found))) if found else None
+
+        def _run(self, cut: Any, *words: str, former: bytes | None = None) -> dict[str, Any] | None:
+            told = self.clinic.run(*words, cut=cut, former=former)
+            self._write()
+            if told is None and cut is not None:
+                self.every_record_can_be_opened()
+                self.whatever_the_escrow_held_is_kept()
+                # What every error and every interruption tells a person to do.
+                told = self.clinic.run(*words, former=former)
+                self._write()
+            return told
+
+        def _write(self) -> None:
+            """Whatever is delivered now, the application writes with it."""
+            for where in ("ecs", "vercel"):
+                self.clinic.write(where, f"record {len(self.clinic.records)}, on {where}")
+
+    return History
+
+
+def _read(cipher: PhiCipher, record: str) -> str | None:
+    try:
+        return cipher.decrypt(record)
+    except RecordRefused:
+        return None
