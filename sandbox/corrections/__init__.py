@@ -87,6 +87,7 @@ BEFORE: tuple[Correction[Before], ...] = (
     _before(ecs.a_services_tasks_are_described, "ecs", "DescribeTasks"),
     _before(trails.a_trails_name_is_taken_once, "cloudtrail", "CreateTrail"),
     _before(trails.a_trail_is_deleted_by_its_arn_too, "cloudtrail", "DeleteTrail"),
+    _before(trails.selectors_of_one_kind_take_the_place_of_the_other, "cloudtrail", "PutEventSelectors"),
     _before(keys.an_arn_of_another_region_is_not_found, "kms"),
     _before(keys.a_call_needs_the_key_policys_leave, "kms"),
     _before(keys.a_keys_state_decides_what_works, "kms"),
@@ -134,6 +135,7 @@ def mend_emulator() -> None:
     buckets.a_new_object_is_locked_as_its_bucket_says()
     buckets.this_machines_endpoint_counts_as_tls()
     usage.kms_calls_are_counted()
+    usage.a_metric_is_known_by_all_its_dimensions()
 
 
 def before(call: Call) -> Answer | dict[str, Any] | None:

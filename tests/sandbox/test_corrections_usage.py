@@ -73,3 +73,24 @@ def test_a_metric_of_calls_has_the_documented_dimensions(cloud: Any, kms: Any) -
         "Service": "KMS",
         "Class": "None",
     }
+
+
+def test_a_metric_with_values_of_several_minutes_is_listed_once_and_found_by_its_dimensions_in_any_order(
+    cloud: Any,
+) -> None:
+    cloudwatch, now = cloud.client("cloudwatch", region=REGION), datetime.now(UTC)
+    dimensions = [{"Name": "Ward", "Value": "7"}, {"Name": "Bed", "Value": "2"}]
+    for minutes in (3, 2, 1):
+        value = {"MetricName": "Visits", "Value": 1.0, "Timestamp": now - timedelta(minutes=minutes)}
+        cloudwatch.put_metric_data(Namespace="Clinic", MetricData=[{**value, "Dimensions": dimensions}])
+
+    listed = cloudwatch.list_metrics(Namespace="Clinic")["Metrics"]
+
+    assert [metric["Dimensions"] for metric in listed] == [dimensions]
+    metric = {"Namespace": "Clinic", "MetricName": "Visits", "Dimensions": dimensions[::-1]}
+    (found,) = cloudwatch.get_metric_data(
+        MetricDataQueries=[{"Id": "visits", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(hours=1),
+    )["MetricDataResults"]
+    assert sum(found["Values"]) == 3

@@ -110,6 +110,8 @@ class Item:
     """US dollars."""
     spared: Decimal = Decimal(0)
     """US dollars: what the free units among them would have cost."""
+    part: str = ""
+    """Which part of the driver, where it is billed in several, in a word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,9 +173,16 @@ def key_months(rotations: int) -> Decimal:
     return Decimal(1 + min(rotations, prices.PAID_ROTATIONS))
 
 
-def _item(driver: Driver, quantity: Decimal | int, price: Price) -> Item:
+def _item(driver: Driver, quantity: Decimal | int, price: Price, part: str = "") -> Item:
     amount = Decimal(quantity)
-    return Item(driver=driver, quantity=amount, price=price, monthly=price.of(amount), spared=price.spared(amount))
+    return Item(
+        driver=driver,
+        quantity=amount,
+        price=price,
+        monthly=price.of(amount),
+        spared=price.spared(amount),
+        part=part,
+    )
 
 
 def _keys(settings: Settings, given: Assumptions) -> Iterator[Item]:
@@ -225,13 +234,13 @@ def _trail(settings: Settings, given: Assumptions) -> Iterator[Item]:
         fresh_months = min(kept_months, settings.trail_archive_days / DAYS)
     yield _item(Driver.LOG_STORAGE, grown * fresh_months, prices.STORAGE)
     if kept_months > fresh_months:
-        moved = _item(Driver.LOG_ARCHIVE, files, prices.ARCHIVE_MOVE)
-        lain = _item(Driver.LOG_ARCHIVE, grown * (kept_months - fresh_months), prices.ARCHIVE)
+        moved = _item(Driver.LOG_ARCHIVE, files, prices.ARCHIVE_MOVE, "moving")
+        lain = _item(Driver.LOG_ARCHIVE, grown * (kept_months - fresh_months), prices.ARCHIVE, "keeping")
         yield from (lain, moved)
     if settings.cloudwatch_logs:
         text = Decimal(given.events * given.event_text_bytes) / GB
-        yield _item(Driver.CLOUDWATCH_LOGS, text, prices.LOGS_TAKEN_IN)
-        yield _item(Driver.CLOUDWATCH_LOGS, grown * kept_months, prices.LOGS_KEPT)
+        yield _item(Driver.CLOUDWATCH_LOGS, text, prices.LOGS_TAKEN_IN, "taking in")
+        yield _item(Driver.CLOUDWATCH_LOGS, grown * kept_months, prices.LOGS_KEPT, "keeping")
 
 
 def _rest(settings: Settings, given: Assumptions) -> Iterator[Item]:

@@ -1,0 +1,87 @@
+"""What it costs: before anything is there, and by what was really used.
+
+Touches the clinic that is set up once, where it makes the application use the key; nothing is changed.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from tests.day_two import the_application
+from tests.onboarding.clinic import Clinic
+
+DAY = 43_800 / 1440
+"""Days of a month: a window that is shorter than a day is told as one."""
+
+
+def cost(clinic: Clinic, *arguments: str, **options: Any) -> dict[str, Any]:
+    return clinic.wizard("cost", "--json", *arguments, **options).document
+
+
+def use_the_key(clinic: Clinic, *, decrypts: int, data_keys: int) -> None:
+    """As the application does."""
+    variables = clinic.deployed()
+    kms = clinic.client("kms", credentials=the_application.credentials(clinic))
+    key, blob = variables["AWS_KMS_KEY_ID"], base64.b64decode(variables["ENCRYPTED_PHI_KEY"])
+    for _ in range(decrypts):
+        kms.decrypt(KeyId=key, CiphertextBlob=blob)
+    for _ in range(data_keys):
+        kms.generate_data_key(KeyId=key, KeySpec="AES_256")
+
+
+def test_the_cost_is_told_before_there_is_an_account(on_vercel: Clinic) -> None:
+    folder = on_vercel.another_folder("nothing-set-up")
+    (folder / "Pulumi.production.yaml").unlink()
+    away = {name: None for name in on_vercel.environment if name.startswith(("AWS_", "PULUMI_", "VERCEL_"))}
+    on_vercel.forget_calls()
+
+    told = cost(on_vercel, "--answers", "examples/vercel.yaml", folder=folder, env=away)
+    more = cost(on_vercel, "--target", "ecs", "--requests", "100000", folder=folder, env=away)
+
+    assert on_vercel.calls() == {}
+    assert told["estimate"]["monthly"] == 2.1791 and told["used"] is None
+    assert [point["monthly"] for point in told["growth"]] == [2.1791, 4.1791, 6.1791]
+    requests = next(each for each in more["estimate"]["drivers"] if each["driver"] == "requests")
+    # 100,000 of the application and 8,760 log files, less 20,000 that are free.
+    assert (requests["quantity"], requests["monthly"]) == (108_760, 0.2663)
+
+
+def test_what_was_used_is_what_was_called(on_vercel: Clinic) -> None:
+    before = cost(on_vercel, "--used")["used"]["counts"]
+    own = on_vercel.calls()
+    use_the_key(on_vercel, decrypts=60, data_keys=5)
+    calls = on_vercel.calls() - own
+
+    used = cost(on_vercel, "--used")["used"]
+
+    counts = used["counts"]
+    made = calls["kms:Decrypt"] + calls["kms:GenerateDataKey"]
+    assert counts["keyRequests"] - before["keyRequests"] == made == 65
+    # A reading asks KMS too: some of it before CloudWatch is asked, the rest, of the first reading, after.
+    a_reading = sum(count for call, count in (on_vercel.calls() - own - calls).items() if call.startswith("kms:"))
+    assert counts["kmsRequests"] - before["kmsRequests"] == made + a_reading
+    assert used["assumptions"]["requests"] == round(counts["keyRequests"] * DAY)
+    assert used["assumptions"]["rotations"] == counts["rotations"] == 0
+    assert counts["trails"] == 1 and "trail-events" not in {each["driver"] for each in used["drivers"]}
+    assert used["unknown"] == []
+    assert counts["keyRequestsCutOff"] is False
+
+
+def test_the_use_is_read_and_nothing_is_changed(on_vercel: Clinic) -> None:
+    on_vercel.forget_calls()
+    cost(on_vercel, "--used", "--days", "7")
+    assert on_vercel.changes() == {}
+
+
+def test_what_may_not_be_asked_is_unknown_and_never_nothing(on_vercel: Clinic) -> None:
+    for service, operation in (("cloudtrail", "LookupEvents"), ("monitoring", "ListMetrics")):
+        on_vercel.fault(service=service, operation=operation, error="AccessDenied", status=403, times=9)
+    try:
+        used = cost(on_vercel, "--used")["used"]
+    finally:
+        on_vercel.no_more_faults()
+    counts, unknown = used["counts"], {each["what"] for each in used["unknown"]}
+    assert (counts["keyRequests"], counts["kmsRequests"], counts["trailBytes"]) == (None, None, None)
+    assert {"uses of the keys", "the logs in S3", "the KMS requests of the Region"} <= unknown
+    assert {"requests", "log-storage"}.isdisjoint(each["driver"] for each in used["drivers"])
