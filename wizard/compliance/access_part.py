@@ -5,8 +5,13 @@ Pure.
 
 from __future__ import annotations
 
-from wizard.compliance.elements import CROSS, badge, listed, pairs, section, sign, table, unknown
+from itertools import islice
+
+from wizard.compliance.elements import CROSS, listed, may, pairs, section, sign, table, unknown
 from wizard.compliance.markup import Child, Fact, Form, Markup, cite, code, join, tag
+
+SHOWN = 200
+"""Principals on the page, which has to stay small enough to be sent; all are in `report.json`."""
 
 
 def access(report: Fact) -> Markup:
@@ -20,7 +25,13 @@ def access(report: Fact) -> Markup:
     ]
     parts.append(_about(told))
     if review.is_known:
-        parts += [_last_use(review), _principals(review), *_keys(review), _grants(review), *_unread(review)]
+        parts += [
+            _last_use(review),
+            _principals(review, report["summary"]["principals"]),
+            *_keys(review),
+            _grants(review),
+            *_unread(review),
+        ]
     return section("access", "Access to the key", *parts)
 
 
@@ -81,25 +92,33 @@ def _used(last: Fact) -> Markup:
     return join(cite(last["at"], Form.MOMENT), by)
 
 
-def _principals(review: Fact) -> Markup:
+def _principals(review: Fact, number: Fact) -> Markup:
     rows = [
         (
             join(
                 code(each["arn"]),
                 None if each["isExpected"] else tag("span", " not named by the settings", class_="warn"),
+                tag("span", " beyond the settings: ", listed(each["beyond"]), class_="warn")
+                if each["beyond"]
+                else None,
             ),
-            badge(each["use"]),
-            badge(each["administer"]),
-            badge(each["delete"]),
+            may(each["use"]),
+            may(each["administer"]),
+            may(each["delete"]),
             listed(each["ways"]),
             listed(each["assumedBy"]),
             cite(each["lastUse"], Form.DAY) if each["lastUse"].is_known else "not seen",
             each["events"],
         )
-        for each in review["principals"]
+        for each in islice(review["principals"], SHOWN)
     ]
     headings = ("Principal", "May use", "May administer", "May delete", "By", "Who may become it", "Last use", "Calls")
-    return table("Principals and what they may do with the key", headings, rows, numbers=frozenset((7,)), class_="wide")
+    told = table("Principals and what they may do with the key", headings, rows, numbers=frozenset((7,)), class_="wide")
+    if len(review["principals"]) <= SHOWN:
+        return told
+    return join(
+        told, tag("p", "Of ", number, " principals the first; the data beside this page has all.", class_="small")
+    )
 
 
 def _keys(review: Fact) -> list[Markup]:
@@ -111,7 +130,7 @@ def _keys(review: Fact) -> list[Markup]:
             key["ageDays"],
             cite(key["lastUsed"], Form.DAY) if key["lastUsed"].is_known else "not seen",
         )
-        for each in review["principals"]
+        for each in islice(review["principals"], SHOWN)
         for key in each["accessKeys"]
     ]
     if not rows:

@@ -31,6 +31,7 @@ def document(facts: ReportFacts, *, files: Mapping[str, str]) -> documents.Docum
         "person": states[ItemState.PERSON],
         "unknown": states[ItemState.UNKNOWN],
         "findings": None if facts.doctor.findings is None else len(facts.doctor.findings),
+        "principals": len(facts.access.review.principals) if facts.access.review else None,
         "unread": len(facts.unread),
     }
     return {**documents.head("report"), "law": LAW, "summary": summary, **told, "files": dict(files)}

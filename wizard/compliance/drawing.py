@@ -167,7 +167,7 @@ def _calls(applications: list[_Placed], key: _Placed) -> Markup:
     start, bus, end, y = _COLUMNS[0] + _BOX, _COLUMNS[0] + _BOX + 34, _COLUMNS[1], _TOP + 40
     branches = [f"M{start} {top + 40:g}H{bus}V{y}" for top, _ in applications]
     drawn = [tag("path", d=each, class_="arrow") for each in branches]
-    label = text(bus + 5, y - 9, "unwraps", class_="arrow-label")
+    label = text(start + 12, y - 9, "unwraps", class_="arrow-label")
     return join(*drawn, _path(f"M{bus} {y}H{end - 3}"), label)
 
 
@@ -176,7 +176,7 @@ def _variables(escrow: _Placed, applications: list[_Placed]) -> Markup:
     y, x = _middle(escrow), _COLUMNS[0] + _BOX / 2
     top, last = applications[-1]
     line = _path(f"M{_COLUMNS[1]} {y:g}H{x:g}V{top + last.height + 3:g}")
-    return join(line, text(x + 12, y - 9, "the variables, by the wizard", class_="arrow-label"))
+    return join(line, text(x + 12, y - 9, "the variables", class_="arrow-label"))
 
 
 def _recorded(key: _Placed, audit: list[_Placed]) -> Markup:

@@ -31,23 +31,39 @@ STATES = MappingProxyType(
         "pass": ("good", CHECK, "Pass"),
         "fail": ("bad", CROSS, "Fail"),
         "fails by choice": ("person", BALANCE, "Fails by choice"),
-        "yes": ("plain", CHECK, "Yes"),
-        "no": ("faint", CROSS, "No"),
     }
 )
 """Of each state's word: its colour, its sign and how it is written."""
 
 
+def signs() -> Markup:
+    """The drawings that `sign` refers to, once for the whole page."""
+    drawn = (
+        tag("symbol", tag("path", d=path), id=f"sign-{name}", viewBox="0 0 16 16") for name, path in _SIGNS.items()
+    )
+    return tag("svg", *drawn, width=0, height=0, class_="signs", aria_hidden="true")
+
+
 def sign(name: str) -> Markup:
     """A small drawing for the eye alone; the word beside it is what is read."""
-    path = tag("path", d=_SIGNS[name])
-    return tag("svg", path, class_="sign", viewBox="0 0 16 16", aria_hidden="true", focusable="false")
+    return tag("svg", tag("use", href=f"#sign-{name}"), class_="sign", aria_hidden="true")
 
 
 def badge(state: Fact) -> Markup:
     """A state, by its sign, its colour and its word."""
     colour, drawn, word = STATES[str(state.value)]
     return tag("span", sign(drawn), tag("span", word, data_fact=state.pointer), class_=f"badge {colour}")
+
+
+def may(state: Fact) -> Markup:
+    """Yes, no, or that it is unknown. The word says it; its weight only helps the eye."""
+    match state.value:
+        case "yes":
+            return tag("b", "Yes", data_fact=state.pointer)
+        case "no":
+            return tag("span", "No", data_fact=state.pointer)
+        case _:
+            return badge(state)
 
 
 def scroll(label: str, *children: Child) -> Markup:
@@ -119,6 +135,8 @@ def listed(facts: Fact, empty: str = "none") -> Markup:
     """Names that programs gave, one below the other."""
     if not facts:
         return join(empty)
+    if len(facts) == 1:
+        return code(facts[0])
     return tag("ul", *(tag("li", code(each)) for each in facts), class_="names")
 
 

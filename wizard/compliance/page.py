@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from wizard.compliance import access_part, checklist_part, cost_charts, drawing, findings_part, timelines
-from wizard.compliance.elements import STATES, pairs, sign
+from wizard.compliance.elements import STATES, pairs, sign, signs
 from wizard.compliance.markup import Fact, Form, Markup, cite, code, join, tag
 from wizard.documents import Document
 
@@ -48,6 +48,7 @@ def page(document: Document) -> str:
     body = tag(
         "body",
         tag("a", "Skip to the report", href="#report", class_="skip"),
+        signs(),
         _header(report),
         _contents(),
         tag(

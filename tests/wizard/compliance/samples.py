@@ -364,3 +364,175 @@ def facts(**changes: Any) -> ReportFacts:
         unread=(Unread(what=f"KMS key in {REPLICA_REGION}", why="kms:DescribeKey was denied"),),
     )
     return replace(made, **changes)
+
+
+def _nothing_read() -> ReportFacts:
+    why = "you may not look: kms:DescribeKey on this key is denied"
+    unknown = tuple(
+        replace(
+            each,
+            state=ItemState.UNKNOWN,
+            evidence=f"could not be read: {why}",
+            checks=tuple(Check(id=one.id, result=Result.UNKNOWN, evidence=why) for one in each.checks),
+        )
+        for each in CHECKLIST
+    )
+    keys = tuple(replace(each, state=None) for each in ARCHITECTURE.keys)
+    trail = replace(ARCHITECTURE.trail, logging=None, encrypted_by="unknown")
+    return facts(
+        checklist=unknown,
+        architecture=replace(ARCHITECTURE, keys=keys, trail=trail, data_key=None),
+        access=replace(
+            ACCESS,
+            review=None,
+            is_live=False,
+            kept_file=None,
+            kept_at=None,
+            kept_digest=None,
+            age_days=None,
+            sign_off=None,
+            signed_days_ago=None,
+            why=why,
+        ),
+        rotation=RotationTimeline(rotations=None, on_demand_left=None, versions=None, why=why),
+        retention=replace(RETENTION, kept_days=None, lock=None, phases=(), why=why),
+        cost=None,
+        cost_why="the usage could not be read",
+        doctor=Doctor(findings=None, why=why),
+    )
+
+
+def _applications(*of: Application) -> Architecture:
+    return replace(ARCHITECTURE, applications=of, keys=ARCHITECTURE.keys[:1])
+
+
+_ECS = replace(
+    ARCHITECTURE.applications[1], reads_from="Secrets Manager, by the task execution role, when a task starts"
+)
+_EKS = Application(
+    target="eks",
+    place="clinic/eonpro/eonpro",
+    principal=APP,
+    identity="EKS Pod Identity",
+    reads_from="Parameter Store, by External Secrets, into a Kubernetes Secret",
+)
+_EXISTING = replace(
+    ARCHITECTURE.trail,
+    arn=f"arn:aws:cloudtrail:{REGION}:999988887777:trail/organization",
+    bucket="organization-logs",
+    made=False,
+    encrypted_by="S3's own key",
+    access_log_bucket=None,
+    alert_topic=None,
+    alert_emails=0,
+)
+
+STATES: dict[str, ReportFacts] = {
+    "in full": facts(),
+    "nothing could be read": _nothing_read(),
+    "all is well": facts(
+        checklist=tuple(replace(each, state=ItemState.DONE, next="") for each in CHECKLIST),
+        doctor=Doctor(findings=()),
+        unread=(),
+        access=replace(ACCESS, review=replace(REVIEW, unread=(), grants=())),
+    ),
+    "no review yet": facts(
+        access=replace(
+            ACCESS, kept_file=None, kept_at=None, kept_digest=None, age_days=None, sign_off=None, signed_days_ago=None
+        )
+    ),
+    "a review that was changed": facts(
+        access=replace(ACCESS, faults=("reviews/production/2026-01-20.json was changed since it was written",))
+    ),
+    "multi-Region": facts(
+        architecture=replace(
+            ARCHITECTURE,
+            keys=(
+                *ARCHITECTURE.keys,
+                KeyPlace(
+                    region="ap-southeast-2",
+                    arn=REPLICA.replace("eu-central-1", "ap-southeast-2"),
+                    replica=True,
+                    state="Enabled",
+                ),
+            ),
+        )
+    ),
+    "an existing trail": facts(
+        architecture=replace(ARCHITECTURE, trail=_EXISTING),
+        retention=replace(
+            RETENTION,
+            bucket="organization-logs",
+            kept_days=None,
+            lock=None,
+            phases=(
+                Phase(
+                    name="In the bucket",
+                    from_day=0,
+                    until_day=None,
+                    from_date=AT,
+                    until_date=None,
+                    why="no lifecycle rule lets it expire",
+                ),
+                RETENTION.phases[3],
+            ),
+        ),
+    ),
+    "ECS": facts(architecture=_applications(_ECS)),
+    "EKS": facts(architecture=_applications(_EKS)),
+    "three platforms": facts(architecture=_applications(*ARCHITECTURE.applications, _EKS)),
+    "fresh": facts(
+        rotation=RotationTimeline(
+            rotations=replace(ROTATIONS, rotations=(), on_demand_limit=None),
+            on_demand_left=None,
+            versions=(replace(VERSIONS[1], kept_at=AT, origin=Origin.FIRST),),
+        )
+    ),
+    "rotated for years": facts(
+        rotation=RotationTimeline(
+            rotations=replace(
+                ROTATIONS, rotations=tuple(Rotation(at=ago(90 * n), on_demand=n % 5 == 0) for n in range(28, 0, -1))
+            ),
+            on_demand_left=4,
+            versions=VERSIONS,
+        )
+    ),
+    "rotation off": facts(
+        rotation=RotationTimeline(
+            rotations=KeyRotations(enabled=False, period_days=None, next_at=None), on_demand_left=None, versions=()
+        )
+    ),
+    "two hundred principals": facts(
+        access=replace(
+            ACCESS,
+            review=replace(
+                REVIEW,
+                principals=tuple(
+                    replace(PRINCIPALS[1], arn=f"arn:aws:iam::{ACCOUNT}:role/department-{n}/service-{n:04d}")
+                    for n in range(200)
+                ),
+            ),
+        )
+    ),
+    "strange names": facts(
+        stack=STRANGE,
+        account_alias=STRANGE,
+        architecture=replace(
+            ARCHITECTURE,
+            alias=STRANGE,
+            applications=(
+                replace(ARCHITECTURE.applications[0], place=f"acme/{STRANGE}", principal=STRANGE * 3, identity=STRANGE),
+            ),
+        ),
+        access=replace(
+            ACCESS,
+            review=replace(
+                REVIEW, principals=(replace(PRINCIPALS[1], arn=STRANGE, ways=(STRANGE,), assumed_by=(STRANGE,)),)
+            ),
+            sign_off=replace(SIGN_OFF, signer=STRANGE),
+        ),
+        doctor=Doctor(findings=(Finding(cause="x", what=STRANGE, why=STRANGE, command=STRANGE),)),
+        unread=(Unread(what=STRANGE, why=f"{STRANGE}\n{STRANGE}"),),
+    ),
+}
+"""A report in every state that it may be in."""
