@@ -18,7 +18,7 @@ from wizard.protocols import Talk
 from wizard.spending.estimate import Assumptions, Driver, Estimate, Item, Point
 from wizard.spending.measure import Measured
 
-_WHAT = MappingProxyType(
+WHAT = MappingProxyType(
     {
         Driver.KEY: "the key",
         Driver.REPLICAS: "replicas of the key",
@@ -45,7 +45,7 @@ def show(talk: Talk, bill: Estimate, growth: tuple[Point, ...], used: Measured |
         planned = {(item.driver, item.part) for item in bill.items}
         rows += [_only_used(item) for item in used.bill.items if (item.driver, item.part) not in planned]
         missing = used.unknown.keys() - {item.driver for item in bill.items}
-        rows += [(_WHAT[driver], "", "", "", "unknown") for driver in Driver if driver in missing]
+        rows += [(WHAT[driver], "", "", "", "unknown") for driver in Driver if driver in missing]
     together = (f"${bill.monthly:.2f}", *((f"${used.bill.monthly:.2f}",) if used else ()))
     talk.table([*rows, ("together", "", "", *together)], headings=headings)
     talk.line(f"free of it: ${bill.spared:.2f}", mark=Mark.INFO)
@@ -89,7 +89,7 @@ def _show_used(talk: Talk, used: Measured) -> None:
 
 def reasons(used: Measured) -> Iterator[tuple[str, str]]:
     """What is not known, and why."""
-    yield from ((_WHAT[driver], why) for driver, why in used.unknown.items())
+    yield from ((WHAT[driver], why) for driver, why in used.unknown.items())
     if "kms_requests" in used.usage.unknown:
         yield "the KMS requests of the Region", used.usage.unknown["kms_requests"]
 
@@ -113,7 +113,7 @@ def assumed(assumptions: Assumptions) -> Iterator[str]:
 
 
 def _what(item: Item) -> str:
-    return f"{_WHAT[item.driver]}{f', {item.part}' if item.part else ''}"
+    return f"{WHAT[item.driver]}{f', {item.part}' if item.part else ''}"
 
 
 def _quantity(item: Item) -> str:
