@@ -98,6 +98,15 @@ class KeyUse:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReplicaUse:
+    """When a replica was last used."""
+
+    arn: str
+    use: KeyUse | None
+    """None: could not be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class History:
     """What CloudTrail's event history told of the key and its replicas."""
 
@@ -132,8 +141,8 @@ class AccessReview:
     """None: could not be read."""
     last_use: KeyUse | None
     """Of the key itself. None: could not be read."""
-    replicas: tuple[tuple[str, KeyUse | None], ...] = ()
-    """(ARN, last use) of each replica; they count their uses apart."""
+    replicas: tuple[ReplicaUse, ...] = ()
+    """They count their uses apart."""
     history: History | None = None
     """None: could not be read."""
     unread: tuple[Unread, ...] = ()

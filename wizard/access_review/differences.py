@@ -33,6 +33,10 @@ class Differences:
     """The file of the earlier one."""
     came: tuple[str, ...] = ()
     went: tuple[str, ...] = ()
+    first_seen: tuple[str, ...] = ()
+    """Have a right now, and may have had it before: the earlier review could not see it."""
+    out_of_sight: tuple[str, ...] = ()
+    """Had a right before, and may have it still: this review could not see it."""
     changed: tuple[Changed, ...] = ()
     new_grants: tuple[str, ...] = ()
     gone_grants: tuple[str, ...] = ()
@@ -40,25 +44,23 @@ class Differences:
     @property
     def is_nothing(self) -> bool:
         """Whether all is as it was."""
-        return not (self.came or self.went or self.changed or self.new_grants or self.gone_grants)
+        return self == Differences(since=self.since)
 
 
 def between(before: AccessReview, now: AccessReview, *, since: str) -> Differences:
     """What changed. What one of the two could not read is not told as a change."""
     old, new = _with_rights(before), _with_rights(now)
-    # Of whom the other review knows that something is unknown, nobody can say that they came or went.
-    unsure_before = {each.arn for each in before.principals if not each.is_known}
-    unsure_now = {each.arn for each in now.principals if not each.is_known}
-    everything_before = not before.undecided
-    everything_now = not now.undecided
+    newcomers, leavers = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
     changed = [_changed(old[arn], new[arn]) for arn in sorted(old.keys() & new.keys())]
     grants_known = before.grants is not None and now.grants is not None
     then = {grant.id for grant in before.grants or ()}
     today = {grant.id for grant in now.grants or ()}
     return Differences(
         since=since,
-        came=tuple(sorted(arn for arn in new.keys() - old.keys() if everything_before or arn not in unsure_before)),
-        went=tuple(sorted(arn for arn in old.keys() - new.keys() if everything_now and arn not in unsure_now)),
+        came=tuple(arn for arn in newcomers if not _may_have(before, arn)),
+        went=tuple(arn for arn in leavers if not _may_have(now, arn)),
+        first_seen=tuple(arn for arn in newcomers if _may_have(before, arn)),
+        out_of_sight=tuple(arn for arn in leavers if _may_have(now, arn)),
         changed=tuple(each for each in changed if each != Changed(arn=each.arn)),
         new_grants=tuple(sorted(today - then)) if grants_known else (),
         gone_grants=tuple(sorted(then - today)) if grants_known else (),
@@ -67,6 +69,11 @@ def between(before: AccessReview, now: AccessReview, *, since: str) -> Differenc
 
 def _with_rights(review: AccessReview) -> dict[str, PrincipalAccess]:
     return {each.arn: each for each in review.principals if each.rights}
+
+
+def _may_have(review: AccessReview, arn: str) -> bool:
+    """Whether one may have a right that the review could not see: by its own row, or by that of everybody else."""
+    return any(each.arn == arn or each.arn.endswith(":*") for each in review.undecided)
 
 
 def _changed(old: PrincipalAccess, new: PrincipalAccess) -> Changed:

@@ -20,7 +20,7 @@ from wizard.access_review.rows import Rights
 from wizard.access_review.subjects import Kind
 from wizard.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported
 from wizard.facts import KeyFact
-from wizard.facts_access import AccessReview, GrantFact, History, KeyUse, May, PrincipalAccess, Unread
+from wizard.facts_access import AccessReview, GrantFact, History, KeyUse, May, PrincipalAccess, ReplicaUse, Unread
 from wizard.facts_iam import AccountIam, Document, KeyEvents
 from wizard.protocols import Cloud
 
@@ -87,7 +87,8 @@ def review(
         else tuple(grant for each in grants if not isinstance(each, SetupError) for grant in each),
         last_use=None if isinstance(first.last_use, SetupError) else first.last_use,
         replicas=tuple(
-            (each.arn, None if isinstance(each.last_use, SetupError) else each.last_use) for each in readings[1:]
+            ReplicaUse(arn=each.arn, use=None if isinstance(each.last_use, SetupError) else each.last_use)
+            for each in readings[1:]
         ),
         history=_history(histories),
         unread=(*unread, *more),

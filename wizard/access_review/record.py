@@ -21,6 +21,7 @@ from wizard.facts_access import (
     KeyUse,
     May,
     PrincipalAccess,
+    ReplicaUse,
     SignOff,
     Unread,
 )
@@ -62,7 +63,7 @@ def review_of(told: Mapping[str, Any]) -> AccessReview:
         principals=tuple(map(_principal, told["principals"])),
         grants=None if told["grants"] is None else tuple(map(_grant, told["grants"])),
         last_use=_use(told["lastUse"]),
-        replicas=tuple((arn, _use(use)) for arn, use in told["replicas"]),
+        replicas=tuple(ReplicaUse(arn=each["arn"], use=_use(each["use"])) for each in told["replicas"]),
         history=_history(told["history"]),
         unread=tuple(Unread(what=each["what"], why=each["why"]) for each in told["unread"]),
     )

@@ -114,7 +114,10 @@ def _show_grants(talk: Talk, review: AccessReview) -> None:
 
 def _show_use(talk: Talk, review: AccessReview) -> None:
     talk.section("Use", f"the last {review.window_days} days, by CloudTrail's event history")
-    for arn, use in ((review.key_arn, review.last_use), *review.replicas):
+    for arn, use in (
+        (review.key_arn, review.last_use),
+        *((each.arn, each.use) for each in review.replicas),
+    ):
         if use is None:
             talk.line(f"{arn}: when it was last used is unknown", mark=Mark.WARN)
         elif use.at is None:
@@ -143,6 +146,10 @@ def _show_differences(talk: Talk, differences: Differences | None) -> None:
         talk.line(f"came: {arn}", mark=Mark.WARN)
     for arn in differences.went:
         talk.line(f"went: {arn}", mark=Mark.INFO)
+    for arn in differences.first_seen:
+        talk.line(f"seen for the first time; the review before could not look: {arn}", mark=Mark.WARN)
+    for arn in differences.out_of_sight:
+        talk.line(f"out of sight, and may have its rights still: {arn}", mark=Mark.WARN)
     for each in differences.changed:
         talk.line(each.arn, mark=Mark.WARN if each.gained or each.newly_assumed_by or each.new_ways else Mark.INFO)
         for word, told in (

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from components.stack_policies import application_trust_of
-from tests.wizard.access_review.papers import allow, document, principal
-from tests.wizard.fakes import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, OUTPUTS, FakeCloud, key_fact, settings
+from tests.wizard.access_review.papers import allow, document, grant, principal
+from tests.wizard.fakes import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, OUTPUTS, FakeCloud, settings
 from tests.wizard.fakes_access import FakeAccess
 from wizard.access_review import reading
-from wizard.facts_access import AccessReview, PrincipalAccess
+from wizard.access_review.differences import Changed, Differences
+from wizard.access_review.outcome import Outcome
+from wizard.access_review.outcome import document as document_of
+from wizard.facts_access import AccessKeyAge, AccessReview, KeyUse, PrincipalAccess, ReplicaUse, SignOff, Unread
 from wizard.facts_iam import AccountIam, IamPolicy, IamPrincipal, KeyEvents
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -66,4 +69,41 @@ def stranger(*statements: Any, **more: Any) -> IamPrincipal:
     return principal(STRANGER, *(statements or (allow("kms:Decrypt"),)), **{"trust": document(), **more})
 
 
-__all__ = ["KEY", "key_fact"]
+def in_full() -> AccessReview:
+    """A review with something in every field."""
+    made = review(cloud(stranger(), granted={KEY: (grant(STRANGER, made=NOW, key_arn=KEY),)}))
+    first, *rest = made.principals
+    old = AccessKeyAge(id="AKIAOLD", active=True, age_days=400, last_used=NOW)
+    return replace(
+        made,
+        principals=(replace(first, access_keys=(old,), are_access_keys_known=False, beyond=("use",)), *rest),
+        last_use=KeyUse(at=NOW, operation="Decrypt", tracked_since=NOW),
+        replicas=(
+            ReplicaUse(arn="arn", use=KeyUse(at=None, operation=None, tracked_since=None)),
+            ReplicaUse(arn="other", use=None),
+        ),
+        unread=(Unread(what="it", why="denied"),),
+    )
+
+
+def documents_of_reviews() -> dict[str, dict[str, Any]]:
+    """What `--json` prints of the first review of a stack, and of one that has everything."""
+    digest = f"sha256:{'0' * 64}"
+    first = Outcome(review=replace(review(cloud()), grants=None, history=None), file="a.json", digest=digest)
+    full = Outcome(
+        review=in_full(),
+        file="b.json",
+        digest=digest,
+        differences=Differences(
+            since="a.json",
+            came=(STRANGER,),
+            went=(STRANGER,),
+            first_seen=(STRANGER,),
+            out_of_sight=(STRANGER,),
+            changed=(Changed(arn=STRANGER, gained=("use",), new_ways=("a grant",), used_again=True),),
+            new_grants=("g1",),
+        ),
+        sign_off=SignOff(signer="Ada", signer_arn=ADMIN, at=NOW, review_digest=digest, file="b.signed.json"),
+        faults=("a.json was changed",),
+    )
+    return {"first": document_of(first), "in full": document_of(full)}

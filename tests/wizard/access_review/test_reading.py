@@ -209,7 +209,7 @@ def test_a_replicas_own_policy_grants_and_use_count_too():
     assert of(found, SECOND).ways == ("key policy: mine (use; administer; delete) in eu-central-1",)
     assert of(found, STRANGER).ways == ("grant g1 (use) in eu-central-1",)
     assert found.key_arn == MULTI_KEY
-    assert [(arn, use and use.operation) for arn, use in found.replicas] == [(REPLICA, "Decrypt")]
+    assert [(each.arn, each.use and each.use.operation) for each in found.replicas] == [(REPLICA, "Decrypt")]
 
 
 # What may not be read.
