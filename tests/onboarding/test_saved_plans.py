@@ -125,6 +125,7 @@ def test_exactly_the_planned_resources_are_made(built: Built):
     assert [proof["state"] for proof in built.told["proofs"]] != ["failed"]
 
 
+@pytest.mark.thorough
 def test_a_plan_that_was_carried_out_is_refused_the_second_time_with_each_reason(built: Built):
     told = refused(built.planned)
     assert "the stack was changed since" in told

@@ -47,7 +47,7 @@ def on_eks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variant]:
     [
         ("as_user", [("vercel", "proved")], {"appUserArn"}),
         ("in_secrets", [("ecs", "proved")], {"taskSecrets"}),
-        ("on_eks", [("eks", "simulated")], {"secretsRoleArn"}),
+        pytest.param("on_eks", [("eks", "simulated")], {"secretsRoleArn"}, marks=pytest.mark.thorough),
     ],
 )
 def test_it_ends_with_its_proof_and_a_second_run_changes_nothing(

@@ -119,6 +119,7 @@ def test_a_key_of_several_regions_does_not_become_one_of_a_single_region(in_two_
     assert "needs multiRegion, which is decided when the key is created" in told and "--multi-region" in told
 
 
+@pytest.mark.thorough
 def test_a_third_region_later_gets_the_same_data_key(in_two_regions: Variant) -> None:
     clinic, more = in_two_regions.clinic, ("--replica-regions", f"{SECOND},{THIRD}")
     before = opened_in(clinic, FIRST, clinic.outputs()["keyArn"])

@@ -69,6 +69,7 @@ def test_ctrl_c_at_a_later_question_keeps_the_answers_and_nothing_else(untouched
     interrupted(again, untouched)
 
 
+@pytest.mark.thorough
 def test_ctrl_c_on_the_last_page_makes_nothing_and_the_next_run_asks_that_alone(untouched: Clinic, sit: Sit) -> None:
     person = sit(untouched, "--stack", "undecided")
     up_to_the_last_page(person)
@@ -100,6 +101,7 @@ def test_leaving_makes_nothing_and_the_answers_need_not_be_given_again(untouched
     interrupted(again, untouched)
 
 
+@pytest.mark.thorough
 def test_ctrl_c_while_resources_are_made_saves_them_and_the_next_run_goes_on(clinic: Clinic, sit: Sit) -> None:
     clinic.fault(service="cloudtrail", operation="CreateTrail", kind="hang", seconds=60)
     person = sit(clinic)
