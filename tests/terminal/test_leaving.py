@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.onboarding.clinic import Clinic
 from tests.terminal.conftest import Sit
 from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked
