@@ -88,7 +88,11 @@ TABLE: tuple[Cause, ...] = (
     Cause(name="alias-moved", says="the alias points to another key", explains=("stack-drifted",)),
     Cause(name="deletion-unguarded", says="the key's policy lets the key be deleted"),
     # The application's rights, from what stands above to what is attached.
-    Cause(name="service-control-policy", says="the organization forbids it", explains=_OPENING),
+    Cause(
+        name="service-control-policy",
+        says="the organization forbids it",
+        explains=(*_OPENING, "identity-denied"),
+    ),
     Cause(
         name="principal-missing",
         says="the application's role or user is gone",

@@ -1,0 +1,204 @@
+"""What keeps the application from its key: each fault made for real, named first by the doctor, mended by its command.
+
+Touches the clinics that are set up once; every test leaves them as they were, by the very command that it is about.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.day_two.patient import diagnosis, mended
+from tests.onboarding.clinic import ACCOUNT, Clinic
+
+ROLE = "eonpro-app-role"
+POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/eonpro"
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+NO_KMS = {"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}
+DENY_KMS = {"Sid": "NoKeys", "Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def key_policy(clinic: Clinic) -> dict[str, Any]:
+    [key] = clinic.keys()
+    found: dict[str, Any] = json.loads(clinic.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    return found
+
+
+def put_key_policy(clinic: Clinic, policy: dict[str, Any]) -> None:
+    [key] = clinic.keys()
+    clinic.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+
+
+# --- the application's own policy
+
+
+def test_a_policy_that_was_detached_is_attached_again(on_vercel: Clinic):
+    on_vercel.client("iam").detach_role_policy(RoleName=ROLE, PolicyArn=POLICY)
+    finding = mended(on_vercel, "policy-detached")
+    assert finding["command"].startswith(f"aws iam attach-role-policy --role-name {ROLE} --policy-arn {POLICY}")
+    # The key's policy names the role, and the doctor does not claim a denial that there is not.
+    assert "still lets it in by name" in finding["why"]
+
+
+def test_a_policy_that_was_deleted_is_made_again(on_vercel: Clinic):
+    iam = on_vercel.client("iam")
+    iam.detach_role_policy(RoleName=ROLE, PolicyArn=POLICY)
+    for version in iam.list_policy_versions(PolicyArn=POLICY)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=POLICY, VersionId=version["VersionId"])
+    iam.delete_policy(PolicyArn=POLICY)
+    mended(on_vercel, "policy-missing")
+
+
+def test_a_policy_that_was_edited_gets_its_former_version_back(on_vercel: Clinic):
+    iam = on_vercel.client("iam")
+    iam.create_policy_version(
+        PolicyArn=POLICY,
+        PolicyDocument=document({"Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "*"}),
+        SetAsDefault=True,
+    )
+    finding = mended(on_vercel, "policy-edited")
+    assert "set-default-policy-version" in finding["command"]
+
+
+# --- the key's policy
+
+
+def test_a_key_policy_without_the_application_gets_it_back(on_vercel: Clinic):
+    policy = key_policy(on_vercel)
+    kept = [each for each in policy["Statement"] if "EONPRO" not in each["Sid"]]
+    put_key_policy(on_vercel, {**policy, "Statement": kept})
+    mended(on_vercel, "key-policy-without-application")
+    assert any("EONPRO" in each["Sid"] for each in key_policy(on_vercel)["Statement"])
+
+
+def test_a_key_policy_that_denies_the_application_denies_it_no_more(on_vercel: Clinic):
+    policy = key_policy(on_vercel)
+    role = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
+    denial = {
+        "Sid": "NotYou",
+        "Effect": "Deny",
+        "Principal": {"AWS": role},
+        "Action": "kms:Decrypt",
+        "Resource": "*",
+    }
+    put_key_policy(on_vercel, {**policy, "Statement": [*policy["Statement"], denial]})
+    mended(on_vercel, "key-policy-denies")
+
+
+# --- what limits it
+
+
+def test_a_boundary_that_leaves_the_key_out_is_taken_off(on_vercel: Clinic):
+    iam = on_vercel.client("iam")
+    arn = iam.create_policy(PolicyName="no-keys", PolicyDocument=document(NO_KMS))["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=arn)
+    finding = mended(on_vercel, "boundary-denies")
+    assert arn in finding["what"] and "delete-role-permissions-boundary" in finding["command"]
+    iam.delete_policy(PolicyArn=arn)
+
+
+def test_an_inline_policy_that_denies_is_deleted(on_vercel: Clinic):
+    on_vercel.client("iam").put_role_policy(RoleName=ROLE, PolicyName="freeze", PolicyDocument=document(DENY_KMS))
+    finding = mended(on_vercel, "explicit-deny")
+    assert "freeze" in finding["what"] and "delete-role-policy" in finding["command"]
+
+
+def test_a_managed_policy_that_denies_is_detached(on_vercel: Clinic):
+    iam = on_vercel.client("iam")
+    arn = iam.create_policy(PolicyName="quarantine", PolicyDocument=document(DENY_KMS))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=ROLE, PolicyArn=arn)
+    finding = mended(on_vercel, "explicit-deny")
+    assert f"detach-role-policy --role-name {ROLE} --policy-arn {arn}" in finding["command"]
+    iam.delete_policy(PolicyArn=arn)
+
+
+def test_a_service_control_policy_is_named_and_it_is_said_who_can_change_it(on_vercel: Clinic):
+    url = f"{on_vercel.environment['AWS_ENDPOINT_URL']}/_sandbox/service-control-policies"
+
+    def organization(*policies: str) -> None:
+        body = json.dumps({"policies": [json.loads(each) for each in policies]}).encode()
+        urllib.request.urlopen(urllib.request.Request(url, method="PUT", data=body), timeout=10).close()
+
+    organization(document(EVERYTHING, {**DENY_KMS, "Condition": {"StringLike": {"aws:PrincipalArn": f"*{ROLE}"}}}))
+    try:
+        found = diagnosis(on_vercel, "--quick", expect=1)
+    finally:
+        # Only the organization's management account can: there is no command that this account could type.
+        organization()
+    [finding] = found["findings"]
+    assert finding["cause"] == "service-control-policy"
+    assert f"--target-id {ACCOUNT}" in finding["command"] and "management account" in finding["then"]
+    assert {each["cause"] for each in found["consequences"]} >= {"access-denied"}
+
+
+# --- who it is
+
+
+def test_a_role_that_was_deleted_is_made_again(on_vercel: Clinic):
+    iam = on_vercel.client("iam")
+    iam.detach_role_policy(RoleName=ROLE, PolicyArn=POLICY)
+    iam.delete_role(RoleName=ROLE)
+    mended(on_vercel, "principal-missing")
+
+
+def test_a_role_that_no_longer_trusts_vercel_trusts_it_again(on_vercel: Clinic):
+    ec2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    on_vercel.client("iam").update_assume_role_policy(RoleName=ROLE, PolicyDocument=document(ec2))
+    mended(on_vercel, "trust-changed")
+
+
+def test_a_role_that_no_longer_trusts_ecs_trusts_it_again(on_ecs: Clinic):
+    ec2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    on_ecs.client("iam").update_assume_role_policy(RoleName=ROLE, PolicyDocument=document(ec2))
+    mended(on_ecs, "trust-changed")
+
+
+def test_an_oidc_provider_that_was_deleted_is_made_again(on_vercel: Clinic):
+    on_vercel.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
+    mended(on_vercel, "provider-missing")
+
+
+def test_an_oidc_provider_that_lost_the_audience_gets_it_back(on_vercel: Clinic):
+    iam = on_vercel.client("iam")
+    audience = {"OpenIDConnectProviderArn": PROVIDER, "ClientID": "https://vercel.com/eonpro"}
+    iam.add_client_id_to_open_id_connect_provider(**{**audience, "ClientID": "https://vercel.com/other"})
+    iam.remove_client_id_from_open_id_connect_provider(**audience)
+    mended(on_vercel, "provider-audience")
+    iam.remove_client_id_from_open_id_connect_provider(**{**audience, "ClientID": "https://vercel.com/other"})
+
+
+# --- who reads the variables
+
+
+def test_an_execution_role_that_may_not_read_the_parameters_may_again(on_ecs: Clinic):
+    iam = on_ecs.client("iam")
+    policy = f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess"
+    iam.detach_role_policy(RoleName="eonpro-execution-role", PolicyArn=policy)
+    finding = mended(on_ecs, "execution-role-denied")
+    assert "attach-role-policy" in finding["command"]
+
+
+@pytest.mark.thorough
+def test_an_execution_role_that_was_deleted_is_made_again(on_ecs: Clinic):
+    iam = on_ecs.client("iam")
+    role = "eonpro-execution-role"
+    for each in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=role, PolicyArn=each["PolicyArn"])
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=role, PolicyName=name)
+    iam.delete_role(RoleName=role)
+    mended(on_ecs, "execution-role-denied")
+
+
+def test_all_that_was_mended_is_well(on_vercel: Clinic):
+    found = diagnosis(on_vercel, expect=0)
+    assert (found["ok"], found["findings"], found["unlooked"]) == (True, [], [])

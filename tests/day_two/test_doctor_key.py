@@ -1,0 +1,91 @@
+"""What becomes of the key and its name: each fault made for real, named first by the doctor, mended by its command.
+
+Touches the clinics that are set up once; every test leaves them as they were, by the very command that it is about.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.day_two.patient import diagnosis, mended
+from tests.onboarding.clinic import ACCOUNT, ALIAS, Clinic
+
+OTHER_REGION = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/11111111-2222-4333-8444-555555555555"
+OTHER_ACCOUNT = "arn:aws:kms:us-east-1:999988887777:key/11111111-2222-4333-8444-555555555555"
+
+
+def set_on_vercel(clinic: Clinic, name: str, **fields: object) -> None:
+    """Edit a variable as a person does in Vercel's settings; its comment stays."""
+    variable = clinic.variables()[name]
+    clinic.vercel("PATCH", f"/v9/projects/eonpro/env/{variable['id']}", fields)
+
+
+# --- the key itself
+
+
+def test_a_key_that_was_disabled_is_enabled_again(on_vercel: Clinic):
+    [key] = on_vercel.keys()
+    on_vercel.client("kms").disable_key(KeyId=key)
+    finding = mended(on_vercel, "key-disabled")
+    assert finding["command"] == f"aws kms enable-key --key-id {key} --region us-east-1"
+    assert "start the application anew" in finding["then"]
+
+
+def test_a_key_that_is_pending_deletion_is_saved(on_vercel: Clinic):
+    [key] = on_vercel.keys()
+    kms = on_vercel.client("kms")
+    policy = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    # The stack's policy lets nobody delete the key: somebody has changed it first, and changes it back to hide that.
+    guarded = json.loads(policy)
+    open_ = {**guarded, "Statement": [each for each in guarded["Statement"] if "deletion" not in each.get("Sid", "")]}
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(open_))
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
+    mended(on_vercel, "key-pending-deletion")
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+
+
+def test_settings_of_another_region_are_put_right(on_vercel: Clinic):
+    on_vercel.pulumi("config", "set", "aws:region", "eu-west-1", "--stack", "production")
+    found = mended(on_vercel, "region-of-settings")
+    assert found["command"] == "pulumi config set aws:region us-east-1 --stack production"
+
+
+# --- AWS_KMS_KEY_ID
+
+
+@pytest.mark.parametrize(
+    ("cause", "value"),
+    [
+        ("key-id-alias", f"arn:aws:kms:us-east-1:{ACCOUNT}:{ALIAS}"),
+        ("key-id-other-region", OTHER_REGION),
+        ("key-id-other-account", OTHER_ACCOUNT),
+        pytest.param(
+            "key-id-other-key", f"{OTHER_REGION.replace('eu-west-1', 'us-east-1')}", marks=pytest.mark.thorough
+        ),
+    ],
+)
+def test_a_key_id_that_is_not_the_keys_arn_is_put_right(on_vercel: Clinic, cause: str, value: str):
+    set_on_vercel(on_vercel, "AWS_KMS_KEY_ID", value=value)
+    finding = mended(on_vercel, cause)
+    assert value in finding["what"]
+    assert on_vercel.deployed()["AWS_KMS_KEY_ID"] == on_vercel.keys()[0]
+
+
+def test_a_bare_key_id_is_put_right(on_vercel: Clinic):
+    [key] = on_vercel.keys()
+    set_on_vercel(on_vercel, "AWS_KMS_KEY_ID", value=key.rpartition("/")[2])
+    mended(on_vercel, "key-id-bare")
+
+
+def test_an_alias_for_a_key_in_parameter_store_is_put_right(on_ecs: Clinic):
+    on_ecs.client("ssm").put_parameter(Name="/eonpro/production/AWS_KMS_KEY_ID", Value=ALIAS, Overwrite=True)
+    mended(on_ecs, "key-id-alias")
+    assert on_ecs.parameters()["/eonpro/production/AWS_KMS_KEY_ID"] == on_ecs.keys()[0]
+
+
+def test_all_that_was_mended_is_well(on_vercel: Clinic):
+    found = diagnosis(on_vercel, expect=0)
+    assert (found["ok"], found["findings"], found["unlooked"]) == (True, [], [])

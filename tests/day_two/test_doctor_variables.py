@@ -1,0 +1,142 @@
+"""What becomes of escrow and variables: each fault made for real, named first by the doctor, mended by its command.
+
+Touches the clinics that are set up once; every test leaves them as they were, by the very command that it is about.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.day_two.patient import diagnosis, mended
+from tests.onboarding.clinic import ESCROW, Clinic
+
+NAME = "ENCRYPTED_PHI_KEY"
+PREFIX = "/eonpro/production"
+
+
+def escrowed(clinic: Clinic) -> str:
+    return clinic.parameters()[ESCROW]
+
+
+def set_by_hand(clinic: Clinic, value: str, **fields: Any) -> None:
+    """The data key, removed and set anew in Vercel's settings, as a person does: not sensitive, without our comment."""
+    clinic.vercel("DELETE", f"/v9/projects/eonpro/env/{clinic.variables()[NAME]['id']}")
+    wanted = {"key": NAME, "value": value, "type": "encrypted", "target": ["production"], **fields}
+    clinic.vercel("POST", "/v10/projects/eonpro/env", wanted)
+
+
+def is_delivered(clinic: Clinic) -> bool:
+    """Whether production has the escrowed data key again, and nobody can read it."""
+    return clinic.deployed()[NAME] == escrowed(clinic) and clinic.variables()[NAME]["type"] == "sensitive"
+
+
+# --- on Vercel
+
+
+def test_a_data_key_that_was_removed_is_set_again(on_vercel: Clinic):
+    on_vercel.vercel("DELETE", f"/v9/projects/eonpro/env/{on_vercel.variables()[NAME]['id']}")
+    finding = mended(on_vercel, "variable-missing")
+    assert "makes itself a new data key" in finding["why"]
+    assert is_delivered(on_vercel)
+
+
+DAMAGES = {
+    "variable-empty": lambda value: "",
+    "variable-quoted": lambda value: f'"{value}"',
+    "variable-truncated": lambda value: value[:120],
+    "variable-malformed": lambda value: "the wrapped key goes here, ask Ada for it: it is not in the repository",
+}
+
+
+@pytest.mark.parametrize("cause", DAMAGES)
+def test_a_data_key_that_was_damaged_is_put_right(on_vercel: Clinic, cause: str):
+    set_by_hand(on_vercel, DAMAGES[cause](escrowed(on_vercel)))
+    finding = mended(on_vercel, cause)
+    assert is_delivered(on_vercel)
+    # What is not known to have been ours is not thrown away.
+    assert ("--set-aside" in finding["command"]) is (cause == "variable-malformed")
+
+
+def test_a_data_key_that_is_set_for_previews_only_is_set_for_production(on_vercel: Clinic):
+    variable = on_vercel.variables()[NAME]
+    on_vercel.vercel("PATCH", f"/v9/projects/eonpro/env/{variable['id']}", {"target": ["preview"]})
+    finding = mended(on_vercel, "variable-wrong-environment")
+    assert "set for preview" in finding["what"]
+    assert on_vercel.deployed()[NAME] == escrowed(on_vercel)
+    on_vercel.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
+
+
+def test_a_data_key_of_somebody_elses_is_set_aside_and_kept(on_vercel: Clinic):
+    other = base64.b64encode(b"\x07" * 184).decode()
+    set_by_hand(on_vercel, other, type="sensitive")
+    mended(on_vercel, "data-key-foreign")
+    assert is_delivered(on_vercel)
+    [aside] = [name for name in on_vercel.variables() if name.startswith(f"{NAME}_ASIDE_")]
+    assert on_vercel.deployed()[aside] == other
+    on_vercel.vercel("DELETE", f"/v9/projects/eonpro/env/{on_vercel.variables()[aside]['id']}")
+
+
+@pytest.mark.thorough
+def test_a_data_key_that_anybody_may_read_is_made_sensitive(on_vercel: Clinic):
+    set_by_hand(on_vercel, escrowed(on_vercel))
+    mended(on_vercel, "variable-type")
+    assert is_delivered(on_vercel)
+
+
+def test_a_wrong_region_is_put_right(on_vercel: Clinic):
+    variable = on_vercel.variables()["AWS_REGION"]
+    on_vercel.vercel("PATCH", f"/v9/projects/eonpro/env/{variable['id']}", {"value": "eu-west-1"})
+    mended(on_vercel, "region-wrong")
+    assert on_vercel.deployed()["AWS_REGION"] == "us-east-1"
+
+
+def test_a_token_that_vercel_refuses_is_the_first_to_be_told(on_vercel: Clinic):
+    found = on_vercel.wizard("doctor", "--json", "--quick", env={"VERCEL_TOKEN": "not-a-token"}, expect=3).document
+    assert [each["cause"] for each in found["findings"]] == ["vercel-token-refused"]
+    assert found["ok"] is False
+
+
+def test_without_a_token_vercel_is_unknown_and_never_well(on_vercel: Clinic):
+    found = on_vercel.wizard("doctor", "--json", "--quick", env={"VERCEL_TOKEN": None}, expect=3).document
+    assert (found["ok"], found["findings"]) == (False, [])
+    assert any("VERCEL_TOKEN" in each["why"] for each in found["unlooked"])
+
+
+# --- in Parameter Store
+
+
+@pytest.mark.parametrize("name", ["AWS_KMS_KEY_ID", pytest.param("AWS_REGION", marks=pytest.mark.thorough)])
+def test_a_parameter_that_was_deleted_is_there_again(on_ecs: Clinic, name: str):
+    before = on_ecs.parameters()
+    on_ecs.client("ssm").delete_parameter(Name=f"{PREFIX}/{name}")
+    mended(on_ecs, "parameter-missing")
+    assert on_ecs.parameters() == before
+
+
+def test_an_escrow_that_was_written_over_is_restored(on_ecs: Clinic):
+    before = escrowed(on_ecs)
+    on_ecs.client("ssm").put_parameter(Name=ESCROW, Value="changeme", Overwrite=True)
+    mended(on_ecs, "escrow-malformed")
+    assert escrowed(on_ecs) == before
+
+
+def test_an_escrow_with_another_data_key_is_restored(on_ecs: Clinic):
+    before, [key] = escrowed(on_ecs), on_ecs.keys()
+    other = on_ecs.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
+    on_ecs.client("ssm").put_parameter(Name=ESCROW, Value=base64.b64encode(other).decode(), Overwrite=True)
+    mended(on_ecs, "escrow-replaced")
+    assert escrowed(on_ecs) == before
+
+
+def test_a_tag_that_was_changed_speaks_of_the_data_key_again(on_vercel: Clinic):
+    tag = {"Key": "eonpro:fingerprint", "Value": "sha256:0123456789abcdef"}
+    on_vercel.client("ssm").add_tags_to_resource(ResourceType="Parameter", ResourceId=ESCROW, Tags=[tag])
+    mended(on_vercel, "escrow-tag-changed")
+
+
+def test_all_that_was_mended_is_well(on_vercel: Clinic):
+    found = diagnosis(on_vercel, expect=0)
+    assert (found["ok"], found["findings"], found["unlooked"]) == (True, [], [])
