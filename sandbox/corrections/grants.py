@@ -82,7 +82,7 @@ def a_grant_remembers_when_it_was_made(call: Call, answer: Answer) -> Answer:
     return answer
 
 
-def a_keys_grants_are_told_page_by_page(call: Call, who: Principal | None) -> Answer | None:
+def a_keys_grants_are_told_page_by_page(call: Call, who: Principal | None) -> Answer:
     """AWS tells a key's grants 50 at a time, unless Limit says otherwise, each with its date and the key's ARN.
 
     The emulator tells all of them at once, by the key's id and without dates.
@@ -92,7 +92,7 @@ def a_keys_grants_are_told_page_by_page(call: Call, who: Principal | None) -> An
     backend = kms_backends[ACCOUNT][call.region]
     key = backend.keys.get(backend.get_key_id(str(given.get("KeyId", ""))))
     if key is None:
-        return None  # The emulator refuses it itself.
+        raise AwsError("NotFoundException", f"Key '{given.get('KeyId')}' does not exist")
     limit, marker = int(given.get("Limit") or _PAGE), str(given.get("Marker") or "0")
     if not 1 <= limit <= _LONGEST_PAGE:
         raise AwsError("ValidationException", f"Limit must be between 1 and {_LONGEST_PAGE}: {limit}")

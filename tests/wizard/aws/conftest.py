@@ -109,6 +109,7 @@ class Script:
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, str, dict[str, str]]] = {}
+        self.in_turn: dict[str, list[str]] = {}
         self.calls: list[str] = []
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -127,6 +128,10 @@ class Script:
     def answer(self, action: str, body: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.answers[action] = (status, body if isinstance(body, str) else json.dumps(body), headers or {})
 
+    def answer_in_turn(self, action: str, *bodies: str) -> None:
+        """One page after the other; the last one from then on."""
+        self.in_turn[action] = list(bodies)
+
     def say_who(self, arn: str = f"arn:aws:iam::{ACCOUNT}:user/admin") -> None:
         account = arn.split(":")[4]
         self.answer(
@@ -140,6 +145,7 @@ _JSON = frozenset(
     "DescribeKey ListAliases ListKeys ListResourceTags GetKeyRotationStatus GenerateDataKeyWithoutPlaintext "
     "GetParameters PutParameter ListTagsForResource DescribeTrails GetTrailStatus GetEventSelectors "
     "DescribeServices ListServices DescribeTaskDefinition UpdateService ListTasks DescribeTasks "
+    "ListGrants GetKeyLastUsage LookupEvents "
     "GetSecretValue DescribeSecret CreateSecret PutSecretValue DescribeLogGroups GetServiceQuota".split()
 )
 
@@ -157,6 +163,8 @@ def script() -> Iterator[Script]:
             written.calls.append(action)
             written.requests.append(form)
             written.headers.append(dict(self.headers))
+            if waiting := written.in_turn.get(action):
+                written.answers[action] = (200, waiting.pop(0), {})
             status, text, headers = written.answers.get(action, (501, "", {}))
             self.send_response(status)
             for name, value in headers.items():

@@ -1,0 +1,208 @@
+"""Grants, the last use of a key and whom an event is of, in the sandbox, against what AWS documents, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+ACCOUNT = "123456789012"
+ADMIN = f"arn:aws:iam::{ACCOUNT}:user/clinic-admin"
+
+
+@pytest.fixture
+def kms(cloud: Any) -> Any:
+    return cloud.client("kms")
+
+
+@pytest.fixture
+def key(kms: Any) -> str:
+    arn: str = kms.create_key()["KeyMetadata"]["Arn"]
+    return arn
+
+
+@pytest.fixture
+def somebody(cloud: Any) -> Iterator[Any]:
+    """KMS as a user without any IAM policy; `arn` is theirs."""
+    name = f"user-{uuid.uuid4().hex}"
+    iam = cloud.client("iam")
+    arn = iam.create_user(UserName=name)["User"]["Arn"]
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    client = cloud.client("kms", aws_access_key_id=made["AccessKeyId"], aws_secret_access_key=made["SecretAccessKey"])
+    client.arn = arn
+    yield client
+
+
+def refusal(call: Any, **parameters: Any) -> str:
+    with pytest.raises(ClientError) as refused:
+        call(**parameters)
+    code: str = refused.value.response["Error"]["Code"]
+    return code
+
+
+# Grants. https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
+
+
+def test_a_grant_alone_lets_its_grantee_do_its_operations_and_no_others(kms: Any, key: str, somebody: Any) -> None:
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    assert refusal(somebody.decrypt, CiphertextBlob=blob, KeyId=key) == "AccessDeniedException"
+    kms.create_grant(KeyId=key, GranteePrincipal=somebody.arn, Operations=["Decrypt"])
+    assert somebody.decrypt(CiphertextBlob=blob, KeyId=key)["Plaintext"] == b"x"
+    assert refusal(somebody.encrypt, KeyId=key, Plaintext=b"x") == "AccessDeniedException"
+
+
+def test_a_grant_that_was_revoked_lets_nobody_do_anything(kms: Any, key: str, somebody: Any) -> None:
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    grant = kms.create_grant(KeyId=key, GranteePrincipal=somebody.arn, Operations=["Decrypt"])["GrantId"]
+    kms.revoke_grant(KeyId=key, GrantId=grant)
+    assert refusal(somebody.decrypt, CiphertextBlob=blob, KeyId=key) == "AccessDeniedException"
+
+
+def test_a_grant_holds_in_its_encryption_context_only(kms: Any, key: str, somebody: Any) -> None:
+    kms.create_grant(
+        KeyId=key,
+        GranteePrincipal=somebody.arn,
+        Operations=["Encrypt"],
+        Constraints={"EncryptionContextSubset": {"app": "eonpro"}},
+    )
+    somebody.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext={"app": "eonpro", "more": "1"})
+    assert refusal(somebody.encrypt, KeyId=key, Plaintext=b"x") == "AccessDeniedException"
+
+
+def test_a_denial_of_the_key_policy_goes_before_a_grant(kms: Any, key: str, somebody: Any) -> None:
+    kms.create_grant(KeyId=key, GranteePrincipal=somebody.arn, Operations=["Encrypt"])
+    policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    denied = {"Effect": "Deny", "Principal": {"AWS": somebody.arn}, "Action": "kms:Encrypt", "Resource": "*"}
+    kms.put_key_policy(
+        KeyId=key, PolicyName="default", Policy=json.dumps({**policy, "Statement": [*policy["Statement"], denied]})
+    )
+    assert refusal(somebody.encrypt, KeyId=key, Plaintext=b"x") == "AccessDeniedException"
+
+
+def test_a_grant_is_told_with_the_keys_arn_its_date_and_who_issued_it(kms: Any, key: str) -> None:
+    before = time.time()
+    made = kms.create_grant(KeyId=key, GranteePrincipal=ADMIN, Operations=["Decrypt"], Name="mine")
+    [told] = kms.list_grants(KeyId=key)["Grants"]
+    assert {name: told[name] for name in ("KeyId", "GrantId", "Name", "GranteePrincipal", "Operations")} == {
+        "KeyId": key,
+        "GrantId": made["GrantId"],
+        "Name": "mine",
+        "GranteePrincipal": ADMIN,
+        "Operations": ["Decrypt"],
+    }
+    assert told["IssuingAccount"] == f"arn:aws:iam::{ACCOUNT}:root"
+    assert before - 1 <= told["CreationDate"].timestamp() <= time.time()
+
+
+def test_grants_are_told_page_by_page(kms: Any, key: str) -> None:
+    made = [kms.create_grant(KeyId=key, GranteePrincipal=ADMIN, Operations=["Decrypt"])["GrantId"] for _ in range(5)]
+    pages = list(kms.get_paginator("list_grants").paginate(KeyId=key, PaginationConfig={"PageSize": 2}))
+    assert [len(page["Grants"]) for page in pages] == [2, 2, 1]
+    assert [page["Truncated"] for page in pages] == [True, True, False]
+    assert sorted(grant["GrantId"] for page in pages for grant in page["Grants"]) == sorted(made)
+
+
+def test_a_grant_is_found_by_its_grantee(kms: Any, key: str, somebody: Any) -> None:
+    for arn in (ADMIN, somebody.arn):
+        kms.create_grant(KeyId=key, GranteePrincipal=arn, Operations=["Decrypt"])
+    told = kms.list_grants(KeyId=key, GranteePrincipal=somebody.arn)["Grants"]
+    assert [grant["GranteePrincipal"] for grant in told] == [somebody.arn]
+
+
+def test_the_grants_of_a_key_that_is_not_there_are_not_found(kms: Any, key: str) -> None:
+    assert refusal(kms.list_grants, KeyId=f"{key[:-12]}000000000000") == "NotFoundException"
+
+
+def test_a_grant_to_somebody_who_does_not_exist_is_refused(kms: Any, key: str) -> None:
+    nobody = f"arn:aws:iam::{ACCOUNT}:role/nobody"
+    assert refusal(kms.create_grant, KeyId=key, GranteePrincipal=nobody, Operations=["Decrypt"]) == (
+        "InvalidArnException"
+    )
+
+
+@pytest.mark.parametrize("operations", [["PutKeyPolicy"], ["Decrypt", "Sign"], []])
+def test_a_grant_of_what_no_grant_can_give_is_refused(kms: Any, key: str, operations: list[str]) -> None:
+    assert refusal(kms.create_grant, KeyId=key, GranteePrincipal=ADMIN, Operations=operations) == "ValidationException"
+
+
+# The last use. https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html
+
+
+def test_a_key_that_was_never_used_tells_no_use(kms: Any, key: str) -> None:
+    told = kms.get_key_last_usage(KeyId=key)
+    assert (told["KeyId"], "KeyLastUsage" in told) == (key, False)
+    assert told["TrackingStartDate"] <= told["KeyCreationDate"]
+
+
+def test_the_last_cryptographic_operation_is_told(kms: Any, key: str) -> None:
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    kms.decrypt(CiphertextBlob=blob)
+    kms.describe_key(KeyId=key)
+    used = kms.get_key_last_usage(KeyId=key.rpartition("/")[2])["KeyLastUsage"]
+    assert used["Operation"] == "Decrypt"
+    assert abs(used["Timestamp"].timestamp() - time.time()) < 60
+
+
+def test_an_operation_that_was_refused_is_no_use(kms: Any, key: str, somebody: Any) -> None:
+    refusal(somebody.encrypt, KeyId=key, Plaintext=b"x")
+    assert "KeyLastUsage" not in kms.get_key_last_usage(KeyId=key)
+
+
+def test_the_last_use_is_told_to_whom_the_key_lets(kms: Any, key: str, somebody: Any) -> None:
+    assert refusal(somebody.get_key_last_usage, KeyId=key) == "AccessDeniedException"
+
+
+def test_the_last_use_of_a_key_that_is_not_there_is_not_found(kms: Any, key: str) -> None:
+    assert refusal(kms.get_key_last_usage, KeyId=f"{key[:-12]}000000000000") == "NotFoundException"
+
+
+# Whom an event is of.
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+
+
+def identities(cloud: Any, key: str, name: str) -> list[dict[str, Any]]:
+    asked = [{"AttributeKey": "ResourceName", "AttributeValue": key}]
+    events = cloud.client("cloudtrail").lookup_events(LookupAttributes=asked)["Events"]
+    return [json.loads(each["CloudTrailEvent"])["userIdentity"] for each in events if each["EventName"] == name]
+
+
+def test_an_event_of_a_user_tells_the_user(cloud: Any, kms: Any, key: str) -> None:
+    kms.encrypt(KeyId=key, Plaintext=b"x")
+    [identity] = identities(cloud, key, "Encrypt")
+    assert (identity["type"], identity["arn"], identity["userName"]) == ("IAMUser", ADMIN, "clinic-admin")
+
+
+def test_an_event_of_a_session_tells_the_role_that_issued_it(cloud: Any, key: str) -> None:
+    name = f"role-{uuid.uuid4().hex}"
+    iam = cloud.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": ADMIN}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(
+        RoleName=name, Path="/team/", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust})
+    )["Role"]["Arn"]
+    may = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": may})
+    )
+    got = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="ada")["Credentials"]
+    cloud.client(
+        "kms",
+        aws_access_key_id=got["AccessKeyId"],
+        aws_secret_access_key=got["SecretAccessKey"],
+        aws_session_token=got["SessionToken"],
+    ).encrypt(KeyId=key, Plaintext=b"x")
+    [identity] = identities(cloud, key, "Encrypt")
+    assert (identity["type"], identity["arn"]) == ("AssumedRole", f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/ada")
+    assert identity["sessionContext"]["sessionIssuer"]["arn"] == role
+
+
+def test_an_event_tells_the_keys_arn_however_the_call_named_it(cloud: Any, kms: Any, key: str) -> None:
+    alias = f"alias/{uuid.uuid4().hex}"
+    kms.create_alias(AliasName=alias, TargetKeyId=key)
+    blob = kms.encrypt(KeyId=alias, Plaintext=b"x")["CiphertextBlob"]
+    kms.decrypt(CiphertextBlob=blob)
+    assert len(identities(cloud, key, "Encrypt")) == len(identities(cloud, key, "Decrypt")) == 1
