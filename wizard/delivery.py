@@ -26,6 +26,7 @@ from wizard.facts import (
     VercelProject,
     Verdict,
 )
+from wizard.facts_scope import PRODUCTION, Scope
 from wizard.protocols import Cloud, Hosting, Prover
 
 
@@ -45,38 +46,45 @@ def deliver(
     wrapped: WrappedDataKey,
     tell: Callable[[Delivered], None],
     replaceable: frozenset[str] = frozenset(),
+    scopes: tuple[Scope, ...] = (PRODUCTION,),
 ) -> tuple[Delivered, ...]:
     """The three variables, together, to every target of this run, in every Region; each checked after writing.
 
-    `replaceable` are the fingerprints of escrowed versions: of data keys that may make way on Vercel.
+    `replaceable` are the fingerprints of escrowed versions: of data keys that may make way on Vercel. `scopes` are the
+    environments there, each with variables of its own.
     """
-    done = []
+    done: list[Delivered] = []
     by_region = batches(settings, outputs, wrapped)
+
+    def keep(result: Delivered, region: str) -> None:
+        if result.fingerprint != wrapped.fingerprint:
+            raise DataKeyConflict(
+                f"{result.place} holds the data key {result.fingerprint}, not the escrowed {wrapped.fingerprint}",
+                "python -m wizard push",
+            )
+        there = f" in {region}" if len(by_region) > 1 and result.target != Target.VERCEL else ""
+        result = replace(result, region=region, place=f"{result.place}{there}")
+        tell(result)
+        done.append(result)
+
     for target in targets:
+        if target is Target.VERCEL:
+            assert hosting is not None and project is not None
+            # A project's variables are one set; the first Region's are what it runs with.
+            for scope in scopes:
+                batch = by_region[settings.region]
+                result = hosting.deliver(project, batch, replaceable=replaceable, scope=scope)
+                keep(replace(result, environment=scope.words), settings.region)
+            continue
         for region, batch in by_region.items():
-            if target is not Target.VERCEL:
-                result = cloud.with_region(region).deliver_parameters(
-                    settings.names.parameter_prefix,
-                    batch,
-                    tags=settings.tags,
-                    target=target,
-                    store=settings.secret_store,
-                )
-            elif region == settings.region:
-                assert hosting is not None and project is not None
-                result = hosting.deliver(project, batch, replaceable=replaceable)
-            else:
-                # A project's variables are one set; the first Region's are what it runs with.
-                continue
-            if result.fingerprint != wrapped.fingerprint:
-                raise DataKeyConflict(
-                    f"{result.place} holds the data key {result.fingerprint}, not the escrowed {wrapped.fingerprint}",
-                    "python -m wizard push",
-                )
-            there = f" in {region}" if len(by_region) > 1 and target is not Target.VERCEL else ""
-            result = replace(result, region=region, place=f"{result.place}{there}")
-            tell(result)
-            done.append(result)
+            result = cloud.with_region(region).deliver_parameters(
+                settings.names.parameter_prefix,
+                batch,
+                tags=settings.tags,
+                target=target,
+                store=settings.secret_store,
+            )
+            keep(result, region)
     return tuple(done)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.errors import MissingAnswers, PreflightFailed, SetupError
 
 if TYPE_CHECKING:
-    from wizard.facts import Delivered, Proof
+    from wizard.facts import Proof
     from wizard.plan import Plan
     from wizard.report import Report
 
@@ -35,21 +35,6 @@ def preview(plan: Plan, *, command: str = "preview") -> Document:
         {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)} for step in plan.changes
     ]
     return {**head(command), "stack": plan.stack, "changes": changes}
-
-
-def push(stack: str, delivered: Sequence[Delivered]) -> Document:
-    """Of a delivery."""
-    told = [
-        {
-            "target": each.target,
-            "place": each.place,
-            "state": each.state,
-            "fingerprint": each.fingerprint,
-            "checkedBy": each.checked_by,
-        }
-        for each in delivered
-    ]
-    return {**head("push"), "stack": stack, "delivered": told}
 
 
 def verify(stack: str, proofs: Sequence[Proof]) -> Document:

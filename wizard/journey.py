@@ -1,4 +1,4 @@
-"""What each command does with the steps: set up, preview, push, verify.
+"""What each command does with the steps: set up, preview, verify, the end.
 
 Pure: runs the steps over the edges' Protocols.
 """
@@ -61,12 +61,6 @@ def preview(request: Request, doors: Doors) -> plan.Plan:
     return planned
 
 
-def push(request: Request, doors: Doors) -> tuple[Delivered, ...]:
-    """Deliver the data key of a stack that is built; makes no resource, and a data key only where none is escrowed."""
-    ready, outputs = steps.find_standing(request, doors)
-    return handing_over.hand_over(doors, ready, outputs).delivered
-
-
 def verify(request: Request, doors: Doors) -> tuple[Proof, ...]:
     """Prove again that the application can open the escrowed key. Reads only."""
     ready, outputs = steps.find_standing(request, doors)
@@ -88,7 +82,8 @@ def verify(request: Request, doors: Doors) -> tuple[Proof, ...]:
         for target in ready.targets
         for region in (map(region_of, outputs.key_arns) if target is not Target.VERCEL else (ready.settings.region,))
     )
-    return handing_over.prove(doors, ready, outputs, standing, escrow.wrapped, look_again=True)
+    application = handing_over.application_of(ready)
+    return handing_over.prove(doors, application, outputs, standing, escrow.wrapped, look_again=True)
 
 
 def rotate_access_key(request: Request, doors: Doors) -> dict[str, str | None]:

@@ -21,6 +21,7 @@ from wizard.vercel_standing import ListedVariable, in_production
 
 ENDED_BADLY = frozenset({"ERROR", "CANCELED", "BLOCKED", "DELETED"})
 READING_SECONDS = 20.0
+MAKING_SECONDS = 60.0
 ASSIGNING_SECONDS = 30.0
 """How long a deployment that is ready may take to be given production's domains."""
 
@@ -104,7 +105,7 @@ class Deployments:
             "meta": {"action": "redeploy", _MARK: mark},
         }
         query = {**self._scope, "forceNew": "1"}
-        patience = self._api.patience(READING_SECONDS)
+        patience = self._api.patience(MAKING_SECONDS)
         doing = f"deploy the project {self._project.name} again"
         while True:
             try:
@@ -127,7 +128,11 @@ class Deployments:
                 raise failure
 
     def _look(self, made: Deployment) -> Deployment:
-        answer = self._get(f"/v13/deployments/{made.id}", self._api.patience(READING_SECONDS))
+        try:
+            answer = self._get(f"/v13/deployments/{made.id}", self._api.patience(READING_SECONDS))
+        except Unreachable:
+            # It is built all the same, and is looked at again.
+            return made
         return _deployment(answer.body) or made
 
     def _why(self, made: Deployment) -> str:

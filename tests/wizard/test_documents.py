@@ -14,11 +14,16 @@ from jsonschema import Draft202012Validator
 
 import wizard.__main__ as bell
 from components.contract import Settings
+from tests.wizard.access_review.reviews import documents_of_reviews
+from tests.wizard.compliance.samples import FILES as REPORT_FILES
+from tests.wizard.compliance.samples import STATES as REPORT_STATES
 from tests.wizard.fakes import ACCOUNT, IDENTITY, settings, step, wrapped
+from tests.wizard.push import push_documents
 from tests.wizard.test_main import PROBLEMS
-from tests.wizard.test_report import REPORTS, delivered, proof, report
+from tests.wizard.test_report import REPORTS, proof, report
 from wizard import documents, status
 from wizard.command_line import ACTIONS, COMMANDS, EXIT_CODES, SCHEMAS
+from wizard.compliance.document import document as report_document
 from wizard.errors import (
     Cancelled,
     CredentialsError,
@@ -98,8 +103,9 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "failed proof": documents.setup(report("vercel", proofs=(proof("vercel", ProofState.FAILED),))),
     },
     "preview": {"changes": documents.preview(PLAN), "a dry run": documents.preview(PLAN, command="setup")},
-    "push": {"delivered": documents.push("production", [delivered("vercel"), delivered("ecs")])},
+    "push": push_documents.DOCUMENTS,
     "verify": {state: documents.verify("production", [proof("vercel", state)]) for state in ProofState},
+    "report": {state: report_document(of, files=REPORT_FILES) for state, of in REPORT_STATES.items()},
     "status": {
         "in full": documents.status(status.document(STACKS)),
         "wrong": documents.status(status.document([replace(STACKS[0], standing=Standing.WRONG)])),
@@ -110,6 +116,7 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "retire": documents.access_key("production", {"id": "AKIAOLD", "done": "switched off"}),
     },
     "policy": {"one": documents.policy(POLICY), "several": documents.policy({"first": POLICY, "second": POLICY})},
+    "review": documents_of_reviews(),
     "destroy": {"left": documents.destroy("production", [("the key", "records")])},
     "schema": {"failure": documents.schema("failure", schema("failure"))},
     "completion": {"bash": documents.completion("bash", "complete -F _it it")},

@@ -53,7 +53,7 @@ from wizard.errors import (
     StackNotFound,
     UsageError,
 )
-from wizard.facts import AccessKey, AccessKeyFact, DeliveryState, Escrow, Existing, ProofState, StackState
+from wizard.facts import AccessKey, AccessKeyFact, DeliveryState, Existing, ProofState, StackState
 from wizard.input import Question
 from wizard.journey import Doors, Request
 from wizard.saved_plan import SavedPlan
@@ -809,13 +809,11 @@ def test_a_replica_gets_the_data_key_and_each_region_its_proof(world) -> None:
     assert world.cloud.with_region(REPLICA_REGION).escrows[ESCROW].wrapped == done.escrow.wrapped
 
 
-def test_a_replica_that_was_planned_and_not_built_is_neither_pushed_to_nor_verified(world) -> None:
+def test_a_replica_that_was_planned_and_not_built_is_not_verified(world) -> None:
     world.stand(multi_region(deploy_targets=("ecs",), replica_regions=()))
     world.saved = multi_region(deploy_targets=("ecs",))
     for key in ("target", "vercel_team", "vercel_project", "vercel_token"):
         world.given.pop(key)
-    delivered = journey.push(world.request(), world.doors)
-    assert [each.region for each in delivered] == ["us-east-1"]
     assert len(journey.verify(world.request(), world.doors)) == 1
     assert not any(REPLICA_REGION in line for line in world.talk.said)
 
@@ -894,15 +892,6 @@ def test_preview_stops_at_the_plan(world) -> None:
     assert "engine.preview" in world.calls and "engine.recover" not in world.calls
 
 
-def test_push_delivers_and_proves_without_the_engine_changing_anything(world) -> None:
-    world.stand()
-    world.hosting.variables.clear()
-    (delivered,) = journey.push(world.request(), world.doors)
-    assert delivered.state is DeliveryState.WRITTEN
-    assert not {"engine.prepare", "engine.preview", "engine.up"} & set(world.calls)
-    assert "prover.prove" in world.calls
-
-
 def test_verify_only_reads(world) -> None:
     world.stand()
     (proof,) = journey.verify(world.request(), world.doors)
@@ -911,10 +900,9 @@ def test_verify_only_reads(world) -> None:
     assert not {"engine.prepare", "engine.preview"} & set(world.calls)
 
 
-@pytest.mark.parametrize("command", [journey.push, journey.verify])
-def test_a_stack_that_is_not_built_cannot_be_pushed_or_verified(world, command) -> None:
+def test_a_stack_that_is_not_built_cannot_be_verified(world) -> None:
     with pytest.raises(StackNotFound) as refused:
-        command(world.request(), world.doors)
+        journey.verify(world.request(), world.doors)
     assert (refused.value.exit_code, world.written) == (6, set())
 
 
@@ -924,14 +912,6 @@ def test_there_is_nothing_to_verify_without_a_data_key(world) -> None:
     world.hosting.variables.clear()
     with pytest.raises(StackNotFound, match="holds no data key yet"):
         journey.verify(world.request(), world.doors)
-    assert world.written == set()
-
-
-def test_a_push_of_a_key_under_another_key_is_refused_before_anything_is_delivered(world) -> None:
-    world.stand()
-    world.cloud.escrows[ESCROW] = Escrow(parameter=ESCROW, wrapped=wrapped(), key_arn=f"{KEY}0", version=1)
-    with pytest.raises(PreflightFailed):
-        journey.push(world.request(), world.doors)
     assert world.written == set()
 
 

@@ -15,7 +15,7 @@ import wizard.__main__ as bell
 import wizard.commands
 import wizard.request
 from tests.wizard.fakes import IDENTITY, TOKEN, settings, step, wrapped
-from tests.wizard.test_report import delivered, proof, report
+from tests.wizard.test_report import proof, report
 from wizard import journey, status
 from wizard.answers import Source
 from wizard.command_line import COMMANDS, EXIT_CODES
@@ -200,13 +200,6 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["changes"] == [
         {"op": "update", "type": "aws:kms/key:Key", "name": "phi-key", "changed": ["policy"]}
     ]
-
-
-def test_a_push_prints_where_it_delivered(folder, steps, capsys) -> None:
-    steps((delivered("vercel"),), "push")
-    assert bell.main(["push", "--json"]) == 0
-    (told,) = json.loads(capsys.readouterr().out)["delivered"]
-    assert set(told) == {"target", "place", "state", "fingerprint", "checkedBy"}
 
 
 @pytest.mark.parametrize(("state", "code"), [(ProofState.PROVED, 0), (ProofState.SIMULATED, 0), (ProofState.FAILED, 1)])
