@@ -10,12 +10,47 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from wizard import documents
 from wizard.checklist import ItemState
 from wizard.compliance.facts import ReportFacts
 from wizard.datakey import WrappedDataKey
+from wizard.doctor.finding import Finding, Unlooked
+from wizard.facts_access import (
+    AccessKeyAge,
+    AccessReview,
+    GrantFact,
+    History,
+    KeyUse,
+    PrincipalAccess,
+    SignOff,
+    Unread,
+)
+from wizard.facts_rotation import EscrowedVersion, KeyRotations, Rotation
+
+TOLD: Mapping[type, tuple[str, ...]] = MappingProxyType(
+    {
+        AccessReview: ("at", "window_days", "principals", "grants", "last_use", "history", "unread"),
+        PrincipalAccess: (
+            *("arn", "use", "administer", "delete", "ways", "assumed_by", "last_use", "events", "refused"),
+            *("access_keys", "is_expected", "beyond"),
+        ),
+        AccessKeyAge: ("id", "active", "age_days", "last_used"),
+        GrantFact: ("id", "grantee", "operations", "made"),
+        KeyUse: ("at", "operation", "tracked_since"),
+        History: ("events", "is_cut_off"),
+        SignOff: ("signer", "signer_arn", "at", "review_digest", "file"),
+        Unread: ("what", "why"),
+        KeyRotations: ("enabled", "period_days", "next_at", "rotations"),
+        Rotation: ("at", "on_demand"),
+        EscrowedVersion: ("wrapped", "key_arn", "origin", "kept_at", "same_as", "current"),
+        Finding: ("cause", "what", "why", "command", "then"),
+        Unlooked: ("what", "why"),
+    }
+)
+"""What the report tells of facts that it shares with other commands; of its own facts it tells all."""
 
 LAW = "45 CFR Part 164, Subpart C (HIPAA Security Rule)"
 
@@ -47,7 +82,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, WrappedDataKey):
         return value.fingerprint
     if is_dataclass(value) and not isinstance(value, type):
-        return {_camel(field.name): plain(getattr(value, field.name)) for field in fields(value)}
+        names = TOLD.get(type(value)) or tuple(field.name for field in fields(value))
+        return {_camel(name): plain(getattr(value, name)) for name in names}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, Mapping):
