@@ -161,12 +161,12 @@ def running_tasks(cluster: str, service: str, region: str) -> dict[str, Any]:
     }
 
 
-def let_tasks_end(cluster: str, service: str, region: str, exit_code: int | None) -> None:
-    """Let an essential container of every task that starts from now on end with a code; None: let it run."""
+def let_tasks_end(cluster: str, service: str, region: str, exit_code: int, times: int) -> None:
+    """Let an essential container of each of the next tasks end with a code."""
     one = _find(region, cluster, service)
     if one is None:
         raise AwsError("NotFound", f"there is no service {service} in the cluster {cluster}", 404)
-    one.exit_code = exit_code
+    one.exit_code, one.ending = exit_code, times
 
 
 # --- what is told -------------------------------------------------------------------------------------------------

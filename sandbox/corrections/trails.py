@@ -48,6 +48,17 @@ def a_trail_is_deleted_by_its_arn_too(call: Call, who: Principal | None) -> dict
     raise AwsError("TrailNotFoundException", f"Unknown trail: {named} for the user: {ACCOUNT}")
 
 
+def selectors_of_one_kind_take_the_place_of_the_other(call: Call, who: Principal | None) -> None:
+    """AWS takes a trail's advanced event selectors off when it is given basic ones; the emulator keeps both.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_PutEventSelectors.html
+    """
+    named = str(call.parameters.get("TrailName", ""))
+    for name, trail in cloudtrail_backends[ACCOUNT][call.region].trails.items():
+        if call.parameters.get("EventSelectors") and named in (name, trail.arn):
+            trail.advanced_event_selectors = []
+
+
 def a_trails_home_and_selectors_are_told(call: Call, answer: Answer) -> Answer:
     """AWS tells a trail's home Region, and whether it has event selectors of its own.
 

@@ -29,22 +29,9 @@ def test_a_trail_that_was_deleted_is_made_again(on_vercel: Clinic):
 
 
 def test_a_trail_that_leaves_kms_out_records_it_again(on_vercel: Clinic):
-    selector = {
-        "ReadWriteType": "All",
-        "IncludeManagementEvents": True,
-        "ExcludeManagementEventSources": ["kms.amazonaws.com", "rdsdata.amazonaws.com"],
-    }
-    cloudtrail = on_vercel.client("cloudtrail")
-    cloudtrail.put_event_selectors(TrailName=TRAIL, EventSelectors=[selector])
-    try:
-        mended(on_vercel, "trail-excludes-kms")
-        kept = cloudtrail.get_event_selectors(TrailName=TRAIL)["EventSelectors"]
-        # What somebody else left out stays left out.
-        assert [each["ExcludeManagementEventSources"] for each in kept] == [["rdsdata.amazonaws.com"]]
-    finally:
-        cloudtrail.put_event_selectors(
-            TrailName=TRAIL, EventSelectors=[{**selector, "ExcludeManagementEventSources": []}]
-        )
+    selector = {"ReadWriteType": "All", "ExcludeManagementEventSources": ["kms.amazonaws.com"]}
+    on_vercel.client("cloudtrail").put_event_selectors(TrailName=TRAIL, EventSelectors=[selector])
+    mended(on_vercel, "trail-excludes-kms")
 
 
 @pytest.mark.thorough
@@ -57,11 +44,7 @@ def test_a_trail_whose_advanced_selectors_leave_kms_out_records_it_again(on_verc
     cloudtrail.put_event_selectors(
         TrailName=TRAIL, AdvancedEventSelectors=[{"Name": "no KMS", "FieldSelectors": fields}]
     )
-    try:
-        mended(on_vercel, "trail-excludes-kms")
-    finally:
-        every = {"ReadWriteType": "All", "IncludeManagementEvents": True}
-        cloudtrail.put_event_selectors(TrailName=TRAIL, EventSelectors=[every])
+    mended(on_vercel, "trail-excludes-kms")
 
 
 def test_a_trail_of_one_region_records_every_region_again(on_vercel: Clinic):
@@ -151,7 +134,7 @@ def test_the_topic_of_the_alerts_is_made_again(on_vercel: Clinic):
 
 
 def test_a_trail_that_may_not_be_looked_at_is_never_called_well(on_vercel: Clinic):
-    on_vercel.fault(service="cloudtrail", kind="denied")
+    on_vercel.fault(service="cloudtrail", error="AccessDeniedException", times=99)
     try:
         found = diagnosis(on_vercel, "--quick", expect=3)
     finally:

@@ -126,6 +126,17 @@ def delivering(bucket: str, arn: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [acl, write]})
 
 
+def test_basic_selectors_take_the_place_of_advanced_ones(cloudtrail: Any, trail: str) -> None:
+    fields = [{"Field": "eventCategory", "Equals": ["Management"]}]
+    cloudtrail.put_event_selectors(TrailName=trail, AdvancedEventSelectors=[{"Name": "all", "FieldSelectors": fields}])
+    assert cloudtrail.get_event_selectors(TrailName=trail).get("AdvancedEventSelectors")
+
+    cloudtrail.put_event_selectors(TrailName=trail, EventSelectors=[WITHOUT_KMS])
+
+    told = cloudtrail.get_event_selectors(TrailName=trail)
+    assert told["EventSelectors"] == [WITHOUT_KMS] and not told.get("AdvancedEventSelectors")
+
+
 def test_a_trail_tells_why_it_could_not_deliver(cloudtrail: Any, s3: Any, bucket: str, trail: str) -> None:
     def told() -> str | None:
         error: str | None = cloudtrail.get_trail_status(Name=trail).get("LatestDeliveryError")

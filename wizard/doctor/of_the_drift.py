@@ -11,7 +11,7 @@ from wizard.doctor import remedies
 from wizard.doctor.evidence import Evidence
 from wizard.doctor.finding import Finding, Told, Unlooked, Well
 from wizard.errors import SetupError
-from wizard.existing import taken
+from wizard.existing import taken, with_existing_provider
 from wizard.facts_drift import Drift, DriftKind
 
 COMPARISON = "settings, state and account against each other (pulumi preview --refresh)"
@@ -65,6 +65,10 @@ def _lost(evidence: Evidence) -> Iterator[str]:
         return
     for problem in taken(evidence.settings, existing, evidence.state, {}):
         yield problem.what.partition(" exists already")[0].removeprefix("the ")
+    # An account takes one provider of a URL: the set-up uses one that is there, and an update alone would fail.
+    provider = existing.oidc_provider_arn
+    if with_existing_provider(evidence.settings, existing, evidence.state, {}) != evidence.settings and provider:
+        yield f"OIDC provider {provider}"
 
 
 def _in_words(drifts: Sequence[Drift]) -> str:

@@ -14,7 +14,7 @@ from wizard.doctor import remedies
 from wizard.doctor.evidence import Evidence
 from wizard.doctor.finding import Finding, Told, Unlooked, Well
 from wizard.errors import SetupError
-from wizard.facts import TrailFact
+from wizard.facts import KeyFact, TrailFact
 from wizard.trail_requirements import Gap, Trait, trail_gaps, trail_unread
 
 TRAIL = "aws:cloudtrail/trail:Trail::audit-trail"
@@ -112,10 +112,13 @@ def _command(evidence: Evidence, trail: TrailFact, gap: Gap) -> str:
 
 
 def _selecting(evidence: Evidence, trail: TrailFact, home: str) -> str:
-    """The trail's own selectors, with every management event among them."""
+    """The trail's selectors, with every management event among them."""
     found = evidence.once("selectors", lambda: evidence.cloud.audit().selectors(trail.arn))
     put = ("cloudtrail", "put-event-selectors", "--trail-name", trail.arn)
-    selectors: Mapping[str, Any] = {} if isinstance(found, SetupError) else found
+    # The stack's own trail has none beside this one; another may record more than the stack asks for, and goes on so.
+    selectors: Mapping[str, Any] = {}
+    if not isinstance(found, SetupError) and not owns_trail(evidence.settings):
+        selectors = found
     if advanced := selectors.get("AdvancedEventSelectors"):
         wanted = [_EVERY_MANAGEMENT_EVENT, *(each for each in advanced if not _is_of_management(each))]
         return remedies.aws(evidence, *put, "--advanced-event-selectors", wanted, region=home)
@@ -159,11 +162,14 @@ def _place(evidence: Evidence, trail: TrailFact) -> Iterator[Told]:
         yield _undelivered(evidence, trail)
     if owns_trail(settings) and settings.trail_key and trail.key_arn is None:
         alias = settings.names.trail_key_alias
+        key = evidence.once("logs' key", lambda: evidence.cloud.describe_key(alias))
         yield Finding(
             cause="trail-key-off",
             what=f"the audit trail {trail.name} does not encrypt its logs under {alias}",
             why="whoever may read the bucket may read the logs; the settings say that a key guards them too",
-            command=remedies.aws(evidence, *update, "--kms-key-id", alias, region=home),
+            command=remedies.aws(
+                evidence, *update, "--kms-key-id", key.arn if isinstance(key, KeyFact) else alias, region=home
+            ),
         )
 
 
