@@ -5,11 +5,14 @@ Pure: acts through the edges' Protocols. KMS makes the new one wrapped; both are
 
 from __future__ import annotations
 
+import argparse
+
 from wizard import agreement
 from wizard.errors import Cancelled
 from wizard.facts import Mark
 from wizard.facts_rotation import EscrowedVersion, Origin
-from wizard.rotation import delivering, redeploying
+from wizard.push.redeploy import offer
+from wizard.rotation import delivering
 from wizard.rotation.holding import Holding, escrowed, keep_everywhere, keep_seats, pending, take, version_of
 from wizard.rotation.outcome import Action, Outcome
 from wizard.rotation.replacing import look, make_current, prove_opening, refuse_another_key, settled
@@ -113,7 +116,7 @@ def put_in_place(
     refuse_another_key(holding, version)
     versions = holding.versions()
     kept = delivering.replaceable((*versions, version))
-    delivering.refuse_undeliverable(holding, version, kept)
+    to = delivering.deliverable(holding, version, kept)
     talk.section("Data keys")
     show_versions(talk, versions, holding.outputs.key_arns)
     seen, opened = look(holding), None
@@ -131,8 +134,8 @@ def put_in_place(
         talk.line(f"{version.fingerprint} is in {holding.settings.names.escrow}; every other is kept", mark=Mark.OK)
     else:
         talk.line(f"{version.fingerprint} is what the escrow holds", mark=Mark.OK)
-    handed = delivering.hand_over(doors, holding, version.wrapped, kept)
-    deployed = redeploying.offer(doors, holding, handed, wanted=redeploy)
+    handed = delivering.hand_over(doors, holding, to, version.wrapped, kept)
+    redeploys = offer(argparse.Namespace(redeploy=redeploy), holding.found, doors, holding.settings.deploy_targets)
     return Outcome(
         action=action,
         stack=holding.stack,
@@ -141,8 +144,7 @@ def put_in_place(
         subject=version,
         opened=opened,
         handed=handed,
-        redeploy=deployed.document,
-        next=deployed.next,
+        redeploys=redeploys,
     )
 
 

@@ -12,8 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from wizard import documents
+from wizard.facts import Delivered, Proof, ProofState
+from wizard.facts_deployment import Redeployed, RedeployState
 from wizard.facts_rotation import EscrowedVersion, KeyRotations
-from wizard.rotation.delivering import Handed, documents_of
+from wizard.push.document import redeploy
+from wizard.rotation.delivering import Handed
 from wizard.rotation.replacing import Opened
 
 
@@ -47,14 +50,17 @@ class Outcome:
     """Of the KMS key, as they stand now; None where only data keys were concerned."""
     handed: Handed | None = None
     """Where it was delivered; None where nothing had to be."""
-    redeploy: dict[str, Any] | None = None
+    redeploys: tuple[Redeployed, ...] = ()
     next: tuple[str, ...] = ()
     """What is left to do, a command or a sentence each, in order."""
 
     @property
     def ok(self) -> bool:
-        """Whether no proof failed."""
-        return self.handed is None or all(proof.state != "failed" for proof in self.handed.proofs)
+        """Whether no proof and no redeploy failed."""
+        proved = self.handed is None or all(proof.state is not ProofState.FAILED for proof in self.handed.proofs)
+        return proved and all(
+            each.state not in (RedeployState.FAILED, RedeployState.ROLLED_BACK) for each in self.redeploys
+        )
 
 
 def document(outcome: Outcome) -> documents.Document:
@@ -70,8 +76,9 @@ def document(outcome: Outcome) -> documents.Document:
         "opened": None if outcome.opened is None else outcome.opened.how.value,
         "versions": versions(outcome.versions),
         "rotations": None if outcome.rotations is None else rotations(outcome.rotations),
-        **(documents_of(outcome.handed) if outcome.handed else {"delivered": [], "proofs": []}),
-        "redeploy": outcome.redeploy,
+        "delivered": [delivered(each) for each in outcome.handed.delivered] if outcome.handed else [],
+        "proofs": [proof(each) for each in outcome.handed.proofs] if outcome.handed else [],
+        "redeploys": [redeploy(each) for each in outcome.redeploys],
         "next": list(outcome.next),
     }
 
@@ -89,7 +96,7 @@ def listing(stack: str, found: Sequence[EscrowedVersion], *, next: str) -> docum
         "rotations": None,
         "delivered": [],
         "proofs": [],
-        "redeploy": None,
+        "redeploys": [],
         "next": [next],
     }
 
@@ -122,6 +129,28 @@ def rotations(found: KeyRotations) -> dict[str, Any]:
         "onDemandLeft": found.on_demand_left,
         "onDemandStarted": _time(found.on_demand_started),
         "done": [{"at": _time(each.at), "onDemand": each.on_demand} for each in found.rotations],
+    }
+
+
+def delivered(each: Delivered) -> dict[str, Any]:
+    """One delivery."""
+    return {
+        "target": each.target,
+        "place": each.place,
+        "state": each.state.value,
+        "fingerprint": each.fingerprint,
+        "checkedBy": each.checked_by,
+    }
+
+
+def proof(each: Proof) -> dict[str, Any]:
+    """One proof."""
+    return {
+        "target": each.target,
+        "state": each.state.value,
+        "principal": each.principal,
+        "detail": each.detail,
+        "at": each.at,
     }
 
 

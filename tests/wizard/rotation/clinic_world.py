@@ -25,7 +25,6 @@ from phi import PhiCipher
 from phi.__main__ import prove
 from tests.onboarding.clinic import _request
 from tests.wizard.fakes import FakeCloud, FakeEngine, FakeTalk
-from wizard import escrow, standing
 from wizard.answers import Answer, Source
 from wizard.aws import Aws, connect
 from wizard.backup import document
@@ -33,8 +32,8 @@ from wizard.command_line import parse
 from wizard.datakey import WrappedDataKey
 from wizard.errors import SetupError
 from wizard.facts import AppCredentials, Batch, StackState, Verdict
-from wizard.rotation import command, delivering
-from wizard.rotation.holding import holding_of
+from wizard.push import command as push
+from wizard.rotation import command
 from wizard.steps import Doors, Request
 from wizard.vercel import Vercel
 
@@ -83,7 +82,7 @@ class Prover:
     def stand_by(self) -> None:
         """Nothing takes long."""
 
-    def prove(self, credentials: AppCredentials, batch: Batch) -> Verdict:
+    def prove(self, credentials: AppCredentials, batch: Batch, *, patient: bool = True) -> Verdict:
         told = prove(
             {
                 **dict(batch.values),
@@ -219,12 +218,11 @@ class Clinic:
             self.look()
 
     def push(self) -> None:
-        """What `push` does for a stack with a data key, or without."""
+        """The escrowed data key to its targets; a new one where the stack never had any."""
         doors = self._doors(None)
+        options = parse(["push", "--stack", self.environment, "--no-redeploy"])
         try:
-            holding = holding_of(standing.find(self._request(), doors))
-            kept = escrow.ensure_data_key(self.account.aws, self.settings, self.outputs)
-            delivering.hand_over(doors, holding, kept.wrapped, delivering.replaceable(holding.versions()))
+            push.run(options, self._request(), doors)
         except SetupError as error:
             self.refused.append(f"push: {error.message}")
         finally:
