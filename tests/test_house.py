@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ANY = ("*",)
 POLICIES = tuple(
-    f"components.{name}" for name in "documents grants key_policies access_policies trail_policies".split()
+    f"components.{name}" for name in "documents grants key_policies access_policies trail_policies ci_policies".split()
 )
 PURE_COMPONENTS = (
     "components.contract",
@@ -46,7 +46,7 @@ PURE_WIZARD = tuple(
         "as_typed command_line documents redaction "
         "status status_facts status_table "
         "facts_symptoms protocols_doctor "
-        "facts_backup protocols_backup protocols_spending "
+        "facts_backup protocols_backup protocols_spending ci_policy "
         "standing facts_scope protocols_rotation facts_rotation facts_access facts_iam facts_usage facts_deployment facts_fleet protocols_deployment facts_audit facts_drift protocols_audit protocols_access "
         "errors facts protocols datakey"
     ).split()
@@ -87,7 +87,7 @@ TABLE = (
         pure=True,
     ),
     Row(
-        files=tuple(f"components/{name}_policies.py" for name in ("key", "access", "trail")),
+        files=tuple(f"components/{name}_policies.py" for name in ("key", "access", "trail", "ci")),
         ours=("components.documents", "components.key_policies"),
         pure=True,
     ),

@@ -34,7 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "report": "the compliance report, as a page, as text and as data",
         "cost": "what it costs: by the settings, and by what was really used",
         "access-key": "rotate | retire: change the access key of the application on Vercel, where it has one",
-        "policy": "operator: print the least IAM policy that the set-up needs",
+        "policy": "operator | ci: print the least IAM policy that the set-up needs, or whom the roles of CI trust",
         "destroy": "take the stack away, and leave the key, the data key and the audit trail",
         "schema": "COMMAND | failure | answers: print the JSON Schema of what --json prints, or of an answers file",
         "completion": "bash | zsh | fish: print the completion script of a shell",
@@ -66,7 +66,7 @@ OFFLINE = frozenset(("policy", "schema", "completion"))
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "access-key": ("rotate", "retire"),
-        "policy": ("operator",),
+        "policy": ("operator", "ci"),
         "schema": SCHEMAS,
         "completion": ("bash", "zsh", "fish"),
     }
@@ -102,6 +102,7 @@ ONLY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "--requests": ("cost", "report"),
         "--instances": ("cost", "report"),
         "--cache-minutes": ("cost", "report"),
+        "--repository": ("policy",),
     }
 )
 """The flags that only some commands know."""
@@ -183,6 +184,7 @@ def _add_day_two(made: argparse.ArgumentParser) -> None:
     group.add_argument("--used", action="store_true", help="of cost: by what was really used")
     group.add_argument("--requests", type=int, metavar="N", help="of cost, report: what if, KMS requests a month")
     group.add_argument("--instances", type=int, metavar="N", help="of cost, report: what if, instances that run")
+    group.add_argument("--repository", metavar="OWNER/NAME", help="of policy ci: the repository on GitHub")
     group.add_argument("--cache-minutes", type=float, metavar="M", help="of cost, report: what if, the key cache's TTL")
 
 

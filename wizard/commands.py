@@ -86,8 +86,9 @@ def _with_doors(options: argparse.Namespace, terminal: Terminal, log: Log | None
         case "preview":
             return 0, documents.preview(journey.preview(asked, doors))
         case "verify":
-            told = documents.verify(options.stack, journey.verify(asked, doors))
-            return int(not told["ok"]), told
+            from wizard.doctor import verify
+
+            return verify.run(asked, doors)
         case "access-key":
             change = journey.rotate_access_key if options.action == "rotate" else journey.retire_access_key
             return 0, documents.access_key(options.stack, change(asked, doors))
@@ -174,7 +175,9 @@ def _status(options: argparse.Namespace, terminal: Terminal, log: Log | None) ->
 
 
 def _policy(options: argparse.Namespace) -> Ended:
-    """`policy operator`: the document alone on stdout, so that it can be piped into a file."""
+    """The document alone on stdout, so that it can be piped into a file."""
+    if options.action == "ci":
+        return _policy_ci(options)
     from wizard import operator_policy
 
     document = operator_policy.for_values(
@@ -193,6 +196,23 @@ def _policy(options: argparse.Namespace) -> Ended:
         )
     _print(options, json.dumps(document, indent=2))
     return 0, documents.policy(document)
+
+
+def _policy_ci(options: argparse.Namespace) -> Ended:
+    """`policy ci`: whom the roles of the recipes for GitHub Actions trust."""
+    from wizard import ci_policy
+    from wizard.questions import by_key
+
+    saved = request.saved_settings(options.stack)
+    told = request.flags(options)["account"] or os.environ.get(by_key["account"].variable)
+    account = told or (saved.account_id if saved else None)
+    documents_ = ci_policy.for_repository(
+        options.repository, account_id=account, partition=saved.partition if saved else "aws"
+    )
+    for line in ci_policy.to_do(str(account)):
+        print(line, file=sys.stderr)
+    _print(options, json.dumps(documents_, indent=2))
+    return 0, documents.policy(documents_)
 
 
 def _schema(options: argparse.Namespace) -> Ended:
