@@ -32,7 +32,7 @@ class Control:
         """Answer one request: `/`, `/faults`, `/calls` and `/leaves` (GET, POST, DELETE), `/task-credentials?role=`.
 
         `/tasks?cluster=&service=` (GET) tells the environment that the running tasks hold; POST there takes `exitCode`,
-        with which the tasks that start from then on end. `/service-control-policies` (PUT) takes the `policies` that
+        with which the next `times` tasks end. `/service-control-policies` (PUT) takes the `policies` that
         the organization has in force for this account.
         """
         try:
@@ -75,7 +75,8 @@ class Control:
                 return json_answer(found, 200, _JSON)
             case "POST", "tasks":
                 told = json.loads(body)
-                let_tasks_end(told["cluster"], told["service"], told.get("region", REGION), told.get("exitCode"))
+                region, times = told.get("region", REGION), int(told["times"])
+                let_tasks_end(told["cluster"], told["service"], region, int(told["exitCode"]), times)
                 return json_answer({}, 200, _JSON)
         raise AwsError("NotFound", f"the sandbox has no {method} /_sandbox/{path}", 404)
 

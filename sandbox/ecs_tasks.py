@@ -71,7 +71,8 @@ class Service:
     events: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[Task] = field(default_factory=list)
     exit_code: int | None = None
-    """With which an essential container of every task that starts from now on ends; None: it goes on running."""
+    """With which an essential container of each of the next `ending` tasks ends; None: they go on running."""
+    ending: int = 0
 
     def say(self, what: str) -> None:
         """An event of the service, the newest first."""
@@ -125,7 +126,8 @@ class Service:
         except AwsError as refused:
             task.stop_code, task.stopped_reason = "TaskFailedToStart", refused.message
             return task
-        if self.exit_code is not None:
+        if self.exit_code is not None and self.ending > 0:
+            self.ending -= 1
             task.stop_code, task.stopped_reason = "EssentialContainerExited", "Essential container in task exited"
             task.exit_code = self.exit_code
         self.say(f"has started 1 tasks: (task {arn.rpartition('/')[2]}).")

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.secretsmanager.models import secretsmanager_backends
 
 from sandbox.authorization import needs
-from sandbox.wire import Call
+from sandbox.corrections.secret_versions import a_version_tells_when_it_was_made
+from sandbox.wire import Call, json_answer
 
 ACCOUNT = "123456789012"
 TRUST = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -207,13 +209,33 @@ def test_a_role_that_does_not_trust_ecs_launches_no_task(clinic: Clinic, kind: s
 
 
 def test_an_essential_container_that_ends_stops_its_task(clinic: Clinic) -> None:
-    ordered = {"cluster": clinic.name, "service": clinic.name, "exitCode": 1}
+    ordered = {"cluster": clinic.name, "service": clinic.name, "exitCode": 1, "times": 2}
     assert clinic.cloud.ask("POST", "tasks", ordered)[0] == 200
     clinic.update(forceNewDeployment=True)
-    clinic.look()
+    ended = clinic.look()["deployments"][0]
+    stopped = clinic.stopped()
+    others = clinic.look()["deployments"][0]
 
-    [task, *_] = clinic.stopped()
-    assert (task["stopCode"], task["containers"][0]["exitCode"]) == ("EssentialContainerExited", 1)
+    assert (ended["runningCount"], ended["failedTasks"], others["runningCount"]) == (0, 1, 2)
+    told = {(task["stopCode"], task["containers"][0]["exitCode"]) for task in stopped}
+    assert len(stopped) == 2 and told == {("EssentialContainerExited", 1)}
+
+
+def test_a_version_of_a_secret_tells_when_it_was_made_and_not_when_it_is_asked_for() -> None:
+    backend = secretsmanager_backends[ACCOUNT]["us-east-1"]
+    backend.create_secret(name="old", secret_string="one")
+    [version] = backend.secrets["old"].versions.values()
+    version["createdate"] = 1_700_000_000
+    call = Call(
+        service="secretsmanager",
+        operation="ListSecretVersionIds",
+        region="us-east-1",
+        access_key_id="",
+        parameters={"SecretId": "old"},
+    )
+
+    told = a_version_tells_when_it_was_made(call, json_answer(json.loads(backend.list_secret_version_ids("old"))))
+    assert [one["CreatedDate"] for one in json.loads(told.body)["Versions"]] == [1_700_000_000]
 
 
 # The circuit breaker
