@@ -223,7 +223,7 @@ def test_an_essential_container_that_ends_stops_its_task(clinic: Clinic) -> None
 
 def test_a_version_of_a_secret_tells_when_it_was_made_and_not_when_it_is_asked_for() -> None:
     backend = secretsmanager_backends[ACCOUNT]["us-east-1"]
-    backend.create_secret(name="old", secret_string="one")
+    backend.create_secret("old", "one", None, "", [], None, None, [], False)
     [version] = backend.secrets["old"].versions.values()
     version["createdate"] = 1_700_000_000
     call = Call(
