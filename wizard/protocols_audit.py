@@ -32,5 +32,8 @@ class Audit(Protocol):
         ...
 
     def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
-        """The Decrypt calls on the key since then, refused ones too. CloudTrail tells them within minutes."""
+        """The Decrypt calls on the key since then, refused ones too, without those of a proof of this product's.
+
+        CloudTrail tells them within minutes.
+        """
         ...

@@ -12,6 +12,7 @@ from typing import Any
 
 from components.contract import Settings
 from wizard.aws import trail
+from wizard.aws.application import SESSION_NAME
 from wizard.aws.session import Session
 from wizard.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.facts import TrailFact
@@ -81,7 +82,7 @@ class AwsAudit:
         return RuleFact(name=name, state=str(found["State"]), targets=len(targets.get("Targets") or ()))
 
     def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
-        """The Decrypt calls on the key since then."""
+        """The Decrypt calls on the key since then, without those of a proof."""
         # Looked up by the operation: a refused call names its key in the error only, and has no resource to look up.
         at_home = self._session.with_region(key_arn.split(":")[3])
         wanted = {"AttributeKey": "EventName", "AttributeValue": "Decrypt"}
@@ -94,7 +95,7 @@ class AwsAudit:
                 complete = False
                 break
             record = json.loads(event["CloudTrailEvent"])
-            if record.get("eventSource") == "kms.amazonaws.com" and _is_of(record, key_arn):
+            if record.get("eventSource") == "kms.amazonaws.com" and _is_of(record, key_arn) and not _is_proof(record):
                 uses.append(_use(record))
         return KeyUses(uses=tuple(uses), complete=complete)
 
@@ -104,6 +105,11 @@ def _is_of(record: Mapping[str, Any], key_arn: str) -> bool:
     named = [str(each.get("ARN") or "") for each in record.get("resources") or ()]
     asked = str((record.get("requestParameters") or {}).get("keyId") or "")
     return any(key_id in text for text in (*named, asked, str(record.get("errorMessage") or "")))
+
+
+def _is_proof(record: Mapping[str, Any]) -> bool:
+    """Whether it was not the application, but this product's proof in its name."""
+    return str((record.get("userIdentity") or {}).get("arn") or "").endswith(f"/{SESSION_NAME}")
 
 
 def _use(record: Mapping[str, Any]) -> KeyUse:

@@ -19,7 +19,7 @@ class Cause:
     explains: tuple[str, ...] = ()
 
 
-_OPENING = ("access-denied", "unwrap-failed", "proof-failed")
+_OPENING = ("access-denied", "unwrap-failed", "proof-failed", "failure-remembered")
 """What the application sees, whatever kept it from opening its key."""
 
 _LOST_KEY = (*_OPENING, "rotation-off", "rotation-period", "stack-drifted")

@@ -9,6 +9,7 @@ from wizard.doctor import (
     of_the_access,
     of_the_alerts,
     of_the_bucket,
+    of_the_deployment,
     of_the_drift,
     of_the_escrow,
     of_the_key,
@@ -52,6 +53,7 @@ OF_THE_REST: tuple[Check, ...] = (
     of_the_trail.of_the_trail,
     of_the_bucket.of_the_bucket,
     of_the_alerts.of_the_alerts,
+    of_the_deployment.of_the_deployment,
 )
 """The trail, the stack, what runs."""
 

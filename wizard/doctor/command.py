@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from wizard import documents, standing
 from wizard.doctor import checks
@@ -44,7 +43,8 @@ def _diagnosis(request: Request, doors: Doors, *, last: Sequence[tuple[str, Chec
     except SetupError as error:
         return Diagnosis(stack=request.stack, unlooked=(Unlooked.of("the account", error), _everything()))
     told = diagnose(found, doors, checks.ALL, last=last)
-    return replace(told, left_out=tuple(what for what, check in checks.LAST if (what, check) not in last))
+    unwanted = tuple(what for what, check in checks.LAST if (what, check) not in last)
+    return replace(told, left_out=(*told.left_out, *unwanted))
 
 
 def _everything() -> Unlooked:
@@ -67,7 +67,7 @@ def show(talk: Talk, told: Diagnosis) -> None:
     for what in told.well:
         talk.line(what, mark=Mark.OK)
     for what in told.left_out:
-        talk.line(f"left out, as you wished: {what}", mark=Mark.INFO)
+        talk.line(f"not looked at: {what}", mark=Mark.INFO)
     if told.healthy:
         everything = "everything else" if told.left_out else "everything"
         talk.line(f"healthy: {everything} was looked at, and nothing is wrong", mark=Mark.OK)
@@ -97,7 +97,7 @@ def document(told: Diagnosis) -> documents.Document:
     }
 
 
-def plain(finding: Finding) -> dict[str, Any]:
+def plain(finding: Finding) -> dict[str, str]:
     """A finding as plain values."""
     return {
         "cause": finding.cause,

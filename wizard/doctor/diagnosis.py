@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from wizard.doctor import causes
 from wizard.doctor.evidence import Evidence
-from wizard.doctor.finding import Finding, Told, Unlooked, Well
+from wizard.doctor.finding import Finding, LeftOut, Told, Unlooked, Well
 from wizard.errors import SetupError
 from wizard.standing import Standing
 from wizard.steps import Doors
@@ -36,7 +36,7 @@ class Diagnosis:
     unlooked: tuple[Unlooked, ...] = ()
     well: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    """What the caller did not want to be looked at."""
+    """What nobody can see from here, and what the caller did not want to be looked at."""
 
     @property
     def healthy(self) -> bool:
@@ -91,4 +91,5 @@ def sorted_out(stack: str, told: Iterable[Told]) -> Diagnosis:
         consequences=tuple(each for each in findings if each.cause in explained),
         unlooked=tuple(each for each in told if isinstance(each, Unlooked)),
         well=tuple(each.what for each in told if isinstance(each, Well)),
+        left_out=tuple(each.what for each in told if isinstance(each, LeftOut)),
     )

@@ -18,6 +18,7 @@ from wizard.facts_iam import IamPrincipal
 from wizard.facts_symptoms import SeenVariable, Weighed
 from wizard.protocols import Cloud
 from wizard.protocols_doctor import Symptoms
+from wizard.push.instances import Instances, look
 from wizard.standing import Standing, attempted
 from wizard.steps import Doors
 
@@ -161,6 +162,12 @@ class Evidence:
         symptoms = self.cloud.with_region(region).symptoms()
         found = self.once(f"stored {region}", lambda: symptoms.held(names, store))
         return found if isinstance(found, SetupError) else {name.rpartition("/")[2]: found[name] for name in found}
+
+    @property
+    def instances(self) -> tuple[Instances, ...]:
+        """What runs at each target, and whether it holds old values."""
+        found = self.once("instances", lambda: look(self.found, self.settings.deploy_targets))
+        return () if isinstance(found, SetupError) else found
 
     # --- the trail
 

@@ -48,5 +48,12 @@ class Well:
     what: str
 
 
-Told = Finding | Unlooked | Well
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """One thing that nobody can see from here, or that the caller did not want to be looked at: told, and no fault."""
+
+    what: str
+
+
+Told = Finding | Unlooked | Well | LeftOut
 """What a check tells."""

@@ -30,8 +30,9 @@ def wizard(evidence: Evidence, command: str, *words: str) -> str:
 
 
 def push(evidence: Evidence, *words: str) -> str:
-    """The escrowed data key with its two companions, again, to where the application runs."""
-    return wizard(evidence, "push", *words, "--yes", "--no-redeploy")
+    """The escrowed data key with its two companions, again, to where the application runs; what runs, started anew."""
+    runs = any(each.deployment is not None for each in evidence.instances)
+    return wizard(evidence, "push", *words, "--yes", "--redeploy" if runs else "--no-redeploy")
 
 
 def by_the_stack(evidence: Evidence, *endings: str) -> str:
