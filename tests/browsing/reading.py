@@ -81,7 +81,7 @@ def ways_to_tell(value: Any) -> set[str]:
     if isinstance(value, bool):
         return {"yes", "no"} & {"yes" if value else "no"}
     if isinstance(value, int | float):
-        plain = f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+        plain = f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
         return {plain, f"${value:,.2f}"}
     told = {str(value), str(value).capitalize()}
     try:

@@ -19,7 +19,7 @@ from wizard.compliance.spending_facts import GIVEN
 from wizard.errors import SetupError, UsageError
 from wizard.facts import Mark
 from wizard.protocols import Talk
-from wizard.spending.estimate import Assumptions
+from wizard.spending.command import assumptions_of
 from wizard.steps import Doors, Request
 
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "reports"
@@ -32,7 +32,8 @@ _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unkn
 
 def run(options: argparse.Namespace, request: Request, doors: Doors) -> tuple[int, documents.Document]:
     """The report of a stack. Raises StackNotFound for one that is not built."""
-    assumptions, given = _assumptions(options)
+    assumptions = assumptions_of(options)
+    given = {name: GIVEN for name in ("requests", "instances", "cache_minutes") if getattr(options, name) is not None}
     doors.talk.working("reading the account")
     found = standing.find(request, doors)
     facts = gather(found, doors, reviews=REVIEWS, assumptions=assumptions, given=given)
@@ -41,18 +42,6 @@ def run(options: argparse.Namespace, request: Request, doors: Doors) -> tuple[in
     _keep(folder, {DATA: document.text(told), PAGE: page(told), TEXT: markdown(told)})
     _show(doors.talk, told)
     return 0, told
-
-
-def _assumptions(options: argparse.Namespace) -> tuple[Assumptions, dict[str, str]]:
-    given = {
-        name: value
-        for name in ("requests", "instances", "cache_minutes")
-        if (value := getattr(options, name)) is not None
-    }
-    try:
-        return Assumptions(**given), dict.fromkeys(given, GIVEN)
-    except ValueError as error:
-        raise UsageError(str(error), "python -m wizard report --instances 2 --cache-minutes 5") from error
 
 
 def _folder(stack: str, at: datetime) -> Path:

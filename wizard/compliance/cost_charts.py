@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from html import escape
 
-from wizard.compliance.elements import figure, label, section, svg, table, unknown
+from wizard.compliance.elements import figure, label, pairs, section, svg, table, unknown
 from wizard.compliance.markup import Child, Fact, Form, Markup, cite, join, tag
 
 _WIDTH = 960
@@ -32,7 +32,7 @@ def cost(report: Fact) -> Markup:
             "p",
             "In a month: ",
             tag("strong", cite(told["monthly"], Form.MONEY), class_="total"),
-            ". ",
+            ", ",
             told["basis"],
             ".",
         ),
@@ -42,8 +42,9 @@ def cost(report: Fact) -> Markup:
             "US dollars a month, by AWS's published prices; taxes and discounts aside.",
         ),
         _driver_table(drivers),
+        _counted(told["counted"]),
         table(
-            "What these numbers stand on",
+            "What the estimate stands on",
             ("Assumption", "Value", "Unit", "Where it comes from"),
             [(each["what"], each["value"], each["unit"], each["source"]) for each in told["assumptions"]],
             numbers=frozenset((1,)),
@@ -54,11 +55,37 @@ def cost(report: Fact) -> Markup:
 
 def _driver_table(drivers: Fact) -> Markup:
     rows = [
-        (each["what"], each["quantity"], each["unit"], each["price"], cite(each["monthly"], Form.MONEY))
+        (
+            each["what"],
+            each["quantity"],
+            each["unit"],
+            each["price"],
+            cite(each["monthly"], Form.MONEY) if each["monthly"].is_known else "not planned",
+            cite(each["used"], Form.MONEY),
+        )
         for each in drivers
     ]
-    return table(
-        "Cost by driver, a month", ("Driver", "Quantity", "Unit", "Price", "Cost"), rows, numbers=frozenset((1, 4))
+    headings = ("Driver", "Quantity", "Unit", "Price", "Estimate", "By use")
+    return table("Cost by driver, a month", headings, rows, numbers=frozenset((1, 4, 5)))
+
+
+def _counted(counted: Fact) -> Markup:
+    if not counted.is_known:
+        return tag("p", "What was really used could not be counted.")
+    notes = tag("ul", *(tag("li", each) for each in counted["notes"])) if counted["notes"] else None
+    unknown_ = [(each["what"], each["why"]) for each in counted["unknown"]]
+    return join(
+        pairs(
+            ("By use, a month", cite(counted["monthly"], Form.MONEY)),
+            ("Counted since", cite(counted["since"], Form.DAY)),
+            ("Until", cite(counted["until"], Form.DAY)),
+            ("Calls on the key", counted["keyRequests"]),
+            ("Requests to KMS in the Region", counted["kmsRequests"]),
+            ("Octets of logs", counted["trailBytes"]),
+            class_="facts",
+        ),
+        notes,
+        table("What could not be counted", ("What", "Why"), unknown_) if unknown_ else None,
     )
 
 

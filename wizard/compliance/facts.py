@@ -209,7 +209,27 @@ class Driver:
     price: str
     """In words, with its unit."""
     monthly: float | None
-    """US dollars; None: not known."""
+    """US dollars, by the settings and what is assumed; None: that does not bring it along."""
+    used: float | None
+    """US dollars, by what was counted; None: not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What was really used, as AWS counted it."""
+
+    since: datetime
+    """UTC."""
+    until: datetime
+    """UTC."""
+    monthly: float
+    """US dollars, without what is not known."""
+    key_requests: int | None
+    """Calls on the key in the window."""
+    kms_requests: int | None
+    trail_bytes: int | None
+    notes: tuple[str, ...]
+    unknown: tuple[Unread, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +271,8 @@ class CostFacts:
     drivers: tuple[Driver, ...]
     assumptions: tuple[Assumption, ...]
     what_ifs: tuple[WhatIf, ...]
+    counted: Counted | None
+    """None: the counts could not be had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +282,8 @@ class Doctor:
     findings: tuple[Finding, ...] | None
     """None: it could not be asked; `why` says why."""
     unlooked: tuple[Unlooked, ...] = ()
+    well: tuple[str, ...] = ()
+    """What it looked at and found as it should be."""
     why: str = ""
 
 

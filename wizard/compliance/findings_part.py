@@ -34,6 +34,9 @@ def findings(report: Fact) -> Markup:
     if doctor["unlooked"]:
         unlooked = [(each["what"], each["why"]) for each in doctor["unlooked"]]
         parts.append(table("What the doctor could not look at", ("What", "Why"), unlooked))
+    if doctor["well"]:
+        found = tag("ul", *(tag("li", each) for each in doctor["well"]), class_="well")
+        parts += [tag("h3", "What the doctor looked at and found as it should be"), found]
     return section("findings", "Open findings", *parts)
 
 

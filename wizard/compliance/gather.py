@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from components.contract import Outputs, SecretStore, Settings
@@ -29,12 +29,16 @@ from wizard.compliance.facts import (
 from wizard.compliance.spending_facts import cost
 from wizard.doctor import checks as doctor_checks
 from wizard.doctor.diagnosis import Diagnosis, diagnose
+from wizard.doctor.finding import Unlooked
+from wizard.doctor.of_the_drift import COMPARISON
 from wizard.errors import SetupError
 from wizard.escrow import find_escrow, region_of
 from wizard.facts import Escrow, KeyFact
 from wizard.facts_access import AccessReview, Unread
 from wizard.facts_rotation import EscrowedVersion, KeyRotations
+from wizard.facts_usage import Usage
 from wizard.spending.estimate import Assumptions
+from wizard.spending.measure import measured
 from wizard.standing import Standing, attempted
 from wizard.steps import Doors
 
@@ -56,6 +60,7 @@ class _Read:
     versions: tuple[EscrowedVersion, ...] | SetupError
     live: AccessReview | SetupError
     diagnosis: Diagnosis | SetupError
+    usage: Usage | SetupError
     at: datetime
 
 
@@ -86,7 +91,7 @@ def gather(
         retention=retaining.retention(read.readings.retention, settings, outputs, at=read.at),
         cost=_cost(settings, read, assumptions, given),
         cost_why="",
-        doctor=_doctor(read.diagnosis),
+        doctor=_doctor(read.diagnosis, found.stack),
         unread=tuple(_unread(read, settings)),
     )
 
@@ -116,6 +121,14 @@ def _read(found: Standing, doors: Doors, outputs: Outputs) -> _Read:
             window_days=WINDOW_DAYS,
         )
         diagnosis = pool.submit(attempted, diagnose, found, doors, doctor_checks.ALL)
+        usage = pool.submit(
+            attempted,
+            cloud.usage().read,
+            key_arn=outputs.key_arn,
+            bucket=outputs.trail_bucket,
+            since=now - timedelta(days=WINDOW_DAYS),
+            until=now,
+        )
         return _Read(
             readings=readings.result(),
             escrow=escrow.result(),
@@ -124,6 +137,7 @@ def _read(found: Standing, doors: Doors, outputs: Outputs) -> _Read:
             versions=versions.result(),
             live=live.result(),
             diagnosis=diagnosis.result(),
+            usage=usage.result(),
             at=now,
         )
 
@@ -229,16 +243,27 @@ def _rotation(read: _Read) -> RotationTimeline:
 
 def _cost(settings: Settings, read: _Read, assumptions: Assumptions, given: Mapping[str, str]) -> CostFacts:
     sources = dict(given)
-    if isinstance(read.rotations, KeyRotations):
-        assumptions = replace(assumptions, rotations=len(read.rotations.rotations))
+    rotations = None if isinstance(read.rotations, SetupError) else read.rotations
+    if rotations is not None:
+        assumptions = replace(assumptions, rotations=len(rotations.rotations))
         sources["rotations"] = "kms:ListKeyRotations"
-    return cost(settings, assumptions, sources=sources, basis="by the settings and the assumptions below")
+    used = None
+    if isinstance(read.usage, Usage):
+        why = read.rotations.message if isinstance(read.rotations, SetupError) else ""
+        used = measured(settings, assumptions, read.usage, rotations, why=why)
+    return cost(settings, assumptions, used, sources=sources)
 
 
-def _doctor(diagnosis: Diagnosis | SetupError) -> Doctor:
+def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> Doctor:
     if isinstance(diagnosis, SetupError):
         return Doctor(findings=None, why=diagnosis.message)
-    return Doctor(findings=diagnosis.findings, unlooked=diagnosis.unlooked)
+    # What takes a preview of the engine's is the doctor's own; that it was not looked at here is told.
+    later = Unlooked(what=COMPARISON, why=f"not looked at for a report: python -m wizard doctor --stack {stack}")
+    return Doctor(
+        findings=diagnosis.findings,
+        unlooked=(*diagnosis.unlooked, later),
+        well=diagnosis.well,
+    )
 
 
 def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
@@ -253,6 +278,7 @@ def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
         "the versions of the data key": read.versions,
         "who has access to the key": read.live,
         "the doctor's diagnosis": read.diagnosis,
+        "what was used": read.usage,
         **{f"the key {arn}": each for arn, each in read.keys.items()},
     }
     for what, found in parts.items():

@@ -21,7 +21,7 @@ def markdown(document: Document) -> str:
 def pieces(document: Document) -> Iterator[Piece]:
     """The text, part by part."""
     report = Fact(document)
-    for part in (_head, _checklist, _findings, _architecture, _access, _rotation, _retention, _cost, _unread):
+    for part in (_head, _checklist, _findings, _well, _architecture, _access, _rotation, _retention, _cost, _unread):
         yield from part(report)
 
 
@@ -108,6 +108,16 @@ def _findings(report: Fact) -> Iterator[Piece]:
         yield from table(
             ("Not looked at", "Why"), ((cell(each["what"]), cell(each["why"])) for each in doctor["unlooked"])
         )
+
+
+def _well(report: Fact) -> Iterator[Piece]:
+    well = report["doctor"]["well"]
+    if well:
+        yield from heading("###", "What the doctor looked at and found as it should be")
+    for each in well:
+        yield from (hand("- "), cited(each), hand("\n"))
+    if well:
+        yield hand("\n")
 
 
 def _architecture(report: Fact) -> Iterator[Piece]:
@@ -362,18 +372,38 @@ def _cost(report: Fact) -> Iterator[Piece]:
         return
     yield from paragraph("In a month: ", cited(told["monthly"], Form.MONEY), ", ", told["basis"], ".")
     yield from table(
-        ("Driver", "Quantity", "Unit", "Price", "Cost"),
+        ("Driver", "Quantity", "Unit", "Price", "Estimate", "By use"),
         (
             (
                 cell(each["what"]),
                 cell(each["quantity"]),
                 cell(each["unit"]),
                 cell(each["price"]),
-                [cited(each["monthly"], Form.MONEY)],
+                [cited(each["monthly"], Form.MONEY)] if each["monthly"].is_known else [hand("not planned")],
+                [cited(each["used"], Form.MONEY)],
             )
             for each in told["drivers"]
         ),
     )
+    counted = told["counted"]
+    if counted.is_known:
+        yield from pairs(
+            (
+                ("By use, a month", [cited(counted["monthly"], Form.MONEY)]),
+                ("Counted since", when(counted["since"], Form.DAY)),
+                ("Until", when(counted["until"], Form.DAY)),
+                ("Calls on the key", cell(counted["keyRequests"])),
+                ("Requests to KMS in the Region", cell(counted["kmsRequests"])),
+                ("Octets of logs", cell(counted["trailBytes"])),
+            )
+        )
+        for note in counted["notes"]:
+            yield from paragraph(note)
+        if counted["unknown"]:
+            yield from table(
+                ("Could not be counted", "Why"),
+                ((cell(each["what"]), cell(each["why"])) for each in counted["unknown"]),
+            )
     yield from table(
         ("Assumption", "Value", "Unit", "Where it comes from"),
         (

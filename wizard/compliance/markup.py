@@ -71,7 +71,7 @@ def told(value: Any, form: Form = Form.PLAIN) -> str:
         case Form.MOMENT:
             return f"{datetime.fromisoformat(value):%-d %B %Y, %H:%M} UTC"
         case _ if isinstance(value, float):
-            return f"{value:,.2f}".rstrip("0").rstrip(".")
+            return f"{value:,.3f}".rstrip("0").rstrip(".")
         case _:
             return f"{value:,}" if isinstance(value, int) else str(value)
 

@@ -5,54 +5,65 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
 
 from components.contract import Settings
-from wizard.compliance.facts import Assumption, CostFacts, Driver, Point, WhatIf
+from wizard.compliance.facts import Assumption, CostFacts, Counted, Driver, Point, WhatIf
+from wizard.facts_access import Unread
 from wizard.prices import Price
 from wizard.spending import estimate as spending
 from wizard.spending.estimate import Assumptions, Item
+from wizard.spending.measure import Measured
+from wizard.spending.telling import WHAT, reasons
 
-_DRIVERS = MappingProxyType(
-    {
-        spending.Driver.KEY: "KMS key for PHI",
-        spending.Driver.REPLICAS: "Replicas of the key",
-        spending.Driver.TRAIL_KEY: "KMS key of the logs",
-        spending.Driver.REQUESTS: "Requests to KMS",
-        spending.Driver.TRAIL_EVENTS: "Another copy of the events",
-        spending.Driver.LOG_WRITES: "Writing log files",
-        spending.Driver.LOG_STORAGE: "Keeping log files",
-        spending.Driver.LOG_ARCHIVE: "Log files in cheaper storage",
-        spending.Driver.CLOUDWATCH_LOGS: "Events in CloudWatch Logs",
-        spending.Driver.ALARMS: "Alarms",
-        spending.Driver.SECRETS: "Secrets",
-        spending.Driver.SECRET_READS: "Reads of secrets",
-    }
-)
 ASSUMED = "assumed"
 GIVEN = "given on the command line"
 
 
-def cost(settings: Settings, assumptions: Assumptions, *, sources: dict[str, str], basis: str) -> CostFacts:
+def cost(
+    settings: Settings, assumptions: Assumptions, used: Measured | None, *, sources: Mapping[str, str]
+) -> CostFacts:
     """A month's bill. `sources`: where an assumption comes from, by its field's name; those left out are assumed."""
     bill = spending.estimate(settings, assumptions)
+    planned = {(item.driver, item.part) for item in bill.items}
+    unplanned = [item for item in used.bill.items if (item.driver, item.part) not in planned] if used else []
     return CostFacts(
-        monthly=_rounded(bill.monthly),
-        basis=basis,
-        drivers=tuple(_driver(item) for item in bill.items),
+        monthly=_dollars(bill.monthly),
+        basis="by the settings and the assumptions below",
+        drivers=(
+            *(_driver(item, used.beside(item) if used else None) for item in bill.items),
+            *(replace(_driver(item, item.monthly), monthly=None) for item in unplanned),
+        ),
         assumptions=tuple(_assumptions(settings, assumptions, sources)),
         what_ifs=tuple(_what_ifs(settings, assumptions)),
+        counted=_counted(used) if used else None,
     )
 
 
-def _driver(item: Item) -> Driver:
+def _driver(item: Item, used: Decimal | None) -> Driver:
+    what = WHAT[item.driver] + (f", {item.part}" if item.part else "")
     return Driver(
-        what=_DRIVERS[item.driver],
-        quantity=_rounded(item.quantity),
-        unit=_plural(item.price.unit),
+        what=what[0].upper() + what[1:],
+        quantity=float(round(item.quantity, 3)),
+        unit=item.price.unit if item.price.unit == "GB" else f"{item.price.unit}s",
         price=_in_words(item.price),
-        monthly=_rounded(item.monthly),
+        monthly=_dollars(item.monthly),
+        used=None if used is None else _dollars(used),
+    )
+
+
+def _counted(used: Measured) -> Counted:
+    return Counted(
+        since=used.usage.since,
+        until=used.usage.until,
+        monthly=_dollars(used.bill.monthly),
+        key_requests=used.usage.key_requests,
+        kms_requests=used.usage.kms_requests,
+        trail_bytes=used.usage.trail_bytes,
+        notes=used.notes,
+        unknown=tuple(Unread(what=what, why=why) for what, why in reasons(used)),
     )
 
 
@@ -65,11 +76,7 @@ def _in_words(price: Price) -> str:
     return f"{each}, {price.free:,} are free" if price.free else each
 
 
-def _plural(unit: str) -> str:
-    return unit if unit == "GB" else f"{unit}s"
-
-
-def _assumptions(settings: Settings, given: Assumptions, sources: dict[str, str]) -> Iterator[Assumption]:
+def _assumptions(settings: Settings, given: Assumptions, sources: Mapping[str, str]) -> Iterator[Assumption]:
     replicas = len(settings.replica_regions) if given.replicas is None else given.replicas
     told: tuple[tuple[str, str, float, str], ...] = (
         ("instances", "Instances of the application that run all month", given.instances, "instances"),
@@ -142,11 +149,11 @@ def _what_if(
         what=what,
         unit=unit,
         now=now,
-        points=tuple(Point(at=point.value, monthly=_rounded(point.monthly)) for point in points),
+        points=tuple(Point(at=point.value, monthly=_dollars(point.monthly)) for point in points),
         is_logarithmic=logarithmic,
     )
 
 
-def _rounded(value: object) -> float:
+def _dollars(amount: Decimal) -> float:
     # Cents are what a bill has; a fraction of one would only seem exact.
-    return round(float(str(value)), 2)
+    return float(round(amount, 2))

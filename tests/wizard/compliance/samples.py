@@ -30,6 +30,7 @@ from wizard.compliance.facts import (
     Check,
     ChecklistItem,
     CostFacts,
+    Counted,
     DataKeyPlace,
     Doctor,
     Driver,
@@ -279,15 +280,34 @@ COST = CostFacts(
     monthly=4.14,
     basis="By the settings and the assumptions below",
     drivers=(
-        Driver(what="PHI key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0),
-        Driver(what="Replicas of the key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0),
-        Driver(what="Key of the logs", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0),
-        Driver(what="Requests to KMS", quantity=26280.0, unit="requests", price="$0.03 per 10,000", monthly=0.02),
-        Driver(what="Second copy of events", quantity=100000.0, unit="events", price="$2.00 per 100,000", monthly=1.12),
+        Driver(what="PHI key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, used=1.0),
+        Driver(what="Replicas of the key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, used=1.0),
+        Driver(what="Key of the logs", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, used=1.0),
+        Driver(
+            what="Requests to KMS", quantity=26280.0, unit="requests", price="$0.03 per 10,000", monthly=0.02, used=0.02
+        ),
+        Driver(
+            what="Second copy of events",
+            quantity=100000.0,
+            unit="events",
+            price="$2.00 per 100,000",
+            monthly=1.12,
+            used=1.12,
+        ),
     ),
     assumptions=(
         Assumption(what="Instances of the application", value=2, unit="", source="assumed"),
         Assumption(what="Minutes the key is cached", value=5.0, unit="minutes", source="assumed"),
+    ),
+    counted=Counted(
+        since=ago(90),
+        until=AT,
+        monthly=3.05,
+        key_requests=8760,
+        kms_requests=None,
+        trail_bytes=52_428_800,
+        notes=("there were more calls on the key than the 8,760 that were counted",),
+        unknown=(Unread(what="the KMS requests of the Region", why="cloudwatch:GetMetricData was denied"),),
     ),
     what_ifs=(
         WhatIf(
@@ -328,6 +348,7 @@ DOCTOR = Doctor(
         ),
     ),
     unlooked=(Unlooked(what="the deployment on Vercel", why="no token was given"),),
+    well=("the key is enabled", "the trail records all Regions"),
 )
 
 ACCESS = Access(
