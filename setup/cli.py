@@ -25,6 +25,8 @@ from setup.progress import Progress, Step
 from setup.running import Processes, Runner
 from setup.sandbox_plugins import SandboxPlugins
 from setup.turn import turn
+from setup.workflow_linter import build as build_workflow_linter
+from setup.workflow_linter import program as workflow_linter
 
 THERE = "already there"
 _REGISTRY = (
@@ -35,6 +37,7 @@ _ENGINE = (
     "check that Go's module proxy answers (go env GOPROXY) and that 4 GB of disk are free, then run the same "
     "command again. Or install the official CLI (https://www.pulumi.com/docs/install/) and run: make setup"
 )
+_WORKFLOW_LINTER = "check that Go's module proxy answers (go env GOPROXY), then run the same command again"
 
 
 class SetUp:
@@ -107,7 +110,7 @@ class SetUp:
 
 
 def linter_steps(machine: Machine) -> tuple[Step, ...]:
-    """The linters' environments: a set-up of their own, since nobody but the tests needs them."""
+    """The linters: a set-up of their own, since nobody but the tests needs them."""
     uv = Installer(machine)
 
     def step(environment: PinnedEnvironment) -> Step:
@@ -117,7 +120,15 @@ def linter_steps(machine: Machine) -> tuple[Step, ...]:
         folder = environment.folder.relative_to(machine.places.project)
         return Step(title=f"Linters ({folder})", do=bring, advice=_REGISTRY)
 
-    return tuple(step(environment) for environment in linter_environments(machine))
+    def actionlint() -> str:
+        if workflow_linter(machine.places).is_file():
+            return THERE
+        return build_workflow_linter(machine, find_go(machine, uv))
+
+    return (
+        *(step(environment) for environment in linter_environments(machine)),
+        Step(title="Linter of workflows (.cache/linters)", do=actionlint, advice=_WORKFLOW_LINTER),
+    )
 
 
 def run(

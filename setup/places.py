@@ -46,6 +46,11 @@ class Places:
         return self.project / "sandbox" / "engine"
 
     @property
+    def workflow_linter_module(self) -> Path:
+        """The Go module that pins actionlint."""
+        return self.project / "setup" / "actionlint"
+
+    @property
     def engine_choice(self) -> Path:
         """The record of which engine was taken and why."""
         return self.cache / "engine" / "choice.json"
@@ -57,7 +62,7 @@ class Places:
 
     @property
     def linters(self) -> Path:
-        """The environments of the linters, which only the tests use: one folder for each."""
+        """The linters, which only the tests use: one folder for each."""
         return self.cache / "linters"
 
     def engine(self) -> Path:

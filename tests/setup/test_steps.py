@@ -16,6 +16,7 @@ from setup.engine import LANGUAGE_HOST, Kind
 from setup.places import Places
 from setup.progress import Progress, Step, StepFailed
 from setup.running import CommandFailed, Job
+from setup.workflow_linter import program as workflow_linter
 
 PROJECT = Path(__file__).parents[2]
 COPIED = (
@@ -26,6 +27,8 @@ COPIED = (
     "requirements-checkov.txt",
     "sandbox/engine/go.mod",
     "sandbox/engine/go.sum",
+    "setup/actionlint/go.mod",
+    "setup/actionlint/go.sum",
 )
 
 
@@ -108,7 +111,9 @@ def test_the_linters_are_no_part_of_the_set_up(bare: Bare):
 
 def test_the_linters_alone_are_installed_each_in_an_environment_of_its_own(bare: Bare):
     assert bare.set_up(linters=True)
-    assert sorted(os.listdir(bare.places.linters)) == ["checkov", "policies"]
+    environments, program = ["checkov", "policies"], workflow_linter(bare.places)
+    assert sorted(os.listdir(bare.places.linters)) == sorted([*environments, program.parent.name])
+    assert program.is_file()
     assert not bare.places.venv.exists()
     installs = [job.argv for job in bare.started if "sync" in job.argv]
     assert len(installs) == 2
