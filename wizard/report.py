@@ -133,11 +133,13 @@ def next_steps(report: Report) -> tuple[Todo, ...]:
                 "the same names, with that Region in each valueFrom."
             )
             todo.append(Todo(what=what))
+        named = "" if settings.ecs_cluster else "pulumi config set eonpro-kms:ecsCluster CLUSTER\n"
+        service = "/".join(filter(None, (settings.ecs_cluster, settings.ecs_service)))
         todo.append(
             Todo(
-                what="Start the tasks anew: values are read when a task starts.",
-                verbatim=f"aws ecs update-service --cluster {settings.ecs_cluster or 'CLUSTER'} "
-                f"--service {settings.ecs_service or 'SERVICE'} \\\n  --task-definition FAMILY --force-new-deployment",
+                what=f"Start the tasks{f' of {service}' if service else ''} anew, for values are read when a task "
+                "starts. This registers such a revision, waits until it runs, and takes it back if it does not:",
+                verbatim=f"{named}python -m wizard push --redeploy --stack {report.stack}",
             )
         )
     todo += [

@@ -246,8 +246,9 @@ def test_ecs_gets_the_secrets_and_both_roles() -> None:
 
 
 def test_the_service_to_start_anew_is_the_one_that_was_named() -> None:
-    commands = [shlex.split(todo.verbatim) for todo in next_steps(ECS) if "update-service" in todo.verbatim]
-    assert commands[0][3:7] == ["--cluster", "clinic", "--service", "web"]
+    [todo] = [todo for todo in next_steps(ECS) if "--redeploy" in todo.verbatim]
+    assert "clinic/web" in todo.what
+    assert todo.verbatim == f"python -m wizard push --redeploy --stack {ECS.stack}"
 
 
 def test_only_what_this_run_delivered_is_to_be_deployed() -> None:

@@ -51,7 +51,9 @@ def _at(found: Standing, target: Target) -> Instances:
             case Target.ECS:
                 return _on_ecs(found)
             case _:
-                return Instances(target=target, deployment=None, why="pods read the values when they start")
+                restart = f"kubectl rollout restart deployment --namespace {found.settings.eks_namespace}"
+                why = f"pods read the values when they start: {restart}"
+                return Instances(target=target, deployment=None, why=why)
     except SetupError as error:
         return Instances(target=target, deployment=None, why=error.message)
 

@@ -121,6 +121,8 @@ def _begun(fleet: Fleet, service: Service, definition: TaskDefinition, changed: 
         under_way is not None
         and under_way.state is RolloutState.IN_PROGRESS
         and under_way.task_definition == definition.arn
+        # What fails already would be taken back at once, though its cause may be mended by now.
+        and not under_way.failed
         and (changed is None or under_way.made > changed)
     ):
         tell(f"{under_way.id} of {_short(definition.arn)} is under way already")

@@ -21,8 +21,7 @@ PATIENCE_FOR_ECS = timedelta(minutes=1)
 """For the circuit breaker's rollback to begin, once a deployment has failed."""
 FIRST_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 PAUSE = 10.0
-"""Seconds between looks, after the first ones: at most AT_MOST looks in any minute."""
-AT_MOST = 12
+"""Seconds between looks, after the first ones: at most twelve looks in any minute."""
 
 Tell = Callable[[str], None]
 Now = Callable[[], datetime]
@@ -75,6 +74,8 @@ class Watch:
             ours = next((one for one in service.rollouts if one.id == rollout.id), None)
             rollout = ours or rollout
             if newest.id != rollout.id:
+                if newest.made <= rollout.made:
+                    continue  # ECS does not tell of ours everywhere yet.
                 if newest.task_definition == former:
                     return self._ended(End.TAKEN_BACK, service, rollout)
                 if newest.task_definition != rollout.task_definition:
