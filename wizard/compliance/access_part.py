@@ -5,8 +5,10 @@ Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
+from wizard.compliance import text
 from wizard.compliance.elements import CROSS, listed, may, pairs, section, sign, table, unknown
 from wizard.compliance.markup import Child, Fact, Form, Markup, cite, code, join, tag
 
@@ -157,3 +159,100 @@ def _unread(review: Fact) -> list[Markup]:
         return []
     rows = [(each["what"], each["why"]) for each in review["unread"]]
     return [table("What the review could not read: it is unknown, not absent", ("What", "Why"), rows)]
+
+
+def access_as_text(report: Fact) -> Iterator[text.Piece]:
+    """The same as Markdown."""
+    told = report["access"]
+    review, sign_off = told["review"], told["signOff"]
+    yield from text.heading("##", "Access to the key")
+    if told["why"]:
+        yield from text.paragraph("Unknown: ", told["why"])
+    for fault in told["faults"]:
+        yield from text.paragraph("A kept review is not whole: ", fault)
+    signed = (
+        text.cell(
+            "by ",
+            sign_off["signer"],
+            " with ",
+            text.code(sign_off["signerArn"]),
+            ", ",
+            *text.when(sign_off["at"]),
+            ", ",
+            text.code(sign_off["file"]),
+        )
+        if sign_off
+        else [text.hand("by nobody yet")]
+    )
+    yield from text.pairs(
+        (
+            ("Access as read", text.when(review["at"]) if review.is_known else [text.hand("unknown")]),
+            ("Newest review that was kept", text.when(told["keptAt"], none="none")),
+            (
+                "Age of that review in days",
+                text.cell(told["ageDays"]) if told["ageDays"].is_known else [text.hand("none is kept")],
+            ),
+            ("Signed", signed),
+            (
+                "Days since it was signed",
+                text.cell(told["signedDaysAgo"]) if told["signedDaysAgo"].is_known else [text.hand("never")],
+            ),
+            ("Days that a signed review holds", text.cell(told["dueDays"])),
+        )
+    )
+    if not review.is_known:
+        return
+    yield from text.table(
+        ("Principal", "May use", "May administer", "May delete", "By", "Who may become it", "Last use", "Calls"),
+        (
+            (
+                text.cell(text.code(each["arn"]), "" if each["isExpected"] else " (not named by the settings)"),
+                text.cell(each["use"]),
+                text.cell(each["administer"]),
+                text.cell(each["delete"]),
+                text.codes(each["ways"]),
+                text.codes(each["assumedBy"]),
+                text.when(each["lastUse"], Form.DAY, "not seen"),
+                text.cell(each["events"]),
+            )
+            for each in review["principals"]
+        ),
+    )
+    keys = [(each, key) for each in review["principals"] for key in each["accessKeys"]]
+    if keys:
+        yield from text.table(
+            ("Access key", "Of", "State", "Age in days", "Last used"),
+            (
+                (
+                    [text.code(key["id"])],
+                    [text.code(each["arn"])],
+                    text.cell("active" if key["active"] else "switched off"),
+                    text.cell(key["ageDays"]),
+                    text.when(key["lastUsed"], Form.DAY, "not seen"),
+                )
+                for each, key in keys
+            ),
+        )
+    grants = review["grants"]
+    if not grants.is_known:
+        yield from text.paragraph("The grants on the key could not be read.")
+    elif not grants:
+        yield from text.paragraph("There are no grants on the key.")
+    else:
+        yield from text.table(
+            ("Grant", "To", "Operations", "Made"),
+            (
+                (
+                    [text.code(each["id"])],
+                    [text.code(each["grantee"])],
+                    text.codes(each["operations"]),
+                    text.when(each["made"], Form.DAY),
+                )
+                for each in grants
+            ),
+        )
+    if review["unread"]:
+        yield from text.table(
+            ("The review could not read", "Why"),
+            ((text.cell(each["what"]), text.cell(each["why"])) for each in review["unread"]),
+        )

@@ -5,6 +5,9 @@ Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from wizard.compliance import text
 from wizard.compliance.elements import badge, pairs, section, table
 from wizard.compliance.markup import Fact, Form, Markup, cite, code, join, tag
 
@@ -47,3 +50,33 @@ def _item(item: Fact) -> Markup:
         id=_href(item)[1:],
         class_="item",
     )
+
+
+def checklist_as_text(report: Fact) -> Iterator[text.Piece]:
+    """The same as Markdown."""
+    yield from text.heading("##", "Compliance checklist")
+    yield from text.table(
+        ("Item", "State", "Evidence"),
+        ((text.cell(i["asked"]), text.cell(i["state"]), text.cell(i["evidence"])) for i in report["checklist"]),
+    )
+    for item in report["checklist"]:
+        yield from text.heading("###", item["asked"])
+        rows = [
+            ("State", text.cell(item["state"])),
+            ("Evidence", text.cell(item["evidence"])),
+            ("Read from", text.codes(item["calls"], "nothing: it is a person's to do")),
+            ("Read at", text.when(item["readAt"])),
+        ]
+        if item["next"]:
+            rows.append(("Next", [text.code(item["next"])]))
+        for each in item["safeguards"]:
+            rows.append(("Serves", text.cell(each["section"], ", ", each["name"])))
+        yield from text.pairs(rows)
+        if item["checks"]:
+            yield from text.table(
+                ("Check of prowler", "Result", "By what was read"),
+                (
+                    ([text.code(each["id"])], text.cell(each["result"]), text.cell(each["evidence"]))
+                    for each in item["checks"]
+                ),
+            )

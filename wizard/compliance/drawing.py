@@ -1,4 +1,4 @@
-"""The architecture of this stack: a drawing made from the facts, and the same as a table.
+"""The drawing of a stack's architecture, made from the facts.
 
 Pure.
 """
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from html import escape
 from types import MappingProxyType
 
-from wizard.compliance.elements import figure as figured
 from wizard.compliance.elements import label as text
-from wizard.compliance.elements import listed, pairs, section, svg, table
-from wizard.compliance.markup import Child, Fact, Markup, cite, code, join, tag
+from wizard.compliance.elements import svg
+from wizard.compliance.markup import Child, Fact, Markup, cite, join, tag
 
 TARGETS = MappingProxyType({"vercel": "Vercel", "ecs": "Amazon ECS", "eks": "Amazon EKS"})
 
@@ -47,88 +46,8 @@ _Placed = tuple[float, _Box]
 """Where the top of a box is, and the box."""
 
 
-def architecture(report: Fact) -> Markup:
-    """The part of the page."""
-    drawn = report["architecture"]
-    keys = [
-        (code(each["arn"]), each["region"], "replica" if each["replica"] else "primary", each["state"])
-        for each in drawn["keys"]
-    ]
-    places = [
-        (
-            TARGETS[each["target"].value],
-            code(each["place"]),
-            code(each["principal"]),
-            each["identity"],
-            each["readsFrom"],
-        )
-        for each in drawn["applications"]
-    ]
-    return section(
-        "architecture",
-        "Architecture of this stack",
-        tag(
-            "p",
-            "The application encrypts each field with ",
-            drawn["cipher"],
-            " under one data key. The KMS key wraps it; the application opens it at start and keeps it in memory only.",
-        ),
-        figured(
-            "Drawing of the architecture",
-            _drawing(report),
-            "Solid lines: what happens while the application runs. The tables below say the same.",
-        ),
-        table(
-            "Where the application runs",
-            ("Platform", "Place", "Runs as", "How it becomes that", "Reads its variables from"),
-            places,
-        ),
-        table("The KMS key, Region by Region", ("Key", "Region", "Kind", "State"), keys),
-        _rest(drawn),
-    )
-
-
-def _rest(drawn: Fact) -> Markup:
-    data_key, trail = drawn["dataKey"], drawn["trail"]
-    kept = (
-        join(
-            code(data_key["name"]),
-            ", ",
-            data_key["store"],
-            ", version ",
-            data_key["version"],
-            ", ",
-            code(data_key["fingerprint"]),
-        )
-        if data_key
-        else join("none, or it could not be read")
-    )
-    return pairs(
-        ("Alias of the key", code(drawn["alias"])),
-        ("Key administrators", listed(drawn["administrators"])),
-        ("May schedule its deletion", listed(drawn["deletionAdministrators"], "nobody")),
-        ("Days until a deletion is carried out", drawn["deletionWindowDays"]),
-        ("Wrapped data key", kept),
-        ("Variables that travel together", listed(drawn["variables"])),
-        (
-            "Audit trail",
-            join(code(trail["arn"]), ", made by the stack" if trail["made"] else ", there before and used"),
-        ),
-        ("Its bucket", code(trail["bucket"])),
-        ("Its logs are encrypted by", join(trail["encryptedBy"])),
-        ("Log of who reads the logs", code(trail["accessLogBucket"]) if trail["accessLogBucket"] else join("none")),
-        ("Copy in CloudWatch Logs", code(trail["logGroup"]) if trail["logGroup"] else join("none")),
-        (
-            "Alerts",
-            join(code(trail["alertTopic"]), ", e-mail addresses: ", trail["alertEmails"])
-            if trail["alertTopic"]
-            else join("none"),
-        ),
-        class_="facts",
-    )
-
-
-def _drawing(report: Fact) -> Markup:
+def drawing(report: Fact) -> Markup:
+    """Left the application, in the middle key and escrow, right the audit."""
     drawn = report["architecture"]
     applications, bottom = _stacked([_application(each) for each in drawn["applications"]])
     keys, below = _stacked([_key(each, drawn["alias"]) for each in drawn["keys"]])

@@ -5,6 +5,9 @@ Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from wizard.compliance import text
 from wizard.compliance.elements import CHECK, section, sign, table, unknown
 from wizard.compliance.markup import Child, Fact, Markup, code, join, tag
 
@@ -50,3 +53,58 @@ def unread(report: Fact) -> Markup:
         rows = [(each["what"], each["why"]) for each in report["unread"]]
         told = table("What could not be read, and why", ("What", "Why"), rows)
     return section("unread", "What could not be read", told)
+
+
+def findings_as_text(report: Fact) -> Iterator[text.Piece]:
+    """The findings as Markdown."""
+    doctor = report["doctor"]
+    yield from text.heading("##", "Open findings")
+    if not doctor["findings"].is_known:
+        yield from text.paragraph("Unknown: ", doctor["why"])
+    elif not doctor["findings"]:
+        yield from text.paragraph("The doctor found nothing wrong in what it could look at.")
+    else:
+        yield from text.table(
+            ("Cause", "What is wrong", "Why it matters", "What mends it", "Then"),
+            (
+                (
+                    [text.code(each["cause"])],
+                    text.cell(each["what"]),
+                    text.cell(each["why"]),
+                    [text.code(each["command"])],
+                    text.cell(each["then"]),
+                )
+                for each in doctor["findings"]
+            ),
+        )
+    if doctor["unlooked"]:
+        yield from text.table(
+            ("Not looked at", "Why"), ((text.cell(each["what"]), text.cell(each["why"])) for each in doctor["unlooked"])
+        )
+
+
+def well_as_text(report: Fact) -> Iterator[text.Piece]:
+    """What was found well, as Markdown."""
+    well = report["doctor"]["well"]
+    if well:
+        yield from text.heading("###", "What the doctor looked at and found as it should be")
+    for each in well:
+        yield from (text.hand("- "), text.cited(each), text.hand("\n"))
+    if well:
+        yield text.hand("\n")
+
+
+def unread_as_text(report: Fact) -> Iterator[text.Piece]:
+    """What could not be read, as Markdown."""
+    yield from text.heading("##", "What could not be read")
+    if report["unread"]:
+        yield from text.table(
+            ("What", "Why"), ((text.cell(each["what"]), text.cell(each["why"])) for each in report["unread"])
+        )
+    else:
+        yield from text.paragraph("Everything that was to be read for this report could be read.")
+    yield from text.paragraph(
+        "Made by `python -m wizard report` from one set of facts, which ",
+        text.code(report["files"]["data"]),
+        " holds. Everything was read, nothing was changed. A data key is known by its fingerprint alone.",
+    )

@@ -10,7 +10,15 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from wizard.compliance import access_part, checklist_part, cost_charts, drawing, findings_part, timelines
+from wizard.compliance import (
+    access_part,
+    architecture_part,
+    checklist_part,
+    cost_part,
+    findings_part,
+    retention_part,
+    rotation_part,
+)
 from wizard.compliance.elements import STATES, pairs, sign, signs
 from wizard.compliance.markup import Fact, Form, Markup, cite, code, join, tag
 from wizard.documents import Document
@@ -56,11 +64,11 @@ def page(document: Document) -> str:
             _summary(report),
             checklist_part.checklist(report),
             findings_part.findings(report),
-            drawing.architecture(report),
+            architecture_part.architecture(report),
             access_part.access(report),
-            timelines.rotation(report),
-            timelines.retention(report),
-            cost_charts.cost(report),
+            rotation_part.rotation(report),
+            retention_part.retention(report),
+            cost_part.cost(report),
             findings_part.unread(report),
             id="report",
             tabindex="-1",
