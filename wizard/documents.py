@@ -37,12 +37,13 @@ def preview(plan: Plan, *, command: str = "preview") -> Document:
     return {**head(command), "stack": plan.stack, "changes": changes}
 
 
-def verify(stack: str, proofs: Sequence[Proof]) -> Document:
-    """Of the proofs; `ok` is whether none failed."""
+def verify(stack: str, proofs: Sequence[Proof], findings: Sequence[Mapping[str, str]] = ()) -> Document:
+    """Of the proofs, and of what keeps those that failed from being had; `ok` is whether none failed."""
     told = [
         {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at} for p in proofs
     ]
-    return {**head("verify", ok=all(p.state != "failed" for p in proofs)), "stack": stack, "proofs": told}
+    ok = all(p.state != "failed" for p in proofs)
+    return {**head("verify", ok=ok), "stack": stack, "proofs": told, "findings": [dict(each) for each in findings]}
 
 
 def status(rows: Document) -> Document:

@@ -57,3 +57,12 @@ class SeenVariable:
     """None where it is not told; empty where it is empty."""
     id: str = ""
     """Vercel's, of the entry."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormerText:
+    """What a parameter or secret held, or holds, in one of its versions."""
+
+    version: str
+    """A parameter's number, a secret's id."""
+    text: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""What each command does with the steps: set up, preview, verify, the end.
+"""What each command does with the steps: set up, preview, the access key, the end.
 
 Pure: runs the steps over the edges' Protocols.
 """
@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 
 from components.contract import Target
 from wizard import access_key, agreement, checklist, cost, handing_over, kept, plan, report, steps
-from wizard.errors import Cancelled, StackNotFound, UsageError
-from wizard.escrow import region_of
-from wizard.facts import Delivered, DeliveryState, Mark, Proof, VercelProject
+from wizard.errors import Cancelled, UsageError
+from wizard.facts import Mark, VercelProject
 from wizard.protocols import Hosting, Talk
 from wizard.steps import Doors as Doors
 from wizard.steps import Request as Request
@@ -59,31 +58,6 @@ def preview(request: Request, doors: Doors) -> plan.Plan:
     doors.talk.section("Options", "what was not taken, and what it would cost")
     doors.talk.table(cost.table(planned.settings), headings=("option", "price", "flag"))
     return planned
-
-
-def verify(request: Request, doors: Doors) -> tuple[Proof, ...]:
-    """Prove again that the application can open the escrowed key. Reads only."""
-    ready, outputs = steps.find_standing(request, doors)
-    escrow = ready.findings.escrow
-    if escrow is None:
-        raise StackNotFound(
-            f"{ready.settings.names.escrow} holds no data key yet",
-            f"python -m wizard push --stack {request.stack}",
-        )
-    standing = tuple(
-        Delivered(
-            target=target,
-            place=ready.settings.names.escrow,
-            state=DeliveryState.UNCHANGED,
-            fingerprint=escrow.wrapped.fingerprint,
-            checked_by="the escrow",
-            region=region,
-        )
-        for target in ready.targets
-        for region in (map(region_of, outputs.key_arns) if target is not Target.VERCEL else (ready.settings.region,))
-    )
-    application = handing_over.application_of(ready)
-    return handing_over.prove(doors, application, outputs, standing, escrow.wrapped, look_again=True)
 
 
 def rotate_access_key(request: Request, doors: Doors) -> dict[str, str | None]:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from components.contract import SecretStore
 from wizard.facts_iam import IamPrincipal
-from wizard.facts_symptoms import ProviderFact, Weighed
+from wizard.facts_symptoms import FormerText, ProviderFact, Weighed
 
 
 class Symptoms(Protocol):
@@ -40,6 +40,6 @@ class Symptoms(Protocol):
         """The text under each of those names that are there, whatever it is."""
         ...
 
-    def history(self, name: str, store: SecretStore) -> tuple[str, ...]:
+    def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
         """Every text that is still kept under the name, the oldest first."""
         ...

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from components import policies
@@ -22,6 +22,7 @@ from tests.wizard.fakes_backup import FakeVault
 from tests.wizard.fakes_fleet import FakeFleet
 from tests.wizard.fakes_rotation import FakeKeyRing
 from tests.wizard.fakes_spending import FakeMeter
+from tests.wizard.fakes_symptoms import FakeSymptoms
 from wizard.datakey import WrappedDataKey
 from wizard.drafts import Draft
 from wizard.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, ResourceError, SetupError
@@ -63,6 +64,7 @@ from wizard.facts_audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, Rul
 from wizard.facts_deployment import Deployment, Redeployed, RedeployState
 from wizard.facts_drift import Drift
 from wizard.facts_scope import PRODUCTION, Scope
+from wizard.facts_symptoms import SeenVariable
 from wizard.input import Back
 from wizard.questions import Question
 
@@ -249,6 +251,7 @@ class FakeCloud:
     ships: FakeFleet = field(default_factory=FakeFleet)
     buckets_held: FakeVault = field(default_factory=FakeVault)
     meter: FakeMeter = field(default_factory=FakeMeter)
+    noted: FakeSymptoms | None = None
     keys_held: FakeKeyRing | None = None
     """Of this Region, as are the four above."""
 
@@ -262,6 +265,11 @@ class FakeCloud:
 
     def usage(self) -> FakeMeter:
         return self.meter
+
+    def symptoms(self) -> FakeSymptoms:
+        if self.noted is None:
+            self.noted = FakeSymptoms(cloud=self)
+        return self.noted
 
     def keyring(self) -> FakeKeyRing:
         if self.keys_held is None:
@@ -279,6 +287,7 @@ class FakeCloud:
             self.key_policies[arn] = key_policy_of(wanted)
         self.aliases[wanted.names.alias] = made[0]
         self.documents[APP_POLICY] = policies.application_policy(key_arns=made)
+        self.symptoms().build(wanted, made)
         self.trails = (trail_fact(),)
 
     def profiles(self) -> tuple[ProfileFact, ...]:
@@ -292,7 +301,8 @@ class FakeCloud:
         if region not in self.elsewhere:
             self.elsewhere.setdefault(self.region, self)
             alone: dict[str, Any] = {name: {} for name in ("escrows", "secrets", "parameters", "secret_values")}
-            self.elsewhere[region] = replace(self, region=region, aliases={}, meanwhile=[], keys_held=None, **alone)
+            alone |= {"aliases": {}, "meanwhile": [], "keys_held": None, "noted": None}
+            self.elsewhere[region] = replace(self, region=region, **alone)
         return self.elsewhere[region]
 
     def environment(self) -> Mapping[str, str]:
@@ -542,6 +552,8 @@ class FakeHosting:
     projects: tuple[VercelProject, ...] = ()
     """Those that the token reaches."""
     overlapping: tuple[str, ...] = ()
+    outside: tuple[SeenVariable, ...] = ()
+    """Variables of the three names that are not production's."""
     environments: dict[str, str] = field(default_factory=dict)
     """The slug of each custom environment by its id."""
     beside: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -614,6 +626,27 @@ class FakeHosting:
     def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
         self._call("deliver_access_key")
         self.access_key = key
+
+    def see_variables(self, project: VercelProject) -> tuple[SeenVariable, ...]:
+        self._call("see_variables")
+        return tuple(self._seen(name, value) for name, value in self.variables.items()) + self.outside
+
+    def _seen(self, name: str, value: str) -> SeenVariable:
+        is_hidden = name == DATA_KEY_VARIABLE and self.sensitive
+        told = self.named or (WrappedDataKey(value=value).fingerprint if is_hidden else None)
+        return SeenVariable(
+            name=name,
+            place=f"Vercel project {self.team}/{self.project.name} (id {name})",
+            type="sensitive" if is_hidden else "encrypted",
+            claimed=told,
+            value=None if is_hidden else value,
+            id=name,
+        )
+
+    def set_aside(self, project: VercelProject, id: str, *, escrowed: WrappedDataKey, today: date) -> str:
+        self._call("set_aside")
+        self.variables[f"{id}_ASIDE_{today:%Y%m%d}"] = self.variables.pop(id)
+        return f"{id} is set aside"
 
     def check(self, project: VercelProject, batch: Batch, *, scope: Scope = PRODUCTION) -> str | None:
         self._call("check")

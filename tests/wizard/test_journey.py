@@ -43,6 +43,7 @@ from tests.wizard.fakes import (
 from tests.wizard.test_interview import GIVEN
 from wizard import journey, saved_plan
 from wizard.answers import Answer, Source, from_settings
+from wizard.doctor import verify
 from wizard.errors import (
     Cancelled,
     CredentialsError,
@@ -814,7 +815,7 @@ def test_a_replica_that_was_planned_and_not_built_is_not_verified(world) -> None
     world.saved = multi_region(deploy_targets=("ecs",))
     for key in ("target", "vercel_team", "vercel_project", "vercel_token"):
         world.given.pop(key)
-    assert len(journey.verify(world.request(), world.doors)) == 1
+    assert len(verify.verify(world.request(), world.doors).proofs) == 1
     assert not any(REPLICA_REGION in line for line in world.talk.said)
 
 
@@ -894,7 +895,7 @@ def test_preview_stops_at_the_plan(world) -> None:
 
 def test_verify_only_reads(world) -> None:
     world.stand()
-    (proof,) = journey.verify(world.request(), world.doors)
+    (proof,) = verify.verify(world.request(), world.doors).proofs
     assert proof.state is ProofState.PROVED
     assert world.written == set()
     assert not {"engine.prepare", "engine.preview"} & set(world.calls)
@@ -902,7 +903,7 @@ def test_verify_only_reads(world) -> None:
 
 def test_a_stack_that_is_not_built_cannot_be_verified(world) -> None:
     with pytest.raises(StackNotFound) as refused:
-        journey.verify(world.request(), world.doors)
+        verify.verify(world.request(), world.doors)
     assert (refused.value.exit_code, world.written) == (6, set())
 
 
@@ -911,7 +912,7 @@ def test_there_is_nothing_to_verify_without_a_data_key(world) -> None:
     world.cloud.escrows.clear()
     world.hosting.variables.clear()
     with pytest.raises(StackNotFound, match="holds no data key yet"):
-        journey.verify(world.request(), world.doors)
+        verify.verify(world.request(), world.doors)
     assert world.written == set()
 
 

@@ -16,7 +16,7 @@ from wizard.aws.session import Session
 from wizard.aws.ssm import ParameterStore
 from wizard.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.facts_iam import IamPolicy, IamPrincipal
-from wizard.facts_symptoms import ProviderFact, Ruling, Weighed
+from wizard.facts_symptoms import FormerText, ProviderFact, Ruling, Weighed
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 
@@ -118,7 +118,7 @@ class SymptomReading:
         """The text under each of those names that are there."""
         return {name: found.value for name, found in self._store(store).read(names).items()}
 
-    def history(self, name: str, store: SecretStore) -> tuple[str, ...]:
+    def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
         """Every text that is kept: a parameter's last hundred versions; a secret's current and previous.
 
         https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
@@ -126,13 +126,16 @@ class SymptomReading:
         if store is SecretStore.SECRETS_MANAGER:
             stages = ("AWSPREVIOUS", "AWSCURRENT")
             told = self._session.together(*(lambda stage=stage: self._secret(name, stage) for stage in stages))
-            return tuple(text for text in told if text is not None)
+            return tuple(each for each in told if each is not None)
         if not self._store(store).read([name]):
             return ()
         found = self._session.pages("ssm", "GetParameterHistory", "Parameters", Name=name, WithDecryption=True)
-        return tuple(str(each["Value"]) for each in sorted(found, key=lambda each: int(each["Version"])))
+        return tuple(
+            FormerText(version=str(each["Version"]), text=str(each["Value"]))
+            for each in sorted(found, key=lambda each: int(each["Version"]))
+        )
 
-    def _secret(self, name: str, stage: str) -> str | None:
+    def _secret(self, name: str, stage: str) -> FormerText | None:
         answer = self._session.find(
             "secretsmanager",
             "GetSecretValue",
@@ -140,7 +143,9 @@ class SymptomReading:
             SecretId=name,
             VersionStage=stage,
         )
-        return str(answer.get("SecretString") or "") if answer else None
+        if not answer:
+            return None
+        return FormerText(version=str(answer["VersionId"]), text=str(answer.get("SecretString") or ""))
 
     def _store(self, store: SecretStore) -> Store:
         return SecretsManager(self._session) if store is SecretStore.SECRETS_MANAGER else ParameterStore(self._session)

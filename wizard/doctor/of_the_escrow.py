@@ -15,6 +15,7 @@ from wizard.doctor.finding import Finding, Told, Unlooked, Well
 from wizard.doctor.of_the_access import RESTART
 from wizard.errors import DataKeyConflict, SetupError
 from wizard.facts import Escrow
+from wizard.facts_symptoms import FormerText
 
 _LOST = "without it nothing delivers the data key again, and a new one would open no record"
 
@@ -92,15 +93,15 @@ def _conflict(evidence: Evidence, conflict: DataKeyConflict) -> Told:
         return Unlooked.of(f"the escrow {name}", conflict)
     former = _former(evidence)
     if seat.wrapped is None:
-        version = seat.told or next(iter(former), None)
+        version = seat.told or next(reversed(former), None)
         return Finding(
             cause="escrow-malformed",
             what=f"{name} holds no wrapped data key: somebody wrote something else over it",
             why=f"{_LOST}; what runs now keeps its key until it is started anew",
-            command=_back(evidence, version),
+            command=_back(evidence, version, former),
             then=RESTART,
         )
-    if seat.wrapped.fingerprint in former[:1] and len(former) == 1:
+    if tuple(former) == (seat.wrapped.fingerprint,):
         return Finding(
             cause="escrow-tag-changed",
             what=f"the tag of {name} says {seat.told}, and it holds {seat.wrapped.fingerprint}, its only value so far",
@@ -111,7 +112,7 @@ def _conflict(evidence: Evidence, conflict: DataKeyConflict) -> Told:
         cause="escrow-replaced",
         what=f"{name} holds the data key {seat.wrapped.fingerprint}, and its tag says {seat.told}",
         why="somebody wrote another data key over it; what it encrypts the right one does not open",
-        command=_back(evidence, seat.told),
+        command=_back(evidence, seat.told, former),
         then=RESTART,
     )
 
@@ -124,12 +125,12 @@ def _tag(evidence: Evidence, wrapped: WrappedDataKey) -> str:
     return remedies.aws(evidence, "ssm", "add-tags-to-resource", *of, "--tags", pair)
 
 
-def _former(evidence: Evidence) -> tuple[str, ...]:
-    """The fingerprints that the escrow has had, the newest first, as far as the store keeps them."""
+def _former(evidence: Evidence) -> dict[str, FormerText]:
+    """What the escrow has had, by fingerprint, the oldest first, as far as the store keeps it."""
     name, store = evidence.settings.names.escrow, evidence.settings.secret_store
-    found = evidence.once("history", lambda: evidence.symptoms.history(name, store))
-    told = [] if isinstance(found, SetupError) else [_fingerprint(text) for text in reversed(found)]
-    return tuple(dict.fromkeys(each for each in told if each is not None))
+    told = evidence.once("history", lambda: evidence.symptoms.history(name, store))
+    found = () if isinstance(told, SetupError) else told
+    return {print_: each for each in found if (print_ := _fingerprint(each.text)) is not None}
 
 
 def _fingerprint(value: str | None) -> str | None:
@@ -139,10 +140,29 @@ def _fingerprint(value: str | None) -> str | None:
         return None
 
 
-def _back(evidence: Evidence, fingerprint: str | None) -> str:
+def _back(evidence: Evidence, fingerprint: str | None, former: dict[str, FormerText]) -> str:
+    """What puts that data key back: out of the ledger, out of the store's own history, out of a backup."""
     if fingerprint is None:
         return remedies.wizard(evidence, "restore", "--from-backup", "FILE", "--confirm", evidence.stack)
-    return _restore(evidence, fingerprint)
+    kept = evidence.once("kept", lambda: evidence.cloud.keyring().version(evidence.settings, fingerprint))
+    if fingerprint not in former or (not isinstance(kept, SetupError) and kept is not None):
+        return _restore(evidence, fingerprint)
+    name, version = evidence.settings.names.escrow, former[fingerprint].version
+    if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER:
+        moved = ("--version-stage", "AWSCURRENT", "--move-to-version-id", version)
+        current = [each.version for each in former.values() if each.version != version]
+        away = ("--remove-from-version-id", current[-1]) if current else ()
+        return remedies.aws(
+            evidence, "secretsmanager", "update-secret-version-stage", "--secret-id", name, *moved, *away
+        )
+    # Through a pipe: the wrapped key is in no command line.
+    wanted = f"Parameters[?Version==`{version}`].{{Name: Name, Value: Value, Type: Type}} | [0]"
+    read = remedies.aws(
+        evidence,
+        *("ssm", "get-parameter-history", "--name", name, "--with-decryption", "--query", wanted, "--output", "json"),
+    )
+    write = remedies.aws(evidence, "ssm", "put-parameter", "--overwrite", "--cli-input-json", "file:///dev/stdin")
+    return f"{read} | {write}"
 
 
 def _restore(evidence: Evidence, fingerprint: str) -> str:
