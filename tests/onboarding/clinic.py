@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -263,9 +264,9 @@ class Clinic:
             config=Config(retries={"total_max_attempts": 1}, read_timeout=20, proxies={}),
         )
 
-    def vercel(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def vercel(self, method: str, path: str, body: object = None, **query: str) -> dict[str, Any]:
         """The answer of the Vercel API to the person's own token, on behalf of the team."""
-        url = f"{self.environment['VERCEL_API_URL']}{path}?slug=eonpro"
+        url = f"{self.environment['VERCEL_API_URL']}{path}?{urllib.parse.urlencode({'slug': 'eonpro', **query})}"
         headers = {"Authorization": f"Bearer {self.environment['VERCEL_TOKEN']}"}
         return _request(method, url, body, headers)
 
@@ -283,6 +284,10 @@ class Clinic:
     def deployed(self) -> dict[str, str]:
         """What the application finds in its environment when production is deployed now, sensitive values too."""
         return _request("GET", f"{self.environment['VERCEL_API_URL']}/_sandbox/deployment/eonpro")
+
+    def runs(self) -> dict[str, Any]:
+        """The deployment that production runs, and the environment that was there when it was made."""
+        return _request("GET", f"{self.environment['VERCEL_API_URL']}/_sandbox/running/eonpro")
 
     def task_credentials(self) -> dict[str, Any]:
         """What a task of the application's finds at its container's credentials endpoint."""
