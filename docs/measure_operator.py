@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -146,9 +146,15 @@ def leaves(clinic: Clinic) -> list[dict[str, str]]:
     return found
 
 
-def told(name: str, setup: Setup, given: Iterable[Mapping[str, str]]) -> Measured:
+def told(
+    name: str,
+    setup: Setup,
+    given: Iterable[Mapping[str, str]],
+    *,
+    known: Mapping[str, tuple[str, ...]] | None = None,
+) -> Measured:
     """What IAM was asked for on the operator's behalf; what a key policy granted needs no policy of the operator's."""
-    known = things(setup)
+    known = things(setup) if known is None else known
     needed, unknown = set(), set()
     for leave in given:
         if leave["principal"] != setup.operator or leave["by"] != "iam" or leave["action"] in ASKED_GENTLY:
@@ -180,7 +186,9 @@ def _is_asked_as(thing: str, arn: str, action: str, resource: str) -> bool:
     return (thing == "new keys") == (resource == arn and arn.endswith(":key/*"))
 
 
-def explained(measured: Iterable[Measured]) -> list[tuple[str, str, tuple[str, ...]]]:
+def explained(
+    measured: Iterable[Measured], *, known: Callable[[Setup], Mapping[str, object]] = things
+) -> list[tuple[str, str, tuple[str, ...]]]:
     """The table: for each thing and action the features that need it; none: whoever has the thing.
 
     Raises ValueError for what no feature explains.
@@ -193,7 +201,7 @@ def explained(measured: Iterable[Measured]) -> list[tuple[str, str, tuple[str, .
         having = [
             one
             for one in all_of_them
-            if thing in things(one.setup) and ((thing, action) in one.needed or not one.setup.adopts)
+            if thing in known(one.setup) and ((thing, action) in one.needed or not one.setup.adopts)
         ]
         needing = {one.name for one in having if (thing, action) in one.needed}
         if len(needing) == len(having):
@@ -218,8 +226,13 @@ def explained(measured: Iterable[Measured]) -> list[tuple[str, str, tuple[str, .
 
 def page(rows: Iterable[tuple[str, str, tuple[str, ...]]]) -> str:
     """The module `wizard.operator_actions`."""
+    return table_of(rows, head=_HEAD, name="MEASURED", foot=_FOOT)
+
+
+def table_of(rows: Iterable[tuple[str, str, tuple[str, ...]]], *, head: str, name: str, foot: str) -> str:
+    """A module with the rows as its one table."""
     lines = "\n".join(f"    ({json.dumps(thing)}, {json.dumps(action)}, {_tuple(why)})," for thing, action, why in rows)
-    return f"{_HEAD}\nMEASURED: tuple[tuple[str, str, tuple[str, ...]], ...] = (\n{lines}\n)\n{_FOOT}"
+    return f"{head}\n{name}: tuple[tuple[str, str, tuple[str, ...]], ...] = (\n{lines}\n)\n{foot}"
 
 
 def _tuple(words: tuple[str, ...]) -> str:

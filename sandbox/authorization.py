@@ -254,9 +254,10 @@ def _of_cloudwatch(call: Call) -> Iterator[Need]:
     given, context = call.parameters, _named_tags(call)
     names = [given["AlarmName"]] if "AlarmName" in given else []
     resources = [_arn(call, "cloudwatch", f"alarm:{name}") for name in names]
-    # Alarms are looked for among all of them, whatever their names.
+    # Alarms are looked for among all of them, whatever their names; a metric is no resource.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-identity-based-access-control-cw.html
-    resource = str(given.get("ResourceARN") or next(iter(resources), _arn(call, "cloudwatch", "alarm:*")))
+    of_all = "*" if "Metric" in call.operation and call.operation.startswith(("Get", "List")) else None
+    resource = str(of_all or given.get("ResourceARN") or next(iter(resources), _arn(call, "cloudwatch", "alarm:*")))
     yield Need(action=f"cloudwatch:{call.operation}", resource=resource, context=context)
     if call.operation == "PutMetricAlarm" and context:
         yield Need(action="cloudwatch:TagResource", resource=resource, context=context)

@@ -37,7 +37,7 @@ PURE_WIZARD = tuple(
         "account_limits account_principals account_trail preflight_attempt preflight_edges preflight_stack "
         "facts_account facts_found by_hand adoption_offer preflight_data_key checklist identity_patterns "
         "facts_progress manifests escrow steps cost prices kept trail_requirements "
-        "operator_policy operator_things operator_actions operator_reads "
+        "operator_policy operator_things operator_actions operator_reads auditor_policy auditor_actions "
         "questions_key questions_application questions_trail questions_state "
         "state_backend state_step saved_plan review offers detection agreement opening drafts handing_over "
         "access_key access_key_standing "

@@ -21,7 +21,9 @@ from wizard.errors import SetupError
 
 if TYPE_CHECKING:
     from components.contract import Settings
+    from components.documents import Policy
     from wizard.log import Log
+    from wizard.operator_things import Setup
     from wizard.steps import Doors, Request
     from wizard.terminal import Terminal
 
@@ -178,7 +180,12 @@ def _policy(options: argparse.Namespace) -> Ended:
     """The document alone on stdout, so that it can be piped into a file."""
     if options.action == "ci":
         return _policy_ci(options)
-    from wizard import operator_policy
+    from wizard import auditor_policy, operator_policy
+
+    def told(setup: Setup) -> Mapping[str, Policy]:
+        for remark in auditor_policy.remarks(setup, options.action):
+            print(remark, file=sys.stderr)
+        return auditor_policy.WRITTEN[options.action](setup)
 
     document = operator_policy.for_values(
         request.flags(options),
@@ -188,10 +195,13 @@ def _policy(options: argparse.Namespace) -> Ended:
         saved=request.saved_settings(options.stack),
         saved_name=request.config_file(options.stack),
         adopt=options.adopt,
+        written=told if options.action in auditor_policy.WRITTEN else None,
+        command=f"python -m wizard policy {options.action}",
     )
     if "Statement" not in document:
         print(
-            f"more than one managed policy may hold: {len(document)} documents, each to be attached to the operator",
+            f"more than one managed policy may hold: {len(document)} documents, each to be attached to the "
+            f"{options.action}",
             file=sys.stderr,
         )
     _print(options, json.dumps(document, indent=2))

@@ -10,7 +10,7 @@ may tag keys can then reach any key whose own policy leaves that to IAM.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +46,18 @@ def for_values(
     saved: Settings | None = None,
     saved_name: str = "",
     adopt: bool = False,
+    written: Callable[[Setup], Mapping[str, Policy]] | None = None,
+    command: str = _COMMAND,
 ) -> dict[str, Any]:
     """The policy for the set-up of these answers; several by their names, where one is longer than IAM takes.
 
-    `values` are flags by the key of their input, unparsed. Raises UsageError for answers that do not fit together,
-    MissingAnswers without the account's id, the Region or the target.
+    `values` are flags by the key of their input, unparsed. `written` makes another policy of the same answers than the
+    operator's, for another `command`. Raises UsageError for answers that do not fit together, MissingAnswers without
+    the account's id, the Region or the target.
     """
-    documents = policies_of(_setup(values, environ, file or {}, file_name, saved, saved_name, adopt))
+    documents = (written or policies_of)(
+        _setup(values, environ, file or {}, file_name, saved, saved_name, adopt, command)
+    )
     if len(documents) == 1:
         return dict(next(iter(documents.values())))
     return dict(documents)
@@ -66,6 +71,7 @@ def _setup(
     saved: Settings | None,
     saved_name: str,
     adopt: bool,
+    command: str,
 ) -> Setup:
     from components.contract import ContractError, partition_of
     from wizard.operator_things import Setup
@@ -91,7 +97,7 @@ def _setup(
         told = "\n".join(f"  {each.key}: {', or '.join(each.doors)}" for each in lacking)
         raise MissingAnswers(
             f"the policy names the account's own things, and AWS is not asked for them; missing:\n{told}",
-            " ".join([_COMMAND, *(f"{each.flag} {_EXAMPLES.get(each.key, each.metavar)}" for each in lacking)]),
+            " ".join([command, *(f"{each.flag} {_EXAMPLES.get(each.key, each.metavar)}" for each in lacking)]),
             tuple(each.key for each in lacking),
         )
     operator = f"arn:{partition_of(given['region'])}:iam::{given['account']}:user/operator"
@@ -121,8 +127,13 @@ def _as_usual(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def policies_of(setup: Setup) -> dict[str, Policy]:
     """The policy by its name; several where one is longer than IAM takes."""
-    name = f"EONPROOperator{_suffix(setup.settings)}"
-    parts = list(_parts(statements_of(setup)))
+    return in_parts("EONPROOperator", setup, statements_of(setup))
+
+
+def in_parts(role: str, setup: Setup, statements: Iterable[Statement]) -> dict[str, Policy]:
+    """One policy of these statements, called after whose it is; several where it would be longer than IAM takes."""
+    name = f"{role}{_suffix(setup.settings)}"
+    parts = list(_parts(statements))
     if len(parts) == 1:
         return {name: parts[0]}
     return {f"{name}-{number}": part for number, part in enumerate(parts, 1)}
@@ -149,15 +160,24 @@ def characters(document: Policy) -> int:
     return len("".join(json.dumps(document).split()))
 
 
-def statements_of(setup: Setup) -> list[Statement]:
-    """One statement for the things that need the same actions under the same condition."""
+def statements_of(
+    setup: Setup,
+    *,
+    known: Mapping[str, tuple[str, ...]] | None = None,
+    wanting: Callable[[Setup, str], set[str]] | None = None,
+) -> list[Statement]:
+    """One statement for the things that need the same actions under the same condition.
+
+    `known` are the things, the operator's unless given; `wanting` tells what is needed on each.
+    """
     from wizard.operator_things import things
 
-    known = things(setup)
+    known = things(setup) if known is None else known
+    needs = wanting or needed
     # Things by what is asked on them: those that need the same share a statement.
     alike: dict[tuple[str, str], list[str]] = {}
     for thing in known:
-        wanted = sorted(needed(setup, thing))
+        wanted = sorted(needs(setup, thing))
         by_condition = sorted((json.dumps(condition_of(setup, thing, action)), action) for action in wanted)
         for condition, members in groupby(by_condition, key=lambda pair: pair[0]):
             actions = json.dumps([action for _, action in members])

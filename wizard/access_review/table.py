@@ -171,7 +171,7 @@ def _show_differences(talk: Talk, differences: Differences | None) -> None:
 
 
 def _show_what_is_wrong(talk: Talk, outcome: Outcome) -> None:
-    talk.section("Outcome", outcome.file)
+    talk.section("Outcome")
     for fault in outcome.faults:
         talk.line(fault, mark=Mark.FAIL)
     for unread in outcome.review.unread:
