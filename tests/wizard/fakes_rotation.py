@@ -166,9 +166,12 @@ class FakeWrapper:
     cloud: FakeCloud
     failure: SetupError | None = None
     prompted: list[bool] = field(default_factory=list)
+    given: list[tuple[dict[str, str], str]] = field(default_factory=list)
+    """Environment and key, in turn."""
 
     def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
         self.cloud.log.append("wrapper.wrap")
+        self.given.append((dict(environment), key_arn))
         self.prompted.append(prompt)
         if self.failure is not None:
             raise self.failure
