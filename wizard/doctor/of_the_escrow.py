@@ -166,7 +166,7 @@ def _back(evidence: Evidence, fingerprint: str | None, former: dict[str, FormerT
 
 
 def _restore(evidence: Evidence, fingerprint: str) -> str:
-    words = ("--version", fingerprint, "--confirm", evidence.stack, "--no-redeploy")
+    words = ("--version", fingerprint, "--confirm", evidence.stack, remedies.anew(evidence))
     return remedies.wizard(evidence, "restore", *words)
 
 
@@ -175,6 +175,6 @@ def _other_key(evidence: Evidence, escrow: Escrow, key_arn: str, wanted: str) ->
         cause="escrow-of-another-key",
         what=f"the data key in {escrow.parameter} is wrapped by {key_arn}, and the stack's key is {wanted}",
         why="the stack's key cannot open it: KMS answers IncorrectKeyException",
-        command=remedies.wizard(evidence, "rotate", "--rewrap", wanted, "--confirm", evidence.stack, "--no-redeploy"),
+        command=remedies.wizard(evidence, "rotate", "--rewrap", wanted, "--confirm", evidence.stack),
         then=RESTART,
     )

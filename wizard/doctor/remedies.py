@@ -30,9 +30,13 @@ def wizard(evidence: Evidence, command: str, *words: str) -> str:
 
 
 def push(evidence: Evidence, *words: str) -> str:
-    """The escrowed data key with its two companions, again, to where the application runs; what runs, started anew."""
-    runs = any(each.deployment is not None for each in evidence.instances)
-    return wizard(evidence, "push", *words, "--yes", "--redeploy" if runs else "--no-redeploy")
+    """The escrowed data key with its two companions, again, and what runs started anew, where something does."""
+    return wizard(evidence, "push", *words, "--yes", anew(evidence))
+
+
+def anew(evidence: Evidence) -> str:
+    """The flag that starts anew what runs: variables are read when it starts. Nothing that is not known is touched."""
+    return "--redeploy" if any(each.deployment is not None for each in evidence.instances) else "--no-redeploy"
 
 
 def by_the_stack(evidence: Evidence, *endings: str) -> str:
