@@ -110,6 +110,62 @@ def test_a_dry_run_of_decrypt_and_reencrypt_returns_nothing(kms: Any, key: str) 
     assert again[0] == "DryRunOperationException"
 
 
+def test_reencrypting_keeps_what_is_inside_under_another_key(kms: Any, key: str) -> None:
+    other = kms.create_key()["KeyMetadata"]["Arn"]
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    moved = kms.re_encrypt(CiphertextBlob=blob, SourceKeyId=key, DestinationKeyId=other)
+    assert (moved["SourceKeyId"], moved["KeyId"]) == (key, other)
+    assert kms.decrypt(CiphertextBlob=moved["CiphertextBlob"], KeyId=other)["Plaintext"] == b"x"
+
+
+def test_reencrypting_from_another_key_is_refused(kms: Any, key: str) -> None:
+    other = kms.create_key()["KeyMetadata"]["Arn"]
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    code = refusal(kms.re_encrypt, CiphertextBlob=blob, SourceKeyId=other, DestinationKeyId=other)[0]
+    assert code == "IncorrectKeyException"
+
+
+def test_reencrypting_takes_leave_of_both_keys(kms: Any, cloud: Any, key: str, officer: Any) -> None:
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    other = kms.create_key()["KeyMetadata"]["Arn"]
+    source_only = {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": key}
+    cloud.client("iam").put_user_policy(
+        UserName=officer.arn.rpartition("/")[2], PolicyName="from", PolicyDocument=policy(source_only)
+    )
+    code, said, _ = refusal(officer.re_encrypt, CiphertextBlob=blob, SourceKeyId=key, DestinationKeyId=other)
+    assert code == "AccessDeniedException"
+    assert "kms:ReEncryptTo" in said
+
+
+def test_a_rotation_on_demand_is_listed_with_its_time(kms: Any, key: str) -> None:
+    kms.rotate_key_on_demand(KeyId=key)
+    (made,) = kms.list_key_rotations(KeyId=key)["Rotations"]
+    assert made["RotationType"] == "ON_DEMAND"
+    assert made["RotationDate"]
+
+
+def test_a_key_is_rotated_on_demand_so_many_times_and_no_more(kms: Any, cloud: Any, key: str) -> None:
+    quotas = cloud.client("service-quotas").list_service_quotas(ServiceCode="kms")["Quotas"]
+    (limit,) = (int(each["Value"]) for each in quotas if "On-demand" in each["QuotaName"])
+    for _ in range(limit):
+        kms.rotate_key_on_demand(KeyId=key)
+    assert refusal(kms.rotate_key_on_demand, KeyId=key)[0] == "LimitExceededException"
+
+
+def test_what_kms_did_not_make_is_not_rotated_on_demand(kms: Any) -> None:
+    for given in ({"Origin": "EXTERNAL"}, {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}):
+        key = kms.create_key(**given)["KeyMetadata"]["Arn"]
+        assert refusal(kms.rotate_key_on_demand, KeyId=key)[0] == "UnsupportedOperationException"
+
+
+def test_of_a_multi_region_key_the_primary_alone_is_rotated(kms: Any, cloud: Any) -> None:
+    primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
+    replica = kms.replicate_key(KeyId=primary, ReplicaRegion="eu-central-1")["ReplicaKeyMetadata"]["Arn"]
+    there = cloud.client("kms", region="eu-central-1")
+    assert refusal(there.rotate_key_on_demand, KeyId=replica)[0] == "UnsupportedOperationException"
+    kms.rotate_key_on_demand(KeyId=primary)
+
+
 def test_a_dry_run_makes_no_grant(kms: Any, key: str) -> None:
     refusal(kms.create_grant, KeyId=key, GranteePrincipal=OFFICER, Operations=["Decrypt"], DryRun=True)
     assert kms.list_grants(KeyId=key)["Grants"] == []

@@ -252,7 +252,7 @@ def test_an_escrow_that_changed_while_it_was_being_confirmed_is_left_alone(world
         world.cloud.escrows[name] = type(escrow)(**{**escrow.__dict__, "version": 7})
         return "production"
 
-    world.talk.ask = meanwhile  # type: ignore[method-assign, assignment]
+    world.talk.ask = meanwhile  # type: ignore[method-assign]
     with pytest.raises(DataKeyConflict, match="somebody else changed it meanwhile"):
         world.run("rotate", "--promote", new, confirm=None)
     assert world.current.fingerprint == OLD

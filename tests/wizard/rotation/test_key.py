@@ -194,7 +194,7 @@ def test_a_preview_that_fails_leaves_the_settings_as_they_are(world: World) -> N
 
 
 def test_a_key_that_still_has_another_period_is_told(world: World) -> None:
-    world.engine.up = lambda stack, on_progress: world.outputs  # type: ignore[method-assign, assignment]
+    world.engine.up = lambda stack, on_progress: world.outputs  # type: ignore[method-assign]
     with pytest.raises(ResourceError, match="still rotated every 365 days"):
         world.run("rotate", "--schedule", "180", yes=True)
 
