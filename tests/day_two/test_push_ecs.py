@@ -103,6 +103,7 @@ def test_a_container_that_dies_is_taken_back_by_the_circuit_breaker_and_told(ser
     assert service.held() == [{"NODE_ENV": "production", "AWS_REGION": "eu-west-1"}] * 2
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_killed_while_it_waits_is_gone_on_with_by_the_next(service: OnEcs) -> None:
     clinic = service.clinic
     clinic.forget_calls()
