@@ -106,6 +106,7 @@ def test_a_backup_is_written_once_and_never_over_another(on_vercel: Clinic, tmp_
     assert refused["exitCode"] == 2 and other.read_text() == "of somebody else"
 
 
+@pytest.mark.thorough
 def test_a_backup_needs_neither_vercel_nor_the_state(on_vercel: Clinic, tmp_path: Path) -> None:
     away = {"VERCEL_TOKEN": None, "PULUMI_BACKEND_URL": f"file://{tmp_path / 'nowhere'}"}
     told = backed_up(on_vercel, "--to", str(tmp_path / "backup.json"), env=away)
@@ -133,6 +134,7 @@ def test_an_object_is_locked_for_as_long_as_the_audit_log_where_its_bucket_says_
         s3.delete_object(Bucket=bucket, Key="eonpro/backup.json", VersionId=held["VersionId"])
 
 
+@pytest.mark.thorough
 def test_an_object_is_written_once_and_no_other_version_follows(on_vercel: Clinic, bucket: str) -> None:
     place = f"s3://{bucket}/backup.json"
     backed_up(on_vercel, "--to", place)
@@ -145,6 +147,7 @@ def test_an_object_is_written_once_and_no_other_version_follows(on_vercel: Clini
     assert [each["Key"] for each in versions] == ["backup.json"]
 
 
+@pytest.mark.thorough
 def test_another_object_of_that_name_is_left_alone(on_vercel: Clinic, bucket: str) -> None:
     s3 = on_vercel.client("s3", region="eu-west-1")
     s3.put_object(Bucket=bucket, Key="taken.json", Body=b"of somebody else")
@@ -168,6 +171,7 @@ def test_a_bucket_without_object_lock_is_refused_and_the_command_that_is_told_me
     assert backed_up(on_vercel, "--to", place)["kept"][0]["lockMode"] == "GOVERNANCE"
 
 
+@pytest.mark.thorough
 def test_a_bucket_that_is_not_there_is_told_with_the_command_that_makes_it(on_vercel: Clinic) -> None:
     name = f"clinic-none-{uuid.uuid4().hex}"
 
@@ -180,6 +184,7 @@ def test_a_bucket_that_is_not_there_is_told_with_the_command_that_makes_it(on_ve
 # --- another Region
 
 
+@pytest.mark.thorough
 def test_without_a_replica_the_copy_in_another_region_opens_with_the_first_key_only(on_vercel: Clinic) -> None:
     told = backed_up(on_vercel, "--to-region", "eu-west-3")["kept"][0]
     again = backed_up(on_vercel, "--to-region", "eu-west-3")["kept"][0]
