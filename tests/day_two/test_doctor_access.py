@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.day_two.patient import diagnosis, mended
+from tests.day_two.patient import diagnosis, mended, typed
+from tests.day_two.the_service import service_of
 from tests.onboarding.clinic import ACCOUNT, Clinic
 
 ROLE = "eonpro-app-role"
@@ -174,6 +175,24 @@ def test_an_oidc_provider_that_lost_the_audience_gets_it_back(on_vercel: Clinic)
     iam.remove_client_id_from_open_id_connect_provider(**audience)
     mended(on_vercel, "provider-audience")
     iam.remove_client_id_from_open_id_connect_provider(**{**audience, "ClientID": "https://vercel.com/other"})
+
+
+def test_a_service_that_runs_as_another_role_runs_as_the_application_again(on_ecs: Clinic):
+    with service_of(on_ecs) as service:
+        typed(on_ecs, "python -m wizard push --redeploy --yes")
+        mine = service.revision()
+        kept = ("family", "containerDefinitions", "executionRoleArn")
+        other = on_ecs.client("ecs").register_task_definition(
+            **{name: mine[name] for name in kept}, taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/platform-admin"
+        )
+        service.ecs.update_service(
+            cluster="eonpro", service="eonpro", taskDefinition=other["taskDefinition"]["taskDefinitionArn"]
+        )
+        service.look()
+        service.look()
+        finding = mended(on_ecs, "wrong-principal")
+        assert "role/platform-admin" in finding["what"]
+        assert service.revision()["taskRoleArn"] == f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
 
 
 # --- who reads the variables

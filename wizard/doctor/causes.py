@@ -188,6 +188,7 @@ TABLE: tuple[Cause, ...] = (
     Cause(name="access-denied", says="the application is refused, and no policy that could be read says why"),
     Cause(name="unwrap-failed", says="the key does not open the data key"),
     Cause(name="proof-failed", says="the application could not open its data key"),
+    Cause(name="task-definition-behind", says="the service's task definition lacks the variables", explains=_OPENING),
     # What runs.
     Cause(name="deployment-stale", says="what runs began before its variables were last changed"),
     Cause(name="failure-remembered", says="what runs began while the key could not be opened, and remembers it"),

@@ -16,6 +16,7 @@ from wizard.doctor import (
     of_the_policies,
     of_the_replicas,
     of_the_rotation,
+    of_the_service,
     of_the_stack,
     of_the_trail,
     of_the_trust,
@@ -40,6 +41,7 @@ OF_ACCESS: tuple[Check, ...] = (
     of_the_variables.the_companions,
     of_the_variables.the_parameters,
     of_the_key.the_key_id_as_delivered,
+    of_the_service.the_task_definition,
 )
 """Whether the application can open its key: what a failed proof asks for."""
 

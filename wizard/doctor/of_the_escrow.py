@@ -155,14 +155,14 @@ def _back(evidence: Evidence, fingerprint: str | None, former: dict[str, FormerT
         return remedies.aws(
             evidence, "secretsmanager", "update-secret-version-stage", "--secret-id", name, *moved, *away
         )
-    # Through a pipe: the wrapped key is in no command line.
+    # Through a file of the caller's own: the wrapped key is in no command line, and the AWS CLI reads it twice.
     wanted = f"Parameters[?Version==`{version}`].{{Name: Name, Value: Value, Type: Type}} | [0]"
     read = remedies.aws(
         evidence,
         *("ssm", "get-parameter-history", "--name", name, "--with-decryption", "--query", wanted, "--output", "json"),
     )
-    write = remedies.aws(evidence, "ssm", "put-parameter", "--overwrite", "--cli-input-json", "file:///dev/stdin")
-    return f"{read} | {write}"
+    write = remedies.aws(evidence, "ssm", "put-parameter", "--overwrite")
+    return f'kept=$(mktemp) && {read} > "$kept" && {write} --cli-input-json "file://$kept" && rm "$kept"'
 
 
 def _restore(evidence: Evidence, fingerprint: str) -> str:
