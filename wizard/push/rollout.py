@@ -63,7 +63,7 @@ class Watch:
     def until_over(self, service: Service, rollout: Rollout, former: str) -> Ended:
         """Until the deployment is steady, or cannot become so. `former`: the revision that a rollback goes back to."""
         failed_at: datetime | None = None
-        late = ""
+        late = said = ""
         for seen in self._looks(service, PATIENCE + timedelta(seconds=service.grace_seconds)):
             if isinstance(seen, SetupError):
                 late = seen.message
@@ -91,13 +91,13 @@ class Watch:
             elif not service.breaks and not rollout.running and rollout.failed >= _threshold(rollout):
                 # What the circuit breaker would say, if the service had one.
                 return self._ended(End.FAILED, service, rollout)
-            self.tell(f"{rollout.running} of {rollout.desired} tasks run" + _failures(rollout))
+            said = self._say(f"{rollout.running} of {rollout.desired} tasks run{_failures(rollout)}", said)
         return self._ended(End.LATE, service, rollout, late)
 
     def until_back(self, service: Service, former: str) -> Ended:
         """Until the newest deployment, of the former revision, is steady."""
         last = service.newest
-        late = ""
+        late = said = ""
         for seen in self._looks(service, PATIENCE + timedelta(seconds=service.grace_seconds)):
             if isinstance(seen, SetupError):
                 late = seen.message
@@ -109,9 +109,17 @@ class Watch:
                 return Ended(end=End.STEADY, service=service, rollout=last)
             if last.state is RolloutState.FAILED or (not last.running and last.failed >= _threshold(last)):
                 return self._ended(End.FAILED, service, last)
-            self.tell(f"the former comes back: {last.running} of {last.desired} tasks run" + _failures(last))
+            said = self._say(
+                f"the former comes back: {last.running} of {last.desired} tasks run{_failures(last)}", said
+            )
         assert last is not None
         return self._ended(End.LATE, service, last, late)
+
+    def _say(self, line: str, before: str) -> str:
+        """Only what is new: a rollout takes minutes, with a look every ten seconds."""
+        if line != before:
+            self.tell(line)
+        return line
 
     def _looks(self, service: Service, patience: timedelta) -> Iterator[Service | SetupError]:
         """The service, again and again, until the time is over; a failure of the network or of ECS is only told."""

@@ -606,6 +606,14 @@ def test_the_rights_name_the_service_the_two_roles_and_to_whom_they_are_passed(w
     }
 
 
+def test_what_has_not_changed_since_the_last_look_is_not_told_again(world: World) -> None:
+    world.fleet.have(BODY)
+    world.fleet.scripts = [[starting, starting, starting, running, running, complete]]
+    world.redeploy()
+
+    assert [line for line in world.told if "tasks run" in line] == ["0 of 2 tasks run", "2 of 2 tasks run"]
+
+
 def test_a_look_at_a_starting_service_tells_how_many_run(world: World) -> None:
     world.fleet.have(BODY)
     world.fleet.scripts = [[starting, failing(1), running, complete]]
