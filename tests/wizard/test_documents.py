@@ -19,6 +19,7 @@ from tests.wizard.compliance.samples import FILES as REPORT_FILES
 from tests.wizard.compliance.samples import STATES as REPORT_STATES
 from tests.wizard.fakes import ACCOUNT, IDENTITY, settings, step, wrapped
 from tests.wizard.push import push_documents
+from tests.wizard.rotation import rotation_documents
 from tests.wizard.test_main import PROBLEMS
 from tests.wizard.test_report import REPORTS, proof, report
 from wizard import documents, status
@@ -104,8 +105,12 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "preview": {"changes": documents.preview(PLAN), "a dry run": documents.preview(PLAN, command="setup")},
     "push": push_documents.DOCUMENTS,
+    **rotation_documents.DOCUMENTS,
     "verify": {state: documents.verify("production", [proof("vercel", state)]) for state in ProofState},
-    "report": {state: report_document(of, files=REPORT_FILES) for state, of in REPORT_STATES.items()},
+    "report": {
+        state: report_document(REPORT_STATES[state], files=REPORT_FILES)
+        for state in ("in full", "nothing could be read")
+    },
     "status": {
         "in full": documents.status(status.document(STACKS)),
         "wrong": documents.status(status.document([replace(STACKS[0], standing=Standing.WRONG)])),

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, request: Request, doors: Doors) -> tuple[in
                 )
             if not options.version and not options.from_backup:
                 versions, again = restore.listing(request, doors)
-                return 2, outcome.listing(request.stack, versions, next=again)
+                return UsageError.exit_code, outcome.listing(request.stack, versions, next=again)
             done = (
                 restore.restore_version(request, doors, options.version, redeploy=options.redeploy)
                 if options.version

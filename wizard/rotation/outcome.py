@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from wizard import documents
+from wizard.errors import UsageError
 from wizard.facts import Delivered, Proof, ProofState
 from wizard.facts_deployment import Redeployed, RedeployState
 from wizard.facts_rotation import EscrowedVersion, KeyRotations
@@ -98,6 +99,7 @@ def listing(stack: str, found: Sequence[EscrowedVersion], *, next: str) -> docum
         "proofs": [],
         "redeploys": [],
         "next": [next],
+        "exitCode": UsageError.exit_code,
     }
 
 
