@@ -218,6 +218,27 @@ def test_a_stack_that_was_taken_away_is_there_and_empty_and_can_be_built_again(p
     assert engine.up(STACK, quiet) == OUTPUTS
 
 
+def test_a_comparison_keeps_nothing_and_selects_no_stack(place) -> None:
+    engine = place.built()
+    engine.up(STACK, quiet)
+    other = place.engine()
+    other.prepare("another", settings())
+    states = {file: file.read_bytes() for file in (place.folder / "state").rglob("*.json")}
+    assert place.engine().compare(STACK) == ()
+    assert {file: file.read_bytes() for file in (place.folder / "state").rglob("*.json")} == states
+    assert (
+        subprocess.run(
+            ["pulumi", "stack", "--show-name"], cwd=place.folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "another"
+    )
+
+
+def test_a_stack_that_is_not_there_cannot_be_compared(place) -> None:
+    with pytest.raises(SetupError):
+        place.engine().compare(STACK)
+
+
 def test_the_program_runs_in_the_environment_of_the_callers_credentials(place) -> None:
     place.program("import os, pulumi\nraise pulumi.RunError(os.environ['AWS_ACCESS_KEY_ID'])\n")
     made = place.engine(AWS_ACCESS_KEY_ID="the-callers")

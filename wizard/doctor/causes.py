@@ -255,7 +255,6 @@ TABLE: tuple[Cause, ...] = (
         says="the key rotates at another period than the stack says",
         explains=("stack-drifted",),
     ),
-    Cause(name="key-tags", says="the key's tags or description are not the stack's", explains=("stack-drifted",)),
     Cause(name="stack-behind", says="the settings were changed and not applied"),
     Cause(name="stack-drifted", says="the account is not as Pulumi's state has it"),
 )
