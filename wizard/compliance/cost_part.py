@@ -9,15 +9,13 @@ from collections.abc import Iterator
 
 from wizard.compliance import text
 from wizard.compliance.cost_charts import bars, curve, now
-from wizard.compliance.elements import figure, pairs, section, table, unknown
+from wizard.compliance.elements import figure, pairs, section, table
 from wizard.compliance.markup import Fact, Form, Markup, cite, join, tag
 
 
 def cost(report: Fact) -> Markup:
     """The part of the page."""
     told = report["cost"]
-    if not told.is_known:
-        return section("cost", "Cost", unknown(report["costWhy"]))
     drivers = told["drivers"]
     return section(
         "cost",
@@ -128,9 +126,6 @@ def cost_as_text(report: Fact) -> Iterator[text.Piece]:
     """The same as Markdown."""
     told = report["cost"]
     yield from text.heading("##", "Cost")
-    if not told.is_known:
-        yield from text.paragraph("Unknown: ", report["costWhy"])
-        return
     yield from text.paragraph("In a month: ", text.cited(told["monthly"], Form.MONEY), ", ", told["basis"], ".")
     yield from text.table(
         ("Driver", "Quantity", "Unit", "Price", "Estimate", "By use"),

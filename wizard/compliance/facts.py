@@ -305,8 +305,6 @@ class ReportFacts:
     access: Access
     rotation: RotationTimeline
     retention: RetentionTimeline
-    cost: CostFacts | None
-    cost_why: str
-    """Why the cost is not known; empty where it is."""
+    cost: CostFacts
     doctor: Doctor
     unread: tuple[Unread, ...]

@@ -90,7 +90,6 @@ def gather(
         rotation=_rotation(read),
         retention=retaining.retention(read.readings.retention, settings, outputs, at=read.at),
         cost=_cost(settings, read, assumptions, given),
-        cost_why="",
         doctor=_doctor(read.diagnosis, found.stack),
         unread=tuple(_unread(read, settings)),
     )

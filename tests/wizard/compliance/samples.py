@@ -380,7 +380,6 @@ def facts(**changes: Any) -> ReportFacts:
         rotation=RotationTimeline(rotations=ROTATIONS, on_demand_left=9, versions=VERSIONS),
         retention=RETENTION,
         cost=COST,
-        cost_why="",
         doctor=DOCTOR,
         unread=(Unread(what=f"KMS key in {REPLICA_REGION}", why="kms:DescribeKey was denied"),),
     )
@@ -417,8 +416,7 @@ def _nothing_read() -> ReportFacts:
         ),
         rotation=RotationTimeline(rotations=None, on_demand_left=None, versions=None, why=why),
         retention=replace(RETENTION, kept_days=None, lock=None, phases=(), why=why),
-        cost=None,
-        cost_why="the usage could not be read",
+        cost=replace(COST, counted=None, drivers=tuple(replace(each, used=None) for each in COST.drivers)),
         doctor=Doctor(findings=None, why=why),
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ FULL = "in full"
 EMPTY, STRANGE, YEARS = "nothing could be read", "strange names", "rotated for years"
 
 
-def also_thorough(always: list[tuple[str, ...]], every: list[tuple[str, ...]]) -> list[Any]:
+def also_thorough(always: Sequence[tuple[str, ...]], every: Sequence[tuple[str, ...]]) -> list[Any]:
     """What every run looks at, and the rest for `make check`: axe takes seconds over a page."""
     rest = [pytest.param(*each, marks=pytest.mark.thorough) for each in every if each not in always]
     return [*(pytest.param(*each) for each in always), *rest]
