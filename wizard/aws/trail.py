@@ -57,8 +57,13 @@ def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
         kms_events=None if selectors is None else records_kms(selectors),
         key_arn=str(trail["KmsKeyId"]) if trail.get("KmsKeyId") else None,
         prefix=str(trail.get("S3KeyPrefix") or ""),
-        delivery_error=str((status or {}).get("LatestDeliveryError") or "") or None,
+        delivery_error=_delivery_error(status or {}),
     )
+
+
+def _delivery_error(status: Mapping[str, Any]) -> str | None:
+    error = status.get("LatestDeliveryError") or status.get("LatestDigestDeliveryError")
+    return str(error) if error else None
 
 
 def _tolerated(session: Session, operation: str, **parameters: Any) -> Any | None:

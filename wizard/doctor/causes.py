@@ -57,6 +57,9 @@ TABLE: tuple[Cause, ...] = (
             "policy-missing",
             "principal-missing",
             "provider-missing",
+            "bucket-missing",
+            "alerts-topic-missing",
+            "alerts-rule-off",
         ),
     ),
     Cause(

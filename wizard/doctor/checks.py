@@ -49,7 +49,7 @@ OF_THE_REST: tuple[Check, ...] = (
     of_the_stack.of_the_stack,
     of_the_rotation.of_the_alias,
     of_the_rotation.of_the_rotation,
-    of_the_policies.of_the_key_policy,
+    of_the_policies.of_the_key_policies,
     of_the_policies.of_the_application_policy,
     of_the_replicas.the_replicas_escrows,
     of_the_trail.of_the_trail,

@@ -5,7 +5,8 @@ Pure: reads through the evidence. What the application lacks is another check's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from components.contract import Part, Thing
 from wizard.adoption_differences import differences
@@ -13,6 +14,7 @@ from wizard.doctor import remedies
 from wizard.doctor.evidence import Evidence
 from wizard.doctor.finding import Finding, Told, Unlooked, Well
 from wizard.errors import SetupError
+from wizard.escrow import region_of
 from wizard.facts import Difference, Found, HandMade, KeyFact
 
 KEY = "aws:kms/key:Key::phi-key"
@@ -22,17 +24,30 @@ _TOLD = 3
 """Differences that are told in one sentence."""
 
 
-def of_the_key_policy(evidence: Evidence) -> Iterator[Told]:
-    """The key's policy, as `components` makes it of the settings."""
-    settings, key, policy = evidence.settings, evidence.key, evidence.key_policy
-    if not isinstance(key, KeyFact) or Part.KEY in settings.kept_as_found:
-        return  # Told by the check of the key; or left as it was found, on purpose.
+def of_the_key_policies(evidence: Evidence) -> Iterator[Told]:
+    """The policy of the key and of each replica, as `components` makes it of the settings."""
+    if Part.KEY in evidence.settings.kept_as_found:
+        return  # On purpose.
+    if isinstance(evidence.key, KeyFact):  # If not, that is told by the check of the key.
+        yield from _judged(evidence, evidence.key, evidence.key_policy, "the key's policy", KEY)
+    for arn in evidence.outputs.replica_key_arns if evidence.outputs else ():
+        region = region_of(arn)
+        key = evidence.replica(arn)
+        if isinstance(key, KeyFact):
+            policy = evidence.once(f"policy {arn}", partial(evidence.cloud.with_region(region).key_policy, arn))
+            whose = f"the policy of the replica in {region}"
+            yield from _judged(evidence, key, policy, whose, f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}")
+
+
+def _judged(
+    evidence: Evidence, key: KeyFact, policy: Mapping[str, object] | SetupError, whose: str, resource: str
+) -> Iterator[Told]:
     if isinstance(policy, SetupError):
-        yield Unlooked.of("the key's policy", policy)
+        yield Unlooked.of(whose, policy)
         return
     told = [
         each
-        for each in differences(HandMade(key=key, key_policy=policy), settings)
+        for each in differences(HandMade(key=key, key_policy=policy), evidence.settings)
         if each.what.startswith("key policy")
     ]
     unguarded = [each for each in told if each.what == "key policy, deletion"]
@@ -40,19 +55,19 @@ def of_the_key_policy(evidence: Evidence) -> Iterator[Told]:
     if unguarded:
         yield Finding(
             cause="deletion-unguarded",
-            what=f"the key's policy lets it be deleted: {_in_words(unguarded)}",
+            what=f"{whose} lets it be deleted: {_in_words(unguarded)}",
             why="with the key every record is lost; the settings say who may schedule its deletion",
-            command=remedies.by_the_stack(evidence, KEY),
+            command=remedies.by_the_stack(evidence, resource),
         )
     if changed:
         yield Finding(
             cause="key-policy-changed",
-            what=f"the key's policy is not what the settings mean: {_in_words(changed)}",
+            what=f"{whose} is not what the settings mean: {_in_words(changed)}",
             why="who may use and administer the key was changed beside the stack",
-            command=remedies.by_the_stack(evidence, KEY),
+            command=remedies.by_the_stack(evidence, resource),
         )
     if not told:
-        yield Well(what="the key's policy is what the settings mean")
+        yield Well(what=f"{whose} is what the settings mean")
 
 
 def of_the_application_policy(evidence: Evidence) -> Iterator[Told]:

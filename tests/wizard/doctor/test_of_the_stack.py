@@ -17,6 +17,7 @@ from tests.wizard.fakes import (
     KEY,
     KEY_ID,
     OTHER_KEY,
+    REPLICA,
     REPLICA_REGION,
     key_fact,
     multi_region,
@@ -28,7 +29,7 @@ from wizard.doctor.diagnosis import diagnose
 from wizard.doctor.evidence import Evidence
 from wizard.doctor.finding import Finding, Told, Unlooked, Well
 from wizard.doctor.of_the_drift import COMPARISON, of_the_drift
-from wizard.doctor.of_the_policies import of_the_application_policy, of_the_key_policy
+from wizard.doctor.of_the_policies import of_the_application_policy, of_the_key_policies
 from wizard.doctor.of_the_replicas import the_replicas_escrows
 from wizard.doctor.of_the_rotation import of_the_alias, of_the_rotation
 from wizard.doctor.of_the_stack import of_the_stack
@@ -112,7 +113,7 @@ def test_commands_are_for_the_profile_that_was_named(stand: Stand):
     stand.cloud.aliases.clear()
     assert finding(stand.told(of_the_alias), "alias-missing").command.endswith("--profile 'the clinic'")
     stand.cloud.key_policies[KEY] = policies.policy([])
-    command = next(each for each in stand.told(of_the_key_policy) if isinstance(each, Finding)).command
+    command = next(each for each in stand.told(of_the_key_policies) if isinstance(each, Finding)).command
     assert command.startswith("AWS_PROFILE='the clinic' pulumi up ")
 
 
@@ -139,14 +140,14 @@ def test_a_rotation_that_is_not_told_is_unknown(stand: Stand, fields: dict[str, 
 
 
 def test_policies_as_the_settings_mean_them_are_well(stand: Stand):
-    assert is_well(stand.told(of_the_key_policy)) and is_well(stand.told(of_the_application_policy))
+    assert is_well(stand.told(of_the_key_policies)) and is_well(stand.told(of_the_application_policy))
 
 
 def test_a_key_policy_without_the_denial_of_deletion_is_a_fault_of_its_own(stand: Stand):
     policy = key_policy_of(stand.settings)
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     stand.cloud.key_policies[KEY] = {**policy, "Statement": kept}
-    found = finding(stand.told(of_the_key_policy), "deletion-unguarded")
+    found = finding(stand.told(of_the_key_policies), "deletion-unguarded")
     assert "nobody may schedule it" in found.what
     assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::phi-key")
 
@@ -160,18 +161,29 @@ def test_a_stranger_in_the_key_policy_is_named(stand: Stand):
         "Resource": "*",
     }
     stand.cloud.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
-    assert "999988887777" in finding(stand.told(of_the_key_policy), "key-policy-changed").what
+    assert "999988887777" in finding(stand.told(of_the_key_policies), "key-policy-changed").what
+
+
+def test_the_policy_of_a_replica_is_its_own():
+    stand = Stand(settings=multi_region())
+    assert is_well(stand.told(of_the_key_policies))
+    policy = key_policy_of(stand.settings)
+    kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
+    stand.cloud.key_policies[REPLICA] = {**policy, "Statement": kept}
+    told = stand.told(of_the_key_policies)
+    assert causes(told) == ["deletion-unguarded"]
+    assert any(REPLICA_REGION in each.what for each in told if isinstance(each, Finding))
 
 
 def test_a_key_policy_that_was_left_as_it_was_found_is_not_judged():
     stand = Stand(settings=settings(kept_as_found=("key",)))
     stand.cloud.key_policies[KEY] = policies.policy([])
-    assert stand.told(of_the_key_policy) == ()
+    assert stand.told(of_the_key_policies) == ()
 
 
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: Stand):
     stand.cloud.failures["key_policy"] = DENIED
-    assert [each.is_denied for each in unlooked(stand.told(of_the_key_policy))] == [True]
+    assert [each.is_denied for each in unlooked(stand.told(of_the_key_policies))] == [True]
 
 
 def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_is_not(stand: Stand):
