@@ -47,10 +47,17 @@ def test_a_record_opens_from_nothing_but_the_backup_and_the_key(clinic: Clinic, 
     (record,) = the_application.write(clinic, clinic.deployed(), RECORD)
     backup = tmp_path / "production.backup.json"
     backed_up(clinic, "--to", str(backup))
-    lose_everything_but_the_key(clinic)
 
+    # All but the stack's state is gone: one command puts it back, and the application has its variables again.
+    lose_the_data_key(clinic)
+    clinic.wizard("restore", "--from-backup", str(backup), "--yes", "--confirm", "production", "--no-redeploy")
+    assert the_application.read(clinic, clinic.deployed(), record) == [RECORD]
+    assert clinic.parameters()[ESCROW] == json.loads(backup.read_text())["wrappedKey"]
+
+    # The state is gone too, and with it everything that speaks of the stack. The document says what there is to do.
+    lose_the_data_key(clinic)
+    shutil.rmtree(clinic.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
     found = json.loads(backup.read_text())
-    # By hand, as the document says: KMS opens it for the application's role, and so does the library.
     variables = {
         "AWS_REGION": found["region"],
         "AWS_KMS_KEY_ID": found["keyArn"],
@@ -62,15 +69,33 @@ def test_a_record_opens_from_nothing_but_the_backup_and_the_key(clinic: Clinic, 
     assert the_application.read(clinic, variables, record) == [RECORD]
 
 
-def lose_everything_but_the_key(clinic: Clinic) -> None:
-    """The escrow with its history, every version beside it, the variables on Vercel, and Pulumi's state."""
+def lose_the_data_key(clinic: Clinic) -> None:
+    """The escrow with its history, every version beside it, and the variables on Vercel."""
     ssm = clinic.client("ssm")
     for name in clinic.parameters():
         ssm.delete_parameter(Name=name)
     for variable in clinic.vercel("GET", "/v10/projects/eonpro/env")["envs"]:
         clinic.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
-    shutil.rmtree(clinic.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
     assert clinic.parameters() == {} and clinic.variables() == {}
+
+
+@pytest.mark.thorough
+def test_a_stack_whose_state_is_lost_too_is_taken_in_again_with_the_backups_data_key(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    clinic.set_up("vercel")
+    (record,) = the_application.write(clinic, clinic.deployed(), RECORD)
+    backup = tmp_path / "production.backup.json"
+    backed_up(clinic, "--to", str(backup))
+    lose_the_data_key(clinic)
+    shutil.rmtree(clinic.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+
+    wrapped = json.loads(backup.read_text())["wrappedKey"]
+    Path(clinic.environment["PULUMI_BACKEND_URL"].removeprefix("file://")).mkdir()
+    clinic.set_up("vercel", "--adopt", env={"EONPRO_ENCRYPTED_PHI_KEY": wrapped})
+
+    assert the_application.read(clinic, clinic.deployed(), record) == [RECORD]
+    assert clinic.parameters()[ESCROW] == wrapped
 
 
 # --- a file
