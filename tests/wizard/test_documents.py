@@ -15,11 +15,13 @@ from jsonschema import Draft202012Validator
 import wizard.__main__ as bell
 from components.contract import Settings
 from tests.wizard.access_review.reviews import documents_of_reviews
+from tests.wizard.backup import backup_documents
 from tests.wizard.compliance.samples import FILES as REPORT_FILES
 from tests.wizard.compliance.samples import STATES as REPORT_STATES
 from tests.wizard.fakes import ACCOUNT, IDENTITY, settings, step, wrapped
 from tests.wizard.push import push_documents
 from tests.wizard.rotation import rotation_documents
+from tests.wizard.spending import cost_documents
 from tests.wizard.test_main import PROBLEMS
 from tests.wizard.test_report import REPORTS, proof, report
 from wizard import documents, status
@@ -122,6 +124,8 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "policy": {"one": documents.policy(POLICY), "several": documents.policy({"first": POLICY, "second": POLICY})},
     "review": documents_of_reviews(),
+    "backup": backup_documents.DOCUMENTS,
+    "cost": cost_documents.DOCUMENTS,
     "destroy": {"left": documents.destroy("production", [("the key", "records")])},
     "schema": {"failure": documents.schema("failure", schema("failure"))},
     "completion": {"bash": documents.completion("bash", "complete -F _it it")},
