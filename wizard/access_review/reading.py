@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from components.contract import Outputs, Settings
 from wizard.access_review import expectation, rows, trust
+from wizard.access_review.calls import Histories, counted, history_of, who_else_called
 from wizard.access_review.expectation import Expectation
 from wizard.access_review.judgement import RIGHTS, KeyPapers, facts_of_key
 from wizard.access_review.rows import Rights
@@ -72,7 +73,7 @@ def review(
     principals = [
         _principal(each, ways_in.get(each.arn, ()), histories, meant) for each in sorted(found.values(), key=_order)
     ]
-    principals += _who_else_called(principals, histories, found, meant)
+    principals += who_else_called(principals, histories, found, meant)
     principals, more = _with_access_keys(principals, cloud, settings.account_id, now)
     grants = [each.grants for each in readings]
     first = readings[0]
@@ -90,7 +91,7 @@ def review(
             ReplicaUse(arn=each.arn, use=None if isinstance(each.last_use, SetupError) else each.last_use)
             for each in readings[1:]
         ),
-        history=_history(histories),
+        history=history_of(histories),
         unread=(*unread, *more),
     )
 
@@ -213,10 +214,10 @@ def _becoming(role: Rights, entrance: trust.Entrance) -> Rights:
 def _principal(
     rights: Rights,
     ways_in: Iterable[trust.Entrance],
-    histories: Iterable[tuple[History, tuple[KeyEvents, ...]] | SetupError],
+    histories: Histories,
     meant: Expectation,
 ) -> PrincipalAccess:
-    events, refused, last_use = _counted(rights.arn, histories)
+    events, refused, last_use = counted(rights.arn, histories)
     surplus = rights.direct - meant.given(rights.arn)
     return PrincipalAccess(
         arn=rights.arn,
@@ -230,72 +231,6 @@ def _principal(
         refused=refused,
         is_expected=meant.names(rights.arn),
         beyond=tuple(right for right in RIGHTS if right in surplus) if meant.names(rights.arn) else (),
-    )
-
-
-def _counted(
-    arn: str, histories: Iterable[tuple[History, tuple[KeyEvents, ...]] | SetupError]
-) -> tuple[int | None, int | None, datetime | None]:
-    """Uses, refusals and the last use of somebody; None for a count that is not known."""
-    uses, refused, last = 0, 0, None
-    is_cut_off = False
-    for each in histories:
-        if isinstance(each, SetupError):
-            return None, None, None
-        history, told = each
-        is_cut_off |= history.is_cut_off
-        for one in told:
-            if _is_same(one.principal, arn):
-                uses, refused = uses + one.uses, refused + one.refused
-                last = max(filter(None, (last, one.last_use)), default=None)
-    # Nothing in what was read is not yet nothing at all.
-    known = bool(uses or refused) or not is_cut_off
-    return (uses, refused, last) if known else (None, None, None)
-
-
-def _is_same(told: str, arn: str) -> bool:
-    """Whether an event's principal is this one: a role may be told without its path, as its sessions are."""
-    if told == arn:
-        return True
-    head, kind, rest = arn.partition(":role/")
-    return bool(kind) and told == f"{head}:role/{rest.rpartition('/')[2]}"
-
-
-def _who_else_called(
-    principals: Iterable[PrincipalAccess],
-    histories: Iterable[tuple[History, tuple[KeyEvents, ...]] | SetupError],
-    found: Mapping[str, Rights],
-    meant: Expectation,
-) -> Iterator[PrincipalAccess]:
-    """Who used the key, or tried to, and has no right on it that is known."""
-    there = [each.arn for each in principals]
-    rest = next((each for each in found.values() if each.arn.endswith(":*")), None)
-    may = rest.may if rest else dict.fromkeys(RIGHTS, May.NO)
-    called = {one.principal for each in histories if not isinstance(each, SetupError) for one in each[1]}
-    for name in sorted(called):
-        uses, refused, last_use = _counted(name, histories)
-        if (uses or refused) and not any(_is_same(name, arn) for arn in there):
-            yield PrincipalAccess(
-                arn=name,
-                use=may["use"],
-                administer=may["administer"],
-                delete=may["delete"],
-                ways=(),
-                last_use=last_use,
-                events=uses,
-                refused=refused,
-                is_expected=meant.names(name),
-            )
-
-
-def _history(found: Iterable[tuple[History, tuple[KeyEvents, ...]] | SetupError]) -> History | None:
-    told = [each for each in found if not isinstance(each, SetupError)]
-    if not told or len(told) < len(list(found)):
-        return None
-    return History(
-        since=max(history.since for history, _ in told),
-        events=sum(history.events for history, _ in told),
-        is_cut_off=any(history.is_cut_off for history, _ in told),
     )
 
 

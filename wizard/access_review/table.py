@@ -24,7 +24,7 @@ def show(talk: Talk, outcome: Outcome) -> None:
     """The whole review."""
     review = outcome.review
     talk.section("Who can use and who can administer the key", review.key_arn)
-    rows = [_row(each) for each in review.principals]
+    rows = [_row(each, account=review.key_arn.split(":")[4]) for each in review.principals]
     talk.table(rows, headings=("who", "use", "admin", "delete", "uses", "last use"))
     talk.section("By what")
     alarming = {each.arn for each in outcome.not_accepted}
@@ -38,18 +38,19 @@ def show(talk: Talk, outcome: Outcome) -> None:
     _show_what_is_wrong(talk, outcome)
 
 
-def short(arn: str) -> str:
-    """A principal as its row has it: `role/eonpro-app-role`, `root`, `999988887777 root`."""
+def short(arn: str, *, account: str) -> str:
+    """A principal as its row has it: `role/eonpro-app-role`, `root`; of another account `999988887777 role/theirs`."""
     parts = arn.split(":", 5)
     if len(parts) < 6:
         return arn
     kind, _, rest = parts[5].partition("/")
-    return f"{kind}/{rest.rpartition('/')[2]}" if rest else f"{parts[4]} {kind}"
+    name = f"{kind}/{rest.rpartition('/')[2]}" if rest else "everybody else" if kind == "*" else kind
+    return name if parts[4] == account else f"{parts[4]} {name}"
 
 
-def _row(each: PrincipalAccess) -> tuple[str, ...]:
+def _row(each: PrincipalAccess, *, account: str) -> tuple[str, ...]:
     return (
-        short(each.arn),
+        short(each.arn, account=account),
         _SIGNS[each.use],
         _SIGNS[each.administer],
         _SIGNS[each.delete],

@@ -43,6 +43,10 @@ USES = frozenset(
 )
 """The calls that use a key. https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyLastUsageData.html"""
 
+_LONGEST_PAGE = 1000
+"""Users, groups, roles and policies of an account that IAM tells at once
+(https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html)."""
+
 _REFUSED = ("AccessDenied", "AccessDeniedException")
 
 
@@ -65,7 +69,8 @@ class AccessReading:
         managed: dict[str, Mapping[str, Any] | None] = {}
         client = self._session.client("iam")
         with self._session.translating("iam", "GetAccountAuthorizationDetails"):
-            for page in client.get_paginator("get_account_authorization_details").paginate():
+            told = client.get_paginator("get_account_authorization_details")
+            for page in told.paginate(PaginationConfig={"PageSize": _LONGEST_PAGE}):
                 users += page.get("UserDetailList") or ()
                 roles += page.get("RoleDetailList") or ()
                 groups |= {each["GroupName"]: each for each in page.get("GroupDetailList") or ()}

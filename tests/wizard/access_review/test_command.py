@@ -28,6 +28,7 @@ from tests.wizard.fakes import (
     built,
 )
 from wizard.access_review import command, folder
+from wizard.access_review.table import short
 from wizard.errors import Cancelled, PermissionDenied, StackNotFound, UsageError
 from wizard.facts import Mark, StackState
 from wizard.facts_access import AccessKeyAge
@@ -212,10 +213,26 @@ def test_an_old_access_key_is_told(clinic):
 def test_the_table_has_one_row_a_principal_by_its_short_name(clinic):
     clinic.review()
     assert clinic.talk.rows == [
-        ("111122223333 root", "yes", "yes", "no", "0", "-"),
+        ("root", "yes", "yes", "no", "0", "-"),
         ("role/eonpro-app-role", "yes", "no", "no", "12", "2026-06-30"),
         ("role/admin", "no", "yes", "no", "0", "-"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("arn", "expected"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:role/team/worker", "role/worker"),
+        (f"arn:aws:iam::{ACCOUNT}:root", "root"),
+        (f"arn:aws:iam::{ACCOUNT}:*", "everybody else"),
+        ("arn:aws:iam::999988887777:root", "999988887777 root"),
+        ("arn:aws:iam::999988887777:role/theirs", "999988887777 role/theirs"),
+        ("ecs-tasks.amazonaws.com", "ecs-tasks.amazonaws.com"),
+        ("*", "*"),
+    ],
+)
+def test_a_name_is_short_and_tells_another_account(arn, expected):
+    assert short(arn, account=ACCOUNT) == expected
 
 
 def test_a_grant_is_told_with_what_it_gives_and_its_date(clinic):
