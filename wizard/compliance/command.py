@@ -34,6 +34,8 @@ def run(options: argparse.Namespace, request: Request, doors: Doors) -> tuple[in
     """The report of a stack. Raises StackNotFound for one that is not built."""
     assumptions = assumptions_of(options)
     given = {name: GIVEN for name in ("requests", "instances", "cache_minutes") if getattr(options, name) is not None}
+    if options.out:
+        _refuse_taken(options.out)
     doors.talk.working("reading the account")
     found = standing.find(request, doors)
     facts = gather(found, doors, reviews=REVIEWS, assumptions=assumptions, given=given)
@@ -50,13 +52,17 @@ def _folder(stack: str, at: datetime) -> Path:
     return place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
 
 
-def _keep(folder: Path, files: dict[str, str]) -> None:
-    there = [name for name in files if (folder / name).exists()]
+def _refuse_taken(folder: Path) -> None:
+    there = [name for name in (PAGE, TEXT, DATA) if (folder / name).exists()]
     if there:
         raise UsageError(
             f"{folder} holds a report already: {', '.join(there)}; nothing was overwritten",
             "python -m wizard report --out ANOTHER-FOLDER",
         )
+
+
+def _keep(folder: Path, files: dict[str, str]) -> None:
+    _refuse_taken(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():

@@ -1,0 +1,136 @@
+"""A clinic's report, made by the wizard of what is really there, and opened in a real browser.
+
+Pictures go to `.artefacts/report-of-a-clinic/`, or where `EONPRO_ARTEFACTS` says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browsing.browser import Browser, opened_browser
+from tests.browsing.reading import Page, resolved, ways_to_tell
+from tests.onboarding.clinic import Clinic
+from wizard.compliance.markup import words
+
+FORMS = ("report.html", "report.json", "report.md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A report that the wizard made."""
+
+    clinic: Clinic
+    folder: Path
+    document: dict[str, Any]
+    changes: dict[str, int]
+    """Calls that changed something while it was made."""
+
+
+@pytest.fixture(scope="module")
+def made(on_vercel: Clinic) -> Made:
+    on_vercel.forget_calls()
+    ended = on_vercel.wizard("report", "--json")
+    changes = dict(on_vercel.changes())
+    folder = on_vercel.folder / ended.document["files"]["folder"]
+    return Made(clinic=on_vercel, folder=folder, document=ended.document, changes=changes)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with opened_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+def test_the_report_of_a_clinic_that_was_set_up_well_is_read_from_the_account_and_changes_nothing(made: Made) -> None:
+    states = {item["number"]: item["state"] for item in made.document["checklist"]}
+    assert [states[number] for number in range(1, 7)] == ["done"] * 6, made.document["checklist"]
+    results = {check["id"]: check["result"] for item in made.document["checklist"] for check in item["checks"]}
+    assert set(results.values()) == {"pass", "fails by choice"}, results
+    # Vercel has not built production anew since the set-up; all else the doctor finds well.
+    assert {each["cause"] for each in made.document["doctor"]["findings"]} <= {"deployment-stale"}
+    assert made.document["unread"] == []
+    assert made.changes == {}
+
+
+def test_it_draws_the_clinic_as_it_is(made: Made) -> None:
+    drawn = made.document["architecture"]
+    outputs = made.clinic.outputs()
+    assert [key["arn"] for key in drawn["keys"]] == [outputs["keyArn"]]
+    assert (drawn["trail"]["arn"], drawn["trail"]["bucket"]) == (outputs["trailArn"], outputs["trailBucket"])
+    assert [(each["target"], each["principal"]) for each in drawn["applications"]] == [
+        ("vercel", outputs["appPrincipalArn"])
+    ]
+    assert len(made.document["rotation"]["versions"]) == 1
+    assert made.document["retention"]["keptDays"] == 2557
+
+
+def test_no_form_holds_the_wrapped_key_or_anything_secret(made: Made) -> None:
+    secrets = [*made.clinic.escrow_versions(), made.clinic.environment["VERCEL_TOKEN"]]
+    secrets.append(made.clinic.environment["AWS_SECRET_ACCESS_KEY"])
+    for form in FORMS:
+        text = (made.folder / form).read_text()
+        assert [secret for secret in secrets if secret in text] == []
+
+
+def test_every_number_on_the_page_traces_to_a_fact_in_report_json(made: Made) -> None:
+    facts = json.loads((made.folder / "report.json").read_text())
+    assert facts == made.document
+    read = Page((made.folder / "report.html").read_text())
+    loose = [text for text, pointer in read.texts if pointer is None and any(c.isdigit() for c in text)]
+    assert loose == [read.named("title")[0].text]
+    cited = [each for each in read.elements if "data-fact" in each.attributes]
+    assert len(cited) > 200
+    for each in cited:
+        pointer = each.attributes["data-fact"]
+        assert each.text in ways_to_tell(resolved(facts, pointer)), pointer
+
+
+def test_it_opens_in_a_browser_asks_nobody_anything_and_axe_finds_nothing_wrong(made: Made, browser: Browser) -> None:
+    file = made.folder / "report.html"
+    assert file.stat().st_size < 300_000
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+        browser.open(file, scheme=scheme, width=width)
+        assert browser.requests() == [file.as_uri()]
+        assert browser.complaints() == []
+        assert browser.picture(f"report-of-a-clinic/{scheme}-{width}").stat().st_size > 10_000
+        if width > 1000:
+            assert browser.faults() == []
+    assert browser.printed("report-of-a-clinic/printed").stat().st_size > 10_000
+
+
+def test_a_signed_review_is_cited_by_the_next_report(made: Made) -> None:
+    reviews = made.clinic.folder / "reviews"
+    before = set(reviews.rglob("*.json"))
+    made.clinic.wizard("review", "--sign", "Ada Byron", "--confirm", "production", expect=None)
+    again = made.clinic.wizard("report", "--json", "--out", "second").document
+    for file in set(reviews.rglob("*.json")) - before:
+        file.unlink()
+    reviewed = again["checklist"][7]
+    assert reviewed["state"] == "done", reviewed
+    assert again["access"]["signOff"]["signer"] == "Ada Byron"
+    assert "Ada Byron" in (made.clinic.folder / "second" / "report.html").read_text()
+
+
+def test_a_report_is_never_written_over_another(made: Made) -> None:
+    before = {form: (made.folder / form).read_bytes() for form in FORMS}
+    refused = made.clinic.wizard("report", "--out", str(made.folder), expect=2)
+    assert "nothing was overwritten" in refused.told
+    assert {form: (made.folder / form).read_bytes() for form in FORMS} == before
+
+
+@pytest.mark.thorough
+def test_what_may_not_be_read_is_unknown_in_the_report(made: Made) -> None:
+    made.clinic.fault(service="kms", operation="GetKeyPolicy", error="AccessDeniedException", times=50)
+    try:
+        told = made.clinic.wizard("report", "--json", "--out", "denied").document
+    finally:
+        made.clinic.no_more_faults()
+    assert told["checklist"][1]["state"] == "unknown"
+    assert "the key's policy" in [each["what"] for each in told["unread"]]
+    assert words("Unknown") in (made.clinic.folder / "denied" / "report.html").read_text()
