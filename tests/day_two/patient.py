@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.day_two import in_this_process
 from tests.onboarding.clinic import Clinic, Ended, until
 
 ABOUT_WHAT_RUNS = ("deployment-stale", "failure-remembered")
@@ -20,7 +21,7 @@ ABOUT_WHAT_RUNS = ("deployment-stale", "failure-remembered")
 def diagnosis(clinic: Clinic, *arguments: str, expect: int | None = None) -> dict[str, Any]:
     """The document of `doctor --json`, which changed nothing; `--quick` leaves Pulumi's comparison out."""
     clinic.forget_calls()
-    document = clinic.wizard("doctor", "--json", *arguments, expect=expect).document
+    document = in_this_process.run(clinic, "doctor", "--json", *arguments, expect=expect).document
     assert clinic.changes() == {}
     return document
 

@@ -49,6 +49,7 @@ def test_a_policy_that_was_detached_is_attached_again(on_vercel: Clinic):
     assert "still lets it in by name" in finding["why"]
 
 
+@pytest.mark.thorough
 def test_a_policy_that_was_deleted_is_made_again(on_vercel: Clinic):
     iam = on_vercel.client("iam")
     iam.detach_role_policy(RoleName=ROLE, PolicyArn=POLICY)
@@ -81,6 +82,7 @@ def test_a_key_policy_without_the_application_gets_it_back(on_vercel: Clinic):
     assert any("EONPRO" in each["Sid"] for each in key_policy(on_vercel)["Statement"])
 
 
+@pytest.mark.thorough
 def test_a_key_policy_that_denies_the_application_denies_it_no_more(on_vercel: Clinic):
     policy = key_policy(on_vercel)
     role = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
@@ -113,6 +115,7 @@ def test_an_inline_policy_that_denies_is_deleted(on_vercel: Clinic):
     assert "freeze" in finding["what"] and "delete-role-policy" in finding["command"]
 
 
+@pytest.mark.thorough
 def test_a_managed_policy_that_denies_is_detached(on_vercel: Clinic):
     iam = on_vercel.client("iam")
     arn = iam.create_policy(PolicyName="quarantine", PolicyDocument=document(DENY_KMS))["Policy"]["Arn"]
@@ -157,12 +160,14 @@ def test_a_role_that_no_longer_trusts_vercel_trusts_it_again(on_vercel: Clinic):
     mended(on_vercel, "trust-changed")
 
 
+@pytest.mark.thorough
 def test_a_role_that_no_longer_trusts_ecs_trusts_it_again(on_ecs: Clinic):
     ec2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     on_ecs.client("iam").update_assume_role_policy(RoleName=ROLE, PolicyDocument=document(ec2))
     mended(on_ecs, "trust-changed")
 
 
+@pytest.mark.thorough
 def test_an_oidc_provider_that_was_deleted_is_made_again(on_vercel: Clinic):
     on_vercel.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
     mended(on_vercel, "provider-missing")
@@ -177,6 +182,7 @@ def test_an_oidc_provider_that_lost_the_audience_gets_it_back(on_vercel: Clinic)
     iam.remove_client_id_from_open_id_connect_provider(**{**audience, "ClientID": "https://vercel.com/other"})
 
 
+@pytest.mark.thorough
 def test_a_service_that_runs_as_another_role_runs_as_the_application_again(on_ecs: Clinic):
     with service_of(on_ecs) as service:
         typed(on_ecs, "python -m wizard push --redeploy --yes")

@@ -61,7 +61,7 @@ def test_settings_of_another_region_are_put_right(on_vercel: Clinic):
     [
         ("key-id-alias", f"arn:aws:kms:us-east-1:{ACCOUNT}:{ALIAS}"),
         ("key-id-other-region", OTHER_REGION),
-        ("key-id-other-account", OTHER_ACCOUNT),
+        pytest.param("key-id-other-account", OTHER_ACCOUNT, marks=pytest.mark.thorough),
         pytest.param(
             "key-id-other-key", f"{OTHER_REGION.replace('eu-west-1', 'us-east-1')}", marks=pytest.mark.thorough
         ),
@@ -74,6 +74,7 @@ def test_a_key_id_that_is_not_the_keys_arn_is_put_right(on_vercel: Clinic, cause
     assert on_vercel.deployed()["AWS_KMS_KEY_ID"] == on_vercel.keys()[0]
 
 
+@pytest.mark.thorough
 def test_a_bare_key_id_is_put_right(on_vercel: Clinic):
     [key] = on_vercel.keys()
     set_on_vercel(on_vercel, "AWS_KMS_KEY_ID", value=key.rpartition("/")[2])
@@ -86,6 +87,7 @@ def test_an_alias_for_a_key_in_parameter_store_is_put_right(on_ecs: Clinic):
     assert on_ecs.parameters()["/eonpro/production/AWS_KMS_KEY_ID"] == on_ecs.keys()[0]
 
 
+@pytest.mark.thorough
 def test_all_that_was_mended_is_well(on_vercel: Clinic):
     found = diagnosis(on_vercel, expect=0)
     assert (found["ok"], found["findings"], found["unlooked"]) == (True, [], [])

@@ -1,0 +1,45 @@
+"""The wizard run in the test's own process, as `python -m wizard` runs it: what takes long is loaded once.
+
+Touches the environment and the standard streams while it runs, and puts them back.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import redirect_stderr, redirect_stdout
+from unittest.mock import patch
+
+import wizard.__main__ as bell
+import wizard.commands
+import wizard.request  # noqa: F401
+from tests.onboarding.clinic import Clinic, Ended
+from tests.onboarding.shipped_schemas import fits
+
+
+def run(clinic: Clinic, *arguments: str, expect: int | None = 0) -> Ended:
+    """One command of the wizard in the clinic's folder and environment, to its end; `--json` fits its schema."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    here = os.getcwd()
+    with (
+        patch.dict(os.environ, clinic.environment, clear=True),
+        patch("wizard.commands.PROJECT_FOLDER", clinic.folder),
+        patch("wizard.request.PROJECT_FOLDER", clinic.folder),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        os.chdir(clinic.folder)
+        try:
+            code = bell.main([*arguments, "--non-interactive"])
+        finally:
+            os.chdir(here)
+    told = []
+    for stream in (out, err):
+        stream.flush()
+        told.append(stream.buffer.getvalue().decode())
+    ended = Ended(code=code, out=told[0], err=told[1])
+    assert expect in (None, code), f"{arguments}: {code}\n{ended.out}\n{ended.err}"
+    if "--json" in arguments:
+        fits(ended.document, code=code)
+    clinic.told += told
+    return ended
