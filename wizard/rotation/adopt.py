@@ -26,7 +26,9 @@ def adopt(request: Request, doors: Doors, *, redeploy: bool | None) -> Outcome:
     refuse_other_store(holding)
     talk, command = doors.talk, f"adopt --encryption-key --stack {holding.stack}"
     seat, versions = holding.seat(), holding.versions()
-    first = not seat.taken and not versions
+    # What an interrupted run of this very command left is no data key that anything is under.
+    others = [each for each in versions if each.was_current or each.origin is not Origin.ADOPTED]
+    first = not seat.taken and not others and not _had_one(holding)
     talk.section("The former key")
     if first:
         talk.line("no data key is escrowed yet: the former ENCRYPTION_KEY becomes the application's data key")
@@ -66,6 +68,13 @@ def adopt(request: Request, doors: Doors, *, redeploy: bool | None) -> Outcome:
     )
 
 
+def _had_one(holding: Holding) -> bool:
+    """Whether the key's ARN stands beside the escrow: it is written after it, so that there was a data key once."""
+    settings = holding.settings
+    beside = f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
+    return holding.found.cloud.variable_exists(beside, store=settings.secret_store)
+
+
 def _wrapped(doors: Doors, holding: Holding) -> WrappedDataKey:
     assert doors.wrapper is not None, "this run was given no child that wraps"
     cloud, key_arn = holding.found.cloud, holding.outputs.key_arn
@@ -84,7 +93,7 @@ def _next(holding: Holding, fingerprint: str, *, is_gone: bool) -> str:
     if is_gone:
         return (
             f"python -m wizard restore --stack {holding.stack}"
-            "   # the escrow is gone, and versions of it are kept: choose the one that the records are under"
+            "   # the escrow is gone: choose the version that the records are under, or a backup (--from-backup)"
         )
     return (
         f"python -m wizard rotate --promote {fingerprint} --stack {holding.stack} --confirm {holding.stack}"

@@ -69,6 +69,21 @@ def test_where_the_escrow_is_gone_it_does_not_take_its_place(world: World) -> No
     assert "restore" in told["next"][0]
 
 
+def test_where_the_keys_arn_stands_beside_a_lost_escrow_it_does_not_take_its_place(empty: World) -> None:
+    empty.cloud.parameters[f"{empty.settings.names.parameter_prefix}/AWS_KMS_KEY_ID"] = KEY
+    told = empty.run("adopt", "--encryption-key")
+    assert empty.settings.names.escrow not in empty.cloud.escrows
+    assert "--from-backup" in told["next"][0]
+
+
+def test_a_first_adoption_that_was_cut_off_is_finished_by_the_next(empty: World) -> None:
+    empty.ring.crash_at = "replace_current"
+    with pytest.raises(KeyboardInterrupt):
+        empty.run("adopt", "--encryption-key")
+    told = empty.run("adopt", "--encryption-key")
+    assert empty.current.fingerprint == told["fingerprint"]
+
+
 def test_it_takes_the_stacks_name_before_the_key_is_read(world: World) -> None:
     with pytest.raises(Cancelled) as refused:
         world.run("adopt", "--encryption-key", confirm=None, yes=True)

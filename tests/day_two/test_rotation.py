@@ -1,0 +1,253 @@
+"""Rotations as a person runs them: the wizard, the real engine, both targets, and an application with its records.
+
+Touches a clinic that is set up once for Vercel and ECS; each test takes it as the one before has left it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pexpect
+import pytest
+
+from phi import PhiCipher
+from tests.day_two import the_application
+from tests.onboarding.clinic import ESCROW, PATIENCE_SECONDS, Clinic, Running, running_clinic, until
+from tests.onboarding.shipped_schemas import fits
+
+LEDGER = "/eonpro/production/data-keys/"
+SURE = ("--confirm", "production", "--no-redeploy", "--json")
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    """A clinic on Vercel and ECS that lives on from test to test."""
+    with running_clinic(tmp_path_factory.mktemp("life")) as made:
+        made.set_up("vercel")
+        made.set_up("ecs")
+        yield made
+
+
+def ledger(clinic: Clinic) -> dict[str, str]:
+    """The kept versions by fingerprint, read without the wizard."""
+    return {
+        f"sha256:{name.removeprefix(LEDGER)}": value
+        for name, value in clinic.parameters().items()
+        if name.startswith(LEDGER)
+    }
+
+
+def variables(clinic: Clinic, wrapped: str) -> dict[str, str]:
+    """What the application would get with that version."""
+    return {**clinic.deployed(), "ENCRYPTED_PHI_KEY": wrapped}
+
+
+def current(clinic: Clinic) -> str:
+    """The fingerprint of what the escrow holds, by the wizard's own list; the list is no success."""
+    listed = clinic.wizard("restore", "--json", expect=2).document["versions"]
+    (found,) = (each["fingerprint"] for each in listed if each["current"])
+    return str(found)
+
+
+def test_a_rotation_of_the_data_key_and_back_again_loses_no_record(life: Clinic) -> None:
+    (before,) = the_application.write(life, life.deployed(), "before the rotation")
+    old_value = life.deployed()["ENCRYPTED_PHI_KEY"]
+
+    made = life.wizard("rotate", "--data-key", *SURE[:2], "--json").document
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == old_value
+    new = made["fingerprint"]
+    (old,) = (each["fingerprint"] for each in made["versions"] if each["current"])
+
+    promoted = life.wizard("rotate", "--promote", new, *SURE).document
+    assert [(each["target"], each["state"]) for each in promoted["proofs"]] == [("ecs", "proved"), ("vercel", "proved")]
+    new_value = ledger(life)[new]
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[ESCROW] == new_value
+    (after,) = the_application.write(life, life.deployed(), "after the rotation")
+    assert the_application.read(life, variables(life, ledger(life)[old]), before) == ["before the rotation"]
+
+    life.wizard("restore", "--version", old, *SURE)
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[ESCROW] == old_value
+    assert the_application.read(life, life.deployed(), before) == ["before the rotation"]
+    assert the_application.read(life, variables(life, ledger(life)[new]), after) == ["after the rotation"]
+    assert life.escrow_versions() == [old_value, new_value, old_value]
+    assert set(Counter(written(life)).values()) == {1}
+
+
+def written(clinic: Clinic) -> list[str]:
+    """The name of each entry of the ledger, once for every time that it was written."""
+    ssm = clinic.client("ssm")
+    return [
+        version["Name"]
+        for name in clinic.parameters()
+        if name.startswith(LEDGER)
+        for version in ssm.get_parameter_history(Name=name)["Parameters"]
+    ]
+
+
+def test_a_former_key_is_adopted_from_a_pipe_and_promoted_and_is_seen_by_nobody(life: Clinic) -> None:
+    former = secrets.token_bytes(32)
+    (record,) = (PhiCipher(former).encrypt("before KMS"),)
+    assert record is not None
+    told = _piped(life, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
+    assert told["changed"] and told["fingerprint"] in ledger(life)
+
+    life.wizard("rotate", "--promote", told["fingerprint"], *SURE)
+    assert the_application.read(life, life.deployed(), record) == ["before KMS"]
+    logs = "".join(log.read_text() for log in (life.folder / ".wizard" / "logs").glob("*.log"))
+    assert former.hex() not in logs + "".join(life.told)
+
+
+def _piped(clinic: Clinic, given: str, *words: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "wizard", *words],
+        cwd=clinic.folder,
+        env=clinic.environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    clinic.told += [done.stdout, done.stderr]
+    found: dict[str, Any] = json.loads(done.stdout)
+    fits(found, code=0)
+    return found
+
+
+def test_the_keys_material_is_rotated_and_nothing_else(life: Clinic) -> None:
+    life.forget_calls()
+    told = life.wizard("rotate", "--cmk", "--yes", "--json").document
+    assert life.changes() == {"kms:RotateKeyOnDemand": 1}
+    assert told["rotations"]["onDemandLeft"] == told["rotations"]["onDemandLimit"] - 1
+
+
+def test_a_list_of_what_can_be_restored_changes_nothing(life: Clinic) -> None:
+    life.forget_calls()
+    assert current(life)
+    assert life.changes() == Counter()
+
+
+@pytest.mark.thorough
+def test_a_rewrapping_gets_the_data_key_under_the_new_material_and_no_record_changes(life: Clinic) -> None:
+    (record,) = the_application.write(life, life.deployed(), "stays as it is")
+    was = life.deployed()["ENCRYPTED_PHI_KEY"]
+    told = life.wizard("rotate", "--rewrap", "alias/eonpro-phi-key", *SURE).document
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == ledger(life)[told["fingerprint"]] != was
+    assert was in ledger(life).values()
+    assert the_application.read(life, life.deployed(), record) == ["stays as it is"]
+
+
+@pytest.mark.thorough
+def test_a_schedule_is_the_stacks_own_and_the_plain_engine_finds_nothing_to_do(life: Clinic) -> None:
+    told = life.wizard("rotate", "--schedule", "180", "--yes", "--json").document
+    assert told["rotations"]["periodDays"] == 180
+    (key,) = life.keys()
+    assert life.client("kms").get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 180
+    life.pulumi("preview", "--stack", "production", "--expect-no-changes")
+
+
+@pytest.mark.thorough
+def test_a_schedule_that_nobody_confirmed_leaves_the_settings_alone(life: Clinic) -> None:
+    settings = (life.folder / "Pulumi.production.yaml").read_text()
+    life.wizard("rotate", "--schedule", "730", expect=8)
+    assert (life.folder / "Pulumi.production.yaml").read_text() == settings
+
+
+@pytest.mark.thorough
+def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life: Clinic) -> None:
+    user = f"officer-{secrets.token_hex(4)}"
+    iam = life.client("iam")
+    iam.create_user(UserName=user)
+    all_but = {"Effect": "Allow", "NotAction": ["kms:ReEncrypt*", "kms:Encrypt"], "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [all_but]})
+    iam.put_user_policy(UserName=user, PolicyName="nearly-all", PolicyDocument=policy)
+    made = iam.create_access_key(UserName=user)["AccessKey"]
+    officer = {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]}
+    before = life.parameters()
+
+    refused = life.wizard("rotate", "--rewrap", "alias/eonpro-phi-key", *SURE, env=officer, expect=3).document
+    assert (
+        "kms:ReEncryptFrom" in refused["message"] and f"aws iam put-user-policy --user-name {user}" in refused["next"]
+    )
+    assert {name: value for name, value in life.parameters().items() if name in before} == before
+
+    # What it says, an administrator types; then the same command goes well, and the right is taken away again.
+    given, _, taken = refused["next"].partition("   # ")
+    life.run(["sh", "-c", given])
+    life.wizard("rotate", "--rewrap", "alias/eonpro-phi-key", *SURE, env=officer)
+    life.run(["sh", "-c", taken.partition("then: ")[2]])
+    life.wizard("rotate", "--rewrap", "alias/eonpro-phi-key", *SURE, env=officer, expect=3)
+
+
+@pytest.mark.thorough
+def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_command(life: Clinic) -> None:
+    new = life.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
+    held = life.parameters()[ESCROW]
+    life.fault(service="ssm", operation="PutParameter", kind="hang", seconds=30)
+    running = Running(
+        [sys.executable, "-m", "wizard", "rotate", "--promote", new, *SURE],
+        folder=life.folder,
+        environment=life.environment,
+        log=life.root / "killed.log",
+    )
+    until(lambda: "eonpro:next-fingerprint" in _tags(life), running, what="the replacement")
+    running.kill_tree()
+    life.no_more_faults()
+    assert life.parameters()[ESCROW] in (held, ledger(life)[new])
+    life.wizard("push", "--no-redeploy")
+
+    life.wizard("rotate", "--promote", new, *SURE)
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[ESCROW] == ledger(life)[new]
+    assert "eonpro:next-fingerprint" not in _tags(life)
+
+
+def _tags(clinic: Clinic) -> dict[str, str]:
+    found = clinic.client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=ESCROW)["TagList"]
+    return {each["Key"]: each["Value"] for each in found}
+
+
+@pytest.mark.thorough
+def test_a_person_types_the_stacks_name_and_the_key_and_sees_only_the_one(life: Clinic) -> None:
+    former = secrets.token_hex(32)
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "wizard", "adopt", "--encryption-key", "--no-redeploy"],
+        cwd=str(life.folder),
+        env=life.before_a_person(),
+        encoding="utf-8",
+        timeout=PATIENCE_SECONDS,
+        dimensions=(40, 120),
+    )
+    shown: list[str] = []
+    for prompt, answer in (("Type the stack's name", "production"), ("ENCRYPTION_KEY", former)):
+        child.expect(prompt)
+        shown.append(child.before)
+        child.send(f"{answer}\r")
+    child.expect(pexpect.EOF)
+    shown.append(child.before)
+    child.close()
+    assert child.exitstatus == 0, "".join(shown)
+    assert former not in "".join(shown)
+    assert "adopted" in "".join(shown) or "is kept in" in "".join(shown)
+
+
+@pytest.mark.thorough
+def test_a_stack_that_never_had_a_data_key_gets_the_former_one_as_its_first(clinic: Clinic) -> None:
+    clinic.set_up("vercel")
+    for name in clinic.parameters():
+        clinic.client("ssm").delete_parameter(Name=name)
+    for variable in clinic.vercel("GET", "/v10/projects/eonpro/env")["envs"]:
+        clinic.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
+    former = secrets.token_bytes(32)
+    record = PhiCipher(former).encrypt("before KMS")
+    assert record is not None
+    told = _piped(clinic, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
+    assert [each["state"] for each in told["proofs"]] == ["proved"]
+    assert the_application.read(clinic, clinic.deployed(), record) == ["before KMS"]
