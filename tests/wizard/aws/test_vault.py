@@ -15,7 +15,7 @@ UNTIL = datetime(2033, 11, 24, tzinfo=UTC)
 
 
 @pytest.fixture
-def vault(aws) -> S3Vault:
+def vault(aws):
     return aws.vault()
 
 

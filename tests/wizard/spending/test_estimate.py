@@ -85,7 +85,7 @@ def test_the_first_two_rotations_raise_the_keys_price_and_no_later_one(rotations
 
 def test_growth_tells_the_bill_after_none_one_and_two_rotations() -> None:
     points = growth(settings(alerts=False), assumed(requests=0, events=0, active_regions=0))
-    assert [(point.value, point.monthly) for point in points] == [(0, 2), (1, 4), (2, 6)]
+    assert {point.value: point.monthly for point in points} == {0.0: Decimal(2), 1.0: Decimal(4), 2.0: Decimal(6)}
 
 
 def test_a_replica_costs_what_the_key_costs() -> None:

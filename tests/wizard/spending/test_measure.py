@@ -96,7 +96,8 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("field", UNKNOWN)
 def test_what_is_not_told_is_unknown_with_its_reason_and_not_in_the_bill(field: str) -> None:
-    told = bill(usage(**{field: None, "unknown": {field: "denied"}}))
+    changes: dict[str, Any] = {field: None, "unknown": {field: "denied"}}
+    told = bill(usage(**changes))
     assert set(told.unknown) == UNKNOWN[field]
     assert set(told.unknown.values()) <= {"denied"}
     assert all(told.bill.of(driver) == 0 for driver in UNKNOWN[field])
@@ -145,6 +146,7 @@ def test_more_use_never_costs_less(fewer: int, more: int, days: int) -> None:
 
 @given(some.sets(some.sampled_from(sorted(UNKNOWN))))
 def test_the_bill_never_grows_by_what_is_unknown(fields: set[str]) -> None:
-    none = replace(usage(trails=2), **dict.fromkeys(fields, None), unknown=dict.fromkeys(fields, "denied"))
+    changes: dict[str, Any] = dict.fromkeys(fields)
+    none = replace(usage(trails=2), **changes, unknown=dict.fromkeys(fields, "denied"))
     # Unknown others are taken for none, and the free requests then for ours.
     assert bill(none).bill.monthly <= bill(usage(trails=2)).bill.monthly
