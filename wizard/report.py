@@ -91,7 +91,7 @@ def next_steps(report: Report) -> tuple[Todo, ...]:
         todo.append(
             Todo(
                 what="Deploy anew: a variable takes effect only in a new deployment.",
-                verbatim="vercel redeploy <the production deployment's URL>",
+                verbatim=f"python -m wizard push --redeploy --stack {report.stack}",
             )
         )
     if report.access_key is not None:

@@ -150,7 +150,8 @@ def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(clinic
     assert "✓ ecs: proved" in report
     secrets = clinic.outputs()["taskSecrets"]
     assert json.dumps({"secrets": secrets}, indent=2).replace("\n", "\n    ") in report
-    assert "--cluster eonpro --service eonpro-web" in report
+    assert "Start the tasks of eonpro/eonpro-web anew" in report
+    assert "python -m wizard push --redeploy --stack production" in report
     assert person.is_sane
     parameters = clinic.parameters()
     assert {each["name"] for each in secrets} == {name.rpartition("/")[2] for name in parameters}
