@@ -18,6 +18,7 @@ from tests.wizard.access_review.reviews import documents_of_reviews
 from tests.wizard.backup import backup_documents
 from tests.wizard.compliance.samples import FILES as REPORT_FILES
 from tests.wizard.compliance.samples import STATES as REPORT_STATES
+from tests.wizard.doctor import doctor_documents
 from tests.wizard.fakes import ACCOUNT, IDENTITY, settings, step, wrapped
 from tests.wizard.push import push_documents
 from tests.wizard.rotation import rotation_documents
@@ -108,7 +109,8 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "preview": {"changes": documents.preview(PLAN), "a dry run": documents.preview(PLAN, command="setup")},
     "push": push_documents.DOCUMENTS,
     **rotation_documents.DOCUMENTS,
-    "verify": {state: documents.verify("production", [proof("vercel", state)]) for state in ProofState},
+    "verify": doctor_documents.VERIFY,
+    "doctor": doctor_documents.DOCTOR,
     "report": {
         state: report_document(REPORT_STATES[state], files=REPORT_FILES)
         for state in ("in full", "nothing could be read")

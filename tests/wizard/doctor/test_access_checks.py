@@ -89,14 +89,16 @@ def test_settings_of_another_region_explain_what_is_not_found_there(ward: Ward) 
 
 # --- the application's rights
 
+
+def deleted(ward: Ward) -> None:
+    ward.change(policies=())
+    del ward.symptoms.versions[APP_POLICY]
+
+
 FAULTS: dict[str, tuple[str, Callable[[Ward], Any], str]] = {
     "gone": ("principal-missing", lambda ward: ward.symptoms.principals.pop(APP), "pulumi up --refresh"),
     "detached": ("policy-detached", lambda ward: ward.change(policies=()), "aws iam attach-role-policy"),
-    "deleted": (
-        "policy-missing",
-        lambda ward: (ward.change(policies=()), ward.symptoms.versions.pop(APP_POLICY)),
-        "pulumi up --refresh",
-    ),
+    "deleted": ("policy-missing", deleted, "pulumi up --refresh"),
     "edited": (
         "policy-edited",
         lambda ward: ward.change(
@@ -185,7 +187,7 @@ def test_what_the_simulator_refuses_and_nothing_explains_is_told(ward: Ward) -> 
     ("effect", "cause"), [("Allow", "key-policy-without-application"), ("Deny", "key-policy-denies")]
 )
 def test_a_key_policy_that_keeps_the_application_out(ward: Ward, effect: str, cause: str) -> None:
-    policy = dict(ward.cloud.key_policies[KEY])
+    policy: dict[str, Any] = dict(ward.cloud.key_policies[KEY])
     own = [each for each in policy["Statement"] if "EONPRO" in each["Sid"]]
     rest = [each for each in policy["Statement"] if "EONPRO" not in each["Sid"]]
     denials = [{**each, "Effect": "Deny"} for each in own] if effect == "Deny" else []
