@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from components.contract import Target
 from wizard.operator_policy import in_parts, statements_of
 from wizard.operator_things import FEATURES, Setup, things
 
@@ -34,7 +35,19 @@ def things_read(setup: Setup) -> dict[str, tuple[str, ...]]:
     iam = f"arn:{settings.partition}:iam::{settings.account_id}"
     found = {name: arns for name, arns in things(setup).items() if name not in _NO_READERS}
     # The review tells the age of the access keys of every user that has a right on the key.
-    return {**found, "users": (f"{iam}:user/*",)}
+    return {**found, "users": (f"{iam}:user/*",), **_services(setup)}
+
+
+def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
+    settings = setup.settings
+    if Target.ECS not in settings.deploy_targets or not settings.ecs_cluster:
+        return {}
+    ecs = f"arn:{settings.partition}:ecs:{settings.region}:{settings.account_id}"
+    return {
+        "service": (f"{ecs}:service/{settings.ecs_cluster}/{settings.ecs_service or '*'}",),
+        "tasks": (f"{ecs}:task/{settings.ecs_cluster}/*",),
+        "container instances": (f"{ecs}:container-instance/{settings.ecs_cluster}/*",),
+    }
 
 
 def _read(setup: Setup, thing: str) -> set[str]:
