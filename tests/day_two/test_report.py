@@ -30,15 +30,17 @@ class Made:
     document: dict[str, Any]
     changes: dict[str, int]
     """Calls that changed something while it was made."""
+    calls: set[str]
+    """Every call of AWS while it was made."""
 
 
 @pytest.fixture(scope="module")
 def made(on_vercel: Clinic) -> Made:
     on_vercel.forget_calls()
     ended = on_vercel.wizard("report", "--json")
-    changes = dict(on_vercel.changes())
+    changes, calls = dict(on_vercel.changes()), set(on_vercel.calls())
     folder = on_vercel.folder / ended.document["files"]["folder"]
-    return Made(clinic=on_vercel, folder=folder, document=ended.document, changes=changes)
+    return Made(clinic=on_vercel, folder=folder, document=ended.document, changes=changes, calls=calls)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,12 @@ def test_the_report_of_a_clinic_that_was_set_up_well_is_read_from_the_account_an
     assert {each["cause"] for each in made.document["doctor"]["findings"]} <= {"deployment-stale"}
     assert made.document["unread"] == []
     assert made.changes == {}
+
+
+def test_every_call_that_an_item_says_it_was_read_from_was_made(made: Made) -> None:
+    named = {call for item in made.document["checklist"] for call in item["calls"]}
+    assert len(named) > 10
+    assert named - made.calls == set()
 
 
 def test_it_draws_the_clinic_as_it_is(made: Made) -> None:

@@ -107,8 +107,8 @@ def _principals(review: Fact, number: Fact) -> Markup:
             may(each["use"]),
             may(each["administer"]),
             may(each["delete"]),
-            listed(each["ways"]),
-            listed(each["assumedBy"]),
+            listed(each["ways"], how=cite),
+            listed(each["assumedBy"], how=cite),
             cite(each["lastUse"], Form.DAY) if each["lastUse"].is_known else "not seen",
             each["events"],
         )

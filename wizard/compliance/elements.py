@@ -5,7 +5,7 @@ Pure. Colour never says anything alone: a badge has a sign and a word, a table a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from wizard.compliance.markup import Child, Fact, Form, Markup, cite, code, join, tag
@@ -131,13 +131,13 @@ def label(x: float, y: float, child: Fact | str, form: Form = Form.PLAIN, **attr
     return tag("text", told, x=x, y=y, **attributes)
 
 
-def listed(facts: Fact, empty: str = "none") -> Markup:
-    """Names that programs gave, one below the other."""
+def listed(facts: Fact, empty: str = "none", how: Callable[[Fact], Markup] = code) -> Markup:
+    """Facts one below the other; as names that programs gave, unless `how` says otherwise."""
     if not facts:
         return join(empty)
     if len(facts) == 1:
-        return code(facts[0])
-    return tag("ul", *(tag("li", code(each)) for each in facts), class_="names")
+        return how(facts[0])
+    return tag("ul", *(tag("li", how(each)) for each in facts), class_="names")
 
 
 def section(name: str, heading: str, *children: Child) -> Markup:

@@ -184,12 +184,16 @@ def _tested(item: Item, review: AccessReview | None, outputs: Outputs) -> Item:
         told = f"CloudTrail has no use of the key by the application in {review.window_days} days; verify proves it"
         return replace(item, evidence=told)
     told = "; ".join(
-        f"{each.arn} used the key {each.events} times in {review.window_days} days"
+        f"{each.arn} used the key {_times(each.events)} in {review.window_days} days"
         + (f", the last time at {each.last_use:%Y-%m-%d %H:%M} UTC" if each.last_use else "")
-        + (f", and was refused {each.refused} times" if each.refused else "")
+        + (f", and was refused {_times(each.refused)}" if each.refused else "")
         for each in used
     )
     return replace(item, state=ItemState.PERSON, evidence=f"{told}; a person sees that a record opens")
+
+
+def _times(number: int | None) -> str:
+    return "once" if number == 1 else f"{number:,} times"
 
 
 def _reviewed(item: Item, access: Access) -> Item:

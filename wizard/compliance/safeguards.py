@@ -72,7 +72,7 @@ ITEMS = (
             "cloudtrail:GetTrailStatus",
             "cloudtrail:GetEventSelectors",
             "s3:GetBucketLifecycleConfiguration",
-            "s3:GetBucketObjectLockConfiguration",
+            "s3:GetObjectLockConfiguration",
             "s3:GetBucketVersioning",
             "s3:GetBucketEncryption",
             "s3:GetPublicAccessBlock",
@@ -83,7 +83,7 @@ ITEMS = (
     ),
     Asked(
         words="ENCRYPTED_PHI_KEY generated and stored securely",
-        calls=("ssm:GetParameter", "ssm:ListTagsForResource"),
+        calls=("ssm:GetParameters", "ssm:ListTagsForResource"),
         safeguards=(_ENCRYPTION, _BACKUP, _RECOVERY),
     ),
     Asked(

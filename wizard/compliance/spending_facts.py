@@ -68,11 +68,7 @@ def _counted(used: Measured) -> Counted:
 
 
 def _in_words(price: Price) -> str:
-    each = (
-        f"${price.dollars.normalize():f} a {price.unit}"
-        if price.per == 1
-        else f"${price.dollars.normalize():f} per {price.per:,}"
-    )
+    each = f"${price.dollars} per {price.unit if price.per == 1 else f'{price.per:,}'}"
     return f"{each}, {price.free:,} are free" if price.free else each
 
 
