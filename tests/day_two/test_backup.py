@@ -220,3 +220,21 @@ def test_without_a_replica_the_copy_in_another_region_opens_with_the_first_key_o
     assert told["opensWith"] == on_vercel.outputs()["keyArn"] and told["region"] == "eu-west-3"
     assert told["place"] != ESCROW and (told["state"], again["state"]) == ("written", "there")
     assert held["Version"] == 1
+
+
+@pytest.mark.thorough
+def test_where_a_replica_is_the_copy_is_the_escrow_there_and_the_replica_opens_it(clinic: Clinic) -> None:
+    clinic.set_up("multi-region")
+    ssm = clinic.client("ssm", region="us-west-2")
+    ssm.delete_parameter(Name=ESCROW)
+
+    told = backed_up(clinic, "--to-region", "us-west-2")["kept"][0]
+
+    (replica,) = clinic.outputs()["replicaKeyArns"]
+    assert (told["place"], told["state"], told["opensWith"]) == (ESCROW, "written", replica)
+    held = ssm.get_parameter(Name=ESCROW, WithDecryption=True)["Parameter"]["Value"]
+    assert held == clinic.parameters()[ESCROW]
+    task = clinic.task_credentials()
+    kms = clinic.client("kms", region="us-west-2", credentials={**task, "SessionToken": task["Token"]})
+    opened = kms.decrypt(KeyId=replica, CiphertextBlob=base64.b64decode(held))
+    assert (len(opened["Plaintext"]), opened["KeyId"]) == (32, replica)

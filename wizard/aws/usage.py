@@ -30,6 +30,9 @@ PAGES = 60
 """Of the event history, 50 events each: it takes two calls a second.
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html"""
 
+_BETWEEN_PAGES = 0.5
+"""Seconds, so that the account's share is not used up."""
+
 HISTORY_DAYS = 90
 """How far back the event history goes."""
 
@@ -108,7 +111,9 @@ class CloudMeter:
             "EndTime": until,
         }
         calls, oldest = 0, until
-        for _ in range(self.pages):
+        for page in range(self.pages):
+            if page:
+                self.session.pause(_BETWEEN_PAGES)
             answer = self.session.call("cloudtrail", "LookupEvents", **asked)
             for event in answer.get("Events", ()):
                 calls += event.get("EventName") in CRYPTOGRAPHIC

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,10 +19,13 @@ KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890
 NOW = datetime.now(UTC).replace(microsecond=0)
 SINCE = NOW - timedelta(days=30)
 MADE = NOW - timedelta(days=400)
+PAUSED: list[float] = []
+"""Seconds that would have been waited."""
 
 
 def usage_of(scripted: Any, *, pages: int = 60, since: datetime = SINCE) -> Usage:
-    return CloudMeter(scripted._session, pages=pages).read(key_arn=KEY, bucket="logs", since=since, until=NOW)
+    session = replace(scripted._session, pause=PAUSED.append)
+    return CloudMeter(session, pages=pages).read(key_arn=KEY, bucket="logs", since=since, until=NOW)
 
 
 def event(name: str, *, minutes: int = 1) -> dict[str, Any]:
@@ -72,8 +76,11 @@ def test_calls_that_use_the_key_are_counted_and_those_that_only_look_at_it_are_n
 def test_the_history_is_read_to_its_end(account, scripted):
     page = {"Events": [event("Decrypt")] * 50, "NextToken": "more"}
     account.answer_in_turn("LookupEvents", *[json.dumps(page)] * 3, json.dumps({"Events": [event("Decrypt")]}))
+    PAUSED.clear()
     found = usage_of(scripted)
     assert (found.key_requests, found.is_key_requests_cut_off) == (151, False)
+    # Two calls a second are an account's share.
+    assert PAUSED == [0.5] * 3
 
 
 def test_a_history_that_has_no_end_is_cut_off_and_says_since_when_it_was_read_whole(account, scripted):
