@@ -82,7 +82,9 @@ class Place:
         return {each["key"]: each for each in envs}
 
     def value(self, key: str) -> str:
-        id = self.envs()[key]["id"]
+        return self.value_of(self.envs()[key]["id"])
+
+    def value_of(self, id: str) -> str:
         return str(self.door.get(f"/v1/projects/eonpro/env/{id}?slug=clinic").json()["value"])
 
     def fault(self, **fault: Any) -> None:
