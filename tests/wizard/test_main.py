@@ -19,6 +19,7 @@ from tests.wizard.test_report import proof, report
 from wizard import journey, status
 from wizard.answers import Source
 from wizard.command_line import COMMANDS, EXIT_CODES
+from wizard.doctor import verify
 from wizard.errors import (
     Cancelled,
     CredentialsError,
@@ -203,8 +204,9 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
 
 
 @pytest.mark.parametrize(("state", "code"), [(ProofState.PROVED, 0), (ProofState.SIMULATED, 0), (ProofState.FAILED, 1)])
-def test_a_verification_that_fails_is_exit_1(folder, steps, capsys, state, code) -> None:
-    steps((proof("vercel"), proof("ecs", state)), "verify")
+def test_a_verification_that_fails_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
+    told = verify.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
+    monkeypatch.setattr(verify, "verify", lambda request, doors: told)
     assert bell.main(["verify", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], [told["state"] for told in document["proofs"]]) == (code == 0, ["proved", state])
