@@ -65,8 +65,13 @@ def test_a_load_that_went_well_afterwards_is_no_failure_that_is_remembered(on_ve
     assert diagnosis(on_vercel, "--quick", expect=0)["findings"] == []
 
 
+@pytest.mark.thorough
 def test_tasks_that_started_before_the_parameters_were_written_are_started_anew(on_ecs: Clinic):
     with service_of(on_ecs) as service:
+        on_ecs.wizard("push", "--redeploy", "--yes")
+        on_ecs.client("ssm").put_parameter(
+            Name="/eonpro/production/AWS_REGION", Value="us-east-1", Type="String", Overwrite=True
+        )
         mended(on_ecs, "deployment-stale")
         assert all("ENCRYPTED_PHI_KEY" in each for each in service.held())
 

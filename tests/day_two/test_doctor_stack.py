@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 
 import pytest
 
-from tests.day_two.patient import diagnosis, mended
+from tests.day_two.patient import deployed_anew, diagnosis, mended, typed
 from tests.onboarding.clinic import ALIAS, ESCROW, Clinic
 
 WHOLE = ("--stack", "production")
@@ -91,16 +91,16 @@ def test_an_application_policy_that_was_widened_is_put_back(on_vercel: Clinic):
 
 
 def test_what_was_changed_beside_the_stack_is_put_back(on_vercel: Clinic):
-    iam = on_vercel.client("iam")
-    iam.update_role(RoleName="eonpro-app-role", MaxSessionDuration=43200)
+    deployed_anew(on_vercel)
+    iam, before = on_vercel.client("iam"), state_file(on_vercel).read_text()
     iam.tag_role(RoleName="eonpro-app-role", Tags=[{"Key": "Environment", "Value": "Experiment"}])
-    before = state_file(on_vercel).read_text()
-    finding = diagnosis(on_vercel, expect=1)["findings"][0]
-    assert finding["cause"] == "stack-drifted" and "app-principal" in finding["what"]
-    assert "--target" in finding["command"] and state_file(on_vercel).read_text() == before
-    mended(on_vercel, "stack-drifted", *WHOLE)
+    [finding] = diagnosis(on_vercel, expect=1)["findings"]
+    assert finding["cause"] == "stack-drifted" and "Role app-principal (tags.Environment)" in finding["what"]
+    assert state_file(on_vercel).read_text() == before
+    typed(on_vercel, finding["command"])
     tags = {each["Key"]: each["Value"] for each in iam.list_role_tags(RoleName="eonpro-app-role")["Tags"]}
     assert tags["Environment"] == "Production"
+    assert diagnosis(on_vercel, expect=0)["ok"]
 
 
 @pytest.mark.thorough
@@ -116,6 +116,7 @@ def test_settings_that_were_not_applied_are_applied(on_vercel: Clinic):
     mended(on_vercel, "stack-behind", *WHOLE)
 
 
+@pytest.mark.thorough
 def test_an_interrupted_update_is_taken_up(on_vercel: Clinic):
     file = state_file(on_vercel)
     state = json.loads(file.read_text())

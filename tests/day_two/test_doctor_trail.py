@@ -24,7 +24,7 @@ def test_a_trail_that_was_stopped_logs_again(on_vercel: Clinic):
 
 def test_a_trail_that_was_deleted_is_made_again(on_vercel: Clinic):
     on_vercel.client("cloudtrail").delete_trail(Name=TRAIL)
-    finding = mended(on_vercel, "trail-missing", "--stack", "production")
+    finding = mended(on_vercel, "trail-missing")
     assert "--target" in finding["command"] and "cloudtrail/trail:Trail::audit-trail" in finding["command"]
 
 
@@ -47,6 +47,7 @@ def test_a_trail_whose_advanced_selectors_leave_kms_out_records_it_again(on_verc
     mended(on_vercel, "trail-excludes-kms")
 
 
+@pytest.mark.thorough
 def test_a_trail_of_one_region_records_every_region_again(on_vercel: Clinic):
     on_vercel.client("cloudtrail").update_trail(Name=TRAIL, IsMultiRegionTrail=False, IncludeGlobalServiceEvents=False)
     mended(on_vercel, "trail-single-region")
@@ -88,6 +89,7 @@ def test_a_bucket_that_could_be_opened_to_the_public_is_shut_again(on_vercel: Cl
     mended(on_vercel, "bucket-public")
 
 
+@pytest.mark.thorough
 def test_a_bucket_that_keeps_no_versions_keeps_them_again(on_vercel: Clinic):
     on_vercel.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
     mended(on_vercel, "bucket-unversioned")
@@ -110,6 +112,7 @@ def test_a_bucket_that_locks_for_too_short_locks_long_enough_again(on_vercel: Cl
     mended(on_vercel, "bucket-lock-short")
 
 
+@pytest.mark.thorough
 def test_logs_that_would_expire_early_are_kept_for_the_whole_retention_again(on_vercel: Clinic):
     s3 = on_vercel.client("s3")
     rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
