@@ -73,7 +73,7 @@ def gather(
     """
     settings, outputs = found.settings, standing.outputs_of(found)
     read = _read(found, doors, outputs)
-    access = _access(read, folder.latest(reviews, _plain(found.stack), now=read.at))
+    access = _access(read, folder.latest(reviews, _plain(found.stack), now=read.at), reviews)
     return ReportFacts(
         stack=_plain(found.stack),
         environment=settings.environment,
@@ -199,7 +199,9 @@ def _times(number: int | None) -> str:
 def _reviewed(item: Item, access: Access) -> Item:
     if access.sign_off is None or access.signed_days_ago is None:
         return replace(item, evidence="no review is signed yet")
-    told = f"signed by {access.sign_off.signer}, {access.signed_days_ago} days ago"
+    days = access.signed_days_ago
+    when = {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
+    told = f"signed by {access.sign_off.signer} {when}"
     if access.signed_days_ago > access.due_days:
         return replace(item, state=ItemState.OPEN, evidence=f"{told}: a review holds {access.due_days} days")
     return replace(item, state=ItemState.DONE, evidence=told)
@@ -208,7 +210,7 @@ def _reviewed(item: Item, access: Access) -> Item:
 # --- the other parts ----------------------------------------------------------------------------------------------
 
 
-def _access(read: _Read, kept: Latest) -> Access:
+def _access(read: _Read, kept: Latest, reviews: Path) -> Access:
     live = None if isinstance(read.live, SetupError) else read.live
     sign_off = kept.sign_off or kept.last_sign_off
     why = (
@@ -221,16 +223,21 @@ def _access(read: _Read, kept: Latest) -> Access:
     return Access(
         review=live or kept.review,
         is_live=live is not None,
-        kept_file=kept.file or None,
+        kept_file=_below(kept.file, reviews) if kept.file else None,
         kept_at=kept.review.at if kept.review else None,
         kept_digest=kept.digest or None,
         age_days=kept.age_days,
-        sign_off=sign_off,
+        sign_off=replace(sign_off, file=_below(sign_off.file, reviews)) if sign_off else None,
         signed_days_ago=max((read.at - sign_off.at).days, 0) if sign_off else None,
         due_days=REVIEW_HOLDS_DAYS,
-        faults=kept.faults,
+        faults=tuple(each.replace(f"{reviews.parent}/", "") for each in kept.faults),
         why=why,
     )
+
+
+def _below(file: str, reviews: Path) -> str:
+    """`reviews/production/….json`: a report that is handed on tells nothing of the machine it was made on."""
+    return file.removeprefix(f"{reviews.parent}/")
 
 
 def _rotation(read: _Read) -> RotationTimeline:

@@ -192,14 +192,22 @@ def _of_access_keys(review: AccessReview | None) -> Iterator[Check]:
     keys = [key for each in review.principals for key in each.access_keys if key.active]
     none = "nobody who has access to the key has an active access key"
     old = [key.id for key in keys if key.age_days > OLDEST_ACCESS_KEY_DAYS]
-    told = f"older than {OLDEST_ACCESS_KEY_DAYS} days: {', '.join(old)}" if old else f"{len(keys)}, none older"
+    told = (
+        f"older than {OLDEST_ACCESS_KEY_DAYS} days: {', '.join(old)}"
+        if old
+        else f"{len(keys)} active, none is older than {OLDEST_ACCESS_KEY_DAYS} days"
+    )
     yield _check(ids[0], not old, told if keys else none)
     unused = [
         key.id
         for key in keys
         if (key.age_days if key.last_used is None else (review.at - key.last_used).days) > LONGEST_UNUSED_DAYS
     ]
-    told = f"not used for {LONGEST_UNUSED_DAYS} days: {', '.join(unused)}" if unused else f"{len(keys)}, all in use"
+    told = (
+        f"not used for {LONGEST_UNUSED_DAYS} days: {', '.join(unused)}"
+        if unused
+        else f"{len(keys)} active, each used within {LONGEST_UNUSED_DAYS} days"
+    )
     yield _check(ids[1], not unused, told if keys else none)
 
 

@@ -93,7 +93,13 @@ ITEMS = (
     ),
     Asked(
         words="Key access reviewed quarterly",
-        calls=(),
+        calls=(
+            "kms:GetKeyPolicy",
+            "kms:ListGrants",
+            "iam:GetAccountAuthorizationDetails",
+            "iam:ListAccessKeys",
+            "cloudtrail:LookupEvents",
+        ),
         safeguards=(_ACTIVITY_REVIEW, _MODIFICATION, _EVALUATION, _DOCUMENTATION),
     ),
 )
