@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from wizard.doctor import (
     of_the_access,
+    of_the_access_key,
     of_the_alerts,
     of_the_bucket,
     of_the_deployment,
@@ -38,6 +39,7 @@ OF_ACCESS: tuple[Check, ...] = (
     of_the_execution_role.the_execution_role,
     of_the_trust.the_trust_of_the_role,
     of_the_trust.the_oidc_provider,
+    of_the_access_key.the_access_key_on_vercel,
     of_the_escrow.the_escrow,
     of_the_variables.what_vercel_tells,
     of_the_variables.what_the_store_tells,

@@ -117,6 +117,19 @@ def _conflict(evidence: Evidence, conflict: DataKeyConflict) -> Told:
     )
 
 
+def former_data_key(evidence: Evidence, now: WrappedDataKey) -> str:
+    """What puts the data key back that the escrow had before this one; a backup, where it had no other."""
+    former = _former(evidence)
+    before = [name for name in former if name != now.fingerprint] or [
+        name for name in _versions(evidence.kept) if name != now.fingerprint
+    ]
+    back = _back(evidence, before[-1] if before else None, former)
+    if " restore " in back:
+        return back
+    # The store's own history has the value alone; the tags have to speak of it again.
+    return f"{back} && {_tag(evidence, WrappedDataKey(value=former[before[-1]].text))}"
+
+
 def _tag(evidence: Evidence, wrapped: WrappedDataKey) -> str:
     name, pair = evidence.settings.names.escrow, f"Key=eonpro:fingerprint,Value={wrapped.fingerprint}"
     if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER:

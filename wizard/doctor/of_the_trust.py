@@ -15,6 +15,7 @@ from wizard.doctor import remedies
 from wizard.doctor.evidence import Evidence
 from wizard.doctor.finding import Finding, Told, Unlooked, Well
 from wizard.doctor.of_the_access import RESTART, ROLE
+from wizard.doctor.of_the_escrow import former_data_key
 from wizard.errors import SetupError
 from wizard.facts import Batch, Escrow, KeyFact, Verdict
 from wizard.facts_iam import IamPrincipal
@@ -136,7 +137,7 @@ def _failed(evidence: Evidence, arn: str, verdict: Verdict, batch: Batch) -> Fin
     denied = ("cloudtrail", "lookup-events", "--lookup-attributes", "AttributeKey=EventName,AttributeValue=Decrypt")
     look = remedies.aws(evidence, *denied, "--max-results", "10")
     if cause in ("data-key-wrong-length", "unwrap-failed"):
-        look = remedies.wizard(evidence, "restore", "--version", "FINGERPRINT")
+        look = former_data_key(evidence, batch.wrapped)
     return Finding(
         cause=cause,
         what=f"as {verdict.principal or arn}, the data key {batch.wrapped.fingerprint} does not open: {verdict.cause}",

@@ -26,7 +26,7 @@ def aws(evidence: Evidence, *words: object, region: str | None = None) -> str:
 def wizard(evidence: Evidence, command: str, *words: str) -> str:
     """`python -m wizard COMMAND`, for this stack."""
     profile = ["--profile", _profile(evidence)] if _profile(evidence) else []
-    return _typed("python", "-m", "wizard", command, "--stack", evidence.stack, *words, *profile)
+    return _typed("python", "-m", "wizard", *command.split(), "--stack", evidence.stack, *words, *profile)
 
 
 def push(evidence: Evidence, *words: str) -> str:

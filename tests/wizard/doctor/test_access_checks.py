@@ -10,8 +10,9 @@ import pytest
 
 from tests.wizard.doctor.ward import APP, KEY, Ward, wrapped
 from tests.wizard.fakes import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
+from wizard.doctor import of_the_access_key
 from wizard.errors import PermissionDenied, Unreachable
-from wizard.facts import Escrow, Verdict
+from wizard.facts import AccessKey, Escrow, Verdict
 from wizard.facts_iam import IamPolicy
 from wizard.facts_symptoms import Ruling, SeenVariable
 
@@ -353,3 +354,51 @@ def test_a_backend_that_does_not_answer_leaves_the_account_to_be_looked_at(ward:
     ward.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi login")
     ward.cloud.keys[KEY] = key_fact(state="Disabled")
     assert ward.first().cause == "key-disabled"
+
+
+def test_a_data_key_of_another_length_makes_way_for_the_one_before(ward: Ward) -> None:
+    ward.cloud.credentials = CREDENTIALS
+    ward.prover.verdict = Verdict(proved=False, principal=APP, fingerprint="", cause="WrongLength", message="16 bytes")
+    ward.symptoms.former = (wrapped("before").value,)
+    found = ward.first()
+    assert found.cause == "data-key-wrong-length"
+    assert "Version==`1`" in found.command and wrapped("before").fingerprint in found.command
+    assert wrapped("before").value not in found.command
+
+
+# --- an application that is an IAM user
+
+
+@pytest.fixture
+def as_user() -> Ward:
+    ward = Ward(settings(vercel_access="user"))
+    ward.cloud.make_access_key("eonpro-app-user")
+    ward.hosting.access_key = AccessKey(id="AKIAMADENUMBER000001", secret="never told")
+    return ward
+
+
+def test_an_access_key_that_works_is_well(as_user: Ward) -> None:
+    told = as_user.diagnosis((of_the_access_key.the_access_key_on_vercel,))
+    assert (told.findings, len(told.well)) == ((), 1)
+
+
+def test_an_access_key_that_is_switched_off_is_switched_on(as_user: Ward) -> None:
+    as_user.cloud.retire_access_key("eonpro-app-user", "AKIAMADENUMBER000001")
+    found = as_user.first((of_the_access_key.the_access_key_on_vercel,))
+    assert found.cause == "access-key-inactive"
+    assert "--access-key-id AKIAMADENUMBER000001 --status Active" in found.command
+
+
+def test_an_access_key_that_was_deleted_is_replaced(as_user: Ward) -> None:
+    as_user.cloud.access_keys.clear()
+    found = as_user.first((of_the_access_key.the_access_key_on_vercel,))
+    assert (found.cause, found.command) == (
+        "access-key-gone",
+        "python -m wizard access-key rotate --stack production",
+    )
+
+
+def test_an_access_key_that_was_never_pushed_is_pushed(as_user: Ward) -> None:
+    as_user.hosting.access_key = None
+    found = as_user.first((of_the_access_key.the_access_key_on_vercel,))
+    assert found.cause == "access-key-missing" and found.command.startswith("python -m wizard push")
