@@ -29,7 +29,7 @@ from wizard.answers import Answer, Source
 from wizard.aws import Aws, connect
 from wizard.backup import document
 from wizard.command_line import parse
-from wizard.datakey import WrappedDataKey
+from wizard.datakey import MalformedDataKey, WrappedDataKey
 from wizard.errors import SetupError
 from wizard.facts import AppCredentials, Batch, StackState, Verdict
 from wizard.push import command as push
@@ -181,6 +181,8 @@ class Clinic:
         """Each with the text in it."""
         self.ever: set[str] = set()
         """Every well-formed value that the escrow ever had, as anybody saw it between two runs."""
+        self.known: list[str] = []
+        """The fingerprint of every version, in the order in which they were first seen."""
         self.keys: dict[str, bytes | None] = {}
         """What KMS opened of a wrapped key; None for one that it does not open."""
         self.former: list[bytes] = []
@@ -332,14 +334,15 @@ class Clinic:
         ]
         self.values = {each["Name"]: each["Value"] for each in found}
         self.numbers = {each["Name"]: each["Version"] for each in found}
+        for value in (self.escrow, *self.entries.values()):
+            if value and (fingerprint := _fingerprint(value)) and fingerprint not in self.known:
+                self.known.append(fingerprint)
         if self.escrow is None:
             return
         history = self.ssm.get_parameter_history(Name=self.settings.names.escrow, WithDecryption=True)
         for version in history["Parameters"]:
-            try:
-                self.ever.add(WrappedDataKey(value=version["Value"]).value)
-            except ValueError:
-                continue
+            if _fingerprint(version["Value"]):
+                self.ever.add(version["Value"])
 
     # --- whoever works past the wizard ---------------------------------------------------------------------------
 
@@ -359,6 +362,13 @@ class Clinic:
         headers = {"Authorization": f"Bearer {token}"}
         for each in _request("GET", f"{base}/v10/projects/eonpro/env?slug=eonpro", None, headers)["envs"]:
             _request("DELETE", f"{base}/v9/projects/eonpro/env/{each['id']}?slug=eonpro", None, headers)
+
+
+def _fingerprint(value: str) -> str | None:
+    try:
+        return WrappedDataKey(value=value).fingerprint
+    except MalformedDataKey:
+        return None
 
 
 def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
