@@ -158,3 +158,14 @@ def test_a_replica_without_its_escrow_gets_it_back(clinic: Clinic):
     mended(clinic, "escrow-replica-missing")
     copy = ssm.get_parameter(Name=ESCROW, WithDecryption=True)["Parameter"]["Value"]
     assert copy == clinic.parameters()[ESCROW]
+
+
+@pytest.mark.thorough
+def test_an_escrow_that_was_deleted_is_restored_from_the_backup_of_what_stands_on_vercel(on_vercel: Clinic):
+    before = on_vercel.parameters()[ESCROW]
+    on_vercel.wizard("backup", "--to", ".")
+    # With all that is beside it: somebody deleted the folder.
+    on_vercel.client("ssm").delete_parameters(Names=[*on_vercel.parameters()])
+    finding = mended(on_vercel, "escrow-missing")
+    assert ".backup.json --confirm production" in finding["command"]
+    assert on_vercel.parameters()[ESCROW] == before

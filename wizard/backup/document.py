@@ -65,7 +65,12 @@ class Backup:
     @property
     def file_name(self) -> str:
         """A name that tells what is in it; another data key gives another name."""
-        return f"eonpro-{self.environment}-{self.fingerprint.removeprefix('sha256:')}.backup.json"
+        return file_name_of(self.environment, self.fingerprint)
+
+
+def file_name_of(environment: str, fingerprint: str) -> str:
+    """The name of a backup of that data key, as `backup` gives it in a folder or a bucket."""
+    return f"eonpro-{environment}-{fingerprint.removeprefix('sha256:')}.backup.json"
 
 
 def backup_of(
@@ -148,7 +153,7 @@ def to_restore(backup: Backup) -> tuple[str, ...]:
         f"The data key in here is wrapped: only the KMS key {backup.key_arn}{replicas} opens it. "
         "If that key is deleted, nobody can ever open it, whatever copies there are.",
         f"With eonpro-kms: python -m wizard restore --stack {backup.stack} --from-backup PLACE, with PLACE this "
-        "document's file or s3://bucket/key. It puts wrappedKey back into its escrow; push then delivers it.",
+        "document's file or s3://bucket/key. It puts wrappedKey back into its escrow, and to the application.",
         f"If Pulumi's state is lost too: python -m wizard setup --stack {backup.stack} --adopt, with wrappedKey in "
         "EONPRO_ENCRYPTED_PHI_KEY, takes in again what is left in the account, and this data key with it.",
         f"By hand: the application needs ENCRYPTED_PHI_KEY = wrappedKey, AWS_KMS_KEY_ID = keyArn and AWS_REGION = "

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from components.contract import SecretStore
+from wizard.backup.document import file_name_of
 from wizard.datakey import MalformedDataKey, WrappedDataKey
 from wizard.doctor import remedies
 from wizard.doctor.evidence import Evidence
@@ -53,8 +54,8 @@ def _gone(evidence: Evidence) -> Iterator[Told]:
         )
         return
     else:
-        command = remedies.wizard(evidence, "restore", "--from-backup", "FILE", "--confirm", evidence.stack)
-        then = f"FILE is a backup of {fingerprint or 'the data key'}: python -m wizard backup made it"
+        command = _from_backup(evidence, fingerprint)
+        then = f"from where the backup of {fingerprint or 'the data key'} is, which python -m wizard backup made"
     yield Finding(
         cause="escrow-missing",
         what=f"the escrow {name} is gone",
@@ -153,13 +154,21 @@ def _fingerprint(value: str | None) -> str | None:
         return None
 
 
+def _from_backup(evidence: Evidence, fingerprint: str | None) -> str:
+    """What takes the data key out of its backup, by the name that `backup` gave it."""
+    name = file_name_of(evidence.settings.environment, fingerprint) if fingerprint else "FILE"
+    return remedies.wizard(evidence, "restore", "--from-backup", name, "--confirm", evidence.stack)
+
+
 def _back(evidence: Evidence, fingerprint: str | None, former: dict[str, FormerText]) -> str:
     """What puts that data key back: out of the ledger, out of the store's own history, out of a backup."""
     if fingerprint is None:
-        return remedies.wizard(evidence, "restore", "--from-backup", "FILE", "--confirm", evidence.stack)
+        return _from_backup(evidence, _on_vercel(evidence))
     kept = evidence.once("kept", lambda: evidence.cloud.keyring().version(evidence.settings, fingerprint))
-    if fingerprint not in former or (not isinstance(kept, SetupError) and kept is not None):
+    if kept is not None:
         return _restore(evidence, fingerprint)
+    if fingerprint not in former:
+        return _from_backup(evidence, fingerprint)
     name, version = evidence.settings.names.escrow, former[fingerprint].version
     if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER:
         moved = ("--version-stage", "AWSCURRENT", "--move-to-version-id", version)
