@@ -13,6 +13,7 @@ import pytest
 
 from tests.day_two.patient import diagnosis, mended
 from tests.onboarding.clinic import ESCROW, Clinic
+from wizard.datakey import WrappedDataKey
 
 NAME = "ENCRYPTED_PHI_KEY"
 PREFIX = "/eonpro/production"
@@ -150,6 +151,19 @@ def test_an_escrow_with_another_data_key_is_restored(on_ecs: Clinic):
     other = on_ecs.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
     on_ecs.client("ssm").put_parameter(Name=ESCROW, Value=base64.b64encode(other).decode(), Overwrite=True)
     mended(on_ecs, "escrow-replaced")
+    assert escrowed(on_ecs) == before
+
+
+@pytest.mark.thorough
+def test_an_escrow_that_opens_to_16_bytes_makes_way_for_the_one_before(on_ecs: Clinic):
+    before, [key] = escrowed(on_ecs), on_ecs.keys()
+    short = on_ecs.client("kms").encrypt(KeyId=key, Plaintext=b"x" * 16)["CiphertextBlob"]
+    ssm, wrapped = on_ecs.client("ssm"), WrappedDataKey.from_blob(short)
+    ssm.put_parameter(Name=ESCROW, Value=wrapped.value, Overwrite=True)
+    tag = {"Key": "eonpro:fingerprint", "Value": wrapped.fingerprint}
+    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=ESCROW, Tags=[tag])
+    finding = mended(on_ecs, "data-key-wrong-length")
+    assert "16 bytes" in finding["why"]
     assert escrowed(on_ecs) == before
 
 

@@ -19,8 +19,17 @@ class Cause:
     explains: tuple[str, ...] = ()
 
 
-_OPENING = ("access-denied", "unwrap-failed", "proof-failed", "failure-remembered")
-"""What the application sees, whatever kept it from opening its key."""
+_SEEN = ("failure-remembered",)
+"""What the application keeps from any of them until it is started anew."""
+
+_DENIED = ("access-denied", "proof-failed", *_SEEN)
+"""What the proof says where the application may not use the key, or cannot be had."""
+
+_OPENING = (*_DENIED, "unwrap-failed")
+"""What the proof says, whatever kept it from opening the data key."""
+
+_COMPARED = ("data-key-foreign", "variable-outdated", "parameter-wrong")
+"""What differs from an escrow that is itself what is wrong: then the others may well be right."""
 
 _LOST_KEY = (*_OPENING, "rotation-off", "rotation-period", "stack-drifted")
 
@@ -94,61 +103,61 @@ TABLE: tuple[Cause, ...] = (
     Cause(
         name="service-control-policy",
         says="the organization forbids it",
-        explains=(*_OPENING, "identity-denied"),
+        explains=(*_DENIED, "identity-denied"),
     ),
     Cause(
         name="principal-missing",
         says="the application's role or user is gone",
-        explains=(*_OPENING, "stack-drifted", "trust-changed", "policy-detached", "boundary-denies", "identity-denied"),
+        explains=(*_DENIED, "stack-drifted", "trust-changed", "policy-detached", "boundary-denies", "identity-denied"),
     ),
-    Cause(name="provider-missing", says="the OIDC provider is gone", explains=(*_OPENING, "stack-drifted")),
+    Cause(name="provider-missing", says="the OIDC provider is gone", explains=(*_DENIED, "stack-drifted")),
     Cause(
         name="provider-audience",
         says="the OIDC provider does not know the audience",
-        explains=(*_OPENING, "stack-drifted"),
+        explains=(*_DENIED, "stack-drifted"),
     ),
     Cause(
         name="trust-changed",
         says="the role does not let the application's platform in",
-        explains=(*_OPENING, "stack-drifted"),
+        explains=(*_DENIED, "stack-drifted"),
     ),
     Cause(
         name="boundary-denies",
         says="the permissions boundary leaves the key out",
-        explains=(*_OPENING, "identity-denied"),
+        explains=(*_DENIED, "identity-denied"),
     ),
-    Cause(name="explicit-deny", says="a policy of the principal denies it", explains=(*_OPENING, "identity-denied")),
+    Cause(name="explicit-deny", says="a policy of the principal denies it", explains=(*_DENIED, "identity-denied")),
     Cause(
         name="policy-missing",
         says="the application's IAM policy is gone",
-        explains=(*_OPENING, "stack-drifted", "policy-detached", "identity-denied"),
+        explains=(*_DENIED, "stack-drifted", "policy-detached", "identity-denied"),
     ),
     Cause(
         name="policy-detached",
         says="the application's IAM policy is not attached",
-        explains=(*_OPENING, "stack-drifted", "identity-denied"),
+        explains=(*_DENIED, "stack-drifted", "identity-denied"),
     ),
     Cause(
         name="policy-edited",
         says="the application's IAM policy lacks what it needs",
-        explains=(*_OPENING, "stack-drifted", "identity-denied"),
+        explains=(*_DENIED, "stack-drifted", "identity-denied"),
     ),
     Cause(
         name="key-policy-denies",
         says="the key's policy denies the application",
-        explains=(*_OPENING, "key-policy-changed", "stack-drifted"),
+        explains=(*_DENIED, "key-policy-changed", "stack-drifted"),
     ),
     Cause(
         name="key-policy-without-application",
         says="the key's policy does not let the application in",
-        explains=(*_OPENING, "key-policy-changed", "stack-drifted"),
+        explains=(*_DENIED, "key-policy-changed", "stack-drifted"),
     ),
-    Cause(name="identity-denied", says="the application's policies do not allow what it needs", explains=_OPENING),
-    Cause(name="access-key-missing", says="the application on Vercel has no access key", explains=_OPENING),
-    Cause(name="access-key-gone", says="the access key on Vercel is no longer the user's", explains=_OPENING),
-    Cause(name="access-key-inactive", says="the access key on Vercel is switched off", explains=_OPENING),
+    Cause(name="identity-denied", says="the application's policies do not allow what it needs", explains=_DENIED),
+    Cause(name="access-key-missing", says="the application on Vercel has no access key", explains=_DENIED),
+    Cause(name="access-key-gone", says="the access key on Vercel is no longer the user's", explains=_DENIED),
+    Cause(name="access-key-inactive", says="the access key on Vercel is switched off", explains=_DENIED),
     Cause(name="execution-role-denied", says="ECS may not read the variables for the task"),
-    Cause(name="wrong-principal", says="the service runs as another role", explains=_OPENING),
+    Cause(name="wrong-principal", says="the service runs as another role", explains=_DENIED),
     Cause(name="key-policy-changed", says="the key's policy is not what the settings mean"),
     Cause(name="policy-widened", says="the application's policy gives it more than the key"),
     # The data key and the three variables.
@@ -161,39 +170,45 @@ TABLE: tuple[Cause, ...] = (
     ),
     Cause(name="escrow-malformed", says="the escrow holds no wrapped data key", explains=_OPENING),
     Cause(name="escrow-replaced", says="the escrow holds another data key than its tag says", explains=_OPENING),
-    Cause(name="escrow-of-another-key", says="the escrowed data key is wrapped by another KMS key", explains=_OPENING),
+    Cause(
+        name="escrow-of-another-key",
+        says="the escrowed data key is wrapped by another KMS key",
+        explains=(*_OPENING, *_COMPARED),
+    ),
     Cause(name="escrow-replica-missing", says="a replica's Region has no copy of the escrow"),
     Cause(name="escrow-replica-differs", says="a replica's Region has another data key in its escrow"),
+    Cause(
+        name="data-key-wrong-length",
+        says="what the wrapped key opens to is no 32 bytes",
+        explains=(*_SEEN, *_COMPARED),
+    ),
+    Cause(name="unwrap-failed", says="the key does not open the data key", explains=(*_SEEN, *_COMPARED)),
     Cause(name="vercel-token-refused", says="Vercel does not take the token"),
     Cause(name="vercel-project-missing", says="there is no such project on Vercel", explains=("variable-missing",)),
-    Cause(
-        name="data-key-foreign", says="the application has another data key than the escrowed one", explains=_OPENING
-    ),
-    Cause(name="variable-outdated", says="the application has an earlier version of the data key", explains=_OPENING),
-    Cause(name="data-key-wrong-length", says="what the wrapped key opens to is no 32 bytes", explains=_OPENING),
+    Cause(name="data-key-foreign", says="the application has another data key than the escrowed one", explains=_SEEN),
+    Cause(name="variable-outdated", says="the application has an earlier version of the data key", explains=_SEEN),
     Cause(
         name="variable-wrong-environment",
         says="a variable is there for other environments, and not for production",
-        explains=("variable-missing", *_OPENING),
+        explains=("variable-missing", *_SEEN),
     ),
-    Cause(name="variable-missing", says="a variable is not there", explains=_OPENING),
-    Cause(name="variable-empty", says="a variable is empty", explains=_OPENING),
-    Cause(name="variable-quoted", says="a value has quotation marks or white space around it", explains=_OPENING),
-    Cause(name="variable-truncated", says="a value is cut off", explains=_OPENING),
-    Cause(name="variable-malformed", says="a value is no wrapped data key", explains=_OPENING),
-    Cause(name="key-id-alias", says="AWS_KMS_KEY_ID names an alias, not the key", explains=_OPENING),
+    Cause(name="variable-missing", says="a variable is not there", explains=_SEEN),
+    Cause(name="variable-empty", says="a variable is empty", explains=_SEEN),
+    Cause(name="variable-quoted", says="a value has quotation marks or white space around it", explains=_SEEN),
+    Cause(name="variable-truncated", says="a value is cut off", explains=_SEEN),
+    Cause(name="variable-malformed", says="a value is no wrapped data key", explains=_SEEN),
+    Cause(name="key-id-alias", says="AWS_KMS_KEY_ID names an alias, not the key", explains=_SEEN),
     Cause(name="key-id-bare", says="AWS_KMS_KEY_ID is the bare id, good in one account and Region only"),
-    Cause(name="key-id-other-region", says="AWS_KMS_KEY_ID is a key of another Region", explains=_OPENING),
-    Cause(name="key-id-other-account", says="AWS_KMS_KEY_ID is a key of another account", explains=_OPENING),
-    Cause(name="key-id-other-key", says="AWS_KMS_KEY_ID is another key", explains=_OPENING),
-    Cause(name="region-wrong", says="AWS_REGION is not the key's Region", explains=_OPENING),
+    Cause(name="key-id-other-region", says="AWS_KMS_KEY_ID is a key of another Region", explains=_SEEN),
+    Cause(name="key-id-other-account", says="AWS_KMS_KEY_ID is a key of another account", explains=_SEEN),
+    Cause(name="key-id-other-key", says="AWS_KMS_KEY_ID is another key", explains=_SEEN),
+    Cause(name="region-wrong", says="AWS_REGION is not the key's Region", explains=_SEEN),
     Cause(name="variable-shared", says="production's data key serves other environments too"),
     Cause(name="variable-type", says="a variable is not stored as sensitive"),
-    Cause(name="parameter-missing", says="a parameter beside the escrow is gone", explains=_OPENING),
-    Cause(name="parameter-wrong", says="a parameter beside the escrow is not the stack's", explains=_OPENING),
-    Cause(name="task-definition-behind", says="the service's task definition lacks the variables", explains=_OPENING),
+    Cause(name="parameter-missing", says="a parameter beside the escrow is gone", explains=_SEEN),
+    Cause(name="parameter-wrong", says="a parameter beside the escrow is not the stack's", explains=_SEEN),
+    Cause(name="task-definition-behind", says="the service's task definition lacks the variables", explains=_SEEN),
     Cause(name="access-denied", says="the application is refused, and no policy that could be read says why"),
-    Cause(name="unwrap-failed", says="the key does not open the data key"),
     Cause(name="proof-failed", says="the application could not open its data key"),
     # What runs.
     Cause(name="deployment-stale", says="what runs began before its variables were last changed"),

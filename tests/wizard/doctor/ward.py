@@ -5,6 +5,7 @@ Touches the fakes only.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from components.contract import Settings
 from tests.wizard.fakes import APP, KEY, OUTPUTS, FakeProver, FakeTalk, wrapped
 from tests.wizard.fakes_symptoms import FakeSymptoms
 from tests.wizard.test_standing import World
+from wizard import command_line
 from wizard.doctor import checks
 from wizard.doctor.diagnosis import Check, Diagnosis, diagnose
 from wizard.doctor.finding import Finding
@@ -48,7 +50,13 @@ class Ward(World):
             engine=lambda environment, *, secrets_provider=None: self.engine,
             prover=self.prover,
         )
-        return diagnose(self.find(), doors, of)
+        told = diagnose(self.find(), doors, of)
+        for finding in (*told.findings, *told.consequences):
+            program, *words = shlex.split(finding.command)
+            if (program, *words[:2]) == ("python", "-m", "wizard"):
+                # Raises for a command that could not be typed.
+                command_line.parse(words[2:])
+        return told
 
     def first(self, of: Sequence[Check] = checks.OF_ACCESS) -> Finding:
         """What is to be mended first."""
