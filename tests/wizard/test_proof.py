@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,12 +72,16 @@ class Child:
         )
 
     def prove(
-        self, credentials: AppCredentials = CREDENTIALS, environ: Mapping[str, str] | None = None, batch: Batch = BATCH
+        self,
+        credentials: AppCredentials = CREDENTIALS,
+        environ: Mapping[str, str] | None = None,
+        batch: Batch = BATCH,
+        **how: Any,
     ) -> Verdict:
         prover = ChildProver(
             self.folder, environ=dict(os.environ) if environ is None else environ, sleep=self.slept.append
         )
-        return prover.prove(credentials, batch)
+        return prover.prove(credentials, batch, **how)
 
 
 @pytest.fixture
@@ -216,6 +221,12 @@ def test_what_stays_refused_is_refused_after_the_last_wait(child) -> None:
     verdict = child.prove()
     assert (verdict.proved, verdict.cause, verdict.message) == (False, "AccessDenied", "no")
     assert child.slept == list(WAITS_SECONDS)
+
+
+def test_who_cannot_wait_is_told_at_once(child) -> None:
+    child.prints({"proved": False, "cause": "AccessDenied", "message": "no"}, GOOD)
+    assert child.prove(patient=False).cause == "AccessDenied"
+    assert child.slept == []
 
 
 @pytest.mark.parametrize("cause", ["InvalidCiphertext", "KeyDisabled", "RecordMismatch", "", "Unreachable"])
