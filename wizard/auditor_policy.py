@@ -8,7 +8,7 @@ A key whose policy leaves nothing to IAM can be read by its administrators alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from components.contract import Target
@@ -17,9 +17,6 @@ from wizard.operator_things import FEATURES, Setup, things
 
 if TYPE_CHECKING:
     from components.documents import Policy
-
-AUDITOR = "auditor"
-"""The word of `policy`."""
 
 _NO_READERS = ("new keys",)
 
@@ -34,6 +31,8 @@ def things_read(setup: Setup) -> dict[str, tuple[str, ...]]:
     settings = setup.settings
     iam = f"arn:{settings.partition}:iam::{settings.account_id}"
     found = {name: arns for name, arns in things(setup).items() if name not in _NO_READERS}
+    # A reader administers no key, so that the key policies leave it to IAM.
+    found["keys"] = things(replace(setup, operator=""))["keys"]
     # The review tells the age of the access keys of every user that has a right on the key.
     return {**found, "users": (f"{iam}:user/*",), **_services(setup)}
 
@@ -53,27 +52,35 @@ def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
 def _read(setup: Setup, thing: str) -> set[str]:
     from wizard.auditor_actions import AUDITED
 
-    return {
+    measured = {
         action
         for one, action, features in AUDITED
         if one == thing and (not features or any(FEATURES[feature](setup) for feature in features))
     }
+    return measured | {action for one, action in refreshed() if one == thing}
 
 
-def remarks(setup: Setup, whose: str) -> tuple[str, ...]:
+def refreshed() -> set[tuple[str, str]]:
+    """What the real provider reads of a thing when the doctor has Pulumi compare: more than the stand-in, and no more
+    than that; before an update it reads other things besides."""
+    from wizard.operator_reads import PROVIDER_READS
+
+    return {(thing, action) for thing, action, _ in PROVIDER_READS if action != "iam:ListPolicyVersions"}
+
+
+def remarks(setup: Setup) -> tuple[str, ...]:
     """What no policy of IAM can give, in words."""
-    if whose != AUDITOR:
-        return ()
-    strict = (
-        "the key's policy leaves nothing to IAM (strictKeyPolicy): only its administrators can read the key, so that "
-        "for anybody else doctor, review and report tell what hangs on it as unknown"
-    )
-    state = (
+    told = []
+    if setup.settings.strict_key_policy:
+        told.append(
+            "the key's policy leaves nothing to IAM (strictKeyPolicy): only its administrators can read the key, so "
+            "that for anybody else doctor, review and report tell what hangs on it as unknown"
+        )
+    if setup.settings.kept_as_found:
+        tags = " and ".join(f"{name}={value}" for name, value in setup.settings.tags.items())
+        told.append(f"keys are known to it by their tags, {tags}: one that was kept as it was found has to bear them")
+    told.append(
         "not in it: where the state is in a bucket, s3:ListBucket on it and s3:GetObject on what it holds, and "
         "kms:Decrypt on the key that seals the stack's secrets"
     )
-    return (strict, state) if setup.settings.strict_key_policy else (state,)
-
-
-WRITTEN: Mapping[str, Callable[[Setup], Mapping[str, Policy]]] = {AUDITOR: policies_of}
-"""By the word of `policy`."""
+    return tuple(told)

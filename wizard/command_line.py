@@ -34,7 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "report": "the compliance report, as a page, as text and as data",
         "cost": "what it costs: by the settings, and by what was really used",
         "access-key": "rotate | retire: change the access key of the application on Vercel, where it has one",
-        "policy": "operator | auditor | ci: the least IAM policy to set up, or to read only; whom CI's roles trust",
+        "policy": "operator | auditor | delivery | ci: the least IAM policy for each; whom the roles of CI trust",
         "destroy": "take the stack away, and leave the key, the data key and the audit trail",
         "schema": "COMMAND | failure | answers: print the JSON Schema of what --json prints, or of an answers file",
         "completion": "bash | zsh | fish: print the completion script of a shell",
@@ -66,7 +66,7 @@ OFFLINE = frozenset(("policy", "schema", "completion"))
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "access-key": ("rotate", "retire"),
-        "policy": ("operator", "auditor", "ci"),
+        "policy": ("operator", "auditor", "delivery", "ci"),
         "schema": SCHEMAS,
         "completion": ("bash", "zsh", "fish"),
     }

@@ -181,11 +181,14 @@ def _policy(options: argparse.Namespace) -> Ended:
     if options.action == "ci":
         return _policy_ci(options)
     from wizard import auditor_policy, operator_policy
+    from wizard.push import delivery_policy
+
+    others = {"auditor": auditor_policy.policies_of, "delivery": delivery_policy.policies_of}
 
     def told(setup: Setup) -> Mapping[str, Policy]:
-        for remark in auditor_policy.remarks(setup, options.action):
+        for remark in auditor_policy.remarks(setup) if options.action == "auditor" else ():
             print(remark, file=sys.stderr)
-        return auditor_policy.WRITTEN[options.action](setup)
+        return others[options.action](setup)
 
     document = operator_policy.for_values(
         request.flags(options),
@@ -195,7 +198,7 @@ def _policy(options: argparse.Namespace) -> Ended:
         saved=request.saved_settings(options.stack),
         saved_name=request.config_file(options.stack),
         adopt=options.adopt,
-        written=told if options.action in auditor_policy.WRITTEN else None,
+        written=told if options.action in others else None,
         command=f"python -m wizard policy {options.action}",
     )
     if "Statement" not in document:

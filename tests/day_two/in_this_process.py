@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
@@ -17,12 +18,15 @@ from tests.onboarding.clinic import Clinic, Ended
 from tests.onboarding.shipped_schemas import fits
 
 
-def run(clinic: Clinic, *arguments: str, expect: int | None = 0) -> Ended:
-    """One command of the wizard in the clinic's folder and environment, to its end; `--json` fits its schema."""
+def run(clinic: Clinic, *arguments: str, expect: int | None = 0, env: Mapping[str, str | None] | None = None) -> Ended:
+    """One command of the wizard in the clinic's folder and environment, to its end; `--json` fits its schema.
+
+    `env` adds variables, None takes one away.
+    """
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     here = os.getcwd()
     with (
-        patch.dict(os.environ, clinic.environment, clear=True),
+        patch.dict(os.environ, clinic.with_changes(env), clear=True),
         patch("wizard.commands.PROJECT_FOLDER", clinic.folder),
         patch("wizard.request.PROJECT_FOLDER", clinic.folder),
         redirect_stdout(out),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.day_two import in_this_process
 from tests.onboarding.clinic import ACCOUNT, CALLER, Clinic, Ended
 
 IAM = f"arn:aws:iam::{ACCOUNT}"
@@ -38,7 +39,7 @@ def trusting(principal: dict[str, str]) -> dict[str, Any]:
 def review(clinic: Clinic, place: Path, *arguments: str, **options: Any) -> Ended:
     """A review into a folder of its own; the document of `--json` fits its schema, or the clinic says so."""
     options.setdefault("expect", None)
-    return clinic.wizard("review", "--json", "--out", str(place), *arguments, **options)
+    return in_this_process.run(clinic, "review", "--json", "--out", str(place), *arguments, **options)
 
 
 def rights(told: dict[str, Any]) -> dict[str, str]:

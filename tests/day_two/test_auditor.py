@@ -1,0 +1,189 @@
+"""The auditor's policy at work: with exactly this policy every command that reads completes; with less it says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs.measure_auditor import AUDITOR, COMMANDS
+from docs.measure_operator import leaves, saved_settings
+from sandbox.policy import Decision, Request, evaluate
+from tests.day_two import in_this_process
+from tests.day_two.patient import deployed_anew
+from tests.onboarding.clinic import Clinic, Ended
+from wizard.auditor_policy import policies_of, refreshed
+from wizard.operator_things import Setup
+
+Policies = Mapping[str, Mapping[str, Any]]
+STACK = ("--stack", "production")
+
+
+def printed(clinic: Clinic) -> Policies:
+    """What `policy auditor` prints in the clinic's folder, as policies by name."""
+    document = json.loads(clinic.wizard("policy", "auditor", "--stack", "production").out)
+    return {"auditor": document} if "Statement" in document else document
+
+
+@contextmanager
+def an_auditor(clinic: Clinic, policies: Policies) -> Iterator[dict[str, str | None]]:
+    """A user with these managed policies and nothing else; the environment of their commands."""
+    iam = clinic.client("iam")
+    name = AUDITOR.rpartition("/")[2]
+    iam.create_user(UserName=name)
+    arns = [
+        iam.create_policy(PolicyName=f"{name}-{policy}", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
+        for policy, document in policies.items()
+    ]
+    for arn in arns:
+        iam.attach_user_policy(UserName=name, PolicyArn=arn)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    try:
+        yield {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    finally:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+        for arn in arns:
+            iam.detach_user_policy(UserName=name, PolicyArn=arn)
+            iam.delete_policy(PolicyArn=arn)
+        iam.delete_user(UserName=name)
+
+
+def without(policies: Policies, action: str) -> Policies:
+    """The policies with one action less, wherever it stands."""
+
+    def less(statement: Mapping[str, Any]) -> dict[str, Any]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        return {**statement, "Action": [one for one in actions if one != action]}
+
+    return {
+        name: {
+            **document,
+            "Statement": [kept for each in document["Statement"] if (kept := less(each))["Action"]],
+        }
+        for name, document in policies.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def read(on_vercel: Clinic, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Everything that reads, once, by an auditor; and what that needed."""
+    out = tmp_path_factory.mktemp("out")
+    policies = printed(on_vercel)
+    deployed_anew(on_vercel)
+    on_vercel.forget_calls()
+    before = {json.dumps(each, sort_keys=True) for each in leaves(on_vercel)}
+    with an_auditor(on_vercel, policies) as env:
+        ended = {
+            command: in_this_process.run(
+                on_vercel, command, "--json", *STACK, *_into(out, command, more), env=env, expect=None
+            )
+            for command, more in COMMANDS.items()
+        }
+        changes = on_vercel.changes()
+    told = [json.dumps(each, sort_keys=True) for each in leaves(on_vercel)]
+    needed = [json.loads(each) for each in told if each not in before]
+    return {"ended": ended, "changes": changes, "needed": needed, "policies": policies}
+
+
+def _into(folder: Path, command: str, more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        str(folder / command) if before == "--out" else word for before, word in zip(("", *more), more, strict=False)
+    )
+
+
+def unknowns(document: Mapping[str, Any]) -> list[str]:
+    """What a document says that it does not know."""
+    match document["command"]:
+        case "review":
+            return [*document["undecided"], *(each["what"] for each in document["review"]["unread"])]
+        case "doctor":
+            return [each["what"] for each in document["unlooked"]]
+        case _:
+            checks = [each for stack in document["stacks"] for each in stack["checks"]]
+            return [each["what"] for each in checks if each["standing"] == "unknown"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_with_the_printed_policy_a_command_that_reads_completes(read: dict[str, Any], command: str) -> None:
+    ended: Ended = read["ended"][command]
+    # The review finds the platform's administrator, and now the auditor's eyes, and says so; it is not refused.
+    assert ended.code == (1 if command == "review" else 0), ended.err
+    assert "message" not in ended.document
+
+
+def test_the_auditor_changed_nothing(read: dict[str, Any]) -> None:
+    # But for making the user and its policies, which is not the auditor's.
+    assert {name for name in read["changes"] if not name.startswith("iam:")} == set()
+
+
+def test_nothing_is_unknown_to_the_auditor(read: dict[str, Any]) -> None:
+    assert {command: unknowns(read["ended"][command].document) for command in ("review", "doctor", "status")} == {
+        "review": [],
+        "doctor": [],
+        "status": [],
+    }
+
+
+def test_the_auditor_has_no_right_on_the_key(read: dict[str, Any]) -> None:
+    principals = read["ended"]["review"].document["review"]["principals"]
+    assert [each for each in principals if each["arn"] == AUDITOR and "yes" in (each["use"], each["administer"])] == []
+
+
+def test_the_committed_table_is_what_the_commands_need_today(on_vercel: Clinic, read: dict[str, Any]) -> None:
+    wanted = policies_of(Setup(settings=saved_settings(on_vercel), operator=AUDITOR))
+    assert list(read["policies"].values()) == list(wanted.values())
+
+
+def test_every_action_of_it_was_needed(read: dict[str, Any]) -> None:
+    used = {each["action"] for each in read["needed"] if each["principal"] == AUDITOR}
+    granted = {
+        action
+        for document in read["policies"].values()
+        for statement in document["Statement"]
+        for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
+    }
+    by_the_real_provider = {action for _, action in refreshed()}
+    assert granted - used <= by_the_real_provider, "python -m docs.measure_auditor"
+
+
+def test_without_any_one_action_of_it_a_call_that_was_made_is_refused(read: dict[str, Any]) -> None:
+    needed = [each for each in read["needed"] if each["principal"] == AUDITOR and each["by"] == "iam"]
+    assert needed
+    for action in sorted({each["action"] for each in needed}):
+        left = [each for document in without(read["policies"], action).values() for each in document["Statement"]]
+        refused = [
+            each
+            for each in needed
+            if evaluate(left, Request(action=each["action"], resource=each["resource"])) is not Decision.ALLOWED
+        ]
+        assert {each["action"] for each in refused} >= {action}
+
+
+LESS = {
+    "iam:GetAccountAuthorizationDetails": "review",
+    "cloudtrail:GetTrailStatus": "status",
+    "kms:GetKeyPolicy": "review",
+    "kms:ListGrants": "review",
+    "ssm:GetParameters": "status",
+    "s3:GetBucketVersioning": "doctor",
+}
+SOME = ("iam:GetAccountAuthorizationDetails", "cloudtrail:GetTrailStatus")
+
+
+@pytest.mark.parametrize(
+    "action", [pytest.param(one, marks=() if one in SOME else pytest.mark.thorough) for one in LESS]
+)
+def test_with_one_action_less_something_is_unknown_and_nothing_falls_over(
+    on_vercel: Clinic, read: dict[str, Any], action: str, tmp_path: Path
+) -> None:
+    command = LESS[action]
+    with an_auditor(on_vercel, without(read["policies"], action)) as env:
+        more = _into(tmp_path, command, COMMANDS[command])
+        ended = in_this_process.run(on_vercel, command, "--json", *STACK, *more, env=env, expect=None)
+    assert "Traceback" not in ended.err
+    assert "message" not in ended.document
+    assert unknowns(ended.document) != []

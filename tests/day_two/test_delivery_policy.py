@@ -1,0 +1,43 @@
+"""The delivery's policy at work: with exactly this policy the data key is delivered again, and no other can be."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.day_two import in_this_process
+from tests.day_two.test_auditor import an_auditor
+from tests.day_two.the_service import service_of
+from tests.onboarding.clinic import ESCROW, Clinic
+
+PUSH = ("push", "--json", "--stack", "production", "--yes")
+
+
+def policies(clinic: Clinic) -> dict[str, dict[str, object]]:
+    told = in_this_process.run(clinic, "policy", "delivery", "--stack", "production").out
+    return {"delivery": json.loads(told)}
+
+
+def test_on_ecs_what_is_missing_is_delivered_and_the_service_started_anew(on_ecs: Clinic) -> None:
+    before = on_ecs.parameters()
+    on_ecs.client("ssm").delete_parameter(Name="/eonpro/production/AWS_KMS_KEY_ID")
+    with service_of(on_ecs) as service, an_auditor(on_ecs, policies(on_ecs)) as env:
+        first = service.look()["taskDefinition"]
+        told = in_this_process.run(on_ecs, *PUSH, "--redeploy", env=env).document
+        assert service.look()["taskDefinition"] != first
+        ssm = on_ecs.client(
+            "ssm",
+            credentials={"AccessKeyId": env["AWS_ACCESS_KEY_ID"], "SecretAccessKey": env["AWS_SECRET_ACCESS_KEY"]},
+        )
+        with pytest.raises(ClientError, match="AccessDenied"):
+            ssm.put_parameter(Name=ESCROW, Value="another", Overwrite=True)
+    assert told["ok"] is True
+    assert on_ecs.parameters() == before
+
+
+def test_on_vercel_the_escrow_is_read_and_what_is_there_is_left(on_vercel: Clinic) -> None:
+    with an_auditor(on_vercel, policies(on_vercel)) as env:
+        told = in_this_process.run(on_vercel, *PUSH, "--no-redeploy", env=env, expect=None).document
+    assert [each["state"] for each in told["delivered"]] == ["unchanged"]
