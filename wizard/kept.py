@@ -18,6 +18,7 @@ def left_behind(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], 
         *((f"the replica {arn}", records) for arn in outputs.replica_key_arns),
         (f"its alias {outputs.alias_name}", "it keeps the key from being taken for nobody's"),
         (f"the {store} {settings.names.escrow}", "the wrapped data key: no stack ever made it, and none can remove it"),
+        (f"every {store} under {settings.names.parameter_prefix}/data-keys", "its other versions, where there are any"),
     ]
     found += [
         (f"the {store} {settings.names.escrow} in {region_of(arn)}", "the same, beside the replica")

@@ -31,6 +31,7 @@ def test_the_key_its_alias_the_data_key_and_the_whole_audit_trail_stay() -> None
         f"the key {KEY}",
         "its alias alias/eonpro-phi-key",
         f"the parameter {ESCROW}",
+        "every parameter under /eonpro/production/data-keys",
         "the OIDC provider of the Vercel team",
         f"the trail {TRAIL}",
         f"the bucket {BUCKET}",

@@ -24,6 +24,11 @@ MADE_BY = "eonpro-kms wizard"
 SECURE = "SecureString"
 """The type of a parameter that is encrypted where it is kept."""
 
+DESCRIPTION = (
+    "EONPRO PHI data key, wrapped; the tags say by which key. Never delete or overwrite it: PHI is lost with it."
+)
+"""Of an escrow, whichever version it holds: Secrets Manager keeps it through a change of the value."""
+
 READ_BACK = (0.2, 0.6, 1.5)
 """Seconds between readings of what was just written: for a moment the old value may be answered."""
 
@@ -139,8 +144,7 @@ def write_escrow(store: Store, name: str, wrapped: WrappedDataKey, *, key_arn: s
         name,
         wrapped.value,
         secret=True,
-        description=f"EONPRO PHI data key {wrapped.fingerprint}, wrapped by {key_arn}. "
-        "Never delete or overwrite: PHI is lost with it.",
+        description=DESCRIPTION,
         tags={**tags, **own},
     )
 

@@ -92,7 +92,7 @@ class KeyRing:
             if code == "ConflictException":
                 raise ResourceError(
                     f"a rotation of {key_arn} is under way already; nothing was changed",
-                    f"aws kms get-key-rotation-status --key-id {key_arn}   # it is over without OnDemandRotationStartDate",
+                    f"aws kms get-key-rotation-status --key-id {key_arn}   # OnDemandRotationStartDate goes with it",
                 ) from error
             raise
 

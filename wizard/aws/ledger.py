@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from wizard.aws.escrow import (
+    DESCRIPTION,
     FINGERPRINT_TAG,
     KEY_ARN_TAG,
     MADE_BY,
@@ -200,7 +201,7 @@ class Ledger:
             there = self.store.read([self.escrow]).get(self.escrow)
             if there is None or (there.value, there.version) != (seen.value, seen.version):
                 raise self._moved(seen)
-            self.store.overwrite(self.escrow, version.wrapped.value, there, description=_description(version, key_arn))
+            self.store.overwrite(self.escrow, version.wrapped.value, there, description=DESCRIPTION)
             number = self._read_back_or_refuse(version)
             if number > seen.version + 1:
                 raise DataKeyConflict(
@@ -240,13 +241,6 @@ class Ledger:
             "it was not touched",
             "run the same command again, and look at what it shows",
         )
-
-
-def _description(version: EscrowedVersion, key_arn: str) -> str:
-    return (
-        f"EONPRO PHI data key {version.fingerprint}, wrapped by {key_arn}. "
-        "Never delete or overwrite: PHI is lost with it."
-    )
 
 
 def _unkept(seat: Seat, wrapped: WrappedDataKey) -> EscrowedVersion:

@@ -146,7 +146,8 @@ _JSON = frozenset(
     "GetParameters PutParameter ListTagsForResource DescribeTrails GetTrailStatus GetEventSelectors "
     "DescribeServices ListServices DescribeTaskDefinition UpdateService ListTasks DescribeTasks "
     "ListGrants GetKeyLastUsage LookupEvents "
-    "GetSecretValue DescribeSecret CreateSecret PutSecretValue DescribeLogGroups GetServiceQuota".split()
+    "GetSecretValue DescribeSecret CreateSecret PutSecretValue DescribeLogGroups GetServiceQuota "
+    "ListKeyRotations RotateKeyOnDemand ReEncrypt ListServiceQuotas ListAWSDefaultServiceQuotas".split()
 )
 
 
