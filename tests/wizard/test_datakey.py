@@ -9,7 +9,7 @@ import traceback
 
 import pytest
 
-from wizard.datakey import FINGERPRINT, SHORTEST_BLOB, MalformedDataKey, WrappedDataKey
+from wizard.datakey import FINGERPRINT, SHORTEST_BLOB, Damage, MalformedDataKey, WrappedDataKey, damage, is_remnant
 
 BLOB = bytes(range(184))
 VALUE = base64.b64encode(BLOB).decode()
@@ -80,3 +80,34 @@ def test_a_repr_holds_nothing_of_the_value() -> None:
 def test_a_wrapped_key_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         WrappedDataKey(value=VALUE).value = VALUE  # type: ignore[misc]
+
+
+OURS = WrappedDataKey.from_blob(bytes(range(184)))
+OTHER = WrappedDataKey.from_blob(bytes(reversed(range(184))))
+
+
+@pytest.mark.parametrize(
+    ("value", "found", "remnant"),
+    [
+        (OURS.value, None, True),
+        (OTHER.value, None, False),
+        ("", Damage.EMPTY, True),
+        (' "" \n', Damage.EMPTY, True),
+        (f'"{OURS.value}"', Damage.QUOTED, True),
+        (f"{OURS.value}\n", Damage.QUOTED, True),
+        (f"'{OTHER.value}'", Damage.QUOTED, False),
+        (OURS.value[:99], Damage.TRUNCATED, True),
+        (OURS.value[:120], Damage.TRUNCATED, True),
+        (OTHER.value[:99], Damage.MALFORMED, False),
+        (OTHER.value[:40], Damage.TRUNCATED, False),
+        (OURS.value[:8], Damage.TRUNCATED, False),
+        ("ask Ada for the key", Damage.MALFORMED, False),
+    ],
+)
+def test_what_is_wrong_with_a_value_and_whether_anything_is_lost_with_it(value, found, remnant) -> None:
+    assert damage(value, of=OURS) is found
+    assert is_remnant(value, of=OURS) is remnant
+
+
+def test_without_a_data_key_to_compare_with_only_the_form_tells() -> None:
+    assert [damage(value, of=None) for value in (OURS.value, OURS.value[:120], "")] == [None, None, Damage.EMPTY]
