@@ -142,3 +142,12 @@ def test_what_may_not_be_read_is_unknown_in_the_report(made: Made) -> None:
     assert told["checklist"][1]["state"] == "unknown"
     assert "the key's policy" in [each["what"] for each in told["unread"]]
     assert words("Unknown") in (made.clinic.folder / "denied" / "report.html").read_text()
+
+
+@pytest.mark.thorough
+def test_a_clinic_on_ecs_is_drawn_with_its_service_and_its_store(on_ecs: Clinic) -> None:
+    told = on_ecs.wizard("report", "--json").document
+    drawn = told["architecture"]["applications"]
+    assert [(each["target"], each["identity"]) for each in drawn] == [("ecs", "the task role of the service")]
+    assert drawn[0]["readsFrom"].startswith("Parameter Store")
+    assert [item["state"] for item in told["checklist"]][:6] == ["done"] * 6
