@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from components.contract import Part, Settings
@@ -27,7 +28,7 @@ from wizard.facts import (
     VercelProject,
 )
 from wizard.preflight_attempt import told_beside, told_once
-from wizard.preflight_data_key import foreign_data_key, lost_escrow, orphan_escrow
+from wizard.preflight_data_key import foreign_data_key, kept_versions, lost_escrow, orphan_escrow
 from wizard.preflight_stack import left_behind, moved
 from wizard.protocols import Cloud, Engine, Hosting
 
@@ -150,7 +151,15 @@ def check(
             vouched = found.escrow is None and names.hand.wrapped is not None and hidden
             if site.project is not None and hosting is not None and not site.problems and not vouched:
                 adopted = names.hand.wrapped if found.escrow is None else None
-                problems += foreign_data_key(hosting, site.project, found.escrow, settings.region, adopted)
+                problems += foreign_data_key(
+                    hosting,
+                    site.project,
+                    found.escrow,
+                    settings.region,
+                    adopted,
+                    kept=partial(kept_versions, cloud, settings),
+                    push=f"python -m wizard push --stack {stack}",
+                )
         if found.existing is not None:
             settings = with_existing_provider(settings, found.existing, state, names.left_behind)
     warnings = (*(cloud.disagreements if cloud else ()), *site.warnings)

@@ -5,7 +5,7 @@ Pure: asks the edges through their Protocols, reads only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -78,13 +78,31 @@ def foreign_data_key(
     escrow: Escrow | None,
     region: str | None,
     adopted: WrappedDataKey | None,
+    *,
+    kept: Callable[[], frozenset[str]],
+    push: str,
 ) -> list[Problem]:
+    """A data key on Vercel that is not the escrowed one; `kept` gives the fingerprints of its earlier versions.
+
+    `push` is the command that delivers the escrowed one in the place of such a version.
+    """
     wrapped, key_arn = (escrow.wrapped, escrow.key_arn) if escrow else (adopted, None)
     conflict, error = attempt(lambda: hosting.conflict(project, wrapped, region=region, key_arn=key_arn))
     if error is not None:
         return [problem(error, "what the project already has must be known before anything is pushed")]
     if conflict is None:
         return []
+    if escrow is not None and (earlier := kept()):
+        again = partial(hosting.conflict, project, wrapped, region=region, key_arn=key_arn, replaceable=earlier)
+        still, error = attempt(again)
+        if error is None and still is None:
+            return [
+                Problem(
+                    what=conflict,
+                    why="it is an earlier version of the data key, which is kept: a change of it was not delivered",
+                    next=push,
+                )
+            ]
     return [
         Problem(
             what=conflict,
@@ -93,3 +111,11 @@ def foreign_data_key(
             "key to records that exist: remove it only if there are none",
         )
     ]
+
+
+def kept_versions(cloud: Cloud | None, settings: Settings) -> frozenset[str]:
+    """The fingerprints of the versions of the data key that are kept; none where they cannot be listed."""
+    if cloud is None:
+        return frozenset()
+    versions, _ = attempt(lambda: cloud.keyring().versions(settings))
+    return frozenset(each.fingerprint for each in versions or ())

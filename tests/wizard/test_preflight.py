@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ from wizard.errors import (
     UsageError,
 )
 from wizard.facts import Escrow, Existing, Found, QuotaFact, Simulation, StackState, VercelProject
+from wizard.facts_rotation import Origin
 
 WRITES = ("write_escrow", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
 
@@ -582,6 +584,17 @@ def test_a_foreign_data_key_at_vercel_is_found_before_anything_is_made(world) ->
     (problem,) = world.check().problems
     assert problem.what == "the project portal has another ENCRYPTED_PHI_KEY already"
     assert "may be the only key to records" in problem.next
+
+
+def test_an_earlier_version_at_vercel_is_no_foreign_one_and_the_push_is_named(world) -> None:
+    world.engine.stack_state = built(world.cloud, settings())
+    earlier = wrapped("earlier")
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    world.cloud.keyring().keep(settings(), earlier, key_arn=KEY, origin=Origin.FIRST, at=at)
+    world.hosting.variables["ENCRYPTED_PHI_KEY"] = earlier.value
+    (problem,) = world.check(saved=settings()).problems
+    assert "an earlier version of the data key" in problem.why
+    assert problem.next == "python -m wizard push --stack production"
 
 
 def test_the_escrowed_data_key_at_vercel_is_no_conflict(world) -> None:

@@ -20,6 +20,7 @@ from tests.wizard.fakes import (
     settings,
     wrapped,
 )
+from tests.wizard.push.push_documents import AT
 from tests.wizard.test_interview import GIVEN
 from tests.wizard.test_journey import WRITES, World
 from wizard.errors import (
@@ -35,6 +36,7 @@ from wizard.errors import (
     UsageError,
 )
 from wizard.facts import AccessKey, Escrow, Mark
+from wizard.facts_rotation import Origin
 from wizard.push import command
 
 
@@ -132,6 +134,36 @@ def test_a_data_key_under_another_key_is_refused_before_anything_is_delivered(wo
 def test_a_foreign_data_key_is_refused_before_anything_is_written(world: PushWorld) -> None:
     world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     with pytest.raises(DataKeyConflict, match="nothing was changed"):
+        world.push()
+    assert world.wrote == set()
+
+
+def test_an_earlier_version_that_is_kept_makes_way_for_the_current_one(world: PushWorld) -> None:
+    earlier = wrapped("earlier")
+    world.cloud.keyring().keep(settings(), earlier, key_arn=KEY, origin=Origin.FIRST, at=AT)
+    world.hosting.variables["ENCRYPTED_PHI_KEY"] = earlier.value
+    assert [each["state"] for each in world.push()["delivered"]] == ["written"]
+    assert world.hosting.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
+
+
+def test_who_may_not_list_the_versions_replaces_none(world: PushWorld) -> None:
+    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("earlier").value
+    world.cloud.keyring().failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
+    with pytest.raises(DataKeyConflict):
+        world.push()
+    assert world.wrote == set()
+
+
+def test_an_escrow_that_is_gone_is_not_made_anew_where_versions_are_kept_or_cannot_be_listed(world: PushWorld) -> None:
+    world.cloud.escrows.clear()
+    world.hosting.variables.clear()
+    ring = world.cloud.keyring()
+    ring.keep(settings(), wrapped("earlier"), key_arn=KEY, origin=Origin.FIRST, at=AT)
+    with pytest.raises(DataKeyConflict, match="of its versions are kept"):
+        world.push()
+    ring.entries.clear()
+    ring.failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
+    with pytest.raises(PermissionDenied):
         world.push()
     assert world.wrote == set()
 
