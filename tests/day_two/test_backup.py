@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.day_two import the_application
+from tests.day_two import in_this_process, the_application
 from tests.onboarding.clinic import ESCROW, Clinic
 from wizard.backup.document import parse
 
@@ -24,7 +24,7 @@ RECORD = "Ada Lovelace, blood group 0 negative"
 
 
 def backed_up(clinic: Clinic, *arguments: str, **options: Any) -> dict[str, Any]:
-    return clinic.wizard("backup", "--stack", "production", "--json", *arguments, **options).document
+    return in_this_process.run(clinic, "backup", "--stack", "production", "--json", *arguments, **options).document
 
 
 @pytest.fixture
@@ -118,6 +118,7 @@ def test_a_file_is_its_owners_alone_and_changes_nothing_in_the_cloud(on_vercel: 
     assert backup.wrapped.value not in json.dumps(told)
 
 
+@pytest.mark.thorough
 def test_a_backup_is_written_once_and_never_over_another(on_vercel: Clinic, tmp_path: Path) -> None:
     place, other = tmp_path / "backup.json", tmp_path / "notes.txt"
     other.write_text("of somebody else")
@@ -183,6 +184,7 @@ def test_another_object_of_that_name_is_left_alone(on_vercel: Clinic, bucket: st
     assert s3.get_object(Bucket=bucket, Key="taken.json")["Body"].read() == b"of somebody else"
 
 
+@pytest.mark.thorough
 def test_a_bucket_without_object_lock_is_refused_and_the_command_that_is_told_mends_it(on_vercel: Clinic) -> None:
     name = f"clinic-plain-{uuid.uuid4().hex}"
     on_vercel.client("s3").create_bucket(Bucket=name)

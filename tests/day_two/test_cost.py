@@ -8,15 +8,19 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from tests.day_two import the_application
+import pytest
+
+from tests.day_two import in_this_process, the_application
 from tests.onboarding.clinic import Clinic
 
 DAY = 43_800 / 1440
 """Days of a month: a window that is shorter than a day is told as one."""
 
 
-def cost(clinic: Clinic, *arguments: str, **options: Any) -> dict[str, Any]:
-    return clinic.wizard("cost", "--json", *arguments, **options).document
+def used(clinic: Clinic, *arguments: str) -> dict[str, Any]:
+    """What `cost --used` says of the use."""
+    found: dict[str, Any] = in_this_process.run(clinic, "cost", "--used", "--json", *arguments).document["used"]
+    return found
 
 
 def use_the_key(clinic: Clinic, *, decrypts: int, data_keys: int) -> None:
@@ -36,52 +40,48 @@ def test_the_cost_is_told_before_there_is_an_account(on_vercel: Clinic) -> None:
     away = {name: None for name in on_vercel.environment if name.startswith(("AWS_", "PULUMI_", "VERCEL_"))}
     on_vercel.forget_calls()
 
-    told = cost(on_vercel, "--answers", "examples/vercel.yaml", folder=folder, env=away)
-    more = cost(on_vercel, "--target", "ecs", "--requests", "100000", folder=folder, env=away)
+    told = on_vercel.wizard("cost", "--json", "--answers", "examples/vercel.yaml", folder=folder, env=away).document
 
     assert on_vercel.calls() == {}
     assert told["estimate"]["monthly"] == 2.1791 and told["used"] is None
     assert [point["monthly"] for point in told["growth"]] == [2.1791, 4.1791, 6.1791]
-    requests = next(each for each in more["estimate"]["drivers"] if each["driver"] == "requests")
-    # 100,000 of the application and 8,760 log files, less 20,000 that are free.
-    assert (requests["quantity"], requests["monthly"]) == (108_760, 0.2663)
+    requests = next(each for each in told["estimate"]["drivers"] if each["driver"] == "requests")
+    # Two instances that ask every five minutes, and 8,760 log files; 20,000 are free.
+    assert (requests["quantity"], requests["monthly"]) == (17_520 + 8_760, 0.0188)
 
 
 def test_what_was_used_is_what_was_called(on_vercel: Clinic) -> None:
-    before = cost(on_vercel, "--used")["used"]["counts"]
+    changed = on_vercel.changes()
+    before = used(on_vercel)["counts"]
+    assert on_vercel.changes() - changed == {}
     own = on_vercel.calls()
     use_the_key(on_vercel, decrypts=60, data_keys=5)
     calls = on_vercel.calls() - own
 
-    used = cost(on_vercel, "--used")["used"]
+    told = used(on_vercel)
 
-    counts = used["counts"]
+    counts = told["counts"]
     made = calls["kms:Decrypt"] + calls["kms:GenerateDataKey"]
     assert counts["keyRequests"] - before["keyRequests"] == made == 65
     # A reading asks KMS too: some of it before CloudWatch is asked, the rest, of the first reading, after.
     a_reading = sum(count for call, count in (on_vercel.calls() - own - calls).items() if call.startswith("kms:"))
     assert counts["kmsRequests"] - before["kmsRequests"] == made + a_reading
-    assert used["assumptions"]["requests"] == round(counts["keyRequests"] * DAY)
-    assert used["assumptions"]["rotations"] == counts["rotations"] == 0
-    assert counts["trails"] == 1 and "trail-events" not in {each["driver"] for each in used["drivers"]}
-    assert used["unknown"] == []
+    assert told["assumptions"]["requests"] == round(counts["keyRequests"] * DAY)
+    assert told["assumptions"]["rotations"] == counts["rotations"] == 0
+    assert counts["trails"] == 1 and "trail-events" not in {each["driver"] for each in told["drivers"]}
+    assert told["unknown"] == []
     assert counts["keyRequestsCutOff"] is False
 
 
-def test_the_use_is_read_and_nothing_is_changed(on_vercel: Clinic) -> None:
-    on_vercel.forget_calls()
-    cost(on_vercel, "--used", "--days", "7")
-    assert on_vercel.changes() == {}
-
-
+@pytest.mark.thorough
 def test_what_may_not_be_asked_is_unknown_and_never_nothing(on_vercel: Clinic) -> None:
     for service, operation in (("cloudtrail", "LookupEvents"), ("monitoring", "ListMetrics")):
         on_vercel.fault(service=service, operation=operation, error="AccessDenied", status=403, times=9)
     try:
-        used = cost(on_vercel, "--used")["used"]
+        told = used(on_vercel)
     finally:
         on_vercel.no_more_faults()
-    counts, unknown = used["counts"], {each["what"] for each in used["unknown"]}
+    counts, unknown = told["counts"], {each["what"] for each in told["unknown"]}
     assert (counts["keyRequests"], counts["kmsRequests"], counts["trailBytes"]) == (None, None, None)
     assert {"uses of the keys", "the logs in S3", "the KMS requests of the Region"} <= unknown
-    assert {"requests", "log-storage"}.isdisjoint(each["driver"] for each in used["drivers"])
+    assert {"requests", "log-storage"}.isdisjoint(each["driver"] for each in told["drivers"])
