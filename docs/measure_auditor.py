@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests.day_two.patient import deployed_anew
 from tests.day_two.the_service import service_of
 from tests.onboarding.clinic import ACCOUNT, PROJECT, Clinic, onboarding, running_clinic
 from wizard.auditor_policy import things_read
-from wizard.operator_things import Setup
+from wizard.operator_things import FEATURES, Setup
 
 TABLE = PROJECT / "wizard" / "auditor_actions.py"
 
@@ -29,7 +29,6 @@ AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "status": (),
     "verify": (),
-    "preview": (),
     "doctor": (),
     "review": ("--out", "reviews-of-the-auditor"),
     "report": ("--out", "report-of-the-auditor"),
@@ -93,8 +92,22 @@ def main() -> int:
     if strange:
         print("\n".join(["these belong to no thing of wizard/auditor_policy.py:", *strange]), file=sys.stderr)
         return 1
-    TABLE.write_text(table_of(explained(measured, known=things_read), head=_HEAD, name="AUDITED", foot=_FOOT))
+    TABLE.write_text(page(measured))
     return 0
+
+
+def page(measured: Iterable[Measured]) -> str:
+    """The module `wizard.auditor_actions`."""
+    return table_of(explained(map(_widened, measured), known=things_read), head=_HEAD, name="AUDITED", foot=_FOOT)
+
+
+WIDER = (("secrets", "secretsmanager:ListSecretVersionIds", "Secrets Manager"),)
+"""What is needed where two features meet, ECS and this one; it is a read, and granted wherever this one is."""
+
+
+def _widened(one: Measured) -> Measured:
+    more = {(thing, action) for thing, action, feature in WIDER if FEATURES[feature](one.setup)}
+    return replace(one, needed=one.needed | more)
 
 
 _HEAD = '''\

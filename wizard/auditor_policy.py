@@ -1,7 +1,7 @@
 """The least IAM policy of who only reads the stack: an auditor, or CI at night.
 
 Pure: a set-up in, documents out; asks AWS nothing. `wizard.auditor_actions` is the measurement of the reader; what
-status, verify, preview, doctor, review, report and cost ask is in it, and nothing that changes anything.
+status, verify, doctor, review, report and cost ask is in it, and nothing that changes anything.
 
 A key whose policy leaves nothing to IAM can be read by its administrators alone.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from components.documents import Policy
 
 _NO_READERS = ("new keys",)
+_APPLICATION = ("application's role", "application's user", "application's own principal")
 
 
 def policies_of(setup: Setup) -> dict[str, Policy]:
@@ -33,6 +34,8 @@ def things_read(setup: Setup) -> dict[str, tuple[str, ...]]:
     found = {name: arns for name, arns in things(setup).items() if name not in _NO_READERS}
     # A reader administers no key, so that the key policies leave it to IAM.
     found["keys"] = things(replace(setup, operator=""))["keys"]
+    # Of whom the simulator is asked: as whom the application runs, and nobody else.
+    found["callers"] = tuple(arn for name in _APPLICATION for arn in found.get(name, ()))
     # The review tells the age of the access keys of every user that has a right on the key.
     return {**found, "users": (f"{iam}:user/*",), **_services(setup)}
 

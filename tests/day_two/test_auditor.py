@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from docs.measure_auditor import AUDITOR, COMMANDS
+from docs.measure_auditor import AUDITOR, COMMANDS, deployed
 from docs.measure_operator import leaves, saved_settings
 from sandbox.policy import Decision, Request, evaluate
 from tests.day_two import in_this_process
-from tests.day_two.patient import deployed_anew
 from tests.onboarding.clinic import Clinic, Ended
 from wizard.auditor_policy import policies_of, refreshed
 from wizard.operator_things import Setup
@@ -68,25 +68,40 @@ def without(policies: Policies, action: str) -> Policies:
     }
 
 
-@pytest.fixture(scope="module")
-def read(on_vercel: Clinic, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Everything that reads, once, by an auditor; and what that needed."""
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """Everything that reads, once, by an auditor with the printed policy; and what that needed."""
+
+    clinic: Clinic
+    policies: Policies
+    ended: Mapping[str, Ended]
+    changes: Mapping[str, int]
+    needed: tuple[Mapping[str, str], ...]
+
+
+@pytest.fixture(scope="module", params=["on_vercel", pytest.param("on_ecs", marks=pytest.mark.thorough)])
+def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Read:
+    """Of each clinic, when all is well with it."""
+    clinic: Clinic = request.getfixturevalue(request.param)
     out = tmp_path_factory.mktemp("out")
-    policies = printed(on_vercel)
-    deployed_anew(on_vercel)
-    on_vercel.forget_calls()
-    before = {json.dumps(each, sort_keys=True) for each in leaves(on_vercel)}
-    with an_auditor(on_vercel, policies) as env:
+    policies = printed(clinic)
+    with deployed(clinic, setup_of(clinic)), an_auditor(clinic, policies) as env:
+        clinic.forget_calls()
+        before = {json.dumps(each, sort_keys=True) for each in leaves(clinic)}
         ended = {
             command: in_this_process.run(
-                on_vercel, command, "--json", *STACK, *_into(out, command, more), env=env, expect=None
+                clinic, command, "--json", *STACK, *_into(out, command, more), env=env, expect=None
             )
             for command, more in COMMANDS.items()
         }
-        changes = on_vercel.changes()
-    told = [json.dumps(each, sort_keys=True) for each in leaves(on_vercel)]
-    needed = [json.loads(each) for each in told if each not in before]
-    return {"ended": ended, "changes": changes, "needed": needed, "policies": policies}
+        changes = clinic.changes()
+        told = [json.dumps(each, sort_keys=True) for each in leaves(clinic)]
+    needed = tuple(json.loads(each) for each in told if each not in before)
+    return Read(clinic=clinic, policies=policies, ended=ended, changes=changes, needed=needed)
+
+
+def setup_of(clinic: Clinic) -> Setup:
+    return Setup(settings=saved_settings(clinic), operator=AUDITOR)
 
 
 def _into(folder: Path, command: str, more: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,41 +123,40 @@ def unknowns(document: Mapping[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_with_the_printed_policy_a_command_that_reads_completes(read: dict[str, Any], command: str) -> None:
-    ended: Ended = read["ended"][command]
+def test_with_the_printed_policy_a_command_that_reads_completes(read: Read, command: str) -> None:
+    ended: Ended = read.ended[command]
     # The review finds the platform's administrator, and now the auditor's eyes, and says so; it is not refused.
     assert ended.code == (1 if command == "review" else 0), ended.err
     assert "message" not in ended.document
 
 
-def test_the_auditor_changed_nothing(read: dict[str, Any]) -> None:
-    # But for making the user and its policies, which is not the auditor's.
-    assert {name for name in read["changes"] if not name.startswith("iam:")} == set()
+def test_the_auditor_changed_nothing(read: Read) -> None:
+    assert read.changes == {}
 
 
-def test_nothing_is_unknown_to_the_auditor(read: dict[str, Any]) -> None:
-    assert {command: unknowns(read["ended"][command].document) for command in ("review", "doctor", "status")} == {
+def test_nothing_is_unknown_to_the_auditor(read: Read) -> None:
+    assert {command: unknowns(read.ended[command].document) for command in ("review", "doctor", "status")} == {
         "review": [],
         "doctor": [],
         "status": [],
     }
 
 
-def test_the_auditor_has_no_right_on_the_key(read: dict[str, Any]) -> None:
-    principals = read["ended"]["review"].document["review"]["principals"]
+def test_the_auditor_has_no_right_on_the_key(read: Read) -> None:
+    principals = read.ended["review"].document["review"]["principals"]
     assert [each for each in principals if each["arn"] == AUDITOR and "yes" in (each["use"], each["administer"])] == []
 
 
-def test_the_committed_table_is_what_the_commands_need_today(on_vercel: Clinic, read: dict[str, Any]) -> None:
-    wanted = policies_of(Setup(settings=saved_settings(on_vercel), operator=AUDITOR))
-    assert list(read["policies"].values()) == list(wanted.values())
+def test_what_is_printed_is_the_policy_of_the_stacks_settings(read: Read) -> None:
+    wanted = policies_of(setup_of(read.clinic))
+    assert list(read.policies.values()) == list(wanted.values())
 
 
-def test_every_action_of_it_was_needed(read: dict[str, Any]) -> None:
-    used = {each["action"] for each in read["needed"] if each["principal"] == AUDITOR}
+def test_every_action_of_it_was_needed(read: Read) -> None:
+    used = {each["action"] for each in read.needed if each["principal"] == AUDITOR}
     granted = {
         action
-        for document in read["policies"].values()
+        for document in read.policies.values()
         for statement in document["Statement"]
         for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
     }
@@ -150,11 +164,11 @@ def test_every_action_of_it_was_needed(read: dict[str, Any]) -> None:
     assert granted - used <= by_the_real_provider, "python -m docs.measure_auditor"
 
 
-def test_without_any_one_action_of_it_a_call_that_was_made_is_refused(read: dict[str, Any]) -> None:
-    needed = [each for each in read["needed"] if each["principal"] == AUDITOR and each["by"] == "iam"]
+def test_without_any_one_action_of_it_a_call_that_was_made_is_refused(read: Read) -> None:
+    needed = [each for each in read.needed if each["principal"] == AUDITOR and each["by"] == "iam"]
     assert needed
     for action in sorted({each["action"] for each in needed}):
-        left = [each for document in without(read["policies"], action).values() for each in document["Statement"]]
+        left = [each for document in without(read.policies, action).values() for each in document["Statement"]]
         refused = [
             each
             for each in needed
@@ -178,12 +192,12 @@ SOME = ("iam:GetAccountAuthorizationDetails", "cloudtrail:GetTrailStatus")
     "action", [pytest.param(one, marks=() if one in SOME else pytest.mark.thorough) for one in LESS]
 )
 def test_with_one_action_less_something_is_unknown_and_nothing_falls_over(
-    on_vercel: Clinic, read: dict[str, Any], action: str, tmp_path: Path
+    read: Read, action: str, tmp_path: Path
 ) -> None:
     command = LESS[action]
-    with an_auditor(on_vercel, without(read["policies"], action)) as env:
+    with an_auditor(read.clinic, without(read.policies, action)) as env:
         more = _into(tmp_path, command, COMMANDS[command])
-        ended = in_this_process.run(on_vercel, command, "--json", *STACK, *more, env=env, expect=None)
+        ended = in_this_process.run(read.clinic, command, "--json", *STACK, *more, env=env, expect=None)
     assert "Traceback" not in ended.err
     assert "message" not in ended.document
     assert unknowns(ended.document) != []
