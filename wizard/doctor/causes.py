@@ -184,7 +184,6 @@ TABLE: tuple[Cause, ...] = (
     ),
     Cause(name="unwrap-failed", says="the key does not open the data key", explains=(*_SEEN, *_COMPARED)),
     Cause(name="vercel-token-refused", says="Vercel does not take the token"),
-    Cause(name="vercel-project-missing", says="there is no such project on Vercel", explains=("variable-missing",)),
     Cause(name="data-key-foreign", says="the application has another data key than the escrowed one", explains=_SEEN),
     Cause(name="variable-outdated", says="the application has an earlier version of the data key", explains=_SEEN),
     Cause(
@@ -203,7 +202,7 @@ TABLE: tuple[Cause, ...] = (
     Cause(name="key-id-other-account", says="AWS_KMS_KEY_ID is a key of another account", explains=_SEEN),
     Cause(name="key-id-other-key", says="AWS_KMS_KEY_ID is another key", explains=_SEEN),
     Cause(name="region-wrong", says="AWS_REGION is not the key's Region", explains=_SEEN),
-    Cause(name="variable-shared", says="production's data key serves other environments too"),
+    Cause(name="variable-untold", says="a variable cannot be read, and nothing says that it is ours", explains=_SEEN),
     Cause(name="variable-type", says="a variable is not stored as sensitive"),
     Cause(name="parameter-missing", says="a parameter beside the escrow is gone", explains=_SEEN),
     Cause(name="parameter-wrong", says="a parameter beside the escrow is not the stack's", explains=_SEEN),

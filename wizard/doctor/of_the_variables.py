@@ -180,11 +180,24 @@ def the_companions(evidence: Evidence) -> Iterator[Told]:
             if not one.is_there:
                 yield _absent(evidence, one) if one.target == Target.VERCEL else _no_parameter(evidence, one)
             elif one.value is None:
-                told = one.seen is not None and one.seen.claimed is not None
-                why = "Vercel does not tell it" + (", but its comment is ours" if told else "")
-                yield Unlooked(what=f"{one.name} in {one.place}", why=why)
+                yield _untold(evidence, one)
             elif name == "AWS_REGION" and one.wanted is not None:
                 yield _region(evidence, one, one.value, one.wanted)
+
+
+def _untold(evidence: Evidence, one: Expected) -> Told:
+    """Of a variable that somebody made sensitive: its comment is all that is known of it."""
+    escrow = evidence.escrow
+    claimed = one.seen.claimed if one.seen else None
+    if isinstance(escrow, Escrow) and claimed == escrow.wrapped.fingerprint:
+        return Well(what=f"{one.name} in {one.place} goes with {claimed}, by its comment; Vercel tells no value")
+    return Finding(
+        cause="variable-untold",
+        what=f"{one.name} in {one.place} is sensitive, and nothing says that it is ours",
+        why="Vercel tells no value; with another key or Region than the data key's the application cannot open it",
+        command=remedies.push(evidence),
+        then=THEN,
+    )
 
 
 def _no_parameter(evidence: Evidence, one: Expected) -> Finding:

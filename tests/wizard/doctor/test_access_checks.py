@@ -286,6 +286,16 @@ def test_an_earlier_version_is_out_of_step_and_pushed_anew(ward: Ward) -> None:
     assert found.cause == "variable-outdated" and "--set-aside" not in found.command
 
 
+@pytest.mark.parametrize(("claimed", "causes"), [(wrapped().fingerprint, []), (None, ["variable-untold"])])
+def test_a_companion_that_somebody_made_sensitive_is_known_by_its_comment(
+    ward: Ward, claimed: str | None, causes: list[str]
+) -> None:
+    del ward.hosting.variables["AWS_KMS_KEY_ID"]
+    hidden = SeenVariable(name="AWS_KMS_KEY_ID", place="Vercel", type="sensitive", claimed=claimed, id="env_1")
+    ward.hosting.outside = (hidden,)
+    assert [each.cause for each in ward.diagnosis().findings] == causes
+
+
 @pytest.mark.parametrize("name", ["AWS_KMS_KEY_ID", "AWS_REGION"])
 def test_a_parameter_beside_the_escrow_that_is_gone(on_ecs: Ward, name: str) -> None:
     del on_ecs.cloud.parameters[f"/eonpro/production/{name}"]
