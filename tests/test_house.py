@@ -47,7 +47,8 @@ PURE_WIZARD = tuple(
         "status status_facts status_table "
         "facts_symptoms protocols_doctor "
         "facts_backup protocols_backup protocols_spending ci_policy "
-        "standing facts_scope protocols_rotation facts_rotation facts_access facts_iam facts_usage facts_deployment facts_fleet protocols_deployment facts_audit facts_drift protocols_audit protocols_access "
+        "standing facts_scope facts_rotation facts_access facts_iam facts_usage facts_deployment facts_fleet "
+        "facts_audit facts_drift protocols_rotation protocols_deployment protocols_audit protocols_access "
         "errors facts protocols datakey"
     ).split()
 )
@@ -56,7 +57,10 @@ EDGE_MAY = (
     "wizard.datakey",
     "components.contract",
     *(f"wizard.{name}" for name in "facts facts_progress".split()),
-    *(f"wizard.facts_{name}" for name in "backup symptoms rotation access iam usage deployment fleet scope audit drift".split()),
+    *(
+        f"wizard.facts_{name}"
+        for name in "backup symptoms rotation access iam usage deployment fleet scope audit drift".split()
+    ),
 )
 DAY_TWO = tuple(f"wizard.{name}.*" for name in "push doctor rotation backup access_review compliance spending".split())
 """The commands for a stack that stands: a room each."""

@@ -215,6 +215,7 @@ class Cloud(Protocol):
     def audit(self) -> Audit:
         """The audit of this Region, as the doctor looks at it."""
         ...
+
     def access(self) -> Access:
         """Who may use the key, and who did."""
         ...
@@ -385,7 +386,6 @@ class Prover(Protocol):
     def prove(self, credentials: AppCredentials, batch: Batch, *, patient: bool = True) -> Verdict:
         """What the application says; `patient` asks again while what was made a moment ago may not be everywhere."""
         ...
-
 
 
 class Talk(Protocol):
