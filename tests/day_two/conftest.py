@@ -1,4 +1,4 @@
-"""Clinics for the commands of day two: fresh ones, and ones that were set up once and are put back by whoever changes them."""
+"""Clinics for the commands of day two: fresh ones, and ones set up once that whoever changes them puts back."""
 
 from __future__ import annotations
 
