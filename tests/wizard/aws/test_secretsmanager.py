@@ -46,7 +46,7 @@ def dying(aws: Aws, boto) -> Aws:
 def test_the_escrow_says_what_it_is_and_is_encrypted_under_the_accounts_own_key(aws, boto):
     escrow(aws)
     described = boto("secretsmanager").describe_secret(SecretId=ESCROW)
-    assert KEY in described["Description"] and ONE.fingerprint in described["Description"]
+    assert "the tags say by which key" in described["Description"] and "Never delete" in described["Description"]
     assert not described.get("KmsKeyId")
 
 

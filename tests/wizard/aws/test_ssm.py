@@ -20,7 +20,7 @@ def test_the_escrow_is_a_standard_secure_string_that_says_what_it_is(aws, boto):
     aws.write_escrow(ESCROW, ONE, key_arn=KEY, tags={})
     (described,) = boto("ssm").describe_parameters()["Parameters"]
     assert (described["Type"], described.get("Tier", "Standard")) == ("SecureString", "Standard")
-    assert KEY in described["Description"] and ONE.fingerprint in described["Description"]
+    assert "the tags say by which key" in described["Description"] and "Never delete" in described["Description"]
 
 
 def test_the_two_beside_it_are_no_secrets_and_keep_the_type_that_they_have(aws, boto):
