@@ -52,6 +52,17 @@ def cloud(*more: IamPrincipal, **access: Any) -> FakeCloud:
     return made
 
 
+def trust_statements() -> list[Any]:
+    """The statements by which one becomes the application, as the settings mean them."""
+    return list(application_trust_of(SETTINGS, vercel_provider_arn=PROVIDER)["Statement"])
+
+
+def key_statements(made: FakeCloud) -> list[Any]:
+    """The statements of the key's policy."""
+    found: Any = made.key_policies[KEY]
+    return list(found["Statement"])
+
+
 def review(made: FakeCloud, at: datetime = NOW, **changes: Any) -> AccessReview:
     wanted = changes.pop("settings", SETTINGS)
     outputs = changes.pop("outputs", OUTPUTS)

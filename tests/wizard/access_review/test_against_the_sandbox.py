@@ -139,7 +139,7 @@ def allowed(arn: str, action: str, key_policy: Any, own: Any, boundary: Any, mor
 def test_no_request_that_is_allowed_is_judged_a_no_and_every_plain_yes_is_allowed(
     arn, action, key_policy, own, boundary, context
 ):
-    brought = {key: (value,) for key, value in context.items() if value is not None}
+    brought: dict[str, tuple[str, ...]] = {key: (value,) for key, value in context.items() if value is not None}
     is_allowed = allowed(arn, action, key_policy, own, boundary, brought)
     one = IamPrincipal(
         arn=arn,

@@ -36,7 +36,8 @@ def test_one_who_is_in_a_part_of_the_histories_called_as_often_at_least():
 
 
 def test_one_who_is_in_no_part_that_was_read_is_not_known_to_have_called_never():
-    for histories in ([told(), DENIED], [told(is_cut_off=True)], [DENIED]):
+    partial: tuple[Histories, ...] = ([told(), DENIED], [told(is_cut_off=True)], [DENIED])
+    for histories in partial:
         assert counted(APP, histories) == (None, None, None)
 
 

@@ -13,12 +13,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.wizard.access_review.papers import allow, document, grant, named, principal
-from tests.wizard.access_review.reviews import KEY, NOW, SETTINGS, STRANGER, account, cloud, stranger
+from tests.wizard.access_review.reviews import NOW, SETTINGS, STRANGER, account, cloud, key_statements, stranger
 from tests.wizard.fakes import (
     ACCOUNT,
     ADMIN,
     APP,
     IDENTITY,
+    KEY,
     SECOND,
     FakeCloud,
     FakeEngine,
@@ -108,8 +109,7 @@ def test_a_history_that_may_not_be_read_does_not(clinic):
 
 
 def test_an_administrator_with_more_than_it_was_given_fails_the_review(clinic):
-    policy = clinic.cloud.key_policies[KEY]
-    clinic.cloud.key_policies[KEY] = document(*policy["Statement"], named(ADMIN, Sid="more"))
+    clinic.cloud.key_policies[KEY] = document(*key_statements(clinic.cloud), named(ADMIN, Sid="more"))
     assert clinic.review()[0] == 1
 
 

@@ -5,16 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.wizard.access_review.papers import allow, document, grant, principal
-from tests.wizard.access_review.reviews import (
-    KEY,
-    NOW,
-    STRANGER,
-    application,
-    cloud,
-    review,
-    stranger,
-)
-from tests.wizard.fakes import ADMIN, APP, FakeCloud
+from tests.wizard.access_review.reviews import NOW, STRANGER, application, cloud, review, stranger, trust_statements
+from tests.wizard.fakes import ADMIN, APP, KEY, FakeCloud
 from wizard.access_review import differences
 from wizard.access_review.differences import Changed, Differences
 from wizard.errors import PermissionDenied
@@ -70,7 +62,7 @@ def test_who_may_newly_become_the_application_is_told():
     opened.who_has_access.account = AccountIam(
         principals=(
             principal(ADMIN, trust=document()),
-            application(trust=document(*application().trust["Statement"], service)),
+            application(trust=document(*trust_statements(), service)),
         )
     )
     found = between(cloud(), opened)

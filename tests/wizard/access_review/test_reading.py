@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tests.wizard.access_review.papers import allow, document, grant, named, principal
 from tests.wizard.access_review.reviews import (
-    KEY,
     NOW,
     PROVIDER,
     ROOT,
@@ -16,14 +16,17 @@ from tests.wizard.access_review.reviews import (
     account,
     application,
     cloud,
+    key_statements,
     of,
     review,
     stranger,
+    trust_statements,
 )
 from tests.wizard.fakes import (
     ACCOUNT,
     ADMIN,
     APP,
+    KEY,
     MULTI_KEY,
     MULTI_OUTPUTS,
     OTHER_ACCOUNT,
@@ -35,14 +38,14 @@ from tests.wizard.fakes import (
 )
 from tests.wizard.fakes_access import FakeAccess
 from wizard.errors import CredentialsError, PermissionDenied, Unsupported
-from wizard.facts_access import AccessKeyAge, KeyUse, May
+from wizard.facts_access import AccessKeyAge, AccessReview, KeyUse, May
 from wizard.facts_iam import AccountIam, IamPolicy, KeyEvents
 
 DENIED = PermissionDenied("you may not", "ask for it")
 REST = f"arn:aws:iam::{ACCOUNT}:*"
 
 
-def rights(found) -> dict[str, set[str]]:
+def rights(found: AccessReview) -> dict[str, set[str]]:
     return {each.arn: set(each.rights) for each in found.principals}
 
 
@@ -104,8 +107,7 @@ def test_one_whom_the_settings_let_end_the_key_can():
 
 def test_an_administrator_that_the_key_policy_lets_use_the_key_has_more_than_it_was_given():
     made = cloud()
-    policy = made.key_policies[KEY]
-    made.key_policies[KEY] = document(*policy["Statement"], named(ADMIN, Sid="more"))
+    made.key_policies[KEY] = document(*key_statements(made), named(ADMIN, Sid="more"))
     admin = of(review(made), ADMIN)
     assert (admin.is_expected, admin.beyond) == (True, ("use",))
 
@@ -128,7 +130,7 @@ def test_a_grant_is_told_and_its_grantee_is_called_out():
 def test_another_account_in_the_key_policy_is_called_out():
     there = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
     made = cloud()
-    made.key_policies[KEY] = document(*made.key_policies[KEY]["Statement"], named(there, Sid="partner"))
+    made.key_policies[KEY] = document(*key_statements(made), named(there, Sid="partner"))
     found = review(made)
     assert [each.arn for each in found.unexpected] == [there]
     assert of(found, there).ways == ("key policy: partner (use) if their own account allows it",)
@@ -136,17 +138,17 @@ def test_another_account_in_the_key_policy_is_called_out():
 
 def test_everybody_in_the_key_policy_is_called_out():
     made = cloud()
-    made.key_policies[KEY] = document(*made.key_policies[KEY]["Statement"], named("*", Sid="open"))
+    made.key_policies[KEY] = document(*key_statements(made), named("*", Sid="open"))
     assert [each.arn for each in review(made).unexpected] == ["*"]
 
 
-def trusting(who, **more):
+def trusting(who: Any, **more: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": who, **more}
 
 
 def test_another_account_that_may_become_the_application_is_called_out():
     there = f"arn:aws:iam::{OTHER_ACCOUNT}:role/theirs"
-    app = application(trust=document(*application().trust["Statement"], trusting({"AWS": there})))
+    app = application(trust=document(*trust_statements(), trusting({"AWS": there})))
     made = cloud()
     made.who_has_access.account = AccountIam(principals=(principal(ADMIN, trust=document()), app))
     found = review(made)
@@ -155,7 +157,7 @@ def test_another_account_that_may_become_the_application_is_called_out():
 
 
 def test_the_identity_provider_is_called_out_where_it_lets_more_in_than_the_settings_mean():
-    [statement] = application().trust["Statement"]
+    [statement] = trust_statements()
     wide = {**statement, "Condition": {"StringLike": {"oidc.vercel.com/acme:sub": "owner:acme:*"}}}
     made = cloud()
     made.who_has_access.account = AccountIam(
@@ -215,7 +217,7 @@ def test_a_replicas_own_policy_grants_and_use_count_too():
 # What may not be read.
 
 
-def denied(*names: str, **more) -> FakeCloud:
+def denied(*names: str, **more: Any) -> FakeCloud:
     made = cloud(**more)
     for name in names:
         if name == "key_policy":

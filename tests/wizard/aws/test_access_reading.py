@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from wizard.aws import Aws
 from wizard.aws.access_reading import MOST_PAGES, AccessReading, principal_of
 from wizard.errors import PermissionDenied, Unsupported
 from wizard.facts_access import KeyUse
@@ -26,7 +27,7 @@ def document(action: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def access(aws) -> AccessReading:
+def access(aws: Aws) -> AccessReading:
     return aws.access()
 
 
