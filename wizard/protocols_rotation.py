@@ -40,6 +40,10 @@ class KeyRing(Protocol):
         """Every version that is kept, the oldest first, and the escrow's own where it has no entry yet."""
         ...
 
+    def spoiled(self, settings: Settings) -> tuple[str, ...]:
+        """The names of entries whose value somebody replaced by hand; they are no versions any more."""
+        ...
+
     def version(self, settings: Settings, fingerprint: str) -> EscrowedVersion | None:
         """The kept version of that fingerprint, read by its name; None for none."""
         ...

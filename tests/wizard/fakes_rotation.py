@@ -29,6 +29,7 @@ class FakeKeyRing:
     told: KeyRotations = KeyRotations(enabled=True, period_days=365, next_at=None)
     entries: dict[str, EscrowedVersion] = field(default_factory=dict)
     """By fingerprint."""
+    spoiled_entries: tuple[str, ...] = ()
     failures: dict[str, SetupError] = field(default_factory=dict)
     crash_at: str | None = None
     """The method before which the power goes, once."""
@@ -66,6 +67,10 @@ class FakeKeyRing:
         if seat.wrapped is not None and seat.wrapped.fingerprint not in self.entries:
             found.append(self._unkept(seat, seat.wrapped))
         return tuple(found)
+
+    def spoiled(self, settings: Settings) -> tuple[str, ...]:
+        self._call("spoiled")
+        return self.spoiled_entries
 
     def version(self, settings: Settings, fingerprint: str) -> EscrowedVersion | None:
         self._call("version", fingerprint)

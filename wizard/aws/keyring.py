@@ -126,6 +126,10 @@ class KeyRing:
         """Every version that is kept, the oldest first, and the escrow's own where it has no entry yet."""
         return self._ledger(settings).versions()
 
+    def spoiled(self, settings: Settings) -> tuple[str, ...]:
+        """The names of entries whose value somebody replaced."""
+        return self._ledger(settings).spoiled()
+
     def version(self, settings: Settings, fingerprint: str) -> EscrowedVersion | None:
         """The kept version of that fingerprint; None for none."""
         return self._ledger(settings).version(fingerprint)

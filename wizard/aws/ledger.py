@@ -78,12 +78,12 @@ class Ledger:
         )
 
     def versions(self) -> tuple[EscrowedVersion, ...]:
-        """Every entry, the oldest first, and what the escrow holds where it has none."""
+        """Every entry that holds what its name says, the oldest first, and the escrow's own where it has none."""
         seat = self.seat()
         found = [
-            version
+            self._entry(name, wrapped, seat)
             for name, held in self.store.under(self.folder).items()
-            if (version := self._entry(name, held, seat))
+            if (wrapped := self._named(name, held)) is not None
         ]
         if seat.wrapped is not None and all(not each.current for each in found):
             # A list may lag behind what was just written; an entry is read by its name before it is called missing.
@@ -94,25 +94,34 @@ class Ledger:
             )
         )
 
+    def spoiled(self) -> tuple[str, ...]:
+        """The names of entries whose value somebody replaced: they no longer hold what their name says."""
+        found = self.store.under(self.folder).items()
+        return tuple(sorted(name for name, held in found if self._named(name, held) is None))
+
     def version(self, fingerprint: str, seat: Seat | None = None) -> EscrowedVersion | None:
         """The version of that fingerprint; None where neither the ledger nor the escrow has it."""
         seat = self.seat() if seat is None else seat
         name = self.name_of(fingerprint)
         held = self.store.read([name]).get(name)
         if held is not None:
-            return self._entry(name, held, seat)
+            wrapped = self._named(name, held)
+            if wrapped is None:
+                raise DataKeyConflict(
+                    f"the {self.store.noun} {name} does not hold the data key that its name says: somebody replaced "
+                    "its value; nothing was overwritten",
+                    f"{self.store.history_command(name)}   # find who wrote it, and put its first version back",
+                )
+            return self._entry(name, wrapped, seat)
         if seat.wrapped is not None and seat.wrapped.fingerprint == fingerprint:
             return _unkept(seat, seat.wrapped)
         return None
 
-    def _entry(self, name: str, held: Held, seat: Seat) -> EscrowedVersion | None:
+    def _named(self, name: str, held: Held) -> WrappedDataKey | None:
         wrapped = _wrapped(held)
-        if wrapped is None or self.name_of(wrapped.fingerprint) != name:
-            raise DataKeyConflict(
-                f"the {self.store.noun} {name} does not hold the data key that its name says: somebody replaced its "
-                "value; nothing was overwritten",
-                f"{self.store.history_command(name)}   # find what wrote it, and put the first version back by hand",
-            )
+        return wrapped if wrapped is not None and self.name_of(wrapped.fingerprint) == name else None
+
+    def _entry(self, name: str, wrapped: WrappedDataKey, seat: Seat) -> EscrowedVersion:
         tags = self.store.tags(name)
         origin = tags.get(ORIGIN_TAG, "")
         return EscrowedVersion(
@@ -158,9 +167,7 @@ class Ledger:
                 "nothing was overwritten",
                 f"{self.store.history_command(name)}   # find out what wrote it",
             )
-        found = self._entry(name, held, self.seat())
-        assert found is not None
-        return found
+        return self._entry(name, wrapped, self.seat())
 
     def _read_back(self, name: str, wrapped: WrappedDataKey) -> Held | None:
         for seconds in (*READ_BACK, None):

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 
+from components.contract import DATA_KEY_VARIABLE
 from wizard import agreement
-from wizard.errors import Cancelled
+from wizard.errors import Cancelled, SetupError
 from wizard.facts import Mark
 from wizard.facts_rotation import EscrowedVersion, Origin
+from wizard.handing_over import Application
 from wizard.push.redeploy import offer
 from wizard.rotation import delivering
 from wizard.rotation.holding import Holding, escrowed, keep_everywhere, keep_seats, pending, take, version_of
 from wizard.rotation.outcome import Action, Outcome
 from wizard.rotation.replacing import look, make_current, prove_opening, refuse_another_key, settled
-from wizard.rotation.words import show_versions
+from wizard.rotation.words import show_versions, warn_of_spoiled
+from wizard.standing import attempted
 from wizard.steps import Doors, Request
 
 
@@ -119,6 +122,7 @@ def put_in_place(
     to = delivering.deliverable(holding, version, kept)
     talk.section("Data keys")
     show_versions(talk, versions, holding.outputs.key_arns)
+    warn_of_spoiled(talk, holding.own.ring.spoiled(holding.settings))
     seen, opened = look(holding), None
     changed = not settled(holding, version)
     if changed:
@@ -145,6 +149,22 @@ def put_in_place(
         opened=opened,
         handed=handed,
         redeploys=redeploys,
+        next=_elsewhere(holding, to),
+    )
+
+
+def _elsewhere(holding: Holding, to: Application) -> tuple[str, ...]:
+    """What has the three variables beside production on Vercel, and keeps the data key that it has."""
+    if to.hosting is None or to.project is None:
+        return ()
+    found = attempted(to.hosting.overlaps, to.project)
+    if isinstance(found, SetupError):
+        # All is done; what else there is can be looked at later.
+        return (f"what has the variables beside production was not told ({found.message}): vercel env ls",)
+    return tuple(
+        f"{words}: it keeps the data key that it has; python -m wizard push --to ENVIRONMENT --stack {holding.stack}"
+        for words in found
+        if DATA_KEY_VARIABLE in words
     )
 
 

@@ -15,7 +15,7 @@ from wizard.facts_rotation import EscrowedVersion, Origin
 from wizard.rotation.data_key import put_in_place
 from wizard.rotation.holding import Holding, keep_everywhere, refuse_other_store, take, version_of
 from wizard.rotation.outcome import Action, Outcome
-from wizard.rotation.words import show_versions
+from wizard.rotation.words import show_versions, warn_of_spoiled
 from wizard.steps import Doors, Request
 
 
@@ -25,6 +25,7 @@ def listing(request: Request, doors: Doors) -> tuple[tuple[EscrowedVersion, ...]
     doors.talk.section("Kept versions")
     versions = holding.versions()
     show_versions(doors.talk, versions, holding.outputs.key_arns)
+    warn_of_spoiled(doors.talk, holding.own.ring.spoiled(holding.settings))
     again = f"python -m wizard restore --version FINGERPRINT --stack {holding.stack} --confirm {holding.stack}"
     if not versions:
         again = f"python -m wizard restore --from-backup PLACE --stack {holding.stack} --confirm {holding.stack}"

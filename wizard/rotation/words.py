@@ -36,6 +36,12 @@ def show_versions(talk: Talk, versions: Sequence[EscrowedVersion], own_keys: Seq
             talk.line(f"{each.fingerprint} is opened by {each.key_arn or 'a key that its tags do not name'}")
 
 
+def warn_of_spoiled(talk: Talk, names: Sequence[str]) -> None:
+    """Entries of the ledger that no longer hold what their name says."""
+    for name in names:
+        talk.line(f"{name} no longer holds the version that it is the name for: somebody replaced it", mark=Mark.FAIL)
+
+
 def show_next(talk: Talk, steps: Sequence[str]) -> None:
     """What is left to do, in order."""
     if steps:

@@ -185,11 +185,14 @@ def test_a_name_that_holds_something_else_is_a_conflict_and_left_alone(place):
     assert place.times_written(name) == 1
 
 
-def test_an_entry_whose_value_was_replaced_is_told(place):
+def test_an_entry_whose_value_was_replaced_is_told_and_is_no_version_any_more(place):
     kept = place.keep(TWO)
+    place.keep(ONE)
     place.put_by_hand(kept.parameter, THREE.value)
+    assert place.ring.spoiled(place.settings) == (kept.parameter,)
+    assert [each.wrapped for each in place.versions()] == [ONE]
     with pytest.raises(DataKeyConflict, match="somebody replaced its value"):
-        place.versions()
+        place.ring.version(place.settings, TWO.fingerprint)
 
 
 def test_a_replacement_puts_the_version_into_the_escrow_and_says_so(place):

@@ -108,7 +108,7 @@ class World:
 
     def changes(self) -> list[str]:
         """The calls of the last command that changed something."""
-        quiet = ("versions", "version", "seat", "rotations")
+        quiet = ("versions", "version", "seat", "rotations", "spoiled")
         changing = ("cloud.make", "cloud.write", "cloud.deliver", "hosting.deliver", "engine.prepare", "engine.up")
         return [
             call

@@ -133,6 +133,19 @@ def test_a_promoted_data_key_is_current_delivered_and_proved(world: World, new: 
     assert (told["changed"], told["opened"]) == (True, "application")
 
 
+def test_what_has_the_variables_beside_production_is_named(world: World, new: str) -> None:
+    world.hosting.overlapping = ("preview has ENCRYPTED_PHI_KEY", "preview has AWS_REGION")
+    (told,) = world.run("rotate", "--promote", new)["next"]
+    assert told.startswith("preview has ENCRYPTED_PHI_KEY") and "push --to" in told
+
+
+def test_what_cannot_be_looked_at_afterwards_is_told_and_changes_no_success(world: World, new: str) -> None:
+    world.hosting.failures["overlaps"] = Unreachable("Vercel does not answer", "try again")
+    code, told = world.ended("rotate", "--promote", new)
+    assert (code, told["changed"]) == (0, True)
+    assert "was not told" in told["next"][0]
+
+
 def test_the_old_one_stays(world: World, new: str) -> None:
     told = world.run("rotate", "--promote", new)
     (old,) = (each for each in told["versions"] if each["fingerprint"] == OLD)

@@ -70,6 +70,15 @@ def test_no_wrapped_key_is_in_the_list(world: World, promoted: str) -> None:
     assert wrapped().value not in str(told)
 
 
+def test_an_entry_that_somebody_replaced_is_told_and_keeps_nobody_from_the_others(world: World, promoted: str) -> None:
+    world.ring.spoiled_entries = ("/eonpro/production/data-keys/0123456789abcdef",)
+    world.ended("restore", confirm=None)
+    world.run("restore", "--version", OLD)
+    told = [line for line in world.talk.said if "0123456789abcdef no longer holds" in line]
+    assert len(told) == 2
+    assert world.current == wrapped()
+
+
 def test_a_kept_version_goes_back_and_is_delivered_and_proved(world: World, promoted: str) -> None:
     told = world.run("restore", "--version", OLD)
     assert world.current == wrapped()
