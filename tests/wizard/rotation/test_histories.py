@@ -44,7 +44,7 @@ SHORT = settings(
     phases=(Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),
 )
-LONG = settings(SHORT, max_examples=120, stateful_step_count=25, derandomize=False, print_blob=True)
+LONG = settings(SHORT, max_examples=40, stateful_step_count=20, derandomize=False, print_blob=True)
 
 
 @pytest.fixture(scope="module")
