@@ -140,11 +140,16 @@ def _tag(evidence: Evidence, wrapped: WrappedDataKey) -> str:
 
 
 def _former(evidence: Evidence) -> dict[str, FormerText]:
-    """What the escrow has had, by fingerprint, the oldest first, as far as the store keeps it."""
+    """What the escrow has had, by fingerprint, what it had last at the end, as far as the store keeps it."""
     name, store = evidence.settings.names.escrow, evidence.settings.secret_store
     told = evidence.once("history", lambda: evidence.symptoms.history(name, store))
-    found = () if isinstance(told, SetupError) else told
-    return {print_: each for each in found if (print_ := _fingerprint(each.text)) is not None}
+    former: dict[str, FormerText] = {}
+    for each in () if isinstance(told, SetupError) else told:
+        if (fingerprint := _fingerprint(each.text)) is not None:
+            # One that was put back counts from then on.
+            former.pop(fingerprint, None)
+            former[fingerprint] = each
+    return former
 
 
 def _fingerprint(value: str | None) -> str | None:

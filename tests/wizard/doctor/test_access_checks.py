@@ -376,6 +376,13 @@ def test_a_data_key_of_another_length_makes_way_for_the_one_before(ward: Ward) -
     assert wrapped("before").value not in found.command
 
 
+def test_of_several_before_it_is_the_last_one_that_is_put_back(ward: Ward) -> None:
+    ward.cloud.credentials = CREDENTIALS
+    ward.prover.verdict = Verdict(proved=False, principal=APP, fingerprint="", cause="WrongLength", message="16 bytes")
+    ward.symptoms.former = tuple(wrapped(seed).value for seed in ("right", "wrong", "right"))
+    assert wrapped("right").fingerprint in ward.first().command and "Version==`3`" in ward.first().command
+
+
 # --- an application that is an IAM user
 
 
