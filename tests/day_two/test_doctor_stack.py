@@ -138,9 +138,13 @@ def test_a_state_that_was_lost_is_made_of_what_is_there(clinic: Clinic):
 
 
 @pytest.mark.thorough
-def test_settings_without_a_stack_are_built(clinic: Clinic):
+def test_settings_without_a_stack_are_built_and_then_what_runs_is_started_anew(clinic: Clinic):
     clinic.set_up("vercel", "--dry-run")
-    mended(clinic, "stack-not-built", *WHOLE)
+    for cause in ("stack-not-built", "deployment-stale"):
+        [finding] = diagnosis(clinic, "--quick", expect=1)["findings"]
+        assert finding["cause"] == cause
+        typed(clinic, finding["command"])
+    assert diagnosis(clinic, expect=0)["ok"]
 
 
 def test_a_backend_that_does_not_answer_is_told_and_the_rest_is_looked_at(on_vercel: Clinic, tmp_path: Path):
