@@ -29,8 +29,8 @@ SURE = ("--confirm", "production", "--no-redeploy", "--json")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     """A clinic on Vercel and ECS that lives on from test to test."""
     with running_clinic(tmp_path_factory.mktemp("life")) as made:
-        made.set_up("vercel")
-        made.set_up("ecs")
+        on_ecs = ("--ecs-cluster", "eonpro", "--ecs-service", "eonpro", "--ecs-execution-role", "create")
+        made.set_up("vercel", "--target", "vercel,ecs", *on_ecs)
         yield made
 
 
