@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from wizard.backup.document import LONGEST, Backup, is_same, parse, text_of
+from wizard.backup.document import Backup, is_same, text_of
+from wizard.backup.reading import LONGEST, parse
 from wizard.errors import ResourceError, SetupError, UsageError
 from wizard.facts_backup import BucketLock, StoredObject
 from wizard.protocols_backup import Vault

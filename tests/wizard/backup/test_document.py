@@ -19,11 +19,11 @@ from wizard.backup.document import (
     digest,
     document,
     is_same,
-    parse,
     refuse_foreign,
     text_of,
     to_restore,
 )
+from wizard.backup.reading import parse
 from wizard.datakey import WrappedDataKey
 from wizard.errors import DataKeyConflict, UsageError
 from wizard.facts_rotation import EscrowedVersion, Origin

@@ -27,8 +27,9 @@ from tests.wizard.fakes import (
 )
 from tests.wizard.fakes_backup import VAULT_BUCKET, FakeVault
 from wizard.backup import place, region
-from wizard.backup.document import parse, text_of
+from wizard.backup.document import text_of
 from wizard.backup.place import Kept, Kind, State
+from wizard.backup.reading import parse
 from wizard.errors import DataKeyConflict, ResourceError, UsageError
 from wizard.facts_backup import BucketLock
 
