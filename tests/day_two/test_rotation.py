@@ -5,6 +5,7 @@ Touches a clinic that is set up once for Vercel and ECS; each test takes it as t
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import subprocess
@@ -236,6 +237,28 @@ def test_a_person_types_the_stacks_name_and_the_key_and_sees_only_the_one(life: 
     assert child.exitstatus == 0, "".join(shown)
     assert former not in "".join(shown)
     assert "adopted" in "".join(shown) or "is kept in" in "".join(shown)
+
+
+@pytest.mark.thorough
+def test_every_region_gets_the_new_data_key_and_keeps_the_old_one(clinic: Clinic) -> None:
+    clinic.set_up("multi-region")
+    old = clinic.parameters()[ESCROW]
+    new = clinic.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
+    told = clinic.wizard("rotate", "--promote", new, *SURE).document
+    (replica,) = clinic.outputs()["replicaKeyArns"]
+    there = clinic.client("ssm", region=replica.split(":")[3])
+    pages = there.get_parameters_by_path(Path="/eonpro", Recursive=True, WithDecryption=True)["Parameters"]
+    elsewhere = {each["Name"]: each["Value"] for each in pages}
+    assert elsewhere[ESCROW] == clinic.parameters()[ESCROW] != old
+    assert {old, elsewhere[ESCROW]} == {value for name, value in elsewhere.items() if name.startswith(LEDGER)}
+    assert ledger(clinic) == {
+        f"sha256:{name.removeprefix(LEDGER)}": value for name, value in elsewhere.items() if name.startswith(LEDGER)
+    }
+    assert {each["state"] for each in told["proofs"]} <= {"proved", "simulated"}
+    opened = clinic.client("kms", region=replica.split(":")[3]).decrypt(
+        KeyId=replica, CiphertextBlob=base64.b64decode(elsewhere[ESCROW])
+    )
+    assert len(opened["Plaintext"]) == 32
 
 
 @pytest.mark.thorough
