@@ -107,5 +107,5 @@ clean:
 	@for one in .sandboxes/*; do \
 		if [ -x $(V) ] && [ -d "$$one" ]; then EONPRO_SANDBOX_DIR="$$one" $(V) -m sandbox stop; fi; done
 	@if [ -d .cache/go-path ]; then chmod -R u+w .cache/go-path; fi
-	rm -rf .venv .cache .sandbox .sandboxes .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .cache .sandbox .sandboxes .artefacts .hypothesis .pytest_cache .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path './node_modules/*' -prune -exec rm -rf {} +
