@@ -1,4 +1,4 @@
-"""What is known of the audit beside trail and bucket: the alerts, the bucket's documents, who used the key: frozen facts.
+"""What is known of the audit beside trail and bucket: alerts, the bucket's documents, who used the key: frozen facts.
 
 Pure. They carry no words for people.
 """

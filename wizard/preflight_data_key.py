@@ -57,8 +57,9 @@ def lost_escrow(
             Problem(
                 what=f"{names.escrow} is gone, and {beside}, which is written after it, is there",
                 why="a new data key could not open the records under the lost one",
-                next=f"put the wrapped key back from your backup: python -m wizard restore --stack {stack} --from-backup "
-                f"PLACE   (restore --stack {stack} alone lists the versions that are kept in the account)",
+                next="put the wrapped key back from your backup: "
+                f"python -m wizard restore --stack {stack} --from-backup PLACE   "
+                "(without --from-backup it lists the versions that are kept in the account)",
             )
         ]
     if saved and Target.VERCEL in saved.deploy_targets and Target.VERCEL not in (values.get("target") or ()):

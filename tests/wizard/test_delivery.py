@@ -440,8 +440,8 @@ class Slow(FakeProver):
     refusals = 3
     cause = "BadCredentials"
 
-    def prove(self, credentials, batch):
-        verdict = super().prove(credentials, batch)
+    def prove(self, credentials, batch, *, patient=True):
+        verdict = super().prove(credentials, batch, patient=patient)
         if len(self.given) > self.refusals:
             return verdict
         return Verdict(proved=False, principal="", fingerprint="", cause=self.cause)
