@@ -95,16 +95,7 @@ class PulumiEngine:
         return stack_state(deployment)
 
     def _exported(self, stack: str) -> Mapping[str, Any]:
-        def export() -> Mapping[str, Any]:
-            try:
-                return self._at.open().export_stack(stack).deployment or {}
-            except json.JSONDecodeError as error:
-                # Seen on a busy machine, right after another command: exit code 0, and nothing on standard output.
-                raise TornFile(
-                    f"the engine told no state of the stack {stack}", "run the same command again: it only read"
-                ) from error
-
-        return self._read(stack, export)
+        return self._read(stack, lambda: self._at.open().export_stack(stack).deployment or {})
 
     def _read(self, stack: str, action: Callable[[], T]) -> T:
         """What reads the state; once more, where it was torn and is whole now."""

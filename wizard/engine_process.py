@@ -84,17 +84,18 @@ class EngineProcess(PulumiCommand):
             try:
                 for reader in readers:
                     reader.join()
-                self.code = process.wait()
+                # Commands run side by side: one must not be judged by the exit code of another.
+                code = self.code = process.wait()
             except KeyboardInterrupt:
                 # Where interrupts are not held back nothing is being changed: what runs has to end, however it does.
                 _end(process)
                 for reader in readers:
                     reader.join()
                 raise
-        _LOGGER.debug("%s ended with exit code %d after %.1f s", line, self.code, time.monotonic() - began)
+        _LOGGER.debug("%s ended with exit code %d after %.1f s", line, code, time.monotonic() - began)
         self._process = None
-        result = CommandResult(stdout="\n".join(out), stderr="\n".join(err), code=self.code)
-        if self.code != 0:
+        result = CommandResult(stdout="\n".join(out), stderr="\n".join(err), code=code)
+        if code != 0:
             raise create_command_error(result)
         return result
 

@@ -20,6 +20,7 @@ def policies(clinic: Clinic) -> dict[str, dict[str, object]]:
     return {"delivery": json.loads(told)}
 
 
+@pytest.mark.thorough
 def test_on_ecs_what_is_missing_is_delivered_and_the_service_started_anew(on_ecs: Clinic) -> None:
     before = on_ecs.parameters()
     on_ecs.client("ssm").delete_parameter(Name="/eonpro/production/AWS_KMS_KEY_ID")

@@ -147,6 +147,7 @@ def test_a_service_control_policy_is_named_and_it_is_said_who_can_change_it(on_v
 # --- who it is
 
 
+@pytest.mark.thorough
 def test_a_role_that_was_deleted_is_made_again(on_vercel: Clinic):
     iam = on_vercel.client("iam")
     iam.detach_role_policy(RoleName=ROLE, PolicyArn=POLICY)

@@ -56,6 +56,7 @@ def test_an_alias_that_is_gone_is_made_again(on_vercel: Clinic):
     mended(on_vercel, "alias-missing")
 
 
+@pytest.mark.thorough
 def test_a_key_whose_deletion_nobody_is_denied_is_guarded_again(on_vercel: Clinic):
     kms, key = on_vercel.client("kms"), key_of(on_vercel)
     policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
@@ -90,6 +91,7 @@ def test_an_application_policy_that_was_widened_is_put_back(on_vercel: Clinic):
     assert "s3:*" in finding["what"]
 
 
+@pytest.mark.thorough
 def test_what_was_changed_beside_the_stack_is_put_back(on_vercel: Clinic):
     deployed_anew(on_vercel)
     iam, before = on_vercel.client("iam"), state_file(on_vercel).read_text()

@@ -22,6 +22,7 @@ def test_a_trail_that_was_stopped_logs_again(on_vercel: Clinic):
     assert on_vercel.client("cloudtrail").get_trail_status(Name=TRAIL)["IsLogging"] is True
 
 
+@pytest.mark.thorough
 def test_a_trail_that_was_deleted_is_made_again(on_vercel: Clinic):
     on_vercel.client("cloudtrail").delete_trail(Name=TRAIL)
     finding = mended(on_vercel, "trail-missing")

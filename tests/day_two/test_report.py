@@ -112,6 +112,7 @@ def test_it_opens_in_a_browser_asks_nobody_anything_and_axe_finds_nothing_wrong(
     assert browser.printed("report-of-a-clinic/printed").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_a_signed_review_is_cited_by_the_next_report(made: Made) -> None:
     reviews = made.clinic.folder / "reviews"
     before = set(reviews.rglob("*.json"))

@@ -225,6 +225,7 @@ def test_one_who_may_not_read_iam_knows_whom_the_key_policy_names_and_nothing_of
     assert rights(told) == {ROOT: "ua-", APP: "u?-", CALLER: "?a-", f"{IAM}:*": "??-"}
 
 
+@pytest.mark.thorough
 def test_a_review_that_was_tampered_with_is_said_and_not_relied_on(on_vercel: Clinic, tmp_path: Path) -> None:
     review(on_vercel, tmp_path, "--sign", "Ada", "--confirm", "production", expect=0)
     [kept] = [file for file in tmp_path.rglob("*.json") if ".signed" not in file.name]

@@ -228,6 +228,7 @@ def set_up_again(adopted: Adopted) -> Clinic:
     return clinic
 
 
+@pytest.mark.thorough
 def test_after_a_destroy_the_same_is_taken_in_again(adopted: Adopted, set_up_again: Clinic):
     clinic = set_up_again
     assert key_id(clinic) == adopted.key == clinic.outputs()["keyId"]
@@ -237,6 +238,7 @@ def test_after_a_destroy_the_same_is_taken_in_again(adopted: Adopted, set_up_aga
     unchanged(clinic)
 
 
+@pytest.mark.thorough
 def test_what_was_taken_away_is_not_imported_again(set_up_again: Clinic):
     taken_in = (set_up_again.folder / "Pulumi.production.yaml").read_text()
     assert "- logs-key=" in taken_in and "- access-log-bucket=" in taken_in
@@ -417,6 +419,7 @@ def test_what_was_left_as_found_is_no_change_and_no_breach_of_the_guardrails(lef
     unchanged(left_as_found.clinic)
 
 
+@pytest.mark.thorough
 def test_a_later_run_repairs_what_the_first_one_left(left_as_found: LeftAsFound):
     clinic = left_as_found.clinic
     states = clinic.wizard(*UNATTENDED, "--json", "--repair", "all").document["checklist"]

@@ -28,6 +28,7 @@ def refusal(call: Callable[..., Any], **arguments: Any) -> str:
     return str(refused.value.response["Error"]["Message"])
 
 
+@pytest.mark.thorough
 def test_a_strict_key_under_a_locked_log_then_one_for_the_application_alone_then_one_that_may_be_ended(
     clinic: Clinic,
 ) -> None:

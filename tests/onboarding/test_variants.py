@@ -46,7 +46,7 @@ def on_eks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variant]:
     ("name", "proofs", "outputs"),
     [
         ("as_user", [("vercel", "proved")], {"appUserArn"}),
-        ("in_secrets", [("ecs", "proved")], {"taskSecrets"}),
+        pytest.param("in_secrets", [("ecs", "proved")], {"taskSecrets"}, marks=pytest.mark.thorough),
         pytest.param("on_eks", [("eks", "simulated")], {"secretsRoleArn"}, marks=pytest.mark.thorough),
     ],
 )
@@ -132,6 +132,7 @@ def test_the_execution_role_reads_these_secrets_and_no_others(in_secrets: Varian
     assert sorted(statement["Resource"]) == sorted(f"{prefix}{name}-??????" for name in NAMES)
 
 
+@pytest.mark.thorough
 def test_a_store_that_is_chosen_later_gets_the_same_data_key_and_the_first_keeps_it(in_secrets: Variant) -> None:
     clinic = in_secrets.clinic
     before = secrets_of(clinic)

@@ -52,6 +52,7 @@ def opened_in(clinic: Clinic, region: str, key: str) -> bytes:
     return opened
 
 
+@pytest.mark.thorough
 def test_it_ends_with_a_proof_for_each_region_and_a_second_run_changes_nothing(in_two_regions: Variant) -> None:
     variant = in_two_regions
     assert variant.proofs == [("ecs", "proved"), ("ecs", "proved")]

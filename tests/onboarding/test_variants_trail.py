@@ -75,6 +75,7 @@ def trail_of(clinic: Clinic) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.thorough
 def test_a_trail_that_does_not_record_the_key_is_refused_and_what_it_lacks_beside_that_is_told(bare: Clinic) -> None:
     answers = ("--stack", "watched", "--environment", "watched", "--answers", "examples/existing-trail.yaml")
     preview = ("preview", *answers, "--trail", TRAIL, "--json")

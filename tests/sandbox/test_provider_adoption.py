@@ -187,6 +187,7 @@ def steps(project: Project) -> list[tuple[str, str]]:
     return [(step["op"], step["urn"].split("::")[2].rpartition(":")[2]) for step in json.loads(done.stdout)["steps"]]
 
 
+@pytest.mark.thorough
 def test_an_import_file_brings_everything_under_its_components_and_the_program_changes_it_in_place(
     world: World, account: Account
 ) -> None:

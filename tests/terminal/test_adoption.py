@@ -5,11 +5,14 @@ Touches a clinic of its own, in which the guide's script has run.
 
 from __future__ import annotations
 
+import pytest
+
 from tests.onboarding.clinic import Clinic
 from tests.terminal.conftest import Sit
 from tests.terminal.person import DOWN, ENTER, SPACE
 
 
+@pytest.mark.thorough
 def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(clinic: Clinic, sit: Sit) -> None:
     clinic.run(["bash", "examples/by-hand/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0"})
     before = {**clinic.inventory(), "stacks": []}

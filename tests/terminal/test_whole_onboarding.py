@@ -122,6 +122,7 @@ def test_three_questions_lead_from_nothing_to_vercel(
     told_of_changes()
 
 
+@pytest.mark.thorough
 def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(clinic: Clinic, sit: Sit) -> None:
     person = sit(clinic, columns=120, rows=40, without=("VERCEL_TOKEN", "VERCEL_API_URL"))
     person.see("Where does the application run?", "» ")

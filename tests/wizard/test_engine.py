@@ -688,15 +688,6 @@ def test_a_torn_sidecar_beside_a_whole_state_is_removed_and_told(place) -> None:
     assert "the state is whole" in place.said[-1]
 
 
-def test_an_engine_that_tells_no_state_is_asked_once_more(place, monkeypatch) -> None:
-    made = place.built()
-    truth = made._at.open().export_stack
-    answers = [lambda stack: json.loads(""), truth]
-    monkeypatch.setattr(made._at.open(), "export_stack", lambda stack: answers.pop(0)(stack))
-    assert made.state(STACK).exists
-    assert answers == []
-
-
 def test_a_state_that_is_torn_itself_is_left_as_it_is_and_told(place) -> None:
     place.built()
     _sidecar(place).with_suffix("").write_text("")

@@ -102,6 +102,16 @@ def test_a_command_that_fails_is_the_automation_apis_error(place) -> None:
     assert process.code == 6
 
 
+def test_a_command_is_judged_by_its_own_exit_code_though_another_has_ended_meanwhile(place) -> None:
+    class Beside(EngineProcess):
+        """Whatever ended last, it was the other command, and that went well."""
+
+        code = property(lambda self: 0, lambda self, code: None)
+
+    with pytest.raises(StackNotFoundError):
+        Beside().run(["fail"], str(place.folder), {})
+
+
 def test_an_interrupt_is_passed_on_once_and_waited_for(place) -> None:
     def meanwhile() -> None:
         place.wait_for("started")
