@@ -79,6 +79,11 @@ def test_keys_are_read_by_the_stacks_tags():
     }
 
 
+def test_the_former_values_of_an_escrow_that_was_written_over_can_be_looked_for():
+    resources = {resource for action, resource in granted(asked()) if action == "ssm:GetParameterHistory"}
+    assert resources == {resource for action, resource in granted(asked()) if action == "ssm:GetParameters"} != set()
+
+
 def test_a_replica_is_read_in_its_own_region():
     resources = {resource for _, resource in granted(asked(**SETUPS["replicas"]))}
     assert f"arn:aws:kms:us-west-2:{ACCOUNT}:key/*" in resources
