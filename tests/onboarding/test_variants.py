@@ -63,6 +63,7 @@ def test_it_ends_with_its_proof_and_a_second_run_changes_nothing(
 # --- EKS
 
 
+@pytest.mark.thorough
 def test_a_proof_that_was_not_run_in_a_pod_says_so(on_eks: Variant) -> None:
     [proof] = on_eks.document["proofs"]
     assert "this was not run as the application" in proof["detail"]
@@ -70,6 +71,7 @@ def test_a_proof_that_was_not_run_in_a_pod_says_so(on_eks: Variant) -> None:
     assert tested["state"] == "needs a person"
 
 
+@pytest.mark.thorough
 def test_a_pods_role_trusts_one_service_account_of_one_cluster(on_eks: Variant) -> None:
     iam = on_eks.clinic.client("iam")
     [trust] = iam.get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]["Statement"]

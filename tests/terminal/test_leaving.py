@@ -85,6 +85,7 @@ def test_ctrl_c_on_the_last_page_makes_nothing_and_the_next_run_asks_that_alone(
     interrupted(again, untouched)
 
 
+@pytest.mark.thorough
 def test_leaving_makes_nothing_and_the_answers_need_not_be_given_again(untouched: Clinic, sit: Sit) -> None:
     person = sit(untouched, "--stack", "refused")
     up_to_the_last_page(person)

@@ -558,7 +558,7 @@ def test_an_escrow_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_ke
     world.cloud.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     (problem,) = world.check(saved=settings()).problems
     assert f"{ESCROW} is gone" in problem.what
-    assert "aws ssm put-parameter" in problem.next
+    assert "python -m wizard restore" in problem.next
 
 
 def test_a_first_run_that_ended_before_the_escrow_is_no_loss(world) -> None:
