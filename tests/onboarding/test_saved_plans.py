@@ -92,6 +92,7 @@ def refused(planned: Planned, *more: str) -> str:
 # --- a plan that only is one ------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_dry_run_makes_nothing(planned: Planned):
     assert planned.changes == {}
     assert planned.after == planned.before

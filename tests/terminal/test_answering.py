@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.onboarding.clinic import ACCOUNT, PROJECT, Clinic
 from tests.terminal.conftest import Sit
 from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked
@@ -69,6 +71,7 @@ def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(unt
     left(person)
 
 
+@pytest.mark.thorough
 def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_again(
     untouched: Clinic, sit: Sit
 ) -> None:
