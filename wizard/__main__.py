@@ -39,9 +39,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         from wizard import commands
         from wizard.terminal import Terminal
+        from wizard.terminal_stream import lasting
 
         asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
-        terminal = Terminal(interactive=asks, out=sys.stderr if options.json else sys.stdout, python=as_typed.python())
+        out = sys.stderr if options.json else sys.stdout
+        terminal = Terminal(interactive=asks, out=out if asks else lasting(out), python=as_typed.python())
         with commands.logging_of(options, terminal, words) as log:
             code, document = _run(options, terminal, log)
             if log:

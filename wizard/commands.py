@@ -253,14 +253,15 @@ def _changed(options: argparse.Namespace, **changes: Any) -> argparse.Namespace:
 
 
 def _print(options: argparse.Namespace, text: str) -> None:
+    from wizard.terminal_stream import to_nowhere
+
     if options.json:
         return
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # Whoever reads it stopped early (`| head`). Python writes what is left when it ends: to nowhere, then
-        # (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever reads it stopped early (`| head`).
+        to_nowhere(sys.stdout)
 
 
 def _secrets_of(log: Log | None) -> request.Secret:
