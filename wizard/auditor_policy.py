@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from components.documents import Policy
 
 _NO_READERS = ("new keys",)
-_WHERE_IT_IS_SPOILT = (("parameters", "ssm:GetParameterHistory"),)
+WHERE_IT_IS_SPOILT = (("parameters", "ssm:GetParameterHistory"),)
 """What no healthy stack is asked: the doctor looks for the former value where the escrow was written over. In Secrets
 Manager the right that reads the value reads the former one too."""
 _APPLICATION = ("application's role", "application's user", "application's own principal")
@@ -63,7 +63,7 @@ def _read(setup: Setup, thing: str) -> set[str]:
         for one, action, features in AUDITED
         if one == thing and (not features or any(FEATURES[feature](setup) for feature in features))
     }
-    return measured | {action for one, action in (*refreshed(), *_WHERE_IT_IS_SPOILT) if one == thing}
+    return measured | {action for one, action in (*refreshed(), *WHERE_IT_IS_SPOILT) if one == thing}
 
 
 def refreshed() -> set[tuple[str, str]]:
