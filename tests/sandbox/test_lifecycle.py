@@ -172,19 +172,11 @@ def test_a_sandbox_that_was_killed_is_replaced(run: Run, directory: Path) -> Non
     run("start")
     killed = state(directory)
     os.kill(killed["pid"], signal.SIGKILL)
-    while _answers(killed["aws_port"]):
+    while alive(killed["pid"]):
         time.sleep(0.01)
     assert run("status").returncode == 1
     assert run("start").returncode == 0
     assert state(directory)["nonce"] != killed["nonce"]
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def test_a_process_that_is_not_ours_is_neither_taken_for_the_sandbox_nor_ended(run: Run, directory: Path) -> None:
