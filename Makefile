@@ -28,7 +28,7 @@ IN_SANDBOX = unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURIT
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup linters demo wizard test check bench recording lock clean
+.PHONY: help setup linters demo wizard test check bench mutation spark-tests recording lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -36,7 +36,9 @@ help:
 	@echo 'make wizard     set up, then the same with its questions, in the sandbox'
 	@echo 'make test       set up, then the tests (ARGS="-k rotation" for some of them)'
 	@echo 'make check      format, lint, types, tests'
-	@echo 'make bench      measure this product beside the plain tools'
+	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
+	@echo 'make mutation   change the cipher and the key cache in every small way; each change must fail a test'
+	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
 	@echo 'make recording  run the demo and write its recording for the README'
 	@echo 'make lock       write requirements*.txt anew from requirements*.in (ARGS=--upgrade for newer versions)'
 	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'
@@ -92,8 +94,21 @@ check: setup linters
 	$(V) -m mypy
 	$(PYTEST) $(ARGS)
 
-bench: setup
+# What one of the commands below alone needs: nobody else waits for it.
+tool-%:
+	@$(PYTHON) -m setup --tool $*
+
+# The whole, or some rows: make bench ARGS="phi", ARGS="onboarding"; ARGS="--list" names them.
+bench: setup tool-bench
 	@$(V) -m bench $(ARGS)
+
+# The re-encryption past one machine, in Spark's own environment, on a local cluster.
+spark-tests: setup tool-spark
+	@.cache/tools/spark/bin/python -m pytest tests/phi/spark $(ARGS)
+
+# How many changes of the cipher and of the key cache the tests find: docs/mutation.md.
+mutation: setup tool-mutation
+	@$(V) -m bench.mutation $(ARGS)
 
 recording: setup
 	@$(V) -m docs.record $(ARGS)

@@ -10,7 +10,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from setup import requirement_files
@@ -19,7 +19,14 @@ from setup.environment import cleaned
 from setup.go import Go, find_go
 from setup.installer import Installer
 from setup.machine import Machine, base_python
-from setup.packages import AwsCli, PinnedEnvironment, linter_environments, project_environment
+from setup.packages import (
+    TOOLS,
+    AwsCli,
+    PinnedEnvironment,
+    linter_environments,
+    project_environment,
+    tool_environment,
+)
 from setup.places import HERE, Places
 from setup.progress import Progress, Step
 from setup.running import Processes, Runner
@@ -113,22 +120,31 @@ def linter_steps(machine: Machine) -> tuple[Step, ...]:
     """The linters: a set-up of their own, since nobody but the tests needs them."""
     uv = Installer(machine)
 
-    def step(environment: PinnedEnvironment) -> Step:
-        def bring() -> str:
-            return THERE if environment.is_current() else environment.build(machine, uv)
-
-        folder = environment.folder.relative_to(machine.places.project)
-        return Step(title=f"Linters ({folder})", do=bring, advice=_REGISTRY)
-
     def actionlint() -> str:
         if workflow_linter(machine.places).is_file():
             return THERE
         return build_workflow_linter(machine, find_go(machine, uv))
 
     return (
-        *(step(environment) for environment in linter_environments(machine)),
+        *(_environment_step("Linters", environment, machine, uv) for environment in linter_environments(machine)),
         Step(title="Linter of workflows (.cache/linters)", do=actionlint, advice=_WORKFLOW_LINTER),
     )
+
+
+def tool_steps(machine: Machine, names: Sequence[str]) -> tuple[Step, ...]:
+    """The environments of these tools, each of which one command alone needs."""
+    uv = Installer(machine)
+    return tuple(
+        _environment_step(f"Tool {name}", tool_environment(machine, name), machine, uv) for name in dict.fromkeys(names)
+    )
+
+
+def _environment_step(title: str, environment: PinnedEnvironment, machine: Machine, uv: Installer) -> Step:
+    def bring() -> str:
+        return THERE if environment.is_current() else environment.build(machine, uv)
+
+    folder = environment.folder.relative_to(machine.places.project)
+    return Step(title=f"{title} ({folder})", do=bring, advice=_REGISTRY)
 
 
 def run(
@@ -139,11 +155,14 @@ def run(
     wanted: Kind,
     *,
     linters: bool = False,
+    tools: Sequence[str] = (),
 ) -> bool:
-    """Sets the checkout up, or with `linters` these alone; False when a step failed, which has then been told."""
+    """Sets the checkout up, or `linters` or `tools` alone; False when a step failed, which has then been told."""
     machine = Machine(places=places, environment=cleaned(environ), run=runner, say=progress.say)
     with turn(places.cache / "setup.lock", progress.say):
-        return progress.run(linter_steps(machine) if linters else SetUp(machine, wanted).steps())
+        if linters or tools:
+            return progress.run((*(linter_steps(machine) if linters else ()), *tool_steps(machine, tools)))
+        return progress.run(SetUp(machine, wanted).steps())
 
 
 def main(arguments: list[str]) -> int:
@@ -152,6 +171,9 @@ def main(arguments: list[str]) -> int:
     kinds = [str(kind) for kind in Kind]
     parser.add_argument("--engine", choices=kinds, default="auto", help="where the Pulumi engine is taken from")
     parser.add_argument("--linters", action="store_true", help="install the linters that the tests use, and no more")
+    parser.add_argument(
+        "--tool", action="append", default=[], choices=TOOLS, help="install what one command alone needs, and no more"
+    )
     parser.add_argument("--lock", action="store_true", help="write the requirement files anew and stop")
     parser.add_argument("--upgrade", action="store_true", help="with --lock: the newest fitting versions")
     given = parser.parse_args(arguments)
@@ -163,7 +185,8 @@ def main(arguments: list[str]) -> int:
             machine = Machine(places=HERE, environment=cleaned(os.environ), run=runner, say=progress.say)
             done = progress.run(requirement_files.steps(machine, upgrade=given.upgrade))
         else:
-            done = run(HERE, os.environ, progress, runner, Kind(given.engine), linters=given.linters)
+            engine = Kind(given.engine)
+            done = run(HERE, os.environ, progress, runner, engine, linters=given.linters, tools=given.tool)
     except KeyboardInterrupt:
         progress.say("Stopped. What was complete is kept; the same command goes on from there.")
         return 130

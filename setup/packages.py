@@ -1,6 +1,7 @@
-"""Environments of hash-pinned Python packages: the project's own, the AWS CLI's and the linters'.
+"""Environments of hash-pinned Python packages: the project's own, the AWS CLI's, the linters' and the tools'.
 
-It may write `.venv/`, `.cache/awscli-<key>/`, the link `.cache/awscli` and `.cache/linters/`, through uv.
+It may write `.venv/`, `.cache/awscli-<key>/`, the link `.cache/awscli`, `.cache/linters/` and `.cache/tools/`, through
+uv.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from setup.installer import Installer
 from setup.machine import Machine, base_python, remove, temporary, write_whole
 from setup.pins import fingerprint, pinned
 from setup.running import CommandFailed, Job
+
+TOOLS = ("bench", "mutation", "spark")
+"""The environments that one command alone needs: `requirements-<name>.txt` pins each."""
 
 # pulumi_aws has 250 service folders, loaded one by one: those used compile in a second, all in fifteen.
 _UNUSED_SERVICES = r"pulumi_aws/(?!(?:cloudtrail|cloudwatch|ecs|iam|kms|s3|secretsmanager|sns|ssm)/)\w+/"
@@ -116,6 +120,15 @@ def linter_environments(machine: Machine) -> tuple[PinnedEnvironment, ...]:
         PinnedEnvironment(
             folder=linters / "checkov", requirements=(project / "requirements-checkov.txt",), log="checkov"
         ),
+    )
+
+
+def tool_environment(machine: Machine, name: str) -> PinnedEnvironment:
+    """One of TOOLS, in an environment of its own: what it binds, the product cannot take or should not depend on."""
+    return PinnedEnvironment(
+        folder=machine.places.tools / name,
+        requirements=(machine.places.project / f"requirements-{name}.txt",),
+        log=name,
     )
 
 

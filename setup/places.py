@@ -65,6 +65,11 @@ class Places:
         """The linters, which only the tests use: one folder for each."""
         return self.cache / "linters"
 
+    @property
+    def tools(self) -> Path:
+        """What one command alone needs, and nobody else waits for: one environment for each."""
+        return self.cache / "tools"
+
     def engine(self) -> Path:
         """The `pulumi` binary the set-up chose; raises NotSetUp."""
         try:
@@ -92,6 +97,14 @@ def linter(name: str) -> Path:
     python = HERE.linters / name / "bin" / "python"
     if not python.exists():
         raise NotSetUp(f"The linters are not installed: there is no {python}. Run: make linters")
+    return python
+
+
+def tool(name: str) -> Path:
+    """The interpreter of a tool's environment (`bench`, `mutation`, `spark`); raises NotSetUp."""
+    python = HERE.tools / name / "bin" / "python"
+    if not python.exists():
+        raise NotSetUp(f"The tool {name} is not installed: there is no {python}. Run: python3 -m setup --tool {name}")
     return python
 
 

@@ -16,6 +16,9 @@ FILES = (
     "requirements-awscli",
     "requirements-linters",
     "requirements-checkov",
+    "requirements-bench",
+    "requirements-mutation",
+    "requirements-spark",
     "setup/requirements-uv",
     "setup/requirements-go",
 )

@@ -10,8 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from setup.packages import TOOLS
+
 PROJECT = Path(__file__).parents[2]
-COMMANDS = ("setup", "demo", "wizard", "test", "check", "bench", "recording", "lock", "clean")
+COMMANDS = (
+    "setup",
+    "demo",
+    "wizard",
+    "test",
+    "check",
+    "bench",
+    "mutation",
+    "spark-tests",
+    "recording",
+    "lock",
+    "clean",
+)
 
 
 EXAMPLES = {path.stem for path in (PROJECT / "examples").glob("*.yaml")}
@@ -89,6 +103,12 @@ def test_a_real_accounts_credentials_do_not_reach_the_sandbox(command: str):
 def test_only_who_runs_the_tests_waits_for_the_linters():
     waits = {command: "-m setup --linters" in make("--dry-run", command).stdout for command in COMMANDS}
     assert {command for command, waited in waits.items() if waited} == {"test", "check"}
+
+
+def test_each_tool_is_waited_for_by_the_one_command_that_needs_it():
+    lines = {command: make("--dry-run", command).stdout for command in COMMANDS}
+    waits = {tool: [one for one in COMMANDS if f"-m setup --tool {tool}\n" in lines[one]] for tool in TOOLS}
+    assert waits == {"bench": ["bench"], "mutation": ["mutation"], "spark": ["spark-tests"]}
 
 
 def test_the_interactive_wizard_is_given_no_answers():

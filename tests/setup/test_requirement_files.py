@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from setup.packages import TOOLS
 from setup.requirement_files import FILES
 
 PROJECT = Path(__file__).parents[2]
@@ -47,6 +48,13 @@ def test_what_two_files_pin_they_pin_alike():
     assert {name: product[name] for name in both} == {name: tools[name] for name in both}
 
 
+@pytest.mark.parametrize("name", [f"requirements-{name}" for name in TOOLS])
+def test_a_tool_measures_and_tests_phi_over_the_libraries_that_the_product_has(name: str):
+    product, tool = (dict(PIN.findall(text(one))) for one in ("requirements", name))
+    shared = {"cryptography", "cffi", "pybase64"}
+    assert {one: product[one] for one in shared} == {one: tool[one] for one in shared}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_package_asked_for_is_pinned(name: str):
     asked = re.findall(r"(?m)^([A-Za-z][\w.-]*)", (PROJECT / f"{name}.in").read_text())
@@ -56,6 +64,7 @@ def test_every_package_asked_for_is_pinned(name: str):
 
 
 def test_each_package_asked_for_has_its_reason_beside_it():
-    for name in ("requirements", "requirements-dev", "requirements-linters", "requirements-checkov"):
+    tools = (f"requirements-{name}" for name in TOOLS)
+    for name in ("requirements", "requirements-dev", "requirements-linters", "requirements-checkov", *tools):
         lines = (PROJECT / f"{name}.in").read_text().splitlines()
         assert all("  # " in line for line in lines if re.match(r"[A-Za-z]", line)), name

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from setup.cli import run
 from setup.engine import LANGUAGE_HOST, Kind
+from setup.packages import TOOLS
 from setup.places import Places
 from setup.progress import Progress, Step, StepFailed
 from setup.running import CommandFailed, Job
@@ -25,6 +27,7 @@ COPIED = (
     "requirements-awscli.txt",
     "requirements-linters.txt",
     "requirements-checkov.txt",
+    *(f"requirements-{name}.txt" for name in TOOLS),
     "sandbox/engine/go.mod",
     "sandbox/engine/go.sum",
     "setup/actionlint/go.mod",
@@ -62,11 +65,12 @@ class Bare:
             return "go version go1.30.0" if job.argv[0].endswith("go") else "v3.259.0"
         return ""
 
-    def set_up(self, *, linters: bool = False) -> bool:
+    def set_up(self, *, linters: bool = False, tools: Sequence[str] = ()) -> bool:
         self.started.clear()
         self.shown = io.StringIO()
-        tools = self.places.project.parent / "tools"
-        return run(self.places, {"PATH": str(tools)}, Progress(self.shown), self.run, Kind.AUTO, linters=linters)
+        on_path = {"PATH": str(self.places.project.parent / "tools")}
+        progress = Progress(self.shown)
+        return run(self.places, on_path, progress, self.run, Kind.AUTO, linters=linters, tools=tools)
 
 
 def _program(path: Path) -> None:
@@ -119,6 +123,19 @@ def test_the_linters_alone_are_installed_each_in_an_environment_of_its_own(bare:
     assert len(installs) == 2
     assert all("--require-hashes" in argv for argv in installs)
     assert bare.set_up(linters=True)
+    assert bare.started == []
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_tool_is_installed_alone_and_only_when_asked_for(bare: Bare, name: str):
+    bare.set_up()
+    assert not bare.places.tools.exists()
+    assert bare.set_up(tools=[name])
+    assert os.listdir(bare.places.tools) == [name]
+    installs = [job.argv for job in bare.started if "sync" in job.argv]
+    assert [argv[-1].rpartition("/")[2] for argv in installs] == [f"requirements-{name}.txt"]
+    assert "--require-hashes" in installs[0]
+    assert bare.set_up(tools=[name])
     assert bare.started == []
 
 
