@@ -18,10 +18,24 @@ class RecordRefused(PhiError):
 
 
 class TextRefused(PhiError):
-    """A text that UTF-8 cannot carry (a lone surrogate)."""
+    """A text that UTF-8 cannot carry (a lone surrogate), or longer than AES-GCM takes at once (2 GiB)."""
+
+    def __init__(self, why: str = "The text cannot be written as UTF-8, or exceeds 2 GiB.") -> None:
+        super().__init__(why)
+
+
+class NotText(TextRefused, TypeError):
+    """A value that is no text: a number, a date, bytes."""
 
     def __init__(self) -> None:
-        super().__init__("The text cannot be written as UTF-8.")
+        super().__init__("Only text can be encrypted: write another value as text first.")
+
+
+class ValuesRefused(PhiError, TypeError):
+    """One value, or one field's name, where several are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("A list, a mapping or another iterable of values is asked for, not a single one.")
 
 
 class KeyRefused(PhiError):

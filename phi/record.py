@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 
 from phi.errors import RecordRefused
@@ -26,6 +27,26 @@ def strict_base64(text: str) -> bytes | None:
         return None
     # A strict decoder still ignores non-zero pad bits, which would give one record several spellings.
     return decoded if base64.b64encode(decoded).decode("ascii") == text else None
+
+
+# The last character before the padding carries 4 bits of its six that count, or 2: the others are zero.
+_BEFORE_ONE_PAD = frozenset("AEIMQUYcgkosw048")
+_BEFORE_TWO_PADS = frozenset("AQgw")
+
+
+def ends_canonically(text: str) -> bool:
+    """Whether the pad bits of a base64 text are zero; for a text of more than two characters that decodes."""
+    if text[-1] != "=":
+        return True
+    return text[-3] in _BEFORE_TWO_PADS if text[-2] == "=" else text[-2] in _BEFORE_ONE_PAD
+
+
+_OPENING = re.compile(r"[A-Za-z0-9+/]{22}==:")
+
+
+def looks_like_a_record(text: str) -> bool:
+    """Whether a text begins as only a record does: the base64 of 16 bytes and a colon; the rest may be spoilt."""
+    return _OPENING.match(text) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

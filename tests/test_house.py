@@ -172,6 +172,7 @@ TABLE = (
     # The application's side is reached as a child process, never imported.
     Row(files=("wizard/proof.py", "wizard/wrapping.py"), ours=EDGE_MAY),
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
+    Row(files=("phi/cipher.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography",), ours=("phi.*",)),
     Row(files=("sandbox/*.py",), outside=ANY, ours=("sandbox.*",)),
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
