@@ -116,10 +116,10 @@ class PhiCipher:
         raise RecordRefused
 
     # A mapping is an iterable of its names, too: the first that fits counts, for mypy as at run time.
-    @overload  # type: ignore[overload-overlap]
-    def encrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...
-    @overload  # type: ignore[overload-overlap]
-    def encrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...
+    @overload
+    def encrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
+    @overload
+    def encrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...  # type: ignore[overload-overlap]
     @overload
     def encrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
 
@@ -130,10 +130,10 @@ class PhiCipher:
         """
         return in_its_form(values, self._encrypt_list)
 
-    @overload  # type: ignore[overload-overlap]
-    def decrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...
-    @overload  # type: ignore[overload-overlap]
-    def decrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...
+    @overload
+    def decrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
+    @overload
+    def decrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...  # type: ignore[overload-overlap]
     @overload
     def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
 
