@@ -1,108 +1,73 @@
-"""`python -m bench [ROUNDS]`: each benchmark as a ratio of two sides, run in turn, an A/A control beside it.
+"""`python -m bench [PART…]`: each benchmark as a ratio of two sides, run in turn, an A/A control beside it.
 
-Touches what the benchmarks touch, and standard output.
+Touches what the benchmarks touch, standard output, and the results in docs/.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from bench import first_prompt, onboarding
+from bench import commands, fields_elsewhere, imports, results
+from bench.rows import HEADING, Measured, Part, line
+
+Rows = Callable[[int], Iterator[Measured]]
+"""Rows, each as it is measured, given how often a long one is repeated."""
+
+PARTS: Mapping[str, Sequence[Rows]] = {
+    "phi": (fields_elsewhere.rows, imports.rows),
+    "commands": (commands.rows,),
+    "onboarding": (commands.onboarding_rows,),
+}
+LIBRARIES: Mapping[str, Callable[[], Mapping[str, str]]] = {
+    "phi": fields_elsewhere.versions,
+    "commands": lambda: results.versions("questionary", "pulumi"),
+    "onboarding": lambda: results.versions("pulumi", "pulumi-aws", "boto3"),
+}
+"""The versions that the ratios of a part may depend on."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One benchmark: `ours` against `theirs`, and the ratio that may not be exceeded; None where theirs does less."""
-
-    name: str
-    ours: Callable[[], float]
-    theirs: Callable[[], float]
-    at_most: float | None
-    rounds: int
-
-
-def process_seconds(command: list[str], environment: dict[str, str] | None = None) -> float:
-    """Wall time of one process, from start to exit."""
-    started = time.perf_counter()
-    subprocess.run(
-        command,
-        cwd=onboarding.PROJECT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=True,
+def main(arguments: Sequence[str]) -> int:
+    """Measure the parts that were asked for; 1 when a row of them is short."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measures this product beside the plain tools."
     )
-    return time.perf_counter() - started
-
-
-def measure(row: Row) -> bool:
-    """Run the sides in turn, print the row; whether it holds."""
-    ours, theirs, control = [], [], []
-    row.ours(), row.theirs()  # once each, uncounted: caches of the file system and of byte code
-    for _ in range(row.rounds):
-        ours.append(row.ours())
-        theirs.append(row.theirs())
-        control.append(row.theirs())
-    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    aa = statistics.median(a / b for a, b in zip(control, theirs, strict=True))
-    holds = row.at_most is None or ratio <= row.at_most
-    judged = "for scale" if row.at_most is None else f"at most {row.at_most:.2f}x  {'pass' if holds else 'SHORT'}"
-    print(
-        f"{row.name:<58} {statistics.median(ours):8.3f} s {statistics.median(theirs):8.3f} s "
-        f"{ratio:6.2f}x  (A/A {aa:4.2f}x)  {judged}",
-        flush=True,
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(results.ORDER)}; all, if none is named"
     )
-    return holds
-
-
-def main(rounds: int) -> int:
-    """All rows; exit 1 when one is short."""
+    parser.add_argument("--rounds", type=int, default=5, help="how often a long row is repeated")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     os.environ["PULUMI_SKIP_UPDATE_CHECK"] = "true"
-    with onboarding.fresh() as (_, environment), first_prompt.product() as folder:
-        engine = environment
-        rows = (
-            Row(
-                name="python -m wizard --help / pulumi version",
-                ours=lambda: process_seconds([sys.executable, "-m", "wizard", "--help"], engine),
-                theirs=lambda: process_seconds(["pulumi", "version"], engine),
-                at_most=1.0,
-                rounds=max(rounds, 15),
-            ),
-            Row(
-                name="first prompt / a bare questionary prompt",
-                ours=lambda: first_prompt.wizard_seconds(folder),
-                theirs=lambda: first_prompt.bare_seconds(folder),
-                at_most=1.2,
-                rounds=max(rounds, 15),
-            ),
-            Row(
-                # The guardrails are the product's, and anybody's: with them on one side only they would be measured.
-                name="onboarding / bare `pulumi up`, as guarded, and its pushes",
-                ours=onboarding.wizard_seconds,
-                theirs=onboarding.bare_seconds,
-                at_most=1.3,
-                rounds=rounds,
-            ),
-            Row(
-                name="onboarding / the same bare one without the guardrails",
-                ours=onboarding.wizard_seconds,
-                theirs=onboarding.unguarded_seconds,
-                at_most=None,
-                rounds=min(rounds, 3),
-            ),
+    chosen = [name for name in results.ORDER if name in (given.parts or PARTS)]
+    measured: dict[str, Part] = {}
+    for name in chosen:
+        print(f"{name}\n{HEADING}", flush=True)
+        rows = tuple(shown(row for part in PARTS[name] for row in part(given.rounds)))
+        measured[name] = Part(
+            name=name, date=results.today(), machine=results.this_machine(LIBRARIES[name]()), rows=rows
         )
-        print(f"{'':<58} {'ours':>10} {'theirs':>10} {'ratio':>7}")
-        held = [measure(row) for row in rows]
-        print(f"(of theirs, the stack and its configuration: {statistics.median(onboarding.making_the_stack):.3f} s)")
-    return int(not all(held))
+    results.keep(measured)
+    return verdict(measured.values())
+
+
+def shown(rows: Iterable[Measured]) -> Iterator[Measured]:
+    """The same rows, each printed as it comes."""
+    for row in rows:
+        print(line(row), flush=True)
+        yield row
+
+
+def verdict(parts: Iterable[Part]) -> int:
+    """The exit code, after the names of the rows that are short, if any."""
+    short = [row.name for part in parts for row in part.rows if not row.holds]
+    for name in short:
+        print(f"SHORT: {name}")
+    return int(bool(short))
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5))
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""The other ways to encrypt one field, each set up as fast as it goes: the calls by hand, Fernet, tink, AWS's library.
+
+Touches memory, and the operating system's random source.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Sequence
+from os import urandom
+
+import aws_encryption_sdk
+import tink
+from aws_encryption_sdk.identifiers import EncryptionKeyType, WrappingAlgorithm
+from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
+from aws_encryption_sdk.key_providers.raw import RawMasterKey
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pybase64 import b64encode_as_string
+from tink import aead as tink_aead
+
+Loop = Callable[[Sequence[str]], None]
+
+
+def by_hand(key: bytes) -> Loop:
+    """The calls of `PhiCipher.encrypt` in the body of the loop: no method, no count, no check of what is given."""
+    encrypt = AESGCM(key).encrypt
+
+    def loop(texts: Sequence[str]) -> None:
+        for text in texts:
+            iv = urandom(16)
+            sealed = encrypt(iv, text.encode(), None)
+            f"{b64encode_as_string(iv)}:{b64encode_as_string(sealed[-16:])}:{b64encode_as_string(sealed[:-16])}"
+
+    return loop
+
+
+def by_hand_with_the_standard_library(key: bytes) -> Loop:
+    """The same with the base64 of the standard library, which most would write."""
+    encrypt = AESGCM(key).encrypt
+    b64encode = base64.b64encode
+
+    def loop(texts: Sequence[str]) -> None:
+        for text in texts:
+            iv = urandom(16)
+            sealed = encrypt(iv, text.encode(), None)
+            f"{b64encode(iv).decode()}:{b64encode(sealed[-16:]).decode()}:{b64encode(sealed[:-16]).decode()}"
+
+    return loop
+
+
+def fernet() -> Loop:
+    """cryptography's Fernet: text in, text out, as ours."""
+    encrypt = Fernet(Fernet.generate_key()).encrypt
+
+    def loop(texts: Sequence[str]) -> None:
+        for text in texts:
+            encrypt(text.encode()).decode()
+
+    return loop
+
+
+def with_tink() -> Loop:
+    """tink's AEAD of AES-256-GCM, which gives bytes: no base64 is counted against it."""
+    tink_aead.register()
+    handle = tink.new_keyset_handle(tink_aead.aead_key_templates.AES256_GCM)
+    encrypt = handle.primitive(tink_aead.Aead).encrypt
+
+    def loop(texts: Sequence[str]) -> None:
+        for text in texts:
+            encrypt(text.encode(), b"")
+
+    return loop
+
+
+def with_aws_encryption_sdk() -> Loop:
+    """AWS's library with its caching manager over a local master key, so that nothing is asked of a network.
+
+    The suite without signature and commitment is the fastest that it may cache, and the nearest to a record.
+    """
+    wrapping = WrappingKey(
+        wrapping_algorithm=WrappingAlgorithm.AES_256_GCM_IV12_TAG16_NO_PADDING,
+        wrapping_key=os.urandom(32),
+        wrapping_key_type=EncryptionKeyType.SYMMETRIC,
+    )
+    manager = aws_encryption_sdk.CachingCryptoMaterialsManager(
+        master_key_provider=RawMasterKey(provider_id="bench", key_id=b"local", wrapping_key=wrapping),
+        cache=aws_encryption_sdk.LocalCryptoMaterialsCache(10),
+        max_age=3600.0,
+        max_messages_encrypted=2**32,
+    )
+    client = aws_encryption_sdk.EncryptionSDKClient(
+        commitment_policy=aws_encryption_sdk.CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT
+    )
+    suite = aws_encryption_sdk.Algorithm.AES_256_GCM_IV12_TAG16_HKDF_SHA256
+
+    def loop(texts: Sequence[str]) -> None:
+        for text in texts:
+            client.encrypt(source=text.encode(), materials_manager=manager, algorithm=suite)
+
+    return loop

@@ -1,0 +1,142 @@
+"""What a benchmark tells: two sides measured in turn, their ratio, the control beside it, and whether the bound holds.
+
+Touches nothing.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+FOR_SCALE = "for scale"
+PASS = "pass"
+SHORT = "SHORT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """What a row must keep: at most, or at least, so much. One of the two."""
+
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def holds(self, ratio: float) -> bool:
+        """Whether a ratio keeps within it, as measured and unrounded."""
+        over = self.at_most is not None and ratio > self.at_most
+        under = self.at_least is not None and ratio < self.at_least
+        return not (over or under)
+
+    def used(self, ratio: float) -> float:
+        """How much of what is allowed was used: 1 is all of it, more is short."""
+        if self.at_most is not None:
+            return ratio / self.at_most if self.at_most else 2.0 * (ratio > 0)
+        return self.at_least / ratio if self.at_least is not None else 0.0
+
+    def __str__(self) -> str:
+        """`at most 1.1`, `at least 3.5`, or that it is there for scale."""
+        if self.at_most is not None:
+            return f"at most {self.at_most:g}"
+        return FOR_SCALE if self.at_least is None else f"at least {self.at_least:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A row: `ours` and `theirs` in `unit` (None where there is one side only), the ratio, and its A/A control.
+
+    The ratio is ours to theirs where the bound is an upper one, and how many times as fast ours is where it is a lower
+    one; the control is the ratio of theirs to itself, measured in the same rounds.
+    """
+
+    name: str
+    unit: str
+    ours: float | None
+    theirs: float | None
+    ratio: float
+    control: float | None
+    bound: Bound
+    note: str = ""
+    label: str = ""
+    """What the chart calls theirs."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it keeps its bound; a row that is there for scale always does."""
+        return self.bound.holds(self.ratio)
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `SHORT`, or that it is there for scale."""
+        if self.bound == Bound():
+            return FOR_SCALE
+        return PASS if self.holds else SHORT
+
+    def document(self) -> dict[str, object]:
+        """As JSON; `from_document` reads it."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: dict[str, object]) -> Measured:
+        """The row that `document` wrote."""
+        bound = document["bound"]
+        assert isinstance(bound, dict)
+        return cls(**{**document, "bound": Bound(**bound)})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The rows of one part as they were measured together: on which machine, and when."""
+
+    name: str
+    date: str
+    machine: Mapping[str, str]
+    rows: tuple[Measured, ...]
+
+
+def compared(
+    name: str,
+    *,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    control: Sequence[float],
+    bound: Bound,
+    unit: str,
+    rates: bool = False,
+    note: str = "",
+    label: str = "",
+) -> Measured:
+    """A row from the rounds of its sides: the median of the rounds' own ratios, so that a busy moment spoils one round.
+
+    `rates` says that it is told how many times as fast ours is; the sides are times all the same.
+    """
+    ratios = [b / a if rates else a / b for a, b in zip(ours, theirs, strict=True)]
+    return Measured(
+        name=name,
+        unit=unit,
+        ours=statistics.median(ours),
+        theirs=statistics.median(theirs),
+        ratio=statistics.median(ratios),
+        control=statistics.median(a / b for a, b in zip(control, theirs, strict=True)),
+        bound=bound,
+        note=note,
+        label=label,
+    )
+
+
+HEADING = f"{'':<70} {'ours':>13} {'theirs':>13} {'ratio':>8}  {'A/A':>6}"
+
+
+def line(row: Measured) -> str:
+    """A row as `make bench` prints it."""
+    sides = " ".join(f"{amount(value, row.unit):>13}" for value in (row.ours, row.theirs))
+    control = "" if row.control is None else f"{row.control:.3f}"
+    judged = row.verdict if row.verdict == FOR_SCALE else f"{row.bound}: {row.verdict}"
+    return f"{row.name:<70} {sides} {row.ratio:8.3f}  {control:>6}  {judged}"
+
+
+def amount(value: float | None, unit: str) -> str:
+    """A figure with its unit, as precise as is worth reading."""
+    if value is None:
+        return ""
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 3
+    return f"{value:,.{digits}f} {unit}".rstrip()
