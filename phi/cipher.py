@@ -1,12 +1,11 @@
 """Encryption and decryption of PHI fields under one data key, with AES-256-GCM.
 
-Touches the operating system's random source and nothing else.
+Touches the operating system's random source and the count of `phi.usage`, and nothing else.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import urandom
 from struct import Struct
 from typing import Any, NoReturn, TypeVar, overload
@@ -16,27 +15,39 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pybase64 import b64decode, b64encode_as_string
 
 from phi.batches import PHI_FIELDS, Column, in_fields, in_its_form
-from phi.errors import CipherUnsupported, KeyRefused, NotText, RecordRefused, TextRefused
-from phi.record import IV_BYTES, TAG_BYTES, ends_canonically, looks_like_a_record
-from phi.usage import KeyUsage, usage_of
+from phi.errors import AlreadyEncrypted, CipherUnsupported, KeyRefused, NotText, RecordRefused, TextRefused
+from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, looks_like_a_record
+from phi.usage import KeyUsage, Tally, usage_of
 
 DATA_KEY_BYTES = 32
 """Length of an AES-256 data key."""
 
 Name = TypeVar("Name")
 
-_IVS_AT_ONCE = 1024  # 16 KiB of random bytes: what a system call costs is spread over, and memory stays bounded
-_iv_of_each = Struct(f"{IV_BYTES}s").iter_unpack
+_AT_ONCE = 1024
+"""Values of a step of `encrypt_many` and `decrypt_many`: so many that a system call for each step costs nothing, so few
+that what lies between two steps stays small."""
+
+_ivs_in = Struct(f"{IV_BYTES}s").iter_unpack
+# Not a method of the value: for what is no text this raises TypeError, and of a kind of text it takes the text itself.
+_utf8 = str.encode
+
+_NOT_OPENED = (InvalidTag, ValueError, LookupError, TypeError, AttributeError, OverflowError)
+"""All that the libraries raise on what is no record of a key: ValueError has base64's and UTF-8's errors among it."""
 
 
 class PhiCipher:
-    """Turns texts into records and back; immutable, safe between threads and after a fork, never pickled or copied."""
+    """Turns texts into records and back; immutable, safe between threads and after a fork, never pickled or copied.
 
-    __slots__ = ("_aead", "_lenient", "_passed", "_reading", "_usage")
-    _aead: AESGCM
+    The calls stand written out where a function of their own would cost what `make bench` shows.
+    """
+
+    __slots__ = ("_lenient", "_open", "_passed", "_reading", "_seal", "_usage")
     _lenient: bool
-    _passed: itertools.count[int]
-    _reading: tuple[AESGCM, ...]
+    _open: Callable[[bytes, bytes, None], bytes]
+    _passed: Tally
+    _reading: tuple[Callable[[bytes, bytes, None], bytes], ...]
+    _seal: Callable[[bytes, bytes, None], bytes]
     _usage: KeyUsage
 
     def __init__(self, key: bytes, *, reading: Sequence[bytes] = (), lenient: bool = False) -> None:
@@ -48,71 +59,75 @@ class PhiCipher:
         for one in (key, *reading):
             if not isinstance(one, bytes) or len(one) != DATA_KEY_BYTES:
                 raise KeyRefused
+        aead = AESGCM(key)
         for name, value in {
-            "_aead": AESGCM(key),
-            "_lenient": lenient,
-            "_passed": itertools.count(),
-            "_reading": tuple(AESGCM(one) for one in reading),
+            "_seal": aead.encrypt,
+            "_open": aead.decrypt,
+            "_reading": tuple(AESGCM(one).decrypt for one in reading),
             "_usage": usage_of(key),
+            "_lenient": lenient,
+            "_passed": Tally(),
         }.items():
             object.__setattr__(self, name, value)
 
     def encrypt(self, text: str | None) -> str | None:
         """Encrypt a text under a fresh IV; None and "" give None. Raises NotText, or TextRefused on lone surrogates."""
-        if type(text) is not str:
-            text = _text(text)
-        if not text:
-            return None
+        refusal: type[TextRefused]
         try:
-            iv = urandom(IV_BYTES)
-            sealed = self._aead.encrypt(iv, text.encode(), None)
+            if not text:
+                return self.encrypt(text) if (text := _plain(text)) else None
+            encoded = _utf8(text)
+            next(self._usage.left)
+            iv = urandom(16)
+            sealed = self._seal(iv, encoded, None)
+            return f"{b64encode_as_string(iv)}:{b64encode_as_string(sealed[-16:])}:{b64encode_as_string(sealed[:-16])}"
+        except StopIteration:
+            self._usage.warn()
+            return self.encrypt(text)
         except (UnicodeEncodeError, OverflowError):
-            sealed = None
-        if sealed is None:
-            # Raised outside the handler: the encoding error would carry the plaintext along as its context.
-            raise TextRefused
-        usage = self._usage
-        if next(usage.ordinals) >= usage.warn_from:
-            usage.warn()
-        return (
-            f"{b64encode_as_string(iv)}:{b64encode_as_string(sealed[-TAG_BYTES:])}"
-            f":{b64encode_as_string(sealed[:-TAG_BYTES])}"
-        )
+            refusal = TextRefused
+        except (TypeError, ValueError):
+            refusal = NotText
+        # Raised outside the handlers: the encoding error would carry the plaintext along as its context.
+        raise refusal
 
     def decrypt(self, record: str | None) -> str | None:
         """Open a record; None gives None. Raises RecordRefused, always alike, for all else."""
         if record is None:
             return None
-        iv = sealed = None
         try:
-            # One decoding for the three parts: "==:" ends a part of 16 bytes, and with "AA" in its place the part is
-            # 18 bytes, whose last two are 0 unless pad bits are set. A colon that is left is refused by the decoder, so
-            # the two that were replaced are the only ones, these two; for it also refuses whatever is not of the
-            # alphabet, and "=" anywhere but at the end.
-            if type(record) is str and record[24] == ":" == record[49]:
+            if record[24] == ":" == record[49]:
+                # One decoding for the three parts. "==:" ends a part of 16 bytes; with "AA" in its place that part is
+                # 18 bytes, the last two of them 0 if its pad bits are. The decoder refuses a colon that is left, so
+                # these two were the only ones; and whatever else is not of the alphabet, and "=" but at the end. What
+                # it does let pass are pad bits at the end that are not 0.
                 raw = b64decode(record.replace("==:", "AA", 2), None, True)
-                if not raw[16] and not raw[34] and ends_canonically(record):
-                    iv, sealed = raw[:16], raw[36:] + raw[18:34]
-                    text = self._aead.decrypt(iv, sealed, None).decode()
+                if (
+                    not raw[16]
+                    and not raw[34]
+                    and (
+                        record[-1] != "="
+                        or record[-2] in BEFORE_ONE_PAD
+                        or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
+                    )
+                ):
+                    text = self._open(raw[:16], raw[36:] + raw[18:34], None).decode()
                     if text:  # the empty text has no record
                         return text
-        except (ValueError, IndexError, InvalidTag, OverflowError):
+        except _NOT_OPENED:
             pass
-        if sealed is not None and iv is not None:
-            return self._under_another_key(iv, sealed)
-        if self._lenient and type(record) is str and not looks_like_a_record(record):
-            next(self._passed)
-            return record
-        raise RecordRefused
+        # Outside the handler, because the errors would carry the record or the plaintext along as their context.
+        return self._decrypt_otherwise(record)
 
-    def _under_another_key(self, iv: bytes, sealed: bytes) -> str:
-        for aead in self._reading:
+    def _decrypt_otherwise(self, record: str) -> str:
+        for unseal in self._reading:
             try:
-                text = aead.decrypt(iv, sealed, None).decode()
-            except (InvalidTag, UnicodeDecodeError, OverflowError):
+                return unseal(*_taken_apart(record), None).decode()
+            except _NOT_OPENED:
                 continue
-            if text:
-                return text
+        if self._lenient and isinstance(record, str) and not looks_like_a_record(record):
+            next(self._passed.left)
+            return record
         raise RecordRefused
 
     # A mapping is an iterable of its names, too: the first that fits counts, for mypy as at run time.
@@ -138,12 +153,19 @@ class PhiCipher:
     def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
 
     def decrypt_many(self, values: Any) -> Any:
-        """Open several records, in the forms of `encrypt_many`. Raises RecordRefused if one of them does not open."""
+        """Open several records, in the forms of `encrypt_many`; faster than one at a time.
+
+        Raises RecordRefused if one of them does not open, and ValuesRefused for a single record; then nothing is given.
+        """
         return in_its_form(values, self._decrypt_list)
 
     def encrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
-        """A copy of the mapping with these fields encrypted, as far as it has them; the others as they are."""
-        return in_fields(patient, fields, self._encrypt_list)
+        """A copy of the mapping with these fields encrypted, as far as it has them; the others as they are.
+
+        Raises as `encrypt_many` does, and AlreadyEncrypted for a record that this cipher opens: a mapping that was read
+        and never decrypted would else be encrypted twice.
+        """
+        return in_fields(patient, fields, self._encrypt_once)
 
     def decrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
         """A copy of the mapping with these fields opened, as far as it has them; the others as they are."""
@@ -157,36 +179,64 @@ class PhiCipher:
     @property
     def passed_through(self) -> int:
         """How many texts a lenient cipher has given back as they were."""
-        return int(repr(self._passed)[len("count(") : -1])
+        return self._passed.drawn
 
-    def _encrypt_list(self, texts: list[str | None]) -> list[str | None]:
-        seal = self._aead.encrypt
-        records: list[str | None] = []
-        refused = False
+    def _encrypt_list(self, values: list[str | None]) -> list[str | None]:
+        refusal: type[TextRefused]
         try:
-            for start in range(0, len(texts), _IVS_AT_ONCE):
-                some = [text if type(text) is str else _text(text) for text in texts[start : start + _IVS_AT_ONCE]]
-                # Drawn in the frame that uses them up and kept nowhere, so that no fork can find them: between the
-                # drawing and the use runs no code but what stands here.
-                for text, (iv,) in zip(some, _iv_of_each(urandom(IV_BYTES * len(some))), strict=True):
-                    if text:
-                        sealed = seal(iv, text.encode(), None)
-                        records.append(
-                            f"{b64encode_as_string(iv)}:{b64encode_as_string(sealed[-TAG_BYTES:])}"
-                            f":{b64encode_as_string(sealed[:-TAG_BYTES])}"
-                        )
-                    else:
-                        records.append(None)
+            records: list[str | None] = []
+            for start in range(0, len(values), _AT_ONCE):
+                # A step of all before the next of any: each stays in the processor's caches.
+                texts = [text or _plain(text) for text in values[start : start + _AT_ONCE]]
+                encoded = [_utf8(text) for text in texts if text]
+                self._usage.add(len(encoded))
+                # Drawn in the frame that uses them up and kept nowhere, so that no fork finds any: from here to their
+                # use runs no code of anybody else's, and another thread's frames do not live on in a child process.
+                ivs = [iv for (iv,) in _ivs_in(urandom(16 * len(encoded)))]
+                seal = self._seal
+                sealed = [seal(iv, text, None) for iv, text in zip(ivs, encoded, strict=True)]
+                written = [
+                    f"{b64encode_as_string(iv)}:{b64encode_as_string(one[-16:])}:{b64encode_as_string(one[:-16])}"
+                    for iv, one in zip(ivs, sealed, strict=True)
+                ]
+                records += written if len(written) == len(texts) else _in_place(written, texts)
+            return records
         except (UnicodeEncodeError, OverflowError):
-            refused = True
-        self._usage.add(len(records) - records.count(None))
-        if refused:
-            raise TextRefused
-        return records
+            refusal = TextRefused
+        except (TypeError, ValueError):
+            refusal = NotText
+        raise refusal
 
     def _decrypt_list(self, records: list[str | None]) -> list[str | None]:
-        decrypt = self.decrypt
-        return [decrypt(record) for record in records]
+        texts: list[str | None] = []
+        for start in range(0, len(records), _AT_ONCE):
+            some = records[start : start + _AT_ONCE]
+            opened = self._open_all(some)
+            # One that does not open at once sends all of its step the long way, on which each is judged by itself.
+            texts += map(self.decrypt, some) if opened is None else opened
+        return texts
+
+    def _open_all(self, records: list[str | None]) -> Sequence[str | None] | None:
+        try:
+            parts = [_taken_apart(record) for record in records if record is not None]
+            unseal = self._open
+            opened = [unseal(iv, sealed, None) for iv, sealed in parts]
+            texts = [text.decode() for text in opened]
+        except _NOT_OPENED:
+            return None
+        return texts if len(texts) == len(records) else _in_place(texts, records)
+
+    def _encrypt_once(self, values: list[str | None]) -> list[str | None]:
+        for value in values:
+            if isinstance(value, str) and looks_like_a_record(value) and self._opens(value):
+                raise AlreadyEncrypted
+        return self._encrypt_list(values)
+
+    def _opens(self, record: str) -> bool:
+        try:
+            return self.decrypt(record) is not None
+        except RecordRefused:
+            return False
 
     def __repr__(self) -> str:
         return "PhiCipher(AES-256-GCM)"
@@ -209,10 +259,34 @@ def require_sixteen_byte_ivs() -> None:
         raise CipherUnsupported from error
 
 
-def _text(value: object) -> str | None:
-    """The plain text of a kind of text (an enumeration's member, a safe string), and nothing else."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return str.__str__(value)
+def _taken_apart(record: str) -> tuple[bytes, bytes]:
+    """The IV, and ciphertext and tag in one, as AESGCM wants them; raises one of _NOT_OPENED for what is no record.
+
+    How it does is told in PhiCipher.decrypt.
+    """
+    if record[24] == ":" == record[49] and record[50]:
+        raw = b64decode(record.replace("==:", "AA", 2), None, True)
+        if (
+            not raw[16]
+            and not raw[34]
+            and (
+                record[-1] != "="
+                or record[-2] in BEFORE_ONE_PAD
+                or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
+            )
+        ):
+            return raw[:16], raw[36:] + raw[18:34]
+    raise ValueError
+
+
+def _plain(value: object) -> str | None:
+    """The text of what is falsy or a kind of text: None of nothing; raises NotText for all else."""
+    if value is None or isinstance(value, str):
+        return None if value is None else str.__str__(value)
     raise NotText
+
+
+def _in_place(done: Iterable[str], given: Iterable[str | None]) -> list[str | None]:
+    """What was done to each value that is there, with None in the places of the others."""
+    following = iter(done)
+    return [next(following) if value else None for value in given]

@@ -5,6 +5,8 @@ Touches nothing: messages are fixed words, never a key, a plaintext or a byte of
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class PhiError(Exception):
     """Any refusal of this package; catch this one to catch them all."""
@@ -29,6 +31,13 @@ class NotText(TextRefused, TypeError):
 
     def __init__(self) -> None:
         super().__init__("Only text can be encrypted: write another value as text first.")
+
+
+class AlreadyEncrypted(TextRefused):
+    """A field that holds a record of this very key."""
+
+    def __init__(self) -> None:
+        super().__init__("A field is encrypted already: it would be encrypted twice.")
 
 
 class ValuesRefused(PhiError, TypeError):
@@ -63,57 +72,92 @@ class CipherUnsupported(PhiError):
 
 
 class UnwrapError(PhiError):
-    """The data key could not be had from AWS KMS; `cause` names why in one word."""
+    """The data key could not be had from AWS KMS; `cause` names why in one word.
+
+    Each kind is either transient or terminal, by its base class: see TransientUnwrapError, TerminalUnwrapError.
+    """
 
     @property
     def cause(self) -> str:
         """The name of this class: the word that the verdict of the proof carries."""
         return type(self).__name__
 
+    @property
+    def transient(self) -> bool:
+        """Whether a key that is held already may go on serving for a while."""
+        return isinstance(self, TransientUnwrapError)
 
-class MissingVariable(UnwrapError):
+    def again(self) -> Self:
+        """The same refusal anew, without traceback and cause: those would keep alive, and show, another's frames."""
+        anew = type(self).__new__(type(self), *self.args)
+        anew.__dict__.update(self.__dict__)
+        return anew
+
+
+class TransientUnwrapError(UnwrapError):
+    """KMS did not get to decide: a key that is held already may go on serving for a while."""
+
+
+class TerminalUnwrapError(UnwrapError):
+    """The answer was no, or the key is another than it was said to be: a key that is held is dropped at once."""
+
+
+class MissingVariable(TerminalUnwrapError):
     """An environment variable is absent or empty."""
 
 
-class MalformedVariable(UnwrapError):
+class MalformedVariable(TerminalUnwrapError):
     """An environment variable holds something else than its name promises."""
 
 
-class BadCredentials(UnwrapError):
+class BadCredentials(TerminalUnwrapError):
     """AWS does not accept the credentials: unknown, expired or wrongly signed."""
 
 
-class AccessDenied(UnwrapError):
+class NoCredentials(TransientUnwrapError):
+    """No AWS credentials could be fetched now: the metadata or token service did not hand any over."""
+
+    @property
+    def cause(self) -> str:
+        """The word of BadCredentials: who reads the verdict has the same to look after."""
+        return BadCredentials.__name__
+
+
+class AccessDenied(TerminalUnwrapError):
     """The principal may not use the key, or the wrapped key belongs to a key it may not see."""
 
 
-class NotFound(UnwrapError):
+class NotFound(TerminalUnwrapError):
     """No such KMS key in this account and region."""
 
 
-class Disabled(UnwrapError):
+class Disabled(TerminalUnwrapError):
     """The KMS key exists but is disabled, pending deletion or not usable now."""
 
 
-class InvalidCiphertext(UnwrapError):
+class InvalidCiphertext(TerminalUnwrapError):
     """KMS finds the wrapped key corrupted or truncated, or it was wrapped with an encryption context."""
 
 
-class WrongKey(UnwrapError):
+class WrongKey(TerminalUnwrapError):
     """The wrapped key was wrapped by another KMS key than the one named."""
 
 
-class WrongLength(UnwrapError):
+class WrongLength(TerminalUnwrapError):
     """The wrapped key opens, but what is inside is not 32 bytes."""
 
 
-class Unreachable(UnwrapError):
+class Unreachable(TransientUnwrapError):
     """The endpoint did not answer in time, or not at all."""
 
 
-class Throttled(UnwrapError):
+class Garbled(TransientUnwrapError):
+    """Something answered in place of KMS: a body that cannot be read, or one without a key in it."""
+
+
+class Throttled(TransientUnwrapError):
     """AWS asks for fewer requests."""
 
 
-class Refused(UnwrapError):
+class Refused(TerminalUnwrapError):
     """AWS refused for a reason that has no class of its own here."""

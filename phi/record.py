@@ -18,6 +18,14 @@ IV_BYTES = 16
 TAG_BYTES = 16
 """Length of a record's authentication tag."""
 
+BEFORE_ONE_PAD = frozenset("AEIMQUYcgkosw048")
+"""What may stand before a final "=": of its six bits two are over, which are 0 in canonical form (RFC 4648, 3.5)."""
+
+BEFORE_TWO_PADS = frozenset("AQgw")
+"""What may stand before a final "==": of its six bits four are over, and 0."""
+
+_OPENING = re.compile(r"[A-Za-z0-9+/]{22}==:|.{24}:.{24}:", re.DOTALL)
+
 
 def strict_base64(text: str) -> bytes | None:
     """Decode canonical standard base64; None for anything that would not re-encode to the same text."""
@@ -29,29 +37,17 @@ def strict_base64(text: str) -> bytes | None:
     return decoded if base64.b64encode(decoded).decode("ascii") == text else None
 
 
-# The last character before the padding carries 4 bits of its six that count, or 2: the others are zero.
-_BEFORE_ONE_PAD = frozenset("AEIMQUYcgkosw048")
-_BEFORE_TWO_PADS = frozenset("AQgw")
-
-
-def ends_canonically(text: str) -> bool:
-    """Whether the pad bits of a base64 text are zero; for a text of more than two characters that decodes."""
-    if text[-1] != "=":
-        return True
-    return text[-3] in _BEFORE_TWO_PADS if text[-2] == "=" else text[-2] in _BEFORE_ONE_PAD
-
-
-_OPENING = re.compile(r"[A-Za-z0-9+/]{22}==:")
-
-
 def looks_like_a_record(text: str) -> bool:
-    """Whether a text begins as only a record does: the base64 of 16 bytes and a colon; the rest may be spoilt."""
+    """Whether a text begins as a record does: with the base64 of 16 bytes and a colon, or with both colons in place.
+
+    The rest may be spoilt: what was a record once must not be taken for a text that was never encrypted.
+    """
     return _OPENING.match(text) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One encrypted field, taken apart."""
+    """One encrypted field, taken apart: slow and plain, where the cipher is quick; both accept the same texts."""
 
     iv: bytes
     tag: bytes

@@ -6,9 +6,9 @@ Touches the log (`phi.usage`); of a key it keeps a digest for as long as the pro
 from __future__ import annotations
 
 import hashlib
-import itertools
 import logging
-import sys
+from itertools import islice
+from operator import length_hint
 
 WARN_AFTER = 2**26
 """Encryptions under one key, in one process, after which a warning is logged.
@@ -20,37 +20,58 @@ encrypts under it. A process counts its own alone, so that it speaks at a sixty-
 _log = logging.getLogger(__name__)
 
 
-class KeyUsage:
-    """The count of one key's encryptions in this process; safe between threads and after a fork without a lock."""
+class Tally:
+    """A count without a lock: `next(tally.left)` is one call into C, during which no other thread of CPython runs.
 
-    __slots__ = ("_once", "ordinals", "warn_from")
+    So no two threads draw the same, none waits, and a fork finds no lock held.
+    """
+
+    __slots__ = ("left", "size")
+
+    def __init__(self, size: int = 2**62) -> None:
+        """Count to `size` at the most; the default is more than a process lives to draw."""
+        self.size = size
+        self.left = iter(range(size))
+
+    @property
+    def drawn(self) -> int:
+        """How many were drawn so far."""
+        return self.size - length_hint(self.left)
+
+
+class KeyUsage:
+    """The count of one key's encryptions in this process; safe between threads and after a fork."""
+
+    __slots__ = ("_after", "_before", "_unsaid", "left")
 
     def __init__(self) -> None:
-        # Drawing the next is one call into C, during which no other thread of CPython runs: none is drawn twice.
-        self.ordinals = itertools.count(1)
-        self.warn_from = WARN_AFTER
-        self._once = iter((True,))
+        self._before = Tally(WARN_AFTER)
+        self._after = Tally()
+        self._unsaid = iter((True,))
+        # An encryption draws `next(usage.left)`; StopIteration says that it is time for `warn()`. Compared with a
+        # number to look at each time, this costs nothing.
+        self.left = self._before.left
 
     @property
     def encryptions(self) -> int:
-        """How many ordinals were drawn."""
-        # Its written form is the one way to look at a counter without advancing it.
-        return int(repr(self.ordinals)[len("count(") : -1]) - 1
+        """How many encryptions were counted."""
+        return self._before.drawn + self._after.drawn
 
     def add(self, number: int) -> None:
-        """Count as many encryptions at once; 0 or more."""
-        if number and next(itertools.islice(self.ordinals, number - 1, None)) >= self.warn_from:
+        """Count so many encryptions at once."""
+        lacking = number - len(list(islice(self.left, number)))
+        if lacking:
             self.warn()
+            list(islice(self.left, lacking))
 
     def warn(self) -> None:
-        """Say it, the first time; who draws an ordinal of `warn_from` or above calls this."""
-        # From here on no ordinal reaches it, so that those who come later do not pay for what was said.
-        self.warn_from = sys.maxsize
-        if next(self._once, False):
+        """Say it, the first time; from here on `left` does not end."""
+        self.left = self._after.left
+        if next(self._unsaid, False):
             _log.warning(
                 "This process has encrypted %d PHI fields under one data key. A key may encrypt 2^32 times, counted "
                 "over all processes and machines (NIST SP 800-38D, 8.3): plan to replace the data key.",
-                WARN_AFTER,
+                self._before.size,
             )
 
 

@@ -125,7 +125,7 @@ def test_only_thirty_two_bytes_are_a_key(key: object) -> None:
 
 
 def test_the_key_shows_nowhere(cipher: PhiCipher) -> None:
-    shown = f"{cipher!r} {cipher} {cipher.__slots__} {dir(cipher)} {cipher._aead!r}"
+    shown = f"{cipher!r} {cipher} {cipher.__slots__} {dir(cipher)} {cipher._seal!r} {cipher._open!r}"
     assert repr(KEY)[2:-1] not in shown and KEY.hex() not in shown
     assert not hasattr(cipher, "__dict__")
 
@@ -138,9 +138,9 @@ def test_a_cipher_is_neither_pickled_nor_copied(cipher: PhiCipher, copier: Calla
 
 def test_a_cipher_does_not_change(cipher: PhiCipher) -> None:
     with pytest.raises(AttributeError):
-        cipher._aead = None  # type: ignore[assignment]
+        cipher._seal = None  # type: ignore[assignment]
     with pytest.raises(AttributeError):
-        del cipher._aead
+        del cipher._seal
     assert cipher.decrypt(cipher.encrypt("text")) == "text"
 
 
