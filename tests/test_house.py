@@ -172,6 +172,17 @@ TABLE = (
     # The application's side is reached as a child process, never imported.
     Row(files=("wizard/proof.py", "wizard/wrapping.py"), ours=EDGE_MAY),
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
+    # An adapter knows the errors and what it was given, never a key or a cipher.
+    *(
+        Row(files=(f"phi/adapters/{name}.py",), outside=libraries, ours=("phi.adapters.*", "phi.errors"))
+        for name, libraries in (
+            ("sqlalchemy", ("sqlalchemy",)),
+            ("django", ("django",)),
+            # A column of Spark's is a series of pandas'.
+            ("spark", ("pyspark", "pandas")),
+        )
+    ),
+    Row(files=("phi/adapters/*.py",), ours=("phi.adapters.*", "phi.errors"), pure=True),
     Row(files=("phi/cipher.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography",), ours=("phi.*",)),
     Row(files=("sandbox/*.py",), outside=ANY, ours=("sandbox.*",)),

@@ -1,0 +1,221 @@
+"""The model field for Django, on a real database: SQLite in memory.
+
+Touches memory only, and Django's settings of this process.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import django
+import pytest
+from django.conf import settings
+from django.core.exceptions import FieldError, ImproperlyConfigured
+from django.db import IntegrityError, connection, models
+from django.db.migrations.writer import MigrationWriter
+from django.db.models import F, Q
+from django.test.utils import CaptureQueriesContext, override_settings
+
+from phi import PhiCipher, RecordRefused, TextRefused
+from phi.adapters.django import EncryptedTextField
+
+CIPHER = PhiCipher(bytes(range(32)))
+ANOTHER = PhiCipher(bytes(32))
+SECRET = "Jöhn Dœ, 患者 🩺"
+
+asked: list[str] = []
+
+
+def door() -> PhiCipher:
+    """What the settings name."""
+    asked.append("door")
+    return CIPHER
+
+
+def another_door() -> PhiCipher:
+    return ANOTHER
+
+
+settings.configure(
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+    EONPRO_PHI_FIELDS=door,
+    INSTALLED_APPS=[],
+)
+django.setup()
+
+
+class Patient(models.Model):  # type: ignore[misc]  # Django comes without types
+    name = EncryptedTextField(null=True)
+    phone = EncryptedTextField(null=True, blank=True)
+    note = EncryptedTextField(null=True, fields=another_door)
+    visits = models.IntegerField(default=0)
+
+    class Meta:
+        app_label = "clinic"
+
+
+@pytest.fixture(autouse=True)
+def table() -> Iterator[None]:
+    with connection.schema_editor() as editor:
+        editor.create_model(Patient)
+    yield
+    with connection.schema_editor() as editor:
+        editor.delete_model(Patient)
+
+
+def stored(column: str = "name") -> list[str | None]:
+    """What the database itself holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {column} FROM clinic_patient ORDER BY id")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def test_nobody_is_asked_before_the_first_use_and_all_fields_share_one_answer():
+    assert asked == [], "declaring a model asked for the key"
+    Patient.objects.create(name="Jane", phone="1")
+    assert [(one.name, one.phone) for one in Patient.objects.all()] == [("Jane", "1")]
+    assert asked == ["door"]
+
+
+def test_the_database_holds_records_and_the_application_reads_texts():
+    patient = Patient.objects.create(name=SECRET, note="of another key")
+    patient.refresh_from_db()
+    assert (patient.name, patient.note) == (SECRET, "of another key")
+    assert [CIPHER.decrypt(record) for record in stored()] == [SECRET]
+    assert [ANOTHER.decrypt(record) for record in stored("note")] == ["of another key"]
+    assert list(Patient.objects.values_list("name", "note")) == [(SECRET, "of another key")]
+
+
+def test_none_and_the_empty_text_are_null():
+    Patient.objects.create(name="")
+    Patient.objects.create(name=None)
+    assert stored() == [None, None]
+    assert list(Patient.objects.values_list("name", flat=True)) == [None, None]
+    for found in (
+        Patient.objects.filter(name=None),
+        Patient.objects.filter(name__exact=None),
+        Patient.objects.filter(name__isnull=True),
+        Patient.objects.exclude(~Q(name=None)),
+    ):
+        assert found.count() == 2
+    assert Patient.objects.exclude(name=None).count() == 0
+
+
+def test_the_empty_text_in_a_field_that_may_not_be_null_is_refused_by_the_database():
+    class Strict(models.Model):  # type: ignore[misc]  # Django comes without types
+        name = EncryptedTextField()
+
+        class Meta:
+            app_label = "clinic"
+
+    with connection.schema_editor() as editor:
+        editor.create_model(Strict)
+    with pytest.raises(IntegrityError):
+        Strict.objects.create(name="")
+
+
+def test_updates_of_one_and_many_rows_write_records():
+    patients = Patient.objects.bulk_create([Patient(name=f"name {n}") for n in range(3)])
+    Patient.objects.filter(pk=patients[0].pk).update(name="updated")
+    patients[1].name, patients[2].name = "in bulk", None
+    Patient.objects.bulk_update(patients[1:], ["name"])
+    Patient.objects.filter(pk=patients[2].pk).update(name=F("phone"))
+    assert [CIPHER.decrypt(record) for record in stored()] == ["updated", "in bulk", None]
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {"name": "Jane"},
+        {"name__exact": "Jane"},
+        {"name__iexact": "Jane"},
+        {"name__in": ["Jane"]},
+        {"name__contains": "ane"},
+        {"name__startswith": "J"},
+        {"name__regex": "Jane"},
+        {"name__gt": "Jane"},
+        {"name__range": ("A", "Jane")},
+        {"name": F("phone")},
+        {"name__in": Patient.objects.values("phone")},
+    ],
+    ids=lambda asking: next(iter(asking)),
+)
+def test_a_lookup_that_could_never_match_is_refused(asking: dict[str, Any]):
+    for look_up in (Patient.objects.filter, Patient.objects.exclude):
+        with pytest.raises(FieldError, match="by None or isnull alone") as refused:
+            look_up(**asking)
+        assert "Jane" not in str(refused.value)
+
+
+def test_a_function_of_a_record_is_refused():
+    models.TextField.register_lookup(models.functions.Length)
+    try:
+        with pytest.raises(FieldError):
+            Patient.objects.filter(name__length=4)
+    finally:
+        models.TextField._unregister_lookup(models.functions.Length)
+
+
+def test_a_record_under_another_key_and_a_text_that_is_none_are_refused():
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO clinic_patient (name, visits) VALUES (%s, 0)", [ANOTHER.encrypt("Jane")])
+    with pytest.raises(RecordRefused):
+        list(Patient.objects.all())
+    for wrong in ("\ud800", 19800101):
+        with pytest.raises(TextRefused):
+            Patient.objects.create(name=wrong)
+
+
+def test_the_queries_that_django_keeps_show_records_only():
+    with CaptureQueriesContext(connection) as queries:
+        Patient.objects.create(name=SECRET)
+    assert "INSERT INTO" in str(queries.captured_queries)
+    assert SECRET not in str(queries.captured_queries)
+
+
+def test_a_migration_names_the_field_and_where_its_key_is_found_and_no_key():
+    for field, written in (
+        (EncryptedTextField(null=True), "phi.adapters.django.EncryptedTextField(null=True)"),
+        (EncryptedTextField(fields="OTHER"), "phi.adapters.django.EncryptedTextField(fields='OTHER')"),
+        (EncryptedTextField(fields=another_door), "EncryptedTextField(fields="),
+    ):
+        assert written in MigrationWriter.serialize(field)[0]
+        _, _, args, kwargs = field.deconstruct()
+        assert EncryptedTextField(*args, **kwargs).fields == field.fields
+    held: Any = ANOTHER
+    with pytest.raises(ValueError, match="Cannot serialize"):
+        MigrationWriter.serialize(EncryptedTextField(fields=held))
+
+
+def test_a_copy_or_a_pickle_of_a_field_leads_to_the_key_by_a_name():
+    field = Patient._meta.get_field("name")
+    assert copy.deepcopy(field).fields == "EONPRO_PHI_FIELDS"
+    assert b"door" not in pickle.dumps(Patient._meta.get_field("note"))
+    with pytest.raises(TypeError, match="not copied or pickled"):
+        pickle.dumps(CIPHER)
+
+
+def test_the_setting_may_be_a_dotted_path_and_must_be_there():
+    with override_settings(EONPRO_PHI_FIELDS="clinic_doors.fields"), pytest.raises(ImportError):
+        Patient.objects.create(name="Jane")
+    with override_settings(EONPRO_PHI_FIELDS="phi.PHI_FIELDS"), pytest.raises(AttributeError):
+        Patient.objects.create(name="Jane")
+    with override_settings(EONPRO_PHI_FIELDS=None), pytest.raises(ImproperlyConfigured, match="EONPRO_PHI_FIELDS"):
+        Patient.objects.create(name="Jane")
+
+
+def test_an_index_or_uniqueness_is_an_error_of_django_s_checks():
+    class Indexed(models.Model):  # type: ignore[misc]  # Django comes without types
+        name = EncryptedTextField(unique=True)
+        phone = EncryptedTextField(db_index=True)
+        plain = EncryptedTextField(null=True)
+
+        class Meta:
+            app_label = "clinic"
+
+    found = {(error.obj.name, error.id) for error in Indexed.check() if error.id == "phi.E001"}
+    assert found == {("name", "phi.E001"), ("phone", "phi.E001")}
