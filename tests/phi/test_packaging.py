@@ -1,0 +1,186 @@
+"""The distribution `eonpro-phi`: built from phi/ and installed into a fresh environment, as a service installs it.
+
+Touches a folder of its own. Nothing is downloaded, but by a thorough one: of this environment's packages the fresh one
+has those that the distribution asks for, and no others.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+import pytest
+
+from setup.environment import cleaned
+from setup.installer import Installer
+from setup.machine import Machine
+from setup.places import HERE
+from setup.running import Processes
+
+PROJECT = Path(__file__).parents[2]
+PHI = PROJECT / "phi"
+SHIPPED = sorted(
+    f"phi/{file.relative_to(PHI).as_posix()}" for file in (*PHI.rglob("*.py"), PHI / "py.typed") if file.is_file()
+)
+
+ROUND_TRIP = """
+import sys
+from phi import PhiCipher
+cipher = PhiCipher(bytes(range(32)))
+record = cipher.encrypt("Jane")
+assert cipher.decrypt(record) == "Jane" != record
+for name in ("boto3", "botocore", "psycopg", "pulumi", "django", "sqlalchemy", "pyspark", "pandas"):
+    assert name not in sys.modules, name
+import phi
+print(phi.__file__)
+"""
+
+CONSUMER = """
+from collections.abc import Mapping
+from typing import Any, assert_type
+
+from phi import PHI_FIELDS, PhiCipher, PhiFields, RecordRefused
+
+
+def of(door: PhiCipher | PhiFields, patient: Mapping[str, Any], columns: dict[str, list[str | None]]) -> None:
+    assert_type(door.encrypt("Jane"), str | None)
+    assert_type(door.encrypt_many(["Jane", None]), list[str | None])
+    assert_type(door.decrypt_many(text for text in ("a", "b")), list[str | None])
+    assert_type(door.encrypt_many({"email": "jane@example.org"}), dict[str, str | None])
+    assert_type(door.decrypt_many(columns), dict[str, list[str | None]])
+    assert_type(door.encrypt_fields(patient, PHI_FIELDS), dict[str, Any])
+    try:
+        door.decrypt("no record")
+    except RecordRefused as error:
+        assert_type(error.args, tuple[Any, ...])
+    door.encrypt(1)  # type: ignore[arg-type]
+"""
+
+
+def run(*command: str | Path, cwd: Path, **more: str) -> str:
+    """The output of a program, which has to end well; this checkout is not on its path."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AWS_"))}
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment | more, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The source distribution and the wheel, by the pinned build backend."""
+    folder = tmp_path_factory.mktemp("built")
+    run(sys.executable, "-m", "hatchling", "build", "-d", folder, cwd=PHI)
+    (source,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    return source, wheel
+
+
+@pytest.fixture(scope="module")
+def uv(tmp_path_factory: pytest.TempPathFactory) -> Installer:
+    """The installer of the set-up."""
+    runner = Processes(logs=tmp_path_factory.mktemp("logs"), alive=lambda seconds, line: None)
+    return Installer(Machine(places=HERE, environment=cleaned(os.environ), run=runner, say=lambda line: None))
+
+
+@pytest.fixture(scope="module")
+def service(built: tuple[Path, Path], uv: Installer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a fresh environment that has the wheel and what it asks for."""
+    folder = tmp_path_factory.mktemp("service") / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
+    python = folder / "bin" / "python"
+    install = ("pip", "install", "--offline", "--no-deps", "--python", str(python))
+    uv.run(*install, str(built[1]), log="install", seconds=60)
+    (site,) = folder.glob("lib/*/site-packages")
+    for asked in asked_for(Distribution.at(next(site.glob("eonpro_phi-*.dist-info")))):
+        for top in {file.parts[0] for file in asked.files or () if file.parts[0] not in ("..", "__pycache__")}:
+            if not (site / top).exists():
+                (site / top).symlink_to(Path(str(asked.locate_file(top))))
+    return python
+
+
+def asked_for(one: Distribution) -> list[Distribution]:
+    """What a distribution requires, extras apart, and what these require: each as this environment has it."""
+    found = []
+    for line in one.requires or ():
+        if "extra ==" not in line:
+            name = re.match(r"[\w.-]+", line)
+            assert name is not None
+            found += [needed := distribution(name[0]), *asked_for(needed)]
+    return found
+
+
+def test_the_wheel_holds_phi_and_nothing_else(built: tuple[Path, Path]):
+    names = zipfile.ZipFile(built[1]).namelist()
+    assert sorted(name for name in names if ".dist-info/" not in name) == SHIPPED
+    assert "phi/py.typed" in SHIPPED and "phi/adapters/sqlalchemy.py" in SHIPPED
+
+
+def test_the_source_distribution_builds_the_same_wheel(built: tuple[Path, Path], tmp_path: Path):
+    source, wheel = built
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=next(tmp_path.glob("eonpro*/")))
+    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_a_service_that_installs_it_encrypts_and_decrypts_and_loads_no_more(service: Path, tmp_path: Path):
+    where = Path(run(service, "-c", ROUND_TRIP, cwd=tmp_path).strip())
+    assert where.is_relative_to(service.parents[1]), "phi of the checkout was imported, not the installed one"
+
+
+def test_the_installed_command_line_tells_its_commands_without_a_further_library(service: Path, tmp_path: Path):
+    told = run(service, "-m", "phi", "--help", cwd=tmp_path)
+    assert all(command in told for command in ("prove", "wrap", "reencrypt"))
+
+
+def test_its_licence_is_the_project_s():
+    assert (PHI / "LICENSE").read_bytes() == (PROJECT / "LICENSE").read_bytes()
+
+
+def test_an_extra_and_a_dependency_take_the_version_that_the_tests_are_passed_with():
+    project = tomllib.loads((PHI / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    pins = "\n".join((PROJECT / f"requirements{part}.txt").read_text() for part in ("", "-dev", "-spark"))
+    for one in asked:
+        name, least, below = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<([\d.]+))?", one).groups()  # type: ignore[union-attr]
+        pinned = re.search(rf"(?im)^{re.escape(name)}(?:\[\w+\])?==([\d.]+)", pins)
+        assert pinned, f"{name} is in no requirement file"
+        assert numbers(least) <= numbers(pinned[1]), one
+        assert below is None or numbers(pinned[1]) < numbers(below), one
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+@pytest.mark.thorough
+def test_a_typed_service_sees_the_types_of_every_form(service: Path, tmp_path: Path):
+    (tmp_path / "consumer.py").write_text(CONSUMER)
+    options = ("--strict", "--python-executable", str(service), "--cache-dir", str(tmp_path / "cache"))
+    assert "Success" in run(sys.executable, "-m", "mypy", *options, "consumer.py", cwd=tmp_path)
+
+
+@pytest.mark.thorough
+def test_the_least_versions_that_it_asks_for_do_as_well(built: tuple[Path, Path], uv: Installer, tmp_path: Path):
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
+    python = tmp_path / "venv" / "bin" / "python"
+    least = ("--resolution", "lowest-direct", "--only-binary", ":all:", "--python", str(python))
+    uv.run(
+        "pip",
+        "install",
+        *least,
+        f"eonpro-phi[kms,django,sqlalchemy] @ file://{built[1]}",
+        "pytest>=9.2",
+        log="least",
+        seconds=300,
+    )
+    for tests in ("test_cipher.py", "test_record.py", "adapters"):
+        run(python, "-m", "pytest", "-q", "-m", "not thorough", PROJECT / "tests" / "phi" / tests, cwd=PROJECT)
