@@ -24,7 +24,7 @@ BEFORE_ONE_PAD = frozenset("AEIMQUYcgkosw048")
 BEFORE_TWO_PADS = frozenset("AQgw")
 """What may stand before a final "==": of its six bits four are over, and 0."""
 
-_OPENING = re.compile(r"[A-Za-z0-9+/]{22}==:|.{24}:.{24}:", re.DOTALL)
+_OPENING = re.compile(r"[A-Za-z0-9+/_-]{22}={0,2}:|.{24}:.{24}:", re.DOTALL)
 
 
 def strict_base64(text: str) -> bytes | None:
@@ -38,7 +38,7 @@ def strict_base64(text: str) -> bytes | None:
 
 
 def looks_like_a_record(text: str) -> bool:
-    """Whether a text begins as a record does: with the base64 of 16 bytes and a colon, or with both colons in place.
+    """Whether a text begins as a record does: with a base64 of 16 bytes and a colon, or with both colons in place.
 
     The rest may be spoilt: what was a record once must not be taken for a text that was never encrypted.
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -59,6 +61,53 @@ def test_every_other_character_in_any_place_of_the_text_is_refused(cipher: PhiCi
         for other in ALPHABET + "=:- \n\u00a0":
             if other != character:
                 refusal(cipher, record[:place] + other + record[place + 1 :])
+
+
+def test_every_flipped_bit_of_every_character_is_refused(cipher: PhiCipher, record: str) -> None:
+    for place, character in enumerate(record):
+        for bit in range(21):
+            if ord(character) ^ 1 << bit <= sys.maxunicode:
+                refusal(cipher, record[:place] + chr(ord(character) ^ 1 << bit) + record[place + 1 :])
+
+
+def test_every_order_and_repetition_of_the_parts_but_the_one_is_refused(cipher: PhiCipher) -> None:
+    record = cipher.encrypt("sixteen bytes...") or ""
+    parts = record.split(":")
+    assert {len(part) for part in parts} == {24}
+    for order in itertools.product(parts, repeat=3):
+        if order != tuple(parts):
+            refusal(cipher, ":".join(order))
+    assert cipher.decrypt(":".join(parts)) == "sixteen bytes..."
+
+
+def test_every_swap_of_two_characters_is_refused(cipher: PhiCipher, record: str) -> None:
+    for one, other in itertools.combinations(range(len(record)), 2):
+        swapped = list(record)
+        swapped[one], swapped[other] = swapped[other], swapped[one]
+        if "".join(swapped) != record:
+            refusal(cipher, "".join(swapped))
+
+
+def test_every_rotation_and_the_reverse_of_the_characters_is_refused(cipher: PhiCipher, record: str) -> None:
+    refusal(cipher, record[::-1])
+    for length in range(1, len(record)):
+        refusal(cipher, record[length:] + record[:length])
+
+
+def test_blocks_of_the_ciphertext_in_another_order_are_refused(cipher: PhiCipher) -> None:
+    text = "".join(f"{number:016}" for number in range(4))
+    parts = Record.parse(cipher.encrypt(text) or "")
+    blocks = [parts.ciphertext[at : at + 16] for at in range(0, 64, 16)]
+    for order in itertools.permutations(blocks):
+        if order != tuple(blocks):
+            refusal(cipher, str(Record(iv=parts.iv, tag=parts.tag, ciphertext=b"".join(order))))
+
+
+def test_parts_of_two_records_of_one_key_make_no_third(cipher: PhiCipher) -> None:
+    one, other = ((cipher.encrypt(text) or "").split(":") for text in ("sixteen bytes...", "SIXTEEN BYTES..."))
+    for mixed in itertools.product(*zip(one, other, strict=True)):
+        if list(mixed) not in (one, other):
+            refusal(cipher, ":".join(mixed))
 
 
 def test_every_truncation_is_refused_from_either_end(cipher: PhiCipher, record: str) -> None:
