@@ -1,83 +1,262 @@
-"""Where a plaintext data key comes from, and how long it is kept.
+"""The data key, kept for a while: asked for ahead of its end, by one at a time, and dropped when KMS says no.
 
-Touches memory and the clock it is given; the key is never written, logged or shown.
+Touches memory, the clock it is given, and a thread for the length of one refresh; a key is never written, logged or
+shown.
 """
 
 from __future__ import annotations
 
+import _thread
+import math
+import os
+import random
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import NoReturn, Protocol
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from phi.cipher import PhiCipher
+from phi.errors import TransientUnwrapError, Unreachable, UnwrapError
+from phi.events import KeyEvent, StaleServed, Teller
+from phi.flights import Flight, KeySource, gone, in_an_event_loop
+from phi.leases import Held, Lease, Terms, after, pause
+
+__all__ = ["AHEAD", "GRACE_SECONDS", "TTL_SECONDS", "CachedKey", "KeySource"]
 
 TTL_SECONDS = 300.0
 """How long an unwrapped key serves before it is asked for again: the guide's five minutes."""
 
+GRACE_SECONDS = 3600.0
+"""How long the present key serves beyond its TTL while KMS cannot be asked: docs/decisions/0023."""
 
-class KeySource(Protocol):
-    """Anything that can hand over the plaintext data key."""
+AHEAD = 0.2
+"""The share of the TTL, at its end, that is left for the refresh: it begins after four to four and a half minutes."""
 
-    def data_key(self) -> bytes:
-        """The 32 bytes of the data key; raises a PhiError when it cannot be had."""
-        ...
+
+class _Serving:
+    """What callers are given without a lock, until the moment at which somebody has to look."""
+
+    __slots__ = ("cipher", "key", "until")
+    if TYPE_CHECKING:
+        cipher: PhiCipher
+        key: bytes
+    until: float
+
+
+_NOTHING = _Serving()
+_NOTHING.until = -math.inf  # nobody gets as far as the cipher and the key, which it has not
 
 
 class CachedKey:
-    """A KeySource that asks another one at most once per `ttl` seconds, however many threads are waiting.
+    """A KeySource in front of others, which it asks once in `ttl` seconds, however many callers there are.
 
-    A failure is told to every thread that waited for that attempt and is not remembered: the next call
-    tries again.
+    What blocks: the first call, and the first one after more than `ttl` idle seconds, unwrap in the caller's thread;
+    who comes meanwhile waits for that one unwrap if no key is of use. All others return at once: a refresh, ahead of
+    the TTL, and every attempt while KMS cannot be asked run in a thread of their own, which ends with them. No call, no
+    request: nothing here keeps time. In a coroutine `await ready()` first: it waits and does not block the event loop.
+
+    A transient failure leaves the present key in use for `grace` seconds beyond its TTL (0: not at all), a terminal one
+    drops it at once. Callers for whom there is no key are told that failure until the pause after it is over.
+
+    Safe between threads, and after a fork: the child has the key, and makes its own attempts.
     """
 
     def __init__(
-        self, source: KeySource, *, ttl: float = TTL_SECONDS, clock: Callable[[], float] = time.monotonic
+        self,
+        source: KeySource,
+        *,
+        reading: Sequence[KeySource] = (),
+        ttl: float = TTL_SECONDS,
+        grace: float = GRACE_SECONDS,
+        ahead: float = AHEAD,
+        lenient: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+        on_event: Callable[[KeyEvent], object] | None = None,
     ) -> None:
-        self._source = source
-        self._ttl = ttl
+        """Ask nothing yet. `reading`: the sources of keys to read with besides, which are asked with the current one.
+
+        `clock` gives seconds and never goes back, `chance` a number from 0 to 1. `on_event` is called with each
+        KeyEvent, in the thread that met it, and should be quick. Raises ValueError for terms that make no sense.
+        """
+        self._sources = (source, *reading)
+        self._terms = Terms(ttl=ttl, grace=grace, ahead=ahead)
+        self._lenient = lenient
         self._clock = clock
-        self._lock = threading.Lock()
-        self._held: tuple[bytes, float] | None = None
-        self._flight: Future[bytes] | None = None
+        self._chance = chance
+        self._teller = Teller(on_event)
+        self._held: Held | None = None
+        self._flight: Flight | None = None
+        self._failure: UnwrapError | None = None
+        self._failures = 0
+        self._due = -math.inf
+        self._after_fork()
+        _ALL.add(self)
 
     def data_key(self) -> bytes:
-        """The data key, at most `ttl` seconds old; raises what the source raises."""
-        with self._lock:
-            now = self._clock()
-            if self._held is not None and now < self._held[1]:
-                return self._held[0]
-            self._held = None
-            flight, leads = self._flight, self._flight is None
-            if flight is None:
-                flight = self._flight = Future()
-        if leads:
-            self._fly(flight, expires=now + self._ttl)
-        return flight.result()
+        """The current data key. Raises the UnwrapError of its source; blocks as said above."""
+        serving = self._serving
+        if self._clock() < serving.until:
+            return serving.key
+        return self._looked_after().current.key
+
+    def cipher(self) -> PhiCipher:
+        """The cipher of the current key and the reading keys; the same object while they are the same. Raises alike.
+
+        Ask anew for each use: a cipher that is kept outlives the TTL. While a reading key could not be had, a record
+        that no other key opens is met with that key's UnwrapError, in place of RecordRefused.
+        """
+        serving = self._serving
+        if self._clock() < serving.until:
+            return serving.cipher
+        return self._looked_after().cipher
+
+    async def ready(self) -> None:
+        """Have a key, and wait for it without blocking the event loop. Raises the UnwrapError of its source."""
+        import asyncio
+
+        if not self._clock() < self._serving.until:
+            await asyncio.to_thread(self._looked_after)
 
     def forget(self) -> None:
-        """Drop the key now; the next call unwraps again, and an unwrap under way is not kept."""
+        """Drop all keys now; the next call unwraps again, and an unwrap under way is not kept."""
         with self._lock:
-            self._held = None
+            events = gone(self._held, None, "forget")
+            self._held = self._failure = None
             self._flight = None
+            self._failures = 0
+            self._due = -math.inf
+            self._serving = _NOTHING
+        self._teller.tell(*events)
 
-    def _fly(self, flight: Future[bytes], *, expires: float) -> None:
+    def _looked_after(self) -> Held:
+        """What is held, once whatever is due has been begun or waited for."""
+        while True:
+            with self._lock:
+                now = self._clock()
+                former, failure = self._held, self._failure
+                held = self._held = former.at(now) if former is not None else None
+                fresh = held is not None and now < held.current.expires
+                flight, leads = self._flight, False
+                if flight is None and now >= self._due:
+                    # Past its TTL a key serves unasked only where the last attempt met nobody, or where asking would
+                    # hold up an event loop.
+                    ahead = held is not None and (fresh or failure is not None or in_an_event_loop())
+                    flight = self._flight = Flight(asked=now, former=former, ahead=ahead)
+                    leads = True
+                self._serving = self._served(held, now)
+            self._teller.tell(*gone(former, held, "Ended" if failure is None else failure.cause))
+            if held is not None and (flight is None or flight.ahead or not leads):
+                if not fresh:
+                    self._teller.tell(StaleServed(seconds=now - held.current.expires))
+                if leads and flight is not None:
+                    self._send(flight)
+                return held
+            if flight is None:
+                assert failure is not None, "without a key and without a failure something is due"
+                raise failure.again()
+            if leads:
+                self._fly(flight)
+            else:
+                flight.landed.wait()
+            if flight.held is not None:
+                return flight.held
+            if flight.failure is not None and self._held is None:
+                # Who met it tells its cause too; the others get it without that one's frames.
+                raise flight.failure if leads else flight.failure.again()
+
+    def _served(self, held: Held | None, now: float) -> _Serving:
+        """What callers may have without a lock, up to the next moment at which there is something to do."""
+        moments = [math.inf if self._flight is not None else self._due]
+        if held is None or moments[0] <= now:
+            return _NOTHING
+        moments += [moment for moment in held.boundaries() if moment > now]
+        serving = _Serving()
+        serving.cipher, serving.key, serving.until = held.cipher, held.current.key, min(moments)
+        return serving
+
+    def _send(self, flight: Flight) -> None:
         try:
-            key = self._source.data_key()
-        except BaseException as error:  # waiting threads must not hang, whatever it was
-            self._land(flight, None)
-            flight.set_exception(error)
-            raise
-        else:
-            self._land(flight, (key, expires))
-            flight.set_result(key)
+            # Not a Thread: its start() waits until the new thread has had its turn, which among busy ones takes long.
+            _thread.start_new_thread(self._fly, (flight,))
+        except RuntimeError:
+            self._land(flight, [Unreachable("The refresh was not begun: there is no thread to be had.")])
 
-    def _land(self, flight: Future[bytes], held: tuple[bytes, float] | None) -> None:
+    def _fly(self, flight: Flight) -> None:
+        """Ask and land; whatever happens, nobody is left waiting."""
+        try:
+            answers = flight.answers(self._sources, self._terms, self._clock)
+        except BaseException as error:
+            # A defect, or Ctrl-C where a caller flies: it is raised here, and those who wait try for themselves.
+            self._break_off(flight, error)
+            raise
+        self._land(flight, answers)
+
+    def _land(self, flight: Flight, answers: list[Lease | UnwrapError]) -> None:
+        current, *reading = answers
+        with self._lock:
+            now = self._clock()
+            held = after(flight.former, current, reading, now, lenient=self._lenient)
+            if isinstance(current, UnwrapError):
+                flight.failure = current
+            else:
+                flight.held = held
+            if self._flight is flight:
+                flight.events += gone(self._held, held, getattr(current, "cause", ""))
+                self._flight = None
+                self._held = held
+                self._failure = current.again() if isinstance(current, UnwrapError) else None
+                self._due = self._next(current, answers, now)
+                self._serving = self._served(held, now)
+        flight.landed.set()
+        self._teller.tell(*flight.events)
+
+    def _next(self, current: Lease | UnwrapError, answers: list[Lease | UnwrapError], now: float) -> float:
+        """When to ask again: ahead of the TTL, and sooner, after a pause, where something could not be had."""
+        moments = [self._terms.refresh(current, self._chance())] if isinstance(current, Lease) else []
+        if moments and not any(isinstance(answer, TransientUnwrapError) for answer in answers):
+            self._failures = 0
+            return moments[0]
+        self._failures += 1
+        return min([*moments, now + pause(self._failures, self._chance())])
+
+    def _break_off(self, flight: Flight, error: BaseException) -> None:
         with self._lock:
             if self._flight is flight:
-                self._held, self._flight = held, None
+                self._flight = None
+                if isinstance(error, Exception):
+                    # Nobody knows what it means for the key; a door that says something else than it should is shut.
+                    flight.events += gone(self._held, None, type(error).__name__)
+                    self._held = self._failure = None
+                    self._due = -math.inf
+                self._serving = _NOTHING
+        flight.landed.set()
+        self._teller.tell(*flight.events)
+
+    def _after_fork(self) -> None:
+        """In the child: no thread of the parent's is here to let a lock go or to land."""
+        self._lock = threading.Lock()
+        self._flight = None
+        self._serving = _NOTHING
+        held = self._held
+        if held is not None and self._failures == 0:
+            # Children of one parent shall not ask all at once.
+            self._due = self._terms.refresh(held.current, self._chance())
 
     def __repr__(self) -> str:
-        return f"CachedKey(ttl={self._ttl:g})"
+        return f"CachedKey(ttl={self._terms.ttl:g}, grace={self._terms.grace:g})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A CachedKey is not copied or pickled: it holds a data key.")
+
+
+_ALL: weakref.WeakSet[CachedKey] = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for cached in list(_ALL):
+        cached._after_fork()
+
+
+os.register_at_fork(after_in_child=_renew_all)

@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from phi.cipher import DATA_KEY_BYTES
@@ -18,8 +19,10 @@ from phi.errors import (
     AccessDenied,
     BadCredentials,
     Disabled,
+    Garbled,
     InvalidCiphertext,
     MalformedVariable,
+    NoCredentials,
     NotFound,
     Refused,
     Throttled,
@@ -73,35 +76,76 @@ _CODES: Mapping[str, tuple[type[UnwrapError], str]] = {
     ),
     "MissingAuthenticationTokenException": (BadCredentials, "The request carried no credentials"),
     "ThrottlingException": (Throttled, "AWS asks for fewer requests"),
+    "Throttling": (Throttled, "AWS asks for fewer requests"),
+    "RequestThrottled": (Throttled, "AWS asks for fewer requests"),
+    "TooManyRequestsException": (Throttled, "AWS asks for fewer requests"),
+    "LimitExceededException": (Throttled, "AWS asks for fewer requests"),
+    "InternalFailure": (Unreachable, "KMS is not available now"),
+    "ServiceUnavailable": (Unreachable, "KMS is not available now"),
+    "ServiceUnavailableException": (Unreachable, "KMS is not available now"),
+    "RequestTimeout": (Unreachable, "KMS is not available now"),
+    "RequestTimeoutException": (Unreachable, "KMS is not available now"),
     "DependencyTimeoutException": (Unreachable, "KMS is not available now"),
     "KeyUnavailableException": (Unreachable, "KMS is not available now"),
     "KMSInternalException": (Unreachable, "KMS is not available now"),
 }
 
 
-class KmsKeySource:
-    """A KeySource that unwraps with AWS KMS at every call; wrap it in a CachedKey."""
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long KMS is waited for, in seconds and attempts; one unwrap takes their product and a short pause at most."""
 
-    def __init__(self, wrapped: WrappedKey, *, credentials: Credentials | None = None) -> None:
-        """Open the door in the wrapped key's region; without credentials botocore's own chain finds them."""
+    connect_seconds: float = CONNECT_SECONDS
+    read_seconds: float = READ_SECONDS
+    attempts: int = ATTEMPTS
+
+
+class KmsKeySource:
+    """A KeySource that unwraps with AWS KMS at every call, and blocks meanwhile; put a CachedKey in front of it."""
+
+    def __init__(
+        self, wrapped: WrappedKey, *, credentials: Credentials | None = None, patience: Patience | None = None
+    ) -> None:
+        """Ask nothing yet; without credentials botocore's own chain finds them, at the first call."""
+        load()  # here, for an import that a fork interrupts in another thread never ends in the child
         self._wrapped = wrapped
-        self._kms = _client("kms", wrapped.region, credentials)
+        self._credentials = credentials
+        self._patience = patience or Patience()
+        self._door: tuple[int, Any] | None = None
         logging.getLogger("botocore.parsers").addFilter(_drop_while_unwrapping)
 
     def data_key(self) -> bytes:
         """Decrypt the wrapped key, without an encryption context; raises an UnwrapError naming the cause."""
-        expected = self._wrapped.key_arn
+        wrapped = self._wrapped
+        kms = self._client()
         _quiet.unwrapping = True
         try:
-            answer = _asked(lambda: self._kms.decrypt(KeyId=expected, CiphertextBlob=self._wrapped.blob), of=self._kms)
+            answer = _asked(lambda: kms.decrypt(KeyId=wrapped.key_arn, CiphertextBlob=wrapped.blob), of=kms)
+        except NoCredentials:
+            self._door = None  # the client would go on without: credentials are looked for when it is made
+            raise
         finally:
             _quiet.unwrapping = False
-        if answer["KeyId"] != expected:
+        key, key_arn = answer.pop("Plaintext", None), answer.get("KeyId")
+        # Whoever prints the frames of an error must not find the key in this one.
+        if not isinstance(key, bytes) or not isinstance(key_arn, str):
+            del key
+            raise Garbled(f"{kms.meta.endpoint_url} gave an answer without a key in it.")
+        if key_arn != wrapped.key_arn:
+            del key
             raise WrongKey("The wrapped key was wrapped by another KMS key.")
-        key: bytes = answer["Plaintext"]
         if len(key) != DATA_KEY_BYTES:
-            raise WrongLength(f"The wrapped key holds {len(key)} bytes; a data key is {DATA_KEY_BYTES}.")
+            length = len(key)
+            del key
+            raise WrongLength(f"The wrapped key holds {length} bytes; a data key is {DATA_KEY_BYTES}.")
         return key
+
+    def _client(self) -> Any:
+        # A child shares no connection and no lock of its parent's: two that read from one would get the other's answer.
+        door = self._door
+        if door is None or door[0] != os.getpid():
+            door = self._door = (os.getpid(), _client("kms", self._wrapped.region, self._credentials, self._patience))
+        return door[1]
 
     def __repr__(self) -> str:
         return f"KmsKeySource(key_arn={self._wrapped.key_arn!r}, fingerprint={self._wrapped.fingerprint!r})"
@@ -130,15 +174,16 @@ def load() -> None:
     import botocore.session  # noqa: F401
 
 
-def _client(service: str, region: str, credentials: Credentials | None) -> Any:
+def _client(service: str, region: str, credentials: Credentials | None, patience: Patience | None = None) -> Any:
     import botocore.config
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
+    patience = patience or Patience()
     settings = botocore.config.Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        connect_timeout=patience.connect_seconds,
+        read_timeout=patience.read_seconds,
+        retries={"total_max_attempts": patience.attempts, "mode": "standard"},
     )
     given: dict[str, str | None] = {}
     files: dict[str, tuple[None, None, str | None, None]] = {}
@@ -165,6 +210,7 @@ def _client(service: str, region: str, credentials: Credentials | None) -> Any:
 
 def _asked(call: Callable[[], _Answer], *, of: Any) -> _Answer:
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         return call()
@@ -172,23 +218,49 @@ def _asked(call: Callable[[], _Answer], *, of: Any) -> _Answer:
         raise _translated(error) from error
     except BotoCoreError as error:
         raise _translated_local(error, str(of.meta.endpoint_url)) from error
+    except (ResponseParserError, ValueError):
+        # What cannot be read: a body that is no text, a blob that is no base64.
+        pass
+    # Raised outside the handler: the parser's errors and their frames hold the body, in which the key may be.
+    raise Garbled(f"{of.meta.endpoint_url} gave an answer that cannot be read.")
 
 
 def _translated(error: ClientError) -> UnwrapError:
     code = str(error.response.get("Error", {}).get("Code", "no code"))
-    kind, message = _CODES.get(code, (Refused, "AWS refused"))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    kind, message = _CODES.get(code) or _unlisted(status)
     return kind(f"{message} ({code} from {error.operation_name}).")
+
+
+def _unlisted(status: int) -> tuple[type[UnwrapError], str]:
+    """What the HTTP status says where the code says nothing: a proxy's answer, or a code that is new."""
+    if status >= 500:
+        return Unreachable, "KMS is not available now"
+    if status == 429:
+        return Throttled, "AWS asks for fewer requests"
+    return Refused, "AWS refused"
 
 
 def _translated_local(error: BotoCoreError, where: str) -> UnwrapError:
     from botocore import exceptions
 
     name = type(error).__name__
-    if isinstance(error, (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)):
-        return BadCredentials(f"No usable AWS credentials were found ({name}).")
+    if isinstance(error, _no_credentials()):
+        return NoCredentials(f"No usable AWS credentials were found ({name}).")
     if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
         return Unreachable(f"{where} did not answer ({name}).")
     return Refused(f"{where} could not be asked ({name}).")
+
+
+def _no_credentials() -> tuple[type[BotoCoreError], ...]:
+    from botocore import exceptions
+
+    return (
+        exceptions.NoCredentialsError,
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+        exceptions.TokenRetrievalError,
+    )
 
 
 _quiet = threading.local()
