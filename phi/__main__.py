@@ -1,4 +1,5 @@
-"""The proof: `python -m phi prove` shows that the environment it was given can encrypt and decrypt PHI; and `wrap`.
+"""The proof: `python -m phi prove` shows that the environment it was given can encrypt and decrypt PHI; `wrap`;
+and `reencrypt`, which is in a room of its own.
 
 Touches its own environment, standard input or the terminal, STS and KMS; prints one line of JSON, in which neither key
 nor record appears.
@@ -17,6 +18,7 @@ from phi.cipher import DATA_KEY_BYTES, PhiCipher, require_sixteen_byte_ivs
 from phi.environment import Credentials, WrappedKey
 from phi.errors import PhiError, UnwrapError
 from phi.kms import KmsKeySource, caller_arn, load
+from phi.reencryption import options as reencryption
 
 SYNTHETIC = "Synthetic record: Jöhn Dœ, 患者 0, 🩺"
 """A text that belongs to nobody and needs one to four bytes a character in UTF-8."""
@@ -78,7 +80,13 @@ def main(arguments: list[str] | None = None) -> int:
         "environment or profile; prints one line of JSON with the wrapped key.",
     )
     wrapper.add_argument("--prompt", action="store_true", help="ask at the terminal, which does not show it")
+    reencryption.add_to(commands)
     options = parser.parse_args(arguments)
+    if options.command == "reencrypt":
+        # Loaded here: the proof has no use for a database.
+        from phi.reencryption import command
+
+        return command.run(options, os.environ)
     if options.command == "wrap":
         told = wrapping.wrap(os.environ, wrapping.from_terminal if options.prompt else wrapping.from_stdin)
         print(json.dumps(told))

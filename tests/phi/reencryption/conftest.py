@@ -1,0 +1,32 @@
+"""A server for the session, with a database of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.phi.reencryption.patients import MAKE, Clinic
+from tests.phi.reencryption.postgres import Server, running
+
+# Whoever is killed here is never the server, so that it need not wait for the disk.
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "autovacuum=off")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """PostgreSQL, with an empty table of patients in its database `clinic`."""
+    with running(*QUICK) as made:
+        with made.connect() as connection:
+            connection.execute("create database clinic")
+        with made.connect("clinic") as connection:
+            connection.execute(MAKE)
+        yield made
+
+
+@pytest.fixture
+def clinic(server: Server) -> Iterator[Clinic]:
+    """A database with an empty table of patients."""
+    name = server.copy_of("clinic")
+    yield Clinic(server=server, database=name)
+    server.drop(name)
