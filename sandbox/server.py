@@ -14,13 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
-from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from sandbox.aws import Cloud
-from sandbox.seed import seed
+from sandbox import descriptions
 from sandbox.state import LOOPBACK, Places, State, save, write_private
 from sandbox.webidentity import deployment_token
+
+descriptions.read_each_once()
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: E402
+
+from sandbox.aws import Cloud  # noqa: E402
+from sandbox.seed import seed  # noqa: E402
 
 VERCEL_TEAM = "eonpro"
 VERCEL_PROJECT = "eonpro"
