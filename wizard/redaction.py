@@ -25,7 +25,7 @@ class Redaction:
 
     def __init__(self) -> None:
         self._labels: dict[str, str] = {}
-        self._known: re.Pattern[str] | None = None
+        """What is written in place of each spelling, the longest one first: it may hold another."""
 
     def __repr__(self) -> str:
         return f"Redaction({len(self._labels)} spellings)"
@@ -40,15 +40,15 @@ class Redaction:
         fresh = {spelling: label for spelling in _spellings(text) if spelling not in self._labels}
         if fresh:
             # A new mapping, for another thread may be reading the old one.
-            self._labels = self._labels | fresh
-            longest_first = sorted(self._labels, key=len, reverse=True)
-            self._known = re.compile("|".join(map(re.escape, longest_first)))
+            known = self._labels | fresh
+            self._labels = {spelling: known[spelling] for spelling in sorted(known, key=len, reverse=True)}
 
     def __call__(self, text: str) -> str:
         """The text without secrets."""
-        labels, known = self._labels, self._known
-        if known is not None:
-            text = known.sub(lambda match: labels.get(match[0], "[a secret]"), text)
+        labels = self._labels
+        # A pattern of those alone that are there: one of them all, compiled for each secret more, takes a fifth of a run.
+        if there := [spelling for spelling in labels if spelling in text]:
+            text = re.sub("|".join(map(re.escape, there)), lambda match: labels[match[0]], text)
         for pattern, replacement in _LOOKS:
             text = pattern.sub(replacement, text)
         return text
