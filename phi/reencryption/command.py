@@ -97,9 +97,9 @@ def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str) -
     wrapped: dict[str, WrappedKey] = {}
     problems: dict[str, None] = {}
     for name in (*old, new):
-        given = {REGION: environment.get(REGION, ""), KEY_ID: environment.get(KEY_ID, "")}
+        given = {REGION: environment.get(REGION), KEY_ID: environment.get(KEY_ID), WRAPPED: environment.get(name)}
         try:
-            wrapped[name] = WrappedKey.from_environment({**given, WRAPPED: environment.get(name, "")})
+            wrapped[name] = WrappedKey.from_environment({each: text for each, text in given.items() if text})
         except (MissingVariable, MalformedVariable) as error:
             problems |= dict.fromkeys(str(error).replace(WRAPPED, name).removesuffix(".").split("; "))
     if problems:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.phi.reencryption import the_command
 from tests.phi.reencryption.patients import MAKE, Clinic
 from tests.phi.reencryption.postgres import Server, running
+from tests.phi.reencryption.the_command import Operator, scripted_kms
 
 # Whoever is killed here is never the server, so that it need not wait for the disk.
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "autovacuum=off")
@@ -28,5 +30,20 @@ def server() -> Iterator[Server]:
 def clinic(server: Server) -> Iterator[Clinic]:
     """A database with an empty table of patients."""
     name = server.copy_of("clinic")
-    yield Clinic(server=server, database=name)
+    made = Clinic(server=server, database=name)
+    yield made
+    made.connection.close()
     server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def kms() -> Iterator[str]:
+    """The URL of a KMS that knows the wrapped keys."""
+    with scripted_kms() as url:
+        yield url
+
+
+@pytest.fixture
+def operator(clinic: Clinic, kms: str) -> Operator:
+    """Somebody who re-encrypts the clinic's patients."""
+    return the_command.operator(clinic, kms)

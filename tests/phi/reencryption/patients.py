@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -60,16 +61,19 @@ class Clinic:
         """How to reach it."""
         return self.server.dsn(self.database)
 
+    @cached_property
+    def connection(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """One that stays; what it does is committed at once."""
+        return self.server.connect(self.database)
+
     def run(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         """One statement, committed; its rows, where it has any."""
-        with self.server.connect(self.database) as connection:
-            done = connection.execute(statement, arguments or None)
-            return done.fetchall() if done.description else []
+        done = self.connection.execute(statement, arguments or None)
+        return done.fetchall() if done.description else []
 
     def fill(self, rows: int, *, first: int = 1, key: bytes = OLD) -> None:
         """So many patients."""
-        with self.server.connect(self.database) as connection:
-            fill(connection, rows, first=first, key=key)
+        fill(self.connection, rows, first=first, key=key)
 
     def records(self, order: str = "id") -> list[tuple[Any, ...]]:
         """Key and records of all rows."""
