@@ -40,6 +40,11 @@ class PhiCipher:
     """Turns texts into records and back; immutable, safe between threads and after a fork, never pickled or copied.
 
     The calls stand written out where a function of their own would cost what `make bench` shows.
+
+    >>> former, new = bytes(32), bytes(range(32))  # of a test: a service has its keys from KMS, by PhiFields
+    >>> record = PhiCipher(former).encrypt("Jane")
+    >>> PhiCipher(new, reading=[former]).decrypt(record)
+    'Jane'
     """
 
     __slots__ = ("_lenient", "_open", "_passed", "_reading", "_seal", "_usage")
@@ -71,7 +76,14 @@ class PhiCipher:
             object.__setattr__(self, name, value)
 
     def encrypt(self, text: str | None) -> str | None:
-        """Encrypt a text under a fresh IV; None and "" give None. Raises NotText, or TextRefused on lone surrogates."""
+        """Encrypt a text under a fresh IV; None and "" give None. Raises NotText, or TextRefused on lone surrogates.
+
+        >>> cipher = PhiCipher(bytes(32))
+        >>> cipher.encrypt("Jane") == cipher.encrypt("Jane")
+        False
+        >>> cipher.encrypt("") is None
+        True
+        """
         refusal: type[TextRefused]
         try:
             if not text:
@@ -92,7 +104,14 @@ class PhiCipher:
         raise refusal
 
     def decrypt(self, record: str | None) -> str | None:
-        """Open a record; None gives None. Raises RecordRefused, always alike, for all else."""
+        """Open a record; None gives None. Raises RecordRefused, always alike, for all else.
+
+        >>> PhiCipher(bytes(32)).decrypt("MTIzNDU2Nzg5MDEyMzQ1Ng==:nIIi7aadRf2gAFnSWQKmNg==:tavicw==")
+        'Jane'
+        >>> PhiCipher(bytes(32)).decrypt("Jane")
+        Traceback (most recent call last):
+        phi.errors.RecordRefused: The record was refused.
+        """
         if record is None:
             return None
         try:
@@ -142,6 +161,10 @@ class PhiCipher:
         """Encrypt several texts: an iterable gives a list; a mapping of texts, or of columns, a dict of the same names.
 
         Faster than one at a time. Raises as `encrypt` does, and ValuesRefused for a single text; then nothing is given.
+
+        >>> cipher = PhiCipher(bytes(32))
+        >>> cipher.decrypt_many(cipher.encrypt_many({"email": ["jane@example.org", None], "city": ["Oslo", "Lima"]}))
+        {'email': ['jane@example.org', None], 'city': ['Oslo', 'Lima']}
         """
         return in_its_form(values, self._encrypt_list)
 
@@ -164,6 +187,10 @@ class PhiCipher:
 
         Raises as `encrypt_many` does, and AlreadyEncrypted for a record that this cipher opens: a mapping that was read
         and never decrypted would else be encrypted twice.
+
+        >>> stored = PhiCipher(bytes(32)).encrypt_fields({"id": 7, "firstName": "Jane", "plan": "basic"})
+        >>> stored["id"], stored["plan"], len(stored["firstName"])
+        (7, 'basic', 58)
         """
         return in_fields(patient, fields, self._encrypt_once)
 

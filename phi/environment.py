@@ -30,7 +30,12 @@ _BLOB_LIMIT = 6144  # https://docs.aws.amazon.com/kms/latest/APIReference/API_De
 
 @dataclass(frozen=True, kw_only=True)
 class WrappedKey:
-    """A wrapped data key together with the KMS key that opens it."""
+    """A wrapped data key together with the KMS key that opens it.
+
+    >>> WrappedKey.from_environment({"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": ""})
+    Traceback (most recent call last):
+    phi.errors.MissingVariable: AWS_KMS_KEY_ID is empty; ENCRYPTED_PHI_KEY is not set.
+    """
 
     region: str
     key_arn: str

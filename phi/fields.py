@@ -34,6 +34,13 @@ class PhiFields:
     `await fields.ready()` first; while a key is held that costs next to nothing.
 
     Every method raises an UnwrapError where no key is to be had, besides what PhiCipher's of the same name raises.
+
+    >>> class Pinned:  # of a test; a service has `PhiFields.from_environment()`
+    ...     def data_key(self) -> bytes:
+    ...         return bytes(32)
+    >>> fields = PhiFields(CachedKey(Pinned()))
+    >>> fields.decrypt(fields.encrypt("Jane"))
+    'Jane'
     """
 
     __slots__ = ("_clock", "_key")

@@ -47,7 +47,11 @@ def looks_like_a_record(text: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One encrypted field, taken apart: slow and plain, where the cipher is quick; both accept the same texts."""
+    """One encrypted field, taken apart: slow and plain, where the cipher is quick; both accept the same texts.
+
+    >>> str(Record(iv=b"1234567890123456", tag=bytes(16), ciphertext=b"four"))
+    'MTIzNDU2Nzg5MDEyMzQ1Ng==:AAAAAAAAAAAAAAAAAAAAAA==:Zm91cg=='
+    """
 
     iv: bytes
     tag: bytes

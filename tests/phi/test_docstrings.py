@@ -1,0 +1,64 @@
+"""The examples in the docstrings of phi/: each is run, and the names that a service uses have one.
+
+Touches nothing: no example reaches for AWS.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import phi
+
+ROOT = Path(__file__).parents[2]
+MODULES = [
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for file in sorted((ROOT / "phi").rglob("*.py"))
+    if ">>>" in file.read_text()
+]
+EXPLAINED = {
+    "phi.cipher": [
+        "PhiCipher",
+        *(f"PhiCipher.{name}" for name in "encrypt decrypt encrypt_many encrypt_fields".split()),
+    ],
+    "phi.fields": ["PhiFields"],
+    "phi.record": ["Record"],
+    "phi.environment": ["WrappedKey"],
+}
+"""By module, what has an example of its own: the door, the cipher's methods, and what a service builds of the parts."""
+
+
+def examples(module: ModuleType) -> dict[str, doctest.DocTest]:
+    """The docstrings of a module that have examples, by the names of what they explain."""
+    found = doctest.DocTestFinder(exclude_empty=True).find(module)
+    return {test.name.removeprefix(f"{module.__name__}."): test for test in found if test.examples}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_do_what_they_show(name: str):
+    failed, attempted = doctest.testmod(importlib.import_module(name), optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
+    assert failed == 0 < attempted
+
+
+def test_what_a_service_uses_is_explained_by_an_example():
+    lacking = [
+        f"{module}.{name}"
+        for module, names in EXPLAINED.items()
+        for name in names
+        if name not in examples(importlib.import_module(module))
+    ]
+    assert lacking == []
+
+
+def test_every_public_name_has_a_docstring():
+    bare = [
+        name
+        for name in phi.__all__
+        if (inspect.isclass(getattr(phi, name)) or callable(getattr(phi, name))) and not getattr(phi, name).__doc__
+    ]
+    assert bare == []
