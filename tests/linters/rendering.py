@@ -38,16 +38,18 @@ class PlannedResource:
         return self.urn.rpartition("::")[2]
 
 
-def rendered(settings: Settings, root: Path) -> tuple[PlannedResource, ...]:
+def rendered(settings: Settings, root: Path, *, look_again: bool = False) -> tuple[PlannedResource, ...]:
     """The plan of the configuration, in which nothing is unknown.
 
     A first preview does not know the key's ARN, and so none of the policies that name it: the stack is updated once,
-    and the plan is that of the next preview, in which every resource is as it was.
+    and what the program wanted is read from its state. `look_again` has a preview find nothing to change.
     """
     with running_clinic(root) as clinic:
         _configure(clinic, settings)
         clinic.pulumi("up", "--yes", "--skip-preview", "--stack", STACK)
-        return read_plan(clinic.pulumi("preview", "--json", "--show-sames", "--stack", STACK).document)
+        if look_again:
+            clinic.pulumi("preview", "--expect-no-changes", "--stack", STACK)
+        return read_state(clinic.pulumi("stack", "export", "--stack", STACK).document)
 
 
 def _configure(clinic: Clinic, settings: Settings) -> None:
@@ -60,21 +62,18 @@ def _configure(clinic: Clinic, settings: Settings) -> None:
     clinic.pulumi("stack", "init", STACK)
 
 
-def read_plan(document: Mapping[str, Any]) -> tuple[PlannedResource, ...]:
-    """The resources of the cloud in the JSON of `pulumi preview`; raises ValueError where something is not known."""
-    changed = [step["urn"] for step in document["steps"] if step["op"] != "same"]
-    if changed:
-        raise ValueError(f"what was just made is to be changed again: {', '.join(changed)}")
+def read_state(document: Mapping[str, Any]) -> tuple[PlannedResource, ...]:
+    """The resources of the cloud in an exported stack; raises ValueError where something is not known."""
     found = tuple(
         PlannedResource(
-            urn=wanted["urn"],
-            type=wanted["type"],
-            inputs=wanted.get("inputs") or {},
-            outputs={"id": there.get("id"), **(there.get("outputs") or {})},
-            depends={name: urns for name, urns in (wanted.get("propertyDependencies") or {}).items() if urns},
+            urn=one["urn"],
+            type=one["type"],
+            inputs=one.get("inputs") or {},
+            outputs={"id": one.get("id"), **(one.get("outputs") or {})},
+            depends={name: urns for name, urns in (one.get("propertyDependencies") or {}).items() if urns},
         )
-        for wanted, there in ((step["newState"], step.get("oldState") or {}) for step in document["steps"])
-        if wanted["custom"] and not wanted["type"].startswith("pulumi:")
+        for one in document["deployment"]["resources"]
+        if one["custom"] and not one["type"].startswith("pulumi:")
     )
     for resource in found:
         if UNKNOWN in json.dumps(resource.inputs):
