@@ -19,6 +19,9 @@ from bench.onboarding import PROJECT
 from bench.rows import Measured, Part
 from bench.table import written
 
+PLACE = PROJECT
+"""Whose documentation is written."""
+
 ORDER = ("phi", "reencryption", "commands", "onboarding")
 """The parts of the benchmarks, as they are run and shown."""
 
@@ -68,8 +71,9 @@ def kept(folder: Path) -> dict[str, Part]:
     }
 
 
-def keep(parts: Mapping[str, Part], folder: Path = PROJECT) -> None:
+def keep(parts: Mapping[str, Part], folder: Path | None = None) -> None:
     """Write the JSON, and from it the table and the chart; parts that were not measured now stay as they were."""
+    folder = folder or PLACE
     every = kept(folder) | dict(parts)
     for path, text in files(every).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -9,10 +9,11 @@ import argparse
 import gc
 import json
 from importlib import metadata
+from itertools import chain
 
 from cryptography.hazmat.backends.openssl import backend
 
-from bench.fields import cipher
+from bench.fields import cipher, key
 from bench.fields.rounds import Rounds
 
 COMPARED = ("cryptography", "pybase64", "tink", "aws-encryption-sdk")
@@ -36,7 +37,8 @@ def main() -> None:
         return
     gc.collect()
     gc.freeze()  # what the libraries brought is none of the collector's business while a side runs
-    for row in cipher.rows(Rounds(count=given.rounds, texts=given.texts)):
+    rounds = Rounds(count=given.rounds, texts=given.texts)
+    for row in chain(cipher.rows(rounds), key.rows(rounds)):
         print(json.dumps(row.document()), flush=True)
 
 
