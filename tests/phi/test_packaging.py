@@ -177,7 +177,7 @@ def test_the_least_versions_that_it_asks_for_do_as_well(built: tuple[Path, Path]
         "pip",
         "install",
         *least,
-        f"eonpro-phi[kms,django,sqlalchemy] @ file://{built[1]}",
+        f"eonpro-phi[kms,postgres,django,sqlalchemy] @ file://{built[1]}",
         "pytest>=9.2",
         log="least",
         seconds=300,

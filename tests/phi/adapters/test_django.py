@@ -10,42 +10,18 @@ import pickle
 from collections.abc import Iterator
 from typing import Any
 
-import django
 import pytest
-from django.conf import settings
 from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.db import IntegrityError, connection, models
 from django.db.migrations.writer import MigrationWriter
 from django.db.models import F, Q
 from django.test.utils import CaptureQueriesContext, override_settings
 
-from phi import PhiCipher, RecordRefused, TextRefused
+from phi import RecordRefused, TextRefused
 from phi.adapters.django import EncryptedTextField
+from tests.phi.adapters.a_clinic import ANOTHER, CIPHER, another_door, asked
 
-CIPHER = PhiCipher(bytes(range(32)))
-ANOTHER = PhiCipher(bytes(32))
 SECRET = "Jöhn Dœ, 患者 🩺"
-
-asked: list[str] = []
-
-
-def door() -> PhiCipher:
-    """What the settings name."""
-    asked.append("door")
-    return CIPHER
-
-
-def another_door() -> PhiCipher:
-    return ANOTHER
-
-
-settings.configure(
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    DEFAULT_AUTO_FIELD="django.db.models.AutoField",
-    EONPRO_PHI_FIELDS=door,
-    INSTALLED_APPS=[],
-)
-django.setup()
 
 
 class Patient(models.Model):  # type: ignore[misc]  # Django comes without types

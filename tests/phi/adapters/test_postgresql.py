@@ -1,0 +1,79 @@
+"""Both adapters on PostgreSQL, over one table: what one writes the other reads.
+
+Touches a database server of its own, in a temporary folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from django.core.exceptions import FieldError
+from django.db import connections, models
+from sqlalchemy.dialects.postgresql import insert
+
+from phi.adapters.django import EncryptedTextField
+from phi.adapters.sqlalchemy import EncryptedText
+from tests.phi.adapters.a_clinic import CIPHER, door
+from tests.phi.reencryption.postgres import Server, running
+
+PATIENTS = sa.Table(
+    "patients",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("email", EncryptedText(door)),
+    sa.Column("phone", EncryptedText(door)),
+)
+
+
+class PatientOfPostgres(models.Model):  # type: ignore[misc]  # Django comes without types
+    email = EncryptedTextField(null=True)
+    phone = EncryptedTextField(null=True)
+
+    class Meta:
+        app_label = "clinic"
+        db_table = "patients"
+        managed = False
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running("fsync=off") as server:
+        connections["postgresql"].settings_dict["HOST"] = str(server.folder)
+        yield server
+        connections["postgresql"].close()
+
+
+@pytest.mark.thorough
+def test_what_sqlalchemy_writes_django_reads_and_changes_and_the_other_way_round(server: Server):
+    url = sa.URL.create(
+        "postgresql+psycopg", username="postgres", database="postgres", query={"host": str(server.folder)}
+    )
+    engine = sa.create_engine(url, hide_parameters=True)
+    with engine.begin() as connection:
+        PATIENTS.create(connection)
+        many = [{"id": n, "email": f"jöhn.{n}@example.org", "phone": "" if n % 2 else None} for n in range(50)]
+        connection.execute(PATIENTS.insert(), many)
+        again = insert(PATIENTS).values(id=7, email="7@example.org")
+        connection.execute(again.on_conflict_do_update(index_elements=["id"], set_={"email": again.excluded.email}))
+
+    patients = PatientOfPostgres.objects.using("postgresql")
+    assert patients.filter(phone=None).count() == 50
+    assert patients.get(pk=7).email == "7@example.org"
+    assert patients.get(pk=8).email == "jöhn.8@example.org"
+    changed = [PatientOfPostgres(pk=n, phone=f"+1 555 010{n}") for n in range(3)]
+    patients.bulk_update(changed, ["phone"])
+    with pytest.raises(FieldError):
+        patients.filter(email__in=["7@example.org"])
+
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(PATIENTS).where(PATIENTS.c.phone.is_not(None)).order_by(PATIENTS.c.id))
+        assert [row.phone for row in found] == ["+1 555 0100", "+1 555 0101", "+1 555 0102"]
+    engine.dispose()
+
+    with server.connect() as raw:
+        stored = raw.execute("SELECT email, phone FROM patients ORDER BY id").fetchall()
+    records = [record for row in stored for record in row if record is not None]
+    assert len(records) == 53
+    assert all(record.count(":") == 2 and "example" not in record and CIPHER.decrypt(record) for record in records)
