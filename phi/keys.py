@@ -133,38 +133,43 @@ class CachedKey:
     def _looked_after(self) -> Held:
         """What is held, once whatever is due has been begun or waited for."""
         while True:
-            with self._lock:
-                now = self._clock()
-                former, failure = self._held, self._failure
-                held = self._held = former.at(now) if former is not None else None
-                fresh = held is not None and now < held.current.expires
-                flight, leads = self._flight, False
-                if flight is None and now >= self._due:
-                    # Past its TTL a key serves unasked only where the last attempt met nobody, or where asking would
-                    # hold up an event loop.
-                    ahead = held is not None and (fresh or failure is not None or in_an_event_loop())
-                    flight = self._flight = Flight(asked=now, former=former, ahead=ahead)
-                    leads = True
-                self._serving = self._served(held, now)
-            self._teller.tell(*gone(former, held, "Ended" if failure is None else failure.cause))
-            if held is not None and (flight is None or flight.ahead or not leads):
-                if not fresh:
-                    self._teller.tell(StaleServed(seconds=now - held.current.expires))
-                if leads and flight is not None:
-                    self._send(flight)
-                return held
+            mine: Flight | None = None
+            try:
+                with self._lock:
+                    now = self._clock()
+                    former, failure = self._held, self._failure
+                    held = self._held = former.at(now) if former is not None else None
+                    stale = held is not None and now >= held.current.expires
+                    if self._flight is None and now >= self._due:
+                        # Past its TTL a key serves unasked only where the last attempt met nobody, or where asking
+                        # would hold up an event loop.
+                        ahead = held is not None and (not stale or failure is not None or in_an_event_loop())
+                        mine = self._flight = Flight(asked=now, former=former, ahead=ahead)
+                    flight = self._flight
+                    self._serving = self._served(held, now)
+                self._teller.tell(*gone(former, held, "Ended" if failure is None else failure.cause))
+                if held is not None and (mine is None or mine.ahead):
+                    if stale:
+                        self._teller.tell(StaleServed(seconds=now - held.current.expires))
+                    if mine is not None:
+                        self._send(mine)
+                    return held
+                if mine is not None:
+                    self._fly(mine)
+            except BaseException as error:
+                # A defect, or Ctrl-C anywhere above: it is raised here, and those who wait try for themselves.
+                if mine is not None:
+                    self._break_off(mine, error)
+                raise
             if flight is None:
-                assert failure is not None, "without a key and without a failure something is due"
+                assert failure is not None, "without a key and without a failure an attempt is due"
                 raise failure.again()
-            if leads:
-                self._fly(flight)
-            else:
-                flight.landed.wait()
+            flight.landed.wait()
             if flight.held is not None:
                 return flight.held
             if flight.failure is not None and self._held is None:
                 # Who met it tells its cause too; the others get it without that one's frames.
-                raise flight.failure if leads else flight.failure.again()
+                raise flight.failure if mine is not None else flight.failure.again()
 
     def _served(self, held: Held | None, now: float) -> _Serving:
         """What callers may have without a lock, up to the next moment at which there is something to do."""
@@ -179,19 +184,19 @@ class CachedKey:
     def _send(self, flight: Flight) -> None:
         try:
             # Not a Thread: its start() waits until the new thread has had its turn, which among busy ones takes long.
-            _thread.start_new_thread(self._fly, (flight,))
+            _thread.start_new_thread(self._fly_apart, (flight,))
         except RuntimeError:
             self._land(flight, [Unreachable("The refresh was not begun: there is no thread to be had.")])
 
-    def _fly(self, flight: Flight) -> None:
-        """Ask and land; whatever happens, nobody is left waiting."""
+    def _fly_apart(self, flight: Flight) -> None:
         try:
-            answers = flight.answers(self._sources, self._terms, self._clock)
+            self._fly(flight)
         except BaseException as error:
-            # A defect, or Ctrl-C where a caller flies: it is raised here, and those who wait try for themselves.
             self._break_off(flight, error)
             raise
-        self._land(flight, answers)
+
+    def _fly(self, flight: Flight) -> None:
+        self._land(flight, flight.answers(self._sources, self._terms, self._clock))
 
     def _land(self, flight: Flight, answers: list[Lease | UnwrapError]) -> None:
         current, *reading = answers
@@ -222,17 +227,20 @@ class CachedKey:
         return min([*moments, now + pause(self._failures, self._chance())])
 
     def _break_off(self, flight: Flight, error: BaseException) -> None:
+        """End a flight that brought no answer."""
+        events: list[KeyEvent] = []
         with self._lock:
             if self._flight is flight:
                 self._flight = None
+                self._serving = _NOTHING
+                events = flight.events
                 if isinstance(error, Exception):
-                    # Nobody knows what it means for the key; a door that says something else than it should is shut.
-                    flight.events += gone(self._held, None, type(error).__name__)
+                    # Nobody knows what it means for the key: it is dropped, and the next caller asks.
+                    events += gone(self._held, None, type(error).__name__)
                     self._held = self._failure = None
                     self._due = -math.inf
-                self._serving = _NOTHING
         flight.landed.set()
-        self._teller.tell(*flight.events)
+        self._teller.tell(*events)
 
     def _after_fork(self) -> None:
         """In the child: no thread of the parent's is here to let a lock go or to land."""

@@ -74,6 +74,10 @@ _CODES: Mapping[str, tuple[type[UnwrapError], str]] = {
         BadCredentials,
         "The secret access key does not fit, or this machine's clock is wrong",
     ),
+    "IncompleteSignature": (BadCredentials, "AWS cannot read the signature"),
+    "RequestExpired": (BadCredentials, "The request came too late, or this machine's clock is wrong"),
+    "OptInRequired": (AccessDenied, "The account has no access to KMS in this Region"),
+    "NotAuthorized": (AccessDenied, "The principal is denied"),
     "MissingAuthenticationTokenException": (BadCredentials, "The request carried no credentials"),
     "ThrottlingException": (Throttled, "AWS asks for fewer requests"),
     "Throttling": (Throttled, "AWS asks for fewer requests"),
@@ -83,6 +87,7 @@ _CODES: Mapping[str, tuple[type[UnwrapError], str]] = {
     "InternalFailure": (Unreachable, "KMS is not available now"),
     "ServiceUnavailable": (Unreachable, "KMS is not available now"),
     "ServiceUnavailableException": (Unreachable, "KMS is not available now"),
+    "RequestAbortedException": (Unreachable, "KMS is not available now"),
     "RequestTimeout": (Unreachable, "KMS is not available now"),
     "RequestTimeoutException": (Unreachable, "KMS is not available now"),
     "DependencyTimeoutException": (Unreachable, "KMS is not available now"),
@@ -218,11 +223,11 @@ def _asked(call: Callable[[], _Answer], *, of: Any) -> _Answer:
         raise _translated(error) from error
     except BotoCoreError as error:
         raise _translated_local(error, str(of.meta.endpoint_url)) from error
-    except (ResponseParserError, ValueError):
-        # What cannot be read: a body that is no text, a blob that is no base64.
-        pass
+    except (ResponseParserError, ValueError, TypeError, AttributeError, LookupError) as error:
+        # How botocore's parser stumbles over a body that is no text, JSON that is no object, a blob that is no base64.
+        kind = type(error).__name__
     # Raised outside the handler: the parser's errors and their frames hold the body, in which the key may be.
-    raise Garbled(f"{of.meta.endpoint_url} gave an answer that cannot be read.")
+    raise Garbled(f"{of.meta.endpoint_url} gave an answer that cannot be read ({kind}).")
 
 
 def _translated(error: ClientError) -> UnwrapError:
