@@ -5,6 +5,7 @@ Touches the operating system's random source and the count of `phi.usage`, and n
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import urandom
 from struct import Struct
@@ -12,7 +13,7 @@ from typing import Any, NoReturn, TypeVar, overload
 
 from cryptography.exceptions import InternalError, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pybase64 import b64decode, b64encode_as_string
+from pybase64 import b64decode
 
 from phi.batches import PHI_FIELDS, Column, in_fields, in_its_form
 from phi.errors import AlreadyEncrypted, CipherUnsupported, KeyRefused, NotText, RecordRefused, TextRefused
@@ -24,11 +25,21 @@ DATA_KEY_BYTES = 32
 
 Name = TypeVar("Name")
 
-_AT_ONCE = 1024
+_AT_ONCE = 256
 """Values of a step of `encrypt_many` and `decrypt_many`: so many that a system call for each step costs nothing, so few
 that what lies between two steps stays small."""
 
-_ivs_in = Struct(f"{IV_BYTES}s").iter_unpack
+# What AESGCM gives: the ciphertext, and the tag behind it.
+_CIPHERTEXT = slice(None, -16)
+_TAG = slice(-16, None)
+
+# What the text of a record decodes to at once: see PhiCipher.decrypt.
+_RAW_IV = slice(None, 16)
+_RAW_TAG = slice(18, 34)
+_RAW_CIPHERTEXT = slice(36, None)
+
+_each_iv = Struct(f"{IV_BYTES}s").iter_unpack
+_parted = b":".join
 # Not a method of the value: for what is no text this raises TypeError, and of a kind of text it takes the text itself.
 _utf8 = str.encode
 
@@ -88,14 +99,19 @@ class PhiCipher:
         try:
             if not text:
                 return self.encrypt(text) if (text := _plain(text)) else None
-            encoded = _utf8(text)
-            next(self._usage.left)
             iv = urandom(16)
-            sealed = self._seal(iv, encoded, None)
-            return f"{b64encode_as_string(iv)}:{b64encode_as_string(sealed[-16:])}:{b64encode_as_string(sealed[:-16])}"
-        except StopIteration:
-            self._usage.warn()
-            return self.encrypt(text)
+            sealed = self._seal(iv, _utf8(text), None)
+            for _ in self._usage.left:  # a step of it, for half of what next() costs
+                break
+            else:
+                self._usage.add(1)
+            return _parted(
+                (
+                    b2a_base64(iv, newline=False),
+                    b2a_base64(sealed[_TAG], newline=False),
+                    b2a_base64(sealed[_CIPHERTEXT], newline=False),
+                )
+            ).decode()
         except (UnicodeEncodeError, OverflowError):
             refusal = TextRefused
         except (TypeError, ValueError):
@@ -130,7 +146,7 @@ class PhiCipher:
                         or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
                     )
                 ):
-                    text = self._open(raw[:16], raw[36:] + raw[18:34], None).decode()
+                    text = self._open(raw[_RAW_IV], raw[_RAW_CIPHERTEXT] + raw[_RAW_TAG], None).decode()
                     if text:  # the empty text has no record
                         return text
         except _NOT_OPENED:
@@ -219,14 +235,20 @@ class PhiCipher:
                 self._usage.add(len(encoded))
                 # Drawn in the frame that uses them up and kept nowhere, so that no fork finds any: from here to their
                 # use runs no code of anybody else's, and another thread's frames do not live on in a child process.
-                ivs = [iv for (iv,) in _ivs_in(urandom(16 * len(encoded)))]
+                ivs = [iv for (iv,) in _each_iv(urandom(16 * len(encoded)))]
                 seal = self._seal
                 sealed = [seal(iv, text, None) for iv, text in zip(ivs, encoded, strict=True)]
                 written = [
-                    f"{b64encode_as_string(iv)}:{b64encode_as_string(one[-16:])}:{b64encode_as_string(one[:-16])}"
+                    _parted(
+                        (
+                            b2a_base64(iv, newline=False),
+                            b2a_base64(one[_TAG], newline=False),
+                            b2a_base64(one[_CIPHERTEXT], newline=False),
+                        )
+                    ).decode()
                     for iv, one in zip(ivs, sealed, strict=True)
                 ]
-                records += written if len(written) == len(texts) else _in_place(written, texts)
+                records += _in_place(written, texts)
             return records
         except (UnicodeEncodeError, OverflowError):
             refusal = TextRefused
@@ -243,7 +265,7 @@ class PhiCipher:
             texts += map(self.decrypt, some) if opened is None else opened
         return texts
 
-    def _open_all(self, records: list[str | None]) -> Sequence[str | None] | None:
+    def _open_all(self, records: list[str | None]) -> list[str | None] | None:
         try:
             parts = [_taken_apart(record) for record in records if record is not None]
             unseal = self._open
@@ -251,7 +273,7 @@ class PhiCipher:
             texts = [text.decode() for text in opened]
         except _NOT_OPENED:
             return None
-        return texts if len(texts) == len(records) else _in_place(texts, records)
+        return _in_place(texts, records)
 
     def _encrypt_once(self, values: list[str | None]) -> list[str | None]:
         for value in values:
@@ -302,7 +324,7 @@ def _taken_apart(record: str) -> tuple[bytes, bytes]:
                 or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
             )
         ):
-            return raw[:16], raw[36:] + raw[18:34]
+            return raw[_RAW_IV], raw[_RAW_CIPHERTEXT] + raw[_RAW_TAG]
     raise ValueError
 
 

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class Tally:
-    """A count without a lock: `next(tally.left)` is one call into C, during which no other thread of CPython runs.
+    """A count without a lock: a step of `left` is one call into C, during which no other thread of CPython runs.
 
     So no two threads draw the same, none waits, and a fork finds no lock held.
     """
@@ -48,8 +48,7 @@ class KeyUsage:
         self._before = Tally(WARN_AFTER)
         self._after = Tally()
         self._unsaid = iter((True,))
-        # An encryption draws `next(usage.left)`; StopIteration says that it is time for `warn()`. Compared with a
-        # number to look at each time, this costs nothing.
+        # An encryption takes a step of this; where it ends, it is time to `warn`: no number need be looked at.
         self.left = self._before.left
 
     @property
@@ -67,7 +66,7 @@ class KeyUsage:
     def warn(self) -> None:
         """Say it, the first time; from here on `left` does not end."""
         self.left = self._after.left
-        if next(self._unsaid, False):
+        for _ in self._unsaid:  # one at the most, and of threads that come together one alone gets it
             _log.warning(
                 "This process has encrypted %d PHI fields under one data key. A key may encrypt 2^32 times, counted "
                 "over all processes and machines (NIST SP 800-38D, 8.3): plan to replace the data key.",

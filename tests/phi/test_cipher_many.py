@@ -72,7 +72,7 @@ def cipher() -> PhiCipher:
 # Lists
 
 
-@pytest.mark.parametrize("number", [0, 1, 2, 1023, 1024, 1025, 2048, 2600])
+@pytest.mark.parametrize("number", [0, 1, 2, 255, 256, 257, 512, 2600])
 def test_a_list_comes_back_in_its_order(cipher: PhiCipher, number: int) -> None:
     records = cipher.encrypt_many(TEXTS[:number])
     assert len(records) == number
@@ -204,7 +204,7 @@ def test_what_is_no_text_is_refused_under_a_name_too(cipher: PhiCipher, value: A
         cipher.decrypt_many({"a": cipher.encrypt("text"), "b": value})
 
 
-@pytest.mark.parametrize("at", [0, 1, 1023, 1024, 2500])
+@pytest.mark.parametrize("at", [0, 1, 255, 256, 2500])
 def test_a_text_that_utf_8_cannot_carry_refuses_the_list_without_being_repeated(cipher: PhiCipher, at: int) -> None:
     texts = [*TEXTS[:at], "Jane \ud800", *TEXTS[at : at + 3]]
     with pytest.raises(TextRefused) as refused:
@@ -214,7 +214,7 @@ def test_a_text_that_utf_8_cannot_carry_refuses_the_list_without_being_repeated(
     assert refused.value.__context__ is None and refused.value.__cause__ is None
 
 
-@pytest.mark.parametrize("at", [0, 1, 1023, 1024, 2500])
+@pytest.mark.parametrize("at", [0, 1, 255, 256, 2500])
 def test_one_record_that_does_not_open_refuses_the_list(cipher: PhiCipher, at: int) -> None:
     records: list[Any] = list(cipher.encrypt_many(TEXTS))
     good = records[at]
@@ -236,6 +236,20 @@ def test_an_authentic_record_of_no_text_is_refused_and_nothing_said_of_what_it_h
             with pytest.raises(RecordRefused) as refused:
                 work(record)
             assert refused.value.__context__ is None and refused.value.__cause__ is None
+
+
+def test_a_list_of_records_that_open_is_opened_by_steps_and_not_one_at_a_time(
+    cipher: PhiCipher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [None, *cipher.encrypt_many(TEXTS)]
+
+    def decrypt(*_: object) -> None:
+        raise AssertionError("one at a time")
+
+    monkeypatch.setattr(PhiCipher, "decrypt", decrypt)
+    assert cipher.decrypt_many(records) == [None, *TEXTS]
+    with pytest.raises(AssertionError, match="one at a time"):
+        cipher.decrypt_many([*records, "plain"])
 
 
 def test_an_iterable_that_fails_fails_as_it_does(cipher: PhiCipher) -> None:

@@ -138,6 +138,14 @@ def test_threads_that_pass_the_threshold_together_say_it_once_and_lose_no_count(
     assert cipher.encryptions == 8 * 50 * 3
 
 
+def test_who_comes_late_to_the_warning_does_not_repeat_it(warning_after_ten: pytest.LogCaptureFixture) -> None:
+    usage = phi.usage.KeyUsage()
+    for _ in range(3):
+        usage.warn()
+    assert len(warning_after_ten.records) == 1
+    assert usage.encryptions == 0
+
+
 def test_a_child_process_goes_on_from_its_parents_count(key: bytes) -> None:
     cipher = PhiCipher(key)
     cipher.encrypt_many(["a"] * 5)

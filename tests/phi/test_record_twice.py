@@ -167,6 +167,35 @@ def test_with_any_text(text: str) -> None:
     check(text)
 
 
+@pytest.mark.parametrize("length", [1, 2, 4, 5])
+def test_an_authentic_record_in_another_spelling_of_its_padding_is_refused(length: int) -> None:
+    record = written(b"x" * length)
+    pads = record.count("=") - 4
+    last = len(record) - pads - 1
+    spellings = {record[:last] + other + record[last + 1 :] for other in ALPHABET} - {record}
+    same = {one for one in spellings if base64.b64decode(one[50:]) == base64.b64decode(record[50:])}
+    assert len(same) == {2: 15, 1: 3}[pads]
+    assert check(record)
+    assert not any(check(one) for one in same)
+    for place in (21, 46):
+        for other in ALPHABET:
+            if other != record[place]:
+                check(record[:place] + other + record[place + 1 :])
+
+
+def test_an_authentic_record_with_a_separator_where_its_ciphertext_has_a_double_a_is_refused() -> None:
+    spelt = 0
+    for number in range(2000):
+        record = written(b"x" * 60, number.to_bytes(16, "little"))
+        iv, tag, ciphertext = record.split(":")
+        if "AA" in ciphertext:
+            assert check(record)
+            assert not check(f"{iv}:{tag}:{ciphertext.replace('AA', '==:')}")
+            assert not check(f"{iv}:{tag}:{ciphertext.replace('AA', '==:', 1)}")
+            spelt += 1
+    assert spelt > 10
+
+
 class Yes:
     """Something with a colon wherever one looks."""
 
