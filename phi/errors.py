@@ -5,11 +5,23 @@ Touches nothing: messages are fixed words, never a key, a plaintext or a byte of
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 
 class PhiError(Exception):
     """Any refusal of this package; catch this one to catch them all."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle, by which an error in a worker process reaches the parent: without calling __init__ again."""
+        return _anew, (self._kind(), self.args), self.__dict__
+
+    @classmethod
+    def _kind(cls) -> type[PhiError]:
+        return cls
+
+
+def _anew(kind: type[PhiError], args: tuple[object, ...]) -> PhiError:
+    return kind.__new__(kind, *args)
 
 
 class RecordRefused(PhiError):

@@ -35,6 +35,8 @@ class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django come
     def __init__(self, *args: Any, fields: str | Callable[[], Fields] = SETTING, **kwargs: Any) -> None:
         """Take Django's own options, and for a column under another key the name of another setting, or a callable."""
         super().__init__(*args, **kwargs)
+        if not (isinstance(fields, str) or callable(fields)):
+            raise TypeError("Name a setting or give a callable: a migration cannot hold what holds a key.")
         self.fields = fields
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:

@@ -83,5 +83,6 @@ def _asked(ask: Callable[[], str | None]) -> str | None:
 
 
 def _not_to_be_wrapped(kind: type[PhiError]) -> type[PhiError]:
-    """The same kind of error with the mark that has SQLAlchemy hand it on as it is."""
-    return type(kind.__name__, (kind, DontWrapMixin), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+    """The same kind of error with the mark that has SQLAlchemy hand it on as it is; pickled as the kind itself."""
+    as_before = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_kind": classmethod(lambda _: kind)}
+    return type(kind.__name__, (kind, DontWrapMixin), as_before)

@@ -179,6 +179,7 @@ def test_a_key_that_cannot_be_had_is_told_by_its_own_error_and_without_the_param
             connection.execute(table.insert(), {"name": SECRET})
     assert refused.value.cause == "AccessDenied"
     assert SECRET not in repr(refused.value) + str(refused.value)
+    assert type(pickle.loads(pickle.dumps(refused.value))) is AccessDenied
     engine.dispose()
 
 
