@@ -5,11 +5,15 @@ May touch what `server` touches.
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 
-from sandbox.plugins.protocol import provider_pb2_grpc, serve
-from sandbox.plugins.provider.server import AwsProvider
+# A provider lives for seconds, and loads more than it throws away.
+gc.disable()
+
+from sandbox.plugins.protocol import provider_pb2_grpc, serve  # noqa: E402
+from sandbox.plugins.provider.server import AwsProvider  # noqa: E402
 
 
 def _load_boto3() -> None:
