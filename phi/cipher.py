@@ -258,11 +258,15 @@ class PhiCipher:
 
     def _decrypt_list(self, records: list[str | None]) -> list[str | None]:
         texts: list[str | None] = []
-        for start in range(0, len(records), _AT_ONCE):
-            some = records[start : start + _AT_ONCE]
-            opened = self._open_all(some)
-            # One that does not open at once sends all of its step the long way, on which each is judged by itself.
-            texts += map(self.decrypt, some) if opened is None else opened
+        try:
+            for start in range(0, len(records), _AT_ONCE):
+                some = records[start : start + _AT_ONCE]
+                opened = self._open_all(some)
+                # One that does not open at once sends all of its step the long way, where each is judged by itself.
+                texts += map(self.decrypt, some) if opened is None else opened
+        except RecordRefused:
+            texts.clear()  # some services report the frames of an error with what is in them
+            raise
         return texts
 
     def _open_all(self, records: list[str | None]) -> list[str | None] | None:

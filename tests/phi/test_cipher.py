@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,24 @@ def test_records_written_by_node_long_ago_still_open(cipher: PhiCipher, record: 
 def test_another_key_does_not_open_a_record(cipher: PhiCipher) -> None:
     with pytest.raises(RecordRefused):
         PhiCipher(bytes(32)).decrypt(cipher.encrypt("text"))
+
+
+def test_threads_share_a_cipher() -> None:
+    old = os.urandom(32)
+    cipher = PhiCipher(os.urandom(32), reading=[old])
+    theirs = PhiCipher(old).encrypt("under another key")
+
+    def work(number: int) -> bool:
+        texts = [f"{number} {'x' * length}" for length in range(150)]
+        records = cipher.encrypt_many(texts)
+        return (
+            [cipher.decrypt(cipher.encrypt(text)) for text in texts] == texts
+            and cipher.decrypt_many(records) == texts
+            and cipher.decrypt(theirs) == "under another key"
+        )
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(work, range(40)))
 
 
 # Keys for reading

@@ -238,6 +238,15 @@ def test_an_authentic_record_of_no_text_is_refused_and_nothing_said_of_what_it_h
             assert refused.value.__context__ is None and refused.value.__cause__ is None
 
 
+def test_the_frames_of_a_refusal_hold_nothing_that_was_opened_before(cipher: PhiCipher) -> None:
+    records = [*cipher.encrypt_many(["secret"] * 600), "plain"]
+    with pytest.raises(RecordRefused) as refused:
+        cipher.decrypt_many(records)
+    frames = [entry.frame.f_locals for entry in refused.traceback[1:]]
+    assert len(frames) >= 3
+    assert "secret" not in repr(frames)
+
+
 def test_a_list_of_records_that_open_is_opened_by_steps_and_not_one_at_a_time(
     cipher: PhiCipher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
