@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from components.contract import DATA_KEY_VARIABLE
+from components.contract import DATA_KEY_VARIABLE, SecretStore
 from wizard import agreement
 from wizard.errors import Cancelled, SetupError
 from wizard.facts import Mark
@@ -54,20 +54,35 @@ def make_new(request: Request, doors: Doors) -> Outcome:
     if made:
         talk.line(f"{new.fingerprint} made, wrapped by the key; kept in {new.parameter}", mark=Mark.OK)
         show_versions(talk, versions, holding.outputs.key_arns)
-    steps = next_steps(holding, old=current.wrapped.fingerprint, new=new.fingerprint)
+    steps = next_steps(holding, old=current.wrapped.fingerprint, new=new)
     return Outcome(
         action=Action.DATA_KEY, stack=holding.stack, changed=made, versions=versions, subject=new, next=steps
     )
 
 
-def next_steps(holding: Holding, *, old: str, new: str) -> tuple[str, ...]:
-    """What comes between the making of a data key and its use."""
+def next_steps(holding: Holding, *, old: str, new: EscrowedVersion) -> tuple[str, ...]:
+    """What comes between the making of a data key and its use, each as it is typed."""
+    former = holding.own.ring.version(holding.settings, old)
+    assert former is not None
     return (
-        f"re-encrypt every record from {old} to {new}: python -m phi reencrypt (it comes with a later release; until "
-        "then with a program of your own, which opens both by their entries in the ledger)",
-        f"python -m wizard rotate --promote {new} --stack {holding.stack} --confirm {holding.stack}"
+        f"export AWS_REGION={holding.own.region} AWS_KMS_KEY_ID={holding.own.key_arn} "
+        f"{DATA_KEY_VARIABLE}={_fetched(holding, former)} NEW_{DATA_KEY_VARIABLE}={_fetched(holding, new)}"
+        f"   # the wrapped {old} and {new.fingerprint}; they open only with the key",
+        "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
+        "--key-column id --dry-run   # with the application's AWS credentials, for every table that holds records; "
+        "then without --dry-run",
+        f"python -m wizard rotate --promote {new.fingerprint} --stack {holding.stack} --confirm {holding.stack}"
         "   # when no record needs the old one any more; it is kept all the same",
     )
+
+
+def _fetched(holding: Holding, version: EscrowedVersion) -> str:
+    """The words of a shell that stand for the wrapped key as the store keeps it."""
+    if holding.settings.secret_store is SecretStore.SECRETS_MANAGER:
+        what = f"secretsmanager get-secret-value --secret-id {version.parameter} --query SecretString"
+    else:
+        what = f"ssm get-parameter --name {version.parameter} --with-decryption --query Parameter.Value"
+    return f'"$(aws {what} --output text --region {holding.own.region})"'
 
 
 def promote(request: Request, doors: Doors, fingerprint: str, *, redeploy: bool | None) -> Outcome:

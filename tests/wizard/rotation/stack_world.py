@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from components.contract import Settings
+from components.contract import SecretStore, Settings
 from tests.wizard.fakes import (
     CREDENTIALS,
     TOKEN,
@@ -65,7 +65,8 @@ class World:
     @property
     def current(self) -> WrappedDataKey:
         """What the escrow holds."""
-        return self.cloud.escrows[self.settings.names.escrow].wrapped
+        in_secrets = self.settings.secret_store is SecretStore.SECRETS_MANAGER
+        return (self.cloud.secrets if in_secrets else self.cloud.escrows)[self.settings.names.escrow].wrapped
 
     def lose_escrow(self) -> None:
         """Somebody deletes the escrow."""

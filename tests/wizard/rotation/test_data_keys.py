@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wizard.fakes import KEY, MULTI_KEY, OTHER_KEY, REPLICA, REPLICA_REGION, multi_region, wrapped
+from tests.wizard.fakes import KEY, MULTI_KEY, OTHER_KEY, REPLICA, REPLICA_REGION, multi_region, settings, wrapped
 from tests.wizard.rotation.stack_world import NOW, World
 from wizard.errors import (
     Cancelled,
@@ -57,11 +57,24 @@ def test_the_old_one_is_kept_before_the_new_one_is_made(world: World) -> None:
     assert world.changes()[:2] == [f"keyring.keep {OLD}", f"cloud.make_data_key {KEY}"]
 
 
-def test_the_next_step_names_both_and_the_re_encryption(world: World) -> None:
+def test_the_next_steps_fetch_both_re_encrypt_and_promote(world: World) -> None:
     told = world.run("rotate", "--data-key")
-    first, second = told["next"]
-    assert OLD in first and told["fingerprint"] in first and "phi reencrypt" in first
-    assert f"rotate --promote {told['fingerprint']}" in second
+    fetching, moving, promoting = told["next"]
+    old, new = (each.removeprefix("sha256:") for each in (OLD, told["fingerprint"]))
+    for variable, entry in (("ENCRYPTED_PHI_KEY", old), ("NEW_ENCRYPTED_PHI_KEY", new)):
+        assert (
+            f'{variable}="$(aws ssm get-parameter --name /eonpro/production/data-keys/{entry} --with-decryption '
+            f'--query Parameter.Value --output text --region us-east-1)"'
+        ) in fetching
+    assert f"AWS_REGION=us-east-1 AWS_KMS_KEY_ID={KEY} " in fetching
+    assert moving.startswith("python -m phi reencrypt --dsn") and "--dry-run" in moving
+    assert f"rotate --promote sha256:{new}" in promoting
+
+
+def test_from_the_other_store_they_are_fetched_with_its_own_command() -> None:
+    world = World(settings(secret_store="secrets-manager"))
+    fetching, *_ = world.run("rotate", "--data-key")["next"]
+    assert fetching.count("aws secretsmanager get-secret-value --secret-id /eonpro/production/data-keys/") == 2
 
 
 def test_a_second_run_shows_the_one_that_waits_and_makes_none(world: World, new: str) -> None:
