@@ -9,28 +9,24 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from phi.cipher import DATA_KEY_BYTES
 from phi.environment import Credentials, WrappedKey
 from phi.errors import (
-    AccessDenied,
-    BadCredentials,
-    Disabled,
     Garbled,
-    InvalidCiphertext,
     MalformedVariable,
     NoCredentials,
-    NotFound,
     Refused,
-    Throttled,
     Unreachable,
     UnwrapError,
     WrongKey,
     WrongLength,
 )
+from phi.refusals import refusal
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -41,59 +37,6 @@ ATTEMPTS = 2
 """At most 2 x (2 + 3) seconds and one back-off; botocore's own would keep a request waiting for minutes."""
 
 _Answer = TypeVar("_Answer")
-
-# Error codes of https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors and
-# .../CommonErrors.html. Messages are ours: AWS quotes headers in signature errors, the session token too.
-_CODES: Mapping[str, tuple[type[UnwrapError], str]] = {
-    "AccessDeniedException": (
-        AccessDenied,
-        "The principal may not decrypt with this key, or the wrapped key is not its own",
-    ),
-    "AccessDenied": (AccessDenied, "The principal is denied"),
-    "NotFoundException": (NotFound, "The key does not exist in this account and region"),
-    "DisabledException": (Disabled, "The key is disabled"),
-    "KMSInvalidStateException": (Disabled, "The key is disabled, pending deletion or not usable now"),
-    "InvalidCiphertextException": (
-        InvalidCiphertext,
-        "The wrapped key is corrupted, truncated, or bound to an encryption context",
-    ),
-    "IncorrectKeyException": (WrongKey, "The wrapped key was wrapped by another KMS key"),
-    "InvalidKeyUsageException": (WrongKey, "The KMS key is not one that encrypts and decrypts"),
-    "ValidationException": (MalformedVariable, "KMS cannot read the request"),
-    "InvalidArnException": (MalformedVariable, "KMS cannot read the key's ARN"),
-    "UnrecognizedClientException": (BadCredentials, "AWS does not know these credentials"),
-    "InvalidClientTokenId": (BadCredentials, "AWS does not know these credentials"),
-    "AuthFailure": (BadCredentials, "AWS does not accept these credentials"),
-    "ExpiredTokenException": (BadCredentials, "The credentials have expired"),
-    "ExpiredToken": (BadCredentials, "The credentials have expired"),
-    "SignatureDoesNotMatch": (
-        BadCredentials,
-        "The secret access key does not fit, or this machine's clock is wrong",
-    ),
-    "InvalidSignatureException": (
-        BadCredentials,
-        "The secret access key does not fit, or this machine's clock is wrong",
-    ),
-    "IncompleteSignature": (BadCredentials, "AWS cannot read the signature"),
-    "RequestExpired": (BadCredentials, "The request came too late, or this machine's clock is wrong"),
-    "OptInRequired": (AccessDenied, "The account has no access to KMS in this Region"),
-    "NotAuthorized": (AccessDenied, "The principal is denied"),
-    "MissingAuthenticationTokenException": (BadCredentials, "The request carried no credentials"),
-    "ThrottlingException": (Throttled, "AWS asks for fewer requests"),
-    "Throttling": (Throttled, "AWS asks for fewer requests"),
-    "RequestThrottled": (Throttled, "AWS asks for fewer requests"),
-    "TooManyRequestsException": (Throttled, "AWS asks for fewer requests"),
-    "LimitExceededException": (Throttled, "AWS asks for fewer requests"),
-    "InternalFailure": (Unreachable, "KMS is not available now"),
-    "ServiceUnavailable": (Unreachable, "KMS is not available now"),
-    "ServiceUnavailableException": (Unreachable, "KMS is not available now"),
-    "RequestAbortedException": (Unreachable, "KMS is not available now"),
-    "RequestTimeout": (Unreachable, "KMS is not available now"),
-    "RequestTimeoutException": (Unreachable, "KMS is not available now"),
-    "DependencyTimeoutException": (Unreachable, "KMS is not available now"),
-    "KeyUnavailableException": (Unreachable, "KMS is not available now"),
-    "KMSInternalException": (Unreachable, "KMS is not available now"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,11 +149,20 @@ def _client(service: str, region: str, credentials: Credentials | None, patience
         }
     try:
         session = botocore.session.Session(session_vars=files)
+        session.register_component("data_loader", _models())
         return session.create_client(service, region_name=region, config=settings, **given)
     except BotoCoreError as error:
         raise _translated_local(error, f"{service} in {region}") from error
     except ValueError as error:  # how botocore refuses an endpoint URL that is none
         raise MalformedVariable("AWS_ENDPOINT_URL is not a URL.") from error
+
+
+@cache
+def _models() -> Any:
+    """What botocore knows of the services; reading it takes five times as long as all else that opens a door."""
+    import botocore.loaders
+
+    return botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 def _asked(call: Callable[[], _Answer], *, of: Any) -> _Answer:
@@ -233,17 +185,8 @@ def _asked(call: Callable[[], _Answer], *, of: Any) -> _Answer:
 def _translated(error: ClientError) -> UnwrapError:
     code = str(error.response.get("Error", {}).get("Code", "no code"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    kind, message = _CODES.get(code) or _unlisted(status)
+    kind, message = refusal(code, status)
     return kind(f"{message} ({code} from {error.operation_name}).")
-
-
-def _unlisted(status: int) -> tuple[type[UnwrapError], str]:
-    """What the HTTP status says where the code says nothing: a proxy's answer, or a code that is new."""
-    if status >= 500:
-        return Unreachable, "KMS is not available now"
-    if status == 429:
-        return Throttled, "AWS asks for fewer requests"
-    return Refused, "AWS refused"
 
 
 def _translated_local(error: BotoCoreError, where: str) -> UnwrapError:

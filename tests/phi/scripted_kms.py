@@ -33,6 +33,7 @@ class ScriptedKms:
         self.keys: dict[bytes, bytes] = {}
         self.faults: dict[tuple[str, bytes], Fault] = {}
         self.asked: list[tuple[str, bytes]] = []
+        self.requests: list[tuple[dict[str, str], Answer]] = []
         self.released = threading.Event()
         self.port = 0
 
@@ -48,6 +49,7 @@ def serving() -> Iterator[ScriptedKms]:
             arn, blob = asked["KeyId"], base64.b64decode(asked["CiphertextBlob"])
             where = (arn.split(":")[3], blob)
             script.asked.append(where)
+            script.requests.append((dict(self.headers), asked))
             fault = script.faults.get(where, Fault())
             if fault.hangs:
                 script.released.wait(30)

@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from phi import Credentials, WrappedKey
+from phi import Credentials, WrappedKey, WrappedKeys
 from phi.errors import MalformedVariable, MissingVariable
 
 BLOB = bytes(range(184))
@@ -92,3 +92,91 @@ def test_absent_credentials_are_named() -> None:
     with pytest.raises(MissingVariable) as refused:
         Credentials.from_environment({"AWS_ACCESS_KEY_ID": ""})
     assert str(refused.value) == "AWS_ACCESS_KEY_ID is empty; AWS_SECRET_ACCESS_KEY is not set."
+
+
+MULTI_REGION = {**GOOD, "AWS_KMS_KEY_ID": "arn:aws:kms:us-east-1:123456789012:key/mrk-0123456789abcdef0123456789abcdef"}
+FORMER, EARLIER = bytes(range(100)), bytes(range(50))
+
+
+def in_base64(blob: bytes) -> str:
+    return base64.b64encode(blob).decode()
+
+
+@pytest.mark.parametrize("more", [{}, {"ENCRYPTED_PHI_KEYS_FOR_READING": " \n", "AWS_KMS_FALLBACK_REGIONS": " , "}])
+def test_without_the_optional_variables_there_is_one_key_with_one_door(more: dict[str, str]) -> None:
+    keys = WrappedKeys.from_environment(GOOD | more)
+    assert keys == WrappedKeys(current=(WrappedKey.from_environment(GOOD),), reading=())
+
+
+def test_keys_for_reading_are_under_the_same_key_each_once_in_their_order() -> None:
+    listed = f"\n{in_base64(FORMER)}  {in_base64(EARLIER)}\t{in_base64(FORMER)} {GOOD['ENCRYPTED_PHI_KEY']}\n"
+    keys = WrappedKeys.from_environment(GOOD | {"ENCRYPTED_PHI_KEYS_FOR_READING": listed})
+    assert [[door.blob for door in doors] for doors in keys.reading] == [[FORMER], [EARLIER]]
+    assert {door.key_arn for doors in keys.reading for door in doors} == {GOOD["AWS_KMS_KEY_ID"]}
+    assert keys.current == (WrappedKey.from_environment(GOOD),)
+
+
+def test_fallback_regions_are_doors_to_the_replicas_each_once_in_their_order() -> None:
+    more = {
+        "AWS_KMS_FALLBACK_REGIONS": "us-west-2, eu-west-1,us-west-2,us-east-1,",
+        "ENCRYPTED_PHI_KEYS_FOR_READING": in_base64(FORMER),
+    }
+    keys = WrappedKeys.from_environment(MULTI_REGION | more)
+    for blob, doors in ((BLOB, keys.current), (FORMER, keys.reading[0])):
+        assert [(door.region, door.key_arn) for door in doors] == [
+            (region, f"arn:aws:kms:{region}:123456789012:key/mrk-0123456789abcdef0123456789abcdef")
+            for region in ("us-east-1", "us-west-2", "eu-west-1")
+        ]
+        assert {door.blob for door in doors} == {blob}
+
+
+def test_a_key_of_one_region_has_no_replica() -> None:
+    with pytest.raises(MalformedVariable, match=r"AWS_KMS_KEY_ID is not a multi-Region key \(mrk-…\)"):
+        WrappedKey.from_environment(GOOD).in_region("us-west-2")
+    with pytest.raises(MalformedVariable) as refused:
+        WrappedKeys.from_environment(GOOD | {"AWS_KMS_FALLBACK_REGIONS": "us-west-2"})
+    assert str(refused.value) == (
+        "AWS_KMS_FALLBACK_REGIONS is set, but AWS_KMS_KEY_ID is not a multi-Region key (mrk-…)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("x", "number 1 is not the base64 of a wrapped key."),
+        (f"{in_base64(FORMER)} '{in_base64(EARLIER)}'", "number 2 is not the base64 of a wrapped key (it is wrapped"),
+        (in_base64(bytes(6145)), "number 1 is not"),
+        (f"{in_base64(FORMER)},{in_base64(EARLIER)}", "number 1 is not"),
+    ],
+)
+def test_a_malformed_reading_key_is_named_by_its_number(value: str, said: str) -> None:
+    with pytest.raises(MalformedVariable) as refused:
+        WrappedKeys.from_environment(GOOD | {"ENCRYPTED_PHI_KEYS_FOR_READING": value})
+    assert f"ENCRYPTED_PHI_KEYS_FOR_READING: {said}" in str(refused.value)
+    assert in_base64(FORMER)[:20] not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["us-west-2 eu-west-1", "us-west", "US-WEST-2", "us-west-2;eu-west-1", "'us-west-2'"])
+def test_what_is_no_list_of_regions_is_refused(value: str) -> None:
+    with pytest.raises(MalformedVariable, match="AWS_KMS_FALLBACK_REGIONS is not a list of Regions' names"):
+        WrappedKeys.from_environment(MULTI_REGION | {"AWS_KMS_FALLBACK_REGIONS": value})
+
+
+def test_everything_malformed_is_named_at_once() -> None:
+    with pytest.raises(MalformedVariable) as refused:
+        WrappedKeys.from_environment(
+            GOOD
+            | {
+                "ENCRYPTED_PHI_KEY": "x",
+                "ENCRYPTED_PHI_KEYS_FOR_READING": f"{in_base64(FORMER)} x y",
+                "AWS_KMS_FALLBACK_REGIONS": "nowhere",
+            }
+        )
+    said = str(refused.value)
+    assert said.count(";") == 4 and said.endswith(".") and ".;" not in said
+    assert "ENCRYPTED_PHI_KEY is not" in said and "number 2" in said and "number 3" in said and "mrk-" in said
+
+
+def test_missing_variables_are_told_alone() -> None:
+    with pytest.raises(MissingVariable, match="AWS_REGION is empty"):
+        WrappedKeys.from_environment(GOOD | {"AWS_REGION": "", "AWS_KMS_FALLBACK_REGIONS": "nowhere"})
