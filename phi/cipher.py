@@ -230,7 +230,9 @@ class PhiCipher:
             records: list[str | None] = []
             for start in range(0, len(values), _AT_ONCE):
                 # A step of all before the next of any: each stays in the processor's caches.
-                texts = [text or _plain(text) for text in values[start : start + _AT_ONCE]]
+                texts = values[start : start + _AT_ONCE]
+                if not all(texts):
+                    texts = [text or _plain(text) for text in texts]
                 encoded = [_utf8(text) for text in texts if text]
                 self._usage.add(len(encoded))
                 # Drawn in the frame that uses them up and kept nowhere, so that no fork finds any: from here to their
@@ -248,7 +250,7 @@ class PhiCipher:
                     ).decode()
                     for iv, one in zip(ivs, sealed, strict=True)
                 ]
-                records += _in_place(written, texts)
+                records += written if len(written) == len(texts) else _in_place(written, texts)
             return records
         except (UnicodeEncodeError, OverflowError):
             refusal = TextRefused
@@ -269,7 +271,7 @@ class PhiCipher:
             raise
         return texts
 
-    def _open_all(self, records: list[str | None]) -> list[str | None] | None:
+    def _open_all(self, records: list[str | None]) -> Sequence[str | None] | None:
         try:
             parts = [_taken_apart(record) for record in records if record is not None]
             unseal = self._open
@@ -277,7 +279,7 @@ class PhiCipher:
             texts = [text.decode() for text in opened]
         except _NOT_OPENED:
             return None
-        return _in_place(texts, records)
+        return texts if len(texts) == len(records) else _in_place(texts, records)
 
     def _encrypt_once(self, values: list[str | None]) -> list[str | None]:
         for value in values:
