@@ -12,10 +12,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from itertools import chain
 
 from phi import wrapping
 from phi.cipher import DATA_KEY_BYTES, PhiCipher, require_sixteen_byte_ivs
-from phi.environment import Credentials, WrappedKey
+from phi.environment import Credentials, WrappedKey, WrappedKeys
 from phi.errors import PhiError, UnwrapError
 from phi.kms import KmsKeySource, caller_arn, load
 from phi.reencryption import options as reencryption
@@ -29,7 +30,8 @@ def prove(environment: Mapping[str, str]) -> dict[str, object]:
     facts: dict[str, object] = {}
     try:
         require_sixteen_byte_ivs()
-        wrapped = WrappedKey.from_environment(environment)
+        keys = WrappedKeys.from_environment(environment)
+        wrapped = keys.current[0]
         facts |= {"keyArn": wrapped.key_arn, "fingerprint": wrapped.fingerprint}
         credentials = Credentials.from_environment(environment)
         facts["principal"] = caller_arn(wrapped.region, credentials)
@@ -43,10 +45,22 @@ def prove(environment: Mapping[str, str]) -> dict[str, object]:
                 "message": "The record came back changed.",
                 **facts,
             }
+        others = (*keys.current[1:], *chain.from_iterable(keys.reading))
+        for door in others:
+            _open(door, credentials)
+        facts |= {"otherDoors": len(others)} if others else {}
     except PhiError as error:
         cause = error.cause if isinstance(error, UnwrapError) else type(error).__name__
         return {"proved": False, "cause": cause, "message": str(error), **facts}
     return {"proved": True, **facts, "record": "round trip"}
+
+
+def _open(door: WrappedKey, credentials: Credentials) -> None:
+    """Unwrap at the door of a fallback or a reading key: nobody should learn that it fails in the hour that needs it."""
+    try:
+        KmsKeySource(door, credentials=credentials).data_key()
+    except UnwrapError as error:
+        raise type(error)(f"{door.key_arn} and the wrapped key {door.fingerprint}: {error}") from error
 
 
 def _from_stdin() -> Mapping[str, str]:

@@ -172,7 +172,7 @@ def _asked(call: Callable[[], _Answer], *, of: Any) -> _Answer:
     try:
         return call()
     except ClientError as error:
-        raise _translated(error) from error
+        raise _translated(error, str(of.meta.region_name)) from error
     except BotoCoreError as error:
         raise _translated_local(error, str(of.meta.endpoint_url)) from error
     except (ResponseParserError, ValueError, TypeError, AttributeError, LookupError) as error:
@@ -182,11 +182,11 @@ def _asked(call: Callable[[], _Answer], *, of: Any) -> _Answer:
     raise Garbled(f"{of.meta.endpoint_url} gave an answer that cannot be read ({kind}).")
 
 
-def _translated(error: ClientError) -> UnwrapError:
+def _translated(error: ClientError, region: str) -> UnwrapError:
     code = str(error.response.get("Error", {}).get("Code", "no code"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     kind, message = refusal(code, status)
-    return kind(f"{message} ({code} from {error.operation_name}).")
+    return kind(f"{message} ({code} from {error.operation_name} in {region}).")
 
 
 def _translated_local(error: BotoCoreError, where: str) -> UnwrapError:

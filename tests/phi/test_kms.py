@@ -106,7 +106,7 @@ def test_a_refusal_of_kms_has_its_cause_and_repeats_nothing(
     kms.faults[WHERE] = Fault(status=400, body=lambda _: {"__type": code, "message": "x-amz-security-token:t0ken"})
     error = refusal(opened)
     assert error.cause == cause
-    assert code in str(error) and "Decrypt" in str(error)
+    assert f"({code} from Decrypt in us-east-1)" in str(error)
     assert "t0ken" not in str(error)
 
 

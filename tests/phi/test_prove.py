@@ -29,6 +29,7 @@ class Cloud:
     key_arn: str
     other_arn: str
     blob: bytes
+    older_blob: bytes
     short_blob: bytes
     plaintext: bytes
 
@@ -59,6 +60,7 @@ def cloud() -> Iterator[Cloud]:
         key_arn=key,
         other_arn=other,
         blob=blob,
+        older_blob=kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"],
         short_blob=kms.encrypt(KeyId=key, Plaintext=b"sixteen bytes....")["CiphertextBlob"],
         plaintext=kms.decrypt(CiphertextBlob=blob)["Plaintext"],
     )
@@ -92,6 +94,15 @@ def test_an_application_with_all_it_needs_is_proved(cloud: Cloud) -> None:
         "fingerprint": "sha256:" + hashlib.sha256(cloud.blob).hexdigest()[:16],
         "record": "round trip",
     }
+
+
+def test_every_key_for_reading_is_opened_too(cloud: Cloud) -> None:
+    code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEYS_FOR_READING=base64.b64encode(cloud.older_blob).decode()))
+    assert (code, verdict["proved"], verdict["otherDoors"]) == (0, True, 1)
+    short = base64.b64encode(cloud.short_blob).decode()
+    code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEYS_FOR_READING=short))
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "WrongLength")
+    assert hashlib.sha256(cloud.short_blob).hexdigest()[:16] in verdict["message"]
 
 
 def test_the_proof_shows_neither_key_nor_secret_nor_record(cloud: Cloud) -> None:
