@@ -56,7 +56,7 @@ def prove(environment: Mapping[str, str]) -> dict[str, object]:
 
 
 def _open(door: WrappedKey, credentials: Credentials) -> None:
-    """Unwrap at the door of a fallback or a reading key: nobody should learn that it fails in the hour that needs it."""
+    """Unwrap at the door of a fallback or a reading key: nobody should learn that it fails when it is needed."""
     try:
         KmsKeySource(door, credentials=credentials).data_key()
     except UnwrapError as error:
