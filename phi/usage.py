@@ -61,7 +61,7 @@ class KeyUsage:
         lacking = number - len(list(islice(self.left, number)))
         if lacking:
             self.warn()
-            list(islice(self.left, lacking))
+            next(islice(self.left, lacking - 1, None))
 
     def warn(self) -> None:
         """Say it, the first time; from here on `left` does not end."""
