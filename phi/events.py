@@ -55,9 +55,12 @@ class DoorFailed:
     cause: str
 
 
+CURRENT = "current"
+
+
 def which(number: int) -> str:
     """How events call a key: `current` is written under, `reading 1`, `reading 2`… are read with, in their order."""
-    return f"reading {number}" if number else "current"
+    return f"reading {number}" if number else CURRENT
 
 
 KeyEvent = KeyUnwrapped | UnwrapFailed | StaleServed | KeyDropped | DoorFailed

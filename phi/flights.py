@@ -12,7 +12,7 @@ from typing import Protocol
 
 from phi.cipher import DATA_KEY_BYTES
 from phi.errors import UnwrapError, WrongLength
-from phi.events import KeyDropped, KeyEvent, KeyUnwrapped, UnwrapFailed, which
+from phi.events import CURRENT, KeyDropped, KeyEvent, KeyUnwrapped, UnwrapFailed, which
 from phi.leases import Held, Lease, Terms
 
 
@@ -49,18 +49,15 @@ class Flight:
             if isinstance(answer, Lease):
                 self.events.append(KeyUnwrapped(which=which(number), seconds=seconds, ahead=self.ahead))
                 continue
-            self.events.append(
-                UnwrapFailed(
-                    which=which(number),
-                    cause=answer.cause,
-                    transient=answer.transient,
-                    seconds=seconds,
-                    ahead=self.ahead,
-                )
-            )
+            self.events.append(_failed(which(number), answer, seconds, ahead=self.ahead))
             if number == 0:
                 break
         return found
+
+    def not_begun(self, failure: UnwrapError) -> list[Lease | UnwrapError]:
+        """What it brings when it cannot set out."""
+        self.events.append(_failed(CURRENT, failure, 0, ahead=self.ahead))
+        return [failure]
 
 
 def gone(former: Held | None, held: Held | None, cause: str) -> list[KeyEvent]:
@@ -68,11 +65,11 @@ def gone(former: Held | None, held: Held | None, cause: str) -> list[KeyEvent]:
     if former is None:
         return []
     if held is None:
-        return [KeyDropped(which=which(0), cause=cause)]
+        return [KeyDropped(which=CURRENT, cause=cause)]
     return [
-        KeyDropped(which=which(number), cause=now.failure.cause)
-        for number, (was, now) in enumerate(zip(former.reading, held.reading, strict=True), 1)
-        if was.lease and not now.lease and now.failure
+        KeyDropped(which=which(number), cause=one.failure.cause)
+        for number, one in enumerate(held.reading, 1)
+        if one.failure and not one.lease and former.reading[number - 1].lease
     ]
 
 
@@ -83,6 +80,10 @@ def in_an_event_loop() -> bool:
         return asyncio is not None and asyncio.get_running_loop() is not None
     except RuntimeError:
         return False
+
+
+def _failed(named: str, failure: UnwrapError, seconds: float, *, ahead: bool) -> UnwrapFailed:
+    return UnwrapFailed(which=named, cause=failure.cause, transient=failure.transient, seconds=seconds, ahead=ahead)
 
 
 def _answer(source: KeySource, terms: Terms, asked: float) -> Lease | UnwrapError:

@@ -162,7 +162,7 @@ class CachedKey:
                     self._break_off(mine, error)
                 raise
             if flight is None:
-                assert failure is not None, "without a key and without a failure an attempt is due"
+                assert failure is not None  # for without a key and a failure an attempt is due
                 raise failure.again()
             flight.landed.wait()
             if flight.held is not None:
@@ -173,10 +173,11 @@ class CachedKey:
 
     def _served(self, held: Held | None, now: float) -> _Serving:
         """What callers may have without a lock, up to the next moment at which there is something to do."""
-        moments = [math.inf if self._flight is not None else self._due]
-        if held is None or moments[0] <= now:
+        if held is None:
             return _NOTHING
-        moments += [moment for moment in held.boundaries() if moment > now]
+        moments = [moment for moment in held.boundaries() if moment > now]
+        if self._flight is None:
+            moments.append(self._due)
         serving = _Serving()
         serving.cipher, serving.key, serving.until = held.cipher, held.current.key, min(moments)
         return serving
@@ -186,7 +187,7 @@ class CachedKey:
             # Not a Thread: its start() waits until the new thread has had its turn, which among busy ones takes long.
             _thread.start_new_thread(self._fly_apart, (flight,))
         except RuntimeError:
-            self._land(flight, [Unreachable("The refresh was not begun: there is no thread to be had.")])
+            self._land(flight, flight.not_begun(Unreachable("The refresh was not begun: no thread was to be had.")))
 
     def _fly_apart(self, flight: Flight) -> None:
         try:

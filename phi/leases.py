@@ -14,9 +14,8 @@ from phi.cipher import PhiCipher
 from phi.errors import RecordRefused, TransientUnwrapError, UnwrapError
 from phi.record import Record
 
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
-"""After failures the next attempt waits 1 s, 2 s, 4 s… up to this, each cut by chance to between half and all of it."""
+PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""How long the next attempt waits after one failure, two in a row…; chance cuts each to between half and all of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +90,7 @@ class Held:
         if not any(one.has_ended(now) for one in self.reading):
             return self
         reading = [ReadingKey(lease=None, failure=one.failure) if one.has_ended(now) else one for one in self.reading]
-        return _hold(self.current, reading, lenient=self.lenient, former=self)
+        return _hold(self.current, reading, lenient=self.lenient, former=None)
 
 
 def after(
@@ -104,8 +103,8 @@ def after(
 ) -> Held | None:
     """What is held after an attempt that had these answers; those for reading are moot without the current key."""
     if isinstance(current, Lease):
-        was = former.reading if former is not None else tuple(_NEVER_HAD for _ in reading)
-        held = [one.after(answer, now) for one, answer in zip(was, reading, strict=True)]
+        was = former.reading if former is not None else [_NEVER_HAD] * len(reading)
+        held = [was[number].after(answer, now) for number, answer in enumerate(reading)]
         return _hold(current, held, lenient=lenient, former=former)
     if former is not None and isinstance(current, TransientUnwrapError):
         return former.at(now)
@@ -128,7 +127,7 @@ def _hold(current: Lease, reading: Sequence[ReadingKey], *, lenient: bool, forme
 
 def pause(failures: int, chance: float) -> float:
     """Seconds until the next attempt after so many failures in a row; `chance` is from 0 to 1."""
-    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10)) * (1 + chance) / 2
+    return PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS)) - 1] * (1 + chance) / 2
 
 
 def _keys(current: Lease, reading: tuple[ReadingKey, ...]) -> list[bytes | tuple[object, ...]]:

@@ -307,6 +307,10 @@ def test_where_no_thread_is_to_be_had_the_key_goes_on_as_in_an_outage(
 
     monkeypatch.setattr("phi.keys._thread", types.SimpleNamespace(start_new_thread=none_left))
     assert held.at(270).data_key() == held.at(270.9).data_key() == KEY
+    assert str(held.cached._failure) == "The refresh was not begun: no thread was to be had."
+    assert held.told.rest() == [
+        UnwrapFailed(which="current", cause="Unreachable", transient=True, seconds=0, ahead=True)
+    ]
     monkeypatch.undo()
     held.asked(271)
     assert held.source.unwraps == 2
@@ -322,9 +326,10 @@ def test_a_forgotten_failure_is_not_waited_out(standing: Standing) -> None:
     assert standing.source.unwraps == 3
     with pytest.raises(Unreachable):
         standing.cached.data_key()
-    with pytest.raises(Unreachable):
-        standing.at(0.9).data_key()
-    assert standing.source.unwraps == 4
+    for moment, unwraps in ((0.9, 4), (1.0, 5)):
+        with pytest.raises(Unreachable):
+            standing.at(moment).data_key()
+        assert standing.source.unwraps == unwraps
 
 
 @pytest.mark.parametrize("kind", [NoCredentials, Garbled, WrongKey])

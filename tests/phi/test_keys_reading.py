@@ -6,7 +6,7 @@ import pytest
 
 from phi import KeyDropped, KeyUnwrapped, PhiCipher, RecordRefused, UnwrapError, UnwrapFailed
 from phi.errors import AccessDenied, InvalidCiphertext, Unreachable
-from tests.phi.key_sources import KEY, OTHER_KEY, CountingSource, Standing
+from tests.phi.key_sources import KEY, LONG, OTHER_KEY, CountingSource, Standing
 
 FORMER = PhiCipher(OTHER_KEY).encrypt("Jane")
 FORMER_AND_SPOILT = PhiCipher(bytes(32)).encrypt("Jane")
@@ -154,7 +154,79 @@ def test_a_reading_key_that_is_held_serves_on_in_its_own_grace(standing: Standin
     assert standing.cached.data_key() == KEY
     former.gate.set()
     standing.landed()
-    assert KeyDropped(which="reading 1", cause="Unreachable") in standing.told.rest()
+    with pytest.raises(Unreachable):  # nor does that attempt, at the very end, revive it
+        standing.cached.cipher().decrypt(FORMER)
+    assert standing.told.rest().count(KeyDropped(which="reading 1", cause="Unreachable")) == 1
+
+
+def test_a_reading_key_that_is_held_serves_while_it_is_asked_for(standing: Standing, former: CountingSource) -> None:
+    standing.asked(0)
+    former.failure = AWAY
+    standing.asked(270)
+    former.gate.clear()
+    former.entered.clear()
+    assert standing.at(271).cipher().decrypt(FORMER) == "Jane"
+    assert former.entered.wait(LONG)
+    former.gate.set()
+    standing.landed()
+    assert standing.cached.cipher().decrypt(FORMER) == "Jane"
+    told = [standing.told.next() for _ in range(6)]
+    assert not [event for event in told if isinstance(event, KeyDropped)]
+
+
+def test_a_reading_key_that_ends_takes_no_other_with_it() -> None:
+    third = bytes(reversed(range(32)))
+    away, there = CountingSource(OTHER_KEY), CountingSource(third)
+    standing = Standing(away, there, lenient=True)
+    standing.asked(0)
+    away.failure = AWAY
+    for moment in range(270, 3900, 10):
+        standing.asked(moment)
+    away.gate.clear()
+    cipher = standing.at(3900).cipher()
+    assert cipher.decrypt(PhiCipher(third).encrypt("Joan")) == "Joan"
+    assert cipher.decrypt("Jane Doe") == "Jane Doe"
+    with pytest.raises(Unreachable):
+        cipher.decrypt(FORMER)
+    away.gate.set()
+    standing.landed()
+
+
+def test_while_a_reading_key_is_held_a_record_that_none_opens_is_refused(
+    standing: Standing, former: CountingSource
+) -> None:
+    standing.asked(0)
+    former.failure = AWAY
+    standing.source.key = bytes(range(64, 96))
+    standing.asked(270)
+    cipher = standing.cached.cipher()
+    assert cipher.decrypt(FORMER) == "Jane"
+    with pytest.raises(RecordRefused):
+        cipher.decrypt(FORMER_AND_SPOILT)
+
+
+@pytest.mark.parametrize(
+    "later", [Unreachable("Another endpoint did not answer."), AccessDenied(str(AWAY))], ids=["words", "kind"]
+)
+def test_readers_are_told_the_last_failure(standing: Standing, former: CountingSource, later: UnwrapError) -> None:
+    former.failure = AWAY
+    standing.asked(0)
+    former.failure = later
+    standing.asked(1)
+    with pytest.raises(type(later), match=str(later)):
+        standing.cached.cipher().decrypt(FORMER)
+
+
+def test_a_defect_of_a_reading_source_tells_what_was_had_before_it(standing: Standing, former: CountingSource) -> None:
+    standing.asked(0)
+    standing.told.rest()
+    former.failure = ZeroDivisionError("a defect")
+    with pytest.raises(ZeroDivisionError):
+        standing.at(300).cipher()
+    assert standing.told.rest() == [
+        KeyUnwrapped(which="current", seconds=0, ahead=False),
+        KeyDropped(which="current", cause="ZeroDivisionError"),
+    ]
 
 
 def test_a_reading_key_that_is_denied_at_a_refresh_is_dropped_at_once(

@@ -190,6 +190,19 @@ def test_a_failure_that_is_forgotten_on_its_way_is_told_and_not_remembered(stand
     assert standing.cached.data_key() == KEY
 
 
+def test_an_unwrap_that_is_forgotten_and_then_interrupted_leaves_nobody_hanging(standing: Standing) -> None:
+    standing.source.failure = ZeroDivisionError("a defect")
+    standing.source.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(standing.cached.data_key)
+        assert standing.source.entered.wait(LONG)
+        flight = standing.cached._flight
+        standing.cached.forget()
+        standing.source.gate.set()
+        assert isinstance(slow.exception(LONG), ZeroDivisionError)
+    assert flight is not None and flight.landed.is_set() and standing.told.rest() == []
+
+
 def in_a_child(act: Callable[[], bool]) -> None:
     """Fork; the child acts, and says by its exit code whether that went well. One that hangs is ended."""
     child = os.fork()
@@ -307,6 +320,16 @@ def test_ready_unwraps_without_blocking_the_event_loop(standing: Standing) -> No
     asyncio.run(asyncio.wait_for(act(), LONG))
     assert len(ticks) == 100 and standing.source.unwraps == 1
     assert threading.get_ident() not in standing.source.threads
+
+
+def test_ready_begins_a_refresh_at_its_moment_and_does_not_wait_for_it(standing: Standing) -> None:
+    standing.asked(0)
+    standing.source.gate.clear()
+    standing.clock.now += 270
+    asyncio.run(standing.cached.ready())
+    standing.source.gate.set()
+    standing.landed()
+    assert standing.source.unwraps == 2
 
 
 def test_ready_raises_what_the_source_raises(standing: Standing) -> None:
