@@ -268,4 +268,5 @@ def _renew_all() -> None:
         cached._after_fork()
 
 
-os.register_at_fork(after_in_child=_renew_all)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_all)
