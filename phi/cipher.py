@@ -38,6 +38,13 @@ _RAW_IV = slice(None, 16)
 _RAW_TAG = slice(18, 34)
 _RAW_CIPHERTEXT = slice(36, None)
 
+# Both draw from the operating system, at each call. getrandom is the system call itself, and so a little faster; for 256
+# bytes at the most it is whole. urandom goes on where a signal cut it short, and so is for the IVs of many.
+try:
+    from os import getrandom
+except ImportError:  # not on Linux
+    getrandom = urandom  # type: ignore[assignment]
+
 _each_iv = Struct(f"{IV_BYTES}s").iter_unpack
 _parted = b":".join
 # Not a method of the value: for what is no text this raises TypeError, and of a kind of text it takes the text itself.
@@ -58,12 +65,11 @@ class PhiCipher:
     'Jane'
     """
 
-    __slots__ = ("_lenient", "_open", "_passed", "_reading", "_seal", "_usage")
+    __slots__ = ("_aead", "_lenient", "_passed", "_reading", "_usage")
+    _aead: AESGCM
     _lenient: bool
-    _open: Callable[[bytes, bytes, None], bytes]
     _passed: Tally
     _reading: tuple[Callable[[bytes, bytes, None], bytes], ...]
-    _seal: Callable[[bytes, bytes, None], bytes]
     _usage: KeyUsage
 
     def __init__(self, key: bytes, *, reading: Sequence[bytes] = (), lenient: bool = False) -> None:
@@ -75,10 +81,8 @@ class PhiCipher:
         for one in (key, *reading):
             if not isinstance(one, bytes) or len(one) != DATA_KEY_BYTES:
                 raise KeyRefused
-        aead = AESGCM(key)
         for name, value in {
-            "_seal": aead.encrypt,
-            "_open": aead.decrypt,
+            "_aead": AESGCM(key),
             "_reading": tuple(AESGCM(one).decrypt for one in reading),
             "_usage": usage_of(key),
             "_lenient": lenient,
@@ -99,8 +103,8 @@ class PhiCipher:
         try:
             if not text:
                 return self.encrypt(text) if (text := _plain(text)) else None
-            iv = urandom(16)
-            sealed = self._seal(iv, _utf8(text), None)
+            iv = getrandom(16)
+            sealed = self._aead.encrypt(iv, _utf8(text), None)
             for _ in self._usage.left:  # a step of it, for half of what next() costs
                 break
             else:
@@ -146,7 +150,7 @@ class PhiCipher:
                         or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
                     )
                 ):
-                    text = self._open(raw[_RAW_IV], raw[_RAW_CIPHERTEXT] + raw[_RAW_TAG], None).decode()
+                    text = self._aead.decrypt(raw[_RAW_IV], raw[_RAW_CIPHERTEXT] + raw[_RAW_TAG], None).decode()
                     if text:  # the empty text has no record
                         return text
         except _NOT_OPENED:
@@ -238,7 +242,7 @@ class PhiCipher:
                 # Drawn in the frame that uses them up and kept nowhere, so that no fork finds any: from here to their
                 # use runs no code of anybody else's, and another thread's frames do not live on in a child process.
                 ivs = [iv for (iv,) in _each_iv(urandom(16 * len(encoded)))]
-                seal = self._seal
+                seal = self._aead.encrypt
                 sealed = [seal(iv, text, None) for iv, text in zip(ivs, encoded, strict=True)]
                 written = [
                     _parted(
@@ -274,7 +278,7 @@ class PhiCipher:
     def _open_all(self, records: list[str | None]) -> Sequence[str | None] | None:
         try:
             parts = [_taken_apart(record) for record in records if record is not None]
-            unseal = self._open
+            unseal = self._aead.decrypt
             opened = [unseal(iv, sealed, None) for iv, sealed in parts]
             texts = [text.decode() for text in opened]
         except _NOT_OPENED:

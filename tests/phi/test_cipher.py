@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -218,9 +219,8 @@ def test_the_library_is_told_apart_from_the_text_when_a_text_is_too_long_for_it(
         raise OverflowError("Data or associated data too long. Max 2**31 - 1 bytes")
 
     record = cipher.encrypt("text")
-    # Stand-ins for the library, which says so from 2 GiB on.
-    object.__setattr__(cipher, "_seal", too_long)
-    object.__setattr__(cipher, "_open", too_long)
+    # Stands in for the library, which says so from 2 GiB on.
+    object.__setattr__(cipher, "_aead", SimpleNamespace(encrypt=too_long, decrypt=too_long))
     for encrypt in (cipher.encrypt, lambda text: cipher.encrypt_many([text])):
         with pytest.raises(TextRefused, match="exceeds 2 GiB") as refused:
             encrypt("text")
@@ -244,7 +244,7 @@ def test_only_thirty_two_bytes_are_a_key(key: object) -> None:
 
 
 def test_the_key_shows_nowhere(cipher: PhiCipher) -> None:
-    shown = f"{cipher!r} {cipher} {cipher.__slots__} {dir(cipher)} {cipher._seal!r} {cipher._open!r}"
+    shown = f"{cipher!r} {cipher} {cipher.__slots__} {dir(cipher)} {cipher._aead!r}"
     assert repr(KEY)[2:-1] not in shown and KEY.hex() not in shown
     assert not hasattr(cipher, "__dict__")
     assert repr(PhiCipher(KEY, reading=[bytes(32)], lenient=True)) == "PhiCipher(AES-256-GCM)"
@@ -258,9 +258,9 @@ def test_a_cipher_is_neither_pickled_nor_copied(cipher: PhiCipher, copier: Calla
 
 def test_a_cipher_does_not_change(cipher: PhiCipher) -> None:
     with pytest.raises(AttributeError, match=r"^A PhiCipher does not change\.$"):
-        cipher._seal = None  # type: ignore[assignment]
+        cipher._aead = None  # type: ignore[assignment]
     with pytest.raises(AttributeError, match=r"^A PhiCipher does not change\.$"):
-        del cipher._seal
+        del cipher._aead
     assert cipher.decrypt(cipher.encrypt("text")) == "text"
 
 
