@@ -19,13 +19,19 @@ from pathlib import Path
 from bench.onboarding import PROJECT
 from setup.places import CACHE, tool
 
-CHANGED = ("cipher", "record", "usage", "batches", "keys", "leases", "flights", "fields", "doors")
+CHANGED = ("cipher", "record", "usage", "batches", "keys", "leases", "flights", "fields")
 """The files of phi/ that are changed: the cipher and what it is made of, the cached key and what it is made of."""
 
-TESTS = ("test_cipher", "test_record", "test_keys", "test_fields", "test_leases", "test_doors", "test_kms")
+TESTS = ("test_cipher", "test_record", "test_keys", "test_fields")
 """How the names of the tests begin that judge a change, in tests/phi."""
 
-UNUSED = "not node and not go_ and not importing"
+SHARED = ("key_sources",)
+"""What these tests share."""
+
+ELSEWHERE = ("test_cipher_elsewhere.py",)
+"""Tests against other implementations, which are not in mutmut's environment."""
+
+UNUSED = "not node and not importing"
 """Tests that start other programs are left out: they take long, and say of this code what others say too."""
 
 AT_LEAST = 0.95
@@ -89,8 +95,7 @@ def laid_out(folder: Path) -> None:
     source = PROJECT / "tests" / "phi"
     shutil.copytree(source / "vectors", tests / "vectors")
     for path in source.glob("*.py"):
-        # What is no test is what tests share.
-        if path.name.startswith(TESTS) or not path.name.startswith("test_"):
+        if path.name not in ELSEWHERE and path.name.startswith((*TESTS, *SHARED)):
             shutil.copy(path, tests)
     changed = [f"phi/{name}.py" for name in CHANGED]
     (folder / "pyproject.toml").write_text(
