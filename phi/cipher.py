@@ -38,8 +38,8 @@ _RAW_IV = slice(None, 16)
 _RAW_TAG = slice(18, 34)
 _RAW_CIPHERTEXT = slice(36, None)
 
-# Both draw from the operating system, at each call. getrandom is the system call itself, and so a little faster; for 256
-# bytes at the most it is whole. urandom goes on where a signal cut it short, and so is for the IVs of many.
+# Both draw from the operating system, at each call. getrandom is the system call itself, and so a little faster; for
+# 256 bytes at the most it is whole. urandom goes on where a signal cut it short, and so is for the IVs of many.
 try:
     from os import getrandom
 except ImportError:  # not on Linux
