@@ -9,7 +9,7 @@ import base64
 import os
 from binascii import b2a_base64
 from collections.abc import Callable, Sequence
-from os import urandom
+from os import getrandom, urandom
 
 import aws_encryption_sdk
 import tink
@@ -29,7 +29,7 @@ def by_hand(key: bytes) -> Loop:
 
     def loop(texts: Sequence[str]) -> None:
         for text in texts:
-            iv = urandom(16)
+            iv = getrandom(16)
             sealed = encrypt(iv, text.encode(), None)
             b":".join(
                 (
