@@ -60,16 +60,19 @@ class Flight:
         return [failure]
 
 
-def gone(former: Held | None, held: Held | None, cause: str) -> list[KeyEvent]:
-    """What was held formerly and is not now."""
-    if former is None:
+def dropped(former: Held | None, cause: str) -> list[KeyEvent]:
+    """What there is to tell when what was held, if anything, serves no longer."""
+    return [] if former is None else [KeyDropped(which=CURRENT, cause=cause)]
+
+
+def missed(former: Held | None, held: Held | None) -> list[KeyEvent]:
+    """The reading keys that were held formerly and are not now, while the current one is."""
+    if former is None or held is None:
         return []
-    if held is None:
-        return [KeyDropped(which=CURRENT, cause=cause)]
     return [
-        KeyDropped(which=which(number), cause=one.failure.cause)
-        for number, one in enumerate(held.reading, 1)
-        if one.failure and not one.lease and former.reading[number - 1].lease
+        KeyDropped(which=which(number + 1), cause=one.failure.cause)
+        for number, one in enumerate(held.reading)
+        if one.failure and not one.lease and former.reading[number].lease
     ]
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from phi.cipher import PhiCipher
 from phi.errors import TransientUnwrapError, Unreachable, UnwrapError
 from phi.events import KeyEvent, StaleServed, Teller
-from phi.flights import Flight, KeySource, gone, in_an_event_loop
+from phi.flights import Flight, KeySource, dropped, in_an_event_loop, missed
 from phi.leases import Held, Lease, Terms, after, pause
 
 __all__ = ["AHEAD", "GRACE_SECONDS", "TTL_SECONDS", "CachedKey", "KeySource"]
@@ -122,7 +122,7 @@ class CachedKey:
     def forget(self) -> None:
         """Drop all keys now; the next call unwraps again, and an unwrap under way is not kept."""
         with self._lock:
-            events = gone(self._held, None, "forget")
+            events = dropped(self._held, "forget")
             self._held = self._failure = None
             self._flight = None
             self._failures = 0
@@ -147,7 +147,9 @@ class CachedKey:
                         mine = self._flight = Flight(asked=now, former=former, ahead=ahead)
                     flight = self._flight
                     self._serving = self._served(held, now)
-                self._teller.tell(*gone(former, held, "Ended" if failure is None else failure.cause))
+                self._teller.tell(*missed(former, held))
+                if held is None:
+                    self._teller.tell(*dropped(former, "Ended" if failure is None else failure.cause))
                 if held is not None and (mine is None or mine.ahead):
                     if stale:
                         self._teller.tell(StaleServed(seconds=now - held.current.expires))
@@ -204,12 +206,15 @@ class CachedKey:
         with self._lock:
             now = self._clock()
             held = after(flight.former, current, reading, now, lenient=self._lenient)
+            kept = self._flight is flight
             if isinstance(current, UnwrapError):
                 flight.failure = current
+                if kept and held is None:
+                    flight.events += dropped(self._held, current.cause)
             else:
                 flight.held = held
-            if self._flight is flight:
-                flight.events += gone(self._held, held, getattr(current, "cause", ""))
+            if kept:
+                flight.events += missed(self._held, held)
                 self._flight = None
                 self._held = held
                 self._failure = current.again() if isinstance(current, UnwrapError) else None
@@ -237,7 +242,7 @@ class CachedKey:
                 events = flight.events
                 if isinstance(error, Exception):
                     # Nobody knows what it means for the key: it is dropped, and the next caller asks.
-                    events += gone(self._held, None, type(error).__name__)
+                    events += dropped(self._held, type(error).__name__)
                     self._held = self._failure = None
                     self._due = -math.inf
         flight.landed.set()

@@ -256,11 +256,18 @@ def test_several_reading_keys_are_each_their_own() -> None:
     standing = Standing(missing, there)
     cipher = standing.cached.cipher()
     assert cipher.decrypt(PhiCipher(third).encrypt("Joan")) == "Joan"
+    standing.asked(270)  # still without the one, which is nothing new to tell
+    assert not [event for event in standing.told.rest() if isinstance(event, KeyDropped)]
     with pytest.raises(Unreachable):
         cipher.decrypt(FORMER)
+    standing.told.rest()
     there.failure = AccessDenied("Denied.")
     missing.failure = None
-    standing.asked(270)
+    standing.clock.now += 3000  # idle, so that the caller asks and tells
+    standing.cached.cipher()
+    assert [event for event in standing.told.rest() if isinstance(event, KeyDropped)] == [
+        KeyDropped(which="reading 2", cause="AccessDenied")
+    ]
     assert standing.cached.cipher().decrypt(FORMER) == "Jane"
     with pytest.raises(AccessDenied):
         standing.cached.cipher().decrypt(PhiCipher(third).encrypt("Joan"))

@@ -15,6 +15,7 @@ import pytest
 from phi import CachedKey, UnwrapError
 from phi.errors import AccessDenied, Unreachable
 from phi.flights import in_an_event_loop
+from phi.keys import _renew_all
 from tests.phi.key_sources import KEY, LONG, OTHER_KEY, CountingSource, Standing
 
 
@@ -289,6 +290,13 @@ def test_children_draw_the_moment_of_their_refresh_anew_and_keep_a_pause(standin
         return (before, standing.source.unwraps) == (2, 3)
 
     in_a_child(paused)
+
+
+def test_every_cached_key_is_renewed_in_a_child(standing: Standing) -> None:
+    other = Standing()
+    locks = standing.cached._lock, other.cached._lock
+    _renew_all()
+    assert standing.cached._lock is not locks[0] and other.cached._lock is not locks[1]
 
 
 def test_a_dropped_cache_is_not_kept_for_the_sake_of_forks() -> None:
