@@ -58,13 +58,20 @@ def _libraries(rows: Sequence[Measured]) -> Iterator[tuple[float, list[str]]]:
     bars.sort(key=lambda bar: bar[1])
     yield 22, [_text(_LEFT, 14, "One field of 50 to 200 bytes, encrypted and written", "title")]
     yield 24, [_text(_LEFT, 14, "microseconds of one core, logarithmic; less is better", "small")]
-    low = 10 ** math.floor(math.log10(min(time for _, time in bars)) - 0.3)
+    low = 10 ** math.floor(math.log10(min(time for _, time in bars)) - 0.1)
     high = max(time for _, time in bars)
     room = WIDTH - _LEFT - _RIGHT - _NAMES - 70
 
     def place(time: float) -> float:
         return room * math.log(time / low) / math.log(high / low)
 
+    decades = [low * 10**power for power in range(math.ceil(math.log10(high / low) + 0.001))]
+    lines = [
+        f'<line class="grid" x1="{_LEFT + _NAMES + place(time):.1f}" x2="{_LEFT + _NAMES + place(time):.1f}"'
+        f' y1="0" y2="{_ROW * len(bars)}"/>'
+        for time in decades
+    ]
+    yield 0, lines
     for name, time in bars:
         kind = "ours" if name == "phi" else "bar"
         yield (
@@ -75,7 +82,8 @@ def _libraries(rows: Sequence[Measured]) -> Iterator[tuple[float, list[str]]]:
                 _text(_LEFT + _NAMES + place(time) + 8, 17, f"{time / 1000:.2f} µs"),
             ],
         )
-    yield 10, []
+    yield 22, [_text(_LEFT + _NAMES + place(time), 12, f"{time / 1000:g}", "small", "middle") for time in decades]
+    yield 14, []
 
 
 def _bounds(rows: Sequence[Measured]) -> Iterator[tuple[float, list[str]]]:
