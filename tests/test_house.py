@@ -184,7 +184,9 @@ TABLE = (
     ),
     Row(files=("phi/adapters/*.py",), ours=("phi.adapters.*", "phi.errors"), pure=True),
     Row(files=("phi/cipher.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
-    Row(files=("phi/reencryption/database.py",), outside=("psycopg",), ours=("phi.*",)),
+    Row(
+        files=("phi/reencryption/database.py", "phi/reencryption/statements.py"), outside=("psycopg",), ours=("phi.*",)
+    ),
     Row(files=("phi/reencryption/transcription.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/reencryption/*.py",), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography",), ours=("phi.*",)),

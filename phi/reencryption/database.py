@@ -1,21 +1,19 @@
 """The database: a connection of a worker or of the parent, and the statements that read and write a batch.
 
-Touches PostgreSQL, through psycopg, which is loaded with this file and by no other. Messages repeat what PostgreSQL
-says only where that cannot hold a row's values.
+Touches PostgreSQL, through psycopg, which is loaded with this file and `statements` and by no other. Messages repeat
+what PostgreSQL says only where that cannot hold a row's values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from phi.reencryption.facts import Assignment
 from phi.reencryption.refusals import Contended, DatabaseLost, DatabaseRefused, Mangled, NotAsAsked, ReencryptionError
+from phi.reencryption.statements import Rows, Table, array, holding, reading, writing
 
 LOCK_SECONDS = 2
 """How long a statement waits for a row that another transaction holds, before its batch gives way and tries later."""
@@ -44,36 +42,6 @@ _CONTENDED = ("40001", "40P01", "55P03", "57014")
 _LOST = ("08", "53", "57P")
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table that was looked at and may be re-encrypted."""
-
-    assignment: Assignment
-    schema: str
-    name: str
-    key_type: str
-    """As PostgreSQL spells it, to cast a key's text with."""
-    partitioned: bool = False
-    read_back: bool = False
-    """Whether triggers or rules may change a row after UPDATE has told what it wrote."""
-    triggers: tuple[str, ...] = ()
-    rows: int | None = None
-    """How many there are by the statistics; None where there are none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Rows that were read: keys as text, places and versions for the write, values column by column."""
-
-    keys: Sequence[str]
-    places: Sequence[str]
-    versions: Sequence[str]
-    values: Sequence[Sequence[str | None]]
-
-    def __len__(self) -> int:
-        return len(self.keys)
 
 
 def refuse_passwords(dsn: str) -> None:
@@ -109,7 +77,7 @@ class Database:
 
     def read(self, table: Table, *, after: str | None, until: str | None, limit: int) -> Rows:
         """At most `limit` rows by ascending key, after one key and up to another, as of now."""
-        query, arguments = _reading(table, after=after, until=until, limit=limit)
+        query, arguments = reading(table, after=after, until=until, limit=limit)
         found = self._asked(lambda connection: connection.execute(query, arguments).fetchall())
         keys, places, versions, *values = zip(*found, strict=True) if found else ((), (), (), ())
         return Rows(keys=keys, places=places, versions=versions, values=values)
@@ -121,12 +89,12 @@ class Database:
         database compares what it holds with what was sent: raises Mangled, and commits nothing, where they differ.
         """
         columns = [",".join(column) for column in records]
-        places = _array(rows.keys if table.partitioned else rows.places)
+        places = array(rows.keys if table.partitioned else rows.places)
         versions = "{" + ",".join(rows.versions) + "}"
 
         def written(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, int]:
             with connection.transaction():
-                done = connection.execute(_writing(table), (places, versions, *columns)).fetchone()
+                done = connection.execute(writing(table), (places, versions, *columns)).fetchone()
                 assert done is not None
                 found, held = int(done[0]), int(done[1])
                 if table.read_back and found == held > 0:
@@ -202,75 +170,6 @@ def _translated(error: psycopg.Error) -> ReencryptionError:
     return DatabaseRefused(f"PostgreSQL refused: {words}")
 
 
-def _array(words: Sequence[str]) -> str:
-    """An array in PostgreSQL's own spelling, whatever is in the words."""
-    return "{" + ",".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words) + "}"
-
-
-def _relation(table: Table) -> sql.Composable:
-    name = sql.Identifier(table.schema, table.name)
-    # A partitioned table has no rows of its own; of another, only its own are meant.
-    return name if table.partitioned else sql.SQL("only {}").format(name)
-
-
-def _reading(
-    table: Table, *, after: str | None, until: str | None, limit: int
-) -> tuple[sql.Composed, tuple[object, ...]]:
-    key = sql.Identifier("t", table.assignment.key_column)
-    bound = sql.SQL("{} {} %s::{}")
-    cast = sql.SQL(table.key_type)
-    bounds = [
-        bound.format(key, sql.SQL(sign), cast) for sign, value in ((">", after), ("<=", until)) if value is not None
-    ]
-    query = sql.SQL(
-        "select {key}::text, t.ctid, t.xmin, {columns} from {table} t {where} order by {key} limit %s"
-    ).format(
-        key=key,
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.assignment.columns),
-        table=_relation(table),
-        where=sql.SQL("where {}").format(sql.SQL(" and ").join(bounds)) if bounds else sql.SQL(""),
-    )
-    return query, (*(value for value in (after, until) if value is not None), limit)
-
-
-def _writing(table: Table) -> sql.Composed:
-    """One statement: rows by place and version from arrays, the new values in, and how many are held as they were sent.
-
-    Texts that are cut at commas are read five times as fast as arrays, and records hold no comma. `version` is xmin,
-    the transaction that wrote the row: what another one has written since has another one's number.
-    """
-    columns = table.assignment.columns
-    sent = [sql.Identifier("v", f"c{number}") for number in range(len(columns))]
-    own = [sql.Identifier("t", name) for name in columns]
-    pairs = list(zip(columns, own, sent, strict=True))
-    return sql.SQL(
-        "with written as ("
-        "update {table} as t set {changes} "
-        "from unnest(%s::{place_type}[], %s::xid[], {texts}) as v(place, version, {names}) "
-        "where {place} = v.place and t.xmin = v.version "
-        "returning {held} as held{key}"
-        ") select count(*), count(*) filter (where held){keys} from written"
-    ).format(
-        key=sql.SQL(", {}::text as key").format(sql.Identifier("t", table.assignment.key_column))
-        if table.read_back
-        else sql.SQL(""),
-        keys=sql.SQL(", array_agg(key)" if table.read_back else ""),
-        table=_relation(table),
-        changes=sql.SQL(", ").join(
-            sql.SQL("{} = coalesce({}, {})").format(sql.Identifier(name), value, old) for name, old, value in pairs
-        ),
-        place_type=sql.SQL(table.key_type if table.partitioned else "tid"),
-        texts=sql.SQL(", ").join([sql.SQL("string_to_array(%s, ',', '')")] * len(columns)),
-        names=sql.SQL(", ").join(sql.Identifier(f"c{number}") for number in range(len(columns))),
-        place=sql.Identifier("t", table.assignment.key_column if table.partitioned else "ctid"),
-        held=sql.SQL(" and ").join(
-            # By octets: a collation may hold texts to be equal that differ.
-            sql.SQL('({} is null or {} collate "C" = {})').format(value, old, value)
-            for _, old, value in pairs
-        ),
-    )
-
-
 def _differing(
     connection: psycopg.Connection[tuple[Any, ...]],
     table: Table,
@@ -280,14 +179,7 @@ def _differing(
 ) -> int:
     """How many of the rows that were written are not held as they were sent, after every trigger had its turn."""
     connection.execute("set constraints all immediate")
-    key = sql.Identifier("t", table.assignment.key_column)
-    query = sql.SQL("select {key}::text, {columns} from {table} t where {key} = any(%s::{key_type}[])").format(
-        key=key,
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.assignment.columns),
-        table=_relation(table),
-        key_type=sql.SQL(table.key_type),
-    )
-    held = {row[0]: row[1:] for row in connection.execute(query, (_array(written),))}
+    held = {row[0]: row[1:] for row in connection.execute(holding(table), (array(written),))}
     sent = dict(zip(rows.keys, zip(*records, strict=True), strict=True))
     return sum(
         key not in held or any(ours not in ("", theirs) for ours, theirs in zip(sent[key], held[key], strict=True))

@@ -120,6 +120,8 @@ class Run:
     passes: tuple[Done, ...]
     dry: bool
     seconds: float
+    pass_seconds: tuple[float, ...]
+    """What each pass took of them."""
     processes: int
     batch: int
     resumed_after: str | None = None
@@ -147,10 +149,13 @@ class Run:
             "settled": self.settled,
             "rowsWritten": sum(each.written for each in self.passes),
             "valuesUnderNoKey": self.neither,
-            "passes": [each.as_json() for each in self.passes],
+            "passes": [
+                {**each.as_json(), "seconds": round(seconds, 3)}
+                for each, seconds in zip(self.passes, self.pass_seconds, strict=True)
+            ],
             "resumedAfter": self.resumed_after,
             "seconds": round(self.seconds, 3),
-            "rowsPerSecond": round(self.passes[0].rows / self.seconds) if self.passes and self.seconds else None,
+            "rowsPerSecond": round(sum(each.rows for each in self.passes) / max(self.seconds, 0.001)),
             "processes": self.processes,
             "batch": self.batch,
             "peakMemoryMiB": {"parent": round(self.peak_mib[0], 1), "worker": round(self.peak_mib[1], 1)},

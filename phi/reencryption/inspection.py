@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from phi.reencryption.database import Database, Table
+from phi.reencryption.database import Database
 from phi.reencryption.facts import Assignment
 from phi.reencryption.refusals import NotAsAsked
+from phi.reencryption.statements import Table
 
 SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
 """Characters of the record of one octet."""

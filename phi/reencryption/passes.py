@@ -11,13 +11,14 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 
 from phi.reencryption.checkpoint import Checkpoint
 from phi.reencryption.crew import Crew
-from phi.reencryption.database import Table
 from phi.reencryption.facts import Done, Run
 from phi.reencryption.options import BATCH, PASSES
 from phi.reencryption.progress import Progress
+from phi.reencryption.statements import Table
 from phi.reencryption.transcription import Transcriber
 from phi.reencryption.worker import Orders
 
@@ -48,6 +49,7 @@ def reencrypt(
     started = time.monotonic()
     orders = Orders(dsn=dsn, table=table, transcriber=Transcriber(old=old, new=new), size=batch, write=not dry)
     done: list[Done] = []
+    ends = [started]
     begun = checkpoint.after() if checkpoint and not dry else None
     after, expected = begun, table.rows
     with Crew(orders, processes=processes) as crew:
@@ -64,6 +66,7 @@ def reencrypt(
 
             found = crew.sweep(after, told)
             done.append(found)
+            ends.append(time.monotonic())
             if keeping:
                 keeping.over()
             if found.settled and after is None:
@@ -77,6 +80,7 @@ def reencrypt(
         # What the workers left behind is known when they have ended.
         peak_mib=(_mib(resource.RUSAGE_SELF), _mib(resource.RUSAGE_CHILDREN)),
         seconds=time.monotonic() - started,
+        pass_seconds=tuple(end - begin for begin, end in pairwise(ends)),
         processes=processes,
         batch=batch,
         resumed_after=begun,

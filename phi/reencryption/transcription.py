@@ -23,6 +23,7 @@ from phi.reencryption.refusals import ReencryptionError
 from phi.usage import usage_of
 
 _ivs_in = Struct(f"{IV_BYTES}s").iter_unpack
+_ZEROS = (b"", b"\0", b"\0\0")
 _NOT_OPENED = (ValueError, IndexError, InvalidTag, OverflowError)
 
 UNCHANGED = ""
@@ -68,11 +69,17 @@ class Transcriber:
     def _all_alike(self, values: Sequence[str | None], *, write: bool) -> Column | None:
         """A column whose records are all under the key that most were under before; None for any other."""
         present = [value for value in values if value]
+        opened = self._new_key.decrypt if self._mostly_new else self._old_key.decrypt
         try:
-            parts = [_taken_apart(value) for value in present]
-            opened = self._new_key.decrypt if self._mostly_new else self._old_key.decrypt
-            texts = [opened(iv, sealed, None) for iv, sealed in parts]
-            # One decoding for all: between two texts stands an octet that no character of several octets contains.
+            # As in PhiCipher.decrypt, where the reasons are; here step by step, each for all records.
+            raws = [b64decode(value.replace("==:", "AA", 2), None, True) for value in present]
+            odd = [1 for value in present if value[24] != ":" or value[49] != ":"]
+            odd += [1 for raw in raws if raw[16] or raw[34]]
+            odd += [1 for value in present if value[-1] == "=" and not _ends_canonically(value)]
+            if odd:
+                return None
+            texts = [opened(raw[:16], raw[36:] + raw[18:34], None) for raw in raws]
+            # One decoding for all: between two texts stands an octet that is no part of a longer character.
             b"\n".join(texts).decode()
         except _NOT_OPENED:
             return None
@@ -126,18 +133,27 @@ class Transcriber:
             return None
 
     def _written(self, texts: Sequence[bytes]) -> list[str]:
-        """Records of texts, each opened again from what will be stored."""
+        """Records of texts. The octets that they stand for are compared with what was made, and opened again."""
         # Drawn in the frame that uses them up, as in PhiCipher.
         ivs = [iv for (iv,) in _ivs_in(urandom(IV_BYTES * len(texts)))]
         seal, unseal = self._new_key.encrypt, self._new_key.decrypt
         self._usage.add(len(texts))
+        made = [(iv, seal(iv, text, None)) for iv, text in zip(ivs, texts, strict=True)]
         records = [
             f"{b64encode_as_string(iv)}:{b64encode_as_string(one[-TAG_BYTES:])}:{b64encode_as_string(one[:-TAG_BYTES])}"
-            for iv, one in [(iv, seal(iv, text, None)) for iv, text in zip(ivs, texts, strict=True)]
+            for iv, one in made
         ]
+        two = _ZEROS[2]
         try:
-            right = [unseal(*_taken_apart(record), None) for record in records] == texts
-        except _NOT_OPENED:
+            # Each part filled up with zeros to a multiple of three octets, as it is in base64.
+            parts = [
+                part
+                for iv, one in made
+                for part in (iv, two, one[-TAG_BYTES:], two, one[:-TAG_BYTES], _ZEROS[(TAG_BYTES - len(one)) % 3])
+            ]
+            right = _octets(records) == b"".join(parts)
+            right = right and [unseal(iv, one, None) for iv, one in made] == texts
+        except (ValueError, InvalidTag):
             right = False
         if not right:
             raise ReencryptionError("A record that was just made does not open: this machine's memory or CPU fails.")
@@ -150,18 +166,12 @@ class Transcriber:
         raise TypeError("A Transcriber is not copied or pickled: it holds data keys.")
 
 
-def _taken_apart(record: str) -> tuple[bytes, bytes]:
-    """IV, and ciphertext and tag in one; raises one of _NOT_OPENED. As in PhiCipher.decrypt, where the reasons are."""
-    if record[24] == ":" == record[49]:
-        raw = b64decode(record.replace("==:", "AA", 2), None, True)
-        if (
-            not raw[16]
-            and not raw[34]
-            and (
-                record[-1] != "="
-                or record[-2] in BEFORE_ONE_PAD
-                or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
-            )
-        ):
-            return raw[:16], raw[36:] + raw[18:34]
-    raise ValueError
+def _ends_canonically(record: str) -> bool:
+    return record[-2] in BEFORE_ONE_PAD or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
+
+
+def _octets(records: Sequence[str]) -> bytes:
+    """What all records stand for, one after the other, by one decoding: with "A" for "=" each part ends in zeros."""
+    text = ",".join(records) + ","
+    text = text.replace("==:", "AA").replace("==,", "AA").replace("=,", "A").replace(",", "")
+    return b64decode(text, None, True)

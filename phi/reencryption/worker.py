@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
-from phi.reencryption.database import Database, Rows, Table
+from phi.reencryption.database import Database
 from phi.reencryption.facts import Done
 from phi.reencryption.refusals import Contended, DatabaseLost, ReencryptionError
+from phi.reencryption.statements import Rows, Table
 from phi.reencryption.transcription import Transcriber
 
 READINGS = 5

