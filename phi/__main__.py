@@ -98,8 +98,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "reencrypt":
         # Loaded here: the proof has no use for a database.
-        from phi.reencryption import command
-
+        try:
+            from phi.reencryption import command
+        except ModuleNotFoundError as error:
+            if error.name != "psycopg":
+                raise
+            print("phi reencrypt: psycopg is not installed; pip install 'psycopg[binary]'", file=sys.stderr)
+            return 1
         return command.run(options, os.environ)
     if options.command == "wrap":
         told = wrapping.wrap(os.environ, wrapping.from_terminal if options.prompt else wrapping.from_stdin)

@@ -53,6 +53,11 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             told = {"cause": type(error).__name__, "message": str(error), "next": hint, "problems": list(problems)}
             print(json.dumps({"settled": False, **told}))
         return code
+    except KeyboardInterrupt:
+        # While workers are at work the signal is theirs to hear of; this is before, or after.
+        progress.end()
+        print("phi reencrypt: interrupted; no batch was under way", file=sys.stderr)
+        return 130
     well, words = judged(done, allowed=options.allow_unreadable)
     if options.json:
         print(json.dumps({**done.as_json(), "ended": "well" if well else "short", "message": " ".join(words)}))

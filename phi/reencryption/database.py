@@ -127,6 +127,7 @@ class Database:
                 autocommit=True,
                 # Prepared statements do not outlive a transaction behind a pooler, and planning is nothing to a batch.
                 prepare_threshold=None,
+                client_encoding="utf8",
                 connect_timeout=10,
                 fallback_application_name="eonpro phi reencrypt",
             )

@@ -32,6 +32,9 @@ _NAME = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 _FIND = """
 select c.oid, n.nspname, c.relname, c.relkind::text, c.reltuples::bigint,
        has_schema_privilege(n.oid, 'USAGE'), row_security_active(c.oid),
+       c.relkind not in ('r', 'p')
+         or (has_column_privilege(c.oid, 'ctid', 'SELECT') and has_column_privilege(c.oid, 'xmin', 'SELECT')),
+       current_setting('server_encoding'),
        exists (select from pg_inherits i where i.inhparent = c.oid and c.relkind <> 'p'),
        exists (select from pg_rewrite w
                 where w.ev_class = c.oid and w.ev_type in ('2', '4') and c.relkind in ('r', 'p')),
@@ -87,13 +90,23 @@ def inspect(database: Database, assignment: Assignment, *, write: bool) -> Table
     found = database.ask(_FIND, name, schema, schema)
     if not found:
         raise NotAsAsked([f"there is no table {assignment.table}" + _nearly(database, schema, name)])
-    oid, in_schema, name, kind, rows, usable, filtered, inherited, ruled, rows_of_parts = found[0]
+    oid, in_schema, name, kind, rows, usable, filtered, locatable, encoding, inherited, ruled, rows_of_parts = found[0]
     if kind not in "rp":
         raise NotAsAsked([f"{assignment.table} is {_KINDS.get(kind, 'no table')}, which has no rows of its own"])
     columns = {row[0]: row for row in database.ask(_COLUMNS, oid)}
     problems = [
         *([f"the schema {in_schema} may not be used by this role"] if not usable else []),
         *([f"row-level security hides rows of {name} from this role: it needs BYPASSRLS"] if filtered else []),
+        *(
+            [f"the places and versions of {name}'s rows (ctid, xmin) may not be read: SELECT on all of it is needed"]
+            if usable and not locatable
+            else []
+        ),
+        *(
+            ["the database is in SQL_ASCII, which does not say what the octets of a text mean"]
+            if encoding == "SQL_ASCII"
+            else []
+        ),
         *([f"{name} has tables that inherit from it; name each by itself"] if inherited else []),
         *([f"{name} has a rule for UPDATE, which decides what is written"] if ruled else []),
         *_about_the_key(assignment, columns),

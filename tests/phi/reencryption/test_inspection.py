@@ -8,7 +8,7 @@ from phi.reencryption.database import Database
 from phi.reencryption.facts import Assignment
 from phi.reencryption.inspection import inspect, name_parts
 from phi.reencryption.refusals import DatabaseLost, DatabaseRefused, NotAsAsked
-from tests.phi.reencryption.patients import ASSIGNMENT, Clinic
+from tests.phi.reencryption.patients import ASSIGNMENT, MAKE, Clinic
 
 
 def refused(clinic: Clinic, table: str, columns: str, key: str, *, user: str = "postgres") -> tuple[str, ...]:
@@ -94,10 +94,12 @@ def test_rights_that_are_lacking_are_told_for_each_column(clinic: Clinic) -> Non
     clinic.run("drop role if exists nobody_special; create role nobody_special login")
     clinic.run('grant select (id, email, phone), update (email) on "Patient" to nobody_special')
     assert refused(clinic, "Patient", "email phone firstName", "id", user="nobody_special") == (
+        "the places and versions of Patient's rows (ctid, xmin) may not be read: SELECT on all of it is needed",
         "phone may not be written by this role (UPDATE)",
         "firstName may not be read by this role (SELECT)",
         "firstName may not be written by this role (UPDATE)",
     )
+    clinic.run('grant select on "Patient" to nobody_special')
     looking = Database(clinic.server.dsn(clinic.database, user="nobody_special"), read_only=True)
     table = inspect(looking, Assignment(table="Patient", columns=("email", "phone"), key_column="id"), write=False)
     with pytest.raises(DatabaseRefused, match="read-only|permission denied"):
@@ -137,6 +139,15 @@ def test_a_database_that_is_not_there_is_told_in_libpqs_words(clinic: Clinic) ->
         inspect(Database("host=/nowhere"), ASSIGNMENT, write=True)
     with pytest.raises(DatabaseLost, match='database "none" does not exist'):
         inspect(Database(clinic.server.dsn("none")), ASSIGNMENT, write=True)
+
+
+def test_a_database_that_knows_no_characters_is_refused(clinic: Clinic) -> None:
+    clinic.run("create database ascii encoding 'SQL_ASCII' locale 'C' template template0")
+    ascii = Clinic(server=clinic.server, database="ascii")
+    ascii.run(MAKE)
+    assert "SQL_ASCII" in refused(ascii, "Patient", "email", "id")[0]
+    ascii.connection.close()
+    clinic.server.drop("ascii")
 
 
 @pytest.mark.parametrize(
