@@ -89,13 +89,12 @@ class _Apart:
     """
 
     def __init__(self) -> None:
-        self._told = False
+        self._once = iter((True,))
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
-        if isinstance(error, Exception) and not self._told:
-            self._told = True
+        if isinstance(error, Exception) and next(self._once, False):
             _log.error(
                 "The on_event hook of a cached key raised; it will not be told again if it does.", exc_info=error
             )

@@ -62,6 +62,10 @@ class CachedKey:
     Safe between threads, and after a fork: the child has the key, and makes its own attempts.
     """
 
+    _lock: threading.Lock
+    _flight: Flight | None
+    _serving: _Serving
+
     def __init__(
         self,
         source: KeySource,
@@ -87,7 +91,6 @@ class CachedKey:
         self._chance = chance
         self._teller = Teller(on_event)
         self._held: Held | None = None
-        self._flight: Flight | None = None
         self._failure: UnwrapError | None = None
         self._failures = 0
         self._due = -math.inf

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phi import CachedKey, KeyDropped, KeyUnwrapped, PhiCipher
+from phi import CachedKey, KeyDropped, KeyUnwrapped, PhiCipher, RecordRefused
 from phi.leases import Terms, pause
 from tests.phi.key_sources import KEY, OTHER_KEY, Clock, CountingSource, Standing
 
@@ -122,6 +122,11 @@ def test_the_cipher_stays_the_same_while_the_key_does(standing: Standing) -> Non
     assert standing.source.unwraps == 4
 
 
+def test_unless_told_otherwise_the_cipher_is_not_lenient() -> None:
+    with pytest.raises(RecordRefused):
+        CachedKey(CountingSource()).cipher().decrypt("Jane")
+
+
 def test_the_terms_may_be_others() -> None:
     standing = Standing(ttl=10.0, ahead=0.5)
     for moment, unwraps in ((0, 1), (7.4, 1), (7.5, 2)):
@@ -133,7 +138,9 @@ def test_the_terms_may_be_others() -> None:
     "terms", [{"ttl": 0}, {"ttl": -1}, {"ttl": float("nan")}, {"grace": -1}, {"ahead": -0.1}, {"ahead": 1}]
 )
 def test_terms_that_make_no_sense_are_refused(terms: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="A TTL is above 0, a grace is 0 or more"):
+    with pytest.raises(
+        ValueError, match=r"^A TTL is above 0, a grace is 0 or more, and a share ahead from 0 to below 1\.$"
+    ):
         Standing(**terms)
 
 
