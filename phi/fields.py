@@ -101,11 +101,12 @@ class PhiFields:
         """Drop all keys now; the next use unwraps again."""
         self._key.forget()
 
-    # These two do what CachedKey.cipher does, in their own frame: one call the less for each field.
+    # These two do what CachedKey.cipher does, in their own frame: one call the less for each field. The clock has a name
+    # of its own because Python looks `self._clock()` up as a method first, which takes as long as reading the clock.
     def encrypt(self, text: str | None) -> str | None:
         """Encrypt a text; None and "" give None."""
-        serving = self._key._serving
-        if self._clock() < serving.until:
+        serving, clock = self._key._serving, self._clock
+        if clock() < serving.until:
             return serving.cipher.encrypt(text)
         return self._key.cipher().encrypt(text)
 
@@ -115,8 +116,8 @@ class PhiFields:
         Raises RecordRefused; in its place, while a reading key could not be had that the record may be under, that
         key's UnwrapError.
         """
-        serving = self._key._serving
-        if self._clock() < serving.until:
+        serving, clock = self._key._serving, self._clock
+        if clock() < serving.until:
             return serving.cipher.decrypt(record)
         return self._key.cipher().decrypt(record)
 
