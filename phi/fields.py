@@ -101,8 +101,8 @@ class PhiFields:
         """Drop all keys now; the next use unwraps again."""
         self._key.forget()
 
-    # These two do what CachedKey.cipher does, in their own frame: one call the less for each field. The clock has a name
-    # of its own because Python looks `self._clock()` up as a method first, which takes as long as reading the clock.
+    # These two do what CachedKey.cipher does, in their own frame: one call the less for each field. The clock has a
+    # name of its own because Python looks `self._clock()` up as a method first, which takes as long as the clock.
     def encrypt(self, text: str | None) -> str | None:
         """Encrypt a text; None and "" give None."""
         serving, clock = self._key._serving, self._clock
