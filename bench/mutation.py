@@ -25,7 +25,7 @@ CHANGED = ("cipher", "record", "usage", "batches", "keys", "leases", "flights", 
 TESTS = ("test_cipher", "test_record", "test_keys", "test_fields")
 """How the names of the tests begin that judge a change, in tests/phi."""
 
-SHARED = ("key_sources",)
+SHARED = ("key_sources", "scripted_kms")
 """What these tests share."""
 
 ELSEWHERE = ("test_cipher_elsewhere.py",)
