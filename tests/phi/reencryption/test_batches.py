@@ -218,6 +218,16 @@ def test_what_a_trigger_mangles_is_seen_before_the_commit(
     assert clinic.records() == before
 
 
+def test_a_trigger_that_came_after_the_first_look_is_seen_as_well(clinic: Clinic) -> None:
+    clinic.fill(20)
+    worker, before = clinic.worker(), clinic.records()
+    body = "new.email = left(new.email, 40); return new;"
+    clinic.run(TRIGGER.format(constraint="", when="before update", deferred="", body=body))
+    with pytest.raises(Mangled, match="20 of 20 rows"):
+        sweep(worker)
+    assert clinic.records() == before
+
+
 def test_a_trigger_that_touches_other_columns_is_no_hindrance(clinic: Clinic) -> None:
     clinic.fill(20)
     body = 'new."createdAt" = now(); return new;'

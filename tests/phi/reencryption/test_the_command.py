@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from phi import PhiCipher
-from tests.phi.reencryption.patients import NEW, OLD, THIRD, expected, plain
+from phi.reencryption.checkpoint import Checkpoint, Work
+from tests.phi.reencryption.patients import ASSIGNMENT, NEW, OLD, THIRD, expected, plain
 from tests.phi.reencryption.the_command import Operator, ended, until, workers, wrapped
 
 
@@ -147,6 +149,16 @@ def test_a_checkpoint_spares_the_next_run_what_was_done(operator: Operator, tmp_
     first, last = done.document["passes"][0], done.document["passes"][-1]
     assert first["rows"] == 3000 - int(noted["after"]) and last["rows"] == 3000
     assert list(plain(operator.clinic.records())) == expected(3000) and not file.exists()
+
+
+def test_a_checkpoint_that_says_too_much_is_only_a_hint(operator: Operator, tmp_path: Path) -> None:
+    operator.clinic.fill(20)
+    file = tmp_path / "checkpoint"
+    work = Work(assignment=ASSIGNMENT, to=f"sha256:{hashlib.sha256(b'wrapped new').hexdigest()[:16]}")
+    Checkpoint(file, work).note("20", now=True)
+    done = operator.runs("--checkpoint", str(file), "--json", "--processes", "1")
+    assert done.code == 0 and [each["rows"] for each in done.document["passes"]] == [0, 20, 20]
+    assert list(plain(operator.clinic.records())) == expected(20)
 
 
 def test_an_application_that_goes_on_under_the_old_key_is_told_of(operator: Operator) -> None:
