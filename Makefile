@@ -98,7 +98,7 @@ check: setup linters
 tool-%:
 	@$(PYTHON) -m setup --tool $*
 
-# The whole, or some rows: make bench ARGS="phi", ARGS="onboarding"; ARGS="--list" names them.
+# All parts (an hour), or one: make bench ARGS="phi" (two minutes), reencryption, commands, onboarding.
 bench: setup tool-bench
 	@$(V) -m bench $(ARGS)
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from bench import commands, fields_elsewhere, imports, results
+from bench import commands, fields_elsewhere, imports, reencryption, results
 from bench.rows import HEADING, Measured, Part, line
 
 Rows = Callable[[int], Iterator[Measured]]
@@ -18,11 +18,13 @@ Rows = Callable[[int], Iterator[Measured]]
 
 PARTS: Mapping[str, Sequence[Rows]] = {
     "phi": (fields_elsewhere.rows, imports.rows),
+    "reencryption": (reencryption.rows,),
     "commands": (commands.rows,),
     "onboarding": (commands.onboarding_rows,),
 }
 LIBRARIES: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "phi": fields_elsewhere.versions,
+    "reencryption": reencryption.versions,
     "commands": lambda: results.versions("questionary", "pulumi"),
     "onboarding": lambda: results.versions("pulumi", "pulumi-aws", "boto3"),
 }

@@ -93,7 +93,7 @@ def _bounds(rows: Sequence[Measured]) -> Iterator[tuple[float, list[str]]]:
     yield 20, [_text(_LEFT, 14, "to the line is allowed, past it is short; the figures are ratios", "small")]
     whole = (WIDTH - _LEFT - _RIGHT) / 1.25
     for row in bounded:
-        used = min(row.bound.used(row.ratio), 1.25)
+        used = min(max(row.bound.used(row.ratio), 0.0), 1.25)
         kind = "short" if row.verdict == SHORT else "ours"
         told = f"{row.ratio:.2f}, {row.bound}" + (f": {SHORT}" if row.verdict == SHORT else "")
         yield (

@@ -170,7 +170,7 @@ def _rates(
                 f"{what} {number:,} rows / UPDATE, {name}",
                 ours=seconds,
                 theirs=each,
-                control=control if own else each,
+                control=control if own else None,
                 bound=bound if own and what == "moving" else Bound(),
                 unit="s",
                 rates=True,
