@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.onboarding.clinic import Clinic
 from tests.onboarding.conftest import clinic as clinic
-from tests.onboarding.conftest import on_ecs as on_ecs
-from tests.onboarding.conftest import onboarded as on_vercel  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def on_vercel(onboarded: Clinic) -> Clinic:
+    """A clinic set up for Vercel."""
+    return onboarded

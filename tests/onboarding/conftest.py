@@ -1,4 +1,4 @@
-"""Clinics for the tests of the whole onboarding: fresh ones, and one that was set up once and is only looked at."""
+"""Clinics for the tests of the whole onboarding: fresh ones, and one where nothing ever gets made."""
 
 from __future__ import annotations
 
@@ -13,22 +13,6 @@ from tests.onboarding.clinic import Clinic, running_clinic
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     """A clinic with a fresh, empty cloud."""
     with running_clinic(tmp_path_factory.mktemp("clinic")) as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def onboarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic set up for Vercel, once; a test that changes it puts it back."""
-    with running_clinic(tmp_path_factory.mktemp("onboarded")) as made:
-        made.set_up("vercel")
-        yield made
-
-
-@pytest.fixture(scope="session")
-def on_ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic set up for ECS, once; only looked at."""
-    with running_clinic(tmp_path_factory.mktemp("on-ecs")) as made:
-        made.set_up("ecs")
         yield made
 
 
