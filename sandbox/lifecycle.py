@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sandbox import environment
@@ -128,15 +128,12 @@ def _clear(where: Places) -> None:
 
 def _launch(where: Places) -> State:
     """Start the server process, wait until it says that it answers, and return what it wrote down."""
-    for directory in (where.backend, where.pulumi_home, where.aws_config):
-        directory.mkdir(parents=True, exist_ok=True)
-    for name in ("config", "credentials"):
-        (where.aws_config / name).touch()
+    furnish(where)
     ready, tell = os.pipe()
     with open(where.log, "wb") as log:
         server = subprocess.Popen(
             [str(environment.interpreter()), "-m", "sandbox.server", str(where.root), str(tell)],
-            cwd=PROJECT, env=_server_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=PROJECT, env=server_environment(os.environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             pass_fds=(tell,), start_new_session=True,
         )  # fmt: skip
     os.close(tell)
@@ -154,9 +151,17 @@ def _launch(where: Places) -> State:
     return state
 
 
-def _server_environment() -> dict[str, str]:
+def furnish(where: Places) -> None:
+    """Make the directories that a server and its users expect."""
+    for directory in (where.backend, where.pulumi_home, where.aws_config):
+        directory.mkdir(parents=True, exist_ok=True)
+    for name in ("config", "credentials"):
+        (where.aws_config / name).touch()
+
+
+def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The server's own environment, without anything that would steer the emulator or its SDK."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    kept = {name: value for name, value in environment.items() if not name.startswith(("AWS_", "MOTO_"))}
     return kept | {"PYTHONUNBUFFERED": "1", "AWS_EC2_METADATA_DISABLED": "true"}
 
 

@@ -5,8 +5,10 @@ Touches its temporary directory, the sandbox that it starts and ends, and the pr
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -20,12 +22,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from sandbox.lifecycle import furnish, server_environment
+from sandbox.state import Places
+from tests.onboarding.loaded import loaded, loaded_aws
 from tests.onboarding.shipped_schemas import fits
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -141,6 +147,7 @@ def until(fact: Callable[[], object], running: Running | None = None, *, what: s
 
 def copied_product(folder: Path) -> Path:
     """The parts of the product that a run needs, in a folder of their own."""
+    _compile_product()
     folder.mkdir(parents=True)
     for part in PARTS:
         source = PROJECT / part
@@ -149,6 +156,14 @@ def copied_product(folder: Path) -> Path:
         else:
             shutil.copy2(source, folder / part)
     return folder
+
+
+@cache
+def _compile_product() -> None:
+    # What is copied with the sources is not compiled again by the first run in every folder.
+    for part in PARTS:
+        if (PROJECT / part).is_dir():
+            compileall.compile_dir(PROJECT / part, quiet=2)
 
 
 def clean_environment() -> dict[str, str]:
@@ -190,17 +205,33 @@ class Clinic:
             check=False,
             **given,
         )
-        ended = Ended(code=done.returncode, out=done.stdout or "", err=done.stderr or "")
-        assert expect in (None, ended.code), f"{shlex.join(command)}: {ended.code}\n{ended.out}\n{ended.err}"
-        return ended
+        return _judged(done, expect)
 
     def wizard(self, *arguments: str, **options: Any) -> Ended:
         """`python -m wizard ARGUMENTS`, without a terminal. A document of `--json` has to fit its shipped schema."""
-        ended = self.run([sys.executable, "-m", "wizard", *arguments], **options)
+        ended = (self._begun_loaded if can_begin_loaded(**options) else self._started)(*arguments, **options)
         if "--json" in arguments:
             fits(ended.document, code=ended.code)
         self.told += [ended.out, ended.err]
         return ended
+
+    def _started(self, *arguments: str, **options: Any) -> Ended:
+        return self.run([sys.executable, "-m", "wizard", *arguments], **options)
+
+    def _begun_loaded(
+        self,
+        *arguments: str,
+        folder: Path | None = None,
+        env: Mapping[str, str | None] | None = None,
+        expect: int | None = 0,
+    ) -> Ended:
+        done = loaded("wizard").run(
+            arguments,
+            folder=folder or self.folder,
+            environment=self.with_changes(env),
+            timeout=PATIENCE_SECONDS,
+        )
+        return _judged(done, expect)
 
     def set_up(self, target: str, *arguments: str, **options: Any) -> Ended:
         """The whole onboarding by the example's answers."""
@@ -394,6 +425,35 @@ class Clinic:
         return self.pulumi("stack", "output", "--json", "--stack", "production").document
 
 
+def _judged(done: subprocess.CompletedProcess[str], expect: int | None) -> Ended:
+    ended = Ended(code=done.returncode, out=done.stdout or "", err=done.stderr or "")
+    assert expect in (None, ended.code), f"{shlex.join(done.args)}: {ended.code}\n{ended.out}\n{ended.err}"
+    return ended
+
+
+def can_begin_loaded(*, env: Mapping[str, str | None] | None = None, **options: Any) -> bool:
+    """Whether a wizard need not be started: another stream or interpreter's setting is for one that is."""
+    steering = [name for name in env or () if name.startswith(("PYTHON", "LANG", "LC_"))]
+    return sys.platform == "linux" and not steering and options.keys() <= {"folder", "expect"}
+
+
+def _serve(where: Places, environment: Mapping[str, str]) -> None:
+    """Begin a sandbox's server with its libraries loaded; it answers by then."""
+    furnish(where)
+    ready, tell = os.pipe()
+    with where.log.open("wb") as log:
+        streams = (log.fileno(), log.fileno(), tell)
+        arguments, clean = (str(where.root),), server_environment(environment)
+        _, ended = loaded("sandbox.server").begin(arguments, folder=PROJECT, environment=clean, streams=streams)
+    os.close(ended)
+    os.close(tell)
+    try:
+        said = os.read(ready, 1) if select.select([ready], [], [], PATIENCE_SECONDS)[0] else b""
+    finally:
+        os.close(ready)
+    assert said, where.log.read_text(errors="replace")
+
+
 def onboarding(target: str) -> tuple[str, ...]:
     """The arguments of an unattended run by the example's answers."""
     return ("--stack", "production", "--answers", f"examples/{target}.yaml", "--yes", "--non-interactive")
@@ -418,10 +478,17 @@ def running_clinic(root: Path) -> Iterator[Clinic]:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    if sys.platform == "linux":
+        _serve(Places(root=root / "sandbox"), base)
+    # It finds the server there, and installs the plug-ins.
     sandbox("start")
     try:
         words = [shlex.split(line) for line in sandbox("env").splitlines() if line.startswith("export ")]
-        yield Clinic(root=root, folder=folder, environment=base | dict(word[1].partition("=")[::2] for word in words))
+        environment = base | dict(word[1].partition("=")[::2] for word in words)
+        aws = PROJECT / ".cache" / "awscli" / "bin" / "aws"
+        if sys.platform == "linux" and aws.exists():
+            environment["PATH"] = f"{loaded_aws(aws)}{os.pathsep}{environment['PATH']}"
+        yield Clinic(root=root, folder=folder, environment=environment)
     finally:
         sandbox("stop")
 
