@@ -6,11 +6,14 @@ import base64
 import pickle
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from phi import PhiCipher, RecordRefused
+from phi.reencryption import transcription
 from phi.reencryption.facts import NAMED_AT_MOST, Done, Tally
+from phi.reencryption.refusals import ReencryptionError
 from phi.reencryption.transcription import UNCHANGED, Transcriber
 from tests.phi.reencryption.patients import NEW, OLD, THIRD
 
@@ -118,9 +121,33 @@ def _expecting_new() -> Transcriber:
     return made
 
 
-def test_a_record_of_no_text_or_of_no_utf8_is_left_alone() -> None:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+class FaultyAead:
+    """A stand-in for a machine that computes wrongly now and then: one bit of what it seals is another one."""
 
+    def encrypt(self, iv: bytes, text: bytes, _: None) -> bytes:
+        sealed = bytearray(AESGCM(NEW).encrypt(iv, text, None))
+        sealed[0] ^= 1
+        return bytes(sealed)
+
+    decrypt = AESGCM(NEW).decrypt
+
+
+def test_what_does_not_open_is_never_handed_on() -> None:
+    mine = transcriber()
+    mine._new_key = FaultyAead()  # type: ignore[assignment]
+    with pytest.raises(ReencryptionError, match="does not open"):
+        mine.transcribe([PhiCipher(OLD).encrypt("Jane")], ["1"])
+
+
+def test_what_is_spelt_wrongly_is_never_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = transcription.b64encode_as_string
+    monkeypatch.setattr(transcription, "b64encode_as_string", lambda octets: right(octets).replace("A", "B"))
+    values = PhiCipher(OLD).encrypt_many([f"patient {number}" for number in range(20)])
+    with pytest.raises(ReencryptionError, match="does not open"):
+        transcriber().transcribe(values, keys(values))
+
+
+def test_a_record_of_no_text_or_of_no_utf8_is_left_alone() -> None:
     for plain in (b"", b"\xff\xfe"):
         sealed = AESGCM(OLD).encrypt(bytes(16), plain, None)
         record = ":".join(base64.b64encode(part).decode() for part in (bytes(16), sealed[-16:], sealed[:-16]))
