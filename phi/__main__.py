@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
         except ModuleNotFoundError as error:
             if error.name != "psycopg":
                 raise
-            print("phi reencrypt: psycopg is not installed; pip install 'psycopg[binary]'", file=sys.stderr)
+            print("phi reencrypt: psycopg is not installed; pip install 'eonpro-phi[postgres]'", file=sys.stderr)
             return 1
         return command.run(options, os.environ)
     if options.command == "wrap":

@@ -24,6 +24,7 @@ from phi.usage import usage_of
 
 _ivs_in = Struct(f"{IV_BYTES}s").iter_unpack
 _ZEROS = (b"", b"\0", b"\0\0")
+_PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
 _NOT_OPENED = (ValueError, IndexError, InvalidTag, OverflowError)
 
 UNCHANGED = ""
@@ -172,6 +173,4 @@ def _ends_canonically(record: str) -> bool:
 
 def _octets(records: Sequence[str]) -> bytes:
     """What all records stand for, one after the other, by one decoding: with "A" for "=" each part ends in zeros."""
-    text = ",".join(records) + ","
-    text = text.replace("==:", "AA").replace("==,", "AA").replace("=,", "A").replace(",", "")
-    return b64decode(text, None, True)
+    return b64decode("".join(records).encode().translate(_PAD_AS_ZERO, b":"), None, True)
