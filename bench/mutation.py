@@ -148,7 +148,8 @@ def judged(folder: Path) -> tuple[list[Score], list[Survivor]]:
 def survivor(name: str, shown: str, known: Mapping[tuple[str, str, str], str]) -> Survivor:
     """A change by its diff, with the reason why it changes nothing, where one is known."""
     _, file, mangled = name.split(".", 2)
-    function = mangled.rpartition("__mutmut_")[0].removeprefix("x").replace("ǁ", ".").strip("._") or mangled
+    # `xǁClassǁmethod` or `x_function`, and which change of it.
+    function = mangled.rpartition("__mutmut_")[0][2:].replace("ǁ", ".")
     lines = [line for line in shown.splitlines() if not line.startswith(("---", "+++", "@@", "#"))]
     was = " ".join(line[1:].strip() for line in lines if line.startswith("-"))
     became = " ".join(line[1:].strip() for line in lines if line.startswith("+"))
