@@ -134,10 +134,15 @@ def judged(done: Run, *, allowed: int) -> tuple[bool, list[str]]:
             f"{len(done.passes)} passes over {last.rows:,} rows."
         )
     bearable = done.neither <= allowed
+    if not done.dry and last.left:
+        words.append(
+            f"{last.left:,} rows were not written, because other transactions kept holding or changing them, or a "
+            "trigger drops what is written."
+        )
     if not done.dry and not done.settled:
         words.append(
-            "The last pass still found records under the old key: the application writes under it. Let it write under "
-            "the new one, or stop it, then run the same command again."
+            "The last pass still found records under the old key. Where the application writes under it, let it write "
+            "under the new one, or stop it; then run the same command again."
         )
     if not bearable:
         words.append(

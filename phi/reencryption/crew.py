@@ -57,7 +57,7 @@ class Crew:
         self._hands: list[_Hand] = []
         self._failure: ReencryptionError | None = None
         self._signal: int | None = None
-        self._told_to_stop = False
+        self._told_to_stop = self._at_once = False
 
     def __enter__(self) -> Self:
         # By fork, so that the keys reach the workers through memory alone: no pipe, no argument, no file.
@@ -134,7 +134,9 @@ class Crew:
         if self._signal:
             name = signal.Signals(self._signal).name
             raise Interrupted(
-                f"{name}: ended in order, every batch whole",
+                f"{name}: ended at once; the database rolls back the batches that were under way"
+                if self._at_once
+                else f"{name}: ended in order, every batch whole",
                 "Run the same command again: it goes on from there.",
                 exit_code=128 + self._signal,
             )
@@ -177,6 +179,7 @@ class Crew:
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._signal:
             # Asked twice: at once. The batches that are under way are rolled back.
+            self._told_to_stop = self._at_once = True
             for hand in self._hands:
                 hand.process.kill()
         self._signal = number

@@ -63,7 +63,7 @@ class Progress:
     def end(self) -> None:
         """Leave the line that was being drawn."""
         if self._open:
-            self._stream.write("\n")
+            self._stream.write(f"\r{self.line(self._clock())}\x1b[K\n")
             self._stream.flush()
             self._open = False
 

@@ -49,6 +49,7 @@ def test_at_a_terminal_one_line_is_drawn_anew_and_left_in_the_end() -> None:
     progress.say("done")
     assert stream.getvalue() == (
         "\rverifying: 3,000 rows read, 0 written, 3,000 rows/s\x1b[K"
+        "\rverifying: 6,000 rows read, 0 written, 3,000 rows/s\x1b[K"
         "\rverifying: 6,000 rows read, 0 written, 3,000 rows/s\x1b[K\ndone\n"
     )
 

@@ -133,6 +133,24 @@ def test_a_signal_ends_it_in_order_and_the_next_run_goes_on(operator: Operator, 
     assert list(plain(operator.clinic.records())) == expected(6000)
 
 
+def test_a_second_signal_ends_it_at_once_whatever_a_worker_waits_for(operator: Operator) -> None:
+    clinic = operator.clinic
+    clinic.fill(200)
+    with clinic.server.connect(clinic.database) as theirs:
+        theirs.execute("begin")
+        theirs.execute('select from "Patient" where id = 100 for update')
+        process = operator.starts("--batch", "50", "--processes", "2")
+        waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = %s"
+        until(lambda: clinic.run(waits, clinic.database)[0][0] > 0, process)
+        process.send_signal(signal.SIGINT)
+        status = Path(f"/proc/{process.pid}/status")
+        until(lambda: "ShdPnd:\t0000000000000000" in status.read_text(), process)  # it has the first one
+        process.send_signal(signal.SIGINT)
+        done = ended(process)
+    assert done.code == 130 and "at once" in done.stderr
+    assert clinic.moved() % 50 == 0
+
+
 def test_a_checkpoint_spares_the_next_run_what_was_done(operator: Operator, tmp_path: Path) -> None:
     operator.clinic.fill(3000)
     file = tmp_path / "checkpoint"
@@ -180,7 +198,7 @@ def test_an_application_that_goes_on_under_the_old_key_is_told_of(operator: Oper
         over.set()
         application.join()
     assert done.code == 1 and not done.document["settled"] and len(done.document["passes"]) == 3
-    assert "the application writes under it" in done.document["message"]
+    assert "still found records under the old key" in done.document["message"]
     assert operator.runs().code == 0
     wanted = [
         (*row[:2], "still under the old key", *row[3:]) if row[0] in (1, 150, 300) else row for row in expected(300)
