@@ -5,6 +5,7 @@ Touches the operating system's random source and the count of `phi.usage`, and n
 
 from __future__ import annotations
 
+import os
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import urandom
@@ -30,8 +31,8 @@ _AT_ONCE = 256
 that what lies between two steps stays small."""
 
 # What AESGCM gives: the ciphertext, and the tag behind it.
-_CIPHERTEXT = slice(None, -16)
-_TAG = slice(-16, None)
+CIPHERTEXT = slice(None, -16)
+TAG = slice(-16, None)
 
 # What the text of a record decodes to at once: see PhiCipher.decrypt.
 _RAW_IV = slice(None, 16)
@@ -40,15 +41,12 @@ _RAW_CIPHERTEXT = slice(36, None)
 
 # Both draw from the operating system, at each call. getrandom is the system call itself, and so a little faster; for
 # 256 bytes at the most it is whole. urandom goes on where a signal cut it short, and so is for the IVs of many.
-try:
-    from os import getrandom
-except ImportError:  # not on Linux
-    getrandom = urandom  # type: ignore[assignment]
+draw: Callable[[int], bytes] = getattr(os, "getrandom", urandom)  # which Linux alone has
 
 _each_iv = Struct(f"{IV_BYTES}s").iter_unpack
-_parted = b":".join
+parted = b":".join
 # Not a method of the value: for what is no text this raises TypeError, and of a kind of text it takes the text itself.
-_utf8 = str.encode
+utf8 = str.encode
 
 _NOT_OPENED = (InvalidTag, ValueError, LookupError, TypeError, AttributeError, OverflowError)
 """All that the libraries raise on what is no record of a key: ValueError has base64's and UTF-8's errors among it."""
@@ -103,17 +101,17 @@ class PhiCipher:
         try:
             if not text:
                 return self.encrypt(text) if (text := _plain(text)) else None
-            iv = getrandom(16)
-            sealed = self._aead.encrypt(iv, _utf8(text), None)
+            iv = draw(16)
+            sealed = self._aead.encrypt(iv, utf8(text), None)
             for _ in self._usage.left:  # a step of it, for half of what next() costs
                 break
             else:
                 self._usage.add(1)
-            return _parted(
+            return parted(
                 (
                     b2a_base64(iv, newline=False),
-                    b2a_base64(sealed[_TAG], newline=False),
-                    b2a_base64(sealed[_CIPHERTEXT], newline=False),
+                    b2a_base64(sealed[TAG], newline=False),
+                    b2a_base64(sealed[CIPHERTEXT], newline=False),
                 )
             ).decode()
         except (UnicodeEncodeError, OverflowError):
@@ -237,7 +235,7 @@ class PhiCipher:
                 texts = values[start : start + _AT_ONCE]
                 if not all(texts):
                     texts = [text or _plain(text) for text in texts]
-                encoded = [_utf8(text) for text in texts if text]
+                encoded = [utf8(text) for text in texts if text]
                 self._usage.add(len(encoded))
                 # Drawn in the frame that uses them up and kept nowhere, so that no fork finds any: from here to their
                 # use runs no code of anybody else's, and another thread's frames do not live on in a child process.
@@ -245,11 +243,11 @@ class PhiCipher:
                 seal = self._aead.encrypt
                 sealed = [seal(iv, text, None) for iv, text in zip(ivs, encoded, strict=True)]
                 written = [
-                    _parted(
+                    parted(
                         (
                             b2a_base64(iv, newline=False),
-                            b2a_base64(one[_TAG], newline=False),
-                            b2a_base64(one[_CIPHERTEXT], newline=False),
+                            b2a_base64(one[TAG], newline=False),
+                            b2a_base64(one[CIPHERTEXT], newline=False),
                         )
                     ).decode()
                     for iv, one in zip(ivs, sealed, strict=True)

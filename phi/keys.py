@@ -16,11 +16,14 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from phi.cipher import PhiCipher
 from phi.errors import TransientUnwrapError, Unreachable, UnwrapError
 from phi.events import KeyEvent, StaleServed, Teller
 from phi.flights import Flight, KeySource, dropped, in_an_event_loop, missed
 from phi.leases import Held, Lease, Terms, after, pause
+from phi.usage import KeyUsage
 
 __all__ = ["AHEAD", "GRACE_SECONDS", "TTL_SECONDS", "CachedKey", "KeySource"]
 
@@ -37,10 +40,12 @@ AHEAD = 0.2
 class _Serving:
     """What callers are given without a lock, until the moment at which somebody has to look."""
 
-    __slots__ = ("cipher", "key", "until")
+    __slots__ = ("aead", "cipher", "key", "until", "usage")
     if TYPE_CHECKING:
         cipher: PhiCipher
         key: bytes
+        aead: AESGCM  # the cipher's own, as its count: for PhiFields.encrypt
+        usage: KeyUsage
     until: float
 
 
@@ -185,6 +190,7 @@ class CachedKey:
             moments.append(self._due)
         serving = _Serving()
         serving.cipher, serving.key, serving.until = held.cipher, held.current.key, min(moments)
+        serving.aead, serving.usage = held.cipher._aead, held.cipher._usage
         return serving
 
     def _send(self, flight: Flight) -> None:

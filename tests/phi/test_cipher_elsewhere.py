@@ -55,7 +55,7 @@ TEXTS = list(texts())
 def written_under(monkeypatch: pytest.MonkeyPatch, ivs: list[bytes]) -> list[str | None]:
     """What the cipher writes, one text at a time, when the operating system's random source gives these."""
     given = iter(ivs)
-    monkeypatch.setattr(phi.cipher, "getrandom", lambda size: next(given))
+    monkeypatch.setattr(phi.cipher, "draw", lambda size: next(given))
     return [PhiCipher(KEY).encrypt(text) for text in TEXTS]
 
 
