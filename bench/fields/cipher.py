@@ -67,9 +67,18 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "encrypt, times as fast as aws-encryption-sdk with its caching manager",
         scalar,
-        Side(run=beside.with_aws_encryption_sdk()),
+        Side(run=beside.with_aws_encryption_sdk(committing=True)),
         bound=Bound(at_least=40),
         label="aws-encryption-sdk",
+        rates=True,
+        rounds=fewer,
+    )
+    yield compare(
+        "the same with a suite of its first version, without key commitment",
+        scalar,
+        Side(run=beside.with_aws_encryption_sdk(committing=False)),
+        bound=Bound(),
+        label="aws-encryption-sdk, v1 suite",
         rates=True,
         rounds=fewer,
     )
