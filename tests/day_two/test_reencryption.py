@@ -1,0 +1,52 @@
+"""A rotation of the data key with its records: each next step is typed as the wizard prints it, up to the promotion.
+
+Touches a clinic with a fresh cloud, and a PostgreSQL server of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.day_two import the_application
+from tests.onboarding.clinic import PROJECT, Clinic
+from tests.phi.reencryption.postgres import running
+
+TEXTS = ("jane@example.org", "jöhn@example.org", "患者@example.org")
+
+
+@pytest.mark.thorough
+def test_the_next_steps_of_a_new_data_key_are_typed_and_no_record_is_lost(clinic: Clinic) -> None:
+    clinic.set_up("vercel")
+    before = the_application.write(clinic, clinic.deployed(), *TEXTS)
+    with running("fsync=off") as server, server.connect() as patients:
+        patients.execute("create table patients (id int primary key, email text)")
+        for number, record in enumerate(before, 1):
+            patients.execute("insert into patients values (%s, %s)", (number, record))
+
+        made = clinic.wizard("rotate", "--data-key", "--confirm", "production", "--json").document
+        fetching, moving, promoting = made["next"]
+        for words, mine in (
+            ("python ", f"{sys.executable} "),
+            ("postgresql://HOST/DATABASE", f"'{server.dsn()}'"),
+            ("--table TABLE --columns COLUMN,COLUMN", "--table patients --columns email"),
+        ):
+            assert words in moving
+            moving = moving.replace(words, mine)
+        as_the_application = the_application.credentials(clinic)
+        typed = [
+            fetching,
+            f"export AWS_ACCESS_KEY_ID={as_the_application['AccessKeyId']}",
+            f"export AWS_SECRET_ACCESS_KEY={as_the_application['SecretAccessKey']}",
+            f"export AWS_SESSION_TOKEN={as_the_application['SessionToken']}",
+            moving,
+            moving.replace("--dry-run", ""),
+        ]
+        said = clinic.run(["sh", "-ec", "\n".join(typed)], folder=PROJECT).out
+        assert "email: 0 under the new key, 3 under the old one" in said
+        assert "No record of these columns needs the old key." in said
+        clinic.run(["sh", "-ec", promoting.replace("python ", f"{sys.executable} ") + "\n"])
+        after = [record for (record,) in patients.execute("select email from patients order by id")]
+    assert not set(before) & set(after)
+    assert tuple(the_application.read(clinic, clinic.deployed(), *after)) == TEXTS
