@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from pybase64 import b64encode_as_string
 
 from phi import PhiCipher, RecordRefused
 from phi.reencryption import transcription
@@ -140,7 +141,7 @@ def test_what_does_not_open_is_never_handed_on() -> None:
 
 
 def test_what_is_spelt_wrongly_is_never_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = transcription.b64encode_as_string
+    right = b64encode_as_string
     monkeypatch.setattr(transcription, "b64encode_as_string", lambda octets: right(octets).replace("A", "B"))
     values = PhiCipher(OLD).encrypt_many([f"patient {number}" for number in range(20)])
     with pytest.raises(ReencryptionError, match="does not open"):
