@@ -113,7 +113,7 @@ class PhiFields:
                 # pinned key, and the reading of the clock.
                 iv = draw(16)
                 sealed = serving.aead.encrypt(iv, utf8(text), None)
-                for _ in serving.usage.left:
+                for _ in serving.left:
                     break
                 else:
                     serving.usage.add(1)

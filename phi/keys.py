@@ -13,7 +13,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -40,12 +40,13 @@ AHEAD = 0.2
 class _Serving:
     """What callers are given without a lock, until the moment at which somebody has to look."""
 
-    __slots__ = ("aead", "cipher", "key", "until", "usage")
+    __slots__ = ("aead", "cipher", "key", "left", "until", "usage")
     if TYPE_CHECKING:
         cipher: PhiCipher
         key: bytes
         aead: AESGCM  # the cipher's own, as its count: for PhiFields.encrypt
         usage: KeyUsage
+        left: Iterator[int]  # of that count; where it ends, the count itself goes on
     until: float
 
 
@@ -190,7 +191,7 @@ class CachedKey:
             moments.append(self._due)
         serving = _Serving()
         serving.cipher, serving.key, serving.until = held.cipher, held.current.key, min(moments)
-        serving.aead, serving.usage = held.cipher._aead, held.cipher._usage
+        serving.aead, serving.usage, serving.left = held.cipher._aead, held.cipher._usage, held.cipher._usage.left
         return serving
 
     def _send(self, flight: Flight) -> None:
