@@ -104,7 +104,7 @@ bench: setup tool-bench
 
 # The re-encryption past one machine, in Spark's own environment, on a local cluster.
 spark-tests: setup tool-spark
-	@.cache/tools/spark/bin/python -m pytest tests/phi/spark $(ARGS)
+	@.cache/tools/spark/bin/python -m pytest --confcutdir=tests/phi tests/phi/spark $(ARGS)
 
 # How many changes of the cipher and of the key cache the tests find: docs/mutation.md.
 mutation: setup tool-mutation
