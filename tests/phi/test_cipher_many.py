@@ -180,7 +180,7 @@ NO_TEXTS = [0, 5, 0.0, float("nan"), False, True, b"", b"Jane", bytearray(b"Jane
 NO_TEXTS += [datetime.date(1970, 1, 1), object(), Ambiguous(), str, NotImplemented.__class__]
 
 
-@pytest.mark.parametrize("value", NO_TEXTS, ids=repr)
+@pytest.mark.parametrize("value", NO_TEXTS, ids=lambda value: type(value).__name__)
 def test_what_is_no_text_is_refused_without_being_shown(cipher: PhiCipher, value: Any) -> None:
     for work in (
         cipher.encrypt,

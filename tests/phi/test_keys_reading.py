@@ -83,7 +83,7 @@ def test_many_records_are_told_alike(standing: Standing, former: CountingSource)
             attempt()
 
 
-@pytest.mark.parametrize("text", ["no record", "", ":", f"{FORMER}=", 7])
+@pytest.mark.parametrize("text", ["no record", "", ":", f"{FORMER}=", 7], ids=range(5))
 def test_what_is_no_record_is_refused_though_a_reading_key_is_missing(
     standing: Standing, former: CountingSource, text: object
 ) -> None:
