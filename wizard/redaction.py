@@ -46,7 +46,7 @@ class Redaction:
     def __call__(self, text: str) -> str:
         """The text without secrets."""
         labels = self._labels
-        # Of those alone that are there: a pattern of them all, made anew for each further secret, takes a fifth of a run.
+        # Of those that are there alone: a pattern of all, made anew for each further secret, takes a fifth of a run.
         if there := [spelling for spelling in labels if spelling in text]:
             text = re.sub("|".join(map(re.escape, there)), lambda match: labels[match[0]], text)
         for pattern, replacement in _LOOKS:
