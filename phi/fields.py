@@ -107,7 +107,8 @@ class PhiFields:
     def encrypt(self, text: str | None) -> str | None:
         """Encrypt a text; None and "" give None."""
         try:
-            serving, clock = self._key._serving, self._clock
+            serving = self._key._serving
+            clock = self._clock
             if text and clock() < serving.until:
                 # PhiCipher.encrypt once more, written out: so a field costs with its key at hand what it costs under a
                 # pinned key, and the reading of the clock.

@@ -55,7 +55,13 @@ def test_its_record_is_the_pinned_ciphers(
     assert drawn == [16, 16]
 
 
-def test_the_source_is_asked_for_none_of_them(source: Source, fields: PhiFields) -> None:
+def test_neither_the_source_nor_the_cached_key_is_asked_for_it(
+    source: Source, fields: PhiFields, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(_: CachedKey) -> PhiCipher:
+        raise AssertionError("the cached key was asked for its cipher")
+
+    monkeypatch.setattr(CachedKey, "cipher", asked)
     for text in ("a", "b"):
         assert PhiCipher(source.key).decrypt(fields.encrypt(text)) == text
     assert source.calls == 1
