@@ -98,7 +98,7 @@ check: setup linters
 tool-%:
 	@$(PYTHON) -m setup --tool $*
 
-# All parts (an hour), or one: make bench ARGS="phi" (two minutes), reencryption, commands, onboarding.
+# All parts (a quarter of an hour), or some: make bench ARGS="phi" (a minute), reencryption, commands, onboarding.
 bench: setup tool-bench
 	@$(V) -m bench $(ARGS)
 
