@@ -129,14 +129,14 @@ def judged(done: Run, *, allowed: int) -> tuple[bool, list[str]]:
             more = f" and {each.neither - len(each.named):,} more" if each.neither > len(each.named) else ""
             words.append(f"  {done.assignment.key_column}: {', '.join(each.named)}{more}"[: 200 * NAMED_AT_MOST])
     if not done.dry:
+        written = sum(each.written for each in done.passes)
         words.append(
-            f"{sum(each.written for each in done.passes):,} rows written in {spoken(done.seconds)}, "
-            f"{len(done.passes)} passes over {last.rows:,} rows."
+            f"Rows written: {written:,}; read: {last.rows:,}; passes: {len(done.passes)}; time: {spoken(done.seconds)}"
         )
     bearable = done.neither <= allowed
     if not done.dry and last.left:
         words.append(
-            f"{last.left:,} rows were not written, because other transactions kept holding or changing them, or a "
+            f"Rows that were not written: {last.left:,}; other transactions kept holding or changing them, or a "
             "trigger drops what is written."
         )
     if not done.dry and not done.settled:
@@ -146,8 +146,8 @@ def judged(done: Run, *, allowed: int) -> tuple[bool, list[str]]:
         )
     if not bearable:
         words.append(
-            f"{done.neither:,} values open under neither key and were left as they are. Look whether a third key was "
-            f"in use (--from may be repeated), mend them, or accept them: --allow-unreadable {done.neither}"
+            f"Values that open under neither key, left as they are: {done.neither:,}. Look whether a third key was in "
+            f"use (--from may be repeated), mend them, or accept them: --allow-unreadable {done.neither}"
         )
     if done.dry:
         words.append("Nothing was written.")

@@ -123,7 +123,7 @@ def ending(**changes: object) -> Run:
     [
         (RUN, 0, True, "No record of these columns needs the old key."),
         (ending(columns={"email": Tally(new=8, old=1)}), 0, False, "still found records under the old key"),
-        (ending(left=1), 9, False, "1 rows were not written, because other transactions"),
+        (ending(left=1), 9, False, "Rows that were not written: 1; other transactions"),
         (ending(columns={"email": Tally(new=7, foreign=1, no_record=1)}), 1, False, "--allow-unreadable 2"),
         (ending(columns={"email": Tally(new=7, foreign=1, no_record=1)}), 2, True, "needs the old key"),
         (replace(RUN, dry=True, passes=RUN.passes[:1], pass_seconds=(1.0,)), 0, True, "Nothing was written."),
