@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable, Generator, Mapping
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
-
-import httpx
 
 from wizard.errors import (
     CredentialsError,
@@ -21,6 +22,25 @@ from wizard.errors import (
     Unreachable,
     UsageError,
 )
+
+
+@contextmanager
+def _spared(*names: str) -> Iterator[None]:
+    """Within it these modules are as if not installed, unless they are loaded already."""
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is how a module is said to be none
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+# Where they are installed httpx loads its own command line (click, and rich behind it), and httpcore, which comes with
+# its first client, two ways of doing things at once. None is used here: a fifth of a second before the first check.
+with _spared("anyio", "click", "trio"):
+    import_module("httpcore")
+    import httpx
 
 NEW_TOKEN = (
     "make a token at https://vercel.com/account/settings/tokens, its scope the team of the project,"

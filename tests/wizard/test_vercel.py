@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -574,3 +576,15 @@ def test_a_project_that_went_away_is_told(vercel: Place) -> None:
     gone = VercelProject(id="prj_gone", name="gone", team_id=None, team_slug="clinic")
     with pytest.raises(SetupError, match="no Vercel project clinic/gone"):
         vercel.edge().list_variables(gone)
+
+
+def test_what_httpx_would_load_besides_is_left_and_can_be_loaded_later():
+    program = (
+        "import sys; from wizard.vercel_http import Api\n"
+        "Api(token='token', base_url='https://api.example.org', timeout=1, sleep=print, now=print)\n"
+        "besides = ('anyio', 'click', 'trio', 'rich')\n"
+        "print([name for name in besides if name in sys.modules])\n"
+        "import anyio, click, trio, rich, httpx; print(httpx.get.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "get"]
