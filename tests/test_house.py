@@ -143,7 +143,7 @@ TABLE = (
     ),
     Row(
         files=("wizard/vercel.py", "wizard/vercel_*.py"),
-        outside=("httpx",),
+        outside=("httpx", "httpcore"),  # which comes with httpx
         ours=(*EDGE_MAY, "wizard.vercel_*", "wizard.application_folder"),
     ),
     Row(files=("wizard/draft_file.py",), ours=("wizard.drafts",)),

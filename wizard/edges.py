@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wizard import aws, saved_plan, vercel, vercel_link
+from wizard import aws, engine_process, saved_plan, vercel, vercel_link
 from wizard.answers import Answer
 from wizard.application_folder import ApplicationFolder
 from wizard.aws.sign_in import sign_in
@@ -59,6 +59,7 @@ def made(
             tell=tell,
             policy_pack=project / "guardrails",
             secrets_provider=secrets_provider,
+            program=program,
         )
 
     def hosting(token: str) -> vercel.Vercel:
@@ -76,6 +77,7 @@ def made(
         )
         return str(terminal.ask(secret_code)).strip()
 
+    program = engine_process.ahead()
     places = StatePlaces(project, os.environ)
     backend = places.detect()
     return Doors(

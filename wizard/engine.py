@@ -21,6 +21,7 @@ from wizard.engine_drift import Comparison
 from wizard.engine_errors import interrupted
 from wizard.engine_events import Watch
 from wizard.engine_handle import UnselectedStack
+from wizard.engine_process import EngineProcess
 from wizard.engine_state import adopted, stack_state
 from wizard.engine_workspace import Workspace, last_part
 from wizard.errors import ResourceError, StackBusy, StackNotFound, TornFile
@@ -42,9 +43,15 @@ class PulumiEngine:
         tell: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
         secrets_provider: str | None = None,
+        program: Callable[[], EngineProcess] = EngineProcess,
     ) -> None:
-        """`secrets_provider` is for a stack that is made now; None leaves it to the backend."""
-        self._at = Workspace(folder, environment=environment, secrets_provider=secrets_provider, tell=tell)
+        """`secrets_provider` is for a stack that is made now; None leaves it to the backend.
+
+        `program` finds the CLI, when it is first needed.
+        """
+        self._at = Workspace(
+            folder, environment=environment, secrets_provider=secrets_provider, tell=tell, program=program
+        )
         self._policy_pack = policy_pack
         self._tell = tell
         self._sleep = sleep

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import IO
@@ -132,6 +133,17 @@ class EngineProcess(PulumiCommand):
             yield
         finally:
             signal.signal(signal.SIGINT, former)
+
+
+def ahead() -> Callable[[], EngineProcess]:
+    """Look for the program now, beside whatever else is done; what is returned waits for it, and raises its errors.
+
+    It is asked for its version, which takes a tenth of a second.
+    """
+    with_one = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulumi")
+    found = with_one.submit(EngineProcess)
+    with_one.shutdown(wait=False)
+    return found.result
 
 
 def _end(process: subprocess.Popen[str]) -> None:

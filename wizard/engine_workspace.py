@@ -40,7 +40,9 @@ class Workspace:
         environment: Mapping[str, str],
         secrets_provider: str | None,
         tell: Callable[[str], None],
+        program: Callable[[], EngineProcess] = EngineProcess,
     ) -> None:
+        """`program` finds the CLI, and may have begun to; its errors are those of EngineProcess."""
         self.folder = folder
         self.given = dict(environment)
         """What the CLI's environment has beside this process's own."""
@@ -48,6 +50,7 @@ class Workspace:
         """Stacks that were looked for and are not there."""
         self._secrets_provider = secrets_provider
         self._tell = tell
+        self._program = program
         self._process: EngineProcess | None = None
         self._workspace: LocalWorkspace | None = None
         self._handle: LeanStack | None = None
@@ -62,7 +65,7 @@ class Workspace:
         """The program. Raises SetupError when there is none, or none that fits."""
         if self._process is None:
             try:
-                self._process = EngineProcess()
+                self._process = self._program()
             except FileNotFoundError as error:
                 raise SetupError("there is no `pulumi` program on the PATH", "make setup") from error
             except (OSError, CalledProcessError) as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pulumi.automation.errors import CommandError, StackNotFoundError
 
-from wizard.engine_process import EngineProcess
+from wizard.engine_process import EngineProcess, ahead
 
 STAND_IN = """#!{python}
 import json, os, signal, sys
@@ -93,6 +93,15 @@ def test_a_command_is_never_interactive_and_has_its_own_process_group(place) -> 
     result = EngineProcess().run(["facts"], str(place.folder), {"GIVEN": "to the child"}, lines.append)
     assert lines == ['[["--non-interactive", "facts"], true, "to the child", ""]']
     assert (result.stdout, result.code) == (lines[0], 0)
+
+
+def test_the_program_can_be_looked_for_ahead(place, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ahead()
+    assert found() is found() and str(found().version) == "3.259.0"
+    monkeypatch.setenv("PATH", str(place.folder))
+    missing = ahead()  # says nothing yet
+    with pytest.raises(FileNotFoundError):
+        missing()
 
 
 def test_a_command_that_fails_is_the_automation_apis_error(place) -> None:
