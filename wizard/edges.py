@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from wizard import aws, engine_process, saved_plan, vercel, vercel_link
@@ -59,7 +60,7 @@ def made(
             tell=tell,
             policy_pack=project / "guardrails",
             secrets_provider=secrets_provider,
-            program=program,
+            program=program(),
         )
 
     def hosting(token: str) -> vercel.Vercel:
@@ -77,17 +78,23 @@ def made(
         )
         return str(terminal.ask(secret_code)).strip()
 
-    program = engine_process.ahead()
-    places = StatePlaces(project, os.environ)
-    backend = places.detect()
-    return Doors(
-        talk=terminal,
-        connect=lambda profile, region: aws.connect(
+    # Begun when AWS is first asked: whoever needs an account needs Pulumi next, and who needs none starts no program.
+    program = cache(engine_process.ahead)
+
+    def connect(profile: str | None, region: str | None) -> aws.Aws:
+        program()
+        return aws.connect(
             profile=profile,
             region=region,
             environ=os.environ,
             ask_code=code if terminal.interactive else None,
-        ),
+        )
+
+    places = StatePlaces(project, os.environ)
+    backend = places.detect()
+    return Doors(
+        talk=terminal,
+        connect=connect,
         hosting=hosting,
         engine=engine,
         prover=ChildProver(project),

@@ -138,12 +138,13 @@ class EngineProcess(PulumiCommand):
 def ahead() -> Callable[[], EngineProcess]:
     """Look for the program now, beside whatever else is done; what is returned waits for it, and raises its errors.
 
-    It is asked for its version, which takes a tenth of a second.
+    It is asked for its version, which takes a tenth of a second. Called again, it looks anew: a program that was
+    missing or too old may have been installed since.
     """
     with_one = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulumi")
-    found = with_one.submit(EngineProcess)
+    begun = [with_one.submit(EngineProcess).result]
     with_one.shutdown(wait=False)
-    return found.result
+    return lambda: begun.pop()() if begun else EngineProcess()
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -40,7 +40,7 @@ class Workspace:
         environment: Mapping[str, str],
         secrets_provider: str | None,
         tell: Callable[[str], None],
-        program: Callable[[], EngineProcess] = EngineProcess,
+        program: Callable[[], EngineProcess],
     ) -> None:
         """`program` finds the CLI, and may have begun to; its errors are those of EngineProcess."""
         self.folder = folder

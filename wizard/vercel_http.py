@@ -25,7 +25,7 @@ from wizard.errors import (
 
 
 @contextmanager
-def _spared(*names: str) -> Iterator[None]:
+def _without(*names: str) -> Iterator[None]:
     """Within it these modules are as if not installed, unless they are loaded already."""
     absent = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is how a module is said to be none
@@ -38,7 +38,7 @@ def _spared(*names: str) -> Iterator[None]:
 
 # Where they are installed httpx loads its own command line (click, and rich behind it), and httpcore, which comes with
 # its first client, two ways of doing things at once. None is used here: a fifth of a second before the first check.
-with _spared("anyio", "click", "trio"):
+with _without("anyio", "click", "trio"):
     import_module("httpcore")
     import httpx
 

@@ -6,6 +6,7 @@ Touches the clinic that is set up once, where it makes the application use the k
 from __future__ import annotations
 
 import base64
+import os
 from typing import Any
 
 import pytest
@@ -37,12 +38,19 @@ def use_the_key(clinic: Clinic, *, decrypts: int, data_keys: int) -> None:
 def test_the_cost_is_told_before_there_is_an_account(on_vercel: Clinic) -> None:
     folder = on_vercel.another_folder("nothing-set-up")
     (folder / "Pulumi.production.yaml").unlink()
-    away = {name: None for name in on_vercel.environment if name.startswith(("AWS_", "PULUMI_", "VERCEL_"))}
+    away: dict[str, str | None] = dict.fromkeys(
+        name for name in on_vercel.environment if name.startswith(("AWS_", "PULUMI_", "VERCEL_"))
+    )
+    pulumi = folder / "bin" / "pulumi"
+    pulumi.parent.mkdir()
+    pulumi.write_text(f"#!/bin/sh\ntouch '{folder}/started'\necho v3.259.0\n")
+    pulumi.chmod(0o755)
+    away["PATH"] = f"{pulumi.parent}{os.pathsep}{on_vercel.environment['PATH']}"
     on_vercel.forget_calls()
 
     told = on_vercel.wizard("cost", "--json", "--answers", "examples/vercel.yaml", folder=folder, env=away).document
 
-    assert on_vercel.calls() == {}
+    assert on_vercel.calls() == {} and not (folder / "started").exists(), "somebody was asked"
     assert told["estimate"]["monthly"] == 2.1791 and told["used"] is None
     assert [point["monthly"] for point in told["growth"]] == [2.1791, 4.1791, 6.1791]
     requests = next(each for each in told["estimate"]["drivers"] if each["driver"] == "requests")

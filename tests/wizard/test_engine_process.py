@@ -96,12 +96,15 @@ def test_a_command_is_never_interactive_and_has_its_own_process_group(place) -> 
 
 
 def test_the_program_can_be_looked_for_ahead(place, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = ahead()
-    assert found() is found() and str(found().version) == "3.259.0"
+    path = os.environ["PATH"]
+    assert str(ahead()().version) == "3.259.0"
     monkeypatch.setenv("PATH", str(place.folder))
-    missing = ahead()  # says nothing yet
+    program = ahead()  # says nothing yet
     with pytest.raises(FileNotFoundError):
-        missing()
+        program()
+    monkeypatch.setenv("PATH", path)
+    first, second = program(), program()
+    assert str(first.version) == "3.259.0" and second is not first, "one engine's process is no other's"
 
 
 def test_a_command_that_fails_is_the_automation_apis_error(place) -> None:
