@@ -5,9 +5,11 @@ Touches the Pulumi engine only: it reads the configuration and warns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 
-from components.contract import CONFIG_KEYS, LISTS, PROJECT, ContractError, Settings
+from components.settings import CONFIG_KEYS, LISTS, PROJECT, ContractError, ImportGroup, ResourceKind, Settings
 
 
 def read_settings() -> Settings:
@@ -37,3 +39,16 @@ def warn_of_other_accounts(account: str) -> None:
     if account not in (pulumi.runtime.get_config("aws:allowedAccountIds") or ""):
         allow = f"pulumi config set --stack {pulumi.get_stack()} --path 'aws:allowedAccountIds[0]' {account}"
         pulumi.log.warn(f"Credentials of another account than {account} are not refused. To refuse them: {allow}")
+
+
+def taken_in(
+    settings: Settings, thing: ResourceKind, *, part: ImportGroup | None = None, properties: Sequence[str] = ()
+) -> pulumi.ResourceOptions:
+    """Options under which the engine imports the thing, where the settings know it by its id, instead of making it.
+
+    Where the settings leave the `part` as it was found, no update changes any of these `properties`.
+    """
+    ids = dict(adopted.split("=", 1) for adopted in settings.adopted)
+    return pulumi.ResourceOptions(
+        import_=ids.get(thing), ignore_changes=list(properties) if part in settings.kept_as_found else []
+    )

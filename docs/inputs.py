@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import wizard
-from components.contract import Settings
-from wizard.questions import INPUTS, Input, Kind
+from components.settings import Settings
+from wizard.inputs.model import Input, InputType
+from wizard.inputs.registry import INPUTS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -140,7 +141,7 @@ def _forms(each: Input) -> list[dict[str, Any]]:
     filled = {} if each.optional else {"pattern": r"\S"}
     if each.secret:
         return [{"type": "string", "minLength": 1}]
-    if each.kind is Kind.CONFIRM:
+    if each.kind is InputType.CONFIRM:
         return [{"type": "boolean"}, {"enum": ["yes", "no"]}, _one_of(("yes", "no", "true", "false", "y", "n"), each)]
     if isinstance(each.default, int):
         return [{"type": "integer", **_limits(each)}, {"type": "string", "pattern": r"^\s*[0-9]+\s*$"}]
@@ -192,8 +193,10 @@ def _limits(each: Input) -> dict[str, int]:
 
 def _one_of(words: tuple[str, ...], each: Input) -> dict[str, Any]:
     """One of the words as text: with white space around it, a yes or no in capitals too."""
-    spelled = [_any_case(word) for word in words] if each.kind is Kind.CONFIRM else [re.escape(word) for word in words]
-    nothing = "?" if each.optional and each.kind is not Kind.CONFIRM else ""
+    spelled = (
+        [_any_case(word) for word in words] if each.kind is InputType.CONFIRM else [re.escape(word) for word in words]
+    )
+    nothing = "?" if each.optional and each.kind is not InputType.CONFIRM else ""
     return {"type": "string", "pattern": rf"^\s*({'|'.join(spelled)}){nothing}\s*$"}
 
 

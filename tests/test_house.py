@@ -21,13 +21,13 @@ POLICIES = tuple(
     f"components.{name}" for name in "documents grants key_policies access_policies trail_policies ci_policies".split()
 )
 PURE_COMPONENTS = (
-    "components.contract",
-    "components.values",
-    "components.names",
-    "components.outputs",
+    "components.settings.settings",
+    "components.settings.values",
+    "components.settings.names",
+    "components.settings.outputs",
     "components.policies",
-    "components.stack_policies",
-    "components.event_patterns",
+    "components.policies.stack",
+    "components.policies.event_patterns",
     *POLICIES,
 )
 PURE_WIZARD = tuple(
@@ -53,9 +53,9 @@ PURE_WIZARD = tuple(
     ).split()
 )
 EDGE_MAY = (
-    "wizard.errors",
-    "wizard.datakey",
-    "components.contract",
+    "wizard.core.errors",
+    "wizard.core.data_key",
+    "components.settings.settings",
     *(f"wizard.{name}" for name in "facts facts_progress".split()),
     *(
         f"wizard.facts_{name}"
@@ -83,7 +83,7 @@ TABLE = (
     Row(
         files=tuple(f"components/{name}.py" for name in ("contract", "values", "outputs")),
         outside=("pydantic",),
-        ours=("components.values", "components.names", "components.outputs"),
+        ours=("components.settings.values", "components.settings.names", "components.settings.outputs"),
         pure=True,
     ),
     Row(
@@ -92,29 +92,31 @@ TABLE = (
     ),
     Row(
         files=tuple(f"components/{name}_policies.py" for name in ("key", "access", "trail", "ci")),
-        ours=("components.documents", "components.key_policies"),
+        ours=("components.policies.documents", "components.policies.key"),
         pure=True,
     ),
-    Row(files=("components/policies.py",), ours=POLICIES, pure=True),
-    Row(files=("components/stack_policies.py",), ours=("components.policies", "components.contract"), pure=True),
+    Row(files=("components/policies/__init__.py",), ours=POLICIES, pure=True),
+    Row(
+        files=("components/policies/stack.py",), ours=("components.policies", "components.settings.settings"), pure=True
+    ),
     Row(files=("components/__init__.py",), ours=PURE_COMPONENTS, pure=True),
     Row(
         files=tuple(f"components/{name}.py" for name in ("adoption", "configuration")),
         outside=("pulumi",),
-        ours=("components.contract",),
+        ours=("components.settings.settings",),
     ),
     Row(
         files=tuple(f"components/{name}.py" for name in "key access delivery audit trail_buckets alerts".split()),
         outside=("pulumi", "pulumi_aws"),
-        ours=(*PURE_COMPONENTS, "components.adoption", "components.audit", "components.trail_buckets"),
+        ours=(*PURE_COMPONENTS, "components.configuration", "components.audit", "components.trail_buckets"),
     ),
     Row(
-        files=("wizard/__main__.py", "wizard/commands.py", "wizard/request.py", "wizard/edges.py"),
+        files=("wizard/cli/main.py", "wizard/cli/dispatch.py", "wizard/cli/request.py", "wizard/cli/clients.py"),
         ours=("wizard.*", *PURE_COMPONENTS),
     ),
     Row(files=("wizard/__init__.py",), pure=True),
     Row(
-        files=("wizard/answers.py", "wizard/answers_file.py", "wizard/manifests.py"),
+        files=("wizard/inputs/answers.py", "wizard/inputs/answers_file.py", "wizard/setup/report.py"),
         outside=("yaml",),
         ours=(*PURE_WIZARD, *PURE_COMPONENTS),
         pure=True,
@@ -131,10 +133,10 @@ TABLE = (
     ),
     # An edge may be several files, the others named after it; they know each other and no other edge.
     Row(
-        files=("wizard/terminal.py", "wizard/terminal_*.py"),
+        files=("wizard/terminal/terminal.py", "wizard/terminal_*.py"),
         outside=("questionary", "prompt_toolkit"),
-        # Questions are data; what a question is stands in wizard.input.
-        ours=(*EDGE_MAY, "wizard.input", "wizard.terminal_*"),
+        # Questions are data; what a question is stands in wizard.inputs.model.
+        ours=(*EDGE_MAY, "wizard.inputs.model", "wizard.terminal_*"),
     ),
     Row(
         files=("wizard/aws.py", "wizard/aws/*.py"),
@@ -142,35 +144,40 @@ TABLE = (
         ours=(*EDGE_MAY, "wizard.aws.*"),
     ),
     Row(
-        files=("wizard/vercel.py", "wizard/vercel_*.py"),
+        files=("wizard/vercel/client.py", "wizard/vercel_*.py"),
         outside=("httpx", "httpcore"),  # which comes with httpx
-        ours=(*EDGE_MAY, "wizard.vercel_*", "wizard.application_folder"),
+        ours=(*EDGE_MAY, "wizard.vercel_*", "wizard.inputs.application_folder"),
     ),
-    Row(files=("wizard/draft_file.py",), ours=("wizard.drafts",)),
+    Row(files=("wizard/inputs/saved_progress.py",), ours=("wizard.inputs.saved_progress",)),
     # Read before the first prompt: the standard library alone.
-    Row(files=("wizard/application_folder.py",)),
+    Row(files=("wizard/inputs/application_folder.py",)),
     # A passphrase is tried as the engine tries it, because the engine itself does so only when it is too late.
-    Row(files=("wizard/engine_passphrase.py",), outside=("cryptography",), ours=EDGE_MAY),
+    Row(files=("wizard/pulumi_engine/passphrase.py",), outside=("cryptography",), ours=EDGE_MAY),
     # What was found is handed over as the question of where the state is wants it.
     Row(
-        files=("wizard/engine_place.py",),
-        ours=("wizard.engine_backend", "wizard.engine_passphrase", "wizard.facts_found", "wizard.state_backend"),
+        files=("wizard/pulumi_engine/backend.py",),
+        ours=(
+            "wizard.pulumi_engine.backend",
+            "wizard.pulumi_engine.passphrase",
+            "wizard.core.models.discovery",
+            "wizard.inputs.state_backend",
+        ),
     ),
     # Stack settings are YAML files of the engine's, so reading them is part of its edge.
     Row(
-        files=("wizard/engine.py", "wizard/engine_*.py"),
+        files=("wizard/pulumi_engine/engine.py", "wizard/engine_*.py"),
         outside=("pulumi", "yaml"),
-        ours=(*EDGE_MAY, "wizard.facts_found", "wizard.engine_*", "wizard.status_facts"),
+        ours=(*EDGE_MAY, "wizard.core.models.discovery", "wizard.engine_*", "wizard.core.models.stack_status"),
     ),
     # Of everybody's: what is written there, nobody reads back.
-    Row(files=("wizard/log.py",), ours=("wizard.errors", "wizard.redaction")),
+    Row(files=("wizard/cli/run_log.py",), ours=("wizard.core.errors", "wizard.cli.redaction")),
     # What a shell waits for at every TAB: nothing but the tables.
     Row(
-        files=("wizard/completion.py", "wizard/completion_scripts.py"),
-        ours=("wizard.command_line", "wizard.completion_scripts", "wizard.input", "wizard.questions"),
+        files=("wizard/cli/completion.py", "wizard/cli/completion.py"),
+        ours=("wizard.cli.parser", "wizard.cli.completion", "wizard.inputs.model", "wizard.inputs.registry"),
     ),
     # The application's side is reached as a child process, never imported.
-    Row(files=("wizard/proof.py", "wizard/wrapping.py"), ours=EDGE_MAY),
+    Row(files=("wizard/data_key/verification.py", "wizard/data_key/wrapping.py"), ours=EDGE_MAY),
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
     # An adapter knows the errors and what it was given, never a key or a cipher.
     *(
@@ -286,7 +293,9 @@ def test_every_row_of_the_table_speaks_of_a_file_that_is_there() -> None:
     assert idle_rows(ROOT, TABLE) == []
 
 
-@pytest.mark.parametrize("room", ["__main__.py", "components/contract.py", "wizard/errors.py", "phi/kms.py"])
+@pytest.mark.parametrize(
+    "room", ["__main__.py", "components/settings/settings.py", "wizard/core/errors.py", "phi/kms.py"]
+)
 def test_the_table_is_held_against_a_tree_that_is_really_there(room: str) -> None:
     assert Path(room) in set(python_files(ROOT))
 
@@ -325,20 +334,20 @@ def tree(tmp_path: Path) -> Path:
     for name, source in {
         "__main__.py": "import pulumi\nfrom components import PhiKey\n",
         "components/__init__.py": "",
-        "components/contract.py": "import json\nfrom pydantic import BaseModel\n",
-        "components/policies.py": "",
+        "components/settings/settings.py": "import json\nfrom pydantic import BaseModel\n",
+        "components/policies/__init__.py": "",
         "components/key.py": "import pulumi_aws\nfrom . import policies\nfrom .contract import Settings\n",
         "wizard/__init__.py": "",
-        "wizard/__main__.py": "def main():\n    from wizard import terminal\n    import wizard.aws\n",
-        "wizard/plan.py": "from components import contract\nfrom wizard.errors import SetupError\n",
-        "wizard/errors.py": "",
-        "wizard/terminal.py": "import prompt_toolkit.styles\nfrom wizard import errors\n",
+        "wizard/cli/main.py": "def main():\n    from wizard import terminal\n    import wizard.aws\n",
+        "wizard/setup/plan.py": "from components import contract\nfrom wizard.core.errors import SetupError\n",
+        "wizard/core/errors.py": "",
+        "wizard/terminal/terminal.py": "import prompt_toolkit.styles\nfrom wizard import errors\n",
         "wizard/aws/__init__.py": "from wizard.aws.client import Client\n",
         "wizard/aws/client.py": "from . import identity\nfrom ..errors import SetupError\n",
-        "wizard/aws/identity.py": "def ask():\n    import boto3\n",
+        "wizard/aws/iam.py": "def ask():\n    import boto3\n",
         "phi/__init__.py": "from phi.kms import KmsKeySource\n",
         "phi/kms.py": "def door():\n    import botocore.session\n",
-        "tests/wizard/test_plan.py": "import anything, sandbox, wizard.plan\n",
+        "tests/wizard/setup/test_plan.py": "import anything, sandbox, wizard.setup.plan\n",
         "sandbox/cloud.py": "import moto.server\nfrom sandbox import ports\n",
         "sandbox/ports.py": "",
         ".venv/lib/forbidden.py": "import wizard\n",
@@ -362,60 +371,88 @@ def test_a_tree_in_order_has_no_findings(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "source", "finding"),
     [
-        ("components/contract.py", "import pulumi\n", "components/contract.py:1 imports pulumi"),
-        ("components/key.py", "import wizard.errors\n", "components/key.py:1 imports wizard.errors"),
+        ("components/settings/settings.py", "import pulumi\n", "components/settings/settings.py:1 imports pulumi"),
+        ("components/key.py", "import wizard.core.errors\n", "components/key.py:1 imports wizard.core.errors"),
         ("components/key.py", "from phi import kms\n", "components/key.py:1 imports phi.kms"),
-        ("components/policies.py", "from . import key\n", "components/policies.py:1 imports components.key"),
-        ("components/policies.py", "from .key import x\n", "components/policies.py:1 imports components.key"),
-        ("wizard/plan.py", "\ndef f():\n    import boto3\n", "wizard/plan.py:3 imports boto3"),
         (
-            "wizard/plan.py",
+            "components/policies/__init__.py",
+            "from . import key\n",
+            "components/policies/__init__.py:1 imports components.key",
+        ),
+        (
+            "components/policies/__init__.py",
+            "from .key import x\n",
+            "components/policies/__init__.py:1 imports components.key",
+        ),
+        ("wizard/setup/plan.py", "\ndef f():\n    import boto3\n", "wizard/setup/plan.py:3 imports boto3"),
+        (
+            "wizard/setup/plan.py",
             "class A:\n  def f(self):\n    from rich import x\n",
-            "wizard/plan.py:3 imports rich",
+            "wizard/setup/plan.py:3 imports rich",
         ),
         (
-            "wizard/plan.py",
+            "wizard/setup/plan.py",
             "from wizard import errors, terminal\n",
-            "wizard/plan.py:1 imports wizard.terminal",
+            "wizard/setup/plan.py:1 imports wizard.terminal.terminal",
         ),
-        ("wizard/plan.py", "from . import terminal as t\n", "wizard/plan.py:1 imports wizard.terminal"),
-        ("wizard/plan.py", "import wizard.aws.client as c\n", "wizard/plan.py:1 imports wizard.aws.client"),
-        ("wizard/plan.py", "from components.key import X\n", "wizard/plan.py:1 imports components.key"),
-        ("wizard/plan.py", "from components import *\n", "wizard/plan.py:1 imports components"),
-        ("wizard/plan.py", "import yaml\n", "wizard/plan.py:1 imports yaml"),
-        ("wizard/plan.py", "import subprocess\n", "wizard/plan.py:1 imports subprocess"),
-        ("wizard/plan.py", "import http.client\n", "wizard/plan.py:1 imports http.client"),
-        ("wizard/plan.py", "from urllib.request import x\n", "wizard/plan.py:1 imports urllib.request"),
-        ("wizard/plan.py", "if TYPE_CHECKING:\n    import rich\n", "wizard/plan.py:2 imports rich"),
         (
-            "wizard/plan.py",
+            "wizard/setup/plan.py",
+            "from . import terminal as t\n",
+            "wizard/setup/plan.py:1 imports wizard.terminal.terminal",
+        ),
+        ("wizard/setup/plan.py", "import wizard.aws.client as c\n", "wizard/setup/plan.py:1 imports wizard.aws.client"),
+        ("wizard/setup/plan.py", "from components.key import X\n", "wizard/setup/plan.py:1 imports components.key"),
+        ("wizard/setup/plan.py", "from components import *\n", "wizard/setup/plan.py:1 imports components"),
+        ("wizard/setup/plan.py", "import yaml\n", "wizard/setup/plan.py:1 imports yaml"),
+        ("wizard/setup/plan.py", "import subprocess\n", "wizard/setup/plan.py:1 imports subprocess"),
+        ("wizard/setup/plan.py", "import http.client\n", "wizard/setup/plan.py:1 imports http.client"),
+        ("wizard/setup/plan.py", "from urllib.request import x\n", "wizard/setup/plan.py:1 imports urllib.request"),
+        ("wizard/setup/plan.py", "if TYPE_CHECKING:\n    import rich\n", "wizard/setup/plan.py:2 imports rich"),
+        (
+            "wizard/setup/plan.py",
             "try:\n    import rich\nexcept ImportError: ...\n",
-            "wizard/plan.py:2 imports rich",
+            "wizard/setup/plan.py:2 imports rich",
         ),
         (
-            "wizard/plan.py",
+            "wizard/setup/plan.py",
             "import importlib\nimportlib.import_module('rich')\n",
-            "wizard/plan.py:2 imports rich",
+            "wizard/setup/plan.py:2 imports rich",
         ),
-        ("wizard/plan.py", "x = __import__('rich')\n", "wizard/plan.py:1 imports rich"),
-        ("wizard/plan.py", "__import__(name)\n", "wizard/plan.py:1 imports a module chosen at run time"),
+        ("wizard/setup/plan.py", "x = __import__('rich')\n", "wizard/setup/plan.py:1 imports rich"),
+        ("wizard/setup/plan.py", "__import__(name)\n", "wizard/setup/plan.py:1 imports a module chosen at run time"),
         (
             "wizard/aws/client.py",
             "from .. import terminal\n",
-            "wizard/aws/client.py:1 imports wizard.terminal",
+            "wizard/aws/client.py:1 imports wizard.terminal.terminal",
         ),
-        ("wizard/aws/client.py", "from ..plan import x\n", "wizard/aws/client.py:1 imports wizard.plan"),
-        ("wizard/terminal.py", "from wizard.aws import x\n", "wizard/terminal.py:1 imports wizard.aws"),
-        ("wizard/engine.py", "import wizard.aws\n", "wizard/engine.py:1 imports wizard.aws"),
-        ("wizard/engine.py", "from wizard import plan\n", "wizard/engine.py:1 imports wizard.plan"),
-        ("wizard/terminal.py", "import httpx\n", "wizard/terminal.py:1 imports httpx"),
-        ("wizard/proof.py", "from phi import PhiCipher\n", "wizard/proof.py:1 imports phi"),
-        ("wizard/__main__.py", "import sandbox.cloud\n", "wizard/__main__.py:1 imports sandbox.cloud"),
-        ("wizard/__main__.py", "import rich\n", "wizard/__main__.py:1 imports rich"),
+        ("wizard/aws/client.py", "from ..plan import x\n", "wizard/aws/client.py:1 imports wizard.setup.plan"),
+        (
+            "wizard/terminal/terminal.py",
+            "from wizard.aws import x\n",
+            "wizard/terminal/terminal.py:1 imports wizard.aws",
+        ),
+        (
+            "wizard/pulumi_engine/engine.py",
+            "import wizard.aws\n",
+            "wizard/pulumi_engine/engine.py:1 imports wizard.aws",
+        ),
+        (
+            "wizard/pulumi_engine/engine.py",
+            "from wizard import plan\n",
+            "wizard/pulumi_engine/engine.py:1 imports wizard.setup.plan",
+        ),
+        ("wizard/terminal/terminal.py", "import httpx\n", "wizard/terminal/terminal.py:1 imports httpx"),
+        (
+            "wizard/data_key/verification.py",
+            "from phi import PhiCipher\n",
+            "wizard/data_key/verification.py:1 imports phi",
+        ),
+        ("wizard/cli/main.py", "import sandbox.cloud\n", "wizard/cli/main.py:1 imports sandbox.cloud"),
+        ("wizard/cli/main.py", "import rich\n", "wizard/cli/main.py:1 imports rich"),
         ("phi/__main__.py", "import boto3\n", "phi/__main__.py:1 imports boto3"),
         ("phi/cipher.py", "import wizard\n", "phi/cipher.py:1 imports wizard"),
         ("sandbox/cloud.py", "from phi import kms\n", "sandbox/cloud.py:1 imports phi.kms"),
-        ("sandbox/cloud.py", "import wizard.plan\n", "sandbox/cloud.py:1 imports wizard.plan"),
+        ("sandbox/cloud.py", "import wizard.setup.plan\n", "sandbox/cloud.py:1 imports wizard.setup.plan"),
         ("setup/__main__.py", "import rich\n", "setup/__main__.py:1 imports rich"),
         ("setup/__main__.py", "from sandbox import ports\n", "setup/__main__.py:1 imports sandbox.ports"),
         (
@@ -437,12 +474,12 @@ def test_what_the_table_forbids_is_found(tree: Path, file: str, source: str, fin
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("wizard/plan.py", "from urllib.parse import urlsplit\nimport importlib.metadata\n"),
-        ("wizard/answers.py", "import yaml\nfrom .errors import SetupError\n"),
-        ("wizard/vercel.py", "import httpx\nfrom wizard import errors\n"),
-        ("wizard/engine.py", "from pulumi import automation\n"),
+        ("wizard/setup/plan.py", "from urllib.parse import urlsplit\nimport importlib.metadata\n"),
+        ("wizard/inputs/answers.py", "import yaml\nfrom .errors import SetupError\n"),
+        ("wizard/vercel/client.py", "import httpx\nfrom wizard import errors\n"),
+        ("wizard/pulumi_engine/engine.py", "from pulumi import automation\n"),
         ("guardrails/__main__.py", "from pulumi_policy import PolicyPack\nfrom rules import RULES\n"),
-        ("docs/screens.py", "import sandbox, wizard.plan, whatever\n"),
+        ("docs/screens.py", "import sandbox, wizard.setup.plan, whatever\n"),
         ("__main__.py", "x = 1\n" * 60),
     ],
 )

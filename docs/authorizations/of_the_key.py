@@ -5,7 +5,7 @@ Pure: touches nothing but its arguments.
 
 from __future__ import annotations
 
-from components.stack_policies import key_policy_of
+from components.policies.stack import key_policy_of
 from docs.authorizations.cast import (
     ADMINISTRATOR,
     ADMINISTRATOR_WITH_ALL,

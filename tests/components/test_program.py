@@ -10,8 +10,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.contract import Outputs, Settings
-from components.stack_policies import key_policy_of
+from components.policies.stack import key_policy_of
+from components.settings import Outputs, Settings
 from tests.components.configurations import (
     ACCOUNT,
     ADMINISTRATOR,

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.contract import Settings
+from components.settings import Settings
 from tests.onboarding.clinic import ACCOUNT, CALLER
-from wizard import answers
-from wizard.facts import Identity
+from wizard.core.models.account import Identity
+from wizard.inputs import answers
+from wizard.inputs.answers_file import read_file
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -60,7 +61,7 @@ def _example(path: Path) -> Settings:
     resolved = answers.resolve(
         flags={},
         environ={},
-        file=answers.read_file(path.read_text(), path.name),
+        file=read_file(path.read_text(), path.name),
         file_name=path.name,
         saved={},
         saved_name="",

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from components.contract import Outputs, Settings
-from tests.wizard.fakes import (
+from components.settings import Outputs, Settings
+from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
     CREDENTIALS,
@@ -24,10 +24,13 @@ from tests.wizard.fakes import (
     outputs_of,
     trail_fact,
 )
-from tests.wizard.test_plan import FRESH, child
-from wizard import engine_config
-from wizard.errors import ResourceError, SetupError, SignInNeeded
-from wizard.facts import Identity, OnProgress, ProfileFact, ProfileKind, Progress, RegionFact, StepState, VercelProject
+from tests.wizard.setup.test_plan import FRESH, child
+from wizard.core.errors import ResourceError, SetupError, SignInNeeded
+from wizard.core.models.account import Identity, RegionFact
+from wizard.core.models.delivery import VercelProject
+from wizard.core.models.discovery import ProfileFact, ProfileKind
+from wizard.core.models.progress import OnProgress, Progress, StepState
+from wizard.pulumi_engine import config
 
 
 @dataclass(kw_only=True)
@@ -69,7 +72,7 @@ class StageEngine(FakeEngine):
     def prepare(self, stack: str, settings: Settings) -> None:
         super().prepare(stack, settings)
         self.outputs = outputs_of(settings)
-        document = engine_config.document(settings.to_config())
+        document = config.document(settings.to_config())
         (self.folder / f"Pulumi.{stack}.yaml").write_text(document)
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wizard.errors import PermissionDenied
+from wizard.core.errors import PermissionDenied
 
 ACCOUNT = "123456789012"
 BUCKET = "the-audit-logs"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from components.contract import SecretStore
+from components.settings import SecretStore
 from tests.wizard.aws.conftest import Script
 from wizard.aws import Aws
 from wizard.aws.ecs import Ecs
-from wizard.errors import PermissionDenied, ResourceError
-from wizard.facts_fleet import RolloutState, Service
-from wizard.protocols_deployment import Fleet
+from wizard.core.errors import PermissionDenied, ResourceError
+from wizard.core.models.deployment import RolloutState, Service
+from wizard.core.ports.aws import EcsServices
 
 ROLE = "arn:aws:iam::123456789012:role/"
 REVISION = "arn:aws:ecs:us-east-1:123456789012:task-definition/clinic:"
@@ -88,7 +88,7 @@ def told(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def fleet(aws: Aws) -> Fleet:
+def fleet(aws: Aws) -> EcsServices:
     return aws.fleet()
 
 
@@ -98,7 +98,7 @@ def theirs(scripted: Aws) -> Ecs:
     return scripted.fleet()
 
 
-def service_of(fleet: Fleet) -> Service:
+def service_of(fleet: EcsServices) -> Service:
     found = fleet.service("clinic", "web")
     assert found is not None
     return found
@@ -129,7 +129,9 @@ def test_a_state_that_is_not_told_or_not_known_is_no_state(script: Script, their
     assert {one.state for one in service_of(theirs).rollouts} == {RolloutState.UNTOLD}
 
 
-def test_a_service_that_was_deleted_and_one_that_never_was_are_none(fleet: Fleet, boto: Callable[..., Any]) -> None:
+def test_a_service_that_was_deleted_and_one_that_never_was_are_none(
+    fleet: EcsServices, boto: Callable[..., Any]
+) -> None:
     ecs = boto("ecs")
     assert fleet.service("clinic", "web") is None, "there is no cluster"
     ecs.create_cluster(clusterName="clinic")
@@ -142,7 +144,7 @@ def test_a_service_that_was_deleted_and_one_that_never_was_are_none(fleet: Fleet
     assert fleet.service("clinic", "web") is None and fleet.service("clinic", "other") is None
 
 
-def test_all_services_of_a_cluster_are_read_ten_at_a_time(fleet: Fleet, boto: Callable[..., Any]) -> None:
+def test_all_services_of_a_cluster_are_read_ten_at_a_time(fleet: EcsServices, boto: Callable[..., Any]) -> None:
     ecs = boto("ecs")
     ecs.create_cluster(clusterName="clinic")
     ecs.register_task_definition(**BODY)
@@ -153,7 +155,7 @@ def test_all_services_of_a_cluster_are_read_ten_at_a_time(fleet: Fleet, boto: Ca
     assert sorted(one.name for one in fleet.services("clinic")) == names
 
 
-def test_a_cluster_that_is_not_there_is_told_with_what_to_set(fleet: Fleet) -> None:
+def test_a_cluster_that_is_not_there_is_told_with_what_to_set(fleet: EcsServices) -> None:
     with pytest.raises(ResourceError, match="there is no ECS cluster clinic in us-east-1") as refused:
         fleet.services("clinic")
     assert "pulumi config set eonpro-kms:ecsCluster" in refused.value.hint
@@ -162,7 +164,7 @@ def test_a_cluster_that_is_not_there_is_told_with_what_to_set(fleet: Fleet) -> N
 # A task definition
 
 
-def test_what_is_read_of_a_revision_is_what_can_be_registered(fleet: Fleet, boto: Callable[..., Any]) -> None:
+def test_what_is_read_of_a_revision_is_what_can_be_registered(fleet: EcsServices, boto: Callable[..., Any]) -> None:
     boto("ecs").register_task_definition(**BODY)
     found = fleet.task_definition("clinic")
 
@@ -173,7 +175,7 @@ def test_what_is_read_of_a_revision_is_what_can_be_registered(fleet: Fleet, boto
     assert BODY["containerDefinitions"][0].items() <= container.items()  # type: ignore[index]
 
 
-def test_a_revision_registered_from_another_is_the_same_but_for_what_was_changed(fleet: Fleet, boto: Any) -> None:
+def test_a_revision_registered_from_another_is_the_same_but_for_what_was_changed(fleet: EcsServices, boto: Any) -> None:
     boto("ecs").register_task_definition(**BODY)
     first = fleet.task_definition("clinic")
     assert first is not None
@@ -186,7 +188,7 @@ def test_a_revision_registered_from_another_is_the_same_but_for_what_was_changed
     assert told["tags"] == BODY["tags"]
 
 
-def test_a_deregistered_revision_is_not_active_and_a_missing_one_is_none(fleet: Fleet, boto: Any) -> None:
+def test_a_deregistered_revision_is_not_active_and_a_missing_one_is_none(fleet: EcsServices, boto: Any) -> None:
     arn = boto("ecs").register_task_definition(**BODY)["taskDefinition"]["taskDefinitionArn"]
     boto("ecs").deregister_task_definition(taskDefinition=arn)
     found = fleet.task_definition(arn)
@@ -195,7 +197,7 @@ def test_a_deregistered_revision_is_not_active_and_a_missing_one_is_none(fleet: 
     assert fleet.task_definition("clinic:9") is None and fleet.task_definition("other") is None
 
 
-def test_a_value_of_a_container_is_in_no_repr(fleet: Fleet, boto: Any) -> None:
+def test_a_value_of_a_container_is_in_no_repr(fleet: EcsServices, boto: Any) -> None:
     boto("ecs").register_task_definition(**BODY)
 
     assert "production" not in repr(fleet.task_definition("clinic"))
@@ -266,7 +268,7 @@ def test_a_refused_update_is_a_refusal(script: Script, theirs: Ecs) -> None:
 # When the values were written
 
 
-def test_the_last_change_of_the_parameters_is_told_and_no_value_is_decrypted(fleet: Fleet, boto: Any) -> None:
+def test_the_last_change_of_the_parameters_is_told_and_no_value_is_decrypted(fleet: EcsServices, boto: Any) -> None:
     ssm = boto("ssm")
     assert fleet.changed_at(["/a", "/b"]) is None
     for name in ("/a", "/b"):
@@ -293,7 +295,7 @@ def test_the_last_change_of_the_secrets_is_that_of_their_current_versions(script
 
 
 def test_the_edge_is_a_fleet(aws: Aws) -> None:
-    fleet: Fleet = aws.fleet()
+    fleet: EcsServices = aws.fleet()
     assert isinstance(fleet, Ecs)
 
 

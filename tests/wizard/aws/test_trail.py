@@ -7,9 +7,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from wizard.aws.trail import bucket_owner
-from wizard.errors import PermissionDenied
-from wizard.facts import Retention
+from wizard.aws.cloudtrail import bucket_owner
+from wizard.core.errors import PermissionDenied
+from wizard.core.models.account import Retention
 
 ACCOUNT = "123456789012"
 BUCKET = "the-audit-logs"

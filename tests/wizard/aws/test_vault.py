@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.wizard.aws.conftest import ACCOUNT
-from wizard.aws.vault import S3Vault
-from wizard.errors import PermissionDenied, ResourceError
+from wizard.aws.s3 import S3BackupStorage
+from wizard.core.errors import PermissionDenied, ResourceError
 
 UNTIL = datetime(2033, 11, 24, tzinfo=UTC)
 
@@ -98,7 +98,7 @@ def test_what_is_not_there_reads_as_nothing(vault, locked):
 def test_a_strangers_bucket_of_that_name_gets_nothing(script, scripted):
     # S3's answer to a caller who expects another owner.
     script.answer("HEAD /locked", "", status=403)
-    vault = S3Vault(scripted._session, ACCOUNT)
+    vault = S3BackupStorage(scripted._session, ACCOUNT)
     for ask in (
         lambda: vault.lock_of("locked"),
         lambda: vault.create("locked", "b.json", b"it", until=UNTIL),
