@@ -6,7 +6,6 @@ Touches `README.md`, between its two marks, and `schemas/answers.schema.json`. T
 from __future__ import annotations
 
 import json
-import pkgutil
 import re
 from collections.abc import Iterator
 from enum import StrEnum
@@ -14,7 +13,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
-import wizard
 from components.settings import Settings
 from wizard.inputs.model import Input, InputType
 from wizard.inputs.registry import INPUTS
@@ -29,17 +27,16 @@ END = "<!-- Every input: the end. -->"
 GROUPS = {
     "key": "The account and the key",
     "application": "The application",
-    "trail": "The audit trail and the alerts",
+    "audit": "The audit trail and the alerts",
     "state": "Pulumi's state",
 }
-"""The heading of each `wizard/questions_….py`, in the order of the page."""
+"""The heading of each file of `wizard/inputs` that holds inputs, in the order of the page."""
 
 
 def grouped() -> Iterator[tuple[str, tuple[Input, ...]]]:
-    """Each heading with its inputs, in the order of the table. Raises KeyError for a file that has no heading yet."""
-    files = [name for _, name, _ in pkgutil.iter_modules(wizard.__path__) if name.startswith("questions_")]
-    for part in sorted((name.removeprefix("questions_") for name in files), key=list(GROUPS).index):
-        values = vars(import_module(f"wizard.questions_{part}")).values()
+    """Each heading with its inputs, in the order of the table."""
+    for part in GROUPS:
+        values = vars(import_module(f"wizard.inputs.{part}")).values()
         own = {
             each.key
             for value in values

@@ -266,10 +266,6 @@ def _split(line: str) -> list[str]:
     return [*words, word]
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
-
-
 NAME = "eonpro-kms"
 """The command that the scripts define. Completion for `python` itself would take it away from everything else."""
 
@@ -370,3 +366,7 @@ _SCRIPTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "zsh": (_ZSH, shlex.quote),
     "fish": (_FISH, _fish_quoted),
 }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

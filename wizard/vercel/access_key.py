@@ -5,19 +5,21 @@ Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production, never over
 
 from __future__ import annotations
 
-import re
-
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.core.models.delivery import AccessKey
 from wizard.vercel.delivery import shared_words
-from wizard.vercel.variable_state import MARK, ListedVariable, description, in_production
+from wizard.vercel.variable_state import (
+    ACCESS_KEY_VARIABLES,
+    ID_VARIABLE,
+    MARK,
+    SECRET_VARIABLE,
+    ListedVariable,
+    access_key_of,
+    description,
+    in_production,
+)
 from wizard.vercel.variables import Posted, Variables, entry, post
 
-ID_VARIABLE = "AWS_ACCESS_KEY_ID"
-SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"
-NAMES = (ID_VARIABLE, SECRET_VARIABLE)
-
-_NAMED = re.compile(rf"^{re.escape(MARK)} access key (\w{{16,128}});")
 _STORED = ("sensitive", "")
 """An endpoint may tell no type at all."""
 _AGAIN = "run the same command again; until it has ended well, do not deploy the application"
@@ -62,21 +64,15 @@ def _values(key: AccessKey) -> tuple[tuple[str, str], ...]:
 
 
 def _entries(listed: tuple[ListedVariable, ...]) -> tuple[ListedVariable, ...]:
-    return tuple(each for name in NAMES for each in in_production(listed, name))
-
-
-def named(variable: ListedVariable) -> str | None:
-    """The access key that a variable's comment names; None for one that was not written here."""
-    told = _NAMED.match(variable.comment)
-    return told[1] if told else None
+    return tuple(each for name in ACCESS_KEY_VARIABLES for each in in_production(listed, name))
 
 
 def _whole(listed: tuple[ListedVariable, ...]) -> str | None:
     """The key that both of the pair are of. Half a pair, or one of two keys, is none: nobody can sign with it."""
     pair = _entries(listed)
-    if tuple(each.key for each in pair) != NAMES or any(each.type not in _STORED for each in pair):
+    if tuple(each.key for each in pair) != ACCESS_KEY_VARIABLES or any(each.type not in _STORED for each in pair):
         return None
-    first, second = (named(each) for each in pair)
+    first, second = (access_key_of(each) for each in pair)
     return first if first == second else None
 
 
@@ -102,7 +98,9 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
     foreign = [each for each in entries if not each.comment.startswith(MARK)]
     if foreign:
         told = "; ".join(f"{each.key} ({description(each)})" for each in foreign)
-        names = " && ".join(f"vercel env rm {name} production" for name in NAMES if name in {e.key for e in foreign})
+        names = " && ".join(
+            f"vercel env rm {name} production" for name in ACCESS_KEY_VARIABLES if name in {e.key for e in foreign}
+        )
         raise DataKeyConflict(
             f"{variables.owner} has {told} already, which this stack did not put there;"
             " nothing was overwritten: the application may sign with it",
@@ -119,7 +117,7 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
 def _incomplete(
     variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey, posted: Posted
 ) -> ResourceError:
-    standing = "; ".join(f"{name}: {_standing(in_production(listed, name), key)}" for name in NAMES)
+    standing = "; ".join(f"{name}: {_standing(in_production(listed, name), key)}" for name in ACCESS_KEY_VARIABLES)
     words = posted.words.replace(key.secret, "…")
     said = f" (Vercel said: {words})" if words else ""
     return ResourceError(f"the access key {key.id} did not get whole to {variables.owner}: {standing}{said}", _AGAIN)
@@ -132,7 +130,7 @@ def _standing(entries: tuple[ListedVariable, ...], key: AccessKey) -> str:
         return f"it is there {len(entries)} times"
     if entries[0].type not in _STORED:
         return f"it is stored as {entries[0].type}, not as sensitive"
-    told = named(entries[0])
+    told = access_key_of(entries[0])
     if told == key.id:
         return "in place"
     return f"it is still of the access key {told}" if told else "its comment names no access key"

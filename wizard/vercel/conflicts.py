@@ -13,12 +13,13 @@ from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import FoundDataKey
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
-from wizard.vercel.access_key import ID_VARIABLE, SECRET_VARIABLE
-from wizard.vercel.access_key import named as named_access_key
 from wizard.vercel.variable_state import (
+    ID_VARIABLE,
     PRODUCTION_TARGET,
+    SECRET_VARIABLE,
     ListedVariable,
     Read,
+    access_key_of,
     data_key_comment,
     data_key_identity,
     in_production,
@@ -127,7 +128,7 @@ def _access_key(variables: Variables, listed: tuple[ListedVariable, ...], places
 
 def _access_key_id(variables: Variables, entry: ListedVariable) -> str | None:
     """Of the id, which is no secret: its value, or the comment's word. The secret is never read."""
-    told = named_access_key(entry)
+    told = access_key_of(entry)
     if told is not None or entry.key != ID_VARIABLE or entry.type == "sensitive":
         return told
     return entry.value or variables.decrypt(entry)

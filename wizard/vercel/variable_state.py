@@ -26,6 +26,13 @@ SHAREABLE = "AWS_REGION"
 _VALUE = re.compile(rf"value ({FINGERPRINT.pattern})")
 
 
+ID_VARIABLE = "AWS_ACCESS_KEY_ID"
+SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"
+ACCESS_KEY_VARIABLES = (ID_VARIABLE, SECRET_VARIABLE)
+
+_ACCESS_KEY_COMMENT = re.compile(rf"^{re.escape(MARK)} access key (\w{{16,128}});")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ListedVariable(VercelVariable):
     """A variable with what else the listing tells of it."""
@@ -264,3 +271,9 @@ def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:
         f"there is an {DATA_KEY_VARIABLE} already ({description(entry)}) that {ours};"
         " nothing was overwritten: it may be the only key to records that exist"
     )
+
+
+def access_key_of(variable: ListedVariable) -> str | None:
+    """The access key that a variable's comment names; None for one that was not written here."""
+    told = _ACCESS_KEY_COMMENT.match(variable.comment)
+    return told[1] if told else None

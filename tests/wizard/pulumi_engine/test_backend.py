@@ -78,8 +78,8 @@ def test_a_project_that_says_nothing_of_use_is_passed_over(home, content) -> Non
 def test_looking_for_it_loads_no_library() -> None:
     """It runs before the first prompt."""
     asked = (
-        "import sys; from pathlib import Path; from wizard import engine_backend; "
-        "engine_backend.detect({'HOME': '/nowhere'}, Path.cwd()); "
+        "import sys; from pathlib import Path; from wizard.pulumi_engine import backend; "
+        "backend.detect({'HOME': '/nowhere'}, Path.cwd()); "
         "print(*sorted({'yaml', 'pulumi', 'pydantic', 'boto3', 'cryptography'} & set(sys.modules)))"
     )
     root = Path(__file__).resolve().parents[3]

@@ -18,8 +18,10 @@ DOWN, ENTER, CTRL_C = "\x1b[B", "\r", "\x03"
 
 PROGRAM = """
 import json, sys
-from wizard.questions import Choice, by_key
-from wizard.terminal import Mark, Terminal
+from wizard.inputs.model import Choice
+from wizard.inputs.registry import by_key
+from wizard.core.models.progress import Mark
+from wizard.terminal.terminal import Terminal
 
 terminal = Terminal(interactive=True, out=sys.stderr)
 regions = [Choice(value=name, title=name) for name in ("ap-south-1", "eu-west-1", "us-east-1")]
@@ -34,7 +36,7 @@ except KeyboardInterrupt:
 
 WAITING = """
 import sys, time
-from wizard.terminal import Terminal
+from wizard.terminal.terminal import Terminal
 
 terminal = Terminal(interactive=True, out=sys.stderr)
 terminal.working("asking AWS")
@@ -151,7 +153,7 @@ def test_what_was_explained_stands_above_the_question_that_is_put_again(start) -
 LONG = """
 import sys
 from wizard.input import Choice, Kind, Question
-from wizard.terminal import Terminal
+from wizard.terminal.terminal import Terminal
 
 words = "Which of all the many things that could be meant here is really the one that is meant by it?"
 choices = tuple(Choice(value=str(n), title=f"The {n}. of " + "very " * 20 + "long titles") for n in range(12))

@@ -12,8 +12,8 @@ import sys
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
-from wizard.questions import by_key
-from wizard.terminal import Terminal
+from wizard.inputs.registry import by_key
+from wizard.terminal.terminal import Terminal
 
 with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
     pipe.send_text(" ")
@@ -27,7 +27,7 @@ with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOut
 """
 QUIET = """
 import sys
-from wizard.terminal import Terminal
+from wizard.terminal.terminal import Terminal
 
 terminal = Terminal(interactive=False, out=sys.stderr)
 terminal.title("EONPRO KMS")

@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PROGRAM = """
 import sys
-from wizard.terminal import Terminal
-from wizard.terminal_stream import lasting
+from wizard.terminal.terminal import Terminal
+from wizard.terminal.text import lasting
 
 sys.stdin.readline()
 terminal = Terminal(interactive=False, out={out})

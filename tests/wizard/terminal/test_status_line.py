@@ -261,7 +261,7 @@ def test_a_slow_thing_is_told_of_by_a_real_thread_and_no_word_of_it_comes_late()
 
 PROGRAM = """
 import sys
-from wizard.terminal import Terminal
+from wizard.terminal.terminal import Terminal
 Terminal(interactive=False, out=sys.stdout).working("asking AWS")
 sys.exit(3)
 """
