@@ -65,6 +65,6 @@ class Names:
         )
 
     @property
-    def escrow(self) -> str:
+    def stored_data_key(self) -> str:
         """Name of the parameter or secret that holds the wrapped data key."""
         return f"{self.parameter_prefix}/{DATA_KEY_VARIABLE}"

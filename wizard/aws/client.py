@@ -163,18 +163,20 @@ class Aws:
         """How long the account's bucket keeps its objects; None when it has no such bucket."""
         return cloudtrail.bucket_retention(self._session, bucket, self.identify().account_id)
 
-    def find_hand_made(self, settings: Settings) -> DiscoveredSetup:
+    def discover_setup(self, settings: Settings) -> DiscoveredSetup:
         """What somebody set up by hand under the names that the stack would take."""
-        return import_discovery.find_hand_made(self._session, settings)
+        return import_discovery.discover_setup(self._session, settings)
 
     def _store(self, store: SecretStore) -> stored.Store:
         if store is SecretStore.SECRETS_MANAGER:
             return SecretsManager(self._session)
         return ParameterStore(self._session)
 
-    def read_escrow(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> StoredDataKey | None:
+    def read_stored_data_key(
+        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> StoredDataKey | None:
         """The wrapped data key under that name. Raises DataKeyConflict when there is anything else."""
-        return stored.read_escrow(self._store(store), name)
+        return stored.read_stored_data_key(self._store(store), name)
 
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         """Whether there is a parameter or secret of that name."""
@@ -184,7 +186,7 @@ class Aws:
         """A new data key, wrapped; its plaintext never leaves KMS."""
         return kms.make_data_key(self._session, key_arn)
 
-    def write_escrow(
+    def store_data_key(
         self,
         name: str,
         wrapped: WrappedDataKey,
@@ -194,7 +196,7 @@ class Aws:
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> bool:
         """Create-only. False when the name was taken already; what is there is then untouched."""
-        return stored.write_escrow(self._store(store), name, wrapped, key_arn=key_arn, tags=tags)
+        return stored.store_data_key(self._store(store), name, wrapped, key_arn=key_arn, tags=tags)
 
     def deliver_parameters(
         self,
@@ -249,7 +251,7 @@ class Aws:
         """Who may use the key, and who did."""
         return AwsAccessReader(self._session)
 
-    def vault(self) -> S3BackupStorage:
+    def backup_storage(self) -> S3BackupStorage:
         """The account's buckets, as a backup needs them."""
         return S3BackupStorage(self._session, self.identify().account_id)
 
@@ -257,11 +259,11 @@ class Aws:
         """What was used in this Region, as AWS counts it."""
         return CloudWatchUsage(self._session)
 
-    def keyring(self) -> AwsKeyRotation:
+    def key_rotation(self) -> AwsKeyRotation:
         """The keys of this Region with their rotations, and every kept version of the data key."""
         return AwsKeyRotation(self._session)
 
-    def symptoms(self) -> AwsAccessDiagnostics:
+    def access_diagnostics(self) -> AwsAccessDiagnostics:
         """What keeps the application from its key, in this Region."""
         return AwsAccessDiagnostics(self._session)
 
@@ -277,7 +279,7 @@ class Aws:
         """Seconds that this machine's clock is ahead of AWS's, as it was told who the caller is; None before that."""
         return self._session.skew
 
-    def fleet(self) -> Ecs:
+    def ecs_services(self) -> Ecs:
         """The services of ECS in this Region, for the redeploy."""
         return Ecs(self._session)
 

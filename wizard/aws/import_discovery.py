@@ -36,7 +36,7 @@ class _Look:
 _NOTHING = _Look()
 
 
-def find_hand_made(session: Session, settings: Settings) -> DiscoveredSetup:
+def discover_setup(session: Session, settings: Settings) -> DiscoveredSetup:
     """Everything that can be taken in; what the settings bring along themselves is not looked up."""
     found = session.together(
         lambda: _tolerant(lambda: _key(session, settings)),

@@ -158,7 +158,7 @@ class AwsKeyRotation:
     def _ledger(self, settings: Settings) -> DataKeyVersions:
         names, tags = settings.names, settings.tags
         return DataKeyVersions(
-            store=self._store(settings), prefix=names.parameter_prefix, escrow=names.escrow, tags=tags
+            store=self._store(settings), prefix=names.parameter_prefix, stored_data_key=names.stored_data_key, tags=tags
         )
 
     def _store(self, settings: Settings) -> Store:

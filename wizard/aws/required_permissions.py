@@ -120,15 +120,15 @@ def _of_the_stores(settings: Settings) -> Iterator[RequiredPermission]:
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     read_from = bool(targets & {Target.ECS, Target.EKS})
     # The escrow first; the other two only where something in AWS reads them.
-    escrow = names.escrow.rpartition("/")[2]
-    others = [name for name in APPLICATION_VARIABLES if name != escrow] if read_from else []
+    stored_data_key = names.stored_data_key.rpartition("/")[2]
+    others = [name for name in APPLICATION_VARIABLES if name != stored_data_key] if read_from else []
     for region in settings.regions:
-        for variable in (escrow, *others):
+        for variable in (stored_data_key, *others):
             name = f"{names.parameter_prefix}/{variable}"
             if in_secrets:
                 # The six characters at the end are Secrets Manager's own; a policy has a wildcard for them.
                 actions = ["CreateSecret", "TagResource", "GetSecretValue", "DescribeSecret"]
-                actions += ["PutSecretValue"] if variable != escrow else []
+                actions += ["PutSecretValue"] if variable != stored_data_key else []
                 yield _regional(settings, region, "secretsmanager", f"secret:{name}-AbCdEf", *actions)
             else:
                 actions = ["PutParameter", "GetParameters", "AddTagsToResource"]

@@ -67,7 +67,7 @@ def build_clients(
             program=program(),
         )
 
-    def hosting(token: str) -> client.Vercel:
+    def vercel(token: str) -> client.Vercel:
         secret(token, "Vercel token")
         return client.Vercel(token=token, base_url=os.environ.get("VERCEL_API_URL") or client.BASE_URL)
 
@@ -97,9 +97,9 @@ def build_clients(
     places = StatePlaces(project, os.environ)
     backend = places.detect()
     return Clients(
-        talk=terminal,
+        ui=terminal,
         connect=connect,
-        hosting=hosting,
+        vercel=vercel,
         engine=engine,
         prover=ChildDecryptVerifier(project),
         wrapper=ChildWrapper(project),

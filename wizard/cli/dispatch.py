@@ -80,62 +80,62 @@ def run(options: argparse.Namespace, terminal: Terminal, log: Log | None = None)
 
 def _with_doors(options: argparse.Namespace, terminal: Terminal, log: Log | None) -> Ended:
     terminal.title(f"EONPRO KMS · {options.command} · stack {options.stack}")
-    asked, doors = request.build_request(options, terminal, _secrets_of(log))
+    asked, clients = request.build_request(options, terminal, _secrets_of(log))
     if options.command in DAY_TWO:
-        return _day_two(options, asked, doors)
+        return _day_two(options, asked, clients)
     # Only now: it may have been loaded while the first question was being answered.
     from wizard.setup import workflow
 
     match options.command:
         case "preview":
-            return 0, json_documents.preview(workflow.preview(asked, doors))
+            return 0, json_documents.preview(workflow.preview(asked, clients))
         case "verify":
             from wizard.commands.doctor import verify
 
-            return verify.run(asked, doors)
+            return verify.run(asked, clients)
         case "access-key":
             change = workflow.rotate_access_key if options.action == "rotate" else workflow.retire_access_key
-            return 0, json_documents.access_key(options.stack, change(asked, doors))
+            return 0, json_documents.access_key(options.stack, change(asked, clients))
         case "destroy":
-            return 0, json_documents.destroy(options.stack, workflow.destroy(asked, doors))
+            return 0, json_documents.destroy(options.stack, workflow.destroy(asked, clients))
         case _ if options.dry_run or options.save_plan:
-            return 0, json_documents.preview(workflow.preview(asked, doors), command=options.command)
+            return 0, json_documents.preview(workflow.preview(asked, clients), command=options.command)
         case _:
-            done = workflow.setup(asked, doors)
+            done = workflow.setup(asked, clients)
             return int(bool(done.failed)), json_documents.setup(done)
 
 
-def _day_two(options: argparse.Namespace, asked: Request, doors: Clients) -> Ended:
+def _day_two(options: argparse.Namespace, asked: Request, clients: Clients) -> Ended:
     """A command for a stack that stands: each in a room of its own, loaded when it runs."""
     match options.command:
         case "push":
             from wizard.commands.push import command as push
 
-            return push.run(options, asked, doors)
+            return push.run(options, asked, clients)
         case "doctor":
             from wizard.commands.doctor import command as doctor
 
-            return doctor.run(options, asked, doors)
+            return doctor.run(options, asked, clients)
         case "rotate" | "restore" | "adopt":
             from wizard.commands.rotate import command as rotation
 
-            return rotation.run(options, asked, doors)
+            return rotation.run(options, asked, clients)
         case "backup":
             from wizard.commands.backup import command as backup
 
-            return backup.run(options, asked, doors)
+            return backup.run(options, asked, clients)
         case "review":
             from wizard.commands.review import command as access_review
 
-            return access_review.run(options, asked, doors)
+            return access_review.run(options, asked, clients)
         case "report":
             from wizard.commands.report import command as compliance
 
-            return compliance.run(options, asked, doors)
+            return compliance.run(options, asked, clients)
         case _:
             from wizard.commands.cost import command as spending
 
-            return spending.run(options, asked, doors)
+            return spending.run(options, asked, clients)
 
 
 def _status(options: argparse.Namespace, terminal: Terminal, log: Log | None) -> Ended:
@@ -155,16 +155,16 @@ def _status(options: argparse.Namespace, terminal: Terminal, log: Log | None) ->
             unreadable[stack] = error.message
     if options.stack.rsplit("/", 1)[-1] in unreadable:
         # Settings that cannot be used are told in their row; no answer is taken from them.
-        asked, doors = request.build_request(_changed(options, stack=""), terminal, _secrets_of(log))
+        asked, clients = request.build_request(_changed(options, stack=""), terminal, _secrets_of(log))
     else:
-        asked, doors = request.build_request(options, terminal, _secrets_of(log))
+        asked, clients = request.build_request(options, terminal, _secrets_of(log))
     value = {key: answer.value for key, answer in asked.answers.items()}
     terminal.title(f"EONPRO KMS · status · {'every stack' if options.all_stacks else f'stack {options.stack}'}")
     # `s3` names the account's own bucket, which no answer knows: then the CLI's own backend is asked.
     told = str(value.get("backend") or "")
     backend = {"PULUMI_BACKEND_URL": url_of(told, account="", region="")} if told not in ("", S3) else {}
     rows = command.read(
-        doors,
+        clients,
         settings,
         all_stacks=options.all_stacks,
         stack=options.stack,

@@ -21,7 +21,7 @@ AFRESH = "\0afresh"
 class Asker(Protocol):
     """As much of the terminal as this needs."""
 
-    def ask(self, question: Question, *, once_drawn: Callable[[], None] | None = None) -> Any: ...
+    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +40,12 @@ class EarlyAnswers:
 def begin(
     *,
     stack: str,
-    talk: Asker,
+    ui: Asker,
     draft: saved_progress.Draft | None,
     is_target_known: bool,
     suggested: Sequence[tuple[str, str]],
     now: datetime,
-    once_drawn: Callable[[], None],
+    on_first_render: Callable[[], None],
     others: Sequence[str] = (),
 ) -> EarlyAnswers:
     """Offer to go on with a run that was left, then ask where the application runs, unless that is known.
@@ -57,13 +57,21 @@ def begin(
     if draft is not None and draft.stage == saved_progress.PLANNED:
         # What could be saved is saved: there is nothing to offer but the rest.
         opening = EarlyAnswers(draft=draft.answers)
-    elif draft is not None and draft.asked and talk.ask(_resume(stack, draft, now), once_drawn=once_drawn) == "go on":
+    elif (
+        draft is not None
+        and draft.asked
+        and ui.ask(_resume(stack, draft, now), on_first_render=on_first_render) == "go on"
+    ):
         opening = EarlyAnswers(draft=draft.answers, asked=draft.asked)
     if is_target_known or "target" in opening.draft:
         return opening
-    if others and not opening.draft and (copied := talk.ask(_start(stack, others), once_drawn=once_drawn)) != AFRESH:
+    if (
+        others
+        and not opening.draft
+        and (copied := ui.ask(_start(stack, others), on_first_render=on_first_render)) != AFRESH
+    ):
         return replace(opening, copied=copied)
-    target = talk.ask(first_question(suggested), once_drawn=once_drawn)
+    target = ui.ask(first_question(suggested), on_first_render=on_first_render)
     return replace(opening, target=tuple(target), asked=("target", *opening.asked))
 
 

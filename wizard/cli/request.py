@@ -48,9 +48,9 @@ def build_request(options: argparse.Namespace, terminal: Terminal, secret: Secre
     for key, answer in resolved.items():
         if by_key[key].secret:
             secret(str(answer.value), by_key[key].variable)
-    from wizard.cli import clients
+    from wizard.cli.clients import build_clients
 
-    doors = clients.build_clients(
+    clients = build_clients(
         options,
         terminal,
         secret,
@@ -60,7 +60,7 @@ def build_request(options: argparse.Namespace, terminal: Terminal, secret: Secre
         application=application,
         resolved=resolved,
     )
-    return _request(options, resolved, saved, opened, plan), doors
+    return _request(options, resolved, saved, opened, plan), clients
 
 
 def config_file(stack: str) -> str:
@@ -123,12 +123,12 @@ def _opened(
     return first_prompt.begin(
         stack=options.stack,
         others=() if given or told else others,
-        talk=terminal,
+        ui=terminal,
         draft=draft,
         is_target_known=bool(given or told),
         suggested=application.targets,
         now=datetime.now(UTC),
-        once_drawn=_load_meanwhile,
+        on_first_render=_load_meanwhile,
     )
 
 

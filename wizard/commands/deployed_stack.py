@@ -28,12 +28,12 @@ class DeployedStack:
 
     stack: str
     settings: Settings
-    cloud: AwsClient
+    aws: AwsClient
     """In the stack's own Region."""
     identity: Identity
     engine: Engine
     state: StackState | SetupError
-    hosting: VercelClient | None = None
+    vercel: VercelClient | None = None
     """None where no token was given, or Vercel is no target."""
     project: VercelProject | SetupError | None = None
 
@@ -43,7 +43,7 @@ class DeployedStack:
         return None if isinstance(self.state, SetupError) else self.state.outputs
 
 
-def find(request: Request, doors: Clients) -> DeployedStack:
+def find(request: Request, clients: Clients) -> DeployedStack:
     """The stack as it stands.
 
     Raises StackNotFound without settings, CredentialsError for no credentials or those of another account.
@@ -56,8 +56,8 @@ def find(request: Request, doors: Clients) -> DeployedStack:
             "python -m wizard status --all   # which stacks there are; the file belongs with the code",
         )
     value: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
-    cloud = doors.connect(value.get("profile"), settings.region)
-    identity = cloud.identify()
+    aws = clients.connect(value.get("profile"), settings.region)
+    identity = aws.identify()
     if identity.account_id != settings.account_id:
         raise CredentialsError(
             f"the stack {request.stack} is in the account {settings.account_id}, and these credentials "
@@ -66,24 +66,24 @@ def find(request: Request, doors: Clients) -> DeployedStack:
         )
     told = str(value.get("backend") or "")
     backend = {"PULUMI_BACKEND_URL": url_of(told, account="", region="")} if told not in ("", S3) else {}
-    engine = doors.engine({**cloud.environment(), **backend})
+    engine = clients.engine({**aws.environment(), **backend})
     token = value.get("vercel_token")
-    hosting = doors.hosting(token) if token and Target.VERCEL in settings.deploy_targets else None
+    vercel = clients.vercel(token) if token and Target.VERCEL in settings.deploy_targets else None
     with ThreadPoolExecutor(max_workers=2) as pool:
         state = pool.submit(attempted, engine.state, request.stack)
         project = (
-            pool.submit(attempted, hosting.find_project, settings.vercel_team or "", settings.vercel_project or "")
-            if hosting
+            pool.submit(attempted, vercel.find_project, settings.vercel_team or "", settings.vercel_project or "")
+            if vercel
             else None
         )
         return DeployedStack(
             stack=request.stack,
             settings=settings,
-            cloud=cloud,
+            aws=aws,
             identity=identity,
             engine=engine,
             state=state.result(),
-            hosting=hosting,
+            vercel=vercel,
             project=project.result() if project else None,
         )
 

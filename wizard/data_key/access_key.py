@@ -71,8 +71,8 @@ def _utc() -> datetime:
 
 
 def ensure(
-    cloud: AwsClient,
-    hosting: VercelClient,
+    aws: AwsClient,
+    vercel: VercelClient,
     project: VercelProject,
     user: str,
     tell: Tell,
@@ -85,46 +85,46 @@ def ensure(
     taken by keys that may be in use, and what the edges raise; a key that was not pushed is deleted again.
     """
     now = clock()
-    keys = cloud.list_access_keys(user)
+    keys = aws.list_access_keys(user)
     # After the list: a key that another run has just pushed must not look like one left behind.
-    named = hosting.access_key_id(project)
+    named = vercel.access_key_id(project)
     if kept := _kept(keys, named, now):
         _tell_others(keys, named, tell)
         return kept
     if off := next((key for key in keys if key.id == named), None):
         tell(f"the access key {off.id}, which Vercel names, is switched off; it is replaced")
-    left = _make_room(cloud, user, keys, named, now, tell) if len(keys) >= LIMIT else keys
+    left = _make_room(aws, user, keys, named, now, tell) if len(keys) >= LIMIT else keys
     try:
-        key = cloud.make_access_key(user)
+        key = aws.make_access_key(user)
     except ResourceError as error:
         # Another run may have taken the last place meanwhile, and may be done.
-        if kept := _kept_by_another(cloud, hosting, project, user, now):
+        if kept := _kept_by_another(aws, vercel, project, user, now):
             return kept
-        raise _full(user, cloud.list_access_keys(user), error) from error
-    if overtaken := _push(cloud, hosting, project, user, key, tell, before=named):
+        raise _full(user, aws.list_access_keys(user), error) from error
+    if overtaken := _push(aws, vercel, project, user, key, tell, before=named):
         # What ours was made for is done, by another run.
-        if kept := _kept_by_another(cloud, hosting, project, user, now):
+        if kept := _kept_by_another(aws, vercel, project, user, now):
             return kept
         raise overtaken
     _tell_others(left, key.id, tell)
     return Ensured(key_id=key.id, made_now=True, age_days=0, key=key)
 
 
-def rotate(cloud: AwsClient, hosting: VercelClient, project: VercelProject, user: str, tell: Tell) -> Rotated:
+def rotate(aws: AwsClient, vercel: VercelClient, project: VercelProject, user: str, tell: Tell) -> Rotated:
     """A second access key, made and pushed; the old one stays on, for running deployments have it.
 
     Raises ResourceError where the user has two already; a key that was not pushed is deleted again.
     """
-    keys = cloud.list_access_keys(user)
-    named = hosting.access_key_id(project)
+    keys = aws.list_access_keys(user)
+    named = vercel.access_key_id(project)
     if len(keys) >= LIMIT:
         known = any(key.id == named and key.active for key in keys)
         raise ResourceError(
             f"the user {user} has two access keys already: {described(keys, named)}",
             f"{RETIRE}   # then rotate again" if known else by_hand(user, keys, named),
         )
-    key = cloud.make_access_key(user)
-    if overtaken := _push(cloud, hosting, project, user, key, tell, before=named):
+    key = aws.make_access_key(user)
+    if overtaken := _push(aws, vercel, project, user, key, tell, before=named):
         raise overtaken
     old = keys[0].id if keys else None
     tell(f"Vercel has the access key {key.id}; a deployment takes it up when it is made: vercel redeploy, or push")
@@ -134,8 +134,8 @@ def rotate(cloud: AwsClient, hosting: VercelClient, project: VercelProject, user
 
 
 def retire_old(
-    cloud: AwsClient,
-    hosting: VercelClient,
+    aws: AwsClient,
+    vercel: VercelClient,
     project: VercelProject,
     user: str,
     now: datetime,
@@ -147,8 +147,8 @@ def retire_old(
 
     Raises ResourceError where Vercel names none of the user's, or the old one may still be in use, unless forced.
     """
-    keys = cloud.list_access_keys(user)
-    named = hosting.access_key_id(project)
+    keys = aws.list_access_keys(user)
+    named = vercel.access_key_id(project)
     current = next((key for key in keys if key.id == named and key.active), None)
     if current is None:
         raise ResourceError(
@@ -162,7 +162,7 @@ def retire_old(
         return Retired(key_id=None, done=Retirement.NOTHING)
     old = min(others, key=lambda key: (not key.active, key.made))
     if not old.active:
-        cloud.delete_access_key(user, old.id)
+        aws.delete_access_key(user, old.id)
         tell(f"the access key {old.id} was off and is deleted")
         return Retired(key_id=old.id, done=Retirement.DELETED)
     if not force and (why := use_of(old, current, now)):
@@ -170,7 +170,7 @@ def retire_old(
             f"the access key {old.id} may still be in use: {why}",
             f"vercel redeploy, and an hour later: {RETIRE}   # or at once, whatever has it: {RETIRE} --yes",
         )
-    cloud.retire_access_key(user, old.id)
+    aws.retire_access_key(user, old.id)
     tell(f"the access key {old.id} is switched off; if the application misses it: {switch(user, old.id, 'Active')}")
     tell(f"if it does not, delete it: {RETIRE}")
     return Retired(key_id=old.id, done=Retirement.SWITCHED_OFF)
@@ -189,8 +189,8 @@ def age_warning(facts: Sequence[AccessKeyFact], now: datetime) -> str | None:
 
 
 def _push(
-    cloud: AwsClient,
-    hosting: VercelClient,
+    aws: AwsClient,
+    vercel: VercelClient,
     project: VercelProject,
     user: str,
     key: AccessKey,
@@ -203,36 +203,36 @@ def _push(
     A key that did not get there is deleted again.
     """
     try:
-        if (named := hosting.access_key_id(project)) not in (before, key.id):
+        if (named := vercel.access_key_id(project)) not in (before, key.id):
             raise ResourceError(
                 f"Vercel names the access key {named} now: another run pushed it meanwhile",
                 "run the same command again, in one place only",
             )
-        hosting.deliver_access_key(project, key)
+        vercel.deliver_access_key(project, key)
     except SetupError as error:
-        named, known = _look_again(hosting, project)
+        named, known = _look_again(vercel, project)
         if not known or named == key.id:
             # Deleting what production may have by now is the worse of two errors.
             tell(f"the access key {key.id} was left, for Vercel may have it; the same command again finds out")
             raise
-        _discard(cloud, user, key, tell)
+        _discard(aws, user, key, tell)
         if isinstance(error, ResourceError) and named not in (None, before):
             return error
         raise
     return None
 
 
-def _look_again(hosting: VercelClient, project: VercelProject) -> tuple[str | None, bool]:
+def _look_again(vercel: VercelClient, project: VercelProject) -> tuple[str | None, bool]:
     """What Vercel names now, and whether that could be asked."""
     try:
-        return hosting.access_key_id(project), True
+        return vercel.access_key_id(project), True
     except SetupError:
         return None, False
 
 
-def _discard(cloud: AwsClient, user: str, key: AccessKey, tell: Tell) -> None:
+def _discard(aws: AwsClient, user: str, key: AccessKey, tell: Tell) -> None:
     try:
-        cloud.delete_access_key(user, key.id)
+        aws.delete_access_key(user, key.id)
     except SetupError as error:
         tell(
             f"the access key {key.id}, whose secret nobody has, could not be deleted again ({error.message}):"
@@ -251,13 +251,13 @@ def _kept(keys: Iterable[AccessKeyFact], named: str | None, now: datetime) -> En
 
 
 def _kept_by_another(
-    cloud: AwsClient, hosting: VercelClient, project: VercelProject, user: str, now: datetime
+    aws: AwsClient, vercel: VercelClient, project: VercelProject, user: str, now: datetime
 ) -> Ensured | None:
-    return _kept(cloud.list_access_keys(user), hosting.access_key_id(project), now)
+    return _kept(aws.list_access_keys(user), vercel.access_key_id(project), now)
 
 
 def _make_room(
-    cloud: AwsClient,
+    aws: AwsClient,
     user: str,
     keys: Sequence[AccessKeyFact],
     named: str | None,
@@ -279,8 +279,8 @@ def _make_room(
         )
     orphan = orphans[0]
     if orphan.active:
-        cloud.retire_access_key(user, orphan.id)
-    cloud.delete_access_key(user, orphan.id)
+        aws.retire_access_key(user, orphan.id)
+    aws.delete_access_key(user, orphan.id)
     tell(f"the access key {orphan.id} was never used and Vercel does not name it; it is deleted")
     return tuple(key for key in keys if key.id != orphan.id)
 

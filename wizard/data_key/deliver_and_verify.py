@@ -32,9 +32,9 @@ class Application:
 
     stack: str
     settings: Settings
-    cloud: AwsClient
+    aws: AwsClient
     targets: tuple[Target, ...]
-    hosting: VercelClient | None = None
+    vercel: VercelClient | None = None
     project: VercelProject | None = None
 
 
@@ -43,9 +43,9 @@ def application_of(ready: PreparedRun) -> Application:
     return Application(
         stack=ready.stack,
         settings=ready.settings,
-        cloud=ready.cloud,
+        aws=ready.aws,
         targets=ready.targets,
-        hosting=ready.hosting,
+        vercel=ready.vercel,
         project=ready.findings.project,
     )
 
@@ -54,89 +54,89 @@ def application_of(ready: PreparedRun) -> Application:
 class DeliveryResult:
     """The data key where it belongs: escrowed, delivered, proved."""
 
-    escrow: StoredDataKey
+    stored_data_key: StoredDataKey
     delivered: tuple[Delivered, ...]
     proofs: tuple[Verification, ...]
     access_key: access_key.Ensured | None = None
 
 
-def deliver_and_verify(doors: Clients, ready: PreparedRun, outputs: Outputs) -> DeliveryResult:
+def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -> DeliveryResult:
     """The data key to its escrow and to every target, and the proof of it."""
-    talk, settings = doors.talk, ready.settings
-    talk.section("Data key")
-    talk.working("looking for it in its escrow")
+    ui, settings = clients.ui, ready.settings
+    ui.section("Data key")
+    ui.working("looking for it in its escrow")
     if ready.findings.adopted_data_key is not None:
-        _prove_beforehand(doors, ready, outputs, ready.findings.adopted_data_key)
-    kept = storage.ensure_data_key(ready.cloud, settings, outputs, adopted=ready.findings.adopted_data_key)
-    tell_escrow(talk, kept, outputs)
+        _prove_beforehand(clients, ready, outputs, ready.findings.adopted_data_key)
+    kept = storage.ensure_data_key(ready.aws, settings, outputs, adopted=ready.findings.adopted_data_key)
+    tell_escrow(ui, kept, outputs)
     delivered = delivery.deliver(
-        cloud=ready.cloud,
-        hosting=ready.hosting,
+        aws=ready.aws,
+        vercel=ready.vercel,
         project=ready.findings.project,
         settings=settings,
         outputs=outputs,
         targets=ready.targets,
         wrapped=kept.wrapped,
-        tell=lambda result: tell_delivered(talk, result),
+        tell=lambda result: tell_delivered(ui, result),
     )
     application = application_of(ready)
-    key = access_key_of(doors, application)
-    proofs = prove(doors, application, outputs, delivered, kept.wrapped, access_key=key.key if key else None)
-    return DeliveryResult(escrow=kept, delivered=delivered, proofs=proofs, access_key=key)
+    key = access_key_of(clients, application)
+    proofs = prove(clients, application, outputs, delivered, kept.wrapped, access_key=key.key if key else None)
+    return DeliveryResult(stored_data_key=kept, delivered=delivered, proofs=proofs, access_key=key)
 
 
-def tell_escrow(talk: UserInterface, kept: StoredDataKey, outputs: Outputs) -> None:
+def tell_escrow(ui: UserInterface, kept: StoredDataKey, outputs: Outputs) -> None:
     """Where the data key is kept, in words."""
     word = "made, wrapped by the key; kept" if kept.made_now else "exists and is kept as it is,"
-    talk.line(f"{kept.wrapped.fingerprint} {word} in {kept.parameter}", mark=Mark.OK)
+    ui.line(f"{kept.wrapped.fingerprint} {word} in {kept.parameter}", mark=Mark.OK)
     for arn in outputs.replica_key_arns:
-        talk.line(f"and in {storage.region_of(arn)}, beside the replica", mark=Mark.OK)
+        ui.line(f"and in {storage.region_of(arn)}, beside the replica", mark=Mark.OK)
 
 
-def tell_delivered(talk: UserInterface, result: Delivered) -> None:
+def tell_delivered(ui: UserInterface, result: Delivered) -> None:
     """One delivery, in words."""
     did = "written" if result.state is DeliveryState.WRITTEN else "there already"
-    talk.line(f"{result.place}: {did}; checked by {result.checked_by}", mark=Mark.OK)
+    ui.line(f"{result.place}: {did}; checked by {result.checked_by}", mark=Mark.OK)
     if result.plain:
-        talk.line(
+        ui.line(
             f"the wrapped data key there is a parameter of type {result.plain}, not SecureString: whoever may read "
             "parameters reads it without KMS. AWS changes no parameter's type; its value is as good as ever",
             mark=Mark.WARN,
         )
 
 
-def _prove_beforehand(doors: Clients, ready: PreparedRun, outputs: Outputs, wrapped: WrappedDataKey) -> None:
+def _prove_beforehand(clients: Clients, ready: PreparedRun, outputs: Outputs, wrapped: WrappedDataKey) -> None:
     """That the key opens the data key in use, before the escrow, which is written once, has it."""
     told = prove_beforehand(
-        cloud=ready.cloud,
-        prover=doors.prover,
+        aws=ready.aws,
+        prover=clients.prover,
         settings=ready.settings,
         outputs=outputs,
         targets=ready.targets,
         wrapped=wrapped,
     )
-    doors.talk.line(told.words, mark=Mark.OK if told.proved else Mark.WARN)
-    if ready.findings.data_key_hidden and ready.hosting is not None and ready.findings.project is not None:
+    clients.ui.line(told.words, mark=Mark.OK if told.proved else Mark.WARN)
+    if ready.findings.data_key_hidden and ready.vercel is not None and ready.findings.project is not None:
         # Before the escrow: whichever of the two a crash leaves out, the next run asks for the same data key.
-        ready.hosting.name_data_key(ready.findings.project, wrapped)
+        ready.vercel.name_data_key(ready.findings.project, wrapped)
 
 
-def access_key_of(doors: Clients, application: Application) -> access_key.Ensured | None:
+def access_key_of(clients: Clients, application: Application) -> access_key.Ensured | None:
     """The access key of the application on Vercel, where it is an IAM user; made and pushed where it has none."""
-    settings, hosting, project = application.settings, application.hosting, application.project
-    if not settings.makes_user or Target.VERCEL not in application.targets or hosting is None or project is None:
+    settings, vercel, project = application.settings, application.vercel, application.project
+    if not settings.makes_user or Target.VERCEL not in application.targets or vercel is None or project is None:
         return None
     user, stack = settings.names.app_user, application.stack
-    doors.talk.working(f"looking at the access keys of {user}")
+    clients.ui.working(f"looking at the access keys of {user}")
     ensured = access_key.ensure(
-        application.cloud,
-        hosting,
+        application.aws,
+        vercel,
         project,
         user,
-        tell=lambda line: doors.talk.line(of_stack(line, stack), mark=Mark.OK),
+        tell=lambda line: clients.ui.line(of_stack(line, stack), mark=Mark.OK),
     )
-    if warning := access_key.age_warning(application.cloud.list_access_keys(user), datetime.now(UTC)):
-        doors.talk.line(of_stack(warning, stack), mark=Mark.WARN)
+    if warning := access_key.age_warning(application.aws.list_access_keys(user), datetime.now(UTC)):
+        clients.ui.line(of_stack(warning, stack), mark=Mark.WARN)
     return ensured
 
 
@@ -148,7 +148,7 @@ def of_stack(line: str, stack: str) -> str:
 
 
 def prove(
-    doors: Clients,
+    clients: Clients,
     application: Application,
     outputs: Outputs,
     delivered: tuple[Delivered, ...],
@@ -158,19 +158,19 @@ def prove(
     look_again: bool = False,
 ) -> tuple[Verification, ...]:
     """Whether the application can open what was delivered."""
-    doors.talk.section("Proof")
-    doors.talk.working("becoming the application, and opening the key")
+    clients.ui.section("Proof")
+    clients.ui.working("becoming the application, and opening the key")
     proofs = delivery.prove(
-        cloud=application.cloud,
-        prover=doors.prover,
+        aws=application.aws,
+        prover=clients.prover,
         settings=application.settings,
         outputs=outputs,
         delivered=delivered,
         wrapped=wrapped,
-        hosting=application.hosting if look_again else None,
+        vercel=application.vercel if look_again else None,
         project=application.project,
         access_key=access_key,
     )
     for proof in proofs:
-        doors.talk.line(f"{proof.target}: {proof.state}, {proof.detail}", mark=report.PROOF_MARKS[proof.state])
+        clients.ui.line(f"{proof.target}: {proof.state}, {proof.detail}", mark=report.PROOF_MARKS[proof.state])
     return proofs

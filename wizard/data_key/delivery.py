@@ -39,8 +39,8 @@ def batches(settings: Settings, outputs: Outputs, wrapped: WrappedDataKey) -> di
 
 def deliver(
     *,
-    cloud: AwsClient,
-    hosting: VercelClient | None,
+    aws: AwsClient,
+    vercel: VercelClient | None,
     project: VercelProject | None,
     settings: Settings,
     outputs: Outputs,
@@ -71,15 +71,15 @@ def deliver(
 
     for target in targets:
         if target is Target.VERCEL:
-            assert hosting is not None and project is not None
+            assert vercel is not None and project is not None
             # A project's variables are one set; the first Region's are what it runs with.
             for scope in scopes:
                 batch = by_region[settings.region]
-                result = hosting.deliver(project, batch, replaceable=replaceable, scope=scope)
+                result = vercel.deliver(project, batch, replaceable=replaceable, scope=scope)
                 keep(replace(result, environment=scope.words), settings.region)
             continue
         for region, batch in by_region.items():
-            result = cloud.with_region(region).deliver_parameters(
+            result = aws.with_region(region).deliver_parameters(
                 settings.names.parameter_prefix,
                 batch,
                 tags=settings.tags,
@@ -92,20 +92,20 @@ def deliver(
 
 def prove(
     *,
-    cloud: AwsClient,
+    aws: AwsClient,
     prover: DecryptVerifier,
     settings: Settings,
     outputs: Outputs,
     delivered: tuple[Delivered, ...],
     wrapped: WrappedDataKey,
-    hosting: VercelClient | None = None,
+    vercel: VercelClient | None = None,
     project: VercelProject | None = None,
     access_key: AccessKey | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> tuple[Verification, ...]:
     """One proof for each delivery: as the application, or else what its policies say, and that it is only that.
 
-    With `hosting` and `project`, what Vercel lists is looked at again; a delivery of this run has just done so.
+    With `vercel` and `project`, what Vercel lists is looked at again; a delivery of this run has just done so.
     `access_key` is one that was made in this run for the application on Vercel.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -113,10 +113,10 @@ def prove(
     proofs = []
     for delivery in delivered:
         region = delivery.region or settings.region
-        batch, regional = by_region[region], cloud.with_region(region)
+        batch, regional = by_region[region], aws.with_region(region)
         principal = outputs.principal_of(delivery.target)
         own = access_key if principal == outputs.app_user_arn else None
-        gap = _gap(regional, hosting, project, settings, delivery.target, batch)
+        gap = _gap(regional, vercel, project, settings, delivery.target, batch)
         # What the target will hand to the application is what counts, whatever the escrow's key could do.
         state, detail = (
             (VerificationState.FAILED, gap)
@@ -138,8 +138,8 @@ def _credentials(key: AccessKey | None) -> AppCredentials | None:
 
 
 def _gap(
-    cloud: AwsClient,
-    hosting: VercelClient | None,
+    aws: AwsClient,
+    vercel: VercelClient | None,
     project: VercelProject | None,
     settings: Settings,
     target: str,
@@ -147,14 +147,14 @@ def _gap(
 ) -> str | None:
     """What the target lacks of the batch, in words; None when nothing is known to be wrong."""
     if target != Target.VERCEL:
-        if cloud.check_parameters(settings.names.parameter_prefix, batch, store=settings.secret_store):
+        if aws.check_parameters(settings.names.parameter_prefix, batch, store=settings.secret_store):
             return None
         return f"what is under {settings.names.parameter_prefix} is not what was delivered"
-    return hosting.check(project, batch) if hosting and project else None
+    return vercel.check(project, batch) if vercel and project else None
 
 
 def _judge(
-    cloud: AwsClient,
+    aws: AwsClient,
     prover: DecryptVerifier,
     principal: str,
     batch: AppVariables,
@@ -162,7 +162,7 @@ def _judge(
     given: AppCredentials | None,
     pause: Callable[[float], None],
 ) -> tuple[VerificationState, str]:
-    search = CredentialsSearch(found=given) if given else cloud.app_credentials(principal, target=target)
+    search = CredentialsSearch(found=given) if given else aws.app_credentials(principal, target=target)
     credentials = search.found
     if credentials is not None:
         verdict = _once_known(prover, credentials, batch, is_new=given is not None, pause=pause)
@@ -178,7 +178,7 @@ def _judge(
             f"as {verdict.principal}, by {credentials.how}: 32 bytes unwrapped under the key, "
             "one record encrypted and decrypted",
         )
-    return _simulated(cloud, principal, batch.key_arn, search.tried)
+    return _simulated(aws, principal, batch.key_arn, search.tried)
 
 
 _WAITS = (1.0, 2.0, 4.0, 8.0, 8.0)
@@ -209,14 +209,14 @@ def _once_known(
     return verdict
 
 
-def _simulated(cloud: AwsClient, principal: str, key_arn: str, tried: tuple[str, ...]) -> tuple[VerificationState, str]:
+def _simulated(aws: AwsClient, principal: str, key_arn: str, tried: tuple[str, ...]) -> tuple[VerificationState, str]:
     """What the policies say, when nobody here can be the application: only its platform can take its role."""
     apart = "the application's credentials cannot be had from here, so this was not run as the application"
     if tried:
         apart += f" (tried: {'; '.join(tried)})"
     try:
-        policy = cloud.key_policy(key_arn)
-        simulation = cloud.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
+        policy = aws.key_policy(key_arn)
+        simulation = aws.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
     except Unsupported as error:
         return VerificationState.UNPROVEN, f"{apart}; nor could its policies be evaluated ({error.message})"
     except SetupError as error:

@@ -67,7 +67,7 @@ class ChildDecryptVerifier:
             verdict = self._once(credentials, batch)
         return verdict
 
-    def stand_by(self) -> None:
+    def warm_up(self) -> None:
         """Start the child ahead of its turn. It holds nothing yet, and ends with this process if it is never asked."""
         if self._child is None:
             self._child = self._start()

@@ -235,11 +235,11 @@ def _with_patterns(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def refused(error: ContractError) -> UsageError:
     """The contract's refusal in the words of the inputs, each fault with the flag that mends it."""
-    doors = {camel(each.field): each for each in INPUTS if each.field}
+    clients = {camel(each.field): each for each in INPUTS if each.field}
     faults = []
     for field, fault in error.faults:
-        each = doors.get(field)
-        named = _FIELD.sub(lambda name: doors[name[0]].flag if name[0] in doors else name[0], fault)
+        each = clients.get(field)
+        named = _FIELD.sub(lambda name: clients[name[0]].flag if name[0] in clients else name[0], fault)
         faults.append(f"{each.flag}: {fault}" if each else named)
     return UsageError(
         listed("these answers do not fit together", faults),
@@ -268,7 +268,7 @@ def missing(values: Mapping[str, Any]) -> tuple[Input, ...]:
 def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
     """The error that names all missing answers at once, each with its doors, and the command to type."""
     count = "1 answer is missing" if len(inputs) == 1 else f"{len(inputs)} answers are missing"
-    lines = [f"{each.key}: {', or '.join(each.doors)}" for each in inputs]
+    lines = [f"{each.key}: {', or '.join(each.clients)}" for each in inputs]
     flags = [f"{each.flag} {'FILE' if each.secret else _EXAMPLES.get(each.key, each.metavar)}" for each in inputs]
     return MissingAnswers(
         listed(f"{count}, and there is nobody to ask", lines)

@@ -24,27 +24,25 @@ Offer = tuple[tuple[Choice, ...], str | tuple[str, ...] | None]
 ANOTHER_PROJECT = "another"
 
 
-def choices_for(key: str, cloud: AwsClient, values: Mapping[str, Any]) -> Offer:
+def choices_for(key: str, aws: AwsClient, values: Mapping[str, Any]) -> Offer:
     """The choices and the default of the question of that key; none where nothing is known."""
     if key == "region":
-        return _regions(cloud), cloud.region if cloud.region_source else None
+        return _regions(aws), aws.region if aws.region_source else None
     if key == "trail":
-        return _trails(cloud), CREATE
+        return _trails(aws), CREATE
     if key in ("app_principal", "ecs_execution_role"):
         return (), CREATE
     if key == "replica_regions":
         own = values.get("region")
-        return tuple(choice for choice in _regions(cloud) if choice.value != own and not choice.disabled), None
+        return tuple(choice for choice in _regions(aws) if choice.value != own and not choice.disabled), None
     if key == "vercel_access":
         return (), "oidc"
     return (), None
 
 
-def profiles(cloud: AwsClient) -> tuple[Choice, ...]:
+def profiles(aws: AwsClient) -> tuple[Choice, ...]:
     """The profiles of the AWS configuration, each with how it comes by its credentials."""
-    return tuple(
-        Choice(value=profile.name, title=profile.name, note=_comes_by(profile)) for profile in cloud.profiles()
-    )
+    return tuple(Choice(value=profile.name, title=profile.name, note=_comes_by(profile)) for profile in aws.profiles())
 
 
 def _comes_by(profile: ProfileFact) -> str:
@@ -54,13 +52,13 @@ def _comes_by(profile: ProfileFact) -> str:
     return f"{told}, with a code" if profile.mfa_serial else told
 
 
-def principals(cloud: AwsClient, caller: str) -> tuple[Choice, ...]:
+def principals(aws: AwsClient, caller: str) -> tuple[Choice, ...]:
     """Who could administer the key: the caller first, and ticked."""
     return (
         Choice(value=caller, title=_title(caller), note="you", checked=True),
         *(
             Choice(value=principal.arn, title=_title(principal.arn))
-            for principal in listed(cloud.list_principals)
+            for principal in listed(aws.list_principals)
             if principal.arn != caller
         ),
     )
@@ -110,26 +108,26 @@ def source(answer: Answer | None) -> str:
     return "asked" if answer.source is Source.ASKED else answer.where
 
 
-def may_exist(cloud: AwsClient, arn: str) -> bool:
+def may_exist(aws: AwsClient, arn: str) -> bool:
     """False only for a principal that IAM says is not there; the pass before the plan tells what could not be asked."""
     try:
-        return cloud.find_principal(arn) is not None
+        return aws.find_principal(arn) is not None
     except (PermissionDenied, Unsupported):
         return True
 
 
-def _regions(cloud: AwsClient) -> tuple[Choice, ...]:
+def _regions(aws: AwsClient) -> tuple[Choice, ...]:
     # Those that can be chosen first: half of the list may be off.
     return tuple(
         Choice(value=fact.name, title=fact.name, disabled=None if fact.enabled else "off in this account")
-        for fact in sorted(listed(cloud.list_regions), key=lambda fact: not fact.enabled)
+        for fact in sorted(listed(aws.list_regions), key=lambda fact: not fact.enabled)
     )
 
 
-def _trails(cloud: AwsClient) -> tuple[Choice, ...]:
+def _trails(aws: AwsClient) -> tuple[Choice, ...]:
     return tuple(
         Choice(value=trail.arn, title=f"Use {trail.name}", note=_lacks(trail) or f"writes to {trail.bucket}")
-        for trail in listed(cloud.list_trails)
+        for trail in listed(aws.list_trails)
         if trail.multi_region
     )
 

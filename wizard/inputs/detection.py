@@ -24,14 +24,14 @@ def found(value: Any, where: str) -> Answer:
     return Answer(value=value, source=Source.DETECTED, where=where)
 
 
-def of_account(cloud: AwsClient, identity: Identity) -> dict[str, Answer]:
+def of_account(aws: AwsClient, identity: Identity) -> dict[str, Answer]:
     """What the credentials say: the account, the Region in use, the caller as administrator."""
     answers = {
         "account": found(identity.account_id, identity.source),
         "administrators": found((identity.principal_arn,), "you"),
     }
-    if cloud.region_source:
-        answers["region"] = found(cloud.region, cloud.region_source)
+    if aws.region_source:
+        answers["region"] = found(aws.region, aws.region_source)
     return answers
 
 
@@ -51,22 +51,22 @@ def recommended(answers: Mapping[str, Answer]) -> dict[str, Answer]:
     }
 
 
-def linked_project(hosting: VercelClient | None, linked: Linked | None) -> VercelProject | None:
+def linked_project(vercel: VercelClient | None, linked: Linked | None) -> VercelProject | None:
     """The project that the folder is linked to, by its names; None without a link, a token, or an answer."""
-    if hosting is None or linked is None or linked.team_id is None:
+    if vercel is None or linked is None or linked.team_id is None:
         return None
     try:
-        return hosting.find_project(linked.team_id, linked.project_id)
+        return vercel.find_project(linked.team_id, linked.project_id)
     except SetupError:
         return None
 
 
-def projects(hosting: VercelClient | None) -> tuple[VercelProject, ...]:
+def projects(vercel: VercelClient | None) -> tuple[VercelProject, ...]:
     """The projects of teams that the token reaches: a trust between AWS and Vercel names the team."""
-    if hosting is None:
+    if vercel is None:
         return ()
     try:
-        return tuple(project for project in hosting.list_projects() if project.team_slug)
+        return tuple(project for project in vercel.list_projects() if project.team_slug)
     except SetupError:
         return ()
 

@@ -35,7 +35,7 @@ class Interview:
     """The answers, and who the credentials belong to; or the error that kept it from being known."""
 
     answers: Mapping[str, Answer] = field(repr=False)
-    cloud: AwsClient | None
+    aws: AwsClient | None
     identity: Identity | SetupError
 
     @property
@@ -52,9 +52,9 @@ class Interviewer:
         *,
         stack: str,
         answers: Mapping[str, Answer],
-        talk: UserInterface,
+        ui: UserInterface,
         connect: Callable[[str | None, str | None], AwsClient],
-        hosting: Callable[[str], VercelClient],
+        vercel: Callable[[str], VercelClient],
         linked: Linked | None,
         sign_in: Callable[[str], None] | None = None,
         found: tuple[str, ...] = (),
@@ -68,9 +68,9 @@ class Interviewer:
         """
         self._stack = stack
         self._answers = dict(answers)
-        self._talk = talk
+        self._talk = ui
         self._connect = connect
-        self._hosting = hosting
+        self._hosting = vercel
         self._linked = linked
         self._sign_in = sign_in
         self._found = found
@@ -129,15 +129,15 @@ class Interviewer:
     # --- nobody there ------------------------------------------------------------------------------------------
 
     def _unattended(self) -> Interview:
-        cloud: AwsClient | None = None
+        aws: AwsClient | None = None
         identity: Identity | SetupError
         try:
-            cloud = self._connect(self._values.get("profile"), self._values.get("region"))
+            aws = self._connect(self._values.get("profile"), self._values.get("region"))
         except SetupError as error:
             # Told later, with whatever else is wrong.
             identity = error
-        if cloud is not None and cloud.region_source:
-            self._answers.setdefault("region", detection.found(cloud.region, cloud.region_source))
+        if aws is not None and aws.region_source:
+            self._answers.setdefault("region", detection.found(aws.region, aws.region_source))
         lacking = {each.key for each in missing(self._values)}
         if lacking and lacking <= {"vercel_team", "vercel_project"}:
             # Only where nothing else is missing is it worth asking Vercel what the link means.
@@ -145,20 +145,20 @@ class Interviewer:
         self._default()
         if absent := missing(self._values):
             raise missing_error(absent)
-        if cloud is not None:
+        if aws is not None:
             try:
-                identity = cloud.identify()
+                identity = aws.identify()
             except SetupError as error:
                 identity = error
-        return Interview(answers=self._answers, cloud=cloud, identity=identity)
+        return Interview(answers=self._answers, aws=aws, identity=identity)
 
     # --- somebody there ----------------------------------------------------------------------------------------
 
     def _interview(self) -> Interview:
         self._default()
         assert self._cloud is not None and self._identity is not None
-        cloud = self._cloud.with_region(self._values["region"])
-        return Interview(answers=dict(self._answers), cloud=cloud, identity=self._identity)
+        aws = self._cloud.with_region(self._values["region"])
+        return Interview(answers=dict(self._answers), aws=aws, identity=self._identity)
 
     def _converse(self) -> None:
         """Ask until nothing is missing, back and forth as the person wishes."""
@@ -209,8 +209,8 @@ class Interviewer:
     # --- the account -------------------------------------------------------------------------------------------
 
     def _is_profile_open(self) -> bool:
-        cloud = self._connected()
-        return not cloud.profile and not cloud.has_environment_credentials and len(cloud.profiles()) > 1
+        aws = self._connected()
+        return not aws.profile and not aws.has_environment_credentials and len(aws.profiles()) > 1
 
     def _connected(self) -> AwsClient:
         if self._cloud is None:
@@ -220,26 +220,26 @@ class Interviewer:
     def _arrive(self) -> None:
         """Who the credentials belong to, and what follows from it; a person is told all of it."""
         self._cloud = None
-        cloud = self._connected()
+        aws = self._connected()
         while True:
             self._talk.working("asking AWS whose credentials these are")
             try:
-                identity = cloud.identify()
+                identity = aws.identify()
                 break
             except SignInNeeded as error:
                 if not self._signed_in(error):
                     raise
                 self._cloud = None
-                cloud = self._connected()
+                aws = self._connected()
         self._identity = identity
-        answers = detection.of_account(cloud, identity)
+        answers = detection.of_account(aws, identity)
         if "trail" not in self._answers:
-            answers |= detection.of_trails(detection.listed(cloud.list_trails))
+            answers |= detection.of_trails(detection.listed(aws.list_trails))
         if by_key["administrators"].needed(self._values):
             self._take(answers)
         else:
             self._take({key: answer for key, answer in answers.items() if key != "administrators"})
-        self._show(identity, cloud)
+        self._show(identity, aws)
 
     def _leave_account(self) -> None:
         """What was detected is detected anew: another profile is another account."""
@@ -257,18 +257,18 @@ class Interviewer:
         self._sign_in(error.profile)
         return True
 
-    def _show(self, identity: Identity, cloud: AwsClient) -> None:
+    def _show(self, identity: Identity, aws: AwsClient) -> None:
         alias = f" ({identity.account_alias})" if identity.account_alias else ""
-        talk = self._talk
-        talk.section("What was found")
-        talk.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
-        talk.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
+        ui = self._talk
+        ui.section("What was found")
+        ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
+        ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
         if region := self._answers.get("region"):
-            talk.line(f"region {region.value}, by {region.where}", mark=Mark.OK)
+            ui.line(f"region {region.value}, by {region.where}", mark=Mark.OK)
         for line in self._found:
-            talk.line(line, mark=Mark.OK)
-        for disagreement in cloud.disagreements:
-            talk.line(disagreement, mark=Mark.WARN)
+            ui.line(line, mark=Mark.OK)
+        for disagreement in aws.disagreements:
+            ui.line(disagreement, mark=Mark.WARN)
 
     # --- one question ------------------------------------------------------------------------------------------
 
@@ -325,12 +325,12 @@ class Interviewer:
 
     def _administrators(self, each: Input) -> tuple[str, ...]:
         assert self._identity is not None
-        caller, cloud = self._identity.principal_arn, self._connected()
+        caller, aws = self._identity.principal_arn, self._connected()
         self._talk.working("asking AWS for the account's users and roles")
-        choices = offers.principals(cloud, caller)
+        choices = offers.principals(aws, caller)
         while True:
             arns = self._answered(each, self._question(each, choices, (caller,)))
-            absent = [arn for arn in arns if arn not in (caller, CALLER) and not offers.may_exist(cloud, arn)]
+            absent = [arn for arn in arns if arn not in (caller, CALLER) and not offers.may_exist(aws, arn)]
             if not absent:
                 return tuple(caller if arn == CALLER else arn for arn in arns)
             for arn in absent:

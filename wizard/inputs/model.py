@@ -136,7 +136,7 @@ class Input:
         return f"{self.key}_file" if self.secret else self.key
 
     @property
-    def doors(self) -> tuple[str, ...]:
+    def clients(self) -> tuple[str, ...]:
         """Where it can be given beside a prompt, in words, the strongest first."""
         named = "FILE" if self.secret else self.metavar
         return (f"{self.flag} {named}", self.variable, f"`{self.file_key}` in an answers file")
@@ -145,7 +145,7 @@ class Input:
     def explanation(self) -> str:
         """What `?` tells of it, beside why it matters, which stands above the question."""
         serves = f"HIPAA Security Rule: {self.safeguard}." if self.safeguard else ""
-        elsewhere = "It can also be given as " + ", or ".join(self.doors) + "."
+        elsewhere = "It can also be given as " + ", or ".join(self.clients) + "."
         return "\n\n".join(filter(None, (serves, f"It takes: {self.help}.", elsewhere)))
 
     def parse(self, raw: str | Sequence[str] | int | None) -> Any:

@@ -56,24 +56,24 @@ class Readings:
 
 def read(
     *,
-    cloud: AwsClient,
+    aws: AwsClient,
     settings: Settings,
     outputs: Outputs,
-    escrow: StoredDataKey | None,
+    stored_data_key: StoredDataKey | None,
     proofs: tuple[Verification, ...],
 ) -> tuple[ChecklistEntry, ...]:
     """All eight, in the guide's order."""
-    return judge(look(cloud, outputs), settings=settings, outputs=outputs, escrow=escrow, proofs=proofs)
+    return judge(look(aws, outputs), settings=settings, outputs=outputs, stored_data_key=stored_data_key, proofs=proofs)
 
 
-def look(cloud: AwsClient, outputs: Outputs) -> Readings:
+def look(aws: AwsClient, outputs: Outputs) -> Readings:
     """What is to be read of the account. Side by side, for each call is a round trip."""
     with ThreadPoolExecutor(max_workers=6) as pool:
-        key = pool.submit(_read, cloud.describe_key, outputs.alias_name)
-        key_policy = pool.submit(_read, cloud.key_policy, outputs.key_arn)
-        app_policy = pool.submit(_read, cloud.policy_document, outputs.app_policy_arn)
-        trails = pool.submit(_read, cloud.list_trails)
-        retention = pool.submit(_read, cloud.bucket_retention, outputs.trail_bucket)
+        key = pool.submit(_read, aws.describe_key, outputs.alias_name)
+        key_policy = pool.submit(_read, aws.key_policy, outputs.key_arn)
+        app_policy = pool.submit(_read, aws.policy_document, outputs.app_policy_arn)
+        trails = pool.submit(_read, aws.list_trails)
+        retention = pool.submit(_read, aws.bucket_retention, outputs.trail_bucket)
     return Readings(
         key=key.result(),
         key_policy=key_policy.result(),
@@ -88,7 +88,7 @@ def judge(
     *,
     settings: Settings,
     outputs: Outputs,
-    escrow: StoredDataKey | SetupError | None,
+    stored_data_key: StoredDataKey | SetupError | None,
     proofs: tuple[Verification, ...],
 ) -> tuple[ChecklistEntry, ...]:
     """All eight, by what was read."""
@@ -106,7 +106,7 @@ def judge(
         ),
         _of(readings.key, "Automatic key rotation", lambda fact: _rotation(fact, settings)),
         _of(readings.trails, "CloudTrail logging", lambda facts: _trail(facts, readings.retention, outputs)),
-        _data_key(escrow),
+        _data_key(stored_data_key),
         _tested(proofs),
         ChecklistEntry(
             title="Key access reviewed quarterly",
@@ -257,17 +257,19 @@ def _trail(
     )
 
 
-def _data_key(escrow: StoredDataKey | SetupError | None) -> ChecklistEntry:
+def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> ChecklistEntry:
     title = "ENCRYPTED_PHI_KEY generated and stored"
-    if isinstance(escrow, SetupError):
-        return ChecklistEntry(title=title, state=ItemState.UNKNOWN, evidence=f"could not be read: {escrow.message}")
-    if escrow is None:
+    if isinstance(stored_data_key, SetupError):
+        return ChecklistEntry(
+            title=title, state=ItemState.UNKNOWN, evidence=f"could not be read: {stored_data_key.message}"
+        )
+    if stored_data_key is None:
         return ChecklistEntry(title=title, state=ItemState.OPEN, evidence="there is no data key yet")
-    made = "made now" if escrow.made_now else "kept"
+    made = "made now" if stored_data_key.made_now else "kept"
     return ChecklistEntry(
         title=title,
         state=ItemState.DONE,
-        evidence=f"{escrow.wrapped.fingerprint}, {made}, in {escrow.parameter} version {escrow.version}; "
+        evidence=f"{stored_data_key.wrapped.fingerprint}, {made}, in {stored_data_key.parameter} version {stored_data_key.version}; "
         "never seen in the clear",
     )
 

@@ -48,26 +48,26 @@ _LEAVE = Choice(value=Decision.LEAVE, title="Leave")
 
 
 @contextmanager
-def confirmed(request: Request, doors: Clients, *, confirmed: bool = True) -> Iterator[ConfirmedPlan]:
+def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> Iterator[ConfirmedPlan]:
     """A plan that was agreed to, while this run alone holds the stack. Without `confirmed` nobody is asked for a word.
 
     Raises PreflightFailed, Cancelled, PlanMoved where a saved plan no longer fits, ResourceError if an adoption loses.
     """
-    interviewer = steps.interviewer(request, doors)
+    interviewer = steps.interviewer(request, clients)
     interview = interviewer.run()
     wish: Adoption | None = None
     while True:
-        engine, placed = steps.place(request, doors, interview)
+        engine, placed = steps.place(request, clients, interview)
         with engine.alone(request.stack):
             try:
-                ready, wish = steps.check(request, doors, interview, engine, placed, wish)
+                ready, wish = steps.check(request, clients, interview, engine, placed, wish)
                 _refuse_other_settings(request, ready)
-                planned = steps.draw_plan(request, doors, ready)
-                decision = _decide(request, doors.talk, ready, planned) if confirmed else Decision.CARRY_OUT
+                planned = steps.draw_plan(request, clients, ready)
+                decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.CARRY_OUT
             except PreflightFailed as failed:
-                if not doors.talk.interactive or not confirmed:
+                if not clients.ui.interactive or not confirmed:
                     raise
-                decision = _mend(request, doors.talk, failed)
+                decision = _mend(request, clients.ui, failed)
                 if decision is Decision.LEAVE:
                     # They have been told already; told again, they would look like others.
                     again = f"python -m wizard setup --stack {request.stack}"
@@ -79,9 +79,9 @@ def confirmed(request: Request, doors: Clients, *, confirmed: bool = True) -> It
             interview = interviewer.change()
 
 
-def _mend(request: Request, talk: UserInterface, failed: PreflightFailed) -> Decision:
+def _mend(request: Request, ui: UserInterface, failed: PreflightFailed) -> Decision:
     """What a person does about problems: they may be mended in another window, or by another answer."""
-    talk.problems(failed.problems)
+    ui.problems(failed.problems)
     question = Question(
         key="problems",
         kind=InputType.SELECT,
@@ -91,13 +91,13 @@ def _mend(request: Request, talk: UserInterface, failed: PreflightFailed) -> Dec
         default=Decision.CHANGE,
         explanation="Mend what is listed, in another window, and look again; or change the answer that it is about.",
     )
-    return Decision(talk.ask(question))
+    return Decision(ui.ask(question))
 
 
-def _decide(request: Request, talk: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:
+def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:
     """The word of whoever is responsible, as strong as the plan needs it."""
     for step in planned.losses:
-        talk.line(f"{step.name} would be {plan.word(step).removesuffix('e')}ed", mark=Mark.WARN)
+        ui.line(f"{step.name} would be {plan.word(step).removesuffix('e')}ed", mark=Mark.WARN)
     again = f"python -m wizard setup --stack {request.stack}"
     if planned.losses and (request.adopt or planned.takes_in):
         raise ResourceError(
@@ -108,17 +108,17 @@ def _decide(request: Request, talk: UserInterface, ready: PreparedRun, planned: 
         raise _no_longer_fits(request, moved)
     forever = plan.irreversible(planned)
     for told in forever:
-        talk.line(told, mark=Mark.WARN)
+        ui.line(told, mark=Mark.WARN)
     if not (request.yes or request.plan is not None):
-        if not talk.interactive:
+        if not ui.interactive:
             raise Cancelled("nothing was changed: nobody is there to confirm the plan", f"{again} --yes")
-        decision = _asked(talk, planned)
+        decision = _asked(ui, planned)
         if decision is Decision.LEAVE:
             file = f"Pulumi.{request.stack.rsplit('/', 1)[-1]}.yaml"
             raise Cancelled(f"nothing was changed; your answers are kept in {file}", again)
         if decision is Decision.CHANGE:
             return decision
-    if forever and not typed(request, talk):
+    if forever and not typed(request, ui):
         raise Cancelled(
             "nothing was changed: what cannot be undone has to be confirmed by the stack's name",
             f"{again} --confirm {request.stack}",
@@ -126,7 +126,7 @@ def _decide(request: Request, talk: UserInterface, ready: PreparedRun, planned: 
     return Decision.CARRY_OUT
 
 
-def _asked(talk: UserInterface, planned: plan.Plan) -> Decision:
+def _asked(ui: UserInterface, planned: plan.Plan) -> Decision:
     question = Question(
         key="decision",
         kind=InputType.SELECT,
@@ -137,12 +137,12 @@ def _asked(talk: UserInterface, planned: plan.Plan) -> Decision:
         explanation="Exactly this plan is carried out: an update that would do anything else is refused.\n\n"
         "Any answer can still be changed; then everything is checked and planned anew.",
     )
-    return Decision(talk.ask(question))
+    return Decision(ui.ask(question))
 
 
-def typed(request: Request, talk: UserInterface, *, why: str = "This cannot be undone by anybody.") -> bool:
+def typed(request: Request, ui: UserInterface, *, why: str = "This cannot be undone by anybody.") -> bool:
     """Whether the stack's name was typed, on the command line or now: the word for what cannot be undone."""
-    if request.confirmed is not None or not talk.interactive:
+    if request.confirmed is not None or not ui.interactive:
         return request.confirmed == request.stack
     question = Question(
         key="confirmation",
@@ -150,7 +150,7 @@ def typed(request: Request, talk: UserInterface, *, why: str = "This cannot be u
         prompt=f"Type the stack's name, {request.stack}, to confirm it",
         why=why,
     )
-    return bool(talk.ask(question) == request.stack)
+    return bool(ui.ask(question) == request.stack)
 
 
 def _moved(saved: SavedPlan, planned: plan.Plan, ready: PreparedRun) -> tuple[str, ...]:

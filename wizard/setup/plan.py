@@ -53,7 +53,7 @@ class Plan:
     settings: Settings
     identity: Identity
     steps: tuple[Step, ...]
-    escrow: StoredDataKey | None
+    stored_data_key: StoredDataKey | None
     targets: tuple[Target, ...]
     """Where this run delivers to; the settings may hold more, set up earlier."""
     adopted_data_key: WrappedDataKey | None = None
@@ -113,17 +113,19 @@ def lines(plan: Plan) -> tuple[str, ...]:
     text.append(f"  {_counts(plan)}")
     text += ["", "Outside Pulumi, so that no later update can touch it:"]
     store = "Secrets Manager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
-    if plan.escrow is None and plan.adopted_data_key is not None:
+    if plan.stored_data_key is None and plan.adopted_data_key is not None:
         text.append(f"  = keep the data key {plan.adopted_data_key.fingerprint} that the application uses today")
-        text.append(f"  + copy it to {store}, written once: {settings.names.escrow}")
-    elif plan.escrow is None:
+        text.append(f"  + copy it to {store}, written once: {settings.names.stored_data_key}")
+    elif plan.stored_data_key is None:
         text.append(
             "  + make the data key: KMS returns only its wrapped form (GenerateDataKeyWithoutPlaintext, AES-256)"
         )
-        text.append(f"  + keep it in {store}, written once: {settings.names.escrow}")
+        text.append(f"  + keep it in {store}, written once: {settings.names.stored_data_key}")
     else:
-        text.append(f"  = keep the data key {plan.escrow.wrapped.fingerprint} that is in {plan.escrow.parameter}")
-        if plan.escrow.store is not settings.secret_store:
+        text.append(
+            f"  = keep the data key {plan.stored_data_key.wrapped.fingerprint} that is in {plan.stored_data_key.parameter}"
+        )
+        if plan.stored_data_key.store is not settings.secret_store:
             text.append(f"  + copy it to {store}, written once; the other one stays")
     for region in settings.replica_regions:
         text.append(f"  + the same wrapped data key beside the replica in {region}")

@@ -49,7 +49,7 @@ class Report:
     settings: Settings
     identity: Identity
     outputs: Outputs
-    escrow: StoredDataKey
+    stored_data_key: StoredDataKey
     changed: tuple[Step, ...]
     delivered: tuple[Delivered, ...]
     proofs: tuple[Verification, ...]
@@ -69,13 +69,13 @@ class Report:
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
     """(what, its names in the account, each short enough for a line of its own)."""
     outputs = report.outputs
-    made = "made now" if report.escrow.made_now else "kept as it was"
+    made = "made now" if report.stored_data_key.made_now else "kept as it was"
     return (
         ("key", outputs.alias_name, outputs.key_arn),
         *((f"replica in {region_of(arn)}", arn) for arn in outputs.replica_key_arns),
         ("application and its policy", *outputs.app_principal_arns, outputs.app_policy_arn),
         ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
-        (f"data key, {made}", report.escrow.parameter, report.escrow.wrapped.fingerprint),
+        (f"data key, {made}", report.stored_data_key.parameter, report.stored_data_key.wrapped.fingerprint),
         *(("delivered", f"{d.place}: {_state(d)}") for d in report.delivered),
     )
 
@@ -222,11 +222,11 @@ def document(report: Report) -> dict[str, Any]:
             **({"replicaKeyArns": list(outputs.replica_key_arns)} if outputs.replica_key_arns else {}),
         },
         "dataKey": {
-            "parameter": report.escrow.parameter,
-            "fingerprint": report.escrow.wrapped.fingerprint,
-            "version": report.escrow.version,
-            "madeNow": report.escrow.made_now,
-            "store": report.escrow.store,
+            "parameter": report.stored_data_key.parameter,
+            "fingerprint": report.stored_data_key.wrapped.fingerprint,
+            "version": report.stored_data_key.version,
+            "madeNow": report.stored_data_key.made_now,
+            "store": report.stored_data_key.store,
         },
         **({"accessKey": {"id": key.key_id, "madeNow": key.made_now, "ageDays": key.age_days}} if key else {}),
         "changes": [{"op": step.op, "type": step.type, "name": step.name} for step in report.changed],

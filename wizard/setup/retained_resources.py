@@ -9,7 +9,7 @@ from components.settings import Outputs, SecretStore, Settings, Target
 from wizard.data_key.storage import region_of
 
 
-def left_behind(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
+def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
     """(what stays, why), the key first."""
     store = "secret" if settings.secret_store is SecretStore.SECRETS_MANAGER else "parameter"
     records = "every record encrypted under the data key is lost with it"
@@ -17,11 +17,14 @@ def left_behind(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], 
         (f"the key {outputs.key_arn}", records),
         *((f"the replica {arn}", records) for arn in outputs.replica_key_arns),
         (f"its alias {outputs.alias_name}", "it keeps the key from being taken for nobody's"),
-        (f"the {store} {settings.names.escrow}", "the wrapped data key: no stack ever made it, and none can remove it"),
+        (
+            f"the {store} {settings.names.stored_data_key}",
+            "the wrapped data key: no stack ever made it, and none can remove it",
+        ),
         (f"every {store} under {settings.names.parameter_prefix}/data-keys", "its other versions, where there are any"),
     ]
     found += [
-        (f"the {store} {settings.names.escrow} in {region_of(arn)}", "the same, beside the replica")
+        (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, beside the replica")
         for arn in outputs.replica_key_arns
     ]
     if Target.VERCEL in settings.deploy_targets and settings.makes_role and not settings.vercel_oidc_provider_arn:

@@ -69,7 +69,7 @@ def document(planned: Plan, state: StackState, *, at: datetime, version: str) ->
         "targets": sorted(planned.targets),
         "settings": planned.settings.to_config(),
         "steps": [_told(step) for step in _changing(planned.steps)],
-        "dataKey": planned.escrow.wrapped.fingerprint if planned.escrow else None,
+        "dataKey": planned.stored_data_key.wrapped.fingerprint if planned.stored_data_key else None,
         "adopts": planned.adopted_data_key.fingerprint if planned.adopted_data_key else None,
         "state": state.digest,
     }
@@ -148,7 +148,7 @@ def _settings(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _data_key(saved: SavedPlan, planned: Plan) -> list[str]:
-    now = planned.escrow.wrapped.fingerprint if planned.escrow else None
+    now = planned.stored_data_key.wrapped.fingerprint if planned.stored_data_key else None
     adopts = planned.adopted_data_key.fingerprint if planned.adopted_data_key else None
     told = []
     if saved.data_key != now:

@@ -43,21 +43,19 @@ class StateLocation:
     problems: tuple[Problem, ...] = ()
 
 
-def settle(stack: str, interview: Interview, talk: UserInterface, places: StatePlaces | None) -> StateLocation:
+def settle(stack: str, interview: Interview, ui: UserInterface, places: StatePlaces | None) -> StateLocation:
     """The backend and what opens the stack; makes what was asked for. A fault is a problem among the others."""
-    cloud, identity = interview.cloud, interview.identity
-    if places is None or cloud is None or not isinstance(identity, Identity):
+    aws, identity = interview.aws, interview.identity
+    if places is None or aws is None or not isinstance(identity, Identity):
         return StateLocation()  # Whose account it is comes first, and is told by the pass for problems.
     try:
-        found = places.circumstances(
-            stack, account=identity.account_id, region=cloud.region, interactive=talk.interactive
-        )
+        found = places.circumstances(stack, account=identity.account_id, region=aws.region, interactive=ui.interactive)
         if found.provider is None and not interview.values.get("secrets_provider"):
-            found = _with_key(found, cloud)
+            found = _with_key(found, aws)
         state = resolve(interview.values, found)
         if state.problems:
             return StateLocation(problems=state.problems)
-        return _made(stack, state, interview, talk, places, cloud)
+        return _made(stack, state, interview, ui, places, aws)
     except SetupError as error:
         why = "Pulumi cannot be asked without the place of its state"
         return StateLocation(
@@ -65,29 +63,29 @@ def settle(stack: str, interview: Interview, talk: UserInterface, places: StateP
         )
 
 
-def _with_key(found: Circumstances, cloud: AwsClient) -> Circumstances:
+def _with_key(found: Circumstances, aws: AwsClient) -> Circumstances:
     try:
-        return replace(found, key_found=cloud.describe_key(KEY_ALIAS) is not None)
+        return replace(found, key_found=aws.describe_key(KEY_ALIAS) is not None)
     except SetupError:
         return found  # A convenience: what may not be looked at is not used.
 
 
 def _made(
-    stack: str, state: StateBackend, interview: Interview, talk: UserInterface, places: StatePlaces, cloud: AwsClient
+    stack: str, state: StateBackend, interview: Interview, ui: UserInterface, places: StatePlaces, aws: AwsClient
 ) -> StateLocation:
     environment = dict(state.environment)
     # Where it is was told among what was found, unless it was chosen just now.
     for sentence in state.sentences if interview.values.get("backend") else state.sentences[1:]:
-        talk.line(sentence, mark=Mark.INFO)
+        ui.line(sentence, mark=Mark.INFO)
     if state.make_bucket:
-        talk.working("making the bucket for the state")
-        made = "made" if cloud.make_state_bucket(state.make_bucket) else "there already"
-        talk.line(f"{state.make_bucket}: {made}; private, versioned, encrypted", mark=Mark.OK)
+        ui.working("making the bucket for the state")
+        made = "made" if aws.make_state_bucket(state.make_bucket) else "there already"
+        ui.line(f"{state.make_bucket}: {made}; private, versioned, encrypted", mark=Mark.OK)
     if state.make_passphrase:
         environment[PASSPHRASE_FILE] = path = places.make_passphrase(stack)
-        talk.line(f"the stack's passphrase is in {path}: keep a copy where you keep secrets", mark=Mark.WARN)
-        talk.line("the plain pulumi is told so:", mark=Mark.INFO)
-        talk.verbatim(f"export {PASSPHRASE_FILE}={path}")
+        ui.line(f"the stack's passphrase is in {path}: keep a copy where you keep secrets", mark=Mark.WARN)
+        ui.line("the plain pulumi is told so:", mark=Mark.INFO)
+        ui.verbatim(f"export {PASSPHRASE_FILE}={path}")
     backend = interview.answers.get("backend")
     chosen = backend is not None and backend.source is Source.ASKED
     return StateLocation(

@@ -43,10 +43,10 @@ class EngineFactory(Protocol):
 class Clients:
     """The edges of a run."""
 
-    talk: UserInterface
+    ui: UserInterface
     connect: Callable[[str | None, str | None], AwsClient]
     """Profile and Region to a Cloud."""
-    hosting: Callable[[str], VercelClient]
+    vercel: Callable[[str], VercelClient]
     """A token to a Hosting."""
     engine: EngineFactory
     prover: DecryptVerifier
@@ -95,8 +95,8 @@ class PreparedRun:
     stack: str
     settings: Settings
     identity: Identity
-    cloud: AwsClient
-    hosting: VercelClient | None
+    aws: AwsClient
+    vercel: VercelClient | None
     engine: Engine
     findings: checks.Findings
     targets: tuple[Target, ...]
@@ -105,46 +105,46 @@ class PreparedRun:
     answers: Mapping[str, Answer] = field(default_factory=dict, repr=False)
 
 
-def interviewer(request: Request, doors: Clients) -> Interviewer:
+def interviewer(request: Request, clients: Clients) -> Interviewer:
     """The interview of this run; after each answer its draft is kept."""
 
     def keep(answers: Mapping[str, Answer], asked: tuple[str, ...]) -> None:
-        if doors.drafts is not None:
+        if clients.drafts is not None:
             draft = saved_progress.progress_from_answers(
-                answers, stage=saved_progress.ANSWERING, at=doors.now(), asked=asked
+                answers, stage=saved_progress.ANSWERING, at=clients.now(), asked=asked
             )
-            doors.drafts.save(request.stack, draft)
+            clients.drafts.save(request.stack, draft)
 
     return Interviewer(
         stack=request.stack,
         answers=request.answers,
-        talk=doors.talk,
-        connect=doors.connect,
-        hosting=doors.hosting,
-        linked=doors.linked,
-        sign_in=doors.sign_in,
-        found=doors.found,
-        is_state_placed=doors.is_state_placed,
+        ui=clients.ui,
+        connect=clients.connect,
+        vercel=clients.vercel,
+        linked=clients.linked,
+        sign_in=clients.sign_in,
+        found=clients.found,
+        is_state_placed=clients.is_state_placed,
         asked=request.asked,
         keep=keep,
     )
 
 
-def place(request: Request, doors: Clients, interview: Interview) -> tuple[Engine, StateLocation]:
+def place(request: Request, clients: Clients, interview: Interview) -> tuple[Engine, StateLocation]:
     """The engine, with the credentials that were identified, told where the state is."""
-    placed = settle(request.stack, interview, doors.talk, doors.state)
-    environment = dict(interview.cloud.environment()) if interview.cloud else {}
-    engine = doors.engine({**environment, **placed.environment}, secrets_provider=placed.secrets_provider)
+    placed = settle(request.stack, interview, clients.ui, clients.state)
+    environment = dict(interview.aws.environment()) if interview.aws else {}
+    engine = clients.engine({**environment, **placed.environment}, secrets_provider=placed.secrets_provider)
     if placed.log_in_to:
-        doors.talk.working("logging in to the state's backend")
+        clients.ui.working("logging in to the state's backend")
         engine.login(placed.log_in_to)
-        doors.talk.line(f"logged in to {in_words(placed.log_in_to)}; the plain pulumi finds it there", mark=Mark.OK)
+        clients.ui.line(f"logged in to {in_words(placed.log_in_to)}; the plain pulumi finds it there", mark=Mark.OK)
     return engine, placed
 
 
 def check(
     request: Request,
-    doors: Clients,
+    clients: Clients,
     interview: Interview,
     engine: Engine,
     placed: StateLocation,
@@ -154,11 +154,11 @@ def check(
 
     `wish` is the adoption that was agreed to when this run checked before; what is agreed to now is returned.
     """
-    values, talk = interview.values, doors.talk
-    talk.section("Checks", "before anything is created")
-    talk.working("asking AWS, Pulumi and where the application runs")
+    values, ui = interview.values, clients.ui
+    ui.section("Checks", "before anything is created")
+    ui.working("asking AWS, Pulumi and where the application runs")
     token = values.get("vercel_token")
-    hosting = doors.hosting(token) if token else None
+    vercel = clients.vercel(token) if token else None
 
     def look(adoption: Adoption | None) -> checks.Findings:
         return checks.check(
@@ -166,8 +166,8 @@ def check(
             values=values,
             saved=request.saved,
             identity=interview.identity,
-            cloud=interview.cloud,
-            hosting=hosting,
+            aws=interview.aws,
+            vercel=vercel,
             engine=engine,
             adoption=adoption,
             unplaced=placed.problems,
@@ -178,31 +178,31 @@ def check(
     findings = look(wish or told)
     # An interrupted adoption goes on by itself, unless the data key in use has to be told again.
     goes_on = findings.settings is not None and findings.settings.adopted and not findings.data_key_untold
-    if findings.hand_made.things and not (request.adopt or wish or goes_on) and talk.interactive:
-        wish = offer.offer(talk, values, findings)
+    if findings.discovered.things and not (request.adopt or wish or goes_on) and ui.interactive:
+        wish = offer.offer(ui, values, findings)
         findings = look(wish) if wish else findings
     for note in findings.notes:
-        talk.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
+        ui.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
     if findings.problems:
         raise PreflightFailed(findings.problems)
-    assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.cloud is not None
+    assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = interview.identity
-    if not talk.interactive:
+    if not ui.interactive:
         # A person has just been shown it, before the first question.
-        talk.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
-    talk.line(
+        ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
+    ui.line(
         f"account {identity.account_id}, {findings.settings.region}, Pulumi {findings.engine_version}",
         mark=Mark.OK,
     )
     if findings.backend:
         held = "with the key in it" if findings.state.has_key else "nothing built yet"
-        talk.line(f"state in {findings.backend}: stack {request.stack}, {held}", mark=Mark.OK)
+        ui.line(f"state in {findings.backend}: stack {request.stack}, {held}", mark=Mark.OK)
     if findings.project:
-        talk.line(f"Vercel project {findings.settings.vercel_team}/{findings.project.name}", mark=Mark.OK)
-    if findings.escrow:
-        talk.line(f"ENCRYPTED_PHI_KEY exists ({findings.escrow.wrapped.fingerprint}) and is kept", mark=Mark.OK)
+        ui.line(f"Vercel project {findings.settings.vercel_team}/{findings.project.name}", mark=Mark.OK)
+    if findings.stored_data_key:
+        ui.line(f"ENCRYPTED_PHI_KEY exists ({findings.stored_data_key.wrapped.fingerprint}) and is kept", mark=Mark.OK)
     if findings.state.pending:
-        talk.line(
+        ui.line(
             f"an earlier run was interrupted; {len(findings.state.pending)} operation(s) are taken up again",
             mark=Mark.WARN,
         )
@@ -210,8 +210,8 @@ def check(
         stack=request.stack,
         settings=findings.settings,
         identity=identity,
-        cloud=interview.cloud,
-        hosting=hosting,
+        aws=interview.aws,
+        vercel=vercel,
         engine=engine,
         findings=findings,
         targets=tuple(Target(name) for name in values["target"]),
@@ -221,65 +221,65 @@ def check(
     return ready, wish
 
 
-def draw_plan(request: Request, doors: Clients, ready: PreparedRun) -> plan.Plan:
+def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Plan:
     """The engine's preview and what is done beside it, shown as one plan. Nothing in the account is changed."""
-    talk, engine = doors.talk, ready.engine
-    talk.section("Review")
-    talk.table(summary.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers))
-    talk.section("Plan")
-    talk.working("Pulumi works out what an update would do")
+    ui, engine = clients.ui, ready.engine
+    ui.section("Review")
+    ui.table(summary.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers))
+    ui.section("Plan")
+    ui.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, ready.settings)
-    if doors.drafts is not None:
+    if clients.drafts is not None:
         # From here on the stack's configuration holds the answers; a draft of them would overrule what changes there.
         left = saved_progress.progress_from_answers(
-            ready.answers, stage=saved_progress.PLANNED, at=doors.now(), asked=()
+            ready.answers, stage=saved_progress.PLANNED, at=clients.now(), asked=()
         )
-        doors.drafts.save(request.stack, left)
+        clients.drafts.save(request.stack, left)
     if ready.findings.state.pending:
-        engine.recover(request.stack, ready.findings.left_behind)
+        engine.recover(request.stack, ready.findings.orphaned_creations)
     steps = engine.preview(request.stack, lambda progress: None)
     planned = plan.Plan(
         stack=request.stack,
         settings=ready.settings,
         identity=ready.identity,
         steps=steps,
-        escrow=ready.findings.escrow,
+        stored_data_key=ready.findings.stored_data_key,
         targets=ready.targets,
         adopted_data_key=ready.findings.adopted_data_key,
         engine=ready.findings.engine_version,
     )
     for line in plan.lines(planned):
-        talk.line(line)
+        ui.line(line)
     return planned
 
 
-def update(request: Request, doors: Clients, ready: PreparedRun, planned: plan.Plan) -> Outputs:
+def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan.Plan) -> Outputs:
     """The resources, as the plan says."""
     outputs = ready.findings.state.outputs
     if not planned.changes and outputs is not None:
-        doors.talk.line("the resources are as they should be", mark=Mark.OK)
+        clients.ui.line("the resources are as they should be", mark=Mark.OK)
         return outputs
-    doors.talk.section("Resources", "Ctrl-C ends this safely")
-    doors.talk.working("Pulumi starts")
-    clock = doors.clock
+    clients.ui.section("Resources", "Ctrl-C ends this safely")
+    clients.ui.working("Pulumi starts")
+    clock = clients.clock
     begun: dict[str, float] = {}
 
     def live(progress: Progress) -> None:
         started = begun.setdefault(progress.step.urn, clock())
         if progress.step.op not in plan.QUIET:
-            doors.talk.progress(progress, clock() - started)
+            clients.ui.progress(progress, clock() - started)
 
-    doors.prover.stand_by()
+    clients.prover.warm_up()
     # The last page may have stood open for longer than a session lasts.
-    ready.engine.renew(ready.cloud.environment())
+    ready.engine.renew(ready.aws.environment())
     return ready.engine.up(request.stack, live)
 
 
-def find_deployed(request: Request, doors: Clients) -> tuple[PreparedRun, Outputs]:
+def find_deployed(request: Request, clients: Clients) -> tuple[PreparedRun, Outputs]:
     """A stack that is built, for the commands that build nothing."""
-    interview = interviewer(request, doors).run()
-    engine, placed = place(request, doors, interview)
-    ready, _ = check(request, doors, interview, engine, placed)
+    interview = interviewer(request, clients).run()
+    engine, placed = place(request, clients, interview)
+    ready, _ = check(request, clients, interview, engine, placed)
     outputs = ready.findings.state.outputs
     if outputs is None:
         raise StackNotFound(

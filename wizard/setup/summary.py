@@ -82,7 +82,7 @@ def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[st
     app = settings.app_principal_arn or f"{' and '.join(made)}, made here"
     found: list[tuple[str, str, str | None]] = [("application", app, "app_principal")]
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
-        found.append(("escrow", f"Secrets Manager {names.escrow}", "secret_store"))
+        found.append(("escrow", f"Secrets Manager {names.stored_data_key}", "secret_store"))
     if Target.VERCEL in settings.deploy_targets:
         by = ", by an access key" if settings.makes_user else ""
         where = f"team {settings.vercel_team}, project {settings.vercel_project}, production"

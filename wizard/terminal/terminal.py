@@ -51,10 +51,10 @@ class Terminal(Screen):
         self.interactive = interactive
         self._prompts: Prompts | None = None
 
-    def ask(self, question: Question, *, once_drawn: Callable[[], None] | None = None) -> Any:
+    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
         """The answer's value. `?` explains the question, and puts it again as it stood.
 
-        `once_drawn` is called once, when the prompt shows for the first time.
+        `on_first_render` is called once, when the prompt shows for the first time.
         Raises Back for `<` where the question has one before it, KeyboardInterrupt for Ctrl-C, RuntimeError (a bug)
         with nobody there.
         """
@@ -64,7 +64,7 @@ class Terminal(Screen):
             question.explanation or question.why,
             back=question.back,
             no_way_back="this is the first question",
-            once_drawn=once_drawn,
+            on_first_render=on_first_render,
         )
         if question.kind is InputType.CONFIRM:
             return self._put(asked, lambda put: prompts.confirm(put, default=question.default != "no"))
@@ -103,9 +103,9 @@ class Terminal(Screen):
         *,
         back: bool,
         no_way_back: str = "",
-        once_drawn: Callable[[], None] | None = None,
+        on_first_render: Callable[[], None] | None = None,
     ) -> _Asked:
-        waiting = [once_drawn] if once_drawn else []
+        waiting = [on_first_render] if on_first_render else []
 
         def drawn() -> None:
             if waiting:

@@ -18,11 +18,11 @@ from wizard.core.errors import SetupError
 from wizard.core.models.account import FoundDataKey
 from wizard.core.models.delivery import AccessKey, AppVariables, Delivered, VercelProject, VercelVariable
 from wizard.core.models.deployment import Deployment, Redeployed
-from wizard.core.models.diagnostics import SeenVariable
+from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
-from wizard.vercel.conflicts import find_data_key, name_data_key, overlaps, set_aside
+from wizard.vercel.conflicts import find_data_key, name_data_key, overlaps, rename_variable
 from wizard.vercel.delivery import deliver, lacking, refusal
 from wizard.vercel.deployments import Deployments, last_change
 from wizard.vercel.http import Api, RetryBudget
@@ -79,7 +79,7 @@ class Vercel:
     def conflict(
         self,
         project: VercelProject,
-        escrowed: WrappedDataKey | None,
+        stored: WrappedDataKey | None,
         *,
         region: str | None = None,
         key_arn: str | None = None,
@@ -88,11 +88,11 @@ class Vercel:
     ) -> str | None:
         """Why a delivery would be refused, in words; None when it would not be. Reads only.
 
-        `escrowed` is the data key that the escrow holds, None when one is yet to be made. With `region`, and
+        `stored` is the data key that the escrow holds, None when one is yet to be made. With `region`, and
         `key_arn` where the key exists already, the other two variables are looked at as well.
         """
         variables = self._variables(project, READING_SECONDS)
-        return refusal(variables, escrowed, region=region, key_arn=key_arn, replaceable=replaceable, scope=scope)
+        return refusal(variables, stored, region=region, key_arn=key_arn, replaceable=replaceable, scope=scope)
 
     def overlaps(self, project: VercelProject) -> tuple[str, ...]:
         """What the delivered names are used for outside production, a line each; never a value. Reads only.
@@ -133,7 +133,7 @@ class Vercel:
         """
         return deliver(self._variables(project, self._deadline), batch, replaceable=replaceable, scope=scope)
 
-    def see_variables(self, project: VercelProject) -> tuple[SeenVariable, ...]:
+    def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
         """The entries of the three names, for whichever environments, with the values that Vercel tells. Reads only."""
         return see(self._variables(project, READING_SECONDS))
 
@@ -167,12 +167,12 @@ class Vercel:
         """
         return Deployments(self._api, project).again(former, seconds=seconds, tell=tell)
 
-    def set_aside(self, project: VercelProject, id: str, *, escrowed: WrappedDataKey, today: date) -> str:
+    def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
         """A data key of somebody else's out of production's way, value and all; what became of it, in words.
 
         Raises UsageError where production has no such variable, DataKeyConflict for the escrowed data key itself.
         """
-        return set_aside(self._variables(project, self._deadline), id, escrowed=escrowed, today=today)
+        return rename_variable(self._variables(project, self._deadline), id, stored=stored, today=today)
 
     # --- the application's access key
 

@@ -261,7 +261,7 @@ def _value(variables: Variables, entry: ListedVariable) -> str | None:
     return entry.value or variables.decrypt(entry)
 
 
-def set_aside(variables: Variables, id: str, *, escrowed: WrappedDataKey, today: date) -> str:
+def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, today: date) -> str:
     """What became of it, in words. Nothing is deleted and no value is read or written.
 
     Raises UsageError where production has no such variable, DataKeyConflict for the escrowed data key itself.
@@ -273,15 +273,15 @@ def set_aside(variables: Variables, id: str, *, escrowed: WrappedDataKey, today:
             f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in production; nothing was changed",
             "python -m wizard doctor   # it names the one that is in the way",
         )
-    if data_key_identity(entry, variables.decrypt) == escrowed.fingerprint:
+    if data_key_identity(entry, variables.decrypt) == stored.fingerprint:
         raise DataKeyConflict(
-            f"{DATA_KEY_VARIABLE} {id} is the escrowed data key {escrowed.fingerprint}; nothing was changed",
+            f"{DATA_KEY_VARIABLE} {id} is the escrowed data key {stored.fingerprint}; nothing was changed",
             "python -m wizard push",
         )
     if entry.elsewhere:
         others = [target for target in entry.targets if target != PRODUCTION_TARGET]
-        variables.set_aside(entry, {"target": others})
+        variables.rename_variable(entry, {"target": others})
         return f"{DATA_KEY_VARIABLE} {id} serves {', '.join(entry.elsewhere)} as before, and production no more"
     name = f"{DATA_KEY_VARIABLE}_ASIDE_{today:%Y%m%d}_{entry.id[-4:]}"
-    variables.set_aside(entry, {"key": name})
+    variables.rename_variable(entry, {"key": name})
     return f"{DATA_KEY_VARIABLE} {id} is now {name}, with its value"

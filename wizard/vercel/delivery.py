@@ -43,7 +43,7 @@ class _Terms:
 
 def refusal(
     variables: Variables,
-    escrowed: WrappedDataKey | None,
+    stored: WrappedDataKey | None,
     *,
     region: str | None,
     key_arn: str | None,
@@ -53,10 +53,10 @@ def refusal(
     """Why a delivery would be refused, in words; None when it would not be. Reads only."""
     listed = variables.list()
     read = variables.reader()
-    if inherited := inherited_data_key(variables, listed, escrowed, read, replaceable=replaceable, scope=scope):
+    if inherited := inherited_data_key(variables, listed, stored, read, replaceable=replaceable, scope=scope):
         return inherited
-    if escrowed is not None and region and key_arn:
-        batch = AppVariables(region=region, key_arn=key_arn, wrapped=escrowed)
+    if stored is not None and region and key_arn:
+        batch = AppVariables(region=region, key_arn=key_arn, wrapped=stored)
         try:
             terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
             standing = _examine(variables, terms, listed, None, read)
@@ -64,11 +64,11 @@ def refusal(
         except (DataKeyConflict, ResourceError) as error:
             return error.message
         return None
-    if foreign := foreign_data_key(listed, escrowed, read, replaceable=replaceable, scope=scope):
+    if foreign := foreign_data_key(listed, stored, read, replaceable=replaceable, scope=scope):
         return f"{variables.owner}: {foreign}"
     shared = [each for each in listed if scope.sees(each) and scope.beside(each)]
     # A key yet to be made differs from any shared one; with an old one there may be nothing left to write.
-    blocking = [each for each in shared if each.key == "AWS_KMS_KEY_ID" and escrowed is None]
+    blocking = [each for each in shared if each.key == "AWS_KMS_KEY_ID" and stored is None]
     blocking += [each for each in shared if each.key == SHAREABLE and region and not same(each, region, read)]
     return shared_words(variables, blocking, scope) if blocking else None
 

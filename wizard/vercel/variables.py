@@ -13,7 +13,7 @@ from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import FINGERPRINT
 from wizard.core.errors import PermissionDenied, SetupError, Unreachable
 from wizard.core.models.delivery import VercelProject, VercelVariable
-from wizard.core.models.diagnostics import SeenVariable
+from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.vercel.http import Api, Response, RetryBudget
 from wizard.vercel.parsing import (
@@ -119,7 +119,7 @@ class Variables:
         answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
         return read_environments(answer.body) if answer.ok else {}
 
-    def set_aside(self, variable: VercelVariable, fields: Mapping[str, Any]) -> None:
+    def rename_variable(self, variable: VercelVariable, fields: Mapping[str, Any]) -> None:
         """Another name, or fewer environments, for one; its value stays. Raises SetupError where it is not taken.
 
         https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
@@ -242,16 +242,16 @@ def _refused(variables: Variables, answer: Response) -> Posted:
 NAMES = (DATA_KEY_VARIABLE, "AWS_KMS_KEY_ID", "AWS_REGION")
 
 
-def see(variables: Variables) -> tuple[SeenVariable, ...]:
+def see(variables: Variables) -> tuple[VariableEntry, ...]:
     """Every entry of the three names, for whichever environments."""
     return tuple(_seen(variables, each) for each in variables.list() if each.key in NAMES)
 
 
-def _seen(variables: Variables, entry: ListedVariable) -> SeenVariable:
+def _seen(variables: Variables, entry: ListedVariable) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
     # Of the data keys of other environments nothing is asked.
     is_ours = entry.in_production and entry.type != "sensitive"
-    return SeenVariable(
+    return VariableEntry(
         name=entry.key,
         place=f"{variables.owner} (id {entry.id})",
         in_production=entry.in_production,

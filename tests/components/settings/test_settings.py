@@ -495,7 +495,7 @@ def test_settings_are_frozen() -> None:
 
 def test_production_has_the_names_of_the_guide() -> None:
     names = read().names
-    assert (names.alias, names.app_policy, names.app_role, names.trail, names.trail_bucket, names.escrow) == (
+    assert (names.alias, names.app_policy, names.app_role, names.trail, names.trail_bucket, names.stored_data_key) == (
         "alias/eonpro-phi-key",
         "EONPROKMSAccess",
         "eonpro-app-role",

@@ -15,10 +15,10 @@ from wizard.core.ports.run import AwsClient
 ROLE = "arn:aws:iam::123456789012:role/eonpro-app-role"
 
 
-def test_the_edge_is_the_cloud_that_the_wizard_needs(aws: Aws):
-    cloud: AwsClient = aws  # the type checker compares every signature
+def test_the_client_is_what_the_wizard_needs(aws: Aws):
+    port: AwsClient = aws  # the type checker compares every signature
     needed = {name for name in vars(AwsClient) if not name.startswith("_")} | set(AwsClient.__annotations__)
-    assert {name for name in needed if not hasattr(cloud, name)} == set()
+    assert {name for name in needed if not hasattr(port, name)} == set()
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def asked(aws: Aws, boto) -> list[str]:
     key = boto("kms").create_key()["KeyMetadata"]["Arn"]
     prefix = "/eonpro/production"
     wrapped = aws.make_data_key(key)
-    aws.write_escrow(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={})
+    aws.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={})
     aws.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={})
     store = SecretStore.SECRETS_MANAGER
-    aws.write_escrow(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={}, store=store)
+    aws.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={}, store=store)
     aws.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={}, store=store)
     aws.app_credentials(ROLE, target="vercel")
     aws.simulate(ROLE, ["kms:Decrypt"], key)

@@ -27,16 +27,21 @@ class Room:
     """An opening before a person."""
 
     def __init__(self) -> None:
-        self.talk = FakeTalk(interactive=True)
+        self.ui = FakeTalk(interactive=True)
         self.drawn = 0
 
     def begin(self, draft: Draft | None = None, **given: Any) -> EarlyAnswers:
-        def once_drawn() -> None:
+        def on_first_render() -> None:
             self.drawn += 1
 
         defaults: dict[str, Any] = {"is_target_known": False, "suggested": ()}
         return first_prompt.begin(
-            stack="production", talk=self.talk, draft=draft, now=NOW, once_drawn=once_drawn, **{**defaults, **given}
+            stack="production",
+            ui=self.ui,
+            draft=draft,
+            now=NOW,
+            on_first_render=on_first_render,
+            **{**defaults, **given},
         )
 
 
@@ -46,14 +51,14 @@ def room() -> Room:
 
 
 def test_the_first_question_is_where_the_application_runs(room) -> None:
-    room.talk.answers = {"target": [("vercel",)]}
+    room.ui.answers = {"target": [("vercel",)]}
     assert room.begin() == EarlyAnswers(target=("vercel",), asked=("target",))
     assert room.drawn == 1
 
 
 def test_what_is_known_is_not_asked(room) -> None:
     assert room.begin(is_target_known=True) == EarlyAnswers()
-    assert room.talk.keys == []
+    assert room.ui.keys == []
 
 
 def test_what_the_folder_speaks_for_is_ticked_and_says_why() -> None:
@@ -68,22 +73,22 @@ def test_what_the_folder_speaks_for_is_ticked_and_says_why() -> None:
 
 
 def test_a_run_that_was_left_is_gone_on_with_and_no_question_repeated(room) -> None:
-    room.talk.answers = {"resume": ["go on"]}
+    room.ui.answers = {"resume": ["go on"]}
     assert room.begin(LEFT) == EarlyAnswers(draft=LEFT.answers, asked=LEFT.asked)
-    (question,) = room.talk.asked
+    (question,) = room.ui.asked
     assert question.why == "A run for the stack production was left 5 minutes ago, after 2 answers."
     assert question.default == "go on"
 
 
 def test_whoever_starts_again_is_asked_from_the_first_question(room) -> None:
-    room.talk.answers = {"resume": ["start again"], "target": [("eks",)]}
+    room.ui.answers = {"resume": ["start again"], "target": [("eks",)]}
     assert room.begin(LEFT) == EarlyAnswers(target=("eks",), asked=("target",))
 
 
 def test_a_run_that_had_its_plan_is_gone_on_with_unasked_for_the_last_page_asks(room) -> None:
     draft = Draft(stage=PLANNED, at=NOW, answers={"profile": "clinic"})
     assert room.begin(draft, is_target_known=True) == EarlyAnswers(draft={"profile": "clinic"})
-    assert room.talk.keys == []
+    assert room.ui.keys == []
 
 
 @pytest.mark.parametrize(
@@ -97,15 +102,15 @@ def test_a_run_that_had_its_plan_is_gone_on_with_unasked_for_the_last_page_asks(
     ],
 )
 def test_how_long_ago_it_was_is_told_in_words(room, age, told) -> None:
-    room.talk.answers = {"resume": ["go on"]}
+    room.ui.answers = {"resume": ["go on"]}
     room.begin(Draft(stage=ANSWERING, at=NOW - age, answers={"target": ("ecs",)}, asked=("target",)))
-    assert room.talk.asked[0].why == f"A run for the stack production was left {told}, after 1 answer."
+    assert room.ui.asked[0].why == f"A run for the stack production was left {told}, after 1 answer."
 
 
 def test_a_new_stack_beside_others_may_start_from_one_of_them(room) -> None:
-    room.talk.answers = {"from": ["production"]}
+    room.ui.answers = {"from": ["production"]}
     assert room.begin(others=("production", "staging")) == EarlyAnswers(copied="production")
-    (question,) = room.talk.asked
+    (question,) = room.ui.asked
     assert [choice.title for choice in question.choices] == [
         "The settings of production",
         "The settings of staging",
@@ -114,12 +119,12 @@ def test_a_new_stack_beside_others_may_start_from_one_of_them(room) -> None:
 
 
 def test_a_new_stack_that_starts_afresh_is_asked_where_it_runs(room) -> None:
-    room.talk.answers = {"from": [first_prompt.AFRESH], "target": [("ecs",)]}
+    room.ui.answers = {"from": [first_prompt.AFRESH], "target": [("ecs",)]}
     assert room.begin(others=("production",)) == EarlyAnswers(target=("ecs",), asked=("target",))
 
 
 def test_a_run_that_was_left_is_not_started_from_another_stack(room) -> None:
-    room.talk.answers = {"resume": ["go on"]}
+    room.ui.answers = {"resume": ["go on"]}
     assert room.begin(LEFT, others=("production",)) == EarlyAnswers(draft=LEFT.answers, asked=LEFT.asked)
 
 

@@ -56,7 +56,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Request]]:
     def stand_in(outcome: Any, command: str = "setup") -> list[Request]:
         requests: list[Request] = []
 
-        def run(request: Request, doors: object) -> Any:
+        def run(request: Request, clients: object) -> Any:
             requests.append(request)
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -194,7 +194,7 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
         settings=settings(),
         identity=IDENTITY,
         steps=(step("update", changed=("policy",)), replace(step("same"), name="other")),
-        escrow=None,
+        stored_data_key=None,
         targets=(),
     )
     steps(planned, "preview")
@@ -209,7 +209,7 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
 )
 def test_a_verification_that_fails_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
     told = verify.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
-    monkeypatch.setattr(verify, "verify", lambda request, doors: told)
+    monkeypatch.setattr(verify, "verify", lambda request, clients: told)
     assert bell.main(["verify", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], [told["state"] for told in document["proofs"]]) == (code == 0, ["proved", state])
@@ -224,7 +224,7 @@ def test_a_stack_that_is_known_to_be_wrong_is_exit_1(folder, monkeypatch, capsys
     (folder / "Pulumi.others.yaml").write_text("config:\n  aws:region: us-east-1\n")
     asked: list[Any] = []
 
-    def read(doors: Any, found: Any, **more: Any) -> Any:
+    def read(clients: Any, found: Any, **more: Any) -> Any:
         asked.append((dict(found), more))
         return (StackStatus(stack="production", standing=standing),)
 
@@ -238,7 +238,9 @@ def test_a_stack_that_is_known_to_be_wrong_is_exit_1(folder, monkeypatch, capsys
 
 
 def test_a_dry_run_and_a_saved_plan_stop_after_the_plan(folder, steps, capsys) -> None:
-    planned = Plan(stack="production", settings=settings(), identity=IDENTITY, steps=(), escrow=None, targets=())
+    planned = Plan(
+        stack="production", settings=settings(), identity=IDENTITY, steps=(), stored_data_key=None, targets=()
+    )
     made = steps(report("vercel"))
     drawn = steps(planned, "preview")
     assert bell.main(["--dry-run", "--json"]) == 0

@@ -406,9 +406,9 @@ def test_a_secret_from_a_file_reaches_the_steps_and_neither_argv_nor_the_log(fol
     (folder / "token").write_text(f"{TOKEN}\n")
     seen: list[Any] = []
 
-    def run(request: Any, doors: Any) -> Any:
+    def run(request: Any, clients: Any) -> Any:
         seen.append(request.answers["vercel_token"].value)
-        doors.hosting(TOKEN)
+        clients.vercel(TOKEN)
         logging.getLogger("eonpro.vercel").debug("it was %s", TOKEN)
         return report("vercel")
 
@@ -423,7 +423,7 @@ def test_a_bug_is_a_traceback_without_secrets_and_without_local_variables(folder
     monkeypatch.setenv("VERCEL_TOKEN", TOKEN)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
 
-    def run(request: Any, doors: Any) -> Any:
+    def run(request: Any, clients: Any) -> Any:
         local = f"{'local-'}{'variable'}"
         raise KeyError(f"no {TOKEN} of length {len(local)}")
 

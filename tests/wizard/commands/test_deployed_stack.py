@@ -37,9 +37,9 @@ class World:
 
     def __init__(self, wanted: Settings) -> None:
         self.settings: Settings | None = wanted
-        self.cloud = FakeCloud()
-        self.hosting = FakeHosting(team=wanted.vercel_team or "acme")
-        self.engine = FakeEngine(cloud=self.cloud, stack_state=built(self.cloud, wanted))
+        self.aws = FakeCloud()
+        self.vercel = FakeHosting(team=wanted.vercel_team or "acme")
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, wanted))
         self.answers: dict[str, Any] = {"vercel_token": TOKEN}
         self.connected: list[tuple[str | None, str | None]] = []
         self.environments: list[Mapping[str, str]] = []
@@ -47,21 +47,21 @@ class World:
     def find(self) -> deployed_stack.DeployedStack:
         def connect(profile: str | None, region: str | None) -> FakeCloud:
             self.connected.append((profile, region))
-            return self.cloud
+            return self.aws
 
         def engine(environment: Mapping[str, str], *, secrets_provider: str | None = None) -> FakeEngine:
             self.environments.append(environment)
             return self.engine
 
-        doors = Clients(
-            talk=FakeTalk(),
+        clients = Clients(
+            ui=FakeTalk(),
             connect=connect,
-            hosting=lambda token: self.hosting,
+            vercel=lambda token: self.vercel,
             engine=engine,
-            prover=FakeProver(cloud=self.cloud),
+            prover=FakeProver(aws=self.aws),
         )
         told = {key: Answer(value=value, source=Source.FLAG, where="flag") for key, value in self.answers.items()}
-        return deployed_stack.find(Request(stack="production", answers=told, saved=self.settings), doors)
+        return deployed_stack.find(Request(stack="production", answers=told, saved=self.settings), clients)
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def test_everything_is_found_and_nothing_is_changed(world: World) -> None:
     found = world.find()
     assert found.identity == IDENTITY
     assert found.outputs == OUTPUTS == deployed_stack.outputs_of(found)
-    assert found.project == world.hosting.project
-    assert world.cloud.log == ["cloud.identify"] and world.engine.log == ["engine.state"]
+    assert found.project == world.vercel.project
+    assert world.aws.log == ["cloud.identify"] and world.engine.log == ["engine.state"]
 
 
 def test_it_is_asked_in_the_stacks_own_region_with_the_named_profile(world: World) -> None:
@@ -93,12 +93,12 @@ def test_a_named_backend_is_the_one_that_is_asked(world: World) -> None:
 def test_without_a_token_nobody_asks_vercel(world: World) -> None:
     del world.answers["vercel_token"]
     found = world.find()
-    assert (found.hosting, found.project) == (None, None)
+    assert (found.vercel, found.project) == (None, None)
 
 
 def test_a_stack_that_is_not_for_vercel_has_no_project() -> None:
     found = World(settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None)).find()
-    assert (found.hosting, found.project) == (None, None)
+    assert (found.vercel, found.project) == (None, None)
 
 
 def test_without_settings_there_is_no_stack(world: World) -> None:
@@ -108,10 +108,10 @@ def test_without_settings_there_is_no_stack(world: World) -> None:
 
 
 def test_credentials_of_another_account_are_refused_before_anything_is_asked(world: World) -> None:
-    world.cloud.identity = replace(IDENTITY, account_id=OTHER_ACCOUNT)
+    world.aws.identity = replace(IDENTITY, account_id=OTHER_ACCOUNT)
     with pytest.raises(CredentialsError, match=f"{ACCOUNT}.*{OTHER_ACCOUNT}"):
         world.find()
-    assert world.engine.log == [] and world.hosting.log == []
+    assert world.engine.log == [] and world.vercel.log == []
 
 
 def test_a_backend_that_does_not_answer_is_a_fact(world: World) -> None:
@@ -123,7 +123,7 @@ def test_a_backend_that_does_not_answer_is_a_fact(world: World) -> None:
 
 
 def test_a_project_that_is_not_there_is_a_fact(world: World) -> None:
-    world.hosting.failures["find_project"] = AWAY
+    world.vercel.failures["find_project"] = AWAY
     assert world.find().project is AWAY
 
 

@@ -64,7 +64,7 @@ PLAN = Plan(
     settings=settings(),
     identity=IDENTITY,
     steps=(step("update", changed=("policy",)), replace(step("same"), name="other")),
-    escrow=None,
+    stored_data_key=None,
     targets=(),
 )
 FAILURES = {

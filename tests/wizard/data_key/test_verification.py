@@ -149,7 +149,7 @@ def test_the_child_asks_the_endpoints_that_the_operator_asks(found) -> None:
 def test_a_child_that_stands_by_is_the_one_that_is_asked(child) -> None:
     child.says("import json, os, sys\njson.load(sys.stdin)\nprint(json.dumps({'principal': str(os.getpid())}))")
     prover = ChildDecryptVerifier(child.folder)
-    prover.stand_by()
+    prover.warm_up()
     standing = prover._child
     assert standing is not None
     assert prover.prove(CREDENTIALS, BATCH).principal == str(standing.pid)

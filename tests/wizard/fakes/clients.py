@@ -61,7 +61,7 @@ from wizard.core.models.delivery import (
     VercelVariable,
 )
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
-from wizard.core.models.diagnostics import SeenVariable
+from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.discovery import PermissionsFact, ProfileFact, ProfileKind, QuotaFact
 from wizard.core.models.drift import Drift
 from wizard.core.models.progress import Mark, OnProgress, Progress, Step, StepState
@@ -221,7 +221,7 @@ class FakeCloud:
     retention: Retention | None = Retention(
         expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True
     )
-    hand_made: DiscoveredSetup = DiscoveredSetup()
+    discovered: DiscoveredSetup = DiscoveredSetup()
     escrows: dict[str, StoredDataKey] = field(default_factory=dict)
     """In Parameter Store, by name; of this Region, as are the next three."""
     secrets: dict[str, StoredDataKey] = field(default_factory=dict)
@@ -261,20 +261,20 @@ class FakeCloud:
         if name in self.failures:
             raise self.failures[name]
 
-    def vault(self) -> FakeVault:
+    def backup_storage(self) -> FakeVault:
         return self.buckets_held
 
     def usage(self) -> FakeMeter:
         return self.meter
 
-    def symptoms(self) -> FakeSymptoms:
+    def access_diagnostics(self) -> FakeSymptoms:
         if self.noted is None:
-            self.noted = FakeSymptoms(cloud=self)
+            self.noted = FakeSymptoms(aws=self)
         return self.noted
 
-    def keyring(self) -> FakeKeyRing:
+    def key_rotation(self) -> FakeKeyRing:
         if self.keys_held is None:
-            self.keys_held = FakeKeyRing(cloud=self)
+            self.keys_held = FakeKeyRing(aws=self)
         return self.keys_held
 
     def access(self) -> FakeAccess:
@@ -288,7 +288,7 @@ class FakeCloud:
             self.key_policies[arn] = key_policy_of(wanted)
         self.aliases[wanted.names.alias] = made[0]
         self.documents[APP_POLICY] = policies.application_policy(key_arns=made)
-        self.symptoms().build(wanted, made)
+        self.access_diagnostics().build(wanted, made)
         self.trails = (trail_fact(),)
 
     def profiles(self) -> tuple[ProfileFact, ...]:
@@ -354,9 +354,9 @@ class FakeCloud:
         self._call("bucket_retention")
         return self.retention
 
-    def find_hand_made(self, settings: Settings) -> DiscoveredSetup:
+    def discover_setup(self, settings: Settings) -> DiscoveredSetup:
         self._call("find_hand_made")
-        return self.hand_made
+        return self.discovered
 
     def _escrows(self, store: SecretStore) -> dict[str, StoredDataKey]:
         if store in self.closed:
@@ -366,7 +366,9 @@ class FakeCloud:
     def _values(self, store: SecretStore) -> dict[str, str]:
         return self.secret_values if store is SecretStore.SECRETS_MANAGER else self.parameters
 
-    def read_escrow(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> StoredDataKey | None:
+    def read_stored_data_key(
+        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> StoredDataKey | None:
         self._call("read_escrow", store if store is SecretStore.SECRETS_MANAGER else "")
         return self._escrows(store).get(name)
 
@@ -382,7 +384,7 @@ class FakeCloud:
         self.wrapped_by[made.fingerprint] = key_arn
         return made
 
-    def write_escrow(
+    def store_data_key(
         self,
         name: str,
         wrapped: WrappedDataKey,
@@ -410,8 +412,8 @@ class FakeCloud:
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> Delivered:
         self._call("deliver_parameters", prefix)
-        escrow = self._escrows(store)[f"{prefix}/{DATA_KEY_VARIABLE}"]
-        if escrow.wrapped != batch.wrapped:
+        stored_data_key = self._escrows(store)[f"{prefix}/{DATA_KEY_VARIABLE}"]
+        if stored_data_key.wrapped != batch.wrapped:
             raise DataKeyConflict("the escrow holds another data key", "nothing was written")
         wanted = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
         values = self._values(store)
@@ -430,9 +432,13 @@ class FakeCloud:
         self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
         self._call("check_parameters")
-        escrow = self._escrows(store).get(f"{prefix}/{DATA_KEY_VARIABLE}")
+        stored_data_key = self._escrows(store).get(f"{prefix}/{DATA_KEY_VARIABLE}")
         rest = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
-        return escrow is not None and escrow.wrapped == batch.wrapped and rest.items() <= self._values(store).items()
+        return (
+            stored_data_key is not None
+            and stored_data_key.wrapped == batch.wrapped
+            and rest.items() <= self._values(store).items()
+        )
 
     def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
         self._call("list_access_keys", user)
@@ -480,13 +486,13 @@ class FakeCloud:
         self.state_buckets.append(bucket)
         return new
 
-    def fleet(self) -> FakeFleet:
+    def ecs_services(self) -> FakeFleet:
         self.ships.log = self.log
         return self.ships
 
     def audit(self) -> FakeAudit:
         self._call("audit")
-        return FakeAudit(cloud=self)
+        return FakeAudit(aws=self)
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
         self._call("simulate", f"{principal_arn} {','.join(actions)}")
@@ -497,30 +503,30 @@ class FakeCloud:
 class FakeAudit:
     """The audit of the fake account. Implements `wizard.core.ports.aws.AuditReader`."""
 
-    cloud: FakeCloud
+    aws: FakeCloud
 
     def trail(self, arn: str) -> TrailFact | None:
-        self.cloud._call("audit.trail")
-        return next((each for each in self.cloud.trails if each.arn == arn), None)
+        self.aws._call("audit.trail")
+        return next((each for each in self.aws.trails if each.arn == arn), None)
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
-        self.cloud._call("audit.selectors")
-        return self.cloud.event_selectors
+        self.aws._call("audit.selectors")
+        return self.aws.event_selectors
 
     def bucket_documents(self, bucket: str) -> BucketDocuments:
-        self.cloud._call("audit.bucket_documents")
-        return self.cloud.bucket_documents
+        self.aws._call("audit.bucket_documents")
+        return self.aws.bucket_documents
 
     def alerts(self, settings: Settings) -> AlertsFact:
-        self.cloud._call("audit.alerts")
+        self.aws._call("audit.alerts")
         names = settings.names
         rules = (names.key_changes_rule, names.trail_changes_rule, names.denied_use_rule)
         there = AlertsFact(topic=True, rules=tuple(RuleFact(name=name, state="ENABLED", targets=1) for name in rules))
-        return self.cloud.alerts or there
+        return self.aws.alerts or there
 
     def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
-        self.cloud._call("audit.key_uses")
-        return KeyUses(uses=tuple(use for use in self.cloud.key_uses if use.at >= since))
+        self.aws._call("audit.key_uses")
+        return KeyUses(uses=tuple(use for use in self.aws.key_uses if use.at >= since))
 
 
 SECRET_OF_ACCESS_KEY = "secret-of-the-access-key"
@@ -555,7 +561,7 @@ class FakeHosting:
     projects: tuple[VercelProject, ...] = ()
     """Those that the token reaches."""
     overlapping: tuple[str, ...] = ()
-    outside: tuple[SeenVariable, ...] = ()
+    outside: tuple[VariableEntry, ...] = ()
     """Variables of the three names that are not production's."""
     environments: dict[str, str] = field(default_factory=dict)
     """The slug of each custom environment by its id."""
@@ -599,7 +605,7 @@ class FakeHosting:
     def conflict(
         self,
         project: VercelProject,
-        escrowed: WrappedDataKey | None,
+        stored: WrappedDataKey | None,
         *,
         region: str | None = None,
         key_arn: str | None = None,
@@ -607,7 +613,7 @@ class FakeHosting:
         scope: Scope = PRODUCTION,
     ) -> str | None:
         self._call("conflict")
-        return self._foreign(escrowed, replaceable, scope)
+        return self._foreign(stored, replaceable, scope)
 
     def find_data_key(self, project: VercelProject) -> FoundDataKey:
         self._call("find_data_key")
@@ -630,14 +636,14 @@ class FakeHosting:
         self._call("deliver_access_key")
         self.access_key = key
 
-    def see_variables(self, project: VercelProject) -> tuple[SeenVariable, ...]:
+    def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
         self._call("see_variables")
         return tuple(self._seen(name, value) for name, value in self.variables.items()) + self.outside
 
-    def _seen(self, name: str, value: str) -> SeenVariable:
+    def _seen(self, name: str, value: str) -> VariableEntry:
         is_hidden = name == DATA_KEY_VARIABLE and self.sensitive
         told = self.named or (WrappedDataKey(value=value).fingerprint if is_hidden else None)
-        return SeenVariable(
+        return VariableEntry(
             name=name,
             place=f"Vercel project {self.team}/{self.project.name} (id {name})",
             type="sensitive" if is_hidden else "encrypted",
@@ -646,7 +652,7 @@ class FakeHosting:
             id=name,
         )
 
-    def set_aside(self, project: VercelProject, id: str, *, escrowed: WrappedDataKey, today: date) -> str:
+    def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
         self._call("set_aside")
         self.variables[f"{id}_ASIDE_{today:%Y%m%d}"] = self.variables.pop(id)
         return f"{id} is set aside"
@@ -683,11 +689,11 @@ class FakeHosting:
     def _of(self, scope: Scope) -> dict[str, str]:
         return self.variables if scope == PRODUCTION else self.beside.setdefault(scope.words, {})
 
-    def _foreign(self, escrowed: WrappedDataKey | None, replaceable: frozenset[str], scope: Scope) -> str | None:
+    def _foreign(self, stored: WrappedDataKey | None, replaceable: frozenset[str], scope: Scope) -> str | None:
         there = self._of(scope).get(DATA_KEY_VARIABLE)
-        if there is None or (escrowed is not None and there == escrowed.value):
+        if there is None or (stored is not None and there == stored.value):
             return None
-        if escrowed is not None and WrappedDataKey(value=there).fingerprint in replaceable:
+        if stored is not None and WrappedDataKey(value=there).fingerprint in replaceable:
             return None
         return f"the project {self.project.name} has another {DATA_KEY_VARIABLE} already"
 
@@ -717,7 +723,7 @@ class FakeHosting:
 class FakeEngine:
     """A stack in memory, whose `up` builds into the fake cloud. Implements `wizard.core.ports.run.Engine`."""
 
-    cloud: FakeCloud
+    aws: FakeCloud
     log: list[str] = field(default_factory=list)
     failures: dict[str, SetupError] = field(default_factory=dict)
     stack_state: StackState = StackState(exists=False, has_key=False)
@@ -784,7 +790,7 @@ class FakeEngine:
         for each in self.steps:
             on_progress(Progress(step=each, state=StepState.STARTED))
             on_progress(Progress(step=each, state=StepState.DONE))
-        self.cloud.build(self.prepared)
+        self.aws.build(self.prepared)
         owned = tuple(part for arn in self.outputs.key_arns for part in (arn.rpartition("/")[2], arn))
         self.stack_state = StackState(exists=True, has_key=True, outputs=self.outputs, owned=owned)
         return self.outputs
@@ -798,7 +804,7 @@ class FakeEngine:
 class FakeProver:
     """The application: opens what its own key wrapped. Implements `wizard.core.ports.run.DecryptVerifier`."""
 
-    cloud: FakeCloud
+    aws: FakeCloud
     log: list[str] = field(default_factory=list)
     verdict: ChildResult | None = None
     """Said instead of what the cloud holds."""
@@ -806,7 +812,7 @@ class FakeProver:
     waited: list[float] = field(default_factory=list)
     """Seconds between the tries, where the test hands this in for the clock."""
 
-    def stand_by(self) -> None:
+    def warm_up(self) -> None:
         """Nothing takes long here."""
 
     def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
@@ -815,7 +821,7 @@ class FakeProver:
         if self.verdict is not None:
             return self.verdict
         fingerprint = batch.wrapped.fingerprint
-        by = self.cloud.wrapped_by.get(fingerprint, "")
+        by = self.aws.wrapped_by.get(fingerprint, "")
         # A replica has its primary's id, and opens what that wrapped.
         replica = "/mrk-" in by and by.rpartition("/")[2] == batch.key_arn.rpartition("/")[2]
         opens = by == batch.key_arn or replica
@@ -863,9 +869,9 @@ class FakeTalk:
         """The keys of the questions that were put, in order."""
         return [question.key for question in self.asked]
 
-    def ask(self, question: Question, *, once_drawn: Callable[[], None] | None = None) -> Any:
-        if once_drawn is not None:
-            once_drawn()
+    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
+        if on_first_render is not None:
+            on_first_render()
         assert self.interactive, f"{question.key} was asked, and nobody is there"
         self.log.append(f"talk.ask {question.key}")
         self.asked.append(question)
@@ -920,19 +926,19 @@ class FakeTalk:
         self.said.append(f"{progress.step.name} {progress.state}")
 
 
-def built(cloud: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any) -> StackState:
+def built(aws: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any) -> StackState:
     """The state of a stack that was set up in full, with its data key escrowed; the cloud holds all of it."""
-    cloud.build(wanted)
+    aws.build(wanted)
     value = wrapped(seed)
     outputs = outputs_of(wanted)
-    cloud.wrapped_by[value.fingerprint] = outputs.key_arn
-    name, store = wanted.names.escrow, wanted.secret_store
+    aws.wrapped_by[value.fingerprint] = outputs.key_arn
+    name, store = wanted.names.stored_data_key, wanted.secret_store
     for arn in outputs.key_arns:
-        regional = cloud.with_region(arn.split(":")[3])
+        regional = aws.with_region(arn.split(":")[3])
         there = regional.secrets if store is SecretStore.SECRETS_MANAGER else regional.escrows
         there[name] = StoredDataKey(parameter=name, wrapped=value, key_arn=arn, version=1, store=store)
-    cloud.existing = Existing(
-        alias_target=cloud.keys[outputs.key_arn],
+    aws.existing = Existing(
+        alias_target=aws.keys[outputs.key_arn],
         role_arn=APP if wanted.makes_role else None,
         app_user_arn=APP_USER if wanted.makes_user else None,
         app_policy_arn=APP_POLICY,
@@ -942,21 +948,21 @@ def built(cloud: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any)
     )
     owned = (
         *(part for arn in outputs.key_arns for part in (arn.rpartition("/")[2], arn)),
-        *(wanted.names.alias, APP, APP_USER, APP_POLICY, TRAIL, BUCKET, str(cloud.existing.oidc_provider_arn)),
+        *(wanted.names.alias, APP, APP_USER, APP_POLICY, TRAIL, BUCKET, str(aws.existing.oidc_provider_arn)),
     )
     state = StackState(exists=True, has_key=True, owned=owned, outputs=outputs)
     return replace(state, **changes)
 
 
-def by_hand(cloud: FakeCloud, **changes: Any) -> DiscoveredSetup:
+def by_hand(aws: FakeCloud, **changes: Any) -> DiscoveredSetup:
     """An account that somebody set up by hand under production's names, with rotation off; the cloud holds it."""
     key = key_fact(rotation_enabled=False, rotation_period_days=None)
-    cloud.keys[KEY] = key
-    cloud.aliases["alias/eonpro-phi-key"] = KEY
-    cloud.key_policies[KEY] = key_policy_of(settings())
-    cloud.documents[APP_POLICY] = policies.application_policy(key_arns=(KEY,))
-    cloud.trails = (trail_fact(),)
-    cloud.existing = Existing(
+    aws.keys[KEY] = key
+    aws.aliases["alias/eonpro-phi-key"] = KEY
+    aws.key_policies[KEY] = key_policy_of(settings())
+    aws.documents[APP_POLICY] = policies.application_policy(key_arns=(KEY,))
+    aws.trails = (trail_fact(),)
+    aws.existing = Existing(
         alias_target=key, role_arn=APP, app_policy_arn=APP_POLICY, trail=trail_fact(), bucket="ours"
     )
     ids = {
@@ -971,15 +977,15 @@ def by_hand(cloud: FakeCloud, **changes: Any) -> DiscoveredSetup:
     values: dict[str, Any] = {
         "things": tuple(DiscoveredResource(thing=thing, id=id_, arn=arn) for thing, (id_, arn) in ids.items()),
         "key": key,
-        "key_policy": cloud.key_policies[KEY],
+        "key_policy": aws.key_policies[KEY],
         "role_arn": APP,
         "policy_arn": APP_POLICY,
-        "policy": cloud.documents[APP_POLICY],
+        "policy": aws.documents[APP_POLICY],
         "trail": trail_fact(),
-        "retention": cloud.retention,
+        "retention": aws.retention,
     }
-    cloud.hand_made = DiscoveredSetup(**{**values, **changes})
-    return cloud.hand_made
+    aws.discovered = DiscoveredSetup(**{**values, **changes})
+    return aws.discovered
 
 
 def outputs_of(wanted: Settings) -> Outputs:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class FakeSymptoms:
     """One Region of an account. Implements `wizard.core.ports.aws.AccessDiagnostics`."""
 
-    cloud: FakeCloud
+    aws: FakeCloud
     principals: dict[str, IamPrincipal] = field(default_factory=dict)
     providers: dict[str, ProviderFact] = field(default_factory=dict)
     versions: dict[str, dict[str, Mapping[str, object]]] = field(default_factory=dict)
@@ -37,15 +37,15 @@ class FakeSymptoms:
     """Texts that the escrow had before what is held now."""
 
     def principal(self, arn: str) -> IamPrincipal | None:
-        self.cloud._call("symptoms.principal")
+        self.aws._call("symptoms.principal")
         return self.principals.get(arn)
 
     def provider(self, arn: str) -> ProviderFact | None:
-        self.cloud._call("symptoms.provider")
+        self.aws._call("symptoms.provider")
         return self.providers.get(arn)
 
     def weigh(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
-        self.cloud._call("symptoms.weigh")
+        self.aws._call("symptoms.weigh")
         return tuple(
             StatementEvaluation(
                 action=action,
@@ -57,17 +57,17 @@ class FakeSymptoms:
         )
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
-        self.cloud._call("symptoms.policy_versions")
+        self.aws._call("symptoms.policy_versions")
         return self.versions.get(policy_arn)
 
     def held(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
-        self.cloud._call("symptoms.held")
-        there = {name: escrow.wrapped.value for name, escrow in self.cloud._escrows(store).items()}
-        there |= self.cloud._values(store) | self.texts
+        self.aws._call("symptoms.held")
+        there = {name: stored_data_key.wrapped.value for name, stored_data_key in self.aws._escrows(store).items()}
+        there |= self.aws._values(store) | self.texts
         return {name: there[name] for name in names if name in there}
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
-        self.cloud._call("symptoms.history")
+        self.aws._call("symptoms.history")
         texts = (*self.former, *self.held([name], store).values())
         return tuple(FormerText(version=str(number), text=text) for number, text in enumerate(texts, 1))
 

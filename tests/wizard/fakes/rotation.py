@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class FakeKeyRing:
     """The keys and the ledger of one Region. Implements `wizard.core.ports.aws.KeyRotation`."""
 
-    cloud: FakeCloud
+    aws: FakeCloud
     told: KeyRotations = KeyRotations(enabled=True, period_days=365, next_at=None)
     entries: dict[str, DataKeyVersion] = field(default_factory=dict)
     """By fingerprint."""
@@ -35,7 +35,7 @@ class FakeKeyRing:
     """The method before which the power goes, once."""
 
     def _call(self, name: str, detail: str = "") -> None:
-        self.cloud.log.append(f"keyring.{name}" + (f" {detail}" if detail else ""))
+        self.aws.log.append(f"keyring.{name}" + (f" {detail}" if detail else ""))
         if name in self.failures:
             raise self.failures[name]
         if self.crash_at == name:
@@ -53,11 +53,11 @@ class FakeKeyRing:
 
     def reencrypt(self, wrapped: WrappedDataKey, *, source: str, destination: str) -> WrappedDataKey:
         self._call("reencrypt", f"{source} {destination}")
-        if self.cloud.wrapped_by.get(wrapped.fingerprint, source) != source:
+        if self.aws.wrapped_by.get(wrapped.fingerprint, source) != source:
             raise DataKeyConflict(f"{source} does not open {wrapped.fingerprint}", "python -m wizard restore")
-        seed = f"{wrapped.fingerprint} under {destination} {len(self.cloud.wrapped_by)}".ljust(160).encode()
+        seed = f"{wrapped.fingerprint} under {destination} {len(self.aws.wrapped_by)}".ljust(160).encode()
         made = WrappedDataKey(value=base64.b64encode(seed).decode())
-        self.cloud.wrapped_by[made.fingerprint] = destination
+        self.aws.wrapped_by[made.fingerprint] = destination
         return made
 
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
@@ -122,19 +122,19 @@ class FakeKeyRing:
             self.entries[old.fingerprint] = replace(old, was_current=True)
         number = there.version if there.value == version.wrapped.value else there.version + 1
         store = settings.secret_store
-        escrow = StoredDataKey(
+        stored_data_key = StoredDataKey(
             parameter=there.parameter, wrapped=version.wrapped, key_arn=key_arn, version=number, store=store
         )
-        self._escrows(settings)[there.parameter] = escrow
+        self._escrows(settings)[there.parameter] = stored_data_key
 
     def _escrows(self, settings: Settings) -> dict[str, StoredDataKey]:
         secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-        return self.cloud.secrets if secrets else self.cloud.escrows
+        return self.aws.secrets if secrets else self.aws.escrows
 
     def _seat(self, settings: Settings) -> StoredKey:
-        found = self._escrows(settings).get(settings.names.escrow)
+        found = self._escrows(settings).get(settings.names.stored_data_key)
         if found is None:
-            return StoredKey(parameter=settings.names.escrow, version=0)
+            return StoredKey(parameter=settings.names.stored_data_key, version=0)
         return StoredKey(
             parameter=found.parameter,
             version=found.version,
@@ -168,19 +168,19 @@ class FakeKeyRing:
 class FakeWrapper:
     """The child that wraps an ENCRYPTION_KEY. Implements `wizard.core.ports.aws.Wrapper`."""
 
-    cloud: FakeCloud
+    aws: FakeCloud
     failure: SetupError | None = None
     prompted: list[bool] = field(default_factory=list)
     given: list[tuple[dict[str, str], str]] = field(default_factory=list)
     """Environment and key, in turn."""
 
     def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
-        self.cloud.log.append("wrapper.wrap")
+        self.aws.log.append("wrapper.wrap")
         self.given.append((dict(environment), key_arn))
         self.prompted.append(prompt)
         if self.failure is not None:
             raise self.failure
         seed = f"adopted {len(self.prompted)} under {key_arn}".ljust(160).encode()
         made = WrappedDataKey(value=base64.b64encode(seed).decode())
-        self.cloud.wrapped_by[made.fingerprint] = key_arn
+        self.aws.wrapped_by[made.fingerprint] = key_arn
         return made

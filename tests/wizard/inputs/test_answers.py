@@ -194,7 +194,7 @@ def example(name: str, identity: Identity) -> Settings:
 
 
 def test_a_flag_wins_over_the_environment_the_file_what_is_saved_and_what_is_detected() -> None:
-    doors: dict[str, Any] = {
+    clients: dict[str, Any] = {
         "flags": {"region": "eu-west-1"},
         "environ": {"EONPRO_REGION": "eu-west-2"},
         "file": {"region": "eu-west-3"},
@@ -202,10 +202,10 @@ def test_a_flag_wins_over_the_environment_the_file_what_is_saved_and_what_is_det
         "detected": {"region": Answer(value="eu-south-1", source=Source.DETECTED, where="AWS_REGION")},
     }
     found = []
-    while doors:
-        answer = resolved(**doors)["region"]
+    while clients:
+        answer = resolved(**clients)["region"]
         found.append((answer.value, answer.source, answer.where))
-        doors.pop(next(iter(doors)))
+        clients.pop(next(iter(clients)))
     assert found == [
         ("eu-west-1", Source.FLAG, "--region"),
         ("eu-west-2", Source.ENVIRONMENT, "EONPRO_REGION"),

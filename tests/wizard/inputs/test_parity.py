@@ -28,8 +28,8 @@ def test_there_are_secrets_among_the_inputs() -> None:
 
 @pytest.mark.parametrize("door", ["flag", "variable", "file_key"])
 def test_no_two_inputs_share_a_door(door: str) -> None:
-    doors = [getattr(each, door) for each in INPUTS]
-    assert len(doors) == len(set(doors))
+    clients = [getattr(each, door) for each in INPUTS]
+    assert len(clients) == len(set(clients))
 
 
 @every_input
@@ -119,7 +119,7 @@ def test_the_help_tells_of_every_door(each: Input) -> None:
 @every_secret
 def test_a_secrets_flag_and_file_key_name_a_file(each: Input) -> None:
     assert (each.flag.endswith("-file"), each.file_key.endswith("_file")) == (True, True)
-    assert [door for door in each.doors if "FILE" in door] == [f"{each.flag} FILE"]
+    assert [door for door in each.clients if "FILE" in door] == [f"{each.flag} FILE"]
 
 
 @every_secret

@@ -51,8 +51,8 @@ def test_every_input_has_a_flag_a_variable_and_a_file_key(each) -> None:
 
 
 def test_no_two_inputs_share_a_door() -> None:
-    doors = [door for each in INPUTS for door in (each.flag, each.variable, each.file_key) if door]
-    assert len(doors) == len(set(doors))
+    clients = [door for each in INPUTS for door in (each.flag, each.variable, each.file_key) if door]
+    assert len(clients) == len(set(clients))
 
 
 def test_of_the_new_inputs_a_person_is_asked_only_what_cannot_be_changed_or_has_no_default() -> None:

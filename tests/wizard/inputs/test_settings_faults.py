@@ -42,7 +42,7 @@ def test_a_fault_between_fields_names_the_flags_of_both() -> None:
 
 def test_the_pass_before_the_plan_tells_every_fault_as_a_problem_of_its_own() -> None:
     values = {**VALUES, "administrators": (STRANGER,), "vercel_team": None, "trail": "create"}
-    account = look(stack="production", values=values, saved=None, identity=IDENTITY, cloud=FakeCloud())
+    account = look(stack="production", values=values, saved=None, identity=IDENTITY, aws=FakeCloud())
     assert len(account.problems) == 2
     assert {problem.exit_code for problem in account.problems} == {2}
 

@@ -48,26 +48,26 @@ def proof(state: VerificationState, target: str = "vercel", detail: str = "as th
 
 
 @pytest.fixture
-def cloud() -> FakeCloud:
+def aws() -> FakeCloud:
     made = FakeCloud()
     built(made, settings())
     return made
 
 
 def items(
-    cloud: FakeCloud, escrow: StoredDataKey | None = HELD, *proofs: Verification, **changes: Any
+    aws: FakeCloud, stored_data_key: StoredDataKey | None = HELD, *proofs: Verification, **changes: Any
 ) -> tuple[ChecklistEntry, ...]:
-    return read(cloud=cloud, settings=settings(**changes), outputs=OUTPUTS, escrow=escrow, proofs=proofs)
+    return read(aws=aws, settings=settings(**changes), outputs=OUTPUTS, stored_data_key=stored_data_key, proofs=proofs)
 
 
-def test_a_good_account_has_six_items_done_and_two_for_a_person(cloud) -> None:
-    found = items(cloud, HELD, proof(VerificationState.PROVED))
+def test_a_good_account_has_six_items_done_and_two_for_a_person(aws) -> None:
+    found = items(aws, HELD, proof(VerificationState.PROVED))
     assert [item.state for item in found] == [ItemState.DONE] * 6 + [ItemState.PERSON] * 2
     assert all(item.evidence for item in found)
 
 
-def test_the_items_are_the_guides_in_the_guides_order(cloud) -> None:
-    assert [item.title for item in items(cloud)] == [
+def test_the_items_are_the_guides_in_the_guides_order(aws) -> None:
+    assert [item.title for item in items(aws)] == [
         "Customer managed key with its alias",
         "Key policy restricts access",
         "IAM policy follows least privilege",
@@ -79,9 +79,9 @@ def test_the_items_are_the_guides_in_the_guides_order(cloud) -> None:
     ]
 
 
-def test_reading_the_evidence_writes_nothing(cloud) -> None:
-    items(cloud)
-    assert {call.split()[0] for call in cloud.log} == {
+def test_reading_the_evidence_writes_nothing(aws) -> None:
+    items(aws)
+    assert {call.split()[0] for call in aws.log} == {
         f"cloud.{name}" for name in ("describe_key", "key_policy", "policy_document", "list_trails", "bucket_retention")
     }
 
@@ -96,9 +96,9 @@ def test_reading_the_evidence_writes_nothing(cloud) -> None:
         ("bucket_retention", {TRAIL}),
     ],
 )
-def test_a_read_that_is_denied_is_unknown_and_never_done(cloud, method, places) -> None:
-    cloud.failures[method] = PermissionDenied(f"{method} is denied", "ask for it")
-    found = items(cloud)
+def test_a_read_that_is_denied_is_unknown_and_never_done(aws, method, places) -> None:
+    aws.failures[method] = PermissionDenied(f"{method} is denied", "ask for it")
+    found = items(aws)
     assert {place for place, item in enumerate(found) if item.state is ItemState.UNKNOWN} == places
     assert all("could not be read" in found[place].evidence for place in places)
 
@@ -110,14 +110,14 @@ def test_a_read_that_is_denied_is_unknown_and_never_done(cloud, method, places) 
     "key",
     [key_fact(OTHER_KEY), key_fact(state="Disabled"), key_fact(state="PendingDeletion"), key_fact(spec="RSA_2048")],
 )
-def test_an_alias_of_another_or_of_an_unusable_key_is_open(cloud, key) -> None:
-    cloud.keys[KEY] = key
-    assert items(cloud)[ALIAS].state is ItemState.OPEN
+def test_an_alias_of_another_or_of_an_unusable_key_is_open(aws, key) -> None:
+    aws.keys[KEY] = key
+    assert items(aws)[ALIAS].state is ItemState.OPEN
 
 
-def test_no_key_at_all_is_open(cloud) -> None:
-    cloud.keys.clear()
-    found = items(cloud)
+def test_no_key_at_all_is_open(aws) -> None:
+    aws.keys.clear()
+    found = items(aws)
     assert [(found[place].state, found[place].evidence) for place in (ALIAS, ROTATION)] == [
         (ItemState.OPEN, "there is none")
     ] * 2
@@ -133,9 +133,9 @@ def test_no_key_at_all_is_open(cloud) -> None:
         (key_fact(), ItemState.DONE, "on, every 365 days"),
     ],
 )
-def test_rotation_is_done_only_where_it_is_on_as_it_was_set(cloud, key, state, evidence) -> None:
-    cloud.keys[KEY] = key
-    assert (items(cloud)[ROTATION].state, items(cloud)[ROTATION].evidence) == (state, evidence)
+def test_rotation_is_done_only_where_it_is_on_as_it_was_set(aws, key, state, evidence) -> None:
+    aws.keys[KEY] = key
+    assert (items(aws)[ROTATION].state, items(aws)[ROTATION].evidence) == (state, evidence)
 
 
 # --- the key policy
@@ -171,10 +171,10 @@ def no_principal(**others: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_key_policy_that_lets_more_or_others_in_is_open(cloud, added, said) -> None:
-    there = cloud.key_policies[KEY]["Statement"]
-    cloud.key_policies[KEY] = policies.policy([*there, added])
-    item = items(cloud)[POLICY]
+def test_a_key_policy_that_lets_more_or_others_in_is_open(aws, added, said) -> None:
+    there = aws.key_policies[KEY]["Statement"]
+    aws.key_policies[KEY] = policies.policy([*there, added])
+    item = items(aws)[POLICY]
     assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
 
 
@@ -194,9 +194,9 @@ def test_a_key_policy_that_lets_more_or_others_in_is_open(cloud, added, said) ->
         ({"administrators": (), "administrator_patterns": (PATTERN,)}, "1 administrator"),
     ],
 )
-def test_every_key_policy_that_the_settings_can_mean_is_done(cloud, changes, told) -> None:
-    cloud.build(settings(**changes))
-    item = items(cloud, **changes)[POLICY]
+def test_every_key_policy_that_the_settings_can_mean_is_done(aws, changes, told) -> None:
+    aws.build(settings(**changes))
+    item = items(aws, **changes)[POLICY]
     assert (item.state, told in item.evidence) == (ItemState.DONE, True), item.evidence
 
 
@@ -209,50 +209,50 @@ def test_every_key_policy_that_the_settings_can_mean_is_done(cloud, changes, tol
         ({"encryption_context": ("application=eonpro",)}, f"does not itself allow kms:Decrypt of {APP}"),
     ],
 )
-def test_a_key_policy_of_other_settings_is_open(cloud, built_with, said) -> None:
-    cloud.build(settings(**built_with))
-    item = items(cloud)[POLICY]
+def test_a_key_policy_of_other_settings_is_open(aws, built_with, said) -> None:
+    aws.build(settings(**built_with))
+    item = items(aws)[POLICY]
     assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
 
 
-def test_the_user_on_vercel_is_an_application_like_the_role(cloud) -> None:
+def test_the_user_on_vercel_is_an_application_like_the_role(aws) -> None:
     wanted = settings(vercel_access="user", deploy_targets=("vercel", "ecs"))
-    cloud.build(wanted)
+    aws.build(wanted)
     both = replace(OUTPUTS, app_user_arn=APP_USER)
-    found = read(cloud=cloud, settings=wanted, outputs=both, escrow=HELD, proofs=())
+    found = read(aws=aws, settings=wanted, outputs=both, stored_data_key=HELD, proofs=())
     assert found[POLICY].state is ItemState.DONE
-    without = read(cloud=cloud, settings=wanted, outputs=OUTPUTS, escrow=HELD, proofs=())
+    without = read(aws=aws, settings=wanted, outputs=OUTPUTS, stored_data_key=HELD, proofs=())
     assert f"also names {APP_USER}" in without[POLICY].evidence
 
 
-def test_a_stranger_who_is_only_denied_is_no_stranger(cloud) -> None:
-    there = cloud.key_policies[KEY]["Statement"]
+def test_a_stranger_who_is_only_denied_is_no_stranger(aws) -> None:
+    there = aws.key_policies[KEY]["Statement"]
     deny = {"Effect": "Deny", "Principal": {"AWS": STRANGER}, "Action": "kms:*", "Resource": "*"}
-    cloud.key_policies[KEY] = policies.policy([*there, deny])
-    assert items(cloud)[POLICY].state is ItemState.DONE
+    aws.key_policies[KEY] = policies.policy([*there, deny])
+    assert items(aws)[POLICY].state is ItemState.DONE
 
 
 @pytest.mark.parametrize("lost", [ADMIN, APP])
-def test_a_key_policy_that_lost_whom_it_was_made_for_is_open(cloud, lost) -> None:
-    there = cloud.key_policies[KEY]["Statement"]
+def test_a_key_policy_that_lost_whom_it_was_made_for_is_open(aws, lost) -> None:
+    there = aws.key_policies[KEY]["Statement"]
     kept = [each for each in there if lost not in str(each["Principal"])]
-    cloud.key_policies[KEY] = policies.policy(kept)
-    item = items(cloud)[POLICY]
+    aws.key_policies[KEY] = policies.policy(kept)
+    item = items(aws)[POLICY]
     assert (item.state, lost in item.evidence) == (ItemState.OPEN, True)
 
 
-def test_an_administrator_of_the_key_who_is_not_in_the_settings_is_a_stranger(cloud) -> None:
-    cloud.key_policies[KEY] = policies.key_policy(
+def test_an_administrator_of_the_key_who_is_not_in_the_settings_is_a_stranger(aws) -> None:
+    aws.key_policies[KEY] = policies.key_policy(
         account_id=ACCOUNT, administrators=(ADMIN, SECOND), app_principal_arns=(APP,)
     )
-    assert items(cloud)[POLICY].evidence == f"the key policy also names {SECOND}"
-    assert items(cloud, administrators=(ADMIN, SECOND))[POLICY].state is ItemState.DONE
+    assert items(aws)[POLICY].evidence == f"the key policy also names {SECOND}"
+    assert items(aws, administrators=(ADMIN, SECOND))[POLICY].state is ItemState.DONE
 
 
-def test_a_policy_of_one_statement_without_a_list_is_read_all_the_same(cloud) -> None:
-    cloud.key_policies[KEY] = {"Version": "2012-10-17", "Statement": statement("*", "kms:*")}
-    cloud.documents[APP_POLICY] = {"Version": "2012-10-17", "Statement": no_principal(Action="kms:*")}
-    found = items(cloud)
+def test_a_policy_of_one_statement_without_a_list_is_read_all_the_same(aws) -> None:
+    aws.key_policies[KEY] = {"Version": "2012-10-17", "Statement": statement("*", "kms:*")}
+    aws.documents[APP_POLICY] = {"Version": "2012-10-17", "Statement": no_principal(Action="kms:*")}
+    found = items(aws)
     assert [found[place].state for place in (POLICY, IAM)] == [ItemState.OPEN] * 2
 
 
@@ -270,10 +270,10 @@ def test_a_policy_of_one_statement_without_a_list_is_read_all_the_same(cloud) ->
         {"Resource": f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/eonpro-phi-key"},
     ],
 )
-def test_an_application_policy_that_is_wider_or_narrower_is_open(cloud, changes) -> None:
+def test_an_application_policy_that_is_wider_or_narrower_is_open(aws, changes) -> None:
     (good,) = policies.application_statements(key_arns=(KEY,))
-    cloud.documents[APP_POLICY] = policies.policy([{**good, **changes}])
-    assert items(cloud)[IAM].state is ItemState.OPEN
+    aws.documents[APP_POLICY] = policies.policy([{**good, **changes}])
+    assert items(aws)[IAM].state is ItemState.OPEN
 
 
 @pytest.mark.parametrize(
@@ -284,21 +284,23 @@ def test_an_application_policy_that_is_wider_or_narrower_is_open(cloud, changes)
         {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"},
     ],
 )
-def test_a_second_statement_that_allows_more_is_open(cloud, added) -> None:
+def test_a_second_statement_that_allows_more_is_open(aws, added) -> None:
     (good,) = policies.application_statements(key_arns=(KEY,))
-    cloud.documents[APP_POLICY] = policies.policy([good, added])
-    assert items(cloud)[IAM].state is ItemState.OPEN
+    aws.documents[APP_POLICY] = policies.policy([good, added])
+    assert items(aws)[IAM].state is ItemState.OPEN
 
 
-def test_an_application_policy_covers_the_key_and_its_replicas(cloud) -> None:
+def test_an_application_policy_covers_the_key_and_its_replicas(aws) -> None:
     wanted = multi_region()
-    cloud.build(wanted)
+    aws.build(wanted)
     assert (
-        read(cloud=cloud, settings=wanted, outputs=MULTI_OUTPUTS, escrow=HELD, proofs=())[IAM].state is ItemState.DONE
+        read(aws=aws, settings=wanted, outputs=MULTI_OUTPUTS, stored_data_key=HELD, proofs=())[IAM].state
+        is ItemState.DONE
     )
-    cloud.documents[APP_POLICY] = policies.application_policy(key_arns=MULTI_OUTPUTS.key_arns[:1])
+    aws.documents[APP_POLICY] = policies.application_policy(key_arns=MULTI_OUTPUTS.key_arns[:1])
     assert (
-        read(cloud=cloud, settings=wanted, outputs=MULTI_OUTPUTS, escrow=HELD, proofs=())[IAM].state is ItemState.OPEN
+        read(aws=aws, settings=wanted, outputs=MULTI_OUTPUTS, stored_data_key=HELD, proofs=())[IAM].state
+        is ItemState.OPEN
     )
 
 
@@ -321,24 +323,24 @@ def test_an_application_policy_covers_the_key_and_its_replicas(cloud) -> None:
         ),
     ],
 )
-def test_a_trail_that_lacks_something_is_open(cloud, changes, said) -> None:
-    cloud.trails = (trail_fact(**changes),)
-    item = items(cloud)[TRAIL]
+def test_a_trail_that_lacks_something_is_open(aws, changes, said) -> None:
+    aws.trails = (trail_fact(**changes),)
+    item = items(aws)[TRAIL]
     assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
 
 
 @pytest.mark.parametrize(
     ("changes", "said"), [({"logging": None}, "is logging"), ({"kms_events": None}, "records KMS")]
 )
-def test_a_trail_that_does_not_say_what_it_does_is_unknown(cloud, changes, said) -> None:
-    cloud.trails = (trail_fact(**changes),)
-    item = items(cloud)[TRAIL]
+def test_a_trail_that_does_not_say_what_it_does_is_unknown(aws, changes, said) -> None:
+    aws.trails = (trail_fact(**changes),)
+    item = items(aws)[TRAIL]
     assert (item.state, f"{said} could not be read" in item.evidence) == (ItemState.UNKNOWN, True)
 
 
-def test_a_locked_log_says_how_and_for_how_long(cloud) -> None:
-    cloud.retention = replace(GOOD, lock="GOVERNANCE", lock_days=2557)
-    assert "locked (governance) 2557 days" in items(cloud)[TRAIL].evidence
+def test_a_locked_log_says_how_and_for_how_long(aws) -> None:
+    aws.retention = replace(GOOD, lock="GOVERNANCE", lock_days=2557)
+    assert "locked (governance) 2557 days" in items(aws)[TRAIL].evidence
 
 
 @pytest.mark.parametrize(
@@ -357,22 +359,22 @@ def test_a_locked_log_says_how_and_for_how_long(cloud) -> None:
         (None, ItemState.UNKNOWN),
     ],
 )
-def test_a_log_that_is_not_kept_six_years_in_private_is_open(cloud, retention, state) -> None:
-    cloud.retention = retention
-    assert items(cloud)[TRAIL].state is state
+def test_a_log_that_is_not_kept_six_years_in_private_is_open(aws, retention, state) -> None:
+    aws.retention = retention
+    assert items(aws)[TRAIL].state is state
 
 
 # --- the data key and the test
 
 
-def test_the_data_key_is_done_with_its_fingerprint_and_never_its_value(cloud) -> None:
-    item = items(cloud)[DATA_KEY]
+def test_the_data_key_is_done_with_its_fingerprint_and_never_its_value(aws) -> None:
+    item = items(aws)[DATA_KEY]
     assert wrapped().fingerprint in item.evidence
-    assert wrapped().value[:16] not in repr(items(cloud))
+    assert wrapped().value[:16] not in repr(items(aws))
 
 
-def test_no_data_key_is_open(cloud) -> None:
-    assert items(cloud, None)[DATA_KEY].state is ItemState.OPEN
+def test_no_data_key_is_open(aws) -> None:
+    assert items(aws, None)[DATA_KEY].state is ItemState.OPEN
 
 
 @pytest.mark.parametrize(
@@ -388,17 +390,17 @@ def test_no_data_key_is_open(cloud) -> None:
         ((VerificationState.PROVED, VerificationState.SIMULATED), ItemState.PERSON, "detail of simulated"),
     ],
 )
-def test_a_test_from_here_is_never_the_applications_own(cloud, proofs, state, said) -> None:
-    item = items(cloud, HELD, *(proof(each, detail=f"detail of {each}") for each in proofs))[TESTED]
+def test_a_test_from_here_is_never_the_applications_own(aws, proofs, state, said) -> None:
+    item = items(aws, HELD, *(proof(each, detail=f"detail of {each}") for each in proofs))[TESTED]
     assert (item.state, said in item.evidence) == (state, True), item.evidence
 
 
-def test_the_review_always_needs_a_person(cloud) -> None:
-    assert items(cloud)[REVIEWED].state is ItemState.PERSON
+def test_the_review_always_needs_a_person(aws) -> None:
+    assert items(aws)[REVIEWED].state is ItemState.PERSON
 
 
-def test_a_bug_in_a_read_is_no_unknown(cloud) -> None:
+def test_a_bug_in_a_read_is_no_unknown(aws) -> None:
     broken: Callable[..., Any] = {}.popitem
-    cloud.describe_key = broken
+    aws.describe_key = broken
     with pytest.raises(TypeError):
-        items(cloud)
+        items(aws)

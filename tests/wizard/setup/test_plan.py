@@ -86,7 +86,7 @@ def plan(
     steps: tuple[Step, ...],
     *,
     wanted: Settings | None = None,
-    escrow: StoredDataKey | None = None,
+    stored_data_key: StoredDataKey | None = None,
     targets: tuple[Target, ...] = (Target.VERCEL,),
     adopted: WrappedDataKey | None = None,
 ) -> Plan:
@@ -95,7 +95,7 @@ def plan(
         settings=wanted or settings(),
         identity=IDENTITY,
         steps=steps,
-        escrow=escrow,
+        stored_data_key=stored_data_key,
         targets=targets,
         adopted_data_key=adopted,
     )
@@ -124,20 +124,20 @@ PLANS = {
     "plan-replica": plan(
         (*SAME, *REPLICA_STEPS),
         wanted=multi_region(deploy_targets=("ecs",), vercel_team=None, vercel_project=None),
-        escrow=replace(KEPT, key_arn=MULTI_KEY),
+        stored_data_key=replace(KEPT, key_arn=MULTI_KEY),
         targets=(Target.ECS,),
     ),
     "plan-eks-secrets-manager": plan(FRESH, wanted=EKS, targets=(Target.EKS,)),
-    "plan-store-moved": plan((*SAME, *ECS_STEPS[1:2]), wanted=MOVED, escrow=KEPT, targets=(Target.ECS,)),
+    "plan-store-moved": plan((*SAME, *ECS_STEPS[1:2]), wanted=MOVED, stored_data_key=KEPT, targets=(Target.ECS,)),
     "plan-adopted": plan((*IMPORTED, REPAIRED), wanted=ADOPTED, adopted=wrapped("by hand")),
     "plan-existing-trail": plan(
         FRESH[:6], wanted=settings(existing_trail_arn=TRAIL, trail_bucket="clinic-logs", alerts=False)
     ),
     "plan-fresh-vercel": plan(FRESH),
-    "plan-ecs-on-top-of-vercel": plan((*SAME, *ECS_STEPS), wanted=BOTH, escrow=KEPT, targets=(Target.ECS,)),
-    "plan-nothing-to-do": plan(SAME, escrow=KEPT),
-    "plan-update": plan((*SAME[:2], UPDATE, *SAME[3:]), escrow=KEPT),
-    "plan-replacement": plan((*SAME[:4], *REPLACED), escrow=KEPT),
+    "plan-ecs-on-top-of-vercel": plan((*SAME, *ECS_STEPS), wanted=BOTH, stored_data_key=KEPT, targets=(Target.ECS,)),
+    "plan-nothing-to-do": plan(SAME, stored_data_key=KEPT),
+    "plan-update": plan((*SAME[:2], UPDATE, *SAME[3:]), stored_data_key=KEPT),
+    "plan-replacement": plan((*SAME[:4], *REPLACED), stored_data_key=KEPT),
 }
 REVIEWS = {
     "review-every-option": review(

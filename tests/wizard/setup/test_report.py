@@ -97,7 +97,7 @@ ECS = report(
     "ecs",
     settings=settings(deploy_targets=("ecs", "vercel"), ecs_cluster="clinic", ecs_service="web"),
     outputs=replace(OUTPUTS, task_secrets=(("AWS_KMS_KEY_ID", SECRETS[0]), ("AWS_REGION", SECRETS[1]))),
-    escrow=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
 )
 USER = report(
     "vercel",
@@ -114,7 +114,7 @@ EKS = report(
     "eks",
     settings=settings(deploy_targets=("eks",), eks_cluster="clinic", secret_store="secrets-manager"),
     outputs=replace(OUTPUTS, secrets_role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-secrets-role"),
-    escrow=StoredDataKey(
+    stored_data_key=StoredDataKey(
         parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True, store=SecretStore.SECRETS_MANAGER
     ),
 )
@@ -131,7 +131,7 @@ ADOPTED = report(
     "vercel",
     settings=settings(adopted=(f"key={KEY_ID}",), kept_as_found=("bucket",)),
     changed=(step("import"), step("update", changed=("enableKeyRotation",))),
-    escrow=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
 )
 REPORTS = {
     "report-vercel": report("vercel"),
@@ -144,9 +144,9 @@ REPORTS = {
 
 
 def shown(of: Report) -> str:
-    talk = FakeTalk()
-    show_report(talk, of)
-    return "\n".join(talk.said) + "\n"
+    ui = FakeTalk()
+    show_report(ui, of)
+    return "\n".join(ui.said) + "\n"
 
 
 def compare(file: Path, text: str) -> None:

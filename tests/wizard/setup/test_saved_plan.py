@@ -28,7 +28,7 @@ PLAN = Plan(
     settings=settings(),
     identity=IDENTITY,
     steps=(ROTATED, step("same", "aws:kms/alias:Alias", "phi-key-alias")),
-    escrow=KEPT,
+    stored_data_key=KEPT,
     targets=(Target.VERCEL,),
 )
 
@@ -69,7 +69,7 @@ def test_a_plan_says_whose_account_what_is_changed_and_what_it_stands_on() -> No
 
 
 def test_no_wrapped_key_and_no_token_is_in_it() -> None:
-    text = json.dumps(content(replace(PLAN, escrow=None, adopted_data_key=wrapped("two"))))
+    text = json.dumps(content(replace(PLAN, stored_data_key=None, adopted_data_key=wrapped("two"))))
     assert wrapped("two").fingerprint in text
     assert wrapped("two").value not in text
     assert TOKEN not in text
@@ -99,8 +99,8 @@ def test_which_half_of_a_replacement_was_told_last_is_no_difference() -> None:
         (replace(PLAN, targets=(Target.ECS,)), "the delivery is ecs, and was vercel"),
         (replace(PLAN, settings=settings(rotation_period_days=180)), "the setting rotationPeriodDays is 180"),
         (replace(PLAN, settings=settings(multi_region=True)), "the setting multiRegion"),
-        (replace(PLAN, escrow=None), "the data key in the escrow is none, and was sha256:"),
-        (replace(PLAN, escrow=replace(KEPT, wrapped=wrapped("two"))), "the data key in the escrow is sha256:"),
+        (replace(PLAN, stored_data_key=None), "the data key in the escrow is none, and was sha256:"),
+        (replace(PLAN, stored_data_key=replace(KEPT, wrapped=wrapped("two"))), "the data key in the escrow is sha256:"),
         (replace(PLAN, adopted_data_key=wrapped("two")), "the data key to be taken in is sha256:"),
         (replace(PLAN, steps=()), "phi-key: Pulumi would now leave it as it is, and the plan was to update"),
         (
@@ -129,7 +129,7 @@ def test_another_engine_is_told() -> None:
 
 
 def test_all_differences_are_told_at_once() -> None:
-    now = replace(PLAN, stack="staging", escrow=None, steps=())
+    now = replace(PLAN, stack="staging", stored_data_key=None, steps=())
     assert len(differences(now, replace(STATE, digest=""))) == 4
 
 

@@ -41,15 +41,15 @@ class Room:
     """One settling over fakes."""
 
     def __init__(self) -> None:
-        self.cloud = FakeCloud()
-        self.talk = FakeTalk(interactive=True)
+        self.aws = FakeCloud()
+        self.ui = FakeTalk(interactive=True)
         self.places = FakePlaces()
         self.identity: Any = IDENTITY
 
     def settle(self, source: Source = Source.FLAG, **values: Any) -> StateLocation:
         answers = {key: Answer(value=value, source=source, where="x") for key, value in values.items()}
-        interview = Interview(answers=answers, cloud=self.cloud, identity=self.identity)
-        return settle("production", interview, self.talk, self.places)
+        interview = Interview(answers=answers, aws=self.aws, identity=self.identity)
+        return settle("production", interview, self.ui, self.places)
 
 
 @pytest.fixture
@@ -59,20 +59,20 @@ def room() -> Room:
 
 def test_a_backend_that_is_in_use_is_used_and_nothing_is_made(room) -> None:
     assert room.settle() == StateLocation(secrets_provider="passphrase")
-    assert (room.places.made, room.cloud.state_buckets) == ([], [])
+    assert (room.places.made, room.aws.state_buckets) == ([], [])
 
 
 def test_the_bucket_that_was_asked_for_is_made_and_told(room) -> None:
     placed = room.settle(backend="s3")
     assert placed.environment["PULUMI_BACKEND_URL"] == f"s3://{BUCKET}?region=us-east-1"
-    assert room.cloud.state_buckets == [BUCKET]
-    assert f"{BUCKET}: made; private, versioned, encrypted" in room.talk.said
+    assert room.aws.state_buckets == [BUCKET]
+    assert f"{BUCKET}: made; private, versioned, encrypted" in room.ui.said
 
 
 def test_a_bucket_that_is_there_is_not_said_to_be_made(room) -> None:
-    room.cloud.state_buckets.append(BUCKET)
+    room.aws.state_buckets.append(BUCKET)
     room.settle(backend="s3")
-    assert f"{BUCKET}: there already; private, versioned, encrypted" in room.talk.said
+    assert f"{BUCKET}: there already; private, versioned, encrypted" in room.ui.said
 
 
 def test_only_what_a_person_chose_at_the_prompt_becomes_the_login_of_the_cli(room) -> None:
@@ -81,13 +81,13 @@ def test_only_what_a_person_chose_at_the_prompt_becomes_the_login_of_the_cli(roo
 
 
 def test_a_key_for_the_state_encrypts_the_secrets_of_a_new_stack(room) -> None:
-    room.cloud.aliases[KEY_ALIAS] = "key"
-    room.cloud.keys["key"] = key_fact()
+    room.aws.aliases[KEY_ALIAS] = "key"
+    room.aws.keys["key"] = key_fact()
     assert room.settle().secrets_provider == f"awskms://{KEY_ALIAS}?region=us-east-1"
 
 
 def test_a_key_that_may_not_be_looked_at_is_not_used(room) -> None:
-    room.cloud.failures["describe_key"] = PermissionDenied("denied", "ask")
+    room.aws.failures["describe_key"] = PermissionDenied("denied", "ask")
     assert room.settle().secrets_provider == "passphrase"
 
 
@@ -95,7 +95,7 @@ def test_a_key_that_may_not_be_looked_at_is_not_used(room) -> None:
 def test_the_account_is_asked_for_the_key_of_a_new_stack_only(room, told) -> None:
     room.places.found = replace(room.places.found, **told)
     room.settle()
-    assert ("cloud.describe_key" in " ".join(room.cloud.log)) is not bool(told)
+    assert ("cloud.describe_key" in " ".join(room.aws.log)) is not bool(told)
 
 
 def test_a_passphrase_that_nobody_gave_is_made_in_a_file_and_never_shown(room) -> None:
@@ -104,12 +104,12 @@ def test_a_passphrase_that_nobody_gave_is_made_in_a_file_and_never_shown(room) -
     path = "/home/ada/.config/eonpro-kms/production.passphrase"
     assert placed.environment == {"PULUMI_CONFIG_PASSPHRASE_FILE": path}
     assert room.places.made == ["production"]
-    assert any(path in line for line in room.talk.said)
+    assert any(path in line for line in room.ui.said)
 
 
 def test_unattended_a_missing_passphrase_is_a_problem_and_none_is_made(room) -> None:
     room.places.found = replace(room.places.found, given=None)
-    room.talk.interactive = False
+    room.ui.interactive = False
     (problem,) = room.settle().problems
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" in problem.next
     assert room.places.made == []
@@ -127,7 +127,7 @@ def test_what_cannot_be_had_is_a_problem_among_the_others(room, where) -> None:
     if where == "places":
         room.places.error = error
     else:
-        room.cloud.failures["make_state_bucket"] = error
+        room.aws.failures["make_state_bucket"] = error
     (problem,) = room.settle(backend="s3").problems
     assert (problem.what, problem.next) == ("somebody else has the bucket", "--backend s3://another")
 
@@ -135,4 +135,4 @@ def test_what_cannot_be_had_is_a_problem_among_the_others(room, where) -> None:
 def test_whose_account_it_is_comes_first(room) -> None:
     room.identity = CredentialsError("expired", "aws sso login")
     assert room.settle(backend="s3") == StateLocation()
-    assert room.cloud.log == []
+    assert room.aws.log == []

@@ -152,13 +152,13 @@ def test_what_was_explained_stands_above_the_question_that_is_put_again(start) -
 
 LONG = """
 import sys
-from wizard.input import Choice, Kind, Question
+from wizard.inputs.model import Choice, InputType, Question
 from wizard.terminal.terminal import Terminal
 
 words = "Which of all the many things that could be meant here is really the one that is meant by it?"
 choices = tuple(Choice(value=str(n), title=f"The {n}. of " + "very " * 20 + "long titles") for n in range(12))
 print(Terminal(interactive=True, out=sys.stderr).ask(
-    Question(key="x", kind=Kind.SELECT, prompt=words, why="", choices=choices[:9], default="4")
+    Question(key="x", kind=InputType.SELECT, prompt=words, why="", choices=choices[:9], default="4")
 ))
 """
 

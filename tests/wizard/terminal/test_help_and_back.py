@@ -123,7 +123,7 @@ def test_who_waits_for_the_prompt_is_called_once(kind: str, manner: str, request
     typed: Typed = request.getfixturevalue(manner)
     terminal, out = typed("?" + keys if manner == "typing" else f"?\n{line}\n")
     seen: list[str] = []
-    assert terminal.ask(asked, once_drawn=lambda: seen.append(out.getvalue())) == answer
+    assert terminal.ask(asked, on_first_render=lambda: seen.append(out.getvalue())) == answer
     assert len(seen) == 1
     assert "HIPAA" not in seen[0], "it was called before anything else was said"
     assert manner == "typing" or seen[0].endswith((": ", "] ", ") "))

@@ -344,7 +344,7 @@ def test_our_own_data_key_damaged_is_put_right(vercel: Place, damaged: dict[str,
 def test_a_foreign_data_key_is_set_aside_with_its_value(vercel: Place) -> None:
     id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value)["id"]
     project, edge = vercel.project(), vercel.edge()
-    told = edge.set_aside(project, id, escrowed=OURS, today=date(2026, 11, 24))
+    told = edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
     assert "ENCRYPTED_PHI_KEY_ASIDE_20261124" in told
     assert edge.conflict(project, OURS) is None
     (kept,) = vercel.envs().values()
@@ -355,7 +355,7 @@ def test_a_foreign_data_key_is_set_aside_with_its_value(vercel: Place) -> None:
 def test_a_foreign_data_key_that_serves_preview_too_goes_on_serving_it(vercel: Place) -> None:
     id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value, target=["production", "preview"])["id"]
     project, edge = vercel.project(), vercel.edge()
-    edge.set_aside(project, id, escrowed=OURS, today=date(2026, 11, 24))
+    edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
     (kept,) = vercel.envs().values()
     assert (kept["key"], kept["target"]) == ("ENCRYPTED_PHI_KEY", ["preview"])
 
@@ -366,9 +366,9 @@ def test_the_escrowed_data_key_is_never_set_aside(vercel: Place) -> None:
     before = vercel.envs()
     id = before["ENCRYPTED_PHI_KEY"]["id"]
     with pytest.raises(DataKeyConflict, match="is the escrowed data key"):
-        edge.set_aside(project, id, escrowed=OURS, today=date(2026, 11, 24))
+        edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
     with pytest.raises(UsageError, match="nothing was changed"):
-        edge.set_aside(project, "no-such-id", escrowed=OURS, today=date(2026, 11, 24))
+        edge.rename_variable(project, "no-such-id", stored=OURS, today=date(2026, 11, 24))
     assert vercel.envs() == before
 
 

@@ -179,8 +179,8 @@ def test_shared_variables_that_cannot_be_listed_are_left_out(vercel: Place, stat
 def test_a_data_key_that_production_has_from_the_team_is_a_conflict(vercel: Place) -> None:
     share(vercel, "ENCRYPTED_PHI_KEY", OTHER.value)
     edge, project = vercel.edge(), vercel.project()
-    for escrowed in (None, OURS):
-        assert "production has the ENCRYPTED_PHI_KEY that the team shares" in (edge.conflict(project, escrowed) or "")
+    for stored in (None, OURS):
+        assert "production has the ENCRYPTED_PHI_KEY that the team shares" in (edge.conflict(project, stored) or "")
     assert edge.conflict(project, OTHER) is None
 
 
@@ -205,8 +205,8 @@ PLACES: list[tuple[dict[str, Any], str]] = [
 def test_production_among_several_targets_is_a_conflict(vercel: Place, place: dict[str, Any], other: str) -> None:
     vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, type="sensitive", **place)
     edge, project = vercel.edge(), vercel.project()
-    for escrowed in (None, OURS):
-        told = edge.conflict(project, escrowed, region="us-east-1", key_arn=ARN if escrowed else None) or ""
+    for stored in (None, OURS):
+        told = edge.conflict(project, stored, region="us-east-1", key_arn=ARN if stored else None) or ""
         assert "there is an ENCRYPTED_PHI_KEY already" in told and other in told
 
 

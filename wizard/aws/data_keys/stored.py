@@ -93,7 +93,7 @@ class Store(Protocol):
         ...
 
 
-def read_escrow(store: Store, name: str) -> StoredDataKey | None:
+def read_stored_data_key(store: Store, name: str) -> StoredDataKey | None:
     """The wrapped data key that the store holds under the name; None when there is no such name.
 
     Raises DataKeyConflict when it holds anything else, or another key than its tags say.
@@ -137,7 +137,7 @@ def read_escrow(store: Store, name: str) -> StoredDataKey | None:
     )
 
 
-def write_escrow(store: Store, name: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
+def store_data_key(store: Store, name: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
     """Create the escrow. False when the name is taken already, whoever took it; what is there is untouched."""
     own = {KEY_ARN_TAG: key_arn, FINGERPRINT_TAG: wrapped.fingerprint, MADE_BY_TAG: MADE_BY}
     return store.create(
@@ -165,7 +165,7 @@ def deliver(
     Raises DataKeyConflict, before anything is written, unless the escrow holds the batch's data key under the
     batch's key; ResourceError when what is read back differs.
     """
-    escrow = _check_escrow(store, prefix, batch)
+    stored_data_key = _check_escrow(store, prefix, batch)
     beside = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
     there = store.read(list(beside))
     begun = set() if begun is None else begun
@@ -186,29 +186,29 @@ def deliver(
         fingerprint=batch.wrapped.fingerprint,
         checked_by="values read back",
         kept=tuple(kept),
-        plain="" if escrow.type in ("", SECURE) else escrow.type,
+        plain="" if stored_data_key.type in ("", SECURE) else stored_data_key.type,
     )
 
 
 def _check_escrow(store: Store, prefix: str, batch: AppVariables) -> StoredDataKey:
     name = f"{prefix}/{DATA_KEY_VARIABLE}"
-    escrow = read_escrow(store, name)
+    stored_data_key = read_stored_data_key(store, name)
     way_out = "run the set-up again: it reads the escrow first and delivers what it holds"
-    if escrow is None:
+    if stored_data_key is None:
         raise DataKeyConflict(f"there is no escrow {name} to deliver beside; nothing was written", way_out)
-    if escrow.wrapped != batch.wrapped:
+    if stored_data_key.wrapped != batch.wrapped:
         raise DataKeyConflict(
-            f"the escrow {name} holds the data key {escrow.wrapped.fingerprint}, "
+            f"the escrow {name} holds the data key {stored_data_key.wrapped.fingerprint}, "
             f"not {batch.wrapped.fingerprint}; nothing was written",
             way_out,
         )
-    if escrow.key_arn not in (None, batch.key_arn):
+    if stored_data_key.key_arn not in (None, batch.key_arn):
         raise DataKeyConflict(
-            f"the data key in {name} is wrapped by {escrow.key_arn}, "
+            f"the data key in {name} is wrapped by {stored_data_key.key_arn}, "
             f"not by {batch.key_arn}, which could not open it; nothing was written",
             way_out,
         )
-    return escrow
+    return stored_data_key
 
 
 def _put(store: Store, name: str, value: str, there: Held | None, tags: Mapping[str, str]) -> None:

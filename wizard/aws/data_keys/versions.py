@@ -22,7 +22,7 @@ from wizard.aws.data_keys.stored import (
     READ_BACK,
     Held,
     Store,
-    write_escrow,
+    store_data_key,
 )
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict
@@ -42,7 +42,7 @@ class DataKeyVersions:
     store: Store
     prefix: str
     """`/eonpro/production`."""
-    escrow: str
+    stored_data_key: str
     tags: Mapping[str, str]
 
     @property
@@ -58,18 +58,18 @@ class DataKeyVersions:
 
     def seat(self) -> StoredKey:
         """What the escrow holds, well formed or not, and what its tags say of it."""
-        found = self.store.read([self.escrow]).get(self.escrow)
+        found = self.store.read([self.stored_data_key]).get(self.stored_data_key)
         if found is None:
-            return StoredKey(parameter=self.escrow, version=0)
+            return StoredKey(parameter=self.stored_data_key, version=0)
         wrapped = _wrapped(found)
-        tags = self.store.tags(self.escrow)
+        tags = self.store.tags(self.stored_data_key)
         told, key_arn = tags.get(FINGERPRINT_TAG), tags.get(KEY_ARN_TAG)
         if wrapped is not None and tags.get(NEXT_FINGERPRINT_TAG) == wrapped.fingerprint:
             key_arn = tags.get(NEXT_KEY_ARN_TAG)
         elif wrapped is None or told not in (None, wrapped.fingerprint):
             key_arn = None
         return StoredKey(
-            parameter=self.escrow,
+            parameter=self.stored_data_key,
             version=found.version,
             value=found.value,
             wrapped=wrapped,
@@ -198,7 +198,7 @@ class DataKeyVersions:
         self._both_kept(version, seen)
         final = {FINGERPRINT_TAG: version.fingerprint, KEY_ARN_TAG: key_arn}
         if not seen.taken:
-            if not write_escrow(self.store, self.escrow, version.wrapped, key_arn=key_arn, tags=self.tags):
+            if not store_data_key(self.store, self.stored_data_key, version.wrapped, key_arn=key_arn, tags=self.tags):
                 raise self._moved(seen)
             self._read_back_or_refuse(version)
             return
@@ -208,24 +208,24 @@ class DataKeyVersions:
                 replaced = {REPLACED_AT_TAG: at.isoformat(timespec="seconds")}
                 self.store.tag(self.name_of(seen.wrapped.fingerprint), replaced)
             self.store.tag(
-                self.escrow,
+                self.stored_data_key,
                 {NEXT_FINGERPRINT_TAG: version.fingerprint, NEXT_KEY_ARN_TAG: key_arn, MADE_BY_TAG: MADE_BY},
             )
-            there = self.store.read([self.escrow]).get(self.escrow)
+            there = self.store.read([self.stored_data_key]).get(self.stored_data_key)
             if there is None or (there.value, there.version) != (seen.value, seen.version):
                 raise self._moved(seen)
-            self.store.overwrite(self.escrow, version.wrapped.value, there, description=DESCRIPTION)
+            self.store.overwrite(self.stored_data_key, version.wrapped.value, there, description=DESCRIPTION)
             number = self._read_back_or_refuse(version)
             if number > seen.version + 1:
                 raise DataKeyConflict(
-                    f"somebody else wrote to {self.escrow} at the same moment; it holds {version.fingerprint} now",
-                    f"{self.store.history_command(self.escrow)}   # look what it was, then run the same command again",
+                    f"somebody else wrote to {self.stored_data_key} at the same moment; it holds {version.fingerprint} now",
+                    f"{self.store.history_command(self.stored_data_key)}   # look what it was, then run the same command again",
                 )
-        tags = self.store.tags(self.escrow)
+        tags = self.store.tags(self.stored_data_key)
         if any(tags.get(name) != text for name, text in final.items()):
-            self.store.tag(self.escrow, final)
+            self.store.tag(self.stored_data_key, final)
         if NEXT_FINGERPRINT_TAG in tags or NEXT_KEY_ARN_TAG in tags or seen.value != version.wrapped.value:
-            self.store.untag(self.escrow, (NEXT_FINGERPRINT_TAG, NEXT_KEY_ARN_TAG))
+            self.store.untag(self.stored_data_key, (NEXT_FINGERPRINT_TAG, NEXT_KEY_ARN_TAG))
 
     def _both_kept(self, version: DataKeyVersion, seen: StoredKey) -> None:
         needed = [version.wrapped, *([seen.wrapped] if seen.wrapped is not None else [])]
@@ -234,23 +234,23 @@ class DataKeyVersions:
         for name, value in names.items():
             if name not in there or there[name].value != value:
                 raise DataKeyConflict(
-                    f"{self.escrow} was not touched: {name} does not keep the version that it is the name for",
+                    f"{self.stored_data_key} was not touched: {name} does not keep the version that it is the name for",
                     "run the same command again: it keeps both versions first",
                 )
 
     def _read_back_or_refuse(self, version: DataKeyVersion) -> int:
-        held = self._read_back(self.escrow, version.wrapped)
+        held = self._read_back(self.stored_data_key, version.wrapped)
         if held is None:
             raise DataKeyConflict(
-                f"{self.escrow} does not hold {version.fingerprint}, just written to it: somebody else writes to it",
-                f"{self.store.history_command(self.escrow)}   # look who, then run the same command again",
+                f"{self.stored_data_key} does not hold {version.fingerprint}, just written to it: somebody else writes to it",
+                f"{self.store.history_command(self.stored_data_key)}   # look who, then run the same command again",
             )
         return held.version
 
     def _moved(self, seen: StoredKey) -> DataKeyConflict:
         was = seen.wrapped.fingerprint if seen.wrapped else "empty" if not seen.taken else "no data key"
         return DataKeyConflict(
-            f"{self.escrow} is not as it was when this was confirmed ({was}): somebody else changed it meanwhile; "
+            f"{self.stored_data_key} is not as it was when this was confirmed ({was}): somebody else changed it meanwhile; "
             "it was not touched",
             "run the same command again, and look at what it shows",
         )

@@ -25,77 +25,79 @@ from wizard.data_key import storage
 from wizard.setup.steps import Clients, Request
 
 
-def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """Back the wrapped data key up. Raises SetupError."""
     if not (options.to or options.to_region):
         raise UsageError(
             "backup needs a place: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
             f"python -m wizard backup --stack {options.stack} --to eonpro-{options.stack}.backup.json",
         )
-    doors.talk.working("reading what is escrowed")
-    found = deployed_stack.find(request, doors)
-    backup = _backup(request, doors, found)
+    clients.ui.working("reading what is escrowed")
+    found = deployed_stack.find(request, clients)
+    backup = _backup(request, clients, found)
     kept: list[Kept] = []
     if options.to:
-        vault = found.cloud.vault()
-        kept.append(destination.keep(options.to, backup, vault, retention_days=found.settings.trail_retention_days))
-        _tell(doors.talk, backup, kept[-1])
+        backup_storage = found.aws.backup_storage()
+        kept.append(
+            destination.keep(options.to, backup, backup_storage, retention_days=found.settings.trail_retention_days)
+        )
+        _tell(clients.ui, backup, kept[-1])
     if options.to_region:
         replicas = found.outputs.replica_key_arns if found.outputs else ()
-        kept.append(region.keep(options.to_region, backup, found.cloud, found.settings, replica_arns=replicas))
-        _tell(doors.talk, backup, kept[-1])
+        kept.append(region.keep(options.to_region, backup, found.aws, found.settings, replica_arns=replicas))
+        _tell(clients.ui, backup, kept[-1])
     if options.to:
-        doors.talk.line(f"to restore it: python -m wizard restore --stack {backup.stack} --from-backup {kept[0].place}")
+        clients.ui.line(f"to restore it: python -m wizard restore --stack {backup.stack} --from-backup {kept[0].place}")
     return 0, document(request.stack, backup, tuple(kept))
 
 
-def _backup(request: Request, doors: Clients, found: DeployedStack) -> Backup:
-    settings, cloud = found.settings, found.cloud
-    escrowed = storage.find_stored_data_key(cloud, settings)
-    if escrowed is None:
+def _backup(request: Request, clients: Clients, found: DeployedStack) -> Backup:
+    settings, aws = found.settings, found.aws
+    stored = storage.find_stored_data_key(aws, settings)
+    if stored is None:
         raise DataKeyConflict(
-            f"there is no {settings.names.escrow} to back up",
+            f"there is no {settings.names.stored_data_key} to back up",
             f"python -m wizard restore --stack {request.stack} --from-backup PLACE   # or, on a new stack, setup",
         )
     return backup_of(
-        made_at=doors.now(),
+        made_at=clients.now(),
         stack=request.stack,
         settings=settings,
-        store=escrowed.store,
-        key_arn=_key_of(request, found, escrowed),
-        versions=_versions(cloud, settings, escrowed),
+        store=stored.store,
+        key_arn=_key_of(request, found, stored),
+        versions=_versions(aws, settings, stored),
     )
 
 
-def _key_of(request: Request, found: DeployedStack, escrowed: StoredDataKey) -> str:
+def _key_of(request: Request, found: DeployedStack, stored: StoredDataKey) -> str:
     """The key that opens it, as the escrow says; else the stack's, whose state has to be readable then."""
-    return escrowed.key_arn or deployed_stack.outputs_of(found).key_arn
+    return stored.key_arn or deployed_stack.outputs_of(found).key_arn
 
 
-def _versions(cloud: AwsClient, settings: Settings, escrowed: StoredDataKey) -> tuple[DataKeyVersion, ...]:
+def _versions(aws: AwsClient, settings: Settings, stored: StoredDataKey) -> tuple[DataKeyVersion, ...]:
     """Every version that is kept, in the store where the escrow is."""
-    there = settings.model_copy(update={"secret_store": escrowed.store})
-    versions = cloud.keyring().versions(there)
-    if [each.wrapped for each in versions if each.current] != [escrowed.wrapped]:
+    there = settings.model_copy(update={"secret_store": stored.store})
+    versions = aws.key_rotation().versions(there)
+    if [each.wrapped for each in versions if each.current] != [stored.wrapped]:
         raise DataKeyConflict(
-            f"{escrowed.parameter} changed while it was read; nothing was written",
+            f"{stored.parameter} changed while it was read; nothing was written",
             "run the same command again, when no other is under way",
         )
     return versions
 
 
-def _tell(talk: UserInterface, backup: Backup, kept: Kept) -> None:
+def _tell(ui: UserInterface, backup: Backup, kept: Kept) -> None:
     done = "is there already" if kept.state is State.THERE else "written, read back and compared"
     where = f" in {kept.region}" if kept.region else ""
-    talk.line(f"{kept.place}{where}: {backup.fingerprint} {done}", mark=Mark.OK)
+    ui.line(f"{kept.place}{where}: {backup.fingerprint} {done}", mark=Mark.OK)
     if kept.kind is DestinationKind.OBJECT:
         if kept.locked_until:
-            talk.line(f"locked in {kept.lock_mode} mode until {kept.locked_until:%Y-%m-%d}", mark=Mark.OK)
+            ui.line(f"locked in {kept.lock_mode} mode until {kept.locked_until:%Y-%m-%d}", mark=Mark.OK)
         else:
-            talk.line("whether it is locked could not be read: s3:GetObjectRetention", mark=Mark.WARN)
+            ui.line("whether it is locked could not be read: s3:GetObjectRetention", mark=Mark.WARN)
     if kept.kind is DestinationKind.STORE:
         mine = kept.opens_with != backup.key_arn
-        talk.line(
+        ui.line(
             f"it opens there, with the replica {kept.opens_with}"
             if mine
             else f"it opens only with {kept.opens_with}, in {backup.region}: there is no replica in {kept.region}",
@@ -130,6 +132,6 @@ def document(stack: str, backup: Backup, kept: tuple[Kept, ...]) -> json_documen
     }
 
 
-def read(where: str, cloud: AwsClient) -> Backup:
+def read(where: str, aws: AwsClient) -> Backup:
     """The backup at a place, judged: for whoever restores it. Raises UsageError for one that cannot be used."""
-    return destination.read(where, cloud.vault())
+    return destination.read(where, aws.backup_storage())

@@ -59,27 +59,27 @@ class Kept:
     version: str | None = None
 
 
-def read(place: str, vault: BackupStorage) -> Backup:
+def read(place: str, backup_storage: BackupStorage) -> Backup:
     """The backup in a file, or in an object by `s3://bucket/key`, judged.
 
     Raises UsageError for one that is not there, not readable, cut off, changed or of another kind.
     """
     if place.startswith(S3):
         bucket, key = _bucket_and_key(place)
-        found = vault.read(bucket, key)
+        found = backup_storage.read(bucket, key)
         if found is None:
             raise UsageError(f"there is no {place}", f"aws s3 ls {S3}{bucket}/ --recursive   # what there is")
         return parse(found.body, place)
     return parse(_content(Path(place).expanduser()), place)
 
 
-def keep(place: str, backup: Backup, vault: BackupStorage, *, retention_days: int) -> Kept:
+def keep(place: str, backup: Backup, backup_storage: BackupStorage, *, retention_days: int) -> Kept:
     """The backup to a file or an object, create-only; read back and compared. The same content there is left alone.
 
     Raises UsageError where the place holds anything else, ResourceError where it cannot be written.
     """
     if place.startswith(S3):
-        return _to_object(place, backup, vault, retention_days)
+        return _to_object(place, backup, backup_storage, retention_days)
     return _to_file(Path(place).expanduser(), backup)
 
 
@@ -138,10 +138,10 @@ def _content(path: Path) -> bytes:
 # --- an object -----------------------------------------------------------------------------------------------------
 
 
-def _to_object(place: str, backup: Backup, vault: BackupStorage, retention_days: int) -> Kept:
+def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retention_days: int) -> Kept:
     bucket, key = _bucket_and_key(place, backup.file_name)
     name = f"{S3}{bucket}/{key}"
-    lock = vault.lock_of(bucket)
+    lock = backup_storage.lock_of(bucket)
     if lock is None:
         raise ResourceError(
             f"the bucket {bucket} has no Object Lock, so that anybody who may write there could delete the backup; "
@@ -153,8 +153,8 @@ def _to_object(place: str, backup: Backup, vault: BackupStorage, retention_days:
         )
     # What the bucket says of itself is its owner's decision; where it says nothing, as long as the audit trail.
     until = None if lock.mode else backup.made_at + timedelta(days=retention_days)
-    written = vault.create(bucket, key, text_of(backup).encode(), until=until)
-    found = vault.read(bucket, key)
+    written = backup_storage.create(bucket, key, text_of(backup).encode(), until=until)
+    found = backup_storage.read(bucket, key)
     if found is None:
         raise ResourceError(
             f"{name} was written and is not there", f"aws s3api head-object --bucket {bucket} --key {key}"

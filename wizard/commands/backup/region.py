@@ -17,7 +17,7 @@ from wizard.data_key.storage import region_of
 FOLDER = "backups"
 
 
-def keep(region: str, backup: Backup, cloud: AwsClient, settings: Settings, *, replica_arns: Sequence[str]) -> Kept:
+def keep(region: str, backup: Backup, aws: AwsClient, settings: Settings, *, replica_arns: Sequence[str]) -> Kept:
     """The current version in that Region's store, under the escrow's own name where a replica opens it there.
 
     Without a replica it lies under a name of its own, which no task reads: it opens only with the first Region's key.
@@ -28,14 +28,14 @@ def keep(region: str, backup: Backup, cloud: AwsClient, settings: Settings, *, r
             f"{region} is the Region that the escrow is in already",
             "name another: --to-region REGION   (aws account list-regions)",
         )
-    there = cloud.with_region(region)
+    there = aws.with_region(region)
     replica = _replica(region, backup, replica_arns)
-    name = settings.names.escrow if replica else name_without_a_replica(backup, settings)
+    name = settings.names.stored_data_key if replica else name_without_a_replica(backup, settings)
     opens_with = replica or backup.key_arn
-    written = there.write_escrow(
+    written = there.store_data_key(
         name, backup.wrapped, key_arn=opens_with, tags=settings.tags, store=settings.secret_store
     )
-    found = there.read_escrow(name, store=settings.secret_store)
+    found = there.read_stored_data_key(name, store=settings.secret_store)
     if found is None:
         raise ResourceError(
             f"{name} in {region} was written and is not there",

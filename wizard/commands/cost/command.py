@@ -23,20 +23,20 @@ DEFAULT_DAYS = 90
 """How far back CloudTrail's event history goes."""
 
 
-def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """What it costs. Raises MissingAnswers where nothing says what, StackNotFound for --used without a stack."""
     assumptions = assumptions_of(options)
     if options.used:
         days = _days(options)
-        doors.talk.working("asking CloudWatch and CloudTrail")
-        found = deployed_stack.find(request, doors)
-        settings, used = found.settings, _measured(found, doors, assumptions, days)
+        clients.ui.working("asking CloudWatch and CloudTrail")
+        found = deployed_stack.find(request, clients)
+        settings, used = found.settings, _measured(found, clients, assumptions, days)
     elif options.days is not None:
         raise UsageError("--days says how far back use is counted", "python -m wizard cost --used --days 30")
     else:
         settings, used = measure.settings_of(request), None
     bill, steps = estimate(settings, assumptions), growth(settings, assumptions)
-    output.show(doors.talk, bill, steps, used)
+    output.show(clients.ui, bill, steps, used)
     return 0, output.document(request.stack, bill, steps, used, region=settings.region)
 
 
@@ -59,12 +59,12 @@ def _days(options: argparse.Namespace) -> int:
     return days
 
 
-def _measured(found: DeployedStack, doors: Clients, assumptions: Assumptions, days: int) -> Measured:
-    settings, until = found.settings, doors.now()
+def _measured(found: DeployedStack, clients: Clients, assumptions: Assumptions, days: int) -> Measured:
+    settings, until = found.settings, clients.now()
     key_arn = found.outputs.key_arn if found.outputs else _key_by_alias(found)
     bucket = found.outputs.trail_bucket if found.outputs else settings.names.trail_bucket
-    usage = found.cloud.usage().read(key_arn=key_arn, bucket=bucket, since=until - timedelta(days=days), until=until)
-    rotations = deployed_stack.attempted(found.cloud.keyring().rotations, key_arn)
+    usage = found.aws.usage().read(key_arn=key_arn, bucket=bucket, since=until - timedelta(days=days), until=until)
+    rotations = deployed_stack.attempted(found.aws.key_rotation().rotations, key_arn)
     if isinstance(rotations, KeyRotations):
         return measured(settings, assumptions, usage, rotations)
     return measured(settings, assumptions, usage, None, why=rotations.message)
@@ -72,7 +72,7 @@ def _measured(found: DeployedStack, doors: Clients, assumptions: Assumptions, da
 
 def _key_by_alias(found: DeployedStack) -> str:
     """The key of a stack whose state cannot be read, by its alias."""
-    fact = found.cloud.describe_key(found.settings.names.alias)
+    fact = found.aws.describe_key(found.settings.names.alias)
     if fact is None:
         raise (
             found.state

@@ -36,9 +36,9 @@ WHAT = MappingProxyType(
 )
 
 
-def show(talk: UserInterface, bill: Estimate, growth: tuple[Point, ...], used: Measured | None) -> None:
+def show(ui: UserInterface, bill: Estimate, growth: tuple[Point, ...], used: Measured | None) -> None:
     """The whole of it."""
-    talk.section("Cost", "US dollars a month, by the prices of us-east-1")
+    ui.section("Cost", "US dollars a month, by the prices of us-east-1")
     headings = ("driver", "how many", "price", "estimate", *(("by use",) if used else ()))
     rows = [_row(item, used) for item in bill.items]
     if used is not None:
@@ -47,13 +47,13 @@ def show(talk: UserInterface, bill: Estimate, growth: tuple[Point, ...], used: M
         missing = used.unknown.keys() - {item.driver for item in bill.items}
         rows += [(WHAT[driver], "", "", "", "unknown") for driver in Driver if driver in missing]
     together = (f"${bill.monthly:.2f}", *((f"${used.bill.monthly:.2f}",) if used else ()))
-    talk.table([*rows, ("together", "", "", *together)], headings=headings)
-    talk.line(f"free of it: ${bill.spared:.2f}", mark=Mark.INFO)
+    ui.table([*rows, ("together", "", "", *together)], headings=headings)
+    ui.line(f"free of it: ${bill.spared:.2f}", mark=Mark.INFO)
     steps = ", then ".join(f"${point.monthly:.2f}" for point in growth)
-    talk.line(f"with the key's first two rotations: {steps}; no later one costs more", mark=Mark.INFO)
-    talk.line(f"assumed: {', '.join(assumed(bill.assumptions))}", mark=Mark.INFO)
+    ui.line(f"with the key's first two rotations: {steps}; no later one costs more", mark=Mark.INFO)
+    ui.line(f"assumed: {', '.join(assumed(bill.assumptions))}", mark=Mark.INFO)
     if used is not None:
-        _show_used(talk, used)
+        _show_used(ui, used)
 
 
 def _row(item: CostItem, used: Measured | None) -> tuple[str, ...]:
@@ -68,10 +68,10 @@ def _only_used(item: CostItem) -> tuple[str, ...]:
     return (_what(item), _quantity(item), _price(item.price), "", f"${item.monthly:.2f}")
 
 
-def _show_used(talk: UserInterface, used: Measured) -> None:
+def _show_used(ui: UserInterface, used: Measured) -> None:
     usage = used.usage
-    talk.section("Counted", f"{usage.since:%Y-%m-%d %H:%M} to {usage.until:%Y-%m-%d %H:%M} UTC")
-    talk.table(
+    ui.section("Counted", f"{usage.since:%Y-%m-%d %H:%M} to {usage.until:%Y-%m-%d %H:%M} UTC")
+    ui.table(
         [
             ("calls on the key", _count(usage.key_requests, at_least=usage.is_key_requests_cut_off), "CloudTrail"),
             ("KMS requests of the Region", _count(usage.kms_requests), "CloudWatch, AWS/Usage"),
@@ -82,9 +82,9 @@ def _show_used(talk: UserInterface, used: Measured) -> None:
         headings=("what", "how many", "by"),
     )
     for note in used.notes:
-        talk.line(note, mark=Mark.INFO)
+        ui.line(note, mark=Mark.INFO)
     for what, why in reasons(used):
-        talk.line(f"{what} is unknown: {why}", mark=Mark.WARN)
+        ui.line(f"{what} is unknown: {why}", mark=Mark.WARN)
 
 
 def reasons(used: Measured) -> Iterator[tuple[str, str]]:

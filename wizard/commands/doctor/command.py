@@ -20,17 +20,17 @@ from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients, Request
 
 
-def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[int, json_documents.Document]:
+def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """The diagnosis, told and as a document. Raises StackNotFound without settings."""
-    doors.talk.working("looking at the account, the state and where the application runs")
-    told = _diagnosis(request, doors, last=() if options.quick else all_checks.LAST)
-    show(doors.talk, told)
+    clients.ui.working("looking at the account, the state and where the application runs")
+    told = _diagnosis(request, clients, last=() if options.quick else all_checks.LAST)
+    show(clients.ui, told)
     return told.exit_code, document(told)
 
 
-def _diagnosis(request: Request, doors: Clients, *, last: Sequence[tuple[str, Check]]) -> Diagnosis:
+def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, Check]]) -> Diagnosis:
     try:
-        found = deployed_stack.find(request, doors)
+        found = deployed_stack.find(request, clients)
     except StackNotFound:
         raise
     except CredentialsError as error:
@@ -43,7 +43,7 @@ def _diagnosis(request: Request, doors: Clients, *, last: Sequence[tuple[str, Ch
         return Diagnosis(stack=request.stack, findings=(finding,), unlooked=(_everything(),))
     except SetupError as error:
         return Diagnosis(stack=request.stack, unlooked=(NotChecked.of("the account", error), _everything()))
-    told = diagnose(found, doors, all_checks.ALL, last=last)
+    told = diagnose(found, clients, all_checks.ALL, last=last)
     unwanted = tuple(what for what, check in all_checks.LAST if (what, check) not in last)
     return replace(told, left_out=(*told.left_out, *unwanted))
 
@@ -52,36 +52,36 @@ def _everything() -> NotChecked:
     return NotChecked(what="the stack", why="the account could not be asked")
 
 
-def show(talk: UserInterface, told: Diagnosis) -> None:
+def show(ui: UserInterface, told: Diagnosis) -> None:
     """The diagnosis, on the terminal."""
     if told.findings:
-        talk.section("What is wrong", "the root causes first")
-    show_findings(talk, told.findings)
+        ui.section("What is wrong", "the root causes first")
+    show_findings(ui, told.findings)
     for each in told.consequences:
-        talk.line(f"{each.what}: it follows from the above", mark=Mark.INFO)
+        ui.line(f"{each.what}: it follows from the above", mark=Mark.INFO)
     if told.unlooked:
-        talk.section("What could not be looked at", "so it is not known to be well")
+        ui.section("What could not be looked at", "so it is not known to be well")
     for unlooked in told.unlooked:
-        talk.line(f"{unlooked.what}: {unlooked.why}", mark=Mark.WARN)
+        ui.line(f"{unlooked.what}: {unlooked.why}", mark=Mark.WARN)
     if told.well:
-        talk.section("What is well")
+        ui.section("What is well")
     for what in told.well:
-        talk.line(what, mark=Mark.OK)
+        ui.line(what, mark=Mark.OK)
     for what in told.left_out:
-        talk.line(f"not looked at: {what}", mark=Mark.INFO)
+        ui.line(f"not looked at: {what}", mark=Mark.INFO)
     if told.healthy:
         everything = "everything else" if told.left_out else "everything"
-        talk.line(f"healthy: {everything} was looked at, and nothing is wrong", mark=Mark.OK)
+        ui.line(f"healthy: {everything} was looked at, and nothing is wrong", mark=Mark.OK)
 
 
-def show_findings(talk: UserInterface, findings: Sequence[Finding]) -> None:
+def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
     """Each cause with its command."""
     for finding in findings:
-        talk.line(finding.what, mark=Mark.FAIL)
-        talk.line(f"  {finding.why} ({finding.cause})")
-        talk.verbatim(finding.command)
+        ui.line(finding.what, mark=Mark.FAIL)
+        ui.line(f"  {finding.why} ({finding.cause})")
+        ui.verbatim(finding.command)
         if finding.then:
-            talk.line(f"  then: {finding.then}")
+            ui.line(f"  then: {finding.then}")
 
 
 def document(told: Diagnosis) -> json_documents.Document:

@@ -16,7 +16,7 @@ from wizard.commands.push.redeploy import Instances, look
 from wizard.core.errors import SetupError, Unsupported
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
-from wizard.core.models.diagnostics import SeenVariable, StatementEvaluation
+from wizard.core.models.diagnostics import StatementEvaluation, VariableEntry
 from wizard.core.models.iam import IamPrincipal
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
@@ -29,9 +29,9 @@ T = TypeVar("T")
 class CheckContext:
     """Of one stack. Safe to be asked by checks that run side by side: each thing is read at most once."""
 
-    def __init__(self, found: DeployedStack, doors: Clients) -> None:
+    def __init__(self, found: DeployedStack, clients: Clients) -> None:
         self.found = found
-        self.doors = doors
+        self.clients = clients
         self._guard = Lock()
         self._locks: dict[str, Lock] = {}
         self._read: dict[str, object] = {}
@@ -58,9 +58,9 @@ class CheckContext:
         return self.found.settings
 
     @property
-    def cloud(self) -> AwsClient:
+    def aws(self) -> AwsClient:
         """In the stack's own Region."""
-        return self.found.cloud
+        return self.found.aws
 
     @property
     def state(self) -> StackState | SetupError:
@@ -77,7 +77,7 @@ class CheckContext:
     @property
     def alias_target(self) -> KeyFact | SetupError | None:
         """The key under the stack's alias; None for none."""
-        return self.once("alias", lambda: self.cloud.describe_key(self.settings.names.alias))
+        return self.once("alias", lambda: self.aws.describe_key(self.settings.names.alias))
 
     @property
     def key_arn(self) -> str | None:
@@ -93,7 +93,7 @@ class CheckContext:
         arn = self.key_arn
         if arn is None:
             return self.alias_target
-        return self.once("key", lambda: self.cloud.describe_key(arn))
+        return self.once("key", lambda: self.aws.describe_key(arn))
 
     @property
     def key_policy(self) -> Mapping[str, object] | SetupError:
@@ -101,11 +101,11 @@ class CheckContext:
         arn = self.key_arn
         if arn is None:
             return self._no_key()
-        return self.once("key policy", lambda: self.cloud.key_policy(arn))
+        return self.once("key policy", lambda: self.aws.key_policy(arn))
 
     def replica(self, arn: str) -> KeyFact | SetupError | None:
         """The key of that ARN, in its own Region."""
-        return self.once(f"key {arn}", lambda: self.cloud.with_region(region_of(arn)).describe_key(arn))
+        return self.once(f"key {arn}", lambda: self.aws.with_region(region_of(arn)).describe_key(arn))
 
     def _no_key(self) -> SetupError:
         return Unsupported("the key is not known", f"aws kms list-aliases --region {self.settings.region}")
@@ -119,7 +119,7 @@ class CheckContext:
 
     def principal(self, arn: str) -> IamPrincipal | SetupError | None:
         """A user or role with its policies, boundary and trust; None where it is gone."""
-        return self.once(f"principal {arn}", lambda: self.symptoms.principal(arn))
+        return self.once(f"principal {arn}", lambda: self.access_diagnostics.principal(arn))
 
     def weighed(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:
         """What IAM's simulator says of the principal and the stack's key."""
@@ -127,41 +127,41 @@ class CheckContext:
         if key is None:
             return self._no_key()
         actions = policies.APPLICATION_ACTIONS
-        return self.once(f"weighed {arn}", lambda: self.symptoms.weigh(arn, actions, key))
+        return self.once(f"weighed {arn}", lambda: self.access_diagnostics.weigh(arn, actions, key))
 
     @property
-    def symptoms(self) -> AccessDiagnostics:
+    def access_diagnostics(self) -> AccessDiagnostics:
         """What the edge can tell of the application's rights and variables, in the stack's own Region."""
-        return self.cloud.symptoms()
+        return self.aws.access_diagnostics()
 
     # --- the data key, the variables
 
     @property
-    def escrow(self) -> StoredDataKey | SetupError | None:
+    def stored_data_key(self) -> StoredDataKey | SetupError | None:
         """The escrowed data key; a DataKeyConflict where the escrow holds anything else."""
-        return self.once("escrow", lambda: find_stored_data_key(self.cloud, self.settings))
+        return self.once("escrow", lambda: find_stored_data_key(self.aws, self.settings))
 
     @property
     def kept(self) -> frozenset[str] | SetupError:
         """The fingerprints of all versions of the data key that are kept."""
         return self.once(
-            "versions", lambda: frozenset(each.fingerprint for each in self.cloud.keyring().versions(self.settings))
+            "versions", lambda: frozenset(each.fingerprint for each in self.aws.key_rotation().versions(self.settings))
         )
 
     @property
-    def on_vercel(self) -> tuple[SeenVariable, ...] | SetupError | None:
+    def on_vercel(self) -> tuple[VariableEntry, ...] | SetupError | None:
         """The three variables as the project has them; None where Vercel is no target, or cannot be asked at all."""
-        hosting, project = self.found.hosting, self.found.project
-        if hosting is None or not isinstance(project, VercelProject):
+        vercel, project = self.found.vercel, self.found.project
+        if vercel is None or not isinstance(project, VercelProject):
             return None
-        return self.once("on Vercel", lambda: hosting.see_variables(project))
+        return self.once("on Vercel", lambda: vercel.read_variables(project))
 
     def stored(self, region: str) -> Mapping[str, str] | SetupError:
         """What the store holds under the stack's names in a Region, by the name of the variable."""
         prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
         names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
-        symptoms = self.cloud.with_region(region).symptoms()
-        found = self.once(f"stored {region}", lambda: symptoms.held(names, store))
+        access_diagnostics = self.aws.with_region(region).access_diagnostics()
+        found = self.once(f"stored {region}", lambda: access_diagnostics.held(names, store))
         return found if isinstance(found, SetupError) else {name.rpartition("/")[2]: found[name] for name in found}
 
     @property
@@ -175,4 +175,4 @@ class CheckContext:
     @property
     def trails(self) -> tuple[TrailFact, ...] | SetupError:
         """The multi-Region and organization trails of the account."""
-        return self.once("trails", self.cloud.list_trails)
+        return self.once("trails", self.aws.list_trails)

@@ -54,13 +54,13 @@ class Diagnosis:
 
 
 def diagnose(
-    found: DeployedStack, doors: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
+    found: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
 ) -> Diagnosis:
     """What ails the stack, by these checks; and by the last, each with what it looks at, if these found nothing.
 
     The last take long, and would tell in other words what was found already.
     """
-    evidence = CheckContext(found, doors)
+    evidence = CheckContext(found, clients)
 
     def run(check: Check) -> tuple[Told, ...]:
         try:

@@ -58,7 +58,7 @@ def by_urn(evidence: CheckContext, urns: Sequence[str]) -> str:
 
 
 def _profile(evidence: CheckContext) -> str:
-    return evidence.cloud.profile or ""
+    return evidence.aws.profile or ""
 
 
 def _typed(*words: object) -> str:

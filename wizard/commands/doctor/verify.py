@@ -38,48 +38,48 @@ class Verified:
     """None where no proof failed."""
 
 
-def run(request: Request, doors: Clients) -> tuple[int, json_documents.Document]:
+def run(request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """The proofs, told and as a document. Raises SetupError."""
-    done = verify(request, doors)
+    done = verify(request, clients)
     findings = [plain(each) for each in done.diagnosis.findings] if done.diagnosis else []
     told = json_documents.verify(done.stack, done.proofs, findings)
     return int(not told["ok"]), told
 
 
-def verify(request: Request, doors: Clients) -> Verified:
+def verify(request: Request, clients: Clients) -> Verified:
     """Prove again that the application can open the escrowed key, and say what is in the way where it cannot."""
-    doors.talk.working("looking at the stack")
-    found = deployed_stack.find(request, doors)
+    clients.ui.working("looking at the stack")
+    found = deployed_stack.find(request, clients)
     outputs = deployed_stack.outputs_of(found)
     to = application(found, targets_of(request, found))
-    escrow = find_stored_data_key(found.cloud, found.settings)
-    if escrow is None:
+    stored_data_key = find_stored_data_key(found.aws, found.settings)
+    if stored_data_key is None:
         raise StackNotFound(
-            f"{found.settings.names.escrow} holds no data key yet",
+            f"{found.settings.names.stored_data_key} holds no data key yet",
             f"python -m wizard push --stack {found.stack}",
         )
-    delivered = _delivered(to, outputs, escrow)
-    proofs = deliver_and_verify.prove(doors, to, outputs, delivered, escrow.wrapped, look_again=True)
+    delivered = _delivered(to, outputs, stored_data_key)
+    proofs = deliver_and_verify.prove(clients, to, outputs, delivered, stored_data_key.wrapped, look_again=True)
     if all(proof.state is not VerificationState.FAILED for proof in proofs):
         return Verified(stack=found.stack, proofs=proofs)
-    doors.talk.working("looking for the cause")
-    diagnosis = diagnose(found, doors, all_checks.OF_ACCESS)
-    doors.talk.section("What is wrong", "the root causes first")
-    show_findings(doors.talk, diagnosis.findings)
+    clients.ui.working("looking for the cause")
+    diagnosis = diagnose(found, clients, all_checks.OF_ACCESS)
+    clients.ui.section("What is wrong", "the root causes first")
+    show_findings(clients.ui, diagnosis.findings)
     if not diagnosis.findings:
-        doors.talk.line(f"nothing that was looked at explains it: python -m wizard doctor --stack {found.stack}")
+        clients.ui.line(f"nothing that was looked at explains it: python -m wizard doctor --stack {found.stack}")
     return Verified(stack=found.stack, proofs=proofs, diagnosis=diagnosis)
 
 
-def _delivered(to: Application, outputs: Outputs, escrow: StoredDataKey) -> tuple[Delivered, ...]:
+def _delivered(to: Application, outputs: Outputs, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
     """What should be at every target, in every Region: that it is, the proof looks at."""
     regions = [region_of(arn) for arn in outputs.key_arns]
     return tuple(
         Delivered(
             target=target,
-            place=to.settings.names.escrow,
+            place=to.settings.names.stored_data_key,
             state=DeliveryState.UNCHANGED,
-            fingerprint=escrow.wrapped.fingerprint,
+            fingerprint=stored_data_key.wrapped.fingerprint,
             checked_by="the escrow",
             region=region,
         )

@@ -21,21 +21,21 @@ from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 
 
-def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """Deliver the escrowed data key, and offer the redeploy. Raises SetupError."""
-    doors.talk.working("looking at the stack")
-    found = deployed_stack.find(request, doors)
+    clients.ui.working("looking at the stack")
+    found = deployed_stack.find(request, clients)
     outputs = deployed_stack.outputs_of(found)
     targets = deliver.targets_of(request, found)
     to = deliver.application(found, targets)
     scopes = _scopes(options, to)
-    if options.set_aside:
-        _confirm(options.set_aside, request, doors)
-    pushed = deliver.push(doors, to, outputs, scopes, set_aside=options.set_aside)
+    if options.rename_variable:
+        _confirm(options.rename_variable, request, clients)
+    pushed = deliver.push(clients, to, outputs, scopes, rename_variable=options.rename_variable)
     # What runs in preview and elsewhere is made anew by every push of a branch; production is not.
     running = tuple(target for target in targets if target is not Target.VERCEL or PRODUCTION in scopes)
     seen = instances.look(found, running)
-    done = redeploy.offer(options, found, doors, running, seen=seen) if running else ()
+    done = redeploy.offer(options, found, clients, running, seen=seen) if running else ()
     told = document(
         options.stack,
         pushed,
@@ -47,9 +47,9 @@ def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[
     return int(not told["ok"]), told
 
 
-def _confirm(id: str, request: Request, doors: Clients) -> None:
+def _confirm(id: str, request: Request, clients: Clients) -> None:
     why = f"{DATA_KEY_VARIABLE} {id} gets another name; deployments made from then on do not find it."
-    if not confirmation.typed(request, doors.talk, why=why):
+    if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
             "nothing was changed: setting a data key aside has to be confirmed by the stack's name",
             f"python -m wizard push --stack {request.stack} --set-aside {id} --confirm {request.stack}",
@@ -59,13 +59,13 @@ def _confirm(id: str, request: Request, doors: Clients) -> None:
 def _scopes(options: argparse.Namespace, to: Application) -> tuple[Scope, ...]:
     if options.to is None and options.branch is None:
         return (PRODUCTION,)
-    if Target.VERCEL not in to.targets or to.hosting is None or to.project is None:
+    if Target.VERCEL not in to.targets or to.vercel is None or to.project is None:
         raise UsageError(
             "--to and --branch name environments on Vercel, and this push does not deliver there",
             f"python -m wizard push --stack {to.stack}",
         )
     names = [name for name in (options.to or PRODUCTION.environment).replace(" ", "").split(",") if name]
-    custom = to.hosting.custom_environments(to.project) if set(names) - {"production", "preview"} else {}
+    custom = to.vercel.custom_environments(to.project) if set(names) - {"production", "preview"} else {}
     return chosen(names, options.branch, custom)
 
 

@@ -23,7 +23,7 @@ from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.core.ports.run import VercelClient
 from wizard.data_key import access_key, deliver_and_verify, delivery, storage
 from wizard.data_key.deliver_and_verify import Application
-from wizard.setup.preflight.data_key import lost_escrow
+from wizard.setup.preflight.data_key import lost_stored_data_key
 from wizard.setup.steps import Clients, Request
 
 
@@ -31,11 +31,11 @@ from wizard.setup.steps import Clients, Request
 class Pushed:
     """What a push did."""
 
-    escrow: StoredDataKey
+    stored_data_key: StoredDataKey
     delivered: tuple[Delivered, ...]
     proofs: tuple[Verification, ...]
     warnings: tuple[str, ...] = ()
-    set_aside: str | None = None
+    rename_variable: str | None = None
     """What became of a data key of somebody else's, in words; None where none was set aside."""
 
 
@@ -56,7 +56,7 @@ def application(found: DeployedStack, targets: tuple[Target, ...]) -> Applicatio
     """What the delivery reaches. Raises where it delivers to Vercel and the project is out of reach."""
     project = found.project
     if Target.VERCEL in targets:
-        if found.hosting is None:
+        if found.vercel is None:
             raise MissingAnswers(
                 f"the stack {found.stack} delivers to Vercel, and there is no token for it",
                 "export VERCEL_TOKEN=…   # or --vercel-token-file FILE",
@@ -67,76 +67,76 @@ def application(found: DeployedStack, targets: tuple[Target, ...]) -> Applicatio
     return Application(
         stack=found.stack,
         settings=found.settings,
-        cloud=found.cloud,
+        aws=found.aws,
         targets=targets,
-        hosting=found.hosting,
+        vercel=found.vercel,
         project=None if isinstance(project, SetupError) else project,
     )
 
 
 def push(
-    doors: Clients,
+    clients: Clients,
     to: Application,
     outputs: Outputs,
     scopes: tuple[Scope, ...],
     *,
-    set_aside: str | None = None,
+    rename_variable: str | None = None,
 ) -> Pushed:
     """The escrowed data key, made where none ever was, to every target and scope; checked, and proved.
 
-    `set_aside` is the id of a data key of somebody else's in production, confirmed to be moved out of the way.
+    `rename_variable` is the id of a data key of somebody else's in production, confirmed to be moved out of the way.
     """
-    talk, cloud, settings = doors.talk, to.cloud, to.settings
-    talk.section("Data key")
-    talk.working("looking for it in its escrow")
-    held = storage.find_stored_data_key(cloud, settings)
+    ui, aws, settings = clients.ui, to.aws, to.settings
+    ui.section("Data key")
+    ui.working("looking for it in its escrow")
+    held = storage.find_stored_data_key(aws, settings)
     if held is None:
         _refuse_a_loss(to, scopes)
-    aside = _set_aside(doors, to, set_aside, held) if set_aside else None
+    aside = _set_aside(clients, to, rename_variable, held) if rename_variable else None
     replaceable = _refuse_conflicts(to, outputs, scopes, held)
-    kept = storage.ensure_data_key(cloud, settings, outputs)
-    deliver_and_verify.tell_escrow(talk, kept, outputs)
+    kept = storage.ensure_data_key(aws, settings, outputs)
+    deliver_and_verify.tell_escrow(ui, kept, outputs)
     delivered = delivery.deliver(
-        cloud=cloud,
-        hosting=to.hosting,
+        aws=aws,
+        vercel=to.vercel,
         project=to.project,
         settings=settings,
         outputs=outputs,
         targets=to.targets,
         wrapped=kept.wrapped,
-        tell=lambda result: deliver_and_verify.tell_delivered(talk, result),
+        tell=lambda result: deliver_and_verify.tell_delivered(ui, result),
         replaceable=replaceable,
         scopes=scopes,
     )
     warnings = _warnings(to, scopes)
     for warning in warnings:
-        talk.line(warning, mark=Mark.WARN)
-    key = _access_key(doors, to) if PRODUCTION in scopes else None
+        ui.line(warning, mark=Mark.WARN)
+    key = _access_key(clients, to) if PRODUCTION in scopes else None
     provable = tuple(each for each in delivered if each.environment in ("", PRODUCTION.words))
     proofs = (
-        deliver_and_verify.prove(doors, to, outputs, provable, kept.wrapped, access_key=key.key if key else None)
+        deliver_and_verify.prove(clients, to, outputs, provable, kept.wrapped, access_key=key.key if key else None)
         if provable
         else ()
     )
-    return Pushed(escrow=kept, delivered=delivered, proofs=proofs, warnings=warnings, set_aside=aside)
+    return Pushed(stored_data_key=kept, delivered=delivered, proofs=proofs, warnings=warnings, rename_variable=aside)
 
 
 def _refuse_a_loss(to: Application, scopes: tuple[Scope, ...]) -> None:
     """Raises where there was a data key once: another one could not open the records under it."""
-    settings, name = to.settings, to.settings.names.escrow
+    settings, name = to.settings, to.settings.names.stored_data_key
     values = {"target": tuple(to.targets)}
-    if problems := lost_escrow(settings, settings, values, to.stack, to.cloud):
+    if problems := lost_stored_data_key(settings, settings, values, to.stack, to.aws):
         raise PreflightFailed(tuple(problems))
-    if versions := to.cloud.keyring().versions(settings):
+    if versions := to.aws.key_rotation().versions(settings):
         raise DataKeyConflict(
             f"{name} is gone, and {len(versions)} of its versions are kept; no other data key was made",
             f"python -m wizard restore --stack {to.stack}   # lists them; the one that was current goes back",
         )
     if Target.VERCEL not in to.targets:
         return
-    hosting, project = _on_vercel(to)
+    vercel, project = _on_vercel(to)
     for scope in dict.fromkeys((PRODUCTION, *scopes)):
-        if conflict := hosting.conflict(project, None, scope=scope):
+        if conflict := vercel.conflict(project, None, scope=scope):
             raise DataKeyConflict(
                 f"{name} does not exist; {conflict}; no other data key was made",
                 f"put the wrapped key back from your backup: python -m wizard restore --from-backup FILE --stack "
@@ -144,16 +144,16 @@ def _refuse_a_loss(to: Application, scopes: tuple[Scope, ...]) -> None:
             )
 
 
-def _set_aside(doors: Clients, to: Application, id: str, held: StoredDataKey | None) -> str:
+def _set_aside(clients: Clients, to: Application, id: str, held: StoredDataKey | None) -> str:
     """A data key of somebody else's out of production's way, value and all."""
     if held is None or Target.VERCEL not in to.targets:
         raise UsageError(
             f"the variable {id} was not touched: there is no data key of this stack to put in its place on Vercel",
             f"python -m wizard doctor --stack {to.stack}",
         )
-    hosting, project = _on_vercel(to)
-    aside = hosting.set_aside(project, id, escrowed=held.wrapped, today=doors.now().date())
-    doors.talk.line(aside, mark=Mark.WARN)
+    vercel, project = _on_vercel(to)
+    aside = vercel.rename_variable(project, id, stored=held.wrapped, today=clients.now().date())
+    clients.ui.line(aside, mark=Mark.WARN)
     return aside
 
 
@@ -163,15 +163,15 @@ def _refuse_conflicts(
     """The data keys that may make way on Vercel. Raises where a delivery to any of the scopes would be refused."""
     if Target.VERCEL not in to.targets or held is None:
         return frozenset()
-    hosting, project = _on_vercel(to)
+    vercel, project = _on_vercel(to)
     region, key_arn = to.settings.region, outputs.key_arn
     replaceable: frozenset[str] = frozenset()
     for scope in scopes:
-        conflict = hosting.conflict(
+        conflict = vercel.conflict(
             project, held.wrapped, region=region, key_arn=key_arn, scope=scope, replaceable=replaceable
         )
         if conflict and not replaceable and (replaceable := _kept_versions(to)):
-            conflict = hosting.conflict(
+            conflict = vercel.conflict(
                 project, held.wrapped, region=region, key_arn=key_arn, scope=scope, replaceable=replaceable
             )
         if conflict:
@@ -186,25 +186,25 @@ def _refuse_conflicts(
 def _kept_versions(to: Application) -> frozenset[str]:
     """The fingerprints of every version that is kept; none where the caller may not list them."""
     try:
-        return frozenset(each.fingerprint for each in to.cloud.keyring().versions(to.settings))
+        return frozenset(each.fingerprint for each in to.aws.key_rotation().versions(to.settings))
     except PermissionDenied:
         # Then whatever stands there is taken for somebody else's, and is left alone.
         return frozenset()
 
 
 def _on_vercel(to: Application) -> tuple[VercelClient, VercelProject]:
-    assert to.hosting is not None and to.project is not None
-    return to.hosting, to.project
+    assert to.vercel is not None and to.project is not None
+    return to.vercel, to.project
 
 
-def _access_key(doors: Clients, to: Application) -> access_key.Ensured | None:
+def _access_key(clients: Clients, to: Application) -> access_key.Ensured | None:
     try:
-        return deliver_and_verify.access_key_of(doors, to)
+        return deliver_and_verify.access_key_of(clients, to)
     except PermissionDenied as error:
-        hosting, project = _on_vercel(to)
-        if hosting.access_key_id(project) is None:
+        vercel, project = _on_vercel(to)
+        if vercel.access_key_id(project) is None:
             raise
-        doors.talk.line(
+        clients.ui.line(
             f"Vercel has an access key; whether it is on, and how old, is not known: {error.message}", mark=Mark.WARN
         )
         return None

@@ -33,9 +33,9 @@ def document(
     return {
         **json_documents.head("push", ok=ok),
         "stack": stack,
-        "fingerprint": pushed.escrow.wrapped.fingerprint,
+        "fingerprint": pushed.stored_data_key.wrapped.fingerprint,
         "scope": _scope(scopes) if Target.VERCEL in targets else None,
-        "setAside": pushed.set_aside,
+        "setAside": pushed.rename_variable,
         "delivered": [_delivered(each) for each in pushed.delivered],
         "proofs": [_proof(each) for each in pushed.proofs],
         "warnings": list(pushed.warnings),

@@ -22,7 +22,7 @@ from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, Ro
 from wizard.core.ports.aws import EcsServices
 
 
-def redeploy(fleet: EcsServices, found: DeployedStack, *, tell: Tell, now: Now, pause: Pause) -> Redeployed:
+def redeploy(ecs_services: EcsServices, found: DeployedStack, *, tell: Tell, now: Now, pause: Pause) -> Redeployed:
     """Have the service's tasks start anew with the three variables, and wait until they run.
 
     `now` is UTC, `pause` waits seconds, `tell` gets what a person waits for, in words. A rollout that does not get
@@ -37,15 +37,15 @@ def redeploy(fleet: EcsServices, found: DeployedStack, *, tell: Tell, now: Now, 
     wanted = ExpectedDefinition.of(settings, outputs)
     begun = now()
     with _telling_of_rights(settings, wanted):
-        service = locate(fleet, settings)
+        service = locate(ecs_services, settings)
         _refuse_other_controllers(service)
-        present = _present(fleet, service)
+        present = _present(ecs_services, service)
         former = _former(service)
-        definition = _revision(fleet, present, wanted, service, tell)
-        rollout = _begun(fleet, service, definition, changed_at(fleet, settings), tell)
-        watch = Watch(fleet=fleet, tell=tell, now=now, pause=pause)
+        definition = _revision(ecs_services, present, wanted, service, tell)
+        rollout = _begun(ecs_services, service, definition, changed_at(ecs_services, settings), tell)
+        watch = Watch(ecs_services=ecs_services, tell=tell, now=now, pause=pause)
         ended = watch.until_over(service, rollout, former.task_definition)
-    outcome = _settled(fleet, watch, ended, former, tell)
+    outcome = _settled(ecs_services, watch, ended, former, tell)
     after = next((one for one in outcome.service.rollouts if one.running), outcome.service.newest)
     return Redeployed(
         target=TARGET,
@@ -74,8 +74,8 @@ def _refuse_other_controllers(service: Service) -> None:
         )
 
 
-def _present(fleet: EcsServices, service: Service) -> TaskDefinition:
-    present = fleet.task_definition(service.task_definition)
+def _present(ecs_services: EcsServices, service: Service) -> TaskDefinition:
+    present = ecs_services.task_definition(service.task_definition)
     if present is None:
         raise SetupError(
             f"the task definition {service.task_definition} of {service.cluster}/{service.name} is gone; nothing was "
@@ -98,23 +98,23 @@ def _former(service: Service) -> Rollout:
 
 
 def _revision(
-    fleet: EcsServices, present: TaskDefinition, wanted: ExpectedDefinition, service: Service, tell: Tell
+    ecs_services: EcsServices, present: TaskDefinition, wanted: ExpectedDefinition, service: Service, tell: Tell
 ) -> TaskDefinition:
     """The present revision where it has it all; else the newest, where a run before registered it; else a new one."""
     container = container_of(present, wanted, service)
     body = with_variables(present.body, container, wanted)
     if body == present.body and present.active:
         return present
-    newest = fleet.task_definition(present.family)
+    newest = ecs_services.task_definition(present.family)
     if newest is not None and newest.active and newest.body == body:
         return newest
-    made = fleet.register(body)
+    made = ecs_services.register(body)
     tell(f"registered {_short(made.arn)}: {'; '.join(changes(present.body, body, container))}")
     return made
 
 
 def _begun(
-    fleet: EcsServices, service: Service, definition: TaskDefinition, changed: datetime | None, tell: Tell
+    ecs_services: EcsServices, service: Service, definition: TaskDefinition, changed: datetime | None, tell: Tell
 ) -> Rollout:
     """The deployment to wait for: a new one, or one under way that has it all and began after the last change."""
     under_way = service.newest
@@ -128,7 +128,7 @@ def _begun(
     ):
         tell(f"{under_way.id} of {_short(definition.arn)} is under way already")
         return under_way
-    begun = fleet.update(service, definition.arn, force=True)
+    begun = ecs_services.update(service, definition.arn, force=True)
     tell(f"{service.cluster}/{service.name} starts its tasks anew, of {_short(definition.arn)} ({begun.id})")
     return begun
 
@@ -140,7 +140,7 @@ class _Outcome:
     why: str = ""
 
 
-def _settled(fleet: EcsServices, watch: Watch, ended: Ended, former: Rollout, tell: Tell) -> _Outcome:
+def _settled(ecs_services: EcsServices, watch: Watch, ended: Ended, former: Rollout, tell: Tell) -> _Outcome:
     """What became of the rollout, once what failed is taken back."""
     failed = _Outcome(state=RedeployState.FAILED, service=ended.service, why=ended.why)
     back = former.task_definition
@@ -159,7 +159,7 @@ def _settled(fleet: EcsServices, watch: Watch, ended: Ended, former: Rollout, te
             tell(f"it does not get steady ({ended.why}); {_short(back)} is brought back")
     try:
         if ended.end is not End.TAKEN_BACK:
-            fleet.update(ended.service, back, force=False)
+            ecs_services.update(ended.service, back, force=False)
         returned = watch.until_back(ended.service, back)
     except SetupError as error:
         lost = f"and {_short(back)} could not be brought back: {error.message}; {error.hint}"

@@ -30,7 +30,7 @@ _PLACES = {Target.VERCEL: "production on Vercel", Target.ECS: "the service on EC
 def offer(
     options: argparse.Namespace,
     found: DeployedStack,
-    doors: Clients,
+    clients: Clients,
     targets: tuple[Target, ...],
     *,
     seen: tuple[Instances, ...] | None = None,
@@ -41,37 +41,37 @@ def offer(
     `seen` is what runs, where that was looked at already. Never raises a SetupError: what was delivered is delivered,
     and a redeploy that could not be is in what comes back.
     """
-    doors.talk.section("Running instances", "they keep what they were started with")
+    clients.ui.section("Running instances", "they keep what they were started with")
     seen = look(found, targets) if seen is None else seen
     done = []
     for instances in seen:
-        _tell(doors.talk, instances)
+        _tell(clients.ui, instances)
         if not _can_be(instances, options.redeploy):
             continue
-        if _wanted(options.redeploy, doors.talk, instances):
-            done.append(_told(doors.talk, found.stack, _redeployed(instances, found, doors, pause)))
+        if _wanted(options.redeploy, clients.ui, instances):
+            done.append(_told(clients.ui, found.stack, _redeployed(instances, found, clients, pause)))
         elif instances.stale:
             skipped = Redeployed(
                 target=instances.target, state=RedeployState.SKIPPED, before=instances.deployment, after=None
             )
-            done.append(_told(doors.talk, found.stack, skipped))
+            done.append(_told(clients.ui, found.stack, skipped))
     return tuple(done)
 
 
-def _tell(talk: UserInterface, instances: Instances) -> None:
+def _tell(ui: UserInterface, instances: Instances) -> None:
     place, runs = _PLACES[instances.target], instances.deployment
     if runs is None or instances.stale is None:
         mark = Mark.INFO if instances.stale is False or instances.target is Target.EKS else Mark.WARN
         known = "" if instances.stale is False else " holds the new values is not known"
-        talk.line(f"{'whether ' if known else ''}{place}{known}: {instances.why}", mark=mark)
+        ui.line(f"{'whether ' if known else ''}{place}{known}: {instances.why}", mark=mark)
     elif instances.stale:
         since = f", before the values were changed at {_time(instances.changed)}" if instances.changed else ""
-        talk.line(
+        ui.line(
             f"{place} still holds the old values: {runs.name} ({runs.id}) began at {_time(runs.made)}{since}",
             mark=Mark.WARN,
         )
     else:
-        talk.line(f"{place} has the values: {runs.name} ({runs.id}) began at {_time(runs.made)}", mark=Mark.OK)
+        ui.line(f"{place} has the values: {runs.name} ({runs.id}) began at {_time(runs.made)}", mark=Mark.OK)
 
 
 def _can_be(instances: Instances, asked: bool | None) -> bool:
@@ -84,29 +84,29 @@ def _can_be(instances: Instances, asked: bool | None) -> bool:
     return instances.deployment is not None and instances.stale is not False
 
 
-def _wanted(asked: bool | None, talk: UserInterface, instances: Instances) -> bool:
+def _wanted(asked: bool | None, ui: UserInterface, instances: Instances) -> bool:
     if asked is not None:
         return asked
-    return talk.interactive and talk.confirm(
+    return ui.interactive and ui.confirm(
         f"Start {_PLACES[instances.target]} anew now?",
         why="Variables are read when an instance starts; until then the old ones are in use.",
         explanation="The same code is deployed once more. If that fails, what runs now goes on running.",
     )
 
 
-def _redeployed(instances: Instances, found: DeployedStack, doors: Clients, pause: Pause) -> Redeployed:
+def _redeployed(instances: Instances, found: DeployedStack, clients: Clients, pause: Pause) -> Redeployed:
     def tell(line: str) -> None:
-        doors.talk.line(line, mark=Mark.INFO)
+        clients.ui.line(line, mark=Mark.INFO)
 
-    doors.talk.working(f"{_PLACES[instances.target]} is started anew")
+    clients.ui.working(f"{_PLACES[instances.target]} is started anew")
     try:
         if instances.target is Target.ECS:
-            return ecs.redeploy(found.cloud.fleet(), found, tell=tell, now=doors.now, pause=pause)
-        if found.hosting is None or found.project is None or instances.deployment is None:
+            return ecs.redeploy(found.aws.ecs_services(), found, tell=tell, now=clients.now, pause=pause)
+        if found.vercel is None or found.project is None or instances.deployment is None:
             raise SetupError(f"it could not be looked at: {instances.why}", "")
         if isinstance(found.project, SetupError):
             raise found.project
-        return found.hosting.redeploy(found.project, instances.deployment, tell=tell)
+        return found.vercel.redeploy(found.project, instances.deployment, tell=tell)
     except SetupError as error:
         why = f"{error.message} ({error.hint})" if error.hint else error.message
         return Redeployed(
@@ -114,19 +114,19 @@ def _redeployed(instances: Instances, found: DeployedStack, doors: Clients, paus
         )
 
 
-def _told(talk: UserInterface, stack: str, done: Redeployed) -> Redeployed:
+def _told(ui: UserInterface, stack: str, done: Redeployed) -> Redeployed:
     place = _PLACES[Target(done.target)]
     name = done.after.name if done.after else ""
     match done.state:
         case RedeployState.DONE:
-            talk.line(f"{place} runs {name}, with the new values, after {done.seconds:.0f} s", mark=Mark.OK)
+            ui.line(f"{place} runs {name}, with the new values, after {done.seconds:.0f} s", mark=Mark.OK)
         case RedeployState.FAILED:
-            talk.line(f"{place} was not started anew: {done.why}; what ran goes on running", mark=Mark.FAIL)
+            ui.line(f"{place} was not started anew: {done.why}; what ran goes on running", mark=Mark.FAIL)
         case RedeployState.ROLLED_BACK:
-            talk.line(f"{place} is back on what ran before: {done.why}", mark=Mark.FAIL)
+            ui.line(f"{place} is back on what ran before: {done.why}", mark=Mark.FAIL)
         case RedeployState.SKIPPED:
-            talk.line("nothing was started anew; when it suits:", mark=Mark.INFO)
-            talk.verbatim(f"python -m wizard push --redeploy --stack {stack}")
+            ui.line("nothing was started anew; when it suits:", mark=Mark.INFO)
+            ui.verbatim(f"python -m wizard push --redeploy --stack {stack}")
     return done
 
 
@@ -176,16 +176,16 @@ def _at(found: DeployedStack, target: Target) -> Instances:
 
 
 def _on_vercel(found: DeployedStack) -> Instances:
-    if found.hosting is None or found.project is None:
+    if found.vercel is None or found.project is None:
         return Instances(target=Target.VERCEL, deployment=None, why="there is no token for Vercel")
     if isinstance(found.project, SetupError):
         raise found.project
-    deployment = found.hosting.production_deployment(found.project)
+    deployment = found.vercel.production_deployment(found.project)
     if deployment is None:
         return Instances(
             target=Target.VERCEL, deployment=None, stale=False, why="nothing is deployed to production yet"
         )
-    changed = found.hosting.last_change(found.project)
+    changed = found.vercel.last_change(found.project)
     if changed is None:
         why = "Vercel does not tell when the variables were last changed"
         return Instances(target=Target.VERCEL, deployment=deployment, why=why)
@@ -193,8 +193,8 @@ def _on_vercel(found: DeployedStack) -> Instances:
 
 
 def _on_ecs(found: DeployedStack) -> Instances:
-    fleet, settings = found.cloud.fleet(), found.settings
-    deployment = running(fleet, settings)
+    ecs_services, settings = found.aws.ecs_services(), found.settings
+    deployment = running(ecs_services, settings)
     if deployment is None:
         why = (
             "which service runs the application cannot be told"
@@ -202,8 +202,8 @@ def _on_ecs(found: DeployedStack) -> Instances:
             else "the stack does not say which ECS cluster the application runs in"
         )
         return Instances(target=Target.ECS, deployment=None, why=why)
-    stale = is_stale(fleet, settings, deployment)
+    stale = is_stale(ecs_services, settings, deployment)
     why = "" if stale is not None else "when the values were last changed is not told"
     return Instances(
-        target=Target.ECS, deployment=deployment, changed=changed_at(fleet, settings), stale=stale, why=why
+        target=Target.ECS, deployment=deployment, changed=changed_at(ecs_services, settings), stale=stale, why=why
     )

@@ -55,7 +55,7 @@ class Ended:
 class Watch:
     """Looks at a service, over and over."""
 
-    fleet: EcsServices
+    ecs_services: EcsServices
     tell: Tell
     now: Now
     pause: Pause
@@ -126,7 +126,7 @@ class Watch:
         deadline, pauses = self.now() + patience, iter(FIRST_PAUSES)
         while self.now() < deadline:
             try:
-                found = self.fleet.service(service.cluster, service.name)
+                found = self.ecs_services.service(service.cluster, service.name)
             except CredentialsError:
                 raise
             except (Unreachable, ResourceError) as error:
@@ -153,7 +153,7 @@ class Watch:
     def _reasons(self, service: Service, rollout: Rollout) -> tuple[str, ...]:
         """Why its tasks stopped; where none was even launched, what the service last said of it."""
         try:
-            stopped = self.fleet.stopped(service, rollout)
+            stopped = self.ecs_services.stopped(service, rollout)
         except SetupError:
             stopped = ()
         launches = (event for event in service.events if "failed to launch" in event or "unable to" in event)

@@ -17,7 +17,7 @@ from wizard.core.ports.aws import EcsServices
 TARGET = "ecs"
 
 
-def locate(fleet: EcsServices, settings: Settings) -> Service:
+def locate(ecs_services: EcsServices, settings: Settings) -> Service:
     """The service that the settings name, or the cluster's only one that uses the application's role or variables.
 
     Raises SetupError, with what to set, where there is none or more than one.
@@ -29,7 +29,7 @@ def locate(fleet: EcsServices, settings: Settings) -> Service:
             "pulumi config set eonpro-kms:ecsCluster NAME   # and eonpro-kms:ecsService; aws ecs list-clusters",
         )
     if name is not None:
-        found = fleet.service(cluster, name)
+        found = ecs_services.service(cluster, name)
         if found is None:
             raise SetupError(
                 f"there is no ECS service {cluster}/{name} in {settings.region}",
@@ -37,8 +37,8 @@ def locate(fleet: EcsServices, settings: Settings) -> Service:
                 "   # then: pulumi config set eonpro-kms:ecsService NAME",
             )
         return found
-    services = fleet.services(cluster)
-    ours = _ours(fleet, services, settings)
+    services = ecs_services.services(cluster)
+    ours = _ours(ecs_services, services, settings)
     if len(ours) == 1:
         return ours[0]
     named = ", ".join(one.name for one in (ours or services)) or "it has none"
@@ -49,7 +49,7 @@ def locate(fleet: EcsServices, settings: Settings) -> Service:
     )
 
 
-def running(fleet: EcsServices, settings: Settings) -> Deployment | None:
+def running(ecs_services: EcsServices, settings: Settings) -> Deployment | None:
     """The oldest deployment that has tasks running; None where no cluster is named, or no service to be found in it.
 
     While a rollout is under way the former's tasks still answer, and it is they who may hold old values.
@@ -57,9 +57,9 @@ def running(fleet: EcsServices, settings: Settings) -> Deployment | None:
     if settings.ecs_cluster is None:
         return None
     if settings.ecs_service is not None:
-        service = fleet.service(settings.ecs_cluster, settings.ecs_service)
+        service = ecs_services.service(settings.ecs_cluster, settings.ecs_service)
     else:
-        ours = _ours(fleet, fleet.services(settings.ecs_cluster), settings)
+        ours = _ours(ecs_services, ecs_services.services(settings.ecs_cluster), settings)
         service = ours[0] if len(ours) == 1 else None
     if service is None or not service.rollouts:
         return None
@@ -67,22 +67,22 @@ def running(fleet: EcsServices, settings: Settings) -> Deployment | None:
     return deployment_of(service, min(at_work, key=lambda rollout: rollout.made))
 
 
-def is_stale(fleet: EcsServices, settings: Settings, deployment: Deployment) -> bool | None:
+def is_stale(ecs_services: EcsServices, settings: Settings, deployment: Deployment) -> bool | None:
     """Whether its tasks hold other values than the stack's store: it began before they were written, or takes none.
 
     None where neither can be told. A task that was restarted since then may hold the new ones.
     """
-    definition = fleet.task_definition(deployment.revision) if deployment.revision else None
+    definition = ecs_services.task_definition(deployment.revision) if deployment.revision else None
     if definition is not None and not takes_the_variables(definition, settings):
         return True
-    changed = changed_at(fleet, settings)
+    changed = changed_at(ecs_services, settings)
     return None if changed is None else deployment.made < changed
 
 
-def changed_at(fleet: EcsServices, settings: Settings) -> datetime | None:
+def changed_at(ecs_services: EcsServices, settings: Settings) -> datetime | None:
     """When any of the three values was written last."""
     names = [f"{settings.names.parameter_prefix}/{variable}" for variable in APPLICATION_VARIABLES]
-    return fleet.changed_at(names, store=settings.secret_store)
+    return ecs_services.changed_at(names, store=settings.secret_store)
 
 
 def takes_the_variables(definition: TaskDefinition, settings: Settings) -> bool:
@@ -90,8 +90,8 @@ def takes_the_variables(definition: TaskDefinition, settings: Settings) -> bool:
     return any(set(APPLICATION_VARIABLES) <= _taken(one, settings) for one in _containers(definition))
 
 
-def _ours(fleet: EcsServices, services: Sequence[Service], settings: Settings) -> list[Service]:
-    return [one for one in services if _is_ours(fleet.task_definition(one.task_definition), settings)]
+def _ours(ecs_services: EcsServices, services: Sequence[Service], settings: Settings) -> list[Service]:
+    return [one for one in services if _is_ours(ecs_services.task_definition(one.task_definition), settings)]
 
 
 def _is_ours(definition: TaskDefinition | None, settings: Settings) -> bool:

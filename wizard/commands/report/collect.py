@@ -58,7 +58,7 @@ class _Read:
     """What was read, side by side."""
 
     readings: Readings
-    escrow: StoredDataKey | SetupError | None
+    stored_data_key: StoredDataKey | SetupError | None
     keys: Mapping[str, KeyFact | SetupError | None]
     rotations: KeyRotations | SetupError
     versions: tuple[DataKeyVersion, ...] | SetupError
@@ -69,14 +69,14 @@ class _Read:
 
 
 def gather(
-    found: DeployedStack, doors: Clients, *, reviews: Path, assumptions: Assumptions, given: Mapping[str, str]
+    found: DeployedStack, clients: Clients, *, reviews: Path, assumptions: Assumptions, given: Mapping[str, str]
 ) -> ReportFacts:
     """All that the report says. `given`: which assumptions somebody gave, and where.
 
     Raises StackNotFound for a stack that is not built, or what kept its state from being read.
     """
     settings, outputs = found.settings, deployed_stack.outputs_of(found)
-    read = _read(found, doors, outputs)
+    read = _read(found, clients, outputs)
     access = _access(read, storage.latest(reviews, _plain(found.stack), now=read.at), reviews)
     return ReportFacts(
         stack=_plain(found.stack),
@@ -88,7 +88,7 @@ def gather(
         made_by=found.identity.arn,
         checklist=tuple(_checklist(read, access, settings, outputs, found.stack)),
         architecture=destinations.architecture(
-            settings, outputs, keys=read.keys, escrow=read.escrow, trails=read.readings.trails
+            settings, outputs, keys=read.keys, stored_data_key=read.stored_data_key, trails=read.readings.trails
         ),
         access=access,
         rotation=_rotation(read),
@@ -103,30 +103,30 @@ def _plain(stack: str) -> str:
     return stack.rsplit("/", 1)[-1]
 
 
-def _read(found: DeployedStack, doors: Clients, outputs: Outputs) -> _Read:
-    cloud, settings, now = found.cloud, found.settings, doors.now().replace(microsecond=0)
+def _read(found: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
+    aws, settings, now = found.aws, found.settings, clients.now().replace(microsecond=0)
     with ThreadPoolExecutor(max_workers=6) as pool:
-        readings = pool.submit(checklist.look, cloud, outputs)
-        escrow = pool.submit(attempted, find_stored_data_key, cloud, settings)
+        readings = pool.submit(checklist.look, aws, outputs)
+        stored_data_key = pool.submit(attempted, find_stored_data_key, aws, settings)
         keys = {
-            arn: pool.submit(attempted, cloud.with_region(region_of(arn)).describe_key, arn) for arn in outputs.key_arns
+            arn: pool.submit(attempted, aws.with_region(region_of(arn)).describe_key, arn) for arn in outputs.key_arns
         }
-        rotations = pool.submit(attempted, cloud.keyring().rotations, outputs.key_arn)
-        versions = pool.submit(attempted, cloud.keyring().versions, settings)
+        rotations = pool.submit(attempted, aws.key_rotation().rotations, outputs.key_arn)
+        versions = pool.submit(attempted, aws.key_rotation().versions, settings)
         live = pool.submit(
             attempted,
             read_review,
-            cloud,
+            aws,
             settings,
             outputs,
             stack=_plain(found.stack),
             now=now,
             window_days=WINDOW_DAYS,
         )
-        diagnosis = pool.submit(attempted, diagnose, found, doors, doctor_checks.ALL)
+        diagnosis = pool.submit(attempted, diagnose, found, clients, doctor_checks.ALL)
         usage = pool.submit(
             attempted,
-            cloud.usage().read,
+            aws.usage().read,
             key_arn=outputs.key_arn,
             bucket=outputs.trail_bucket,
             since=now - timedelta(days=WINDOW_DAYS),
@@ -134,7 +134,7 @@ def _read(found: DeployedStack, doors: Clients, outputs: Outputs) -> _Read:
         )
         return _Read(
             readings=readings.result(),
-            escrow=escrow.result(),
+            stored_data_key=stored_data_key.result(),
             keys={arn: each.result() for arn, each in keys.items()},
             rotations=rotations.result(),
             versions=versions.result(),
@@ -151,7 +151,11 @@ def _read(found: DeployedStack, doors: Clients, outputs: Outputs) -> _Read:
 def _checklist(
     read: _Read, access: AccessFacts, settings: Settings, outputs: Outputs, stack: str
 ) -> Iterator[ChecklistItem]:
-    items = list(checklist.judge(read.readings, settings=settings, outputs=outputs, escrow=read.escrow, proofs=()))
+    items = list(
+        checklist.judge(
+            read.readings, settings=settings, outputs=outputs, stored_data_key=read.stored_data_key, proofs=()
+        )
+    )
     items[6] = _tested(items[6], access.review, outputs)
     items[7] = _reviewed(items[7], access)
     again = {
@@ -287,7 +291,7 @@ def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
         "the application's IAM policy": read.readings.app_policy,
         "the trails": read.readings.trails,
         f"the bucket {settings.names.trail_bucket}": read.readings.retention,
-        f"the escrow {settings.names.escrow}": read.escrow,
+        f"the escrow {settings.names.stored_data_key}": read.stored_data_key,
         "the key's rotations": read.rotations,
         "the versions of the data key": read.versions,
         "who has access to the key": read.live,

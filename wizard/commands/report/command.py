@@ -32,19 +32,19 @@ PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
 _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unknown": Mark.WARN}
 
 
-def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[int, json_documents.Document]:
+def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """The report of a stack. Raises StackNotFound for one that is not built."""
     assumptions = assumptions_of(options)
     given = {name: GIVEN for name in ("requests", "instances", "cache_minutes") if getattr(options, name) is not None}
     if options.out:
         _refuse_taken(options.out)
-    doors.talk.working("reading the account")
-    found = deployed_stack.find(request, doors)
-    facts = gather(found, doors, reviews=REVIEWS, assumptions=assumptions, given=given)
+    clients.ui.working("reading the account")
+    found = deployed_stack.find(request, clients)
+    facts = gather(found, clients, reviews=REVIEWS, assumptions=assumptions, given=given)
     folder = options.out or _folder(facts.stack, facts.made_at)
     told = document.document(facts, files={"folder": str(folder), "page": PAGE, "text": TEXT, "data": DATA})
     _keep(folder, {DATA: document.text(told), PAGE: page(told), TEXT: markdown(told)})
-    _show(doors.talk, told)
+    _show(clients.ui, told)
     return 0, told
 
 
@@ -76,16 +76,14 @@ def _keep(folder: Path, files: dict[str, str]) -> None:
         ) from error
 
 
-def _show(talk: UserInterface, told: json_documents.Document) -> None:
-    talk.section("Compliance checklist")
+def _show(ui: UserInterface, told: json_documents.Document) -> None:
+    ui.section("Compliance checklist")
     for item in told["checklist"]:
-        talk.line(f"{item['asked']}: {item['evidence']}", mark=_MARKS[item["state"]])
+        ui.line(f"{item['asked']}: {item['evidence']}", mark=_MARKS[item["state"]])
     summary, files = told["summary"], told["files"]
     if summary["findings"]:
-        talk.line(
-            f"{summary['findings']} open findings: python -m wizard doctor --stack {told['stack']}", mark=Mark.WARN
-        )
+        ui.line(f"{summary['findings']} open findings: python -m wizard doctor --stack {told['stack']}", mark=Mark.WARN)
     if summary["unread"]:
-        talk.line(f"{summary['unread']} things could not be read; the report names them", mark=Mark.WARN)
+        ui.line(f"{summary['unread']} things could not be read; the report names them", mark=Mark.WARN)
     for name in ("page", "text", "data"):
-        talk.line(f"{files['folder']}/{files[name]}", mark=Mark.OK)
+        ui.line(f"{files['folder']}/{files[name]}", mark=Mark.OK)

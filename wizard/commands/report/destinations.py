@@ -37,7 +37,7 @@ def architecture(
     outputs: Outputs,
     *,
     keys: Mapping[str, KeyFact | SetupError | None],
-    escrow: StoredDataKey | SetupError | None,
+    stored_data_key: StoredDataKey | SetupError | None,
     trails: tuple[TrailFact, ...] | SetupError | None,
 ) -> Architecture:
     """This stack as it stands. `keys`: by ARN, as each was read in its Region."""
@@ -53,7 +53,7 @@ def architecture(
         administrators=(*settings.administrators, *settings.administrator_patterns),
         deletion_administrators=settings.deletion_administrators,
         deletion_window_days=DELETION_WINDOW_DAYS,
-        data_key=_data_key(escrow),
+        data_key=_data_key(stored_data_key),
         trail=_trail(settings, outputs, trails),
     )
 
@@ -64,15 +64,15 @@ def _state(key: KeyFact | SetupError | None) -> str | None:
     return key.state if key else "there is none"
 
 
-def _data_key(escrow: StoredDataKey | SetupError | None) -> DataKeyPlace | None:
-    if escrow is None or isinstance(escrow, SetupError):
+def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> DataKeyPlace | None:
+    if stored_data_key is None or isinstance(stored_data_key, SetupError):
         return None
     return DataKeyPlace(
-        name=escrow.parameter,
-        store=_STORES[escrow.store],
-        fingerprint=escrow.wrapped.fingerprint,
-        version=escrow.version,
-        wrapped_by=escrow.key_arn,
+        name=stored_data_key.parameter,
+        store=_STORES[stored_data_key.store],
+        fingerprint=stored_data_key.wrapped.fingerprint,
+        version=stored_data_key.version,
+        wrapped_by=stored_data_key.key_arn,
     )
 
 

@@ -52,16 +52,16 @@ def drawing(report: Fact) -> Markup:
     keys, below = _stacked([_key(each, drawn["alias"]) for each in drawn["keys"]])
     escrow_box = _escrow(drawn["dataKey"])
     # So low that its line passes under the applications.
-    escrow = (max(below + _GAP, bottom + 34 - escrow_box.height / 2), escrow_box)
+    stored_data_key = (max(below + _GAP, bottom + 34 - escrow_box.height / 2), escrow_box)
     audit, ended = _stacked(_audit(drawn["trail"]))
-    height = max(bottom, escrow[0] + escrow_box.height, ended) + 24
+    height = max(bottom, stored_data_key[0] + escrow_box.height, ended) + 24
     frame_x = _COLUMNS[1] - 20
     frame = tag("rect", x=frame_x, y=10, width=_WIDTH - 6 - frame_x, height=height - 18, rx=10, class_="frame")
-    lines = [_calls(applications, keys[0]), _variables(escrow, applications), _recorded(keys[0], audit)]
+    lines = [_calls(applications, keys[0]), _variables(stored_data_key, applications), _recorded(keys[0], audit)]
     lines += [_down(upper, lower, _COLUMNS[1]) for upper, lower in zip(keys, keys[1:], strict=False)]
     boxes = [
         _drawn(box, x, y)
-        for x, placed in zip(_COLUMNS, (applications, [*keys, escrow], audit), strict=True)
+        for x, placed in zip(_COLUMNS, (applications, [*keys, stored_data_key], audit), strict=True)
         for y, box in placed
     ]
     return svg(
@@ -89,9 +89,9 @@ def _calls(applications: list[_Placed], key: _Placed) -> Markup:
     return join(*drawn, _path(f"M{bus} {y}H{end - 3}"), label)
 
 
-def _variables(escrow: _Placed, applications: list[_Placed]) -> Markup:
+def _variables(stored_data_key: _Placed, applications: list[_Placed]) -> Markup:
     """From the escrow to the last application, from below."""
-    y, x = _middle(escrow), _COLUMNS[0] + _BOX / 2
+    y, x = _middle(stored_data_key), _COLUMNS[0] + _BOX / 2
     top, last = applications[-1]
     line = _path(f"M{_COLUMNS[1]} {y:g}H{x:g}V{top + last.height + 3:g}")
     return join(line, text(x + 12, y - 9, "the variables", class_="arrow-label"))

@@ -52,7 +52,7 @@ class KeyReading:
 
 
 def review(
-    cloud: AwsClient, settings: Settings, outputs: Outputs, *, stack: str, now: datetime, window_days: int
+    aws: AwsClient, settings: Settings, outputs: Outputs, *, stack: str, now: datetime, window_days: int
 ) -> AccessReview:
     """Who can use and who can administer the stack's key and its replicas. Asks only, and changes nothing.
 
@@ -60,8 +60,8 @@ def review(
     """
     keys = outputs.key_arns
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="review") as pool:
-        iam_reading = pool.submit(_tolerated, cloud.access().iam)
-        readings = list(pool.map(lambda arn: _read(cloud, arn, now - timedelta(days=window_days)), keys))
+        iam_reading = pool.submit(_tolerated, aws.access().iam)
+        readings = list(pool.map(lambda arn: _read(aws, arn, now - timedelta(days=window_days)), keys))
         iam = iam_reading.result()
     meant = baseline.of(settings, outputs)
     papers = [_papers(each, iam, settings.account_id) for each in readings]
@@ -82,7 +82,7 @@ def review(
         _principal(each, ways_in.get(each.arn, ()), histories, meant) for each in sorted(found.values(), key=_order)
     ]
     principals += who_else_called(principals, histories, found, meant)
-    principals, more = _with_access_keys(principals, cloud, settings.account_id, now)
+    principals, more = _with_access_keys(principals, aws, settings.account_id, now)
     grants = [each.grants for each in readings]
     first = readings[0]
     return AccessReview(
@@ -114,8 +114,8 @@ def _tolerated(call: Callable[..., T], *arguments: Any, **more: Any) -> T | Setu
         return error
 
 
-def _read(cloud: AwsClient, arn: str, since: datetime) -> KeyReading:
-    there = cloud if _region(arn) == cloud.region else cloud.with_region(_region(arn))
+def _read(aws: AwsClient, arn: str, since: datetime) -> KeyReading:
+    there = aws if _region(arn) == aws.region else aws.with_region(_region(arn))
     access = there.access()
     return KeyReading(
         arn=arn,
@@ -243,12 +243,12 @@ def _principal(
 
 
 def _with_access_keys(
-    principals: Iterable[PrincipalAccess], cloud: AwsClient, account: str, now: datetime
+    principals: Iterable[PrincipalAccess], aws: AwsClient, account: str, now: datetime
 ) -> tuple[list[PrincipalAccess], list[Unread]]:
     """The access keys of the users among them."""
     listed = list(principals)
     users = [each for each in listed if ":user/" in each.arn and f"::{account}:" in each.arn]
-    access = cloud.access()
+    access = aws.access()
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="access-keys") as pool:
         asked = {
             each.arn: pool.submit(_tolerated, access.access_keys, each.arn.rpartition("/")[2], now=now)

@@ -27,7 +27,7 @@ DEFAULT_FOLDER = PROJECT_FOLDER / "reviews"
 """Beside Pulumi.<stack>.yaml, to be committed with it."""
 
 
-def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """The review of a stack. Exit code 1 where one has a right that nobody gave or accepted, or that is not known."""
     days = options.days if options.days is not None else DAYS.stop - 1
     if days not in DAYS:
@@ -37,15 +37,13 @@ def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[
         )
     if options.sign is not None and not options.sign.strip():
         raise UsageError("--sign takes the name of who signs", "python -m wizard review --sign 'Ada Lovelace'")
-    if options.sign and not doors.talk.interactive:
+    if options.sign and not clients.ui.interactive:
         _refuse_without_the_word(request)
-    found = deployed_stack.find(request, doors)
+    found = deployed_stack.find(request, clients)
     outputs = deployed_stack.outputs_of(found)
-    doors.talk.working("reading who may use the key, and who did")
-    now = doors.now().replace(microsecond=0)
-    review = collect.review(
-        found.cloud, found.settings, outputs, stack=_plain(request.stack), now=now, window_days=days
-    )
+    clients.ui.working("reading who may use the key, and who did")
+    now = clients.now().replace(microsecond=0)
+    review = collect.review(found.aws, found.settings, outputs, stack=_plain(request.stack), now=now, window_days=days)
     place = options.out or DEFAULT_FOLDER
     earlier = storage.read(place, review.stack)
     before, signed = storage.last_whole(earlier), storage.last_signed(earlier)
@@ -60,11 +58,11 @@ def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[
         accepted=signed.review if signed else None,
         faults=tuple(each.fault for each in earlier if each.fault),
     )
-    output.show(doors.talk, outcome)
+    output.show(clients.ui, outcome)
     if options.sign:
-        sign_off = _signed(options, request, doors, kept, arn=found.identity.arn)
+        sign_off = _signed(options, request, clients, kept, arn=found.identity.arn)
         outcome = replace(outcome, sign_off=sign_off)
-        doors.talk.line(f"signed by {sign_off.signer} as {sign_off.signer_arn}: {sign_off.file}")
+        clients.ui.line(f"signed by {sign_off.signer} as {sign_off.signer_arn}: {sign_off.file}")
     told = document(outcome)
     return int(not told["ok"]), told
 
@@ -81,20 +79,22 @@ def _refuse_without_the_word(request: Request) -> None:
         )
 
 
-def _signed(options: argparse.Namespace, request: Request, doors: Clients, kept: StoredReview, *, arn: str) -> SignOff:
+def _signed(
+    options: argparse.Namespace, request: Request, clients: Clients, kept: StoredReview, *, arn: str
+) -> SignOff:
     """The sign-off of the review that was just shown. Raises Cancelled where the stack's name was not typed."""
-    if doors.talk.interactive and request.confirmed is None:
+    if clients.ui.interactive and request.confirmed is None:
         question = Question(
             key="confirmation",
             kind=InputType.TEXT,
             prompt=f"Type the stack's name, {request.stack}, to sign this review",
             why="You sign that you looked at who has access, and that it is as it should be.",
         )
-        if doors.talk.ask(question) != request.stack:
+        if clients.ui.ask(question) != request.stack:
             raise Cancelled(
                 f"nothing was signed; the review is kept in {kept.file}",
                 f"python -m wizard review --stack {request.stack} --sign NAME",
             )
     else:
         _refuse_without_the_word(request)
-    return storage.sign(kept, signer=options.sign.strip(), signer_arn=arn, at=doors.now())
+    return storage.sign(kept, signer=options.sign.strip(), signer_arn=arn, at=clients.now())

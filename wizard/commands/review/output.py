@@ -162,22 +162,22 @@ OLD_KEY_DAYS = 90
 _SIGNS = {KeyPermission.YES: "yes", KeyPermission.NO: "no", KeyPermission.UNKNOWN: "?"}
 
 
-def show(talk: UserInterface, outcome: ReviewResult) -> None:
+def show(ui: UserInterface, outcome: ReviewResult) -> None:
     """The whole review."""
     review = outcome.review
-    talk.section("Who can use and who can administer the key", review.key_arn)
+    ui.section("Who can use and who can administer the key", review.key_arn)
     rows = [_row(each, account=review.key_arn.split(":")[4]) for each in review.principals]
-    talk.table(rows, headings=("who", "use", "admin", "delete", "uses", "last use"))
-    talk.section("By what")
+    ui.table(rows, headings=("who", "use", "admin", "delete", "uses", "last use"))
+    ui.section("By what")
     alarming = {each.arn for each in outcome.not_accepted}
     for each in review.principals:
-        talk.line(_title(each), mark=_mark(each, alarming))
+        ui.line(_title(each), mark=_mark(each, alarming))
         for line in _details(each):
-            talk.line(f"    {line}")
-    _show_grants(talk, review)
-    _show_use(talk, review)
-    _show_differences(talk, outcome.differences)
-    _show_what_is_wrong(talk, outcome)
+            ui.line(f"    {line}")
+    _show_grants(ui, review)
+    _show_use(ui, review)
+    _show_differences(ui, outcome.differences)
+    _show_what_is_wrong(ui, outcome)
 
 
 def short(arn: str, *, account: str) -> str:
@@ -243,58 +243,58 @@ def _access_key(key: AccessKeyAge) -> str:
     return f"access key {key.id}, {key.age_days} days old, {used}{state}{old}"
 
 
-def _show_grants(talk: UserInterface, review: AccessReview) -> None:
-    talk.section("Grants")
+def _show_grants(ui: UserInterface, review: AccessReview) -> None:
+    ui.section("Grants")
     if review.grants is None:
-        talk.line("unknown: they could not be read", mark=Mark.WARN)
+        ui.line("unknown: they could not be read", mark=Mark.WARN)
     elif not review.grants:
-        talk.line("none", mark=Mark.OK)
+        ui.line("none", mark=Mark.OK)
     for grant in review.grants or ():
         made = f", made {_date(grant.made)}" if grant.made else ""
-        talk.line(f"{grant.grantee}: {', '.join(grant.operations)}{made}", mark=Mark.WARN)
-        talk.line(f"    {grant.id}{f' ({grant.name})' if grant.name else ''}{', '.join(('', *grant.constraints))}")
+        ui.line(f"{grant.grantee}: {', '.join(grant.operations)}{made}", mark=Mark.WARN)
+        ui.line(f"    {grant.id}{f' ({grant.name})' if grant.name else ''}{', '.join(('', *grant.constraints))}")
 
 
-def _show_use(talk: UserInterface, review: AccessReview) -> None:
-    talk.section("Use", f"the last {review.window_days} days, by CloudTrail's event history")
+def _show_use(ui: UserInterface, review: AccessReview) -> None:
+    ui.section("Use", f"the last {review.window_days} days, by CloudTrail's event history")
     for arn, use in (
         (review.key_arn, review.last_use),
         *((each.arn, each.use) for each in review.replicas),
     ):
         if use is None:
-            talk.line(f"{arn}: when it was last used is unknown", mark=Mark.WARN)
+            ui.line(f"{arn}: when it was last used is unknown", mark=Mark.WARN)
         elif use.at is None:
             since = f" since {_date(use.tracked_since)}" if use.tracked_since else ""
-            talk.line(f"{arn}: not used{since}", mark=Mark.INFO)
+            ui.line(f"{arn}: not used{since}", mark=Mark.INFO)
         else:
-            talk.line(f"{arn}: last used {_date(use.at)}, {use.operation}", mark=Mark.OK)
+            ui.line(f"{arn}: last used {_date(use.at)}, {use.operation}", mark=Mark.OK)
     if review.history is None:
-        talk.line("who used it is unknown: the event history could not be read", mark=Mark.WARN)
+        ui.line("who used it is unknown: the event history could not be read", mark=Mark.WARN)
     elif review.history.is_cut_off:
-        talk.line(
+        ui.line(
             f"only the newest {review.history.events} events were read, back to {_date(review.history.since)}: "
             "every count is a lower bound; the whole is in the trail's bucket",
             mark=Mark.WARN,
         )
 
 
-def _show_differences(talk: UserInterface, differences: Differences | None) -> None:
+def _show_differences(ui: UserInterface, differences: Differences | None) -> None:
     if differences is None:
-        talk.section("Since the last review", "this is the first")
+        ui.section("Since the last review", "this is the first")
         return
-    talk.section("Since the last review", differences.since)
+    ui.section("Since the last review", differences.since)
     if differences.is_nothing:
-        talk.line("nothing changed", mark=Mark.OK)
+        ui.line("nothing changed", mark=Mark.OK)
     for arn in differences.came:
-        talk.line(f"came: {arn}", mark=Mark.WARN)
+        ui.line(f"came: {arn}", mark=Mark.WARN)
     for arn in differences.went:
-        talk.line(f"went: {arn}", mark=Mark.INFO)
+        ui.line(f"went: {arn}", mark=Mark.INFO)
     for arn in differences.first_seen:
-        talk.line(f"seen for the first time; the review before could not look: {arn}", mark=Mark.WARN)
+        ui.line(f"seen for the first time; the review before could not look: {arn}", mark=Mark.WARN)
     for arn in differences.out_of_sight:
-        talk.line(f"out of sight, and may have its rights still: {arn}", mark=Mark.WARN)
+        ui.line(f"out of sight, and may have its rights still: {arn}", mark=Mark.WARN)
     for each in differences.changed:
-        talk.line(each.arn, mark=Mark.WARN if each.gained or each.newly_assumed_by or each.new_ways else Mark.INFO)
+        ui.line(each.arn, mark=Mark.WARN if each.gained or each.newly_assumed_by or each.new_ways else Mark.INFO)
         for word, told in (
             ("gained", each.gained),
             ("lost", each.lost),
@@ -304,33 +304,31 @@ def _show_differences(talk: UserInterface, differences: Differences | None) -> N
             ("may no longer be assumed by", each.no_longer_assumed_by),
         ):
             for one in told:
-                talk.line(f"    {word}: {one}")
+                ui.line(f"    {word}: {one}")
         if each.used_again:
-            talk.line("    used the key, and had not before")
+            ui.line("    used the key, and had not before")
     for grant in differences.new_grants:
-        talk.line(f"new grant: {grant}", mark=Mark.WARN)
+        ui.line(f"new grant: {grant}", mark=Mark.WARN)
     for grant in differences.gone_grants:
-        talk.line(f"gone grant: {grant}", mark=Mark.INFO)
+        ui.line(f"gone grant: {grant}", mark=Mark.INFO)
 
 
-def _show_what_is_wrong(talk: UserInterface, outcome: ReviewResult) -> None:
-    talk.section("Outcome")
+def _show_what_is_wrong(ui: UserInterface, outcome: ReviewResult) -> None:
+    ui.section("Outcome")
     for fault in outcome.faults:
-        talk.line(fault, mark=Mark.FAIL)
+        ui.line(fault, mark=Mark.FAIL)
     for unread in outcome.review.unread:
-        talk.line(f"not read: {unread.what}: {unread.why}", mark=Mark.WARN)
+        ui.line(f"not read: {unread.what}: {unread.why}", mark=Mark.WARN)
     for each in outcome.not_accepted:
         surplus = ", ".join(each.beyond if each.is_expected else sorted(each.rights))
-        talk.line(f"neither the settings nor a signed review give {each.arn} this: {surplus}", mark=Mark.FAIL)
+        ui.line(f"neither the settings nor a signed review give {each.arn} this: {surplus}", mark=Mark.FAIL)
     if outcome.review.undecided:
-        talk.line(
-            "what is unknown is not taken for good; may the reviewer read it? the rights it takes:", mark=Mark.WARN
-        )
-        talk.line("    python -m wizard policy auditor")
+        ui.line("what is unknown is not taken for good; may the reviewer read it? the rights it takes:", mark=Mark.WARN)
+        ui.line("    python -m wizard policy auditor")
     if outcome.ok:
-        talk.line("nobody has a right that was not given or accepted", mark=Mark.OK)
+        ui.line("nobody has a right that was not given or accepted", mark=Mark.OK)
     if outcome.not_accepted:
-        talk.line(
+        ui.line(
             f"take the right away; or accept it: python -m wizard review --stack {outcome.review.stack} --sign NAME"
         )
 

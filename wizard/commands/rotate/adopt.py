@@ -25,39 +25,39 @@ from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 
 
-def adopt(request: Request, doors: Clients, *, redeploy: bool | None) -> RotateResult:
+def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
     """The former key into the escrow, where that holds nothing and never did; beside the current one otherwise."""
-    holding = take(request, doors)
+    holding = take(request, clients)
     refuse_other_store(holding)
-    talk, command = doors.talk, f"adopt --encryption-key --stack {holding.stack}"
+    ui, command = clients.ui, f"adopt --encryption-key --stack {holding.stack}"
     seat, versions = holding.seat(), holding.versions()
     # What an interrupted run of this very command left is no data key that anything is under.
     others = [each for each in versions if each.was_current or each.origin is not VersionOrigin.ADOPTED]
     first = not seat.taken and not others and not _had_one(holding)
-    talk.section("The former key")
+    ui.section("The former key")
     if first:
-        talk.line("no data key is escrowed yet: the former ENCRYPTION_KEY becomes the application's data key")
+        ui.line("no data key is escrowed yet: the former ENCRYPTION_KEY becomes the application's data key")
     else:
-        show_versions(talk, versions, holding.outputs.key_arns)
-        talk.line("it is kept beside what is there; whether it is the same nobody can tell without opening both")
+        show_versions(ui, versions, holding.outputs.key_arns)
+        ui.line("it is kept beside what is there; whether it is the same nobody can tell without opening both")
     why = "The key is read by a child process, wrapped by KMS, and kept for good; nobody sees it."
-    if not confirmation.typed(request, talk, why=why):
+    if not confirmation.typed(request, ui, why=why):
         raise Cancelled(
             "nothing was changed: it has to be confirmed by the stack's name",
             f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}',
         )
-    wrapped = _wrapped(doors, holding)
+    wrapped = _wrapped(clients, holding)
     with holding.found.engine.alone(request.stack):
-        now = doors.now()
+        now = clients.now()
         keep_seats(holding, at=now)
         version = keep_everywhere(
             holding, wrapped, key_arn=holding.outputs.key_arn, origin=VersionOrigin.ADOPTED, at=now
         )
-    talk.line(f"{version.fingerprint} is kept in {version.parameter}", mark=Mark.OK)
+    ui.line(f"{version.fingerprint} is kept in {version.parameter}", mark=Mark.OK)
     if first:
         return put_in_place(
             replace(request, confirmed=request.stack),
-            doors,
+            clients,
             holding,
             version,
             action=Action.ADOPT,
@@ -79,14 +79,14 @@ def _had_one(holding: DataKeyStore) -> bool:
     """Whether the key's ARN stands beside the escrow: it is written after it, so that there was a data key once."""
     settings = holding.settings
     beside = f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
-    return holding.found.cloud.variable_exists(beside, store=settings.secret_store)
+    return holding.found.aws.variable_exists(beside, store=settings.secret_store)
 
 
-def _wrapped(doors: Clients, holding: DataKeyStore) -> WrappedDataKey:
-    assert doors.wrapper is not None, "this run was given no child that wraps"
-    cloud, key_arn = holding.found.cloud, holding.outputs.key_arn
+def _wrapped(clients: Clients, holding: DataKeyStore) -> WrappedDataKey:
+    assert clients.wrapper is not None, "this run was given no child that wraps"
+    aws, key_arn = holding.found.aws, holding.outputs.key_arn
     try:
-        return doors.wrapper.wrap(cloud.environment(), key_arn=key_arn, prompt=doors.talk.interactive)
+        return clients.wrapper.wrap(aws.environment(), key_arn=key_arn, prompt=clients.ui.interactive)
     except PermissionDenied as error:
         statements = [{"Effect": "Allow", "Action": "kms:Encrypt", "Resource": key_arn}]
         raise PermissionDenied(

@@ -17,11 +17,11 @@ from wizard.setup.steps import Clients, Request
 _ROTATE = ("--cmk", "--schedule DAYS", "--rewrap KEY", "--data-key", "--promote FINGERPRINT")
 
 
-def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """The command, to an exit code and its document. Raises SetupError."""
     match options.command:
         case "rotate":
-            done = _rotate(options, request, doors)
+            done = _rotate(options, request, clients)
         case "restore":
             if options.version and options.from_backup:
                 raise UsageError(
@@ -29,12 +29,12 @@ def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[
                     f"python -m wizard restore --version {options.version} --stack {options.stack}",
                 )
             if not options.version and not options.from_backup:
-                versions, again = restore.listing(request, doors)
+                versions, again = restore.listing(request, clients)
                 return UsageError.exit_code, result.listing(request.stack, versions, next=again)
             done = (
-                restore.restore_version(request, doors, options.version, redeploy=options.redeploy)
+                restore.restore_version(request, clients, options.version, redeploy=options.redeploy)
                 if options.version
-                else restore.restore_backup(request, doors, options.from_backup, redeploy=options.redeploy)
+                else restore.restore_backup(request, clients, options.from_backup, redeploy=options.redeploy)
             )
         case _:
             if not options.encryption_key:
@@ -42,12 +42,12 @@ def run(options: argparse.Namespace, request: Request, doors: Clients) -> tuple[
                     "adopt takes a key that was used before: --encryption-key",
                     f"python -m wizard adopt --encryption-key --stack {options.stack}",
                 )
-            done = adopt.adopt(request, doors, redeploy=options.redeploy)
-    show_next(doors.talk, done.next)
+            done = adopt.adopt(request, clients, redeploy=options.redeploy)
+    show_next(clients.ui, done.next)
     return int(not done.ok), result.document(done)
 
 
-def _rotate(options: argparse.Namespace, request: Request, doors: Clients) -> RotateResult:
+def _rotate(options: argparse.Namespace, request: Request, clients: Clients) -> RotateResult:
     given = [
         name
         for name, is_given in zip(
@@ -69,11 +69,11 @@ def _rotate(options: argparse.Namespace, request: Request, doors: Clients) -> Ro
             f"python -m wizard rotate --cmk --stack {options.stack}   # the key's material; --help tells the others",
         )
     if options.cmk:
-        return key.rotate_material(request, doors)
+        return key.rotate_material(request, clients)
     if options.schedule is not None:
-        return key.change_schedule(request, doors, options.schedule)
+        return key.change_schedule(request, clients, options.schedule)
     if options.rewrap is not None:
-        return reencrypt.rewrap(request, doors, options.rewrap, redeploy=options.redeploy)
+        return reencrypt.rewrap(request, clients, options.rewrap, redeploy=options.redeploy)
     if options.data_key:
-        return data_key.make_new(request, doors)
-    return data_key.promote(request, doors, options.promote, redeploy=options.redeploy)
+        return data_key.make_new(request, clients)
+    return data_key.promote(request, clients, options.promote, redeploy=options.redeploy)

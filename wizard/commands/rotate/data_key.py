@@ -13,10 +13,10 @@ from wizard.commands.push.redeploy import offer
 from wizard.commands.rotate import deliver
 from wizard.commands.rotate.data_key_versions import (
     DataKeyStore,
-    escrowed,
     keep_everywhere,
     keep_seats,
     pending,
+    stored,
     take,
     version_of,
 )
@@ -36,37 +36,37 @@ from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 
 
-def make_new(request: Request, doors: Clients) -> RotateResult:
+def make_new(request: Request, clients: Clients) -> RotateResult:
     """A new data key, kept beside the current one. One that was made before and is not in use yet is shown instead."""
-    holding = take(request, doors)
-    talk = doors.talk
-    current = escrowed(holding)
+    holding = take(request, clients)
+    ui = clients.ui
+    current = stored(holding)
     assert current.wrapped is not None
-    talk.section("Data keys")
+    ui.section("Data keys")
     waiting = pending(holding.versions())
     if waiting:
-        show_versions(talk, holding.versions(), holding.outputs.key_arns)
-        talk.line(f"{waiting[0].fingerprint} was made before and is not in use yet; no other is made", mark=Mark.INFO)
+        show_versions(ui, holding.versions(), holding.outputs.key_arns)
+        ui.line(f"{waiting[0].fingerprint} was made before and is not in use yet; no other is made", mark=Mark.INFO)
     else:
-        talk.line(f"{current.wrapped.fingerprint} stays what the application has; a new one is kept beside it")
+        ui.line(f"{current.wrapped.fingerprint} stays what the application has; a new one is kept beside it")
         _confirm(
             request,
-            doors,
+            clients,
             f"rotate --data-key --stack {holding.stack}",
             why="From then on records will have to be moved from one data key to another; both are kept for good.",
         )
     with holding.found.engine.alone(request.stack):
-        now = doors.now()
+        now = clients.now()
         keep_seats(holding, at=now)
         # Somebody may have made one while this run was being confirmed.
         waiting = pending(holding.versions())
-        wrapped = waiting[0].wrapped if waiting else holding.found.cloud.make_data_key(holding.outputs.key_arn)
+        wrapped = waiting[0].wrapped if waiting else holding.found.aws.make_data_key(holding.outputs.key_arn)
         made = not waiting
         new = keep_everywhere(holding, wrapped, key_arn=holding.outputs.key_arn, origin=VersionOrigin.MADE, at=now)
     versions = holding.versions()
     if made:
-        talk.line(f"{new.fingerprint} made, wrapped by the key; kept in {new.parameter}", mark=Mark.OK)
-        show_versions(talk, versions, holding.outputs.key_arns)
+        ui.line(f"{new.fingerprint} made, wrapped by the key; kept in {new.parameter}", mark=Mark.OK)
+        show_versions(ui, versions, holding.outputs.key_arns)
     steps = next_steps(holding, old=current.wrapped.fingerprint, new=new)
     return RotateResult(
         action=Action.DATA_KEY, stack=holding.stack, changed=made, versions=versions, subject=new, next=steps
@@ -98,16 +98,16 @@ def _fetched(holding: DataKeyStore, version: DataKeyVersion) -> str:
     return f'"$(aws {what} --output text --region {holding.own.region})"'
 
 
-def promote(request: Request, doors: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
+def promote(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
     """The version into the place of the current one, after a typed confirmation; then delivered and proved."""
-    holding = take(request, doors)
+    holding = take(request, clients)
     command = f"python -m wizard rotate --promote FINGERPRINT --stack {holding.stack}"
-    current = escrowed(holding)
+    current = stored(holding)
     assert current.wrapped is not None
     version = version_of(holding, fingerprint, command=command)
     return put_in_place(
         request,
-        doors,
+        clients,
         holding,
         version,
         action=Action.PROMOTE,
@@ -129,7 +129,7 @@ def _warnings(holding: DataKeyStore, version: DataKeyVersion, *, old: str) -> tu
 
 def put_in_place(
     request: Request,
-    doors: Clients,
+    clients: Clients,
     holding: DataKeyStore,
     version: DataKeyVersion,
     *,
@@ -143,31 +143,33 @@ def put_in_place(
 
     Where it is current already nothing is asked and nothing replaced; a run that was stopped is finished.
     """
-    talk = doors.talk
+    ui = clients.ui
     refuse_another_key(holding, version)
     versions = holding.versions()
     kept = deliver.replaceable((*versions, version))
     to = deliver.deliverable(holding, version, kept)
-    talk.section("Data keys")
-    show_versions(talk, versions, holding.outputs.key_arns)
-    warn_of_spoiled(talk, holding.own.ring.spoiled(holding.settings))
+    ui.section("Data keys")
+    show_versions(ui, versions, holding.outputs.key_arns)
+    warn_of_spoiled(ui, holding.own.ring.spoiled(holding.settings))
     seen, opened = look(holding), None
     changed = not settled(holding, version)
     if changed:
-        talk.working("opening it, to be sure that the key does")
-        opened = prove_opening(doors, holding, version, trusted=trusted)
-        talk.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
+        ui.working("opening it, to be sure that the key does")
+        opened = prove_opening(clients, holding, version, trusted=trusted)
+        ui.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
         for warning in warnings:
-            talk.line(warning, mark=Mark.WARN)
-        _confirm(request, doors, command, why=f"{version.fingerprint} takes the place of what the escrow holds.")
+            ui.line(warning, mark=Mark.WARN)
+        _confirm(request, clients, command, why=f"{version.fingerprint} takes the place of what the escrow holds.")
         with holding.found.engine.alone(request.stack):
-            talk.working("replacing what the escrow holds")
-            version = make_current(holding, version, seen=seen, at=doors.now())
-        talk.line(f"{version.fingerprint} is in {holding.settings.names.escrow}; every other is kept", mark=Mark.OK)
+            ui.working("replacing what the escrow holds")
+            version = make_current(holding, version, seen=seen, at=clients.now())
+        ui.line(
+            f"{version.fingerprint} is in {holding.settings.names.stored_data_key}; every other is kept", mark=Mark.OK
+        )
     else:
-        talk.line(f"{version.fingerprint} is what the escrow holds", mark=Mark.OK)
-    handed = deliver.hand_over(doors, holding, to, version.wrapped, kept)
-    redeploys = offer(argparse.Namespace(redeploy=redeploy), holding.found, doors, holding.settings.deploy_targets)
+        ui.line(f"{version.fingerprint} is what the escrow holds", mark=Mark.OK)
+    handed = deliver.hand_over(clients, holding, to, version.wrapped, kept)
+    redeploys = offer(argparse.Namespace(redeploy=redeploy), holding.found, clients, holding.settings.deploy_targets)
     return RotateResult(
         action=action,
         stack=holding.stack,
@@ -183,9 +185,9 @@ def put_in_place(
 
 def _elsewhere(holding: DataKeyStore, to: Application) -> tuple[str, ...]:
     """What has the three variables beside production on Vercel, and keeps the data key that it has."""
-    if to.hosting is None or to.project is None:
+    if to.vercel is None or to.project is None:
         return ()
-    found = attempted(to.hosting.overlaps, to.project)
+    found = attempted(to.vercel.overlaps, to.project)
     if isinstance(found, SetupError):
         # All is done; what else there is can be looked at later.
         return (f"what has the variables beside production was not told ({found.message}): vercel env ls",)
@@ -196,9 +198,9 @@ def _elsewhere(holding: DataKeyStore, to: Application) -> tuple[str, ...]:
     )
 
 
-def _confirm(request: Request, doors: Clients, command: str, *, why: str) -> None:
+def _confirm(request: Request, clients: Clients, command: str, *, why: str) -> None:
     """The stack's name, typed here or given by `--confirm`. Raises Cancelled without it."""
-    if not confirmation.typed(request, doors.talk, why=why):
+    if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
             "nothing was changed: it has to be confirmed by the stack's name",
             f"python -m wizard {command} --confirm {request.stack}",

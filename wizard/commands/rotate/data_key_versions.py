@@ -65,10 +65,10 @@ class DataKeyStore:
         return self.own.ring.versions(self.settings)
 
 
-def take(request: Request, doors: Clients) -> DataKeyStore:
+def take(request: Request, clients: Clients) -> DataKeyStore:
     """The stack as it stands. Raises StackNotFound for one that is not built."""
-    doors.talk.working("looking at the stack and its data keys")
-    found = deployed_stack.find(request, doors)
+    clients.ui.working("looking at the stack and its data keys")
+    found = deployed_stack.find(request, clients)
     return holding_of(found)
 
 
@@ -76,20 +76,20 @@ def holding_of(found: DeployedStack) -> DataKeyStore:
     """The holding of a stack that was found. Raises StackNotFound for one that is not built."""
     outputs = deployed_stack.outputs_of(found)
     places = tuple(
-        RegionStore(region=region, key_arn=arn, ring=found.cloud.with_region(region).keyring())
+        RegionStore(region=region, key_arn=arn, ring=found.aws.with_region(region).key_rotation())
         for arn in outputs.key_arns
         for region in (storage.region_of(arn),)
     )
     return DataKeyStore(found=found, outputs=outputs, places=places)
 
 
-def escrowed(holding: DataKeyStore) -> StoredKey:
+def stored(holding: DataKeyStore) -> StoredKey:
     """What the escrow holds, where it has to hold a data key.
 
     Raises StackNotFound where there is none yet, ResourceError where it is in the other store, or is no data key.
     """
     seat = holding.seat()
-    name, stack = holding.settings.names.escrow, holding.stack
+    name, stack = holding.settings.names.stored_data_key, holding.stack
     if not seat.taken:
         refuse_other_store(holding)
         if holding.versions():
@@ -108,7 +108,7 @@ def escrowed(holding: DataKeyStore) -> StoredKey:
 
 def refuse_other_store(holding: DataKeyStore) -> None:
     """Raises ResourceError where the escrow is still in the store that the settings do not name."""
-    elsewhere = storage.find_stored_data_key(holding.found.cloud, holding.settings)
+    elsewhere = storage.find_stored_data_key(holding.found.aws, holding.settings)
     if elsewhere is not None and elsewhere.store is not holding.settings.secret_store:
         raise ResourceError(
             f"the data key is still in the {elsewhere.store}, and the settings say {holding.settings.secret_store}; "

@@ -36,8 +36,8 @@ def deliverable(holding: DataKeyStore, version: DataKeyVersion, kept: frozenset[
     to = application(holding.found, holding.settings.deploy_targets)
     if Target.VERCEL not in to.targets:
         return to
-    assert to.hosting is not None and to.project is not None
-    conflict = to.hosting.conflict(
+    assert to.vercel is not None and to.project is not None
+    conflict = to.vercel.conflict(
         to.project,
         version.wrapped,
         region=holding.settings.region,
@@ -58,22 +58,22 @@ def replaceable(versions: Iterable[DataKeyVersion]) -> frozenset[str]:
 
 
 def hand_over(
-    doors: Clients, holding: DataKeyStore, to: Application, wrapped: WrappedDataKey, kept: frozenset[str]
+    clients: Clients, holding: DataKeyStore, to: Application, wrapped: WrappedDataKey, kept: frozenset[str]
 ) -> RotationDelivery:
     """The data key to every target in every Region, checked, and the proof that the application opens it there."""
-    talk = doors.talk
-    talk.section("Delivery", f"if it stops here: python -m wizard push --stack {holding.stack}")
-    talk.working("delivering the three variables")
+    ui = clients.ui
+    ui.section("Delivery", f"if it stops here: python -m wizard push --stack {holding.stack}")
+    ui.working("delivering the three variables")
     delivered = delivery.deliver(
-        cloud=to.cloud,
-        hosting=to.hosting,
+        aws=to.aws,
+        vercel=to.vercel,
         project=to.project,
         settings=to.settings,
         outputs=holding.outputs,
         targets=to.targets,
         wrapped=wrapped,
-        tell=lambda result: deliver_and_verify.tell_delivered(talk, result),
+        tell=lambda result: deliver_and_verify.tell_delivered(ui, result),
         replaceable=kept,
     )
-    proofs = deliver_and_verify.prove(doors, to, holding.outputs, delivered, wrapped)
+    proofs = deliver_and_verify.prove(clients, to, holding.outputs, delivered, wrapped)
     return RotationDelivery(delivered=delivered, proofs=proofs)

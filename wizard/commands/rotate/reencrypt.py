@@ -11,9 +11,9 @@ from wizard.commands.rotate.data_key import put_in_place
 from wizard.commands.rotate.data_key_versions import (
     DataKeyStore,
     RegionStore,
-    escrowed,
     keep_everywhere,
     keep_seats,
+    stored,
     take,
 )
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
@@ -38,11 +38,11 @@ class Destination:
     copy_arn: str | None = None
 
 
-def rewrap(request: Request, doors: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
+def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
     """The current data key under another key. Under the stack's own it becomes current; under any other it is kept."""
-    holding = take(request, doors)
-    talk = doors.talk
-    current = escrowed(holding)
+    holding = take(request, clients)
+    ui = clients.ui
+    current = stored(holding)
     assert current.wrapped is not None
     old = holding.own.ring.version(holding.settings, current.wrapped.fingerprint)
     assert old is not None
@@ -50,21 +50,21 @@ def rewrap(request: Request, doors: Clients, key: str, *, redeploy: bool | None)
     own = destination.arn == holding.outputs.key_arn
     source = old.key_arn or holding.outputs.key_arn
     command = f"rotate --rewrap {key} --stack {holding.stack}"
-    talk.section("Re-wrapping")
-    talk.line(f"{old.fingerprint}, wrapped by {source}")
-    talk.line(f"is wrapped by {destination.arn} too, inside KMS: it stays the same data key, and no record changes")
+    ui.section("Re-wrapping")
+    ui.line(f"{old.fingerprint}, wrapped by {source}")
+    ui.line(f"is wrapped by {destination.arn} too, inside KMS: it stays the same data key, and no record changes")
     if own:
-        talk.line("that is the stack's own key, so that the new wrapping becomes what the application gets")
+        ui.line("that is the stack's own key, so that the new wrapping becomes what the application gets")
     else:
-        talk.line("the application keeps the wrapping under the stack's own key; the new one is kept beside it")
-    _agree(request, doors, holding, command, own=own)
+        ui.line("the application keeps the wrapping under the stack's own key; the new one is kept beside it")
+    _agree(request, clients, holding, command, own=own)
     with holding.found.engine.alone(request.stack):
-        new = _kept(doors, holding, old, source, destination)
-    talk.line(f"{new.fingerprint} is kept in {new.parameter}", mark=Mark.OK)
+        new = _kept(clients, holding, old, source, destination)
+    ui.line(f"{new.fingerprint} is kept in {new.parameter}", mark=Mark.OK)
     if own:
         return put_in_place(
             _confirmed(request),
-            doors,
+            clients,
             holding,
             new,
             action=Action.REWRAP,
@@ -73,7 +73,7 @@ def rewrap(request: Request, doors: Clients, key: str, *, redeploy: bool | None)
             redeploy=redeploy,
         )
     versions = holding.versions()
-    show_versions(talk, versions, holding.outputs.key_arns)
+    show_versions(ui, versions, holding.outputs.key_arns)
     return RotateResult(
         action=Action.REWRAP,
         stack=holding.stack,
@@ -92,10 +92,10 @@ def _confirmed(request: Request) -> Request:
     return replace(request, confirmed=request.stack)
 
 
-def _agree(request: Request, doors: Clients, holding: DataKeyStore, command: str, *, own: bool) -> None:
+def _agree(request: Request, clients: Clients, holding: DataKeyStore, command: str, *, own: bool) -> None:
     if own:
         if not confirmation.typed(
-            request, doors.talk, why="The new wrapping takes the place of what the escrow holds."
+            request, clients.ui, why="The new wrapping takes the place of what the escrow holds."
         ):
             raise Cancelled(
                 "nothing was changed: it has to be confirmed by the stack's name",
@@ -104,15 +104,15 @@ def _agree(request: Request, doors: Clients, holding: DataKeyStore, command: str
         return
     if request.yes or request.confirmed == request.stack:
         return
-    if not (doors.talk.interactive and doors.talk.confirm("Wrap it under that key too?", default=False)):
+    if not (clients.ui.interactive and clients.ui.confirm("Wrap it under that key too?", default=False)):
         raise Cancelled("nothing was changed", f"python -m wizard {command} --yes")
 
 
 def _kept(
-    doors: Clients, holding: DataKeyStore, old: DataKeyVersion, source: str, destination: Destination
+    clients: Clients, holding: DataKeyStore, old: DataKeyVersion, source: str, destination: Destination
 ) -> DataKeyVersion:
     """The new wrapping in the ledger; one that an interrupted run has left there is taken up."""
-    now = doors.now()
+    now = clients.now()
     keep_seats(holding, at=now)
     left = next(
         (
@@ -153,8 +153,8 @@ def _kept(
 def _destination(holding: DataKeyStore, key: str) -> Destination:
     """The key that is meant, fit to wrap a data key. Raises UsageError or ResourceError, which say what is not."""
     region = storage.region_of(key) if key.startswith("arn:") and key.count(":") >= 5 else holding.settings.region
-    cloud = holding.found.cloud
-    fact = (cloud if region == holding.settings.region else cloud.with_region(region)).describe_key(key)
+    aws = holding.found.aws
+    fact = (aws if region == holding.settings.region else aws.with_region(region)).describe_key(key)
     if fact is None:
         raise UsageError(
             f"there is no KMS key {key} in {region}", f"aws kms list-aliases --region {region}   # then name one"
@@ -169,7 +169,7 @@ def _destination(holding: DataKeyStore, key: str) -> Destination:
             f"aws kms replicate-key --key-id KEY --replica-region {region}   # of a multi-Region key of "
             f"{holding.settings.region}; then --rewrap the replica's ARN",
         )
-    place = RegionStore(region=region, key_arn=fact.arn, ring=cloud.with_region(region).keyring())
+    place = RegionStore(region=region, key_arn=fact.arn, ring=aws.with_region(region).key_rotation())
     return Destination(arn=fact.replica_of, copy_to=place, copy_arn=fact.arn)
 
 

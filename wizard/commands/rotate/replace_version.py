@@ -35,7 +35,7 @@ class Opened:
     words: str
 
 
-def prove_opening(doors: Clients, holding: DataKeyStore, version: DataKeyVersion, *, trusted: bool) -> Opened:
+def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersion, *, trusted: bool) -> Opened:
     """That the stack's key opens the version: as the application, else by a ReEncrypt onto the same key.
 
     Raises DataKeyConflict when it does not, and when neither can be tried and the version is not `trusted`: one that
@@ -43,13 +43,13 @@ def prove_opening(doors: Clients, holding: DataKeyStore, version: DataKeyVersion
     """
     refuse_another_key(holding, version)
     batch = AppVariables(region=holding.settings.region, key_arn=holding.outputs.key_arn, wrapped=version.wrapped)
-    cloud = holding.found.cloud
+    aws = holding.found.aws
     for target in holding.settings.deploy_targets:
         principal = holding.outputs.principal_of(target)
-        credentials = cloud.app_credentials(principal, target=target).found
+        credentials = aws.app_credentials(principal, target=target).found
         if credentials is None:
             continue
-        verdict = doors.prover.prove(credentials, batch)
+        verdict = clients.prover.prove(credentials, batch)
         if not verdict.proved or verdict.fingerprint != version.fingerprint:
             cause = f"{verdict.cause}: {verdict.message}" if not verdict.proved else f"it opened {verdict.fingerprint}"
             raise DataKeyConflict(
@@ -120,7 +120,7 @@ def make_current(
     found = holding.own.ring.version(holding.settings, version.fingerprint)
     if found is None or not found.current:
         raise DataKeyConflict(
-            f"{holding.settings.names.escrow} does not hold {version.fingerprint}, just written to it",
+            f"{holding.settings.names.stored_data_key} does not hold {version.fingerprint}, just written to it",
             "run the same command again; look who else writes it",
         )
     return found

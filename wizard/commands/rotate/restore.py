@@ -24,29 +24,29 @@ from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.setup.steps import Clients, Request
 
 
-def listing(request: Request, doors: Clients) -> tuple[tuple[DataKeyVersion, ...], str]:
+def listing(request: Request, clients: Clients) -> tuple[tuple[DataKeyVersion, ...], str]:
     """What there is to restore, shown; and the command that does it. Changes nothing."""
-    holding = take(request, doors)
-    doors.talk.section("Kept versions")
+    holding = take(request, clients)
+    clients.ui.section("Kept versions")
     versions = holding.versions()
-    show_versions(doors.talk, versions, holding.outputs.key_arns)
-    warn_of_spoiled(doors.talk, holding.own.ring.spoiled(holding.settings))
+    show_versions(clients.ui, versions, holding.outputs.key_arns)
+    warn_of_spoiled(clients.ui, holding.own.ring.spoiled(holding.settings))
     again = f"python -m wizard restore --version FINGERPRINT --stack {holding.stack} --confirm {holding.stack}"
     if not versions:
         again = f"python -m wizard restore --from-backup PLACE --stack {holding.stack} --confirm {holding.stack}"
-    doors.talk.line(again)
+    clients.ui.line(again)
     return versions, again
 
 
-def restore_version(request: Request, doors: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
+def restore_version(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
     """A kept version into the escrow, whatever stands there now or nothing at all."""
-    holding = take(request, doors)
+    holding = take(request, clients)
     refuse_other_store(holding)
     command = f"python -m wizard restore --version FINGERPRINT --stack {holding.stack}"
     version = version_of(holding, fingerprint, command=command)
     return _put_back(
         request,
-        doors,
+        clients,
         holding,
         version,
         command=f"restore --version {version.fingerprint} --stack {holding.stack}",
@@ -54,12 +54,12 @@ def restore_version(request: Request, doors: Clients, fingerprint: str, *, redep
     )
 
 
-def restore_backup(request: Request, doors: Clients, where: str, *, redeploy: bool | None) -> RotateResult:
+def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: bool | None) -> RotateResult:
     """What a backup holds, into the ledger; its current version into the escrow, proved to open beforehand."""
-    holding = take(request, doors)
+    holding = take(request, clients)
     refuse_other_store(holding)
-    talk = doors.talk
-    found = destination.read(where, holding.found.cloud.vault())
+    ui = clients.ui
+    found = destination.read(where, holding.found.aws.backup_storage())
     backup.refuse_foreign(found, holding.settings, where)
     if found.key_arn not in holding.outputs.key_arns:
         raise UsageError(
@@ -67,11 +67,11 @@ def restore_backup(request: Request, doors: Clients, where: str, *, redeploy: bo
             "nothing was changed",
             "use the stack that made it, with its KMS key; a wrapped key opens with no other",
         )
-    talk.line(f"{where}: {found.fingerprint}, of {found.made_at:%Y-%m-%d}, {len(found.versions)} version(s)")
+    ui.line(f"{where}: {found.fingerprint}, of {found.made_at:%Y-%m-%d}, {len(found.versions)} version(s)")
     there = {each.fingerprint for each in holding.versions()}
     return _put_back(
         request,
-        doors,
+        clients,
         holding,
         _as_version(found.current, where, known=found.fingerprint in there),
         command=f"restore --from-backup {where} --stack {holding.stack}",
@@ -87,7 +87,7 @@ def _as_version(version: DataKeyVersion, where: str, *, known: bool) -> DataKeyV
 
 def _put_back(
     request: Request,
-    doors: Clients,
+    clients: Clients,
     holding: DataKeyStore,
     version: DataKeyVersion,
     *,
@@ -106,7 +106,7 @@ def _put_back(
     )
     outcome = put_in_place(
         request,
-        doors,
+        clients,
         holding,
         version,
         action=Action.RESTORE,
@@ -117,10 +117,10 @@ def _put_back(
     )
     if not others:
         return outcome
-    now = doors.now()
+    now = clients.now()
     for each in others:
         keep_everywhere(
             holding, each.wrapped, key_arn=each.key_arn, origin=VersionOrigin.RESTORED, at=now, same_as=each.same_as
         )
-    doors.talk.line(f"{len(others)} other version(s) of the backup are kept again", mark=Mark.OK)
+    clients.ui.line(f"{len(others)} other version(s) of the backup are kept again", mark=Mark.OK)
     return replace(outcome, versions=holding.versions())

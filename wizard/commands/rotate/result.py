@@ -172,7 +172,7 @@ ORIGINS = {
 }
 
 
-def show_versions(talk: UserInterface, versions: Sequence[DataKeyVersion], own_keys: Sequence[str]) -> None:
+def show_versions(ui: UserInterface, versions: Sequence[DataKeyVersion], own_keys: Sequence[str]) -> None:
     """The kept versions, each with what it is; then those that another key than the stack's opens."""
     rows = []
     for each in versions:
@@ -181,42 +181,42 @@ def show_versions(talk: UserInterface, versions: Sequence[DataKeyVersion], own_k
         if each.same_as != each.fingerprint:
             origin += f", {each.same_as.removeprefix('sha256:')}"
         rows.append((each.fingerprint, place, f"{each.kept_at:%Y-%m-%d}" if each.kept_at else "not told", origin))
-    talk.table(rows, headings=("version", "now", "kept", "origin"))
+    ui.table(rows, headings=("version", "now", "kept", "origin"))
     for each in versions:
         if each.key_arn not in own_keys:
-            talk.line(f"{each.fingerprint} is opened by {each.key_arn or 'a key that its tags do not name'}")
+            ui.line(f"{each.fingerprint} is opened by {each.key_arn or 'a key that its tags do not name'}")
 
 
-def warn_of_spoiled(talk: UserInterface, names: Sequence[str]) -> None:
+def warn_of_spoiled(ui: UserInterface, names: Sequence[str]) -> None:
     """Entries of the ledger that no longer hold what their name says."""
     for name in names:
-        talk.line(f"{name} no longer holds the version that it is the name for: somebody replaced it", mark=Mark.FAIL)
+        ui.line(f"{name} no longer holds the version that it is the name for: somebody replaced it", mark=Mark.FAIL)
 
 
-def show_next(talk: UserInterface, steps: Sequence[str]) -> None:
+def show_next(ui: UserInterface, steps: Sequence[str]) -> None:
     """What is left to do, in order."""
     if steps:
-        talk.section("What is left to do")
+        ui.section("What is left to do")
     for number, each in enumerate(steps, 1):
-        talk.line(f"{number}. {each}")
+        ui.line(f"{number}. {each}")
 
 
-def show_rotations(talk: UserInterface, found: KeyRotations) -> None:
+def show_rotations(ui: UserInterface, found: KeyRotations) -> None:
     """The rotations of the KMS key: those that were, what is left, and what comes."""
     period = "every " + (f"{found.period_days} days" if found.period_days else "so often (not told)")
-    talk.line(f"automatic rotation: {period if found.enabled else 'off'}", mark=Mark.OK if found.enabled else Mark.WARN)
+    ui.line(f"automatic rotation: {period if found.enabled else 'off'}", mark=Mark.OK if found.enabled else Mark.WARN)
     if found.enabled:
-        talk.line(f"next: {found.next_at:%Y-%m-%d}" if found.next_at else "next: not told")
+        ui.line(f"next: {found.next_at:%Y-%m-%d}" if found.next_at else "next: not told")
     for each in found.rotations:
-        talk.line(f"rotated {each.at:%Y-%m-%d %H:%M} UTC, {'on demand' if each.on_demand else 'automatically'}")
+        ui.line(f"rotated {each.at:%Y-%m-%d %H:%M} UTC, {'on demand' if each.on_demand else 'automatically'}")
     if not found.rotations:
-        talk.line("never rotated yet")
+        ui.line("never rotated yet")
     if found.on_demand_started:
-        talk.line(f"a rotation on demand is under way since {found.on_demand_started:%Y-%m-%d %H:%M} UTC")
+        ui.line(f"a rotation on demand is under way since {found.on_demand_started:%Y-%m-%d %H:%M} UTC")
     if found.on_demand_limit is None:
-        talk.line("rotations on demand left: unknown, for Service Quotas does not tell the limit here", mark=Mark.WARN)
+        ui.line("rotations on demand left: unknown, for Service Quotas does not tell the limit here", mark=Mark.WARN)
     else:
-        talk.line(f"rotations on demand left: {found.on_demand_left} of {found.on_demand_limit}")
+        ui.line(f"rotations on demand left: {found.on_demand_left} of {found.on_demand_limit}")
 
 
 def cost_of_another(found: KeyRotations) -> str:

@@ -31,14 +31,14 @@ AT_ONCE = 8
 class _Caller:
     """Who asks, and by what; or why nobody can."""
 
-    cloud: AwsClient | None = None
+    aws: AwsClient | None = None
     identity: Identity | None = None
-    hosting: VercelClient | None = None
+    vercel: VercelClient | None = None
     why: str = ""
 
 
 def read(
-    doors: Clients,
+    clients: Clients,
     settings_by_stack: Mapping[str, Settings],
     *,
     all_stacks: bool,
@@ -58,7 +58,7 @@ def read(
     unreadable = unreadable or {}
     here = sorted({*settings_by_stack, *unreadable}) if all_stacks else [name]
     wanted = [settings_by_stack[each] for each in here if each in settings_by_stack]
-    caller = _caller(doors, profile, region or next((each.region for each in wanted), None), vercel_token)
+    caller = _caller(clients, profile, region or next((each.region for each in wanted), None), vercel_token)
     listed, why_unlisted = _listed(list_stacks, caller)
     by_name = {each.name: each for each in listed or ()}
     names = sorted({*here, *by_name}) if all_stacks else here
@@ -88,10 +88,10 @@ def read(
         return tuple(pool.map(look, names))
 
 
-def _caller(doors: Clients, profile: str | None, region: str | None, token: str | None) -> _Caller:
+def _caller(clients: Clients, profile: str | None, region: str | None, token: str | None) -> _Caller:
     try:
-        cloud = doors.connect(profile, region)
-        return _Caller(cloud=cloud, identity=cloud.identify(), hosting=doors.hosting(token) if token else None)
+        aws = clients.connect(profile, region)
+        return _Caller(aws=aws, identity=aws.identify(), vercel=clients.vercel(token) if token else None)
     except SetupError as error:
         return _Caller(why=f"AWS cannot be asked: {error.message}")
 
@@ -99,7 +99,7 @@ def _caller(doors: Clients, profile: str | None, region: str | None, token: str 
 def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, str]:
     """The backend's stacks, or None and why they are not known."""
     try:
-        return list_stacks(caller.cloud.environment() if caller.cloud else {}), ""
+        return list_stacks(caller.aws.environment() if caller.aws else {}), ""
     except SetupError as error:
         return None, error.message
 
@@ -114,37 +114,42 @@ def _look(bare: StackStatus, settings: Settings, caller: _Caller) -> StackStatus
     )
     if bare.in_backend is False or bare.resources == 0:
         return replace(status, standing=HealthStatus.NOT_BUILT)
-    if caller.cloud is None or caller.identity is None:
+    if caller.aws is None or caller.identity is None:
         return replace(status, why=caller.why)
     if caller.identity.account_id != settings.account_id:
         why = f"your credentials are of the account {caller.identity.account_id}"
         return replace(status, standing=HealthStatus.ELSEWHERE, why=why)
-    fingerprint, looks = _looks(caller.cloud.with_region(settings.region), caller.hosting, settings)
+    fingerprint, looks = _looks(caller.aws.with_region(settings.region), caller.vercel, settings)
     worst = [
         kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(look.standing is kind for look in looks)
     ]
     return replace(status, fingerprint=fingerprint, looks=looks, standing=worst[0] if worst else HealthStatus.GOOD)
 
 
-def _looks(cloud: AwsClient, hosting: VercelClient | None, settings: Settings) -> tuple[str | None, tuple[Look, ...]]:
+def _looks(aws: AwsClient, vercel: VercelClient | None, settings: Settings) -> tuple[str | None, tuple[Look, ...]]:
     """Every look at one stack, those that need no other's answer side by side; and the data key's fingerprint."""
     with ThreadPoolExecutor(max_workers=3) as pool:
-        asked = pool.submit(_key, cloud, settings), pool.submit(_escrow, cloud, settings)
-        trail = pool.submit(_trail, cloud, settings)
-        (key, of_the_key), (escrow, of_the_escrow) = asked[0].result(), asked[1].result()
-        if escrow and key and escrow.key_arn not in (None, key.arn):
-            detail = f"{escrow.parameter} is wrapped by {escrow.key_arn}, not by the key under {settings.names.alias}"
+        asked = pool.submit(_key, aws, settings), pool.submit(_escrow, aws, settings)
+        trail = pool.submit(_trail, aws, settings)
+        (key, of_the_key), (stored_data_key, of_the_escrow) = asked[0].result(), asked[1].result()
+        if stored_data_key and key and stored_data_key.key_arn not in (None, key.arn):
+            detail = f"{stored_data_key.parameter} is wrapped by {stored_data_key.key_arn}, not by the key under {settings.names.alias}"
             of_the_escrow = Look(what="escrow", standing=HealthStatus.WRONG, detail=detail)
         delivered = list(
-            pool.map(lambda each: _target(each, cloud, hosting, settings, key, escrow), settings.deploy_targets)
+            pool.map(lambda each: _target(each, aws, vercel, settings, key, stored_data_key), settings.deploy_targets)
         )
-    return escrow.wrapped.fingerprint if escrow else None, (*of_the_key, trail.result(), of_the_escrow, *delivered)
+    return stored_data_key.wrapped.fingerprint if stored_data_key else None, (
+        *of_the_key,
+        trail.result(),
+        of_the_escrow,
+        *delivered,
+    )
 
 
-def _key(cloud: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Look, ...]]:
+def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Look, ...]]:
     alias = settings.names.alias
     try:
-        key = cloud.describe_key(alias)
+        key = aws.describe_key(alias)
     except SetupError as error:
         return None, (_unasked("key", error), _unasked("rotation", error))
     if key is None:
@@ -163,10 +168,10 @@ def _key(cloud: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Lo
     )
 
 
-def _trail(cloud: AwsClient, settings: Settings) -> Look:
+def _trail(aws: AwsClient, settings: Settings) -> Look:
     name = settings.existing_trail_arn or settings.names.trail
     try:
-        trail = next((each for each in cloud.list_trails() if name in (each.arn, each.name)), None)
+        trail = next((each for each in aws.list_trails() if name in (each.arn, each.name)), None)
     except SetupError as error:
         return _unasked("trail", error)
     if trail is None:
@@ -179,49 +184,53 @@ def _trail(cloud: AwsClient, settings: Settings) -> Look:
     return Look(what="trail", standing=standing, detail=detail)
 
 
-def _escrow(cloud: AwsClient, settings: Settings) -> tuple[StoredDataKey | None, Look]:
+def _escrow(aws: AwsClient, settings: Settings) -> tuple[StoredDataKey | None, Look]:
     try:
-        escrow = find_stored_data_key(cloud, settings)
+        stored_data_key = find_stored_data_key(aws, settings)
     except SetupError as error:
         return None, _unasked("escrow", error)
-    if escrow is None:
-        detail = f"there is no data key in {settings.names.escrow}"
+    if stored_data_key is None:
+        detail = f"there is no data key in {settings.names.stored_data_key}"
         return None, Look(what="escrow", standing=HealthStatus.WRONG, detail=detail)
-    return escrow, Look(
-        what="escrow", standing=HealthStatus.GOOD, detail=f"{escrow.wrapped.fingerprint} in {escrow.parameter}"
+    return stored_data_key, Look(
+        what="escrow",
+        standing=HealthStatus.GOOD,
+        detail=f"{stored_data_key.wrapped.fingerprint} in {stored_data_key.parameter}",
     )
 
 
 def _target(
     target: Target,
-    cloud: AwsClient,
-    hosting: VercelClient | None,
+    aws: AwsClient,
+    vercel: VercelClient | None,
     settings: Settings,
     key: KeyFact | None,
-    escrow: StoredDataKey | None,
+    stored_data_key: StoredDataKey | None,
 ) -> Look:
     """Whether the target has the three variables of the stack."""
-    if key is None or escrow is None:
+    if key is None or stored_data_key is None:
         detail = "key and data key are not known, so there is nothing to compare with"
         return Look(what=target, standing=HealthStatus.UNKNOWN, detail=detail)
-    if target is Target.VERCEL and hosting is None:
+    if target is Target.VERCEL and vercel is None:
         return Look(what=target, standing=HealthStatus.UNKNOWN, detail="there is no Vercel token to ask with")
     batches = [
         AppVariables(
-            region=region, key_arn=key.arn.replace(f":{settings.region}:", f":{region}:"), wrapped=escrow.wrapped
+            region=region,
+            key_arn=key.arn.replace(f":{settings.region}:", f":{region}:"),
+            wrapped=stored_data_key.wrapped,
         )
         for region in settings.regions
     ]
     try:
-        if target is Target.VERCEL and hosting is not None:
-            project = hosting.find_project(settings.vercel_team or "", settings.vercel_project or "")
-            lacks = hosting.check(project, batches[0]) or ""
+        if target is Target.VERCEL and vercel is not None:
+            project = vercel.find_project(settings.vercel_team or "", settings.vercel_project or "")
+            lacks = vercel.check(project, batches[0]) or ""
         else:
             prefix, store = settings.names.parameter_prefix, settings.secret_store
             lacking = [
                 batch.region
                 for batch in batches
-                if not cloud.with_region(batch.region).check_parameters(prefix, batch, store=store)
+                if not aws.with_region(batch.region).check_parameters(prefix, batch, store=store)
             ]
             lacks = f"what is under {prefix} in {', '.join(lacking)} is not the stack's" if lacking else ""
     except DataKeyConflict as error:
@@ -256,29 +265,29 @@ _HEADINGS = ("stack", "account", "region", "targets", "updated", "res.")
 _SIGNS = {HealthStatus.GOOD: "✓", HealthStatus.WRONG: "✗", HealthStatus.UNKNOWN: "?"}
 
 
-def show(talk: UserInterface, rows: Sequence[StackStatus]) -> None:
+def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
     """One stack in full, several in two lines each."""
     if len(rows) == 1:
-        _in_full(talk, rows[0])
+        _in_full(ui, rows[0])
         return
     if not rows:
-        talk.line("there is no stack, neither here nor in the backend", mark=Mark.INFO)
-        talk.line("next: python -m wizard setup")
+        ui.line("there is no stack, neither here nor in the backend", mark=Mark.INFO)
+        ui.line("next: python -m wizard setup")
         return
     cells = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
     # A name is the one thing that can be cut and still be known.
     widths[0] = min(widths[0], max(WIDTH - _SPARE - sum(widths[1:]) - len(_GAP) * (len(widths) - 1), 8))
-    talk.line(_INDENT + _joined(_HEADINGS, widths))
+    ui.line(_INDENT + _joined(_HEADINGS, widths))
     for row, line in zip(rows, cells[1:], strict=True):
-        talk.line(_joined(line, widths), mark=MARKS[row.standing])
-        talk.line(_cut("    " + _second(row), WIDTH - _SPARE))
+        ui.line(_joined(line, widths), mark=MARKS[row.standing])
+        ui.line(_cut("    " + _second(row), WIDTH - _SPARE))
     for why in dict.fromkeys(
         row.why for row in rows if row.why and row.standing is not HealthStatus.ELSEWHERE and row.account
     ):
-        talk.line(_cut(why, WIDTH - _SPARE), mark=Mark.WARN)
+        ui.line(_cut(why, WIDTH - _SPARE), mark=Mark.WARN)
     if any(row.standing in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows):
-        talk.line("each in full: python -m wizard status --stack NAME")
+        ui.line("each in full: python -m wizard status --stack NAME")
 
 
 def _cells(row: StackStatus) -> tuple[str, ...]:
@@ -325,7 +334,7 @@ def _second(row: StackStatus) -> str:
     return _GAP.join(told)
 
 
-def _in_full(talk: UserInterface, row: StackStatus) -> None:
+def _in_full(ui: UserInterface, row: StackStatus) -> None:
     facts = (
         ("account", row.account or "not known here"),
         ("region", row.region or "not known here"),
@@ -335,15 +344,15 @@ def _in_full(talk: UserInterface, row: StackStatus) -> None:
         ("resources", "?" if row.resources is None else str(row.resources)),
         ("data key", row.fingerprint or "?"),
     )
-    talk.table(facts)
+    ui.table(facts)
     for look in row.looks:
-        talk.line(f"{look.what}: {look.detail}", mark=MARKS[look.standing])
+        ui.line(f"{look.what}: {look.detail}", mark=MARKS[look.standing])
     if row.standing is HealthStatus.NOT_BUILT or row.standing is HealthStatus.ELSEWHERE:
-        talk.line(_second(row), mark=MARKS[row.standing])
+        ui.line(_second(row), mark=MARKS[row.standing])
     elif row.why:
-        talk.line(row.why, mark=Mark.WARN)
+        ui.line(row.why, mark=Mark.WARN)
     if row.standing is HealthStatus.WRONG:
-        talk.line(f"next: python -m wizard setup --stack {row.stack}")
+        ui.line(f"next: python -m wizard setup --stack {row.stack}")
 
 
 def document(rows: Sequence[StackStatus]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class ProviderFact:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenVariable:
+class VariableEntry:
     """One of the application's variables where it is set: on Vercel, or in a store of the account."""
 
     name: str

@@ -26,7 +26,7 @@ class Look:
     """One read-only look at the account or at a target."""
 
     what: str
-    """`key`, `rotation`, `trail`, `escrow`, or the name of a target."""
+    """`key`, `rotation`, `trail`, `stored_data_key`, or the name of a target."""
     standing: HealthStatus
     detail: str
     """In words, without secrets."""

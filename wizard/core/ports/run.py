@@ -44,7 +44,7 @@ from wizard.core.models.progress import Mark, OnProgress, Progress, Step
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 
 if TYPE_CHECKING:
-    from wizard.core.models.diagnostics import SeenVariable
+    from wizard.core.models.diagnostics import VariableEntry
     from wizard.core.models.drift import Drift
     from wizard.core.ports.aws import (
         AccessDiagnostics,
@@ -114,11 +114,13 @@ class AwsClient(Protocol):
         ...
 
     def bucket_retention(self, bucket: str) -> Retention | None: ...
-    def find_hand_made(self, settings: Settings) -> DiscoveredSetup:
+    def discover_setup(self, settings: Settings) -> DiscoveredSetup:
         """What was set up by hand under the stack's names, with all that is needed to compare and import it."""
         ...
 
-    def read_escrow(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> StoredDataKey | None: ...
+    def read_stored_data_key(
+        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> StoredDataKey | None: ...
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         """Whether there is a parameter or secret of that name."""
         ...
@@ -127,7 +129,7 @@ class AwsClient(Protocol):
         """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context."""
         ...
 
-    def write_escrow(
+    def store_data_key(
         self,
         name: str,
         wrapped: WrappedDataKey,
@@ -193,11 +195,11 @@ class AwsClient(Protocol):
         ...
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
-    def symptoms(self) -> AccessDiagnostics:
+    def access_diagnostics(self) -> AccessDiagnostics:
         """What keeps the application from its key, in this Region."""
         ...
 
-    def vault(self) -> BackupStorage:
+    def backup_storage(self) -> BackupStorage:
         """The account's buckets, as a backup needs them."""
         ...
 
@@ -205,11 +207,11 @@ class AwsClient(Protocol):
         """What was used in this Region, as AWS counts it."""
         ...
 
-    def keyring(self) -> KeyRotation:
+    def key_rotation(self) -> KeyRotation:
         """The keys of this Region with their rotations, and every kept version of the data key."""
         ...
 
-    def fleet(self) -> EcsServices:
+    def ecs_services(self) -> EcsServices:
         """The services of ECS in this Region, for the redeploy."""
         ...
 
@@ -241,7 +243,7 @@ class VercelClient(Protocol):
     def conflict(
         self,
         project: VercelProject,
-        escrowed: WrappedDataKey | None,
+        stored: WrappedDataKey | None,
         *,
         region: str | None = None,
         key_arn: str | None = None,
@@ -277,11 +279,11 @@ class VercelClient(Protocol):
         """
         ...
 
-    def see_variables(self, project: VercelProject) -> tuple[SeenVariable, ...]:
+    def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
         """The entries of the three names, for whichever environments, with the values that Vercel tells. Reads only."""
         ...
 
-    def set_aside(self, project: VercelProject, id: str, *, escrowed: WrappedDataKey, today: date) -> str:
+    def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
         """A data key of somebody else's out of production's way, value and all; what became of it, in words.
 
         Raises UsageError where production has no such variable, DataKeyConflict for the escrowed data key itself.
@@ -380,7 +382,7 @@ class Engine(Protocol):
 class DecryptVerifier(Protocol):
     """The application, as a child process with its own credentials (`wizard/data_key/verification.py`)."""
 
-    def stand_by(self) -> None:
+    def warm_up(self) -> None:
         """Get ready; a proof is going to be asked for."""
         ...
 
@@ -394,8 +396,8 @@ class UserInterface(Protocol):
 
     interactive: bool
 
-    def ask(self, question: Question, *, once_drawn: Callable[[], None] | None = None) -> Any:
-        """The answer's value. `?` explains the question and puts it again. `once_drawn` is called when it shows.
+    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
+        """The answer's value. `?` explains the question and puts it again. `on_first_render` is called when it shows.
 
         Raises Back, where the question lets a person go back and one does.
         """

@@ -25,8 +25,8 @@ _BESIDE = "set up another environment beside it: --environment NAME --stack NAME
 
 def data_key_obstacle(
     found: FoundDataKey,
-    hand_made: DiscoveredSetup,
-    escrow: StoredDataKey | None,
+    discovered: DiscoveredSetup,
+    stored_data_key: StoredDataKey | None,
     *,
     given: WrappedDataKey | None = None,
 ) -> Problem | None:
@@ -35,7 +35,7 @@ def data_key_obstacle(
     `given` is the value that a person typed, or the environment variable EONPRO_ENCRYPTED_PHI_KEY.
     """
     held = found.wrapped or given
-    stored = hand_made.data_key.wrapped if hand_made.data_key is not None else None
+    stored = discovered.data_key.wrapped if discovered.data_key is not None else None
     if stored is not None and held not in (None, stored):
         return Problem(
             what=f"the application has the data key {held.fingerprint if held else ''}, and Parameter Store holds "
@@ -51,17 +51,17 @@ def data_key_obstacle(
             next=f"unset {GIVEN_VARIABLE}   # Vercel tells its value, which the application uses now",
             exit_code=2,
         )
-    if escrow is not None:
-        return _other_than_escrowed(held, hand_made, escrow)
+    if stored_data_key is not None:
+        return _other_than_escrowed(held, discovered, stored_data_key)
     if not found.there and given is None:
         return None
-    if hand_made.key is None:
+    if discovered.key is None:
         return _without_key(found)
-    if found.key_arn is not None and not _names(found.key_arn, hand_made):
+    if found.key_arn is not None and not _names(found.key_arn, discovered):
         return Problem(
-            what=f"AWS_KMS_KEY_ID on Vercel names {found.key_arn}, and the alias points to {hand_made.key.arn}",
+            what=f"AWS_KMS_KEY_ID on Vercel names {found.key_arn}, and the alias points to {discovered.key.arn}",
             why=f"{DATA_KEY_VARIABLE} there is wrapped by the first, which the second cannot open",
-            next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(hand_made)} "
+            next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(discovered)} "
             f"--target-key-id {found.key_arn}   or {_BESIDE}",
         )
     if held is not None and found.claimed not in (None, held.fingerprint):
@@ -82,16 +82,16 @@ def data_key_obstacle(
     return None
 
 
-def in_use(vercel: FoundDataKey | None, hand_made: DiscoveredSetup) -> FoundDataKey:
+def in_use(vercel: FoundDataKey | None, discovered: DiscoveredSetup) -> FoundDataKey:
     """What the application has: on Vercel; where it has none there, in Parameter Store beside the key."""
     if vercel is not None and vercel.there:
         return vercel
-    return hand_made.data_key or FoundDataKey(wrapped=None, there=False, key_arn=vercel.key_arn if vercel else None)
+    return discovered.data_key or FoundDataKey(wrapped=None, there=False, key_arn=vercel.key_arn if vercel else None)
 
 
-def untold(hand_made: DiscoveredSetup) -> Problem:
+def untold(discovered: DiscoveredSetup) -> Problem:
     """A key that was set up by hand, and no word of the data key under it: another one is never made in silence."""
-    key = hand_made.key
+    key = discovered.key
     assert key is not None, "its caller looked"
     return Problem(
         what=f"nothing tells which data key the application has under the key {key.arn}",
@@ -109,23 +109,23 @@ def adopted_data_key(found: FoundDataKey | None, given: WrappedDataKey | None) -
 
 
 def _other_than_escrowed(
-    held: WrappedDataKey | None, hand_made: DiscoveredSetup, escrow: StoredDataKey
+    held: WrappedDataKey | None, discovered: DiscoveredSetup, stored_data_key: StoredDataKey
 ) -> Problem | None:
-    if held is not None and held != escrow.wrapped:
+    if held is not None and held != stored_data_key.wrapped:
         return Problem(
-            what=f"{escrow.parameter} holds the data key {escrow.wrapped.fingerprint}, and the application has "
+            what=f"{stored_data_key.parameter} holds the data key {stored_data_key.wrapped.fingerprint}, and the application has "
             f"{held.fingerprint}",
             why="records may be encrypted under either; neither was touched",
             next="find out which one opens the records, and use the stack of that one (--stack NAME), or "
             "another environment: --environment NAME --stack NAME",
         )
-    if hand_made.key is not None and escrow.key_arn not in (None, hand_made.key.arn):
+    if discovered.key is not None and stored_data_key.key_arn not in (None, discovered.key.arn):
         return Problem(
-            what=f"{escrow.parameter} holds a data key wrapped by {escrow.key_arn}, and the alias points to "
-            f"{hand_made.key.arn}",
+            what=f"{stored_data_key.parameter} holds a data key wrapped by {stored_data_key.key_arn}, and the alias points to "
+            f"{discovered.key.arn}",
             why="the key that is adopted could not open it",
-            next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(hand_made)} "
-            f"--target-key-id {escrow.key_arn}   or {_BESIDE}",
+            next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(discovered)} "
+            f"--target-key-id {stored_data_key.key_arn}   or {_BESIDE}",
         )
     return None
 
@@ -140,16 +140,16 @@ def _without_key(found: FoundDataKey) -> Problem:
     )
 
 
-def _names(text: str, hand_made: DiscoveredSetup) -> bool:
+def _names(text: str, discovered: DiscoveredSetup) -> bool:
     """Whether an AWS_KMS_KEY_ID means the key that was found: its ARN, its id, its alias, the alias's ARN."""
-    key, alias = hand_made.key, _alias(hand_made)
+    key, alias = discovered.key, _alias(discovered)
     assert key is not None, "its caller looked"
     where = key.arn.partition(":key/")[0]
     return text.strip() in (key.arn, key.arn.rpartition("/")[2], alias, f"{where}:{alias}")
 
 
-def _alias(hand_made: DiscoveredSetup) -> str:
-    return next((found.id for found in hand_made.things if found.thing is ResourceKind.ALIAS), "ALIAS")
+def _alias(discovered: DiscoveredSetup) -> str:
+    return next((found.id for found in discovered.things if found.thing is ResourceKind.ALIAS), "ALIAS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ class Beforehand:
 
 def prove_beforehand(
     *,
-    cloud: AwsClient,
+    aws: AwsClient,
     prover: DecryptVerifier,
     settings: Settings,
     outputs: Outputs,
@@ -177,7 +177,7 @@ def prove_beforehand(
     batch = AppVariables(region=settings.region, key_arn=outputs.key_arn, wrapped=wrapped)
     for target in targets:
         principal = outputs.principal_of(target)
-        found = cloud.app_credentials(principal, target=target).found
+        found = aws.app_credentials(principal, target=target).found
         if found is None:
             continue
         verdict = prover.prove(found, batch)

@@ -26,16 +26,16 @@ _VERBS = {"Allow": "allows", "Deny": "denies"}
 _SPELLED = {"aws:sourceaccount": "aws:SourceAccount", "aws:sourcearn": "aws:SourceArn"}
 
 
-def differences_of(hand_made: DiscoveredSetup, settings: Settings) -> tuple[Difference, ...]:
+def differences_of(discovered: DiscoveredSetup, settings: Settings) -> tuple[Difference, ...]:
     """Every difference, in the order of the parts; none for what is not there, since the stack makes that."""
     return tuple(
         Difference(part=part, what=what, found=found, wanted=wanted)
         for part, told in (
-            (ImportGroup.KEY, _key(hand_made, settings)),
-            (ImportGroup.APPLICATION_ROLE, _role(hand_made, settings)),
-            (ImportGroup.APPLICATION_POLICY, _policy(hand_made, settings)),
-            (ImportGroup.TRAIL, trail_differences(hand_made, settings)),
-            (ImportGroup.BUCKET, bucket_differences(hand_made, settings)),
+            (ImportGroup.KEY, _key(discovered, settings)),
+            (ImportGroup.APPLICATION_ROLE, _role(discovered, settings)),
+            (ImportGroup.APPLICATION_POLICY, _policy(discovered, settings)),
+            (ImportGroup.TRAIL, trail_differences(discovered, settings)),
+            (ImportGroup.BUCKET, bucket_differences(discovered, settings)),
         )
         for what, found, wanted in told
     )
@@ -44,12 +44,12 @@ def differences_of(hand_made: DiscoveredSetup, settings: Settings) -> tuple[Diff
 # --- the key ------------------------------------------------------------------------------------------------------
 
 
-def _key(hand_made: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
-    key = hand_made.key
+def _key(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+    key = discovered.key
     if key is None:
         return
-    if hand_made.key_policy is not None:
-        yield from _key_policy(hand_made.key_policy, settings)
+    if discovered.key_policy is not None:
+        yield from _key_policy(discovered.key_policy, settings)
     if not key.rotation_enabled:
         yield ("key, rotation", "off" if key.rotation_enabled is False else "not known", "on")
     elif key.rotation_period_days not in (None, settings.rotation_period_days):
@@ -175,13 +175,13 @@ def _condition_words(right: Right) -> str:
 # --- the application ----------------------------------------------------------------------------------------------
 
 
-def _role(hand_made: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
-    if hand_made.role_trust is None:
+def _role(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+    if discovered.role_trust is None:
         return
-    for beside in hand_made.role_policies:
+    for beside in discovered.role_policies:
         # Never taken away: the application may need it for what is not PHI.
         yield ("role, policy beside the stack's", short(beside), "none; a repair leaves it, look at it")
-    boundary = hand_made.role_boundary
+    boundary = discovered.role_boundary
     if boundary != settings.permissions_boundary_arn:
         wanted = settings.permissions_boundary_arn
         yield ("role, permissions boundary", short(boundary or "none"), short(wanted or "none"))
@@ -191,9 +191,9 @@ def _role(hand_made: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
             account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
         )
     trust = application_trust_of(settings, vercel_provider_arn=provider)
-    if same(hand_made.role_trust, trust):
+    if same(discovered.role_trust, trust):
         return
-    told = [*_trust(hand_made.role_trust, trust)]
+    told = [*_trust(discovered.role_trust, trust)]
     yield from told or [("role trust", "other operators, actions or denials", "as the stack writes it")]
 
 
@@ -238,19 +238,19 @@ def _trusted_words(principal: str) -> str:
     return short(name).removeprefix("oidc-provider/")
 
 
-def _policy(hand_made: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
-    if hand_made.policy_arn is None:
+def _policy(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+    if discovered.policy_arn is None:
         return
-    if not any(found.thing is ResourceKind.POLICY_ATTACHMENT for found in hand_made.things) and (
+    if not any(found.thing is ResourceKind.POLICY_ATTACHMENT for found in discovered.things) and (
         settings.app_principal_arn or settings.makes_role
     ):
         whom = short(settings.app_principal_arns[0])
         yield ("application policy", f"not attached to {whom}", "attached")
-    if hand_made.key is None:
+    if discovered.key is None:
         yield ("application policy, key", "another, or one that is gone", "the key that the stack makes")
         return
-    keys = [_replica(hand_made.key.arn, region) for region in settings.regions]
-    have, shall = rights(hand_made.policy), rights(policies.application_policy(key_arns=keys))
+    keys = [_replica(discovered.key.arn, region) for region in settings.regions]
+    have, shall = rights(discovered.policy), rights(policies.application_policy(key_arns=keys))
     for effect, resource in sorted({(right.effect, right.resource) for right in have | shall}):
         on = "" if resource == keys[0] else f", {resource}"
         more, less = (

@@ -48,14 +48,14 @@ class ByHand:
 def look(
     settings: Settings,
     state: StackState,
-    cloud: AwsClient,
-    hosting: VercelClient | None,
+    aws: AwsClient,
+    vercel: VercelClient | None,
     project: VercelProject | None,
-    escrow: StoredDataKey | None,
+    stored_data_key: StoredDataKey | None,
     adoption: Adoption | None,
 ) -> ByHand:
     """What could be adopted. Without the wish to, it is only looked at, and what is wrong with it is not told yet."""
-    found, error = attempt(cloud.find_hand_made, settings)
+    found, error = attempt(aws.discover_setup, settings)
     if error is not None or found is None or not found.things:
         told = (problem(error, "what was set up by hand has to be known to be adopted"),) if error and adoption else ()
         # What was to be adopted is gone, all of it: it is made.
@@ -65,8 +65,8 @@ def look(
     differences = differences_of(found, settings)
     problems: list[Problem] = []
     data_key = None
-    if hosting is not None and project is not None:
-        data_key, error = attempt(hosting.find_data_key, project)
+    if vercel is not None and project is not None:
+        data_key, error = attempt(vercel.find_data_key, project)
         if error is not None:
             problems.append(problem(error, "the data key that is in use has to be known, or another would be made"))
     if adoption is None:
@@ -75,10 +75,10 @@ def look(
     given, fault = _given_data_key(adoption)
     problems += [fault] if fault else []
     used = in_use(data_key, found)
-    obstacle = data_key_obstacle(used, found, escrow, given=given)
+    obstacle = data_key_obstacle(used, found, stored_data_key, given=given)
     problems += [obstacle] if obstacle else []
     wrapped = adopted_data_key(used, given)
-    nobody_tells = not (obstacle or fault or wrapped or escrow or adoption.data_key == NONE_YET)
+    nobody_tells = not (obstacle or fault or wrapped or stored_data_key or adoption.data_key == NONE_YET)
     by_hand = found.key is not None and (found.key.arn not in state.owned or is_adopted(found.key, settings))
     if nobody_tells and by_hand:
         problems.append(untold(found))

@@ -25,26 +25,26 @@ _PART_OF = {
 }
 
 
-def parts(hand_made: DiscoveredSetup) -> tuple[ImportGroup, ...]:
+def parts(discovered: DiscoveredSetup) -> tuple[ImportGroup, ...]:
     """The parts of which something is there, in the order of their table."""
-    there = {_PART_OF[found.thing] for found in hand_made.things if found.thing in _PART_OF}
+    there = {_PART_OF[found.thing] for found in discovered.things if found.thing in _PART_OF}
     return tuple(part for part in ImportGroup if part in there)
 
 
-def kept_unless_agreed(hand_made: DiscoveredSetup, settings: Settings) -> tuple[ImportGroup, ...]:
+def kept_unless_agreed(discovered: DiscoveredSetup, settings: Settings) -> tuple[ImportGroup, ...]:
     """The parts to leave as found as long as nobody agreed to their repair: a bucket that others use too."""
-    return (ImportGroup.BUCKET,) if sharers(hand_made, settings) else ()
+    return (ImportGroup.BUCKET,) if sharers(discovered, settings) else ()
 
 
-def settings_with(settings: Settings, hand_made: DiscoveredSetup, kept: Sequence[ImportGroup]) -> Settings:
+def settings_with(settings: Settings, discovered: DiscoveredSetup, kept: Sequence[ImportGroup]) -> Settings:
     """The settings under which what was found is taken in, the `kept` parts as they are and the others repaired.
 
     `obstacles` and `at_odds` must have found none. Raises ContractError for ids that no settings can hold.
     """
-    left = tuple(part for part in parts(hand_made) if part in kept)
-    adopted = tuple(f"{found.thing}={found.id}" for found in hand_made.things if _taken_in(found, left))
+    left = tuple(part for part in parts(discovered) if part in kept)
+    adopted = tuple(f"{found.thing}={found.id}" for found in discovered.things if _taken_in(found, left))
     update: dict[str, object] = {"adopted": adopted, "kept_as_found": left}
-    if bucket := bucket_of(hand_made):
+    if bucket := bucket_of(discovered):
         update["trail_bucket"] = bucket
     return Settings.read({**settings.model_dump(), **update})
 

@@ -16,40 +16,40 @@ from wizard.setup.importing.trail import bucket_of
 _BESIDE = "set up another environment beside it: --environment NAME --stack NAME"
 
 
-def obstacles(hand_made: DiscoveredSetup, settings: Settings, state: StackState) -> tuple[Problem, ...]:
+def obstacles(discovered: DiscoveredSetup, settings: Settings, state: StackState) -> tuple[Problem, ...]:
     """Why what was found cannot be taken in; empty where it can. What is the stack's already is passed over."""
     owned = set(state.owned)
     problems: list[Problem] = []
-    if hand_made.key is not None and hand_made.key.arn not in owned:
-        problems += _key(hand_made.key, settings, state)
-    if hand_made.role_arn is not None and hand_made.role_arn not in owned:
-        problems += _role(hand_made.role_arn)
-    if hand_made.policy_arn is not None and hand_made.policy_arn not in owned:
-        problems += _policy(hand_made.policy_arn, settings)
-    if hand_made.trail is not None and hand_made.trail.arn not in owned:
-        problems += _trail(hand_made, settings)
-    if (bucket := bucket_of(hand_made)) is not None and bucket not in owned:
-        problems += _bucket(bucket, hand_made, settings)
-    if hand_made.logs_key is not None and hand_made.logs_key.arn not in owned:
-        problems += _logs_key(hand_made.logs_key, settings)
+    if discovered.key is not None and discovered.key.arn not in owned:
+        problems += _key(discovered.key, settings, state)
+    if discovered.role_arn is not None and discovered.role_arn not in owned:
+        problems += _role(discovered.role_arn)
+    if discovered.policy_arn is not None and discovered.policy_arn not in owned:
+        problems += _policy(discovered.policy_arn, settings)
+    if discovered.trail is not None and discovered.trail.arn not in owned:
+        problems += _trail(discovered, settings)
+    if (bucket := bucket_of(discovered)) is not None and bucket not in owned:
+        problems += _bucket(bucket, discovered, settings)
+    if discovered.logs_key is not None and discovered.logs_key.arn not in owned:
+        problems += _logs_key(discovered.logs_key, settings)
     return tuple(problems)
 
 
-def at_odds(hand_made: DiscoveredSetup, settings: Settings, kept: Sequence[ImportGroup]) -> tuple[Problem, ...]:
+def at_odds(discovered: DiscoveredSetup, settings: Settings, kept: Sequence[ImportGroup]) -> tuple[Problem, ...]:
     """Why these parts cannot be left as they were found while the others are repaired, or be repaired as wanted."""
     problems: list[Problem] = []
-    boundary = hand_made.role_boundary
+    boundary = discovered.role_boundary
     if boundary and boundary != settings.permissions_boundary_arn and ImportGroup.APPLICATION_ROLE not in kept:
         problems.append(
             Problem(
-                what=f"the role {hand_made.role_arn} has the permissions boundary {boundary}, "
+                what=f"the role {discovered.role_arn} has the permissions boundary {boundary}, "
                 "which the settings do not name",
                 why="a repair of the role would take it away, and with it what bounds the role's rights",
                 next=f"keep it: --permissions-boundary {boundary}   or leave the role as found (--repair without it)",
                 exit_code=2,
             )
         )
-    trail = hand_made.trail
+    trail = discovered.trail
     if trail is not None and trail.prefix and ImportGroup.TRAIL in kept and ImportGroup.BUCKET not in kept:
         problems.append(
             Problem(
@@ -182,8 +182,8 @@ def _policy(arn: str, settings: Settings) -> Iterator[Problem]:
         )
 
 
-def _trail(hand_made: DiscoveredSetup, settings: Settings) -> Iterator[Problem]:
-    trail = hand_made.trail
+def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]:
+    trail = discovered.trail
     assert trail is not None, "its caller looked"
     as_it_is = f"use the trail as it is: --trail {trail.arn} --trail-bucket {trail.bucket or 'NAME'}"
     _, _, _, home, owner, _ = trail.arn.split(":", 5)
@@ -199,7 +199,7 @@ def _trail(hand_made: DiscoveredSetup, settings: Settings) -> Iterator[Problem]:
             why="a trail is changed in its home Region only, and its name is taken in all others",
             next=as_it_is,
         )
-    elif bucket_of(hand_made) is None:
+    elif bucket_of(discovered) is None:
         yield Problem(
             what=f"the trail {trail.arn} writes to the bucket {trail.bucket}, which is not in this account, or is gone",
             why="the stack would guard the records, and cannot guard what is somebody else's",
@@ -220,11 +220,11 @@ def _logs_key(key: KeyFact, settings: Settings) -> Iterator[Problem]:
         )
 
 
-def _bucket(bucket: str, hand_made: DiscoveredSetup, settings: Settings) -> Iterator[Problem]:
-    if hand_made.bucket_region is not None:
-        trail = hand_made.trail.arn if hand_made.trail else "ARN"
+def _bucket(bucket: str, discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]:
+    if discovered.bucket_region is not None:
+        trail = discovered.trail.arn if discovered.trail else "ARN"
         yield Problem(
-            what=f"the bucket {bucket} is in {hand_made.bucket_region}, and this stack in {settings.region}",
+            what=f"the bucket {bucket} is in {discovered.bucket_region}, and this stack in {settings.region}",
             why="a bucket never moves, and the stack manages what is in its own Region",
             next=f"use the trail as it is: --trail {trail} --trail-bucket {bucket}   "
             f"or give it another bucket: aws cloudtrail update-trail --name {trail} --s3-bucket-name NAME",

@@ -30,18 +30,18 @@ def wish(values: Mapping[str, Any]) -> Adoption:
     )
 
 
-def offer(talk: UserInterface, values: Mapping[str, Any], findings: Findings) -> Adoption | None:
+def offer(ui: UserInterface, values: Mapping[str, Any], findings: Findings) -> Adoption | None:
     """What was set up by hand, shown to a person, who may have it taken in, and says what of it may be changed."""
-    talk.section("Set up by hand", "found under the names that the stack would take; nothing was touched")
-    for thing in findings.hand_made.things:
-        talk.line(f"{thing.thing}: {thing.arn}", mark=Mark.INFO)
+    ui.section("Set up by hand", "found under the names that the stack would take; nothing was touched")
+    for thing in findings.discovered.things:
+        ui.line(f"{thing.thing}: {thing.arn}", mark=Mark.INFO)
     if findings.differences:
-        talk.table(importing.table(findings.differences), headings=importing.HEADINGS)
+        ui.table(importing.table(findings.differences), headings=importing.HEADINGS)
     why = "Nothing is made twice and nothing is replaced: what is there becomes the stack's."
-    if not talk.confirm("Take it into the stack?", default=True, why=why):
+    if not ui.confirm("Take it into the stack?", default=True, why=why):
         return None
     answers = dict(values)
-    parts = importing.parts(findings.hand_made)
+    parts = importing.parts(findings.discovered)
     if parts and not answers.get("repair"):
         shared = findings.left_unless_agreed
         choices = [
@@ -54,11 +54,11 @@ def offer(talk: UserInterface, values: Mapping[str, Any], findings: Findings) ->
             for part in parts
         ]
         agreed = tuple(part for part in parts if part not in shared)
-        answers["repair"] = talk.ask(by_key["repair"].question(choices, agreed)) or ("none",)
+        answers["repair"] = ui.ask(by_key["repair"].question(choices, agreed)) or ("none",)
     if not answers.get("encrypted_phi_key") and findings.data_key_untold:
         question = by_key["encrypted_phi_key"].question()
         if not findings.data_key_hidden:
             word = NONE_YET
             question = replace(question, why=f"Nothing tells it. Only if there never was one, type {word}: it is made.")
-        answers["encrypted_phi_key"] = talk.ask(question)
+        answers["encrypted_phi_key"] = ui.ask(question)
     return wish(answers)

@@ -19,12 +19,12 @@ Told = tuple[str, str, str]
 _CLOUDTRAIL = "Service: cloudtrail.amazonaws.com"
 
 
-def trail_differences(hand_made: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+def trail_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
     """What, found and wanted of the trail itself."""
-    trail = hand_made.trail
+    trail = discovered.trail
     if trail is None:
         return
-    own = hand_made.logs_key.arn if hand_made.logs_key else None
+    own = discovered.logs_key.arn if discovered.logs_key else None
     for what, wrong, found, wanted in (
         ("trail, Regions", not trail.multi_region, "one", "all"),
         ("trail, global services", not trail.global_events, "left out", "recorded"),
@@ -46,16 +46,16 @@ def trail_differences(hand_made: DiscoveredSetup, settings: Settings) -> Iterato
             yield (what, found, wanted)
 
 
-def bucket_differences(hand_made: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+def bucket_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
     """What, found and wanted of the bucket and its settings; first, and in capitals, who would be cut off."""
-    bucket = bucket_of(hand_made)
+    bucket = bucket_of(discovered)
     if bucket is None:
         return
-    for who in sharers(hand_made, settings):
+    for who in sharers(discovered, settings):
         yield ("bucket, SHARED", f"{short(who)} uses it", "the stack's trail alone: a repair CUTS THIS OFF")
-    yield from _bucket_policy(hand_made, settings, bucket)
-    if hand_made.retention is not None:
-        yield from _retention(hand_made.retention, settings)
+    yield from _bucket_policy(discovered, settings, bucket)
+    if discovered.retention is not None:
+        yield from _retention(discovered.retention, settings)
 
 
 def _retention(retention: Retention, settings: Settings) -> Iterator[Told]:
@@ -81,9 +81,9 @@ def _retention(retention: Retention, settings: Settings) -> Iterator[Told]:
             yield (what, found, wanted)
 
 
-def _bucket_policy(hand_made: DiscoveredSetup, settings: Settings, bucket: str) -> Iterator[Told]:
-    arn = _trail_arn(hand_made, settings)
-    have = rights(hand_made.bucket_policy)
+def _bucket_policy(discovered: DiscoveredSetup, settings: Settings, bucket: str) -> Iterator[Told]:
+    arn = _trail_arn(discovered, settings)
+    have = rights(discovered.bucket_policy)
     allowed = {right for right in have if right.effect == "Allow"}
     wanted = policies.trail_bucket_policy(
         bucket=bucket, account_id=settings.account_id, trail_arn=arn, partition=settings.partition
@@ -101,14 +101,14 @@ def _bucket_policy(hand_made: DiscoveredSetup, settings: Settings, bucket: str) 
         yield ("bucket policy, denials", f"{len(extra)} of somebody's own", "none beside those of TLS")
 
 
-def sharers(hand_made: DiscoveredSetup, settings: Settings) -> tuple[str, ...]:
+def sharers(discovered: DiscoveredSetup, settings: Settings) -> tuple[str, ...]:
     """Who else the bucket's policy lets in: other trails by their ARN, other principals. A repair would cut them off.
 
     CloudTrail without a source is told as a delivery open to any trail; whose else it is cannot be known.
     """
-    arn = _trail_arn(hand_made, settings)
+    arn = _trail_arn(discovered, settings)
     found: list[str] = []
-    for statement in statements(hand_made.bucket_policy):
+    for statement in statements(discovered.bucket_policy):
         if statement.get("Effect") != "Allow":
             continue
         whom = principals(statement.get("Principal"))
@@ -133,9 +133,9 @@ def _sources(right: Right) -> Sequence[str]:
     return [value for _, key, values in right.condition if key == "aws:sourcearn" for value in values]
 
 
-def _trail_arn(hand_made: DiscoveredSetup, settings: Settings) -> str:
-    if hand_made.trail is not None:
-        return hand_made.trail.arn
+def _trail_arn(discovered: DiscoveredSetup, settings: Settings) -> str:
+    if discovered.trail is not None:
+        return discovered.trail.arn
     return policies.trail_arn(
         account_id=settings.account_id,
         region=settings.region,
@@ -144,6 +144,6 @@ def _trail_arn(hand_made: DiscoveredSetup, settings: Settings) -> str:
     )
 
 
-def bucket_of(hand_made: DiscoveredSetup) -> str | None:
+def bucket_of(discovered: DiscoveredSetup) -> str | None:
     """Name of the bucket that can be taken in; None where there is none, or where it is not this account's."""
-    return next((found.id for found in hand_made.things if found.thing is ResourceKind.BUCKET), None)
+    return next((found.id for found in discovered.things if found.thing is ResourceKind.BUCKET), None)

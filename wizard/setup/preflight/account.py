@@ -44,10 +44,10 @@ class Rights(CheckResult):
     """The actions that are known to be refused."""
 
 
-def rights(settings: Settings, cloud: AwsClient, stack: str) -> Rights:
+def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:
     """What the caller may not do of what the set-up does, all of it in one problem; what nobody knows is a note."""
     policy = "python -m wizard policy operator" + ("" if stack == "production" else f" --stack {stack}")
-    fact, error = attempt(cloud.check_permissions, settings)
+    fact, error = attempt(aws.check_permissions, settings)
     if fact is None:
         # A check that cannot be made is no finding: AWS itself will say what is not allowed.
         why = error.message if error else ""
@@ -71,9 +71,9 @@ def rights(settings: Settings, cloud: AwsClient, stack: str) -> Rights:
     return Rights(problems=tuple(problems), notes=tuple(notes), denied=fact.denied)
 
 
-def quotas(settings: Settings, cloud: AwsClient) -> CheckResult:
+def quotas(settings: Settings, aws: AwsClient) -> CheckResult:
     """The account's limits that the set-up would run into."""
-    found, error = attempt(cloud.check_quotas, settings)
+    found, error = attempt(aws.check_quotas, settings)
     if found is None:
         return CheckResult(notes=(f"the account's quotas could not be asked ({error.message if error else ''})",))
     return CheckResult(
@@ -89,9 +89,9 @@ def quotas(settings: Settings, cloud: AwsClient) -> CheckResult:
     )
 
 
-def clock(cloud: AwsClient) -> CheckResult:
+def clock(aws: AwsClient) -> CheckResult:
     """How far this machine's clock is from AWS's, which is known by the answer that told who the caller is."""
-    skew, _ = attempt(cloud.clock_skew)
+    skew, _ = attempt(aws.clock_skew)
     if skew is None or abs(skew) < SKEW_TO_TELL_SECONDS:
         return CheckResult()
     off = f"this machine's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} AWS's"
@@ -117,7 +117,7 @@ class Account:
     existing: Existing | None = None
     notes: tuple[str, ...] = ()
     """What is right to know before a plan, and no reason to stop."""
-    escrow: StoredDataKey | None = None
+    stored_data_key: StoredDataKey | None = None
     escrow_known: bool = False
     """Whether the escrow could be looked for; then None means that there is none."""
 
@@ -128,7 +128,7 @@ def look(
     values: Mapping[str, Any],
     saved: Settings | None,
     identity: Identity | SetupError,
-    cloud: AwsClient | None,
+    aws: AwsClient | None,
     making: Callable[[], bool] = lambda: True,
 ) -> Account:
     """Everything about the account, side by side: each look-up is a round trip.
@@ -138,9 +138,9 @@ def look(
     if isinstance(identity, SetupError):
         unknown = problem(identity, "without an identity nothing in the account can be checked or made")
         return Account(problems=(unknown,))
-    if cloud is None:
+    if aws is None:
         return Account(problems=())
-    values = with_trail_bucket(values, cloud)
+    values = with_trail_bucket(values, aws)
     problems = _wrong_account(values, saved, identity, stack)
     settings, faults = None, ""
     try:
@@ -150,18 +150,18 @@ def look(
         problems += [_bad_value(field, fault) for field, fault in error.faults]
         faults = str(error)
     if settings is None or problems:
-        return _astray(problems, values, settings, faults, identity, cloud)
+        return _astray(problems, values, settings, faults, identity, aws)
     with ThreadPoolExecutor(max_workers=10) as pool:
-        region_job = pool.submit(_region, values, cloud)
-        principals_job = pool.submit(principals, settings, identity, cloud)
-        existing_job = pool.submit(attempt, cloud.find_existing, settings)
-        escrow_job = pool.submit(attempt, find_stored_data_key, cloud, settings)
-        lockout_job = pool.submit(lockout, settings, identity, cloud)
-        trail_job = pool.submit(trail, settings, cloud)
-        clock_job = pool.submit(clock, cloud)
+        region_job = pool.submit(_region, values, aws)
+        principals_job = pool.submit(principals, settings, identity, aws)
+        existing_job = pool.submit(attempt, aws.find_existing, settings)
+        escrow_job = pool.submit(attempt, find_stored_data_key, aws, settings)
+        lockout_job = pool.submit(lockout, settings, identity, aws)
+        trail_job = pool.submit(trail, settings, aws)
+        clock_job = pool.submit(clock, aws)
         # These two may have to wait for the stack's state, so that nothing else may have to wait for them.
-        rights_job = pool.submit(lambda: rights(settings, cloud, stack) if making() else Rights())
-        quotas_job = pool.submit(lambda: quotas(settings, cloud) if making() else CheckResult())
+        rights_job = pool.submit(lambda: rights(settings, aws, stack) if making() else Rights())
+        quotas_job = pool.submit(lambda: quotas(settings, aws) if making() else CheckResult())
     found_clock, found_trail, found_rights = clock_job.result(), trail_job.result(), rights_job.result()
     unusable, unlisted = region_job.result()
     if unusable:
@@ -173,7 +173,7 @@ def look(
             notes=found_clock.notes,
         )
     existing, unread = existing_job.result()
-    escrow, closed = escrow_job.result()
+    stored_data_key, closed = escrow_job.result()
     return Account(
         problems=(
             *found_clock.problems,
@@ -189,7 +189,7 @@ def look(
         at_home=True,
         notes=(*found_clock.notes, *_notes(settings, saved), *found_trail.notes),
         existing=existing,
-        escrow=escrow,
+        stored_data_key=stored_data_key,
         escrow_known=closed is None,
     )
 
@@ -200,12 +200,12 @@ def _astray(
     settings: Settings | None,
     faults: str,
     identity: Identity,
-    cloud: AwsClient,
+    aws: AwsClient,
 ) -> Account:
     """In the wrong account, or for settings that make no sense, little else could be told that would help."""
-    found = clock(cloud)
-    absent = named(values, faults, identity, cloud) if settings is None else []
-    unusable, unlisted = _region(values, cloud)
+    found = clock(aws)
+    absent = named(values, faults, identity, aws) if settings is None else []
+    unusable, unlisted = _region(values, aws)
     return Account(
         problems=(*found.problems, *problems, *unusable, *unlisted, *absent), settings=settings, notes=found.notes
     )
@@ -256,12 +256,12 @@ def _wrong_account(values: Mapping[str, Any], saved: Settings | None, identity: 
     ]
 
 
-def _region(values: Mapping[str, Any], cloud: AwsClient) -> tuple[list[Problem], list[Problem]]:
+def _region(values: Mapping[str, Any], aws: AwsClient) -> tuple[list[Problem], list[Problem]]:
     """Why the Region cannot be used, and why that could not be asked."""
     region = values.get("region")
     if not region:
         return [], []
-    regions, error = attempt(cloud.list_regions)
+    regions, error = attempt(aws.list_regions)
     if regions is None:
         if error is None or isinstance(error, Unsupported):
             return [], []

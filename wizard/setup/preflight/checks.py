@@ -20,10 +20,15 @@ from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.setup.importing import data_key, discovery
 from wizard.setup.importing import importing as adopting
 from wizard.setup.preflight import account, services
-from wizard.setup.preflight.data_key import foreign_data_key, kept_versions, lost_escrow, orphan_escrow
+from wizard.setup.preflight.data_key import (
+    foreign_data_key,
+    kept_versions,
+    lost_stored_data_key,
+    orphaned_stored_data_key,
+)
 from wizard.setup.preflight.resource_conflicts import surely_taken, taken, with_existing_provider
-from wizard.setup.preflight.result import told_beside, told_once
-from wizard.setup.preflight.services import left_behind, moved
+from wizard.setup.preflight.result import deduplicate, drop_covered
+from wizard.setup.preflight.services import moved, orphaned_creations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +45,12 @@ class Findings:
     backend: str = ""
     """Where the stack's state is kept, in words; empty where that could not be reached."""
     existing: Existing = Existing()
-    escrow: StoredDataKey | None = None
+    stored_data_key: StoredDataKey | None = None
     project: VercelProject | None = None
     engine_version: str = ""
-    left_behind: Mapping[str, str] = field(default_factory=dict)
+    orphaned_creations: Mapping[str, str] = field(default_factory=dict)
     """What a crashed run made without its state learning of it: URN → id, for `Engine.recover`."""
-    hand_made: DiscoveredSetup = DiscoveredSetup()
+    discovered: DiscoveredSetup = DiscoveredSetup()
     """What was set up by hand under the stack's names; looked for only where something stands in the way."""
     differences: tuple[Difference, ...] = ()
     data_key: FoundDataKey | None = None
@@ -56,7 +61,7 @@ class Findings:
     @property
     def left_unless_agreed(self) -> tuple[ImportGroup, ...]:
         """The parts that others use too."""
-        return adopting.kept_unless_agreed(self.hand_made, self.settings) if self.settings else ()
+        return adopting.kept_unless_agreed(self.discovered, self.settings) if self.settings else ()
 
     @property
     def data_key_hidden(self) -> bool:
@@ -66,8 +71,8 @@ class Findings:
     @property
     def data_key_untold(self) -> bool:
         """Whether a key was found, and nothing tells which data key the application has under it."""
-        in_use = data_key.in_use(self.data_key, self.hand_made)
-        return self.hand_made.key is not None and self.escrow is None and in_use.wrapped is None
+        in_use = data_key.in_use(self.data_key, self.discovered)
+        return self.discovered.key is not None and self.stored_data_key is None and in_use.wrapped is None
 
 
 def check(
@@ -76,8 +81,8 @@ def check(
     values: Mapping[str, Any],
     saved: Settings | None,
     identity: Identity | SetupError,
-    cloud: AwsClient | None,
-    hosting: VercelClient | None,
+    aws: AwsClient | None,
+    vercel: VercelClient | None,
     engine: Engine,
     adoption: discovery.Adoption | None = None,
     unplaced: tuple[Problem, ...] = (),
@@ -89,7 +94,7 @@ def check(
     """
     with ThreadPoolExecutor(max_workers=3) as pool:
         engine_job = pool.submit(services.pulumi, engine, stack, unplaced)
-        site_job = pool.submit(services.site, values, hosting)
+        site_job = pool.submit(services.site, values, vercel)
 
         def making() -> bool:
             if saved is None:
@@ -98,13 +103,13 @@ def check(
             return known is not None and not known.has_key
 
         account_job = pool.submit(
-            account.look, stack=stack, values=values, saved=saved, identity=identity, cloud=cloud, making=making
+            account.look, stack=stack, values=values, saved=saved, identity=identity, aws=aws, making=making
         )
     pulumi, site, found = engine_job.result(), site_job.result(), account_job.result()
     state = pulumi.state or StackState(exists=False, has_key=False)
     problems, notes = [*found.problems], found.notes
     if not state.has_key:
-        problems = [*told_beside(problems, found.rights.denied), *found.rights.problems, *found.quotas.problems]
+        problems = [*drop_covered(problems, found.rights.denied), *found.rights.problems, *found.quotas.problems]
         notes = (*notes, *found.rights.notes, *found.quotas.notes)
     # Credentials that are wrong are wrong for the state as well.
     refused = isinstance(identity, SetupError) and pulumi.by_aws
@@ -117,9 +122,9 @@ def check(
             "vercel_project": site.project.name,
         }
         settings = settings.model_copy(update=slugs)
-    if settings is not None and found.at_home and cloud is not None:
+    if settings is not None and found.at_home and aws is not None:
         if saved is not None:
-            adoption = adoption or _begun(saved, values, found.escrow, state)
+            adoption = adoption or _begun(saved, values, found.stored_data_key, state)
             # No question's answer: what was adopted stays adopted.
             kept = tuple(part for part in saved.kept_as_found if adoption is None or part not in adoption.repaired)
             settings = settings.model_copy(update={"adopted": saved.adopted, "kept_as_found": kept})
@@ -133,45 +138,45 @@ def check(
         if found.existing is not None and judged and pulumi.state is None:
             problems += surely_taken(settings, found.existing, adopting=adoption is not None)
         elif found.existing is not None and judged:
-            names = _names(settings, found.existing, state, cloud, hosting, site.project, found.escrow, adoption)
+            names = _names(settings, found.existing, state, aws, vercel, site.project, found.stored_data_key, adoption)
             problems += names.problems
             settings = names.settings or settings
         if found.escrow_known and judged and not (adoption and names.hand.problems):
             if pulumi.state is not None:
-                problems += _escrow(settings, found.escrow, saved, values, stack, state, names.hand, cloud)
+                problems += _escrow(settings, found.stored_data_key, saved, values, stack, state, names.hand, aws)
             # A data key that Vercel does not tell is the one that was given: what that is worth the proof shows.
             hidden = names.hand.data_key is not None and names.hand.data_key.hidden
-            vouched = found.escrow is None and names.hand.wrapped is not None and hidden
-            if site.project is not None and hosting is not None and not site.problems and not vouched:
-                adopted = names.hand.wrapped if found.escrow is None else None
+            vouched = found.stored_data_key is None and names.hand.wrapped is not None and hidden
+            if site.project is not None and vercel is not None and not site.problems and not vouched:
+                adopted = names.hand.wrapped if found.stored_data_key is None else None
                 problems += foreign_data_key(
-                    hosting,
+                    vercel,
                     site.project,
-                    found.escrow,
+                    found.stored_data_key,
                     settings.region,
                     adopted,
-                    kept=partial(kept_versions, cloud, settings),
+                    kept=partial(kept_versions, aws, settings),
                     push=f"python -m wizard push --stack {stack}",
                 )
         if found.existing is not None:
-            settings = with_existing_provider(settings, found.existing, state, names.left_behind)
-    warnings = (*(cloud.disagreements if cloud else ()), *site.warnings)
+            settings = with_existing_provider(settings, found.existing, state, names.orphaned_creations)
+    warnings = (*(aws.disagreements if aws else ()), *site.warnings)
     return Findings(
-        problems=told_once(problems),
+        problems=deduplicate(problems),
         notes=(*warnings, *notes, *(note for note in site.notes if note not in site.warnings)),
         warnings=warnings,
         settings=settings,
         state=state,
         backend=pulumi.backend,
         existing=found.existing or Existing(),
-        escrow=found.escrow,
+        stored_data_key=found.stored_data_key,
         project=site.project,
         engine_version=pulumi.version,
-        left_behind=names.left_behind,
-        hand_made=names.hand.found,
+        orphaned_creations=names.orphaned_creations,
+        discovered=names.hand.found,
         differences=names.hand.differences,
         data_key=names.hand.data_key,
-        adopted_data_key=names.hand.wrapped if found.escrow is None else None,
+        adopted_data_key=names.hand.wrapped if found.stored_data_key is None else None,
     )
 
 
@@ -180,7 +185,7 @@ class _Names:
     """What stands under the names that the stack would take."""
 
     problems: tuple[Problem, ...] = ()
-    left_behind: Mapping[str, str] = field(default_factory=dict)
+    orphaned_creations: Mapping[str, str] = field(default_factory=dict)
     hand: discovery.ByHand = discovery.ByHand()
     settings: Settings | None = None
 
@@ -189,17 +194,17 @@ def _names(
     settings: Settings,
     existing: Existing,
     state: StackState,
-    cloud: AwsClient,
-    hosting: VercelClient | None,
+    aws: AwsClient,
+    vercel: VercelClient | None,
     project: VercelProject | None,
-    escrow: StoredDataKey | None,
+    stored_data_key: StoredDataKey | None,
     adoption: discovery.Adoption | None,
 ) -> _Names:
-    left, unread = left_behind(settings, existing, state, cloud)
+    left, unread = orphaned_creations(settings, existing, state, aws)
     in_the_way = taken(settings, existing, state, left)
     hand = discovery.ByHand()
     if (in_the_way or (adoption and settings.adopted)) and not unread:
-        hand = discovery.look(settings, state, cloud, hosting, project, escrow, adoption)
+        hand = discovery.look(settings, state, aws, vercel, project, stored_data_key, adoption)
         if hand.settings and (in_the_way or not state.has_key):
             settings = hand.settings
         elif hand.settings:
@@ -210,15 +215,17 @@ def _names(
         if adoption and hand.problems:
             wished = settings.model_copy(update={"adopted": hand.found.adopted})
         in_the_way = taken(wished, existing, state, left) if adoption else in_the_way
-    return _Names(problems=(*unread, *in_the_way, *hand.problems), left_behind=left, hand=hand, settings=settings)
+    return _Names(
+        problems=(*unread, *in_the_way, *hand.problems), orphaned_creations=left, hand=hand, settings=settings
+    )
 
 
 def _begun(
-    saved: Settings, values: Mapping[str, Any], escrow: StoredDataKey | None, state: StackState
+    saved: Settings, values: Mapping[str, Any], stored_data_key: StoredDataKey | None, state: StackState
 ) -> discovery.Adoption | None:
     """An adoption that was begun, or whose stack was taken away, goes on: what is there now has to be looked for, and
     the data key in use has yet to get into the escrow."""
-    if not saved.adopted or (escrow is not None and state.has_key):
+    if not saved.adopted or (stored_data_key is not None and state.has_key):
         return None
     return discovery.Adoption(
         repaired=tuple(part for part in ImportGroup if part not in saved.kept_as_found),
@@ -228,14 +235,14 @@ def _begun(
 
 def _escrow(
     settings: Settings,
-    escrow: StoredDataKey | None,
+    stored_data_key: StoredDataKey | None,
     saved: Settings | None,
     values: Mapping[str, Any],
     stack: str,
     state: StackState,
     hand: discovery.ByHand,
-    cloud: AwsClient,
+    aws: AwsClient,
 ) -> list[Problem]:
-    if escrow is not None:
-        return orphan_escrow(settings, escrow, state, hand.found)
-    return lost_escrow(settings, saved, values, stack, cloud) if state.has_key else []
+    if stored_data_key is not None:
+        return orphaned_stored_data_key(settings, stored_data_key, state, hand.found)
+    return lost_stored_data_key(settings, saved, values, stack, aws) if state.has_key else []

@@ -18,28 +18,28 @@ from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.setup.preflight.result import attempt, problem
 
 
-def orphan_escrow(
-    settings: Settings, escrow: StoredDataKey, state: StackState, hand_made: DiscoveredSetup
+def orphaned_stored_data_key(
+    settings: Settings, stored_data_key: StoredDataKey, state: StackState, discovered: DiscoveredSetup
 ) -> list[Problem]:
     held_by = state.outputs.key_arn if state.outputs else None
-    if settings.adopted and hand_made.key and escrow.key_arn in (None, hand_made.key.arn):
+    if settings.adopted and discovered.key and stored_data_key.key_arn in (None, discovered.key.arn):
         return []
-    if held_by and escrow.key_arn in (None, held_by):
+    if held_by and stored_data_key.key_arn in (None, held_by):
         return []
-    if state.has_key and held_by is None and escrow.key_arn in (None, *state.owned):
+    if state.has_key and held_by is None and stored_data_key.key_arn in (None, *state.owned):
         return []  # An interrupted run: the key is in the stack, its outputs are not.
     return [
         Problem(
-            what=f"{escrow.parameter} already holds a data key ({escrow.wrapped.fingerprint}), "
-            f"wrapped by {escrow.key_arn or 'a key it does not name'}",
+            what=f"{stored_data_key.parameter} already holds a data key ({stored_data_key.wrapped.fingerprint}), "
+            f"wrapped by {stored_data_key.key_arn or 'a key it does not name'}",
             why="records may be encrypted under it, and the key of this stack could not open it; it was not touched",
             next="use the stack that made it (--stack NAME), or another environment: --environment NAME --stack NAME",
         )
     ]
 
 
-def lost_escrow(
-    settings: Settings, saved: Settings | None, values: Mapping[str, Any], stack: str, cloud: AwsClient
+def lost_stored_data_key(
+    settings: Settings, saved: Settings | None, values: Mapping[str, Any], stack: str, aws: AwsClient
 ) -> list[Problem]:
     """A built stack without an escrow is an interrupted first run, or a loss. A loss must not be papered over.
 
@@ -51,14 +51,16 @@ def lost_escrow(
     stores = {settings.secret_store, saved.secret_store} if saved else set(SecretStore)
     there = False
     for store in sorted(stores):
-        found, error = attempt(partial(cloud.variable_exists, store=store), beside)
+        found, error = attempt(partial(aws.variable_exists, store=store), beside)
         if error is not None:
-            return [problem(error, f"whether {names.escrow} was ever there has to be known before another is made")]
+            return [
+                problem(error, f"whether {names.stored_data_key} was ever there has to be known before another is made")
+            ]
         there = there or bool(found)
     if there:
         return [
             Problem(
-                what=f"{names.escrow} is gone, and {beside}, which is written after it, is there",
+                what=f"{names.stored_data_key} is gone, and {beside}, which is written after it, is there",
                 why="a new data key could not open the records under the lost one",
                 next="put the wrapped key back from your backup: "
                 f"python -m wizard restore --stack {stack} --from-backup PLACE   "
@@ -68,7 +70,7 @@ def lost_escrow(
     if saved and Target.VERCEL in saved.deploy_targets and Target.VERCEL not in (values.get("target") or ()):
         return [
             Problem(
-                what=f"{names.escrow} does not exist, and this run does not look at Vercel, where the stack delivered",
+                what=f"{names.stored_data_key} does not exist, and this run does not look at Vercel, where the stack delivered",
                 why="Vercel may hold the only copy of the data key; another one could not open its records",
                 next=f"python -m wizard setup --stack {stack} --target {','.join(settings.deploy_targets)}",
             )
@@ -77,9 +79,9 @@ def lost_escrow(
 
 
 def foreign_data_key(
-    hosting: VercelClient,
+    vercel: VercelClient,
     project: VercelProject,
-    escrow: StoredDataKey | None,
+    stored_data_key: StoredDataKey | None,
     region: str | None,
     adopted: WrappedDataKey | None,
     *,
@@ -90,14 +92,14 @@ def foreign_data_key(
 
     `push` is the command that delivers the escrowed one in the place of such a version.
     """
-    wrapped, key_arn = (escrow.wrapped, escrow.key_arn) if escrow else (adopted, None)
-    conflict, error = attempt(lambda: hosting.conflict(project, wrapped, region=region, key_arn=key_arn))
+    wrapped, key_arn = (stored_data_key.wrapped, stored_data_key.key_arn) if stored_data_key else (adopted, None)
+    conflict, error = attempt(lambda: vercel.conflict(project, wrapped, region=region, key_arn=key_arn))
     if error is not None:
         return [problem(error, "what the project already has must be known before anything is pushed")]
     if conflict is None:
         return []
-    if escrow is not None and (earlier := kept()):
-        again = partial(hosting.conflict, project, wrapped, region=region, key_arn=key_arn, replaceable=earlier)
+    if stored_data_key is not None and (earlier := kept()):
+        again = partial(vercel.conflict, project, wrapped, region=region, key_arn=key_arn, replaceable=earlier)
         still, error = attempt(again)
         if error is None and still is None:
             return [
@@ -117,9 +119,9 @@ def foreign_data_key(
     ]
 
 
-def kept_versions(cloud: AwsClient | None, settings: Settings) -> frozenset[str]:
+def kept_versions(aws: AwsClient | None, settings: Settings) -> frozenset[str]:
     """The fingerprints of the versions of the data key that are kept; none where they cannot be listed."""
-    if cloud is None:
+    if aws is None:
         return frozenset()
-    versions, _ = attempt(lambda: cloud.keyring().versions(settings))
+    versions, _ = attempt(lambda: aws.key_rotation().versions(settings))
     return frozenset(each.fingerprint for each in versions or ())

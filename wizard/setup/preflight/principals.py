@@ -27,7 +27,7 @@ ROLES = {
 """What a principal would be, by the input that names it; the last word counts."""
 
 
-def principals(settings: Settings, identity: Identity, cloud: AwsClient) -> list[Problem]:
+def principals(settings: Settings, identity: Identity, aws: AwsClient) -> list[Problem]:
     """Those that the settings name and that are not there. Whom the credentials belong to is there."""
     named = {
         "deletion_administrators": settings.deletion_administrators,
@@ -36,10 +36,10 @@ def principals(settings: Settings, identity: Identity, cloud: AwsClient) -> list
         "ecs_execution_role": (settings.ecs_execution_role_arn,),
     }
     wanted = {arn: key for key in ROLES for arn in named[key] if arn}
-    return _absent({arn: key for arn, key in wanted.items() if _other(arn, key, identity)}, cloud)
+    return _absent({arn: key for arn, key in wanted.items() if _other(arn, key, identity)}, aws)
 
 
-def named(values: Mapping[str, Any], faults: str, identity: Identity, cloud: AwsClient) -> list[Problem]:
+def named(values: Mapping[str, Any], faults: str, identity: Identity, aws: AwsClient) -> list[Problem]:
     """Those that answers name which make no settings, less whom the faults are about."""
     mine = f":iam::{identity.account_id}:"
     wanted = {}
@@ -48,18 +48,18 @@ def named(values: Mapping[str, Any], faults: str, identity: Identity, cloud: Aws
         for arn in (given,) if isinstance(given, str) else given:
             if mine in arn and arn not in faults and _other(arn, key, identity):
                 wanted[arn] = key
-    return _absent(wanted, cloud)
+    return _absent(wanted, aws)
 
 
 def _other(arn: str, key: str, identity: Identity) -> bool:
     return arn != identity.principal_arn or key not in ("administrators", "deletion_administrators")
 
 
-def _absent(wanted: Mapping[str, str], cloud: AwsClient) -> list[Problem]:
+def _absent(wanted: Mapping[str, str], aws: AwsClient) -> list[Problem]:
     problems = []
     for arn, key in wanted.items():
         role = ROLES[key]
-        principal, error = attempt(cloud.find_principal, arn)
+        principal, error = attempt(aws.find_principal, arn)
         if error is not None:
             problems.append(problem(error, f"the {role} {arn} could not be looked up"))
         elif principal is None:
@@ -77,7 +77,7 @@ def _absent(wanted: Mapping[str, str], cloud: AwsClient) -> list[Problem]:
     return problems
 
 
-def lockout(settings: Settings, identity: Identity, cloud: AwsClient) -> list[Problem]:
+def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Problem]:
     """Would the key's policy let the caller change the key's policy afterwards? KMS refuses it otherwise, too late.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html#prevent-unmanageable-key
@@ -100,7 +100,7 @@ def lockout(settings: Settings, identity: Identity, cloud: AwsClient) -> list[Pr
     why = f"the new key policy names {', '.join(named)}, not you"
     if grant is policies.Grant.THROUGH_ROOT:
         key = f"arn:{settings.partition}:kms:{settings.region}:{settings.account_id}:key/*"
-        simulation, error = attempt(cloud.simulate, caller, (action,), key)
+        simulation, error = attempt(aws.simulate, caller, (action,), key)
         if simulation is not None and simulation.allowed:
             return []
         detail = simulation.detail if simulation else error.message if error else ""

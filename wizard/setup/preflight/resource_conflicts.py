@@ -17,12 +17,14 @@ from wizard.core.ports.run import AwsClient
 _ANOTHER = "or take it into this stack as it is: --adopt   or another environment: --environment NAME --stack NAME"
 
 
-def taken(settings: Settings, existing: Existing, state: StackState, left_behind: Mapping[str, str]) -> list[Problem]:
+def taken(
+    settings: Settings, existing: Existing, state: StackState, orphaned_creations: Mapping[str, str]
+) -> list[Problem]:
     """Names the stack would take that something else has already. Nothing of it is touched."""
     problems = []
     names = settings.names
     adopted = {entry.partition("=")[2] for entry in settings.adopted}
-    ours = {*state.owned, *left_behind.values(), *adopted}
+    ours = {*state.owned, *orphaned_creations.values(), *adopted}
     if existing.alias_target is not None and names.alias not in ours:
         problems.append(_alias(existing.alias_target, settings))
     for what, arn in (
@@ -45,7 +47,7 @@ def taken(settings: Settings, existing: Existing, state: StackState, left_behind
         ("trail", existing.trail.arn if existing.trail and not settings.existing_trail_arn else None),
     ):
         # The engine knows a role, a user and a key by its name or id, everything else here by its ARN.
-        known = {*left_behind.values(), *adopted}
+        known = {*orphaned_creations.values(), *adopted}
         by_name = what in ("role", "user", "key") and arn and arn.rsplit("/", 1)[-1] in known
         by_name = by_name or (what == "log group" and names.log_group in known)
         if arn and arn not in ours and not by_name:
@@ -120,13 +122,13 @@ def _next(what: str, arn: str, settings: Settings) -> str:
 
 
 def with_existing_provider(
-    settings: Settings, existing: Existing, state: StackState, left_behind: Mapping[str, str]
+    settings: Settings, existing: Existing, state: StackState, orphaned_creations: Mapping[str, str]
 ) -> Settings:
     """An account takes one OIDC provider per URL: one that is there, and not this stack's, is used, not made again."""
     arn = existing.oidc_provider_arn
     if (
         arn
-        and arn not in (*state.owned, *left_behind.values())
+        and arn not in (*state.owned, *orphaned_creations.values())
         and Target.VERCEL in settings.deploy_targets
         and not settings.vercel_oidc_provider_arn
     ):
@@ -134,7 +136,7 @@ def with_existing_provider(
     return settings
 
 
-def crashed(settings: Settings, existing: Existing, state: StackState, cloud: AwsClient) -> dict[str, str]:
+def crashed(settings: Settings, existing: Existing, state: StackState, aws: AwsClient) -> dict[str, str]:
     """URN → id of the creations that a crashed run began, that happened, and that its state does not know by id.
 
     Only what has one home by name, and the keys, known by the stack's own tags, are looked for: making any of the rest
@@ -142,22 +144,22 @@ def crashed(settings: Settings, existing: Existing, state: StackState, cloud: Aw
     """
     found = {}
     for step in state.pending:
-        id_ = _made(step, settings, existing, state, cloud) if step.op == "creating" else None
+        id_ = _made(step, settings, existing, state, aws) if step.op == "creating" else None
         if id_:
             found[step.urn] = id_
     return found
 
 
-def _made(step: Step, settings: Settings, existing: Existing, state: StackState, cloud: AwsClient) -> str | None:
+def _made(step: Step, settings: Settings, existing: Existing, state: StackState, aws: AwsClient) -> str | None:
     names, kind, name = settings.names, step.type.rsplit(":", 1)[-1], step.physical_name
     if kind == "Key":
-        return _own_key(step, settings, state, cloud)
+        return _own_key(step, settings, state, aws)
     if kind == "ReplicaKey":
-        return _replica(step, settings, state, cloud)
+        return _replica(step, settings, state, aws)
     if kind == "Alias":
         region = _region_of(step, settings)
         if region != settings.region:
-            return name if cloud.with_region(region).describe_key(name) else None
+            return name if aws.with_region(region).describe_key(name) else None
         there = existing.trail_key if name == names.trail_key_alias else existing.alias_target
         return name if there else None
     if kind in ("Role", "User", "LogGroup"):
@@ -181,21 +183,21 @@ def _made(step: Step, settings: Settings, existing: Existing, state: StackState,
     }.get(kind)
 
 
-def _own_key(step: Step, settings: Settings, state: StackState, cloud: AwsClient) -> str | None:
+def _own_key(step: Step, settings: Settings, state: StackState, aws: AwsClient) -> str | None:
     """The id of the key that carries the stack's tags: the PHI key, or the logs' key, which has one tag more."""
     for_logs = step.urn.rsplit("::", 1)[-1] != "phi-key"
     keys = [
         key
-        for key in cloud.find_keys(settings.tags)
+        for key in aws.find_keys(settings.tags)
         if key.arn not in state.owned and key.state == "Enabled" and ("Purpose" in key.tags) == for_logs
     ]
     # Two such keys: which of them is ours cannot be told, so neither is taken.
     return keys[0].arn.rsplit("/", 1)[-1] if len(keys) == 1 else None
 
 
-def _replica(step: Step, settings: Settings, state: StackState, cloud: AwsClient) -> str | None:
+def _replica(step: Step, settings: Settings, state: StackState, aws: AwsClient) -> str | None:
     """The id of the replica: its primary's, which the state has, for a replica is made after it."""
-    regional = cloud.with_region(_region_of(step, settings))
+    regional = aws.with_region(_region_of(step, settings))
     ids = {owned.rsplit("/", 1)[-1] for owned in state.owned if "mrk-" in owned}
     return next((id_ for id_ in sorted(ids) if regional.describe_key(id_)), None)
 

@@ -40,7 +40,7 @@ def problem(error: SetupError, why: str) -> Problem:
     return Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code)
 
 
-def told_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+def deduplicate(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Each problem once, though several look-ups met it; so an endpoint that does not answer is told once."""
     kept: dict[str, Problem] = {}
     for each in problems:
@@ -48,7 +48,7 @@ def told_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(kept.values())
 
 
-def told_beside(problems: Iterable[Problem], denied: Iterable[str]) -> list[Problem]:
+def drop_covered(problems: Iterable[Problem], denied: Iterable[str]) -> list[Problem]:
     """Those that are more than the refusal of an action that is among `denied`, which are told together."""
     known = set(denied)
 

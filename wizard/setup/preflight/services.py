@@ -79,16 +79,16 @@ def pulumi(engine: Engine, stack: str, unplaced: tuple[Problem, ...] = ()) -> Pu
     return Pulumi(problems=tuple(problems), version=version, backend=backend or "", state=state, by_aws=by_aws)
 
 
-def site(values: Mapping[str, Any], hosting: VercelClient | None) -> Site:
+def site(values: Mapping[str, Any], vercel: VercelClient | None) -> Site:
     """The project, and what its three names are used for outside production."""
     team, name = values.get("vercel_team"), values.get("vercel_project")
-    if hosting is None or Target.VERCEL not in (values.get("target") or ()) or not (team and name):
+    if vercel is None or Target.VERCEL not in (values.get("target") or ()) or not (team and name):
         return Site()
-    project, error = attempt(hosting.find_project, team, name)
+    project, error = attempt(vercel.find_project, team, name)
     if project is None:
         why = f"{DATA_KEY_VARIABLE} could not be delivered to {team}/{name}"
         return Site(problems=(problem(error, why),) if error else ())
-    overlaps, error = attempt(hosting.overlaps, project)
+    overlaps, error = attempt(vercel.overlaps, project)
     untold = error is not None and not isinstance(error, Unsupported)
     told = tuple(overlaps or ())
     return Site(
@@ -104,12 +104,12 @@ def exposes_production(overlap: str) -> bool:
     return any(f"production's {secret}" in overlap for secret in _SECRETS)
 
 
-def left_behind(
-    settings: Settings, existing: Existing, state: StackState, cloud: AwsClient
+def orphaned_creations(
+    settings: Settings, existing: Existing, state: StackState, aws: AwsClient
 ) -> tuple[dict[str, str], list[Problem]]:
     if not state.pending:
         return {}, []
-    found, error = attempt(crashed, settings, existing, state, cloud)
+    found, error = attempt(crashed, settings, existing, state, aws)
     if error is not None:
         return {}, [problem(error, "what an interrupted run made has to be found before more is made")]
     return found or {}, []

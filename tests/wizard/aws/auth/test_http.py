@@ -110,7 +110,7 @@ def ready(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     """An account with its escrow, whose caller waits for nothing."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     aws._session = replace(aws._session, pause=lambda _: None)
-    aws.write_escrow(f"{PREFIX}/ENCRYPTED_PHI_KEY", ONE, key_arn=KEY, tags={})
+    aws.store_data_key(f"{PREFIX}/ENCRYPTED_PHI_KEY", ONE, key_arn=KEY, tags={})
     return aws
 
 

@@ -36,11 +36,11 @@ class Place:
     boto: Callable[..., Any]
     store: SecretStore
 
-    def escrow(self, wrapped: WrappedDataKey = ONE) -> bool:
-        return self.aws.write_escrow(ESCROW, wrapped, key_arn=KEY, tags=TAGS, store=self.store)
+    def stored_data_key(self, wrapped: WrappedDataKey = ONE) -> bool:
+        return self.aws.store_data_key(ESCROW, wrapped, key_arn=KEY, tags=TAGS, store=self.store)
 
     def read(self):
-        return self.aws.read_escrow(ESCROW, store=self.store)
+        return self.aws.read_stored_data_key(ESCROW, store=self.store)
 
     def deliver(self, what: AppVariables, target: str = "ecs"):
         return self.aws.deliver_parameters(PREFIX, what, tags=TAGS, target=target, store=self.store)
@@ -90,14 +90,14 @@ def test_nothing_of_that_name_is_no_escrow(place):
 
 
 def test_what_is_put_in_escrow_is_read_from_it(place):
-    assert place.escrow() is True
+    assert place.stored_data_key() is True
     found = place.read()
     assert (found.parameter, found.wrapped, found.key_arn) == (ESCROW, ONE, KEY)
     assert (found.version, found.store) == (1, place.store)
 
 
 def test_the_escrow_says_in_its_tags_what_it_is(place):
-    place.escrow()
+    place.stored_data_key()
     assert place.tags() == {
         **TAGS,
         "eonpro:key-arn": KEY,
@@ -107,28 +107,28 @@ def test_the_escrow_says_in_its_tags_what_it_is(place):
 
 
 def test_a_variable_is_there_or_not_by_its_whole_name(place):
-    place.escrow()
+    place.stored_data_key()
     assert place.aws.variable_exists(ESCROW, store=place.store)
     assert not place.aws.variable_exists(f"{PREFIX}/AWS_KMS_KEY_ID", store=place.store)
     assert not place.aws.variable_exists(ESCROW.removesuffix("KEY"), store=place.store)
 
 
 def test_the_one_store_knows_nothing_of_the_other(place):
-    place.escrow()
+    place.stored_data_key()
     (other,) = set(SecretStore) - {place.store}
-    assert place.aws.read_escrow(ESCROW, store=other) is None
+    assert place.aws.read_stored_data_key(ESCROW, store=other) is None
 
 
 def test_a_second_escrow_is_refused_and_the_first_is_untouched(place):
-    place.escrow()
-    assert place.escrow(TWO) is False
+    place.stored_data_key()
+    assert place.stored_data_key(TWO) is False
     assert place.values() == {"ENCRYPTED_PHI_KEY": (ONE.value, 1)}
     assert (place.read().wrapped, place.tags()["eonpro:fingerprint"]) == (ONE, ONE.fingerprint)
 
 
 def test_of_two_who_write_the_escrow_at_once_one_wins_and_both_read_the_same(place):
     with ThreadPoolExecutor(2) as pool:
-        written = list(pool.map(place.escrow, (ONE, TWO)))
+        written = list(pool.map(place.stored_data_key, (ONE, TWO)))
     assert sorted(written) == [False, True]
     assert place.read().wrapped == (ONE if written[0] else TWO)
 
@@ -142,7 +142,7 @@ def test_anything_else_under_the_name_is_a_conflict_that_never_quotes_it(place, 
 
 
 def test_a_value_that_is_not_the_one_its_tag_tells_of_is_a_conflict(place):
-    place.escrow()
+    place.stored_data_key()
     place.put_by_hand(ESCROW, TWO.value)
     with pytest.raises(DataKeyConflict, match=f"{TWO.fingerprint}.*{ONE.fingerprint}"):
         place.read()
@@ -155,7 +155,7 @@ def test_a_wrapped_key_that_somebody_put_there_by_hand_is_taken_as_it_is(place):
 
 
 def test_delivery_puts_two_variables_beside_the_escrow(place):
-    place.escrow()
+    place.stored_data_key()
     delivered = place.deliver(batch())
     assert place.values() == {
         "ENCRYPTED_PHI_KEY": (ONE.value, 1),
@@ -168,14 +168,14 @@ def test_delivery_puts_two_variables_beside_the_escrow(place):
 
 @pytest.mark.parametrize("target", ["ecs", "eks"])
 def test_a_delivery_says_for_whom_and_where(place, target):
-    place.escrow()
+    place.stored_data_key()
     delivered = place.deliver(batch(), target)
     title = {"parameter-store": "Parameter Store", "secrets-manager": "Secrets Manager"}[place.store]
     assert (delivered.target, delivered.place) == (target, f"{title} {PREFIX}")
 
 
 def test_a_second_delivery_changes_nothing(place):
-    place.escrow()
+    place.stored_data_key()
     place.deliver(batch())
     before = place.values()
     delivered = place.deliver(batch())
@@ -184,7 +184,7 @@ def test_a_second_delivery_changes_nothing(place):
 
 
 def test_a_wrong_region_beside_the_escrow_is_put_right_and_said_to_be_written(place):
-    place.escrow()
+    place.stored_data_key()
     place.put_by_hand(f"{PREFIX}/AWS_REGION", "eu-west-1")
     delivered = place.deliver(batch())
     assert delivered.state is DeliveryState.WRITTEN
@@ -193,7 +193,7 @@ def test_a_wrong_region_beside_the_escrow_is_put_right_and_said_to_be_written(pl
 
 
 def test_a_value_that_was_there_before_is_put_back(place):
-    place.escrow()
+    place.stored_data_key()
     for value in ("us-east-1", "eu-west-1"):
         place.put_by_hand(f"{PREFIX}/AWS_REGION", value)
     place.deliver(batch())
@@ -202,7 +202,7 @@ def test_a_value_that_was_there_before_is_put_back(place):
 
 @pytest.mark.parametrize("other", [batch(TWO), batch(ONE, OTHER_KEY)], ids=["another data key", "another key"])
 def test_a_batch_that_the_escrow_does_not_hold_is_refused_before_anything_is_written(place, other):
-    place.escrow()
+    place.stored_data_key()
     with pytest.raises(DataKeyConflict, match="nothing was written"):
         place.deliver(other)
     assert set(place.values()) == {"ENCRYPTED_PHI_KEY"}
@@ -215,7 +215,7 @@ def test_without_an_escrow_nothing_is_delivered(place):
 
 
 def test_what_is_delivered_is_checked_value_by_value(place):
-    place.escrow()
+    place.stored_data_key()
     assert place.check(batch()) is False
     place.deliver(batch())
     assert place.check(batch()) is True
@@ -223,10 +223,10 @@ def test_what_is_delivered_is_checked_value_by_value(place):
 
 
 def test_each_region_has_an_escrow_of_its_own(place):
-    place.escrow()
+    place.stored_data_key()
     there = replace(place, aws=place.aws.with_region("eu-west-1"))
     assert there.read() is None
-    assert there.escrow() is True
+    assert there.stored_data_key() is True
     assert there.read().wrapped == place.read().wrapped == ONE
 
 
@@ -252,6 +252,6 @@ def test_a_store_that_forgets_what_was_written_is_found_out(script, scripted, st
 
 
 def test_no_repr_of_what_a_store_holds_has_the_value(place):
-    place.escrow()
+    place.stored_data_key()
     held = place.aws._store(place.store).read([ESCROW])
     assert (held[ESCROW].value, ONE.value in repr(held) + repr(place.read())) == (ONE.value, False)

@@ -44,15 +44,17 @@ class Place:
 
     @property
     def ring(self) -> Any:
-        return self.aws.keyring()
+        return self.aws.key_rotation()
 
     @property
-    def escrow(self) -> str:
-        return self.settings.names.escrow
+    def stored_data_key(self) -> str:
+        return self.settings.names.stored_data_key
 
     def begin(self, wrapped: WrappedDataKey = ONE) -> None:
         """What a set-up leaves: the escrow and no ledger."""
-        assert self.aws.write_escrow(self.escrow, wrapped, key_arn=KEY, tags=self.settings.tags, store=self.store)
+        assert self.aws.store_data_key(
+            self.stored_data_key, wrapped, key_arn=KEY, tags=self.settings.tags, store=self.store
+        )
 
     def keep(self, wrapped: WrappedDataKey, origin: VersionOrigin = VersionOrigin.MADE, **more: Any) -> DataKeyVersion:
         found: DataKeyVersion = self.ring.keep(
@@ -70,7 +72,7 @@ class Place:
         return found
 
     def read(self) -> Any:
-        return self.aws.read_escrow(self.escrow, store=self.store)
+        return self.aws.read_stored_data_key(self.stored_data_key, store=self.store)
 
     def put_by_hand(self, name: str, value: str) -> None:
         if self.store is SecretStore.PARAMETER_STORE:
@@ -145,7 +147,7 @@ def test_the_escrows_own_counts_before_it_has_an_entry(place):
     place.begin()
     (only,) = place.versions()
     assert (only.wrapped, only.key_arn, only.origin) == (ONE, KEY, VersionOrigin.FIRST)
-    assert (only.current, only.kept, only.parameter) == (True, False, place.escrow)
+    assert (only.current, only.kept, only.parameter) == (True, False, place.stored_data_key)
 
 
 def test_an_entry_says_in_its_tags_what_it_is(place):
@@ -201,8 +203,8 @@ def test_a_replacement_puts_the_version_into_the_escrow_and_says_so(place):
     place.replace(place.keep(TWO))
     found = place.read()
     assert (found.wrapped, found.key_arn) == (TWO, KEY)
-    assert place.tags(place.escrow)["eonpro:fingerprint"] == TWO.fingerprint
-    assert not [name for name in place.tags(place.escrow) if "next" in name]
+    assert place.tags(place.stored_data_key)["eonpro:fingerprint"] == TWO.fingerprint
+    assert not [name for name in place.tags(place.stored_data_key) if "next" in name]
     assert [(each.wrapped, each.current, each.was_current) for each in place.versions()] == [
         (ONE, False, True),
         (TWO, True, True),
@@ -216,7 +218,7 @@ def test_a_replacement_and_back_again_writes_no_entry_twice(place):
     place.replace(first)
     assert place.read().wrapped == ONE
     assert [place.times_written(each.parameter) for each in (first, second)] == [1, 1]
-    assert place.times_written(place.escrow) == 3
+    assert place.times_written(place.stored_data_key) == 3
 
 
 def test_what_is_not_kept_does_not_become_current(place):
@@ -254,7 +256,7 @@ def test_an_escrow_that_is_gone_is_made_anew(place):
 def test_something_that_is_no_data_key_makes_way(place):
     place.begin()
     place.keep(ONE, VersionOrigin.FIRST)
-    place.put_by_hand(place.escrow, "garbage")
+    place.put_by_hand(place.stored_data_key, "garbage")
     seat = place.ring.seat(place.settings)
     assert seat.taken
     assert (seat.wrapped, seat.agrees) == (None, False)
@@ -264,7 +266,7 @@ def test_something_that_is_no_data_key_makes_way(place):
 
 def test_a_foreign_wrapped_key_is_seen_without_the_former_ones_key(place):
     place.begin()
-    place.put_by_hand(place.escrow, TWO.value)
+    place.put_by_hand(place.stored_data_key, TWO.value)
     seat = place.ring.seat(place.settings)
     assert (seat.wrapped, seat.key_arn, seat.agrees) == (TWO, None, False)
     (found,) = place.versions()
@@ -285,8 +287,8 @@ def test_a_replacement_that_was_cut_off_is_taken_up_by_the_same_again(place, pow
     assert place.read().wrapped in (ONE, TWO)
     place.replace(new)
     assert (place.read().wrapped, place.read().key_arn) == (TWO, KEY)
-    assert not [name for name in place.tags(place.escrow) if "next" in name]
-    assert place.times_written(place.escrow) == 2
+    assert not [name for name in place.tags(place.stored_data_key) if "next" in name]
+    assert place.times_written(place.stored_data_key) == 2
     assert [each.was_current for each in place.versions()] == [True, True]
 
 
@@ -297,7 +299,7 @@ def test_a_replacement_that_is_settled_writes_nothing(place, power):
     place.replace(new)
     power.left = 0
     place.replace(new)
-    assert place.times_written(place.escrow) == 2
+    assert place.times_written(place.stored_data_key) == 2
 
 
 def test_a_write_between_the_last_look_and_the_replacement_is_told(aws, boto, settings, power):
@@ -307,12 +309,12 @@ def test_a_write_between_the_last_look_and_the_replacement_is_told(aws, boto, se
     new = place.keep(TWO)
 
     power.meanwhile = lambda: boto("ssm").put_parameter(
-        Name=place.escrow, Value=THREE.value, Type="SecureString", Overwrite=True
+        Name=place.stored_data_key, Value=THREE.value, Type="SecureString", Overwrite=True
     )
     with pytest.raises(DataKeyConflict, match="somebody else wrote to"):
         place.replace(new)
     # It is there to be looked up, and what was confirmed is what is current.
-    history = boto("ssm").get_parameter_history(Name=place.escrow, WithDecryption=True)["Parameters"]
+    history = boto("ssm").get_parameter_history(Name=place.stored_data_key, WithDecryption=True)["Parameters"]
     assert [each["Value"] for each in history] == [ONE.value, THREE.value, TWO.value]
 
 

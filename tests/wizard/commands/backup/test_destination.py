@@ -35,8 +35,8 @@ from wizard.core.models.backup import BucketLock
 S3 = f"s3://{VAULT_BUCKET}/backup.json"
 
 
-def kept(where: str, vault: FakeVault | None = None, **changes: Any) -> Kept:
-    return destination.keep(where, replace(backup(), **changes), vault or FakeVault(), retention_days=2557)
+def kept(where: str, backup_storage: FakeVault | None = None, **changes: Any) -> Kept:
+    return destination.keep(where, replace(backup(), **changes), backup_storage or FakeVault(), retention_days=2557)
 
 
 # --- a file
@@ -108,43 +108,43 @@ def test_a_file_that_cannot_be_read_is_told(where: str, tmp_path: Path) -> None:
 
 
 def test_an_object_is_created_read_back_and_told_with_its_lock() -> None:
-    vault = FakeVault()
-    told = kept(S3, vault)
+    backup_storage = FakeVault()
+    told = kept(S3, backup_storage)
     assert (told.kind, told.state, told.lock_mode) == (DestinationKind.OBJECT, State.WRITTEN, "GOVERNANCE")
-    assert destination.read(S3, vault) == backup()
-    assert kept(S3, vault, made_at=AT + timedelta(days=1)).state is State.THERE
-    assert len(vault.objects) == 1
+    assert destination.read(S3, backup_storage) == backup()
+    assert kept(S3, backup_storage, made_at=AT + timedelta(days=1)).state is State.THERE
+    assert len(backup_storage.objects) == 1
 
 
 def test_the_buckets_own_lock_is_left_to_it_and_one_without_gets_the_audit_logs(tmp_path: Path) -> None:
-    vault = FakeVault()
+    backup_storage = FakeVault()
     compliance = {"compliance": BucketLock(region="eu-west-1", mode="COMPLIANCE", days=30)}
-    vault.buckets |= {**compliance, "silent": BucketLock(region="eu-west-1")}
-    assert kept("s3://compliance/b.json", vault).lock_mode == "COMPLIANCE"
-    silent = kept("s3://silent/b.json", vault)
+    backup_storage.buckets |= {**compliance, "silent": BucketLock(region="eu-west-1")}
+    assert kept("s3://compliance/b.json", backup_storage).lock_mode == "COMPLIANCE"
+    silent = kept("s3://silent/b.json", backup_storage)
     assert silent.lock_mode == "GOVERNANCE"
     assert silent.locked_until == backup().made_at + timedelta(days=2557)
 
 
 def test_a_bucket_without_a_lock_gets_nothing() -> None:
-    vault = FakeVault(buckets={"plain": None})
+    backup_storage = FakeVault(buckets={"plain": None})
     with pytest.raises(ResourceError, match="no Object Lock") as refused:
-        kept("s3://plain/b.json", vault)
-    assert "put-object-lock-configuration" in refused.value.hint and vault.objects == {}
+        kept("s3://plain/b.json", backup_storage)
+    assert "put-object-lock-configuration" in refused.value.hint and backup_storage.objects == {}
 
 
 def test_an_object_that_does_not_read_back_is_told() -> None:
-    vault = FakeVault(meddle=text_of(backup(OLD)).encode())
+    backup_storage = FakeVault(meddle=text_of(backup(OLD)).encode())
     with pytest.raises(ResourceError, match="does not read back"):
-        kept(S3, vault)
+        kept(S3, backup_storage)
 
 
 def test_another_backup_under_that_name_is_left_alone() -> None:
-    vault = FakeVault()
-    destination.keep(S3, backup(OLD), vault, retention_days=2557)
+    backup_storage = FakeVault()
+    destination.keep(S3, backup(OLD), backup_storage, retention_days=2557)
     with pytest.raises(UsageError, match="never overwritten"):
-        kept(S3, vault)
-    assert destination.read(S3, vault) == backup(OLD)
+        kept(S3, backup_storage)
+    assert destination.read(S3, backup_storage) == backup(OLD)
 
 
 def test_a_folder_of_a_bucket_gets_an_object_that_is_named_after_the_data_key() -> None:
@@ -169,17 +169,17 @@ MULTI = replace(backup(), versions=(replace(backup().current, key_arn=MULTI_KEY)
 
 
 def test_where_a_replica_is_the_copy_is_the_escrow_there_and_opens_with_the_replica() -> None:
-    cloud = FakeCloud()
-    told = region.keep(REPLICA_REGION, MULTI, cloud, multi_region(), replica_arns=(REPLICA,))
-    there = cloud.with_region(REPLICA_REGION).escrows[ESCROW]
+    aws = FakeCloud()
+    told = region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    there = aws.with_region(REPLICA_REGION).escrows[ESCROW]
     assert (there.wrapped, there.key_arn) == (wrapped(), REPLICA)
     assert (told.place, told.opens_with, told.region) == (ESCROW, REPLICA, REPLICA_REGION)
 
 
 def test_without_a_replica_the_copy_has_a_name_that_no_task_reads_and_opens_with_the_first_key() -> None:
-    cloud = FakeCloud()
-    told = region.keep("eu-west-1", backup(), cloud, settings(), replica_arns=())
-    there = cloud.with_region("eu-west-1").escrows
+    aws = FakeCloud()
+    told = region.keep("eu-west-1", backup(), aws, settings(), replica_arns=())
+    there = aws.with_region("eu-west-1").escrows
     assert list(there) == [told.place] != [ESCROW]
     assert there[told.place].key_arn == KEY == told.opens_with
 
@@ -190,14 +190,14 @@ def test_a_replica_of_another_key_opens_nothing() -> None:
 
 
 def test_a_copy_that_is_there_is_left_and_another_data_key_is_refused() -> None:
-    cloud = FakeCloud()
-    region.keep(REPLICA_REGION, MULTI, cloud, multi_region(), replica_arns=(REPLICA,))
-    again = region.keep(REPLICA_REGION, MULTI, cloud, multi_region(), replica_arns=(REPLICA,))
+    aws = FakeCloud()
+    region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    again = region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     assert again.state is State.THERE
-    there = cloud.with_region(REPLICA_REGION).escrows
+    there = aws.with_region(REPLICA_REGION).escrows
     there[ESCROW] = replace(there[ESCROW], wrapped=wrapped("another"), key_arn=OTHER_KEY)
     with pytest.raises(DataKeyConflict, match="nothing was"):
-        region.keep(REPLICA_REGION, MULTI, cloud, multi_region(), replica_arns=(REPLICA,))
+        region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     assert there[ESCROW].wrapped == wrapped("another")
 
 
@@ -207,6 +207,6 @@ def test_the_escrows_own_region_is_no_other() -> None:
 
 
 def test_a_copy_goes_to_the_store_of_the_settings() -> None:
-    cloud, stored = FakeCloud(), settings(secret_store=SecretStore.SECRETS_MANAGER)
-    told = region.keep("eu-west-1", backup(), cloud, stored, replica_arns=())
-    assert list(cloud.with_region("eu-west-1").secrets) == [told.place]
+    aws, stored = FakeCloud(), settings(secret_store=SecretStore.SECRETS_MANAGER)
+    told = region.keep("eu-west-1", backup(), aws, stored, replica_arns=())
+    assert list(aws.with_region("eu-west-1").secrets) == [told.place]

@@ -39,23 +39,23 @@ class World:
     """A stack that is set up, or answers without one."""
 
     def __init__(self, *, saved: bool = True, **answers: Any) -> None:
-        self.cloud, self.talk = FakeCloud(), FakeTalk()
+        self.aws, self.ui = FakeCloud(), FakeTalk()
         self.settings = settings_()
-        self.engine = FakeEngine(cloud=self.cloud, stack_state=built(self.cloud, self.settings))
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, self.settings))
         values = (from_settings(self.settings) if saved else {}) | answers
         told = {name: Answer(value=value, source=Source.FLAG, where="") for name, value in values.items()}
         self.request = Request(stack="production", answers=told, saved=self.settings if saved else None)
 
     def run(self, **options: Any) -> dict[str, Any]:
-        doors = Clients(
-            talk=self.talk,
-            connect=lambda profile, region: self.cloud,
-            hosting=lambda token: FakeHosting(),
+        clients = Clients(
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: FakeHosting(),
             engine=lambda environment, secrets_provider=None: self.engine,
-            prover=FakeProver(cloud=self.cloud),
+            prover=FakeProver(aws=self.aws),
             now=lambda: NOW,
         )
-        code, document = command.run(argparse.Namespace(**{**OPTIONS, **options}), self.request, doors)
+        code, document = command.run(argparse.Namespace(**{**OPTIONS, **options}), self.request, clients)
         assert code == 0
         return dict(document)
 
@@ -67,7 +67,7 @@ def drivers(told: dict[str, Any]) -> dict[str, float]:
 def test_without_used_nobody_is_asked() -> None:
     world = World()
     told = world.run()
-    assert world.cloud.log == [] and world.engine.log == [] and told["used"] is None
+    assert world.aws.log == [] and world.engine.log == [] and told["used"] is None
     assert round(told["estimate"]["monthly"], 2) == 2.18
 
 
@@ -106,9 +106,9 @@ def test_what_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_use_is_counted_of_the_stacks_key_and_bucket() -> None:
     world = World()
-    world.cloud.meter.usage = COUNTED
+    world.aws.meter.usage = COUNTED
     used = world.run(used=True, days=30)["used"]
-    assert world.cloud.meter.asked == [(KEY, BUCKET)]
+    assert world.aws.meter.asked == [(KEY, BUCKET)]
     assert used["counts"] | {"rotations": 0} == used["counts"]
     assert used["assumptions"]["requests"] == 304  # 300 in 30 days
     assert drivers(used)["trail-events"] == 2.0  # one trail too many, of 100,000 events as assumed
@@ -117,24 +117,24 @@ def test_use_is_counted_of_the_stacks_key_and_bucket() -> None:
 
 def test_a_stack_whose_state_cannot_be_read_is_counted_by_its_alias() -> None:
     world = World()
-    world.cloud.meter.usage = COUNTED
+    world.aws.meter.usage = COUNTED
     world.engine.failures["state"] = Unreachable("the backend does not answer", "look")
     assert world.run(used=True)["used"]["counts"]["keyRequests"] == 300
-    assert world.cloud.meter.asked == [(KEY, BUCKET)]
+    assert world.aws.meter.asked == [(KEY, BUCKET)]
 
 
 def test_a_stack_that_is_not_built_has_no_use() -> None:
     world = World()
     world.engine.stack_state = replace(world.engine.stack_state, outputs=None)
-    world.cloud.aliases.clear()
+    world.aws.aliases.clear()
     with pytest.raises(StackNotFound, match="not built"):
         world.run(used=True)
 
 
 def test_rotations_that_may_not_be_read_leave_the_key_unknown() -> None:
     world = World()
-    world.cloud.meter.usage = COUNTED
-    world.cloud.keyring().failures["rotations"] = PermissionDenied("kms:ListKeyRotations", "ask")
+    world.aws.meter.usage = COUNTED
+    world.aws.key_rotation().failures["rotations"] = PermissionDenied("kms:ListKeyRotations", "ask")
     used = world.run(used=True)["used"]
     assert {"what": "the key", "why": "kms:ListKeyRotations"} in used["unknown"]
     assert "key" not in drivers(used)
@@ -142,11 +142,11 @@ def test_rotations_that_may_not_be_read_leave_the_key_unknown() -> None:
 
 def test_a_person_sees_both_side_by_side_and_what_is_unknown() -> None:
     world = World()
-    world.cloud.meter.usage = replace(COUNTED, key_requests=None, unknown={"key_requests": "denied"})
+    world.aws.meter.usage = replace(COUNTED, key_requests=None, unknown={"key_requests": "denied"})
     world.run(used=True)
-    said = "\n".join(world.talk.said)
+    said = "\n".join(world.ui.said)
     assert "uses of the keys is unknown: denied" in said
-    row = next(line for line in world.talk.said if line.startswith("uses of the keys 2"))
+    row = next(line for line in world.ui.said if line.startswith("uses of the keys 2"))
     assert row.endswith("$0.02 unknown")
 
 

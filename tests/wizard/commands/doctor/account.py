@@ -25,32 +25,32 @@ class Ward(World):
 
     def __init__(self, wanted: Settings) -> None:
         super().__init__(wanted)
-        self.prover = FakeProver(cloud=self.cloud)
+        self.prover = FakeProver(aws=self.aws)
         values = {"ENCRYPTED_PHI_KEY": wrapped().value, "AWS_KMS_KEY_ID": KEY, "AWS_REGION": wanted.region}
         if "vercel" in wanted.deploy_targets:
-            self.hosting.variables |= values
+            self.vercel.variables |= values
         for name in ("AWS_KMS_KEY_ID", "AWS_REGION"):
-            self.cloud.parameters[f"{wanted.names.parameter_prefix}/{name}"] = values[name]
+            self.aws.parameters[f"{wanted.names.parameter_prefix}/{name}"] = values[name]
 
     @property
-    def symptoms(self) -> FakeSymptoms:
+    def access_diagnostics(self) -> FakeSymptoms:
         """Of the stack's own Region."""
-        return self.cloud.symptoms()
+        return self.aws.access_diagnostics()
 
     def change(self, **changes: Any) -> None:
         """The application's role otherwise than it was."""
-        self.symptoms.change(APP, **changes)
+        self.access_diagnostics.change(APP, **changes)
 
     def diagnosis(self, of: Sequence[Check] = all_checks.OF_ACCESS) -> Diagnosis:
         """What these checks tell."""
-        doors = Clients(
-            talk=FakeTalk(),
-            connect=lambda profile, region: self.cloud,
-            hosting=lambda token: self.hosting,
+        clients = Clients(
+            ui=FakeTalk(),
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: self.vercel,
             engine=lambda environment, *, secrets_provider=None: self.engine,
             prover=self.prover,
         )
-        told = diagnose(self.find(), doors, of)
+        told = diagnose(self.find(), clients, of)
         for finding in (*told.findings, *told.consequences):
             program, *words = shlex.split(finding.command)
             if (program, *words[:2]) == ("python", "-m", "wizard"):

@@ -46,39 +46,39 @@ class Stand:
     """One stack; its parts may be changed before it is looked at."""
 
     settings: Settings = field(default_factory=settings)
-    cloud: FakeCloud = field(default_factory=FakeCloud)
-    hosting: FakeHosting = field(default_factory=FakeHosting)
+    aws: FakeCloud = field(default_factory=FakeCloud)
+    vercel: FakeHosting = field(default_factory=FakeHosting)
     state: StackState | SetupError | None = None
     """None: as it was built."""
     engine: FakeEngine = field(init=False)
 
     def __post_init__(self) -> None:
         resources = tuple(StateResource(urn=urn, type=urn.split("$")[1].split("::")[0], id="id") for urn in RESOURCES)
-        self.engine = FakeEngine(cloud=self.cloud)
-        self.state = self.state or built(self.cloud, self.settings, resources=resources)
+        self.engine = FakeEngine(aws=self.aws)
+        self.state = self.state or built(self.aws, self.settings, resources=resources)
 
     def evidence(self) -> CheckContext:
         """What the checks ask."""
-        doors = Clients(
-            talk=FakeTalk(),
-            connect=lambda profile, region: self.cloud,
-            hosting=lambda token: self.hosting,
+        clients = Clients(
+            ui=FakeTalk(),
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: self.vercel,
             engine=lambda environment, *, secrets_provider=None: self.engine,
-            prover=FakeProver(cloud=self.cloud),
+            prover=FakeProver(aws=self.aws),
             drafts=FakeDrafts(),
         )
         assert self.state is not None
         found = DeployedStack(
             stack="production",
             settings=self.settings,
-            cloud=self.cloud,
+            aws=self.aws,
             identity=IDENTITY,
             engine=self.engine,
             state=self.state,
-            hosting=self.hosting,
-            project=self.hosting.project,
+            vercel=self.vercel,
+            project=self.vercel.project,
         )
-        return CheckContext(found, doors)
+        return CheckContext(found, clients)
 
     def told(self, check: Callable[[CheckContext], Iterable[Told]]) -> tuple[Told, ...]:
         """All that the check tells."""

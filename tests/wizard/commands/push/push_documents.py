@@ -19,16 +19,16 @@ from wizard.core.models.vercel_environment import PRODUCTION, Scope
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUNS = Deployment(target="vercel", id="dpl_1", name="portal-1.vercel.app", made=AT, state="READY")
 PUSHED = Pushed(
-    escrow=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
     delivered=(replace(delivered("vercel"), environment="production"), delivered("ecs")),
     proofs=(proof("vercel"), proof("ecs")),
 )
 BESIDE = Pushed(
-    escrow=PUSHED.escrow,
+    stored_data_key=PUSHED.stored_data_key,
     delivered=(replace(delivered("vercel"), environment="the branch feature of preview"),),
     proofs=(),
     warnings=("preview has production's data key",),
-    set_aside="it has another name",
+    rename_variable="it has another name",
 )
 STALE = Instances(target=Target.VERCEL, deployment=RUNS, changed=AT, stale=True)
 UNKNOWN = Instances(target=Target.EKS, deployment=None, why="pods read the values when they start")

@@ -75,7 +75,7 @@ READY: Mapping[str, Any] = {
 class World:
     """A stack on ECS, and the fleet its service is of."""
 
-    fleet: FakeFleet = field(default_factory=FakeFleet)
+    ecs_services: FakeFleet = field(default_factory=FakeFleet)
     settings: Settings = field(
         default_factory=lambda: settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="web")
     )
@@ -83,22 +83,26 @@ class World:
     told: list[str] = field(default_factory=list)
 
     def redeploy(self) -> Redeployed:
-        cloud = FakeCloud()
+        aws = FakeCloud()
         state = StackState(exists=True, has_key=True, outputs=self.outputs)
         found = DeployedStack(
             stack="production",
             settings=self.settings,
-            cloud=cloud,
+            aws=aws,
             identity=IDENTITY,
-            engine=FakeEngine(cloud=cloud),
+            engine=FakeEngine(aws=aws),
             state=state,
         )
-        return ecs.redeploy(self.fleet, found, tell=self.told.append, now=self.fleet.clock, pause=self.fleet.pause)
+        return ecs.redeploy(
+            self.ecs_services, found, tell=self.told.append, now=self.ecs_services.clock, pause=self.ecs_services.pause
+        )
 
     @property
     def done(self) -> list[str]:
         """What changed something, in order."""
-        return [line.removeprefix("fleet.") for line in self.fleet.log if line.startswith(("fleet.reg", "fleet.up"))]
+        return [
+            line.removeprefix("fleet.") for line in self.ecs_services.log if line.startswith(("fleet.reg", "fleet.up"))
+        ]
 
 
 @pytest.fixture
@@ -110,13 +114,13 @@ def world() -> World:
 
 
 def test_a_revision_gets_the_secrets_and_the_roles_and_keeps_everything_else(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
 
     redeployed = world.redeploy()
 
     assert redeployed.state is RedeployState.DONE
     assert world.done == ["register clinic", "update clinic:2 forced"]
-    assert world.fleet.body_of(revision("clinic", 2)) == {
+    assert world.ecs_services.body_of(revision("clinic", 2)) == {
         **BODY,
         "containerDefinitions": [
             {
@@ -131,7 +135,7 @@ def test_a_revision_gets_the_secrets_and_the_roles_and_keeps_everything_else(wor
 
 
 def test_what_is_changed_is_told_without_a_value(world: World) -> None:
-    world.fleet.have({**BODY, "executionRoleArn": "arn:aws:iam::1:role/old"})
+    world.ecs_services.have({**BODY, "executionRoleArn": "arn:aws:iam::1:role/old"})
     world.redeploy()
 
     [registered] = [line for line in world.told if line.startswith("registered")]
@@ -142,10 +146,10 @@ def test_what_is_changed_is_told_without_a_value(world: World) -> None:
 
 def test_a_secret_of_the_same_name_is_pointed_to_the_stacks_own_where_it_stands(world: World) -> None:
     old = {**WEB, "environment": [], "secrets": [{"name": "AWS_KMS_KEY_ID", "valueFrom": "/old"}, *WEB["secrets"]]}
-    world.fleet.have({**BODY, "containerDefinitions": [old]})
+    world.ecs_services.have({**BODY, "containerDefinitions": [old]})
     world.redeploy()
 
-    [container] = world.fleet.body_of(revision("clinic", 2))["containerDefinitions"]
+    [container] = world.ecs_services.body_of(revision("clinic", 2))["containerDefinitions"]
     assert [one["name"] for one in container["secrets"]] == [
         "AWS_KMS_KEY_ID",
         "DATABASE",
@@ -156,14 +160,14 @@ def test_a_secret_of_the_same_name_is_pointed_to_the_stacks_own_where_it_stands(
 
 
 def test_a_task_definition_that_has_it_all_is_only_started_anew(world: World) -> None:
-    world.fleet.have(READY)
+    world.ecs_services.have(READY)
 
     assert world.redeploy().state is RedeployState.DONE
     assert world.done == ["update clinic:1 forced"]
 
 
 def test_a_second_redeploy_registers_nothing(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
     world.redeploy()
     world.redeploy()
 
@@ -171,8 +175,8 @@ def test_a_second_redeploy_registers_nothing(world: World) -> None:
 
 
 def test_a_deregistered_revision_is_registered_again_for_no_update_takes_it(world: World) -> None:
-    world.fleet.have(READY)
-    world.fleet.definitions["clinic"][0] = replace(world.fleet.definitions["clinic"][0], active=False)
+    world.ecs_services.have(READY)
+    world.ecs_services.definitions["clinic"][0] = replace(world.ecs_services.definitions["clinic"][0], active=False)
     world.redeploy()
 
     assert world.done == ["register clinic", "update clinic:2 forced"]
@@ -191,15 +195,15 @@ def test_a_deregistered_revision_is_registered_again_for_no_update_takes_it(worl
     ],
 )
 def test_the_applications_container_is_known(world: World, containers: list[dict[str, Any]], chosen: str) -> None:
-    world.fleet.have({**BODY, "containerDefinitions": containers})
+    world.ecs_services.have({**BODY, "containerDefinitions": containers})
     world.redeploy()
 
-    made = world.fleet.body_of(revision("clinic", 2))["containerDefinitions"]
+    made = world.ecs_services.body_of(revision("clinic", 2))["containerDefinitions"]
     assert [one["name"] for one in made if "ENCRYPTED_PHI_KEY" in str(one)] == [chosen]
 
 
 def test_containers_that_cannot_be_told_apart_are_named_with_the_commands_to_type(world: World) -> None:
-    world.fleet.have({**BODY, "containerDefinitions": [{"name": "api"}, {"name": "worker"}]})
+    world.ecs_services.have({**BODY, "containerDefinitions": [{"name": "api"}, {"name": "worker"}]})
 
     with pytest.raises(SetupError, match="api, worker") as refused:
         world.redeploy()
@@ -215,8 +219,8 @@ def test_containers_that_cannot_be_told_apart_are_named_with_the_commands_to_typ
 
 def test_an_unnamed_service_is_the_only_one_that_uses_the_applications_role(world: World) -> None:
     world.settings = settings(deploy_targets=("ecs",), ecs_cluster="clinic")
-    world.fleet.have({**BODY, "family": "jobs"}, name="jobs")
-    world.fleet.have({**BODY, "taskRoleArn": APP})
+    world.ecs_services.have({**BODY, "family": "jobs"}, name="jobs")
+    world.ecs_services.have({**BODY, "taskRoleArn": APP})
 
     redeployed = world.redeploy()
 
@@ -228,7 +232,7 @@ def test_a_service_that_cannot_be_told_is_asked_for(world: World, ours: tuple[st
     world.settings = settings(deploy_targets=("ecs",), ecs_cluster="clinic")
     for name in ("web", "jobs"):
         role = {"taskRoleArn": APP} if name in ours else {}
-        world.fleet.have({**BODY, **role, "family": name}, name=name)
+        world.ecs_services.have({**BODY, **role, "family": name}, name=name)
 
     with pytest.raises(SetupError, match=f"web, jobs .*{word}") as refused:
         world.redeploy()
@@ -247,7 +251,7 @@ def test_a_service_that_is_not_there_and_a_cluster_that_nobody_named_are_told(wo
 
 
 def test_a_service_that_ecs_does_not_deploy_is_left_alone(world: World) -> None:
-    world.fleet.have(BODY, controller="CODE_DEPLOY")
+    world.ecs_services.have(BODY, controller="CODE_DEPLOY")
 
     with pytest.raises(SetupError, match="deployed by CODE_DEPLOY"):
         world.redeploy()
@@ -259,34 +263,34 @@ def test_a_stack_without_ecs_is_told_before_anything_is_asked(world: World) -> N
 
     with pytest.raises(StackNotFound):
         world.redeploy()
-    assert world.fleet.log == []
+    assert world.ecs_services.log == []
 
 
 # The wait
 
 
 def test_the_former_and_what_runs_now_are_in_the_answer(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
     redeployed = world.redeploy()
 
     assert redeployed.before is not None and redeployed.after is not None
     assert (redeployed.before.id, redeployed.before.revision) == ("ecs-svc/web-0", revision("clinic", 1))
     assert (redeployed.after.state, redeployed.after.revision) == ("COMPLETED", revision("clinic", 2))
-    assert redeployed.seconds == sum(world.fleet.paused) > 0
+    assert redeployed.seconds == sum(world.ecs_services.paused) > 0
 
 
 def test_no_minute_has_more_looks_than_it_may(world: World) -> None:
-    world.fleet.have(BODY)
-    world.fleet.scripts = [[running]]
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[running]]
     world.redeploy()
 
-    looks = world.fleet.looks
+    looks = world.ecs_services.looks
     crowds = [sum(begin <= one < begin + timedelta(minutes=1) for one in looks) for begin in looks]
     assert max(crowds) <= 12 and len(looks) > 60
 
 
 def test_a_network_that_fails_for_a_while_is_waited_out(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
 
     class Flaky(FakeFleet):
         def service(self, cluster: str, name: str) -> Service | None:
@@ -295,14 +299,14 @@ def test_a_network_that_fails_for_a_while_is_waited_out(world: World) -> None:
                 raise (Unreachable if len(self.looks) % 2 else ResourceError)("it does not answer", "wait")
             return super().service(cluster, name)
 
-    flaky = Flaky(definitions=world.fleet.definitions, there=world.fleet.there)
-    world.fleet = flaky
+    flaky = Flaky(definitions=world.ecs_services.definitions, there=world.ecs_services.there)
+    world.ecs_services = flaky
 
     assert world.redeploy().state is RedeployState.DONE
 
 
 def test_credentials_that_end_meanwhile_leave_the_rollout_to_ecs(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
 
     class Ending(FakeFleet):
         def service(self, cluster: str, name: str) -> Service | None:
@@ -310,7 +314,7 @@ def test_credentials_that_end_meanwhile_leave_the_rollout_to_ecs(world: World) -
                 raise CredentialsError("expired", "sign in")
             return super().service(cluster, name)
 
-    world.fleet = Ending(definitions=world.fleet.definitions, there=world.fleet.there)
+    world.ecs_services = Ending(definitions=world.ecs_services.definitions, there=world.ecs_services.there)
 
     with pytest.raises(CredentialsError):
         world.redeploy()
@@ -318,12 +322,12 @@ def test_credentials_that_end_meanwhile_leave_the_rollout_to_ecs(world: World) -
 
 
 def test_a_service_without_a_rollout_state_is_steady_when_one_deployment_runs_all(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
 
     def alone(service: Service) -> Service:
         return replace(service, rollouts=(replace(service.rollouts[0], state=RolloutState.UNTOLD, running=2),))
 
-    world.fleet.scripts = [[newest(state=RolloutState.UNTOLD, running=1), alone]]
+    world.ecs_services.scripts = [[newest(state=RolloutState.UNTOLD, running=1), alone]]
 
     assert world.redeploy().state is RedeployState.DONE
 
@@ -332,9 +336,9 @@ def test_a_service_without_a_rollout_state_is_steady_when_one_deployment_runs_al
 
 
 def test_a_rollout_whose_tasks_do_not_start_is_taken_back(world: World) -> None:
-    world.fleet.have(BODY)
-    world.fleet.scripts = [[failing(1), failing(2), failing(3)], [running, complete]]
-    world.fleet.reasons = ("ResourceInitializationError: unable to pull secrets",)
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[failing(1), failing(2), failing(3)], [running, complete]]
+    world.ecs_services.reasons = ("ResourceInitializationError: unable to pull secrets",)
 
     redeployed = world.redeploy()
 
@@ -345,15 +349,15 @@ def test_a_rollout_whose_tasks_do_not_start_is_taken_back(world: World) -> None:
 
 
 def test_two_failures_are_not_enough_for_ecs_tries_again(world: World) -> None:
-    world.fleet.have(BODY)
-    world.fleet.scripts = [[failing(1), failing(2), running, complete]]
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[failing(1), failing(2), running, complete]]
 
     assert world.redeploy().state is RedeployState.DONE
 
 
 def test_a_rollout_that_does_not_get_steady_in_time_is_taken_back(world: World) -> None:
-    world.fleet.have(BODY, grace_seconds=300)
-    world.fleet.scripts = [[newest(running=1)], [complete]]
+    world.ecs_services.have(BODY, grace_seconds=300)
+    world.ecs_services.scripts = [[newest(running=1)], [complete]]
 
     redeployed = world.redeploy()
 
@@ -362,8 +366,8 @@ def test_a_rollout_that_does_not_get_steady_in_time_is_taken_back(world: World) 
 
 
 def test_a_circuit_breaker_without_rollback_is_taken_back_by_us(world: World) -> None:
-    world.fleet.have(BODY, breaks=True)
-    world.fleet.scripts = [[failing(2), broken], [complete]]
+    world.ecs_services.have(BODY, breaks=True)
+    world.ecs_services.scripts = [[failing(2), broken], [complete]]
 
     redeployed = world.redeploy()
 
@@ -380,8 +384,8 @@ def rolled_back_by_ecs(service: Service) -> Service:
 
 
 def test_a_circuit_breaker_that_rolls_back_is_left_to_it_and_waited_for(world: World) -> None:
-    world.fleet.have(BODY, breaks=True, rolls_back=True)
-    world.fleet.scripts = [[failing(2), broken, rolled_back_by_ecs, complete]]
+    world.ecs_services.have(BODY, breaks=True, rolls_back=True)
+    world.ecs_services.scripts = [[failing(2), broken, rolled_back_by_ecs, complete]]
 
     redeployed = world.redeploy()
 
@@ -391,22 +395,22 @@ def test_a_circuit_breaker_that_rolls_back_is_left_to_it_and_waited_for(world: W
 
 
 def test_a_circuit_breaker_that_does_not_roll_back_after_all_is_helped(world: World) -> None:
-    world.fleet.have(BODY, breaks=True, rolls_back=True)
-    world.fleet.scripts = [[broken], [complete]]
+    world.ecs_services.have(BODY, breaks=True, rolls_back=True)
+    world.ecs_services.scripts = [[broken], [complete]]
 
     assert world.redeploy().state is RedeployState.ROLLED_BACK
     assert world.done[-1] == "update clinic:1"
 
 
 def test_another_deployment_that_takes_our_place_is_not_taken_back(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
 
     def superseded(service: Service) -> Service:
         later = service.rollouts[0].made + timedelta(minutes=1)
         theirs = replace(service.rollouts[0], id="ecs-svc/theirs", task_definition=revision("clinic", 9), made=later)
         return replace(service, rollouts=(theirs, *service.rollouts))
 
-    world.fleet.scripts = [[running, superseded]]
+    world.ecs_services.scripts = [[running, superseded]]
     redeployed = world.redeploy()
 
     assert redeployed.state is RedeployState.FAILED and "ecs-svc/theirs of clinic:9, took its place" in redeployed.why
@@ -414,13 +418,13 @@ def test_another_deployment_that_takes_our_place_is_not_taken_back(world: World)
 
 
 def test_the_same_revision_deployed_again_by_somebody_else_is_waited_for(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
 
     def again(service: Service) -> Service:
         theirs = replace(service.rollouts[0], id="ecs-svc/theirs", made=service.rollouts[0].made + timedelta(minutes=1))
         return replace(service, rollouts=(theirs, *service.rollouts))
 
-    world.fleet.scripts = [[running, again, complete]]
+    world.ecs_services.scripts = [[running, again, complete]]
     redeployed = world.redeploy()
 
     assert redeployed.state is RedeployState.DONE
@@ -428,7 +432,7 @@ def test_the_same_revision_deployed_again_by_somebody_else_is_waited_for(world: 
 
 
 def test_a_look_that_does_not_know_of_our_deployment_yet_is_no_rollback(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
 
     class Lagging(FakeFleet):
         def service(self, cluster: str, name: str) -> Service | None:
@@ -437,14 +441,14 @@ def test_a_look_that_does_not_know_of_our_deployment_yet_is_no_rollback(world: W
                 return replace(found, rollouts=found.rollouts[1:])
             return found
 
-    world.fleet = Lagging(definitions=world.fleet.definitions, there=world.fleet.there)
+    world.ecs_services = Lagging(definitions=world.ecs_services.definitions, there=world.ecs_services.there)
 
     assert world.redeploy().state is RedeployState.DONE
 
 
 def test_where_there_is_no_other_revision_to_go_back_to_the_former_tasks_run_on(world: World) -> None:
-    world.fleet.have(READY)
-    world.fleet.scripts = [[failing(3)]]
+    world.ecs_services.have(READY)
+    world.ecs_services.scripts = [[failing(3)]]
     redeployed = world.redeploy()
 
     assert redeployed.state is RedeployState.FAILED
@@ -453,8 +457,8 @@ def test_where_there_is_no_other_revision_to_go_back_to_the_former_tasks_run_on(
 
 
 def test_a_rollback_that_fails_too_is_told_with_both_reasons(world: World) -> None:
-    world.fleet.have(BODY)
-    world.fleet.scripts = [[failing(3)], [failing(4)]]
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[failing(3)], [failing(4)]]
     redeployed = world.redeploy()
 
     assert redeployed.state is RedeployState.FAILED
@@ -463,7 +467,7 @@ def test_a_rollback_that_fails_too_is_told_with_both_reasons(world: World) -> No
 
 
 def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> None:
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
 
     class Refusing(FakeFleet):
         def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
@@ -471,7 +475,9 @@ def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> N
                 raise ResourceError("TaskDefinition is inactive", "see the message")
             return super().update(service, task_definition, force=force)
 
-    world.fleet = Refusing(definitions=world.fleet.definitions, there=world.fleet.there, scripts=[[failing(3)]])
+    world.ecs_services = Refusing(
+        definitions=world.ecs_services.definitions, there=world.ecs_services.there, scripts=[[failing(3)]]
+    )
     redeployed = world.redeploy()
 
     assert redeployed.state is RedeployState.FAILED
@@ -482,29 +488,31 @@ def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> N
 
 
 def test_a_revision_that_a_killed_run_registered_is_taken_up(world: World) -> None:
-    world.fleet.have(BODY)
-    world.fleet.failures["update"] = Unreachable("the line is cut", "again")
+    world.ecs_services.have(BODY)
+    world.ecs_services.failures["update"] = Unreachable("the line is cut", "again")
     with pytest.raises(Unreachable):
         world.redeploy()
-    del world.fleet.failures["update"]
+    del world.ecs_services.failures["update"]
 
     assert world.redeploy().state is RedeployState.DONE
     assert world.done.count("register clinic") == 1 and world.done[-1] == "update clinic:2 forced"
 
 
 def test_a_deployment_that_a_killed_run_began_is_waited_for_and_not_begun_again(world: World) -> None:
-    world.fleet.have(BODY)
-    world.fleet.written = BEGAN - timedelta(minutes=1)
+    world.ecs_services.have(BODY)
+    world.ecs_services.written = BEGAN - timedelta(minutes=1)
 
     class Killed(FakeFleet):
         def pause(self, seconds: float) -> None:
             raise KeyboardInterrupt
 
-    killed = Killed(definitions=world.fleet.definitions, there=world.fleet.there, written=world.fleet.written)
-    world.fleet, again = killed, world.fleet
+    killed = Killed(
+        definitions=world.ecs_services.definitions, there=world.ecs_services.there, written=world.ecs_services.written
+    )
+    world.ecs_services, again = killed, world.ecs_services
     with pytest.raises(KeyboardInterrupt):
         world.redeploy()
-    world.fleet = again
+    world.ecs_services = again
     again.there = killed.there
     again._script = [running, failing(3)]
     again.scripts = [[complete]]
@@ -516,19 +524,19 @@ def test_a_deployment_that_a_killed_run_began_is_waited_for_and_not_begun_again(
 
 
 def test_a_deployment_that_fails_already_is_begun_again_for_its_cause_may_be_mended(world: World) -> None:
-    there = world.fleet.have(READY)
+    there = world.ecs_services.have(READY)
     failed = replace(there.rollouts[0], id="ecs-svc/bad", state=RolloutState.IN_PROGRESS, made=BEGAN, failed=3)
-    world.fleet.there["web"] = replace(there, rollouts=(failed, *there.rollouts))
+    world.ecs_services.there["web"] = replace(there, rollouts=(failed, *there.rollouts))
 
     assert world.redeploy().state is RedeployState.DONE
     assert world.done == ["update clinic:1 forced"]
 
 
 def test_a_deployment_that_began_before_the_values_changed_is_not_waited_for(world: World) -> None:
-    there = world.fleet.have(READY)
+    there = world.ecs_services.have(READY)
     under_way = replace(there.rollouts[0], id="ecs-svc/early", state=RolloutState.IN_PROGRESS, made=BEGAN)
-    world.fleet.there["web"] = replace(there, rollouts=(under_way, *there.rollouts))
-    world.fleet.written = BEGAN + timedelta(seconds=1)
+    world.ecs_services.there["web"] = replace(there, rollouts=(under_way, *there.rollouts))
+    world.ecs_services.written = BEGAN + timedelta(seconds=1)
     world.redeploy()
 
     assert world.done == ["update clinic:1 forced"]
@@ -538,11 +546,11 @@ def test_a_deployment_that_began_before_the_values_changed_is_not_waited_for(wor
 
 
 def test_the_oldest_deployment_with_running_tasks_is_what_runs(world: World) -> None:
-    there = world.fleet.have(READY)
+    there = world.ecs_services.have(READY)
     young = replace(there.rollouts[0], id="ecs-svc/young", state=RolloutState.IN_PROGRESS, made=BEGAN, running=0)
-    world.fleet.there["web"] = replace(there, rollouts=(young, *there.rollouts))
+    world.ecs_services.there["web"] = replace(there, rollouts=(young, *there.rollouts))
 
-    found = service.running(world.fleet, world.settings)
+    found = service.running(world.ecs_services, world.settings)
 
     assert found is not None and (found.target, found.id) == ("ecs", "ecs-svc/web-0")
     assert world.done == []
@@ -561,33 +569,35 @@ def test_the_oldest_deployment_with_running_tasks_is_what_runs(world: World) -> 
 def test_tasks_that_began_before_the_last_change_hold_old_values(
     world: World, body: Mapping[str, Any], written: Any, stale: bool | None
 ) -> None:
-    world.fleet.have(body)
-    world.fleet.written = written
-    found = service.running(world.fleet, world.settings)
+    world.ecs_services.have(body)
+    world.ecs_services.written = written
+    found = service.running(world.ecs_services, world.settings)
 
     assert found is not None
-    assert is_stale(world.fleet, world.settings, found) is stale
+    assert is_stale(world.ecs_services, world.settings, found) is stale
 
 
 @pytest.mark.parametrize("named", [{}, {"ecs_cluster": "clinic"}, {"ecs_cluster": "clinic", "ecs_service": "gone"}])
 def test_where_no_service_is_to_be_found_nothing_is_said_to_run(world: World, named: dict[str, str]) -> None:
-    assert service.running(world.fleet, settings(deploy_targets=("ecs",), **named)) is None
+    assert service.running(world.ecs_services, settings(deploy_targets=("ecs",), **named)) is None
 
 
 def test_the_times_of_the_store_that_the_settings_name_are_asked_for(world: World) -> None:
     world.settings = world.settings.model_copy(update={"secret_store": SecretStore.SECRETS_MANAGER})
-    world.fleet.have(BODY)
+    world.ecs_services.have(BODY)
     world.redeploy()
 
-    assert "fleet.changed_at secrets-manager" in world.fleet.log
+    assert "fleet.changed_at secrets-manager" in world.ecs_services.log
 
 
 # Rights
 
 
 def test_a_refusal_tells_all_the_rights_at_once(world: World) -> None:
-    world.fleet.have(BODY)
-    world.fleet.failures["register"] = PermissionDenied("the caller may not do ecs:RegisterTaskDefinition", "ask")
+    world.ecs_services.have(BODY)
+    world.ecs_services.failures["register"] = PermissionDenied(
+        "the caller may not do ecs:RegisterTaskDefinition", "ask"
+    )
 
     with pytest.raises(PermissionDenied, match="ecs:RegisterTaskDefinition") as refused:
         world.redeploy()
@@ -623,16 +633,16 @@ def test_the_rights_name_the_service_the_two_roles_and_to_whom_they_are_passed(w
 
 
 def test_what_has_not_changed_since_the_last_look_is_not_told_again(world: World) -> None:
-    world.fleet.have(BODY)
-    world.fleet.scripts = [[starting, starting, starting, running, running, complete]]
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[starting, starting, starting, running, running, complete]]
     world.redeploy()
 
     assert [line for line in world.told if "tasks run" in line] == ["0 of 2 tasks run", "2 of 2 tasks run"]
 
 
 def test_a_look_at_a_starting_service_tells_how_many_run(world: World) -> None:
-    world.fleet.have(BODY)
-    world.fleet.scripts = [[starting, failing(1), running, complete]]
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[starting, failing(1), running, complete]]
     world.redeploy()
 
     assert [line for line in world.told if "tasks run" in line] == [

@@ -53,7 +53,7 @@ class PushWorld(World):
     def push(self, *, confirmed: str | None = None, request: Mapping[str, Any] | None = None, **options: Any) -> Any:
         given = {"stack": "production", "to": None, "branch": None, "redeploy": None, "set_aside": None, **options}
         asked = self.request(confirmed=confirmed, **(request or {}))
-        self.code, document = command.run(argparse.Namespace(**given), asked, self.doors)
+        self.code, document = command.run(argparse.Namespace(**given), asked, self.clients)
         return document
 
     @property
@@ -62,7 +62,7 @@ class PushWorld(World):
 
     @property
     def warned(self) -> str:
-        return "\n".join(text for mark, text in self.talk.marked if mark is Mark.WARN)
+        return "\n".join(text for mark, text in self.ui.marked if mark is Mark.WARN)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def world() -> PushWorld:
 
 
 def test_it_delivers_and_proves_and_the_engine_changes_nothing(world: PushWorld) -> None:
-    world.hosting.variables.clear()
+    world.vercel.variables.clear()
     document = world.push()
     assert [(each["target"], each["state"], each["environment"]) for each in document["delivered"]] == [
         ("vercel", "written", "production")
@@ -93,31 +93,31 @@ def test_it_asks_for_no_more_than_it_needs(world: PushWorld) -> None:
 
 
 def test_it_makes_the_data_key_of_a_stack_that_never_had_one(world: PushWorld) -> None:
-    world.cloud.escrows.clear()
-    world.hosting.variables.clear()
+    world.aws.escrows.clear()
+    world.vercel.variables.clear()
     document = world.push()
-    assert world.cloud.escrows[ESCROW].wrapped.fingerprint == document["fingerprint"]
+    assert world.aws.escrows[ESCROW].wrapped.fingerprint == document["fingerprint"]
     assert world.wrote == {"cloud.make_data_key", "cloud.write_escrow", "hosting.deliver"}
 
 
 def test_an_escrow_that_is_lost_is_not_made_anew_where_vercel_has_a_data_key(world: PushWorld) -> None:
-    del world.cloud.escrows[ESCROW]
+    del world.aws.escrows[ESCROW]
     with pytest.raises(DataKeyConflict, match="does not exist.*no other data key was made"):
         world.push()
     assert world.wrote == set()
 
 
 def test_nor_where_production_has_it_and_the_push_is_for_preview(world: PushWorld) -> None:
-    del world.cloud.escrows[ESCROW]
+    del world.aws.escrows[ESCROW]
     with pytest.raises(DataKeyConflict):
         world.push(to="preview")
     assert world.wrote == set()
 
 
 def test_nor_where_the_variable_beside_it_is_there(world: PushWorld) -> None:
-    world.cloud.escrows.clear()
-    world.hosting.variables.clear()
-    world.cloud.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    world.aws.escrows.clear()
+    world.vercel.variables.clear()
+    world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     with pytest.raises(PreflightFailed) as refused:
         world.push()
     assert "is gone" in refused.value.problems[0].what
@@ -125,15 +125,15 @@ def test_nor_where_the_variable_beside_it_is_there(world: PushWorld) -> None:
 
 
 def test_a_data_key_under_another_key_is_refused_before_anything_is_delivered(world: PushWorld) -> None:
-    world.cloud.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=f"{KEY}0", version=1)
-    world.hosting.variables.clear()
+    world.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=f"{KEY}0", version=1)
+    world.vercel.variables.clear()
     with pytest.raises(DataKeyConflict, match="wrapped by"):
         world.push()
     assert world.wrote == set()
 
 
 def test_a_foreign_data_key_is_refused_before_anything_is_written(world: PushWorld) -> None:
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     with pytest.raises(DataKeyConflict, match="nothing was changed"):
         world.push()
     assert world.wrote == set()
@@ -141,24 +141,24 @@ def test_a_foreign_data_key_is_refused_before_anything_is_written(world: PushWor
 
 def test_an_earlier_version_that_is_kept_makes_way_for_the_current_one(world: PushWorld) -> None:
     earlier = wrapped("earlier")
-    world.cloud.keyring().keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = earlier.value
+    world.aws.key_rotation().keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = earlier.value
     assert [each["state"] for each in world.push()["delivered"]] == ["written"]
-    assert world.hosting.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
 
 
 def test_who_may_not_list_the_versions_replaces_none(world: PushWorld) -> None:
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("earlier").value
-    world.cloud.keyring().failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("earlier").value
+    world.aws.key_rotation().failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
     with pytest.raises(DataKeyConflict):
         world.push()
     assert world.wrote == set()
 
 
 def test_an_escrow_that_is_gone_is_not_made_anew_where_versions_are_kept_or_cannot_be_listed(world: PushWorld) -> None:
-    world.cloud.escrows.clear()
-    world.hosting.variables.clear()
-    ring = world.cloud.keyring()
+    world.aws.escrows.clear()
+    world.vercel.variables.clear()
+    ring = world.aws.key_rotation()
     ring.keep(settings(), wrapped("earlier"), key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
     with pytest.raises(DataKeyConflict, match="of its versions are kept"):
         world.push()
@@ -170,11 +170,11 @@ def test_an_escrow_that_is_gone_is_not_made_anew_where_versions_are_kept_or_cann
 
 
 def test_where_two_scopes_are_named_and_one_is_refused_neither_is_written(world: PushWorld) -> None:
-    world.hosting.variables.clear()
-    world.hosting.beside["preview"] = {"ENCRYPTED_PHI_KEY": wrapped("foreign").value}
+    world.vercel.variables.clear()
+    world.vercel.beside["preview"] = {"ENCRYPTED_PHI_KEY": wrapped("foreign").value}
     with pytest.raises(DataKeyConflict):
         world.push(to="production,preview")
-    assert world.wrote == set() and world.hosting.variables == {}
+    assert world.wrote == set() and world.vercel.variables == {}
 
 
 def test_a_stack_that_is_not_built_and_one_that_is_not_here(world: PushWorld) -> None:
@@ -188,7 +188,7 @@ def test_a_stack_that_is_not_built_and_one_that_is_not_here(world: PushWorld) ->
 
 
 def test_the_credentials_of_another_account_are_refused(world: PushWorld) -> None:
-    world.cloud.identity = replace(world.cloud.identity, account_id="999988887777")
+    world.aws.identity = replace(world.aws.identity, account_id="999988887777")
     with pytest.raises(CredentialsError, match="999988887777"):
         world.push()
     assert world.wrote == set()
@@ -214,14 +214,14 @@ def test_a_replica_that_was_planned_and_not_built_is_not_pushed_to(world: PushWo
     document = world.push()
     assert [each["target"] for each in document["delivered"]] == ["ecs"]
     assert document["scope"] is None
-    assert not any(REPLICA_REGION in line for line in world.talk.said)
+    assert not any(REPLICA_REGION in line for line in world.ui.said)
 
 
 # --- scopes
 
 
 def test_each_environment_has_variables_of_its_own(world: PushWorld) -> None:
-    world.hosting.environments = {"env_1": "staging"}
+    world.vercel.environments = {"env_1": "staging"}
     document = world.push(to="production,preview,staging")
     assert [each["environment"] for each in document["delivered"]] == [
         "production",
@@ -229,14 +229,14 @@ def test_each_environment_has_variables_of_its_own(world: PushWorld) -> None:
         "the custom environment staging",
     ]
     assert document["scope"] == {"environments": ["production", "preview", "staging"], "branch": None}
-    assert world.hosting.beside["preview"] == world.hosting.variables
+    assert world.vercel.beside["preview"] == world.vercel.variables
 
 
 def test_a_delivery_to_preview_alone_touches_nothing_of_productions_and_is_not_proved(world: PushWorld) -> None:
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("productions own").value
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("productions own").value
     document = world.push(to="preview", branch="feature")
     assert document["scope"] == {"environments": ["preview"], "branch": "feature"}
-    assert world.hosting.variables["ENCRYPTED_PHI_KEY"] == wrapped("productions own").value
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped("productions own").value
     assert (document["proofs"], document["redeploys"], document["staleInstances"]) == ([], [], [])
     assert "hosting.production_deployment" not in world.log
 
@@ -264,19 +264,19 @@ def test_development_and_a_push_without_vercel_are_refused(world: PushWorld) -> 
 
 
 def test_one_of_somebody_elses_is_set_aside_after_the_stacks_name_and_by_nothing_less(world: PushWorld) -> None:
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     for confirmed in (None, "another"):
         with pytest.raises(Cancelled) as refused:
-            world.push(set_aside="v1", confirmed=confirmed)
+            world.push(rename_variable="v1", confirmed=confirmed)
         assert "--set-aside v1 --confirm production" in refused.value.hint
     assert world.wrote == set() and "hosting.set_aside" not in world.log
 
 
 def test_it_is_set_aside_only_where_there_is_one_to_put_in_its_place(world: PushWorld) -> None:
-    world.cloud.escrows.clear()
-    world.hosting.variables.clear()
+    world.aws.escrows.clear()
+    world.vercel.variables.clear()
     with pytest.raises(UsageError, match="was not touched"):
-        world.push(set_aside="v1", confirmed="production")
+        world.push(rename_variable="v1", confirmed="production")
     assert world.wrote == set()
 
 
@@ -292,16 +292,16 @@ def of_a_user(world: PushWorld) -> PushWorld:
 
 def test_an_application_with_an_access_key_gets_one_where_it_has_none(of_a_user: PushWorld) -> None:
     of_a_user.push()
-    assert of_a_user.hosting.access_key is not None
+    assert of_a_user.vercel.access_key is not None
     assert of_a_user.wrote == {"hosting.deliver", "cloud.make_access_key", "hosting.deliver_access_key"}
 
 
 def test_a_caller_who_may_not_see_access_keys_pushes_all_the_same_where_there_is_one(of_a_user: PushWorld) -> None:
-    of_a_user.hosting.access_key = AccessKey(id="AKIAONE", secret="s")
-    of_a_user.cloud.failures["list_access_keys"] = PermissionDenied("iam:ListAccessKeys is denied", "ask")
+    of_a_user.vercel.access_key = AccessKey(id="AKIAONE", secret="s")
+    of_a_user.aws.failures["list_access_keys"] = PermissionDenied("iam:ListAccessKeys is denied", "ask")
     assert of_a_user.push()["ok"] is True
     assert "is not known: iam:ListAccessKeys is denied" in of_a_user.warned
-    of_a_user.hosting.access_key = None
+    of_a_user.vercel.access_key = None
     with pytest.raises(PermissionDenied):
         of_a_user.push()
 
@@ -309,14 +309,14 @@ def test_a_caller_who_may_not_see_access_keys_pushes_all_the_same_where_there_is
 def test_the_access_key_is_productions_alone(of_a_user: PushWorld) -> None:
     document = of_a_user.push(to="preview")
     assert "was not delivered to preview" in document["warnings"][1]
-    assert of_a_user.hosting.access_key is None
+    assert of_a_user.vercel.access_key is None
 
 
 # --- how it ends
 
 
 def test_a_proof_that_fails_is_exit_code_1(world: PushWorld) -> None:
-    world.cloud.wrapped_by.clear()
+    world.aws.wrapped_by.clear()
     document = world.push()
     assert (document["ok"], world.code) == (False, 1)
     assert [each["state"] for each in document["proofs"]] == ["failed"]
@@ -324,8 +324,8 @@ def test_a_proof_that_fails_is_exit_code_1(world: PushWorld) -> None:
 
 @pytest.mark.parametrize("failure", [ResourceError("half of it", "again"), SetupError("no", "again")])
 def test_a_delivery_that_fails_is_told_and_nothing_is_started_anew(world: PushWorld, failure: SetupError) -> None:
-    world.hosting.variables.clear()
-    world.hosting.failures["deliver"] = failure
+    world.vercel.variables.clear()
+    world.vercel.failures["deliver"] = failure
     with pytest.raises(type(failure)):
         world.push(redeploy=True)
     assert "hosting.redeploy" not in world.log

@@ -60,28 +60,28 @@ class World:
 
     def __init__(self, wanted: Settings, reviews: Path) -> None:
         self.settings = wanted
-        self.cloud = FakeCloud()
+        self.aws = FakeCloud()
         self.reviews = reviews
-        self.engine = FakeEngine(cloud=self.cloud, stack_state=built(self.cloud, wanted))
-        self.hosting = FakeHosting(team=wanted.vercel_team or "acme")
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, wanted))
+        self.vercel = FakeHosting(team=wanted.vercel_team or "acme")
         self.assumptions = Assumptions()
         self.given: dict[str, str] = {}
-        made = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=next(iter(self.cloud.keys)), version=1)
-        self.cloud.escrows[ESCROW] = made
-        self.cloud.trails = (replace(trail_fact(), key_arn=KEY),)
+        made = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
+        self.aws.escrows[ESCROW] = made
+        self.aws.trails = (replace(trail_fact(), key_arn=KEY),)
 
     def report(self) -> ReportFacts:
-        doors = Clients(
-            talk=FakeTalk(),
-            connect=lambda profile, region: self.cloud,
-            hosting=lambda token: self.hosting,
+        clients = Clients(
+            ui=FakeTalk(),
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: self.vercel,
             engine=lambda environment, *, secrets_provider=None: self.engine,
-            prover=FakeProver(cloud=self.cloud),
+            prover=FakeProver(aws=self.aws),
             now=lambda: NOW,
         )
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
-        found = deployed_stack.find(Request(stack="production", answers=answers, saved=self.settings), doors)
-        return gather(found, doors, reviews=self.reviews, assumptions=self.assumptions, given=self.given)
+        found = deployed_stack.find(Request(stack="production", answers=answers, saved=self.settings), clients)
+        return gather(found, clients, reviews=self.reviews, assumptions=self.assumptions, given=self.given)
 
     def signed(self, days_ago: int) -> None:
         """A review that was read and signed so many days ago."""
@@ -139,7 +139,7 @@ def test_a_report_changes_nothing(world) -> None:
         "up",
         "destroy",
     )
-    calls = [each.split()[0].partition(".")[2] for each in (*world.cloud.log, *world.engine.log)]
+    calls = [each.split()[0].partition(".")[2] for each in (*world.aws.log, *world.engine.log)]
     assert calls
     assert [each for each in calls if each.startswith(changing)] == []
 
@@ -156,7 +156,7 @@ def test_a_report_changes_nothing(world) -> None:
     ],
 )
 def test_what_may_not_be_read_is_unknown_and_said_to_be(world, method, numbers) -> None:
-    world.cloud.failures[method] = DENIED
+    world.aws.failures[method] = DENIED
     report = world.report()
     assert [item(report, number).state for number in numbers] == [ItemState.UNKNOWN] * len(numbers)
     assert "you may not look" in [each.why for each in report.unread]
@@ -165,8 +165,8 @@ def test_what_may_not_be_read_is_unknown_and_said_to_be(world, method, numbers) 
 
 def test_where_nothing_may_be_read_nothing_is_done_and_every_form_can_still_be_made(world) -> None:
     for method in READ:
-        world.cloud.failures[method] = DENIED
-    for of in (world.cloud.keyring(), world.cloud.access()):
+        world.aws.failures[method] = DENIED
+    for of in (world.aws.key_rotation(), world.aws.access()):
         of.failures.update(dict.fromkeys(("rotations", "versions", "grants", "iam", "events", "last_use"), DENIED))
     report = world.report()
     assert ItemState.DONE not in [each.state for each in report.checklist]
@@ -194,8 +194,8 @@ def test_a_backend_that_does_not_answer_is_told_as_that(world) -> None:
 
 
 def test_of_a_good_stack_prowlers_checks_pass(world) -> None:
-    world.cloud.retention = replace(
-        world.cloud.retention, lock="GOVERNANCE", lock_days=2557, tls_only=True, access_logged=True
+    world.aws.retention = replace(
+        world.aws.retention, lock="GOVERNANCE", lock_days=2557, tls_only=True, access_logged=True
     )
     checks = {each.id: each.result for of in world.report().checklist for each in of.checks}
     chosen = {"cloudtrail_cloudwatch_logging_enabled": Result.CHOICE}
@@ -221,22 +221,22 @@ def test_no_two_items_ask_the_same_check(world) -> None:
 
 def _key(**changes: Any) -> Callable[[World], None]:
     def change(world: World) -> None:
-        world.cloud.keys[KEY] = replace(world.cloud.keys[KEY], **changes)
+        world.aws.keys[KEY] = replace(world.aws.keys[KEY], **changes)
 
     return change
 
 
 def _trail(**changes: Any) -> Callable[[World], None]:
     def change(world: World) -> None:
-        world.cloud.trails = (replace(trail_fact(), **changes),)
+        world.aws.trails = (replace(trail_fact(), **changes),)
 
     return change
 
 
 def _policy(statement: dict[str, Any]) -> Callable[[World], None]:
     def change(world: World) -> None:
-        policy = world.cloud.key_policies[KEY]
-        world.cloud.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], statement]}  # type: ignore[misc]
+        policy = world.aws.key_policies[KEY]
+        world.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], statement]}  # type: ignore[misc]
 
     return change
 
@@ -244,15 +244,15 @@ def _policy(statement: dict[str, Any]) -> Callable[[World], None]:
 def _of_the_application(actions: Any) -> Callable[[World], None]:
     def change(world: World) -> None:
         statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
-        world.cloud.documents[next(iter(world.cloud.documents))] = {"Statement": statement}
+        world.aws.documents[next(iter(world.aws.documents))] = {"Statement": statement}
 
     return change
 
 
 def _bucket(**changes: Any) -> Callable[[World], None]:
     def change(world: World) -> None:
-        assert isinstance(world.cloud.retention, Retention)
-        world.cloud.retention = replace(world.cloud.retention, **changes)
+        assert isinstance(world.aws.retention, Retention)
+        world.aws.retention = replace(world.aws.retention, **changes)
 
     return change
 
@@ -282,7 +282,7 @@ BOUNDED = {**ANYBODY, "Condition": {"StringEquals": {"kms:CallerAccount": "11112
         ),
         (_trail(validation=False), "cloudtrail_log_file_validation_enabled", Result.FAIL),
         (_trail(key_arn=None), "cloudtrail_kms_encryption_enabled", Result.FAIL),
-        (lambda world: setattr(world.cloud, "trails", ()), "cloudtrail_multi_region_enabled", Result.FAIL),
+        (lambda world: setattr(world.aws, "trails", ()), "cloudtrail_multi_region_enabled", Result.FAIL),
         (_bucket(public_access_blocked=False), "cloudtrail_logs_s3_bucket_is_not_publicly_accessible", Result.FAIL),
         (_bucket(access_logged=False), "cloudtrail_logs_s3_bucket_access_logging_enabled", Result.FAIL),
         (_bucket(access_logged=None), "cloudtrail_logs_s3_bucket_access_logging_enabled", Result.UNKNOWN),
@@ -349,7 +349,7 @@ def test_an_existing_trail_is_told_as_one_that_was_there(tmp_path) -> None:
 
 def test_the_application_that_used_the_key_is_told_with_the_calls(world) -> None:
     events = KeyEvents(principal=APP, uses=12, refused=0, last_use=NOW - timedelta(hours=1))
-    world.cloud.who_has_access.told = {KEY: (events,)}
+    world.aws.who_has_access.told = {KEY: (events,)}
     tested = item(world.report(), 7)
     assert tested.state is ItemState.PERSON
     assert f"{APP} used the key 12 times in 90 days" in tested.evidence
@@ -402,8 +402,8 @@ def test_a_review_that_was_changed_since_is_told_and_not_cited(world) -> None:
 
 
 def test_who_has_access_is_read_anew_and_what_the_review_could_not_read_is_unknown(world) -> None:
-    world.cloud.who_has_access.uses = {KEY: KeyUse(at=NOW, operation="Decrypt", tracked_since=NOW)}
-    world.cloud.who_has_access.failures["grants"] = DENIED
+    world.aws.who_has_access.uses = {KEY: KeyUse(at=NOW, operation="Decrypt", tracked_since=NOW)}
+    world.aws.who_has_access.failures["grants"] = DENIED
     report = world.report()
     assert report.access.review is not None
     assert report.access.review.grants is None
@@ -416,7 +416,7 @@ def test_who_has_access_is_read_anew_and_what_the_review_could_not_read_is_unkno
 def test_rotations_raise_the_cost_and_are_on_the_timeline(world) -> None:
     before = world.report().cost.monthly
     rotated = Rotation(at=NOW - timedelta(days=30), on_demand=False)
-    world.cloud.keyring().told = KeyRotations(
+    world.aws.key_rotation().told = KeyRotations(
         enabled=True, period_days=365, next_at=NOW + timedelta(days=335), rotations=(rotated,), on_demand_limit=10
     )
     report = world.report()

@@ -38,24 +38,24 @@ class Run:
     """The command over fakes, in a folder of its own."""
 
     def __init__(self) -> None:
-        self.cloud = FakeCloud()
-        self.engine = FakeEngine(cloud=self.cloud, stack_state=built(self.cloud, settings()))
-        self.cloud.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
-        self.talk = FakeTalk()
+        self.aws = FakeCloud()
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, settings()))
+        self.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
+        self.ui = FakeTalk()
         self.saved: Any = settings()
 
     def __call__(self, *argv: str) -> tuple[int, dict[str, Any]]:
-        doors = Clients(
-            talk=self.talk,
-            connect=lambda profile, region: self.cloud,
-            hosting=lambda token: FakeHosting(team="acme"),
+        clients = Clients(
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: FakeHosting(team="acme"),
             engine=lambda environment, *, secrets_provider=None: self.engine,
-            prover=FakeProver(cloud=self.cloud),
+            prover=FakeProver(aws=self.aws),
             now=lambda: NOW,
         )
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
         asked = Request(stack="production", answers=answers, saved=self.saved)
-        return command.run(parser.parse(["report", *argv]), asked, doors)
+        return command.run(parser.parse(["report", *argv]), asked, clients)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_a_traceback(run, tmp_path) 
 
 def test_what_is_told_is_the_checklist_and_the_files(run) -> None:
     run()
-    told = [line for _, line in run.talk.marked]
+    told = [line for _, line in run.ui.marked]
     assert [line.partition(":")[0] for line in told][:2] == [
         "CMK created with appropriate alias",
         "Key policy restricts access",
@@ -135,7 +135,7 @@ def test_a_what_if_of_the_command_line_is_in_the_report(run) -> None:
 def test_a_cache_of_no_time_is_refused_before_anything_is_asked(run) -> None:
     with pytest.raises(UsageError):
         run("--cache-minutes", "0")
-    assert run.cloud.log == []
+    assert run.aws.log == []
 
 
 def test_without_settings_there_is_no_report_and_no_folder(run, tmp_path) -> None:

@@ -49,7 +49,7 @@ def account(*more: IamPrincipal) -> AccountIam:
     return AccountIam(principals=tuple(sorted((admin, application(), *more), key=lambda one: one.arn)))
 
 
-def cloud(*more: IamPrincipal, **access: Any) -> FakeCloud:
+def aws(*more: IamPrincipal, **access: Any) -> FakeCloud:
     """The account with its key; `access` changes what it tells of access."""
     values: dict[str, Any] = {
         "account": account(*more),
@@ -90,7 +90,7 @@ def stranger(*statements: Any, **more: Any) -> IamPrincipal:
 
 def in_full() -> AccessReview:
     """A review with something in every field."""
-    made = review(cloud(stranger(), granted={KEY: (grant(STRANGER, made=NOW, key_arn=KEY),)}))
+    made = review(aws(stranger(), granted={KEY: (grant(STRANGER, made=NOW, key_arn=KEY),)}))
     first, *rest = made.principals
     old = AccessKeyAge(id="AKIAOLD", active=True, age_days=400, last_used=NOW)
     return replace(
@@ -108,7 +108,7 @@ def in_full() -> AccessReview:
 def documents_of_reviews() -> dict[str, dict[str, Any]]:
     """What `--json` prints of the first review of a stack, and of one that has everything."""
     digest = f"sha256:{'0' * 64}"
-    first = ReviewResult(review=replace(review(cloud()), grants=None, history=None), file="a.json", digest=digest)
+    first = ReviewResult(review=replace(review(aws()), grants=None, history=None), file="a.json", digest=digest)
     full = ReviewResult(
         review=in_full(),
         file="b.json",

@@ -9,7 +9,7 @@ from tests.wizard.commands.review.reviews import (
     NOW,
     STRANGER,
     application,
-    cloud,
+    aws,
     review,
     stranger,
     trust_statements,
@@ -35,18 +35,18 @@ def without(*names: str, cloud_: FakeCloud) -> FakeCloud:
 
 
 def test_two_reviews_of_the_same_are_no_different():
-    found = between(cloud(), cloud())
+    found = between(aws(), aws())
     assert found == Differences(since=SINCE)
     assert found.is_nothing
 
 
 def test_who_came_and_who_went_is_told():
-    assert between(cloud(), cloud(stranger())).came == (STRANGER,)
-    assert between(cloud(stranger()), cloud()).went == (STRANGER,)
+    assert between(aws(), aws(stranger())).came == (STRANGER,)
+    assert between(aws(stranger()), aws()).went == (STRANGER,)
 
 
 def test_what_one_gained_and_lost_is_told_with_the_way():
-    less, more = cloud(stranger()), cloud(stranger(allow("kms:*")))
+    less, more = aws(stranger()), aws(stranger(allow("kms:*")))
     assert between(less, more).changed == (
         Changed(
             arn=STRANGER,
@@ -59,55 +59,55 @@ def test_what_one_gained_and_lost_is_told_with_the_way():
 
 
 def test_a_new_and_a_gone_grant_are_told():
-    given = cloud(granted={KEY: (grant(APP),)})
-    assert between(cloud(), given).new_grants == ("g1",)
-    assert between(given, cloud()).gone_grants == ("g1",)
+    given = aws(granted={KEY: (grant(APP),)})
+    assert between(aws(), given).new_grants == ("g1",)
+    assert between(given, aws()).gone_grants == ("g1",)
 
 
 def test_who_may_newly_become_the_application_is_told():
     service = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
-    opened = cloud()
+    opened = aws()
     opened.who_has_access.account = AccountIam(
         principals=(
             principal(ADMIN, trust=document()),
             application(trust=document(*trust_statements(), service)),
         )
     )
-    found = between(cloud(), opened)
+    found = between(aws(), opened)
     assert found.came == ("ec2.amazonaws.com",)
     assert [each.newly_assumed_by for each in found.changed if each.arn == APP] == [("ec2.amazonaws.com",)]
 
 
 def test_one_that_uses_the_key_and_had_not_is_told():
-    used = cloud(told={KEY: (KeyEvents(principal=ADMIN, uses=1, last_use=NOW),)})
-    unused = cloud(told={})
+    used = aws(told={KEY: (KeyEvents(principal=ADMIN, uses=1, last_use=NOW),)})
+    unused = aws(told={})
     assert between(unused, used).changed == (Changed(arn=ADMIN, used_again=True),)
 
 
 def test_nobody_came_of_whom_the_earlier_review_could_not_know():
-    blind = without("iam", cloud_=cloud())
-    found = between(blind, cloud(stranger()))
+    blind = without("iam", cloud_=aws())
+    found = between(blind, aws(stranger()))
     assert (found.came, found.first_seen) == ((), (STRANGER,))
 
 
 def test_nobody_came_of_whom_the_earlier_review_knew_a_part():
     hidden = principal(STRANGER, policies=(IamPolicy(name="hidden", document=None),), trust=document())
-    found = between(cloud(hidden), cloud(stranger()))
+    found = between(aws(hidden), aws(stranger()))
     assert (found.came, found.first_seen) == ((), (STRANGER,))
 
 
 def test_nobody_went_whom_this_review_cannot_see():
-    blind = without("iam", cloud_=cloud())
-    found = between(cloud(stranger()), blind)
+    blind = without("iam", cloud_=aws())
+    found = between(aws(stranger()), blind)
     assert (found.went, found.out_of_sight) == ((), (STRANGER,))
 
 
 def test_nobody_lost_a_right_that_this_review_cannot_see():
-    found = between(cloud(stranger(allow("kms:*"))), without("key_policy", cloud_=cloud(stranger(allow("kms:*")))))
+    found = between(aws(stranger(allow("kms:*"))), without("key_policy", cloud_=aws(stranger(allow("kms:*")))))
     assert [each.lost for each in found.changed if each.lost] == []
 
 
 def test_grants_that_could_not_be_read_did_not_go():
-    blind = without("grants", cloud_=cloud())
-    found = between(cloud(granted={KEY: (grant(APP),)}), blind)
+    blind = without("grants", cloud_=aws())
+    found = between(aws(granted={KEY: (grant(APP),)}), blind)
     assert (found.gone_grants, found.went) == ((), ())

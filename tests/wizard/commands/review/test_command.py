@@ -18,7 +18,7 @@ from tests.wizard.commands.review.reviews import (
     SETTINGS,
     STRANGER,
     account,
-    cloud,
+    aws,
     key_statements,
     stranger,
 )
@@ -52,31 +52,31 @@ class Clinic:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.cloud = cloud()
+        self.aws = aws()
         self.state: StackState = built(FakeCloud(), SETTINGS)
-        self.talk = FakeTalk()
+        self.ui = FakeTalk()
         self.now = NOW
 
     def review(self, *, confirmed: str | None = None, **flags: Any) -> tuple[int, dict[str, Any]]:
-        self.talk = replace(self.talk, said=[], marked=[], rows=[])
+        self.ui = replace(self.ui, said=[], marked=[], rows=[])
         options = argparse.Namespace(**{"sign": None, "days": None, "out": self.place} | flags)
-        engine = FakeEngine(cloud=self.cloud, stack_state=self.state)
-        doors = Clients(
-            talk=self.talk,
-            connect=lambda profile, region: self.cloud,
-            hosting=lambda token: FakeHosting(),
+        engine = FakeEngine(aws=self.aws, stack_state=self.state)
+        clients = Clients(
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: FakeHosting(),
             engine=lambda environment, *, secrets_provider=None: engine,
-            prover=FakeProver(cloud=self.cloud),
+            prover=FakeProver(aws=self.aws),
             now=lambda: self.now,
         )
         request = Request(stack="production", answers={}, saved=SETTINGS, confirmed=confirmed)
-        code, told = command.run(options, request, doors)
+        code, told = command.run(options, request, clients)
         found = json.loads(json.dumps(told))
         assert [error.message for error in Draft202012Validator(SCHEMA).iter_errors(found)] == []
         return code, found
 
     def with_stranger(self) -> None:
-        self.cloud.who_has_access.account = account(stranger())
+        self.aws.who_has_access.account = account(stranger())
 
     @property
     def files(self) -> list[str]:
@@ -99,26 +99,26 @@ def test_one_whom_nobody_named_fails_the_review(clinic):
     clinic.with_stranger()
     code, told = clinic.review()
     assert (code, told["notAccepted"]) == (1, [STRANGER])
-    assert (Mark.FAIL, f"{STRANGER}: the settings do not name it") in clinic.talk.marked
+    assert (Mark.FAIL, f"{STRANGER}: the settings do not name it") in clinic.ui.marked
 
 
 def test_what_is_unknown_fails_the_review(clinic):
-    clinic.cloud.who_has_access.failures["iam"] = PermissionDenied("you may not", "")
+    clinic.aws.who_has_access.failures["iam"] = PermissionDenied("you may not", "")
     code, told = clinic.review()
     # Of the administrator and of the application, too, what IAM gives them beside is unknown.
     assert (code, told["undecided"]) == (1, [APP, ADMIN, f"arn:aws:iam::{ACCOUNT}:*"])
-    assert "    python -m wizard policy auditor" in clinic.talk.said
+    assert "    python -m wizard policy auditor" in clinic.ui.said
 
 
 def test_a_history_that_may_not_be_read_does_not(clinic):
-    clinic.cloud.who_has_access.failures["events"] = PermissionDenied("you may not", "")
+    clinic.aws.who_has_access.failures["events"] = PermissionDenied("you may not", "")
     code, told = clinic.review()
     assert (code, told["review"]["history"]) == (0, None)
-    assert any(line.startswith("not read: the event history") for line in clinic.talk.said)
+    assert any(line.startswith("not read: the event history") for line in clinic.ui.said)
 
 
 def test_an_administrator_with_more_than_it_was_given_fails_the_review(clinic):
-    clinic.cloud.key_policies[KEY] = document(*key_statements(clinic.cloud), named(ADMIN, Sid="more"))
+    clinic.aws.key_policies[KEY] = document(*key_statements(clinic.aws), named(ADMIN, Sid="more"))
     assert clinic.review()[0] == 1
 
 
@@ -126,7 +126,7 @@ def test_whom_a_signed_review_shows_is_accepted_with_what_it_had(clinic):
     clinic.with_stranger()
     assert clinic.review(sign="Ada", confirmed="production")[0] == 0
     assert clinic.review()[0] == 0
-    clinic.cloud.who_has_access.account = account(stranger(allow("kms:*")))
+    clinic.aws.who_has_access.account = account(stranger(allow("kms:*")))
     code, told = clinic.review()
     assert (code, told["notAccepted"]) == (1, [STRANGER])
 
@@ -143,7 +143,7 @@ def test_the_second_review_tells_what_changed_since_the_first(clinic):
     clinic.now = NOW + timedelta(days=90)
     _, told = clinic.review()
     assert (told["differences"]["since"], told["differences"]["came"]) == ("2026-07-01.json", [STRANGER])
-    assert f"came: {STRANGER}" in clinic.talk.said
+    assert f"came: {STRANGER}" in clinic.ui.said
 
 
 def test_a_file_that_was_tampered_with_fails_the_review_and_is_not_compared_with(clinic):
@@ -172,26 +172,26 @@ def test_the_sign_off_is_of_the_review_that_was_shown_by_the_credentials_that_re
 def test_unattended_it_takes_the_stacks_name_before_anything_is_read(clinic, word):
     with pytest.raises(Cancelled, match="nothing was signed"):
         clinic.review(sign="Ada", confirmed=word)
-    assert clinic.files == [] and clinic.cloud.log == []
+    assert clinic.files == [] and clinic.aws.log == []
 
 
 def test_a_person_types_the_stacks_name_after_the_review_was_shown(clinic):
-    clinic.talk = FakeTalk(interactive=True, answers={"confirmation": ["production"]})
+    clinic.ui = FakeTalk(interactive=True, answers={"confirmation": ["production"]})
     clinic.review(sign="Ada")
     assert clinic.files == ["2026-07-01.json", "2026-07-01.signed.json"]
-    shown = clinic.talk.log.index("talk.section Outcome")
-    assert clinic.talk.log.index("talk.ask confirmation") > shown
+    shown = clinic.ui.log.index("talk.section Outcome")
+    assert clinic.ui.log.index("talk.ask confirmation") > shown
 
 
 def test_another_word_signs_nothing_and_keeps_the_review(clinic):
-    clinic.talk = FakeTalk(interactive=True, answers={"confirmation": ["no"]})
+    clinic.ui = FakeTalk(interactive=True, answers={"confirmation": ["no"]})
     with pytest.raises(Cancelled, match="nothing was signed; the review is kept"):
         clinic.review(sign="Ada")
     assert clinic.files == ["2026-07-01.json"]
 
 
 def test_a_sign_off_does_not_make_the_unknown_known(clinic):
-    clinic.cloud.who_has_access.failures["grants"] = PermissionDenied("you may not", "")
+    clinic.aws.who_has_access.failures["grants"] = PermissionDenied("you may not", "")
     assert clinic.review(sign="Ada", confirmed="production")[0] == 1
 
 
@@ -213,15 +213,15 @@ def test_a_stack_that_is_not_built_has_no_review(clinic):
 
 def test_an_old_access_key_is_told(clinic):
     old = AccessKeyAge(id="AKIAOLD", active=True, age_days=400, last_used=None)
-    clinic.cloud.who_has_access.account = account(principal(SECOND, allow("kms:*")))
-    clinic.cloud.who_has_access.keys_of_users = {"second": (old,)}
+    clinic.aws.who_has_access.account = account(principal(SECOND, allow("kms:*")))
+    clinic.aws.who_has_access.keys_of_users = {"second": (old,)}
     clinic.review()
-    assert "    access key AKIAOLD, 400 days old, no use is known: older than 90 days, change it" in clinic.talk.said
+    assert "    access key AKIAOLD, 400 days old, no use is known: older than 90 days, change it" in clinic.ui.said
 
 
 def test_the_table_has_one_row_a_principal_by_its_short_name(clinic):
     clinic.review()
-    assert clinic.talk.rows == [
+    assert clinic.ui.rows == [
         ("root", "yes", "yes", "no", "0", "-"),
         ("role/eonpro-app-role", "yes", "no", "no", "12", "2026-06-30"),
         ("role/admin", "no", "yes", "no", "0", "-"),
@@ -246,7 +246,7 @@ def test_a_name_is_short_and_tells_another_account(arn, expected):
 
 def test_a_grant_is_told_with_what_it_gives_and_its_date(clinic):
     made = datetime.fromisoformat("2026-06-01T00:00:00+00:00")
-    clinic.cloud.who_has_access.granted = {KEY: (grant(STRANGER, "Decrypt", "CreateGrant", made=made, name="n"),)}
+    clinic.aws.who_has_access.granted = {KEY: (grant(STRANGER, "Decrypt", "CreateGrant", made=made, name="n"),)}
     clinic.review()
-    assert (Mark.WARN, f"{STRANGER}: Decrypt, CreateGrant, made 2026-06-01") in clinic.talk.marked
-    assert "    g1 (n)" in clinic.talk.said
+    assert (Mark.WARN, f"{STRANGER}: Decrypt, CreateGrant, made 2026-06-01") in clinic.ui.marked
+    assert "    g1 (n)" in clinic.ui.said

@@ -15,7 +15,7 @@ from tests.wizard.commands.review.reviews import (
     STRANGER,
     account,
     application,
-    cloud,
+    aws,
     key_statements,
     of,
     review,
@@ -50,14 +50,14 @@ def rights(found: AccessReview) -> dict[str, set[str]]:
 
 
 def test_a_stack_as_it_was_set_up_shows_exactly_whom_the_settings_name():
-    found = review(cloud())
+    found = review(aws())
     assert rights(found) == {ROOT: {"use", "administer"}, APP: {"use"}, ADMIN: {"administer"}}
     assert (found.unexpected, found.undecided, found.unread, found.grants) == ((), (), (), ())
     assert [each.beyond for each in found.principals] == [(), (), ()]
 
 
 def test_the_application_is_told_with_its_ways_its_entrance_and_its_use():
-    app = of(review(cloud()), APP)
+    app = of(review(aws()), APP)
     assert app.ways == (
         "key policy: Allow use of the key for EONPRO (use)",
         f"IAM policy arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess (use)",
@@ -70,7 +70,7 @@ def test_the_application_is_told_with_its_ways_its_entrance_and_its_use():
 
 
 def test_one_whom_the_settings_do_not_name_is_called_out_with_the_policy_that_lets_it():
-    found = review(cloud(stranger()))
+    found = review(aws(stranger()))
     assert [each.arn for each in found.unexpected] == [STRANGER]
     assert of(found, STRANGER).ways == ("IAM policy own (use)",)
 
@@ -86,41 +86,41 @@ def test_one_whom_the_settings_do_not_name_is_called_out_with_the_policy_that_le
     ids=["encrypts only", "another key", "looks only", "another service"],
 )
 def test_one_who_has_none_of_the_rights_is_not_shown(harmless):
-    assert STRANGER not in rights(review(cloud(harmless)))
+    assert STRANGER not in rights(review(aws(harmless)))
 
 
 def test_a_part_of_a_right_is_told_by_its_action():
-    found = review(cloud(stranger(allow(["kms:CreateGrant", "kms:TagResource"]))))
+    found = review(aws(stranger(allow(["kms:CreateGrant", "kms:TagResource"]))))
     assert of(found, STRANGER).ways == ("IAM policy own (use: CreateGrant; administer: TagResource)",)
 
 
 def test_one_with_all_of_kms_can_still_not_end_the_key():
-    assert rights(review(cloud(stranger(allow("*")))))[STRANGER] == {"use", "administer"}
+    assert rights(review(aws(stranger(allow("*")))))[STRANGER] == {"use", "administer"}
 
 
 def test_one_whom_the_settings_let_end_the_key_can():
     wanted = settings(deletion_administrators=(SECOND,))
-    made = cloud(principal(SECOND))
+    made = aws(principal(SECOND))
     made.build(wanted)
     assert rights(review(made, settings=wanted))[SECOND] == {"delete"}
 
 
 def test_an_administrator_that_the_key_policy_lets_use_the_key_has_more_than_it_was_given():
-    made = cloud()
+    made = aws()
     made.key_policies[KEY] = document(*key_statements(made), named(ADMIN, Sid="more"))
     admin = of(review(made), ADMIN)
     assert (admin.is_expected, admin.beyond) == (True, ("use",))
 
 
 def test_an_administrator_that_the_accounts_iam_lets_use_the_key_is_told_and_not_held_against_it():
-    made = cloud()
+    made = aws()
     made.who_has_access.account = AccountIam(principals=(principal(ADMIN, allow("*"), trust=document()), application()))
     admin = of(review(made), ADMIN)
     assert (admin.use, admin.beyond, "IAM policy own (use; administer)" in admin.ways) == (KeyPermission.YES, (), True)
 
 
 def test_a_grant_is_told_and_its_grantee_is_called_out():
-    made = cloud(granted={KEY: (grant(STRANGER, "Decrypt", "DescribeKey"),)})
+    made = aws(granted={KEY: (grant(STRANGER, "Decrypt", "DescribeKey"),)})
     found = review(made)
     assert of(found, STRANGER).ways == ("grant g1 (use)",)
     assert [each.arn for each in found.unexpected] == [STRANGER]
@@ -129,7 +129,7 @@ def test_a_grant_is_told_and_its_grantee_is_called_out():
 
 def test_another_account_in_the_key_policy_is_called_out():
     there = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
-    made = cloud()
+    made = aws()
     made.key_policies[KEY] = document(*key_statements(made), named(there, Sid="partner"))
     found = review(made)
     assert [each.arn for each in found.unexpected] == [there]
@@ -137,7 +137,7 @@ def test_another_account_in_the_key_policy_is_called_out():
 
 
 def test_everybody_in_the_key_policy_is_called_out():
-    made = cloud()
+    made = aws()
     made.key_policies[KEY] = document(*key_statements(made), named("*", Sid="open"))
     assert [each.arn for each in review(made).unexpected] == ["*"]
 
@@ -149,7 +149,7 @@ def trusting(who: Any, **more: Any) -> dict[str, Any]:
 def test_another_account_that_may_become_the_application_is_called_out():
     there = f"arn:aws:iam::{OTHER_ACCOUNT}:role/theirs"
     app = application(trust=document(*trust_statements(), trusting({"AWS": there})))
-    made = cloud()
+    made = aws()
     made.who_has_access.account = AccountIam(principals=(principal(ADMIN, trust=document()), app))
     found = review(made)
     assert [each.arn for each in found.unexpected] == [there]
@@ -159,7 +159,7 @@ def test_another_account_that_may_become_the_application_is_called_out():
 def test_the_identity_provider_is_called_out_where_it_lets_more_in_than_the_settings_mean():
     [statement] = trust_statements()
     wide = {**statement, "Condition": {"StringLike": {"oidc.vercel.com/acme:sub": "owner:acme:*"}}}
-    made = cloud()
+    made = aws()
     made.who_has_access.account = AccountIam(
         principals=(principal(ADMIN, trust=document()), application(trust=document(wide)))
     )
@@ -170,19 +170,19 @@ def test_the_identity_provider_is_called_out_where_it_lets_more_in_than_the_sett
 def test_a_user_that_may_become_a_role_with_a_right_has_it_too():
     user = principal(SECOND, allow("sts:AssumeRole", Resource=STRANGER))
     root = f"arn:aws:iam::{ACCOUNT}:root"
-    found = review(cloud(stranger(trust=document(trusting({"AWS": root}))), user))
+    found = review(aws(stranger(trust=document(trusting({"AWS": root}))), user))
     assert of(found, SECOND).ways == (f"becomes {STRANGER} (use)",)
     assert of(found, STRANGER).assumed_by == (SECOND,)
 
 
 def test_the_access_keys_of_a_user_are_told_with_their_age():
     old = AccessKeyAge(id="AKIAOLD", active=True, age_days=400, last_used=None)
-    made = cloud(principal(SECOND, allow("kms:*")), keys_of_users={"second": (old,)})
+    made = aws(principal(SECOND, allow("kms:*")), keys_of_users={"second": (old,)})
     assert of(review(made), SECOND).access_keys == (old,)
 
 
 def test_one_who_tried_and_was_refused_is_told_without_a_right():
-    made = cloud(told={KEY: (KeyEvents(principal=STRANGER, refused=3),)})
+    made = aws(told={KEY: (KeyEvents(principal=STRANGER, refused=3),)})
     found = of(review(made), STRANGER)
     assert (found.rights, found.refused, found.events) == (frozenset(), 3, 0)
 
@@ -190,7 +190,7 @@ def test_one_who_tried_and_was_refused_is_told_without_a_right():
 def test_sessions_are_counted_for_their_role_whatever_its_path():
     pathed = f"arn:aws:iam::{ACCOUNT}:role/team/worker"
     told = (KeyEvents(principal=f"arn:aws:iam::{ACCOUNT}:role/worker", uses=2, last_use=NOW),)
-    made = cloud(principal(pathed, allow("kms:Decrypt"), trust=document()), told={KEY: told})
+    made = aws(principal(pathed, allow("kms:Decrypt"), trust=document()), told={KEY: told})
     assert of(review(made), pathed).events == 2
 
 
@@ -218,7 +218,7 @@ def test_a_replicas_own_policy_grants_and_use_count_too():
 
 
 def denied(*names: str, **more: Any) -> FakeCloud:
-    made = cloud(**more)
+    made = aws(**more)
     for name in names:
         if name == "key_policy":
             made.failures[name] = DENIED
@@ -259,7 +259,7 @@ def test_without_the_history_no_count_is_nought():
 
 
 def test_a_history_that_is_cut_off_leaves_open_who_is_not_in_it():
-    found = review(cloud(is_cut_off=True))
+    found = review(aws(is_cut_off=True))
     assert (of(found, APP).events, of(found, ADMIN).events) == (12, None)
 
 
@@ -276,7 +276,7 @@ def test_access_keys_that_may_not_be_listed_are_not_none():
 
 def test_a_policy_that_may_not_be_read_leaves_its_holder_unknown():
     hidden = principal(SECOND, policies=(IamPolicy(name="hidden", document=None),))
-    found = review(cloud(hidden))
+    found = review(aws(hidden))
     assert of(found, SECOND).use is KeyPermission.UNKNOWN
     assert [each.what for each in found.unread] == ["hidden"]
 
@@ -289,13 +289,13 @@ def test_everything_denied_still_ends_with_a_review():
 
 
 def test_an_endpoint_that_has_no_such_call_is_told_like_a_denial():
-    made = cloud()
+    made = aws()
     made.who_has_access.failures["last_use"] = Unsupported("no such operation", "")
     assert [each.why for each in review(made).unread] == ["no such operation"]
 
 
 def test_credentials_that_are_no_good_end_the_review():
-    made = cloud()
+    made = aws()
     made.who_has_access.failures["iam"] = CredentialsError("expired", "sign in")
     with pytest.raises(CredentialsError, match="expired"):
         review(made)

@@ -79,7 +79,7 @@ class Wire:
 class Prover:
     """The application's side, in this process: the same steps as the child's, with the application's credentials."""
 
-    def stand_by(self) -> None:
+    def warm_up(self) -> None:
         """Nothing takes long."""
 
     def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
@@ -169,7 +169,7 @@ class Clinic:
             trail_bucket="",
             parameter_prefix=self.prefix,
         )
-        self.hosting = Vercel(
+        self.vercel = Vercel(
             token=account.environment["VERCEL_TOKEN"],
             base_url=account.environment["VERCEL_API_URL"],
             sleep=lambda _: None,
@@ -221,10 +221,10 @@ class Clinic:
 
     def push(self) -> None:
         """The escrowed data key to its targets; a new one where the stack never had any."""
-        doors = self._doors(None)
+        clients = self._doors(None)
         options = parse(["push", "--stack", self.environment, "--no-redeploy"])
         try:
-            push.run(options, self._request(), doors)
+            push.run(options, self._request(), clients)
         except SetupError as error:
             self.refused.append(f"push: {error.message}")
         finally:
@@ -232,7 +232,7 @@ class Clinic:
 
     def backup(self) -> None:
         """A backup of what is kept now, as `backup --to FILE` writes it."""
-        versions = self.account.aws.keyring().versions(self.settings)
+        versions = self.account.aws.key_rotation().versions(self.settings)
         if not any(each.current for each in versions):
             return
         file = self.folder / f"{self.environment}-{len(self.backups)}.json"
@@ -258,7 +258,7 @@ class Clinic:
         )
 
     def _doors(self, former: bytes | None) -> Clients:
-        engine = Engine(cloud=FakeCloud(), steps=(), outputs=self.outputs)
+        engine = Engine(aws=FakeCloud(), steps=(), outputs=self.outputs)
         engine.stack_state = StackState(exists=True, has_key=True, outputs=self.outputs)
         engine.set_period = lambda days: self.kms.enable_key_rotation(KeyId=self.key, RotationPeriodInDays=days)
         clinic = self
@@ -269,9 +269,9 @@ class Clinic:
                 return WrappedDataKey.from_blob(clinic.kms.encrypt(KeyId=key_arn, Plaintext=former)["CiphertextBlob"])
 
         return Clients(
-            talk=FakeTalk(),
+            ui=FakeTalk(),
             connect=lambda profile, region: self.account.aws,
-            hosting=lambda token: self.hosting,
+            vercel=lambda token: self.vercel,
             engine=lambda environment, secrets_provider=None: engine,
             prover=Prover(),
             wrapper=Wrapper(),
@@ -297,7 +297,7 @@ class Clinic:
     def delivered(self, where: str) -> str | None:
         """ENCRYPTED_PHI_KEY as a deployment of this moment gets it."""
         if where == "ecs":
-            return self.escrow
+            return self.stored_data_key
         url = f"{self.account.environment['VERCEL_API_URL']}/_sandbox/deployment/eonpro"
         found = _request("GET", url)
         return found.get("ENCRYPTED_PHI_KEY") if found.get("AWS_KMS_KEY_ID") == self.key else None
@@ -315,9 +315,9 @@ class Clinic:
     # --- what is there -------------------------------------------------------------------------------------------
 
     @property
-    def escrow(self) -> str | None:
+    def stored_data_key(self) -> str | None:
         """What the escrow held when it was last looked at."""
-        return self.values.get(self.settings.names.escrow)
+        return self.values.get(self.settings.names.stored_data_key)
 
     @property
     def entries(self) -> dict[str, str]:
@@ -334,12 +334,12 @@ class Clinic:
         ]
         self.values = {each["Name"]: each["Value"] for each in found}
         self.numbers = {each["Name"]: each["Version"] for each in found}
-        for value in (self.escrow, *self.entries.values()):
+        for value in (self.stored_data_key, *self.entries.values()):
             if value and (fingerprint := _fingerprint(value)) and fingerprint not in self.known:
                 self.known.append(fingerprint)
-        if self.escrow is None:
+        if self.stored_data_key is None:
             return
-        history = self.ssm.get_parameter_history(Name=self.settings.names.escrow, WithDecryption=True)
+        history = self.ssm.get_parameter_history(Name=self.settings.names.stored_data_key, WithDecryption=True)
         for version in history["Parameters"]:
             if _fingerprint(version["Value"]):
                 self.ever.add(version["Value"])
@@ -348,12 +348,14 @@ class Clinic:
 
     def lose_escrow(self) -> None:
         """Somebody deletes the escrow."""
-        self.ssm.delete_parameter(Name=self.settings.names.escrow)
+        self.ssm.delete_parameter(Name=self.settings.names.stored_data_key)
         self.look()
 
     def spoil_escrow(self, value: str) -> None:
         """Somebody writes something into the escrow that is no wrapped key."""
-        self.ssm.put_parameter(Name=self.settings.names.escrow, Value=value, Type="SecureString", Overwrite=True)
+        self.ssm.put_parameter(
+            Name=self.settings.names.stored_data_key, Value=value, Type="SecureString", Overwrite=True
+        )
         self.look()
 
     def leave_vercel(self) -> None:

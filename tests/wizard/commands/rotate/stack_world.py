@@ -34,19 +34,19 @@ class World:
 
     def __init__(self, wanted: Settings | None = None) -> None:
         self.settings = wanted or settings()
-        self.cloud = FakeCloud(credentials=CREDENTIALS)
-        state = built(self.cloud, self.settings)
-        self.engine = FakeEngine(cloud=self.cloud, stack_state=state)
+        self.aws = FakeCloud(credentials=CREDENTIALS)
+        state = built(self.aws, self.settings)
+        self.engine = FakeEngine(aws=self.aws, stack_state=state)
         assert state.outputs is not None
         self.outputs = state.outputs
-        self.hosting = FakeHosting(team=self.settings.vercel_team or "acme")
-        self.prover = FakeProver(cloud=self.cloud)
-        self.wrapper = FakeWrapper(cloud=self.cloud)
-        self.talk = FakeTalk()
+        self.vercel = FakeHosting(team=self.settings.vercel_team or "acme")
+        self.prover = FakeProver(aws=self.aws)
+        self.wrapper = FakeWrapper(aws=self.aws)
+        self.ui = FakeTalk()
         self.token: str | None = TOKEN
-        log = self.cloud.log
-        self.hosting.log = self.engine.log = self.prover.log = self.talk.log = log
-        self.hosting.variables = {
+        log = self.aws.log
+        self.vercel.log = self.engine.log = self.prover.log = self.ui.log = log
+        self.vercel.variables = {
             "ENCRYPTED_PHI_KEY": self.current.value,
             "AWS_KMS_KEY_ID": self.outputs.key_arn,
             "AWS_REGION": self.settings.region,
@@ -55,22 +55,22 @@ class World:
     @property
     def log(self) -> list[str]:
         """Every call to every edge, in order."""
-        return self.cloud.log
+        return self.aws.log
 
     @property
     def ring(self) -> FakeKeyRing:
         """The keys and the ledger of the stack's own Region."""
-        return self.cloud.keyring()
+        return self.aws.key_rotation()
 
     @property
     def current(self) -> WrappedDataKey:
         """What the escrow holds."""
         in_secrets = self.settings.secret_store is SecretStore.SECRETS_MANAGER
-        return (self.cloud.secrets if in_secrets else self.cloud.escrows)[self.settings.names.escrow].wrapped
+        return (self.aws.secrets if in_secrets else self.aws.escrows)[self.settings.names.stored_data_key].wrapped
 
     def lose_escrow(self) -> None:
         """Somebody deletes the escrow."""
-        del self.cloud.escrows[self.settings.names.escrow]
+        del self.aws.escrows[self.settings.names.stored_data_key]
 
     def run(self, *words: str, confirm: str | None = "production", yes: bool = False) -> dict[str, Any]:
         """One command to its document."""
@@ -88,15 +88,15 @@ class World:
         request = Request(
             stack="production", answers=answers, saved=self.settings, yes=options.yes, confirmed=options.confirm
         )
-        code, document = command.run(options, request, self.doors())
+        code, document = command.run(options, request, self.clients())
         return code, dict(document)
 
-    def doors(self) -> Clients:
+    def clients(self) -> Clients:
         """The edges."""
         return Clients(
-            talk=self.talk,
-            connect=lambda profile, region: self.cloud,
-            hosting=lambda token: replace(self.hosting, token=token) if token != TOKEN else self.hosting,
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: replace(self.vercel, token=token) if token != TOKEN else self.vercel,
             engine=lambda environment, secrets_provider=None: self.engine,
             prover=self.prover,
             wrapper=self.wrapper,

@@ -23,14 +23,14 @@ def empty() -> World:
     """A stack that is built and has no data key yet, nor has Vercel."""
     made = World()
     made.lose_escrow()
-    made.hosting.variables.clear()
+    made.vercel.variables.clear()
     return made
 
 
 def test_where_no_data_key_ever_was_it_becomes_the_applications(empty: World) -> None:
     told = empty.run("adopt", "--encryption-key")
     assert empty.current.fingerprint == told["fingerprint"]
-    assert empty.hosting.variables["ENCRYPTED_PHI_KEY"] == empty.current.value
+    assert empty.vercel.variables["ENCRYPTED_PHI_KEY"] == empty.current.value
     assert empty.kept()[told["fingerprint"]].origin is VersionOrigin.ADOPTED
     assert [each["state"] for each in told["proofs"]] == ["proved"]
 
@@ -65,14 +65,14 @@ def test_where_the_escrow_is_gone_it_does_not_take_its_place(world: World) -> No
     world.run("rotate", "--data-key")
     world.lose_escrow()
     told = world.run("adopt", "--encryption-key")
-    assert world.settings.names.escrow not in world.cloud.escrows
+    assert world.settings.names.stored_data_key not in world.aws.escrows
     assert "restore" in told["next"][0]
 
 
 def test_where_the_keys_arn_stands_beside_a_lost_escrow_it_does_not_take_its_place(empty: World) -> None:
-    empty.cloud.parameters[f"{empty.settings.names.parameter_prefix}/AWS_KMS_KEY_ID"] = KEY
+    empty.aws.parameters[f"{empty.settings.names.parameter_prefix}/AWS_KMS_KEY_ID"] = KEY
     told = empty.run("adopt", "--encryption-key")
-    assert empty.settings.names.escrow not in empty.cloud.escrows
+    assert empty.settings.names.stored_data_key not in empty.aws.escrows
     assert "--from-backup" in told["next"][0]
 
 
@@ -93,14 +93,14 @@ def test_it_takes_the_stacks_name_before_the_key_is_read(world: World) -> None:
 
 def test_a_person_is_asked_at_the_terminal_and_a_script_is_not(world: World) -> None:
     world.run("adopt", "--encryption-key")
-    world.talk.interactive = True
+    world.ui.interactive = True
     world.run("adopt", "--encryption-key")
     assert world.wrapper.prompted == [False, True]
 
 
 def test_the_child_gets_the_operators_credentials_and_the_stacks_key(world: World) -> None:
     world.run("adopt", "--encryption-key")
-    assert world.wrapper.given == [({**world.cloud.environment()}, KEY)]
+    assert world.wrapper.given == [({**world.aws.environment()}, KEY)]
 
 
 def test_what_is_no_key_changes_nothing(world: World) -> None:
@@ -123,7 +123,7 @@ def test_one_that_the_application_cannot_open_does_not_become_current(empty: Wor
     empty.prover.verdict = ChildResult(proved=False, principal="", fingerprint="", cause="AccessDenied", message="no")
     with pytest.raises(Exception, match="the application cannot open"):
         empty.run("adopt", "--encryption-key")
-    assert empty.settings.names.escrow not in empty.cloud.escrows
+    assert empty.settings.names.stored_data_key not in empty.aws.escrows
 
 
 def test_adopt_alone_says_what_it_takes(world: World) -> None:

@@ -107,16 +107,16 @@ def test_without_the_stacks_name_no_data_key_is_made(world: World, confirm: str 
 
 
 def test_a_person_types_the_stacks_name(world: World) -> None:
-    world.talk.interactive = True
-    world.talk.answers["confirmation"] = ["production"]
+    world.ui.interactive = True
+    world.ui.answers["confirmation"] = ["production"]
     world.run("rotate", "--data-key", confirm=None)
-    assert world.talk.keys == ["confirmation"]
+    assert world.ui.keys == ["confirmation"]
     assert len(world.kept()) == 2
 
 
 def test_a_person_who_types_something_else_changes_nothing(world: World) -> None:
-    world.talk.interactive = True
-    world.talk.answers["confirmation"] = ["yes"]
+    world.ui.interactive = True
+    world.ui.answers["confirmation"] = ["yes"]
     with pytest.raises(Cancelled):
         world.run("rotate", "--data-key", confirm=None)
     assert world.changes() == []
@@ -139,7 +139,7 @@ def test_an_escrow_that_is_gone_is_restored_not_rotated(world: World, new: str) 
 def test_with_replicas_every_region_keeps_both_under_its_own_key() -> None:
     world = World(multi_region())
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    there = world.cloud.with_region(REPLICA_REGION).keyring().entries
+    there = world.aws.with_region(REPLICA_REGION).key_rotation().entries
     assert {each.key_arn for each in world.kept().values()} == {MULTI_KEY}
     assert {each: entry.key_arn for each, entry in there.items()} == {OLD: REPLICA, new: REPLICA}
 
@@ -150,19 +150,19 @@ def test_with_replicas_every_region_keeps_both_under_its_own_key() -> None:
 def test_a_promoted_data_key_is_current_delivered_and_proved(world: World, new: str) -> None:
     told = world.run("rotate", "--promote", new)
     assert world.current.fingerprint == new
-    assert world.hosting.variables["ENCRYPTED_PHI_KEY"] == world.current.value
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
     assert [each["state"] for each in told["proofs"]] == ["proved"]
     assert (told["changed"], told["opened"]) == (True, "application")
 
 
 def test_what_has_the_variables_beside_production_is_named(world: World, new: str) -> None:
-    world.hosting.overlapping = ("preview has ENCRYPTED_PHI_KEY", "preview has AWS_REGION")
+    world.vercel.overlapping = ("preview has ENCRYPTED_PHI_KEY", "preview has AWS_REGION")
     (told,) = world.run("rotate", "--promote", new)["next"]
     assert told.startswith("preview has ENCRYPTED_PHI_KEY") and "push --to" in told
 
 
 def test_what_cannot_be_looked_at_afterwards_is_told_and_changes_no_success(world: World, new: str) -> None:
-    world.hosting.failures["overlaps"] = Unreachable("Vercel does not answer", "try again")
+    world.vercel.failures["overlaps"] = Unreachable("Vercel does not answer", "try again")
     code, told = world.ended("rotate", "--promote", new)
     assert (code, told["changed"]) == (0, True)
     assert "was not told" in told["next"][0]
@@ -181,7 +181,7 @@ def test_it_is_opened_before_the_escrow_is_touched(world: World, new: str) -> No
 
 def test_what_is_said_names_what_can_no_longer_be_read_and_the_way_back(world: World, new: str) -> None:
     world.run("rotate", "--promote", new)
-    told = " ".join(world.talk.said)
+    told = " ".join(world.ui.said)
     assert f"records under {OLD} cannot be read" in told
     assert f"restore --version {OLD}" in told
 
@@ -212,7 +212,7 @@ def test_a_version_that_nobody_kept_is_refused_and_those_there_are_named(world: 
 
 
 def test_a_version_under_another_key_never_becomes_current(world: World) -> None:
-    world.cloud.keys[OTHER_KEY] = world.cloud.keys[KEY]
+    world.aws.keys[OTHER_KEY] = world.aws.keys[KEY]
     told = world.run("rotate", "--data-key")
     entry = world.kept()[told["fingerprint"]]
     world.ring.entries[entry.fingerprint] = type(entry)(**{**entry.__dict__, "key_arn": OTHER_KEY})
@@ -230,7 +230,7 @@ def test_what_the_application_cannot_open_never_becomes_current(world: World, ne
 
 
 def test_without_the_applications_credentials_kms_opens_it_and_gives_nothing(world: World, new: str) -> None:
-    world.cloud.credentials = None
+    world.aws.credentials = None
     told = world.run("rotate", "--promote", new)
     assert told["opened"] == "reencrypted"
     assert f"keyring.reencrypt {KEY} {KEY}" in world.log
@@ -238,11 +238,11 @@ def test_without_the_applications_credentials_kms_opens_it_and_gives_nothing(wor
 
 
 def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world: World, new: str) -> None:
-    world.cloud.credentials = None
+    world.aws.credentials = None
     world.ring.failures["reencrypt"] = DENIED
     told = world.run("rotate", "--promote", new)
     assert told["opened"] == "ledger"
-    assert any("could not be opened from here to prove it" in line for line in world.talk.said)
+    assert any("could not be opened from here to prove it" in line for line in world.ui.said)
 
 
 def test_without_a_token_for_vercel_nothing_is_promoted(world: World, new: str) -> None:
@@ -253,41 +253,41 @@ def test_without_a_token_for_vercel_nothing_is_promoted(world: World, new: str) 
 
 
 def test_where_vercel_does_not_answer_nothing_is_promoted(world: World, new: str) -> None:
-    world.hosting.failures["find_project"] = Unreachable("Vercel does not answer", "try again")
+    world.vercel.failures["find_project"] = Unreachable("Vercel does not answer", "try again")
     with pytest.raises(Unreachable):
         world.run("rotate", "--promote", new)
     assert world.changes() == []
 
 
 def test_a_data_key_of_somebody_elses_on_vercel_keeps_it_from_being_promoted(world: World, new: str) -> None:
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     with pytest.raises(DataKeyConflict, match="nothing was changed"):
         world.run("rotate", "--promote", new)
     assert world.changes() == []
 
 
 def test_a_delivery_that_fails_is_finished_by_the_same_command(world: World, new: str) -> None:
-    world.hosting.failures["deliver"] = Unreachable("Vercel does not answer", "try again")
+    world.vercel.failures["deliver"] = Unreachable("Vercel does not answer", "try again")
     with pytest.raises(Unreachable):
         world.run("rotate", "--promote", new)
     assert world.current.fingerprint == new
-    world.hosting.failures.clear()
+    world.vercel.failures.clear()
     told = world.run("rotate", "--promote", new, confirm=None)
-    assert world.hosting.variables["ENCRYPTED_PHI_KEY"] == world.current.value
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
     assert told["changed"] is False
     assert not any("replace_current" in call for call in world.log)
 
 
 def test_an_escrow_that_changed_while_it_was_being_confirmed_is_left_alone(world: World, new: str) -> None:
-    world.talk.interactive = True
-    name = world.settings.names.escrow
+    world.ui.interactive = True
+    name = world.settings.names.stored_data_key
 
-    def meanwhile(question: object, *, once_drawn: object = None) -> str:
-        escrow = world.cloud.escrows[name]
-        world.cloud.escrows[name] = type(escrow)(**{**escrow.__dict__, "version": 7})
+    def meanwhile(question: object, *, on_first_render: object = None) -> str:
+        stored_data_key = world.aws.escrows[name]
+        world.aws.escrows[name] = type(stored_data_key)(**{**stored_data_key.__dict__, "version": 7})
         return "production"
 
-    world.talk.ask = meanwhile  # type: ignore[method-assign]
+    world.ui.ask = meanwhile  # type: ignore[method-assign]
     with pytest.raises(DataKeyConflict, match="somebody else changed it meanwhile"):
         world.run("rotate", "--promote", new, confirm=None)
     assert world.current.fingerprint == OLD
@@ -303,9 +303,9 @@ def test_replicas_come_first_and_the_stacks_own_region_last() -> None:
     world = World(multi_region())
     new = str(world.run("rotate", "--data-key")["fingerprint"])
     world.run("rotate", "--promote", new)
-    there = world.cloud.with_region(REPLICA_REGION)
-    assert there.escrows[world.settings.names.escrow].wrapped == world.current
-    assert there.escrows[world.settings.names.escrow].key_arn == REPLICA
+    there = world.aws.with_region(REPLICA_REGION)
+    assert there.escrows[world.settings.names.stored_data_key].wrapped == world.current
+    assert there.escrows[world.settings.names.stored_data_key].key_arn == REPLICA
     assert world.current.fingerprint == new
 
 
@@ -323,6 +323,6 @@ def test_a_power_cut_between_two_regions_is_taken_up_by_the_same_command() -> No
 def test_the_same_data_key_in_another_wrapping_asks_for_no_re_encryption(world: World) -> None:
     world.run("rotate", "--rewrap", KEY)
     world.run("rotate", "--promote", OLD)
-    told = " ".join(world.talk.said)
+    told = " ".join(world.ui.said)
     assert "no record has to be re-encrypted" in told
     assert "cannot be read by the application" not in told

@@ -72,7 +72,10 @@ def test_a_first_promotion_may_end_after_any_of_its_changes(account, tmp_path, a
     _whole(clinic)
     clinic.write("ecs", "in the middle")
     assert clinic.run("rotate", "--promote", told["fingerprint"])
-    assert clinic.escrow == clinic.entries[f"{clinic.prefix}/data-keys/{told['fingerprint'].removeprefix('sha256:')}"]
+    assert (
+        clinic.stored_data_key
+        == clinic.entries[f"{clinic.prefix}/data-keys/{told['fingerprint'].removeprefix('sha256:')}"]
+    )
     _whole(clinic)
 
 
@@ -145,12 +148,12 @@ def _history(account: Account, folder: Path, seen: Counter[str]) -> type[RuleBas
 
         # --- whoever works past them -----------------------------------------------------------------------------
 
-        @precondition(lambda self: self.clinic.escrow in self.clinic.entries.values())
+        @precondition(lambda self: self.clinic.stored_data_key in self.clinic.entries.values())
         @rule()
         def lose_the_escrow(self) -> None:
             self.clinic.lose_escrow()
 
-        @precondition(lambda self: self.clinic.escrow in self.clinic.entries.values())
+        @precondition(lambda self: self.clinic.stored_data_key in self.clinic.entries.values())
         @rule(value=st.sampled_from(("garbage", "QUFB", "'quoted'")))
         def spoil_the_escrow(self, value: str) -> None:
             self.clinic.spoil_escrow(value)
@@ -192,7 +195,7 @@ def _whole(clinic: Clinic) -> None:
     ledger, kept = f"{clinic.prefix}/data-keys/", set(clinic.entries.values())
 
     # Every record can be opened, by KMS and what is kept alone.
-    ciphers = [PhiCipher(key) for each in {*kept, clinic.escrow} if each and (key := clinic.opened(each))]
+    ciphers = [PhiCipher(key) for each in {*kept, clinic.stored_data_key} if each and (key := clinic.opened(each))]
     for record, text in clinic.records:
         assert text in {_read(cipher, record) for cipher in ciphers}, f"{text!r} is lost"
 
@@ -204,7 +207,7 @@ def _whole(clinic: Clinic) -> None:
         assert name == ledger + WrappedDataKey(value=value).fingerprint.removeprefix("sha256:")
 
     # Whatever the escrow ever held is kept, or is what it holds.
-    assert clinic.ever <= {*kept, clinic.escrow}
+    assert clinic.ever <= {*kept, clinic.stored_data_key}
 
 
 def _read(cipher: PhiCipher, record: str) -> str | None:

@@ -56,14 +56,14 @@ def test_the_material_is_rotated_and_nothing_else(world: World) -> None:
 def test_what_is_left_of_the_limit_is_told(world: World) -> None:
     world.ring.told = rotated("a", "d", "d", on_demand_limit=25)
     told = world.run("rotate", "--cmk", yes=True, confirm=None)
-    assert "rotations on demand left: 23 of 25" in world.talk.said
+    assert "rotations on demand left: 23 of 25" in world.ui.said
     assert told["rotations"]["onDemandLeft"] == 22
 
 
 def test_a_limit_that_nobody_tells_is_unknown(world: World) -> None:
     world.ring.told = rotated("d")
     told = world.run("rotate", "--cmk", yes=True, confirm=None)
-    assert any("left: unknown" in line for line in world.talk.said)
+    assert any("left: unknown" in line for line in world.ui.said)
     assert told["rotations"]["onDemandLeft"] is None
 
 
@@ -95,13 +95,13 @@ def test_one_that_is_under_way_counts_and_is_waited_for(world: World) -> None:
 def test_the_first_two_rotations_cost_a_dollar_a_month_each(world: World, done: str, word: str) -> None:
     world.ring.told = rotated(*done, on_demand_limit=25)
     world.run("rotate", "--cmk", yes=True)
-    (told,) = (line for line in world.talk.said if line.startswith("cost:"))
+    (told,) = (line for line in world.ui.said if line.startswith("cost:"))
     assert re.search(word, told)
 
 
 def test_the_next_automatic_date_is_told(world: World) -> None:
     world.run("rotate", "--cmk", yes=True)
-    assert "next: 2027-01-01" in world.talk.said
+    assert "next: 2027-01-01" in world.ui.said
 
 
 def test_it_takes_a_yes(world: World) -> None:
@@ -112,8 +112,8 @@ def test_it_takes_a_yes(world: World) -> None:
 
 
 def test_a_person_who_says_no_rotates_nothing(world: World) -> None:
-    world.talk.interactive = True
-    world.talk.confirms = [False]
+    world.ui.interactive = True
+    world.ui.confirms = [False]
     with pytest.raises(Cancelled):
         world.run("rotate", "--cmk", confirm=None)
     assert world.changes() == []
@@ -123,7 +123,7 @@ def test_of_a_multi_region_key_the_primary_alone_is_rotated() -> None:
     world = World(multi_region())
     world.run("rotate", "--cmk", yes=True)
     assert world.changes() == [f"keyring.rotate_on_demand {MULTI_KEY}"]
-    assert any("replicas follow" in line for line in world.talk.said)
+    assert any("replicas follow" in line for line in world.ui.said)
 
 
 def test_rotations_that_may_not_be_read_are_told_and_none_is_made(world: World) -> None:
@@ -166,9 +166,9 @@ def test_a_rotation_that_was_switched_off_past_the_stack_is_switched_on(world: W
 def test_what_else_would_change_is_named(world: World) -> None:
     world.engine.steps = (PERIOD, OTHER)
     world.run("rotate", "--schedule", "180", yes=True)
-    (line,) = (line for line in world.talk.said if "audit-trail" in line)
+    (line,) = (line for line in world.ui.said if "audit-trail" in line)
     assert "not of the rotation" in line
-    assert "1 change(s) beside the period would be carried out with it" in world.talk.said
+    assert "1 change(s) beside the period would be carried out with it" in world.ui.said
 
 
 def test_an_update_that_would_replace_something_else_is_refused_and_the_settings_stay(world: World) -> None:

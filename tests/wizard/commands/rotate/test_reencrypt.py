@@ -30,7 +30,7 @@ DENIED = PermissionDenied("the caller may not do kms:ReEncryptFrom", "have it al
 @pytest.fixture
 def world() -> World:
     made = World()
-    made.cloud.keys[OTHER_KEY] = key_fact(OTHER_KEY)
+    made.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
     return made
 
 
@@ -46,7 +46,7 @@ def test_under_another_key_it_is_kept_beside_and_the_application_keeps_what_it_h
 def test_under_the_stacks_own_key_it_becomes_current(world: World) -> None:
     told = world.run("rotate", "--rewrap", KEY)
     assert world.current.fingerprint == told["fingerprint"] != OLD
-    assert world.hosting.variables["ENCRYPTED_PHI_KEY"] == world.current.value
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
     assert world.kept()[told["fingerprint"]].same_as == OLD
 
 
@@ -56,7 +56,7 @@ def test_the_old_wrapping_is_kept(world: World) -> None:
 
 
 def test_an_alias_is_as_good(world: World) -> None:
-    world.cloud.aliases["alias/vault"] = OTHER_KEY
+    world.aws.aliases["alias/vault"] = OTHER_KEY
     told = world.run("rotate", "--rewrap", "alias/vault", yes=True, confirm=None)
     assert world.kept()[told["fingerprint"]].key_arn == OTHER_KEY
 
@@ -80,10 +80,10 @@ def test_another_key_takes_a_yes(world: World) -> None:
 
 
 def test_a_person_is_asked_once(world: World) -> None:
-    world.talk.interactive = True
-    world.talk.answers["confirmation"] = ["production"]
+    world.ui.interactive = True
+    world.ui.answers["confirmation"] = ["production"]
     world.run("rotate", "--rewrap", KEY, confirm=None)
-    assert world.talk.keys == ["confirmation"]
+    assert world.ui.keys == ["confirmation"]
 
 
 def test_a_wrapping_that_an_interrupted_run_left_is_taken_up(world: World) -> None:
@@ -103,21 +103,21 @@ def test_a_key_that_is_not_there_is_told(world: World) -> None:
 
 @pytest.mark.parametrize("state", ("Disabled", "PendingDeletion"))
 def test_a_key_that_cannot_be_used_is_told(world: World, state: str) -> None:
-    world.cloud.keys[OTHER_KEY] = key_fact(OTHER_KEY, state=state)
+    world.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY, state=state)
     with pytest.raises(ResourceError, match=state):
         world.run("rotate", "--rewrap", OTHER_KEY, yes=True)
     assert world.changes() == []
 
 
 def test_a_key_that_wraps_no_data_key_is_told(world: World) -> None:
-    world.cloud.keys[OTHER_KEY] = key_fact(OTHER_KEY, usage="SIGN_VERIFY", spec="RSA_2048")
+    world.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY, usage="SIGN_VERIFY", spec="RSA_2048")
     with pytest.raises(UsageError, match="SIGN_VERIFY"):
         world.run("rotate", "--rewrap", OTHER_KEY, yes=True)
 
 
 def test_a_key_of_another_region_is_refused_with_the_reason(world: World) -> None:
     far = OTHER_KEY.replace("us-east-1", "eu-central-1")
-    world.cloud.keys[far] = key_fact(far)
+    world.aws.keys[far] = key_fact(far)
     with pytest.raises(UsageError, match="ReEncrypt works inside one Region"):
         world.run("rotate", "--rewrap", far, yes=True)
     assert world.changes() == []
@@ -127,17 +127,17 @@ def test_a_replica_in_another_region_gets_a_copy_of_what_its_primary_wraps() -> 
     world = World(multi_region())
     primary = MULTI_KEY.replace("mrk-1234", "mrk-9999")
     replica = primary.replace("us-east-1", REPLICA_REGION)
-    world.cloud.keys[primary] = key_fact(primary)
-    world.cloud.keys[replica] = key_fact(replica, replica_of=primary)
+    world.aws.keys[primary] = key_fact(primary)
+    world.aws.keys[replica] = key_fact(replica, replica_of=primary)
     told = world.run("rotate", "--rewrap", replica, yes=True, confirm=None)
     assert f"keyring.reencrypt {MULTI_KEY} {primary}" in world.log
-    there = world.cloud.with_region(REPLICA_REGION).keyring().entries[told["fingerprint"]]
+    there = world.aws.with_region(REPLICA_REGION).key_rotation().entries[told["fingerprint"]]
     assert there.wrapped == world.kept()[told["fingerprint"]].wrapped
     assert replica in told["next"][0]
 
 
 def test_a_data_key_that_the_source_does_not_open_is_told(world: World) -> None:
-    world.cloud.wrapped_by[OLD] = OTHER_KEY
+    world.aws.wrapped_by[OLD] = OTHER_KEY
     with pytest.raises(DataKeyConflict):
         world.run("rotate", "--rewrap", KEY)
     assert world.current.fingerprint == OLD
@@ -153,7 +153,7 @@ def test_a_denial_names_the_rights_and_how_to_give_and_take_them(world: World) -
 
 
 def test_a_user_is_given_them_as_a_user(world: World) -> None:
-    world.cloud.identity = replace(IDENTITY, principal_arn=SECOND)
+    world.aws.identity = replace(IDENTITY, principal_arn=SECOND)
     world.ring.failures["reencrypt"] = DENIED
     with pytest.raises(PermissionDenied) as refused:
         world.run("rotate", "--rewrap", OTHER_KEY, yes=True, confirm=None)
@@ -178,6 +178,6 @@ def test_where_use_is_exclusive_that_has_to_be_lifted_first() -> None:
 
 def test_a_replica_of_the_stacks_own_key_is_its_own_key() -> None:
     world = World(multi_region())
-    world.cloud.keys[REPLICA] = key_fact(REPLICA, replica_of=MULTI_KEY)
+    world.aws.keys[REPLICA] = key_fact(REPLICA, replica_of=MULTI_KEY)
     told = world.run("rotate", "--rewrap", REPLICA)
     assert world.current.fingerprint == told["fingerprint"]

@@ -74,7 +74,7 @@ def test_an_entry_that_somebody_replaced_is_told_and_keeps_nobody_from_the_other
     world.ring.spoiled_entries = ("/eonpro/production/data-keys/0123456789abcdef",)
     world.ended("restore", confirm=None)
     world.run("restore", "--version", OLD)
-    told = [line for line in world.talk.said if "0123456789abcdef no longer holds" in line]
+    told = [line for line in world.ui.said if "0123456789abcdef no longer holds" in line]
     assert len(told) == 2
     assert world.current == wrapped()
 
@@ -82,7 +82,7 @@ def test_an_entry_that_somebody_replaced_is_told_and_keeps_nobody_from_the_other
 def test_a_kept_version_goes_back_and_is_delivered_and_proved(world: World, promoted: str) -> None:
     told = world.run("restore", "--version", OLD)
     assert world.current == wrapped()
-    assert world.hosting.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
     assert [each["state"] for each in told["proofs"]] == ["proved"]
     assert (told["command"], told["fingerprint"], told["changed"]) == ("restore", OLD, True)
 
@@ -120,8 +120,8 @@ def test_a_version_and_a_backup_at_once_are_refused(world: World) -> None:
 
 
 def test_an_escrow_in_the_other_store_is_copied_first(world: World) -> None:
-    there = world.cloud.escrows.pop(world.settings.names.escrow)
-    world.cloud.secrets[there.parameter] = replace(there, store=SecretStore.SECRETS_MANAGER)
+    there = world.aws.escrows.pop(world.settings.names.stored_data_key)
+    world.aws.secrets[there.parameter] = replace(there, store=SecretStore.SECRETS_MANAGER)
     with pytest.raises(ResourceError, match="is still in the secrets-manager") as refused:
         world.run("restore", "--version", OLD)
     assert "push" in refused.value.hint
@@ -157,7 +157,7 @@ def test_a_backup_takes_the_place_of_a_newer_data_key_which_is_kept(world: World
 
 def test_a_backup_that_nothing_can_prove_is_refused(world: World, backup: Path) -> None:
     world.lose_escrow()
-    world.cloud.credentials = None
+    world.aws.credentials = None
     world.ring.failures["reencrypt"] = PermissionDenied("no", "ask")
     with pytest.raises(DataKeyConflict, match="could not be proved from here") as refused:
         world.run("restore", "--from-backup", str(backup))
@@ -195,16 +195,16 @@ def test_every_region_gets_it_back() -> None:
     new = str(world.run("rotate", "--data-key")["fingerprint"])
     world.run("rotate", "--promote", new)
     world.run("restore", "--version", OLD)
-    there = world.cloud.with_region("eu-central-1").escrows[world.settings.names.escrow]
+    there = world.aws.with_region("eu-central-1").escrows[world.settings.names.stored_data_key]
     assert there.wrapped == world.current == wrapped()
 
 
 def test_a_region_that_lost_its_copy_gets_one() -> None:
     world = World(multi_region())
-    elsewhere = world.cloud.with_region("eu-central-1")
-    del elsewhere.escrows[world.settings.names.escrow]
+    elsewhere = world.aws.with_region("eu-central-1")
+    del elsewhere.escrows[world.settings.names.stored_data_key]
     told = world.run("restore", "--version", OLD)
-    assert isinstance(elsewhere.escrows[world.settings.names.escrow], StoredDataKey)
+    assert isinstance(elsewhere.escrows[world.settings.names.stored_data_key], StoredDataKey)
     assert told["changed"] is True
 
 

@@ -63,38 +63,38 @@ class World:
     """An account with a stack that is set up in full and delivered, and whoever looks at it."""
 
     def __init__(self, wanted: Settings) -> None:
-        self.cloud = FakeCloud()
-        self.hosting = FakeHosting()
-        self.talk = FakeTalk()
+        self.aws = FakeCloud()
+        self.vercel = FakeHosting()
+        self.ui = FakeTalk()
         self.settings = {"production": wanted}
         self.backend: tuple[ListedStack, ...] | SetupError = (listed("production"),)
         self.asked: list[Mapping[str, str]] = []
         self.token: str | None = TOKEN
         self.connected: list[tuple[str | None, str | None]] = []
-        built(self.cloud, wanted)
+        built(self.aws, wanted)
         # A trail's and an escrow's other names are no business of these tests.
         outputs = outputs_of(wanted)
         for arn in outputs.key_arns:
-            regional = self.cloud.with_region(arn.split(":")[3])
+            regional = self.aws.with_region(arn.split(":")[3])
             batch = AppVariables(region=regional.region, key_arn=arn, wrapped=wrapped())
             regional.deliver_parameters(outputs.parameter_prefix, batch, tags={}, store=wanted.secret_store)
-            if regional is self.cloud:
-                self.hosting.deliver(self.hosting.project, batch)
-        self.cloud.log.clear()
-        self.hosting.log.clear()
+            if regional is self.aws:
+                self.vercel.deliver(self.vercel.project, batch)
+        self.aws.log.clear()
+        self.vercel.log.clear()
 
     @property
-    def doors(self) -> Clients:
+    def clients(self) -> Clients:
         def connect(profile: str | None, region: str | None) -> FakeCloud:
             self.connected.append((profile, region))
-            return self.cloud
+            return self.aws
 
         return Clients(
-            talk=self.talk,
+            ui=self.ui,
             connect=connect,
-            hosting=lambda token: replace(self.hosting, token=token),
-            engine=lambda environment, *, secrets_provider=None: FakeEngine(cloud=self.cloud),
-            prover=FakeProver(cloud=self.cloud),
+            vercel=lambda token: replace(self.vercel, token=token),
+            engine=lambda environment, *, secrets_provider=None: FakeEngine(aws=self.aws),
+            prover=FakeProver(aws=self.aws),
         )
 
     def _list(self, environment: Mapping[str, str]) -> tuple[ListedStack, ...]:
@@ -105,7 +105,7 @@ class World:
 
     def read(self, stack: str = "production", *, all_stacks: bool = False, **more: Any) -> tuple[StackStatus, ...]:
         return command.read(
-            self.doors,
+            self.clients,
             self.settings,
             all_stacks=all_stacks,
             stack=stack,
@@ -149,50 +149,50 @@ def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) 
     reads = {
         "identify", "describe_key", "list_trails", "read_escrow", "check_parameters", "with_region",
     }  # fmt: skip
-    assert {call.split()[0].removeprefix("cloud.") for call in world.cloud.log} <= reads
-    assert set(world.hosting.log) <= {"hosting.find_project", "hosting.check"}
-    assert world.asked == [world.cloud.environment()]
-    assert world.talk.asked == []
+    assert {call.split()[0].removeprefix("cloud.") for call in world.aws.log} <= reads
+    assert set(world.vercel.log) <= {"hosting.find_project", "hosting.check"}
+    assert world.asked == [world.aws.environment()]
+    assert world.ui.asked == []
 
 
 def without_a_key(world: World) -> None:
-    world.cloud.keys.clear()
+    world.aws.keys.clear()
 
 
 def with_a_key_to_be_deleted(world: World) -> None:
-    world.cloud.keys[KEY] = key_fact(state="PendingDeletion")
+    world.aws.keys[KEY] = key_fact(state="PendingDeletion")
 
 
 def without_rotation(world: World) -> None:
-    world.cloud.keys[KEY] = key_fact(rotation_enabled=False)
+    world.aws.keys[KEY] = key_fact(rotation_enabled=False)
 
 
 def without_a_trail(world: World) -> None:
-    world.cloud.trails = ()
+    world.aws.trails = ()
 
 
 def with_a_trail_that_stands_still(world: World) -> None:
-    world.cloud.trails = (trail_fact(logging=False),)
+    world.aws.trails = (trail_fact(logging=False),)
 
 
 def without_an_escrow(world: World) -> None:
-    world.cloud.escrows.clear()
+    world.aws.escrows.clear()
 
 
 def with_another_keys_escrow(world: World) -> None:
-    world.cloud.escrows = {name: replace(each, key_arn=OTHER_KEY) for name, each in world.cloud.escrows.items()}
+    world.aws.escrows = {name: replace(each, key_arn=OTHER_KEY) for name, each in world.aws.escrows.items()}
 
 
 def with_other_parameters(world: World) -> None:
-    world.cloud.parameters["/eonpro/production/AWS_REGION"] = "eu-west-1"
+    world.aws.parameters["/eonpro/production/AWS_REGION"] = "eu-west-1"
 
 
 def with_another_data_key_on_vercel(world: World) -> None:
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("other").value
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("other").value
 
 
 def without_a_variable_on_vercel(world: World) -> None:
-    del world.hosting.variables["AWS_REGION"]
+    del world.vercel.variables["AWS_REGION"]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
 )
 @pytest.mark.parametrize("error", [DENIED, Unreachable("no answer", "wait"), Unsupported("no such call", "none")])
 def test_what_may_not_be_looked_at_is_unknown(world: World, method: str, unknown: set[str], error: SetupError) -> None:
-    world.cloud.failures[method] = error
+    world.aws.failures[method] = error
     row = world.one()
     assert {what for what, standing in standings(row).items() if standing is HealthStatus.UNKNOWN} == unknown
     assert row.standing is HealthStatus.UNKNOWN
@@ -237,8 +237,8 @@ def test_what_may_not_be_looked_at_is_unknown(world: World, method: str, unknown
 
 
 def test_what_the_services_do_not_tell_is_unknown(world: World) -> None:
-    world.cloud.keys[KEY] = key_fact(rotation_enabled=None)
-    world.cloud.trails = (trail_fact(logging=None),)
+    world.aws.keys[KEY] = key_fact(rotation_enabled=None)
+    world.aws.trails = (trail_fact(logging=None),)
     assert {look.what for look in world.one().of(HealthStatus.UNKNOWN)} == {"rotation", "trail"}
 
 
@@ -253,7 +253,7 @@ def test_without_a_good_token_vercel_is_unknown(world: World, token: str | None)
 def test_a_replica_without_its_parameters_is_named() -> None:
     world = World(multi_region(deploy_targets=("ecs",)))
     assert world.one().standing is HealthStatus.GOOD
-    world.cloud.with_region("eu-central-1").parameters.clear()
+    world.aws.with_region("eu-central-1").parameters.clear()
     (look,) = world.one().of(HealthStatus.WRONG)
     assert look.what == "ecs" and "in eu-central-1 " in look.detail
 
@@ -262,7 +262,7 @@ def test_an_existing_trail_is_looked_for_by_its_arn() -> None:
     arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/company"
     world = World(settings(existing_trail_arn=arn, trail_bucket="company-logs"))
     assert standings(world.one())["trail"] is HealthStatus.WRONG
-    world.cloud.trails = (trail_fact(arn=arn, name="company"),)
+    world.aws.trails = (trail_fact(arn=arn, name="company"),)
     assert standings(world.one())["trail"] is HealthStatus.GOOD
 
 
@@ -277,7 +277,7 @@ def test_another_accounts_stack_is_not_asked_about(world: World) -> None:
     assert (row.standing, row.looks) == (HealthStatus.ELSEWHERE, ())
     assert (row.account, row.resources, row.last_update) == (OTHER_ACCOUNT, 31, UPDATED)
     assert ACCOUNT in row.why
-    assert [call for call in world.cloud.log if "identify" not in call] == []
+    assert [call for call in world.aws.log if "identify" not in call] == []
 
 
 @pytest.mark.parametrize("backend", [(), (listed("production", resources=0),)])
@@ -295,7 +295,7 @@ def test_without_a_backend_the_account_is_asked_all_the_same(world: World) -> No
 
 
 def test_without_credentials_the_backend_is_asked_all_the_same(world: World) -> None:
-    world.cloud.failures["identify"] = CredentialsError("the token has expired", "aws sso login")
+    world.aws.failures["identify"] = CredentialsError("the token has expired", "aws sso login")
     (row,) = world.read(all_stacks=True)
     assert (row.standing, row.resources, row.looks) == (HealthStatus.UNKNOWN, 31, ())
     assert "the token has expired" in row.why
@@ -344,7 +344,7 @@ class Meeting(FakeCloud):
 
 
 def test_several_stacks_are_looked_at_side_by_side(world: World) -> None:
-    world.cloud = Meeting(**vars(world.cloud))
+    world.aws = Meeting(**vars(world.aws))
     names = ("blue", "green", "red", "white")
     world.settings = {name: settings(environment=name) for name in names}
     world.backend = tuple(map(listed, names))
@@ -357,8 +357,8 @@ def test_several_stacks_are_looked_at_side_by_side(world: World) -> None:
 def rows_of(count: int) -> tuple[StackStatus, ...]:
     """As long as rows can be: names of forty characters, the longest Region, every target, every kind of answer."""
     world = World(settings(**{**BOTH, "deploy_targets": ("vercel", "ecs", "eks"), "eks_cluster": "clinic"}))
-    world.cloud.failures["list_trails"] = DENIED
-    world.cloud.keys[KEY] = key_fact(rotation_enabled=False)
+    world.aws.failures["list_trails"] = DENIED
+    world.aws.keys[KEY] = key_fact(rotation_enabled=False)
     (row,) = world.read()
     return tuple(
         replace(
@@ -370,9 +370,9 @@ def rows_of(count: int) -> tuple[StackStatus, ...]:
 
 def screen(rows: tuple[StackStatus, ...], encoding: str = "utf-8") -> list[str]:
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
-    talk = Screen(out=out, width=80, colour=False)
-    talk.title("EONPRO KMS · status")
-    command.show(talk, rows)  # type: ignore[arg-type]
+    ui = Screen(out=out, width=80, colour=False)
+    ui.title("EONPRO KMS · status")
+    command.show(ui, rows)  # type: ignore[arg-type]
     out.seek(0)
     return out.read().splitlines()
 
@@ -390,7 +390,7 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
         "staging": settings(environment="staging"),
     }
     world.backend = (listed("abroad"), listed("production"))
-    world.cloud.keys[KEY] = key_fact(rotation_enabled=False)
+    world.aws.keys[KEY] = key_fact(rotation_enabled=False)
     world.token = None
     assert screen(world.read(all_stacks=True))[2:] == [
         "  stack       account       region     targets     updated     res.",
@@ -405,7 +405,7 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
 
 
 def test_one_stack_is_told_in_full(world: World) -> None:
-    world.cloud.failures["list_trails"] = DENIED
+    world.aws.failures["list_trails"] = DENIED
     lines = screen(world.read())
     assert "targets      ecs, vercel" in lines
     assert "updated      2026-11-24 20:49:03 UTC" in lines
@@ -416,9 +416,9 @@ def test_one_stack_is_told_in_full(world: World) -> None:
 
 def test_without_any_stack_the_way_to_one_is_told(world: World) -> None:
     world.settings, world.backend = {}, ()
-    command.show(world.talk, world.read(all_stacks=True))
-    assert world.talk.said[-1] == "next: python -m wizard setup"
-    assert [mark for mark, _ in world.talk.marked] == [Mark.INFO, None]
+    command.show(world.ui, world.read(all_stacks=True))
+    assert world.ui.said[-1] == "next: python -m wizard setup"
+    assert [mark for mark, _ in world.ui.marked] == [Mark.INFO, None]
 
 
 def test_the_document_has_all_that_was_read(world: World) -> None:

@@ -172,12 +172,12 @@ AS_WANTED = replace(
 WITHOUT_TRAIL_KEY = settings(trail_key=False)
 
 
-def told(hand_made: DiscoveredSetup, part: ImportGroup, wanted: Settings = VERCEL) -> list[tuple[str, str, str]]:
-    return [(each.what, each.found, each.wanted) for each in differences_of(hand_made, wanted) if each.part is part]
+def told(discovered: DiscoveredSetup, part: ImportGroup, wanted: Settings = VERCEL) -> list[tuple[str, str, str]]:
+    return [(each.what, each.found, each.wanted) for each in differences_of(discovered, wanted) if each.part is part]
 
 
-def whats(hand_made: DiscoveredSetup, wanted: Settings = VERCEL, state: StackState = EMPTY) -> list[str]:
-    return [problem.what for problem in obstacles(hand_made, wanted, state)]
+def whats(discovered: DiscoveredSetup, wanted: Settings = VERCEL, state: StackState = EMPTY) -> list[str]:
+    return [problem.what for problem in obstacles(discovered, wanted, state)]
 
 
 # --- what stands against it
@@ -683,7 +683,7 @@ HIDDEN = on_vercel(wrapped=None)
 NONE = on_vercel(wrapped=None, there=False, key_arn=None)
 
 
-def escrow(**changes: Any) -> StoredDataKey:
+def stored_data_key(**changes: Any) -> StoredDataKey:
     return StoredDataKey(**{"parameter": ESCROW, "wrapped": ONE, "key_arn": KEY, "version": 1, **changes})
 
 
@@ -729,13 +729,20 @@ def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken)
         (on_vercel(), DiscoveredSetup(), None, None, "no alias of this stack's", f"--target-key-id {KEY}"),
         (HIDDEN, DiscoveredSetup(), None, ONE, "no alias of this stack's", "aws kms create-alias"),
         (NONE, DiscoveredSetup(), None, ONE, "no alias of this stack's", "aws kms create-alias"),
-        (on_vercel(), GUIDE, escrow(wrapped=TWO), None, TWO.fingerprint, "--stack NAME"),
-        (HIDDEN, GUIDE, escrow(wrapped=TWO), ONE, TWO.fingerprint, "--stack NAME"),
-        (on_vercel(), GUIDE, escrow(key_arn=OTHER_KEY), None, f"wrapped by {OTHER_KEY}", "aws kms update-alias"),
+        (on_vercel(), GUIDE, stored_data_key(wrapped=TWO), None, TWO.fingerprint, "--stack NAME"),
+        (HIDDEN, GUIDE, stored_data_key(wrapped=TWO), ONE, TWO.fingerprint, "--stack NAME"),
+        (
+            on_vercel(),
+            GUIDE,
+            stored_data_key(key_arn=OTHER_KEY),
+            None,
+            f"wrapped by {OTHER_KEY}",
+            "aws kms update-alias",
+        ),
     ],
 )
-def test_a_data_key_that_cannot_become_the_stacks_is_told(found, hand_made, held, given, what, next_) -> None:
-    problem = data_key_obstacle(found, hand_made, held, given=given)
+def test_a_data_key_that_cannot_become_the_stacks_is_told(found, discovered, held, given, what, next_) -> None:
+    problem = data_key_obstacle(found, discovered, held, given=given)
     assert problem is not None and what in problem.what and next_ in problem.next and problem.why
     assert ONE.value not in repr(problem) and TWO.value not in repr(problem)
 
@@ -743,7 +750,7 @@ def test_a_data_key_that_cannot_become_the_stacks_is_told(found, hand_made, held
 @pytest.mark.parametrize("found", [on_vercel(), HIDDEN, NONE])
 @pytest.mark.parametrize("key_arn", [KEY, None])
 def test_a_data_key_that_is_escrowed_already_needs_nobodys_word(found, key_arn) -> None:
-    assert data_key_obstacle(found, GUIDE, escrow(key_arn=key_arn)) is None
+    assert data_key_obstacle(found, GUIDE, stored_data_key(key_arn=key_arn)) is None
 
 
 def test_of_two_data_keys_neither_is_taken() -> None:
@@ -788,7 +795,7 @@ class Application:
 def beforehand(application: Application) -> data_key.Beforehand:
     both: Any = application
     return data_key.prove_beforehand(
-        cloud=both, prover=both, settings=VERCEL, outputs=outputs_of(VERCEL), targets=(Target.VERCEL,), wrapped=ONE
+        aws=both, prover=both, settings=VERCEL, outputs=outputs_of(VERCEL), targets=(Target.VERCEL,), wrapped=ONE
     )
 
 

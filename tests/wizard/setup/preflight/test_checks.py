@@ -61,9 +61,9 @@ class World:
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.cloud = FakeCloud(log=self.log)
-        self.hosting = FakeHosting(log=self.log)
-        self.engine = FakeEngine(cloud=self.cloud, log=self.log)
+        self.aws = FakeCloud(log=self.log)
+        self.vercel = FakeHosting(log=self.log)
+        self.engine = FakeEngine(aws=self.aws, log=self.log)
 
     def check(
         self,
@@ -79,8 +79,8 @@ class World:
             values={**VALUES, **changes},
             saved=saved,
             identity=identity,
-            cloud=self.cloud if not isinstance(identity, SetupError) else None,
-            hosting=self.hosting,
+            aws=self.aws if not isinstance(identity, SetupError) else None,
+            vercel=self.vercel,
             engine=self.engine,
             adoption=adoption,
             unplaced=unplaced,
@@ -89,12 +89,12 @@ class World:
     def whats(self, **changes: Any) -> list[str]:
         return [problem.what for problem in self.check(**changes).problems]
 
-    def escrow(self, key_arn: str | None) -> None:
-        self.cloud.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=key_arn, version=1)
+    def stored_data_key(self, key_arn: str | None) -> None:
+        self.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=key_arn, version=1)
 
     def built_without_an_escrow(self) -> None:
-        self.engine.stack_state = built(self.cloud, settings())
-        del self.cloud.escrows[ESCROW]
+        self.engine.stack_state = built(self.aws, settings())
+        del self.aws.escrows[ESCROW]
 
 
 @pytest.fixture
@@ -110,22 +110,22 @@ def test_a_world_that_is_right_has_no_problem(world) -> None:
 
 
 def test_the_pass_writes_nothing(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings(), pending=(step("creating"),))
+    world.engine.stack_state = built(world.aws, settings(), pending=(step("creating"),))
     world.check()
     assert not [call for call in world.log if call.split(".")[1].split()[0] in WRITES]
 
 
 def test_a_stack_that_is_built_has_no_problem(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
+    world.engine.stack_state = built(world.aws, settings())
     findings = world.check(saved=settings())
     assert findings.problems == ()
-    assert findings.escrow is not None and findings.escrow.wrapped == wrapped()
+    assert findings.stored_data_key is not None and findings.stored_data_key.wrapped == wrapped()
 
 
 def test_everything_that_is_wrong_is_found_in_one_pass(world) -> None:
     world.engine.failures["check"] = SetupError("there is no `pulumi` program on the PATH", "make setup")
-    world.hosting.token = "wrong"
-    world.escrow(OTHER_KEY)
+    world.vercel.token = "wrong"
+    world.stored_data_key(OTHER_KEY)
     assert world.whats(administrators=("caller", ABSENT), region="af-south-1") == [
         "the Region af-south-1 is off in this account",
         f"the administrator {ABSENT} does not exist",
@@ -135,9 +135,9 @@ def test_everything_that_is_wrong_is_found_in_one_pass(world) -> None:
 
 
 def test_names_escrow_and_vercel_are_found_in_the_same_pass(world) -> None:
-    world.cloud.existing = Existing(alias_target=key_fact(OTHER_KEY), bucket="foreign")
-    world.escrow(OTHER_KEY)
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY), bucket="foreign")
+    world.stored_data_key(OTHER_KEY)
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     whats = world.whats()
     assert len(whats) == 4
     assert [part for part in ("alias/eonpro-phi-key", "bucket", ESCROW, "portal") if part in " ".join(whats)] == [
@@ -149,14 +149,14 @@ def test_names_escrow_and_vercel_are_found_in_the_same_pass(world) -> None:
 
 
 def test_without_credentials_vercel_and_the_engine_are_checked_all_the_same(world) -> None:
-    world.hosting.token = "wrong"
+    world.vercel.token = "wrong"
     world.engine.failures["check"] = SetupError("no pulumi", "make setup")
     error = CredentialsError("no credentials", "aws sso login")
     assert world.whats(identity=error) == ["no credentials", "no pulumi", "Vercel refuses the token"]
 
 
 def test_the_wrong_account_is_told_together_with_a_wrong_token(world) -> None:
-    world.hosting.token = "wrong"
+    world.vercel.token = "wrong"
     admin = f"arn:aws:iam::{OTHER_ACCOUNT}:role/admin"
     whats = world.whats(account=OTHER_ACCOUNT, administrators=(admin,))
     assert [ACCOUNT in whats[0], whats[1]] == [True, "Vercel refuses the token"]
@@ -167,7 +167,7 @@ def test_a_project_that_is_not_there_is_found(world) -> None:
 
 
 def test_vercel_is_not_asked_for_a_target_that_is_ecs(world) -> None:
-    world.hosting.token = "wrong"
+    world.vercel.token = "wrong"
     assert world.whats(target=("ecs",)) == []
     assert not [call for call in world.log if call.startswith("hosting.")]
 
@@ -185,7 +185,7 @@ def test_a_backend_that_cannot_be_read_is_a_problem(world) -> None:
 
 def test_a_problem_that_two_checks_find_is_told_once(world) -> None:
     error = Unreachable("no answer from the endpoint", "curl it")
-    world.cloud.failures = {"find_existing": error, "read_escrow": error}
+    world.aws.failures = {"find_existing": error, "read_escrow": error}
     assert world.whats() == ["no answer from the endpoint"]
 
 
@@ -206,13 +206,13 @@ def test_a_backend_that_does_not_answer_says_nothing_of_the_stack(world) -> None
 
 def test_a_wrong_passphrase_does_not_hide_what_is_taken(world) -> None:
     world.engine.failures["check_backend"] = UsageError("the passphrase is not right", "export PULUMI_CONFIG_…")
-    world.cloud.existing = Existing(role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role")
+    world.aws.existing = Existing(role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role")
     whats = world.whats()
     assert len(whats) == 2 and "role/eonpro-app-role exists already" in " ".join(whats)
 
 
 def test_a_state_whose_place_is_not_known_is_a_problem_among_the_others_and_not_asked_for(world) -> None:
-    world.hosting.token = "wrong"
+    world.vercel.token = "wrong"
     nowhere = Problem(what="Pulumi has no place for its state", why="it keeps it there", next="--backend local")
     assert world.whats(unplaced=(nowhere,)) == [nowhere.what, "Vercel refuses the token"]
     assert [call for call in world.log if call.startswith("engine.")] == ["engine.check"]
@@ -226,7 +226,7 @@ def test_without_the_engine_nothing_more_is_asked_of_it(world) -> None:
 
 def test_where_the_state_is_not_known_only_what_is_surely_somebody_elses_is_in_the_way(world) -> None:
     world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
-    world.cloud.existing = Existing(
+    world.aws.existing = Existing(
         alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}), bucket="foreign", access_log_bucket="ours"
     )
     whats = world.whats()
@@ -236,38 +236,38 @@ def test_where_the_state_is_not_known_only_what_is_surely_somebody_elses_is_in_t
 
 def test_where_the_state_is_not_known_what_looks_like_the_stacks_own_is_left_out(world) -> None:
     world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
-    world.cloud.existing = Existing(alias_target=key_fact(), bucket="ours", role_arn=APP)
+    world.aws.existing = Existing(alias_target=key_fact(), bucket="ours", role_arn=APP)
     assert world.whats() == ["the backend does not answer"]
 
 
 def test_where_the_state_is_not_known_a_key_that_is_to_be_adopted_is_not_in_the_way(world) -> None:
     world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
-    world.cloud.existing = Existing(alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
+    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
     assert world.whats(adoption=ALL) == ["the backend does not answer"]
 
 
 def test_names_that_cannot_be_read_do_not_hide_a_foreign_data_key(world) -> None:
-    world.cloud.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    world.aws.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     assert len(world.whats()) == 2
 
 
 def test_an_escrow_that_cannot_be_read_does_not_make_every_data_key_foreign(world) -> None:
-    world.cloud.failures["read_escrow"] = PermissionDenied("the caller may not do ssm:GetParameter", "ask for it")
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    world.aws.failures["read_escrow"] = PermissionDenied("the caller may not do ssm:GetParameter", "ask for it")
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     assert world.whats() == ["the caller may not do ssm:GetParameter"]
 
 
 def test_a_stack_that_would_move_is_not_also_told_that_its_data_key_is_foreign(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
-    del world.cloud.escrows[ESCROW]  # As another Region has none.
+    world.engine.stack_state = built(world.aws, settings())
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    del world.aws.escrows[ESCROW]  # As another Region has none.
     (what,) = world.whats(saved=settings(), region="eu-central-1")
     assert "built in the region us-east-1" in what
 
 
 def test_an_endpoint_that_does_not_answer_is_told_once_whatever_it_was_asked(world) -> None:
-    world.cloud.failures = {
+    world.aws.failures = {
         "list_regions": Unreachable("kms.example does not answer (account:ListRegions)", "curl it"),
         "find_existing": Unreachable("kms.example does not answer (iam:GetRole)", "curl it"),
     }
@@ -276,14 +276,14 @@ def test_an_endpoint_that_does_not_answer_is_told_once_whatever_it_was_asked(wor
 
 def test_an_action_that_is_denied_is_told_among_the_others_and_not_again(world) -> None:
     denied = PermissionDenied("the caller may not do iam:GetRole: not authorized to perform iam:GetRole", "ask for it")
-    world.cloud.failures["find_existing"] = denied
-    world.cloud.lacking = ("iam:CreateRole", "iam:GetRole")
+    world.aws.failures["find_existing"] = denied
+    world.aws.lacking = ("iam:CreateRole", "iam:GetRole")
     assert world.whats() == ["you are not allowed to do: iam:CreateRole, iam:GetRole"]
 
 
 def test_an_action_that_is_denied_and_not_among_the_others_is_told(world) -> None:
-    world.cloud.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
-    world.cloud.lacking = ("iam:CreateRole",)
+    world.aws.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
+    world.aws.lacking = ("iam:CreateRole",)
     assert len(world.whats()) == 2
 
 
@@ -304,10 +304,10 @@ def meeting(number: int, *edges: Any, calls: tuple[str, ...]) -> None:
 
 
 def test_the_account_is_asked_everything_at_once(world) -> None:
-    world.cloud.trails = (trail_fact(),)
+    world.aws.trails = (trail_fact(),)
     calls = ("list_regions", "find_existing", "list_trails", "check_permissions", "check_quotas", "simulate")
-    meeting(len(calls), world.cloud, calls=calls)
-    world.cloud.simulation = Simulation(allowed=True, detail="allowed")
+    meeting(len(calls), world.aws, calls=calls)
+    world.aws.simulation = Simulation(allowed=True, detail="allowed")
     assert world.whats(administrators=(SECOND,), trail=TRAIL, trail_bucket=BUCKET) == []
 
 
@@ -317,18 +317,18 @@ def test_the_backend_is_asked_beside_the_stack(world) -> None:
 
 
 def test_account_engine_and_vercel_are_asked_at_once(world) -> None:
-    meeting(3, world.cloud, world.engine, world.hosting, calls=("find_existing", "state", "overlaps"))
+    meeting(3, world.aws, world.engine, world.vercel, calls=("find_existing", "state", "overlaps"))
     assert world.whats() == []
 
 
 def test_a_stack_that_has_its_key_is_not_asked_about_making_one(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
+    world.engine.stack_state = built(world.aws, settings())
     world.check(saved=settings())
     assert not {"cloud.check_permissions", "cloud.check_quotas"} & set(world.log)
 
 
 def test_a_stack_that_has_settings_and_no_key_yet_is_asked(world) -> None:
-    world.cloud.lacking = ("kms:CreateKey",)
+    world.aws.lacking = ("kms:CreateKey",)
     assert world.whats(saved=settings()) == ["you are not allowed to do: kms:CreateKey"]
 
 
@@ -338,16 +338,16 @@ OPEN = "ENCRYPTED_PHI_KEY of preview is production's data key: whoever may use t
 
 
 def test_what_the_names_are_used_for_elsewhere_is_a_note(world) -> None:
-    world.hosting.overlapping = ("AWS_REGION is set for preview too",)
+    world.vercel.overlapping = ("AWS_REGION is set for preview too",)
     findings = world.check(alerts=False)
-    assert (findings.problems, findings.notes, findings.warnings) == ((), world.hosting.overlapping, ())
+    assert (findings.problems, findings.notes, findings.warnings) == ((), world.vercel.overlapping, ())
 
 
 def test_a_data_key_of_production_that_previews_have_is_a_warning_and_comes_first(world) -> None:
-    world.hosting.overlapping = ("AWS_REGION is set for preview too", OPEN)
-    world.cloud.disagreements = ("AWS_REGION and the profile name two Regions",)
+    world.vercel.overlapping = ("AWS_REGION is set for preview too", OPEN)
+    world.aws.disagreements = ("AWS_REGION and the profile name two Regions",)
     findings = world.check(alerts=False)
-    assert findings.warnings == (*world.cloud.disagreements, OPEN)
+    assert findings.warnings == (*world.aws.disagreements, OPEN)
     assert findings.notes == (*findings.warnings, "AWS_REGION is set for preview too")
 
 
@@ -366,7 +366,7 @@ def test_a_data_key_of_production_that_previews_have_is_a_warning_and_comes_firs
     ],
 )
 def test_what_others_have_of_productions_own_is_a_warning(world, line, exposes) -> None:
-    world.hosting.overlapping = (line,)
+    world.vercel.overlapping = (line,)
     assert (world.check().warnings == (line,)) is exposes
 
 
@@ -385,7 +385,7 @@ def test_a_login_to_pulumi_cloud_has_nothing_to_do_with_credentials_of_aws(world
 
 def test_a_project_whose_overlaps_cannot_be_asked_is_told_once(world) -> None:
     denied = PermissionDenied("the token may not list variables", "another token")
-    world.hosting.failures |= {"overlaps": denied, "conflict": denied}
+    world.vercel.failures |= {"overlaps": denied, "conflict": denied}
     assert world.whats() == ["the token may not list variables"]
 
 
@@ -393,9 +393,9 @@ def test_a_project_whose_overlaps_cannot_be_asked_is_told_once(world) -> None:
 
 
 def test_what_is_known_of_limits_is_in_the_same_pass(world) -> None:
-    world.cloud.skew = 45.0
-    world.cloud.unknown_rights = ("kms:CreateKey",)
-    world.cloud.quotas = (QuotaFact(what="roles", used=1000, limit=1000, needed=1, next="aws iam list-roles"),)
+    world.aws.skew = 45.0
+    world.aws.unknown_rights = ("kms:CreateKey",)
+    world.aws.quotas = (QuotaFact(what="roles", used=1000, limit=1000, needed=1, next="aws iam list-roles"),)
     findings = world.check(alerts=False)
     assert [problem.what for problem in findings.problems] == [
         "roles: 1000 of 1000 are there, and 1 more would be made"
@@ -404,13 +404,13 @@ def test_what_is_known_of_limits_is_in_the_same_pass(world) -> None:
 
 
 def test_rights_count_before_the_key_exists(world) -> None:
-    world.cloud.lacking = ("kms:CreateKey",)
+    world.aws.lacking = ("kms:CreateKey",)
     assert world.whats() == ["you are not allowed to do: kms:CreateKey"]
 
 
 def test_rights_to_make_a_key_do_not_count_once_it_exists(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
-    world.cloud.lacking = ("kms:CreateKey",)
+    world.engine.stack_state = built(world.aws, settings())
+    world.aws.lacking = ("kms:CreateKey",)
     assert world.whats(saved=settings()) == []
 
 
@@ -425,14 +425,14 @@ def test_rights_to_make_a_key_do_not_count_once_it_exists(world) -> None:
     ],
 )
 def test_a_built_stack_cannot_move(world, changes, said) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
+    world.engine.stack_state = built(world.aws, settings())
     problems = [p for p in world.check(saved=settings(), **changes).problems if "is built in" in p.what]
     assert [said in p.what for p in problems] == [True]
     assert problems[0].exit_code == 2
 
 
 def test_both_moves_are_told_at_once(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
+    world.engine.stack_state = built(world.aws, settings())
     whats = world.whats(saved=settings(), region="eu-central-1", environment="staging")
     assert len([what for what in whats if "is built in" in what]) == 2
 
@@ -442,7 +442,7 @@ def test_a_stack_that_has_no_key_yet_may_still_move(world) -> None:
 
 
 def test_a_key_of_one_region_never_becomes_a_multi_region_key(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
+    world.engine.stack_state = built(world.aws, settings())
     (problem,) = world.check(saved=settings(), multi_region=True).problems
     assert problem.what == "the stack production has a key of one Region, and that cannot be changed"
     assert (problem.next.startswith("leave it: --multi-region no"), problem.exit_code) == (True, 2)
@@ -450,32 +450,32 @@ def test_a_key_of_one_region_never_becomes_a_multi_region_key(world) -> None:
 
 def test_a_multi_region_key_never_becomes_a_key_of_one_region(world) -> None:
     saved = multi_region(replica_regions=())
-    world.engine.stack_state = built(world.cloud, saved)
+    world.engine.stack_state = built(world.aws, saved)
     (problem,) = world.check(saved=saved, multi_region=False).problems
     assert problem.next.startswith("leave it: --multi-region yes")
 
 
 def test_a_replica_that_stands_is_never_dropped(world) -> None:
-    world.engine.stack_state = built(world.cloud, multi_region())
+    world.engine.stack_state = built(world.aws, multi_region())
     (problem,) = world.check(saved=multi_region(), multi_region=True).problems
     assert problem.what == f"the replica in {REPLICA_REGION} would be dropped"
     assert (problem.next, problem.exit_code) == (f"leave it: --replica-regions {REPLICA_REGION}", 2)
 
 
 def test_one_replica_is_not_dropped_for_another(world) -> None:
-    world.engine.stack_state = built(world.cloud, multi_region())
+    world.engine.stack_state = built(world.aws, multi_region())
     (problem,) = world.check(saved=multi_region(), multi_region=True, replica_regions=("eu-west-1",)).problems
     assert problem.next == f"leave it: --replica-regions {REPLICA_REGION},eu-west-1"
 
 
 def test_a_replica_that_was_planned_and_never_confirmed_may_be_left_out(world) -> None:
-    world.engine.stack_state = built(world.cloud, multi_region(replica_regions=()))
+    world.engine.stack_state = built(world.aws, multi_region(replica_regions=()))
     assert world.whats(saved=multi_region(), multi_region=True) == []
 
 
 def test_a_replica_may_be_added(world) -> None:
     saved = multi_region(replica_regions=())
-    world.engine.stack_state = built(world.cloud, saved)
+    world.engine.stack_state = built(world.aws, saved)
     assert world.whats(saved=saved, multi_region=True, replica_regions=(REPLICA_REGION,)) == []
 
 
@@ -491,73 +491,73 @@ def test_before_the_key_is_made_its_kind_is_a_free_choice(world) -> None:
 )
 def test_a_data_key_in_the_other_store_is_the_stacks(world, was, is_) -> None:
     saved = settings(secret_store=was)
-    world.engine.stack_state = built(world.cloud, saved)
+    world.engine.stack_state = built(world.aws, saved)
     findings = world.check(saved=saved, secret_store=is_)
     assert findings.problems == ()
-    assert findings.escrow is not None and findings.escrow.store == was
+    assert findings.stored_data_key is not None and findings.stored_data_key.store == was
 
 
 def test_an_orphan_in_the_other_store_is_an_orphan(world) -> None:
-    world.cloud.secrets[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
+    world.aws.secrets[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
     assert "already holds a data key" in world.whats()[0]
 
 
 def test_a_store_that_was_in_use_and_is_closed_now_is_not_taken_for_empty(world) -> None:
     saved = settings(deploy_targets=("ecs",))
-    world.engine.stack_state = built(world.cloud, saved)
-    world.cloud.failures["variable_exists"] = PermissionDenied("you may not do ssm:GetParameters", "ask")
-    world.cloud.closed = (SecretStore.PARAMETER_STORE,)
+    world.engine.stack_state = built(world.aws, saved)
+    world.aws.failures["variable_exists"] = PermissionDenied("you may not do ssm:GetParameters", "ask")
+    world.aws.closed = (SecretStore.PARAMETER_STORE,)
     whats = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
     assert whats == ["you may not do ssm:GetParameters"]
 
 
 def test_a_loss_in_the_store_that_was_in_use_before_is_a_loss(world) -> None:
     saved = settings(deploy_targets=("ecs",))
-    world.engine.stack_state = built(world.cloud, saved)
-    del world.cloud.escrows[ESCROW]
-    world.cloud.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    world.engine.stack_state = built(world.aws, saved)
+    del world.aws.escrows[ESCROW]
+    world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     (what,) = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
     assert f"{ESCROW} is gone" in what
 
 
 def test_a_data_key_without_a_stack_is_an_orphan_and_left_alone(world) -> None:
-    world.escrow(OTHER_KEY)
+    world.stored_data_key(OTHER_KEY)
     (problem,) = world.check().problems
     assert f"{ESCROW} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}" in problem.what
     assert "it was not touched" in problem.why
 
 
 def test_a_data_key_that_names_no_key_is_an_orphan_too(world) -> None:
-    world.escrow(None)
+    world.stored_data_key(None)
     assert "wrapped by a key it does not name" in world.whats()[0]
 
 
 def test_a_data_key_under_another_key_than_the_stacks_is_refused(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
-    world.escrow(OTHER_KEY)
+    world.engine.stack_state = built(world.aws, settings())
+    world.stored_data_key(OTHER_KEY)
     assert OTHER_KEY in world.whats(saved=settings())[0]
 
 
 def test_a_data_key_of_an_old_run_that_names_no_key_is_the_stacks(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
-    world.escrow(None)
+    world.engine.stack_state = built(world.aws, settings())
+    world.stored_data_key(None)
     assert world.whats(saved=settings()) == []
 
 
 def test_an_update_that_lost_its_outputs_still_knows_its_data_key_by_the_key(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings(), outputs=None)
+    world.engine.stack_state = built(world.aws, settings(), outputs=None)
     assert world.whats(saved=settings()) == []
 
 
 def test_a_half_built_stack_does_not_make_a_strangers_data_key_its_own(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings(), outputs=None)
-    world.escrow(OTHER_KEY)
+    world.engine.stack_state = built(world.aws, settings(), outputs=None)
+    world.stored_data_key(OTHER_KEY)
     assert OTHER_KEY in world.whats(saved=settings())[0]
 
 
 def test_an_escrow_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_key_is_made(world) -> None:
     world.built_without_an_escrow()
-    world.cloud.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     (problem,) = world.check(saved=settings()).problems
     assert f"{ESCROW} is gone" in problem.what
     assert "python -m wizard restore" in problem.next
@@ -577,36 +577,36 @@ def test_without_an_escrow_a_run_that_does_not_look_at_vercel_makes_no_second_ke
 
 def test_an_escrow_that_cannot_be_looked_for_is_not_taken_for_lost(world) -> None:
     world.built_without_an_escrow()
-    world.cloud.failures = {"variable_exists": PermissionDenied("you may not do ssm:GetParameters", "ask")}
+    world.aws.failures = {"variable_exists": PermissionDenied("you may not do ssm:GetParameters", "ask")}
     assert world.whats(saved=settings()) == ["you may not do ssm:GetParameters"]
 
 
 def test_a_foreign_data_key_at_vercel_is_found_before_anything_is_made(world) -> None:
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     (problem,) = world.check().problems
     assert problem.what == "the project portal has another ENCRYPTED_PHI_KEY already"
     assert "may be the only key to records" in problem.next
 
 
 def test_an_earlier_version_at_vercel_is_no_foreign_one_and_the_push_is_named(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
+    world.engine.stack_state = built(world.aws, settings())
     earlier = wrapped("earlier")
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    world.cloud.keyring().keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = earlier.value
+    world.aws.key_rotation().keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = earlier.value
     (problem,) = world.check(saved=settings()).problems
     assert "an earlier version of the data key" in problem.why
     assert problem.next == "python -m wizard push --stack production"
 
 
 def test_the_escrowed_data_key_at_vercel_is_no_conflict(world) -> None:
-    world.engine.stack_state = built(world.cloud, settings())
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    world.engine.stack_state = built(world.aws, settings())
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     assert world.whats(saved=settings()) == []
 
 
 def test_a_project_whose_variables_cannot_be_listed_is_a_problem(world) -> None:
-    world.hosting.failures["conflict"] = PermissionDenied("the token may not list variables", "another token")
+    world.vercel.failures["conflict"] = PermissionDenied("the token may not list variables", "another token")
     assert world.whats() == ["the token may not list variables"]
 
 
@@ -614,8 +614,8 @@ def test_a_project_whose_variables_cannot_be_listed_is_a_problem(world) -> None:
 
 
 def crash(world: World, *keys: str) -> StackState:
-    world.cloud.keys = {arn: key_fact(arn) for arn in keys}
-    world.cloud.existing = Existing(alias_target=key_fact(), bucket="ours")
+    world.aws.keys = {arn: key_fact(arn) for arn in keys}
+    world.aws.existing = Existing(alias_target=key_fact(), bucket="ours")
     pending = (
         step("creating"),
         step("creating", "aws:kms/alias:Alias", "alias", physical_name="alias/eonpro-phi-key"),
@@ -628,48 +628,48 @@ def test_what_a_crashed_run_made_is_found_and_no_problem(world) -> None:
     world.engine.stack_state = crash(world, KEY)
     findings = world.check(saved=settings())
     assert findings.problems == ()
-    assert sorted(findings.left_behind.values()) == sorted([KEY_ID, "alias/eonpro-phi-key", BUCKET])
+    assert sorted(findings.orphaned_creations.values()) == sorted([KEY_ID, "alias/eonpro-phi-key", BUCKET])
 
 
 def test_of_two_keys_a_crashed_run_may_have_made_neither_is_taken(world) -> None:
     world.engine.stack_state = crash(world, KEY, OTHER_KEY)
-    left_behind = world.check(saved=settings()).left_behind
-    assert len(left_behind) == 2
-    assert not {KEY_ID, OTHER_KEY.rsplit("/", 1)[-1]} & set(left_behind.values())
+    orphaned_creations = world.check(saved=settings()).orphaned_creations
+    assert len(orphaned_creations) == 2
+    assert not {KEY_ID, OTHER_KEY.rsplit("/", 1)[-1]} & set(orphaned_creations.values())
 
 
 def test_a_crash_that_cannot_be_looked_into_is_a_problem_among_the_others(world) -> None:
     world.engine.stack_state = crash(world, KEY)
-    world.cloud.failures["find_keys"] = PermissionDenied("tag:GetResources is denied", "ask for it")
-    world.hosting.token = "wrong"
+    world.aws.failures["find_keys"] = PermissionDenied("tag:GetResources is denied", "ask for it")
+    world.vercel.token = "wrong"
     whats = world.whats(saved=settings())
     assert "tag:GetResources is denied" in whats and "Vercel refuses the token" in whats
 
 
 def test_an_oidc_provider_that_is_there_goes_into_the_settings(world) -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
-    world.cloud.existing = Existing(oidc_provider_arn=arn)
+    world.aws.existing = Existing(oidc_provider_arn=arn)
     findings = world.check()
     assert findings.problems == ()
     assert findings.settings is not None and findings.settings.vercel_oidc_provider_arn == arn
 
 
 def test_a_personal_account_without_a_team_slug_keeps_what_was_typed(world) -> None:
-    world.hosting.project = VercelProject(id="prj_1", name="portal", team_id=None, team_slug=None)
+    world.vercel.project = VercelProject(id="prj_1", name="portal", team_id=None, team_slug=None)
     findings = world.check()
     assert findings.settings is not None and findings.settings.vercel_team == "acme"
 
 
 def test_disagreeing_sources_are_notes_not_problems(world) -> None:
-    world.cloud.disagreements = ("AWS_REGION and the profile name two Regions",)
+    world.aws.disagreements = ("AWS_REGION and the profile name two Regions",)
     findings = world.check(alerts=False)
-    assert (findings.problems, findings.notes) == ((), world.cloud.disagreements)
+    assert (findings.problems, findings.notes) == ((), world.aws.disagreements)
 
 
 def test_the_accounts_notes_come_after_them(world) -> None:
-    world.cloud.disagreements = ("AWS_REGION and the profile name two Regions",)
+    world.aws.disagreements = ("AWS_REGION and the profile name two Regions",)
     first, second = world.check().notes
-    assert (first, second.startswith("nobody gets the alerts")) == (*world.cloud.disagreements, True)
+    assert (first, second.startswith("nobody gets the alerts")) == (*world.aws.disagreements, True)
 
 
 # --- an account that was set up by hand
@@ -679,17 +679,17 @@ ALL = Adoption(repaired=tuple(ImportGroup), data_key=None)
 
 @pytest.fixture
 def hand(world: World) -> World:
-    by_hand(world.cloud)
-    world.hosting.sensitive = False
-    world.hosting.variables = {"ENCRYPTED_PHI_KEY": wrapped("by hand").value, "AWS_KMS_KEY_ID": KEY}
-    world.cloud.wrapped_by[wrapped("by hand").fingerprint] = KEY
+    by_hand(world.aws)
+    world.vercel.sensitive = False
+    world.vercel.variables = {"ENCRYPTED_PHI_KEY": wrapped("by hand").value, "AWS_KMS_KEY_ID": KEY}
+    world.aws.wrapped_by[wrapped("by hand").fingerprint] = KEY
     return world
 
 
 def test_without_the_wish_to_adopt_what_is_in_the_way_is_a_problem_that_names_the_wish(hand) -> None:
     findings = hand.check()
     assert [("--adopt" in problem.next) for problem in findings.problems[:4]] == [True] * 4
-    assert findings.hand_made.key is not None
+    assert findings.discovered.key is not None
     assert [difference.part for difference in findings.differences if "rotation" in difference.what] == [
         ImportGroup.KEY
     ]
@@ -705,7 +705,7 @@ def test_an_adoption_takes_everything_in_by_its_id_and_the_data_key_that_is_in_u
     findings = hand.check(adoption=ALL)
     assert findings.problems == ()
     assert findings.settings is not None
-    assert set(findings.settings.adopted) == set(hand.cloud.hand_made.adopted)
+    assert set(findings.settings.adopted) == set(hand.aws.discovered.adopted)
     assert findings.settings.kept_as_found == ()
     assert findings.adopted_data_key == wrapped("by hand")
 
@@ -722,35 +722,33 @@ def test_an_adoption_writes_nothing_before_the_plan(hand) -> None:
 
 
 def test_what_stands_against_an_adoption_is_a_problem(hand) -> None:
-    by_hand(hand.cloud, key=key_fact(spec="RSA_2048"))
-    hand.cloud.existing = replace(hand.cloud.existing, alias_target=key_fact(spec="RSA_2048"))
+    by_hand(hand.aws, key=key_fact(spec="RSA_2048"))
+    hand.aws.existing = replace(hand.aws.existing, alias_target=key_fact(spec="RSA_2048"))
     findings = hand.check(adoption=ALL)
     assert any("is of the spec RSA_2048" in problem.what for problem in findings.problems)
     assert findings.settings is not None and findings.settings.adopted == ()
 
 
 def test_what_was_set_up_by_hand_and_cannot_be_read_stops_an_adoption_only(hand) -> None:
-    hand.cloud.failures["find_hand_made"] = PermissionDenied("iam:GetPolicyVersion is denied", "ask for it")
+    hand.aws.failures["find_hand_made"] = PermissionDenied("iam:GetPolicyVersion is denied", "ask for it")
     assert "iam:GetPolicyVersion is denied" in hand.whats(adoption=ALL)
     assert "iam:GetPolicyVersion is denied" not in hand.whats()
 
 
 def test_the_escrow_of_the_key_that_is_adopted_is_no_orphan(hand) -> None:
-    hand.cloud.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
     findings = hand.check(adoption=ALL)
     assert findings.problems == ()
-    assert (findings.escrow is not None, findings.adopted_data_key) == (True, None)
+    assert (findings.stored_data_key is not None, findings.adopted_data_key) == (True, None)
 
 
 def test_the_escrow_of_another_key_stays_an_orphan(hand) -> None:
-    hand.cloud.escrows[ESCROW] = StoredDataKey(
-        parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=OTHER_KEY, version=1
-    )
+    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=OTHER_KEY, version=1)
     assert any(OTHER_KEY in what for what in hand.whats(adoption=ALL))
 
 
 def test_a_data_key_that_vercel_hides_has_to_be_given(hand) -> None:
-    hand.hosting.sensitive = True
+    hand.vercel.sensitive = True
     findings = hand.check(adoption=ALL)
     assert findings.data_key_hidden
     assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in findings.problems)
@@ -771,7 +769,7 @@ def test_a_data_key_that_was_cut_is_refused_without_being_shown(hand) -> None:
 
 
 def test_a_project_that_cannot_be_asked_for_its_data_key_stops_an_adoption(hand) -> None:
-    hand.hosting.failures["find_data_key"] = PermissionDenied("the token may not list variables", "another token")
+    hand.vercel.failures["find_data_key"] = PermissionDenied("the token may not list variables", "another token")
     assert "the token may not list variables" in hand.whats(adoption=ALL)
 
 
@@ -798,7 +796,7 @@ def begun(hand: World) -> Any:
     hand.engine.stack_state = StackState(
         exists=True,
         has_key=True,
-        owned=tuple(part for found in hand.cloud.hand_made.things for part in (found.id, found.arn)),
+        owned=tuple(part for found in hand.aws.discovered.things for part in (found.id, found.arn)),
         outputs=OUTPUTS,
     )
     return wanted
@@ -815,7 +813,7 @@ def test_an_adoption_that_was_begun_goes_on_and_no_other_data_key_is_made(hand) 
 def test_what_the_stack_made_beside_it_is_not_taken_in_again(hand) -> None:
     wanted = begun(hand)
     made = DiscoveredResource(thing=ResourceKind.BUCKET_POLICY, id=BUCKET, arn=BUCKET)
-    hand.cloud.hand_made = replace(hand.cloud.hand_made, things=(*hand.cloud.hand_made.things, made))
+    hand.aws.discovered = replace(hand.aws.discovered, things=(*hand.aws.discovered.things, made))
     for adoption in (None, ALL):
         findings = hand.check(saved=wanted, adoption=adoption, trail_bucket=BUCKET)
         assert findings.settings is not None and findings.settings.adopted == wanted.adopted
@@ -823,7 +821,7 @@ def test_what_the_stack_made_beside_it_is_not_taken_in_again(hand) -> None:
 
 def test_a_hidden_data_key_has_to_be_given_again_for_it(hand) -> None:
     wanted = begun(hand)
-    hand.hosting.sensitive = True
+    hand.vercel.sensitive = True
     problems = hand.check(saved=wanted, trail_bucket=BUCKET).problems
     assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in problems)
     given = hand.check(saved=wanted, trail_bucket=BUCKET, encrypted_phi_key=wrapped("by hand").value)
@@ -832,7 +830,7 @@ def test_a_hidden_data_key_has_to_be_given_again_for_it(hand) -> None:
 
 def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) -> None:
     wanted = begun(hand)
-    hand.cloud.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
     hand.log.clear()
     findings = hand.check(saved=wanted, trail_bucket=BUCKET)
     assert (findings.problems, findings.settings, findings.adopted_data_key) == ((), wanted, None)
@@ -841,7 +839,7 @@ def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) 
 
 def test_a_part_that_was_left_as_found_can_be_repaired_later(hand) -> None:
     wanted = begun(hand)
-    hand.cloud.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
     findings = hand.check(saved=wanted, adoption=Adoption(repaired=(ImportGroup.TRAIL,)))
     assert findings.settings is not None
     assert ImportGroup.TRAIL in wanted.kept_as_found and ImportGroup.TRAIL not in findings.settings.kept_as_found

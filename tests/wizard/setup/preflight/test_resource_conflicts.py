@@ -47,8 +47,8 @@ READERS = f"eonpro-access-logs-{ACCOUNT}-us-east-1"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
 
 
-def whats(wanted, existing: Existing, state: StackState = EMPTY, left_behind=()) -> list[str]:
-    return [problem.what for problem in taken(wanted, existing, state, dict(left_behind))]
+def whats(wanted, existing: Existing, state: StackState = EMPTY, orphaned_creations=()) -> list[str]:
+    return [problem.what for problem in taken(wanted, existing, state, dict(orphaned_creations))]
 
 
 def test_a_free_account_has_no_problem() -> None:
@@ -106,7 +106,7 @@ def test_a_name_of_an_option_that_something_else_has_is_told_and_the_stacks_own_
     assert f"{arn} exists already and is not in this stack" in what
     # The stack knows what it has by its ARN, what a crashed run left by the engine's id.
     assert whats(settings(**wanted), existing, StackState(exists=True, has_key=True, owned=(arn,))) == []
-    assert whats(settings(**wanted), existing, left_behind={"urn": id_}) == []
+    assert whats(settings(**wanted), existing, orphaned_creations={"urn": id_}) == []
 
 
 @pytest.mark.parametrize(("owner", "said"), [("foreign", "another account"), ("ours", "this account, outside")])
@@ -176,16 +176,16 @@ def test_what_the_stack_would_not_make_is_no_problem() -> None:
 
 
 def test_names_that_the_stack_owns_are_no_problem() -> None:
-    cloud = FakeCloud()
-    state = built(cloud, VERCEL)
-    assert whats(VERCEL, cloud.existing, state) == []
+    aws = FakeCloud()
+    state = built(aws, VERCEL)
+    assert whats(VERCEL, aws.existing, state) == []
 
 
 def test_each_name_is_judged_by_itself() -> None:
-    cloud = FakeCloud()
-    state = built(cloud, VERCEL)
+    aws = FakeCloud()
+    state = built(aws, VERCEL)
     others = replace(state, owned=tuple(owned for owned in state.owned if owned != APP))
-    assert whats(VERCEL, cloud.existing, others) == [f"the role {APP} exists already and is not in this stack"]
+    assert whats(VERCEL, aws.existing, others) == [f"the role {APP} exists already and is not in this stack"]
 
 
 def test_what_a_crashed_run_made_is_no_strangers() -> None:
@@ -233,9 +233,9 @@ LOGS_ALIAS = step("creating", "aws:kms/alias:Alias", "audit-trail-key", physical
 THE_KEY = step("creating", "aws:kms/key:Key", "phi-key")
 
 
-def found(existing: Existing, *pending, cloud: FakeCloud | None = None, wanted=VERCEL, owned=()) -> dict[str, str]:
+def found(existing: Existing, *pending, aws: FakeCloud | None = None, wanted=VERCEL, owned=()) -> dict[str, str]:
     state = StackState(exists=True, has_key=False, pending=pending, owned=owned)
-    return crashed(wanted, existing, state, cloud or FakeCloud())
+    return crashed(wanted, existing, state, aws or FakeCloud())
 
 
 def cloud_with(*keys) -> FakeCloud:
@@ -340,17 +340,17 @@ def test_only_creations_are_taken_up() -> None:
 
 def test_the_key_is_found_by_the_stacks_own_tags() -> None:
     billing = key_fact(OTHER_KEY, tags={"Application": "BILLING", "Environment": "Production"})
-    assert found(Existing(), THE_KEY, cloud=cloud_with(key_fact(), billing)) == {THE_KEY.urn: KEY_ID}
+    assert found(Existing(), THE_KEY, aws=cloud_with(key_fact(), billing)) == {THE_KEY.urn: KEY_ID}
 
 
 def test_of_two_keys_that_could_be_it_neither_is_taken() -> None:
-    assert found(Existing(), THE_KEY, cloud=cloud_with(key_fact(), key_fact(OTHER_KEY))) == {}
+    assert found(Existing(), THE_KEY, aws=cloud_with(key_fact(), key_fact(OTHER_KEY))) == {}
 
 
 def test_the_key_of_the_logs_is_told_from_the_phi_key_by_the_one_tag_more() -> None:
     logs = key_fact(OTHER_KEY, tags={**key_fact().tags, "Purpose": "AuditLogs"})
-    cloud = cloud_with(key_fact(), logs)
-    assert found(Existing(), THE_KEY, LOGS_KEY, cloud=cloud) == {
+    aws = cloud_with(key_fact(), logs)
+    assert found(Existing(), THE_KEY, LOGS_KEY, aws=aws) == {
         THE_KEY.urn: KEY_ID,
         LOGS_KEY.urn: OTHER_KEY.rsplit("/", 1)[-1],
     }
@@ -359,7 +359,7 @@ def test_the_key_of_the_logs_is_told_from_the_phi_key_by_the_one_tag_more() -> N
 @pytest.mark.parametrize("pending", [THE_KEY, LOGS_KEY])
 def test_neither_key_is_ever_taken_for_the_other(pending) -> None:
     tags = key_fact().tags if pending is LOGS_KEY else {**key_fact().tags, "Purpose": "AuditLogs"}
-    assert found(Existing(), pending, cloud=cloud_with(key_fact(tags=tags))) == {}
+    assert found(Existing(), pending, aws=cloud_with(key_fact(tags=tags))) == {}
 
 
 # --- other Regions
@@ -371,43 +371,41 @@ REPLICAS_ALIAS = step(
 
 
 def test_a_replica_is_found_in_its_region_by_the_id_of_its_primary() -> None:
-    cloud = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
+    aws = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
     owned = (MULTI_KEY_ID, MULTI_KEY)
-    assert found(Existing(), REPLICATED, cloud=cloud, wanted=multi_region(), owned=owned) == {
-        REPLICATED.urn: MULTI_KEY_ID
-    }
+    assert found(Existing(), REPLICATED, aws=aws, wanted=multi_region(), owned=owned) == {REPLICATED.urn: MULTI_KEY_ID}
 
 
 def test_a_replica_that_was_not_made_is_dropped() -> None:
-    cloud = cloud_with(key_fact(MULTI_KEY))
-    assert found(Existing(), REPLICATED, cloud=cloud, wanted=multi_region(), owned=(MULTI_KEY_ID, MULTI_KEY)) == {}
+    aws = cloud_with(key_fact(MULTI_KEY))
+    assert found(Existing(), REPLICATED, aws=aws, wanted=multi_region(), owned=(MULTI_KEY_ID, MULTI_KEY)) == {}
 
 
 def test_a_replica_without_its_primary_in_the_stack_is_nobodys() -> None:
-    cloud = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
-    assert found(Existing(), REPLICATED, cloud=cloud, wanted=multi_region()) == {}
+    aws = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
+    assert found(Existing(), REPLICATED, aws=aws, wanted=multi_region()) == {}
 
 
 def test_the_alias_of_a_replica_is_looked_for_in_the_replicas_region() -> None:
-    cloud = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
+    aws = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
     there = Existing(alias_target=key_fact(MULTI_KEY))
-    assert found(there, REPLICAS_ALIAS, cloud=cloud, wanted=multi_region()) == {}
-    cloud.with_region(REPLICA_REGION).aliases["alias/eonpro-phi-key"] = REPLICA
-    assert found(Existing(), REPLICAS_ALIAS, cloud=cloud, wanted=multi_region()) == {
+    assert found(there, REPLICAS_ALIAS, aws=aws, wanted=multi_region()) == {}
+    aws.with_region(REPLICA_REGION).aliases["alias/eonpro-phi-key"] = REPLICA
+    assert found(Existing(), REPLICAS_ALIAS, aws=aws, wanted=multi_region()) == {
         REPLICAS_ALIAS.urn: "alias/eonpro-phi-key"
     }
 
 
 def test_a_key_that_the_stack_has_already_is_no_candidate() -> None:
-    cloud = cloud_with(key_fact(), key_fact(OTHER_KEY))
-    assert found(Existing(), THE_KEY, cloud=cloud, owned=(OTHER_KEY,)) == {THE_KEY.urn: KEY_ID}
+    aws = cloud_with(key_fact(), key_fact(OTHER_KEY))
+    assert found(Existing(), THE_KEY, aws=aws, owned=(OTHER_KEY,)) == {THE_KEY.urn: KEY_ID}
 
 
 @pytest.mark.parametrize("state", ["PendingDeletion", "Disabled"])
 def test_a_key_that_is_off_or_being_deleted_is_not_taken(state) -> None:
-    assert found(Existing(), THE_KEY, cloud=cloud_with(key_fact(state=state))) == {}
+    assert found(Existing(), THE_KEY, aws=cloud_with(key_fact(state=state))) == {}
 
 
 def test_a_key_of_another_environment_is_not_taken() -> None:
-    cloud = cloud_with(key_fact(KEY, tags={"Application": "EONPRO", "Environment": "Staging"}))
-    assert found(Existing(), THE_KEY, cloud=cloud) == {}
+    aws = cloud_with(key_fact(KEY, tags={"Application": "EONPRO", "Environment": "Staging"}))
+    assert found(Existing(), THE_KEY, aws=aws) == {}

@@ -53,20 +53,20 @@ LOST = f"arn:aws:iam::{ACCOUNT}:role/lost-execution"
 class Seeded:
     """A world in which nothing is wrong yet, for an application on Vercel and on ECS."""
 
-    cloud: FakeCloud = field(default_factory=FakeCloud)
-    hosting: FakeHosting = field(default_factory=FakeHosting)
+    aws: FakeCloud = field(default_factory=FakeCloud)
+    vercel: FakeHosting = field(default_factory=FakeHosting)
     identity: Identity | SetupError = IDENTITY
     values: dict[str, Any] = field(default_factory=lambda: {**VALUES, "target": ("vercel", "ecs"), "alerts": False})
     engine: FakeEngine = field(init=False)
 
     def __post_init__(self) -> None:
-        self.engine = FakeEngine(cloud=self.cloud)
+        self.engine = FakeEngine(aws=self.aws)
 
     def add(self, key: str, arn: str) -> None:
         self.values[key] = (*self.values.get(key, ()), arn)
 
     def exists(self, **existing: Any) -> None:
-        self.cloud.existing = replace(self.cloud.existing, **existing)
+        self.aws.existing = replace(self.aws.existing, **existing)
 
     def problems(self) -> tuple[Problem, ...]:
         """What one pass tells; it must not have written anything."""
@@ -75,11 +75,11 @@ class Seeded:
             values=self.values,
             saved=None,
             identity=self.identity,
-            cloud=self.cloud,
-            hosting=self.hosting,
+            aws=self.aws,
+            vercel=self.vercel,
             engine=self.engine,
         )
-        assert self.cloud.escrows.keys() <= {ESCROW} and self.engine.prepared is None
+        assert self.aws.escrows.keys() <= {ESCROW} and self.engine.prepared is None
         return found.problems
 
 
@@ -138,12 +138,12 @@ def regions_denied(world: Seeded) -> None:
     denied = PermissionDenied(
         "the caller may not do account:ListRegions", "have account:ListRegions allowed: AWS_PROFILE=…"
     )
-    world.cloud.failures["list_regions"] = denied
+    world.aws.failures["list_regions"] = denied
 
 
 @fault("clock is 600 seconds behind", uses="account")
 def clock_behind(world: Seeded) -> None:
-    world.cloud.skew = -600.0
+    world.aws.skew = -600.0
 
 
 # --- for whom
@@ -166,19 +166,19 @@ def absent_execution_role(world: Seeded) -> None:
 
 @fault("would lock")
 def locked_out(world: Seeded) -> None:
-    world.cloud.simulation = Simulation(allowed=False, detail="denied")
+    world.aws.simulation = Simulation(allowed=False, detail="denied")
     world.values["administrators"] = (SECOND, *(arn for arn in world.values["administrators"] if arn != "caller"))
 
 
 @fault("you are not allowed to do: iam:CreateRole, kms:CreateKey")
 def rights_lacking(world: Seeded) -> None:
-    world.cloud.lacking = ("iam:CreateRole", "kms:CreateKey")
+    world.aws.lacking = ("iam:CreateRole", "kms:CreateKey")
 
 
 @fault("trails in us-east-1: 5 of 5", uses="account region")
 def quota_used_up(world: Seeded) -> None:
     used_up = QuotaFact(what=f"trails in {REGION}", used=5, limit=5, needed=1, next="aws cloudtrail list-trails")
-    world.cloud.quotas = (used_up,)
+    world.aws.quotas = (used_up,)
 
 
 # --- what is there already
@@ -186,7 +186,7 @@ def quota_used_up(world: Seeded) -> None:
 
 @fault("iam:ListPolicies", uses="account region", breaks="names")
 def names_denied(world: Seeded) -> None:
-    world.cloud.failures["find_existing"] = PermissionDenied(
+    world.aws.failures["find_existing"] = PermissionDenied(
         "the caller may not do iam:ListPolicies",
         "have iam:ListPolicies allowed, or use a profile that may: AWS_PROFILE=…",
     )
@@ -219,7 +219,7 @@ def topic_taken(world: Seeded) -> None:
 
 @fault("it is stopped", uses="account region", breaks="own-trail")
 def trail_stopped(world: Seeded) -> None:
-    world.cloud.trails = (trail_fact(logging=False),)
+    world.aws.trails = (trail_fact(logging=False),)
     world.values["trail"] = TRAIL
 
 
@@ -228,20 +228,20 @@ def trail_stopped(world: Seeded) -> None:
 
 @fault("ssm:GetParameter", uses="account region", breaks="escrow")
 def escrow_denied(world: Seeded) -> None:
-    world.cloud.failures["read_escrow"] = PermissionDenied(
+    world.aws.failures["read_escrow"] = PermissionDenied(
         "the caller may not do ssm:GetParameter",
         "have ssm:GetParameter allowed, or use a profile that may: AWS_PROFILE=…",
     )
 
 
 @fault(f"{ESCROW} already holds a data key", uses="account region escrow state")
-def orphan_escrow(world: Seeded) -> None:
-    world.cloud.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
+def orphaned_stored_data_key(world: Seeded) -> None:
+    world.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
 
 
 @fault("has another ENCRYPTED_PHI_KEY", uses="account region escrow project variables")
 def foreign_data_key(world: Seeded) -> None:
-    world.hosting.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
 
 
 # --- Vercel
@@ -254,13 +254,13 @@ def wrong_project(world: Seeded) -> None:
 
 @fault("Vercel refuses the token", uses="", breaks="token project")
 def wrong_token(world: Seeded) -> None:
-    world.hosting.token = "wrong"
+    world.vercel.token = "wrong"
 
 
 @fault("may not list variables", uses="token project", breaks="variables")
 def variables_denied(world: Seeded) -> None:
     denied = PermissionDenied("the token may not list variables", "make one at https://vercel.com/account/tokens")
-    world.hosting.failures |= {"overlaps": denied, "conflict": denied}
+    world.vercel.failures |= {"overlaps": denied, "conflict": denied}
 
 
 # --- Pulumi

@@ -203,12 +203,12 @@ def of_the_rotation(evidence: CheckContext) -> Iterator[Told]:
 
 def the_replicas_escrows(evidence: CheckContext) -> Iterator[Told]:
     """Whether each holds the data key that the escrow holds."""
-    escrow, outputs, settings = evidence.escrow, evidence.outputs, evidence.settings
-    if outputs is None or not isinstance(escrow, StoredDataKey):
+    stored_data_key, outputs, settings = evidence.stored_data_key, evidence.outputs, evidence.settings
+    if outputs is None or not isinstance(stored_data_key, StoredDataKey):
         return  # Told by the check of the escrow.
-    name, ours = settings.names.escrow, escrow.wrapped.fingerprint
+    name, ours = settings.names.stored_data_key, stored_data_key.wrapped.fingerprint
     for region in map(region_of, outputs.replica_key_arns):
-        read = partial(evidence.cloud.with_region(region).read_escrow, name, store=settings.secret_store)
+        read = partial(evidence.aws.with_region(region).read_stored_data_key, name, store=settings.secret_store)
         copy = evidence.once(f"escrow in {region}", read)
         if isinstance(copy, SetupError):
             yield NotChecked.of(f"the escrow {name} in {region}", copy)
@@ -219,7 +219,7 @@ def the_replicas_escrows(evidence: CheckContext) -> Iterator[Told]:
                 why=f"the application in {region} finds no data key, and there is one copy less to lose",
                 command=fixes.push(evidence),
             )
-        elif copy.wrapped != escrow.wrapped:
+        elif copy.wrapped != stored_data_key.wrapped:
             yield Finding(
                 cause="escrow-replica-differs",
                 what=f"the escrow {name} in {region} holds {copy.wrapped.fingerprint}, not {ours}",

@@ -129,7 +129,7 @@ def _lacking(evidence: CheckContext, found: IamPrincipal, actions: list[str]) ->
         if evidence.outputs
         else f"arn:{evidence.settings.partition}:iam::{evidence.settings.account_id}:policy/{names.app_policy}"
     )
-    versions = evidence.once(f"versions of {arn}", lambda: evidence.symptoms.policy_versions(arn))
+    versions = evidence.once(f"versions of {arn}", lambda: evidence.access_diagnostics.policy_versions(arn))
     by_key = _by_key_policy(evidence, found.arn)
     why = (
         "today the key's own policy still lets it in by name; nothing else does"
@@ -266,13 +266,13 @@ def _boundary(evidence: CheckContext, found: IamPrincipal, boundary: IamPolicy) 
 
 def the_access_key_on_vercel(evidence: CheckContext) -> Iterator[Told]:
     """Whether the user still has the access key that production signs with."""
-    settings, hosting, project = evidence.settings, evidence.found.hosting, evidence.found.project
+    settings, vercel, project = evidence.settings, evidence.found.vercel, evidence.found.project
     is_user = settings.makes_user and Target.VERCEL in settings.deploy_targets
-    if not is_user or hosting is None or not isinstance(project, VercelProject):
+    if not is_user or vercel is None or not isinstance(project, VercelProject):
         return
     user = settings.names.app_user
-    keys = evidence.once("access keys", lambda: evidence.cloud.list_access_keys(user))
-    pushed = evidence.once("access key on Vercel", lambda: hosting.access_key_id(project))
+    keys = evidence.once("access keys", lambda: evidence.aws.list_access_keys(user))
+    pushed = evidence.once("access key on Vercel", lambda: vercel.access_key_id(project))
     for what, told in ((f"the access keys of {user}", keys), ("the access key on Vercel", pushed)):
         if isinstance(told, SetupError):
             yield NotChecked.of(what, told)

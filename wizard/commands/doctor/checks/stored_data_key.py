@@ -23,21 +23,25 @@ _LOST = "without it nothing delivers the data key again, and a new one would ope
 
 def the_escrow(evidence: CheckContext) -> Iterator[Told]:
     """Whether the escrow holds the data key that its tags speak of, wrapped by the stack's key."""
-    escrow, name = evidence.escrow, evidence.settings.names.escrow
-    if isinstance(escrow, DataKeyConflict):
-        yield _conflict(evidence, escrow)
-    elif isinstance(escrow, SetupError):
-        yield NotChecked.of(f"the escrow {name}", escrow)
-    elif escrow is None:
+    stored_data_key, name = evidence.stored_data_key, evidence.settings.names.stored_data_key
+    if isinstance(stored_data_key, DataKeyConflict):
+        yield _conflict(evidence, stored_data_key)
+    elif isinstance(stored_data_key, SetupError):
+        yield NotChecked.of(f"the escrow {name}", stored_data_key)
+    elif stored_data_key is None:
         yield from _gone(evidence)
-    elif escrow.key_arn is not None and evidence.key_arn is not None and escrow.key_arn != evidence.key_arn:
-        yield _other_key(evidence, escrow, escrow.key_arn, evidence.key_arn)
+    elif (
+        stored_data_key.key_arn is not None
+        and evidence.key_arn is not None
+        and stored_data_key.key_arn != evidence.key_arn
+    ):
+        yield _other_key(evidence, stored_data_key, stored_data_key.key_arn, evidence.key_arn)
     else:
-        yield Passed(what=f"{name} holds the data key {escrow.wrapped.fingerprint}")
+        yield Passed(what=f"{name} holds the data key {stored_data_key.wrapped.fingerprint}")
 
 
 def _gone(evidence: CheckContext) -> Iterator[Told]:
-    name = evidence.settings.names.escrow
+    name = evidence.settings.names.stored_data_key
     if evidence.outputs is None:
         return  # Nothing is built; or what is built is not known, and told so.
     kept = evidence.kept
@@ -88,8 +92,8 @@ def _was_delivered(evidence: CheckContext) -> bool:
 
 def _conflict(evidence: CheckContext, conflict: DataKeyConflict) -> Told:
     """The escrow holds no wrapped key, or another than its tag says."""
-    name = evidence.settings.names.escrow
-    seat = evidence.once("seat", lambda: evidence.cloud.keyring().seat(evidence.settings))
+    name = evidence.settings.names.stored_data_key
+    seat = evidence.once("seat", lambda: evidence.aws.key_rotation().seat(evidence.settings))
     if isinstance(seat, SetupError):
         return NotChecked.of(f"the escrow {name}", conflict)
     former = _former(evidence)
@@ -132,7 +136,7 @@ def former_data_key(evidence: CheckContext, now: WrappedDataKey) -> str:
 
 
 def _tag(evidence: CheckContext, wrapped: WrappedDataKey) -> str:
-    name, pair = evidence.settings.names.escrow, f"Key=eonpro:fingerprint,Value={wrapped.fingerprint}"
+    name, pair = evidence.settings.names.stored_data_key, f"Key=eonpro:fingerprint,Value={wrapped.fingerprint}"
     if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER:
         return fixes.aws(evidence, "secretsmanager", "tag-resource", "--secret-id", name, "--tags", pair)
     of = ("--resource-type", "Parameter", "--resource-id", name)
@@ -141,8 +145,8 @@ def _tag(evidence: CheckContext, wrapped: WrappedDataKey) -> str:
 
 def _former(evidence: CheckContext) -> dict[str, FormerText]:
     """What the escrow has had, by fingerprint, what it had last at the end, as far as the store keeps it."""
-    name, store = evidence.settings.names.escrow, evidence.settings.secret_store
-    told = evidence.once("history", lambda: evidence.symptoms.history(name, store))
+    name, store = evidence.settings.names.stored_data_key, evidence.settings.secret_store
+    told = evidence.once("history", lambda: evidence.access_diagnostics.history(name, store))
     former: dict[str, FormerText] = {}
     for each in () if isinstance(told, SetupError) else told:
         if (fingerprint := _fingerprint(each.text)) is not None:
@@ -169,12 +173,12 @@ def _back(evidence: CheckContext, fingerprint: str | None, former: dict[str, For
     """What puts that data key back: out of the ledger, out of the store's own history, out of a backup."""
     if fingerprint is None:
         return _from_backup(evidence, _on_vercel(evidence))
-    kept = evidence.once("kept", lambda: evidence.cloud.keyring().version(evidence.settings, fingerprint))
+    kept = evidence.once("kept", lambda: evidence.aws.key_rotation().version(evidence.settings, fingerprint))
     if kept is not None:
         return _restore(evidence, fingerprint)
     if fingerprint not in former:
         return _from_backup(evidence, fingerprint)
-    name, version = evidence.settings.names.escrow, former[fingerprint].version
+    name, version = evidence.settings.names.stored_data_key, former[fingerprint].version
     if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER:
         moved = ("--version-stage", "AWSCURRENT", "--move-to-version-id", version)
         current = [each.version for each in former.values() if each.version != version]
@@ -195,10 +199,10 @@ def _restore(evidence: CheckContext, fingerprint: str) -> str:
     return fixes.wizard(evidence, "restore", *words)
 
 
-def _other_key(evidence: CheckContext, escrow: StoredDataKey, key_arn: str, wanted: str) -> Finding:
+def _other_key(evidence: CheckContext, stored_data_key: StoredDataKey, key_arn: str, wanted: str) -> Finding:
     return Finding(
         cause="escrow-of-another-key",
-        what=f"the data key in {escrow.parameter} is wrapped by {key_arn}, and the stack's key is {wanted}",
+        what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, and the stack's key is {wanted}",
         why="the stack's key cannot open it: KMS answers IncorrectKeyException",
         command=fixes.wizard(evidence, "rotate", "--rewrap", wanted, "--confirm", evidence.stack),
         then=RESTART,

@@ -65,7 +65,7 @@ def the_oidc_provider(evidence: CheckContext) -> Iterator[Told]:
     takes_role = Target.VERCEL in settings.deploy_targets and settings.makes_role and not settings.makes_user
     if not takes_role or arn is None or settings.vercel_team is None:
         return
-    found = evidence.once("provider", lambda: evidence.symptoms.provider(arn))
+    found = evidence.once("provider", lambda: evidence.access_diagnostics.provider(arn))
     audience = policies.vercel_audience(team=settings.vercel_team)
     if isinstance(found, SetupError):
         yield NotChecked.of(f"the OIDC provider {arn}", found)
@@ -96,10 +96,10 @@ def the_oidc_provider(evidence: CheckContext) -> Iterator[Told]:
 
 def the_proof(evidence: CheckContext) -> Iterator[Told]:
     """Whether the application opens its data key: asked as the application, where its credentials can be had."""
-    escrow, key, settings = evidence.escrow, evidence.key, evidence.settings
-    if not isinstance(escrow, StoredDataKey) or not isinstance(key, KeyFact):
+    stored_data_key, key, settings = evidence.stored_data_key, evidence.key, evidence.settings
+    if not isinstance(stored_data_key, StoredDataKey) or not isinstance(key, KeyFact):
         return
-    batch = AppVariables(region=settings.region, key_arn=key.arn, wrapped=escrow.wrapped)
+    batch = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored_data_key.wrapped)
     principals: dict[str, Target] = {}
     for target in settings.deploy_targets:
         arn = evidence.outputs.principal_of(target) if evidence.outputs else settings.app_principal_arns[0]
@@ -116,12 +116,12 @@ def the_proof(evidence: CheckContext) -> Iterator[Told]:
 
 
 def _verdict(evidence: CheckContext, arn: str, target: str, batch: AppVariables) -> ChildResult | SetupError | None:
-    search = evidence.once(f"credentials {arn}", lambda: evidence.cloud.app_credentials(arn, target=target))
+    search = evidence.once(f"credentials {arn}", lambda: evidence.aws.app_credentials(arn, target=target))
     if isinstance(search, SetupError) or search.found is None:
         return None
     credentials = search.found
     # Nothing was made a moment ago that would have to settle: what is refused now is refused.
-    return evidence.once(f"proof {arn}", lambda: evidence.doors.prover.prove(credentials, batch, patient=False))
+    return evidence.once(f"proof {arn}", lambda: evidence.clients.prover.prove(credentials, batch, patient=False))
 
 
 _BY_VERDICT = {
@@ -179,7 +179,7 @@ def the_execution_role(evidence: CheckContext) -> Iterator[Told]:
     action = "secretsmanager:GetSecretValue" if is_secret else "ssm:GetParameters"
     make = policies.secret_arn if is_secret else policies.parameter_arn
     resource = make(
-        account_id=settings.account_id, region=settings.region, name=names.escrow, partition=settings.partition
+        account_id=settings.account_id, region=settings.region, name=names.stored_data_key, partition=settings.partition
     ) + ("-AbCdEf" if is_secret else "")
     says = weigh(found.policies, Asked(action=action, resource=resource, known={"aws:principalarn": (arn,)}))
     if says.is_allowed:
@@ -188,11 +188,11 @@ def the_execution_role(evidence: CheckContext) -> Iterator[Told]:
         yield NotChecked(what=f"the policies of {arn}", why=f"{', '.join(says.unread)} could not be read")
     else:
         is_detached = policy not in {each.name for each in found.policies}
-        there = evidence.once(f"versions of {policy}", lambda: evidence.symptoms.policy_versions(policy))
+        there = evidence.once(f"versions of {policy}", lambda: evidence.access_diagnostics.policy_versions(policy))
         attach = ("iam", "attach-role-policy", "--role-name", found.name, "--policy-arn", policy)
         yield Finding(
             cause="execution-role-denied",
-            what=f"the execution role {arn} may not read {names.escrow}",
+            what=f"the execution role {arn} may not read {names.stored_data_key}",
             why=why,
             command=fixes.aws(evidence, *attach)
             if is_detached and not says.denies and there is not None

@@ -15,7 +15,7 @@ from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.diagnostics import SeenVariable
+from wizard.core.models.diagnostics import VariableEntry
 from wizard.data_key.storage import region_of
 
 THEN = "deploy anew: a variable takes effect only in what starts after it, and a failed key load is remembered"
@@ -35,7 +35,7 @@ class Expected:
     value: str | None = field(repr=False)
     """None where it is not there, or not told."""
     is_there: bool = True
-    seen: SeenVariable | None = None
+    seen: VariableEntry | None = None
     """As Vercel lists it."""
     outside: tuple[str, ...] = ()
     """Where Vercel has a variable of that name, if not for production."""
@@ -131,7 +131,7 @@ def what_vercel_tells(evidence: CheckContext) -> Iterator[Told]:
     if Target.VERCEL not in settings.deploy_targets:
         return
     name = f"the Vercel project {settings.vercel_team}/{settings.vercel_project}"
-    if evidence.found.hosting is None:
+    if evidence.found.vercel is None:
         yield NotChecked(what=name, why="there is no Vercel token to ask with: VERCEL_TOKEN", is_denied=True)
     elif isinstance(project, CredentialsError):
         yield Finding(
@@ -160,8 +160,8 @@ def what_the_store_tells(evidence: CheckContext) -> Iterator[Told]:
 
 def the_data_key_on_vercel(evidence: CheckContext) -> Iterator[Told]:
     """Whether production has the escrowed data key: by its value where Vercel tells it, else by its comment."""
-    escrow = evidence.escrow
-    ours = escrow.wrapped if isinstance(escrow, StoredDataKey) else None
+    stored_data_key = evidence.stored_data_key
+    ours = stored_data_key.wrapped if isinstance(stored_data_key, StoredDataKey) else None
     for one in on_vercel(evidence, DATA_KEY_VARIABLE):
         if not one.is_there or one.seen is None:
             yield _absent(evidence, one)
@@ -216,7 +216,7 @@ _HOW = {
 
 
 def _damaged(
-    evidence: CheckContext, one: Expected, seen: SeenVariable, found: Damage, ours: WrappedDataKey | None
+    evidence: CheckContext, one: Expected, seen: VariableEntry, found: Damage, ours: WrappedDataKey | None
 ) -> Finding:
     cause, what, why = _HOW[found]
     # Of a value that is not known to have been ours nothing is thrown away, whatever it looks like.
@@ -230,12 +230,12 @@ def _damaged(
     )
 
 
-def _set_aside(evidence: CheckContext, seen: SeenVariable) -> str:
+def _set_aside(evidence: CheckContext, seen: VariableEntry) -> str:
     """The variable under another name, value and all, and ours in its place."""
     return fixes.push(evidence, "--set-aside", seen.id, "--confirm", evidence.stack)
 
 
-def _by_comment(evidence: CheckContext, one: Expected, seen: SeenVariable, ours: WrappedDataKey | None) -> Told:
+def _by_comment(evidence: CheckContext, one: Expected, seen: VariableEntry, ours: WrappedDataKey | None) -> Told:
     if ours is None:
         return NotChecked(what=f"{one.name} in {one.place}", why="there is no escrowed data key to compare it with")
     if seen.claimed == ours.fingerprint:
@@ -243,7 +243,7 @@ def _by_comment(evidence: CheckContext, one: Expected, seen: SeenVariable, ours:
     return _another(evidence, one, seen, seen.claimed, ours)
 
 
-def _type(evidence: CheckContext, one: Expected, seen: SeenVariable) -> Told:
+def _type(evidence: CheckContext, one: Expected, seen: VariableEntry) -> Told:
     if seen.type in ("sensitive", ""):
         return Passed(what=f"{one.name} in {one.place} is the escrowed data key")
     return Finding(
@@ -255,7 +255,7 @@ def _type(evidence: CheckContext, one: Expected, seen: SeenVariable) -> Told:
 
 
 def _another(
-    evidence: CheckContext, one: Expected, seen: SeenVariable, fingerprint: str | None, ours: WrappedDataKey
+    evidence: CheckContext, one: Expected, seen: VariableEntry, fingerprint: str | None, ours: WrappedDataKey
 ) -> Finding:
     kept = evidence.kept
     if fingerprint is not None and not isinstance(kept, SetupError) and fingerprint in kept:
@@ -294,9 +294,9 @@ def the_companions(evidence: CheckContext) -> Iterator[Told]:
 
 def _untold(evidence: CheckContext, one: Expected) -> Told:
     """Of a variable that somebody made sensitive: its comment is all that is known of it."""
-    escrow = evidence.escrow
+    stored_data_key = evidence.stored_data_key
     claimed = one.seen.claimed if one.seen else None
-    if isinstance(escrow, StoredDataKey) and claimed == escrow.wrapped.fingerprint:
+    if isinstance(stored_data_key, StoredDataKey) and claimed == stored_data_key.wrapped.fingerprint:
         return Passed(what=f"{one.name} in {one.place} goes with {claimed}, by its comment; Vercel tells no value")
     return Finding(
         cause="variable-untold",
@@ -331,16 +331,16 @@ def _region(evidence: CheckContext, one: Expected, value: str, wanted: str) -> T
 
 def the_parameters(evidence: CheckContext) -> Iterator[Told]:
     """Whether each Region's store has the escrowed data key."""
-    escrow = evidence.escrow
-    if not isinstance(escrow, StoredDataKey):
+    stored_data_key = evidence.stored_data_key
+    if not isinstance(stored_data_key, StoredDataKey):
         return
     for one in in_the_store(evidence, DATA_KEY_VARIABLE):
         if not one.is_there:
             yield _no_parameter(evidence, one)
-        elif one.value != escrow.wrapped.value:
+        elif one.value != stored_data_key.wrapped.value:
             yield Finding(
                 cause="parameter-wrong",
-                what=f"{one.place} is another data key than the escrowed {escrow.wrapped.fingerprint}",
+                what=f"{one.place} is another data key than the escrowed {stored_data_key.wrapped.fingerprint}",
                 why="a replica opens the same data key; two in use are two sets of records",
                 command=fixes.push(evidence),
                 then=THEN,

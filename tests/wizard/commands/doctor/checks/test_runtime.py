@@ -32,8 +32,8 @@ def use(hours_ago: float, error: str | None = None, principal: str = APP) -> Key
 def stand() -> Stand:
     """Variables of three hours ago, and a deployment of two hours ago."""
     made = Stand()
-    made.hosting.deployment = deployed(2)
-    made.hosting.changed_at = NOW - timedelta(hours=3)
+    made.vercel.deployment = deployed(2)
+    made.vercel.changed_at = NOW - timedelta(hours=3)
     return made
 
 
@@ -42,24 +42,24 @@ def test_a_deployment_younger_than_its_variables_is_well(stand: Stand):
 
 
 def test_a_deployment_older_than_its_variables_is_started_anew(stand: Stand):
-    stand.hosting.changed_at = NOW - timedelta(hours=1)
+    stand.vercel.changed_at = NOW - timedelta(hours=1)
     found = finding(stand.told(of_the_deployment), "deployment-stale")
     assert found.command == "python -m wizard push --stack production --redeploy --yes"
 
 
 def test_variables_whose_time_is_not_told_are_unknown(stand: Stand):
-    stand.hosting.changed_at = None
+    stand.vercel.changed_at = None
     told = stand.told(of_the_deployment)
     assert causes(told) == [] and any(isinstance(each, NotChecked) for each in told)
 
 
 def test_nothing_deployed_yet_holds_no_old_values(stand: Stand):
-    stand.hosting.deployment = None
+    stand.vercel.deployment = None
     assert is_well(stand.told(of_the_deployment))
 
 
 def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: Stand):
-    stand.cloud.key_uses = (use(0.5, "AccessDenied"), use(1, "AccessDenied"))
+    stand.aws.key_uses = (use(0.5, "AccessDenied"), use(1, "AccessDenied"))
     found = finding(stand.told(of_the_deployment), "failure-remembered")
     assert "2 times" in found.what and "--redeploy" in found.command
 
@@ -74,17 +74,17 @@ def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: 
     ids=["opened since", "before the deployment", "somebody else"],
 )
 def test_no_other_refusal_is(stand: Stand, uses: tuple[KeyUse, ...]):
-    stand.cloud.key_uses = uses
+    stand.aws.key_uses = uses
     assert is_well(stand.told(of_the_deployment))
 
 
 def test_the_role_of_a_session_is_known_without_its_path(stand: Stand):
-    stand.cloud.key_uses = (use(0.5, "AccessDenied", principal=APP.replace("role/", "role/clinic/")),)
+    stand.aws.key_uses = (use(0.5, "AccessDenied", principal=APP.replace("role/", "role/clinic/")),)
     assert causes(stand.told(of_the_deployment)) == ["failure-remembered"]
 
 
 def test_a_history_that_may_not_be_read_is_unknown(stand: Stand):
-    stand.cloud.failures["audit.key_uses"] = DENIED
+    stand.aws.failures["audit.key_uses"] = DENIED
     told = stand.told(of_the_deployment)
     assert [each.is_denied for each in told if isinstance(each, NotChecked)] == [True]
 

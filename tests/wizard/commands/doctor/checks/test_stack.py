@@ -75,7 +75,7 @@ def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: Stand
 
 def test_settings_without_resources_are_to_be_built(stand: Stand):
     stand.state = StackState(exists=False, has_key=False)
-    stand.cloud.aliases.clear()
+    stand.aws.aliases.clear()
     command = finding(stand.told(of_the_stack), "stack-not-built").command
     assert command == "python -m wizard setup --stack production --yes"
 
@@ -95,23 +95,23 @@ def test_what_an_interrupted_update_left_is_named(stand: Stand):
 
 
 def test_an_alias_that_was_moved_is_put_back_by_one_call(stand: Stand):
-    stand.cloud.keys[OTHER_KEY] = key_fact(OTHER_KEY)
-    stand.cloud.aliases["alias/eonpro-phi-key"] = OTHER_KEY
+    stand.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
+    stand.aws.aliases["alias/eonpro-phi-key"] = OTHER_KEY
     found = finding(stand.told(of_the_alias), "alias-moved")
     wanted = f"aws kms update-alias --alias-name alias/eonpro-phi-key --target-key-id {KEY_ID} --region us-east-1"
     assert found.command == wanted and OTHER_KEY in found.what
 
 
 def test_an_alias_that_is_gone_is_made(stand: Stand):
-    stand.cloud.aliases.clear()
+    stand.aws.aliases.clear()
     assert "create-alias" in finding(stand.told(of_the_alias), "alias-missing").command
 
 
 def test_commands_are_for_the_profile_that_was_named(stand: Stand):
-    stand.cloud.profile = "the clinic"
-    stand.cloud.aliases.clear()
+    stand.aws.profile = "the clinic"
+    stand.aws.aliases.clear()
     assert finding(stand.told(of_the_alias), "alias-missing").command.endswith("--profile 'the clinic'")
-    stand.cloud.key_policies[KEY] = policies.policy([])
+    stand.aws.key_policies[KEY] = policies.policy([])
     command = next(each for each in stand.told(of_the_key_policies) if isinstance(each, Finding)).command
     assert command.startswith("AWS_PROFILE='the clinic' pulumi up ")
 
@@ -124,14 +124,14 @@ def test_commands_are_for_the_profile_that_was_named(stand: Stand):
     ],
 )
 def test_a_rotation_that_is_not_the_settings_is_put_right(stand: Stand, fields: dict[str, Any], cause: str):
-    stand.cloud.keys[KEY] = key_fact(**fields)
+    stand.aws.keys[KEY] = key_fact(**fields)
     command = finding(stand.told(of_the_rotation), cause).command
     assert command == (f"aws kms enable-key-rotation --key-id {KEY} --rotation-period-in-days 365 --region us-east-1")
 
 
 @pytest.mark.parametrize("fields", [{"rotation_enabled": None}, {"rotation_period_days": None}])
 def test_a_rotation_that_is_not_told_is_unknown(stand: Stand, fields: dict[str, Any]):
-    stand.cloud.keys[KEY] = key_fact(**fields)
+    stand.aws.keys[KEY] = key_fact(**fields)
     assert len(unlooked(stand.told(of_the_rotation))) == 1
 
 
@@ -145,7 +145,7 @@ def test_policies_as_the_settings_mean_them_are_well(stand: Stand):
 def test_a_key_policy_without_the_denial_of_deletion_is_a_fault_of_its_own(stand: Stand):
     policy = key_policy_of(stand.settings)
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
-    stand.cloud.key_policies[KEY] = {**policy, "Statement": kept}
+    stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
     found = finding(stand.told(of_the_key_policies), "deletion-unguarded")
     assert "nobody may schedule it" in found.what
     assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::phi-key")
@@ -159,7 +159,7 @@ def test_a_stranger_in_the_key_policy_is_named(stand: Stand):
         "Action": "kms:Decrypt",
         "Resource": "*",
     }
-    stand.cloud.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
+    stand.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
     assert "999988887777" in finding(stand.told(of_the_key_policies), "key-policy-changed").what
 
 
@@ -168,7 +168,7 @@ def test_the_policy_of_a_replica_is_its_own():
     assert is_well(stand.told(of_the_key_policies))
     policy = key_policy_of(stand.settings)
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
-    stand.cloud.key_policies[REPLICA] = {**policy, "Statement": kept}
+    stand.aws.key_policies[REPLICA] = {**policy, "Statement": kept}
     told = stand.told(of_the_key_policies)
     assert causes(told) == ["deletion-unguarded"]
     assert any(REPLICA_REGION in each.what for each in told if isinstance(each, Finding))
@@ -176,21 +176,21 @@ def test_the_policy_of_a_replica_is_its_own():
 
 def test_a_key_policy_that_was_left_as_it_was_found_is_not_judged():
     stand = Stand(settings=settings(kept_as_found=("key",)))
-    stand.cloud.key_policies[KEY] = policies.policy([])
+    stand.aws.key_policies[KEY] = policies.policy([])
     assert stand.told(of_the_key_policies) == ()
 
 
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: Stand):
-    stand.cloud.failures["key_policy"] = DENIED
+    stand.aws.failures["key_policy"] = DENIED
     assert [each.is_denied for each in unlooked(stand.told(of_the_key_policies))] == [True]
 
 
 def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_is_not(stand: Stand):
     own = policies.application_policy(key_arns=[KEY])
     more = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-    stand.cloud.documents[APP_POLICY] = {**own, "Statement": [*own["Statement"], more]}
+    stand.aws.documents[APP_POLICY] = {**own, "Statement": [*own["Statement"], more]}
     assert "s3:*" in finding(stand.told(of_the_application_policy), "policy-widened").what
-    stand.cloud.documents[APP_POLICY] = policies.policy([])
+    stand.aws.documents[APP_POLICY] = policies.policy([])
     assert causes(stand.told(of_the_application_policy)) == []
 
 
@@ -200,7 +200,7 @@ def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_i
 def test_a_replica_without_a_copy_of_the_escrow_gets_one_and_another_data_key_is_told():
     stand = Stand(settings=multi_region())
     assert is_well(stand.told(the_replicas_escrows))
-    there = stand.cloud.with_region(REPLICA_REGION).escrows
+    there = stand.aws.with_region(REPLICA_REGION).escrows
     copy = there.pop(ESCROW)
     assert " push " in finding(stand.told(the_replicas_escrows), "escrow-replica-missing").command
     there[ESCROW] = replace(copy, wrapped=wrapped("another"))
@@ -235,7 +235,7 @@ def test_settings_that_were_not_applied_are_the_whole_stacks_business(stand: Sta
 
 def test_what_the_account_has_and_the_state_lost_is_taken_in_not_made_twice(stand: Stand):
     stand.engine.drifts = (drift(DriftKind.UNKNOWN),)
-    stand.cloud.existing = Existing(role_arn="arn:aws:iam::111122223333:role/eonpro-app-role")
+    stand.aws.existing = Existing(role_arn="arn:aws:iam::111122223333:role/eonpro-app-role")
     stand.state = replace(built_state(stand), owned=())
     found = finding(stand.told(of_the_drift), "stack-state-lost")
     assert "role/eonpro-app-role" in found.what and "--adopt --repair all" in found.command
@@ -261,8 +261,8 @@ def sound(evidence: CheckContext) -> tuple[Told, ...]:
 def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: Stand):
     evidence = stand.evidence()
     last = ((COMPARISON, of_the_drift),)
-    well = diagnose(evidence.found, evidence.doors, (sound,), last=last)
+    well = diagnose(evidence.found, evidence.clients, (sound,), last=last)
     assert well.healthy and stand.engine.log == ["engine.compare"]
-    sick = diagnose(evidence.found, evidence.doors, (ill,), last=last)
+    sick = diagnose(evidence.found, evidence.clients, (ill,), last=last)
     assert sick.unlooked == (NotChecked(what=COMPARISON, why="that is looked at when nothing else is wrong"),)
     assert stand.engine.log == ["engine.compare"]

@@ -33,8 +33,8 @@ DENIED = PermissionDenied("you may not", "ask for it")
 @pytest.fixture
 def stand() -> Stand:
     made = Stand()
-    made.cloud.trails = (trail_fact(key_arn="arn:aws:kms:us-east-1:111122223333:key/logs"),)
-    made.cloud.retention = WHOLE
+    made.aws.trails = (trail_fact(key_arn="arn:aws:kms:us-east-1:111122223333:key/logs"),)
+    made.aws.retention = WHOLE
     return made
 
 
@@ -42,18 +42,18 @@ def stand() -> Stand:
 def existing() -> Stand:
     """A stack that uses an organization's trail, which it does not own."""
     made = Stand(settings=settings(existing_trail_arn=ORGANIZATIONS, trail_bucket="the-organizations-logs"))
-    made.cloud.trails = (trail_fact(arn=ORGANIZATIONS, name="organization", bucket="the-organizations-logs"),)
-    made.cloud.retention = WHOLE
+    made.aws.trails = (trail_fact(arn=ORGANIZATIONS, name="organization", bucket="the-organizations-logs"),)
+    made.aws.retention = WHOLE
     return made
 
 
 def with_trail(stand: Stand, **fields: Any) -> Stand:
-    stand.cloud.trails = (replace(stand.cloud.trails[0], **fields),)
+    stand.aws.trails = (replace(stand.aws.trails[0], **fields),)
     return stand
 
 
 def with_bucket(stand: Stand, **fields: Any) -> Stand:
-    stand.cloud.retention = replace(WHOLE, **fields)
+    stand.aws.retention = replace(WHOLE, **fields)
     return stand
 
 
@@ -103,14 +103,14 @@ def test_each_fault_of_a_trail_has_its_cause_and_its_command(
 
 
 def test_a_trail_that_is_gone_is_made_again_by_the_stack_that_made_it(stand: Stand):
-    stand.cloud.trails = ()
+    stand.aws.trails = ()
     command = finding(stand.told(of_the_trail), "trail-missing").command
     assert command.startswith("pulumi up --refresh --yes --skip-preview --stack production --target ")
     assert shlex.split(command)[-1].endswith("$aws:cloudtrail/trail:Trail::audit-trail")
 
 
 def test_a_trail_of_somebody_elses_that_is_gone_is_replaced_by_one_of_our_own(existing: Stand):
-    existing.cloud.trails = ()
+    existing.aws.trails = ()
     command = finding(existing.told(of_the_trail), "trail-missing").command
     assert command == "python -m wizard setup --stack production --trail create --yes"
 
@@ -126,7 +126,7 @@ def test_kms_is_let_into_somebody_elses_selectors_and_the_rest_of_them_stays(exi
         "ReadWriteType": "WriteOnly",
         "ExcludeManagementEventSources": ["kms.amazonaws.com", "rdsdata.amazonaws.com"],
     }
-    existing.cloud.event_selectors = {"EventSelectors": [first, data]}
+    existing.aws.event_selectors = {"EventSelectors": [first, data]}
     command = finding(with_trail(existing, kms_events=False).told(of_the_trail), "trail-excludes-kms").command
     wanted = {
         "ReadWriteType": "All",
@@ -144,7 +144,7 @@ def test_kms_is_let_into_somebody_elses_advanced_selectors(existing: Stand):
             {"Field": "eventSource", "NotEquals": ["kms.amazonaws.com"]},
         ]
     }
-    existing.cloud.event_selectors = {"AdvancedEventSelectors": [data, without]}
+    existing.aws.event_selectors = {"AdvancedEventSelectors": [data, without]}
     command = finding(with_trail(existing, kms_events=False).told(of_the_trail), "trail-excludes-kms").command
     put = option(command, "--advanced-event-selectors")
     assert put[1:] == [data]
@@ -152,7 +152,7 @@ def test_kms_is_let_into_somebody_elses_advanced_selectors(existing: Stand):
 
 
 def test_the_stacks_own_trail_goes_back_to_every_management_event(stand: Stand):
-    stand.cloud.event_selectors = {"AdvancedEventSelectors": [{"FieldSelectors": []}]}
+    stand.aws.event_selectors = {"AdvancedEventSelectors": [{"FieldSelectors": []}]}
     command = finding(with_trail(stand, kms_events=False).told(of_the_trail), "trail-excludes-kms").command
     [selector] = option(command, "--event-selectors")
     assert selector == {
@@ -169,7 +169,7 @@ def test_a_delivery_that_fails_is_mended_by_the_stack_where_the_bucket_is_its_ow
 
 def test_a_delivery_that_fails_is_let_into_somebody_elses_bucket_beside_what_is_there(existing: Stand):
     own = {"Sid": "Own", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "*"}
-    existing.cloud.bucket_documents = BucketDocuments(policy={"Version": "2012-10-17", "Statement": [own]})
+    existing.aws.bucket_documents = BucketDocuments(policy={"Version": "2012-10-17", "Statement": [own]})
     found = finding(with_trail(existing, delivery_error="AccessDenied").told(of_the_trail), "trail-delivery-failing")
     put = option(found.command, "--policy")["Statement"]
     assert put[0] == own
@@ -185,7 +185,7 @@ def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_the
 def test_what_cloudtrail_does_not_tell_is_never_well(stand: Stand):
     with_trail(stand, logging=None, kms_events=None)
     assert len(unlooked(stand.told(of_the_trail))) == 2
-    stand.cloud.failures["audit.trail"] = DENIED
+    stand.aws.failures["audit.trail"] = DENIED
     [one] = unlooked(stand.told(of_the_trail))
     assert one.is_denied and TRAIL in one.what
 
@@ -226,7 +226,7 @@ def test_a_lock_that_may_not_be_read_is_no_lock_that_is_gone(stand: Stand):
 def test_somebody_elses_bucket_is_mended_with_its_own_rules_kept(existing: Stand):
     uploads = {"ID": "uploads", "Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
     short = {"ID": "short", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 90}}
-    existing.cloud.bucket_documents = BucketDocuments(policy=None, lifecycle=(short, uploads))
+    existing.aws.bucket_documents = BucketDocuments(policy=None, lifecycle=(short, uploads))
     found = finding(with_bucket(existing, expires_after_days=90).told(of_the_bucket), "bucket-retention-short")
     rules = option(found.command, "--lifecycle-configuration")["Rules"]
     assert rules == [{**short, "Expiration": {"Days": 2557}}, uploads]
@@ -237,12 +237,12 @@ def test_somebody_elses_bucket_needs_no_lock_of_ours(existing: Stand):
 
 
 def test_a_bucket_that_is_gone_explains_itself(stand: Stand):
-    stand.cloud.retention = None
+    stand.aws.retention = None
     assert finding(stand.told(of_the_bucket), "bucket-missing").command.startswith("pulumi up --refresh ")
 
 
 def test_a_bucket_that_may_not_be_looked_at_is_never_well(stand: Stand):
-    stand.cloud.failures["bucket_retention"] = DENIED
+    stand.aws.failures["bucket_retention"] = DENIED
     assert [each.is_denied for each in unlooked(stand.told(of_the_bucket))] == [True]
     assert causes(stand.told(of_the_bucket)) == []
 
@@ -256,7 +256,7 @@ def test_a_rule_that_is_off_is_named(stand: Stand):
         RuleFact(name="eonpro-trail-changes", state="ENABLED", targets=0),
         RuleFact(name="eonpro-denied-use", state="ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS", targets=0),
     )
-    stand.cloud.alerts = AlertsFact(topic=True, rules=rules)
+    stand.aws.alerts = AlertsFact(topic=True, rules=rules)
     told = stand.told(of_the_alerts)
     # The alarm counts what matches the rule of denied use: that one needs no target.
     assert causes(told) == ["alerts-rule-off", "alerts-rule-off"]
@@ -264,11 +264,11 @@ def test_a_rule_that_is_off_is_named(stand: Stand):
 
 
 def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: Stand):
-    stand.cloud.alerts = AlertsFact(topic=False)
+    stand.aws.alerts = AlertsFact(topic=False)
     found = finding(stand.told(of_the_alerts), "alerts-topic-missing")
     assert found.command.count("--target") == 2 and "e-mail" in found.then
 
 
 def test_without_alerts_nobody_looks_for_them():
     stand = Stand(settings=settings(alerts=False))
-    assert stand.told(of_the_alerts) == () and "cloud.audit" not in stand.cloud.log
+    assert stand.told(of_the_alerts) == () and "cloud.audit" not in stand.aws.log
