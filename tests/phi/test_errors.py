@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 import phi.errors
-from phi import PhiCipher, RecordRefused
+from phi import DecryptionError, PhiCipher
 from phi.errors import PhiError
 
 KINDS = [kind for _, kind in inspect.getmembers(phi.errors, inspect.isclass) if issubclass(kind, PhiError)]
@@ -36,7 +36,7 @@ def test_an_error_is_the_same_after_a_pickle(kind: type[PhiError]):
 
 
 def test_a_refusal_in_a_worker_process_reaches_the_parent():
-    with ProcessPoolExecutor(1) as workers, pytest.raises(RecordRefused, match="The record was refused"):
+    with ProcessPoolExecutor(1) as workers, pytest.raises(DecryptionError, match="The record was refused"):
         workers.submit(_refuse).result(timeout=60)
 
 

@@ -46,7 +46,7 @@ CONSUMER = """
 from collections.abc import Mapping
 from typing import Any, assert_type
 
-from phi import PHI_FIELDS, PhiCipher, PhiFields, RecordRefused
+from phi import PHI_FIELDS, PhiCipher, PhiFields, DecryptionError
 
 
 def of(door: PhiCipher | PhiFields, patient: Mapping[str, Any], columns: dict[str, list[str | None]]) -> None:
@@ -58,7 +58,7 @@ def of(door: PhiCipher | PhiFields, patient: Mapping[str, Any], columns: dict[st
     assert_type(door.encrypt_fields(patient, PHI_FIELDS), dict[str, Any])
     try:
         door.decrypt("no record")
-    except RecordRefused as error:
+    except DecryptionError as error:
         assert_type(error.args, tuple[Any, ...])
     door.encrypt(1)  # type: ignore[arg-type]
 """

@@ -19,7 +19,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from phi import wrapping
-from phi.errors import EncryptionKeyRefused
+from phi.errors import InvalidEncryptionKey
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -112,7 +112,7 @@ def test_the_key_is_in_nothing_that_is_printed(cloud: Cloud) -> None:
 def test_what_is_no_key_is_refused_and_not_repeated(cloud: Cloud, given: str, word: str) -> None:
     done = run(cloud, given)
     told = json.loads(done.stdout)
-    assert (done.returncode, told["wrapped"], told["cause"]) == (1, None, "EncryptionKeyRefused")
+    assert (done.returncode, told["wrapped"], told["cause"]) == (1, None, "InvalidEncryptionKey")
     assert word in told["message"]
     assert "abab" not in done.stdout + done.stderr and "zzzz" not in done.stdout
 
@@ -160,7 +160,7 @@ def test_at_a_terminal_nothing_is_read_in_the_open(cloud: Cloud) -> None:
         sys.executable, ["-m", "phi", "wrap"], cwd=ROOT, env=cloud.environment, encoding="utf-8", timeout=30
     )
     child.expect(pexpect.EOF)
-    assert json.loads(child.before)["cause"] == "EncryptionKeyRefused"
+    assert json.loads(child.before)["cause"] == "InvalidEncryptionKey"
 
 
 def test_what_was_read_is_overwritten_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,5 +188,5 @@ def test_a_refusal_overwrites_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("logging.disable", lambda level: None)
     arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
     told = wrapping.wrap({"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": arn}, lambda: held)
-    assert told["cause"] == EncryptionKeyRefused.__name__
+    assert told["cause"] == InvalidEncryptionKey.__name__
     assert set(held) == {0}

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher, RecordRefused
-from phi.adapters.columns import KeysNotApart, decrypted, encrypted, reencrypted, standings
+from phi import DecryptionError, PhiCipher
+from phi.adapters.columns import OverlappingKeys, decrypted, encrypted, reencrypted, standings
 
 OLD_KEY, NEW_KEY, FOREIGN_KEY = (bytes([n]) * 32 for n in (1, 2, 3))
 OLD, NEW, FOREIGN = PhiCipher(OLD_KEY), PhiCipher(NEW_KEY), PhiCipher(FOREIGN_KEY)
@@ -43,7 +43,7 @@ def test_batches_are_taken_one_at_a_time_and_never_ahead():
 
 
 def test_a_record_that_does_not_open_fails_a_decryption():
-    with pytest.raises(RecordRefused):
+    with pytest.raises(DecryptionError):
         list(decrypted(NEW, [[NEW.encrypt("Jane"), OLD.encrypt("Joe")]]))
 
 
@@ -88,6 +88,6 @@ def test_keys_that_are_not_apart_are_refused_before_anything_is_read(of, new: Ph
     """Where the new fields read old records, all would pass for done, and the old key be let go."""
 
     batches = iter([["not read"]])
-    with pytest.raises(KeysNotApart):
+    with pytest.raises(OverlappingKeys):
         list(of(new, old, batches))
     assert next(batches) == ["not read"]

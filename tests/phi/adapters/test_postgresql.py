@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from phi.adapters.django import EncryptedTextField
 from phi.adapters.sqlalchemy import EncryptedText
-from tests.phi.adapters.a_clinic import CIPHER, door
+from tests.phi.adapters.django_settings import CIPHER, door
 from tests.phi.reencryption.postgres import Server, running
 
 PATIENTS = sa.Table(

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.phi.reencryption import the_command
+from tests.phi.reencryption import command_process
+from tests.phi.reencryption.command_process import Operator, scripted_kms
 from tests.phi.reencryption.patients import MAKE, Clinic
 from tests.phi.reencryption.postgres import Server, running
-from tests.phi.reencryption.the_command import Operator, scripted_kms
 
 # Whoever is killed here is never the server, so that it need not wait for the disk.
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "autovacuum=off")
@@ -46,4 +46,4 @@ def kms() -> Iterator[str]:
 @pytest.fixture
 def operator(clinic: Clinic, kms: str) -> Operator:
     """Somebody who re-encrypts the clinic's patients."""
-    return the_command.operator(clinic, kms)
+    return command_process.operator(clinic, kms)

@@ -14,16 +14,16 @@ import psycopg
 
 from phi import PhiCipher
 from phi.reencryption.database import Database
-from phi.reencryption.facts import Assignment, Done
 from phi.reencryption.inspection import inspect
+from phi.reencryption.models import ColumnSelection, Done
+from phi.reencryption.reencryptor import RecordReencryptor
 from phi.reencryption.statements import Table
-from phi.reencryption.transcription import Transcriber
 from phi.reencryption.worker import Worker
 from tests.phi.reencryption.postgres import Server
 
 OLD, NEW, THIRD = (bytes([number]) * 32 for number in (1, 2, 3))
 COLUMNS = ("firstName", "lastName", "email", "phone")
-ASSIGNMENT = Assignment(table="Patient", columns=COLUMNS, key_column="id")
+SELECTION = ColumnSelection(table="Patient", columns=COLUMNS, key_column="id")
 
 MAKE = """
 create table "Patient" (
@@ -92,7 +92,7 @@ class Clinic:
         )
         return int(self.run(query)[0][0])
 
-    def table(self, assignment: Assignment = ASSIGNMENT) -> Table:
+    def table(self, assignment: ColumnSelection = SELECTION) -> Table:
         """The table, as a run looks at it first."""
         database = Database(self.dsn, read_only=True)
         try:
@@ -107,7 +107,7 @@ class Clinic:
         return Worker(
             database or Database(self.dsn),
             table or self.table(),
-            Transcriber(old=[OLD], new=NEW),
+            RecordReencryptor(old=[OLD], new=NEW),
             size=size,
             write=write,
             pause=lambda _: None,
@@ -128,7 +128,7 @@ def sweep(worker: Worker) -> Done:
 
 
 def plain(records: list[tuple[Any, ...]], key: bytes = NEW) -> Iterator[tuple[Any, ...]]:
-    """Key and plain texts of rows; raises RecordRefused for a record under any other key."""
+    """Key and plain texts of rows; raises DecryptionError for a record under any other key."""
     keys, *columns = zip(*records, strict=True)
     cipher = PhiCipher(key)
     return zip(keys, *(cipher.decrypt_many(column) for column in columns), strict=True)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import pytest
 
 from phi.reencryption.database import Database
-from phi.reencryption.facts import Assignment
+from phi.reencryption.errors import ConnectionLost, StatementFailed, UsageError
 from phi.reencryption.inspection import inspect, name_parts
-from phi.reencryption.refusals import DatabaseLost, DatabaseRefused, NotAsAsked
-from tests.phi.reencryption.patients import ASSIGNMENT, MAKE, Clinic
+from phi.reencryption.models import ColumnSelection
+from tests.phi.reencryption.patients import MAKE, SELECTION, Clinic
 
 
 def refused(clinic: Clinic, table: str, columns: str, key: str, *, user: str = "postgres") -> tuple[str, ...]:
     """Every problem that there is."""
     database = Database(clinic.server.dsn(clinic.database, user=user), read_only=True)
-    with pytest.raises(NotAsAsked) as found:
-        inspect(database, Assignment(table=table, columns=tuple(columns.split()), key_column=key), write=True)
+    with pytest.raises(UsageError) as found:
+        inspect(database, ColumnSelection(table=table, columns=tuple(columns.split()), key_column=key), write=True)
     database.close()
     return found.value.problems
 
 
 def test_a_table_is_known_with_its_schema_in_the_letters_it_has(clinic: Clinic) -> None:
     clinic.run('create schema "My Clinic"; create table "My Clinic"."Pa.tient" ("Id" uuid primary key, "E mail" text)')
-    table = clinic.table(Assignment(table='My Clinic."Pa.tient"', columns=("E mail",), key_column="Id"))
+    table = clinic.table(ColumnSelection(table='My Clinic."Pa.tient"', columns=("E mail",), key_column="Id"))
     assert (table.schema, table.name, table.key_type) == ("My Clinic", "Pa.tient", "uuid")
     assert clinic.worker(table=table).carry_out(None, lambda _: None).rows == 0
 
@@ -77,7 +77,7 @@ def test_columns_that_cannot_hold_records_are_told_all_at_once(clinic: Clinic) -
 )
 def test_rows_have_to_be_told_apart_by_the_key(clinic: Clinic, definition: str, problem: str | None) -> None:
     clinic.run(f"create table t (other int default 0, a text, {definition})")
-    assignment = Assignment(table="t", columns=("a",), key_column="id")
+    assignment = ColumnSelection(table="t", columns=("a",), key_column="id")
     if problem is None:
         assert clinic.table(assignment).key_type == "integer"
     else:
@@ -101,8 +101,8 @@ def test_rights_that_are_lacking_are_told_for_each_column(clinic: Clinic) -> Non
     )
     clinic.run('grant select on "Patient" to nobody_special')
     looking = Database(clinic.server.dsn(clinic.database, user="nobody_special"), read_only=True)
-    table = inspect(looking, Assignment(table="Patient", columns=("email", "phone"), key_column="id"), write=False)
-    with pytest.raises(DatabaseRefused, match="read-only|permission denied"):
+    table = inspect(looking, ColumnSelection(table="Patient", columns=("email", "phone"), key_column="id"), write=False)
+    with pytest.raises(StatementFailed, match="read-only|permission denied"):
         looking.ask('update "Patient" set email = null returning 1')
     looking.close()
     assert table.name == "Patient"
@@ -123,7 +123,7 @@ def test_triggers_that_an_update_fires_are_known(clinic: Clinic) -> None:
     for name, event in (("one", "before update"), ("two", "after insert"), ("three", "after update of email")):
         clinic.run(f'create trigger {name} {event} on "Patient" for each row execute function f()')
     clinic.run('alter table "Patient" disable trigger three')
-    table = clinic.table(ASSIGNMENT)
+    table = clinic.table(SELECTION)
     assert (table.triggers, table.read_back) == (("one",), True)
 
 
@@ -135,10 +135,10 @@ def test_the_planner_s_count_is_told_where_there_is_one(clinic: Clinic) -> None:
 
 
 def test_a_database_that_is_not_there_is_told_in_libpqs_words(clinic: Clinic) -> None:
-    with pytest.raises(DatabaseLost, match="nowhere"):
-        inspect(Database("host=/nowhere"), ASSIGNMENT, write=True)
-    with pytest.raises(DatabaseLost, match='database "none" does not exist'):
-        inspect(Database(clinic.server.dsn("none")), ASSIGNMENT, write=True)
+    with pytest.raises(ConnectionLost, match="nowhere"):
+        inspect(Database("host=/nowhere"), SELECTION, write=True)
+    with pytest.raises(ConnectionLost, match='database "none" does not exist'):
+        inspect(Database(clinic.server.dsn("none")), SELECTION, write=True)
 
 
 def test_a_database_that_knows_no_characters_is_refused(clinic: Clinic) -> None:
@@ -166,5 +166,5 @@ def test_names_are_taken_as_they_are(given: str, parts: tuple[str | None, str]) 
 
 @pytest.mark.parametrize("given", ["", ".", "a.", ".a", "a.b.c", '"a', 'a"b', '"a"b'])
 def test_what_is_no_name_is_refused(given: str) -> None:
-    with pytest.raises(NotAsAsked):
+    with pytest.raises(UsageError):
         name_parts(given)

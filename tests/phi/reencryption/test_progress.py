@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from phi.reencryption.facts import Done
+from phi.reencryption.models import Done
 from phi.reencryption.progress import Progress, spoken
 
 

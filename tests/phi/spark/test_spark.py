@@ -22,7 +22,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from phi.adapters.spark import decrypt, encrypt, reencrypt, standing
-from phi.errors import RecordRefused
+from phi.errors import DecryptionError
 
 pytestmark = pytest.mark.thorough
 
@@ -43,9 +43,9 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def executors(notes: Path) -> Iterator[ModuleType]:
     """The module that gives the executors their keys, importable here and there by its name."""
     sys.path.insert(0, str(HERE))
-    import the_executors  # type: ignore[import-not-found, unused-ignore]
+    import executor_keys  # type: ignore[import-not-found, unused-ignore]
 
-    yield the_executors
+    yield executor_keys
     sys.path.remove(str(HERE))
 
 
@@ -123,7 +123,7 @@ def test_a_record_that_does_not_open_fails_the_job_and_tells_no_text(spark: Spar
     records = [executors.new_key().encrypt("Jane Secret"), executors.old_key().encrypt("Joe Secret")]
     with pytest.raises(PySparkException) as refused:
         names(frame(spark, records).withColumn("name", decrypt(executors.new_key)("name")))
-    assert RecordRefused.__name__ in str(refused.value)
+    assert DecryptionError.__name__ in str(refused.value)
     assert "Secret" not in str(refused.value)
 
 
@@ -140,7 +140,7 @@ def test_what_travels_names_the_function_and_holds_no_key(spark: SparkSession, e
     from pyspark.cloudpickle import dumps
 
     travels = dumps(encrypt(executors.new_key).func)
-    assert b"new_key" in travels and b"the_executors" in travels
+    assert b"new_key" in travels and b"executor_keys" in travels
     assert b"new".ljust(32, b"*") not in travels
 
 
