@@ -77,9 +77,9 @@ def test_standings_count_what_is_to_do_what_is_done_and_what_no_key_opens():
 @pytest.mark.parametrize(
     ("new", "old"),
     [
-        (PhiCipher(NEW_KEY, reading=[OLD_KEY]), OLD),
-        (NEW, PhiCipher(OLD_KEY, reading=[NEW_KEY])),
-        (NEW, PhiCipher(NEW_KEY, reading=[OLD_KEY])),
+        (PhiCipher(NEW_KEY, reading_keys=[OLD_KEY]), OLD),
+        (NEW, PhiCipher(OLD_KEY, reading_keys=[NEW_KEY])),
+        (NEW, PhiCipher(NEW_KEY, reading_keys=[OLD_KEY])),
         (NEW, NEW),
     ],
     ids=["new reads old", "old reads new", "old writes under new", "one key"],

@@ -122,9 +122,9 @@ def test_updates_of_one_and_many_rows_write_records():
 )
 def test_a_lookup_that_could_never_match_is_refused(asking: dict[str, Any]):
     for look_up in (Patient.objects.filter, Patient.objects.exclude):
-        with pytest.raises(FieldError, match="by None or isnull alone") as refused:
+        with pytest.raises(FieldError, match="by None or isnull alone") as caught:
             look_up(**asking)
-        assert "Jane" not in str(refused.value)
+        assert "Jane" not in str(caught.value)
 
 
 def test_a_function_of_a_record_is_refused():

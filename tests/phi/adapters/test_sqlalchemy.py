@@ -151,9 +151,9 @@ def test_a_literal_in_the_statement_is_a_record_too(engine: sa.Engine):
     ],
 )
 def test_a_comparison_that_could_never_match_is_refused(compared: Any):
-    with pytest.raises(InvalidRequestError, match="compared with None alone") as refused:
+    with pytest.raises(InvalidRequestError, match="compared with None alone") as caught:
         compared()
-    assert "Jane" not in str(refused.value)
+    assert "Jane" not in str(caught.value)
 
 
 def test_a_record_under_another_key_is_refused_as_the_cipher_refuses_it(session: Session):
@@ -164,10 +164,10 @@ def test_a_record_under_another_key_is_refused_as_the_cipher_refuses_it(session:
 
 def test_a_text_that_cannot_be_encrypted_is_told_without_the_statement_s_parameters(session: Session):
     session.add(Patient(name="\ud800", phone="+1 555 0100"))
-    with pytest.raises(InvalidText) as refused:
+    with pytest.raises(InvalidText) as caught:
         session.flush()
-    assert not isinstance(refused.value, StatementError)
-    assert "555" not in "".join(map(str, (refused.value, refused.value.__cause__, refused.value.__context__)))
+    assert not isinstance(caught.value, StatementError)
+    assert "555" not in "".join(map(str, (caught.value, caught.value.__cause__, caught.value.__context__)))
 
 
 def test_a_key_that_cannot_be_had_is_told_by_its_own_error_and_without_the_parameters():
@@ -175,11 +175,11 @@ def test_a_key_that_cannot_be_had_is_told_by_its_own_error_and_without_the_param
     engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
     with engine.begin() as connection:
         table.create(connection)
-        with pytest.raises(AccessDenied) as refused:
+        with pytest.raises(AccessDenied) as caught:
             connection.execute(table.insert(), {"name": SECRET})
-    assert refused.value.cause == "AccessDenied"
-    assert SECRET not in repr(refused.value) + str(refused.value)
-    assert type(pickle.loads(pickle.dumps(refused.value))) is AccessDenied
+    assert caught.value.cause == "AccessDenied"
+    assert SECRET not in repr(caught.value) + str(caught.value)
+    assert type(pickle.loads(pickle.dumps(caught.value))) is AccessDenied
     engine.dispose()
 
 
@@ -189,10 +189,10 @@ def test_another_column_s_refusal_shows_texts_unless_the_engine_hides_parameters
     for hidden in (False, True):
         engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool, hide_parameters=hidden)
         Base.metadata.create_all(engine)
-        with Session(engine) as session, pytest.raises(StatementError) as refused:
+        with Session(engine) as session, pytest.raises(StatementError) as caught:
             session.add(Patient(name=SECRET, born=wrong))
             session.flush()
-        assert (SECRET in str(refused.value)) is not hidden
+        assert (SECRET in str(caught.value)) is not hidden
         engine.dispose()
 
 

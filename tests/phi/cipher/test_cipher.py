@@ -1,4 +1,4 @@
-"""The cipher: round trips, further keys for reading, the lenient mode, and that its key stays inside."""
+"""The cipher: round trips, reading keys, the lenient mode, and that its key stays inside."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 import phi.cipher
 from phi import CipherUnsupported, DecryptionError, InvalidDataKey, InvalidText, PhiCipher
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KEY = bytes.fromhex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
 TEXTS = (
     "a",
@@ -54,7 +54,7 @@ def test_a_text_comes_back_as_it_went_in(cipher: PhiCipher, text: str) -> None:
     assert cipher.decrypt(cipher.encrypt(text)) == text
 
 
-def test_nothing_encrypts_to_nothing(cipher: PhiCipher) -> None:
+def test_none_and_the_empty_text_encrypt_to_none(cipher: PhiCipher) -> None:
     assert cipher.encrypt(None) is None
     assert cipher.encrypt("") is None
     assert cipher.decrypt(None) is None
@@ -77,7 +77,7 @@ def test_another_key_does_not_open_a_record(cipher: PhiCipher) -> None:
 
 def test_threads_share_a_cipher() -> None:
     old = os.urandom(32)
-    cipher = PhiCipher(os.urandom(32), reading=[old])
+    cipher = PhiCipher(os.urandom(32), reading_keys=[old])
     theirs = PhiCipher(old).encrypt("under another key")
 
     def work(number: int) -> bool:
@@ -93,12 +93,12 @@ def test_threads_share_a_cipher() -> None:
         assert all(threads.map(work, range(40)))
 
 
-# Keys for reading
+# Reading keys
 
 
-def test_what_is_under_a_key_for_reading_opens_and_what_is_written_is_under_the_first() -> None:
+def test_reading_keys_decrypt_and_the_first_key_encrypts() -> None:
     old, older, new = (os.urandom(32) for _ in range(3))
-    cipher = PhiCipher(new, reading=[old, older])
+    cipher = PhiCipher(new, reading_keys=[old, older])
     for key in (new, old, older):
         record = PhiCipher(key).encrypt("text")
         assert cipher.decrypt(record) == "text"
@@ -111,32 +111,32 @@ def test_a_list_may_hold_records_of_every_key() -> None:
     keys = [os.urandom(32) for _ in range(3)]
     texts = [f"text {number}" for number in range(3000)]
     records = [PhiCipher(keys[number // 1000]).encrypt(text) for number, text in enumerate(texts)]
-    assert PhiCipher(keys[0], reading=keys[1:]).decrypt_many(records) == texts
+    assert PhiCipher(keys[0], reading_keys=keys[1:]).decrypt_many(records) == texts
 
 
-def test_a_cipher_without_keys_for_reading_tells_what_is_not_yet_under_its_own() -> None:
+def test_a_cipher_without_reading_keys_decrypts_only_records_of_its_own_key() -> None:
     old, new = os.urandom(32), os.urandom(32)
     record = PhiCipher(old).encrypt("text")
     with pytest.raises(DecryptionError):
         PhiCipher(new).decrypt(record)
     with pytest.raises(DecryptionError):
-        PhiCipher(new, reading=[os.urandom(32)]).decrypt(record)
+        PhiCipher(new, reading_keys=[os.urandom(32)]).decrypt(record)
 
 
-def test_a_key_for_reading_forgives_nothing() -> None:
+def test_a_reading_key_is_as_strict_as_the_first() -> None:
     old = os.urandom(32)
-    cipher = PhiCipher(os.urandom(32), reading=[old])
+    cipher = PhiCipher(os.urandom(32), reading_keys=[old])
     record = PhiCipher(old).encrypt("text") or ""
     for bad in (record[:-4], record[:-1], record.replace(":", ";"), record + "=", record.lower(), f" {record}"):
-        with pytest.raises(DecryptionError) as refused:
+        with pytest.raises(DecryptionError) as caught:
             cipher.decrypt(bad)
-        assert refused.value.__context__ is None and refused.value.__cause__ is None
+        assert caught.value.__context__ is None and caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("reading", [[b""], [bytes(32), bytes(31)], ["0" * 32], [None], bytes(32)])
-def test_only_thirty_two_bytes_are_a_key_for_reading(reading: Any) -> None:
+@pytest.mark.parametrize("reading_keys", [[b""], [bytes(32), bytes(31)], ["0" * 32], [None], bytes(32)])
+def test_a_reading_key_is_exactly_thirty_two_bytes(reading_keys: Any) -> None:
     with pytest.raises(InvalidDataKey):
-        PhiCipher(KEY, reading=reading)
+        PhiCipher(KEY, reading_keys=reading_keys)
 
 
 # The lenient mode
@@ -163,7 +163,7 @@ PLAIN = (
 
 
 @pytest.mark.parametrize("text", PLAIN)
-def test_a_lenient_cipher_gives_back_what_has_not_the_shape_of_a_record_and_counts_it(text: str) -> None:
+def test_a_lenient_cipher_returns_other_texts_unchanged_and_counts_them(text: str) -> None:
     cipher = PhiCipher(KEY, lenient=True)
     assert cipher.decrypt(text) == text
     assert cipher.passed_through == 1
@@ -174,7 +174,7 @@ def test_a_lenient_cipher_gives_back_what_has_not_the_shape_of_a_record_and_coun
         PhiCipher(KEY).decrypt(text)
 
 
-def test_by_default_and_for_records_nothing_is_counted(cipher: PhiCipher) -> None:
+def test_records_and_strict_ciphers_are_not_counted(cipher: PhiCipher) -> None:
     lenient = PhiCipher(KEY, lenient=True)
     assert lenient.decrypt(cipher.encrypt("text")) == "text"
     assert lenient.decrypt(None) is None
@@ -183,13 +183,13 @@ def test_by_default_and_for_records_nothing_is_counted(cipher: PhiCipher) -> Non
     assert (lenient.passed_through, cipher.passed_through) == (0, 0)
 
 
-def test_a_lenient_cipher_reads_what_is_under_a_key_for_reading() -> None:
+def test_a_lenient_cipher_decrypts_with_a_reading_key() -> None:
     old = os.urandom(32)
-    cipher = PhiCipher(os.urandom(32), reading=[old], lenient=True)
+    cipher = PhiCipher(os.urandom(32), reading_keys=[old], lenient=True)
     assert cipher.decrypt_many([PhiCipher(old).encrypt("text"), "plain"]) == ["text", "plain"]
 
 
-def test_a_lenient_cipher_refuses_a_record_that_is_spoilt() -> None:
+def test_a_lenient_cipher_refuses_a_damaged_record() -> None:
     cipher = PhiCipher(KEY, lenient=True)
     record = cipher.encrypt("text of a patient") or ""
     for bad in (
@@ -214,27 +214,27 @@ def test_a_lenient_cipher_refuses_a_record_that_is_spoilt() -> None:
     assert cipher.passed_through == 0
 
 
-def test_the_library_is_told_apart_from_the_text_when_a_text_is_too_long_for_it(cipher: PhiCipher) -> None:
+def test_a_text_that_is_too_long_for_the_library_is_refused(cipher: PhiCipher) -> None:
     def too_long(*_: object) -> bytes:
         raise OverflowError("Data or associated data too long. Max 2**31 - 1 bytes")
 
     record = cipher.encrypt("text")
-    # Stands in for the library, which says so from 2 GiB on.
+    # A fake of the library, which raises this from 2 GiB on.
     object.__setattr__(cipher, "_aead", SimpleNamespace(encrypt=too_long, decrypt=too_long))
     for encrypt in (cipher.encrypt, lambda text: cipher.encrypt_many([text])):
-        with pytest.raises(InvalidText, match="exceeds 2 GiB") as refused:
+        with pytest.raises(InvalidText, match="exceeds 2 GiB") as caught:
             encrypt("text")
-        assert refused.value.__context__ is None
-    for decrypt in (cipher.decrypt, lambda one: cipher.decrypt_many([one])):
+        assert caught.value.__context__ is None
+    for decrypt in (cipher.decrypt, lambda value: cipher.decrypt_many([value])):
         with pytest.raises(DecryptionError):
             decrypt(record)
 
 
 def test_a_lone_surrogate_is_refused_without_repeating_the_text(cipher: PhiCipher) -> None:
-    with pytest.raises(InvalidText) as refused:
+    with pytest.raises(InvalidText) as caught:
         cipher.encrypt("Jane \ud800")
-    assert "Jane" not in str(refused.value)
-    assert refused.value.__context__ is None
+    assert "Jane" not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("key", [b"", bytes(16), bytes(24), bytes(31), bytes(33), "0" * 32, None, bytearray(32)])
@@ -243,23 +243,23 @@ def test_only_thirty_two_bytes_are_a_key(key: object) -> None:
         PhiCipher(key)  # type: ignore[arg-type]
 
 
-def test_the_key_shows_nowhere(cipher: PhiCipher) -> None:
+def test_the_key_is_never_shown(cipher: PhiCipher) -> None:
     shown = f"{cipher!r} {cipher} {cipher.__slots__} {dir(cipher)} {cipher._aead!r}"
     assert repr(KEY)[2:-1] not in shown and KEY.hex() not in shown
     assert not hasattr(cipher, "__dict__")
-    assert repr(PhiCipher(KEY, reading=[bytes(32)], lenient=True)) == "PhiCipher(AES-256-GCM)"
+    assert repr(PhiCipher(KEY, reading_keys=[bytes(32)], lenient=True)) == "PhiCipher(AES-256-GCM)"
 
 
 @pytest.mark.parametrize("copier", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_a_cipher_is_neither_pickled_nor_copied(cipher: PhiCipher, copier: Callable[[PhiCipher], object]) -> None:
-    with pytest.raises(TypeError, match=r"^A PhiCipher is not copied or pickled: it holds a data key\.$"):
+    with pytest.raises(TypeError, match=r"^A PhiCipher cannot be copied or pickled: it holds a data key\.$"):
         copier(cipher)
 
 
-def test_a_cipher_does_not_change(cipher: PhiCipher) -> None:
-    with pytest.raises(AttributeError, match=r"^A PhiCipher does not change\.$"):
+def test_a_cipher_is_immutable(cipher: PhiCipher) -> None:
+    with pytest.raises(AttributeError, match=r"^A PhiCipher is immutable\.$"):
         cipher._aead = None  # type: ignore[assignment]
-    with pytest.raises(AttributeError, match=r"^A PhiCipher does not change\.$"):
+    with pytest.raises(AttributeError, match=r"^A PhiCipher is immutable\.$"):
         del cipher._aead
     assert cipher.decrypt(cipher.encrypt("text")) == "text"
 
@@ -269,7 +269,7 @@ def test_this_build_accepts_sixteen_byte_ivs() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("Nonce"), UnsupportedAlgorithm("FIPS"), InternalError("iv", [])])
-def test_a_build_that_refuses_them_is_named_plainly(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_a_build_that_refuses_them_is_reported(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     class Fips:
         def __init__(self, key: bytes) -> None: ...
 
@@ -277,12 +277,12 @@ def test_a_build_that_refuses_them_is_named_plainly(monkeypatch: pytest.MonkeyPa
             raise error
 
     monkeypatch.setattr(phi.cipher, "AESGCM", Fips)
-    with pytest.raises(CipherUnsupported) as refused:
+    with pytest.raises(CipherUnsupported) as caught:
         phi.cipher.require_sixteen_byte_ivs()
-    assert refused.value.__cause__ is error
-    assert str(refused.value) == (
-        "This build of OpenSSL refuses AES-GCM with 16-byte IVs, as some FIPS builds do: "
-        "it can neither write nor read PHI records. Run with a build that accepts them."
+    assert caught.value.__cause__ is error
+    assert str(caught.value) == (
+        "This build of OpenSSL refuses AES-GCM with 16-byte IVs, as some FIPS builds do. "
+        "It can neither write nor read PHI records. Use a build that accepts them."
     )
 
 

@@ -1,4 +1,4 @@
-"""Records are those of other implementations, both ways and byte for byte: Node's, and one that is not OpenSSL's."""
+"""Records equal those of other implementations, in both directions: of Node, and of one without OpenSSL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from phi import PhiCipher
 KEY = bytes.fromhex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
 NUMBER = 10_000
 
-# As the application does it, one answer a line: for each [iv, text, record] the record of that text under that IV, and
+# As in the application, one result a line: for each [iv, text, record] the record of that text under that IV, and
 # the text of that record.
 NODE = """
 const crypto = require("node:crypto");
@@ -42,20 +42,20 @@ require("node:readline").createInterface({ input: process.stdin }).on("line", (l
 
 def texts() -> Iterator[str]:
     """Of 1 to 300 characters, each length many times, of characters that take one to four bytes in UTF-8."""
-    chance = random.Random(22)
+    generator = random.Random(22)
     planes = ('aZ09 ,.:=/+\\"\x00\n', "äßéñΩж", "患者字€\uffff\u2028", "🩺👩\U0010ffff𝒜")
     for number in range(NUMBER):
-        some = "".join(chance.sample(planes, chance.randint(1, 4)))
-        yield "".join(chance.choices(some, k=number % 300 + 1))
+        alphabet = "".join(generator.sample(planes, generator.randint(1, 4)))
+        yield "".join(generator.choices(alphabet, k=number % 300 + 1))
 
 
 TEXTS = list(texts())
 
 
-def written_under(monkeypatch: pytest.MonkeyPatch, ivs: list[bytes]) -> list[str | None]:
-    """What the cipher writes, one text at a time, when the operating system's random source gives these."""
-    given = iter(ivs)
-    monkeypatch.setattr(phi.cipher, "random_bytes", lambda size: next(given))
+def encrypted_with(monkeypatch: pytest.MonkeyPatch, ivs: list[bytes]) -> list[str | None]:
+    """The records of all texts, encrypted one at a time with these IVs."""
+    remaining = iter(ivs)
+    monkeypatch.setattr(phi.cipher, "random_bytes", lambda size: next(remaining))
     return [PhiCipher(KEY).encrypt(text) for text in TEXTS]
 
 
@@ -69,13 +69,13 @@ def test_the_texts_are_of_every_length_and_width() -> None:
     assert {len(character.encode()) for text in TEXTS for character in text} == {1, 2, 3, 4}
 
 
-def test_ten_thousand_records_are_nodes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_records_equal_those_of_node(monkeypatch: pytest.MonkeyPatch) -> None:
     records = PhiCipher(KEY).encrypt_many(TEXTS)
     ivs = [iv[::-1] for iv in ivs_of(records)]
-    asked = (json.dumps([iv.hex(), text, record]) for iv, text, record in zip(ivs, TEXTS, records, strict=True))
+    requests = (json.dumps([iv.hex(), text, record]) for iv, text, record in zip(ivs, TEXTS, records, strict=True))
     done = subprocess.run(
         ["node", "-e", NODE, KEY.hex()],
-        input="\n".join(asked),
+        input="\n".join(requests),
         capture_output=True,
         encoding="utf-8",
         check=True,
@@ -86,10 +86,10 @@ def test_ten_thousand_records_are_nodes_too(monkeypatch: pytest.MonkeyPatch) -> 
     theirs = [record for record, _ in answers]
     assert PhiCipher(KEY).decrypt_many(theirs) == TEXTS
     assert [PhiCipher(KEY).decrypt(record) for record in theirs] == TEXTS
-    assert written_under(monkeypatch, ivs) == theirs
+    assert encrypted_with(monkeypatch, ivs) == theirs
 
 
-def test_ten_thousand_records_are_those_of_an_implementation_that_is_not_openssls(
+def test_ten_thousand_records_equal_those_of_an_implementation_without_openssl(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     records = PhiCipher(KEY).encrypt_many(TEXTS)
@@ -102,4 +102,4 @@ def test_ten_thousand_records_are_those_of_an_implementation_that_is_not_openssl
         theirs.append(":".join(base64.b64encode(part).decode() for part in (iv, tag, body)))
     assert PhiCipher(KEY).decrypt_many(theirs) == TEXTS
     assert [PhiCipher(KEY).decrypt(record) for record in theirs] == TEXTS
-    assert written_under(monkeypatch, ivs) == theirs
+    assert encrypted_with(monkeypatch, ivs) == theirs

@@ -14,7 +14,7 @@ from phi import PhiCipher
 CHILDREN = 4
 THREADS = 4
 ROUNDS = 150
-IN_A_BATCH = 25
+BATCH_SIZE = 25
 
 
 def iv_of(record: str | None) -> str:
@@ -23,27 +23,27 @@ def iv_of(record: str | None) -> str:
 
 
 def ivs_of_threads(cipher: PhiCipher) -> list[str]:
-    """What several threads write at once, one at a time and in batches."""
-    found: list[str] = []
+    """IVs of records that several threads write, one at a time and in batches."""
+    ivs: list[str] = []
     begin = threading.Barrier(THREADS)
 
     def write() -> None:
         begin.wait(timeout=60)
         for _ in range(ROUNDS):
-            found.append(iv_of(cipher.encrypt("same")))
-            found.extend(map(iv_of, cipher.encrypt_many(["same"] * IN_A_BATCH)))
+            ivs.append(iv_of(cipher.encrypt("same")))
+            ivs.extend(map(iv_of, cipher.encrypt_many(["same"] * BATCH_SIZE)))
 
     threads = [threading.Thread(target=write) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == THREADS * ROUNDS * (1 + IN_A_BATCH)
-    return found
+    assert len(ivs) == THREADS * ROUNDS * (1 + BATCH_SIZE)
+    return ivs
 
 
 def in_a_child(work: Callable[[], list[str]]) -> Callable[[], list[str]]:
-    """Fork now, and let the child do it; what is given back waits for its answer."""
+    """Fork now and do the work in the child; the returned function waits for its result."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -57,13 +57,13 @@ def in_a_child(work: Callable[[], list[str]]) -> Callable[[], list[str]]:
             os._exit(code)
     os.close(writing)
 
-    def answer() -> list[str]:
+    def result() -> list[str]:
         with os.fdopen(reading) as text:
             lines = text.read().splitlines()
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         return lines
 
-    return answer
+    return result
 
 
 def test_no_iv_is_used_twice_by_threads_of_a_parent_and_of_its_children() -> None:
@@ -73,11 +73,11 @@ def test_no_iv_is_used_twice_by_threads_of_a_parent_and_of_its_children() -> Non
     ivs += ivs_of_threads(cipher)
     for child in children:
         ivs += child()
-    assert len(ivs) == (CHILDREN + 2) * THREADS * ROUNDS * (1 + IN_A_BATCH)
+    assert len(ivs) == (CHILDREN + 2) * THREADS * ROUNDS * (1 + BATCH_SIZE)
     assert len(set(ivs)) == len(ivs)
 
 
-def test_children_that_are_forked_while_threads_write_use_none_of_theirs() -> None:
+def test_children_forked_while_threads_write_use_none_of_their_ivs() -> None:
     cipher = PhiCipher(os.urandom(32))
     ivs: list[str] = []
     ended = threading.Event()
@@ -90,7 +90,7 @@ def test_children_that_are_forked_while_threads_write_use_none_of_theirs() -> No
     for thread in threads:
         thread.start()
     children = [
-        in_a_child(lambda: [iv_of(one) for one in (cipher.encrypt("same"), *cipher.encrypt_many(["same"] * 50))])
+        in_a_child(lambda: [iv_of(record) for record in (cipher.encrypt("same"), *cipher.encrypt_many(["same"] * 50))])
         for _ in range(20)
     ]
     ended.set()
@@ -102,7 +102,7 @@ def test_children_that_are_forked_while_threads_write_use_none_of_theirs() -> No
 
 
 @pytest.mark.parametrize("form", ["list", "columns"])
-def test_a_fork_while_a_batch_is_being_collected_leaves_both_sides_ivs_of_their_own(form: str) -> None:
+def test_after_a_fork_during_a_batch_parent_and_child_use_different_ivs(form: str) -> None:
     cipher = PhiCipher(os.urandom(32))
     reading, writing = os.pipe()
     child = -1
@@ -130,7 +130,7 @@ def test_a_fork_while_a_batch_is_being_collected_leaves_both_sides_ivs_of_their_
     assert len({*ivs, *theirs}) == 40
 
 
-def test_the_ivs_of_a_batch_are_all_its_own_over_several_steps() -> None:
+def test_the_ivs_of_a_batch_of_several_chunks_are_all_different() -> None:
     cipher = PhiCipher(os.urandom(32))
     ivs = [iv_of(record) for record in cipher.encrypt_many(["same"] * 5000)]
     assert len(set(ivs)) == 5000

@@ -19,7 +19,7 @@ def key() -> bytes:
 
 @pytest.fixture
 def warning_after_ten(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """The threshold alone is lower than in earnest; a key that was never used before is counted against it."""
+    """Only the threshold is lower than in production; each test uses a new key."""
     monkeypatch.setattr(phi.usage, "WARN_AFTER", 10)
     return caplog
 
@@ -32,8 +32,8 @@ def test_each_encryption_is_counted_and_nothing_else(key: bytes) -> None:
     cipher.encrypt("")
     cipher.decrypt(record)
     cipher.decrypt_many([record])
-    for value, refusal in (("\ud800", InvalidText), (5, NotText)):
-        with pytest.raises(refusal):
+    for value, error in (("\ud800", InvalidText), (5, NotText)):
+        with pytest.raises(error):
             cipher.encrypt(value)  # type: ignore[arg-type]
     assert cipher.encryptions == 1
     cipher.encrypt_many(["a", None, "", "b"])
@@ -47,8 +47,8 @@ def test_each_encryption_is_counted_and_nothing_else(key: bytes) -> None:
 
 
 def test_the_ciphers_of_one_key_share_its_count_and_those_of_another_do_not(key: bytes) -> None:
-    first, second = PhiCipher(key), PhiCipher(key, reading=[os.urandom(32)], lenient=True)
-    other = PhiCipher(os.urandom(32), reading=[key])
+    first, second = PhiCipher(key), PhiCipher(key, reading_keys=[os.urandom(32)], lenient=True)
+    other = PhiCipher(os.urandom(32), reading_keys=[key])
     first.encrypt("a")
     second.encrypt("a")
     other.encrypt("a")
@@ -76,11 +76,11 @@ def test_the_count_is_exact_between_threads(key: bytes) -> None:
 
 def test_the_warning_comes_long_before_two_to_the_thirty_second() -> None:
     assert phi.usage.WARN_AFTER == 2**26 == 2**32 // 64
-    assert phi.usage.KeyUsage()._before.size == 2**26
-    assert phi.usage.Tally().size > 2**60
+    assert phi.usage.KeyUsage()._before_warning.size == 2**26
+    assert phi.usage.AtomicCounter().size > 2**60
 
 
-def test_past_the_threshold_it_is_said_once_and_everything_goes_on(
+def test_past_the_threshold_it_warns_once_and_continues(
     key: bytes, warning_after_ten: pytest.LogCaptureFixture
 ) -> None:
     cipher = PhiCipher(key)
@@ -93,9 +93,9 @@ def test_past_the_threshold_it_is_said_once_and_everything_goes_on(
         assert cipher.decrypt(cipher.encrypt("b")) == "b"
     cipher.encrypt_many(["c"] * 20)
     PhiCipher(key).encrypt("d")
-    (said,) = warning_after_ten.records
-    assert (said.name, said.levelno) == ("phi.usage", logging.WARNING)
-    assert said.getMessage() == (
+    (record,) = warning_after_ten.records
+    assert (record.name, record.levelno) == ("phi.usage", logging.WARNING)
+    assert record.getMessage() == (
         "This process has encrypted 10 PHI fields under one data key. A key may encrypt 2^32 times, counted over all "
         "processes and machines (NIST SP 800-38D, 8.3): plan to replace the data key."
     )
@@ -105,7 +105,7 @@ def test_past_the_threshold_it_is_said_once_and_everything_goes_on(
 @pytest.mark.parametrize(
     ("before", "batch", "warnings"), [(0, 10, 0), (0, 11, 1), (9, 1, 0), (9, 2, 1), (10, 1, 1), (3, 5000, 1)]
 )
-def test_a_batch_that_passes_the_threshold_says_it_too(
+def test_a_batch_that_passes_the_threshold_warns_too(
     key: bytes, warning_after_ten: pytest.LogCaptureFixture, before: int, batch: int, warnings: int
 ) -> None:
     cipher = PhiCipher(key)
@@ -117,7 +117,7 @@ def test_a_batch_that_passes_the_threshold_says_it_too(
     assert cipher.encryptions == before + batch
 
 
-def test_threads_that_pass_the_threshold_together_say_it_once_and_lose_no_count(
+def test_threads_that_pass_the_threshold_together_warn_once_and_count_exactly(
     key: bytes, warning_after_ten: pytest.LogCaptureFixture
 ) -> None:
     cipher = PhiCipher(key)
@@ -138,7 +138,7 @@ def test_threads_that_pass_the_threshold_together_say_it_once_and_lose_no_count(
     assert cipher.encryptions == 8 * 50 * 3
 
 
-def test_who_comes_late_to_the_warning_does_not_repeat_it(warning_after_ten: pytest.LogCaptureFixture) -> None:
+def test_the_warning_is_not_repeated(warning_after_ten: pytest.LogCaptureFixture) -> None:
     usage = phi.usage.KeyUsage()
     for _ in range(3):
         usage.warn()
@@ -146,7 +146,7 @@ def test_who_comes_late_to_the_warning_does_not_repeat_it(warning_after_ten: pyt
     assert usage.encryptions == 0
 
 
-def test_a_child_process_goes_on_from_its_parents_count(key: bytes) -> None:
+def test_a_child_process_continues_its_parents_count(key: bytes) -> None:
     cipher = PhiCipher(key)
     cipher.encrypt_many(["a"] * 5)
     child = os.fork()
@@ -161,6 +161,6 @@ def test_a_child_process_goes_on_from_its_parents_count(key: bytes) -> None:
     assert cipher.encryptions == 5
 
 
-def test_of_a_key_only_a_digest_is_kept(key: bytes) -> None:
+def test_only_a_digest_of_a_key_is_stored(key: bytes) -> None:
     PhiCipher(key).encrypt("a")
-    assert all(len(one) == 32 and one != key for one in phi.usage._USAGES)
+    assert all(len(digest) == 32 and digest != key for digest in phi.usage._USAGES)

@@ -1,4 +1,4 @@
-"""Project Wycheproof's AES-GCM vectors, written as records; source and version stand in the file of the vectors."""
+"""Project Wycheproof's AES-GCM vectors, written as records; their file has source and version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VECTORS = Path(__file__).parent / "vectors" / "wycheproof_aes_256_gcm.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Vector:
-    """One test of Wycheproof's."""
+    """One test of Wycheproof."""
 
     number: int
     valid: bool
@@ -58,53 +58,59 @@ def vectors() -> list[Vector]:
 
 
 ALL = vectors()
-OF_THE_FORMAT = [one for one in ALL if len(one.iv) == 16 and not one.aad and one.ciphertext]
-MODIFIED_TAGS = [one for one in ALL if not one.valid and len(one.iv) == 12]
+RECORD_VECTORS = [vector for vector in ALL if len(vector.iv) == 16 and not vector.aad and vector.ciphertext]
+MODIFIED_TAGS = [vector for vector in ALL if not vector.valid and len(vector.iv) == 12]
 
 
-def test_the_vectors_are_those_that_are_meant() -> None:
+def test_the_file_has_the_expected_vectors() -> None:
     assert len(ALL) == 105
-    assert len(OF_THE_FORMAT) == 18 and all(one.valid for one in OF_THE_FORMAT)
-    assert len([one for one in OF_THE_FORMAT if one.text]) == 12
+    assert len(RECORD_VECTORS) == 18 and all(vector.valid for vector in RECORD_VECTORS)
+    assert len([vector for vector in RECORD_VECTORS if vector.text]) == 12
     assert len(MODIFIED_TAGS) == 27 and all(
-        "tag" in one.comment.lower() or "msb" in one.comment for one in MODIFIED_TAGS
+        "tag" in vector.comment.lower() or "msb" in vector.comment for vector in MODIFIED_TAGS
     )
 
 
 def test_this_build_of_the_library_agrees_with_every_vector_whatever_its_iv() -> None:
-    opened = 0
-    for one in ALL:
-        if not 8 <= len(one.iv) <= 128:  # the library takes no others
+    decrypted = 0
+    for vector in ALL:
+        if not 8 <= len(vector.iv) <= 128:  # the library accepts no others
             with pytest.raises(ValueError, match="Nonce"):
-                AESGCM(one.key).decrypt(one.iv, one.ciphertext + one.tag, one.aad)
-        elif one.valid:
-            assert AESGCM(one.key).decrypt(one.iv, one.ciphertext + one.tag, one.aad) == one.message, one
-            assert AESGCM(one.key).encrypt(one.iv, one.message, one.aad) == one.ciphertext + one.tag, one
-            opened += 1
+                AESGCM(vector.key).decrypt(vector.iv, vector.ciphertext + vector.tag, vector.aad)
+        elif vector.valid:
+            assert (
+                AESGCM(vector.key).decrypt(vector.iv, vector.ciphertext + vector.tag, vector.aad) == vector.message
+            ), vector
+            assert (
+                AESGCM(vector.key).encrypt(vector.iv, vector.message, vector.aad) == vector.ciphertext + vector.tag
+            ), vector
+            decrypted += 1
         else:
             with pytest.raises(InvalidTag):
-                AESGCM(one.key).decrypt(one.iv, one.ciphertext + one.tag, one.aad)
-    assert opened > 60
+                AESGCM(vector.key).decrypt(vector.iv, vector.ciphertext + vector.tag, vector.aad)
+    assert decrypted > 60
 
 
-@pytest.mark.parametrize("one", OF_THE_FORMAT, ids=lambda one: f"tcId {one.number}")
-def test_a_vector_of_the_format_opens_as_a_record(one: Vector) -> None:
-    iv, sealed = phi.cipher._split_record(one.record)
-    assert AESGCM(one.key).decrypt(iv, sealed, None) == one.message
-    if one.text:
-        assert PhiCipher(one.key).decrypt(one.record) == one.text
-        assert PhiCipher(bytes(32), reading=[one.key]).decrypt_many([one.record]) == [one.text]
-    else:  # authentic, but no text
+@pytest.mark.parametrize("vector", RECORD_VECTORS, ids=lambda vector: f"tcId {vector.number}")
+def test_a_vector_of_the_format_decrypts_as_a_record(vector: Vector) -> None:
+    iv, sealed = phi.cipher._split_record(vector.record)
+    assert AESGCM(vector.key).decrypt(iv, sealed, None) == vector.message
+    if vector.text:
+        assert PhiCipher(vector.key).decrypt(vector.record) == vector.text
+        assert PhiCipher(bytes(32), reading_keys=[vector.key]).decrypt_many([vector.record]) == [vector.text]
+    else:  # authentic, but not a text
         with pytest.raises(DecryptionError):
-            PhiCipher(one.key).decrypt(one.record)
+            PhiCipher(vector.key).decrypt(vector.record)
 
 
-@pytest.mark.parametrize("one", [one for one in OF_THE_FORMAT if one.text], ids=lambda one: f"tcId {one.number}")
-def test_under_the_vectors_iv_its_record_is_written(monkeypatch: pytest.MonkeyPatch, one: Vector) -> None:
+@pytest.mark.parametrize(
+    "vector", [vector for vector in RECORD_VECTORS if vector.text], ids=lambda vector: f"tcId {vector.number}"
+)
+def test_with_the_vectors_iv_its_record_is_written(monkeypatch: pytest.MonkeyPatch, vector: Vector) -> None:
     for source in ("random_bytes", "urandom"):
-        monkeypatch.setattr(phi.cipher, source, lambda size: one.iv * (size // 16))
-    assert PhiCipher(one.key).encrypt(one.text) == one.record
-    assert PhiCipher(one.key).encrypt_many([one.text, None, one.text]) == [one.record, None, one.record]
+        monkeypatch.setattr(phi.cipher, source, lambda size: vector.iv * (size // 16))
+    assert PhiCipher(vector.key).encrypt(vector.text) == vector.record
+    assert PhiCipher(vector.key).encrypt_many([vector.text, None, vector.text]) == [vector.record, None, vector.record]
 
 
 def test_every_modification_of_a_tag_is_refused_on_every_vector_of_the_format() -> None:
@@ -113,19 +119,19 @@ def test_every_modification_of_a_tag_is_refused_on_every_vector_of_the_format() 
         true = AESGCM(modified.key).encrypt(modified.iv, modified.message, None)[-16:]
         change = int.from_bytes(true) ^ int.from_bytes(modified.tag)
         assert change
-        for one in OF_THE_FORMAT:
-            tag = (int.from_bytes(one.tag) ^ change).to_bytes(16)
+        for vector in RECORD_VECTORS:
+            tag = (int.from_bytes(vector.tag) ^ change).to_bytes(16)
             with pytest.raises(DecryptionError):
-                PhiCipher(one.key).decrypt(str(Record(iv=one.iv, tag=tag, ciphertext=one.ciphertext)))
+                PhiCipher(vector.key).decrypt(str(Record(iv=vector.iv, tag=tag, ciphertext=vector.ciphertext)))
             refused += 1
     assert refused == 27 * 18
 
 
 def test_a_vector_of_another_shape_is_refused_as_a_record() -> None:
-    others = [one for one in ALL if len(one.iv) != 16 or one.aad or not one.ciphertext]
-    assert {len(one.iv) for one in others} >= {0, 1, 8, 12, 15, 20, 32, 257}
-    for one in others:
+    others = [vector for vector in ALL if len(vector.iv) != 16 or vector.aad or not vector.ciphertext]
+    assert {len(vector.iv) for vector in others} >= {0, 1, 8, 12, 15, 20, 32, 257}
+    for vector in others:
         with pytest.raises(DecryptionError):
-            PhiCipher(one.key).decrypt(one.record)
+            PhiCipher(vector.key).decrypt(vector.record)
         with pytest.raises(DecryptionError):
-            PhiCipher(one.key).decrypt_many([one.record])
+            PhiCipher(vector.key).decrypt_many([vector.record])

@@ -1,4 +1,4 @@
-"""PhiFields: two lines from the environment to the first field, before a scripted KMS."""
+"""PhiFields from the environment, against a scripted KMS."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "s3cret",
 }
-MORE = {
+OPTIONAL = {
     "ENCRYPTED_PHI_KEYS_FOR_READING": base64.b64encode(FORMER).decode(),
     "AWS_KMS_FALLBACK_REGIONS": FALLBACK,
 }
 DENIED = Fault(status=400, body=lambda _: {"__type": "AccessDeniedException"})
-AWAY = Fault(status=503, body=lambda _: b"")
+OUTAGE = Fault(status=503, body=lambda _: b"")
 ONCE = KmsTimeouts(attempts=1)
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def kms(endpoint: ScriptedKms, monkeypatch: pytest.MonkeyPatch) -> ScriptedKms:
     return endpoint
 
 
-def test_two_lines_lead_to_the_first_field_and_one_call_to_all(kms: ScriptedKms) -> None:
+def test_two_lines_are_enough_and_one_request_serves_all_calls(kms: ScriptedKms) -> None:
     fields = PhiFields.from_environment(ENVIRONMENT)
     assert kms.asked == []
     record = fields.encrypt("Jane")
@@ -83,7 +83,7 @@ def test_two_lines_lead_to_the_first_field_and_one_call_to_all(kms: ScriptedKms)
 def test_the_environment_of_the_process_is_the_default(kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    for name in MORE:
+    for name in OPTIONAL:
         monkeypatch.delenv(name, raising=False)
     fields = PhiFields.from_environment()
     assert fields.decrypt(PhiCipher(KEY).encrypt("Jane")) == "Jane"
@@ -91,17 +91,17 @@ def test_the_environment_of_the_process_is_the_default(kms: ScriptedKms, monkeyp
 
 def test_a_reading_key_and_a_fallback_region_come_from_the_environment(kms: ScriptedKms) -> None:
     events: list[KeyEvent] = []
-    kms.faults[REGION, CURRENT] = AWAY
-    fields = PhiFields.from_environment(ENVIRONMENT | MORE, timeouts=ONCE, on_event=events.append)
+    kms.faults[REGION, CURRENT] = OUTAGE
+    fields = PhiFields.from_environment(ENVIRONMENT | OPTIONAL, timeouts=ONCE, on_event=events.append)
     assert fields.decrypt(PhiCipher(OTHER_KEY).encrypt("Jane")) == "Jane"
     assert PhiCipher(KEY).decrypt(fields.encrypt("Jane")) == "Jane"
     assert kms.asked == [(REGION, CURRENT), (FALLBACK, CURRENT), (REGION, FORMER)]
     assert [type(event).__name__ for event in events] == ["RegionFailed", "KeyUnwrapped", "KeyUnwrapped"]
 
 
-def test_a_reading_key_that_is_denied_is_named_to_its_readers_alone(kms: ScriptedKms) -> None:
+def test_a_denied_reading_key_fails_only_for_its_records(kms: ScriptedKms) -> None:
     kms.faults[REGION, FORMER] = DENIED
-    fields = PhiFields.from_environment(ENVIRONMENT | MORE, timeouts=ONCE)
+    fields = PhiFields.from_environment(ENVIRONMENT | OPTIONAL, timeouts=ONCE)
     assert fields.decrypt(fields.encrypt("John")) == "John"
     with pytest.raises(AccessDenied):
         fields.decrypt(PhiCipher(OTHER_KEY).encrypt("Jane"))
@@ -115,17 +115,17 @@ def test_the_variables_are_checked_at_once_and_all_together() -> None:
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_half_of_the_credentials_is_refused_at_once(name: str) -> None:
+def test_incomplete_credentials_are_refused_at_once(name: str) -> None:
     with pytest.raises(MissingVariable, match=f"{name} is empty"):
         PhiFields.from_environment(ENVIRONMENT | {name: ""})
 
 
-def test_credentials_that_are_given_go_before_those_of_the_environment(kms: ScriptedKms) -> None:
-    given = Credentials(access_key_id="AKIAGIVEN", secret_access_key="s3cret")
-    PhiFields.from_environment(ENVIRONMENT, credentials=given).encrypt("x")
+def test_explicit_credentials_override_those_of_the_environment(kms: ScriptedKms) -> None:
+    credentials = Credentials(access_key_id="AKIAEXPLICIT", secret_access_key="s3cret")
+    PhiFields.from_environment(ENVIRONMENT, credentials=credentials).encrypt("x")
     PhiFields.from_environment(ENVIRONMENT).encrypt("x")
     first, second = (headers["Authorization"] for headers, _ in kms.requests)
-    assert "AKIAGIVEN" in first and "AKIAEXAMPLE" in second
+    assert "AKIAEXPLICIT" in first and "AKIAEXAMPLE" in second
 
 
 def test_without_credentials_in_the_environment_botocores_own_chain_finds_them(
@@ -141,22 +141,22 @@ def test_without_credentials_in_the_environment_botocores_own_chain_finds_them(
 
 
 def test_a_build_without_sixteen_byte_ivs_is_found_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> None:
+    def unsupported() -> None:
         raise CipherUnsupported
 
-    monkeypatch.setattr("phi.fields.require_sixteen_byte_ivs", refused)
+    monkeypatch.setattr("phi.fields.require_sixteen_byte_ivs", unsupported)
     with pytest.raises(CipherUnsupported):
         PhiFields.from_environment(ENVIRONMENT)
 
 
-def test_the_terms_are_the_cached_keys(kms: ScriptedKms) -> None:
+def test_the_durations_are_those_of_the_cached_key(kms: ScriptedKms) -> None:
     now = [0.0]
     events: list[KeyEvent] = []
     fields = PhiFields.from_environment(
         ENVIRONMENT, ttl=10, grace=5, timeouts=ONCE, clock=lambda: now[0], on_event=events.append
     )
     fields.encrypt("x")
-    kms.faults[REGION, CURRENT] = AWAY
+    kms.faults[REGION, CURRENT] = OUTAGE
     now[0] = 14.9
     assert fields.encrypt("x")
     now[0] = 15
@@ -165,7 +165,7 @@ def test_the_terms_are_the_cached_keys(kms: ScriptedKms) -> None:
     assert [type(event) for event in events[:2]] == [KeyUnwrapped, UnwrapFailed]
 
 
-def test_a_lenient_door_passes_text_and_counts_it() -> None:
+def test_lenient_fields_return_text_and_count_it() -> None:
     fields = PhiFields(CachedKey(CountingSource(), lenient=True))
     assert fields.decrypt("Jane") == "Jane" and fields.passed_through == 1
     before = fields.encryptions
@@ -193,7 +193,7 @@ def cache() -> CacheFixture:
         lambda fields: fields.decrypt_fields({"city": None}),
     ],
 )
-def test_every_method_goes_by_the_cached_key(cache: CacheFixture, use: Callable[[PhiFields], object]) -> None:
+def test_every_method_uses_the_cached_key(cache: CacheFixture, use: Callable[[PhiFields], object]) -> None:
     fields = PhiFields(cache.cached)
     for moment, unwraps in ((0.0, 1), (269.9, 1), (270.0, 2), (270.1, 2)):
         cache.clock.now = 1000 + moment
@@ -222,11 +222,11 @@ def test_it_shows_nothing_secret(kms: ScriptedKms) -> None:
 
 @pytest.mark.parametrize("copier", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_it_is_neither_pickled_nor_copied(cache: CacheFixture, copier: Callable[[PhiFields], object]) -> None:
-    with pytest.raises(TypeError, match=r"^PhiFields are not copied or pickled: they hold a data key\.$"):
+    with pytest.raises(TypeError, match=r"^A PhiFields cannot be copied or pickled: it holds a data key\.$"):
         copier(PhiFields(cache.cached))
 
 
-def test_importing_it_loads_no_library_that_its_use_does_not_need() -> None:
+def test_the_import_loads_no_heavy_library() -> None:
     heavy = ("boto3", "botocore", "pulumi", "psycopg", "asyncio", "urllib3")
     code = f"import sys, phi; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)

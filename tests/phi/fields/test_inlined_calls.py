@@ -1,4 +1,4 @@
-"""A field with its key at hand is written in PhiFields' own frame: as the pinned cipher writes, counts and refuses."""
+"""With a cached key PhiFields.encrypt runs inline: its records, counts and errors are those of PhiCipher."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IV = bytes(range(16))
 
 
 class Source:
-    """Stands in for KMS."""
+    """A fake of KMS."""
 
     def __init__(self, key: bytes) -> None:
         self.key = key
@@ -33,64 +33,64 @@ def source() -> Source:
 
 @pytest.fixture
 def fields(source: Source) -> PhiFields:
-    """The key is at hand from the first text on."""
-    made = PhiFields(CachedKey(source))
-    made.encrypt("first")
-    return made
+    """The key is cached after the first text."""
+    fields = PhiFields(CachedKey(source))
+    fields.encrypt("first")
+    return fields
 
 
 @pytest.mark.parametrize("text", ["a", "Jane", "患者 Ana 😀", "x" * 1000])
-def test_its_record_is_the_pinned_ciphers(
+def test_its_record_equals_that_of_the_cipher(
     source: Source, fields: PhiFields, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    drawn: list[int] = []
+    sizes: list[int] = []
 
     def random_bytes(size: int) -> bytes:
-        drawn.append(size)
+        sizes.append(size)
         return IV
 
     monkeypatch.setattr(phi.fields, "random_bytes", random_bytes)
     monkeypatch.setattr(phi.cipher, "random_bytes", random_bytes)
     assert fields.encrypt(text) == PhiCipher(source.key).encrypt(text)
-    assert drawn == [16, 16]
+    assert sizes == [16, 16]
 
 
-def test_neither_the_source_nor_the_cached_key_is_asked_for_it(
+def test_neither_the_source_nor_cached_key_cipher_is_called(
     source: Source, fields: PhiFields, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def asked(_: CachedKey) -> PhiCipher:
-        raise AssertionError("the cached key was asked for its cipher")
+    def cipher(_: CachedKey) -> PhiCipher:
+        raise AssertionError("CachedKey.cipher was called")
 
-    monkeypatch.setattr(CachedKey, "cipher", asked)
+    monkeypatch.setattr(CachedKey, "cipher", cipher)
     for text in ("a", "b"):
         assert PhiCipher(source.key).decrypt(fields.encrypt(text)) == text
     assert source.calls == 1
 
 
 @pytest.mark.parametrize("text", [None, ""])
-def test_nothing_stays_nothing_and_is_not_counted(fields: PhiFields, text: str | None) -> None:
+def test_none_and_the_empty_text_return_none_and_are_not_counted(fields: PhiFields, text: str | None) -> None:
     assert fields.encrypt(text) is None
     assert fields.encryptions == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "refusal"),
+    ("text", "error"),
     [("Jane \ud800", InvalidText), (5, NotText), (b"Jane", NotText), (0, NotText), (["Jane"], NotText)],
 )
-def test_it_refuses_as_the_cipher_does_and_the_error_carries_nothing(
-    fields: PhiFields, text: str, refusal: type[Exception]
+def test_its_errors_are_those_of_the_cipher_and_hold_no_text(
+    fields: PhiFields, text: str, error: type[Exception]
 ) -> None:
-    with pytest.raises(refusal) as refused:
+    with pytest.raises(error) as caught:
         fields.encrypt(text)
-    assert refused.value.__context__ is None
-    assert refused.value.__cause__ is None
-    assert "Jane" not in str(refused.value)
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+    assert "Jane" not in str(caught.value)
     assert fields.encryptions == 1
 
 
-def test_what_the_library_refuses_here_the_cipher_itself_is_asked_for(fields: PhiFields) -> None:
+def test_where_the_library_fails_the_cipher_tries_again(fields: PhiFields) -> None:
     class TooLong:
-        """Stands in for the library, which says so from 2 GiB on."""
+        """A fake of the library, which raises this from 2 GiB on."""
 
         def encrypt(self, *_: object) -> bytes:
             raise OverflowError("Data or associated data too long. Max 2**31 - 1 bytes")
@@ -100,7 +100,7 @@ def test_what_the_library_refuses_here_the_cipher_itself_is_asked_for(fields: Ph
 
 
 @pytest.mark.parametrize("texts", [9, 10, 11, 25])
-def test_each_is_counted_and_the_warning_comes_once(
+def test_each_text_is_counted_and_the_warning_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, texts: int
 ) -> None:
     monkeypatch.setattr(phi.usage, "WARN_AFTER", 10)
@@ -112,7 +112,7 @@ def test_each_is_counted_and_the_warning_comes_once(
 
 
 @pytest.mark.parametrize("seconds", [300.0, 301.0])
-def test_a_key_past_its_time_is_not_written_under(source: Source, seconds: float) -> None:
+def test_an_expired_key_does_not_encrypt(source: Source, seconds: float) -> None:
     now = [0.0]
     fields = PhiFields(CachedKey(source, ttl=300, grace=0, refresh_ahead=0, clock=lambda: now[0]))
     fields.encrypt("a")

@@ -1,4 +1,4 @@
-"""The cached key between threads, across a fork, and in an event loop: one call for all, and nobody waits in vain."""
+"""The cached key with threads, after a fork, and in an event loop: one request for all, and no caller hangs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def cache() -> CacheFixture:
 
 
 def run_sixteen(cache: CacheFixture) -> list[bytes | UnwrapError]:
-    """Sixteen threads ask while the first unwrap is warm_cache; it goes on when every other one is waiting for it."""
+    """Sixteen threads ask for the key; the unwrap is blocked until fifteen of them wait for it."""
     source = cache.source
 
-    def ask() -> bytes | UnwrapError:
+    def get_key() -> bytes | UnwrapError:
         try:
             return cache.cached.data_key()
         except UnwrapError as error:
@@ -36,14 +36,14 @@ def run_sixteen(cache: CacheFixture) -> list[bytes | UnwrapError]:
 
     source.gate.clear()
     with ThreadPoolExecutor(16) as pool:
-        asked = [pool.submit(ask) for _ in range(16)]
+        results = [pool.submit(get_key) for _ in range(16)]
         assert source.entered.wait(LONG)
         attempt = cache.cached._attempt
         assert attempt is not None
         while len(attempt.finished._cond._waiters) < 15:  # type: ignore[attr-defined]
             threading.Event().wait(0.002)
         source.gate.set()
-        return [one.result(LONG) for one in asked]
+        return [result.result(LONG) for result in results]
 
 
 def test_sixteen_threads_share_one_unwrap(cache: CacheFixture) -> None:
@@ -51,25 +51,25 @@ def test_sixteen_threads_share_one_unwrap(cache: CacheFixture) -> None:
     assert cache.source.unwraps == 1
 
 
-def test_sixteen_threads_share_one_failure_none_hangs_and_each_has_its_own_error(cache: CacheFixture) -> None:
+def test_sixteen_threads_share_one_failure_and_each_gets_its_own_error(cache: CacheFixture) -> None:
     cache.source.failure = Unreachable("The endpoint did not answer.")
-    met = run_sixteen(cache)
-    assert {(type(one), str(one)) for one in met} == {(Unreachable, "The endpoint did not answer.")}
-    assert len({id(one) for one in met}) == 16 and met.count(cache.source.failure) == 1
+    errors = run_sixteen(cache)
+    assert {(type(error), str(error)) for error in errors} == {(Unreachable, "The endpoint did not answer.")}
+    assert len({id(error) for error in errors}) == 16 and errors.count(cache.source.failure) == 1
     assert cache.source.unwraps == 1
 
 
-def test_those_who_wait_for_a_caller_that_is_interrupted_try_for_themselves(cache: CacheFixture) -> None:
+def test_callers_that_wait_for_an_interrupted_caller_make_their_own_attempt(cache: CacheFixture) -> None:
     source = cache.source
     source.failure = KeyboardInterrupt()
     source.gate.clear()
-    met: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def interrupted() -> None:
         try:
             cache.cached.data_key()
         except KeyboardInterrupt as error:
-            met.append(error)
+            errors.append(error)
 
     first = threading.Thread(target=interrupted)
     first.start()
@@ -80,18 +80,18 @@ def test_those_who_wait_for_a_caller_that_is_interrupted_try_for_themselves(cach
         second = pool.submit(cache.cached.data_key)
         while not attempt.finished._cond._waiters:  # type: ignore[attr-defined]
             threading.Event().wait(0.002)
-        source.data_key = lambda: KEY  # type: ignore[method-assign]  # whoever asks from here on
+        source.data_key = lambda: KEY  # type: ignore[method-assign]  # for every later attempt
         source.gate.set()
         first.join(LONG)
         assert second.result(LONG) == KEY
-    assert len(met) == 1
+    assert len(errors) == 1
 
 
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
 def test_sixty_four_threads_over_ten_ttls_make_one_call_each_and_no_reader_waits(
     cache: CacheFixture, jitter: float
 ) -> None:
-    """The source is warm_cache at its gate during each refresh, so that a reader who waited for it would never be done."""
+    """The source is blocked during each refresh, so a reader that waits for it would never finish."""
     cache.jitter = jitter
     source = cache.source
     assert cache.cached.data_key() == KEY
@@ -116,7 +116,7 @@ def test_sixty_four_threads_over_ten_ttls_make_one_call_each_and_no_reader_waits
         source.key = bytes([ttl]) * 32
         cache.clock.now += 299.9
         begin.wait(LONG)
-        done.wait(LONG)  # all 64 are done while the refresh is warm_cache
+        done.wait(LONG)  # all 64 finish while the refresh is blocked
         assert source.entered.wait(LONG)
         assert source.unwraps == ttl + 2
         assert [key for when, key in served if when == ttl] == [keys[-1]] * readers
@@ -131,7 +131,7 @@ def test_sixty_four_threads_over_ten_ttls_make_one_call_each_and_no_reader_waits
     assert source.unwraps == 11 and len(served) == 640
 
 
-def test_while_the_first_asker_after_idling_unwraps_the_others_have_the_present_key(cache: CacheFixture) -> None:
+def test_while_the_first_caller_after_an_idle_time_unwraps_the_others_get_the_cached_key(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.source.gate.clear()
     cache.source.entered.clear()
@@ -146,7 +146,7 @@ def test_while_the_first_asker_after_idling_unwraps_the_others_have_the_present_
     assert cache.cached.data_key() == OTHER_KEY and cache.source.unwraps == 2
 
 
-def test_while_no_key_is_of_use_the_others_wait_for_the_same_unwrap(cache: CacheFixture) -> None:
+def test_without_a_usable_key_all_callers_wait_for_the_same_unwrap(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.source.entered.clear()
     cache.clock.now += 3900
@@ -154,7 +154,7 @@ def test_while_no_key_is_of_use_the_others_wait_for_the_same_unwrap(cache: Cache
     assert cache.source.unwraps == 2
 
 
-def test_a_refresh_that_outlasts_the_ttl_keeps_nobody_waiting(cache: CacheFixture) -> None:
+def test_no_caller_waits_for_a_refresh_longer_than_the_ttl(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.source.gate.clear()
     for moment in (270, 300, 3899.9):
@@ -165,7 +165,7 @@ def test_a_refresh_that_outlasts_the_ttl_keeps_nobody_waiting(cache: CacheFixtur
     assert cache.source.unwraps == 2
 
 
-def test_a_key_forgotten_on_its_way_is_not_kept(cache: CacheFixture) -> None:
+def test_the_result_of_a_forgotten_attempt_is_not_cached(cache: CacheFixture) -> None:
     cache.source.gate.clear()
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(cache.cached.data_key)
@@ -178,7 +178,7 @@ def test_a_key_forgotten_on_its_way_is_not_kept(cache: CacheFixture) -> None:
     assert cache.source.unwraps == 2
 
 
-def test_a_failure_that_is_forgotten_on_its_way_is_told_and_not_remembered(cache: CacheFixture) -> None:
+def test_the_failure_of_a_forgotten_attempt_is_raised_and_not_cached(cache: CacheFixture) -> None:
     cache.source.failure = AccessDenied("Denied.")
     cache.source.gate.clear()
     with ThreadPoolExecutor(1) as pool:
@@ -191,7 +191,7 @@ def test_a_failure_that_is_forgotten_on_its_way_is_told_and_not_remembered(cache
     assert cache.cached.data_key() == KEY
 
 
-def test_an_unwrap_that_is_forgotten_and_then_interrupted_leaves_nobody_hanging(cache: CacheFixture) -> None:
+def test_a_forgotten_attempt_that_raises_leaves_no_caller_waiting(cache: CacheFixture) -> None:
     cache.source.failure = ZeroDivisionError("a defect")
     cache.source.gate.clear()
     with ThreadPoolExecutor(1) as pool:
@@ -205,7 +205,7 @@ def test_an_unwrap_that_is_forgotten_and_then_interrupted_leaves_nobody_hanging(
 
 
 def in_a_child(act: Callable[[], bool]) -> None:
-    """Fork; the child acts, and says by its exit code whether that went well. One that hangs is ended."""
+    """Fork; the child's exit code is 0 if `act` returns True. An alarm ends a child that hangs."""
     child = os.fork()
     if child == 0:
         signal.alarm(10)
@@ -216,12 +216,12 @@ def in_a_child(act: Callable[[], bool]) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_child_has_the_key_and_asks_for_none(cache: CacheFixture) -> None:
+def test_a_child_has_the_key_and_makes_no_request(cache: CacheFixture) -> None:
     cipher = cache.cached.cipher()
     in_a_child(lambda: cache.cached.cipher() is cipher and cache.cached.data_key() == KEY and cache.source.unwraps == 1)
 
 
-def test_a_child_that_is_forked_while_an_unwrap_is_under_way_makes_its_own(cache: CacheFixture) -> None:
+def test_a_child_that_is_forked_during_an_unwrap_makes_its_own(cache: CacheFixture) -> None:
     cache.source.gate.clear()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(cache.cached.data_key)
@@ -237,7 +237,7 @@ def test_a_child_that_is_forked_while_an_unwrap_is_under_way_makes_its_own(cache
         assert first.result(LONG) == KEY
 
 
-def test_a_child_that_is_forked_while_a_refresh_is_under_way_keeps_the_key_and_makes_its_own(
+def test_a_child_that_is_forked_during_a_refresh_keeps_the_key_and_makes_its_own(
     cache: CacheFixture,
 ) -> None:
     cache.key_at(0)
@@ -264,7 +264,7 @@ def test_a_child_that_is_forked_while_the_lock_is_held_does_not_hang(cache: Cach
         in_a_child(lambda: cache.cached.data_key() == KEY and cache.at(301).data_key() == KEY)
 
 
-def test_children_draw_the_moment_of_their_refresh_anew_and_keep_a_pause(cache: CacheFixture) -> None:
+def test_children_have_their_own_refresh_time_and_keep_a_retry_delay(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.jitter = 0.0
 
@@ -288,20 +288,20 @@ def test_children_draw_the_moment_of_their_refresh_anew_and_keep_a_pause(cache: 
     in_a_child(paused)
 
 
-def test_every_cached_key_is_renewed_in_a_child(cache: CacheFixture) -> None:
+def test_every_cached_key_is_reset_in_a_child(cache: CacheFixture) -> None:
     other = CacheFixture()
     locks = cache.cached._lock, other.cached._lock
     _reset_after_fork()
     assert cache.cached._lock is not locks[0] and other.cached._lock is not locks[1]
 
 
-def test_a_dropped_cache_is_not_kept_for_the_sake_of_forks() -> None:
+def test_the_fork_handler_keeps_no_cached_key_alive() -> None:
     import gc
     import weakref
 
-    gone = weakref.ref(CachedKey(CountingSource()))
+    reference = weakref.ref(CachedKey(CountingSource()))
     gc.collect()
-    assert gone() is None
+    assert reference() is None
 
 
 def test_ready_unwraps_without_blocking_the_event_loop(cache: CacheFixture) -> None:
@@ -326,7 +326,7 @@ def test_ready_unwraps_without_blocking_the_event_loop(cache: CacheFixture) -> N
     assert threading.get_ident() not in cache.source.threads
 
 
-def test_ready_begins_a_refresh_at_its_moment_and_does_not_wait_for_it(cache: CacheFixture) -> None:
+def test_ready_starts_a_refresh_that_is_due_and_does_not_wait_for_it(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.source.gate.clear()
     cache.clock.now += 270
@@ -342,7 +342,7 @@ def test_ready_raises_what_the_source_raises(cache: CacheFixture) -> None:
         asyncio.run(cache.cached.ready())
 
 
-def test_in_an_event_loop_a_key_past_its_ttl_serves_and_is_renewed_apart(cache: CacheFixture) -> None:
+def test_in_an_event_loop_a_key_past_its_ttl_is_used_and_refreshed_in_the_background(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.source.gate.clear()
     cache.source.key = OTHER_KEY
@@ -357,7 +357,7 @@ def test_in_an_event_loop_a_key_past_its_ttl_serves_and_is_renewed_apart(cache: 
     assert cache.source.threads[1] != threading.get_ident()
 
 
-def test_an_event_loop_is_known_by_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_loop_is_detected_in_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     async def act() -> tuple[bool, bool]:
         return in_event_loop(), await asyncio.to_thread(in_event_loop)
 

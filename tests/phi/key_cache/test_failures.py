@@ -1,4 +1,4 @@
-"""The cached key when its source fails: what goes on serving and how long, what is dropped, when it is asked again."""
+"""The cached key when its source fails: what stays in use and how long, what is dropped, when it is retried."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from phi.errors import (
 )
 from tests.phi.key_sources import KEY, LONG, OTHER_KEY, CacheFixture
 
-AWAY = Unreachable("KMS did not answer.")
-DENIED = AccessDenied("The principal may not.")
+OUTAGE = Unreachable("KMS did not answer.")
+DENIED = AccessDenied("The principal is denied.")
 
 
 @pytest.fixture
@@ -40,17 +40,18 @@ def warm_cache(cache: CacheFixture) -> CacheFixture:
     return cache
 
 
-def kinds() -> list[type[UnwrapError]]:
-    found, seen = [UnwrapError], []
-    while found:
-        one = found.pop()
-        seen.append(one)
-        found += one.__subclasses__()
-    return [one for one in seen if one.__module__ == errors.__name__]
+def error_classes() -> list[type[UnwrapError]]:
+    queued, classes = [UnwrapError], []
+    while queued:
+        each = queued.pop()
+        classes.append(each)
+        queued += each.__subclasses__()
+    return [each for each in classes if each.__module__ == errors.__name__]
 
 
 def test_every_kind_of_unwrap_error_is_either_transient_or_terminal() -> None:
-    leaves = [one for one in kinds() if one not in (UnwrapError, TransientUnwrapError, TerminalUnwrapError)]
+    bases = (UnwrapError, TransientUnwrapError, TerminalUnwrapError)
+    leaves = [each for each in error_classes() if each not in bases]
     assert len(leaves) == 14
     for leaf in leaves:
         assert issubclass(leaf, TransientUnwrapError) != issubclass(leaf, TerminalUnwrapError)
@@ -59,18 +60,18 @@ def test_every_kind_of_unwrap_error_is_either_transient_or_terminal() -> None:
     assert transient == {"Unreachable", "Throttled", "NoCredentials", "InvalidResponse"}
 
 
-def test_a_refusal_anew_has_its_words_and_not_its_frames() -> None:
-    with pytest.raises(UnwrapError) as met:
+def test_a_copied_error_has_the_message_and_not_the_frames() -> None:
+    with pytest.raises(UnwrapError) as caught:
         raise DENIED from ValueError("x")
-    met.value.note = "kept"  # type: ignore[attr-defined]
-    anew = met.value.copy()
-    assert type(anew) is AccessDenied and str(anew) == str(DENIED) and anew is not met.value
-    assert anew.__traceback__ is None and anew.__cause__ is None and anew.__context__ is None
-    assert anew.note == "kept"  # type: ignore[attr-defined]
+    caught.value.note = "kept"  # type: ignore[attr-defined]
+    copy = caught.value.copy()
+    assert type(copy) is AccessDenied and str(copy) == str(DENIED) and copy is not caught.value
+    assert copy.__traceback__ is None and copy.__cause__ is None and copy.__context__ is None
+    assert copy.note == "kept"  # type: ignore[attr-defined]
 
 
-def test_a_failure_without_a_key_is_told_and_remembered_for_a_pause_that_doubles(cache: CacheFixture) -> None:
-    cache.source.failure = AWAY
+def test_a_failure_without_a_key_is_raised_again_during_a_delay_that_doubles(cache: CacheFixture) -> None:
+    cache.source.failure = OUTAGE
     counts = []
     for moment in (0.0, 0.9, 1.0, 2.9, 3.0, 6.9, 7.0):
         with pytest.raises(Unreachable, match=r"KMS did not answer\."):
@@ -79,15 +80,15 @@ def test_a_failure_without_a_key_is_told_and_remembered_for_a_pause_that_doubles
     assert counts == [1, 1, 2, 2, 3, 3, 4]
     cache.source.failure = None
     assert cache.at(15).data_key() == KEY
-    cache.source.failure = AWAY
-    cache.key_at(15 + 270)  # the pauses begin anew
+    cache.source.failure = OUTAGE
+    cache.key_at(15 + 270)  # the delays start again
     cache.key_at(15 + 270.9)
     assert cache.source.unwraps == 6
     cache.key_at(15 + 271)
     assert cache.source.unwraps == 7
 
 
-def test_a_terminal_failure_without_a_key_pauses_alike(cache: CacheFixture) -> None:
+def test_a_terminal_failure_without_a_key_has_the_same_delay(cache: CacheFixture) -> None:
     cache.source.failure = DENIED
     for moment, unwraps in ((0.0, 1), (0.9, 1), (1.0, 2)):
         with pytest.raises(AccessDenied):
@@ -95,7 +96,7 @@ def test_a_terminal_failure_without_a_key_pauses_alike(cache: CacheFixture) -> N
         assert cache.source.unwraps == unwraps
 
 
-def test_who_met_a_failure_sees_its_cause_and_who_comes_later_its_words(cache: CacheFixture) -> None:
+def test_the_first_caller_gets_the_cause_and_later_callers_the_message(cache: CacheFixture) -> None:
     cache.source.failure = Unreachable("KMS did not answer.")
     cache.source.failure.__cause__ = OSError("a cause")
     with pytest.raises(Unreachable) as first:
@@ -106,7 +107,7 @@ def test_who_met_a_failure_sees_its_cause_and_who_comes_later_its_words(cache: C
     assert later.value is not first.value and str(later.value) == str(first.value)
 
 
-def test_a_remembered_failure_keeps_no_callers_frame_alive(cache: CacheFixture) -> None:
+def test_a_cached_failure_keeps_no_callers_frame_alive(cache: CacheFixture) -> None:
     cache.source.failure = Unreachable("KMS did not answer.")
 
     class Patient:
@@ -121,10 +122,10 @@ def test_a_remembered_failure_keeps_no_callers_frame_alive(cache: CacheFixture) 
         request()
     cache.source.failure = None
     gc.collect()
-    assert not [one for one in gc.get_objects() if type(one) is Patient]
+    assert not [each for each in gc.get_objects() if type(each) is Patient]
 
 
-def test_a_transient_failure_ahead_of_the_ttl_leaves_the_key_and_is_tried_again_after_a_pause(
+def test_a_transient_failure_before_the_ttl_leaves_the_key_and_is_retried_after_a_delay(
     warm_cache: CacheFixture,
 ) -> None:
     warm_cache.source.failure = Throttled("Fewer requests.")
@@ -144,8 +145,8 @@ def test_a_transient_failure_ahead_of_the_ttl_leaves_the_key_and_is_tried_again_
     assert warm_cache.source.unwraps == 5
 
 
-def test_in_an_outage_the_key_serves_to_the_end_of_its_grace_and_not_longer(warm_cache: CacheFixture) -> None:
-    warm_cache.source.failure = AWAY
+def test_in_an_outage_the_key_is_used_until_its_grace_ends(warm_cache: CacheFixture) -> None:
+    warm_cache.source.failure = OUTAGE
     for moment in (270.0, 299.9, 300.0, 1000.0, 3899.9):
         assert warm_cache.key_at(moment) == KEY
     with pytest.raises(Unreachable):
@@ -157,7 +158,7 @@ def test_in_an_outage_the_key_serves_to_the_end_of_its_grace_and_not_longer(warm
 
 
 def test_in_an_outage_no_caller_waits_for_an_attempt(warm_cache: CacheFixture) -> None:
-    warm_cache.source.failure = AWAY
+    warm_cache.source.failure = OUTAGE
     warm_cache.key_at(270)
     warm_cache.source.gate.clear()
     assert warm_cache.at(400).data_key() == warm_cache.at(401).data_key() == KEY
@@ -167,14 +168,14 @@ def test_in_an_outage_no_caller_waits_for_an_attempt(warm_cache: CacheFixture) -
 
 
 def test_an_outage_costs_two_attempts_a_minute_however_many_calls_there_are(warm_cache: CacheFixture) -> None:
-    warm_cache.source.failure = AWAY
+    warm_cache.source.failure = OUTAGE
     for second in range(400, 1000):
         warm_cache.key_at(second)
     assert warm_cache.source.unwraps - 1 <= 5 + 600 / 30
 
 
-def test_the_first_asker_in_an_outage_tries_and_then_has_the_present_key(warm_cache: CacheFixture) -> None:
-    warm_cache.source.failure = AWAY
+def test_the_first_caller_in_an_outage_tries_and_then_gets_the_cached_key(warm_cache: CacheFixture) -> None:
+    warm_cache.source.failure = OUTAGE
     assert warm_cache.at(300).data_key() == KEY
     assert len(set(warm_cache.source.threads)) == 1
     assert warm_cache.events.rest() == [
@@ -183,8 +184,8 @@ def test_the_first_asker_in_an_outage_tries_and_then_has_the_present_key(warm_ca
     ]
 
 
-def test_stale_serving_is_told_once_an_attempt_and_not_once_a_call(warm_cache: CacheFixture) -> None:
-    warm_cache.source.failure = AWAY
+def test_stale_served_is_emitted_once_for_each_attempt(warm_cache: CacheFixture) -> None:
+    warm_cache.source.failure = OUTAGE
     for moment in (290, 299):
         warm_cache.key_at(moment)
         assert isinstance(warm_cache.events.next(), UnwrapFailed)
@@ -202,7 +203,7 @@ def test_stale_serving_is_told_once_an_attempt_and_not_once_a_call(warm_cache: C
 def test_without_grace_an_expired_key_is_not_served_when_the_source_fails() -> None:
     cache = CacheFixture(grace=0)
     cache.key_at(0)
-    cache.source.failure = AWAY
+    cache.source.failure = OUTAGE
     assert cache.key_at(299.9) == KEY
     for moment in (300.0, 300.5):
         with pytest.raises(Unreachable):
@@ -214,7 +215,7 @@ def test_without_grace_an_expired_key_is_not_served_when_the_source_fails() -> N
 def test_a_terminal_failure_drops_the_key_at_once(warm_cache: CacheFixture, moment: float) -> None:
     warm_cache.source.failure = Disabled("The key is disabled.")
     if moment < 300:
-        assert warm_cache.key_at(moment) == KEY  # this one began the refresh, and waited for nothing
+        assert warm_cache.key_at(moment) == KEY  # this call starts the refresh and does not wait
     with pytest.raises(Disabled, match=r"The key is disabled\."):
         warm_cache.at(moment).data_key()
     assert warm_cache.cached._entry is None and warm_cache.source.unwraps == 2
@@ -227,7 +228,7 @@ def test_a_terminal_failure_drops_the_key_at_once(warm_cache: CacheFixture, mome
 
 
 def test_a_terminal_failure_during_an_outage_drops_the_key_too(warm_cache: CacheFixture) -> None:
-    warm_cache.source.failure = AWAY
+    warm_cache.source.failure = OUTAGE
     warm_cache.key_at(290)
     warm_cache.source.failure = DENIED
     assert warm_cache.key_at(350) == KEY
@@ -236,14 +237,14 @@ def test_a_terminal_failure_during_an_outage_drops_the_key_too(warm_cache: Cache
 
 
 @pytest.mark.parametrize("key", [bytes(31), bytes(33), b"", "k" * 32, bytearray(32), None])
-def test_a_source_that_gives_no_data_key_is_a_terminal_failure(warm_cache: CacheFixture, key: object) -> None:
+def test_another_value_than_a_data_key_is_a_terminal_failure(warm_cache: CacheFixture, key: object) -> None:
     warm_cache.source.key = key  # type: ignore[assignment]
-    with pytest.raises(UnwrapError, match="something else than the 32 bytes of a data key") as refused:
+    with pytest.raises(UnwrapError, match="did not return the 32 bytes of a data key") as caught:
         warm_cache.at(300).data_key()
-    assert refused.value.cause == "WrongLength" and warm_cache.cached._entry is None
+    assert caught.value.cause == "WrongLength" and warm_cache.cached._entry is None
 
 
-def test_a_defect_of_the_source_is_raised_drops_the_key_and_is_not_remembered(warm_cache: CacheFixture) -> None:
+def test_a_defect_of_the_source_is_raised_and_drops_the_key(warm_cache: CacheFixture) -> None:
     warm_cache.source.failure = ZeroDivisionError("a defect")
     for unwraps in (2, 3):
         with pytest.raises(ZeroDivisionError):
@@ -254,31 +255,30 @@ def test_a_defect_of_the_source_is_raised_drops_the_key_and_is_not_remembered(wa
     assert warm_cache.at(300).data_key() == KEY
 
 
-def test_a_defect_during_a_refresh_is_shown_and_the_next_caller_asks(
+def test_a_defect_during_a_refresh_is_reported_and_the_next_caller_retries(
     warm_cache: CacheFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown: queue.Queue[sys.UnraisableHookArgs] = queue.Queue()
-    monkeypatch.setattr(sys, "unraisablehook", shown.put)
+    reported: queue.Queue[sys.UnraisableHookArgs] = queue.Queue()
+    monkeypatch.setattr(sys, "unraisablehook", reported.put)
     warm_cache.source.failure = DecryptionError()
     assert warm_cache.at(270).data_key() == KEY
     assert warm_cache.events.next() == KeyDropped(key_name="current", cause="DecryptionError")
     warm_cache.source.failure = None
     assert warm_cache.at(270).data_key() == KEY and warm_cache.source.unwraps == 3
-    assert shown.get(timeout=LONG).exc_type is DecryptionError
+    assert reported.get(timeout=LONG).exc_type is DecryptionError
 
 
-def test_ctrl_c_during_an_unwrap_leaves_the_key_and_nobody_hanging(warm_cache: CacheFixture) -> None:
+def test_ctrl_c_during_an_unwrap_leaves_the_key_and_no_caller_waiting(warm_cache: CacheFixture) -> None:
     warm_cache.source.failure = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         warm_cache.at(300).data_key()
-    assert (
-        warm_cache.cached._entry is not None and warm_cache.cached._attempt is None and warm_cache.events.rest() == []
-    )
-    warm_cache.source.failure = AWAY
+    assert warm_cache.cached._entry is not None and warm_cache.cached._attempt is None
+    assert warm_cache.events.rest() == []
+    warm_cache.source.failure = OUTAGE
     assert warm_cache.at(300).data_key() == KEY
 
 
-def test_ctrl_c_in_the_hook_leaves_nobody_hanging(warm_cache: CacheFixture) -> None:
+def test_ctrl_c_in_the_hook_leaves_no_caller_waiting(warm_cache: CacheFixture) -> None:
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt
 
@@ -301,21 +301,21 @@ def test_a_hook_that_raises_is_logged_once_and_breaks_nothing(
         assert warm_cache.at(800).data_key() == KEY
     [record] = caplog.records
     assert (record.name, record.levelname) == ("phi", "ERROR") and record.getMessage() == (
-        "The on_event hook of a cached key raised; it will not be told again if it does."
+        "The on_event hook of a cached key raised; later failures are not logged."
     )
     assert isinstance(record.exc_info, tuple) and record.exc_info[0] is ZeroDivisionError
     assert warm_cache.source.unwraps == 3
 
 
-def test_where_no_thread_is_to_be_had_the_key_goes_on_as_in_an_outage(
+def test_without_a_free_thread_the_key_stays_in_use_as_in_an_outage(
     warm_cache: CacheFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_left(*_: object) -> int:
+    def no_thread(*_: object) -> int:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("phi.key_cache._thread", types.SimpleNamespace(start_new_thread=none_left))
+    monkeypatch.setattr("phi.key_cache._thread", types.SimpleNamespace(start_new_thread=no_thread))
     assert warm_cache.at(270).data_key() == warm_cache.at(270.9).data_key() == KEY
-    assert str(warm_cache.cached._failure) == "The refresh was not begun: no thread was to be had."
+    assert str(warm_cache.cached._failure) == "The refresh did not start: no thread available."
     assert warm_cache.events.rest() == [
         UnwrapFailed(key_name="current", cause="Unreachable", transient=True, seconds=0, background=True)
     ]
@@ -325,8 +325,8 @@ def test_where_no_thread_is_to_be_had_the_key_goes_on_as_in_an_outage(
     assert isinstance(warm_cache.events.next(), KeyUnwrapped)
 
 
-def test_a_forgotten_failure_is_not_waited_out(cache: CacheFixture) -> None:
-    cache.source.failure = AWAY
+def test_a_forgotten_failure_has_no_delay(cache: CacheFixture) -> None:
+    cache.source.failure = OUTAGE
     for _ in range(3):
         with pytest.raises(Unreachable):
             cache.cached.data_key()
@@ -341,5 +341,5 @@ def test_a_forgotten_failure_is_not_waited_out(cache: CacheFixture) -> None:
 
 
 @pytest.mark.parametrize("kind", [NoCredentials, InvalidResponse, WrongKey])
-def test_the_word_of_a_failure_is_its_kind(kind: type[UnwrapError]) -> None:
+def test_the_cause_of_a_failure_is_its_class(kind: type[UnwrapError]) -> None:
     assert kind("x").cause == ("BadCredentials" if kind is NoCredentials else kind.__name__)

@@ -1,4 +1,4 @@
-"""The cached key while all is well: how often it asks, ahead of what, what it keeps, what it shows."""
+"""The cached key without failures: how often it unwraps, when it refreshes, what it caches, what it shows."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def cache() -> CacheFixture:
     return CacheFixture()
 
 
-def test_nothing_is_asked_before_the_first_use(cache: CacheFixture) -> None:
+def test_no_request_before_the_first_use(cache: CacheFixture) -> None:
     assert cache.source.unwraps == 0
     assert cache.cached.data_key() == KEY
     assert cache.source.unwraps == 1
 
 
-def test_a_key_in_use_is_asked_for_again_when_nine_tenths_of_its_time_are_over(cache: CacheFixture) -> None:
+def test_a_key_in_use_is_unwrapped_again_after_nine_tenths_of_its_ttl(cache: CacheFixture) -> None:
     counts = []
     for moment in (0.0, 1.0, 269.9, 270.0, 270.1, 539.9, 540.0, 540.1):
         assert cache.key_at(moment) == KEY
@@ -34,7 +34,7 @@ def test_a_key_in_use_is_asked_for_again_when_nine_tenths_of_its_time_are_over(c
 
 
 @pytest.mark.parametrize(("jitter", "moment"), [(0.0, 240.0), (0.5, 255.0), (1.0, 270.0)])
-def test_the_moment_of_the_refresh_is_drawn_between_eight_and_nine_tenths(
+def test_jitter_puts_the_refresh_between_eight_and_nine_tenths(
     cache: CacheFixture, jitter: float, moment: float
 ) -> None:
     cache.jitter = jitter
@@ -43,20 +43,20 @@ def test_the_moment_of_the_refresh_is_drawn_between_eight_and_nine_tenths(
         assert cache.source.unwraps == unwraps
 
 
-def test_each_key_draws_its_own_moment() -> None:
-    drawn = [CachedKey(CountingSource(), clock=Clock()) for _ in range(8)]
-    for cached in drawn:
+def test_each_cached_key_has_its_own_refresh_time() -> None:
+    keys = [CachedKey(CountingSource(), clock=Clock()) for _ in range(8)]
+    for cached in keys:
         cached.data_key()
-    assert len({cached._snapshot.valid_until for cached in drawn}) > 1
-    assert all(1240 <= cached._snapshot.valid_until <= 1270 for cached in drawn)
+    assert len({cached._snapshot.valid_until for cached in keys}) > 1
+    assert all(1240 <= cached._snapshot.valid_until <= 1270 for cached in keys)
 
 
-def test_the_refresh_runs_apart_and_the_caller_has_the_present_key(cache: CacheFixture) -> None:
+def test_the_refresh_runs_in_the_background_and_the_caller_gets_the_cached_key(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.source.gate.clear()
     cache.source.key = OTHER_KEY
     assert cache.at(270).data_key() == KEY
-    assert cache.cached._snapshot.valid_until == 1300  # nobody looks again before the TTL is over
+    assert cache.cached._snapshot.valid_until == 1300  # nothing is due before the TTL ends
     assert cache.at(299.9).data_key() == KEY
     cache.source.gate.set()
     cache.wait_until_finished()
@@ -64,7 +64,7 @@ def test_the_refresh_runs_apart_and_the_caller_has_the_present_key(cache: CacheF
     assert cache.source.unwraps == 2 and len(set(cache.source.threads)) == 2
 
 
-def test_idle_means_no_calls_and_the_first_asker_after_it_unwraps_in_its_own_thread(cache: CacheFixture) -> None:
+def test_an_idle_cache_makes_no_requests_and_the_next_caller_unwraps_in_its_own_thread(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.clock.now += 86_400
     assert cache.source.unwraps == 1
@@ -73,14 +73,14 @@ def test_idle_means_no_calls_and_the_first_asker_after_it_unwraps_in_its_own_thr
     assert cache.source.unwraps == 2 and len(set(cache.source.threads)) == 1
 
 
-def test_past_its_ttl_within_the_grace_a_key_is_asked_about_before_it_serves(cache: CacheFixture) -> None:
+def test_past_its_ttl_a_key_is_unwrapped_again_before_it_is_used(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.source.key = OTHER_KEY
     assert cache.at(300).data_key() == OTHER_KEY
     assert len(set(cache.source.threads)) == 1
 
 
-def test_the_age_of_a_key_counts_from_the_asking(cache: CacheFixture) -> None:
+def test_the_age_of_a_key_counts_from_the_request(cache: CacheFixture) -> None:
     slow = cache.source.data_key
 
     def after_269_seconds() -> bytes:
@@ -96,7 +96,7 @@ def test_the_age_of_a_key_counts_from_the_asking(cache: CacheFixture) -> None:
     assert cache.source.unwraps == 2
 
 
-def test_a_key_that_came_after_its_time_serves_whoever_waited_and_is_asked_for_again(cache: CacheFixture) -> None:
+def test_a_key_that_arrives_expired_is_returned_once_and_unwrapped_again(cache: CacheFixture) -> None:
     slow = cache.source.data_key
 
     def after_an_hour() -> bytes:
@@ -122,12 +122,12 @@ def test_the_cipher_stays_the_same_while_the_key_does(cache: CacheFixture) -> No
     assert cache.source.unwraps == 4
 
 
-def test_unless_told_otherwise_the_cipher_is_not_lenient() -> None:
+def test_the_cipher_is_strict_by_default() -> None:
     with pytest.raises(DecryptionError):
         CachedKey(CountingSource()).cipher().decrypt("Jane")
 
 
-def test_the_terms_may_be_others() -> None:
+def test_the_durations_can_be_changed() -> None:
     cache = CacheFixture(ttl=10.0, refresh_ahead=0.5)
     for moment, unwraps in ((0, 1), (7.4, 1), (7.5, 2)):
         cache.key_at(moment)
@@ -135,28 +135,24 @@ def test_the_terms_may_be_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "terms",
+    "durations",
     [{"ttl": 0}, {"ttl": -1}, {"ttl": float("nan")}, {"grace": -1}, {"refresh_ahead": -0.1}, {"refresh_ahead": 1}],
 )
-def test_terms_that_make_no_sense_are_refused(terms: dict[str, Any]) -> None:
+def test_impossible_durations_are_refused(durations: dict[str, Any]) -> None:
     with pytest.raises(
-        ValueError, match=r"^A TTL is above 0, a grace is 0 or more, and a share ahead from 0 to below 1\.$"
+        ValueError, match=r"^ttl must be above 0, grace 0 or more, and refresh_ahead from 0 to below 1 \("
     ):
-        CacheFixture(**terms)
+        CacheFixture(**durations)
 
 
-@pytest.mark.parametrize("terms", [{"grace": 0}, {"refresh_ahead": 0}, {"ttl": 0.001}])
-def test_the_least_terms_are_accepted(terms: dict[str, Any]) -> None:
-    assert CacheFixture(**terms).cached.data_key() == KEY
+@pytest.mark.parametrize("durations", [{"grace": 0}, {"refresh_ahead": 0}, {"ttl": 0.001}])
+def test_the_smallest_durations_are_accepted(durations: dict[str, Any]) -> None:
+    assert CacheFixture(**durations).cached.data_key() == KEY
 
 
-def test_a_refresh_that_is_not_ahead_is_at_the_end() -> None:
-    assert (
-        CachePolicy(ttl=300, grace=0, refresh_ahead=0).refresh(
-            CachePolicy(ttl=300, grace=0, refresh_ahead=0).lease(KEY, 10), 0.5
-        )
-        == 310
-    )
+def test_without_refresh_ahead_the_refresh_is_at_the_end_of_the_ttl() -> None:
+    policy = CachePolicy(ttl=300, grace=0, refresh_ahead=0)
+    assert policy.refresh_at(policy.unwrapped(KEY, 10), 0.5) == 310
 
 
 def test_the_pause_doubles_up_to_half_a_minute_and_is_cut_by_chance() -> None:
@@ -164,7 +160,7 @@ def test_the_pause_doubles_up_to_half_a_minute_and_is_cut_by_chance() -> None:
     assert [retry_delay(number, 0.0) for number in (1, 2, 6)] == [0.5, 1, 15]
 
 
-def test_an_unwrap_is_told_with_the_seconds_it_took(cache: CacheFixture) -> None:
+def test_an_unwrap_event_has_its_duration(cache: CacheFixture) -> None:
     slow = cache.source.data_key
 
     def after_two_seconds() -> bytes:
@@ -180,7 +176,7 @@ def test_an_unwrap_is_told_with_the_seconds_it_took(cache: CacheFixture) -> None
     assert cache.events.rest() == [KeyUnwrapped(key_name="current", seconds=2, background=False)]
 
 
-def test_a_key_whose_grace_is_over_is_told_to_be_dropped(cache: CacheFixture) -> None:
+def test_a_key_whose_grace_is_over_is_reported_as_dropped(cache: CacheFixture) -> None:
     cache.key_at(0)
     cache.key_at(3899.9)
     assert all(isinstance(event, KeyUnwrapped) for event in cache.events.rest())
@@ -209,5 +205,5 @@ def test_the_cache_shows_no_key(cache: CacheFixture) -> None:
 @pytest.mark.parametrize("copier", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_the_cache_is_neither_pickled_nor_copied(cache: CacheFixture, copier: Callable[[CachedKey], object]) -> None:
     cache.cached.data_key()
-    with pytest.raises(TypeError, match=r"^A CachedKey is not copied or pickled: it holds a data key\.$"):
+    with pytest.raises(TypeError, match=r"^A CachedKey cannot be copied or pickled: it holds a data key\.$"):
         copier(cache.cached)

@@ -1,6 +1,6 @@
-"""The fault matrix: whatever KMS may answer, or not, in each phase of a key's life, has the outcome declared here.
+"""The fault matrix: each response of KMS, or none, in each phase of a key's life has the outcome declared here.
 
-Over HTTP, with botocore, before a scripted KMS; the clock of the cache alone is made to stand.
+Over HTTP, with botocore, against a scripted KMS; only the clock of the cache stands still.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
-from phi.refusals import CODES
 
 from phi import (
     CachedKey,
@@ -26,6 +25,7 @@ from phi import (
     UnwrapError,
     WrappedKey,
 )
+from phi.kms import ERRORS_BY_CODE
 from tests.phi.key_sources import Clock
 from tests.phi.scripted_kms import Answer, Fault, ScriptedKms, serving
 
@@ -52,7 +52,7 @@ def plaintext(length: int) -> Fault:
     return body(lambda good: {**good, "Plaintext": base64.b64encode(bytes(length)).decode()})
 
 
-# What happens                                        → the word for it, and whether a key that is warm_cache goes on.
+# What happens                                        → its cause, and whether a cached key stays in use.
 FAULTS: dict[str, tuple[Fault | None, str, bool]] = {
     "AccessDeniedException": (code("AccessDeniedException"), "AccessDenied", TERMINAL),
     "AccessDenied": (code("AccessDenied", 403), "AccessDenied", TERMINAL),
@@ -94,8 +94,8 @@ FAULTS: dict[str, tuple[Fault | None, str, bool]] = {
     "DependencyTimeoutException": (code("DependencyTimeoutException", 500), "Unreachable", TRANSIENT),
     "KeyUnavailableException": (code("KeyUnavailableException", 500), "Unreachable", TRANSIENT),
     "KMSInternalException": (code("KMSInternalException", 500), "Unreachable", TRANSIENT),
-    "a code that nobody knows": (code("SomethingNewException"), "RequestRejected", TERMINAL),
-    "a code that nobody knows, with 500": (code("SomethingNewException", 500), "Unreachable", TRANSIENT),
+    "an unknown code": (code("SomethingNewException"), "RequestRejected", TERMINAL),
+    "an unknown code, with 500": (code("SomethingNewException", 500), "Unreachable", TRANSIENT),
     "HTTP 400 without a code": (body(lambda _: {}, 400), "RequestRejected", TERMINAL),
     "HTTP 403 of a proxy": (body(lambda _: b"<html>no</html>", 403), "RequestRejected", TERMINAL),
     "HTTP 429 without a code": (body(lambda _: b"", 429), "Throttled", TRANSIENT),
@@ -113,8 +113,8 @@ FAULTS: dict[str, tuple[Fault | None, str, bool]] = {
     "half a body": (body(lambda good: good | {"Plaintext": "AAA"}), "InvalidResponse", TRANSIENT),
     "no Plaintext": (body(lambda good: {"KeyId": good["KeyId"]}), "InvalidResponse", TRANSIENT),
     "no KeyId": (body(lambda good: {"Plaintext": good["Plaintext"]}), "InvalidResponse", TRANSIENT),
-    "a KeyId that is none": (body(lambda good: {**good, "KeyId": 7}), "InvalidResponse", TRANSIENT),
-    "a Plaintext that is none": (body(lambda good: {**good, "Plaintext": 7}), "InvalidResponse", TRANSIENT),
+    "a KeyId of another type": (body(lambda good: {**good, "KeyId": 7}), "InvalidResponse", TRANSIENT),
+    "a Plaintext of another type": (body(lambda good: {**good, "Plaintext": 7}), "InvalidResponse", TRANSIENT),
     "0 bytes": (plaintext(0), "WrongLength", TERMINAL),
     "31 bytes": (plaintext(31), "WrongLength", TERMINAL),
     "33 bytes": (plaintext(33), "WrongLength", TERMINAL),
@@ -127,49 +127,49 @@ FAULTS: dict[str, tuple[Fault | None, str, bool]] = {
 }
 
 
-class Ways:
-    """A KeySource that goes to KMS, by a way that a fault may block."""
+class SwitchedSource:
+    """A KeySource that uses one of several clients: with a long timeout, a short one, or a closed port."""
 
     def __init__(self, blob: bytes, region: str, sources: dict[str, KeySource]) -> None:
         self.blob, self.region, self.sources = blob, region, sources
-        self.way = "patient"
+        self.mode = "long timeout"
 
     def data_key(self) -> bytes:
-        return self.sources[self.way].data_key()
+        return self.sources[self.mode].data_key()
 
 
 @dataclass(kw_only=True)
 class Stage:
-    """The scripted KMS and the ways to it, with the fault of this test."""
+    """The scripted KMS and the key sources, with the fault of this test."""
 
     script: ScriptedKms
-    ways: dict[tuple[str, bytes], Ways]
+    sources: dict[tuple[str, bytes], SwitchedSource]
     fault: Fault | None
     clock: Clock
 
-    def way(self, blob: bytes = CURRENT, region: str = HOME) -> Ways:
-        return self.ways[region, blob]
+    def source(self, blob: bytes = CURRENT, region: str = HOME) -> SwitchedSource:
+        return self.sources[region, blob]
 
-    def cached(self, source: KeySource, *reading: KeySource) -> CachedKey:
-        return CachedKey(source, reading=reading, clock=self.clock, jitter=lambda: 1.0)
+    def cached(self, source: KeySource, *reading_keys: KeySource) -> CachedKey:
+        return CachedKey(source, reading_keys=reading_keys, clock=self.clock, jitter=lambda: 1.0)
 
-    def break_down(self, blob: bytes = CURRENT) -> None:
-        way = self.way(blob)
+    def inject_fault(self, blob: bytes = CURRENT) -> None:
+        source = self.source(blob)
         if self.fault is None:
-            way.way = "refused"
+            source.mode = "closed port"
         else:
-            way.way = "impatient" if self.fault.hangs else "patient"
+            source.mode = "short timeout" if self.fault.hangs else "long timeout"
             self.script.faults[HOME, blob] = self.fault
 
-    def heal(self) -> None:
+    def clear_fault(self) -> None:
         self.script.faults.clear()
-        for way in self.ways.values():
-            way.way = "patient"
+        for source in self.sources.values():
+            source.mode = "long timeout"
 
 
 @pytest.fixture(scope="module")
-def doors() -> Iterator[tuple[ScriptedKms, dict[tuple[str, bytes], dict[str, KeySource]]]]:
-    """One client each for the whole matrix: making one takes longer than a call."""
+def clients() -> Iterator[tuple[ScriptedKms, dict[tuple[str, bytes], dict[str, KeySource]]]]:
+    """The clients of the whole matrix: creating one takes longer than a call."""
     with (
         serving() as script,
         pytest.MonkeyPatch.context() as patch,
@@ -181,22 +181,22 @@ def doors() -> Iterator[tuple[ScriptedKms, dict[tuple[str, bytes], dict[str, Key
         def source(region: str, blob: bytes, port: int, read_seconds: float) -> KmsKeySource:
             patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
             wrapped = WrappedKey(region=HOME, key_arn=ARN, blob=blob).in_region(region)
-            patience = KmsTimeouts(read_seconds=read_seconds, attempts=1)
-            found = KmsKeySource(wrapped, credentials=CREDENTIALS, timeouts=patience)
-            way = (region if port == script.port else HOME, port, read_seconds)
-            clients[way] = found._door = clients.get(way) or (os.getpid(), found._client())
-            return found
+            timeouts = KmsTimeouts(read_seconds=read_seconds, attempts=1)
+            source = KmsKeySource(wrapped, credentials=CREDENTIALS, timeouts=timeouts)
+            shared = (region if port == script.port else HOME, port, read_seconds)
+            by_target[shared] = source._client_of_process = by_target.get(shared) or (os.getpid(), source._client())
+            return source
 
-        clients: dict[tuple[str, int, float], tuple[int, object]] = {}
+        by_target: dict[tuple[str, int, float], tuple[int, object]] = {}
 
         script.keys = KEYS
         yield (
             script,
             {
                 (region, blob): {
-                    "patient": source(region, blob, script.port, 30),
-                    "impatient": source(region, blob, script.port, 0.03),
-                    "refused": source(region, blob, port, 30),
+                    "long timeout": source(region, blob, script.port, 30),
+                    "short timeout": source(region, blob, script.port, 0.03),
+                    "closed port": source(region, blob, port, 30),
                 }
                 for region, blob in ((HOME, CURRENT), (HOME, FORMER), (ELSEWHERE, CURRENT))
             },
@@ -209,109 +209,109 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def stage(doors: tuple[ScriptedKms, dict[tuple[str, bytes], dict[str, KeySource]]], name: str) -> Iterator[Stage]:
-    script, sources = doors
+def stage(clients: tuple[ScriptedKms, dict[tuple[str, bytes], dict[str, KeySource]]], name: str) -> Iterator[Stage]:
+    script, by_key = clients
     script.faults.clear()
     script.asked.clear()
-    ways = {where: Ways(where[1], where[0], ways) for where, ways in sources.items()}
-    yield Stage(script=script, ways=ways, fault=FAULTS[name][0], clock=Clock())
+    sources = {key: SwitchedSource(key[1], key[0], modes) for key, modes in by_key.items()}
+    yield Stage(script=script, sources=sources, fault=FAULTS[name][0], clock=Clock())
     script.released.set()
     script.released.clear()
 
 
 def reads(cached: CachedKey, record: str | None = RECORD) -> str:
-    """`reads`, or the word for why not."""
+    """`reads`, or the cause of the failure."""
     try:
         return "reads" if cached.cipher().decrypt(record) == "Jane" else "changed"
     except UnwrapError as error:
         return error.cause
 
 
-def finished(cached: CachedKey) -> None:
+def wait_until_finished(cached: CachedKey) -> None:
     attempt = cached._attempt
     assert attempt is None or attempt.finished.wait(30)
 
 
 def first_unwrap(stage: Stage) -> list[str]:
-    """The application starts; it asks twice, and once more when KMS is well again and the pause is over."""
-    cached = stage.cached(stage.way())
-    stage.break_down()
-    seen = [reads(cached), reads(cached)]
-    stage.heal()
+    """The application starts: two calls, and one more when the fault and the delay are over."""
+    cached = stage.cached(stage.source())
+    stage.inject_fault()
+    results = [reads(cached), reads(cached)]
+    stage.clear_fault()
     stage.clock.now += 1
-    return [*seen, reads(cached)]
+    return [*results, reads(cached)]
 
 
 def refresh_ahead(stage: Stage) -> list[str]:
-    """At 270 s the refresh runs apart: before it ends, after it, and when KMS is well again."""
-    cached = stage.cached(stage.way())
+    """At 270 s the refresh runs in the background: during it, after it, and after the fault is over."""
+    cached = stage.cached(stage.source())
     reads(cached)
-    stage.break_down()
+    stage.inject_fault()
     stage.clock.now += 270
-    seen = [reads(cached)]
-    finished(cached)
-    seen.append(reads(cached))
-    stage.heal()
+    results = [reads(cached)]
+    wait_until_finished(cached)
+    results.append(reads(cached))
+    stage.clear_fault()
     stage.clock.now += 1
-    reads_or_not = reads(cached)
-    finished(cached)
-    return [*seen, reads_or_not]
+    result = reads(cached)
+    wait_until_finished(cached)
+    return [*results, result]
 
 
 def within_grace(stage: Stage) -> list[str]:
     """After an idle hour, 100 s before the grace ends."""
-    cached = stage.cached(stage.way())
+    cached = stage.cached(stage.source())
     reads(cached)
-    stage.break_down()
+    stage.inject_fault()
     stage.clock.now += 3800
     return [reads(cached), reads(cached)]
 
 
 def after_grace(stage: Stage) -> list[str]:
-    """The moment at which the grace has ended."""
-    cached = stage.cached(stage.way())
+    """When the grace has ended."""
+    cached = stage.cached(stage.source())
     reads(cached)
-    stage.break_down()
+    stage.inject_fault()
     stage.clock.now += 3900
     return [reads(cached), reads(cached)]
 
 
 def fallback_region(stage: Stage) -> list[str]:
-    """The key's own Region fails, another has its replica; then both fail alike."""
-    doors = FailoverKeySource({HOME: stage.way(), ELSEWHERE: stage.way(region=ELSEWHERE)})
-    stage.break_down()
-    seen = [reads(stage.cached(doors))]
-    stage.way(region=ELSEWHERE).way = stage.way().way
+    """The key's own Region fails, another has its replica; then both fail."""
+    source = FailoverKeySource({HOME: stage.source(), ELSEWHERE: stage.source(region=ELSEWHERE)})
+    stage.inject_fault()
+    results = [reads(stage.cached(source))]
+    stage.source(region=ELSEWHERE).mode = stage.source().mode
     if stage.fault is not None:
         stage.script.faults[ELSEWHERE, CURRENT] = stage.fault
-    return [*seen, reads(stage.cached(doors))]
+    return [*results, reads(stage.cached(source))]
 
 
 def reading_key(stage: Stage) -> list[str]:
-    """A key for reading is not to be had: a record under the current one, one under it, and after a second."""
-    cached = stage.cached(stage.way(), stage.way(FORMER))
-    stage.break_down(FORMER)
-    seen = [reads(cached), reads(cached, FORMER_RECORD)]
-    stage.heal()
+    """A reading key is missing: a record of the current key, one of the reading key, and the same after a second."""
+    cached = stage.cached(stage.source(), stage.source(FORMER))
+    stage.inject_fault(FORMER)
+    results = [reads(cached), reads(cached, FORMER_RECORD)]
+    stage.clear_fault()
     stage.clock.now += 1
     reads(cached)
-    finished(cached)
-    return [*seen, reads(cached, FORMER_RECORD)]
+    wait_until_finished(cached)
+    return [*results, reads(cached, FORMER_RECORD)]
 
 
 def reading_key_refreshed(stage: Stage) -> list[str]:
-    """A key for reading was had, and fails at the refresh: a record under the current one, and one under it."""
-    cached = stage.cached(stage.way(), stage.way(FORMER))
+    """A reading key fails at the refresh: a record of the current key, and one of the reading key."""
+    cached = stage.cached(stage.source(), stage.source(FORMER))
     reads(cached)
-    stage.break_down(FORMER)
+    stage.inject_fault(FORMER)
     stage.clock.now += 270
     reads(cached)
-    finished(cached)
+    wait_until_finished(cached)
     return [reads(cached), reads(cached, FORMER_RECORD)]
 
 
-CAUSE = "(the word)"
-# Each phase, and what is seen in it in that order: after a transient fault, and after a terminal one.
+CAUSE = "(the cause)"
+# Each phase, and its results in order: with a transient fault, and with a terminal one.
 OUTCOMES: dict[Callable[[Stage], list[str]], tuple[list[str], list[str]]] = {
     first_unwrap: ([CAUSE, CAUSE, "reads"], [CAUSE, CAUSE, "reads"]),
     refresh_ahead: (["reads", "reads", "reads"], ["reads", CAUSE, "reads"]),
@@ -335,12 +335,12 @@ def test_each_fault_in_each_phase_has_the_outcome_that_is_declared(
 ) -> None:
     _, cause, transient = FAULTS[name]
     declared = OUTCOMES[phase][0 if transient else 1]
-    assert phase(stage) == [cause if word == CAUSE else word for word in declared]
+    assert phase(stage) == [cause if result == CAUSE else result for result in declared]
     if name != "connection refused" and phase in ASKED:
         assert len(stage.script.asked) == ASKED[phase]
     if phase is fallback_region and not transient:
-        assert {region for region, _ in stage.script.asked} == {HOME}  # no other door was tried
+        assert {region for region, _ in stage.script.asked} == {HOME}  # no other Region was tried
 
 
-def test_every_code_that_has_a_class_is_in_the_matrix() -> None:
-    assert set(CODES) <= set(FAULTS)
+def test_every_known_code_is_in_the_matrix() -> None:
+    assert set(ERRORS_BY_CODE) <= set(FAULTS)

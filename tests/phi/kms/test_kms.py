@@ -1,4 +1,4 @@
-"""The KMS door before a scripted KMS: what it asks for, how each refusal is named, and what it keeps to itself."""
+"""KmsKeySource against a scripted KMS: its requests, its errors, and what it never shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.phi.scripted_kms import Fault, ScriptedKms, serving
 ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 OTHER = "arn:aws:kms:us-east-1:123456789012:key/99999999-2222-3333-4444-555555555555"
 KEY = bytes(range(200, 232))
-WHERE = ("us-east-1", b"wrapped")
+REQUEST = ("us-east-1", b"wrapped")
 CREDENTIALS = Credentials(access_key_id="AKIAEXAMPLE", secret_access_key="s3cret", session_token="t0ken")
 ONCE = KmsTimeouts(attempts=1)
 
@@ -42,24 +42,24 @@ def kms(endpoint: ScriptedKms, monkeypatch: pytest.MonkeyPatch) -> ScriptedKms:
 
 
 @pytest.fixture(scope="module")
-def opened(endpoint: ScriptedKms) -> KmsKeySource:
-    """One door for the tests that need no other: opening one takes longer than going through."""
+def unwrapper(endpoint: ScriptedKms) -> KmsKeySource:
+    """One source for most tests: creating a client takes longer than a call."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{endpoint.port}")
-        found = source(timeouts=ONCE)
-        found._client()
-        return found
+        unwrapper = source(timeouts=ONCE)
+        unwrapper._client()
+        return unwrapper
 
 
-def source(credentials: Credentials | None = CREDENTIALS, patience: KmsTimeouts | None = None) -> KmsKeySource:
+def source(credentials: Credentials | None = CREDENTIALS, timeouts: KmsTimeouts | None = None) -> KmsKeySource:
     wrapped = WrappedKey(region="us-east-1", key_arn=ARN, blob=b"wrapped")
-    return KmsKeySource(wrapped, credentials=credentials, timeouts=patience)
+    return KmsKeySource(wrapped, credentials=credentials, timeouts=timeouts)
 
 
-def refusal(door: KmsKeySource) -> UnwrapError:
-    with pytest.raises(UnwrapError) as refused:
-        door.data_key()
-    return refused.value
+def error_of(key_source: KmsKeySource) -> UnwrapError:
+    with pytest.raises(UnwrapError) as caught:
+        key_source.data_key()
+    return caught.value
 
 
 def closed_port() -> int:
@@ -68,27 +68,25 @@ def closed_port() -> int:
     return port
 
 
-def test_it_asks_for_exactly_the_key_and_the_wrapped_bytes_without_a_context(
-    kms: ScriptedKms, opened: KmsKeySource
-) -> None:
-    assert opened.data_key() == KEY
-    [(headers, asked)] = kms.requests
+def test_the_request_has_the_key_the_wrapped_bytes_and_no_context(kms: ScriptedKms, unwrapper: KmsKeySource) -> None:
+    assert unwrapper.data_key() == KEY
+    [(headers, body)] = kms.requests
     assert headers["X-Amz-Target"] == "TrentService.Decrypt"
     assert "/us-east-1/kms/" in headers["Authorization"]
     assert headers["X-Amz-Security-Token"] == "t0ken"
-    assert asked == {"KeyId": ARN, "CiphertextBlob": base64.b64encode(b"wrapped").decode()}
+    assert body == {"KeyId": ARN, "CiphertextBlob": base64.b64encode(b"wrapped").decode()}
 
 
-def test_nothing_is_asked_and_no_credentials_are_looked_for_before_the_first_unwrap(
+def test_no_request_and_no_search_for_credentials_before_the_first_unwrap(
     kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "nowhere at all")
-    door = source(credentials=None)
+    key_source = source(credentials=None)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{kms.port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIALATER")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
     assert kms.asked == []
-    assert door.data_key() == KEY
+    assert key_source.data_key() == KEY
     assert "AKIALATER" in kms.requests[0][0]["Authorization"]
 
 
@@ -100,30 +98,30 @@ def test_nothing_is_asked_and_no_credentials_are_looked_for_before_the_first_unw
         ("SomethingNewException", "RequestRejected"),
     ],
 )
-def test_a_refusal_of_kms_has_its_cause_and_repeats_nothing(
-    kms: ScriptedKms, opened: KmsKeySource, code: str, cause: str
+def test_an_error_of_kms_has_its_cause_and_not_its_message(
+    kms: ScriptedKms, unwrapper: KmsKeySource, code: str, cause: str
 ) -> None:
-    kms.faults[WHERE] = Fault(status=400, body=lambda _: {"__type": code, "message": "x-amz-security-token:t0ken"})
-    error = refusal(opened)
+    kms.faults[REQUEST] = Fault(status=400, body=lambda _: {"__type": code, "message": "x-amz-security-token:t0ken"})
+    error = error_of(unwrapper)
     assert error.cause == cause
     assert f"({code} from Decrypt in us-east-1)" in str(error)
     assert "t0ken" not in str(error)
 
 
-def test_an_answer_from_another_key_is_the_wrong_key(kms: ScriptedKms, opened: KmsKeySource) -> None:
-    kms.faults[WHERE] = Fault(body=lambda good: {**good, "KeyId": OTHER})
-    assert refusal(opened).cause == "WrongKey"
+def test_a_response_of_another_key_is_refused(kms: ScriptedKms, unwrapper: KmsKeySource) -> None:
+    kms.faults[REQUEST] = Fault(body=lambda good: {**good, "KeyId": OTHER})
+    assert error_of(unwrapper).cause == "WrongKey"
 
 
 @pytest.mark.parametrize("length", [1, 16, 31, 33, 64])
-def test_a_key_of_another_length_is_refused(kms: ScriptedKms, opened: KmsKeySource, length: int) -> None:
+def test_a_key_of_another_length_is_refused(kms: ScriptedKms, unwrapper: KmsKeySource, length: int) -> None:
     kms.keys[b"wrapped"] = bytes(length)
-    error = refusal(opened)
+    error = error_of(unwrapper)
     assert error.cause == "WrongLength" and f"{length} bytes" in str(error)
 
 
 def frames(error: BaseException | None) -> Iterator[str]:
-    """What somebody prints who prints the frames of an error and of all that led to it."""
+    """The local variables of an error and of its causes, as an error report prints them."""
     while error is not None:
         trace: TracebackType | None = error.__traceback__
         while trace is not None:
@@ -142,52 +140,52 @@ def frames(error: BaseException | None) -> Iterator[str]:
     ],
 )
 def test_no_frame_of_an_error_shows_a_plaintext(
-    kms: ScriptedKms, opened: KmsKeySource, fault: Fault, kind: type[UnwrapError]
+    kms: ScriptedKms, unwrapper: KmsKeySource, fault: Fault, kind: type[UnwrapError]
 ) -> None:
-    kms.faults[WHERE] = fault
-    error = refusal(opened)
+    kms.faults[REQUEST] = fault
+    error = error_of(unwrapper)
     assert isinstance(error, kind)
-    seen = "".join(frames(error))
-    assert "KmsKeySource" in seen
+    printed = "".join(frames(error))
+    assert "KmsKeySource" in printed
     for secret in (repr(KEY)[2:-1], base64.b64encode(KEY).decode()[:24]):
-        assert secret not in seen
+        assert secret not in printed
 
 
 def test_an_endpoint_that_refuses_connections_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     port = closed_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    error = refusal(source(timeouts=ONCE))
+    error = error_of(source(timeouts=ONCE))
     assert error.cause == "Unreachable" and f"127.0.0.1:{port}" in str(error)
 
 
-def test_it_tries_twice_unless_told_otherwise_and_waits_for_seconds_not_minutes(kms: ScriptedKms) -> None:
-    kms.faults[WHERE] = Fault(status=500, body=lambda _: b"")
+def test_by_default_it_tries_twice_with_timeouts_of_seconds(kms: ScriptedKms) -> None:
+    kms.faults[REQUEST] = Fault(status=500, body=lambda _: b"")
     twice = source()
-    assert refusal(twice).cause == "Unreachable"
+    assert error_of(twice).cause == "Unreachable"
     assert len(kms.asked) == 2
-    told = twice._client().meta.config
-    assert (told.connect_timeout, told.read_timeout) == (2, 3)
+    config = twice._client().meta.config
+    assert (config.connect_timeout, config.read_timeout) == (2, 3)
     thrice = source(timeouts=KmsTimeouts(connect_seconds=0.5, read_seconds=0.7, attempts=3))
-    assert refusal(thrice).cause == "Unreachable"
+    assert error_of(thrice).cause == "Unreachable"
     assert len(kms.asked) == 5
-    told = thrice._client().meta.config
-    assert (told.connect_timeout, told.read_timeout) == (0.5, 0.7)
+    config = thrice._client().meta.config
+    assert (config.connect_timeout, config.read_timeout) == (0.5, 0.7)
 
 
-def test_an_endpoint_that_is_no_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_endpoint_url_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "nowhere at all")
-    error = refusal(source())
+    error = error_of(source())
     assert error.cause == "MalformedVariable" and "AWS_ENDPOINT_URL" in str(error)
 
 
-def test_the_caller_has_a_name_only_with_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caller_arn_raises_where_the_endpoint_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port()}")
-    with pytest.raises(UnwrapError) as refused:
+    with pytest.raises(UnwrapError) as caught:
         caller_arn("us-east-1", CREDENTIALS)
-    assert refused.value.cause == "Unreachable"
+    assert caught.value.cause == "Unreachable"
 
 
-def test_credentials_that_were_not_to_be_had_are_looked_for_again(
+def test_missing_credentials_are_looked_up_again(
     kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
@@ -195,15 +193,15 @@ def test_credentials_that_were_not_to_be_had_are_looked_for_again(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    door = source(credentials=None)
-    error = refusal(door)
+    key_source = source(credentials=None)
+    error = error_of(key_source)
     assert (error.cause, error.transient) == ("BadCredentials", True) and kms.asked == []
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIALATER")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
-    assert door.data_key() == KEY
+    assert key_source.data_key() == KEY
 
 
-def test_a_metadata_service_that_is_away_is_a_transient_failure(
+def test_an_unreachable_metadata_service_is_a_transient_failure(
     kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
@@ -212,47 +210,45 @@ def test_a_metadata_service_that_is_away_is_a_transient_failure(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{closed_port()}/credentials")
     monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
-    error = refusal(source(credentials=None))
+    error = error_of(source(credentials=None))
     assert (error.cause, error.transient) == ("BadCredentials", True) and kms.asked == []
 
 
-def test_a_child_opens_a_door_of_its_own_and_the_parent_keeps_its(kms: ScriptedKms, opened: KmsKeySource) -> None:
-    opened.data_key()
-    client = opened._client()
+def test_a_child_process_creates_its_own_client(kms: ScriptedKms, unwrapper: KmsKeySource) -> None:
+    unwrapper.data_key()
+    client = unwrapper._client()
     child = os.fork()
     if child == 0:
         try:
-            os._exit(0 if opened._client() is not client and opened._client() is opened._client() else 1)
+            os._exit(0 if unwrapper._client() is not client and unwrapper._client() is unwrapper._client() else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert opened._client() is client
+    assert unwrapper._client() is client
 
 
-def test_the_most_talkative_logging_shows_neither_key_nor_secret(
-    kms: ScriptedKms, opened: KmsKeySource, caplog: pytest.LogCaptureFixture
+def test_debug_logging_shows_neither_key_nor_secret(
+    kms: ScriptedKms, unwrapper: KmsKeySource, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    assert opened.data_key() == KEY
+    assert unwrapper.data_key() == KEY
     assert "botocore" in caplog.text
     for secret in (base64.b64encode(KEY).decode(), KEY.hex(), repr(KEY)[2:-1], "s3cret"):
         assert secret not in caplog.text
 
 
-def test_after_the_unwrap_botocore_may_log_again(
-    kms: ScriptedKms, opened: KmsKeySource, caplog: pytest.LogCaptureFixture
+def test_after_the_unwrap_botocore_logs_again(
+    kms: ScriptedKms, unwrapper: KmsKeySource, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened.data_key()
-    kms.faults[WHERE] = Fault(status=400, body=lambda _: {})
-    refusal(opened)
+    unwrapper.data_key()
+    kms.faults[REQUEST] = Fault(status=400, body=lambda _: {})
+    error_of(unwrapper)
     caplog.set_level(logging.DEBUG)
     logging.getLogger("botocore.parsers").debug("Response body of another call")
     assert "Response body of another call" in caplog.text
 
 
-def test_the_files_of_whoever_runs_it_decide_nothing(
-    kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_users_aws_files_have_no_effect(kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[profile other]\nregion = eu-west-1\nendpoint_url = http://127.0.0.1:1\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_PROFILE", "a-profile-that-does-not-exist")
@@ -260,5 +256,5 @@ def test_the_files_of_whoever_runs_it_decide_nothing(
     assert "AKIAEXAMPLE" in kms.requests[0][0]["Authorization"]
 
 
-def test_the_door_shows_no_wrapped_bytes() -> None:
+def test_its_repr_shows_no_wrapped_bytes() -> None:
     assert "b'wrapped'" not in repr(source()) and ARN in repr(source())

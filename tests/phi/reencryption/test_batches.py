@@ -212,9 +212,9 @@ def test_what_a_trigger_mangles_is_seen_before_the_commit(
     clinic.fill(20)
     clinic.run(TRIGGER.format(constraint=constraint, when=when, deferred=deferred, body=body))
     before = clinic.records()
-    with pytest.raises(WriteMismatch) as refused:
+    with pytest.raises(WriteMismatch) as caught:
         sweep(clinic.worker())
-    assert "meddling" in refused.value.hint
+    assert "meddling" in caught.value.hint
     assert clinic.records() == before
 
 
@@ -248,7 +248,7 @@ def test_a_refusal_of_the_database_quotes_no_row(clinic: Clinic) -> None:
     clinic.fill(3)
     clinic.run("alter table \"Patient\" add note text default 'Jane Doe, 1970-01-01'")
     clinic.run('alter table "Patient" add constraint strict check (length(note) < 5) not valid')
-    with pytest.raises(StatementFailed) as refused:
+    with pytest.raises(StatementFailed) as caught:
         sweep(clinic.worker())
-    assert "strict" in str(refused.value) and "Jane" not in str(refused.value)
-    assert refused.value.__context__ is None and refused.value.__cause__ is None
+    assert "strict" in str(caught.value) and "Jane" not in str(caught.value)
+    assert caught.value.__context__ is None and caught.value.__cause__ is None

@@ -41,7 +41,7 @@ def opens_under_the_old_key(record: str) -> bool:
 
 def readable(clinic: Clinic, rows: int) -> None:
     """Every record opens under the one key or the other and says what it said; every row is under one key alone."""
-    either, found = PhiCipher(NEW, reading=[OLD]), clinic.records()
+    either, found = PhiCipher(NEW, reading_keys=[OLD]), clinic.records()
     texts = zip(*(either.decrypt_many(column) for column in list(zip(*found, strict=True))[1:]), strict=True)
     assert [(row[0], *text) for row, text in zip(found, texts, strict=True)] == expected(rows)
 

@@ -34,11 +34,11 @@ WORK = Work(assignment=SELECTION, to="sha256:0123456789abcdef")
     ],
 )
 def test_a_dsn_with_a_password_is_refused_and_not_repeated(dsn: str) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UsageError) as caught:
         reject_passwords(dsn)
-    assert "hunter2" not in f"{refused.value} {refused.value.hint}" and refused.value.exit_code == 2
-    assert "PGPASSFILE" in refused.value.hint or "neither a URI" in str(refused.value)
-    assert refused.value.__context__ is None
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}" and caught.value.exit_code == 2
+    assert "PGPASSFILE" in caught.value.hint or "neither a URI" in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_one_and_the_same_key_is_refused_however_it_is_wrapped(
 
 def test_variables_that_are_absent_or_malformed_are_all_named(variables: dict[str, str]) -> None:
     del variables["AWS_REGION"]
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UsageError) as caught:
         keys_from(variables | {"OLD": ""}, old=("OLD",), new="MISSING")
-    assert refused.value.problems == ("AWS_REGION is not set", "OLD is not set", "MISSING is not set")
+    assert caught.value.problems == ("AWS_REGION is not set", "OLD is not set", "MISSING is not set")
     with pytest.raises(UsageError, match="QUOTED is not the base64 of a wrapped key"):
         keys_from(variables | {"AWS_REGION": "us-east-1", "QUOTED": "'x'"}, old=("OLD",), new="QUOTED")
 

@@ -121,10 +121,10 @@ def test_a_re_encryption_leaves_nothing_under_the_old_key_and_is_repeated_withou
 
 def test_a_record_that_does_not_open_fails_the_job_and_tells_no_text(spark: SparkSession, executors: ModuleType):
     records = [executors.new_key().encrypt("Jane Secret"), executors.old_key().encrypt("Joe Secret")]
-    with pytest.raises(PySparkException) as refused:
+    with pytest.raises(PySparkException) as caught:
         names(frame(spark, records).withColumn("name", decrypt(executors.new_key)("name")))
-    assert DecryptionError.__name__ in str(refused.value)
-    assert "Secret" not in str(refused.value)
+    assert DecryptionError.__name__ in str(caught.value)
+    assert "Secret" not in str(caught.value)
 
 
 def test_a_key_of_the_driver_s_cannot_travel(spark: SparkSession, executors: ModuleType):

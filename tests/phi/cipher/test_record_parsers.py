@@ -1,4 +1,4 @@
-"""The quick reading of a record and the plain one accept the same texts: the plain one is `Record.parse`."""
+"""The fast parser of the cipher and the simple one, `Record.parse`, accept the same texts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 CHARACTERS = ALPHABET + "=:-_.,;!\"' \t\n\r\x00\x7f\x80\u00a0\u00e9\u0131\uff1a\uff21\u200b\ud800\U0001f600"
 
 
-def plainly(text: Any) -> tuple[bytes, bytes] | None:
-    """What the plain reading finds: the IV, and ciphertext and tag in one; None for what is no record."""
+def parse_simple(text: Any) -> tuple[bytes, bytes] | None:
+    """The IV, and ciphertext and tag together; None for another text."""
     try:
         record = Record.parse(text)
     except DecryptionError:
@@ -30,17 +30,17 @@ def plainly(text: Any) -> tuple[bytes, bytes] | None:
     return record.iv, record.ciphertext + record.tag
 
 
-def quickly(text: Any) -> tuple[bytes, bytes] | None:
-    """What the quick reading finds; any error but those that the cipher takes for a refusal fails the test."""
+def parse_fast(text: Any) -> tuple[bytes, bytes] | None:
+    """The same by the fast parser; an error that the cipher does not handle fails the test."""
     try:
         return phi.cipher._split_record(text)
     except phi.cipher._DECRYPTION_FAILURES:
         return None
 
 
-def opened(text: str) -> str | None:
-    """What a record holds, by the plain reading."""
-    parts = plainly(text)
+def decrypt_simple(text: str) -> str | None:
+    """The text of a record, by the simple parser."""
+    parts = parse_simple(text)
     try:
         return AESGCM(KEY).decrypt(*parts, None).decode() if parts else None
     except (InvalidTag, UnicodeDecodeError):
@@ -48,25 +48,25 @@ def opened(text: str) -> str | None:
 
 
 def check(text: str) -> bool:
-    """Whether it is a record, on which both readings and all ways to decrypt agree."""
-    expected = plainly(text)
-    assert quickly(text) == expected, ascii(text)
-    plain = opened(text)
-    for decrypt in (CIPHER.decrypt, lambda one: CIPHER.decrypt_many([one])[0]):
+    """Whether it is a record; both parsers and all ways to decrypt must agree."""
+    expected = parse_simple(text)
+    assert parse_fast(text) == expected, ascii(text)
+    plain = decrypt_simple(text)
+    for decrypt in (CIPHER.decrypt, lambda record: CIPHER.decrypt_many([record])[0]):
         try:
             assert decrypt(text) == plain
-        except DecryptionError as refusal:
+        except DecryptionError as error:
             assert plain is None, ascii(text)
-            assert refusal.__context__ is None and refusal.__cause__ is None
+            assert error.__context__ is None and error.__cause__ is None
     return expected is not None
 
 
-def written(message: bytes, iv: bytes = bytes(range(100, 116))) -> str:
+def record_of(message: bytes, iv: bytes = bytes(range(100, 116))) -> str:
     sealed = AESGCM(KEY).encrypt(iv, message, None)
     return str(Record(iv=iv, tag=sealed[-16:], ciphertext=sealed[:-16]))
 
 
-RECORDS = [written(b"x" * number) for number in (1, 2, 3, 4)]
+RECORDS = [record_of(b"x" * number) for number in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=len)
@@ -75,8 +75,8 @@ def test_with_any_character_in_any_place(record: str) -> None:
     for place in range(len(record)):
         for character in CHARACTERS:
             text = record[:place] + character + record[place + 1 :]
-            expected = plainly(text)
-            assert quickly(text) == expected, ascii(text)
+            expected = parse_simple(text)
+            assert parse_fast(text) == expected, ascii(text)
             accepted += expected is not None
     assert accepted >= 2 * (21 * 64 + 4)  # the 22nd character of IV and tag has four bits that are 0
 
@@ -86,10 +86,10 @@ def test_with_any_character_more_or_less(record: str) -> None:
     for place in range(len(record) + 1):
         for character in CHARACTERS:
             text = record[:place] + character + record[place:]
-            assert quickly(text) == plainly(text), ascii(text)
+            assert parse_fast(text) == parse_simple(text), ascii(text)
         for length in range(1, 5):
             text = record[:place] + record[place + length :]
-            assert quickly(text) == plainly(text), ascii(text)
+            assert parse_fast(text) == parse_simple(text), ascii(text)
 
 
 def test_with_any_ending() -> None:
@@ -99,8 +99,8 @@ def test_with_any_ending() -> None:
         for second in ALPHABET + "=:-":
             for third in ALPHABET + "=:-":
                 text = f"{opening}A{first}{second}{third}"
-                expected = plainly(text)
-                assert quickly(text) == expected, ascii(text)
+                expected = parse_simple(text)
+                assert parse_fast(text) == expected, ascii(text)
                 accepted += expected is not None
     assert accepted == 7 * 64 * 64 + 7 * 16 + 4
 
@@ -111,8 +111,8 @@ def test_with_any_character_before_the_padding_of_iv_and_tag() -> None:
     for before_first in ALPHABET:
         for before_second in ALPHABET:
             text = record[:21] + before_first + record[22:46] + before_second + record[47:]
-            expected = plainly(text)
-            assert quickly(text) == expected, ascii(text)
+            expected = parse_simple(text)
+            assert parse_fast(text) == expected, ascii(text)
             accepted += expected is not None
     assert accepted == 16
 
@@ -125,7 +125,7 @@ def test_with_colons_and_padding_in_any_two_places() -> None:
                 text = (
                     record[:one] + change + record[one + len(change) : other] + change + record[other + len(change) :]
                 )
-                assert quickly(text) == plainly(text), ascii(text)
+                assert parse_fast(text) == parse_simple(text), ascii(text)
 
 
 PARTS = st.one_of(st.binary(max_size=3), st.binary(min_size=14, max_size=20), st.binary(max_size=60))
@@ -147,9 +147,9 @@ EDITS = st.lists(st.tuples(st.integers(0, 90), st.integers(0, 4), st.sampled_fro
 @settings(max_examples=250, deadline=None)
 def test_with_any_few_edits(text: str, edits: list[tuple[int, int, str]]) -> None:
     try:
-        record = written(text.encode())
+        record = record_of(text.encode())
     except UnicodeEncodeError:
-        record = written(b"Jane")
+        record = record_of(b"Jane")
     for place, length, put in edits:
         record = record[:place] + put + record[place + length :]
     check(record)
@@ -158,7 +158,7 @@ def test_with_any_few_edits(text: str, edits: list[tuple[int, int, str]]) -> Non
 @given(st.binary(max_size=40), st.binary(min_size=16, max_size=16))
 @settings(max_examples=150, deadline=None)
 def test_with_any_message_under_any_iv(message: bytes, iv: bytes) -> None:
-    assert check(written(message, iv)) is bool(message)
+    assert check(record_of(message, iv)) is bool(message)
 
 
 @given(st.text(max_size=80))
@@ -168,15 +168,15 @@ def test_with_any_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 4, 5])
-def test_an_authentic_record_in_another_spelling_of_its_padding_is_refused(length: int) -> None:
-    record = written(b"x" * length)
+def test_an_authentic_record_with_other_pad_bits_is_refused(length: int) -> None:
+    record = record_of(b"x" * length)
     pads = record.count("=") - 4
     last = len(record) - pads - 1
-    spellings = {record[:last] + other + record[last + 1 :] for other in ALPHABET} - {record}
-    same = {one for one in spellings if base64.b64decode(one[50:]) == base64.b64decode(record[50:])}
+    variants = {record[:last] + other + record[last + 1 :] for other in ALPHABET} - {record}
+    same = {each for each in variants if base64.b64decode(each[50:]) == base64.b64decode(record[50:])}
     assert len(same) == {2: 15, 1: 3}[pads]
     assert check(record)
-    assert not any(check(one) for one in same)
+    assert not any(check(each) for each in same)
     for place in (21, 46):
         for other in ALPHABET:
             if other != record[place]:
@@ -184,27 +184,27 @@ def test_an_authentic_record_in_another_spelling_of_its_padding_is_refused(lengt
 
 
 def test_an_authentic_record_with_a_separator_where_its_ciphertext_has_a_double_a_is_refused() -> None:
-    spelt = 0
+    replaced = 0
     for number in range(2000):
-        record = written(b"x" * 60, number.to_bytes(16, "little"))
+        record = record_of(b"x" * 60, number.to_bytes(16, "little"))
         iv, tag, ciphertext = record.split(":")
         if "AA" in ciphertext:
             assert check(record)
             assert not check(f"{iv}:{tag}:{ciphertext.replace('AA', '==:')}")
             assert not check(f"{iv}:{tag}:{ciphertext.replace('AA', '==:', 1)}")
-            spelt += 1
-    assert spelt > 10
+            replaced += 1
+    assert replaced > 10
 
 
-class Yes:
-    """Something with a colon wherever one looks."""
+class AllColons:
+    """An object with a colon at every index."""
 
     def __getitem__(self, _: object) -> str:
         return ":"
 
 
 LETTERS: list[str] = list(RECORDS[0])
-THINGS: list[Any] = [
+OTHER_TYPES: list[Any] = [
     5,
     2.5,
     True,
@@ -217,20 +217,31 @@ THINGS: list[Any] = [
     {},
     object(),
 ]
-THINGS += [{24: ":", 49: ":"}, Yes(), str, [], [RECORDS[0]], memoryview(RECORDS[0].encode()), {RECORDS[0]}, Ellipsis]
+OTHER_TYPES += [
+    {24: ":", 49: ":"},
+    AllColons(),
+    str,
+    [],
+    [RECORDS[0]],
+    memoryview(RECORDS[0].encode()),
+    {RECORDS[0]},
+    Ellipsis,
+]
 
 
-@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
-@pytest.mark.parametrize("cipher", [CIPHER, PhiCipher(os.urandom(32), reading=[KEY]), PhiCipher(KEY, lenient=True)])
-def test_what_is_no_text_is_refused_as_a_record_that_does_not_open_is(cipher: PhiCipher, thing: Any) -> None:
-    for decrypt in (cipher.decrypt, lambda one: cipher.decrypt_many([RECORDS[0], one])):
-        with pytest.raises(DecryptionError) as refused:
-            decrypt(thing)
-        assert refused.value.__context__ is None and refused.value.__cause__ is None
+@pytest.mark.parametrize("value", OTHER_TYPES, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "cipher", [CIPHER, PhiCipher(os.urandom(32), reading_keys=[KEY]), PhiCipher(KEY, lenient=True)]
+)
+def test_other_types_raise_the_same_error_as_a_bad_record(cipher: PhiCipher, value: Any) -> None:
+    for decrypt in (cipher.decrypt, lambda other: cipher.decrypt_many([RECORDS[0], other])):
+        with pytest.raises(DecryptionError) as caught:
+            decrypt(value)
+        assert caught.value.__context__ is None and caught.value.__cause__ is None
     assert cipher.passed_through == 0
 
 
-def test_a_kind_of_text_is_read_as_the_text_it_is() -> None:
+def test_a_subclass_of_str_is_read_as_text() -> None:
     class Name(str):
         pass
 
