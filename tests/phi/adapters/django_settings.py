@@ -1,4 +1,4 @@
-"""Django's settings for these tests: there is one set of them in a process, whichever file comes first.
+"""Django's settings for these tests: a process has one set of settings, whichever test module loads first.
 
 Touches the settings.
 """
@@ -13,17 +13,17 @@ from phi import PhiCipher
 CIPHER = PhiCipher(bytes(range(32)))
 ANOTHER = PhiCipher(bytes(32))
 
-asked: list[str] = []
+calls: list[str] = []
 
 
-def door() -> PhiCipher:
-    """What the settings name."""
-    asked.append("door")
+def cipher() -> PhiCipher:
+    """The callable in the settings."""
+    calls.append("cipher")
     return CIPHER
 
 
-def another_door() -> PhiCipher:
-    """What a field under another key names."""
+def another_cipher() -> PhiCipher:
+    """The callable of a field with another key."""
     return ANOTHER
 
 
@@ -33,7 +33,7 @@ settings.configure(
         "postgresql": {"ENGINE": "django.db.backends.postgresql", "NAME": "postgres", "USER": "postgres"},
     },
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
-    EONPRO_PHI_FIELDS=door,
+    EONPRO_PHI_FIELDS=cipher,
     INSTALLED_APPS=[],
 )
 django.setup()

@@ -1,7 +1,6 @@
-"""`python -m phi reencrypt` as an operator starts it: a process group of its own, before a KMS that knows three keys.
+"""`python -m phi reencrypt` in a process group of its own, with a fake KMS that knows three keys.
 
-Touches a port of this machine and the processes that it starts. The KMS is scripted: it opens the wrapped keys that it
-was given, and what it is asked for is not looked at; tests/phi/test_kms.py does that.
+Touches a port of this machine and the processes that it starts. The fake does not check requests; tests/phi/kms does.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.phi.reencryption.patients import COLUMNS, NEW, OLD, THIRD, Clinic
-from tests.phi.reencryption.postgres import PATIENCE_SECONDS
+from tests.phi.reencryption.patients import COLUMNS, NEW, OLD, THIRD, Patients
+from tests.phi.reencryption.postgres import TIMEOUT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-WRAPPINGS = {b"wrapped old": OLD, b"wrapped new": NEW, b"wrapped third": THIRD, b"old, wrapped anew": OLD}
+WRAPPINGS = {b"wrapped old": OLD, b"wrapped new": NEW, b"wrapped third": THIRD, b"old, wrapped again": OLD}
 
 
 def wrapped(blob: bytes) -> str:
-    """A wrapped key as a variable holds it."""
+    """A wrapped key as the value of a variable."""
     return base64.b64encode(blob).decode()
 
 
-class _Answers(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        key = WRAPPINGS.get(base64.b64decode(asked["CiphertextBlob"]))
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        key = WRAPPINGS.get(base64.b64decode(request["CiphertextBlob"]))
         status, answer = 400, {"__type": "InvalidCiphertextException"}
         if key is not None:
             status, answer = 200, {"KeyId": ARN, "Plaintext": base64.b64encode(key).decode()}
@@ -54,7 +53,7 @@ class _Answers(BaseHTTPRequestHandler):
 @contextmanager
 def scripted_kms() -> Iterator[str]:
     """The URL of the KMS."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -64,8 +63,8 @@ def scripted_kms() -> Iterator[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a command ended."""
+class CommandResult:
+    """The exit code and the output of a command."""
 
     code: int
     stdout: str
@@ -75,26 +74,35 @@ class Ended:
     def document(self) -> dict[str, Any]:
         """What `--json` printed: the only line of standard output."""
         [line] = self.stdout.splitlines()
-        found: dict[str, Any] = json.loads(line)
-        return found
+        document: dict[str, Any] = json.loads(line)
+        return document
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
-    """Somebody who re-encrypts the patients of a clinic."""
+    """Runs the command for a table of patients."""
 
-    clinic: Clinic
+    patients: Patients
     environment: dict[str, str]
 
-    def starts(self, *words: str, **variables: str) -> subprocess.Popen[str]:
-        """The command for the clinic's table, with more words, in a process group of its own."""
-        common = ("--dsn", self.clinic.dsn, "--table", "Patient", "--columns", ",".join(COLUMNS), "--key-column", "id")
-        return self.types(*common, *words, **variables)
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start the command for the table with these arguments, in a process group of its own."""
+        common = (
+            "--dsn",
+            self.patients.dsn,
+            "--table",
+            "Patient",
+            "--columns",
+            ",".join(COLUMNS),
+            "--key-column",
+            "id",
+        )
+        return self.start_bare(*common, *arguments, **variables)
 
-    def types(self, *words: str, **variables: str) -> subprocess.Popen[str]:
-        """The command with these words alone."""
+    def start_bare(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start the command with only these arguments."""
         return subprocess.Popen(
-            [sys.executable, "-m", "phi", "reencrypt", *words],
+            [sys.executable, "-m", "phi", "reencrypt", *arguments],
             cwd=ROOT,
             env={name: value for name, value in {**self.environment, **variables}.items() if value},
             stdin=subprocess.DEVNULL,
@@ -104,15 +112,15 @@ class Operator:
             start_new_session=True,
         )
 
-    def runs(self, *words: str, **variables: str) -> Ended:
-        """The command for the clinic's table, to its end."""
-        return ended(self.starts(*words, **variables))
+    def run(self, *arguments: str, **variables: str) -> CommandResult:
+        """Run the command for the table to its end."""
+        return wait_for(self.start(*arguments, **variables))
 
 
-def operator(clinic: Clinic, kms: str) -> Operator:
-    """With all variables that the command needs."""
+def operator(patients: Patients, kms: str) -> Operator:
+    """With all environment variables that the command needs."""
     return Operator(
-        clinic=clinic,
+        patients=patients,
         environment={
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": kms,
@@ -126,17 +134,17 @@ def operator(clinic: Clinic, kms: str) -> Operator:
     )
 
 
-def ended(process: subprocess.Popen[str]) -> Ended:
-    """The end of a command; a traceback would be one that nobody foresaw."""
-    stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+def wait_for(process: subprocess.Popen[str]) -> CommandResult:
+    """The result of a command; a traceback fails the test."""
+    stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     assert "Traceback" not in stderr, stderr
-    return Ended(code=process.returncode, stdout=stdout, stderr=stderr)
+    return CommandResult(code=process.returncode, stdout=stdout, stderr=stderr)
 
 
-def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Look again and again, as long as the command runs; raises AssertionError where it does not come true in time."""
-    limit = time.monotonic() + PATIENCE_SECONDS
-    while not true() and process.poll() is None:
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until the condition is true or the command ends; fails after a timeout."""
+    limit = time.monotonic() + TIMEOUT_SECONDS
+    while not condition() and process.poll() is None:
         assert time.monotonic() < limit
         time.sleep(0.002)
 
@@ -144,9 +152,9 @@ def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 def kill(process: subprocess.Popen[str]) -> None:
     """SIGKILL to the command and all its workers at once."""
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=PATIENCE_SECONDS)
+    process.communicate(timeout=TIMEOUT_SECONDS)
 
 
-def workers(process: subprocess.Popen[str]) -> list[int]:
+def worker_pids(process: subprocess.Popen[str]) -> list[int]:
     """The process ids of its workers."""
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]

@@ -1,4 +1,4 @@
-"""Whatever is killed, whenever: nothing is lost, nothing half done, and the same command again goes on from there."""
+"""Kills at any time: nothing is lost, no batch is incomplete, and the same command continues."""
 
 from __future__ import annotations
 
@@ -13,122 +13,122 @@ import pytest
 
 from phi import DecryptionError, PhiCipher
 from tests.phi.reencryption import command_process
-from tests.phi.reencryption.command_process import Operator, ended, kill, until, workers
-from tests.phi.reencryption.conftest import QUICK
-from tests.phi.reencryption.patients import MAKE, NEW, OLD, Clinic, expected, plain
+from tests.phi.reencryption.command_process import Operator, kill, wait_for, wait_until, worker_pids
+from tests.phi.reencryption.conftest import FAST_SETTINGS
+from tests.phi.reencryption.patients import CREATE_TABLE, NEW, OLD, Patients, decrypt_rows, expected
 from tests.phi.reencryption.postgres import Server, running
 
 MANY = 100_000
 
 
-def whole(clinic: Clinic, rows: int) -> None:
-    """Every record opens under the new key, says what it said, and none opens under the old one."""
-    found = clinic.records()
-    assert list(plain(found)) == expected(rows)
-    assert not any(opens_under_the_old_key(record) for row in found for record in row[1:] if record is not None)
+def assert_complete(patients: Patients, rows: int) -> None:
+    """Every record decrypts to its text with the new key, and none with the old one."""
+    rows_now = patients.records()
+    assert list(decrypt_rows(rows_now)) == expected(rows)
+    assert not any(decrypts_with_the_old_key(record) for row in rows_now for record in row[1:] if record is not None)
 
 
 OLD_CIPHER = PhiCipher(OLD)
 
 
-def opens_under_the_old_key(record: str) -> bool:
-    """Whether it does."""
+def decrypts_with_the_old_key(record: str) -> bool:
+    """Whether the old key decrypts it."""
     try:
         return OLD_CIPHER.decrypt(record) is not None
     except DecryptionError:
         return False
 
 
-def readable(clinic: Clinic, rows: int) -> None:
-    """Every record opens under the one key or the other and says what it said; every row is under one key alone."""
-    either, found = PhiCipher(NEW, reading_keys=[OLD]), clinic.records()
-    texts = zip(*(either.decrypt_many(column) for column in list(zip(*found, strict=True))[1:]), strict=True)
-    assert [(row[0], *text) for row, text in zip(found, texts, strict=True)] == expected(rows)
+def assert_readable(patients: Patients, rows: int) -> None:
+    """Every record decrypts to its text with one key or the other."""
+    either, records = PhiCipher(NEW, reading_keys=[OLD]), patients.records()
+    texts = zip(*(either.decrypt_many(column) for column in list(zip(*records, strict=True))[1:]), strict=True)
+    assert [(row[0], *text) for row, text in zip(records, texts, strict=True)] == expected(rows)
 
 
-def test_killed_with_all_its_workers_again_and_again_it_still_comes_to_its_end(operator: Operator) -> None:
+def test_after_several_kills_of_all_processes_a_run_completes(operator: Operator) -> None:
     rows, points = 3000, random.Random(20261125)
-    clinic = operator.clinic
-    clinic.fill(rows)
+    patients = operator.patients
+    patients.fill(rows)
     reached = 0
     for _ in range(3):
         point = points.randrange(reached + 1, rows * 9 // 10)
-        process = operator.starts("--batch", "25")
-        until(lambda at=point: clinic.moved() >= at, process)  # type: ignore[misc]
+        process = operator.start("--batch", "25")
+        wait_until(lambda at=point: patients.rewritten() >= at, process)  # type: ignore[misc]
         kill(process)
-        readable(clinic, rows)
-        moved = clinic.moved()
-        assert moved >= reached
-        reached = min(moved, rows * 8 // 10)
-    assert operator.runs().code == 0
-    whole(clinic, rows)
+        assert_readable(patients, rows)
+        rewritten = patients.rewritten()
+        assert rewritten >= reached
+        reached = min(rewritten, rows * 8 // 10)
+    assert operator.run().code == 0
+    assert_complete(patients, rows)
 
 
-def test_a_worker_that_is_killed_is_not_waited_for_and_the_others_end_their_batches(operator: Operator) -> None:
-    clinic = operator.clinic
-    clinic.fill(6000)
-    process = operator.starts("--batch", "5", "--processes", "2", "--json")
-    until(lambda: clinic.moved() > 100, process)
-    os.kill(workers(process)[0], signal.SIGKILL)
-    done = ended(process)
+def test_a_killed_worker_ends_the_run_and_the_others_finish_their_batches(operator: Operator) -> None:
+    patients = operator.patients
+    patients.fill(6000)
+    process = operator.start("--batch", "5", "--processes", "2", "--json")
+    wait_until(lambda: patients.rewritten() > 100, process)
+    os.kill(worker_pids(process)[0], signal.SIGKILL)
+    done = wait_for(process)
     assert done.code == 1 and "signal 9" in done.document["message"]
-    assert clinic.moved() < 6000
-    readable(clinic, 6000)
+    assert patients.rewritten() < 6000
+    assert_readable(patients, 6000)
 
 
-def test_workers_whose_parent_is_killed_end_by_themselves(operator: Operator) -> None:
-    clinic = operator.clinic
-    clinic.fill(6000)
-    process = operator.starts("--batch", "5", "--processes", "2")
-    until(lambda: clinic.moved() > 100, process)
-    left = workers(process)
+def test_workers_end_when_their_parent_is_killed(operator: Operator) -> None:
+    patients = operator.patients
+    patients.fill(6000)
+    process = operator.start("--batch", "5", "--processes", "2")
+    wait_until(lambda: patients.rewritten() > 100, process)
+    pids = worker_pids(process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     connected = "select count(*) from pg_stat_activity where application_name = 'eonpro phi reencrypt' and datname = %s"
-    while clinic.run(connected, clinic.database)[0][0]:
+    while patients.run(connected, patients.database)[0][0]:
         pass
-    process.communicate()  # its end is the end of all who could write to it
-    assert left
-    readable(clinic, 6000)
+    process.communicate()  # returns once all processes with the pipe have ended
+    assert pids
+    assert_readable(patients, 6000)
 
 
 @pytest.fixture
 def own_server() -> Iterator[Server]:
-    """A server that may be stopped."""
-    with running(*QUICK) as made:
-        yield made
+    """A server that the test can stop."""
+    with running(*FAST_SETTINGS) as server:
+        yield server
 
 
 @pytest.mark.thorough
-def test_a_server_that_restarts_is_waited_for_and_one_that_is_gone_is_told_of(
+def test_a_restart_of_the_server_is_waited_for_and_a_stopped_server_is_reported(
     own_server: Server, operator: Operator
 ) -> None:
     with own_server.connect() as connection:
-        connection.execute(MAKE)
-    clinic = Clinic(server=own_server, database="postgres")
-    clinic.fill(2000)
-    mine = replace(operator, clinic=clinic)
-    process = mine.starts("--batch", "5", "--processes", "2")
-    until(lambda: clinic.moved() > 100, process)
+        connection.execute(CREATE_TABLE)
+    patients = Patients(server=own_server, database="postgres")
+    patients.fill(2000)
+    mine = replace(operator, patients=patients)
+    process = mine.start("--batch", "5", "--processes", "2")
+    wait_until(lambda: patients.rewritten() > 100, process)
     own_server.stop()
     own_server.start()
-    done = ended(process)
+    done = wait_for(process)
     assert done.code == 0, done.stderr
-    whole(replace(clinic), 2000)
+    assert_complete(replace(patients), 2000)
 
     own_server.stop()
-    done = mine.runs("--json")
+    done = mine.run("--json")
     assert done.code == 1 and re.search(r"connection|socket", done.document["message"])
     own_server.start()
 
 
 @pytest.fixture(scope="module")
 def hundred_thousand(server: Server) -> str:
-    """A database with as many patients."""
+    """A database with this many patients."""
     name = server.copy_of("clinic")
-    made = Clinic(server=server, database=name)
-    made.fill(MANY)
-    made.connection.close()  # nobody may be connected to what is copied
+    patients = Patients(server=server, database=name)
+    patients.fill(MANY)
+    patients.connection.close()  # a database with connections cannot be copied
     return name
 
 
@@ -137,15 +137,15 @@ def hundred_thousand(server: Server) -> str:
 def test_a_hundred_thousand_rows_survive_a_kill_at_any_point(
     server: Server, kms: str, hundred_thousand: str, time: int
 ) -> None:
-    clinic = Clinic(server=server, database=server.copy_of(hundred_thousand))
+    patients = Patients(server=server, database=server.copy_of(hundred_thousand))
     try:
-        operator = command_process.operator(clinic, kms)
+        operator = command_process.operator(patients, kms)
         point = random.Random(time).randrange(MANY)
-        process = operator.starts()
-        until(lambda: clinic.moved() >= point, process)
+        process = operator.start()
+        wait_until(lambda: patients.rewritten() >= point, process)
         kill(process)
-        assert operator.runs().code == 0
-        whole(clinic, MANY)
+        assert operator.run().code == 0
+        assert_complete(patients, MANY)
     finally:
-        clinic.connection.close()
-        server.drop(clinic.database)
+        patients.connection.close()
+        server.drop(patients.database)

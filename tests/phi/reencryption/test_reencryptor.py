@@ -1,4 +1,4 @@
-"""Records from key to key, without a database: what opens, what is written, and that it agrees with the cipher."""
+"""Re-encryption of records without a database: it accepts and writes the same records as the cipher."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from hypothesis import strategies as some
 from pybase64 import b64encode_as_string
 
 from phi import DecryptionError, PhiCipher
+from phi.reencryption import reencryptor as reencryptor_module
 from phi.reencryption.errors import ReencryptionError
-from phi.reencryption.models import MAX_LISTED_ROWS, Done, Tally
+from phi.reencryption.models import MAX_LISTED_ROWS, ColumnCounts, RowCounts
 from phi.reencryption.reencryptor import UNCHANGED, RecordReencryptor
 from tests.phi.reencryption.patients import NEW, OLD, THIRD
 
 TEXTS = ["Jane", "Jöhn Dœ", "患者 0", "🩺", "x" * 5000, "a,b\n{}\\"]
 
 
-def transcriber() -> RecordReencryptor:
+def reencryptor() -> RecordReencryptor:
     return RecordReencryptor(old=[OLD, THIRD], new=NEW)
 
 
@@ -29,66 +30,71 @@ def keys(values: list[str | None]) -> list[str]:
 
 
 @pytest.mark.parametrize("key", [OLD, THIRD])
-def test_records_under_an_old_key_come_out_under_the_new_one(key: bytes) -> None:
+def test_records_of_an_old_key_are_re_encrypted_with_the_new_one(key: bytes) -> None:
     values = PhiCipher(key).encrypt_many(TEXTS)
-    made = transcriber().transcribe(values, keys(values))
-    assert PhiCipher(NEW).decrypt_many(made.records) == TEXTS
-    assert made.tally == Tally(old=len(TEXTS))
-    assert len({record[:24] for record in made.records}) == len(TEXTS), "an IV of its own for each"
-    assert [len(record) for record in made.records] == [len(value or "") for value in values]
+    column = reencryptor().reencrypt(values, keys(values))
+    assert PhiCipher(NEW).decrypt_many(column.records) == TEXTS
+    assert column.counts == ColumnCounts(old=len(TEXTS))
+    assert len({record[:24] for record in column.records}) == len(TEXTS), "an IV of its own for each"
+    assert [len(record) for record in column.records] == [len(value or "") for value in values]
 
 
-def test_a_mixed_column_is_sorted_out_record_by_record() -> None:
+def test_a_mixed_column_is_processed_record_by_record() -> None:
     old, new, other = (PhiCipher(key).encrypt("Jane") for key in (OLD, NEW, bytes(32)))
     values = [old, None, new, "", "plain", other, old]
-    made = transcriber().transcribe(values, keys(values))
-    assert made.tally == Tally(empty=2, new=1, old=2, foreign=1, no_record=1, named=("key 4", "key 5"))
-    assert [bool(record) for record in made.records] == [True, False, False, False, False, False, True]
+    column = reencryptor().reencrypt(values, keys(values))
+    assert column.counts == ColumnCounts(empty=2, new=1, old=2, foreign=1, no_record=1, example_rows=("key 4", "key 5"))
+    assert [bool(record) for record in column.records] == [True, False, False, False, False, False, True]
     assert UNCHANGED == ""
 
 
-def test_empty_values_among_records_keep_their_places() -> None:
+def test_empty_values_keep_their_places() -> None:
     values = [None, PhiCipher(OLD).encrypt("one"), "", PhiCipher(OLD).encrypt("two"), None]
-    made = transcriber().transcribe(values, keys(values))
-    assert PhiCipher(NEW).decrypt_many([made.records[1], made.records[3]]) == ["one", "two"]
-    assert (made.records[0], made.records[2], made.records[4], made.tally.empty) == ("", "", "", 3)
+    column = reencryptor().reencrypt(values, keys(values))
+    assert PhiCipher(NEW).decrypt_many([column.records[1], column.records[3]]) == ["one", "two"]
+    assert (column.records[0], column.records[2], column.records[4], column.counts.empty) == ("", "", "", 3)
 
 
-def test_whichever_key_most_were_under_is_tried_first_and_changes_nothing() -> None:
-    mine = transcriber()
+def test_the_key_that_is_tried_first_does_not_change_the_result() -> None:
+    faulty = reencryptor()
     old, new = (PhiCipher(key).encrypt_many(TEXTS) for key in (OLD, NEW))
-    for values, tally in ((old, Tally(old=6)), (new, Tally(new=6)), (new, Tally(new=6)), (old, Tally(old=6))):
-        assert mine.transcribe(values, keys(values)).tally == tally
+    for values, counts in (
+        (old, ColumnCounts(old=6)),
+        (new, ColumnCounts(new=6)),
+        (new, ColumnCounts(new=6)),
+        (old, ColumnCounts(old=6)),
+    ):
+        assert faulty.reencrypt(values, keys(values)).counts == counts
 
 
-def test_a_look_alone_writes_nothing() -> None:
+def test_without_write_nothing_is_encrypted() -> None:
     values = PhiCipher(OLD).encrypt_many(TEXTS)
     before = PhiCipher(NEW).encryptions
-    made = transcriber().transcribe(values, keys(values), write=False)
-    assert made.records == [UNCHANGED] * 6 and made.tally.old == 6
+    column = reencryptor().reencrypt(values, keys(values), write=False)
+    assert column.records == [UNCHANGED] * 6 and column.counts.old == 6
     assert PhiCipher(NEW).encryptions == before
 
 
-def test_what_is_written_counts_as_encryptions_of_the_new_key() -> None:
+def test_new_records_count_as_encryptions_of_the_new_key() -> None:
     values, before = PhiCipher(OLD).encrypt_many(TEXTS), PhiCipher(NEW).encryptions
-    transcriber().transcribe(values, keys(values))
+    reencryptor().reencrypt(values, keys(values))
     assert PhiCipher(NEW).encryptions == before + 6
 
 
-def test_only_so_many_rows_are_named() -> None:
+def test_the_number_of_listed_rows_is_limited() -> None:
     values: list[str | None] = ["plain"] * 50
-    assert len(transcriber().transcribe(values, keys(values)).tally.named) == MAX_LISTED_ROWS
-    half = Done(columns={"a": Tally(no_record=8, named=tuple("12345678"))})
-    assert (half + half).columns["a"].named == tuple("1234567812")
+    assert len(reencryptor().reencrypt(values, keys(values)).counts.example_rows) == MAX_LISTED_ROWS
+    half = RowCounts(columns={"a": ColumnCounts(no_record=8, example_rows=tuple("12345678"))})
+    assert (half + half).columns["a"].example_rows == tuple("1234567812")
 
 
-def test_the_keys_do_not_leave_it() -> None:
+def test_its_keys_are_not_pickled_or_shown() -> None:
     with pytest.raises(TypeError):
-        pickle.dumps(transcriber())
-    assert repr(transcriber()) == "RecordReencryptor(AES-256-GCM)"
+        pickle.dumps(reencryptor())
+    assert repr(reencryptor()) == "RecordReencryptor(AES-256-GCM)"
 
 
-SPOILT = [
+DAMAGES = [
     lambda r: r[:-1],
     lambda r: r + "A",
     lambda r: r.replace("=", "", 1),
@@ -103,26 +109,28 @@ SPOILT = [
 ]
 
 
-@pytest.mark.parametrize("spoil", SPOILT)
-def test_what_the_cipher_refuses_is_left_alone_although_all_others_open(spoil) -> None:
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_record_that_the_cipher_refuses_is_unchanged_among_good_ones(damage) -> None:
     good = PhiCipher(OLD).encrypt("Jane Doe")
     assert good is not None
-    bad = spoil(good)
+    bad = damage(good)
     with pytest.raises(DecryptionError):
         PhiCipher(OLD).decrypt(bad)
-    for first in (transcriber(), _expecting_new()):
-        made = first.transcribe([good, bad, good], ["1", "2", "3"])
-        assert made.tally.neither == 1 and made.tally.named == ("2",) and made.records[1] == UNCHANGED
+    for each in (reencryptor(), _expecting_new()):
+        column = each.reencrypt([good, bad, good], ["1", "2", "3"])
+        assert (
+            column.counts.undecryptable == 1 and column.counts.example_rows == ("2",) and column.records[1] == UNCHANGED
+        )
 
 
 def _expecting_new() -> RecordReencryptor:
-    made = transcriber()
-    made.transcribe([PhiCipher(NEW).encrypt("x")], ["0"])
-    return made
+    expecting_new = reencryptor()
+    expecting_new.reencrypt([PhiCipher(NEW).encrypt("x")], ["0"])
+    return expecting_new
 
 
 class FaultyAead:
-    """A stand-in for a machine that computes wrongly now and then: one bit of what it seals is another one."""
+    """A fake of faulty hardware: one bit of the ciphertext is wrong."""
 
     def encrypt(self, iv: bytes, text: bytes, _: None) -> bytes:
         sealed = bytearray(AESGCM(NEW).encrypt(iv, text, None))
@@ -132,31 +140,31 @@ class FaultyAead:
     decrypt = AESGCM(NEW).decrypt
 
 
-def test_what_does_not_open_is_never_handed_on() -> None:
-    mine = transcriber()
-    mine._new_key = FaultyAead()  # type: ignore[assignment]
-    with pytest.raises(ReencryptionError, match="does not open"):
-        mine.transcribe([PhiCipher(OLD).encrypt("Jane")], ["1"])
+def test_a_record_that_cannot_be_decrypted_is_never_returned() -> None:
+    faulty = reencryptor()
+    faulty._new_key = FaultyAead()  # type: ignore[assignment]
+    with pytest.raises(ReencryptionError, match="cannot be decrypted again"):
+        faulty.reencrypt([PhiCipher(OLD).encrypt("Jane")], ["1"])
 
 
-def test_what_is_spelt_wrongly_is_never_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = b64encode_as_string
-    monkeypatch.setattr(transcription, "b64encode_as_string", lambda octets: right(octets).replace("A", "B"))
+def test_a_wrongly_encoded_record_is_never_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    correct = b64encode_as_string
+    monkeypatch.setattr(reencryptor_module, "b64encode_as_string", lambda data: correct(data).replace("A", "B"))
     values = PhiCipher(OLD).encrypt_many([f"patient {number}" for number in range(20)])
-    with pytest.raises(ReencryptionError, match="does not open"):
-        transcriber().transcribe(values, keys(values))
+    with pytest.raises(ReencryptionError, match="cannot be decrypted again"):
+        reencryptor().reencrypt(values, keys(values))
 
 
-def test_a_record_of_no_text_or_of_no_utf8_is_left_alone() -> None:
+def test_an_authentic_record_of_other_bytes_is_unchanged() -> None:
     for plain in (b"", b"\xff\xfe"):
         sealed = AESGCM(OLD).encrypt(bytes(16), plain, None)
         record = ":".join(base64.b64encode(part).decode() for part in (bytes(16), sealed[-16:], sealed[:-16]))
-        assert transcriber().transcribe([record], ["1"]).tally.neither == 1
+        assert reencryptor().reencrypt([record], ["1"]).counts.undecryptable == 1
 
 
 @settings(max_examples=60, deadline=None)
 @given(some.lists(some.one_of(some.none(), some.text(min_size=1, max_size=40).filter(lambda t: t.isprintable()))))
-def test_any_texts_come_out_as_they_went_in(texts: list[str | None]) -> None:
+def test_any_texts_stay_the_same(texts: list[str | None]) -> None:
     values = PhiCipher(OLD).encrypt_many(texts)
-    made = transcriber().transcribe(values, keys(values))
-    assert PhiCipher(NEW).decrypt_many([record or None for record in made.records]) == texts
+    column = reencryptor().reencrypt(values, keys(values))
+    assert PhiCipher(NEW).decrypt_many([record or None for record in column.records]) == texts

@@ -1,4 +1,4 @@
-"""What the executors of the tests' cluster have: where their data keys come from. Each call leaves a note of who asked.
+"""The functions that the executors of the tests' cluster call for their keys; each unwrap writes a file.
 
 Touches the folder that the environment names.
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 from phi import PhiFields
 from phi.key_cache import CachedKey
 
-FOLDER = "NOTES_OF_THE_TEST"
+FOLDER = "UNWRAP_LOG_FOLDER"
 
 
 class _NamedKey:
-    """A key source that stands for KMS: the key's bytes are made of its name, and each unwrap is noted."""
+    """A fake of KMS: the key is derived from its name, and each unwrap writes a file."""
 
     def __init__(self, name: str) -> None:
         self._name = name
