@@ -42,7 +42,7 @@ class Scenario:
     example: str
     options: tuple[str, ...] = ()
     before: str = ""
-    """A script of examples/by-hand that comes first."""
+    """A script of examples/manual-setup that comes first."""
     adopts: bool = False
     roles: tuple[str, ...] = ()
     """Roles of the account's own that are there already, trusted by ECS."""
@@ -62,7 +62,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "eks": Scenario(example="eks"),
     "multi-region": Scenario(example="multi-region"),
     "existing-trail": Scenario(example="existing-trail", before="trail.sh"),
-    "adopted": Scenario(example="adopted", before="guide.sh", adopts=True),
+    "adopted": Scenario(example="imported", before="guide.sh", adopts=True),
     "cloudwatch-logs": Scenario(example="vercel", options=("--cloudwatch-logs", "yes")),
     "alert-emails": Scenario(example="vercel", options=("--alert-emails", "security@clinic.example")),
     "administered-by-another": Scenario(
@@ -105,7 +105,7 @@ def prepare(clinic: Clinic, scenario: Scenario) -> None:
     for role in scenario.roles:
         clinic.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(execution_trust_policy()))
     if scenario.before:
-        said = clinic.run(["bash", f"examples/by-hand/{scenario.before}"]).out
+        said = clinic.run(["bash", f"examples/manual-setup/{scenario.before}"]).out
         if scenario.before == "trail.sh":
             with (clinic.folder / "examples" / f"{scenario.example}.yaml").open("a") as answers:
                 answers.write(said)

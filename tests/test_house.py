@@ -194,7 +194,7 @@ TABLE = (
     Row(
         files=("phi/reencryption/database.py", "phi/reencryption/statements.py"), outside=("psycopg",), ours=("phi.*",)
     ),
-    Row(files=("phi/reencryption/transcription.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
+    Row(files=("phi/reencryption/reencryptor.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/reencryption/*.py",), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography",), ours=("phi.*",)),
     Row(files=("sandbox/*.py",), outside=ANY, ours=("sandbox.*",)),

@@ -20,7 +20,7 @@ from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, Foun
 
 GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
 GUIDE_KEY = "/eonpro/AWS_KMS_KEY_ID"
-"""Where `examples/by-hand/guide.sh` puts the variables for ECS; the guide leaves the place open."""
+"""Where `examples/manual-setup/guide.sh` puts the variables for ECS; the guide leaves the place open."""
 
 _NO_ENTITY = ("NoSuchEntity",)
 

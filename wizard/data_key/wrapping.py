@@ -98,7 +98,7 @@ def _told(printed: str) -> dict[str, Any] | None:
 def _failure(cause: str, message: str, key_arn: str) -> SetupError:
     # The child's words are fixed ones: they say what is wrong with a key and never what it is.
     match cause:
-        case "EncryptionKeyRefused":
+        case "InvalidEncryptionKey":
             return UsageError(f"what was given is no ENCRYPTION_KEY: {message} Nothing was changed", PIPED)
         case "AccessDenied":
             return PermissionDenied(

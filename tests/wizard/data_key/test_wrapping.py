@@ -113,14 +113,14 @@ def test_what_is_none_of_its_business_stays_here(child: Child, piped: str) -> No
 @pytest.mark.parametrize(
     ("cause", "kind", "code"),
     [
-        ("EncryptionKeyRefused", UsageError, 2),
+        ("InvalidEncryptionKey", UsageError, 2),
         ("AccessDenied", PermissionDenied, 3),
         ("BadCredentials", CredentialsError, 3),
         ("Unreachable", Unreachable, 1),
         ("Throttled", Unreachable, 1),
         ("NotFound", ResourceError, 4),
         ("Disabled", ResourceError, 4),
-        ("Refused", ResourceError, 4),
+        ("RequestRejected", ResourceError, 4),
     ],
 )
 def test_each_cause_is_an_error_of_the_wizards_own(child: Child, cause: str, kind: type[SetupError], code: int) -> None:

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from phi import PhiCipher, RecordRefused
+from phi import PhiCipher, DecryptionError
 from tests.onboarding.clinic import running_clinic
 from tests.wizard.commands.rotate.account_world import Account, Clinic, environment_of
 from wizard.commands.rotate.result import Action
@@ -213,5 +213,5 @@ def _whole(clinic: Clinic) -> None:
 def _read(cipher: PhiCipher, record: str) -> str | None:
     try:
         return cipher.decrypt(record)
-    except RecordRefused:
+    except DecryptionError:
         return None
