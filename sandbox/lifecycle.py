@@ -16,8 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sandbox import environment
-from sandbox.process import alive, end, is_server
-from sandbox.state import ACCOUNT, PROJECT, Places, State, answers, load, locked, places, running
+from sandbox.state import ACCOUNT, PROJECT, Places, State, alive, answers, end, is_server, load, locked, places, running
 
 START_SECONDS = 60.0
 
@@ -206,7 +205,7 @@ def _install_plugins(where: Places) -> None:
         raise SandboxError("no Pulumi engine was chosen yet", "make setup")
     if not chosen.path.exists():
         raise SandboxError(f"the chosen Pulumi engine is gone: {chosen.path}", "make setup")
-    from sandbox.plugins.install import InstallError, install
+    from sandbox.pulumi_plugins.install import InstallError, install
 
     where.pulumi_home.mkdir(parents=True, exist_ok=True)
     try:

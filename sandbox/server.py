@@ -11,21 +11,31 @@ import signal
 import sys
 import threading
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
+import botocore.session
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from sandbox import descriptions
+from sandbox.oidc import deployment_token
 from sandbox.state import LOOPBACK, Places, State, save, write_private
-from sandbox.webidentity import deployment_token
 
-descriptions.read_each_once()
+
+def _share_service_descriptions() -> None:
+    """Let all sessions of this process share what they have read; to be called before moto is loaded.
+
+    moto makes sessions in dozens of places, and each would list 400 services and read the same megabytes of JSON: half
+    of the server's start.
+    """
+    botocore.session.create_loader = cache(botocore.session.create_loader)
+
+
+_share_service_descriptions()
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: E402
 
-from sandbox.aws import Cloud  # noqa: E402
-from sandbox.seed import seed  # noqa: E402
+from sandbox.aws.app import Cloud, seed  # noqa: E402
 
 VERCEL_TEAM = "eonpro"
 VERCEL_PROJECT = "eonpro"

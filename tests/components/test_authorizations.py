@@ -9,7 +9,7 @@ import pytest
 from docs.authorizations.__main__ import PAGE, TABLES, page
 from docs.authorizations.cast import ACCOUNT
 from docs.authorizations.rows import OWN_IAM, Kind, Policy, Row, Statement, Table
-from sandbox.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
+from sandbox.aws.iam.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
 

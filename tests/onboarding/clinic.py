@@ -326,11 +326,11 @@ class Clinic:
         return _request("GET", url)
 
     def fault(self, **fault: Any) -> None:
-        """Order a fault of the AWS endpoint (`sandbox.faults.Fault`)."""
+        """Order a fault of the AWS endpoint (`sandbox.aws.faults.Fault`)."""
         _request("POST", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/faults", fault)
 
     def vercel_fault(self, **fault: Any) -> None:
-        """Order a fault of the Vercel endpoint (`sandbox.vercel_faults.Fault`)."""
+        """Order a fault of the Vercel endpoint (`sandbox.vercel.faults.Fault`)."""
         _request("POST", f"{self.environment['VERCEL_API_URL']}/_sandbox/faults", fault)
 
     def no_more_faults(self) -> None:

@@ -20,8 +20,7 @@ import boto3
 import pytest
 
 from sandbox.lifecycle import remove_stack_configs
-from sandbox.process import alive
-from sandbox.state import Places
+from sandbox.state import Places, alive
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONTRACT = {

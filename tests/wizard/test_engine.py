@@ -22,8 +22,8 @@ import pytest
 import yaml
 
 from components.contract import Settings
-from sandbox.plugins.install import install
-from tests.sandbox.plugin_world import engine_binary
+from sandbox.pulumi_plugins.install import install
+from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
 from wizard import engine_backend, engine_lock
 from wizard.engine import PulumiEngine

@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from sandbox.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
+from sandbox.aws.iam.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
 from tests.wizard.access_review.papers import ADA, LEAVES_IT_TO_IAM, ROLE, ROOT, STRANGER, allow, document, named
 from tests.wizard.fakes import ACCOUNT, KEY, OTHER_KEY
 from wizard.access_review.judgement import KeyPapers, facts_of_key, judge
@@ -101,7 +101,7 @@ contexts = st.fixed_dictionaries({key: st.sampled_from((None, *values)) for key,
 
 
 def allowed(arn: str, action: str, key_policy: Any, own: Any, boundary: Any, more: dict[str, tuple[str, ...]]) -> bool:
-    """What the sandbox does with one request (`sandbox.corrections.keys`), its emulator's IAM given as documents."""
+    """What the sandbox (`sandbox.aws.moto_patches.kms.keys`) does with a request, its IAM given as documents."""
     context = {
         **facts_of_key(KEY),
         "aws:PrincipalArn": (arn,),

@@ -1,0 +1,138 @@
+"""Corrections about trails: an ARN names one as well as its name does, and what a trail selects is told.
+
+It may read the emulator's trails and buckets in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from moto.cloudtrail.models import cloudtrail_backends
+from moto.s3.models import s3_backends
+
+from sandbox.aws.iam.policy import Decision, Request, evaluate, names_principal, statements
+from sandbox.aws.iam.principals import Principal
+from sandbox.aws.protocol import Answer, AwsError, Call, json_answer
+from sandbox.state import ACCOUNT
+
+EVERY_MANAGEMENT_EVENT = {
+    "ReadWriteType": "All",
+    "IncludeManagementEvents": True,
+    "DataResources": [],
+    "ExcludeManagementEventSources": [],
+}
+
+
+def a_trails_name_is_taken_once(call: Call, who: Principal | None) -> None:
+    """AWS answers TrailAlreadyExistsException for the name of a trail that is there; the emulator replaces that trail.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
+    """
+    name = str(call.parameters.get("Name", ""))
+    if name in cloudtrail_backends[ACCOUNT][call.region].trails:
+        raise AwsError("TrailAlreadyExistsException", f"Trail {name} already exists for customer: {ACCOUNT}")
+
+
+def a_trail_is_deleted_by_its_arn_too(call: Call, who: Principal | None) -> dict[str, Any]:
+    """AWS deletes the trail of a name or an ARN, and answers TrailNotFoundException when there is none.
+
+    The emulator answers success to an ARN, or to a name that no trail has, and deletes nothing.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DeleteTrail.html
+    """
+    named = str(call.parameters.get("Name", ""))
+    for name, trail in cloudtrail_backends[ACCOUNT][call.region].trails.items():
+        if named in (name, trail.arn):
+            return {**call.parameters, "Name": name}
+    raise AwsError("TrailNotFoundException", f"Unknown trail: {named} for the user: {ACCOUNT}")
+
+
+def selectors_of_one_kind_take_the_place_of_the_other(call: Call, who: Principal | None) -> None:
+    """AWS takes a trail's advanced event selectors off when it is given basic ones; the emulator keeps both.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_PutEventSelectors.html
+    """
+    named = str(call.parameters.get("TrailName", ""))
+    for name, trail in cloudtrail_backends[ACCOUNT][call.region].trails.items():
+        if call.parameters.get("EventSelectors") and named in (name, trail.arn):
+            trail.advanced_event_selectors = []
+
+
+def a_trails_home_and_selectors_are_told(call: Call, answer: Answer) -> Answer:
+    """AWS tells a trail's home Region, and whether it has event selectors of its own.
+
+    The emulator's GetTrail leaves the Region out, and both of its calls say that no trail has selectors.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Trail.html
+    """
+    found = json.loads(answer.body)
+    for told in found.get("trailList", [found.get("Trail", {})]):
+        _, _, _, region, _, name = told["TrailARN"].split(":")
+        trail = cloudtrail_backends[ACCOUNT][region].trails[name.removeprefix("trail/")]
+        own = [one for one in trail.event_selectors if {**EVERY_MANAGEMENT_EVENT, **one} != EVERY_MANAGEMENT_EVENT]
+        told |= {
+            "HomeRegion": region,
+            "HasCustomEventSelectors": bool(own or trail.advanced_event_selectors),
+        }
+    return replace(answer, body=json_answer(found).body)
+
+
+def a_new_trail_selects_every_management_event(call: Call, answer: Answer) -> Answer:
+    """AWS answers with the selector of a new trail, every management event; the emulator with none at all.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventSelectors.html
+    """
+    found = json.loads(answer.body)
+    if not found.get("EventSelectors") and not found.get("AdvancedEventSelectors"):
+        found["EventSelectors"] = [EVERY_MANAGEMENT_EVENT]
+    return replace(answer, body=json_answer(found).body)
+
+
+def a_failed_delivery_is_told(call: Call, answer: Answer) -> Answer:
+    """AWS tells what S3 answered to a trail's last delivery: NoSuchBucket, or AccessDenied where the bucket's policy
+    does not let CloudTrail read the ACL and write. The emulator delivers nothing, and finds nothing wrong.
+
+    Judged at once, where AWS's answer is of the last delivery, every five minutes or so. Whether the trail's key lets
+    CloudTrail encrypt is not looked at.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+    """
+    found = json.loads(answer.body)
+    named = str(call.parameters.get("Name", ""))
+    trails = (trail for backend in cloudtrail_backends[ACCOUNT].values() for trail in backend.trails.values())
+    trail = next((each for each in trails if named in (each.trail_name, each.arn)), None)
+    error = _delivery_error(trail) if trail is not None and found.get("IsLogging") else None
+    if error:
+        found["LatestDeliveryError"] = error
+    return replace(answer, body=json_answer(found).body)
+
+
+def _delivery_error(trail: Any) -> str | None:
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(trail.bucket_name)
+    if bucket is None:
+        return "NoSuchBucket"
+    policy = json.loads(bucket.policy) if bucket.policy else {}
+    about = [each for each in statements(policy) if _is_about_cloudtrail(each)]
+    arn = f"arn:aws:s3:::{trail.bucket_name}"
+    prefix = f"{trail.s3_key_prefix}/" if trail.s3_key_prefix else ""
+    context = {
+        "aws:SourceArn": (trail.arn,),
+        "aws:SourceAccount": (ACCOUNT,),
+        "aws:SecureTransport": ("true",),
+        "s3:TlsVersion": ("1.3",),
+        "s3:x-amz-acl": ("bucket-owner-full-control",),
+    }
+    for action, resource in (
+        ("s3:GetBucketAcl", arn),
+        ("s3:PutObject", f"{arn}/{prefix}AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2030/01/01/log.json.gz"),
+    ):
+        asked = Request(action=action, resource=resource, context=context)
+        if evaluate(about, asked) is not Decision.ALLOWED:
+            return "AccessDenied"
+    return None
+
+
+def _is_about_cloudtrail(statement: Any) -> bool:
+    return bool(
+        names_principal(statement, "Service", ("cloudtrail.amazonaws.com",)) or names_principal(statement, "AWS", ())
+    )
