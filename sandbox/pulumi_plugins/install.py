@@ -79,7 +79,7 @@ def _wrapper(module: str, python: Path) -> str:
 
 def _is_ours(path: Path) -> bool:
     try:
-        return "sandbox.pulumi_plugins.install" in path.read_text(encoding="utf-8")
+        return "# Written by sandbox." in path.read_text(encoding="utf-8")
     except (UnicodeDecodeError, OSError):
         return False
 
