@@ -19,7 +19,7 @@ import botocore.session
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sandbox.oidc import deployment_token
-from sandbox.state import LOOPBACK, Places, State, save, write_private
+from sandbox.state import LOOPBACK, SandboxPaths, State, save_state, write_private
 
 
 def _share_service_descriptions() -> None:
@@ -35,28 +35,28 @@ _share_service_descriptions()
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: E402
 
-from sandbox.aws.app import Cloud, seed  # noqa: E402
+from sandbox.aws.app import AwsApp, seed_account  # noqa: E402
 
 VERCEL_TEAM = "eonpro"
 VERCEL_PROJECT = "eonpro"
 
 
-def serve(where: Places, tell: int) -> None:
+def serve(paths: SandboxPaths, ready_descriptor: int) -> None:
     """Serve until SIGTERM; a byte on the descriptor `tell` says that both ports answer and the state is written."""
-    ended = threading.Event()
+    stopped = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: ended.set())
+        signal.signal(name, lambda *_: stopped.set())
     nonce, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-    cloud = Cloud(nonce=nonce)
-    operator = seed()
-    aws = _listen(cloud, MotoRequestHandler)
+    aws_app = AwsApp(nonce=nonce)
+    operator = seed_account()
+    aws = _listen(aws_app, MotoRequestHandler)
     os.environ["MOTO_PORT"] = str(aws.server_port)
     vercel = _listen(_vercel(token), WSGIRequestHandler)
     for server in (aws, vercel):
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    write_private(where.web_identity_token, deployment_token(team=VERCEL_TEAM, project=VERCEL_PROJECT))
-    save(
-        where,
+    write_private(paths.web_identity_token, deployment_token(team=VERCEL_TEAM, project=VERCEL_PROJECT))
+    save_state(
+        paths,
         State(
             pid=os.getpid(),
             nonce=nonce,
@@ -68,10 +68,10 @@ def serve(where: Places, tell: int) -> None:
             vercel_token=token,
         ),
     )
-    os.write(tell, b".")
-    os.close(tell)
+    os.write(ready_descriptor, b".")
+    os.close(ready_descriptor)
     # The end of the process closes both ports and cuts what is still under way, so that `stop` is quick.
-    ended.wait()
+    stopped.wait()
 
 
 def _listen(app: WSGIApplication, handler: type[WSGIRequestHandler]) -> BaseWSGIServer:
@@ -88,4 +88,4 @@ def _vercel(token: str) -> WSGIApplication:
 
 
 if __name__ == "__main__":
-    serve(Places(root=Path(sys.argv[1])), int(sys.argv[2]))
+    serve(SandboxPaths(root=Path(sys.argv[1])), int(sys.argv[2]))

@@ -19,51 +19,51 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from sandbox.aws import moto_patches
 from sandbox.aws.control import Control
 from sandbox.aws.faults import Fault
-from sandbox.aws.protocol import Answer, AwsError, Call, error_answer, read_call, replace_parameters
+from sandbox.aws.protocol import AwsError, Call, Response, error_response, read_call, replace_parameters
 from sandbox.state import ACCOUNT, REGION
 
 
-class Cloud:
+class AwsApp:
     """A WSGI application that answers as AWS does, for every service moto has."""
 
     def __init__(self, *, nonce: str) -> None:
-        moto_patches.mend_emulator()
+        moto_patches.patch_moto()
         self._moto = DomainDispatcherApplication(create_backend_app)
         # moto looks and then writes without a lock; AWS's conditional writes (SSM's Overwrite=False) are atomic.
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._control = Control(nonce=nonce)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith("/_sandbox/"):
-            with self._turn:
-                return _send(self._control.answer(environ), start_response)
+            with self._lock:
+                return _send(self._control.respond(environ), start_response)
         call = read_call(environ)
         self._control.calls.add(call)
         fault = self._control.faults.take(call)
-        if fault is not None and (answer := self._misbehave(fault, call, environ)) is not None:
-            return _send(answer, start_response)
-        with self._turn:
-            return self._answer(call, environ, start_response)
+        if fault is not None and (response := self._apply_fault(fault, call, environ)) is not None:
+            return _send(response, start_response)
+        with self._lock:
+            return self._respond(call, environ, start_response)
 
-    def _answer(self, call: Call, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def _respond(self, call: Call, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
-            changed = moto_patches.before(call)
+            changed = moto_patches.patch_request(call)
         except AwsError as error:
-            return _send(error_answer(call, error), start_response)
-        if isinstance(changed, Answer):
+            return _send(error_response(call, error), start_response)
+        if isinstance(changed, Response):
             return _send(changed, start_response)
         if changed is not None:
             replace_parameters(environ, changed)
-        amend = moto_patches.after(call)
-        if amend is None:
+        patch = moto_patches.response_patch(call)
+        if patch is None:
             return list(self._moto(environ, start_response))
-        answer = _collect(self._moto, environ)
+        response = _collect(self._moto, environ)
         try:
-            return _send(amend(call, answer) if answer.status == HTTPStatus.OK else answer, start_response)
+            return _send(patch(call, response) if response.status == HTTPStatus.OK else response, start_response)
         except AwsError as error:
-            return _send(error_answer(call, error), start_response)
+            return _send(error_response(call, error), start_response)
 
-    def _misbehave(self, fault: Fault, call: Call, environ: dict[str, Any]) -> Answer | None:
+    def _apply_fault(self, fault: Fault, call: Call, environ: dict[str, Any]) -> Response | None:
         """Fail on demand; `None` when the call was only held up and now goes its way."""
         if fault.kind == "hang":
             self._control.faults.hold(fault.seconds)
@@ -72,27 +72,27 @@ class Cloud:
             connection: socket.socket = environ["werkzeug.socket"]
             connection.shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError("dropped on demand")
-        return error_answer(call, AwsError(fault.error, fault.message, fault.status))
+        return error_response(call, AwsError(fault.error, fault.message, fault.status))
 
 
-def _collect(app: Any, environ: dict[str, Any]) -> Answer:
+def _collect(app: Any, environ: dict[str, Any]) -> Response:
     """The answer of a WSGI application, whole."""
-    said: list[Any] = []
-    body = b"".join(app(environ, lambda status, headers, exc_info=None: said.extend((status, headers))))
-    status, headers = said
+    status_and_headers: list[Any] = []
+    body = b"".join(app(environ, lambda status, headers, exc_info=None: status_and_headers.extend((status, headers))))
+    status, headers = status_and_headers
     kind = next((value for name, value in headers if name.lower() == "content-type"), "")
-    return Answer(status=int(status.split()[0]), body=body, content_type=kind)
+    return Response(status=int(status.split()[0]), body=body, content_type=kind)
 
 
-def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
-    reason = HTTPStatus(answer.status).phrase
+def _send(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+    reason = HTTPStatus(response.status).phrase
     headers = [
-        ("Content-Type", answer.content_type),
-        ("Content-Length", str(len(answer.body))),
-        *answer.headers,
+        ("Content-Type", response.content_type),
+        ("Content-Length", str(len(response.body))),
+        *response.headers,
     ]
-    start_response(f"{answer.status} {reason}", headers)
-    return [answer.body]
+    start_response(f"{response.status} {reason}", headers)
+    return [response.body]
 
 
 OPERATOR = "clinic-admin"
@@ -117,7 +117,7 @@ _OWN_ACCOUNT_TRUST = json.dumps(
 )
 
 
-def seed() -> AccessKey:
+def seed_account() -> AccessKey:
     """Fill the account and return the operator's access key."""
     iam = iam_backends[ACCOUNT]["aws"]
     iam.create_account_alias(ACCOUNT_ALIAS)

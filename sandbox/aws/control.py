@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 from sandbox.aws.faults import Calls, Fault, Faults
 from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.permission_limits import put_service_control_policies
-from sandbox.aws.moto_patches.ecs.services import let_tasks_end, running_tasks
+from sandbox.aws.moto_patches.ecs.services import end_next_tasks, running_tasks
 from sandbox.aws.moto_patches.sts import task_credentials
-from sandbox.aws.protocol import Answer, AwsError, json_answer, read_body
+from sandbox.aws.protocol import AwsError, Response, json_response, read_body
 from sandbox.state import REGION
 
 _JSON = "application/json"
@@ -28,8 +28,8 @@ class Control:
         self.faults = Faults()
         self.calls = Calls()
 
-    def answer(self, environ: dict[str, Any]) -> Answer:
-        """Answer one request: `/`, `/faults`, `/calls` and `/leaves` (GET, POST, DELETE), `/task-credentials?role=`.
+    def respond(self, environ: dict[str, Any]) -> Response:
+        """Answer one request: `/`, `/faults`, `/calls` and `/permissions` (GET, POST, DELETE), `/task-credentials?role=`.
 
         `/tasks?cluster=&service=` (GET) tells the environment that the running tasks hold; POST there takes `exitCode`,
         with which the next `times` tasks end. `/service-control-policies` (PUT) takes the `policies` that
@@ -38,46 +38,46 @@ class Control:
         try:
             return self._route(environ)
         except AwsError as error:
-            return json_answer({"code": error.code, "message": error.message}, error.status, _JSON)
+            return json_response({"code": error.code, "message": error.message}, error.status, _JSON)
         except (ValueError, TypeError) as error:
-            return json_answer({"code": "BadRequest", "message": str(error)}, 400, _JSON)
+            return json_response({"code": "BadRequest", "message": str(error)}, 400, _JSON)
 
-    def _route(self, environ: dict[str, Any]) -> Answer:
+    def _route(self, environ: dict[str, Any]) -> Response:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/_sandbox/")
         body = read_body(environ)
         match method, path:
             case "GET", "":
-                return json_answer({"nonce": self._nonce}, 200, _JSON)
+                return json_response({"nonce": self._nonce}, 200, _JSON)
             case "POST", "faults":
                 self.faults.add(Fault(**json.loads(body)))
-                return json_answer({}, 201, _JSON)
+                return json_response({}, 201, _JSON)
             case "DELETE", "faults":
                 self.faults.clear()
-                return json_answer({}, 200, _JSON)
+                return json_response({}, 200, _JSON)
             case "GET", "calls":
-                return json_answer({"calls": self.calls.listing()}, 200, _JSON)
+                return json_response({"calls": self.calls.listing()}, 200, _JSON)
             case "DELETE", "calls":
                 self.calls.clear()
-                return json_answer({}, 200, _JSON)
-            case "GET", "leaves":
-                return json_answer({"leaves": enforcement.listing()}, 200, _JSON)
-            case "DELETE", "leaves":
-                enforcement.forget()
-                return json_answer({}, 200, _JSON)
+                return json_response({}, 200, _JSON)
+            case "GET", "permissions":
+                return json_response({"permissions": enforcement.permissions()}, 200, _JSON)
+            case "DELETE", "permissions":
+                enforcement.clear_permissions()
+                return json_response({}, 200, _JSON)
             case "PUT", "service-control-policies":
                 put_service_control_policies(json.loads(body)["policies"])
-                return json_answer({}, 200, _JSON)
+                return json_response({}, 200, _JSON)
             case "GET", "task-credentials":
-                return json_answer(task_credentials(_query(environ, "role")), 200, _JSON)
+                return json_response(task_credentials(_query(environ, "role")), 200, _JSON)
             case "GET", "tasks":
                 region = _query(environ, "region") or REGION
-                found = running_tasks(_query(environ, "cluster"), _query(environ, "service"), region)
-                return json_answer(found, 200, _JSON)
+                tasks = running_tasks(_query(environ, "cluster"), _query(environ, "service"), region)
+                return json_response(tasks, 200, _JSON)
             case "POST", "tasks":
-                told = json.loads(body)
-                region, times = told.get("region", REGION), int(told["times"])
-                let_tasks_end(told["cluster"], told["service"], region, int(told["exitCode"]), times)
-                return json_answer({}, 200, _JSON)
+                order = json.loads(body)
+                region, times = order.get("region", REGION), int(order["times"])
+                end_next_tasks(order["cluster"], order["service"], region, int(order["exitCode"]), times)
+                return json_response({}, 200, _JSON)
         raise AwsError("NotFound", f"the sandbox has no {method} /_sandbox/{path}", 404)
 
 

@@ -38,7 +38,7 @@ class Fault:
         if self.skip < 0:
             raise ValueError(f"skip must be at least 0: {self.skip}")
 
-    def fits(self, call: Call) -> bool:
+    def matches_call(self, call: Call) -> bool:
         """Whether this fault is meant for a call."""
         return self.service in ("", call.service) and self.operation in ("", call.operation)
 
@@ -48,29 +48,29 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._left: list[tuple[Fault, int]] = []
+        self._pending: list[tuple[Fault, int]] = []
         self._released = threading.Event()
 
     def add(self, fault: Fault) -> None:
         """Let the next calls fail."""
         with self._lock:
-            self._left.append((fault, fault.skip + fault.times))
+            self._pending.append((fault, fault.skip + fault.times))
 
     def take(self, call: Call) -> Fault | None:
         """The fault that this call meets, used up once; None also for a call that one lets pass."""
         with self._lock:
-            for position, (fault, left) in enumerate(self._left):
-                if not fault.fits(call):
+            for position, (fault, remaining) in enumerate(self._pending):
+                if not fault.matches_call(call):
                     continue
-                self._left[position : position + 1] = [(fault, left - 1)] if left > 1 else []
-                if left <= fault.times:
+                self._pending[position : position + 1] = [(fault, remaining - 1)] if remaining > 1 else []
+                if remaining <= fault.times:
                     return fault
         return None
 
     def clear(self) -> None:
         """Forget all faults, and let go of the calls that hang."""
         with self._lock:
-            self._left.clear()
+            self._pending.clear()
             self._released.set()
             self._released = threading.Event()
 
@@ -83,15 +83,15 @@ class Calls:
     """The AWS calls that arrived, oldest first, without their parameters."""
 
     def __init__(self) -> None:
-        self._made: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
+        self._calls: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
 
     def add(self, call: Call) -> None:
         """Remember a call."""
-        self._made.append(call)
+        self._calls.append(call)
 
     def clear(self) -> None:
         """Forget them all."""
-        self._made.clear()
+        self._calls.clear()
 
     def listing(self) -> list[dict[str, Any]]:
         """Each call's service, operation, region and access key id, and whether it was a dry run (KMS has those)."""
@@ -103,5 +103,5 @@ class Calls:
                 "accessKeyId": call.access_key_id,
                 "dryRun": call.parameters.get("DryRun") is True,
             }
-            for call in tuple(self._made)
+            for call in tuple(self._calls)
         ]

@@ -42,7 +42,7 @@ class Call:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """An HTTP answer."""
 
     status: int
@@ -99,36 +99,36 @@ def replace_parameters(environ: dict[str, Any], parameters: dict[str, Any]) -> N
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
 
 
-def json_answer(value: object, status: int = 200, content_type: str = "application/x-amz-json-1.1") -> Answer:
+def json_response(value: object, status: int = 200, content_type: str = "application/x-amz-json-1.1") -> Response:
     """An answer of a JSON service."""
-    return Answer(status=status, body=json.dumps(value).encode(), content_type=content_type)
+    return Response(status=status, body=json.dumps(value).encode(), content_type=content_type)
 
 
-def xml_answer(call: Call, result: str) -> Answer:
+def xml_response(call: Call, result: str) -> Response:
     """An answer of a query service; `result` is XML already."""
     name = call.operation
     body = (
         f'<{name}Response xmlns="{_QUERY[call.service]}"><{name}Result>{result}</{name}Result>'
         f"<ResponseMetadata><RequestId>{secrets.token_hex(16)}</RequestId></ResponseMetadata></{name}Response>"
     )
-    return Answer(status=200, body=body.encode(), content_type="text/xml")
+    return Response(status=200, body=body.encode(), content_type="text/xml")
 
 
-def error_answer(call: Call, error: AwsError) -> Answer:
+def error_response(call: Call, error: AwsError) -> Response:
     """An error as this call's service would send it."""
     request_id = secrets.token_hex(16)
     inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
     if call.service in _QUERY:
-        blame = "Sender" if error.status < 500 else "Receiver"
+        fault = "Sender" if error.status < 500 else "Receiver"
         body = (
-            f'<ErrorResponse xmlns="{_QUERY[call.service]}"><Error><Type>{blame}</Type>{inner}</Error>'
+            f'<ErrorResponse xmlns="{_QUERY[call.service]}"><Error><Type>{fault}</Type>{inner}</Error>'
             f"<RequestId>{request_id}</RequestId></ErrorResponse>"
         )
-        return Answer(status=error.status, body=body.encode(), content_type="text/xml")
+        return Response(status=error.status, body=body.encode(), content_type="text/xml")
     if call.service.startswith("s3"):
         body = f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
-        return Answer(status=error.status, body=body.encode(), content_type="application/xml")
-    return Answer(
+        return Response(status=error.status, body=body.encode(), content_type="application/xml")
+    return Response(
         status=error.status,
         body=json.dumps({"__type": error.code, "message": error.message}).encode(),
         content_type="application/x-amz-json-1.1",

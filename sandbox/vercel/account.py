@@ -11,8 +11,8 @@ from typing import Any
 
 import flask
 
-from sandbox.vercel.team import Store
-from sandbox.vercel.variable import USER_ID, Refusal, stable_id
+from sandbox.vercel.team import Team
+from sandbox.vercel.variable import USER_ID, ApiError, stable_id
 
 PAGE = 20
 """How many are told at once where the request does not say."""
@@ -22,36 +22,36 @@ PAGE = 20
 class Account:
     """The teams of the token's person, the default one first."""
 
-    stores: tuple[Store, ...]
+    teams: tuple[Team, ...]
 
-    def scope(self, query: Mapping[str, str]) -> Store | None:
+    def scope(self, query: Mapping[str, str]) -> Team | None:
         """The team on whose behalf a request is; None for the person's own account. Raises Refusal 403."""
-        named, slug = query.get("teamId"), query.get("slug")
-        if not named and not slug:
+        team_id, slug = query.get("teamId"), query.get("slug")
+        if not team_id and not slug:
             return None
-        for store in self.stores:
-            if store.team_id == named or (not named and store.team_slug == slug):
-                return self.admit(store, named or store.team_slug)
-        raise no_access(named or slug or "")
+        for team in self.teams:
+            if team.id == team_id or (not team_id and team.slug == slug):
+                return self.check_access(team, team_id or team.slug)
+        raise scope_error(team_id or slug or "")
 
-    def reach(self, query: Mapping[str, str], project: str) -> tuple[Store, str]:
+    def find_project(self, query: Mapping[str, str], project: str) -> tuple[Team, str]:
         """The team and the id of a project, seen only on behalf of its team. Raises Refusal 404 or 403."""
-        store = self.scope(query)
-        if store is None:
-            raise Refusal(404, "not_found", "Project not found.")
-        return store, store.project_id(project)
+        team = self.scope(query)
+        if team is None:
+            raise ApiError(404, "not_found", "Project not found.")
+        return team, team.project_id(project)
 
-    def admit(self, store: Store, named: str) -> Store:
+    def check_access(self, team: Team, team_id: str) -> Team:
         """The team, if the token may act for it. Raises Refusal 403."""
-        if store.barred_by:
-            raise no_access(named, team=store.team_id if "saml" in store.barred_by else None)
-        return store
+        if team.limited_by:
+            raise scope_error(team_id, team=team.id if "saml" in team.limited_by else None)
+        return team
 
 
 def account_routes(account: Account) -> flask.Blueprint:
     """The routes of the user, the token and the teams."""
     routes = flask.Blueprint("account", __name__)
-    made = account.stores[0].created_at
+    created_at = account.teams[0].created_at
 
     @routes.get("/v2/user")
     def user() -> dict[str, Any]:
@@ -62,15 +62,15 @@ def account_routes(account: Account) -> flask.Blueprint:
                 "email": "sandbox@example.com",
                 "name": "Sandbox",
                 "avatar": None,
-                "defaultTeamId": account.stores[0].team_id,
+                "defaultTeamId": account.teams[0].id,
             }
         }
 
     @routes.get("/v5/user/tokens/current")
     def token() -> dict[str, Any]:
-        scoped = any(store.barred_by for store in account.stores)
-        teams = [{"type": "team", "teamId": each.team_id, "createdAt": made} for each in account.stores]
-        open_to = [scope for scope, store in zip(teams, account.stores, strict=True) if not store.barred_by]
+        scoped = any(team.limited_by for team in account.teams)
+        teams = [{"type": "team", "teamId": team.id, "createdAt": created_at} for team in account.teams]
+        allowed = [scope for scope, team in zip(teams, account.teams, strict=True) if not team.limited_by]
         return {
             "token": {
                 "id": stable_id("", "sandbox-token", 24),
@@ -78,26 +78,26 @@ def account_routes(account: Account) -> flask.Blueprint:
                 "type": "token",
                 "origin": "manual",
                 # A token for the whole account has the user's scope alone.
-                "scopes": open_to if scoped else [{"type": "user", "createdAt": made}],
-                "createdAt": made,
-                "activeAt": made,
+                "scopes": allowed if scoped else [{"type": "user", "createdAt": created_at}],
+                "createdAt": created_at,
+                "activeAt": created_at,
             }
         }
 
     @routes.get("/v2/teams")
     def teams() -> dict[str, Any]:
         # No two of the same time: a page ends at one.
-        told = [_told(store, made - order) for order, store in enumerate(account.stores)]
-        page, pagination = paged(told, "createdAt", flask.request.args, after="until")
+        entries = [_team_json(team, created_at - add) for add, team in enumerate(account.teams)]
+        page, pagination = paged(entries, "createdAt", flask.request.args, after="until")
         return {"teams": page, "pagination": pagination}
 
     @routes.get("/v2/teams/<name>")
     def team(name: str) -> dict[str, Any]:
-        for order, store in enumerate(account.stores):
-            if name in (store.team_id, store.team_slug):
-                account.admit(store, name)
-                return _told(store, made - order)
-        raise no_access(name)
+        for add, team in enumerate(account.teams):
+            if name in (team.id, team.slug):
+                account.check_access(team, name)
+                return _team_json(team, created_at - add)
+        raise scope_error(name)
 
     return routes
 
@@ -110,7 +110,7 @@ def paged(
         limit = min(max(int(query.get("limit", PAGE)), 1), 100)
         until = int(query[after]) if after in query else None
     except ValueError as error:
-        raise Refusal(400, "bad_request", f"Invalid request: `limit` or `{after}` should be number.") from error
+        raise ApiError(400, "bad_request", f"Invalid request: `limit` or `{after}` should be number.") from error
     rest = sorted(entries, key=lambda entry: -entry[time])
     rest = [entry for entry in rest if until is None or entry[time] < until]
     page, more = rest[:limit], len(rest) > limit
@@ -122,27 +122,27 @@ def json_body() -> Any:
     """The request's body. Raises Refusal 400 for none."""
     body = flask.request.get_json(force=True, silent=True)
     if body is None:
-        raise Refusal(400, "bad_request", "Invalid JSON")
+        raise ApiError(400, "bad_request", "Invalid JSON")
     return body
 
 
-def no_access(scope: str, team: str | None = None) -> Refusal:
+def scope_error(scope: str, team: str | None = None) -> ApiError:
     """The refusal of a team out of reach; with its id, where signing in to it anew would help."""
     message = (
         f'Not authorized: Trying to access resource under scope "{scope}".'
         " You must re-authenticate to this scope or use a token with access to this scope."
     )
-    return Refusal(403, "forbidden", message, saml=True, teamId=team, scope=scope, enforced=team is not None)
+    return ApiError(403, "forbidden", message, saml=True, teamId=team, scope=scope, enforced=team is not None)
 
 
-def _told(store: Store, created_at: int) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "id": store.team_id,
-        "slug": store.team_slug,
-        "name": store.team_slug,
+def _team_json(team: Team, created_at: int) -> dict[str, Any]:
+    entries: dict[str, Any] = {
+        "id": team.id,
+        "slug": team.slug,
+        "name": team.slug,
         "avatar": None,
         "createdAt": created_at,
-        "membership": {"role": "OWNER", "confirmed": True, "created": store.created_at, "createdAt": store.created_at},
+        "membership": {"role": "OWNER", "confirmed": True, "created": team.created_at, "createdAt": team.created_at},
     }
     # A team that the token is not for is listed all the same, with less of it.
-    return {**told, "limited": True, "limitedBy": list(store.barred_by)} if store.barred_by else told
+    return {**entries, "limited": True, "limitedBy": list(team.limited_by)} if team.limited_by else entries

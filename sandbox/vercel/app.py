@@ -17,10 +17,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from sandbox.vercel import faults
 from sandbox.vercel.account import Account, account_routes, json_body, paged
 from sandbox.vercel.deployments import Deployments, deployment_routes, production_target
-from sandbox.vercel.faults import Door, Kind
+from sandbox.vercel.faults import FaultInjector, FaultKind
 from sandbox.vercel.shared_variables import shared_variable_routes
-from sandbox.vercel.team import Store
-from sandbox.vercel.variable import Refusal, check_shape
+from sandbox.vercel.team import Team
+from sandbox.vercel.variable import ApiError, check_schema
 
 
 def create_app(
@@ -28,8 +28,8 @@ def create_app(
     token: str,
     team: str,
     project: str,
-    others: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
-    barred: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    other_teams: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    limited: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> flask.Flask:
     """The API for one token, the only one that is let in; its person is in one team with one project.
 
@@ -37,13 +37,16 @@ def create_app(
     (`scope`, `saml`, `mfa`, `invalidated`): they are listed as limited, and their projects are refused.
     """
     app = flask.Flask("sandbox.vercel", static_folder=None)
-    teams = {team: (project,), **others}
+    teams = {team: (project,), **other_teams}
     account = Account(
-        tuple(Store(team=slug, projects=of, barred_by=tuple(barred.get(slug, ()))) for slug, of in teams.items())
+        tuple(
+            Team(team=slug, projects=project_id, limited_by=tuple(limited.get(slug, ())))
+            for slug, project_id in teams.items()
+        )
     )
-    door = Door()
-    app.register_blueprint(faults.fault_routes(door))
-    _add_gate(app, door, token)
+    injector = FaultInjector()
+    app.register_blueprint(faults.fault_routes(injector))
+    _add_request_checks(app, injector, token)
     app.register_blueprint(account_routes(account))
     app.register_blueprint(shared_variable_routes(account))
     deployments = Deployments(account)
@@ -53,36 +56,36 @@ def create_app(
     return app
 
 
-def _add_gate(app: flask.Flask, door: Door, token: str) -> None:
+def _add_request_checks(app: flask.Flask, injector: FaultInjector, token: str) -> None:
     @app.before_request
-    def enter() -> flask.Response | None:
+    def check_request() -> flask.Response | None:
         path = flask.request.path
         if path.startswith("/_sandbox"):
             return None
-        door.count(flask.request.method, path)
-        fault = flask.g.fault = door.meet(flask.request.method, path)
-        if fault is not None and not fault.reaches_the_work:
-            return faults.answer(fault)
-        scheme, _, given = flask.request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not given:
-            raise Refusal(403, "forbidden", "Not authorized")
-        if not hmac.compare_digest(given.strip().encode(), token.encode()):
-            raise Refusal(403, "forbidden", "Not authorized", invalidToken=True)
+        injector.count(flask.request.method, path)
+        fault = flask.g.fault = injector.take(flask.request.method, path)
+        if fault is not None and not fault.continues:
+            return faults.fault_response(fault)
+        scheme, _, credentials = flask.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not credentials:
+            raise ApiError(403, "forbidden", "Not authorized")
+        if not hmac.compare_digest(credentials.strip().encode(), token.encode()):
+            raise ApiError(403, "forbidden", "Not authorized", invalidToken=True)
         return None
 
     @app.after_request
-    def leave(response: flask.Response) -> flask.Response:
+    def drop_after_work(response: flask.Response) -> flask.Response:
         fault = flask.g.get("fault")
-        if fault is not None and fault.kind is Kind.DROP and fault.applied:
-            return faults.drop()
+        if fault is not None and fault.kind is FaultKind.DROP and fault.applied:
+            return faults.drop_connection()
         return response
 
-    @app.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> tuple[dict[str, Any], int]:
-        return {"error": refusal.error}, refusal.status
+    @app.errorhandler(ApiError)
+    def api_error(error: ApiError) -> tuple[dict[str, Any], int]:
+        return {"error": error.error}, error.status
 
     @app.errorhandler(HTTPException)
-    def unknown(error: HTTPException) -> tuple[dict[str, Any], int]:
+    def http_error(error: HTTPException) -> tuple[dict[str, Any], int]:
         status = error.code or 500
         if isinstance(error, MethodNotAllowed):
             methods = ", ".join(sorted(error.valid_methods or ()))
@@ -92,33 +95,33 @@ def _add_gate(app: flask.Flask, door: Door, token: str) -> None:
 
 
 def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) -> None:
-    def told(project: dict[str, Any]) -> dict[str, Any]:
+    def with_targets(project: dict[str, Any]) -> dict[str, Any]:
         running = deployments.running(project["id"])
         return {**project, "targets": {"production": production_target(running)} if running else {}}
 
     @app.get("/v<int:version>/projects")
     def projects(version: int) -> dict[str, Any]:
-        store = account.scope(flask.request.args)
-        found = [told(project) for project in store.projects()] if store else []
+        team = account.scope(flask.request.args)
+        matching = [with_targets(project) for project in team.projects()] if team else []
         search = flask.request.args.get("search", "")
-        found = [project for project in found if search in project["name"]]
+        matching = [project for project in matching if search in project["name"]]
         # The listing's tenth version goes on from `from`, its ninth from `until`; the latest change comes first.
-        page, pagination = paged(found, "updatedAt", flask.request.args, after="from" if version > 9 else "until")
+        page, pagination = paged(matching, "updatedAt", flask.request.args, after="from" if version > 9 else "until")
         return {"projects": page, "pagination": pagination}
 
     @app.post("/v<int:version>/projects")
-    def make(version: int) -> dict[str, Any]:
-        store, body = account.scope(flask.request.args), json_body()
-        if store is None:
-            raise Refusal(403, "forbidden", "You don't have permission to create the project.")
+    def create_project(version: int) -> dict[str, Any]:
+        team, body = account.scope(flask.request.args), json_body()
+        if team is None:
+            raise ApiError(403, "forbidden", "You don't have permission to create the project.")
         if not isinstance(body, dict) or not isinstance(body.get("name"), str):
-            raise Refusal(400, "bad_request", "Invalid request: missing required property `name`.")
-        return store.make_project(body["name"], body.get("framework"))
+            raise ApiError(400, "bad_request", "Invalid request: missing required property `name`.")
+        return team.create_project(body["name"], body.get("framework"))
 
     @app.get("/v<int:version>/projects/<project>")
     def project(version: int, project: str) -> dict[str, Any]:
-        store, id = account.reach(flask.request.args, project)
-        return told(store.project(id))
+        team, id = account.find_project(flask.request.args, project)
+        return with_targets(team.project(id))
 
 
 def _add_variables(app: flask.Flask, account: Account) -> None:
@@ -127,55 +130,55 @@ def _add_variables(app: flask.Flask, account: Account) -> None:
     @app.get(env)
     def variables(version: int, project: str) -> dict[str, Any]:
         # The query's `decrypt` is no longer heeded (vercel/sdk#118): values are had one by one.
-        store, id = account.reach(flask.request.args, project)
-        return {"envs": [variable.shown(decrypted=False) for variable in store.variables(id)]}
+        team, id = account.find_project(flask.request.args, project)
+        return {"envs": [variable.to_json(decrypted=False) for variable in team.variables(id)]}
 
     @app.get(f"{env}/<id>")
     def variable(version: int, project: str, id: str) -> dict[str, Any]:
-        store, of = account.reach(flask.request.args, project)
-        return store.variable(of, id).shown(decrypted=True)
+        team, project_id = account.find_project(flask.request.args, project)
+        return team.variable(project_id, id).to_json(decrypted=True)
 
     @app.post(env)
     def create(version: int, project: str) -> tuple[dict[str, Any], int]:
         body = json_body()
-        store, project = account.reach(flask.request.args, project)
+        team, project = account.find_project(flask.request.args, project)
         batch = body if isinstance(body, list) else [body]
         if not batch:
-            raise Refusal(400, "bad_request", "Invalid request: should NOT have fewer than 1 items.")
-        for wanted in batch:
-            check_shape(wanted)
+            raise ApiError(400, "bad_request", "Invalid request: should NOT have fewer than 1 items.")
+        for requested in batch:
+            check_schema(requested)
         created: list[dict[str, Any]] = []
-        refusals: list[Refusal] = []
+        errors: list[ApiError] = []
         fault = flask.g.get("fault")
-        for place, wanted in enumerate(batch, start=1):
+        for position, requested in enumerate(batch, start=1):
             try:
-                if fault is not None and fault.kind is Kind.HALF and fault.nth == place:
-                    raise Refusal(
+                if fault is not None and fault.kind is FaultKind.HALF and fault.nth == position:
+                    raise ApiError(
                         500,
                         fault.code,
                         "A fault on order.",
-                        key=wanted["key"],
-                        envVarKey=wanted["key"],
-                        target=wanted.get("target"),
+                        key=requested["key"],
+                        envVarKey=requested["key"],
+                        target=requested.get("target"),
                     )
                 upsert = flask.request.args.get("upsert") == "true"
-                created.append(store.put(project, wanted, upsert=upsert).shown(decrypted=False))
-            except Refusal as refusal:
-                refusals.append(refusal)
+                created.append(team.put(project, requested, upsert=upsert).to_json(decrypted=False))
+            except ApiError as error:
+                errors.append(error)
         if not created:
-            raise refusals[0]
-        failed = [{"error": refusal.error} for refusal in refusals]
+            raise errors[0]
+        failed = [{"error": error.error} for error in errors]
         return {"created": created if isinstance(body, list) else created[0], "failed": failed}, 201
 
     @app.patch(f"{env}/<id>")
     def change(version: int, project: str, id: str) -> dict[str, Any]:
         body = json_body()
         if not isinstance(body, dict):
-            raise Refusal(400, "bad_request", "Invalid request: should be object.")
-        store, of = account.reach(flask.request.args, project)
-        return store.change(of, id, body).shown(decrypted=False)
+            raise ApiError(400, "bad_request", "Invalid request: should be object.")
+        team, project_id = account.find_project(flask.request.args, project)
+        return team.change(project_id, id, body).to_json(decrypted=False)
 
     @app.delete(f"{env}/<id>")
     def remove(version: int, project: str, id: str) -> dict[str, Any]:
-        store, of = account.reach(flask.request.args, project)
-        return store.remove(of, id).shown(decrypted=False)
+        team, project_id = account.find_project(flask.request.args, project)
+        return team.remove(project_id, id).to_json(decrypted=False)

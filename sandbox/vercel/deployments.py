@@ -16,11 +16,11 @@ from typing import Any
 import flask
 
 from sandbox.vercel.account import Account, json_body, paged
-from sandbox.vercel.faults import Kind
-from sandbox.vercel.team import Store
-from sandbox.vercel.variable import USER_ID, Refusal, now
+from sandbox.vercel.faults import FaultKind
+from sandbox.vercel.team import Team
+from sandbox.vercel.variable import USER_ID, ApiError, now
 
-AN_HOUR = 3_600_000
+HOUR_MS = 3_600_000
 """Milliseconds: so much older than its project is a project's first deployment."""
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -32,170 +32,183 @@ class Deployments:
 
     def __init__(self, account: Account) -> None:
         self._lock = threading.RLock()
-        self._of: dict[str, tuple[Deployment, ...]] = {}
+        self._by_project: dict[str, tuple[Deployment, ...]] = {}
         self._running: dict[str, str] = {}
         self._rolled_back: set[str] = set()
-        for store in account.stores:
-            for project in store.projects():
+        for team in account.teams:
+            for project in team.projects():
                 # Somebody deployed the application before anybody set its variables.
-                made = self._new(store, project["id"], PRODUCTION, {}, project["createdAt"] - AN_HOUR)
-                self._keep(replace(made, state="READY", building_at=made.created_at, ready_at=made.created_at + 40_000))
-                self._release(made.id, project["id"])
+                deployment = self._new(team, project["id"], PRODUCTION, {}, project["createdAt"] - HOUR_MS)
+                self._store(
+                    replace(
+                        deployment,
+                        state="READY",
+                        building_at=deployment.created_at,
+                        ready_at=deployment.created_at + 40_000,
+                    )
+                )
+                self._promote(deployment.id, project["id"])
 
     def all(self, project: str) -> list[Deployment]:
         """Those of one project, by its id; the latest first."""
         with self._lock:
-            return sorted(self._of.get(project, ()), key=lambda each: -each.created_at)
+            return sorted(self._by_project.get(project, ()), key=lambda entry: -entry.created_at)
 
     def find(self, project: str | None, id_or_url: str) -> Deployment:
         """One deployment, of any project where none is named. Raises Refusal 404."""
         with self._lock:
-            for id in [project] if project else [*self._of]:
-                for each in self._of.get(id, ()):
-                    if id_or_url in (each.id, each.url):
-                        return each
-        raise Refusal(404, "not_found", "The deployment could not be found.")
+            for id in [project] if project else [*self._by_project]:
+                for entry in self._by_project.get(id, ()):
+                    if id_or_url in (entry.id, entry.url):
+                        return entry
+        raise ApiError(404, "not_found", "The deployment could not be found.")
 
     def running(self, project: str) -> Deployment | None:
         """What production runs."""
         with self._lock:
             return self.find(project, self._running[project]) if project in self._running else None
 
-    def again(
-        self, store: Store, former: Deployment, target: str | None, meta: Mapping[str, str], ends_as: str
+    def redeploy(
+        self, team: Team, source: Deployment, target: str | None, meta: Mapping[str, str], final_state: str
     ) -> Deployment:
         """One more deployment of the former's code, with the variables of now."""
         with self._lock:
-            made = replace(self._new(store, former.project, target, meta, now()), ends_as=ends_as)
-            self._keep(made)
-            return made
+            deployment = replace(self._new(team, source.project, target, meta, now()), final_state=final_state)
+            self._store(deployment)
+            return deployment
 
-    def look(self, deployment: Deployment) -> Deployment:
+    def advance(self, deployment: Deployment) -> Deployment:
         """The deployment, one step further: it is built while somebody looks, and takes production when it is ready."""
         with self._lock:
-            following = _AFTER.get(deployment.state)
-            if following is None or (deployment.state == deployment.ends_as == "BUILDING"):
+            next_state = _AFTER.get(deployment.state)
+            if next_state is None or (deployment.state == deployment.final_state == "BUILDING"):
                 return deployment
-            if following == "BUILDING":
-                return self._keep(replace(deployment, state=following, building_at=now()))
-            if deployment.ends_as == "ERROR":
-                return self._keep(replace(deployment, state="ERROR", error='Command "npm run build" exited with 1'))
-            ready = self._keep(replace(deployment, state="READY", ready_at=now()))
+            if next_state == "BUILDING":
+                return self._store(replace(deployment, state=next_state, building_at=now()))
+            if deployment.final_state == "ERROR":
+                return self._store(replace(deployment, state="ERROR", error='Command "npm run build" exited with 1'))
+            ready = self._store(replace(deployment, state="READY", ready_at=now()))
             if ready.target == PRODUCTION and ready.project not in self._rolled_back:
-                return self._release(ready.id, ready.project)
+                return self._promote(ready.id, ready.project)
             return ready
 
-    def point(self, project: str, id: str, *, back: bool) -> None:
+    def set_production(self, project: str, id: str, *, back: bool) -> None:
         """Production to another deployment: promoted, or rolled back, after which new ones do not take its place."""
         with self._lock:
-            found = self.find(project, id)
-            if found.state != "READY" or found.target != PRODUCTION:
-                raise Refusal(400, "bad_request", "Only a production deployment that is ready can serve production.")
-            self._release(found.id, project)
+            matching = self.find(project, id)
+            if matching.state != "READY" or matching.target != PRODUCTION:
+                raise ApiError(400, "bad_request", "Only a production deployment that is ready can serve production.")
+            self._promote(matching.id, project)
             (self._rolled_back.add if back else self._rolled_back.discard)(project)
 
-    def _new(self, store: Store, project: str, target: str | None, meta: Mapping[str, str], at: int) -> Deployment:
+    def _new(self, team: Team, project: str, target: str | None, meta: Mapping[str, str], at: int) -> Deployment:
         # Clocks of one service: what is made after a variable was changed is younger than the change.
-        changes = [each.updated_at for each in store.variables(project)]
-        latest = max([*changes, *(each.created_at for each in self._of.get(project, ()))], default=0)
+        changes = [entry.updated_at for entry in team.variables(project)]
+        latest = max([*changes, *(entry.created_at for entry in self._by_project.get(project, ()))], default=0)
         return Deployment(
             id="dpl_" + "".join(secrets.choice(_ALPHABET) for _ in range(28)),
             project=project,
-            name=store.project(project)["name"],
+            name=team.project(project)["name"],
             target=target,
             created_at=max(at, latest + 1) if latest else at,
             state="QUEUED",
             meta=dict(meta),
-            environment=environment_of(store, project, target or "preview"),
+            environment=environment_for(team, project, target or "preview"),
         )
 
-    def _keep(self, deployment: Deployment) -> Deployment:
-        others = [each for each in self._of.get(deployment.project, ()) if each.id != deployment.id]
-        self._of[deployment.project] = (*others, deployment)
+    def _store(self, deployment: Deployment) -> Deployment:
+        other_teams = [entry for entry in self._by_project.get(deployment.project, ()) if entry.id != deployment.id]
+        self._by_project[deployment.project] = (*other_teams, deployment)
         return deployment
 
-    def _release(self, id: str, project: str) -> Deployment:
+    def _promote(self, id: str, project: str) -> Deployment:
         self._running[project] = id
-        return self._keep(replace(self.find(project, id), aliased=True))
+        return self._store(replace(self.find(project, id), aliased=True))
 
 
-def environment_of(store: Store, project: str, target: str) -> dict[str, str]:
+def environment_for(team: Team, project: str, target: str) -> dict[str, str]:
     """What code that is deployed now finds in its environment; the sensitive values too, which the API tells nobody."""
-    shared = [each.variable for each in store.shared(store.project_id(project)) if target in each.variable.targets]
+    shared = [entry.variable for entry in team.shared(team.project_id(project)) if target in entry.variable.targets]
     # The project's own goes before a shared one of the same name and environment.
-    own = [each for each in store.variables(project) if target in each.targets and each.git_branch is None]
-    return {each.key: each.value for each in (*shared, *own)}
+    own = [entry for entry in team.variables(project) if target in entry.targets and entry.git_branch is None]
+    return {entry.key: entry.value for entry in (*shared, *own)}
 
 
 def deployment_routes(account: Account, deployments: Deployments) -> flask.Blueprint:
     """The routes of deployments, and `/_sandbox/deployment` and `/_sandbox/running`."""
     routes = flask.Blueprint("deployments", __name__)
 
-    def reach(deployment: Deployment) -> Store:
-        store, _ = account.reach(flask.request.args, deployment.project)
-        return store
+    def find_project(deployment: Deployment) -> Team:
+        team, _ = account.find_project(flask.request.args, deployment.project)
+        return team
 
     @routes.get("/v<int:version>/deployments")
     def listed(version: int) -> dict[str, Any]:
         query = flask.request.args
-        store = account.scope(query)
-        named = query.get("projectId")
+        team = account.scope(query)
+        project_name = query.get("projectId")
         ids = (
-            [store.project_id(named)] if store and named else [each["id"] for each in store.projects()] if store else []
+            [team.project_id(project_name)]
+            if team and project_name
+            else [entry["id"] for entry in team.projects()]
+            if team
+            else []
         )
-        found = [each for id in ids for each in deployments.all(id)]
+        matching = [entry for id in ids for entry in deployments.all(id)]
         if target := query.get("target"):
-            found = [each for each in found if (each.target or "preview") == target]
+            matching = [entry for entry in matching if (entry.target or "preview") == target]
         if state := query.get("state"):
-            found = [each for each in found if each.state in state.split(",")]
+            matching = [entry for entry in matching if entry.state in state.split(",")]
         if since := query.get("since"):
-            found = [each for each in found if each.created_at >= int(since)]
-        page, pagination = paged([as_listed(each) for each in found], "created", query, after="until")
+            matching = [entry for entry in matching if entry.created_at >= int(since)]
+        page, pagination = paged([list_entry(entry) for entry in matching], "created", query, after="until")
         return {"deployments": page, "pagination": pagination}
 
     @routes.get("/v<int:version>/deployments/<id>")
-    def one(version: int, id: str) -> dict[str, Any]:
-        found = deployments.find(None, id)
-        store = reach(found)
-        return shown(deployments.look(found), store.team_id)
+    def deployment_by_id(version: int, id: str) -> dict[str, Any]:
+        matching = deployments.find(None, id)
+        team = find_project(matching)
+        return to_json(deployments.advance(matching), team.id)
 
     @routes.post("/v<int:version>/deployments")
-    def make(version: int) -> dict[str, Any]:
+    def create(version: int) -> dict[str, Any]:
         body = json_body()
         if not isinstance(body, dict) or not isinstance(body.get("name"), str):
-            raise Refusal(400, "bad_request", "Invalid request: missing required property `name`.")
+            raise ApiError(400, "bad_request", "Invalid request: missing required property `name`.")
         if not isinstance(body.get("deploymentId"), str):
-            raise Refusal(400, "missing_files", "The files of the deployment are missing.")
-        former = deployments.find(None, body["deploymentId"])
-        store = reach(former)
+            raise ApiError(400, "missing_files", "The files of the deployment are missing.")
+        source = deployments.find(None, body["deploymentId"])
+        team = find_project(source)
         if flask.request.args.get("forceNew") != "1":
-            return shown(former, store.team_id)
+            return to_json(source, team.id)
         fault = flask.g.get("fault")
-        ends_as = {Kind.BUILD: "ERROR", Kind.STUCK: "BUILDING"}.get(fault.kind if fault else Kind.HALF, "READY")
+        final_state = {FaultKind.BUILD: "ERROR", FaultKind.STUCK: "BUILDING"}.get(
+            fault.kind if fault else FaultKind.HALF, "READY"
+        )
         target = body.get("target") if body.get("target") in (PRODUCTION, "staging") else None
-        made = deployments.again(store, former, target, body.get("meta") or {}, ends_as)
-        return shown(made, store.team_id)
+        deployment = deployments.redeploy(team, source, target, body.get("meta") or {}, final_state)
+        return to_json(deployment, team.id)
 
-    @routes.post("/v<int:version>/projects/<project>/<word>/<id>")
-    def point(version: int, project: str, word: str, id: str) -> tuple[dict[str, Any], int]:
-        if word not in ("promote", "rollback"):
-            raise Refusal(404, "not_found", "Not Found")
-        _, project = account.reach(flask.request.args, project)
-        deployments.point(project, id, back=word == "rollback")
+    @routes.post("/v<int:version>/projects/<project>/<action>/<id>")
+    def set_production(version: int, project: str, action: str, id: str) -> tuple[dict[str, Any], int]:
+        if action not in ("promote", "rollback"):
+            raise ApiError(404, "not_found", "Not Found")
+        _, project = account.find_project(flask.request.args, project)
+        deployments.set_production(project, id, back=action == "rollback")
         return {}, 201
 
     @routes.get("/_sandbox/deployment/<project>")
     def deployed_now(project: str) -> dict[str, str]:
         """What production would run if it were deployed now."""
-        return environment_of(account.stores[0], project, PRODUCTION)
+        return environment_for(account.teams[0], project, PRODUCTION)
 
     @routes.get("/_sandbox/running/<project>")
     def running(project: str) -> dict[str, Any]:
         """What production runs: its deployment, and the environment that was there when it was made."""
-        found = deployments.running(account.stores[0].project_id(project))
-        if found is None:
+        matching = deployments.running(account.teams[0].project_id(project))
+        if matching is None:
             return {"deployment": None, "environment": {}}
-        return {"deployment": found.id, "createdAt": found.created_at, "environment": dict(found.environment)}
+        return {"deployment": matching.id, "createdAt": matching.created_at, "environment": dict(matching.environment)}
 
     return routes
 
@@ -218,7 +231,7 @@ class Deployment:
     building_at: int | None = None
     ready_at: int | None = None
     error: str = ""
-    ends_as: str = "READY"
+    final_state: str = "READY"
     """READY; ERROR for a build that fails; BUILDING for one that never ends."""
     aliased: bool = False
     environment: Mapping[str, str] = field(repr=False)
@@ -247,7 +260,7 @@ def production_target(deployment: Deployment) -> dict[str, Any]:
 
 
 def _common(deployment: Deployment) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    body_json: dict[str, Any] = {
         "name": deployment.name,
         "url": deployment.url,
         "projectId": deployment.project,
@@ -261,16 +274,16 @@ def _common(deployment: Deployment) -> dict[str, Any]:
         "inspectorUrl": f"https://vercel.com/sandbox/{deployment.name}/{deployment.id.removeprefix('dpl_')}",
     }
     if deployment.building_at is not None:
-        told["buildingAt"] = deployment.building_at
+        body_json["buildingAt"] = deployment.building_at
     if deployment.ready_at is not None:
-        told["ready"] = deployment.ready_at
+        body_json["ready"] = deployment.ready_at
     if deployment.state == "READY":
         # Whether it has seen production traffic, not whether it does now.
-        told["readySubstate"] = "PROMOTED" if deployment.aliased else "STAGED"
-    return told
+        body_json["readySubstate"] = "PROMOTED" if deployment.aliased else "STAGED"
+    return body_json
 
 
-def as_listed(deployment: Deployment) -> dict[str, Any]:
+def list_entry(deployment: Deployment) -> dict[str, Any]:
     """As the listing tells it."""
     creator = {"uid": USER_ID, "username": "sandbox"}
     return {
@@ -284,9 +297,9 @@ def as_listed(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def shown(deployment: Deployment, owner: str) -> dict[str, Any]:
+def to_json(deployment: Deployment, owner: str) -> dict[str, Any]:
     """As it is told alone; `owner` is the team's id."""
-    told = {
+    body_json = {
         **_common(deployment),
         "id": deployment.id,
         "status": deployment.state,
@@ -300,5 +313,5 @@ def shown(deployment: Deployment, owner: str) -> dict[str, Any]:
         "aliasAssignedAt": deployment.ready_at if deployment.aliased else None,
     }
     if deployment.error:
-        told |= {"errorCode": "BUILD_UTILS_SPAWN_1", "errorMessage": deployment.error, "errorStep": "buildStep"}
-    return told
+        body_json |= {"errorCode": "BUILD_UTILS_SPAWN_1", "errorMessage": deployment.error, "errorStep": "buildStep"}
+    return body_json

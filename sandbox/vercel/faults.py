@@ -15,7 +15,7 @@ from typing import Any
 import flask
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What goes wrong."""
 
     STATUS = "status"
@@ -38,7 +38,7 @@ class Kind(StrEnum):
 class Fault:
     """One fault on order. `path` is any part of the request's path; `skip` requests pass before it."""
 
-    kind: Kind
+    kind: FaultKind
     method: str
     path: str
     times: int
@@ -53,22 +53,24 @@ class Fault:
     """Set when the faults are forgotten."""
 
     @property
-    def reaches_the_work(self) -> bool:
+    def continues(self) -> bool:
         """Whether the request does its work, or some of it, all the same."""
-        return self.kind in (Kind.HALF, Kind.BUILD, Kind.STUCK) or (self.kind is Kind.DROP and self.applied)
+        return self.kind in (FaultKind.HALF, FaultKind.BUILD, FaultKind.STUCK) or (
+            self.kind is FaultKind.DROP and self.applied
+        )
 
     @classmethod
     def read(cls, body: Any) -> Fault:
         """A fault from the body of `POST /_sandbox/faults`. Raises ValueError for what cannot be one."""
         if not isinstance(body, dict):
             raise ValueError("a fault is an object")
-        names = {each.name for each in fields(cls) if each.init} - {"retry_after"} | {"retryAfter"}
+        names = {field_.name for field_ in fields(cls) if field_.init} - {"retry_after"} | {"retryAfter"}
         if unknown := sorted(set(body) - names):
             raise ValueError(f"a fault has no {', '.join(unknown)}; it may have {', '.join(sorted(names))}")
         status = int(body.get("status", 500))
         default = {429: "rate_limited", 403: "forbidden", 404: "not_found"}.get(status, "internal_server_error")
         return cls(
-            kind=Kind(body.get("kind", "status")),
+            kind=FaultKind(body.get("kind", "status")),
             method=str(body.get("method", "*")).upper(),
             path=str(body.get("path", "")),
             times=int(body.get("times", 1)),
@@ -82,7 +84,7 @@ class Fault:
         )
 
 
-class Door:
+class FaultInjector:
     """Faults on order and calls counted, behind one lock."""
 
     def __init__(self) -> None:
@@ -91,20 +93,20 @@ class Door:
         self._calls: Counter[str] = Counter()
         self._released = threading.Event()
 
-    def order(self, fault: Fault) -> None:
+    def add(self, fault: Fault) -> None:
         """One more fault."""
         with self._lock:
             fault.released = self._released
             self._faults.append(fault)
 
-    def forget_faults(self) -> None:
+    def clear_faults(self) -> None:
         """No more faults; requests that are held up go on."""
         with self._lock:
             self._faults.clear()
             self._released.set()
             self._released = threading.Event()
 
-    def forget_calls(self) -> None:
+    def clear_calls(self) -> None:
         """Count from nought."""
         with self._lock:
             self._calls.clear()
@@ -121,10 +123,10 @@ class Door:
             total = sum(self._calls.values())
             return {"total": total, "reads": total - writes, "writes": writes, "calls": dict(self._calls)}
 
-    def meet(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str) -> Fault | None:
         """The fault that a request meets, used once; one that only holds it up is over when this returns."""
         fault = self._take(method, path)
-        if fault is None or fault.kind is not Kind.HOLD:
+        if fault is None or fault.kind is not FaultKind.HOLD:
             return fault
         fault.released.wait(fault.seconds)
         return None
@@ -143,49 +145,49 @@ class Door:
         return None
 
 
-def fault_routes(door: Door) -> flask.Blueprint:
+def fault_routes(injector: FaultInjector) -> flask.Blueprint:
     """The routes `/_sandbox/faults` and `/_sandbox/calls`."""
     routes = flask.Blueprint("sandbox", __name__, url_prefix="/_sandbox")
 
     @routes.post("/faults")
-    def order() -> tuple[dict[str, Any], int]:
+    def add() -> tuple[dict[str, Any], int]:
         try:
-            door.order(Fault.read(flask.request.get_json(force=True)))
+            injector.add(Fault.read(flask.request.get_json(force=True)))
         except (TypeError, ValueError) as error:
             return {"error": {"code": "bad_request", "message": str(error)}}, 400
         return {"ordered": True}, 201
 
     @routes.delete("/faults")
-    def forget_faults() -> tuple[str, int]:
-        door.forget_faults()
+    def clear_faults() -> tuple[str, int]:
+        injector.clear_faults()
         return "", 204
 
     @routes.get("/calls")
     def calls() -> dict[str, Any]:
-        return door.counts()
+        return injector.counts()
 
     @routes.delete("/calls")
-    def forget_calls() -> tuple[str, int]:
-        door.forget_calls()
+    def clear_calls() -> tuple[str, int]:
+        injector.clear_calls()
         return "", 204
 
     return routes
 
 
-def answer(fault: Fault) -> flask.Response:
+def fault_response(fault: Fault) -> flask.Response:
     """What a request that meets the fault gets. Not for `half`, which is the batch's own affair."""
-    if fault.kind is Kind.STATUS:
+    if fault.kind is FaultKind.STATUS:
         response = flask.jsonify(error={"code": fault.code, "message": f"A fault on order: {fault.status}."})
         response.status_code = fault.status
         if fault.retry_after is not None:
             response.headers["Retry-After"] = str(fault.retry_after)
         return response
-    if fault.kind is Kind.TIMEOUT:
+    if fault.kind is FaultKind.TIMEOUT:
         threading.Event().wait(fault.seconds)
-    return drop()
+    return drop_connection()
 
 
-def drop() -> flask.Response:
+def drop_connection() -> flask.Response:
     """Close the connection of this request without an answer."""
     connection: socket.socket | None = flask.request.environ.get("werkzeug.socket")
     if connection is not None:

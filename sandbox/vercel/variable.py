@@ -17,11 +17,11 @@ from typing import Any
 
 TARGETS = ("production", "preview", "development")
 TYPES = ("plain", "encrypted", "sensitive", "secret", "system")
-LONGEST_COMMENT = 500
+MAX_COMMENT_CHARACTERS = 500
 """Characters (https://vercel.com/docs/rest-api/projects/create-one-or-more-environment-variables)."""
-LARGEST_ENVIRONMENT = 64 * 1024
+MAX_ENVIRONMENT_BYTES = 64 * 1024
 """Octets of all names and values of one environment (https://vercel.com/docs/environment-variables)."""
-RESERVED = frozenset(
+RESERVED_NAMES = frozenset(
     (
         "AWS_SECRET_KEY",
         "AWS_EXECUTION_ENV",
@@ -42,7 +42,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ALPHABET = string.ascii_letters + string.digits
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """An answer that is an error, as Vercel shapes it: `{"error": {"code", "message", …}}` and a status."""
 
     def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
@@ -54,7 +54,7 @@ class Refusal(Exception):
 def stable_id(prefix: str, name: str, length: int) -> str:
     """An id that is the same on every start, as long as Vercel's."""
     digest = hashlib.sha512(f"{prefix}{name}".encode()).digest()
-    return prefix + "".join(_ALPHABET[octet % len(_ALPHABET)] for octet in digest[:length])
+    return prefix + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:length])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +85,14 @@ class Variable:
             and bool({*self.targets, *self.custom_environments} & {*other.targets, *other.custom_environments})
         )
 
-    def same_place(self, other: Variable) -> bool:
+    def same_environments(self, other: Variable) -> bool:
         """Whether both are for exactly the same environments."""
         return self.overlaps(other) and {*self.targets, *self.custom_environments} == {
             *other.targets,
             *other.custom_environments,
         }
 
-    def shown(self, *, decrypted: bool) -> dict[str, Any]:
+    def to_json(self, *, decrypted: bool) -> dict[str, Any]:
         """As the API tells it: a sensitive value never, an encrypted one only when asked for by its id."""
         if self.type == "sensitive":
             value, decrypted = "", False
@@ -101,7 +101,7 @@ class Variable:
         else:
             # Vercel lists its own ciphertext; anything opaque that is not the value will do.
             value = base64.b64encode(hashlib.sha512(f"{self.id}{self.value}".encode()).digest()).decode()
-        shown: dict[str, Any] = {
+        to_json: dict[str, Any] = {
             "id": self.id,
             "key": self.key,
             "type": self.type,
@@ -117,49 +117,49 @@ class Variable:
             "customEnvironmentIds": list(self.custom_environments),
         }
         if self.git_branch is not None:
-            shown["gitBranch"] = self.git_branch
-        return shown
+            to_json["gitBranch"] = self.git_branch
+        return to_json
 
 
 USER_ID = stable_id("", "sandbox", 24)
 
 
-def check_shape(wanted: Any) -> None:
+def check_schema(requested: Any) -> None:
     """What the API's schema refuses before it looks at any variable. Raises Refusal 400 `bad_request`."""
-    if not isinstance(wanted, Mapping):
-        raise Refusal(400, "bad_request", "Invalid request: should be object.")
+    if not isinstance(requested, Mapping):
+        raise ApiError(400, "bad_request", "Invalid request: should be object.")
     for name in ("key", "value", "type"):
-        if name not in wanted:
-            raise Refusal(400, "bad_request", f"Invalid request: missing required property `{name}`.")
-        if not isinstance(wanted[name], str):
-            raise Refusal(400, "bad_request", f"Invalid request: `{name}` should be string.")
-    if wanted["type"] not in TYPES:
-        raise Refusal(400, "bad_request", "Invalid request: `type` should be equal to one of the allowed values.")
-    if not wanted.get("target") and not wanted.get("customEnvironmentIds"):
-        raise Refusal(400, "bad_request", "Invalid request: missing required property `target`.")
-    comment = wanted.get("comment")
-    if comment is not None and (not isinstance(comment, str) or len(comment) > LONGEST_COMMENT):
-        raise Refusal(
+        if name not in requested:
+            raise ApiError(400, "bad_request", f"Invalid request: missing required property `{name}`.")
+        if not isinstance(requested[name], str):
+            raise ApiError(400, "bad_request", f"Invalid request: `{name}` should be string.")
+    if requested["type"] not in TYPES:
+        raise ApiError(400, "bad_request", "Invalid request: `type` should be equal to one of the allowed values.")
+    if not requested.get("target") and not requested.get("customEnvironmentIds"):
+        raise ApiError(400, "bad_request", "Invalid request: missing required property `target`.")
+    comment = requested.get("comment")
+    if comment is not None and (not isinstance(comment, str) or len(comment) > MAX_COMMENT_CHARACTERS):
+        raise ApiError(
             400,
             "bad_request",
-            f"Invalid request: `comment` should NOT be longer than {LONGEST_COMMENT} characters.",
+            f"Invalid request: `comment` should NOT be longer than {MAX_COMMENT_CHARACTERS} characters.",
         )
 
 
-def read_variable(wanted: Mapping[str, Any]) -> Variable:
-    check_shape(wanted)
-    key = wanted["key"]
-    target = wanted.get("target") or []
+def parse_variable(requested: Mapping[str, Any]) -> Variable:
+    check_schema(requested)
+    key = requested["key"]
+    target = requested.get("target") or []
     targets = (target,) if isinstance(target, str) else tuple(dict.fromkeys(target))
-    branch = wanted.get("gitBranch") or None
+    branch = requested.get("gitBranch") or None
     if not _NAME.fullmatch(key):
         message = (
             "The name contains invalid characters. Only letters, digits, and underscores are allowed,"
             " and it may not start with a digit."
         )
-        raise Refusal(400, "BAD_REQUEST", message, envVarKey=key, key=key)
-    if key in RESERVED or key.startswith("VERCEL_"):
-        raise Refusal(
+        raise ApiError(400, "BAD_REQUEST", message, envVarKey=key, key=key)
+    if key in RESERVED_NAMES or key.startswith("VERCEL_"):
+        raise ApiError(
             400,
             "BAD_REQUEST",
             "The name of your Environment Variable is reserved. Please choose another name.",
@@ -167,30 +167,30 @@ def read_variable(wanted: Mapping[str, Any]) -> Variable:
             key=key,
         )
     if not set(targets) <= set(TARGETS):
-        raise Refusal(400, "bad_request", "Invalid request: `target` should be equal to one of the allowed values.")
+        raise ApiError(400, "bad_request", "Invalid request: `target` should be equal to one of the allowed values.")
     if branch and targets != ("preview",):
-        raise Refusal(
+        raise ApiError(
             400,
             "BAD_REQUEST",
             "The `gitBranch` can only be set for the target preview.",
             envVarKey=key,
             key=key,
         )
-    if wanted["type"] == "sensitive" and "development" in targets:
+    if requested["type"] == "sensitive" and "development" in targets:
         message = "You cannot set a Sensitive Environment Variable's target to development."
-        raise Refusal(400, "BAD_REQUEST", message, envVarKey=key, key=key)
-    made = now()
+        raise ApiError(400, "BAD_REQUEST", message, envVarKey=key, key=key)
+    created_at = now()
     return Variable(
         id="".join(secrets.choice(_ALPHABET) for _ in range(16)),
         key=key,
-        type=wanted["type"],
+        type=requested["type"],
         targets=targets,
-        custom_environments=tuple(wanted.get("customEnvironmentIds") or ()),
+        custom_environments=tuple(requested.get("customEnvironmentIds") or ()),
         git_branch=branch,
-        comment=wanted.get("comment") or "",
-        created_at=made,
-        updated_at=made,
-        value=wanted["value"],
+        comment=requested.get("comment") or "",
+        created_at=created_at,
+        updated_at=created_at,
+        value=requested["value"],
     )
 
 

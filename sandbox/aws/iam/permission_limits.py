@@ -28,14 +28,14 @@ class Limit(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
+class Denial:
     """A limit that does not let a request pass."""
 
     limit: Limit
     decision: Decision
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         """The end of AWS's sentence, but for the action.
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
@@ -60,10 +60,10 @@ def is_member() -> bool:
 
 def boundary_of(identity: str) -> tuple[Statement, ...] | None:
     """The statements of a principal's permissions boundary; None where it has none."""
-    told = getattr(find(identity), "permissions_boundary", None)
-    if not told:
+    boundary = getattr(find(identity), "permissions_boundary", None)
+    if not boundary:
         return None
-    policy = iam_backends[ACCOUNT]["aws"].managed_policies.get(str(told["PermissionsBoundaryArn"]))
+    policy = iam_backends[ACCOUNT]["aws"].managed_policies.get(str(boundary["PermissionsBoundaryArn"]))
     # A boundary that is gone allows nothing.
     return statements(json.loads(_text(policy))) if policy is not None else ()
 
@@ -72,13 +72,13 @@ def _text(policy: Any) -> str:
     return str(next(version.document for version in policy.versions if version.is_default))
 
 
-def refusals(identity: str, request: Request) -> Iterator[Refused]:
+def denials(identity: str, request: Request) -> Iterator[Denial]:
     """The limits that do not let the request pass, what stands above first."""
     for policy in _organization:
         decision = evaluate(policy, request)
         if decision is not Decision.ALLOWED:
-            yield Refused(limit=Limit.ORGANIZATION, decision=decision)
+            yield Denial(limit=Limit.ORGANIZATION, decision=decision)
             break
     boundary = boundary_of(identity)
     if boundary is not None and (decision := evaluate(boundary, request)) is not Decision.ALLOWED:
-        yield Refused(limit=Limit.BOUNDARY, decision=decision)
+        yield Denial(limit=Limit.BOUNDARY, decision=decision)

@@ -40,21 +40,21 @@ class Request:
 
 def statements(document: Mapping[str, Any]) -> tuple[Statement, ...]:
     """The statements of a policy, of which a single one may stand without a list."""
-    found = document.get("Statement", ())
-    return tuple(found) if isinstance(found, (list, tuple)) else (found,)
+    entries = document.get("Statement", ())
+    return tuple(entries) if isinstance(entries, (list, tuple)) else (entries,)
 
 
-def each(value: object) -> tuple[str, ...]:
+def as_tuple(value: object) -> tuple[str, ...]:
     """The values of an element that may be one value or a list of them."""
     if value is None:
         return ()
     return tuple(map(_text, value)) if isinstance(value, (list, tuple)) else (_text(value),)
 
 
-def evaluate(asked: Iterable[Statement], request: Request) -> Decision:
+def evaluate(candidates: Iterable[Statement], request: Request) -> Decision:
     """The decision of identity policies, or of statements whose principal was matched already."""
     decision = Decision.IMPLICIT_DENY
-    for statement in asked:
+    for statement in candidates:
         if not applies(statement, request):
             continue
         if statement.get("Effect") == "Deny":
@@ -81,21 +81,23 @@ def names_principal(statement: Statement, kind: str, names: Iterable[str]) -> st
         return "*"
     if not isinstance(principal, Mapping):
         return None
-    wanted = set(names)
-    return next((one for one in each(principal.get(kind)) if one in wanted or (kind == "AWS" and one == "*")), None)
+    expected = set(names)
+    return next(
+        (item for item in as_tuple(principal.get(kind)) if item in expected or (kind == "AWS" and item == "*")), None
+    )
 
 
 def conditions_hold(conditions: Mapping[str, Any], context: Mapping[str, tuple[str, ...]]) -> bool:
     """Whether every operator holds for every key: all must, and one of a key's values is enough."""
     folded = {name.lower(): values for name, values in context.items()}
     return all(
-        _holds(operator, folded.get(name.lower(), ()), each(wanted))
+        _holds(operator, folded.get(name.lower(), ()), as_tuple(expected))
         for operator, keys in conditions.items()
-        for name, wanted in keys.items()
+        for name, expected in keys.items()
     )
 
 
-def of_its_own_key(statement: Statement) -> Statement:
+def without_resource(statement: Statement) -> Statement:
     """A key policy's statement without its Resource, which is the policy's own key however it is written ("*")."""
     return {name: value for name, value in statement.items() if name not in ("Resource", "NotResource")}
 
@@ -113,53 +115,55 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 def _element(statement: Statement, name: str, value: str, *, fold: bool) -> bool:
     refused = statement.get(f"Not{name}")
     if refused is not None:
-        return not any(matches(pattern, value, fold=fold) for pattern in each(refused))
-    return any(matches(pattern, value, fold=fold) for pattern in each(statement.get(name)))
+        return not any(matches(pattern, value, fold=fold) for pattern in as_tuple(refused))
+    return any(matches(pattern, value, fold=fold) for pattern in as_tuple(statement.get(name)))
 
 
-def _holds(operator: str, given: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+def _holds(operator: str, actual: tuple[str, ...], expected: tuple[str, ...]) -> bool:
     quantifier, _, rest = operator.rpartition(":")
     name = rest.removesuffix("IfExists")
     if name == "Null":
-        return wanted == (str(not given).lower(),)
+        return expected == (str(not actual).lower(),)
     if name not in _OPERATORS or quantifier not in ("", "ForAnyValue", "ForAllValues"):
         raise UnsupportedCondition(operator)
-    if not given and (rest != name or quantifier == "ForAllValues"):
+    if not actual and (rest != name or quantifier == "ForAllValues"):
         return True
     test, negated = _OPERATORS[name]
-    fits = [any(test(value, one) for one in wanted) != negated for value in given]
+    matches_call = [any(test(value, item) for item in expected) != negated for value in actual]
     if quantifier == "ForAllValues":
-        return all(fits)
+        return all(matches_call)
     # A negated operator holds for a key that the request does not have.
-    return any(fits) or (negated and not given)
+    return any(matches_call) or (negated and not actual)
 
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _arn(given: str, wanted: str) -> bool:
+def _arn(actual: str, expected: str) -> bool:
     """ARNs are compared part by part: a wildcard does not reach over a colon."""
-    ours, theirs = given.split(":", 5), wanted.split(":", 5)
-    return len(ours) == len(theirs) and all(matches(part, own) for part, own in zip(theirs, ours, strict=True))
+    actual_parts, expected_parts = actual.split(":", 5), expected.split(":", 5)
+    return len(actual_parts) == len(expected_parts) and all(
+        matches(part, value) for part, value in zip(expected_parts, actual_parts, strict=True)
+    )
 
 
 _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
-    "StringEquals": (lambda given, wanted: given == wanted, False),
-    "StringNotEquals": (lambda given, wanted: given == wanted, True),
-    "StringEqualsIgnoreCase": (lambda given, wanted: given.lower() == wanted.lower(), False),
-    "StringNotEqualsIgnoreCase": (lambda given, wanted: given.lower() == wanted.lower(), True),
-    "StringLike": (lambda given, wanted: matches(wanted, given), False),
-    "StringNotLike": (lambda given, wanted: matches(wanted, given), True),
+    "StringEquals": (lambda actual, expected: actual == expected, False),
+    "StringNotEquals": (lambda actual, expected: actual == expected, True),
+    "StringEqualsIgnoreCase": (lambda actual, expected: actual.lower() == expected.lower(), False),
+    "StringNotEqualsIgnoreCase": (lambda actual, expected: actual.lower() == expected.lower(), True),
+    "StringLike": (lambda actual, expected: matches(expected, actual), False),
+    "StringNotLike": (lambda actual, expected: matches(expected, actual), True),
     "ArnEquals": (_arn, False),
     "ArnLike": (_arn, False),
     "ArnNotEquals": (_arn, True),
     "ArnNotLike": (_arn, True),
-    "Bool": (lambda given, wanted: given.lower() == wanted.lower(), False),
-    "NumericEquals": (lambda given, wanted: float(given) == float(wanted), False),
-    "NumericNotEquals": (lambda given, wanted: float(given) == float(wanted), True),
-    "NumericLessThan": (lambda given, wanted: float(given) < float(wanted), False),
-    "NumericLessThanEquals": (lambda given, wanted: float(given) <= float(wanted), False),
-    "NumericGreaterThan": (lambda given, wanted: float(given) > float(wanted), False),
-    "NumericGreaterThanEquals": (lambda given, wanted: float(given) >= float(wanted), False),
+    "Bool": (lambda actual, expected: actual.lower() == expected.lower(), False),
+    "NumericEquals": (lambda actual, expected: float(actual) == float(expected), False),
+    "NumericNotEquals": (lambda actual, expected: float(actual) == float(expected), True),
+    "NumericLessThan": (lambda actual, expected: float(actual) < float(expected), False),
+    "NumericLessThanEquals": (lambda actual, expected: float(actual) <= float(expected), False),
+    "NumericGreaterThan": (lambda actual, expected: float(actual) > float(expected), False),
+    "NumericGreaterThanEquals": (lambda actual, expected: float(actual) >= float(expected), False),
 }

@@ -50,7 +50,7 @@ class Principal:
         }
 
 
-def caller(call: Call) -> Principal:
+def authenticate(call: Call) -> Principal:
     """Whose access key signed a call; an AwsError, as the service would word it, when it is nobody's."""
     iam, sts = iam_backends[ACCOUNT]["aws"], sts_backends[ACCOUNT]["aws"]
     session = sts.get_assumed_role_from_access_key(call.access_key_id)
@@ -73,8 +73,8 @@ def _unknown(call: Call) -> AwsError:
     """The error for an access key that is nobody's (IAM User Guide, "Common errors")."""
     invalid = "The security token included in the request is invalid."
     if call.service == "s3":
-        gone = "The AWS Access Key Id you provided does not exist in our records."
-        return AwsError("InvalidAccessKeyId", gone, 403)
+        message = "The AWS Access Key Id you provided does not exist in our records."
+        return AwsError("InvalidAccessKeyId", message, 403)
     if call.service in _QUERY_OR_S3:
         return AwsError("InvalidClientTokenId", invalid, 403)
     return AwsError("UnrecognizedClientException", invalid, 400 if call.service in ("kms", "ssm") else 403)
@@ -84,7 +84,7 @@ def find(arn: str) -> Any:
     """The IAM user or role of this account with an ARN; `None` when there is none."""
     iam = iam_backends[ACCOUNT]["aws"]
     known: tuple[Any, ...] = (*iam.users.values(), *iam.get_roles())
-    return next((one for one in known if one.arn == arn), None)
+    return next((entity for entity in known if entity.arn == arn), None)
 
 
 def identity_statements(arn: str) -> tuple[Statement, ...]:
@@ -96,7 +96,9 @@ def identity_statements(arn: str) -> tuple[Statement, ...]:
     holders = [holder]
     if ":user/" in arn:
         holders += [group for group in iam.groups.values() if holder in group.users]
-    return tuple(statement for one in holders for document in _documents(one) for statement in statements(document))
+    return tuple(
+        statement for entity in holders for document in _documents(entity) for statement in statements(document)
+    )
 
 
 def _documents(holder: Any) -> Iterable[dict[str, Any]]:

@@ -16,137 +16,137 @@ from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches import account, cloudtrail, event_history, iam, simulation, storage, sts
 from sandbox.aws.moto_patches.ecs import services
 from sandbox.aws.moto_patches.kms import ciphertext, grants, key_policy, keys, rotation
-from sandbox.aws.protocol import Answer, AwsError, Call
+from sandbox.aws.protocol import AwsError, Call, Response
 
 # Raises the AwsError that AWS answers with; else gives the whole answer, or other parameters for the emulator,
 # or nothing.
-Before = Callable[[Call, Principal | None], Answer | dict[str, Any] | None]
+RequestPatch = Callable[[Call, Principal | None], Response | dict[str, Any] | None]
 # Gives another answer than the emulator's; asked only where that one succeeded.
-After = Callable[[Call, Answer], Answer]
+ResponsePatch = Callable[[Call, Response], Response]
 
 
-Kind = TypeVar("Kind", Before, After)
+Kind = TypeVar("Kind", RequestPatch, ResponsePatch)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Correction(Generic[Kind]):
+class Patch(Generic[Kind]):
     """A function and the calls it is for; no operations are all of the service, no service all services."""
 
     function: Kind
     service: str = ""
     operations: frozenset[str] = frozenset()
 
-    def fits(self, call: Call) -> bool:
+    def matches_call(self, call: Call) -> bool:
         """Whether this correction is for a call."""
         return self.service in ("", call.service) and (not self.operations or call.operation in self.operations)
 
 
-def _before(function: Before, service: str = "", *operations: str) -> Correction[Before]:
-    return Correction(function=function, service=service, operations=frozenset(operations))
+def _request(function: RequestPatch, service: str = "", *operations: str) -> Patch[RequestPatch]:
+    return Patch(function=function, service=service, operations=frozenset(operations))
 
 
-def _after(function: After, service: str, *operations: str) -> Correction[After]:
-    return Correction(function=function, service=service, operations=frozenset(operations))
+def _response(function: ResponsePatch, service: str, *operations: str) -> Patch[ResponsePatch]:
+    return Patch(function=function, service=service, operations=frozenset(operations))
 
 
 # In this order; the first that answers or refuses has the last word.
-BEFORE: tuple[Correction[Before], ...] = (
-    _before(account.a_region_that_is_off_knows_nobody),
-    _before(enforcement.a_call_needs_its_callers_policies_leave),
-    _before(account.regions_are_listed, "account", "ListRegions"),
-    _before(account.a_regions_status_is_told, "account", "GetRegionOptStatus"),
-    _before(sts.a_role_is_assumed_by_whom_it_trusts, "sts", "AssumeRole"),
-    _before(sts.a_web_identity_must_meet_the_trust_policy, "sts", "AssumeRoleWithWebIdentity"),
-    _before(iam.a_role_trusts_principals_that_exist, "iam", "CreateRole", "UpdateAssumeRolePolicy"),
-    _before(iam.a_user_with_an_access_key_is_not_deleted, "iam", "DeleteUser"),
-    _before(simulation.identity_policies_are_simulated, "iam", "SimulatePrincipalPolicy"),
-    _before(iam.an_audience_is_added, "iam", "AddClientIDToOpenIDConnectProvider"),
-    _before(iam.an_audience_is_removed, "iam", "RemoveClientIDFromOpenIDConnectProvider"),
-    _before(iam.a_users_boundary_is_put, "iam", "PutUserPermissionsBoundary"),
-    _before(iam.a_users_boundary_is_taken_off, "iam", "DeleteUserPermissionsBoundary"),
-    _before(event_history.the_event_history_is_told, "cloudtrail", "LookupEvents"),
-    _before(services.secrets_need_an_execution_role_and_names_of_their_own, "ecs", "RegisterTaskDefinition"),
-    _before(services.a_service_takes_an_active_task_definition, "ecs", "CreateService", "UpdateService"),
-    _before(services.a_services_tasks_are_listed, "ecs", "ListTasks"),
-    _before(services.a_services_tasks_are_described, "ecs", "DescribeTasks"),
-    _before(cloudtrail.a_trails_name_is_taken_once, "cloudtrail", "CreateTrail"),
-    _before(cloudtrail.a_trail_is_deleted_by_its_arn_too, "cloudtrail", "DeleteTrail"),
-    _before(cloudtrail.selectors_of_one_kind_take_the_place_of_the_other, "cloudtrail", "PutEventSelectors"),
-    _before(keys.an_arn_of_another_region_is_not_found, "kms"),
-    _before(keys.a_call_needs_the_key_policys_leave, "kms"),
-    _before(keys.a_keys_state_decides_what_works, "kms"),
-    _before(keys.deletion_takes_7_to_30_days, "kms", "ScheduleKeyDeletion"),
-    _before(grants.a_grant_is_for_somebody_that_exists, "kms", "CreateGrant"),
-    _before(grants.a_keys_grants_are_told_page_by_page, "kms", "ListGrants"),
-    _before(event_history.when_a_key_was_last_used_is_told, "kms", "GetKeyLastUsage"),
-    _before(grants.grants_are_not_touched_by_a_dry_run, "kms", "CreateGrant", "RetireGrant", "RevokeGrant"),
-    _before(keys.decrypting_under_another_key_is_refused, "kms", "Decrypt"),
-    _before(key_policy.a_key_policy_is_well_formed, "kms", *key_policy.SETTERS),
-    _before(key_policy.a_key_policy_names_principals_that_exist, "kms", *key_policy.SETTERS),
-    _before(key_policy.a_key_policy_keeps_its_author_in, "kms", *key_policy.SETTERS),
-    _before(keys.re_encrypting_from_another_key_is_refused, "kms", "ReEncrypt"),
-    _before(rotation.a_rotation_period_is_kept, "kms", "EnableKeyRotation"),
-    _before(rotation.a_key_is_rotated_on_demand_so_many_times, "kms", "RotateKeyOnDemand"),
-    _before(rotation.the_limit_of_rotations_on_demand_is_told, "servicequotas", "ListServiceQuotas"),
+REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
+    _request(account.refuse_disabled_region),
+    _request(enforcement.enforce_identity_policies),
+    _request(account.list_regions, "account", "ListRegions"),
+    _request(account.get_region_opt_status, "account", "GetRegionOptStatus"),
+    _request(sts.enforce_role_trust, "sts", "AssumeRole"),
+    _request(sts.enforce_web_identity_trust, "sts", "AssumeRoleWithWebIdentity"),
+    _request(iam.check_trusted_principals, "iam", "CreateRole", "UpdateAssumeRolePolicy"),
+    _request(iam.refuse_deleting_user_with_access_keys, "iam", "DeleteUser"),
+    _request(simulation.simulate_principal_policy, "iam", "SimulatePrincipalPolicy"),
+    _request(iam.add_client_id, "iam", "AddClientIDToOpenIDConnectProvider"),
+    _request(iam.remove_client_id, "iam", "RemoveClientIDFromOpenIDConnectProvider"),
+    _request(iam.put_user_boundary, "iam", "PutUserPermissionsBoundary"),
+    _request(iam.delete_user_boundary, "iam", "DeleteUserPermissionsBoundary"),
+    _request(event_history.lookup_events, "cloudtrail", "LookupEvents"),
+    _request(services.check_container_secrets, "ecs", "RegisterTaskDefinition"),
+    _request(services.refuse_inactive_task_definition, "ecs", "CreateService", "UpdateService"),
+    _request(services.list_tasks, "ecs", "ListTasks"),
+    _request(services.describe_tasks, "ecs", "DescribeTasks"),
+    _request(cloudtrail.refuse_duplicate_trail, "cloudtrail", "CreateTrail"),
+    _request(cloudtrail.delete_trail_by_arn, "cloudtrail", "DeleteTrail"),
+    _request(cloudtrail.replace_advanced_selectors, "cloudtrail", "PutEventSelectors"),
+    _request(keys.refuse_arn_of_other_region, "kms"),
+    _request(keys.enforce_key_policy, "kms"),
+    _request(keys.enforce_key_state, "kms"),
+    _request(keys.check_deletion_window, "kms", "ScheduleKeyDeletion"),
+    _request(grants.check_grant, "kms", "CreateGrant"),
+    _request(grants.list_grants, "kms", "ListGrants"),
+    _request(event_history.get_key_last_usage, "kms", "GetKeyLastUsage"),
+    _request(grants.answer_grant_dry_run, "kms", "CreateGrant", "RetireGrant", "RevokeGrant"),
+    _request(keys.check_decrypt_key, "kms", "Decrypt"),
+    _request(key_policy.check_key_policy_syntax, "kms", *key_policy.KEY_POLICY_OPERATIONS),
+    _request(key_policy.check_key_policy_principals, "kms", *key_policy.KEY_POLICY_OPERATIONS),
+    _request(key_policy.check_key_policy_lockout, "kms", *key_policy.KEY_POLICY_OPERATIONS),
+    _request(keys.check_source_key, "kms", "ReEncrypt"),
+    _request(rotation.record_rotation_period, "kms", "EnableKeyRotation"),
+    _request(rotation.limit_on_demand_rotations, "kms", "RotateKeyOnDemand"),
+    _request(rotation.list_kms_quotas, "servicequotas", "ListServiceQuotas"),
     # Last, since these only rewrite the request that the emulator sees.
-    _before(keys.a_new_key_has_the_documented_defaults, "kms", "CreateKey"),
-    _before(keys.a_key_arn_is_as_good_as_a_key_id, "kms"),
+    _request(keys.set_new_key_defaults, "kms", "CreateKey"),
+    _request(keys.replace_key_arns_by_ids, "kms"),
 )
 
-AFTER: tuple[Correction[After], ...] = (
-    _after(grants.a_dry_run_tells_and_does_nothing, "kms", *grants.DRY_RUNS),
-    _after(grants.a_grant_remembers_when_it_was_made, "kms", "CreateGrant"),
-    _after(rotation.the_rotation_period_is_told, "kms", "GetKeyRotationStatus"),
-    _after(keys.deletion_answers_with_the_arn, "kms", "ScheduleKeyDeletion", "CancelKeyDeletion"),
-    _after(keys.a_replica_has_its_own_policy_alias_and_tags, "kms", "ReplicateKey"),
-    _after(keys.a_primary_stays_the_primary, "kms", "DescribeKey"),
-    _after(iam.a_new_user_keeps_its_boundary, "iam", "CreateUser"),
-    _after(storage.a_version_tells_when_it_was_made, "secretsmanager", "ListSecretVersionIds"),
-    _after(services.a_service_begins_a_rollout, "ecs", "CreateService"),
-    _after(services.a_service_rolls_out_what_is_changed, "ecs", "UpdateService"),
-    _after(services.a_rollout_goes_on, "ecs", "DescribeServices"),
-    _after(cloudtrail.a_trails_home_and_selectors_are_told, "cloudtrail", "GetTrail", "DescribeTrails"),
-    _after(cloudtrail.a_failed_delivery_is_told, "cloudtrail", "GetTrailStatus"),
-    _after(cloudtrail.a_new_trail_selects_every_management_event, "cloudtrail", "GetEventSelectors"),
+RESPONSE_PATCHES: tuple[Patch[ResponsePatch], ...] = (
+    _response(grants.answer_dry_run, "kms", *grants.DRY_RUNS),
+    _response(grants.record_grant_date, "kms", "CreateGrant"),
+    _response(rotation.add_rotation_period, "kms", "GetKeyRotationStatus"),
+    _response(keys.add_deletion_details, "kms", "ScheduleKeyDeletion", "CancelKeyDeletion"),
+    _response(keys.separate_replica_from_primary, "kms", "ReplicateKey"),
+    _response(keys.correct_multi_region_key_type, "kms", "DescribeKey"),
+    _response(iam.keep_boundary_of_new_user, "iam", "CreateUser"),
+    _response(storage.add_version_dates, "secretsmanager", "ListSecretVersionIds"),
+    _response(services.start_deployment, "ecs", "CreateService"),
+    _response(services.update_deployment, "ecs", "UpdateService"),
+    _response(services.advance_deployment, "ecs", "DescribeServices"),
+    _response(cloudtrail.add_home_region_and_selectors, "cloudtrail", "GetTrail", "DescribeTrails"),
+    _response(cloudtrail.add_delivery_error, "cloudtrail", "GetTrailStatus"),
+    _response(cloudtrail.add_default_selectors, "cloudtrail", "GetEventSelectors"),
 )
 
 
-def mend_emulator() -> None:
+def patch_moto() -> None:
     """Correct what no request or answer can: the format of ciphertexts, how a bucket is born and locked."""
-    ciphertext.a_ciphertext_names_its_key_whole()
-    storage.a_bucket_is_encrypted_from_the_start()
-    storage.a_bucket_is_private_from_the_start()
-    storage.object_lock_can_come_later()
-    storage.a_new_object_is_locked_as_its_bucket_says()
-    storage.this_machines_endpoint_counts_as_tls()
-    event_history.kms_calls_are_counted()
-    event_history.a_metric_is_known_by_all_its_dimensions()
+    ciphertext.keep_multi_region_key_ids()
+    storage.encrypt_new_buckets()
+    storage.block_public_access_to_new_buckets()
+    storage.allow_object_lock_on_existing_buckets()
+    storage.apply_default_retention()
+    storage.treat_endpoint_as_tls()
+    event_history.publish_kms_usage_metrics()
+    event_history.compare_all_dimensions()
 
 
-def before(call: Call) -> Answer | dict[str, Any] | None:
+def patch_request(call: Call) -> Response | dict[str, Any] | None:
     """What AWS does where the emulator would not: an AwsError, an answer, or other parameters for the emulator."""
-    who = account.an_access_key_must_be_somebodys(call)
+    caller = account.authenticate_signed_call(call)
     try:
-        found = _first(call, who)
+        result = _first_result(call, caller)
     except AwsError as error:
-        event_history.remember(call, who, error)
+        event_history.record_event(call, caller, error)
         raise
-    event_history.remember(call, who)
-    return found
+    event_history.record_event(call, caller)
+    return result
 
 
-def _first(call: Call, who: Principal | None) -> Answer | dict[str, Any] | None:
+def _first_result(call: Call, caller: Principal | None) -> Response | dict[str, Any] | None:
     """What the first correction that answers, or refuses, says."""
     try:
-        for correction in BEFORE:
-            if correction.fits(call) and (found := correction.function(call, who)) is not None:
-                return found
+        for correction in REQUEST_PATCHES:
+            if correction.matches_call(call) and (result := correction.function(call, caller)) is not None:
+                return result
     except UnsupportedCondition as unknown:
-        what = f"The sandbox does not know the condition operator {unknown} and will not guess."
-        raise AwsError("NotImplemented", what, 501) from unknown
+        message = f"The sandbox does not know the condition operator {unknown} and will not guess."
+        raise AwsError("NotImplemented", message, 501) from unknown
     return None
 
 
-def after(call: Call) -> After | None:
+def response_patch(call: Call) -> ResponsePatch | None:
     """How the emulator's answer to this call must be amended, if at all."""
-    return next((correction.function for correction in AFTER if correction.fits(call)), None)
+    return next((correction.function for correction in RESPONSE_PATCHES if correction.matches_call(call)), None)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import boto3
 
-from sandbox.aws.iam.principals import Principal, caller
-from sandbox.aws.protocol import Answer, AwsError, Call, json_answer
+from sandbox.aws.iam.principals import Principal, authenticate
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
 from sandbox.state import ACCOUNT
 
 _UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
@@ -40,7 +40,7 @@ _REGIONS = tuple(sorted({*boto3.session.Session().get_available_regions("kms"), 
 _PAGE = 50
 
 
-def an_access_key_must_be_somebodys(call: Call) -> Principal | None:
+def authenticate_signed_call(call: Call) -> Principal | None:
     """AWS refuses an access key that does not exist, is inactive, expired, or comes without its session token.
 
     The emulator takes any. Signatures are not checked. `None` for a call that nobody signed.
@@ -48,16 +48,16 @@ def an_access_key_must_be_somebodys(call: Call) -> Principal | None:
     """
     if not call.access_key_id or call.operation in _UNSIGNED:
         return None
-    return caller(call)
+    return authenticate(call)
 
 
-def a_region_that_is_off_knows_nobody(call: Call, who: Principal | None) -> None:
+def refuse_disabled_region(call: Call, caller: Principal | None) -> None:
     """AWS knows an account's credentials only in the regions that the account has enabled.
 
     The emulator answers in every region.
     https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
     """
-    if who is None or status_of(call.region) != "DISABLED":
+    if caller is None or region_status(call.region) != "DISABLED":
         return
     invalid = "The security token included in the request is invalid."
     if call.service in ("sts", "iam"):
@@ -67,33 +67,33 @@ def a_region_that_is_off_knows_nobody(call: Call, who: Principal | None) -> None
     raise AwsError("UnrecognizedClientException", invalid, 400)
 
 
-def status_of(region: str) -> str:
+def region_status(region: str) -> str:
     """A region's opt-in status; a region that does not exist is as good as one that is off."""
     return "ENABLED_BY_DEFAULT" if region in _REGIONS and region not in OPT_IN_REGIONS else "DISABLED"
 
 
-def regions_are_listed(call: Call, who: Principal | None) -> Answer:
+def list_regions(call: Call, caller: Principal | None) -> Response:
     """AWS lists the account's regions and whether each is on. The emulator does not.
 
     https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
     """
     _own_account_only(call)
-    wanted = call.parameters.get("RegionOptStatusContains") or ()
-    found = [
-        {"RegionName": region, "RegionOptStatus": status_of(region)}
+    statuses = call.parameters.get("RegionOptStatusContains") or ()
+    regions = [
+        {"RegionName": region, "RegionOptStatus": region_status(region)}
         for region in _REGIONS
-        if not wanted or status_of(region) in wanted
+        if not statuses or region_status(region) in statuses
     ]
     token = str(call.parameters.get("NextToken") or "0")
     size = int(call.parameters.get("MaxResults") or _PAGE)
     if not token.isdigit() or not 1 <= size <= _PAGE:
         raise AwsError("ValidationException", "NextToken or MaxResults is not valid.")
     start = int(token)
-    more = {"NextToken": str(start + size)} if start + size < len(found) else {}
-    return json_answer({"Regions": found[start : start + size], **more}, content_type="application/json")
+    more = {"NextToken": str(start + size)} if start + size < len(regions) else {}
+    return json_response({"Regions": regions[start : start + size], **more}, content_type="application/json")
 
 
-def a_regions_status_is_told(call: Call, who: Principal | None) -> Answer:
+def get_region_opt_status(call: Call, caller: Principal | None) -> Response:
     """AWS tells one region's opt-in status. The emulator does not.
 
     https://docs.aws.amazon.com/accounts/latest/reference/API_GetRegionOptStatus.html
@@ -102,8 +102,8 @@ def a_regions_status_is_told(call: Call, who: Principal | None) -> Answer:
     region = str(call.parameters.get("RegionName", ""))
     if region not in _REGIONS:
         raise AwsError("ValidationException", f"The Region Name provided is not valid: {region}")
-    status = {"RegionName": region, "RegionOptStatus": status_of(region)}
-    return json_answer(status, content_type="application/json")
+    status = {"RegionName": region, "RegionOptStatus": region_status(region)}
+    return json_response(status, content_type="application/json")
 
 
 def _own_account_only(call: Call) -> None:

@@ -14,7 +14,7 @@ from moto.s3.models import s3_backends
 
 from sandbox.aws.iam.policy import Decision, Request, evaluate, names_principal, statements
 from sandbox.aws.iam.principals import Principal
-from sandbox.aws.protocol import Answer, AwsError, Call, json_answer
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
 from sandbox.state import ACCOUNT
 
 EVERY_MANAGEMENT_EVENT = {
@@ -25,7 +25,7 @@ EVERY_MANAGEMENT_EVENT = {
 }
 
 
-def a_trails_name_is_taken_once(call: Call, who: Principal | None) -> None:
+def refuse_duplicate_trail(call: Call, caller: Principal | None) -> None:
     """AWS answers TrailAlreadyExistsException for the name of a trail that is there; the emulator replaces that trail.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
@@ -35,60 +35,64 @@ def a_trails_name_is_taken_once(call: Call, who: Principal | None) -> None:
         raise AwsError("TrailAlreadyExistsException", f"Trail {name} already exists for customer: {ACCOUNT}")
 
 
-def a_trail_is_deleted_by_its_arn_too(call: Call, who: Principal | None) -> dict[str, Any]:
+def delete_trail_by_arn(call: Call, caller: Principal | None) -> dict[str, Any]:
     """AWS deletes the trail of a name or an ARN, and answers TrailNotFoundException when there is none.
 
     The emulator answers success to an ARN, or to a name that no trail has, and deletes nothing.
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DeleteTrail.html
     """
-    named = str(call.parameters.get("Name", ""))
+    name_or_arn = str(call.parameters.get("Name", ""))
     for name, trail in cloudtrail_backends[ACCOUNT][call.region].trails.items():
-        if named in (name, trail.arn):
+        if name_or_arn in (name, trail.arn):
             return {**call.parameters, "Name": name}
-    raise AwsError("TrailNotFoundException", f"Unknown trail: {named} for the user: {ACCOUNT}")
+    raise AwsError("TrailNotFoundException", f"Unknown trail: {name_or_arn} for the user: {ACCOUNT}")
 
 
-def selectors_of_one_kind_take_the_place_of_the_other(call: Call, who: Principal | None) -> None:
+def replace_advanced_selectors(call: Call, caller: Principal | None) -> None:
     """AWS takes a trail's advanced event selectors off when it is given basic ones; the emulator keeps both.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_PutEventSelectors.html
     """
-    named = str(call.parameters.get("TrailName", ""))
+    name_or_arn = str(call.parameters.get("TrailName", ""))
     for name, trail in cloudtrail_backends[ACCOUNT][call.region].trails.items():
-        if call.parameters.get("EventSelectors") and named in (name, trail.arn):
+        if call.parameters.get("EventSelectors") and name_or_arn in (name, trail.arn):
             trail.advanced_event_selectors = []
 
 
-def a_trails_home_and_selectors_are_told(call: Call, answer: Answer) -> Answer:
+def add_home_region_and_selectors(call: Call, response: Response) -> Response:
     """AWS tells a trail's home Region, and whether it has event selectors of its own.
 
     The emulator's GetTrail leaves the Region out, and both of its calls say that no trail has selectors.
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Trail.html
     """
-    found = json.loads(answer.body)
-    for told in found.get("trailList", [found.get("Trail", {})]):
-        _, _, _, region, _, name = told["TrailARN"].split(":")
+    payload = json.loads(response.body)
+    for described in payload.get("trailList", [payload.get("Trail", {})]):
+        _, _, _, region, _, name = described["TrailARN"].split(":")
         trail = cloudtrail_backends[ACCOUNT][region].trails[name.removeprefix("trail/")]
-        own = [one for one in trail.event_selectors if {**EVERY_MANAGEMENT_EVENT, **one} != EVERY_MANAGEMENT_EVENT]
-        told |= {
+        custom = [
+            selector
+            for selector in trail.event_selectors
+            if {**EVERY_MANAGEMENT_EVENT, **selector} != EVERY_MANAGEMENT_EVENT
+        ]
+        described |= {
             "HomeRegion": region,
-            "HasCustomEventSelectors": bool(own or trail.advanced_event_selectors),
+            "HasCustomEventSelectors": bool(custom or trail.advanced_event_selectors),
         }
-    return replace(answer, body=json_answer(found).body)
+    return replace(response, body=json_response(payload).body)
 
 
-def a_new_trail_selects_every_management_event(call: Call, answer: Answer) -> Answer:
+def add_default_selectors(call: Call, response: Response) -> Response:
     """AWS answers with the selector of a new trail, every management event; the emulator with none at all.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventSelectors.html
     """
-    found = json.loads(answer.body)
-    if not found.get("EventSelectors") and not found.get("AdvancedEventSelectors"):
-        found["EventSelectors"] = [EVERY_MANAGEMENT_EVENT]
-    return replace(answer, body=json_answer(found).body)
+    payload = json.loads(response.body)
+    if not payload.get("EventSelectors") and not payload.get("AdvancedEventSelectors"):
+        payload["EventSelectors"] = [EVERY_MANAGEMENT_EVENT]
+    return replace(response, body=json_response(payload).body)
 
 
-def a_failed_delivery_is_told(call: Call, answer: Answer) -> Answer:
+def add_delivery_error(call: Call, response: Response) -> Response:
     """AWS tells what S3 answered to a trail's last delivery: NoSuchBucket, or AccessDenied where the bucket's policy
     does not let CloudTrail read the ACL and write. The emulator delivers nothing, and finds nothing wrong.
 
@@ -97,14 +101,14 @@ def a_failed_delivery_is_told(call: Call, answer: Answer) -> Answer:
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
     """
-    found = json.loads(answer.body)
-    named = str(call.parameters.get("Name", ""))
+    payload = json.loads(response.body)
+    name_or_arn = str(call.parameters.get("Name", ""))
     trails = (trail for backend in cloudtrail_backends[ACCOUNT].values() for trail in backend.trails.values())
-    trail = next((each for each in trails if named in (each.trail_name, each.arn)), None)
-    error = _delivery_error(trail) if trail is not None and found.get("IsLogging") else None
+    trail = next((entry for entry in trails if name_or_arn in (entry.trail_name, entry.arn)), None)
+    error = _delivery_error(trail) if trail is not None and payload.get("IsLogging") else None
     if error:
-        found["LatestDeliveryError"] = error
-    return replace(answer, body=json_answer(found).body)
+        payload["LatestDeliveryError"] = error
+    return replace(response, body=json_response(payload).body)
 
 
 def _delivery_error(trail: Any) -> str | None:
@@ -112,7 +116,7 @@ def _delivery_error(trail: Any) -> str | None:
     if bucket is None:
         return "NoSuchBucket"
     policy = json.loads(bucket.policy) if bucket.policy else {}
-    about = [each for each in statements(policy) if _is_about_cloudtrail(each)]
+    cloudtrail_statements = [entry for entry in statements(policy) if _is_about_cloudtrail(entry)]
     arn = f"arn:aws:s3:::{trail.bucket_name}"
     prefix = f"{trail.s3_key_prefix}/" if trail.s3_key_prefix else ""
     context = {
@@ -126,8 +130,8 @@ def _delivery_error(trail: Any) -> str | None:
         ("s3:GetBucketAcl", arn),
         ("s3:PutObject", f"{arn}/{prefix}AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2030/01/01/log.json.gz"),
     ):
-        asked = Request(action=action, resource=resource, context=context)
-        if evaluate(about, asked) is not Decision.ALLOWED:
+        request = Request(action=action, resource=resource, context=context)
+        if evaluate(cloudtrail_statements, request) is not Decision.ALLOWED:
             return "AccessDenied"
     return None
 

@@ -20,41 +20,51 @@ from moto.core.common_models import CloudWatchMetricProvider
 
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches.kms import keys
-from sandbox.aws.protocol import Answer, AwsError, Call, json_answer
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
 from sandbox.state import ACCOUNT
 
 REMEMBERED_EVENTS = 20_000
 _PAGE = 50
-_READING = ("Assume", "Batch", "Decrypt", "Describe", "Encrypt", "Generate", "Get", "Head", "List", "Lookup",
+_READ_ONLY_PREFIXES = ("Assume", "Batch", "Decrypt", "Describe", "Encrypt", "Generate", "Get", "Head", "List", "Lookup",
             "ReEncrypt", "Simulate")  # fmt: skip
 # What names the object of a call, in the services that the product uses.
-_NAMING = ("KeyId", "TargetKeyId", "AliasName", "RoleName", "UserName", "PolicyArn", "Name", "SecretId", "RoleArn")
+_RESOURCE_PARAMETERS = (
+    "KeyId",
+    "TargetKeyId",
+    "AliasName",
+    "RoleName",
+    "UserName",
+    "PolicyArn",
+    "Name",
+    "SecretId",
+    "RoleArn",
+)
 _ATTRIBUTES: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
     "AccessKeyId": lambda event: (event["AccessKeyId"],),
     "EventId": lambda event: (event["EventId"],),
     "EventName": lambda event: (event["EventName"],),
     "EventSource": lambda event: (event["EventSource"],),
     "ReadOnly": lambda event: (event["ReadOnly"],),
-    "ResourceName": lambda event: tuple(one["ResourceName"] for one in event["Resources"]),
+    "ResourceName": lambda event: tuple(item["ResourceName"] for item in event["Resources"]),
     "Username": lambda event: (event.get("Username"),),
 }
 
-_made: deque[tuple[str, dict[str, Any]]] = deque(maxlen=REMEMBERED_EVENTS)
-_turn = threading.Lock()
+_events: deque[tuple[str, dict[str, Any]]] = deque(maxlen=REMEMBERED_EVENTS)
+_lock = threading.Lock()
 
 
-def remember(call: Call, who: Principal | None, error: AwsError | None = None) -> None:
+def record_event(call: Call, caller: Principal | None, error: AwsError | None = None) -> None:
     """Keep a management event; what is done to the objects in a bucket is a data event, and is not kept."""
     if not call.operation or (call.service == "s3" and "Object" in call.operation):
         return
     now = time.time()
     source = f"{'monitoring' if call.service == 'cloudwatch' else call.service}.amazonaws.com"
-    resources = [str(call.parameters[name]) for name in _NAMING if call.parameters.get(name)]
+    resources = [str(call.parameters[name]) for name in _RESOURCE_PARAMETERS if call.parameters.get(name)]
     if call.service == "kms":
         # A key is told by its ARN, however the call named it, if at all.
-        resources = list(dict.fromkeys([*(key.arn for _, key in keys.touched(call)), *resources]))
-    reading = call.operation.startswith(_READING)
-    identity = _identity(call, who) if who else {}
+        resources = list(dict.fromkeys([*(key.arn for _, key in keys.keys_of_call(call)), *resources]))
+    is_read_only = call.operation.startswith(_READ_ONLY_PREFIXES)
+    identity = _identity(call, caller) if caller else {}
     record = {
         "eventVersion": "1.11",
         "userIdentity": identity,
@@ -63,7 +73,7 @@ def remember(call: Call, who: Principal | None, error: AwsError | None = None) -
         "eventName": call.operation,
         "awsRegion": call.region,
         "eventID": secrets.token_hex(16),
-        "readOnly": reading,
+        "readOnly": is_read_only,
         "managementEvent": True,
         "recipientAccountId": ACCOUNT,
         "resources": [{"ARN": name, "accountId": ACCOUNT} for name in resources],
@@ -73,50 +83,50 @@ def remember(call: Call, who: Principal | None, error: AwsError | None = None) -
     event = {
         "EventId": record["eventID"],
         "EventName": call.operation,
-        "ReadOnly": str(reading).lower(),
+        "ReadOnly": str(is_read_only).lower(),
         "AccessKeyId": call.access_key_id,
         "EventTime": now,
         "EventSource": source,
-        **({"Username": who.arn.rpartition("/")[2]} if who else {}),
+        **({"Username": caller.arn.rpartition("/")[2]} if caller else {}),
         "Resources": [{"ResourceName": name} for name in resources],
         "CloudTrailEvent": json.dumps(record),
     }
-    with _turn:
-        _made.append((call.region, event))
+    with _lock:
+        _events.append((call.region, event))
 
 
-def calls_of(source: str, region: str) -> tuple[tuple[str, float], ...]:
+def recorded_calls(source: str, region: str) -> tuple[tuple[str, float], ...]:
     """The name and the time of each call of a service that is remembered, the oldest first."""
-    with _turn:
-        kept = [event for where, event in _made if where == region]
-    return tuple((event["EventName"], event["EventTime"]) for event in kept if event["EventSource"] == source)
+    with _lock:
+        events = [event for event_region, event in _events if event_region == region]
+    return tuple((event["EventName"], event["EventTime"]) for event in events if event["EventSource"] == source)
 
 
-def _identity(call: Call, who: Principal) -> dict[str, Any]:
+def _identity(call: Call, caller: Principal) -> dict[str, Any]:
     """Who it was; of a session its role too.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
     """
-    told = {
-        "principalId": who.user_id,
-        "arn": who.arn,
+    details = {
+        "principalId": caller.user_id,
+        "arn": caller.arn,
         "accountId": ACCOUNT,
         "accessKeyId": call.access_key_id,
     }
-    name = who.identity.rpartition("/")[2]
-    if ":assumed-role/" not in who.arn:
-        return {"type": "IAMUser", **told, "userName": name}
+    name = caller.identity.rpartition("/")[2]
+    if ":assumed-role/" not in caller.arn:
+        return {"type": "IAMUser", **details, "userName": name}
     issuer = {
         "type": "Role",
-        "principalId": who.user_id.partition(":")[0],
-        "arn": who.identity,
+        "principalId": caller.user_id.partition(":")[0],
+        "arn": caller.identity,
         "accountId": ACCOUNT,
         "userName": name,
     }
-    return {"type": "AssumedRole", **told, "sessionContext": {"sessionIssuer": issuer}}
+    return {"type": "AssumedRole", **details, "sessionContext": {"sessionIssuer": issuer}}
 
 
-def when_a_key_was_last_used_is_told(call: Call, who: Principal | None) -> Answer:
+def get_key_last_usage(call: Call, caller: Principal | None) -> Response:
     """AWS tells the last cryptographic operation on a key that succeeded; the emulator has no such call.
 
     It is known from the event history here: a call that AWS would let pass and the emulator then refuses counts, too.
@@ -125,64 +135,64 @@ def when_a_key_was_last_used_is_told(call: Call, who: Principal | None) -> Answe
     key = keys.named_key(call)
     if key is None:
         raise AwsError("NotFoundException", f"Key '{call.parameters.get('KeyId')}' does not exist")
-    with _turn:
-        kept = [event for region, event in reversed(_made) if region == call.region]
-    used = next((event for event in kept if _uses(event, key.arn)), None)
-    last = (
+    with _lock:
+        events = [event for region, event in reversed(_events) if region == call.region]
+    last_event = next((event for event in events if _uses(event, key.arn)), None)
+    usage = (
         {
-            "Operation": used["EventName"],
-            "Timestamp": used["EventTime"],
-            "CloudTrailEventId": used["EventId"],
-            "KmsRequestId": used["EventId"],
+            "Operation": last_event["EventName"],
+            "Timestamp": last_event["EventTime"],
+            "CloudTrailEventId": last_event["EventId"],
+            "KmsRequestId": last_event["EventId"],
         }
-        if used
+        if last_event
         else None
     )
-    made = float(key.creation_date)
-    told = {"KeyId": key.arn, "TrackingStartDate": made, "KeyCreationDate": made}
-    return json_answer({**told, "KeyLastUsage": last} if last else told)
+    created_at = float(key.creation_date)
+    details = {"KeyId": key.arn, "TrackingStartDate": created_at, "KeyCreationDate": created_at}
+    return json_response({**details, "KeyLastUsage": usage} if usage else details)
 
 
 def _uses(event: dict[str, Any], key_arn: str) -> bool:
     return (
         event["EventSource"] == "kms.amazonaws.com"
         and event["EventName"] in keys.CRYPTOGRAPHIC
-        and any(one["ResourceName"] == key_arn for one in event["Resources"])
+        and any(item["ResourceName"] == key_arn for item in event["Resources"])
         and "errorCode" not in json.loads(event["CloudTrailEvent"])
     )
 
 
-def the_event_history_is_told(call: Call, who: Principal | None) -> Answer:
+def lookup_events(call: Call, caller: Principal | None) -> Response:
     """AWS tells a Region's management events of 90 days, newest first, without any trail.
 
     The emulator has no history. Told are the calls that arrived, at once instead of within minutes, their parameters
     left out; the error is told of those that were refused for a policy, a key's state, or the account's own rules.
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
-    given = call.parameters
-    attributes = given.get("LookupAttributes") or []
-    if len(attributes) > 1 or any(one.get("AttributeKey") not in _ATTRIBUTES for one in attributes):
+    parameters = call.parameters
+    attributes = parameters.get("LookupAttributes") or []
+    if len(attributes) > 1 or any(item.get("AttributeKey") not in _ATTRIBUTES for item in attributes):
         raise AwsError("InvalidLookupAttributesException", "One attribute can be looked up, of those that there are.")
-    size, token = int(given.get("MaxResults") or _PAGE), str(given.get("NextToken") or "0")
+    size, token = int(parameters.get("MaxResults") or _PAGE), str(parameters.get("NextToken") or "0")
     if not 1 <= size <= _PAGE:
         raise AwsError("InvalidMaxResultsException", f"A max results value must be between 1 and {_PAGE}.")
     if not token.isdigit():
         raise AwsError("InvalidNextTokenException", "Invalid token.")
-    since, until = float(given.get("StartTime") or 0), float(given.get("EndTime") or time.time())
-    with _turn:
-        kept = [event for region, event in reversed(_made) if region == call.region]
-    found = [
+    since, until = float(parameters.get("StartTime") or 0), float(parameters.get("EndTime") or time.time())
+    with _lock:
+        events = [event for region, event in reversed(_events) if region == call.region]
+    matching = [
         event
-        for event in kept
+        for event in events
         if since <= event["EventTime"] <= until
-        and all(one["AttributeValue"] in _ATTRIBUTES[one["AttributeKey"]](event) for one in attributes)
+        and all(item["AttributeValue"] in _ATTRIBUTES[item["AttributeKey"]](event) for item in attributes)
     ]
     start = int(token)
-    more = {"NextToken": str(start + size)} if start + size < len(found) else {}
-    return json_answer({"Events": found[start : start + size], **more})
+    more = {"NextToken": str(start + size)} if start + size < len(matching) else {}
+    return json_response({"Events": matching[start : start + size], **more})
 
 
-_TOGETHER = "CryptographicOperationsSymmetric"
+_SHARED_QUOTA = "CryptographicOperationsSymmetric"
 _CRYPTOGRAPHIC = frozenset(
     {"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateRandom", "ReEncrypt"}
 )
@@ -190,7 +200,7 @@ _MINUTE = 60
 _providers: list[type] = []
 
 
-def kms_calls_are_counted() -> None:
+def publish_kms_usage_metrics() -> None:
     """AWS counts the calls of each KMS operation, minute by minute, and those that share a quota once more together.
 
     The emulator asks every provider that there is for its metrics; S3's sizes are another.
@@ -198,22 +208,24 @@ def kms_calls_are_counted() -> None:
     https://aws.amazon.com/blogs/security/manage-your-aws-kms-api-request-rates-using-service-quotas-and-amazon-cloudwatch/
     """
     if not _providers:
-        told = {"get_cloudwatch_metrics": staticmethod(_metrics)}
-        _providers.append(type("KmsCalls", (CloudWatchMetricProvider,), told))
+        details = {"get_cloudwatch_metrics": staticmethod(_metrics)}
+        _providers.append(type("KmsCalls", (CloudWatchMetricProvider,), details))
 
 
-def a_metric_is_known_by_all_its_dimensions() -> None:
+def compare_all_dimensions() -> None:
     """AWS lists a metric once, and takes its dimensions in any order.
 
     The emulator compares each dimension with each other one, so that a metric with several is listed for each value.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Dimension
     """
 
-    def same(some: Iterable[Dimension], others: Iterable[Dimension]) -> bool:
-        return {(each.name, each.value) for each in some} == {(each.name, each.value) for each in others}
+    def same(left: Iterable[Dimension], right: Iterable[Dimension]) -> bool:
+        return {(dimension.name, dimension.value) for dimension in left} == {
+            (dimension.name, dimension.value) for dimension in right
+        }
 
-    def before(one: Dimension, other: Dimension) -> bool:
-        return (str(one.name), str(one.value)) < (str(other.name), str(other.value))
+    def before(item: Dimension, right: Dimension) -> bool:
+        return (str(item.name), str(item.value)) < (str(right.name), str(right.value))
 
     setattr(models, "are_dimensions_same", same)  # noqa: B010 - an assignment would not be typed
     setattr(Dimension, "__lt__", before)  # noqa: B010 - as above
@@ -221,11 +233,11 @@ def a_metric_is_known_by_all_its_dimensions() -> None:
 
 def _metrics(account_id: str, region: str) -> list[MetricDatum]:
     counted: Counter[tuple[str, int]] = Counter()
-    for name, at in calls_of("kms.amazonaws.com", region):
+    for name, at in recorded_calls("kms.amazonaws.com", region):
         minute = int(at) // _MINUTE * _MINUTE
         counted[name, minute] += 1
         if name in _CRYPTOGRAPHIC:
-            counted[_TOGETHER, minute] += 1
+            counted[_SHARED_QUOTA, minute] += 1
     return [
         MetricDatum(
             namespace="AWS/Usage",

@@ -12,22 +12,22 @@ from moto.iam.models import iam_backends
 
 from sandbox.aws.iam.policy import statements
 from sandbox.aws.iam.principals import Principal
-from sandbox.aws.moto_patches.kms.key_policy import unknown_principals
-from sandbox.aws.protocol import Answer, AwsError, Call, xml_answer
+from sandbox.aws.moto_patches.kms.key_policy import invalid_principals
+from sandbox.aws.protocol import AwsError, Call, Response, xml_response
 from sandbox.state import ACCOUNT
 
 
-def a_new_user_keeps_its_boundary(call: Call, answer: Answer) -> Answer:
+def keep_boundary_of_new_user(call: Call, response: Response) -> Response:
     """AWS gives a user the boundary it is made with, and tells it with the user; the emulator drops it.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html
     """
     if boundary := call.parameters.get("PermissionsBoundary"):
-        _user(call).permissions_boundary = _told(str(boundary))
-    return answer
+        _user(call).permissions_boundary = _boundary(str(boundary))
+    return response
 
 
-def a_users_boundary_is_put(call: Call, who: Principal | None) -> Answer:
+def put_user_boundary(call: Call, caller: Principal | None) -> Response:
     """AWS sets and changes a user's boundary; the emulator has no such call.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPermissionsBoundary.html
@@ -36,20 +36,20 @@ def a_users_boundary_is_put(call: Call, who: Principal | None) -> Answer:
     user = _user(call)
     if arn.startswith(f"arn:aws:iam::{ACCOUNT}:") and arn not in iam_backends[ACCOUNT]["aws"].managed_policies:
         raise AwsError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
-    user.permissions_boundary = _told(arn)
-    return xml_answer(call, "")
+    user.permissions_boundary = _boundary(arn)
+    return xml_response(call, "")
 
 
-def a_users_boundary_is_taken_off(call: Call, who: Principal | None) -> Answer:
+def delete_user_boundary(call: Call, caller: Principal | None) -> Response:
     """AWS takes a user's boundary off; the emulator has no such call.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUserPermissionsBoundary.html
     """
     _user(call).permissions_boundary = None
-    return xml_answer(call, "")
+    return xml_response(call, "")
 
 
-def _told(arn: str) -> dict[str, str]:
+def _boundary(arn: str) -> dict[str, str]:
     return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}
 
 
@@ -64,7 +64,7 @@ def _user(call: Call) -> Any:
 AUDIENCE_LIMIT = 100
 
 
-def an_audience_is_added(call: Call, who: Principal | None) -> Answer:
+def add_client_id(call: Call, caller: Principal | None) -> Response:
     """AWS adds a client id to a provider, and takes one that is there already; the emulator has no such call.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddClientIDToOpenIDConnectProvider.html
@@ -72,31 +72,31 @@ def an_audience_is_added(call: Call, who: Principal | None) -> Answer:
     provider, audience = _named_provider(call), str(call.parameters.get("ClientID", ""))
     if audience not in provider.client_id_list:
         if len(provider.client_id_list) >= AUDIENCE_LIMIT:
-            what = f"Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {AUDIENCE_LIMIT}"
-            raise AwsError("LimitExceeded", what, 409)
+            message = f"Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {AUDIENCE_LIMIT}"
+            raise AwsError("LimitExceeded", message, 409)
         provider.client_id_list = [*provider.client_id_list, audience]
-    return xml_answer(call, "")
+    return xml_response(call, "")
 
 
-def an_audience_is_removed(call: Call, who: Principal | None) -> Answer:
+def remove_client_id(call: Call, caller: Principal | None) -> Response:
     """AWS takes a client id off a provider, and is content where there is none; the emulator has no such call.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_RemoveClientIDFromOpenIDConnectProvider.html
     """
     provider, audience = _named_provider(call), str(call.parameters.get("ClientID", ""))
-    provider.client_id_list = [one for one in provider.client_id_list if one != audience]
-    return xml_answer(call, "")
+    provider.client_id_list = [client_id for client_id in provider.client_id_list if client_id != audience]
+    return xml_response(call, "")
 
 
 def _named_provider(call: Call) -> Any:
     arn = str(call.parameters.get("OpenIDConnectProviderArn", ""))
-    found = iam_backends[ACCOUNT]["aws"].open_id_providers.get(arn)
-    if found is None:
+    provider = iam_backends[ACCOUNT]["aws"].open_id_providers.get(arn)
+    if provider is None:
         raise AwsError("NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}", 404)
-    return found
+    return provider
 
 
-def a_role_trusts_principals_that_exist(call: Call, who: Principal | None) -> None:
+def check_trusted_principals(call: Call, caller: Principal | None) -> None:
     """AWS answers MalformedPolicyDocument for a trust policy that names nobody; the emulator stores it.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_roles.html
@@ -109,11 +109,11 @@ def a_role_trusts_principals_that_exist(call: Call, who: Principal | None) -> No
     if not isinstance(document, dict):
         return
     for statement in statements(document):
-        for kind, name in unknown_principals(statement.get("Principal")):
+        for kind, name in invalid_principals(statement.get("Principal")):
             raise AwsError("MalformedPolicyDocument", f'Invalid principal in policy: "{kind}":"{name}"')
 
 
-def a_user_with_an_access_key_is_not_deleted(call: Call, who: Principal | None) -> None:
+def refuse_deleting_user_with_access_keys(call: Call, caller: Principal | None) -> None:
     """AWS answers DeleteConflict; the emulator deletes the user, and leaves its access keys to nobody.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html

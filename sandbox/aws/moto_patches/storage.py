@@ -15,11 +15,11 @@ from moto.s3.exceptions import InvalidBucketState
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 from moto.secretsmanager.models import secretsmanager_backends
 
-from sandbox.aws.protocol import Answer, Call, json_answer
+from sandbox.aws.protocol import Call, Response, json_response
 from sandbox.state import ACCOUNT
 
 
-def a_bucket_is_encrypted_from_the_start() -> None:
+def encrypt_new_buckets() -> None:
     """AWS encrypts every bucket with SSE-S3 unless told otherwise; the emulator's new buckets tell of no encryption,
     and so do those whose configuration was deleted.
 
@@ -44,7 +44,7 @@ def _sse_s3() -> dict[str, Any]:
     return {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}
 
 
-def a_bucket_is_private_from_the_start() -> None:
+def block_public_access_to_new_buckets() -> None:
     """AWS blocks public access to every new bucket and turns its ACLs off; the emulator's new buckets have neither.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
@@ -61,7 +61,7 @@ def a_bucket_is_private_from_the_start() -> None:
     setattr(S3Backend, "create_bucket", create_bucket)  # noqa: B010 - as above
 
 
-def object_lock_can_come_later() -> None:
+def allow_object_lock_on_existing_buckets() -> None:
     """AWS switches Object Lock on for any versioned bucket, with or without objects in it.
 
     The emulator wants the bucket to be empty, and tells days and years of a retention that is in one of them.
@@ -85,7 +85,7 @@ def object_lock_can_come_later() -> None:
     setattr(S3Backend, "put_object_lock_configuration", put_object_lock_configuration)  # noqa: B010 - as above
 
 
-def a_new_object_is_locked_as_its_bucket_says() -> None:
+def apply_default_retention() -> None:
     """AWS locks a new object by the bucket's default retention, which is days or years.
 
     The emulator adds both up, and fails on the one that is not given (`object_lock_can_come_later`).
@@ -99,7 +99,7 @@ def a_new_object_is_locked_as_its_bucket_says() -> None:
     setattr(FakeBucket, "default_retention", default_retention)  # noqa: B010 - as above
 
 
-def this_machines_endpoint_counts_as_tls() -> None:
+def treat_endpoint_as_tls() -> None:
     """AWS's endpoints speak TLS, so that a statement against plain HTTP refuses nobody who comes to them.
 
     The emulator overlooks conditions, and takes such a statement for a refusal of everybody.
@@ -112,10 +112,12 @@ def this_machines_endpoint_counts_as_tls() -> None:
         document = json.loads(bucket.policy)
         statements = document["Statement"]
         statements = statements if isinstance(statements, list) else [statements]
-        kept = [each for each in statements if not _is_about_transport(each.get("Condition", {}))]
+        others = [statement for statement in statements if not _is_about_transport(statement.get("Condition", {}))]
         # In its place, for requests are served side by side: the rest of the policy, which is all that is asked for.
-        rest: Any = SimpleNamespace(policy=json.dumps({**document, "Statement": kept}).encode() if kept else None)
-        return get_permission(rest, action, resource)
+        without_transport: Any = SimpleNamespace(
+            policy=json.dumps({**document, "Statement": others}).encode() if others else None
+        )
+        return get_permission(without_transport, action, resource)
 
     setattr(FakeBucket, "get_permission", of_tls)  # noqa: B010 - as above
 
@@ -125,13 +127,13 @@ def _is_about_transport(condition: dict[str, dict[str, Any]]) -> bool:
     return bool(keys) and keys <= {"aws:securetransport", "s3:tlsversion"}
 
 
-def a_version_tells_when_it_was_made(call: Call, answer: Answer) -> Answer:
+def add_version_dates(call: Call, response: Response) -> Response:
     """AWS tells the time at which each version was created; the emulator tells the time of the call.
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretVersionsListEntry.html
     """
-    found = json.loads(answer.body)
+    payload = json.loads(response.body)
     secret = secretsmanager_backends[ACCOUNT][call.region].secrets[str(call.parameters["SecretId"])]
-    for version in found["Versions"]:
+    for version in payload["Versions"]:
         version["CreatedDate"] = secret.versions[version["VersionId"]]["createdate"]
-    return replace(answer, body=json_answer(found).body)
+    return replace(response, body=json_response(payload).body)

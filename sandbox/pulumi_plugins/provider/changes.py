@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sandbox.pulumi_plugins.provider.resource_type import Kind, alike
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, equivalent
 from sandbox.pulumi_plugins.provider.schema import ResourceSchema
 from sandbox.pulumi_plugins.provider.values import UNKNOWN, Properties, Unknown, is_unknown, is_zero
 
@@ -33,28 +33,30 @@ class Change:
     replaces: bool
 
 
-def changes(kind: Kind, schema: ResourceSchema, state: Properties, inputs: Properties) -> tuple[Change, ...]:
+def changes(
+    resource_type: ResourceType, schema: ResourceSchema, state: Properties, inputs: Properties
+) -> tuple[Change, ...]:
     """The changes from recorded state to wanted inputs, in the schema's order."""
-    found: list[Change] = []
+    result: list[Change] = []
     for name in schema.inputs:
         old, new = state.get(name), inputs.get(name)
-        if new is None and (name in kind.computed or name in (kind.name_input, "region")):
+        if new is None and (name in resource_type.computed or name in (resource_type.name_input, "region")):
             continue
-        if new is not None and is_zero(new) and name in kind.computed and not isinstance(new, bool | int):
+        if new is not None and is_zero(new) and name in resource_type.computed and not isinstance(new, bool | int):
             continue
-        if is_unknown(new) or not kind.same(name, old, new):
-            replaces = name in kind.force_new or name == "region"
-            found.extend(
+        if is_unknown(new) or not resource_type.is_same(name, old, new):
+            replaces = name in resource_type.force_new or name == "region"
+            result.extend(
                 Change(name=name, path=path, action=action, replaces=replaces)
-                for path, action in _paths(kind, name, old, new)
+                for path, action in _paths(resource_type, name, old, new)
             )
-    return tuple(found)
+    return tuple(result)
 
 
-def _paths(kind: Kind, name: str, old: Any, new: Any) -> Iterator[tuple[str, Action]]:
-    exact = list(_differences(name, old, new))
+def _paths(resource_type: ResourceType, name: str, old: Any, new: Any) -> Iterator[tuple[str, Action]]:
+    differences = list(_differences(name, old, new))
     # An order-free list may differ as a whole where no single element does.
-    yield from exact or [(name, Action.UPDATE)]
+    yield from differences or [(name, Action.UPDATE)]
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterator[tuple[str, Action]]:
@@ -69,44 +71,48 @@ def _differences(path: str, old: Any, new: Any) -> Iterator[tuple[str, Action]]:
             before = old[index] if index < len(old) else None
             after = new[index] if index < len(new) else None
             yield from _differences(f"{path}[{index}]", before, after)
-    elif not alike(old, new):
+    elif not equivalent(old, new):
         if old is None:
             yield path, Action.ADD
         else:
             yield path, Action.DELETE if new is None else Action.UPDATE
 
 
-def planned_creation(kind: Kind, schema: ResourceSchema, inputs: Properties) -> Properties:
+def planned_creation(resource_type: ResourceType, schema: ResourceSchema, inputs: Properties) -> Properties:
     """The outputs a creation will have, those AWS decides as unknown."""
     outputs: Properties = dict(inputs)
     for name in schema.outputs:
-        if outputs.get(name) is None and (name not in schema.inputs or name in kind.computed):
+        if outputs.get(name) is None and (name not in schema.inputs or name in resource_type.computed):
             outputs[name] = UNKNOWN
     if "tagsAll" in schema.outputs:
         outputs["tagsAll"] = inputs.get("tags") or {}
     return {name: outputs[name] for name in schema.outputs if outputs.get(name) is not None}
 
 
-def planned_update(kind: Kind, schema: ResourceSchema, state: Properties, inputs: Properties) -> Properties:
+def planned_update(
+    resource_type: ResourceType, schema: ResourceSchema, state: Properties, inputs: Properties
+) -> Properties:
     """The outputs an update will have: the recorded ones under the wanted inputs."""
     outputs: Properties = {}
     for name in schema.outputs:
-        kept = name not in schema.inputs or name in kind.computed or name == kind.name_input
-        value = inputs.get(name, state.get(name) if kept else None)
-        outputs[name] = UNKNOWN if name in kind.changes_on_update else value
+        is_kept = name not in schema.inputs or name in resource_type.computed or name == resource_type.name_input
+        value = inputs.get(name, state.get(name) if is_kept else None)
+        outputs[name] = UNKNOWN if name in resource_type.changed_by_update else value
     if "tagsAll" in schema.outputs:
         outputs["tagsAll"] = inputs.get("tags") or {}
     return outputs
 
 
-def settled(kind: Kind, schema: ResourceSchema, told: Properties, known: Properties) -> Properties:
+def state_to_record(
+    resource_type: ResourceType, schema: ResourceSchema, current: Properties, known: Properties
+) -> Properties:
     """The state to record: what AWS told, in the spelling already known where both mean the same."""
     state: Properties = {}
     for name in schema.outputs:
-        value = told.get(name)
-        if name in kind.write_only:
-            value = known.get(name, kind.defaults.get(name)) if value is None else value
-        elif known.get(name) is not None and kind.same(name, known[name], value):
+        value = current.get(name)
+        if name in resource_type.write_only:
+            value = known.get(name, resource_type.defaults.get(name)) if value is None else value
+        elif known.get(name) is not None and resource_type.is_same(name, known[name], value):
             value = known[name]
         state[name] = value
     if "tagsAll" in schema.outputs:
@@ -115,19 +121,25 @@ def settled(kind: Kind, schema: ResourceSchema, told: Properties, known: Propert
     return {name: value for name, value in state.items() if value is not None}
 
 
-def inputs_told(kind: Kind, schema: ResourceSchema, state: Properties, recorded: Properties) -> Properties:
+def inputs_from_state(
+    resource_type: ResourceType, schema: ResourceSchema, state: Properties, recorded: Properties
+) -> Properties:
     """The inputs that would make what AWS told: the recorded ones corrected, or on import all that say a thing."""
     result: Properties = {}
     for name in schema.inputs:
-        told, had = state.get(name), recorded.get(name)
-        if name == "arn" and had is None:
+        current, recorded_value = state.get(name), recorded.get(name)
+        if name == "arn" and recorded_value is None:
             continue
-        if had is not None and name not in kind.write_only and not kind.same(name, had, told):
-            result[name] = told
-        elif had is not None:
-            result[name] = had
-        elif recorded and name in kind.computed:
+        if (
+            recorded_value is not None
+            and name not in resource_type.write_only
+            and not resource_type.is_same(name, recorded_value, current)
+        ):
+            result[name] = current
+        elif recorded_value is not None:
+            result[name] = recorded_value
+        elif recorded and name in resource_type.computed:
             continue
-        elif told is not None and (name in kind.defaults or not is_zero(told)):
-            result[name] = told
+        elif current is not None and (name in resource_type.defaults or not is_zero(current)):
+            result[name] = current
     return {name: value for name, value in result.items() if value is not None}

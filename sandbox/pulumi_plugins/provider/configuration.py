@@ -37,7 +37,7 @@ class Configuration:
                 yield name, f"Invalid or unknown key 'aws:{name}'."
 
 
-def configured(arguments: Properties, environment: Mapping[str, str]) -> Configuration:
+def configure(arguments: Properties, environment: Mapping[str, str]) -> Configuration:
     """The configuration; raises ProviderError where no region is named or the account is not allowed."""
     options = {name: _decoded(value) for name, value in arguments.items() if not isinstance(value, Unknown)}
     region = options.get("region") or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""

@@ -19,7 +19,7 @@ def is_document(text: object) -> bool:
     return isinstance(text, str) and isinstance(_parsed(text), dict)
 
 
-def same_document(one: object, other: object) -> bool:
+def equivalent_documents(one: object, other: object) -> bool:
     """Whether two policy documents grant and refuse the same, as far as their form tells."""
     if one == other:
         return True
@@ -61,7 +61,7 @@ def _canonical_statement(statement: Any) -> Any:
             result[name] = _canonical_principal(value)
         elif name == "Condition" and isinstance(value, dict):
             result[name] = {
-                operator: {key: _bag(wanted) for key, wanted in sorted(keys.items())}
+                operator: {key: _bag(requested) for key, requested in sorted(keys.items())}
                 for operator, keys in sorted(value.items())
                 if isinstance(keys, dict)
             }

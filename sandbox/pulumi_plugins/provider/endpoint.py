@@ -97,8 +97,8 @@ class Endpoint:
     def identity(self) -> dict[str, str]:
         """The caller's `Account`, `Arn` and `UserId`; raises what boto3 raises."""
         with self._lock:
-            answer = self.client("sts", self.settings.region).get_caller_identity()
-        return {name: answer[name] for name in ("Account", "Arn", "UserId")}
+            response = self.client("sts", self.settings.region).get_caller_identity()
+        return {name: response[name] for name in ("Account", "Arn", "UserId")}
 
     def in_region(self, region: str | None) -> Region:
         """The same endpoint seen from a region, the configured one when none is named."""
@@ -117,7 +117,7 @@ class Region:
             raise AttributeError(service)
         return self.endpoint.client(service, self.name)
 
-    def elsewhere(self, region: str) -> Region:
+    def in_other_region(self, region: str) -> Region:
         """Another region of the same endpoint."""
         return self.endpoint.in_region(region)
 

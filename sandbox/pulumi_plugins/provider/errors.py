@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sandbox.pulumi_plugins.provider.values import Properties
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class ProviderError(Exception):
@@ -21,10 +21,10 @@ class ProviderError(Exception):
 class NotReadyError(ProviderError):
     """A resource that was created, and then could not be made what was asked for."""
 
-    def __init__(self, reason: str, *, ident: str, state: Properties, inputs: Properties) -> None:
+    def __init__(self, reason: str, *, resource_id: str, state: Properties, inputs: Properties) -> None:
         """`state` is what there is already, for the engine to record under `ident`."""
         super().__init__(reason)
-        self.ident = ident
+        self.resource_id = resource_id
         self.state = state
         self.inputs = inputs
 
@@ -43,7 +43,7 @@ def code_of(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
-def found(call: Callable[[], Answer], *absent: str) -> Answer | None:
+def none_if_missing(call: Callable[[], Result], *absent: str) -> Result | None:
     """What the call answers, or None when AWS refuses it with one of the codes that mean "there is none"."""
     from botocore.exceptions import ClientError
 
@@ -55,9 +55,9 @@ def found(call: Callable[[], Answer], *absent: str) -> Answer | None:
         raise
 
 
-def readable(error: Exception, *, doing: str, what: str, name: str = "") -> str:
+def error_message(error: Exception, *, action: str, display_name: str, name: str = "") -> str:
     """One line of the form `creating KMS Key (name): operation error CreateKey, …, api error Code: message`."""
-    subject = f"{doing} {what}" + (f" ({name})" if name else "")
+    subject = f"{action} {display_name}" + (f" ({name})" if name else "")
     response: Any = getattr(error, "response", None)
     if not isinstance(response, dict):
         return f"{subject}: {error}"
@@ -76,7 +76,7 @@ def readable(error: Exception, *, doing: str, what: str, name: str = "") -> str:
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
-def once_principals_are_seen(call: Callable[[], Answer]) -> Answer:
+def retry_unknown_principals(call: Callable[[], Result]) -> Result:
     """Repeat a call that is refused for a principal in its policy that AWS does not see yet."""
     from botocore.exceptions import ClientError
 

@@ -69,19 +69,19 @@ def open_id_connect_provider(region: Region, arguments: Properties) -> Propertie
         arn = entry["Arn"]
         if arguments.get("arn") not in (None, arn):
             continue
-        told = region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
-        url = told["Url"].removeprefix("https://")
+        current = region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+        url = current["Url"].removeprefix("https://")
         if wanted_url in ("", url):
             return {
                 "id": arn,
                 "arn": arn,
                 "url": url,
-                "clientIdLists": sorted(told["ClientIDList"]),
-                "thumbprintLists": told["ThumbprintList"],
-                "tags": tag_map(told.get("Tags")),
+                "clientIdLists": sorted(current["ClientIDList"]),
+                "thumbprintLists": current["ThumbprintList"],
+                "tags": tag_map(current.get("Tags")),
             }
-    wanted = wanted_url or arguments.get("arn")
-    raise ProviderError(f"reading IAM OIDC Provider ({wanted}): couldn't find resource")
+    requested = wanted_url or arguments.get("arn")
+    raise ProviderError(f"reading IAM OIDC Provider ({requested}): couldn't find resource")
 
 
 def cloudtrail_account(region: Region, arguments: Properties) -> Properties:

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from sandbox.pulumi_plugins.provider.documents import is_document, same_document
+from sandbox.pulumi_plugins.provider.documents import equivalent_documents, is_document
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.values import Properties, Unknown, is_zero
 
 NONE: frozenset[str] = frozenset()
 
 
-class Kind:
+class ResourceType:
     """One resource type; subclasses declare what differs and implement five operations."""
 
     token: ClassVar[str]
-    what: ClassVar[str]
+    display_name: ClassVar[str]
     """How errors call it: "KMS Key"."""
     force_new: ClassVar[frozenset[str]] = NONE
     """Inputs whose change replaces the resource (ForceNew in the Terraform provider)."""
@@ -35,7 +35,7 @@ class Kind:
     """Inputs that AWS never tells again: the state keeps what was asked for."""
     unsupported: ClassVar[frozenset[str]] = NONE
     """Inputs of the real provider that this one refuses rather than ignores."""
-    changes_on_update: ClassVar[frozenset[str]] = NONE
+    changed_by_update: ClassVar[frozenset[str]] = NONE
     """Outputs that any update makes anew."""
     name_input: ClassVar[str] = ""
     """The input that is given a name of its own when absent."""
@@ -47,48 +47,50 @@ class Kind:
         """Make it and return its id; what happens after `create` is left to `complete`."""
         raise NotImplementedError
 
-    def complete(self, region: Region, ident: str, inputs: Properties) -> None:
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
         """The steps after creation; when they fail, the resource is recorded as created but not ready."""
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """Its properties as AWS tells them, None where there is none; `known` is what was last recorded."""
         raise NotImplementedError
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Bring the changed inputs about."""
         raise NotImplementedError
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove it; one that is gone already is no error."""
         raise NotImplementedError
 
-    def ident_after(self, ident: str, state: Properties) -> str:
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
         """The id it is recorded under, where an import id has another form."""
-        return ident
+        return resource_id
 
-    def problems(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+    def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         """What is wrong with inputs of the right types: input and reason. Unknown values are absent."""
         return iter(())
 
-    def same(self, name: str, old: Any, new: Any) -> bool:
+    def is_same(self, name: str, old: Any, new: Any) -> bool:
         """Whether two values of an input mean the same."""
         if name in self.sets and isinstance(old, list) and isinstance(new, list):
-            return alike(sorted(old, key=repr), sorted(new, key=repr))
-        return alike(old, new)
+            return equivalent(sorted(old, key=repr), sorted(new, key=repr))
+        return equivalent(old, new)
 
 
-def alike(old: Any, new: Any) -> bool:
+def equivalent(old: Any, new: Any) -> bool:
     """Whether two values mean the same: zero values equal absent ones, documents compare by meaning."""
     if isinstance(old, Unknown) or isinstance(new, Unknown):
         return False
     if old == new or (is_zero(old) and is_zero(new)):
         return True
     if isinstance(old, dict) and isinstance(new, dict):
-        return all(alike(old.get(key), new.get(key)) for key in old.keys() | new.keys())
+        return all(equivalent(old.get(key), new.get(key)) for key in old.keys() | new.keys())
     if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(alike(one, other) for one, other in zip(old, new, strict=True))
+        return len(old) == len(new) and all(equivalent(one, other) for one, other in zip(old, new, strict=True))
     if is_document(old) and is_document(new):
-        return same_document(old, new)
+        return equivalent_documents(old, new)
     if isinstance(old, bool) or isinstance(new, bool):
         return str(old).lower() == str(new).lower()
     return not isinstance(old, dict | list) and not isinstance(new, dict | list) and str(old) == str(new)
@@ -108,10 +110,10 @@ def tag_changes(old: Properties, new: Properties) -> tuple[list[str], dict[str, 
     """The tags to take off and those to put on, to come from one state to another."""
     before: dict[str, str] = old.get("tags") or {}
     after: dict[str, str] = new.get("tags") or {}
-    gone = [name for name in before if name not in after]
-    return gone, {name: text for name, text in after.items() if before.get(name) != text}
+    removed = [name for name in before if name not in after]
+    return removed, {name: text for name, text in after.items() if before.get(name) != text}
 
 
-def present(**arguments: Any) -> dict[str, Any]:
+def without_none(**arguments: Any) -> dict[str, Any]:
     """The arguments that are not None: boto3 takes no None."""
     return {name: value for name, value in arguments.items() if value is not None}

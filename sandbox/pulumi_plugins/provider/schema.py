@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.pulumi_plugins.protocol import installed_version
-from sandbox.pulumi_plugins.provider.resources import KINDS
+from sandbox.pulumi_plugins.provider.resources import RESOURCE_TYPES
 
 SCALARS = frozenset({"str", "int", "float", "bool"})
 
@@ -80,16 +80,16 @@ def resource_schema(token: str) -> ResourceSchema:
 def nested_fields(package: str, name: str) -> dict[str, Field] | None:
     """The fields of a nested input type, or None where the SDK's package does not define it."""
     source = _source(package, "_inputs")
-    found = _class_in(source, name) if source else None
-    return None if found is None else {field.name: field for field in _fields(found, package)}
+    spec = _class_in(source, name) if source else None
+    return None if spec is None else {field.name: field for field in _fields(spec, package)}
 
 
 @functools.cache
 def _source(package: str, member: str) -> str | None:
-    found = importlib.util.find_spec("pulumi_aws")
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec("pulumi_aws")
+    if spec is None or not spec.submodule_search_locations:
         return None
-    directory = Path(next(iter(found.submodule_search_locations)))
+    directory = Path(next(iter(spec.submodule_search_locations)))
     path = directory / member if package == "index" else directory / package / member
     try:
         return path.with_suffix(".py").read_text(encoding="utf-8")
@@ -99,10 +99,10 @@ def _source(package: str, member: str) -> str | None:
 
 def _class_in(source: str, name: str) -> ast.ClassDef | None:
     # Parsing the one class is some forty times faster than parsing the file, which has hundreds.
-    found = re.search(rf"^class {re.escape(name)}:\n(?:[ \t].*\n|\n)*", source, re.MULTILINE)
-    if found is None:
+    spec = re.search(rf"^class {re.escape(name)}:\n(?:[ \t].*\n|\n)*", source, re.MULTILINE)
+    if spec is None:
         return None
-    definition = ast.parse(found.group(0)).body[0]
+    definition = ast.parse(spec.group(0)).body[0]
     return definition if isinstance(definition, ast.ClassDef) else None
 
 
@@ -156,9 +156,9 @@ def _type(annotation: ast.expr | None, package: str) -> Type:
             return Type(name="map", element=_type(inner, package))
         case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=choices)):
             # Only enumerations and policy documents come as unions: a plain string, or the typed form of it.
-            kinds = [_type(choice, package) for choice in choices]
-            documents = any(kind.fields.endswith("DocumentArgs") for kind in kinds)
-            return ANY if documents or kinds[0].name not in SCALARS else kinds[0]
+            choice_types = [_type(choice, package) for choice in choices]
+            documents = any(choice_type.fields.endswith("DocumentArgs") for choice_type in choice_types)
+            return ANY if documents or choice_types[0].name not in SCALARS else choice_types[0]
     return ANY
 
 
@@ -180,7 +180,7 @@ _SCALARS = {"str": "string", "int": "integer", "float": "number", "bool": "boole
 def package_schema() -> dict[str, Any]:
     """The schema of every resource type this provider knows."""
     types: dict[str, Any] = {}
-    resources = {token: _json_resource(token, types) for token in sorted(KINDS)}
+    resources = {token: _json_resource(token, types) for token in sorted(RESOURCE_TYPES)}
     return {
         "name": "aws",
         "version": installed_version("pulumi-aws"),
@@ -204,17 +204,17 @@ def _json_properties(fields: dict[str, Field], types: dict[str, Any]) -> dict[st
     return {name: _json_type(field.type, types) for name, field in fields.items()}
 
 
-def _json_type(wanted: Type, types: dict[str, Any]) -> dict[str, Any]:
-    if wanted.name in _SCALARS:
-        return {"type": _SCALARS[wanted.name]}
-    if wanted.name == "list" and wanted.element:
-        return {"type": "array", "items": _json_type(wanted.element, types)}
-    if wanted.name == "map" and wanted.element:
-        return {"type": "object", "additionalProperties": _json_type(wanted.element, types)}
-    if wanted.name == "object":
-        name = wanted.fields.removesuffix("Args")
-        token = f"aws:{wanted.package}/{name[0].lower()}{name[1:]}:{name}"
-        fields = nested_fields(wanted.package, wanted.fields)
+def _json_type(requested: Type, types: dict[str, Any]) -> dict[str, Any]:
+    if requested.name in _SCALARS:
+        return {"type": _SCALARS[requested.name]}
+    if requested.name == "list" and requested.element:
+        return {"type": "array", "items": _json_type(requested.element, types)}
+    if requested.name == "map" and requested.element:
+        return {"type": "object", "additionalProperties": _json_type(requested.element, types)}
+    if requested.name == "object":
+        name = requested.fields.removesuffix("Args")
+        token = f"aws:{requested.package}/{name[0].lower()}{name[1:]}:{name}"
+        fields = nested_fields(requested.package, requested.fields)
         if fields is not None:
             if token not in types:
                 types[token] = {}

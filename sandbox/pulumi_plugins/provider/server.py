@@ -23,17 +23,17 @@ from sandbox.pulumi_plugins.protocol import (
     status_pb2,
 )
 from sandbox.pulumi_plugins.provider import changes, checks
-from sandbox.pulumi_plugins.provider.configuration import Configuration, configured
+from sandbox.pulumi_plugins.provider.configuration import Configuration, configure
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import NotReadyError, ProviderError, aws_errors, readable
+from sandbox.pulumi_plugins.provider.errors import NotReadyError, ProviderError, aws_errors, error_message
 from sandbox.pulumi_plugins.provider.functions import FUNCTIONS
-from sandbox.pulumi_plugins.provider.resource_type import Kind
-from sandbox.pulumi_plugins.provider.resources import kind_of
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType
+from sandbox.pulumi_plugins.provider.resources import find_resource_type
 from sandbox.pulumi_plugins.provider.schema import ResourceSchema, package_schema, resource_schema
 from sandbox.pulumi_plugins.provider.values import Properties, from_struct, to_struct
 
 # A code the engine understands as "refused, nothing half done"; UNKNOWN would leave the state in doubt.
-_REFUSED = grpc.StatusCode.FAILED_PRECONDITION
+_FAILED = grpc.StatusCode.FAILED_PRECONDITION
 _ACTIONS = {
     (changes.Action.ADD, False): provider_pb2.PropertyDiff.ADD,
     (changes.Action.ADD, True): provider_pb2.PropertyDiff.ADD_REPLACE,
@@ -44,26 +44,26 @@ _ACTIONS = {
 }
 
 
-def _refusing(doing: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _translate_errors(action: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Turn AWS's refusals into one line for the user; anything else is a bug and keeps its traceback."""
 
     def decorate(call: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(call)
-        def answering(self: Any, request: Any, context: Any) -> Any:
+        def wrapper(self: Any, request: Any, context: Any) -> Any:
             try:
                 return call(self, request, context)
             except NotReadyError as error:
                 context.set_trailing_metadata((("grpc-status-details-bin", _details(error)),))
-                context.abort(_REFUSED, str(error))
+                context.abort(_FAILED, str(error))
             except ProviderError as error:
-                context.abort(_REFUSED, str(error))
+                context.abort(_FAILED, str(error))
             except aws_errors() as error:
-                what, name = _subject(request)
-                context.abort(_REFUSED, readable(error, doing=doing, what=what, name=name))
+                display_name, name = _subject(request)
+                context.abort(_FAILED, error_message(error, action=action, display_name=display_name, name=name))
             except Exception:  # noqa: BLE001 - a bug: the engine hides what a plug-in writes to standard error
-                context.abort(grpc.StatusCode.INTERNAL, f"{doing} failed, a bug:\n{traceback.format_exc()}")
+                context.abort(grpc.StatusCode.INTERNAL, f"{action} failed, a bug:\n{traceback.format_exc()}")
 
-        return answering
+        return wrapper
 
     return decorate
 
@@ -72,13 +72,13 @@ def _details(error: NotReadyError) -> bytes:
     detail = any_pb2.Any()
     detail.Pack(
         provider_pb2.ErrorResourceInitFailed(
-            id=error.ident,
+            id=error.resource_id,
             properties=to_struct(error.state),
             inputs=to_struct(error.inputs),
             reasons=[str(error)],
         )
     )
-    status: bytes = status_pb2.Status(code=_REFUSED.value[0], message=str(error), details=[detail]).SerializeToString()
+    status: bytes = status_pb2.Status(code=_FAILED.value[0], message=str(error), details=[detail]).SerializeToString()
     return status
 
 
@@ -87,7 +87,7 @@ def _subject(request: Any) -> tuple[str, str]:
     if not urn:
         return getattr(request, "tok", ""), ""
     name = getattr(request, "id", "") or urn.rsplit("::", 1)[-1]
-    return kind_of(_token(urn)).what, name
+    return find_resource_type(_token(urn)).display_name, name
 
 
 def _token(urn: str) -> str:
@@ -136,22 +136,22 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:
         """Take the configuration and make sure that the credentials belong to an account that is allowed."""
         try:
-            self._configuration = configured(from_struct(request.args), os.environ)
+            self._configuration = configure(from_struct(request.args), os.environ)
         except ProviderError as error:
-            context.abort(_REFUSED, str(error))
+            context.abort(_FAILED, str(error))
         except aws_errors() as error:
-            context.abort(_REFUSED, f"unable to validate AWS credentials. Details: {error}")
+            context.abort(_FAILED, f"unable to validate AWS credentials. Details: {error}")
         return provider_pb2.ConfigureResponse(
             acceptSecrets=False, supportsPreview=True, acceptResources=False, acceptOutputs=False
         )
 
-    @_refusing("checking")
+    @_translate_errors("checking")
     def Check(self, request: Any, context: Any) -> Any:
         """Judge inputs by the installed SDK's types and fill in what the real provider fills in."""
-        kind, schema = self._kind(request.urn)
-        configuration = self._configured()
-        inputs, failures = checks.checked(
-            kind,
+        resource_type, schema = self._resource_type(request.urn)
+        configuration = self._require_configuration()
+        inputs, failures = checks.check_inputs(
+            resource_type,
             schema,
             resource=request.urn.rsplit("::", 1)[-1],
             inputs=from_struct(request.news),
@@ -162,128 +162,132 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         )
         return provider_pb2.CheckResponse(
             inputs=to_struct(inputs),
-            failures=[provider_pb2.CheckFailure(property=one.name, reason=one.reason) for one in failures],
+            failures=[provider_pb2.CheckFailure(property=failure.name, reason=failure.reason) for failure in failures],
         )
 
-    @_refusing("comparing")
+    @_translate_errors("comparing")
     def Diff(self, request: Any, context: Any) -> Any:
         """Say which properties change and which of them replace the resource."""
-        kind, schema = self._kind(request.urn)
+        resource_type, schema = self._resource_type(request.urn)
         state, inputs = from_struct(request.olds), from_struct(request.news)
-        found = [
+        changed = [
             change
-            for change in changes.changes(kind, schema, state, inputs)
+            for change in changes.changes(resource_type, schema, state, inputs)
             if change.name not in request.ignoreChanges
         ]
-        replaces = sorted({change.name for change in found if change.replaces})
+        replaces = sorted({change.name for change in changed if change.replaces})
         # Two resources cannot hold one name: the old one goes first when the new one keeps it.
-        name = kind.name_input
+        name = resource_type.name_input
         keeps_name = bool(name) and name not in replaces and state.get(name) == inputs.get(name)
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE,
+            changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
             replaces=replaces,
-            diffs=sorted({change.name for change in found}),
+            diffs=sorted({change.name for change in changed}),
             deleteBeforeReplace=bool(replaces) and keeps_name,
             hasDetailedDiff=True,
             detailedDiff={
                 change.path: provider_pb2.PropertyDiff(kind=_ACTIONS[change.action, change.replaces])
-                for change in found
+                for change in changed
             },
         )
 
-    @_refusing("creating")
+    @_translate_errors("creating")
     def Create(self, request: Any, context: Any) -> Any:
         """Make a resource; one that is made but not ready is recorded as such."""
-        kind, schema = self._kind(request.urn)
+        resource_type, schema = self._resource_type(request.urn)
         inputs = from_struct(request.properties)
         if request.preview:
-            planned = changes.planned_creation(kind, schema, inputs)
+            planned = changes.planned_creation(resource_type, schema, inputs)
             return provider_pb2.CreateResponse(properties=to_struct(planned))
         region = self._region(inputs)
-        ident = kind.create(region, inputs)
-        refusals: tuple[type[Exception], ...] = (ProviderError, *aws_errors())
+        resource_id = resource_type.create(region, inputs)
+        aws_failures: tuple[type[Exception], ...] = (ProviderError, *aws_errors())
         try:
-            kind.complete(region, ident, inputs)
-            state = self._state(kind, schema, region, ident, inputs)
-        except refusals as error:
-            reason = readable(error, doing="creating", what=kind.what, name=ident)
+            resource_type.complete(region, resource_id, inputs)
+            state = self._state(resource_type, schema, region, resource_id, inputs)
+        except aws_failures as error:
+            reason = error_message(error, action="creating", display_name=resource_type.display_name, name=resource_id)
             try:
                 # What is there already, so that the next update finds what is missing.
-                state = self._state(kind, schema, region, ident, inputs)
-            except refusals:
+                state = self._state(resource_type, schema, region, resource_id, inputs)
+            except aws_failures:
                 state = inputs
-            raise NotReadyError(reason, ident=ident, state=state, inputs=inputs) from error
-        return provider_pb2.CreateResponse(id=ident, properties=to_struct(state))
+            raise NotReadyError(reason, resource_id=resource_id, state=state, inputs=inputs) from error
+        return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(state))
 
-    @_refusing("reading")
+    @_translate_errors("reading")
     def Read(self, request: Any, context: Any) -> Any:
         """Tell a resource as AWS has it; an empty id where AWS has none."""
-        kind, schema = self._kind(request.urn)
+        resource_type, schema = self._resource_type(request.urn)
         known, recorded = from_struct(request.properties), from_struct(request.inputs)
         region = self._region({**recorded, **known})
-        told = kind.read(region, request.id, {**recorded, **known})
-        if told is None:
+        current = resource_type.read(region, request.id, {**recorded, **known})
+        if current is None:
             return provider_pb2.ReadResponse()
-        told.setdefault("region", region.name)
-        state = changes.settled(kind, schema, told, {**recorded, **known})
+        current.setdefault("region", region.name)
+        state = changes.state_to_record(resource_type, schema, current, {**recorded, **known})
         return provider_pb2.ReadResponse(
-            id=kind.ident_after(request.id, state),
+            id=resource_type.recorded_id(request.id, state),
             properties=to_struct(state),
-            inputs=to_struct(changes.inputs_told(kind, schema, state, recorded)),
+            inputs=to_struct(changes.inputs_from_state(resource_type, schema, state, recorded)),
         )
 
-    @_refusing("updating")
+    @_translate_errors("updating")
     def Update(self, request: Any, context: Any) -> Any:
         """Bring changed inputs about."""
-        kind, schema = self._kind(request.urn)
+        resource_type, schema = self._resource_type(request.urn)
         state, inputs = from_struct(request.olds), from_struct(request.news)
         if request.preview:
-            planned = changes.planned_update(kind, schema, state, inputs)
+            planned = changes.planned_update(resource_type, schema, state, inputs)
             return provider_pb2.UpdateResponse(properties=to_struct(planned))
-        changed = {change.name for change in changes.changes(kind, schema, state, inputs)}
+        changed = {change.name for change in changes.changes(resource_type, schema, state, inputs)}
         changed.difference_update(request.ignoreChanges)
         region = self._region(state)
-        kind.update(region, request.id, state, inputs, frozenset(changed))
-        return provider_pb2.UpdateResponse(properties=to_struct(self._state(kind, schema, region, request.id, inputs)))
+        resource_type.update(region, request.id, state, inputs, frozenset(changed))
+        return provider_pb2.UpdateResponse(
+            properties=to_struct(self._state(resource_type, schema, region, request.id, inputs))
+        )
 
-    @_refusing("deleting")
+    @_translate_errors("deleting")
     def Delete(self, request: Any, context: Any) -> Any:
         """Remove a resource."""
-        kind, _ = self._kind(request.urn)
+        resource_type, _ = self._resource_type(request.urn)
         state = from_struct(request.properties)
-        kind.delete(self._region(state), request.id, state)
+        resource_type.delete(self._region(state), request.id, state)
         return empty_pb2.Empty()
 
-    @_refusing("invoking")
+    @_translate_errors("invoking")
     def Invoke(self, request: Any, context: Any) -> Any:
         """Answer a data source."""
         function = FUNCTIONS.get(request.tok)
         if function is None:
             raise ProviderError(f"the sandbox's AWS provider has no function {request.tok}")
         arguments = from_struct(request.args)
-        answer = function(self._region(arguments), arguments)
-        return provider_pb2.InvokeResponse(**{"return": to_struct(answer)})
+        response = function(self._region(arguments), arguments)
+        return provider_pb2.InvokeResponse(**{"return": to_struct(response)})
 
     def Cancel(self, request: Any, context: Any) -> Any:
         """Operations are short and bounded: they are left to end."""
         return empty_pb2.Empty()
 
-    def _configured(self) -> Configuration:
+    def _require_configuration(self) -> Configuration:
         if self._configuration is None:
             raise ProviderError("the provider has not been configured")
         return self._configuration
 
     def _region(self, properties: Properties) -> Region:
         region = properties.get("region")
-        return self._configured().endpoint.in_region(region if isinstance(region, str) else None)
+        return self._require_configuration().endpoint.in_region(region if isinstance(region, str) else None)
 
-    def _kind(self, urn: str) -> tuple[Kind, ResourceSchema]:
+    def _resource_type(self, urn: str) -> tuple[ResourceType, ResourceSchema]:
         token = _token(urn)
-        return kind_of(token), resource_schema(token)
+        return find_resource_type(token), resource_schema(token)
 
-    def _state(self, kind: Kind, schema: ResourceSchema, region: Region, ident: str, inputs: Properties) -> Properties:
-        told = kind.read(region, ident, inputs)
-        if told is None:
-            raise ProviderError(f"reading {kind.what} ({ident}): couldn't find resource")
-        told.setdefault("region", region.name)
-        return changes.settled(kind, schema, told, inputs)
+    def _state(
+        self, resource_type: ResourceType, schema: ResourceSchema, region: Region, resource_id: str, inputs: Properties
+    ) -> Properties:
+        current = resource_type.read(region, resource_id, inputs)
+        if current is None:
+            raise ProviderError(f"reading {resource_type.display_name} ({resource_id}): couldn't find resource")
+        current.setdefault("region", region.name)
+        return changes.state_to_record(resource_type, schema, current, inputs)

@@ -318,7 +318,7 @@ def teams() -> Iterator[httpx.Client]:
     """Three teams, of which the token may not act for two."""
     others = {"bank": ("ledger",), "school": ("lessons",)}
     barred = {"bank": ("scope",), "school": ("saml",)}
-    yield from client(create_app(token=TOKEN, team="clinic", project="eonpro", others=others, barred=barred))
+    yield from client(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams=others, limited=barred))
 
 
 def test_teams_come_page_by_page(teams: httpx.Client) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from sandbox.aws.iam.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
+from sandbox.aws.iam.policy import Decision, Request, applies, evaluate, names_principal, statements, without_resource
 from tests.wizard.access_review.papers import ADA, LEAVES_IT_TO_IAM, ROLE, ROOT, STRANGER, allow, document, named
 from tests.wizard.fakes import ACCOUNT, KEY, OTHER_KEY
 from wizard.access_review.judgement import KeyPapers, facts_of_key, judge
@@ -111,7 +111,7 @@ def allowed(arn: str, action: str, key_policy: Any, own: Any, boundary: Any, mor
     }
     request = Request(action=f"kms:{action}", resource=KEY, context=context)
     identity = evaluate(statements(own), request)
-    about = [one for one in statements(key_policy) if applies(of_its_own_key(one), request)]
+    about = [one for one in statements(key_policy) if applies(without_resource(one), request)]
     delegated = [one for one in about if names_principal(one, "AWS", (arn, ROOT, ACCOUNT))]
     named = [one for one in about if names_principal(one, "AWS", (arn,))]
     if identity is Decision.EXPLICIT_DENY or any(one["Effect"] == "Deny" for one in delegated):

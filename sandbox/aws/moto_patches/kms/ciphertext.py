@@ -16,7 +16,7 @@ from moto.kms.responses import KmsResponse
 _KEY_ID_BYTES = 36
 
 
-def a_ciphertext_names_its_key_whole() -> None:
+def keep_multi_region_key_ids() -> None:
     """AWS decrypts under a multi-Region key, whose id is `mrk-` and 32 hexadecimal digits.
 
     The emulator gives such keys an id of 40 characters with dashes, accepts no other form, and keeps room for 36 in
@@ -59,7 +59,7 @@ def _unpack(ciphertext_blob: bytes) -> Any:
 def key_id_of(blob: str) -> str:
     """The id of the key under which a ciphertext was made; "" when it is no ciphertext."""
     try:
-        found: str = _unpack(base64.b64decode(blob)).key_id
+        key_id: str = _unpack(base64.b64decode(blob)).key_id
     except (ValueError, binascii.Error):
         return ""
-    return found
+    return key_id

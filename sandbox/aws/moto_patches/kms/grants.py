@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from moto.kms.models import Key, kms_backends
 
 from sandbox.aws.iam.principals import Principal, find
-from sandbox.aws.protocol import Answer, AwsError, Call, json_answer
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
 from sandbox.state import ACCOUNT
 
 OPERATIONS = frozenset(
@@ -35,13 +35,13 @@ OPERATIONS = frozenset(
 _PAGE, _LONGEST_PAGE = 50, 100
 
 
-def gives_leave(key: Key, who: Principal, action: str, context: Mapping[str, Any]) -> bool:
+def is_granted(key: Key, caller: Principal, action: str, context: Mapping[str, Any]) -> bool:
     """Whether a grant on the key allows an action to somebody, in an encryption context.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/grants.html#terms-grants
     """
     return any(
-        grant.grantee_principal in (who.arn, who.identity)
+        grant.grantee_principal in (caller.arn, caller.identity)
         and action.removeprefix("kms:") in grant.operations
         and _fits(grant.constraints or {}, context)
         for grant in tuple(key.grants.values())
@@ -55,7 +55,7 @@ def _fits(constraints: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
     )
 
 
-def a_grant_is_for_somebody_that_exists(call: Call, who: Principal | None) -> None:
+def check_grant(call: Call, caller: Principal | None) -> None:
     """AWS answers InvalidArnException for a grantee of the account that does not exist; the emulator stores it.
 
     So it does with operations that no symmetric key's grant can allow (ValidationException).
@@ -63,67 +63,68 @@ def a_grant_is_for_somebody_that_exists(call: Call, who: Principal | None) -> No
     """
     for name in ("GranteePrincipal", "RetiringPrincipal"):
         arn = str(call.parameters.get(name) or "")
-        ours = arn.startswith((f"arn:aws:iam::{ACCOUNT}:user/", f"arn:aws:iam::{ACCOUNT}:role/"))
-        if ours and find(arn) is None:
+        in_account = arn.startswith((f"arn:aws:iam::{ACCOUNT}:user/", f"arn:aws:iam::{ACCOUNT}:role/"))
+        if in_account and find(arn) is None:
             raise AwsError("InvalidArnException", f"ARN does not refer to a valid principal: {arn}")
     unknown = sorted(set(call.parameters.get("Operations") or ()) - OPERATIONS)
     if unknown or not call.parameters.get("Operations"):
         raise AwsError("ValidationException", f"Operations cannot be granted on a symmetric key: {unknown}")
 
 
-def a_grant_remembers_when_it_was_made(call: Call, answer: Answer) -> Answer:
+def record_grant_date(call: Call, response: Response) -> Response:
     """AWS tells a grant's CreationDate; the emulator does not keep it.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantListEntry.html
     """
     for key in kms_backends[ACCOUNT][call.region].keys.values():
         for grant in key.grants.values():
-            grant.__dict__.setdefault("made", time.time())
-    return answer
+            grant.__dict__.setdefault("created_at", time.time())
+    return response
 
 
-def a_keys_grants_are_told_page_by_page(call: Call, who: Principal | None) -> Answer:
+def list_grants(call: Call, caller: Principal | None) -> Response:
     """AWS tells a key's grants 50 at a time, unless Limit says otherwise, each with its date and the key's ARN.
 
     The emulator tells all of them at once, by the key's id and without dates.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html
     """
-    given = call.parameters
+    parameters = call.parameters
     backend = kms_backends[ACCOUNT][call.region]
-    key = backend.keys.get(backend.get_key_id(str(given.get("KeyId", ""))))
+    key = backend.keys.get(backend.get_key_id(str(parameters.get("KeyId", ""))))
     if key is None:
-        raise AwsError("NotFoundException", f"Key '{given.get('KeyId')}' does not exist")
-    limit, marker = int(given.get("Limit") or _PAGE), str(given.get("Marker") or "0")
+        raise AwsError("NotFoundException", f"Key '{parameters.get('KeyId')}' does not exist")
+    limit, marker = int(parameters.get("Limit") or _PAGE), str(parameters.get("Marker") or "0")
     if not 1 <= limit <= _LONGEST_PAGE:
         raise AwsError("ValidationException", f"Limit must be between 1 and {_LONGEST_PAGE}: {limit}")
     if not marker.isdigit():
         raise AwsError("InvalidMarkerException", "The marker is not valid.")
-    wanted = [
+    matching = [
         grant
         for grant in key.grants.values()
-        if given.get("GrantId") in (None, grant.id) and given.get("GranteePrincipal") in (None, grant.grantee_principal)
+        if parameters.get("GrantId") in (None, grant.id)
+        and parameters.get("GranteePrincipal") in (None, grant.grantee_principal)
     ]
     start = int(marker)
-    page = [_told(grant, key) for grant in wanted[start : start + limit]]
-    is_more = start + limit < len(wanted)
-    return json_answer(
+    page = [_grant_entry(grant, key) for grant in matching[start : start + limit]]
+    is_more = start + limit < len(matching)
+    return json_response(
         {"Grants": page, "Truncated": is_more, **({"NextMarker": str(start + limit)} if is_more else {})}
     )
 
 
-def _told(grant: Any, key: Key) -> dict[str, Any]:
-    told = {
+def _grant_entry(grant: Any, key: Key) -> dict[str, Any]:
+    entry = {
         "KeyId": key.arn,
         "GrantId": grant.id,
         "Name": grant.name,
-        "CreationDate": getattr(grant, "made", None),
+        "CreationDate": getattr(grant, "created_at", None),
         "GranteePrincipal": grant.grantee_principal,
         "RetiringPrincipal": grant.retiring_principal,
         "IssuingAccount": f"arn:aws:iam::{ACCOUNT}:root",
         "Operations": grant.operations,
         "Constraints": grant.constraints,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in entry.items() if value}
 
 
 # The operations that change nothing: the emulator may carry them out, so that it checks them, and nobody learns
@@ -132,27 +133,27 @@ DRY_RUNS = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlai
             "Sign", "Verify", "VerifyMac")  # fmt: skip
 
 
-def a_dry_run_tells_and_does_nothing(call: Call, answer: Answer) -> Answer:
+def answer_dry_run(call: Call, response: Response) -> Response:
     """AWS answers DryRunOperationException, HTTP 412, when a call with DryRun would have succeeded.
 
     The emulator ignores DryRun and carries the call out.
     https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
     """
     if call.parameters.get("DryRun") is True:
-        would_have_succeeded()
-    return answer
+        raise_dry_run_succeeded()
+    return response
 
 
-def would_have_succeeded() -> NoReturn:
+def raise_dry_run_succeeded() -> NoReturn:
     """The refusal that is good news."""
-    what = "The request would have succeeded, but the DryRun option is set."
-    raise AwsError("DryRunOperationException", what, 412)
+    message = "The request would have succeeded, but the DryRun option is set."
+    raise AwsError("DryRunOperationException", message, 412)
 
 
-def grants_are_not_touched_by_a_dry_run(call: Call, who: Principal | None) -> None:
+def answer_grant_dry_run(call: Call, caller: Principal | None) -> None:
     """AWS makes and ends no grant in a dry run (DryRunOperationException); the emulator does it.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
     """
     if call.parameters.get("DryRun") is True:
-        would_have_succeeded()
+        raise_dry_run_succeeded()

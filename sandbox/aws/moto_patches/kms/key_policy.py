@@ -12,12 +12,12 @@ from typing import Any
 
 from moto.iam.models import iam_backends
 
-from sandbox.aws.iam.policy import Request, applies, each, names_principal, of_its_own_key, statements
+from sandbox.aws.iam.policy import Request, applies, as_tuple, names_principal, statements, without_resource
 from sandbox.aws.iam.principals import Principal, find
 from sandbox.aws.protocol import AwsError, Call
 from sandbox.state import ACCOUNT
 
-SETTERS = ("CreateKey", "PutKeyPolicy", "ReplicateKey")
+KEY_POLICY_OPERATIONS = ("CreateKey", "PutKeyPolicy", "ReplicateKey")
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
 _ELEMENTS = {"Version", "Id", "Statement"}
@@ -26,7 +26,7 @@ _OF_A_STATEMENT = {"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotA
 _KINDS = {"AWS", "Service", "Federated", "CanonicalUser"}
 
 
-def a_key_policy_is_well_formed(call: Call, who: Principal | None) -> None:
+def check_key_policy_syntax(call: Call, caller: Principal | None) -> None:
     """AWS answers MalformedPolicyDocumentException for what is no key policy; the emulator stores any text.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
@@ -40,8 +40,8 @@ def a_key_policy_is_well_formed(call: Call, who: Principal | None) -> None:
         raise _malformed("Policy is not valid JSON") from broken
     if not isinstance(document, Mapping):
         raise _malformed("Policy is not a JSON object")
-    if strange := sorted(document.keys() - _ELEMENTS):
-        raise _malformed(f"Policy has an unknown element: {strange[0]}")
+    if unknown := sorted(document.keys() - _ELEMENTS):
+        raise _malformed(f"Policy has an unknown element: {unknown[0]}")
     if document.get("Version", _VERSIONS[1]) not in _VERSIONS:
         raise _malformed("Policy has an unknown version")
     if not document.get("Statement"):
@@ -53,17 +53,17 @@ def a_key_policy_is_well_formed(call: Call, who: Principal | None) -> None:
 def _check_statement(statement: object) -> None:
     if not isinstance(statement, Mapping):
         raise _malformed("Policy contains a statement that is not a JSON object")
-    if strange := sorted(statement.keys() - _OF_A_STATEMENT):
-        raise _malformed(f"Policy contains a statement with an unknown element: {strange[0]}")
+    if unknown := sorted(statement.keys() - _OF_A_STATEMENT):
+        raise _malformed(f"Policy contains a statement with an unknown element: {unknown[0]}")
     if statement.get("Effect") not in ("Allow", "Deny"):
         raise _malformed("Policy contains a statement whose effect is neither Allow nor Deny")
     for name in ("Principal", "Action", "Resource"):
         if (name in statement) == (f"Not{name}" in statement):
             raise _malformed(f"Policy contains a statement that does not have one of {name} and Not{name}")
     for name in ("Action", "NotAction", "Resource", "NotResource"):
-        if name in statement and not each(statement[name]):
+        if name in statement and not as_tuple(statement[name]):
             raise _malformed(f"Policy contains a statement with an empty {name}")
-    for action in each(statement.get("Action", statement.get("NotAction"))):
+    for action in as_tuple(statement.get("Action", statement.get("NotAction"))):
         if action != "*" and not re.fullmatch(r"[A-Za-z0-9-]+:[A-Za-z0-9*?]+", action):
             raise _malformed(f"Policy contains a statement with an invalid action: {action}")
     principal = statement.get("Principal", statement.get("NotPrincipal"))
@@ -71,24 +71,24 @@ def _check_statement(statement: object) -> None:
         raise _invalid_principal()
 
 
-def a_key_policy_names_principals_that_exist(call: Call, who: Principal | None) -> None:
+def check_key_policy_principals(call: Call, caller: Principal | None) -> None:
     """AWS answers MalformedPolicyDocumentException for a principal that does not exist; the emulator stores it.
 
     Of other accounts only the form is judged. https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
     """
     for statement in statements(json.loads(call.parameters.get("Policy") or "{}")):
-        if unknown_principals(statement.get("Principal", statement.get("NotPrincipal"))):
+        if invalid_principals(statement.get("Principal", statement.get("NotPrincipal"))):
             raise _invalid_principal()
 
 
-def unknown_principals(principal: object) -> tuple[tuple[str, str], ...]:
+def invalid_principals(principal: object) -> tuple[tuple[str, str], ...]:
     """The principals of a statement that AWS would not know, each with its kind."""
     if not isinstance(principal, Mapping):
         return ()
     return tuple(
         (kind, name)
         for kind, names in principal.items()
-        for name in each(names)
+        for name in as_tuple(names)
         if (kind == "AWS" and not _exists(name))
         or (kind == "Service" and not re.fullmatch(r"[a-z0-9.-]+\.amazonaws\.com", name))
     )
@@ -97,12 +97,12 @@ def unknown_principals(principal: object) -> tuple[tuple[str, str], ...]:
 def _exists(name: str) -> bool:
     if name == "*" or re.fullmatch(r"\d{12}", name):
         return True
-    found = re.fullmatch(
+    match = re.fullmatch(
         r"arn:aws:(iam|sts)::(\d{12}):(root|(user|role|assumed-role|federated-user)/[\w+=,.@/-]+)", name
     )
-    if found is None:
+    if match is None:
         return False
-    service, account, resource, kind = found.groups()
+    service, account, resource, kind = match.groups()
     if account != ACCOUNT or resource == "root" or kind == "federated-user":
         return True
     if kind == "assumed-role":
@@ -116,29 +116,33 @@ def _role_exists(name: str) -> bool:
     return any(role.name == name for role in iam_backends[ACCOUNT]["aws"].get_roles())
 
 
-def a_key_policy_keeps_its_author_in(call: Call, who: Principal | None) -> None:
+def check_key_policy_lockout(call: Call, caller: Principal | None) -> None:
     """AWS refuses a policy under which its author could not call PutKeyPolicy again; the emulator locks one out.
 
     The flag BypassPolicyLockoutSafetyCheck turns this off.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html#prevent-unmanageable-key
     """
     text = call.parameters.get("Policy")
-    if who is None or text is None or call.parameters.get("BypassPolicyLockoutSafetyCheck") is True:
+    if caller is None or text is None or call.parameters.get("BypassPolicyLockoutSafetyCheck") is True:
         return
-    request = Request(action="kms:PutKeyPolicy", resource="*", context=who.context)
+    request = Request(action="kms:PutKeyPolicy", resource="*", context=caller.context)
     # The key has no ARN yet when it is created.
-    if not _allows(map(of_its_own_key, statements(json.loads(text))), who, request):
-        what = "The new key policy will not allow you to update the key policy in the future."
-        raise _malformed(what)
+    if not _allows(map(without_resource, statements(json.loads(text))), caller, request):
+        message = "The new key policy will not allow you to update the key policy in the future."
+        raise _malformed(message)
 
 
-def _allows(asked: Iterable[Mapping[str, Any]], who: Principal, request: Request) -> bool:
-    effects = {one["Effect"] for one in asked if applies(one, request) and names_principal(one, "AWS", who.names)}
+def _allows(policy_statements: Iterable[Mapping[str, Any]], caller: Principal, request: Request) -> bool:
+    effects = {
+        statement["Effect"]
+        for statement in policy_statements
+        if applies(statement, request) and names_principal(statement, "AWS", caller.names)
+    }
     return effects == {"Allow"}
 
 
-def _malformed(what: str) -> AwsError:
-    return AwsError("MalformedPolicyDocumentException", what)
+def _malformed(message: str) -> AwsError:
+    return AwsError("MalformedPolicyDocumentException", message)
 
 
 def _invalid_principal() -> AwsError:

@@ -7,7 +7,7 @@ its family, and its name in that module's `KINDS`.
 from __future__ import annotations
 
 from sandbox.pulumi_plugins.provider.errors import ProviderError
-from sandbox.pulumi_plugins.provider.resource_type import Kind
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType
 from sandbox.pulumi_plugins.provider.resources import (
     cloudtrail,
     cloudwatch,
@@ -21,7 +21,7 @@ from sandbox.pulumi_plugins.provider.resources import (
 from sandbox.pulumi_plugins.provider.resources.iam import policies, roles, users
 from sandbox.pulumi_plugins.provider.resources.s3 import bucket, settings
 
-_FAMILIES = (
+_MODULES = (
     bucket,
     settings,
     cloudtrail,
@@ -36,12 +36,12 @@ _FAMILIES = (
     sns,
     ssm,
 )
-KINDS: dict[str, Kind] = {kind.token: kind() for family in _FAMILIES for kind in family.KINDS}
+RESOURCE_TYPES: dict[str, ResourceType] = {kind.token: kind() for family in _MODULES for kind in family.RESOURCE_TYPES}
 
 
-def kind_of(token: str) -> Kind:
+def find_resource_type(token: str) -> ResourceType:
     """The kind of a type token; raises ProviderError for one the stand-in does not have."""
-    kind = KINDS.get(token)
+    kind = RESOURCE_TYPES.get(token)
     if kind is None:
         raise ProviderError(f"the sandbox's AWS provider has no resource type {token}")
     return kind

@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import ProviderError, found
-from sandbox.pulumi_plugins.provider.resource_type import Kind, present, tag_changes, tag_list, tag_map
+from sandbox.pulumi_plugins.provider.errors import ProviderError, none_if_missing
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_GONE = "ResourceNotFoundException"
+_NOT_FOUND = "ResourceNotFoundException"
 _BUS = "default"
 
 
-class EventRule(Kind):
+class EventRule(ResourceType):
     """Which events are picked; its id is its name, after that of its bus where that is not the default one."""
 
     token = "aws:cloudwatch/eventRule:EventRule"
-    what = "EventBridge Rule"
+    display_name = "EventBridge Rule"
     force_new = frozenset({"eventBusName", "name", "namePrefix"})
     computed = frozenset({"isEnabled", "state"})
     defaults = {"eventBusName": _BUS, "forceDestroy": False}
@@ -32,7 +32,7 @@ class EventRule(Kind):
     unsupported = frozenset({"isEnabled"})
     name_input = "name"
 
-    def problems(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+    def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         """A rule that picks nothing."""
         if not inputs.get("eventPattern") and not inputs.get("scheduleExpression"):
             yield "eventPattern", "one of eventPattern, scheduleExpression must be specified"
@@ -43,45 +43,49 @@ class EventRule(Kind):
         bus = inputs["eventBusName"]
         return str(inputs["name"]) if bus == _BUS else f"{bus}/{inputs['name']}"
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The rule and its tags."""
-        bus, _, name = ident.rpartition("/")
-        told = found(lambda: region.events.describe_rule(Name=name, EventBusName=bus or _BUS), _GONE)
-        if told is None:
+        bus, _, name = resource_id.rpartition("/")
+        current = none_if_missing(lambda: region.events.describe_rule(Name=name, EventBusName=bus or _BUS), _NOT_FOUND)
+        if current is None:
             return None
         return {
-            "arn": told["Arn"],
-            "name": told["Name"],
-            "description": told.get("Description"),
-            "eventBusName": told.get("EventBusName") or _BUS,
-            "eventPattern": told.get("EventPattern"),
-            "roleArn": told.get("RoleArn"),
-            "scheduleExpression": told.get("ScheduleExpression"),
-            "state": told.get("State"),
-            "tags": tag_map(region.events.list_tags_for_resource(ResourceARN=told["Arn"]).get("Tags")),
+            "arn": current["Arn"],
+            "name": current["Name"],
+            "description": current.get("Description"),
+            "eventBusName": current.get("EventBusName") or _BUS,
+            "eventPattern": current.get("EventPattern"),
+            "roleArn": current.get("RoleArn"),
+            "scheduleExpression": current.get("ScheduleExpression"),
+            "state": current.get("State"),
+            "tags": tag_map(region.events.list_tags_for_resource(ResourceARN=current["Arn"]).get("Tags")),
         }
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Put the rule anew, which takes off what it does not say."""
         if changed - {"forceDestroy", "tags"}:
             self._put(region, {"state": old.get("state"), **new})
         if "tags" in changed:
-            gone, put = tag_changes(old, new)
-            if gone:
-                region.events.untag_resource(ResourceARN=old["arn"], TagKeys=gone)
-            if put:
-                region.events.tag_resource(ResourceARN=old["arn"], Tags=tag_list(put))
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.events.untag_resource(ResourceARN=old["arn"], TagKeys=removed)
+            if added:
+                region.events.tag_resource(ResourceARN=old["arn"], Tags=tag_list(added))
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the rule, which has no target any more."""
-        found(lambda: region.events.delete_rule(Name=state["name"], EventBusName=state["eventBusName"]), _GONE)
+        none_if_missing(
+            lambda: region.events.delete_rule(Name=state["name"], EventBusName=state["eventBusName"]), _NOT_FOUND
+        )
 
     @staticmethod
     def _put(region: Region, inputs: Properties, **more: Any) -> None:
         region.events.put_rule(
             Name=inputs["name"],
             EventBusName=inputs["eventBusName"],
-            **present(
+            **without_none(
                 Description=inputs.get("description"),
                 EventPattern=inputs.get("eventPattern"),
                 RoleArn=inputs.get("roleArn"),
@@ -92,11 +96,11 @@ class EventRule(Kind):
         )
 
 
-class EventTarget(Kind):
+class EventTarget(ResourceType):
     """Where a rule's events go; its id is `rule-target`, and `rule/target` to import it."""
 
     token = "aws:cloudwatch/eventTarget:EventTarget"
-    what = "EventBridge Target"
+    display_name = "EventBridge Target"
     force_new = frozenset({"eventBusName", "rule", "targetId"})
     defaults = {"eventBusName": _BUS, "forceDestroy": False}
     write_only = frozenset({"forceDestroy"})
@@ -118,28 +122,30 @@ class EventTarget(Kind):
     def create(self, region: Region, inputs: Properties) -> str:
         """Add the target to its rule."""
         self._put(region, inputs)
-        return self.ident_after("", inputs)
+        return self.recorded_id("", inputs)
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The target, found in its rule's list."""
-        bus, rule, target_id = _where(ident, known)
+        bus, rule, target_id = _where(resource_id, known)
         pages = region.events.get_paginator("list_targets_by_rule")
-        targets = found(
-            lambda: [one for page in pages.paginate(Rule=rule, EventBusName=bus) for one in page["Targets"]], _GONE
+        targets = none_if_missing(
+            lambda: [one for page in pages.paginate(Rule=rule, EventBusName=bus) for one in page["Targets"]], _NOT_FOUND
         )
-        told = next((one for one in targets or [] if one["Id"] == target_id), None)
-        if told is None:
+        current = next((one for one in targets or [] if one["Id"] == target_id), None)
+        if current is None:
             return None
-        transformer, retry = told.get("InputTransformer"), told.get("RetryPolicy")
+        transformer, retry = current.get("InputTransformer"), current.get("RetryPolicy")
         return {
-            "arn": told["Arn"],
+            "arn": current["Arn"],
             "rule": rule,
             "eventBusName": bus,
             "targetId": target_id,
-            "input": told.get("Input"),
-            "inputPath": told.get("InputPath"),
-            "roleArn": told.get("RoleArn"),
-            "deadLetterConfig": {"arn": told["DeadLetterConfig"].get("Arn")} if told.get("DeadLetterConfig") else None,
+            "input": current.get("Input"),
+            "inputPath": current.get("InputPath"),
+            "roleArn": current.get("RoleArn"),
+            "deadLetterConfig": {"arn": current["DeadLetterConfig"].get("Arn")}
+            if current.get("DeadLetterConfig")
+            else None,
             "inputTransformer": transformer
             and {"inputPaths": transformer.get("InputPathsMap"), "inputTemplate": transformer["InputTemplate"]},
             "retryPolicy": retry
@@ -149,51 +155,53 @@ class EventTarget(Kind):
             },
         }
 
-    def ident_after(self, ident: str, state: Properties) -> str:
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
         """The form the real provider records, however the target was imported."""
         bus = "" if state["eventBusName"] == _BUS else f"{state['eventBusName']}-"
         return f"{bus}{state['rule']}-{state['targetId']}"
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Put the target anew."""
         self._put(region, new)
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Take the target off its rule."""
         where = {"Rule": state["rule"], "EventBusName": state["eventBusName"]}
-        found(lambda: region.events.remove_targets(Ids=[state["targetId"]], **where), _GONE)
+        none_if_missing(lambda: region.events.remove_targets(Ids=[state["targetId"]], **where), _NOT_FOUND)
 
     @staticmethod
     def _put(region: Region, inputs: Properties) -> None:
         transformer, retry = inputs.get("inputTransformer"), inputs.get("retryPolicy")
         dead = inputs.get("deadLetterConfig")
-        target = present(
+        target = without_none(
             Id=inputs["targetId"],
             Arn=inputs["arn"],
             Input=inputs.get("input"),
             InputPath=inputs.get("inputPath"),
             RoleArn=inputs.get("roleArn"),
-            DeadLetterConfig=dead and present(Arn=dead.get("arn")),
+            DeadLetterConfig=dead and without_none(Arn=dead.get("arn")),
             InputTransformer=transformer
-            and present(InputPathsMap=transformer.get("inputPaths"), InputTemplate=transformer["inputTemplate"]),
+            and without_none(InputPathsMap=transformer.get("inputPaths"), InputTemplate=transformer["inputTemplate"]),
             RetryPolicy=retry
-            and present(
+            and without_none(
                 MaximumEventAgeInSeconds=retry.get("maximumEventAgeInSeconds"),
                 MaximumRetryAttempts=retry.get("maximumRetryAttempts"),
             ),
         )
         where = {"Rule": inputs["rule"], "EventBusName": inputs["eventBusName"]}
-        answer = region.events.put_targets(Targets=[target], **where)
+        response = region.events.put_targets(Targets=[target], **where)
         # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html: HTTP 200 all the same.
-        if answer.get("FailedEntryCount"):
-            raise ProviderError(f"creating EventBridge Target: {json.dumps(answer['FailedEntries'])}")
+        if response.get("FailedEntryCount"):
+            raise ProviderError(f"creating EventBridge Target: {json.dumps(response['FailedEntries'])}")
 
 
-def _where(ident: str, known: Properties) -> tuple[str, str, str]:
+def _where(resource_id: str, known: Properties) -> tuple[str, str, str]:
     if known.get("rule") and known.get("targetId"):
         return known.get("eventBusName") or _BUS, known["rule"], known["targetId"]
-    *bus, rule, target = ident.rsplit("/", 2) if "/" in ident else ("", ident)
+    *bus, rule, target = resource_id.rsplit("/", 2) if "/" in resource_id else ("", resource_id)
     return "".join(bus) or _BUS, rule, target
 
 
-KINDS = (EventRule, EventTarget)
+RESOURCE_TYPES = (EventRule, EventTarget)

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import PAUSES_SECONDS, found, once_principals_are_seen
-from sandbox.pulumi_plugins.provider.resource_type import Kind, present, tag_changes, tag_list, tag_map
+from sandbox.pulumi_plugins.provider.errors import PAUSES_SECONDS, none_if_missing, retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
 DELETION_WINDOW_DAYS = (7, 30)
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html
 ROTATION_PERIOD_DAYS = (90, 2560)
-_GONE = "NotFoundException"
+_NOT_FOUND = "NotFoundException"
 
 
 def _out_of(name: str, value: Any, bounds: tuple[int, int]) -> Iterator[tuple[str, str]]:
@@ -27,11 +27,11 @@ def _out_of(name: str, value: Any, bounds: tuple[int, int]) -> Iterator[tuple[st
         yield name, f"expected {name} to be in the range ({low} - {high}), got {value}"
 
 
-class Key(Kind):
+class Key(ResourceType):
     """A customer managed key."""
 
     token = "aws:kms/key:Key"
-    what = "KMS Key"
+    display_name = "KMS Key"
     force_new = frozenset({"customKeyStoreId", "customerMasterKeySpec", "keyUsage", "multiRegion", "xksKeyId"})
     computed = frozenset({"description", "multiRegion", "policy", "rotationPeriodInDays"})
     defaults = {
@@ -45,7 +45,7 @@ class Key(Kind):
     write_only = frozenset({"bypassPolicyLockoutSafetyCheck", "deletionWindowInDays"})
     enabled_input = "isEnabled"
 
-    def problems(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+    def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         """Windows and periods out of KMS's ranges."""
         yield from _out_of("deletionWindowInDays", inputs.get("deletionWindowInDays"), DELETION_WINDOW_DAYS)
         period = inputs.get("rotationPeriodInDays")
@@ -55,7 +55,7 @@ class Key(Kind):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the key under its policy."""
-        arguments = present(
+        arguments = without_none(
             Description=inputs.get("description"),
             KeyUsage=inputs.get("keyUsage"),
             KeySpec=inputs.get("customerMasterKeySpec"),
@@ -66,19 +66,19 @@ class Key(Kind):
             XksKeyId=inputs.get("xksKeyId"),
             Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
         )
-        answer = once_principals_are_seen(lambda: region.kms.create_key(**arguments))
-        return str(answer["KeyMetadata"]["KeyId"])
+        response = retry_unknown_principals(lambda: region.kms.create_key(**arguments))
+        return str(response["KeyMetadata"]["KeyId"])
 
-    def complete(self, region: Region, ident: str, inputs: Properties) -> None:
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
         """Rotation first: a disabled key takes none."""
         if inputs.get("enableKeyRotation"):
-            self._rotate(region, ident, inputs)
+            self._rotate(region, resource_id, inputs)
         if inputs.get(self.enabled_input) is False:
-            region.kms.disable_key(KeyId=ident)
+            region.kms.disable_key(KeyId=resource_id)
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The key; one that waits for its deletion is gone."""
-        described = found(lambda: region.kms.describe_key(KeyId=ident), _GONE)
+        described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), _NOT_FOUND)
         if described is None or described["KeyMetadata"]["KeyState"] in (
             "PendingDeletion",
             "PendingReplicaDeletion",
@@ -86,7 +86,7 @@ class Key(Kind):
             return None
         metadata = described["KeyMetadata"]
         key_id = metadata["KeyId"]
-        told = {
+        current = {
             "arn": metadata["Arn"],
             "keyId": key_id,
             "description": metadata.get("Description", ""),
@@ -100,45 +100,49 @@ class Key(Kind):
         }
         # https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html: symmetric keys only.
         if metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT":
-            told.update(self._rotation(region, key_id, known))
-        return told
+            current.update(self._rotation(region, key_id, known))
+        return current
 
-    def ident_after(self, ident: str, state: Properties) -> str:
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
         """A key imported by ARN is recorded under its id."""
         return str(state["keyId"])
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Enable before anything else and disable last: a disabled key takes no other change."""
         enabled = self.enabled_input
         if enabled in changed and new.get(enabled) is not False:
-            region.kms.enable_key(KeyId=ident)
+            region.kms.enable_key(KeyId=resource_id)
         if "description" in changed:
-            region.kms.update_key_description(KeyId=ident, Description=new.get("description") or "")
+            region.kms.update_key_description(KeyId=resource_id, Description=new.get("description") or "")
         if "policy" in changed:
-            bypass = present(BypassPolicyLockoutSafetyCheck=new.get("bypassPolicyLockoutSafetyCheck") or None)
-            once_principals_are_seen(
-                lambda: region.kms.put_key_policy(KeyId=ident, PolicyName="default", Policy=new["policy"], **bypass)
+            bypass = without_none(BypassPolicyLockoutSafetyCheck=new.get("bypassPolicyLockoutSafetyCheck") or None)
+            retry_unknown_principals(
+                lambda: region.kms.put_key_policy(
+                    KeyId=resource_id, PolicyName="default", Policy=new["policy"], **bypass
+                )
             )
         if changed & {"enableKeyRotation", "rotationPeriodInDays"}:
             if new.get("enableKeyRotation"):
-                self._rotate(region, ident, new)
+                self._rotate(region, resource_id, new)
             else:
-                region.kms.disable_key_rotation(KeyId=ident)
+                region.kms.disable_key_rotation(KeyId=resource_id)
         if "tags" in changed:
-            gone, put = tag_changes(old, new)
-            if gone:
-                region.kms.untag_resource(KeyId=ident, TagKeys=gone)
-            if put:
-                region.kms.tag_resource(KeyId=ident, Tags=tag_list(put, "TagKey", "TagValue"))
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.kms.untag_resource(KeyId=resource_id, TagKeys=removed)
+            if added:
+                region.kms.tag_resource(KeyId=resource_id, Tags=tag_list(added, "TagKey", "TagValue"))
         if enabled in changed and new.get(enabled) is False:
-            region.kms.disable_key(KeyId=ident)
+            region.kms.disable_key(KeyId=resource_id)
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Schedule the deletion; a key that waits for it already, or is gone, is no error."""
         window = state.get("deletionWindowInDays") or DELETION_WINDOW_DAYS[1]
-        found(
-            lambda: region.kms.schedule_key_deletion(KeyId=ident, PendingWindowInDays=window),
-            _GONE,
+        none_if_missing(
+            lambda: region.kms.schedule_key_deletion(KeyId=resource_id, PendingWindowInDays=window),
+            _NOT_FOUND,
             "KMSInvalidStateException",
         )
 
@@ -146,12 +150,14 @@ class Key(Kind):
         spec = metadata.get("KeySpec", metadata.get("CustomerMasterKeySpec"))
         return {"customerMasterKeySpec": spec}
 
-    def _rotate(self, region: Region, ident: str, inputs: Properties) -> None:
+    def _rotate(self, region: Region, resource_id: str, inputs: Properties) -> None:
         period = inputs.get("rotationPeriodInDays")
-        region.kms.enable_key_rotation(KeyId=ident, **present(RotationPeriodInDays=period))
+        region.kms.enable_key_rotation(KeyId=resource_id, **without_none(RotationPeriodInDays=period))
 
     def _rotation(self, region: Region, key_id: str, known: Properties) -> Properties:
-        status = found(lambda: region.kms.get_key_rotation_status(KeyId=key_id), "UnsupportedOperationException")
+        status = none_if_missing(
+            lambda: region.kms.get_key_rotation_status(KeyId=key_id), "UnsupportedOperationException"
+        )
         if not status or not status["KeyRotationEnabled"]:
             return {"enableKeyRotation": False}
         # An emulator may not tell the period: what was asked for is then all there is to know.
@@ -163,7 +169,7 @@ class ReplicaKey(Key):
     """A replica of a multi-Region key in the region the resource is in."""
 
     token = "aws:kms/replicaKey:ReplicaKey"
-    what = "KMS Replica Key"
+    display_name = "KMS Replica Key"
     force_new = frozenset({"primaryKeyArn"})
     computed = frozenset({"policy"})
     defaults = {"bypassPolicyLockoutSafetyCheck": False, "enabled": True}
@@ -172,7 +178,7 @@ class ReplicaKey(Key):
     def create(self, region: Region, inputs: Properties) -> str:
         """Replicate, asked of the primary's region, and wait until the replica is there."""
         primary = inputs["primaryKeyArn"].split(":")
-        arguments = present(
+        arguments = without_none(
             KeyId=primary[5].removeprefix("key/"),
             ReplicaRegion=region.name,
             Description=inputs.get("description"),
@@ -180,27 +186,27 @@ class ReplicaKey(Key):
             BypassPolicyLockoutSafetyCheck=inputs.get("bypassPolicyLockoutSafetyCheck") or None,
             Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
         )
-        there = region.elsewhere(primary[3])
-        answer = once_principals_are_seen(lambda: there.kms.replicate_key(**arguments))
-        ident = str(answer["ReplicaKeyMetadata"]["KeyId"])
+        there = region.in_other_region(primary[3])
+        response = retry_unknown_principals(lambda: there.kms.replicate_key(**arguments))
+        resource_id = str(response["ReplicaKeyMetadata"]["KeyId"])
         for pause in PAUSES_SECONDS:
-            described = found(lambda: region.kms.describe_key(KeyId=ident), _GONE)
+            described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), _NOT_FOUND)
             if described and described["KeyMetadata"]["KeyState"] != "Creating":
                 break
             time.sleep(pause)
-        return ident
+        return resource_id
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The replica, with the primary it belongs to."""
-        told = super().read(region, ident, known)
-        if told is None:
+        current = super().read(region, resource_id, known)
+        if current is None:
             return None
-        metadata = region.kms.describe_key(KeyId=ident)["KeyMetadata"]
+        metadata = region.kms.describe_key(KeyId=resource_id)["KeyMetadata"]
         primary = metadata.get("MultiRegionConfiguration", {}).get("PrimaryKey", {}).get("Arn")
-        told["primaryKeyArn"] = primary or known.get("primaryKeyArn")
-        told["keyRotationEnabled"] = bool(told.pop("enableKeyRotation", False))
-        told["keySpec"] = metadata.get("KeySpec")
-        return told
+        current["primaryKeyArn"] = primary or known.get("primaryKeyArn")
+        current["keyRotationEnabled"] = bool(current.pop("enableKeyRotation", False))
+        current["keySpec"] = metadata.get("KeySpec")
+        return current
 
 
 def _tags_of(region: Region, key_id: str) -> dict[str, str]:
@@ -210,17 +216,17 @@ def _tags_of(region: Region, key_id: str) -> dict[str, str]:
     return tag_map(tags, "TagKey", "TagValue")
 
 
-class Alias(Kind):
+class Alias(ResourceType):
     """A name for a key; its id is the name."""
 
     token = "aws:kms/alias:Alias"
-    what = "KMS Alias"
+    display_name = "KMS Alias"
     force_new = frozenset({"name", "namePrefix"})
     name_input = "name"
     name_prefix = "alias/"
     name_limit = 256
 
-    def problems(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+    def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         """Names that KMS keeps for itself or does not take."""
         name = inputs.get("name", "alias/x")
         if not name.startswith("alias/") or name.startswith("alias/aws/"):
@@ -231,33 +237,35 @@ class Alias(Kind):
         region.kms.create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
         return str(inputs["name"])
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The alias, found in the region's list: KMS describes no single one."""
         for page in region.kms.get_paginator("list_aliases").paginate():
             for alias in page["Aliases"]:
-                if alias["AliasName"] == ident:
+                if alias["AliasName"] == resource_id:
                     target = alias.get("TargetKeyId")
                     return {
                         "arn": alias["AliasArn"],
-                        "name": ident,
+                        "name": resource_id,
                         "targetKeyId": target,
-                        "targetKeyArn": alias["AliasArn"].replace(f":{ident}", f":key/{target}"),
+                        "targetKeyArn": alias["AliasArn"].replace(f":{resource_id}", f":key/{target}"),
                     }
         return None
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Point the name to another key."""
-        region.kms.update_alias(AliasName=ident, TargetKeyId=new["targetKeyId"])
+        region.kms.update_alias(AliasName=resource_id, TargetKeyId=new["targetKeyId"])
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the name; the key stays."""
-        found(lambda: region.kms.delete_alias(AliasName=ident), _GONE)
+        none_if_missing(lambda: region.kms.delete_alias(AliasName=resource_id), _NOT_FOUND)
 
-    def same(self, name: str, old: Any, new: Any) -> bool:
+    def is_same(self, name: str, old: Any, new: Any) -> bool:
         """A key's id and its ARN name the same key."""
         if name == "targetKeyId" and isinstance(old, str) and isinstance(new, str):
             return old.rsplit("key/", 1)[-1] == new.rsplit("key/", 1)[-1]
-        return super().same(name, old, new)
+        return super().is_same(name, old, new)
 
 
-KINDS = (Key, ReplicaKey, Alias)
+RESOURCE_TYPES = (Key, ReplicaKey, Alias)

@@ -6,18 +6,18 @@ May touch Secrets Manager at the endpoint of the region it is handed.
 from __future__ import annotations
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import found, once_principals_are_seen
-from sandbox.pulumi_plugins.provider.resource_type import Kind, present, tag_changes, tag_list, tag_map
+from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_GONE = "ResourceNotFoundException"
+_NOT_FOUND = "ResourceNotFoundException"
 
 
-class Secret(Kind):
+class Secret(ResourceType):
     """A secret's shell: name, key, policy, tags."""
 
     token = "aws:secretsmanager/secret:Secret"
-    what = "Secrets Manager Secret"
+    display_name = "Secrets Manager Secret"
     force_new = frozenset({"name", "namePrefix", "type"})
     computed = frozenset({"policy"})
     defaults = {"forceOverwriteReplicaSecret": False, "recoveryWindowInDays": 30}
@@ -29,72 +29,74 @@ class Secret(Kind):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the secret, empty."""
-        answer = region.secretsmanager.create_secret(
+        response = region.secretsmanager.create_secret(
             Name=inputs["name"],
-            **present(
+            **without_none(
                 Description=inputs.get("description"),
                 KmsKeyId=inputs.get("kmsKeyId"),
                 Tags=tag_list(inputs.get("tags")) or None,
             ),
         )
-        return str(answer["ARN"])
+        return str(response["ARN"])
 
-    def complete(self, region: Region, ident: str, inputs: Properties) -> None:
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
         """The policy is put once the secret is there."""
         if inputs.get("policy"):
-            region.secretsmanager.put_resource_policy(SecretId=ident, ResourcePolicy=inputs["policy"])
+            region.secretsmanager.put_resource_policy(SecretId=resource_id, ResourcePolicy=inputs["policy"])
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The secret; one that waits for its deletion is gone."""
-        told = found(lambda: region.secretsmanager.describe_secret(SecretId=ident), _GONE)
-        if told is None or told.get("DeletedDate"):
+        current = none_if_missing(lambda: region.secretsmanager.describe_secret(SecretId=resource_id), _NOT_FOUND)
+        if current is None or current.get("DeletedDate"):
             return None
-        policy = region.secretsmanager.get_resource_policy(SecretId=told["ARN"])
+        policy = region.secretsmanager.get_resource_policy(SecretId=current["ARN"])
         return {
-            "arn": told["ARN"],
-            "name": told["Name"],
-            "description": told.get("Description"),
-            "kmsKeyId": told.get("KmsKeyId"),
+            "arn": current["ARN"],
+            "name": current["Name"],
+            "description": current.get("Description"),
+            "kmsKeyId": current.get("KmsKeyId"),
             "policy": policy.get("ResourcePolicy"),
-            "tags": tag_map(told.get("Tags")),
+            "tags": tag_map(current.get("Tags")),
         }
 
-    def ident_after(self, ident: str, state: Properties) -> str:
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
         """A secret imported by name is recorded under its ARN."""
         return str(state["arn"])
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Description, key, policy and tags."""
         if changed & {"description", "kmsKeyId"}:
             region.secretsmanager.update_secret(
-                SecretId=ident,
+                SecretId=resource_id,
                 Description=new.get("description") or "",
-                **present(KmsKeyId=new.get("kmsKeyId")),
+                **without_none(KmsKeyId=new.get("kmsKeyId")),
             )
         if "policy" in changed:
-            region.secretsmanager.put_resource_policy(SecretId=ident, ResourcePolicy=new["policy"])
+            region.secretsmanager.put_resource_policy(SecretId=resource_id, ResourcePolicy=new["policy"])
         if "tags" in changed:
-            gone, put = tag_changes(old, new)
-            if gone:
-                region.secretsmanager.untag_resource(SecretId=ident, TagKeys=gone)
-            if put:
-                region.secretsmanager.tag_resource(SecretId=ident, Tags=tag_list(put))
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.secretsmanager.untag_resource(SecretId=resource_id, TagKeys=removed)
+            if added:
+                region.secretsmanager.tag_resource(SecretId=resource_id, Tags=tag_list(added))
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Schedule the deletion, or delete at once where the recovery window is 0."""
         # Asking twice is an error of the same code as other, real refusals.
-        if self.read(region, ident, state) is None:
+        if self.read(region, resource_id, state) is None:
             return
         window = state.get("recoveryWindowInDays", 30)
         how = {"RecoveryWindowInDays": window} if window else {"ForceDeleteWithoutRecovery": True}
-        found(lambda: region.secretsmanager.delete_secret(SecretId=ident, **how), _GONE)
+        none_if_missing(lambda: region.secretsmanager.delete_secret(SecretId=resource_id, **how), _NOT_FOUND)
 
 
-class SecretPolicy(Kind):
+class SecretPolicy(ResourceType):
     """Who may read the secret besides those that IAM lets."""
 
     token = "aws:secretsmanager/secretPolicy:SecretPolicy"
-    what = "Secrets Manager Secret Policy"
+    display_name = "Secrets Manager Secret Policy"
     force_new = frozenset({"secretArn"})
     documents = frozenset({"policy"})
     write_only = frozenset({"blockPublicPolicy"})
@@ -104,30 +106,34 @@ class SecretPolicy(Kind):
         self._put(region, inputs)
         return str(inputs["secretArn"])
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The secret's policy, None where it has none."""
-        told = found(
-            lambda: region.secretsmanager.get_resource_policy(SecretId=ident), _GONE, "InvalidRequestException"
+        current = none_if_missing(
+            lambda: region.secretsmanager.get_resource_policy(SecretId=resource_id),
+            _NOT_FOUND,
+            "InvalidRequestException",
         )
-        policy = (told or {}).get("ResourcePolicy")
-        return {"secretArn": ident, "policy": policy} if policy else None
+        policy = (current or {}).get("ResourcePolicy")
+        return {"secretArn": resource_id, "policy": policy} if policy else None
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Put it again."""
         self._put(region, new)
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Take it off the secret."""
-        found(lambda: region.secretsmanager.delete_resource_policy(SecretId=ident), _GONE)
+        none_if_missing(lambda: region.secretsmanager.delete_resource_policy(SecretId=resource_id), _NOT_FOUND)
 
     @staticmethod
     def _put(region: Region, inputs: Properties) -> None:
-        arguments = present(
+        arguments = without_none(
             SecretId=inputs["secretArn"],
             ResourcePolicy=inputs["policy"],
             BlockPublicPolicy=inputs.get("blockPublicPolicy"),
         )
-        once_principals_are_seen(lambda: region.secretsmanager.put_resource_policy(**arguments))
+        retry_unknown_principals(lambda: region.secretsmanager.put_resource_policy(**arguments))
 
 
-KINDS = (Secret, SecretPolicy)
+RESOURCE_TYPES = (Secret, SecretPolicy)

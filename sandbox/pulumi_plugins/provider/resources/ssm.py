@@ -9,28 +9,28 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import found
-from sandbox.pulumi_plugins.provider.resource_type import Kind, present, tag_changes, tag_list, tag_map
+from sandbox.pulumi_plugins.provider.errors import none_if_missing
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_GONE = "ParameterNotFound"
+_NOT_FOUND = "ParameterNotFound"
 _VALUES = ("value", "insecureValue")
 
 
-class Parameter(Kind):
+class Parameter(ResourceType):
     """A parameter and its value."""
 
     token = "aws:ssm/parameter:Parameter"
-    what = "SSM Parameter"
+    display_name = "SSM Parameter"
     force_new = frozenset({"dataType", "name"})
     computed = frozenset({"arn", "dataType", "insecureValue", "keyId", "tier", "value"})
     write_only = frozenset({"overwrite"})
     unsupported = frozenset({"valueWo", "valueWoVersion"})
-    changes_on_update = frozenset({"version"})
+    changed_by_update = frozenset({"version"})
     name_input = "name"
     name_limit = 2048
 
-    def problems(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+    def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         """A parameter has one value, and a secret one is not written where everybody reads it."""
         if all(name in inputs for name in _VALUES):
             yield "value", "only one of value and insecureValue can be given"
@@ -41,29 +41,29 @@ class Parameter(Kind):
         """Put the parameter; one that exists is left alone unless `overwrite` says otherwise."""
         overwrite = bool(inputs.get("overwrite"))
         tags = None if overwrite else tag_list(inputs.get("tags")) or None
-        self._put(region, inputs, Overwrite=overwrite, **present(Tags=tags))
+        self._put(region, inputs, Overwrite=overwrite, **without_none(Tags=tags))
         return str(inputs["name"])
 
-    def complete(self, region: Region, ident: str, inputs: Properties) -> None:
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
         """SSM takes tags and `Overwrite` only one at a time."""
         if inputs.get("overwrite") and inputs.get("tags"):
-            self._tag(region, ident, {}, inputs)
+            self._tag(region, resource_id, {}, inputs)
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The parameter with its value and what describes it."""
-        answer = found(lambda: region.ssm.get_parameter(Name=ident, WithDecryption=True), _GONE)
-        if answer is None:
+        response = none_if_missing(lambda: region.ssm.get_parameter(Name=resource_id, WithDecryption=True), _NOT_FOUND)
+        if response is None:
             return None
-        parameter = answer["Parameter"]
+        parameter = response["Parameter"]
         described = region.ssm.describe_parameters(
-            ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [ident]}]
+            ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [resource_id]}]
         )["Parameters"]
         details = described[0] if described else {}
-        tags = region.ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=ident)
+        tags = region.ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=resource_id)
         value_input = "insecureValue" if known.get("insecureValue") is not None else "value"
-        arn = f"arn:{region.partition}:ssm:{region.name}:{region.account}:parameter/{ident.lstrip('/')}"
+        arn = f"arn:{region.partition}:ssm:{region.name}:{region.account}:parameter/{resource_id.lstrip('/')}"
         return {
-            "name": ident,
+            "name": resource_id,
             "type": parameter["Type"],
             value_input: parameter["Value"],
             "version": parameter.get("Version"),
@@ -76,16 +76,18 @@ class Parameter(Kind):
             "tags": tag_map(tags.get("TagList")),
         }
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Put a new version; tags alone make none."""
         if changed - {"tags", "overwrite"}:
             self._put(region, new, Overwrite=True)
         if "tags" in changed:
-            self._tag(region, ident, old, new)
+            self._tag(region, resource_id, old, new)
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the parameter with its versions."""
-        found(lambda: region.ssm.delete_parameter(Name=ident), _GONE)
+        none_if_missing(lambda: region.ssm.delete_parameter(Name=resource_id), _NOT_FOUND)
 
     @staticmethod
     def _put(region: Region, inputs: Properties, **more: Any) -> None:
@@ -94,7 +96,7 @@ class Parameter(Kind):
             Name=inputs["name"],
             Type=inputs["type"],
             Value=inputs.get("insecureValue") if value is None else value,
-            **present(
+            **without_none(
                 Description=inputs.get("description"),
                 KeyId=inputs.get("keyId") if inputs["type"] == "SecureString" else None,
                 AllowedPattern=inputs.get("allowedPattern"),
@@ -105,12 +107,12 @@ class Parameter(Kind):
         )
 
     @staticmethod
-    def _tag(region: Region, ident: str, old: Properties, new: Properties) -> None:
-        gone, put = tag_changes(old, new)
-        if gone:
-            region.ssm.remove_tags_from_resource(ResourceType="Parameter", ResourceId=ident, TagKeys=gone)
-        if put:
-            region.ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=ident, Tags=tag_list(put))
+    def _tag(region: Region, resource_id: str, old: Properties, new: Properties) -> None:
+        removed, added = tag_changes(old, new)
+        if removed:
+            region.ssm.remove_tags_from_resource(ResourceType="Parameter", ResourceId=resource_id, TagKeys=removed)
+        if added:
+            region.ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=resource_id, Tags=tag_list(added))
 
 
-KINDS = (Parameter,)
+RESOURCE_TYPES = (Parameter,)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.aws.iam.authorization import needs
+from sandbox.aws.iam.authorization import required_actions
 from sandbox.aws.protocol import Call
 
 ARN = "arn:aws:{}:us-east-1:123456789012:{}"
@@ -21,7 +21,7 @@ def asked(service: str, operation: str, path: str = "", **parameters: Any) -> li
     call = Call(
         service=service, operation=operation, region="us-east-1", access_key_id="", path=path, parameters=parameters
     )
-    return [(need.action, need.resource) for need in needs(call)]
+    return [(need.action, need.resource) for need in required_actions(call)]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def member(cloud: Any) -> Iterator[Callable[..., Any]]:
         iam.put_user_policy(UserName=name, PolicyName="only", PolicyDocument=document)
         return cloud.client(service, **mine)
 
-    cloud.ask("DELETE", "leaves")
+    cloud.ask("DELETE", "permissions")
     yield client
     iam.delete_user_policy(UserName=name, PolicyName="only")
     iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
@@ -179,8 +179,8 @@ def test_what_was_allowed_is_remembered_once_with_whom_and_by_what(cloud: Any, m
         ssm.describe_parameters()
     with pytest.raises(ClientError):
         ssm.get_parameters(Names=["/theirs/a"])
-    told = cloud.ask("GET", "leaves")[1]["leaves"]
-    assert [leave for leave in told if leave["principal"].endswith("authorization-member")] == [
+    told = cloud.ask("GET", "permissions")[1]["permissions"]
+    assert [entry for entry in told if entry["principal"].endswith("authorization-member")] == [
         {
             "principal": "arn:aws:iam::123456789012:user/authorization-member",
             "action": "ssm:DescribeParameters",
@@ -189,19 +189,19 @@ def test_what_was_allowed_is_remembered_once_with_whom_and_by_what(cloud: Any, m
             "by": "iam",
         }
     ]
-    cloud.ask("DELETE", "leaves")
-    assert cloud.ask("GET", "leaves")[1]["leaves"] == []
+    cloud.ask("DELETE", "permissions")
+    assert cloud.ask("GET", "permissions")[1]["permissions"] == []
 
 
 def test_a_dry_run_needs_leave_and_is_not_remembered_as_a_need(cloud: Any, member: Callable[..., Any]) -> None:
     key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
     allowed = member("kms", allow("kms:GenerateDataKeyWithoutPlaintext", key))
-    cloud.ask("DELETE", "leaves")
+    cloud.ask("DELETE", "permissions")
     with pytest.raises(ClientError, match="DryRunOperation"):
         allowed.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256", DryRun=True)
-    assert cloud.ask("GET", "leaves")[1]["leaves"] == []
+    assert cloud.ask("GET", "permissions")[1]["permissions"] == []
     allowed.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
-    assert [leave["by"] for leave in cloud.ask("GET", "leaves")[1]["leaves"]] == ["iam"]
+    assert [entry["by"] for entry in cloud.ask("GET", "permissions")[1]["permissions"]] == ["iam"]
 
 
 def test_the_simulator_tells_the_condition_keys_that_it_was_not_given(cloud: Any, member: Callable[..., Any]) -> None:

@@ -54,7 +54,7 @@ def test_a_single_statement_needs_no_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "value", "fits"),
+    ("pattern", "value", "expected"),
     [
         ("kms:Generate*", "kms:GenerateDataKey", True),
         ("kms:Decrypt?", "kms:Decrypt", False),
@@ -62,8 +62,8 @@ def test_a_single_statement_needs_no_list() -> None:
         ("*", "", True),
     ],
 )
-def test_a_star_is_any_text_and_a_question_mark_one_character(pattern: str, value: str, fits: bool) -> None:
-    assert matches(pattern, value) is fits
+def test_a_star_is_any_text_and_a_question_mark_one_character(pattern: str, value: str, expected: bool) -> None:
+    assert matches(pattern, value) is expected
 
 
 @pytest.mark.parametrize(

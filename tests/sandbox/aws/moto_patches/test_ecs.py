@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.secretsmanager.models import secretsmanager_backends
 
-from sandbox.aws.iam.authorization import needs
-from sandbox.aws.moto_patches.storage import a_version_tells_when_it_was_made
-from sandbox.aws.protocol import Call, json_answer
+from sandbox.aws.iam.authorization import required_actions
+from sandbox.aws.moto_patches.storage import add_version_dates
+from sandbox.aws.protocol import Call, json_response
 
 ACCOUNT = "123456789012"
 TRUST = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -234,7 +234,7 @@ def test_a_version_of_a_secret_tells_when_it_was_made_and_not_when_it_is_asked_f
         parameters={"SecretId": "old"},
     )
 
-    told = a_version_tells_when_it_was_made(call, json_answer(json.loads(backend.list_secret_version_ids("old"))))
+    told = add_version_dates(call, json_response(json.loads(backend.list_secret_version_ids("old"))))
     assert [one["CreatedDate"] for one in json.loads(told.body)["Versions"]] == [1_700_000_000]
 
 
@@ -305,7 +305,7 @@ def test_a_secret_with_the_name_of_a_plain_variable_is_refused(clinic: Clinic) -
 def asked(operation: str, **parameters: Any) -> dict[str, str]:
     """Each action that a call of ECS needs, with its resource."""
     call = Call(service="ecs", operation=operation, region="us-east-1", access_key_id="", parameters=parameters)
-    return {need.action: need.resource for need in needs(call)}
+    return {need.action: need.resource for need in required_actions(call)}
 
 
 def test_what_ecs_authorizes_is_what_its_reference_names() -> None:
@@ -337,5 +337,5 @@ def test_a_role_is_passed_to_ecs_tasks_and_to_nobody_else() -> None:
         parameters={"family": "f", "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/start"},
     )
 
-    [passed] = [need for need in needs(call) if need.action == "iam:PassRole"]
+    [passed] = [need for need in required_actions(call) if need.action == "iam:PassRole"]
     assert passed.context["iam:PassedToService"] == ("ecs-tasks.amazonaws.com",)

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import any_pb2
 
 from sandbox.pulumi_plugins.protocol import provider_pb2, status_pb2
-from sandbox.pulumi_plugins.provider.documents import same_document
+from sandbox.pulumi_plugins.provider.documents import equivalent_documents
 from sandbox.pulumi_plugins.provider.values import UNKNOWN, from_struct, to_struct
 from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, aws_endpoint, client
 from tests.sandbox.pulumi_plugins.provider_client import Caller, Refused
@@ -174,7 +174,7 @@ def test_a_bug_of_the_provider_shows_its_traceback(caller: Caller, monkeypatch: 
     def broken(*_: object, **__: object) -> None:
         raise KeyError("unforeseen")
 
-    monkeypatch.setattr("sandbox.pulumi_plugins.provider.checks.checked", broken)
+    monkeypatch.setattr("sandbox.pulumi_plugins.provider.checks.check_inputs", broken)
 
     with pytest.raises(Refused, match="a bug:") as refused:
         caller.check(KEY, {})
@@ -285,5 +285,5 @@ def test_a_resource_made_but_not_ready_is_recorded_with_its_id(caller: Caller, e
     ],
 )
 def test_policy_documents_are_compared_by_meaning(one: str, other: str, same: bool) -> None:
-    assert same_document(one, other) is same
-    assert same_document(other, one) is same
+    assert equivalent_documents(one, other) is same
+    assert equivalent_documents(other, one) is same

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.pulumi_plugins.provider.resources import KINDS
+from sandbox.pulumi_plugins.provider.resources import RESOURCE_TYPES
 from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, aws_endpoint, client
 from tests.sandbox.pulumi_plugins.provider import alert_cases
 from tests.sandbox.pulumi_plugins.provider.resource_cases import (
@@ -301,7 +301,7 @@ def filled(value: Any, surroundings: dict[str, str]) -> Any:
 
 def test_every_type_but_the_replica_has_a_life_here() -> None:
     # A replica lives in another region than its primary; its own test follows.
-    assert BY_TOKEN.keys() | {"aws:kms/replicaKey:ReplicaKey"} == KINDS.keys()
+    assert BY_TOKEN.keys() | {"aws:kms/replicaKey:ReplicaKey"} == RESOURCE_TYPES.keys()
 
 
 @pytest.mark.parametrize("token", sorted(BY_TOKEN))

@@ -9,20 +9,20 @@ from typing import ClassVar
 
 from sandbox.pulumi_plugins.provider.documents import to_text
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import found
-from sandbox.pulumi_plugins.provider.resource_type import Kind, present, tag_changes, tag_list, tag_map
+from sandbox.pulumi_plugins.provider.errors import none_if_missing
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_GONE = "NoSuchEntity"
+_NOT_FOUND = "NoSuchEntity"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: versions a managed policy keeps.
 _VERSIONS = 5
 
 
-class Policy(Kind):
+class Policy(ResourceType):
     """A managed policy; its id is its ARN."""
 
     token = "aws:iam/policy:Policy"
-    what = "IAM Policy"
+    display_name = "IAM Policy"
     force_new = frozenset({"description", "name", "namePrefix", "path"})
     defaults = {"path": "/"}
     documents = frozenset({"policy"})
@@ -32,24 +32,24 @@ class Policy(Kind):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the policy with its first version."""
-        answer = region.iam.create_policy(
+        response = region.iam.create_policy(
             PolicyName=inputs["name"],
             PolicyDocument=inputs["policy"],
-            **present(
+            **without_none(
                 Path=inputs.get("path"),
                 Description=inputs.get("description"),
                 Tags=tag_list(inputs.get("tags")) or None,
             ),
         )
-        return str(answer["Policy"]["Arn"])
+        return str(response["Policy"]["Arn"])
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The policy and the document of its default version."""
-        answer = found(lambda: region.iam.get_policy(PolicyArn=ident), _GONE)
-        if answer is None:
+        response = none_if_missing(lambda: region.iam.get_policy(PolicyArn=resource_id), _NOT_FOUND)
+        if response is None:
             return None
-        policy = answer["Policy"]
-        version = region.iam.get_policy_version(PolicyArn=ident, VersionId=policy["DefaultVersionId"])
+        policy = response["Policy"]
+        version = region.iam.get_policy_version(PolicyArn=resource_id, VersionId=policy["DefaultVersionId"])
         return {
             "arn": policy["Arn"],
             "name": policy["PolicyName"],
@@ -61,38 +61,40 @@ class Policy(Kind):
             "tags": tag_map(policy.get("Tags")),
         }
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """A changed document is a new default version; the oldest makes room for it."""
         if "policy" in changed:
-            versions = region.iam.list_policy_versions(PolicyArn=ident)["Versions"]
+            versions = region.iam.list_policy_versions(PolicyArn=resource_id)["Versions"]
             others = sorted(
                 (version for version in versions if not version["IsDefaultVersion"]),
                 key=lambda version: int(version["VersionId"].removeprefix("v")),
             )
             if len(versions) >= _VERSIONS:
-                region.iam.delete_policy_version(PolicyArn=ident, VersionId=others[0]["VersionId"])
-            region.iam.create_policy_version(PolicyArn=ident, PolicyDocument=new["policy"], SetAsDefault=True)
+                region.iam.delete_policy_version(PolicyArn=resource_id, VersionId=others[0]["VersionId"])
+            region.iam.create_policy_version(PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=True)
         if "tags" in changed:
-            gone, put = tag_changes(old, new)
-            if gone:
-                region.iam.untag_policy(PolicyArn=ident, TagKeys=gone)
-            if put:
-                region.iam.tag_policy(PolicyArn=ident, Tags=tag_list(put))
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.iam.untag_policy(PolicyArn=resource_id, TagKeys=removed)
+            if added:
+                region.iam.tag_policy(PolicyArn=resource_id, Tags=tag_list(added))
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the policy with its versions."""
-        listed = found(lambda: region.iam.list_policy_versions(PolicyArn=ident), _GONE) or {}
+        listed = none_if_missing(lambda: region.iam.list_policy_versions(PolicyArn=resource_id), _NOT_FOUND) or {}
         for version in listed.get("Versions", []):
             if not version["IsDefaultVersion"]:
-                region.iam.delete_policy_version(PolicyArn=ident, VersionId=version["VersionId"])
-        found(lambda: region.iam.delete_policy(PolicyArn=ident), _GONE)
+                region.iam.delete_policy_version(PolicyArn=resource_id, VersionId=version["VersionId"])
+        none_if_missing(lambda: region.iam.delete_policy(PolicyArn=resource_id), _NOT_FOUND)
 
 
-class RolePolicy(Kind):
+class RolePolicy(ResourceType):
     """A policy written into a role; its id is `role:name`."""
 
     token = "aws:iam/rolePolicy:RolePolicy"
-    what = "IAM Role Policy"
+    display_name = "IAM Role Policy"
     force_new = frozenset({"name", "namePrefix", "role"})
     documents = frozenset({"policy"})
     name_input = "name"
@@ -103,29 +105,31 @@ class RolePolicy(Kind):
         self._put(region, inputs)
         return f"{inputs['role']}:{inputs['name']}"
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The policy as the role has it."""
-        role, _, name = ident.partition(":")
-        answer = found(lambda: region.iam.get_role_policy(RoleName=role, PolicyName=name), _GONE)
-        if answer is None:
+        role, _, name = resource_id.partition(":")
+        response = none_if_missing(lambda: region.iam.get_role_policy(RoleName=role, PolicyName=name), _NOT_FOUND)
+        if response is None:
             return None
-        return {"role": role, "name": name, "policy": to_text(answer["PolicyDocument"])}
+        return {"role": role, "name": name, "policy": to_text(response["PolicyDocument"])}
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Write it again."""
         self._put(region, new)
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Take it out of the role."""
-        role, _, name = ident.partition(":")
-        found(lambda: region.iam.delete_role_policy(RoleName=role, PolicyName=name), _GONE)
+        role, _, name = resource_id.partition(":")
+        none_if_missing(lambda: region.iam.delete_role_policy(RoleName=role, PolicyName=name), _NOT_FOUND)
 
     @staticmethod
     def _put(region: Region, inputs: Properties) -> None:
         region.iam.put_role_policy(RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"])
 
 
-class _Attachment(Kind):
+class _Attachment(ResourceType):
     principal: ClassVar[str]
 
     def create(self, region: Region, inputs: Properties) -> str:
@@ -135,38 +139,40 @@ class _Attachment(Kind):
         call(**{f"{self.principal.title()}Name": name, "PolicyArn": inputs["policyArn"]})
         return f"{name}/{inputs['policyArn']}"
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The attachment, found in the principal's list."""
-        name, _, arn = ident.partition("/")
+        name, _, arn = resource_id.partition("/")
         pages = region.iam.get_paginator(f"list_attached_{self.principal}_policies")
-        attached = found(
+        attached = none_if_missing(
             lambda: [
                 policy["PolicyArn"]
                 for page in pages.paginate(**{f"{self.principal.title()}Name": name})
                 for policy in page["AttachedPolicies"]
             ],
-            _GONE,
+            _NOT_FOUND,
         )
         return {self.principal: name, "policyArn": arn} if attached and arn in attached else None
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Every input replaces it: there is nothing to update."""
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Detach."""
         call = getattr(region.iam, f"detach_{self.principal}_policy")
         arguments = {
             f"{self.principal.title()}Name": state[self.principal],
             "PolicyArn": state["policyArn"],
         }
-        found(lambda: call(**arguments), _GONE)
+        none_if_missing(lambda: call(**arguments), _NOT_FOUND)
 
 
 class RolePolicyAttachment(_Attachment):
     """A managed policy on a role."""
 
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
-    what = "IAM Role Policy Attachment"
+    display_name = "IAM Role Policy Attachment"
     force_new = frozenset({"policyArn", "role"})
     principal = "role"
 
@@ -175,9 +181,9 @@ class UserPolicyAttachment(_Attachment):
     """A managed policy on a user."""
 
     token = "aws:iam/userPolicyAttachment:UserPolicyAttachment"
-    what = "IAM User Policy Attachment"
+    display_name = "IAM User Policy Attachment"
     force_new = frozenset({"policyArn", "user"})
     principal = "user"
 
 
-KINDS = (Policy, RolePolicy, RolePolicyAttachment, UserPolicyAttachment)
+RESOURCE_TYPES = (Policy, RolePolicy, RolePolicyAttachment, UserPolicyAttachment)

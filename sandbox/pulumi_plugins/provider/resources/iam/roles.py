@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.pulumi_plugins.provider.documents import same_document, to_text
+from sandbox.pulumi_plugins.provider.documents import equivalent_documents, to_text
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import found, once_principals_are_seen
-from sandbox.pulumi_plugins.provider.resource_type import Kind, present, tag_changes, tag_list, tag_map
+from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_GONE = "NoSuchEntity"
+_NOT_FOUND = "NoSuchEntity"
 
 
-class Role(Kind):
+class Role(ResourceType):
     """A role; its id is its name."""
 
     token = "aws:iam/role:Role"
-    what = "IAM Role"
+    display_name = "IAM Role"
     force_new = frozenset({"name", "namePrefix", "path"})
     computed = frozenset({"inlinePolicies", "managedPolicyArns"})
     defaults = {"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"}
@@ -31,7 +31,7 @@ class Role(Kind):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the role; what hangs on it comes after."""
-        arguments = present(
+        arguments = without_none(
             RoleName=inputs["name"],
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
             Path=inputs.get("path"),
@@ -40,21 +40,21 @@ class Role(Kind):
             PermissionsBoundary=inputs.get("permissionsBoundary"),
             Tags=tag_list(inputs.get("tags")) or None,
         )
-        once_principals_are_seen(lambda: region.iam.create_role(**arguments))
+        retry_unknown_principals(lambda: region.iam.create_role(**arguments))
         return str(inputs["name"])
 
-    def complete(self, region: Region, ident: str, inputs: Properties) -> None:
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
         """Inline and managed policies."""
-        self._put_inline(region, ident, {}, inputs)
+        self._put_inline(region, resource_id, {}, inputs)
         for arn in inputs.get("managedPolicyArns") or []:
-            region.iam.attach_role_policy(RoleName=ident, PolicyArn=arn)
+            region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The role with everything that hangs on it."""
-        answer = found(lambda: region.iam.get_role(RoleName=ident), _GONE)
-        if answer is None:
+        response = none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND)
+        if response is None:
             return None
-        role = answer["Role"]
+        role = response["Role"]
         return {
             "arn": role["Arn"],
             "name": role["RoleName"],
@@ -66,79 +66,87 @@ class Role(Kind):
             "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "assumeRolePolicy": to_text(role["AssumeRolePolicyDocument"]),
             "tags": tag_map(role.get("Tags")),
-            "managedPolicyArns": _attached(region, ident),
+            "managedPolicyArns": _attached(region, resource_id),
             "inlinePolicies": [
                 {
                     "name": name,
-                    "policy": to_text(region.iam.get_role_policy(RoleName=ident, PolicyName=name)["PolicyDocument"]),
+                    "policy": to_text(
+                        region.iam.get_role_policy(RoleName=resource_id, PolicyName=name)["PolicyDocument"]
+                    ),
                 }
-                for name in _inline(region, ident)
+                for name in _inline(region, resource_id)
             ],
         }
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Change what may change without a new role."""
         if "assumeRolePolicy" in changed:
             trust = new["assumeRolePolicy"]
-            once_principals_are_seen(lambda: region.iam.update_assume_role_policy(RoleName=ident, PolicyDocument=trust))
+            retry_unknown_principals(
+                lambda: region.iam.update_assume_role_policy(RoleName=resource_id, PolicyDocument=trust)
+            )
         if changed & {"description", "maxSessionDuration"}:
             region.iam.update_role(
-                RoleName=ident,
+                RoleName=resource_id,
                 Description=new.get("description") or "",
                 MaxSessionDuration=new.get("maxSessionDuration") or 3600,
             )
         if "permissionsBoundary" in changed:
             boundary = new.get("permissionsBoundary")
             if boundary:
-                region.iam.put_role_permissions_boundary(RoleName=ident, PermissionsBoundary=boundary)
+                region.iam.put_role_permissions_boundary(RoleName=resource_id, PermissionsBoundary=boundary)
             else:
-                region.iam.delete_role_permissions_boundary(RoleName=ident)
+                region.iam.delete_role_permissions_boundary(RoleName=resource_id)
         if "inlinePolicies" in changed:
-            self._put_inline(region, ident, old, new)
+            self._put_inline(region, resource_id, old, new)
         if "managedPolicyArns" in changed:
-            wanted = set(new.get("managedPolicyArns") or [])
-            there = set(_attached(region, ident))
-            for arn in sorted(there - wanted):
-                region.iam.detach_role_policy(RoleName=ident, PolicyArn=arn)
-            for arn in sorted(wanted - there):
-                region.iam.attach_role_policy(RoleName=ident, PolicyArn=arn)
+            requested = set(new.get("managedPolicyArns") or [])
+            there = set(_attached(region, resource_id))
+            for arn in sorted(there - requested):
+                region.iam.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
+            for arn in sorted(requested - there):
+                region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
         if "tags" in changed:
-            gone, put = tag_changes(old, new)
-            if gone:
-                region.iam.untag_role(RoleName=ident, TagKeys=gone)
-            if put:
-                region.iam.tag_role(RoleName=ident, Tags=tag_list(put))
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.iam.untag_role(RoleName=resource_id, TagKeys=removed)
+            if added:
+                region.iam.tag_role(RoleName=resource_id, Tags=tag_list(added))
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the role and the policies recorded as its own; others only with forceDetachPolicies."""
-        if found(lambda: region.iam.get_role(RoleName=ident), _GONE) is None:
+        if none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND) is None:
             return
         force = bool(state.get("forceDetachPolicies"))
         own_arns = set(state.get("managedPolicyArns") or [])
         own_inline = {policy.get("name") for policy in state.get("inlinePolicies") or []}
-        for arn in _attached(region, ident):
+        for arn in _attached(region, resource_id):
             if force or arn in own_arns:
-                region.iam.detach_role_policy(RoleName=ident, PolicyArn=arn)
-        for name in _inline(region, ident):
+                region.iam.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
+        for name in _inline(region, resource_id):
             if force or name in own_inline:
-                region.iam.delete_role_policy(RoleName=ident, PolicyName=name)
-        found(lambda: region.iam.delete_role(RoleName=ident), _GONE)
+                region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
+        none_if_missing(lambda: region.iam.delete_role(RoleName=resource_id), _NOT_FOUND)
 
-    def same(self, name: str, old: Any, new: Any) -> bool:
+    def is_same(self, name: str, old: Any, new: Any) -> bool:
         """Inline policies are told by name, and compared by meaning."""
         if name == "inlinePolicies":
             before, after = _by_name(old), _by_name(new)
-            return before.keys() == after.keys() and all(same_document(before[one], after[one]) for one in before)
-        return super().same(name, old, new)
+            return before.keys() == after.keys() and all(
+                equivalent_documents(before[one], after[one]) for one in before
+            )
+        return super().is_same(name, old, new)
 
     @staticmethod
-    def _put_inline(region: Region, ident: str, old: Properties, new: Properties) -> None:
+    def _put_inline(region: Region, resource_id: str, old: Properties, new: Properties) -> None:
         before, after = _by_name(old.get("inlinePolicies")), _by_name(new.get("inlinePolicies"))
         for name in before.keys() - after.keys():
-            region.iam.delete_role_policy(RoleName=ident, PolicyName=name)
+            region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
         for name, policy in after.items():
             if before.get(name) != policy:
-                region.iam.put_role_policy(RoleName=ident, PolicyName=name, PolicyDocument=policy)
+                region.iam.put_role_policy(RoleName=resource_id, PolicyName=name, PolicyDocument=policy)
 
 
 def _by_name(policies: Any) -> dict[str, str]:
@@ -156,67 +164,75 @@ def _inline(region: Region, role: str) -> list[str]:
     return sorted(name for page in pages for name in page["PolicyNames"])
 
 
-class OpenIdConnectProvider(Kind):
+class OpenIdConnectProvider(ResourceType):
     """An identity provider whose tokens may assume roles; its id is its ARN."""
 
     token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
-    what = "IAM OIDC Provider"
+    display_name = "IAM OIDC Provider"
     force_new = frozenset({"url"})
     computed = frozenset({"thumbprintLists"})
     sets = frozenset({"clientIdLists"})
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the provider; there is one a URL and account."""
-        answer = region.iam.create_open_id_connect_provider(
+        response = region.iam.create_open_id_connect_provider(
             Url=inputs["url"],
             ClientIDList=inputs["clientIdLists"],
-            **present(ThumbprintList=inputs.get("thumbprintLists"), Tags=tag_list(inputs.get("tags")) or None),
+            **without_none(ThumbprintList=inputs.get("thumbprintLists"), Tags=tag_list(inputs.get("tags")) or None),
         )
-        return str(answer["OpenIDConnectProviderArn"])
+        return str(response["OpenIDConnectProviderArn"])
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The provider; AWS tells its URL without the scheme."""
-        told = found(lambda: region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=ident), _GONE)
-        if told is None:
+        current = none_if_missing(
+            lambda: region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=resource_id), _NOT_FOUND
+        )
+        if current is None:
             return None
         return {
-            "arn": ident,
-            "url": told["Url"].removeprefix("https://"),
-            "clientIdLists": sorted(told.get("ClientIDList", [])),
-            "thumbprintLists": told.get("ThumbprintList", []),
-            "tags": tag_map(told.get("Tags")),
+            "arn": resource_id,
+            "url": current["Url"].removeprefix("https://"),
+            "clientIdLists": sorted(current.get("ClientIDList", [])),
+            "thumbprintLists": current.get("ThumbprintList", []),
+            "tags": tag_map(current.get("Tags")),
         }
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Audiences, thumbprints and tags."""
         if "clientIdLists" in changed:
             before, after = set(old.get("clientIdLists") or []), set(new.get("clientIdLists") or [])
             for client in sorted(after - before):
-                region.iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=ident, ClientID=client)
+                region.iam.add_client_id_to_open_id_connect_provider(
+                    OpenIDConnectProviderArn=resource_id, ClientID=client
+                )
             for client in sorted(before - after):
                 region.iam.remove_client_id_from_open_id_connect_provider(
-                    OpenIDConnectProviderArn=ident, ClientID=client
+                    OpenIDConnectProviderArn=resource_id, ClientID=client
                 )
         if "thumbprintLists" in changed:
             region.iam.update_open_id_connect_provider_thumbprint(
-                OpenIDConnectProviderArn=ident, ThumbprintList=new.get("thumbprintLists") or []
+                OpenIDConnectProviderArn=resource_id, ThumbprintList=new.get("thumbprintLists") or []
             )
         if "tags" in changed:
-            gone, put = tag_changes(old, new)
-            if gone:
-                region.iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=ident, TagKeys=gone)
-            if put:
-                region.iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=ident, Tags=tag_list(put))
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, TagKeys=removed)
+            if added:
+                region.iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, Tags=tag_list(added))
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the provider."""
-        found(lambda: region.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=ident), _GONE)
+        none_if_missing(
+            lambda: region.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id), _NOT_FOUND
+        )
 
-    def same(self, name: str, old: Any, new: Any) -> bool:
+    def is_same(self, name: str, old: Any, new: Any) -> bool:
         """A URL with and without its scheme is the same."""
         if name == "url" and isinstance(old, str) and isinstance(new, str):
             return old.removeprefix("https://") == new.removeprefix("https://")
-        return super().same(name, old, new)
+        return super().is_same(name, old, new)
 
 
-KINDS = (Role, OpenIdConnectProvider)
+RESOURCE_TYPES = (Role, OpenIdConnectProvider)

@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import found
-from sandbox.pulumi_plugins.provider.resource_type import Kind, tag_list, tag_map
+from sandbox.pulumi_plugins.provider.errors import none_if_missing
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_list, tag_map
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_GONE = ("404", "NoSuchBucket", "NotFound")
+_NOT_FOUND = ("404", "NoSuchBucket", "NotFound")
 _NO_TAGS = ("NoSuchTagSet", "NoSuchTagSetError")
 
 
-class Bucket(Kind):
+class Bucket(ResourceType):
     """A bucket; its id is its name."""
 
     token = "aws:s3/bucket:Bucket"
-    what = "S3 Bucket"
+    display_name = "S3 Bucket"
     force_new = frozenset({"bucket", "bucketNamespace", "bucketPrefix", "objectLockEnabled"})
     computed = frozenset({"bucketNamespace", "objectLockEnabled"})
     defaults = {"forceDestroy": False}
@@ -59,55 +59,57 @@ class Bucket(Kind):
         region.s3.create_bucket(**arguments)
         return str(inputs["bucket"])
 
-    def complete(self, region: Region, ident: str, inputs: Properties) -> None:
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
         """Tags are put once the bucket is there."""
-        self._put_tags(region, ident, inputs)
+        self._put_tags(region, resource_id, inputs)
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The bucket, its tags and whether it locks objects."""
-        head = found(lambda: region.s3.head_bucket(Bucket=ident), *_GONE)
+        head = none_if_missing(lambda: region.s3.head_bucket(Bucket=resource_id), *_NOT_FOUND)
         if head is None:
             return None
-        tags = found(lambda: region.s3.get_bucket_tagging(Bucket=ident), *_NO_TAGS) or {}
-        lock = found(
-            lambda: region.s3.get_object_lock_configuration(Bucket=ident),
+        tags = none_if_missing(lambda: region.s3.get_bucket_tagging(Bucket=resource_id), *_NO_TAGS) or {}
+        lock = none_if_missing(
+            lambda: region.s3.get_object_lock_configuration(Bucket=resource_id),
             "ObjectLockConfigurationNotFoundError",
         )
         enabled = (lock or {}).get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
         return {
-            "arn": f"arn:{region.partition}:s3:::{ident}",
-            "bucket": ident,
-            "bucketDomainName": f"{ident}.s3.amazonaws.com",
+            "arn": f"arn:{region.partition}:s3:::{resource_id}",
+            "bucket": resource_id,
+            "bucketDomainName": f"{resource_id}.s3.amazonaws.com",
             "bucketRegion": region.name,
-            "bucketRegionalDomainName": f"{ident}.s3.{region.name}.amazonaws.com",
+            "bucketRegionalDomainName": f"{resource_id}.s3.{region.name}.amazonaws.com",
             "objectLockEnabled": enabled,
             "tags": tag_map(tags.get("TagSet")),
         }
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Only tags change in place."""
         if "tags" in changed:
             if not new.get("tags"):
-                region.s3.delete_bucket_tagging(Bucket=ident)
-            self._put_tags(region, ident, new)
+                region.s3.delete_bucket_tagging(Bucket=resource_id)
+            self._put_tags(region, resource_id, new)
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the bucket; its objects only with forceDestroy."""
         if state.get("forceDestroy"):
-            self._empty(region, ident)
-        found(lambda: region.s3.delete_bucket(Bucket=ident), *_GONE)
+            self._empty(region, resource_id)
+        none_if_missing(lambda: region.s3.delete_bucket(Bucket=resource_id), *_NOT_FOUND)
 
     @staticmethod
-    def _put_tags(region: Region, ident: str, inputs: Properties) -> None:
+    def _put_tags(region: Region, resource_id: str, inputs: Properties) -> None:
         if inputs.get("tags"):
-            region.s3.put_bucket_tagging(Bucket=ident, Tagging={"TagSet": tag_list(inputs["tags"])})
+            region.s3.put_bucket_tagging(Bucket=resource_id, Tagging={"TagSet": tag_list(inputs["tags"])})
 
     @staticmethod
-    def _empty(region: Region, ident: str) -> None:
-        pages = region.s3.get_paginator("list_object_versions").paginate(Bucket=ident)
-        for page in found(lambda: list(pages), *_GONE) or []:
+    def _empty(region: Region, resource_id: str) -> None:
+        pages = region.s3.get_paginator("list_object_versions").paginate(Bucket=resource_id)
+        for page in none_if_missing(lambda: list(pages), *_NOT_FOUND) or []:
             for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                region.s3.delete_object(Bucket=ident, Key=version["Key"], VersionId=version["VersionId"])
+                region.s3.delete_object(Bucket=resource_id, Key=version["Key"], VersionId=version["VersionId"])
 
 
-KINDS = (Bucket,)
+RESOURCE_TYPES = (Bucket,)

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import found, once_principals_are_seen
-from sandbox.pulumi_plugins.provider.resource_type import Kind, present
+from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
 
-class BucketSetting(Kind):
+class BucketSetting(ResourceType):
     """A setting: one call puts it, one tells it, one takes it off."""
 
     force_new = frozenset({"bucket", "expectedBucketOwner"})
@@ -28,7 +28,7 @@ class BucketSetting(Kind):
         """Set it, over what was there."""
         raise NotImplementedError
 
-    def tell(self, region: Region, bucket: str) -> Properties | None:
+    def get(self, region: Region, bucket: str) -> Properties | None:
         """What is set, None where nothing is."""
         raise NotImplementedError
 
@@ -41,45 +41,47 @@ class BucketSetting(Kind):
         self.put(region, inputs["bucket"], inputs)
         return str(inputs["bucket"])
 
-    def read(self, region: Region, ident: str, known: Properties) -> Properties | None:
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """What is set on the bucket."""
-        bucket = ident.partition(",")[0]
-        told = found(lambda: self.tell(region, bucket), *self.absent, *_NO_BUCKET)
-        return None if told is None else {"bucket": bucket, **told}
+        bucket = resource_id.partition(",")[0]
+        current = none_if_missing(lambda: self.get(region, bucket), *self.absent, *_NO_BUCKET)
+        return None if current is None else {"bucket": bucket, **current}
 
-    def update(self, region: Region, ident: str, old: Properties, new: Properties, changed: frozenset[str]) -> None:
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
         """Set it anew."""
         self.put(region, new["bucket"], new)
 
-    def delete(self, region: Region, ident: str, state: Properties) -> None:
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Take it off the bucket."""
-        found(lambda: self.clear(region, state["bucket"]), *self.absent, *_NO_BUCKET)
+        none_if_missing(lambda: self.clear(region, state["bucket"]), *self.absent, *_NO_BUCKET)
 
 
 class BucketVersioning(BucketSetting):
     """Whether the bucket keeps versions."""
 
     token = "aws:s3/bucketVersioning:BucketVersioning"
-    what = "S3 Bucket Versioning"
+    display_name = "S3 Bucket Versioning"
     write_only = BucketSetting.write_only | {"mfa"}
 
     def put(self, region: Region, bucket: str, inputs: Properties) -> None:
         """Enable or suspend; "Disabled" is what a bucket without the setting is."""
-        wanted = inputs["versioningConfiguration"]
-        if wanted["status"] == "Disabled":
+        requested = inputs["versioningConfiguration"]
+        if requested["status"] == "Disabled":
             return
-        configuration = present(Status=wanted["status"], MFADelete=wanted.get("mfaDelete"))
+        configuration = without_none(Status=requested["status"], MFADelete=requested.get("mfaDelete"))
         region.s3.put_bucket_versioning(
-            Bucket=bucket, VersioningConfiguration=configuration, **present(MFA=inputs.get("mfa"))
+            Bucket=bucket, VersioningConfiguration=configuration, **without_none(MFA=inputs.get("mfa"))
         )
 
-    def tell(self, region: Region, bucket: str) -> Properties | None:
+    def get(self, region: Region, bucket: str) -> Properties | None:
         """The bucket's status."""
-        told = region.s3.get_bucket_versioning(Bucket=bucket)
-        mfa = told.get("MFADelete")
+        current = region.s3.get_bucket_versioning(Bucket=bucket)
+        mfa = current.get("MFADelete")
         return {
-            "versioningConfiguration": present(
-                status=told.get("Status", "Disabled"), mfaDelete=None if mfa == "Disabled" else mfa
+            "versioningConfiguration": without_none(
+                status=current.get("Status", "Disabled"), mfaDelete=None if mfa == "Disabled" else mfa
             )
         }
 
@@ -93,7 +95,7 @@ class BucketServerSideEncryptionConfiguration(BucketSetting):
     """How the bucket encrypts what is put into it."""
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
-    what = "S3 Bucket Server-side Encryption Configuration"
+    display_name = "S3 Bucket Server-side Encryption Configuration"
     absent = ("ServerSideEncryptionConfigurationNotFoundError",)
     sets = frozenset({"rules"})
 
@@ -103,10 +105,10 @@ class BucketServerSideEncryptionConfiguration(BucketSetting):
             Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": to_aws(inputs["rules"])}
         )
 
-    def tell(self, region: Region, bucket: str) -> Properties | None:
+    def get(self, region: Region, bucket: str) -> Properties | None:
         """The rules."""
-        told = region.s3.get_bucket_encryption(Bucket=bucket)
-        return {"rules": from_aws(told["ServerSideEncryptionConfiguration"]["Rules"])}
+        current = region.s3.get_bucket_encryption(Bucket=bucket)
+        return {"rules": from_aws(current["ServerSideEncryptionConfiguration"]["Rules"])}
 
     def clear(self, region: Region, bucket: str) -> None:
         """Back to S3's own encryption."""
@@ -117,7 +119,7 @@ class BucketPublicAccessBlock(BucketSetting):
     """Whether the bucket can be made public."""
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
-    what = "S3 Bucket Public Access Block"
+    display_name = "S3 Bucket Public Access Block"
     absent = ("NoSuchPublicAccessBlockConfiguration",)
     force_new = frozenset({"bucket"})
     write_only = frozenset({"skipDestroy"})
@@ -129,10 +131,10 @@ class BucketPublicAccessBlock(BucketSetting):
         switches = {name[0].upper() + name[1:]: bool(inputs.get(name)) for name in self._switches}
         region.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=switches)
 
-    def tell(self, region: Region, bucket: str) -> Properties | None:
+    def get(self, region: Region, bucket: str) -> Properties | None:
         """The four switches."""
-        told = region.s3.get_public_access_block(Bucket=bucket)
-        return dict(from_aws(told["PublicAccessBlockConfiguration"]))
+        current = region.s3.get_public_access_block(Bucket=bucket)
+        return dict(from_aws(current["PublicAccessBlockConfiguration"]))
 
     def clear(self, region: Region, bucket: str) -> None:
         """Take the block off."""
@@ -143,7 +145,7 @@ class BucketOwnershipControls(BucketSetting):
     """Who owns the objects that others put."""
 
     token = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
-    what = "S3 Bucket Ownership Controls"
+    display_name = "S3 Bucket Ownership Controls"
     absent = ("OwnershipControlsNotFoundError",)
     force_new = frozenset({"bucket"})
     write_only = frozenset()
@@ -152,10 +154,10 @@ class BucketOwnershipControls(BucketSetting):
         """Set the rule."""
         region.s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [to_aws(inputs["rule"])]})
 
-    def tell(self, region: Region, bucket: str) -> Properties | None:
+    def get(self, region: Region, bucket: str) -> Properties | None:
         """The rule."""
-        told = region.s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
-        return {"rule": from_aws(told[0])} if told else None
+        current = region.s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
+        return {"rule": from_aws(current[0])} if current else None
 
     def clear(self, region: Region, bucket: str) -> None:
         """Take the rule off."""
@@ -166,7 +168,7 @@ class BucketPolicy(BucketSetting):
     """Who may do what with the bucket."""
 
     token = "aws:s3/bucketPolicy:BucketPolicy"
-    what = "S3 Bucket Policy"
+    display_name = "S3 Bucket Policy"
     absent = ("NoSuchBucketPolicy",)
     force_new = frozenset({"bucket"})
     write_only = frozenset()
@@ -175,9 +177,9 @@ class BucketPolicy(BucketSetting):
     def put(self, region: Region, bucket: str, inputs: Properties) -> None:
         """Set the policy."""
         policy = inputs["policy"]
-        once_principals_are_seen(lambda: region.s3.put_bucket_policy(Bucket=bucket, Policy=policy))
+        retry_unknown_principals(lambda: region.s3.put_bucket_policy(Bucket=bucket, Policy=policy))
 
-    def tell(self, region: Region, bucket: str) -> Properties | None:
+    def get(self, region: Region, bucket: str) -> Properties | None:
         """The policy."""
         return {"policy": region.s3.get_bucket_policy(Bucket=bucket)["Policy"]}
 
@@ -190,11 +192,11 @@ class BucketLogging(BucketSetting):
     """Where accesses to the bucket are logged."""
 
     token = "aws:s3/bucketLogging:BucketLogging"
-    what = "S3 Bucket Logging"
+    display_name = "S3 Bucket Logging"
 
     def put(self, region: Region, bucket: str, inputs: Properties) -> None:
         """Set the target."""
-        enabled = present(
+        enabled = without_none(
             TargetBucket=inputs["targetBucket"],
             TargetPrefix=inputs["targetPrefix"],
             TargetGrants=to_aws(inputs.get("targetGrants")),
@@ -202,7 +204,7 @@ class BucketLogging(BucketSetting):
         )
         region.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
 
-    def tell(self, region: Region, bucket: str) -> Properties | None:
+    def get(self, region: Region, bucket: str) -> Properties | None:
         """The target, None where nothing is logged."""
         enabled = region.s3.get_bucket_logging(Bucket=bucket).get("LoggingEnabled")
         return dict(from_aws(enabled)) if enabled else None
@@ -216,7 +218,7 @@ class BucketLifecycleConfiguration(BucketSetting):
     """When objects move and expire."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
-    what = "S3 Bucket Lifecycle Configuration"
+    display_name = "S3 Bucket Lifecycle Configuration"
     absent = ("NoSuchLifecycleConfiguration",)
     computed = frozenset({"transitionDefaultMinimumObjectSize"})
     write_only = BucketSetting.write_only | {"timeouts"}
@@ -227,15 +229,15 @@ class BucketLifecycleConfiguration(BucketSetting):
         region.s3.put_bucket_lifecycle_configuration(
             Bucket=bucket,
             LifecycleConfiguration={"Rules": rules},
-            **present(TransitionDefaultMinimumObjectSize=inputs.get("transitionDefaultMinimumObjectSize")),
+            **without_none(TransitionDefaultMinimumObjectSize=inputs.get("transitionDefaultMinimumObjectSize")),
         )
 
-    def tell(self, region: Region, bucket: str) -> Properties | None:
+    def get(self, region: Region, bucket: str) -> Properties | None:
         """The rules."""
-        told = region.s3.get_bucket_lifecycle_configuration(Bucket=bucket)
+        current = region.s3.get_bucket_lifecycle_configuration(Bucket=bucket)
         return {
-            "rules": from_aws(told["Rules"]),
-            "transitionDefaultMinimumObjectSize": told.get("TransitionDefaultMinimumObjectSize"),
+            "rules": from_aws(current["Rules"]),
+            "transitionDefaultMinimumObjectSize": current.get("TransitionDefaultMinimumObjectSize"),
         }
 
     def clear(self, region: Region, bucket: str) -> None:
@@ -244,18 +246,18 @@ class BucketLifecycleConfiguration(BucketSetting):
 
 
 def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
-    wanted: dict[str, Any] = to_aws(rule)
-    if "Prefix" not in wanted:
-        wanted.setdefault("Filter", {"Prefix": ""})
-        wanted["Filter"] = wanted["Filter"] or {"Prefix": ""}
-    return wanted
+    requested: dict[str, Any] = to_aws(rule)
+    if "Prefix" not in requested:
+        requested.setdefault("Filter", {"Prefix": ""})
+        requested["Filter"] = requested["Filter"] or {"Prefix": ""}
+    return requested
 
 
 class BucketObjectLockConfiguration(BucketSetting):
     """How long new versions are locked."""
 
     token = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
-    what = "S3 Bucket Object Lock Configuration"
+    display_name = "S3 Bucket Object Lock Configuration"
     absent = ("ObjectLockConfigurationNotFoundError",)
     force_new = BucketSetting.force_new | {"objectLockEnabled"}
     write_only = BucketSetting.write_only | {"token"}
@@ -263,16 +265,16 @@ class BucketObjectLockConfiguration(BucketSetting):
 
     def put(self, region: Region, bucket: str, inputs: Properties) -> None:
         """Set the default retention."""
-        configuration = present(ObjectLockEnabled="Enabled", Rule=to_aws(inputs.get("rule")))
+        configuration = without_none(ObjectLockEnabled="Enabled", Rule=to_aws(inputs.get("rule")))
         region.s3.put_object_lock_configuration(
-            Bucket=bucket, ObjectLockConfiguration=configuration, **present(Token=inputs.get("token"))
+            Bucket=bucket, ObjectLockConfiguration=configuration, **without_none(Token=inputs.get("token"))
         )
 
-    def tell(self, region: Region, bucket: str) -> Properties | None:
+    def get(self, region: Region, bucket: str) -> Properties | None:
         """The default retention."""
-        told = region.s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
-        rule = from_aws(told.get("Rule")) or None
-        return {"objectLockEnabled": told.get("ObjectLockEnabled"), "rule": rule}
+        current = region.s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+        rule = from_aws(current.get("Rule")) or None
+        return {"objectLockEnabled": current.get("ObjectLockEnabled"), "rule": rule}
 
     def clear(self, region: Region, bucket: str) -> None:
         """Object Lock cannot be switched off: only its rule goes."""
@@ -330,7 +332,7 @@ def _tags_from_aws(name: str, part: Any) -> Any:
     return from_aws(part)
 
 
-KINDS = (
+RESOURCE_TYPES = (
     BucketVersioning,
     BucketServerSideEncryptionConfiguration,
     BucketPublicAccessBlock,
