@@ -13,10 +13,14 @@ import threading
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from wsgiref.types import WSGIApplication
+from typing import IO, Any, cast
+from wsgiref.simple_server import ServerHandler
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import botocore.session
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.wsgi import LimitedStream
 
 from sandbox.oidc import deployment_token
 from sandbox.state import LOOPBACK, SandboxPaths, State, save_state, write_private
@@ -41,6 +45,42 @@ VERCEL_TEAM = "eonpro"
 VERCEL_PROJECT = "eonpro"
 
 
+class _WsgiCall(ServerHandler):
+    """One request handed to a WSGI application; its environment is the request's alone, not the process's."""
+
+    http_version = "1.1"
+    os_environ: dict[str, str] = {}
+    request_handler: WSGIRequestHandler
+    """Logs the request."""
+
+
+class KeepAliveHandler(MotoRequestHandler):
+    """Serves many requests on one connection, as AWS and Vercel do; werkzeug's own handler closes it after each."""
+
+    protocol_version = "HTTP/1.1"
+    # Head and body are two writes: on a connection that stays open the second would wait for the first to be confirmed.
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Answer one request, and read its body to the end: what is left over would be taken for the next request."""
+        self.environ = environ = self.make_environ()
+        length = int(self.headers.get("Content-Length") or 0)
+        is_chunked = "wsgi.input_terminated" in environ
+        body: Any = environ["wsgi.input"] if is_chunked else LimitedStream(environ["wsgi.input"], length)
+        call = _WsgiCall(body, cast("IO[bytes]", self.wfile), sys.stderr, environ)
+        call.request_handler = self
+        call.run(self._application)
+        try:
+            while body.read(65_536):
+                pass
+        except ClientDisconnected:
+            self.close_connection = True
+
+    def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        """The server's application, its answer in one piece: its length must be known before it is sent."""
+        return [b"".join(self.server.app(environ, start_response))]
+
+
 def serve(paths: SandboxPaths, ready_descriptor: int) -> None:
     """Serve until SIGTERM; a byte on the descriptor `tell` says that both ports answer and the state is written."""
     stopped = threading.Event()
@@ -49,9 +89,9 @@ def serve(paths: SandboxPaths, ready_descriptor: int) -> None:
     nonce, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     aws_app = AwsApp(nonce=nonce)
     operator = seed_account()
-    aws = _listen(aws_app, MotoRequestHandler)
+    aws = _listen(aws_app)
     os.environ["MOTO_PORT"] = str(aws.server_port)
-    vercel = _listen(_vercel(token), WSGIRequestHandler)
+    vercel = _listen(_vercel(token))
     for server in (aws, vercel):
         threading.Thread(target=server.serve_forever, daemon=True).start()
     write_private(paths.web_identity_token, deployment_token(team=VERCEL_TEAM, project=VERCEL_PROJECT))
@@ -74,8 +114,8 @@ def serve(paths: SandboxPaths, ready_descriptor: int) -> None:
     stopped.wait()
 
 
-def _listen(app: WSGIApplication, handler: type[WSGIRequestHandler]) -> BaseWSGIServer:
-    server = make_server(LOOPBACK, 0, app, threaded=True, request_handler=handler)
+def _listen(app: WSGIApplication) -> BaseWSGIServer:
+    server = make_server(LOOPBACK, 0, app, threaded=True, request_handler=KeepAliveHandler)
     # A client that keeps its connection open must not hold up the end of the process.
     server.daemon_threads = True  # type: ignore[attr-defined]
     return server

@@ -20,7 +20,7 @@ import boto3
 import pytest
 
 from sandbox.lifecycle import remove_stack_configs
-from sandbox.state import SandboxPaths, is_alive
+from sandbox.state import STOP_SECONDS, SandboxPaths, is_alive
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONTRACT = {
@@ -119,6 +119,21 @@ def test_stop_ends_it_and_may_be_repeated(run: Run, directory: Path) -> None:
     assert not (directory / "vercel-oidc-token").exists()
     again = run("stop")
     assert (again.returncode, "does not run" in again.stderr) == (0, True)
+
+
+def test_stop_does_not_wait_for_connections_that_clients_keep_open(run: Run, directory: Path) -> None:
+    run("start")
+    server = state(directory)
+    connections = [socket.create_connection(("127.0.0.1", server[name])) for name in ("aws_port", "vercel_port")]
+    started = time.monotonic()
+
+    assert run("stop").returncode == 0
+
+    # After that time it is killed.
+    assert time.monotonic() - started < STOP_SECONDS
+    assert [connection.recv(1) for connection in connections] == [b"", b""]
+    for connection in connections:
+        connection.close()
 
 
 def test_stop_of_a_sandbox_that_never_was_leaves_no_trace(run: Run, directory: Path) -> None:
