@@ -54,14 +54,17 @@ class AwsApp:
             return _send(changed, start_response)
         if changed is not None:
             replace_parameters(environ, changed)
-        patch = moto_patches.response_patch(call)
-        if patch is None:
+        patches = moto_patches.response_patches(call)
+        if not patches:
             return list(self._moto(environ, start_response))
         response = _collect(self._moto, environ)
-        try:
-            return _send(patch(call, response) if response.status == HTTPStatus.OK else response, start_response)
-        except AwsError as error:
-            return _send(error_response(call, error), start_response)
+        if response.status == HTTPStatus.OK:
+            try:
+                for patch in patches:
+                    response = patch(call, response)
+            except AwsError as error:
+                response = error_response(call, error)
+        return _send(response, start_response)
 
     def _apply_fault(self, fault: Fault, call: Call, environ: dict[str, Any]) -> Response | None:
         """Fail on demand; `None` when the call was only held up and now goes its way."""

@@ -1,13 +1,13 @@
-"""Where the emulator differs from AWS in what the product depends on: every difference, and what AWS does instead.
+"""Patches of moto: every difference from AWS that the product depends on, each a function with AWS's page about it.
 
-It may touch the emulator in this process only. Each correction is a function of its own, named after what AWS does,
-with the page that says so; `BEFORE` and `AFTER` list them all with the calls that they are for.
+It may touch moto in this process only. `REQUEST_PATCHES` and `RESPONSE_PATCHES` list the patches with the calls that
+they are for; `patch_moto` applies those that no request or response can carry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from sandbox.aws.iam import enforcement
@@ -18,26 +18,25 @@ from sandbox.aws.moto_patches.ecs import services
 from sandbox.aws.moto_patches.kms import ciphertext, grants, key_policy, keys, rotation
 from sandbox.aws.protocol import AwsError, Call, Response
 
-# Raises the AwsError that AWS answers with; else gives the whole answer, or other parameters for the emulator,
-# or nothing.
+# Raises the AwsError that AWS answers with; else returns the whole response, other parameters for moto, or None.
 RequestPatch = Callable[[Call, Principal | None], Response | dict[str, Any] | None]
-# Gives another answer than the emulator's; asked only where that one succeeded.
+# Returns another response than moto's; called only where moto's is a success.
 ResponsePatch = Callable[[Call, Response], Response]
 
 
-Kind = TypeVar("Kind", RequestPatch, ResponsePatch)
+Function = TypeVar("Function", RequestPatch, ResponsePatch)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patch(Generic[Kind]):
-    """A function and the calls it is for; no operations are all of the service, no service all services."""
+class Patch(Generic[Function]):
+    """A function and the calls it is for: no operations means all of the service, no service means all services."""
 
-    function: Kind
+    function: Function
     service: str = ""
     operations: frozenset[str] = frozenset()
 
-    def matches_call(self, call: Call) -> bool:
-        """Whether this correction is for a call."""
+    def matches(self, call: Call) -> bool:
+        """Whether this patch is for a call."""
         return self.service in ("", call.service) and (not self.operations or call.operation in self.operations)
 
 
@@ -49,7 +48,7 @@ def _response(function: ResponsePatch, service: str, *operations: str) -> Patch[
     return Patch(function=function, service=service, operations=frozenset(operations))
 
 
-# In this order; the first that answers or refuses has the last word.
+# In this order: the first that returns a response or raises an error ends the call.
 REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(account.refuse_disabled_region),
     _request(enforcement.enforce_identity_policies),
@@ -88,8 +87,9 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(rotation.record_rotation_period, "kms", "EnableKeyRotation"),
     _request(rotation.limit_on_demand_rotations, "kms", "RotateKeyOnDemand"),
     _request(rotation.list_kms_quotas, "servicequotas", "ListServiceQuotas"),
-    # Last, since these only rewrite the request that the emulator sees.
+    # Last: these only change the request that moto sees.
     _request(keys.set_new_key_defaults, "kms", "CreateKey"),
+    _request(key_policy.set_default_policy_name, "kms", "GetKeyPolicy", "PutKeyPolicy"),
     _request(keys.replace_key_arns_by_ids, "kms"),
 )
 
@@ -105,6 +105,7 @@ RESPONSE_PATCHES: tuple[Patch[ResponsePatch], ...] = (
     _response(services.start_deployment, "ecs", "CreateService"),
     _response(services.update_deployment, "ecs", "UpdateService"),
     _response(services.advance_deployment, "ecs", "DescribeServices"),
+    _response(cloudtrail.select_described_trails, "cloudtrail", "DescribeTrails"),
     _response(cloudtrail.add_home_region_and_selectors, "cloudtrail", "GetTrail", "DescribeTrails"),
     _response(cloudtrail.add_delivery_error, "cloudtrail", "GetTrailStatus"),
     _response(cloudtrail.add_default_selectors, "cloudtrail", "GetEventSelectors"),
@@ -112,7 +113,7 @@ RESPONSE_PATCHES: tuple[Patch[ResponsePatch], ...] = (
 
 
 def patch_moto() -> None:
-    """Correct what no request or answer can: the format of ciphertexts, how a bucket is born and locked."""
+    """Change in moto itself what no request or response carries: ciphertexts, new buckets, locks, metrics."""
     ciphertext.keep_multi_region_key_ids()
     storage.encrypt_new_buckets()
     storage.block_public_access_to_new_buckets()
@@ -124,10 +125,10 @@ def patch_moto() -> None:
 
 
 def patch_request(call: Call) -> Response | dict[str, Any] | None:
-    """What AWS does where the emulator would not: an AwsError, an answer, or other parameters for the emulator."""
+    """What AWS does where moto would not: a whole response, other parameters for moto, or None. Raises AwsError."""
     caller = account.authenticate_signed_call(call)
     try:
-        result = _first_result(call, caller)
+        result = _apply_request_patches(call, caller)
     except AwsError as error:
         event_history.record_event(call, caller, error)
         raise
@@ -135,18 +136,23 @@ def patch_request(call: Call) -> Response | dict[str, Any] | None:
     return result
 
 
-def _first_result(call: Call, caller: Principal | None) -> Response | dict[str, Any] | None:
-    """What the first correction that answers, or refuses, says."""
+def _apply_request_patches(call: Call, caller: Principal | None) -> Response | dict[str, Any] | None:
+    """A patch that gives a response ends the call; other parameters are what the patches after it see."""
+    parameters = None
     try:
-        for correction in REQUEST_PATCHES:
-            if correction.matches_call(call) and (result := correction.function(call, caller)) is not None:
+        for patch in REQUEST_PATCHES:
+            result = patch.function(call, caller) if patch.matches(call) else None
+            if isinstance(result, Response):
                 return result
-    except UnsupportedCondition as unknown:
-        message = f"The sandbox does not know the condition operator {unknown} and will not guess."
-        raise AwsError("NotImplemented", message, 501) from unknown
-    return None
+            if result is not None:
+                parameters = result
+                call = replace(call, parameters=parameters)
+    except UnsupportedCondition as error:
+        message = f"The sandbox does not support the condition operator {error}."
+        raise AwsError("NotImplemented", message, 501) from error
+    return parameters
 
 
-def response_patch(call: Call) -> ResponsePatch | None:
-    """How the emulator's answer to this call must be amended, if at all."""
-    return next((correction.function for correction in RESPONSE_PATCHES if correction.matches_call(call)), None)
+def response_patches(call: Call) -> tuple[ResponsePatch, ...]:
+    """The functions that change moto's response to this call, in the order in which they are applied."""
+    return tuple(patch.function for patch in RESPONSE_PATCHES if patch.matches(call))

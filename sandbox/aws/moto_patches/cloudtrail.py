@@ -81,6 +81,19 @@ def add_home_region_and_selectors(call: Call, response: Response) -> Response:
     return replace(response, body=json_response(payload).body)
 
 
+def select_described_trails(call: Call, response: Response) -> Response:
+    """AWS describes only the trails of `trailNameList`: by name in the call's Region, by ARN in any; moto describes all.
+
+    A name that no trail has is no error. https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html
+    """
+    names = call.parameters.get("trailNameList")
+    if not names:
+        return response
+    arns = {*names, *(f"arn:aws:cloudtrail:{call.region}:{ACCOUNT}:trail/{name}" for name in names)}
+    trails = [trail for trail in json.loads(response.body)["trailList"] if trail["TrailARN"] in arns]
+    return replace(response, body=json_response({"trailList": trails}).body)
+
+
 def add_default_selectors(call: Call, response: Response) -> Response:
     """AWS answers with the selector of a new trail, every management event; the emulator with none at all.
 

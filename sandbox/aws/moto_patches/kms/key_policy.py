@@ -26,6 +26,14 @@ _OF_A_STATEMENT = {"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotA
 _KINDS = {"AWS", "Service", "Federated", "CanonicalUser"}
 
 
+def set_default_policy_name(call: Call, caller: Principal | None) -> dict[str, Any]:
+    """AWS takes `default` for a PolicyName that is left out, the only name there is; moto answers NotFoundException.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
+    """
+    return {"PolicyName": "default"} | call.parameters
+
+
 def check_key_policy_syntax(call: Call, caller: Principal | None) -> None:
     """AWS answers MalformedPolicyDocumentException for what is no key policy; the emulator stores any text.
 

@@ -110,6 +110,21 @@ def test_a_trail_that_leaves_kms_out_says_so(cloudtrail: Any, trail: str) -> Non
     assert selector["ExcludeManagementEventSources"] == ["kms.amazonaws.com"]
 
 
+def test_the_trails_that_are_named_are_described_and_no_others(cloud: Any, cloudtrail: Any, trail: str) -> None:
+    other_bucket, name = f"bucket-{uuid.uuid4().hex}", f"trail-{uuid.uuid4().hex}"
+    cloud.client("s3").create_bucket(Bucket=other_bucket)
+    west = cloud.client("cloudtrail", "us-west-2")
+    other = west.create_trail(Name=name, S3BucketName=other_bucket, IsMultiRegionTrail=True)["TrailARN"]
+
+    def described(*names: str) -> list[str]:
+        return [entry["TrailARN"] for entry in cloudtrail.describe_trails(trailNameList=names)["trailList"]]
+
+    assert described(trail) == described(trail.rpartition("/")[2]) == [trail]
+    assert described(other) == [other]
+    assert described(name) == [], "a name is looked up in the call's Region only"
+    assert set(described()) >= {trail, other}
+
+
 # The event history
 
 

@@ -296,6 +296,15 @@ def test_a_key_made_for_signing_stays_one(kms: Any) -> None:
 # Key policies
 
 
+def test_the_name_of_a_key_policy_is_default_when_it_is_left_out(kms: Any, key: str) -> None:
+    document = policy(ROOT | {"Sid": "new"})
+
+    kms.put_key_policy(KeyId=key, Policy=document)
+
+    assert kms.get_key_policy(KeyId=key)["Policy"] == document
+    assert refusal(kms.get_key_policy, KeyId=key, PolicyName="other")[0] == "NotFoundException"
+
+
 @pytest.mark.parametrize(
     "text",
     [
