@@ -89,6 +89,12 @@ def planned_creation(resource_type: ResourceType, schema: ResourceSchema, inputs
     return {name: outputs[name] for name in schema.outputs if outputs.get(name) is not None}
 
 
+def known_creation(resource_type: ResourceType, schema: ResourceSchema, inputs: Properties) -> Properties:
+    """The planned outputs of a creation without those that AWS decides."""
+    planned = planned_creation(resource_type, schema, inputs)
+    return {name: value for name, value in planned.items() if not is_unknown(value)}
+
+
 def planned_update(
     resource_type: ResourceType, schema: ResourceSchema, state: Properties, inputs: Properties
 ) -> Properties:

@@ -50,6 +50,10 @@ class ResourceType:
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
         """The steps after creation; when they fail, the resource is recorded as created but not ready."""
 
+    def created_secrets(self, resource_id: str) -> Properties:
+        """Outputs that AWS returns at creation only, to be recorded also when `complete` fails."""
+        return {}
+
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """Its properties as AWS tells them, None where there is none; `known` is what was last recorded."""
         raise NotImplementedError

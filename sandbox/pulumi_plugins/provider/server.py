@@ -207,11 +207,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             state = self._state(resource_type, schema, region, resource_id, inputs)
         except aws_failures as error:
             reason = error_message(error, action="creating", display_name=resource_type.display_name, name=resource_id)
-            try:
-                # What is there already, so that the next update finds what is missing.
-                state = self._state(resource_type, schema, region, resource_id, inputs)
-            except aws_failures:
-                state = inputs
+            # The real provider records what was planned, not what AWS has: the next update therefore finds no difference.
+            state = changes.known_creation(resource_type, schema, inputs) | resource_type.created_secrets(resource_id)
             raise NotReadyError(reason, resource_id=resource_id, state=state, inputs=inputs) from error
         return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(state))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from google.protobuf import any_pb2
 
 from sandbox.pulumi_plugins.protocol import provider_pb2, status_pb2
@@ -223,34 +224,83 @@ def test_an_endpoint_that_does_not_answer_is_named_not_traced(caller: Caller, mo
         Caller(region=REGION)
 
 
-def test_a_resource_made_but_not_ready_is_recorded_with_its_id(caller: Caller, endpoint_environment: str) -> None:
-    trust = '{"Version": "2012-10-17", "Statement": []}'
-    checked, _ = caller.check(
-        "aws:iam/role:Role",
-        {
-            "name": "half",
-            "assumeRolePolicy": trust,
-            "managedPolicyArns": ["arn:aws:iam::123456789012:policy/none"],
-        },
-    )
-    request = provider_pb2.CreateRequest(urn=caller.urn("aws:iam/role:Role"), properties=to_struct(checked))
-
-    with pytest.raises(Refused, match=r"creating IAM Role \(half\): .* api error NoSuchEntity"):
+def failed_creation(caller: Caller, token: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The id and the outputs that the engine records of a creation that fails half-way."""
+    checked, _ = caller.check(token, inputs)
+    request = provider_pb2.CreateRequest(urn=caller.urn(token), properties=to_struct(checked))
+    with pytest.raises(Refused):
         caller.provider.Create(request, caller.context)
-
     ((name, sent),) = caller.context.trailing
-    status = status_pb2.Status.FromString(sent)
-    detail = provider_pb2.ErrorResourceInitFailed()
-    packed: any_pb2.Any = status.details[0]
     assert name == "grpc-status-details-bin"
+    detail = provider_pb2.ErrorResourceInitFailed()
+    packed: any_pb2.Any = status_pb2.Status.FromString(sent).details[0]
     assert packed.Unpack(detail)
-    assert detail.id == "half"
-    recorded = from_struct(detail.properties)
-    assert recorded["name"] == "half"
-    # The next update sees what is missing, and tries again.
-    (change,) = caller.diff("aws:iam/role:Role", "half", recorded, checked).diffs
-    assert change == "managedPolicyArns"
+    return detail.id, from_struct(detail.properties)
+
+
+def refuse_once(caller: Caller, service: str, operation: str) -> None:
+    """Let the next call of an operation fail."""
+    events = caller.provider._require_configuration().endpoint.client(service, REGION).meta.events
+
+    def refuse(**_: object) -> None:
+        events.unregister(f"before-call.{service}.{operation}", refuse)
+        raise ClientError({"Error": {"Code": "Throttling", "Message": "later"}}, operation)
+
+    events.register(f"before-call.{service}.{operation}", refuse)
+
+
+def test_a_creation_that_fails_half_way_says_which_resource_exists(caller: Caller, endpoint_environment: str) -> None:
+    inputs = {
+        "name": "half",
+        "assumeRolePolicy": '{"Version": "2012-10-17", "Statement": []}',
+        "managedPolicyArns": [f"arn:aws:iam::{ACCOUNT}:policy/none"],
+    }
+    with pytest.raises(Refused, match=r"creating IAM Role \(half\): .* api error NoSuchEntity"):
+        caller.create("aws:iam/role:Role", inputs)
     assert client(endpoint_environment, "iam").get_role(RoleName="half")["Role"]["RoleName"] == "half"
+
+
+@pytest.mark.parametrize(
+    ("token", "service", "operation", "inputs", "missing"),
+    [
+        (KEY, "kms", "EnableKeyRotation", {"enableKeyRotation": True}, "enableKeyRotation"),
+        (TRAIL, "cloudtrail", "StartLogging", {"name": "half", "s3BucketName": "half-trail"}, "enableLogging"),
+        (
+            "aws:sns/topic:Topic",
+            "sns",
+            "SetTopicAttributes",
+            {"name": "half", "policy": '{"Version": "2012-10-17", "Id": "own", "Statement": []}'},
+            "policy",
+        ),
+    ],
+)
+def test_a_creation_that_fails_half_way_is_recorded_as_planned_and_only_a_later_read_shows_the_difference(
+    caller: Caller, endpoint_environment: str, token: str, service: str, operation: str, inputs: Any, missing: str
+) -> None:
+    client(endpoint_environment, "s3").create_bucket(Bucket="half-trail")
+    refuse_once(caller, service, operation)
+
+    resource_id, recorded = failed_creation(caller, token, inputs)
+    next_diff = caller.diff(token, resource_id, recorded, inputs)
+    # The engine updates a resource whose creation failed, whatever the difference is.
+    updated = caller.update(token, resource_id, recorded, inputs)
+    _, refreshed, _ = caller.read(token, resource_id, recorded, caller.check(token, inputs)[0])
+
+    assert list(next_diff.diffs) == []
+    assert "arn" not in recorded, "AWS decides it"
+    assert list(caller.diff(token, resource_id, updated, inputs).diffs) == [missing]
+    assert list(caller.diff(token, resource_id, refreshed, inputs).diffs) == [missing]
+
+
+def test_the_secret_of_an_access_key_is_recorded_even_if_its_creation_fails_half_way(
+    caller: Caller, endpoint_environment: str
+) -> None:
+    client(endpoint_environment, "iam").create_user(UserName="half")
+    refuse_once(caller, "iam", "UpdateAccessKey")
+
+    _, recorded = failed_creation(caller, "aws:iam/accessKey:AccessKey", {"user": "half", "status": "Inactive"})
+
+    assert recorded["secret"]
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,11 @@ class AccessKey(ResourceType):
         if inputs.get("status") == "Inactive":
             self._set_status(region, resource_id, inputs)
 
+    def created_secrets(self, resource_id: str) -> Properties:
+        """The secret access key."""
+        secret = self._new_secrets.pop(resource_id, None)
+        return {} if secret is None else {"secret": secret}
+
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The key, its secret from the recorded state."""
         user = known.get("user")
