@@ -28,8 +28,8 @@ from bench.onboarding import PROJECT
 from bench.rows import Bound, Measured, compared
 from phi import PhiCipher
 from phi.reencryption.database import Database
-from phi.reencryption.models import ColumnSelection
 from phi.reencryption.inspection import inspect
+from phi.reencryption.models import ColumnSelection
 from phi.reencryption.options import BATCH
 from phi.reencryption.passes import default_processes, reencrypt
 from phi.reencryption.progress import Progress

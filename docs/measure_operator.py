@@ -109,7 +109,7 @@ def prepare(clinic: Clinic, scenario: Scenario) -> None:
         if scenario.before == "trail.sh":
             with (clinic.folder / "examples" / f"{scenario.example}.yaml").open("a") as answers:
                 answers.write(said)
-    _ask(clinic, "DELETE", "leaves")
+    _ask(clinic, "DELETE", "permissions")
 
 
 def run(clinic: Clinic, scenario: Scenario, env: Mapping[str, str] | None = None) -> None:
@@ -142,7 +142,7 @@ def saved_settings(clinic: Clinic) -> Settings:
 
 def leaves(clinic: Clinic) -> list[dict[str, str]]:
     """What each principal was allowed, and by what, as the sandbox remembers it."""
-    found: list[dict[str, str]] = _ask(clinic, "GET", "leaves")["leaves"]
+    found: list[dict[str, str]] = _ask(clinic, "GET", "permissions")["permissions"]
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from docs.measure_auditor import AUDITOR, COMMANDS, deployed
 from docs.measure_operator import leaves, saved_settings
-from sandbox.policy import Decision, Request, evaluate
+from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.day_two import in_this_process
 from tests.onboarding.clinic import Clinic, Ended
 from wizard.commands.policy.auditor import WHERE_IT_IS_SPOILT, policies_of, refreshed

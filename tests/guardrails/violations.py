@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from guardrails.rules import types
 from tests.guardrails.shapes import (
     APP_MAY,
     APP_ROLE,
@@ -26,6 +25,8 @@ from tests.guardrails.shapes import (
     denied,
     document,
 )
+
+from guardrails.rules import types
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from components.settings import Settings
 from docs import measure_operator
 from docs.measure_operator import SCENARIOS, leaves, saved_settings
-from sandbox.policy import Decision, Request, evaluate
+from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
 from wizard.commands.policy.iam_resources import Setup, things
 from wizard.commands.policy.operator import for_values, needed, policies_of

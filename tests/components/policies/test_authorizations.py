@@ -9,7 +9,7 @@ import pytest
 from docs.authorizations.__main__ import PAGE, TABLES, page
 from docs.authorizations.cast import ACCOUNT
 from docs.authorizations.rows import OWN_IAM, Kind, Policy, Row, Statement, Table
-from sandbox.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
+from sandbox.aws.iam.policy import Decision, Request, applies, evaluate, names_principal, statements, without_resource
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
 
@@ -43,7 +43,7 @@ def answer(table: Table, row: Row, policy: Policy | None = None) -> tuple[bool, 
 
 def _fits(table: Table, row: Row, statement: Statement) -> bool:
     assert "NotPrincipal" not in statement
-    asked = of_its_own_key(statement) if table.kind is Kind.KEY else statement
+    asked = without_resource(statement) if table.kind is Kind.KEY else statement
     return applies(asked, _request(table, row))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.policies import ci
-from sandbox.policy import Decision, Request, evaluate, statements
+from sandbox.aws.iam.policy import Decision, Request, evaluate, statements
 
 PROVIDER = ci.github_oidc_provider_arn(account_id="111122223333")
 ISSUER = ci.GITHUB_ISSUER

@@ -22,8 +22,8 @@ import pytest
 import yaml
 
 from components.settings import Settings
-from sandbox.plugins.install import install
-from tests.sandbox.plugin_world import engine_binary
+from sandbox.pulumi_plugins.install import install
+from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
 from wizard.core.errors import Cancelled, ResourceError, SetupError, StackBusy, UsageError
 from wizard.core.models.progress import Progress, StepState

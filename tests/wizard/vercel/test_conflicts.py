@@ -16,7 +16,7 @@ OURS_BY_COMMENT = {"type": "sensitive", "comment": f"eonpro-kms: data key {OURS.
 
 @pytest.fixture
 def vercel() -> Iterator[Place]:
-    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", others={"bank": ("ledger",)}))
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams={"bank": ("ledger",)}))
 
 
 def told(vercel: Place) -> tuple[str, ...]:

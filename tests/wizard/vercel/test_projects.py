@@ -15,7 +15,7 @@ from wizard.vercel import projects
 @pytest.fixture
 def vercel() -> Iterator[Place]:
     teams = {"bank": ("ledger", "atlas"), "school": ("lessons",)}
-    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", others=teams))
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams=teams))
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def scoped() -> Iterator[Place]:
     """A token that is for the bank alone, of a person who is in three teams and whose default team is the clinic."""
     teams = {"bank": ("ledger",), "school": ("lessons",)}
     barred = {"clinic": ("scope",), "school": ("saml", "scope")}
-    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", others=teams, barred=barred))
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams=teams, limited=barred))
 
 
 def names(vercel: Place, token: str = TOKEN) -> list[str]:

@@ -17,7 +17,7 @@ TOKENS = "https://vercel.com/account/settings/tokens"
 def vercel() -> Iterator[Place]:
     others = {"bank": ("ledger",), "school": ("lessons",), "court": ("cases",)}
     barred = {"bank": ("scope",), "school": ("saml",), "court": ("mfa", "scope")}
-    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", others=others, barred=barred))
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams=others, limited=barred))
 
 
 @pytest.mark.parametrize(

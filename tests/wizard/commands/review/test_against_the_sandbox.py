@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from sandbox.policy import Decision, Request, applies, evaluate, names_principal, of_its_own_key, statements
+from sandbox.aws.iam.policy import Decision, Request, applies, evaluate, names_principal, statements, without_resource
 from tests.wizard.commands.review.policy_documents import (
     ADA,
     LEAVES_IT_TO_IAM,
@@ -110,7 +110,7 @@ contexts = st.fixed_dictionaries({key: st.sampled_from((None, *values)) for key,
 
 
 def allowed(arn: str, action: str, key_policy: Any, own: Any, boundary: Any, more: dict[str, tuple[str, ...]]) -> bool:
-    """What the sandbox does with one request (`sandbox.corrections.keys`), its emulator's IAM given as documents."""
+    """What the sandbox (`sandbox.aws.moto_patches.kms.keys`) does with a request, its IAM given as documents."""
     context = {
         **facts_of_key(KEY),
         "aws:PrincipalArn": (arn,),
@@ -120,7 +120,7 @@ def allowed(arn: str, action: str, key_policy: Any, own: Any, boundary: Any, mor
     }
     request = Request(action=f"kms:{action}", resource=KEY, context=context)
     identity = evaluate(statements(own), request)
-    about = [one for one in statements(key_policy) if applies(of_its_own_key(one), request)]
+    about = [one for one in statements(key_policy) if applies(without_resource(one), request)]
     delegated = [one for one in about if names_principal(one, "AWS", (arn, ROOT, ACCOUNT))]
     named = [one for one in about if names_principal(one, "AWS", (arn,))]
     if identity is Decision.EXPLICIT_DENY or any(one["Effect"] == "Deny" for one in delegated):

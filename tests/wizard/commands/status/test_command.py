@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from components.settings import Settings
-from tests.sandbox.plugin_world import engine_binary
+from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     KEY,
