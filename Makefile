@@ -46,11 +46,11 @@ help:
 	@echo 'A real account: make setup, then .venv/bin/python -m wizard'
 
 setup:
-	@$(PYTHON) -m setup --engine $(ENGINE)
+	@$(PYTHON) -m tools.bootstrap --engine $(ENGINE)
 
 # The tests alone need them, so nobody else waits for them.
 linters:
-	@$(PYTHON) -m setup --linters
+	@$(PYTHON) -m tools.bootstrap --linters
 
 # Vercel and ECS share the sandbox and the stack, for one is set up on top of the other. Every other example gets a cloud
 # of its own: its key cannot become another's.
@@ -96,11 +96,11 @@ check: setup linters
 
 # What one of the commands below alone needs: nobody else waits for it.
 tool-%:
-	@$(PYTHON) -m setup --tool $*
+	@$(PYTHON) -m tools.bootstrap --tool $*
 
 # All parts (a quarter of an hour), or some: make bench ARGS="phi" (a minute), reencryption, commands, onboarding.
 bench: setup tool-bench
-	@$(V) -m bench $(ARGS)
+	@$(V) -m tools.bench $(ARGS)
 
 # The re-encryption past one machine, in Spark's own environment, on a local cluster.
 spark-tests: setup tool-spark
@@ -108,13 +108,13 @@ spark-tests: setup tool-spark
 
 # How many changes of the cipher and of the key cache the tests find: docs/mutation.md.
 mutation: setup tool-mutation
-	@$(V) -m bench.mutation $(ARGS)
+	@$(V) -m tools.bench.mutation $(ARGS)
 
 recording: setup
-	@$(V) -m docs.record $(ARGS)
+	@$(V) -m tools.documents.recording $(ARGS)
 
 lock:
-	@$(PYTHON) -m setup --lock $(ARGS)
+	@$(PYTHON) -m tools.bootstrap --lock $(ARGS)
 
 # Pulumi.<stack>.yaml and saved answers stay: they are the user's.
 clean:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from setup.places import HERE
-from setup.workflow_linter import program
 from tests.linters.recipes import FOLDER, Recipe, recipes
+from tools.bootstrap.places import HERE
+from tools.bootstrap.workflow_linter import program
 
 RECIPES = recipes()
 EACH = [pytest.param(recipe, id=name) for name, recipe in RECIPES.items()]

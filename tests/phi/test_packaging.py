@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from setup.environment import cleaned
-from setup.installer import Installer
-from setup.machine import Machine
-from setup.places import HERE
-from setup.running import Processes
+from tools.bootstrap.environment import cleaned
+from tools.bootstrap.installer import Installer
+from tools.bootstrap.machine import Machine
+from tools.bootstrap.places import HERE
+from tools.bootstrap.running import Processes
 
 PROJECT = Path(__file__).parents[2]
 PHI = PROJECT / "phi"

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from docs.inputs import schema
+from tools.documents.inputs import schema
 from wizard import command_line
 from wizard.answers import Answer, read_file, resolve
 from wizard.questions import INPUTS, Input, Kind

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from docs.inputs import members
 from tests.wizard.door_values import DOORS, by_flag, by_json, by_variable, by_yaml, good, resolved, together
+from tools.documents.inputs import members
 from wizard import command_line
 from wizard.answers import Source
 from wizard.errors import UsageError
