@@ -13,27 +13,25 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
 
-from tools.bootstrap import requirement_files
-from tools.bootstrap.engine import Choice, Engine, Kind
+from tools.bootstrap import programs
+from tools.bootstrap.engine import Choice, Engine, Kind, SandboxPlugins
 from tools.bootstrap.environment import cleaned
-from tools.bootstrap.go import Go, find_go
+from tools.bootstrap.go import Go, actionlint, build_actionlint, find_go
 from tools.bootstrap.installer import Installer
 from tools.bootstrap.machine import Machine, base_python
 from tools.bootstrap.packages import (
+    LINTERS,
     TOOLS,
     AwsCli,
     PinnedEnvironment,
-    linter_environments,
+    linter_environment,
+    lock_steps,
     project_environment,
     tool_environment,
 )
 from tools.bootstrap.places import HERE, Places
 from tools.bootstrap.progress import Progress, Step
-from tools.bootstrap.running import Processes, Runner
-from tools.bootstrap.sandbox_plugins import SandboxPlugins
-from tools.bootstrap.turn import turn
-from tools.bootstrap.workflow_linter import build as build_workflow_linter
-from tools.bootstrap.workflow_linter import program as workflow_linter
+from tools.bootstrap.running import Processes, Runner, exclusive
 
 THERE = "already there"
 _REGISTRY = (
@@ -44,18 +42,18 @@ _ENGINE = (
     "check that Go's module proxy answers (go env GOPROXY) and that 4 GB of disk are free, then run the same "
     "command again. Or install the official CLI (https://www.pulumi.com/docs/install/) and run: make setup"
 )
-_WORKFLOW_LINTER = "check that Go's module proxy answers (go env GOPROXY), then run the same command again"
+_ACTIONLINT = "check that Go's module proxy answers (go env GOPROXY), then run the same command again"
 
 
 class SetUp:
-    """One run of the set-up; what one step finds, later steps use."""
+    """One run of the setup; what one step finds, later steps use."""
 
-    def __init__(self, machine: Machine, wanted: Kind = Kind.AUTO) -> None:
+    def __init__(self, machine: Machine, engine: Kind = Kind.AUTO) -> None:
         self._machine = machine
         self._uv = Installer(machine)
-        self._packages = project_environment(machine)
+        self._packages = project_environment(machine.places)
         self._awscli = AwsCli(machine=machine)
-        self._engine = Engine(machine, wanted)
+        self._engine = Engine(machine, engine)
         self._plugins = SandboxPlugins(machine=machine)
         self._choice: Choice | None = None
         self._go: Go | None = None
@@ -116,18 +114,17 @@ class SetUp:
         return THERE if self._plugins.is_current() else self._plugins.build()
 
 
-def linter_steps(machine: Machine) -> tuple[Step, ...]:
-    """The linters: a set-up of their own, since nobody but the tests needs them."""
+def steps_of_tests(machine: Machine) -> tuple[Step, ...]:
+    """What the tests alone need: programs of this machine, and the linters."""
     uv = Installer(machine)
 
-    def actionlint() -> str:
-        if workflow_linter(machine.places).is_file():
-            return THERE
-        return build_workflow_linter(machine, find_go(machine, uv))
+    def workflows() -> str:
+        return THERE if actionlint(machine.places).is_file() else build_actionlint(machine, find_go(machine, uv))
 
     return (
-        *(_environment_step("Linters", environment, machine, uv) for environment in linter_environments(machine)),
-        Step(title="Linter of workflows (.cache/linters)", do=actionlint, advice=_WORKFLOW_LINTER),
+        Step(title="Programs of the tests", do=lambda: programs.install(machine), advice=_REGISTRY),
+        *(_environment_step("Linters", linter_environment(machine.places, name), machine, uv) for name in LINTERS),
+        Step(title="Linter of workflows (.cache/linters)", do=workflows, advice=_ACTIONLINT),
     )
 
 
@@ -135,7 +132,8 @@ def tool_steps(machine: Machine, names: Sequence[str]) -> tuple[Step, ...]:
     """The environments of these tools, each of which one command alone needs."""
     uv = Installer(machine)
     return tuple(
-        _environment_step(f"Tool {name}", tool_environment(machine, name), machine, uv) for name in dict.fromkeys(names)
+        _environment_step(f"Tool {name}", tool_environment(machine.places, name), machine, uv)
+        for name in dict.fromkeys(names)
     )
 
 
@@ -152,41 +150,41 @@ def run(
     environ: Mapping[str, str],
     progress: Progress,
     runner: Runner,
-    wanted: Kind,
+    engine: Kind,
     *,
-    linters: bool = False,
+    tests: bool = False,
     tools: Sequence[str] = (),
 ) -> bool:
-    """Sets the checkout up, or `linters` or `tools` alone; False when a step failed, which has then been told."""
+    """Sets the checkout up, or what the tests or these tools alone need; False when a step failed, which is printed."""
     machine = Machine(places=places, environment=cleaned(environ), run=runner, say=progress.say)
-    with turn(places.cache / "setup.lock", progress.say):
-        if linters or tools:
-            return progress.run((*(linter_steps(machine) if linters else ()), *tool_steps(machine, tools)))
-        return progress.run(SetUp(machine, wanted).steps())
+    with exclusive(places.cache / "setup.lock", progress.say):
+        if tests or tools:
+            return progress.run((*(steps_of_tests(machine) if tests else ()), *tool_steps(machine, tools)))
+        return progress.run(SetUp(machine, engine).steps())
 
 
 def main(arguments: list[str]) -> int:
     """The command line; returns an exit code: 0, 1 for a failed step, 130 for Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python3 -m tools.bootstrap", description="Sets this checkout up.")
+    parser = argparse.ArgumentParser(prog="python3 -m tools.bootstrap", description="Sets up this checkout.")
     kinds = [str(kind) for kind in Kind]
     parser.add_argument("--engine", choices=kinds, default="auto", help="where the Pulumi engine is taken from")
-    parser.add_argument("--linters", action="store_true", help="install the linters that the tests use, and no more")
+    parser.add_argument("--tests", action="store_true", help="install what the tests alone need, and no more")
     parser.add_argument(
         "--tool", action="append", default=[], choices=TOOLS, help="install what one command alone needs, and no more"
     )
-    parser.add_argument("--lock", action="store_true", help="write the requirement files anew and stop")
-    parser.add_argument("--upgrade", action="store_true", help="with --lock: the newest fitting versions")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--lock", action="store_true", help="write uv.lock and requirements.txt, and stop")
+    parser.add_argument("--upgrade", action="store_true", help="with --lock: the newest versions that fit")
+    options = parser.parse_args(arguments)
     progress = Progress(sys.stdout)
     runner = Processes(logs=HERE.logs, alive=progress.alive)
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        if given.lock:
+        if options.lock:
             machine = Machine(places=HERE, environment=cleaned(os.environ), run=runner, say=progress.say)
-            done = progress.run(requirement_files.steps(machine, upgrade=given.upgrade))
+            done = progress.run(lock_steps(machine, upgrade=options.upgrade))
         else:
-            engine = Kind(given.engine)
-            done = run(HERE, os.environ, progress, runner, engine, linters=given.linters, tools=given.tool)
+            engine = Kind(options.engine)
+            done = run(HERE, os.environ, progress, runner, engine, tests=options.tests, tools=options.tool)
     except KeyboardInterrupt:
         progress.say("Stopped. What was complete is kept; the same command goes on from there.")
         return 130

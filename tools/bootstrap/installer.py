@@ -1,4 +1,4 @@
-"""uv, the installer of the Python packages: one on PATH, else one that pip brings.
+"""uv, the installer of the Python packages: one on PATH, else one that pip installs.
 
 It may write `.cache/uv-<pin>/` and start pip and uv.
 """
@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from tools.bootstrap.environment import for_uv, offline_arguments, pip_settings
+from tools.bootstrap.environment import for_uv, has_own_index, offline_arguments, pip_settings
 from tools.bootstrap.machine import Machine, base_python, put_in_place, temporary
 from tools.bootstrap.pins import UV, Version, fingerprint, pinned
 from tools.bootstrap.progress import StepFailed
 from tools.bootstrap.running import CommandFailed, Job
 
 REQUIREMENTS = Path(__file__).with_name("requirements-uv.txt")
+"""The pinned uv, for pip: exported from `uv.lock`."""
 
 
 class Installer:
@@ -28,7 +29,7 @@ class Installer:
 
     @cached_property
     def program(self) -> Path:
-        """The uv to use; raises StepFailed or CommandFailed when there is none and pip cannot bring one."""
+        """The uv to use; raises StepFailed or CommandFailed when there is none and pip cannot install one."""
         for path in self._machine.on_path("uv"):
             version = self._version(path)
             if version is not None and version in UV:
@@ -39,20 +40,40 @@ class Installer:
     @property
     def described(self) -> str:
         """Which uv is used and why."""
-        found = f"uv {pinned(REQUIREMENTS, 'uv')} by pip" if self._is_own else f"{self.program}"
-        return "; ".join([found, *self.rejected])
+        program = f"uv {pinned(REQUIREMENTS, 'uv')} by pip" if self._is_own else f"{self.program}"
+        return "; ".join([program, *self.rejected])
 
-    def run(self, *arguments: str, log: str, seconds: float) -> str:
-        """Runs uv with pip's index, certificate and proxy handed over."""
+    def run(self, *arguments: str, log: str, seconds: float, environment: Mapping[str, str] | None = None) -> str:
+        """Runs uv with pip's index, certificate and proxy handed over, and with these variables."""
         return self._machine.run(
             Job(
                 argv=(str(self.program), *arguments),
-                environment=self._environment,
+                environment={**self._environment, **(environment or {})},
                 log=log,
                 seconds=seconds,
                 cwd=self._machine.places.project,
             )
         )
+
+    def sync(self, folder: Path, *selection: str, log: str) -> None:
+        """Makes the environment in that folder what `uv.lock` says for this selection of groups."""
+        if not has_own_index(self._environment, self._pip):
+            whole = ("sync", "--locked", "--quiet", "--python", base_python(), *selection)
+            self.run(*whole, log=log, seconds=900, environment={"UV_PROJECT_ENVIRONMENT": str(folder)})
+            return
+        # The addresses in the lock are the public index's. The same versions and hashes come from a mirror by name.
+        with tempfile.TemporaryDirectory() as temporary_folder:
+            file = Path(temporary_folder) / "requirements.txt"
+            self.export(file, *selection, log=log)
+            if not (folder / "bin" / "python").exists():
+                whole = ("venv", "--quiet", "--no-project", "--python", base_python(), str(folder))
+                self.run(*whole, log=log, seconds=120)
+            self.install("sync", "--quiet", "--python", str(folder / "bin" / "python"), str(file), log=log)
+
+    def export(self, file: Path, *selection: str, log: str) -> None:
+        """Writes what `uv.lock` says for this selection as a requirement file with hashes."""
+        whole = ("export", "--frozen", "--quiet", "--no-emit-project", "--no-header", *selection)
+        self.run(*whole, "--output-file", str(file), log=log, seconds=120)
 
     def install(self, command: str, *arguments: str, log: str, seconds: float = 900) -> str:
         """Runs `uv pip <command>` with hashes required."""
@@ -73,12 +94,11 @@ class Installer:
 
     @cached_property
     def _environment(self) -> Mapping[str, str]:
-        made = for_uv(self._machine.environment, self._pip)
-        # The answers to uv's own questions, and no project file or dot file of its own in the way.
-        made |= {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        environment = for_uv(self._machine.environment, self._pip)
+        environment |= {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
         if self._is_own:
-            made.setdefault("UV_CACHE_DIR", str(self._machine.places.cache / "uv-downloads"))
-        return made
+            environment.setdefault("UV_CACHE_DIR", str(self._machine.places.cache / "uv-downloads"))
+        return environment
 
     def _version(self, path: Path) -> Version | None:
         try:
@@ -88,17 +108,17 @@ class Installer:
             return None
 
     def _fetch(self) -> Path:
-        """Lets pip bring uv into a folder of its own; a Python without pip gets one for the moment."""
+        """Lets pip install uv into a folder of its own; a Python without pip gets one for the moment."""
         final = self._own.parent.parent
-        made = temporary(final)
+        new = temporary(final)
         options = "--require-hashes --only-binary=:all: --no-deps --no-input --disable-pip-version-check"
-        whole = ("install", *options.split(), "--target", str(made), "-r", str(REQUIREMENTS))
+        whole = ("install", *options.split(), "--target", str(new), "-r", str(REQUIREMENTS))
         with tempfile.TemporaryDirectory() as folder:
             pip = self._pip_program(Path(folder))
             self._machine.run(
                 Job(argv=(*pip, *whole), environment=self._machine.environment, log="uv-by-pip", seconds=600)
             )
-        put_in_place(made, final)
+        put_in_place(new, final)
         return self._own
 
     def _pip_program(self, folder: Path) -> tuple[str, ...]:

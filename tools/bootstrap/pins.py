@@ -53,10 +53,10 @@ class Range:
         return self.least <= version < self.below
 
     def __str__(self) -> str:
-        return f">= {self.least}, < {self.below.major}"
+        return f">= {self.least}, < {self.below}"
 
 
-UV = Range(least=Version(0, 8, 0), below=Version(1))
+UV = Range(least=Version(0, 13, 9), below=Version(0, 14))
 OFFICIAL_ENGINE = Range(least=Version(3, 259, 0), below=Version(4))
 
 
@@ -75,6 +75,15 @@ def pinned(requirements: Path, package: str) -> Version:
     version = Version.find(match.group(1)) if match else None
     if version is None:
         raise ValueError(f"{requirements.name} does not pin {package}")
+    return version
+
+
+def locked(lock: Path, package: str) -> Version:
+    """The version to which `uv.lock` pins a package that it has in one version; ValueError when it has none."""
+    match = re.search(rf'^name = "{re.escape(package)}"\nversion = "([^"]+)"', lock.read_text(), re.MULTILINE)
+    version = Version.find(match.group(1)) if match else None
+    if version is None:
+        raise ValueError(f"{lock.name} does not pin {package}")
     return version
 
 

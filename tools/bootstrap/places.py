@@ -36,6 +36,16 @@ class Places:
         return self.project / ".cache"
 
     @property
+    def pyproject(self) -> Path:
+        """What the project depends on, and why."""
+        return self.project / "pyproject.toml"
+
+    @property
+    def lock(self) -> Path:
+        """The exact version of each package, with hashes."""
+        return self.project / "uv.lock"
+
+    @property
     def logs(self) -> Path:
         """The full output of each step's last run."""
         return self.cache / "logs"
@@ -46,7 +56,7 @@ class Places:
         return self.project / "tools" / "bootstrap" / "go_modules" / "engine"
 
     @property
-    def workflow_linter_module(self) -> Path:
+    def actionlint_module(self) -> Path:
         """The Go module that pins actionlint."""
         return self.project / "tools" / "bootstrap" / "go_modules" / "actionlint"
 
@@ -57,17 +67,17 @@ class Places:
 
     @property
     def awscli(self) -> Path:
-        """A link to the AWS CLI of the current pins; its `bin/` holds `aws` and nothing else."""
+        """The AWS CLI; its `bin/` holds `aws` and nothing else."""
         return self.cache / "awscli"
 
     @property
     def linters(self) -> Path:
-        """The linters, which only the tests use: one folder for each."""
+        """The linters, which only the tests use, in a folder each."""
         return self.cache / "linters"
 
     @property
     def tools(self) -> Path:
-        """What one command alone needs, and nobody else waits for: one environment for each."""
+        """What one command alone needs, in an environment each."""
         return self.cache / "tools"
 
     def engine(self) -> Path:
@@ -96,12 +106,12 @@ def linter(name: str) -> Path:
     """The interpreter of a linter's environment (`policies`, `checkov`); raises NotSetUp."""
     python = HERE.linters / name / "bin" / "python"
     if not python.exists():
-        raise NotSetUp(f"The linters are not installed: there is no {python}. Run: make linters")
+        raise NotSetUp(f"The linters are not installed: there is no {python}. Run: python3 -m tools.bootstrap --tests")
     return python
 
 
 def tool(name: str) -> Path:
-    """The interpreter of a tool's environment (`bench`, `mutation`, `spark`); raises NotSetUp."""
+    """The interpreter of a tool's environment; raises NotSetUp."""
     python = HERE.tools / name / "bin" / "python"
     if not python.exists():
         raise NotSetUp(

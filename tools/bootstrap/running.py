@@ -1,10 +1,11 @@
-"""Runs one program at a time: bounded, logged, with a sign of life, and never left behind.
+"""Runs one program at a time: bounded, logged, with a sign of life, and never left behind; and one setup at a time.
 
-It may start processes and write `.cache/logs/`.
+It may start processes, write `.cache/logs/` and hold a lock on the file it is given.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shlex
@@ -13,7 +14,8 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -137,3 +139,23 @@ def _end(process: subprocess.Popen[str]) -> None:
             process.wait(timeout=grace)
         except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
+
+
+@contextmanager
+def exclusive(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Holds the lock; when another process has it, says so and waits. The system frees it when that process ends."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip()
+            who = f" (process {holder})" if holder else ""
+            say(f"Another setup of this folder is running{who}; waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

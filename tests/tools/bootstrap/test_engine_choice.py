@@ -65,7 +65,7 @@ def unreachable(job: Job) -> str:
 def world(tmp_path: Path) -> World:
     made = World(root=tmp_path, site=unreachable)
     for name in (
-        "requirements.txt",
+        "uv.lock",
         "tools/bootstrap/go_modules/engine/go.mod",
         "tools/bootstrap/go_modules/engine/go.sum",
     ):
@@ -93,8 +93,8 @@ def test_a_fitting_official_cli_on_path_is_taken(world: World):
 @pytest.mark.parametrize(
     ("says", "host", "reason"),
     [
-        ("v3.258.0", True, "is 3.258.0, >= 3.259.0, < 4 is needed"),
-        ("v4.0.0", True, "is 4.0.0, >= 3.259.0, < 4 is needed"),
+        ("v3.258.0", True, "is 3.258.0, >= 3.259.0, < 4.0.0 is needed"),
+        ("v4.0.0", True, "is 4.0.0, >= 3.259.0, < 4.0.0 is needed"),
         ("hello", True, "is of no known version"),
         ("v3.300.1", False, "has no pulumi-language-python beside it"),
     ],

@@ -102,8 +102,8 @@ def test_a_real_accounts_credentials_do_not_reach_the_sandbox(command: str):
     assert {"AWS_PROFILE", "AWS_SESSION_TOKEN", "PULUMI_ACCESS_TOKEN"} <= set(unset.replace(";", " ").split())
 
 
-def test_only_who_runs_the_tests_waits_for_the_linters():
-    waits = {command: "-m tools.bootstrap --linters" in make("--dry-run", command).stdout for command in COMMANDS}
+def test_only_who_runs_the_tests_waits_for_what_they_need():
+    waits = {command: "-m tools.bootstrap --tests" in make("--dry-run", command).stdout for command in COMMANDS}
     assert {command for command, waited in waits.items() if waited} == {"test", "check"}
 
 
@@ -150,4 +150,4 @@ def test_clean_removes_what_was_made_and_keeps_the_users_stack(used: Path):
 def test_the_run_of_ci_is_make_test_without_input():
     script = PROJECT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().rstrip().endswith("exec make test --no-print-directory </dev/null")
+    assert script.read_text().rstrip().endswith("exec make test </dev/null")

