@@ -69,6 +69,7 @@ def test_the_texts_are_of_every_length_and_width() -> None:
     assert {len(character.encode()) for text in TEXTS for character in text} == {1, 2, 3, 4}
 
 
+@pytest.mark.needs("node")
 def test_ten_thousand_records_are_nodes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     records = PhiCipher(KEY).encrypt_many(TEXTS)
     ivs = [iv[::-1] for iv in ivs_of(records)]

@@ -18,6 +18,8 @@ from phi.adapters.sqlalchemy import EncryptedText
 from tests.phi.adapters.a_clinic import CIPHER, door
 from tests.phi.reencryption.postgres import Server, running
 
+pytestmark = pytest.mark.needs("postgresql")
+
 PATIENTS = sa.Table(
     "patients",
     sa.MetaData(),

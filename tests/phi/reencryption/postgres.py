@@ -20,20 +20,17 @@ from typing import Any
 
 import psycopg
 
+from tools.bootstrap.programs import PROGRAMS, command
+
 PATIENCE_SECONDS = 60.0
 
 
 def programs() -> Path:
     """Where the newest server's programs are: on the PATH, or where Debian puts them."""
-    there = shutil.which("initdb")
-    found = [Path(there).parent] if there else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
-    if not found:
-        raise RuntimeError("no PostgreSQL server is installed: apt-get install postgresql")
-    return found[-1]
-
-
-def _version(folder: Path) -> int:
-    return int(folder.parent.name) if folder.parent.name.isdigit() else 0
+    initdb = PROGRAMS["postgresql"].find()
+    if initdb is None:
+        raise RuntimeError(f"no PostgreSQL server is installed: {command(('postgresql',))}")
+    return initdb.parent
 
 
 @dataclass(kw_only=True)

@@ -13,6 +13,8 @@ from phi.reencryption.facts import Assignment, Tally
 from phi.reencryption.refusals import DatabaseRefused, Mangled
 from tests.phi.reencryption.patients import ASSIGNMENT, NEW, OLD, THIRD, Clinic, expected, plain, sweep, texts
 
+pytestmark = pytest.mark.needs("postgresql")
+
 
 def test_every_record_is_moved_and_says_what_it_said(clinic: Clinic) -> None:
     clinic.fill(250)

@@ -10,6 +10,8 @@ from phi.reencryption.inspection import inspect, name_parts
 from phi.reencryption.refusals import DatabaseLost, DatabaseRefused, NotAsAsked
 from tests.phi.reencryption.patients import ASSIGNMENT, MAKE, Clinic
 
+pytestmark = pytest.mark.needs("postgresql")
+
 
 def refused(clinic: Clinic, table: str, columns: str, key: str, *, user: str = "postgres") -> tuple[str, ...]:
     """Every problem that there is."""

@@ -18,6 +18,8 @@ from tests.phi.reencryption.patients import MAKE, NEW, OLD, Clinic, expected, pl
 from tests.phi.reencryption.postgres import Server, running
 from tests.phi.reencryption.the_command import Operator, ended, kill, until, workers
 
+pytestmark = pytest.mark.needs("postgresql")
+
 MANY = 100_000
 
 

@@ -18,6 +18,8 @@ from phi.reencryption.checkpoint import Checkpoint, Work
 from tests.phi.reencryption.patients import ASSIGNMENT, NEW, OLD, THIRD, expected, plain
 from tests.phi.reencryption.the_command import Operator, ended, until, workers, wrapped
 
+pytestmark = pytest.mark.needs("postgresql")
+
 
 def test_a_run_moves_all_records_and_proves_it_and_shows_no_key(operator: Operator) -> None:
     clinic = operator.clinic

@@ -19,6 +19,8 @@ from tests.wizard.compliance.samples import FILES, STATES
 from wizard.compliance.document import document
 from wizard.compliance.page import page
 
+pytestmark = pytest.mark.needs("chromium", "chromedriver")
+
 FULL = "in full"
 EMPTY, STRANGE, YEARS = "nothing could be read", "strange names", "rotated for years"
 
