@@ -28,7 +28,7 @@ IN_SANDBOX = unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURIT
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup linters demo wizard test check bench mutation spark-tests recording lock clean
+.PHONY: help setup test-setup demo wizard test check bench mutation spark-tests recording lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -37,20 +37,20 @@ help:
 	@echo 'make test       set up, then the tests (ARGS="-k rotation" for some of them)'
 	@echo 'make check      format, lint, types, tests'
 	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
-	@echo 'make mutation   change the cipher and the key cache in every small way; each change must fail a test'
+	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
 	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
 	@echo 'make recording  run the demo and write its recording for the README'
-	@echo 'make lock       write requirements*.txt anew from requirements*.in (ARGS=--upgrade for newer versions)'
+	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
 	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'
 	@echo
 	@echo 'A real account: make setup, then .venv/bin/python -m wizard'
 
 setup:
-	@$(PYTHON) -m setup --engine $(ENGINE)
+	@$(PYTHON) -m tools.bootstrap --engine $(ENGINE)
 
-# The tests alone need them, so nobody else waits for them.
-linters:
-	@$(PYTHON) -m setup --linters
+# What the tests alone need, so nobody else waits for it: linters, shells, a browser, a database.
+test-setup: setup
+	@$(PYTHON) -m tools.bootstrap --tests
 
 # Vercel and ECS share the sandbox and the stack, for one is set up on top of the other. Every other example gets a cloud
 # of its own: its key cannot become another's.
@@ -85,10 +85,10 @@ wizard: setup
 PYTEST = $(V) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Without the tests that say again, at length, what others say: `make check` passes those too.
-test: setup linters
+test: test-setup
 	@$(PYTEST) -m 'not thorough' $(ARGS)
 
-check: setup linters
+check: test-setup
 	$(V) -m ruff format --check .
 	$(V) -m ruff check .
 	$(V) -m mypy
@@ -96,11 +96,11 @@ check: setup linters
 
 # What one of the commands below alone needs: nobody else waits for it.
 tool-%:
-	@$(PYTHON) -m setup --tool $*
+	@$(PYTHON) -m tools.bootstrap --tool $*
 
 # All parts (a quarter of an hour), or some: make bench ARGS="phi" (a minute), reencryption, commands, onboarding.
 bench: setup tool-bench
-	@$(V) -m bench $(ARGS)
+	@$(V) -m tools.bench $(ARGS)
 
 # The re-encryption past one machine, in Spark's own environment, on a local cluster.
 spark-tests: setup tool-spark
@@ -108,13 +108,13 @@ spark-tests: setup tool-spark
 
 # How many changes of the cipher and of the key cache the tests find: docs/mutation.md.
 mutation: setup tool-mutation
-	@$(V) -m bench.mutation $(ARGS)
+	@$(V) -m tools.bench.mutation $(ARGS)
 
 recording: setup
-	@$(V) -m docs.record $(ARGS)
+	@$(V) -m tools.documents.recording $(ARGS)
 
 lock:
-	@$(PYTHON) -m setup --lock $(ARGS)
+	@$(PYTHON) -m tools.bootstrap --lock $(ARGS)
 
 # Pulumi.<stack>.yaml and saved answers stay: they are the user's.
 clean:

@@ -1,4 +1,8 @@
-"""Clinics that are set up once, for the tests of the onboarding and those of the commands that come after it."""
+"""Clinics that are set up once, for several folders of tests; and the tests that this machine cannot run.
+
+A test that needs a program says so: `@pytest.mark.needs("postgresql")`. Where the program is missing, the test is left
+out of the run; the end of the run names it, and the command that installs the program.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.onboarding.clinic import Clinic, running_clinic
+from tools.bootstrap import programs
+
+LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
+"""Missing program to the tests that need it; a worker of xdist hands its own to the process that prints the summary."""
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +31,48 @@ def on_ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     with running_clinic(tmp_path_factory.mktemp("on-ecs")) as made:
         made.set_up("ecs")
         yield made
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Takes out the tests whose programs are missing; last, so that it names only tests that were asked for."""
+    missing = programs.missing()
+    left_out: dict[str, list[str]] = {}
+    for item in items:
+        for name in [name for mark in item.iter_markers("needs") for name in mark.args]:
+            if name not in programs.PROGRAMS:
+                raise pytest.UsageError(f"{item.nodeid} needs {name!r}, which is not in tools/bootstrap/programs.py")
+            if name in missing:
+                left_out.setdefault(name, []).append(item.nodeid)
+    gone = {test for tests in left_out.values() for test in tests}
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in gone])
+    items[:] = [item for item in items if item.nodeid not in gone]
+    config.stash[LEFT_OUT] = left_out
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands over what a worker of xdist left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Takes what a worker of xdist left out: each has collected the same tests."""
+    output, config = getattr(node, "workeroutput", {}), getattr(node, "config", None)
+    if isinstance(config, pytest.Config) and output.get("left_out"):
+        config.stash[LEFT_OUT] = output["left_out"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Names the tests that were left out, file by file, and what to type."""
+    left_out = config.stash.get(LEFT_OUT, {})
+    if not left_out:
+        return
+    terminalreporter.section("Left out, because a program is missing")
+    for name, tests in left_out.items():
+        terminalreporter.line(f"{name}: {len(tests)} tests")
+        for file in dict.fromkeys(test.partition("::")[0] for test in tests):
+            names = dict.fromkeys(test.partition("::")[2] for test in tests if test.startswith(f"{file}::"))
+            terminalreporter.line(f"    {file}: {', '.join(names)}")
+    terminalreporter.line(f"To run them too: {programs.command(tuple(left_out))}")

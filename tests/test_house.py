@@ -200,8 +200,9 @@ TABLE = (
     Row(files=("sandbox/*.py",), outside=ANY, ours=("sandbox.*",)),
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
     Row(files=("guardrails/*.py",), outside=("pulumi", "pulumi_policy", "rules"), ours=("guardrails.*",)),
-    Row(files=("setup/*.py",), ours=("setup.*",)),
-    Row(files=("tests/*.py", "bench/*.py", "docs/*.py"), outside=ANY, ours=ANY),
+    Row(files=("tools/__init__.py",), pure=True),
+    Row(files=("tools/bootstrap/*.py",), ours=("tools.bootstrap.*",)),
+    Row(files=("tests/*.py", "tools/*.py"), outside=ANY, ours=ANY),
 )
 
 EFFECTS = ("subprocess", "socket", "ssl", "http.*", "urllib.request", "multiprocessing", "ctypes")
@@ -452,9 +453,13 @@ def test_a_tree_in_order_has_no_findings(tree: Path) -> None:
         ("phi/__main__.py", "import boto3\n", "phi/__main__.py:1 imports boto3"),
         ("phi/cipher.py", "import wizard\n", "phi/cipher.py:1 imports wizard"),
         ("sandbox/cloud.py", "from phi import kms\n", "sandbox/cloud.py:1 imports phi.kms"),
-        ("sandbox/cloud.py", "import wizard.setup.plan\n", "sandbox/cloud.py:1 imports wizard.setup.plan"),
-        ("setup/__main__.py", "import rich\n", "setup/__main__.py:1 imports rich"),
-        ("setup/__main__.py", "from sandbox import ports\n", "setup/__main__.py:1 imports sandbox.ports"),
+        ("sandbox/cloud.py", "import wizard.plan\n", "sandbox/cloud.py:1 imports wizard.plan"),
+        ("tools/bootstrap/__main__.py", "import rich\n", "tools/bootstrap/__main__.py:1 imports rich"),
+        (
+            "tools/bootstrap/__main__.py",
+            "from sandbox import ports\n",
+            "tools/bootstrap/__main__.py:1 imports sandbox.ports",
+        ),
         (
             "guardrails/rules.py",
             "import components.policies\n",
@@ -479,7 +484,7 @@ def test_what_the_table_forbids_is_found(tree: Path, file: str, source: str, fin
         ("wizard/vercel/client.py", "import httpx\nfrom wizard import errors\n"),
         ("wizard/pulumi_engine/engine.py", "from pulumi import automation\n"),
         ("guardrails/__main__.py", "from pulumi_policy import PolicyPack\nfrom rules import RULES\n"),
-        ("docs/screens.py", "import sandbox, wizard.setup.plan, whatever\n"),
+        ("tools/screens.py", "import sandbox, wizard.plan, whatever\n"),
         ("__main__.py", "x = 1\n" * 60),
     ],
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -18,6 +17,8 @@ from typing import Any
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+
+from tools.bootstrap.programs import PROGRAMS, command
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -114,22 +115,22 @@ def _axe() -> str:
     return (Path(package.origin).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
-def _found(*names: str) -> str:
-    found = next(filter(None, map(shutil.which, names)), None)
-    assert found, f"none of {', '.join(names)} is on this machine: apt-get install chromium chromium-driver"
-    return found
+def _program(name: str) -> str:
+    path = PROGRAMS[name].find()
+    assert path, f"{name} is not installed: {command((name,))}"
+    return str(path)
 
 
 @contextmanager
 def opened_browser(home: Path) -> Iterator[Browser]:
     """A browser whose settings and caches are in `home`, which is empty."""
     options = webdriver.ChromeOptions()
-    options.binary_location = _found("chromium", "chromium-browser", "google-chrome")
+    options.binary_location = _program("chromium")
     for flag in (*_FLAGS, f"--user-data-dir={home}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     # An explicit driver, so that nothing looks for one elsewhere.
-    driver = webdriver.Chrome(options=options, service=Service(_found("chromedriver")))
+    driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
     try:
         driver.set_script_timeout(60)
         yield Browser(driver)

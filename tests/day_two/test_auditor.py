@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from docs.measure_auditor import AUDITOR, COMMANDS, deployed
-from docs.measure_operator import leaves, saved_settings
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.day_two import in_this_process
 from tests.onboarding.clinic import Clinic, Ended
+from tools.documents.permissions.auditor import AUDITOR, COMMANDS, deployed
+from tools.documents.permissions.operator import leaves, saved_settings
 from wizard.commands.policy.auditor import WHERE_IT_IS_SPOILT, policies_of, refreshed
 from wizard.commands.policy.iam_resources import Setup
 
@@ -162,7 +162,7 @@ def test_every_action_of_it_was_needed(read: Read) -> None:
     }
     by_the_real_provider = {action for _, action in refreshed()}
     where_it_is_spoilt = {action for _, action in WHERE_IT_IS_SPOILT}
-    assert granted - used <= by_the_real_provider | where_it_is_spoilt, "python -m docs.measure_auditor"
+    assert granted - used <= by_the_real_provider | where_it_is_spoilt, "python -m tools.documents.permissions.auditor"
 
 
 def test_without_any_one_action_of_it_a_call_that_was_made_is_refused(read: Read) -> None:

@@ -13,6 +13,8 @@ from tests.day_two import the_application
 from tests.onboarding.clinic import PROJECT, Clinic
 from tests.phi.reencryption.postgres import running
 
+pytestmark = pytest.mark.needs("postgresql")
+
 TEXTS = ("jane@example.org", "jöhn@example.org", "患者@example.org")
 
 

@@ -100,6 +100,7 @@ def test_every_number_on_the_page_traces_to_a_fact_in_report_json(made: Made) ->
         assert each.text in ways_to_tell(resolved(facts, pointer)), pointer
 
 
+@pytest.mark.needs("chromium", "chromedriver")
 def test_it_opens_in_a_browser_asks_nobody_anything_and_axe_finds_nothing_wrong(made: Made, browser: Browser) -> None:
     file = made.folder / "report.html"
     assert file.stat().st_size < 300_000

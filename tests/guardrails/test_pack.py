@@ -13,9 +13,9 @@ import yaml
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy.proxy import UNKNOWN_BOOLEAN_VALUE, UNKNOWN_STRING_VALUE
+from tests.guardrails.shapes import KEY_POLICY
 
 from guardrails.rules import types
-from tests.guardrails.shapes import KEY_POLICY
 
 PACK = Path(__file__).resolve().parents[2] / "guardrails"
 KEY = "aws:kms/key:Key"

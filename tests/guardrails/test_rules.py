@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from pulumi_policy.proxy import UNKNOWN_BOOLEAN_VALUE, UNKNOWN_STRING_VALUE, UnknownValueError, unknown_checking_proxy
-
-from guardrails.rules import RULES, Resource, types
 from tests.guardrails.breaches import BREACHES, Breach
 from tests.guardrails.shapes import ALSO_GOOD, GOOD, KEY_POLICY, made
+
+from guardrails.rules import RULES, Resource, types
 
 
 def violations(resource: Resource) -> Counter[str]:

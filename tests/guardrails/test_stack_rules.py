@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
+from tests.guardrails.shapes import APP_POLICY, made
 
 from guardrails.rules import STACK_RULES, Resource, types
-from tests.guardrails.shapes import APP_POLICY, made
 
 LOGS = "eonpro-cloudtrail-logs"
 GUARDS = (

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from setup.places import linter
 from tests.linters.terraform_plan import PolicyDocument
+from tools.bootstrap.places import linter
 
 _JUDGE = Path(__file__).with_name("judge_policies.py")
 _PATIENCE_SECONDS = 120

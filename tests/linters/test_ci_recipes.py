@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from setup.places import HERE
-from setup.workflow_linter import program
 from tests.linters.recipes import FOLDER, Recipe, recipes
+from tools.bootstrap import go
+from tools.bootstrap.places import HERE
 
 RECIPES = recipes()
 EACH = [pytest.param(recipe, id=name) for name, recipe in RECIPES.items()]
@@ -19,7 +19,7 @@ PINNED = re.compile(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 def actionlint(*files: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(program(HERE)), "-shellcheck=", "-pyflakes=", "-no-color", *map(str, files)],
+        [str(go.actionlint(HERE)), "-shellcheck=", "-pyflakes=", "-no-color", *map(str, files)],
         capture_output=True,
         text=True,
         timeout=60,

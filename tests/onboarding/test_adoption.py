@@ -19,6 +19,8 @@ import pytest
 
 from tests.onboarding.clinic import ACCOUNT, ALIAS, ESCROW, Clinic, Ended, Running, running_clinic, until
 
+pytestmark = pytest.mark.needs("curl")
+
 ROLE = "eonpro-app-role"
 POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
 TRAIL = "eonpro-audit-trail"

@@ -20,7 +20,7 @@ import pytest
 from tests.onboarding.clinic import ACCOUNT, ALIAS, CALLER, Clinic, Ended, running_clinic
 
 # `make test` runs the guide's script through the adoption of what it leaves.
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.needs("curl")]
 
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"

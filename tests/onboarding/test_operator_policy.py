@@ -17,10 +17,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from components.settings import Settings
-from docs import measure_operator
-from docs.measure_operator import SCENARIOS, leaves, saved_settings
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
+from tools.documents.permissions import operator as operator_permissions
+from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
 from wizard.commands.policy.iam_resources import Setup, things
 from wizard.commands.policy.operator import for_values, needed, policies_of
 from wizard.commands.policy.operator_actions import PROVIDER_READS
@@ -84,8 +84,8 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ope
 def set_up(example: str, clinic: Clinic) -> Operated:
     """First run, second run, delivery, proof, preview and a change of the rotation, all by the operator."""
     env = an_operator(clinic, printed(example))
-    measure_operator.prepare(clinic, SCENARIOS[example])
-    measure_operator.run(clinic, SCENARIOS[example], env=env)
+    operator_permissions.prepare(clinic, SCENARIOS[example])
+    operator_permissions.run(clinic, SCENARIOS[example], env=env)
     return Operated(clinic=clinic, example=example, settings=saved_settings(clinic), leaves=tuple(leaves(clinic)))
 
 
@@ -109,12 +109,12 @@ def test_the_printed_policy_is_the_policy_of_the_settings_that_came_of_it(one: O
 
 
 def test_the_committed_table_is_what_a_set_up_needs_today(one: Operated) -> None:
-    measured = measure_operator.told(one.example, one.setup, one.leaves)
+    measured = operator_permissions.told(one.example, one.setup, one.leaves)
     assert measured.unknown == ()
     read = {(thing, action) for thing, action, _ in PROVIDER_READS}
     granted = {(thing, action) for thing in things(one.setup) for action in needed(one.setup, thing)}
-    assert granted - measured.needed <= read, "python -m docs.measure_operator"
-    assert measured.needed <= granted, "python -m docs.measure_operator"
+    assert granted - measured.needed <= read, "python -m tools.documents.permissions.operator"
+    assert measured.needed <= granted, "python -m tools.documents.permissions.operator"
 
 
 def test_without_any_one_action_of_it_a_call_that_was_made_is_refused(one: Operated) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from setup.environment import cleaned
-from setup.installer import Installer
-from setup.machine import Machine
-from setup.places import HERE
-from setup.running import Processes
+from tools.bootstrap.environment import cleaned
+from tools.bootstrap.installer import Installer
+from tools.bootstrap.machine import Machine
+from tools.bootstrap.places import HERE
+from tools.bootstrap.running import Processes
 
 PROJECT = Path(__file__).parents[2]
 PHI = PROJECT / "phi"
@@ -147,14 +147,14 @@ def test_its_licence_is_the_project_s():
 
 def test_each_requirement_allows_the_version_that_the_tests_use():
     project = tomllib.loads((PHI / "pyproject.toml").read_text())["project"]
-    requirements = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
-    pins = "\n".join((PROJECT / f"requirements{part}.txt").read_text() for part in ("", "-dev", "-spark"))
-    for requirement in requirements:
-        name, minimum, below = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<([\d.]+))?", requirement).groups()  # type: ignore[union-attr]
-        pinned = re.search(rf"(?im)^{re.escape(name)}(?:\[\w+\])?==([\d.]+)", pins)
-        assert pinned, f"{name} is in no requirement file"
-        assert numbers(minimum) <= numbers(pinned[1]), requirement
-        assert below is None or numbers(pinned[1]) < numbers(below), requirement
+    asked = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    lock = tomllib.loads((PROJECT / "uv.lock").read_text())["package"]
+    versions = {package["name"]: package["version"] for package in lock if "version" in package}
+    for one in asked:
+        name, least, below = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<([\d.]+))?", one).groups()  # type: ignore[union-attr]
+        locked = numbers(versions[name.lower()])
+        assert numbers(least) <= locked, one
+        assert below is None or locked < numbers(below), one
 
 
 def numbers(version: str) -> tuple[int, ...]:

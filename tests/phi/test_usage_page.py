@@ -116,6 +116,7 @@ def test_every_python_example_runs_unchanged(service: dict[str, str], tmp_path: 
     assert attempted == sum(source.count(">>>") for _, _, source in blocks("pycon")) > 20
 
 
+@pytest.mark.needs("node")
 def test_the_node_example_and_python_read_one_another_s_records(tmp_path: Path):
     ((_, _, source),) = blocks("js")
     key, texts = bytes(range(32)), ["Jane", "Jöhn Dœ, 患者 🩺", "a" * 1000]

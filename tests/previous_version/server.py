@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sandbox.lifecycle import furnish
+from sandbox.lifecycle import create_directories
 from sandbox.server import serve
-from sandbox.state import Places
+from sandbox.state import SandboxPaths
 
 # ruff: isort: split
 # Only now: the sandbox prepares botocore before moto loads it.
@@ -22,8 +22,8 @@ def main(root: str, ready: str) -> None:
     """Serve a sandbox in the directory `root`; a byte on the descriptor `ready` says that it answers."""
     # moto reads the material from os.urandom. All its other random values follow `POST /moto-api/seed`.
     vars(models)["generate_master_key"] = lambda: mock_random.randbytes(32)
-    where = Places(root=Path(root))
-    furnish(where)
+    where = SandboxPaths(root=Path(root))
+    create_directories(where)
     serve(where, int(ready))
 
 

@@ -11,6 +11,8 @@ from tests.onboarding.clinic import Clinic
 from tests.terminal.conftest import Sit
 from tests.terminal.person import DOWN, ENTER, SPACE
 
+pytestmark = pytest.mark.needs("curl")
+
 
 @pytest.mark.thorough
 def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(clinic: Clinic, sit: Sit) -> None:

@@ -174,6 +174,9 @@ def _framework(files: _Files) -> str | None:
             return f"{framework} {version[1]}" if version else framework
     for file in ("pyproject.toml", "requirements.txt"):
         content = files.content(file)
+        # The tests of this project use frameworks; it is no application.
+        if 'name = "eonpro-kms"' in content:
+            return None
         # The pattern takes longer than all the rest, and most files name none of them.
         named = any(name in content.lower() for name in _PYTHON)
         if named and (required := re.search(_REQUIREMENT, content)):

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from docs.authorizations.__main__ import PAGE, TABLES, page
-from docs.authorizations.cast import ACCOUNT
-from docs.authorizations.rows import OWN_IAM, Kind, Policy, Row, Statement, Table
 from sandbox.aws.iam.policy import Decision, Request, applies, evaluate, names_principal, statements, without_resource
+from tools.documents.authorizations.__main__ import PAGE, TABLES, page
+from tools.documents.authorizations.principals import ACCOUNT
+from tools.documents.authorizations.rows import OWN_IAM, Kind, Policy, Row, Statement, Table
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
 
@@ -118,5 +118,5 @@ def test_no_two_tables_have_one_title() -> None:
 
 
 def test_the_page_is_what_the_tables_say() -> None:
-    """To write it anew: python -m docs.authorizations."""
+    """To write it anew: python -m tools.documents.authorizations."""
     assert PAGE.read_text(encoding="utf-8") == page()

@@ -18,6 +18,8 @@ from phi.adapters.sqlalchemy import EncryptedText
 from tests.phi.adapters.django_settings import CIPHER, cipher
 from tests.phi.reencryption.postgres import Server, running
 
+pytestmark = pytest.mark.needs("postgresql")
+
 PATIENTS = sa.Table(
     "patients",
     sa.MetaData(),

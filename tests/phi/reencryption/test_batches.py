@@ -23,6 +23,8 @@ from tests.phi.reencryption.patients import (
     texts,
 )
 
+pytestmark = pytest.mark.needs("postgresql")
+
 
 def test_every_record_is_re_encrypted_and_keeps_its_text(patients: Patients) -> None:
     patients.fill(250)

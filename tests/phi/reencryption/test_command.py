@@ -18,6 +18,8 @@ from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from tests.phi.reencryption.command_process import Operator, wait_for, wait_until, worker_pids, wrapped
 from tests.phi.reencryption.patients import NEW, OLD, SELECTION, THIRD, decrypt_rows, expected
 
+pytestmark = pytest.mark.needs("postgresql")
+
 
 def test_a_run_re_encrypts_all_records_proves_it_and_shows_no_key(operator: Operator) -> None:
     patients = operator.patients

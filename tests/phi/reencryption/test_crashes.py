@@ -18,6 +18,8 @@ from tests.phi.reencryption.conftest import FAST_SETTINGS
 from tests.phi.reencryption.patients import CREATE_TABLE, NEW, OLD, Patients, decrypt_rows, expected
 from tests.phi.reencryption.postgres import Server, running
 
+pytestmark = pytest.mark.needs("postgresql")
+
 MANY = 100_000
 
 

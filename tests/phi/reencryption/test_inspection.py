@@ -10,6 +10,8 @@ from phi.reencryption.inspection import inspect, name_parts
 from phi.reencryption.models import ColumnSelection
 from tests.phi.reencryption.patients import CREATE_TABLE, SELECTION, Patients
 
+pytestmark = pytest.mark.needs("postgresql")
+
 
 def problems_of(patients: Patients, table: str, columns: str, key: str, *, user: str = "postgres") -> tuple[str, ...]:
     """All problems."""

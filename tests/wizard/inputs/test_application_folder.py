@@ -156,7 +156,7 @@ def test_a_huge_file_and_a_pipe_that_nobody_writes_to_are_not_read(tmp_path: Pat
 
 
 def test_the_wizards_own_folder_suggests_nothing() -> None:
-    assert detect(ROOT).targets == ()
+    assert (detect(ROOT).targets, detect(ROOT).framework) == ((), None)
 
 
 def test_nothing_heavy_is_loaded_and_nothing_is_waited_for(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from docs import inputs
 from tests.wizard.inputs.values import good
+from tools.documents import inputs
 from wizard.inputs.model import Input, InputType
 from wizard.inputs.registry import INPUTS
 
@@ -33,11 +33,13 @@ def complaints(document: Any) -> list[str]:
 
 def test_the_readme_has_the_section_as_it_is_generated() -> None:
     text = inputs.README.read_text(encoding="utf-8")
-    assert text == inputs.readme(text), "run: .venv/bin/python -m docs.inputs"
+    assert text == inputs.readme(text), "run: .venv/bin/python -m tools.documents.inputs"
 
 
 def test_the_schema_is_as_it_is_generated() -> None:
-    assert inputs.SCHEMA.read_text(encoding="utf-8") == inputs.schema_text(), "run: .venv/bin/python -m docs.inputs"
+    assert inputs.SCHEMA.read_text(encoding="utf-8") == inputs.schema_text(), (
+        "run: .venv/bin/python -m tools.documents.inputs"
+    )
 
 
 def test_every_input_is_in_one_group_of_the_section() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from docs.inputs import members
 from tests.wizard.inputs.values import DOORS, by_flag, by_json, by_variable, by_yaml, good, resolved, together
+from tools.documents.inputs import members
 from wizard.cli import parser
 from wizard.core.errors import UsageError
 from wizard.inputs.answers import Source

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from docs.inputs import schema
+from tools.documents.inputs import schema
 from wizard.cli import parser
 from wizard.inputs.answers import Answer, resolve
 from wizard.inputs.answers_file import read_file

@@ -19,6 +19,8 @@ from tests.wizard.commands.report.samples import FILES, STATES
 from wizard.commands.report.document import document
 from wizard.commands.report.page import page
 
+pytestmark = pytest.mark.needs("chromium", "chromedriver")
+
 FULL = "in full"
 EMPTY, STRANGE, YEARS = "nothing could be read", "strange names", "rotated for years"
 

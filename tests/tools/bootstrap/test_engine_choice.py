@@ -1,0 +1,236 @@
+"""Which Pulumi engine is taken, why, and that the decision is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tools.bootstrap.engine import BUILT_HERE, DOWNLOAD_SITE, LANGUAGE_HOST, Engine, Kind
+from tools.bootstrap.go import Go
+from tools.bootstrap.machine import Machine
+from tools.bootstrap.places import NotSetUp, Places
+from tools.bootstrap.progress import StepFailed
+from tools.bootstrap.running import CommandFailed, Job, Processes
+
+PROJECT = Path(__file__).parents[3]
+
+
+@dataclass
+class World:
+    """A checkout in a temporary folder, a PATH of its own, and a download site that does as the test says."""
+
+    root: Path
+    site: Callable[[Job], str]
+    started: list[tuple[str, ...]] = field(default_factory=list)
+
+    @property
+    def places(self) -> Places:
+        return Places(project=self.root / "checkout")
+
+    def run(self, job: Job) -> str:
+        self.started.append(job.argv)
+        if DOWNLOAD_SITE in job.argv or "PulumiCommand" in " ".join(job.argv):
+            return self.site(job)
+        if "build" in job.argv:
+            cli(Path(job.argv[job.argv.index("-o") + 1]), "v3.259.0")
+            return ""
+        return Processes(logs=self.root / "logs", alive=lambda seconds, last: None)(job)
+
+    def engine(self, wanted: Kind = Kind.AUTO) -> Engine:
+        path = os.pathsep.join([str(self.root / "first"), str(self.root / "second"), "/usr/bin", "/bin"])
+        machine = Machine(places=self.places, environment={"PATH": path}, run=self.run, say=lambda text: None)
+        return Engine(machine, wanted)
+
+
+def cli(path: Path, says: str, *, language_host: bool = False) -> None:
+    """Puts a program at the path that answers `version` as the Pulumi CLI does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho {says}\n")
+    path.chmod(0o755)
+    if language_host:
+        shutil.copy(path, path.with_name(LANGUAGE_HOST))
+
+
+def unreachable(job: Job) -> str:
+    raise CommandFailed("probe", "ended with exit code 1")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(root=tmp_path, site=unreachable)
+    for name in (
+        "uv.lock",
+        "tools/bootstrap/go_modules/engine/go.mod",
+        "tools/bootstrap/go_modules/engine/go.sum",
+    ):
+        target = made.places.project / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / name, target)
+    return made
+
+
+GO = Go(program=Path("/nowhere/go"), described="Go 1.99", environment={})
+
+
+def test_a_fitting_official_cli_on_path_is_taken(world: World):
+    cli(world.root / "first/pulumi", "v3.300.1", language_host=True)
+    choice, _ = world.engine().official()
+    assert choice is not None
+    assert (choice.kind, choice.path, choice.version) == (
+        Kind.PATH,
+        str(world.root / "first/pulumi"),
+        "3.300.1",
+    )
+    assert world.places.engine() == world.root / "first/pulumi"
+
+
+@pytest.mark.parametrize(
+    ("says", "host", "reason"),
+    [
+        ("v3.258.0", True, "is 3.258.0, >= 3.259.0, < 4.0.0 is needed"),
+        ("v4.0.0", True, "is 4.0.0, >= 3.259.0, < 4.0.0 is needed"),
+        ("hello", True, "is of no known version"),
+        ("v3.300.1", False, "has no pulumi-language-python beside it"),
+    ],
+)
+def test_a_cli_that_does_not_fit_is_refused_with_its_reason(world: World, says: str, host: bool, reason: str):
+    cli(world.root / "first/pulumi", says, language_host=host)
+    choice, why = world.engine().official()
+    assert choice is None
+    assert reason in why
+    assert not world.places.engine_choice.exists()
+
+
+def test_a_fitting_cli_behind_one_that_is_too_old_is_found(world: World):
+    cli(world.root / "first/pulumi", "v2.0.0", language_host=True)
+    cli(world.root / "second/pulumi", "v3.272.0", language_host=True)
+    choice, _ = world.engine().official()
+    assert choice is not None
+    assert choice.path == str(world.root / "second/pulumi")
+
+
+def test_a_cli_that_is_a_link_has_its_language_host_where_the_link_leads(world: World):
+    cli(world.root / "cellar/pulumi", "v3.272.0", language_host=True)
+    (world.root / "first").mkdir()
+    (world.root / "first/pulumi").symlink_to(world.root / "cellar/pulumi")
+    choice, _ = world.engine().official()
+    assert choice is not None
+    assert choice.kind is Kind.PATH
+
+
+def test_a_build_of_another_checkout_on_path_is_not_taken_for_official(world: World):
+    cli(world.root / "first/pulumi", "v3.259.0", language_host=True)
+    (world.root / "first" / BUILT_HERE).touch()
+    choice, why = world.engine().official()
+    assert choice is None
+    assert "another checkout's build" in why
+
+
+def test_what_the_project_itself_put_on_path_is_not_taken_for_official(world: World):
+    cli(world.places.project / ".sandbox/bin/pulumi", "v3.259.0", language_host=True)
+    (world.root / "first").symlink_to(world.places.project / ".sandbox/bin")
+    choice, why = world.engine().official()
+    assert choice is None
+    assert "none on PATH" in why
+
+
+def test_a_download_site_that_does_not_answer_leads_to_the_build(world: World):
+    engine = world.engine()
+    _, why = engine.official()
+    outcome = engine.build(GO, why)
+    record = json.loads(world.places.engine_choice.read_text())
+    assert record["kind"] == "build"
+    assert "does not answer" in record["why"]
+    assert "3.259.0, built here" in outcome
+    assert world.places.engine().parent.joinpath(BUILT_HERE).exists()
+
+
+def test_the_site_is_asked_for_seconds_and_the_download_is_bounded(world: World):
+    bounds: list[float] = []
+
+    def site(job: Job) -> str:
+        bounds.append(job.seconds)
+        if DOWNLOAD_SITE not in job.argv:
+            cli(Path(job.argv[3]) / "bin/pulumi", "v3.272.0", language_host=True)
+        return ""
+
+    world.site = site
+    choice, _ = world.engine().official()
+    assert choice is not None
+    assert choice.kind is Kind.DOWNLOAD
+    assert world.places.engine().parent.name == "bin"
+    assert bounds[0] <= 5
+    assert bounds[1] <= 300
+
+
+def test_a_download_that_breaks_off_leaves_nothing_and_leads_to_the_build(world: World):
+    def site(job: Job) -> str:
+        if DOWNLOAD_SITE not in job.argv:
+            Path(job.argv[3]).mkdir()
+            raise CommandFailed("install", "took longer than 240 s and was ended")
+        return ""
+
+    world.site = site
+    choice, why = world.engine().official()
+    assert choice is None
+    assert "took longer than 240 s" in why
+    assert not list((world.places.cache / "engine").glob("official-3.272.0"))
+
+
+def test_the_record_is_trusted_without_starting_anything(world: World):
+    cli(world.root / "first/pulumi", "v3.300.1", language_host=True)
+    world.engine().official()
+    world.started.clear()
+    choice = world.engine().recorded()
+    assert choice is not None
+    assert choice.kind is Kind.PATH
+    assert world.started == []
+
+
+def test_the_record_is_dropped_when_its_file_is_gone(world: World):
+    cli(world.root / "first/pulumi", "v3.300.1", language_host=True)
+    world.engine().official()
+    (world.root / "first/pulumi").unlink()
+    assert world.engine().recorded() is None
+    with pytest.raises(NotSetUp, match="make setup"):
+        world.places.engine()
+
+
+def test_the_record_is_dropped_when_the_pins_change(world: World):
+    cli(world.root / "first/pulumi", "v3.300.1", language_host=True)
+    world.engine().official()
+    with (world.places.engine_module / "go.sum").open("a") as file:
+        file.write("\n")
+    assert world.engine().recorded() is None
+
+
+def test_the_record_of_one_kind_does_not_answer_a_wish_for_another(world: World):
+    cli(world.root / "first/pulumi", "v3.300.1", language_host=True)
+    world.engine().official()
+    assert world.engine(Kind.BUILD).recorded() is None
+
+
+def test_a_wish_for_the_build_asks_neither_path_nor_site(world: World):
+    cli(world.root / "first/pulumi", "v3.300.1", language_host=True)
+    choice, _ = world.engine(Kind.BUILD).official()
+    assert choice is None
+    assert world.started == []
+
+
+@pytest.mark.parametrize("kind", [Kind.PATH, Kind.DOWNLOAD])
+def test_a_wish_that_cannot_be_met_fails_instead_of_building(world: World, kind: Kind):
+    with pytest.raises(StepFailed) as failed:
+        world.engine(kind).official()
+    assert failed.value.why in ("none on PATH", "the vendor's download site does not answer")
+    assert "ENGINE=auto" in failed.value.advice
+
+
+def test_before_the_set_up_the_engine_is_named_as_missing(world: World):
+    with pytest.raises(NotSetUp, match="make setup"):
+        world.places.engine()

@@ -1,0 +1,98 @@
+"""The lock is whole: every package with hashes, public addresses alone, and its exports as it is."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.bootstrap.packages import LINTERS, TOOLS
+
+PROJECT = Path(__file__).parents[3]
+EXPORTED = ("requirements.txt", "tools/bootstrap/requirements-uv.txt")
+PIN = re.compile(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;\\]+)", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def packages() -> list[dict[str, Any]]:
+    """The packages of the lock, without the project itself."""
+    lock = tomllib.loads((PROJECT / "uv.lock").read_text())
+    return [package for package in lock["package"] if package["name"] != "eonpro-kms"]
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict[str, list[str]]:
+    """What pyproject.toml asks for: the names of the packages of each group; `project` are its own."""
+    content = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    groups = {"project": content["project"]["dependencies"], **content["dependency-groups"]}
+    return {group: [re.split(r"[\[<>=]", one)[0].lower() for one in listed] for group, listed in groups.items()}
+
+
+def requirements(name: str) -> list[str]:
+    """Each requirement of a file with its continuation lines, without comments."""
+    lines = [line for line in (PROJECT / name).read_text().splitlines() if not line.lstrip().startswith("#")]
+    return re.sub(r"\\\n", " ", "\n".join(lines)).splitlines()
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_every_requirement_is_one_version_with_hashes(name: str):
+    assert requirements(name)
+    for requirement in requirements(name):
+        assert PIN.match(requirement), requirement
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", requirement), requirement
+
+
+def test_every_file_of_the_lock_has_a_hash(packages: list[dict[str, Any]]):
+    for package in packages:
+        files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
+        assert files, package["name"]
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", file["hash"]) for file in files), package["name"]
+
+
+@pytest.mark.parametrize("name", [*EXPORTED, "tools/bootstrap/go_modules/engine/go.sum"])
+def test_no_host_and_no_path_of_a_machine_is_written_down(name: str):
+    content = (PROJECT / name).read_text()
+    assert "://" not in content
+    assert not re.search(r"(?m)(?:^|\s)/\w+/", content)
+    assert not re.search(r"--(?:extra-)?index-url|--find-links|--trusted-host", content)
+
+
+def test_the_lock_names_the_public_index_and_nothing_else(packages: list[dict[str, Any]]):
+    content = (PROJECT / "uv.lock").read_text()
+    hosts = set(re.findall(r"https?://([^/\"]+)", content))
+    assert hosts == {"pypi.org", "files.pythonhosted.org"}
+    assert {str(package["source"]) for package in packages} == {"{'registry': 'https://pypi.org/simple'}"}
+
+
+@pytest.mark.parametrize(("name", "group"), [(EXPORTED[0], "project"), (EXPORTED[1], "uv")])
+def test_an_exported_file_has_the_versions_of_the_lock(
+    name: str, group: str, asked: dict[str, list[str]], packages: list[dict[str, Any]]
+):
+    locked = {(package["name"], package["version"]) for package in packages}
+    exported = {(package.lower(), version) for package, version in PIN.findall("\n".join(requirements(name)))}
+    assert exported <= locked
+    assert {package for package, _ in exported} >= set(asked[group])
+
+
+def test_every_package_asked_for_is_locked(asked: dict[str, list[str]], packages: list[dict[str, Any]]):
+    names = {package["name"] for package in packages}
+    assert {package for listed in asked.values() for package in listed} <= names
+
+
+def test_each_environment_of_the_setup_is_a_group(asked: dict[str, list[str]]):
+    assert {"dev", "awscli", "go", "uv", *LINTERS, *TOOLS} == asked.keys() - {"project"}
+
+
+def test_a_tool_measures_and_tests_phi_over_the_libraries_that_the_product_has(packages: list[dict[str, Any]]):
+    for name in ("cryptography", "cffi", "pybase64"):
+        assert len([package for package in packages if package["name"] == name]) == 1
+
+
+def test_each_package_asked_for_has_its_reason_beside_it():
+    content = (PROJECT / "pyproject.toml").read_text()
+    asked = re.findall(r'(?m)^    ".*$', content[content.index("dependencies = [") : content.index("[tool.uv]")])
+    assert len(asked) > 40
+    assert [line for line in asked if "  # " not in line] == []

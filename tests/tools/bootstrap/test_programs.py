@@ -1,0 +1,113 @@
+"""The programs that tests need are installed where that is allowed, and are named where it is not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tools.bootstrap import programs
+from tools.bootstrap.machine import Machine
+from tools.bootstrap.places import Places
+from tools.bootstrap.running import CommandFailed, Job
+
+
+class Debian:
+    """A machine whose programs are files of one folder, which is its PATH; apt-get writes them there."""
+
+    def __init__(self, folder: Path, *, sudo_asks: bool = False, knows_not: str = "") -> None:
+        self.folder = folder
+        self.started: list[tuple[str, ...]] = []
+        self._sudo_asks = sudo_asks
+        self._knows_not = knows_not
+
+    def add(self, name: str) -> None:
+        (self.folder / name).touch(mode=0o755)
+
+    def machine(self) -> Machine:
+        environment = {"PATH": str(self.folder)}
+        return Machine(
+            places=Places(project=self.folder / "checkout"), environment=environment, run=self, say=lambda text: None
+        )
+
+    def __call__(self, job: Job) -> str:
+        self.started.append(job.argv)
+        if job.argv[0] == "sudo" and self._sudo_asks:
+            raise CommandFailed("sudo", "ended with exit code 1")
+        if "install" in job.argv:
+            if job.argv[-1] == self._knows_not:
+                raise CommandFailed("apt-get", "ended with exit code 100")
+            names = next(each.names for each in programs.PROGRAMS.values() if each.package == job.argv[-1])
+            self.add(names[0])
+        return ""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name, program in programs.PROGRAMS.items():
+        monkeypatch.setitem(programs.PROGRAMS, name, programs.Program(package=program.package, names=program.names))
+    return tmp_path
+
+
+def test_root_gets_what_is_missing_by_apt(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    debian = Debian(folder)
+    debian.add("apt-get")
+    debian.add("zsh")
+    told = programs.install(debian.machine())
+    assert told == "installed by apt-get: bash, fish, node, curl, chromium, chromedriver, postgresql"
+    assert not any("zsh" in argv for argv in debian.started)
+    assert all(argv[0] == "env" for argv in debian.started)
+    assert programs.install(debian.machine()) == "already there"
+
+
+def test_a_person_with_a_sudo_that_does_not_ask_gets_it_too(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    debian = Debian(folder)
+    debian.add("apt-get")
+    debian.add("sudo")
+    assert programs.install(debian.machine()).startswith("installed by apt-get: bash, zsh, ")
+    assert all(argv[:2] == ("sudo", "-n") for argv in debian.started)
+
+
+@pytest.mark.parametrize("there", [("apt-get", "sudo"), ("apt-get",), ("sudo",)])
+def test_without_the_right_to_install_nothing_is_tried(
+    folder: Path, there: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    debian = Debian(folder, sudo_asks=True)
+    for name in there:
+        debian.add(name)
+    told = programs.install(debian.machine())
+    assert told == (
+        "bash, zsh, fish, node, curl, chromium, chromedriver, postgresql missing, "
+        "and there is no apt-get with root or a sudo that does not ask"
+    )
+    assert not any("apt-get" in argv for argv in debian.started)
+
+
+def test_a_package_that_the_distribution_does_not_have_keeps_no_other_away(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    debian = Debian(folder, knows_not="chromium-driver")
+    debian.add("apt-get")
+    told = programs.install(debian.machine())
+    assert told.endswith(", chromium, postgresql; apt-get could not install chromedriver")
+
+
+def test_debians_newest_database_server_is_found_outside_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for version in ("9", "15"):
+        program = tmp_path / "usr" / version / "bin" / "initdb"
+        program.parent.mkdir(parents=True)
+        program.touch()
+    pattern = str((tmp_path / "usr" / "*" / "bin" / "initdb").relative_to("/"))
+    server = programs.Program(package="postgresql", names=("initdb",), elsewhere=pattern)
+    assert server.find() == tmp_path / "usr" / "15" / "bin" / "initdb"
+
+
+def test_the_command_to_install_names_the_packages():
+    assert programs.command(("zsh", "node", "chromedriver")) == "sudo apt-get install zsh nodejs chromium-driver"

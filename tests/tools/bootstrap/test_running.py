@@ -1,0 +1,81 @@
+"""Programs are bounded, logged, redacted, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.bootstrap.running import CommandFailed, Job, Processes
+
+
+@pytest.fixture
+def signs() -> list[tuple[float, str]]:
+    return []
+
+
+@pytest.fixture
+def processes(tmp_path: Path, signs: list[tuple[float, str]]) -> Processes:
+    return Processes(logs=tmp_path, alive=lambda seconds, last: signs.append((seconds, last)), every=0.2)
+
+
+def python(program: str, *, seconds: float = 30, private: bool = False) -> Job:
+    return Job(
+        argv=(sys.executable, "-c", program),
+        environment=dict(os.environ),
+        log="job",
+        seconds=seconds,
+        private=private,
+    )
+
+
+def test_a_failure_carries_the_code_the_last_lines_and_the_log(processes: Processes, tmp_path: Path):
+    with pytest.raises(CommandFailed) as failed:
+        processes(python("print(*range(40), sep='\\n'); raise SystemExit(7)"))
+    assert failed.value.reason == "ended with exit code 7"
+    assert failed.value.tail[-1] == "39"
+    assert len(failed.value.tail) <= 15
+    assert failed.value.log == tmp_path / "job.log"
+    assert (tmp_path / "job.log").read_text().splitlines()[0] == "0"
+
+
+def test_a_program_that_takes_too_long_is_ended_with_its_children(processes: Processes):
+    job = Job(argv=("/bin/sh", "-c", "sleep 60 & echo $!; wait"), environment=dict(os.environ), log="job", seconds=2)
+    with pytest.raises(CommandFailed, match="took longer than 2 s and was ended") as failed:
+        processes(job)
+    assert not _runs(int(failed.value.tail[0]))
+
+
+def _runs(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_slow_program_gives_signs_of_life_with_its_last_line(processes: Processes, signs: list[tuple[float, str]]):
+    processes(python("import time; print('compiling', flush=True); time.sleep(0.7)"))
+    assert len(signs) >= 2
+    assert signs[-1][1] == "compiling"
+    assert signs == sorted(signs)
+
+
+def test_a_password_in_a_url_is_shown_nowhere(processes: Processes, tmp_path: Path):
+    with pytest.raises(CommandFailed) as failed:
+        processes(python("print('from https://me:hunter2@mirror.example/simple'); raise SystemExit(1)"))
+    assert "hunter2" not in "".join(failed.value.tail) + str(failed.value) + (tmp_path / "job.log").read_text()
+    assert failed.value.tail == ("from https://***@mirror.example/simple",)
+
+
+def test_private_output_is_returned_whole_and_written_nowhere(processes: Processes, tmp_path: Path):
+    assert "hunter2" in processes(python("print('https://me:' + 'hunter' + '2@mirror.example')", private=True))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_program_that_is_not_there_is_said_to_be_so(processes: Processes):
+    job = Job(argv=("/nowhere/go",), environment={}, log="job", seconds=5)
+    with pytest.raises(CommandFailed, match="could not be started: No such file"):
+        processes(job)

@@ -1,0 +1,75 @@
+"""`python -m tools.bench [PART…]`: each benchmark as a ratio of two sides, run in turn, an A/A control beside it.
+
+Touches what the benchmarks touch, standard output, and the results in docs/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from tools.bench import commands, fields_elsewhere, imports, reencryption, results
+from tools.bench.rows import HEADING, Measured, Part, line
+
+Rows = Callable[[int], Iterator[Measured]]
+"""Rows, each as it is measured, given how often a long one is repeated."""
+
+PARTS: Mapping[str, Sequence[Rows]] = {
+    "phi": (fields_elsewhere.rows, imports.rows),
+    "reencryption": (reencryption.rows,),
+    "commands": (commands.rows,),
+    "onboarding": (commands.onboarding_rows,),
+}
+LIBRARIES: Mapping[str, Callable[[], Mapping[str, str]]] = {
+    "phi": fields_elsewhere.versions,
+    "reencryption": reencryption.versions,
+    "commands": lambda: results.versions("questionary", "pulumi"),
+    "onboarding": lambda: results.versions("pulumi", "pulumi-aws", "boto3"),
+}
+"""The versions that the ratios of a part may depend on."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure the parts that were asked for; 1 when a row of them is short."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench", description="Measures this product beside the plain tools."
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(results.ORDER)}; all, if none is named"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="how often a long row is repeated")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    os.environ["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+    chosen = [name for name in results.ORDER if name in (given.parts or PARTS)]
+    measured: dict[str, Part] = {}
+    for name in chosen:
+        print(f"{name}\n{HEADING}", flush=True)
+        rows = tuple(shown(row for part in PARTS[name] for row in part(given.rounds)))
+        measured[name] = Part(
+            name=name, date=results.today(), machine=results.this_machine(LIBRARIES[name]()), rows=rows
+        )
+    results.keep(measured)
+    return verdict(measured.values())
+
+
+def shown(rows: Iterable[Measured]) -> Iterator[Measured]:
+    """The same rows, each printed as it comes."""
+    for row in rows:
+        print(line(row), flush=True)
+        yield row
+
+
+def verdict(parts: Iterable[Part]) -> int:
+    """The exit code, after the names of the rows that are short, if any."""
+    short = [row.name for part in parts for row in part.rows if not row.holds]
+    for name in short:
+        print(f"SHORT: {name}")
+    return int(bool(short))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

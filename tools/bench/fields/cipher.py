@@ -1,0 +1,181 @@
+"""The rows of one field: `phi` beside the calls by hand, other libraries, and its own scalar calls.
+
+Touches memory, and the operating system's random source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from os import urandom
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from phi import PhiCipher, PhiFields
+from tools.bench.fields import beside
+from tools.bench.fields.rounds import Rounds, Side, compare
+from tools.bench.rows import Bound, Measured
+
+Opened = Sequence[tuple[bytes, bytes, bytes]]
+"""IV, ciphertext, tag."""
+
+Sealed = Sequence[tuple[bytes, bytes]]
+"""IV, ciphertext and tag in one."""
+
+Batch = Callable[[Sequence[str]], object]
+
+
+def rows(rounds: Rounds) -> Iterator[Measured]:
+    """Each as it is measured."""
+    key = urandom(32)
+    cipher = PhiCipher(key)
+    scalar = Side(run=scalar_encryption(cipher))
+    fewer = Rounds(count=max(rounds.count // 5, 5), texts=4 * rounds.texts)
+    yield compare(
+        "encrypt / the same library calls, written out by hand",
+        scalar,
+        Side(run=beside.by_hand(key)),
+        bound=Bound(at_most=1.10),
+        label="the calls by hand",
+        rounds=rounds,
+    )
+    yield compare(
+        "encrypt / by hand as most would write it, with base64.b64encode",
+        scalar,
+        Side(run=beside.as_one_would_write_it(key)),
+        bound=Bound(),
+        label="by hand, with base64",
+        rounds=rounds,
+    )
+    yield compare(
+        "encrypt, times as fast as Fernet",
+        scalar,
+        Side(run=beside.fernet()),
+        bound=Bound(at_least=3.5),
+        label="Fernet",
+        rates=True,
+        rounds=rounds,
+    )
+    yield compare(
+        "encrypt, times as fast as tink's AES256_GCM, which writes no base64",
+        scalar,
+        Side(run=beside.with_tink()),
+        bound=Bound(at_least=0.9),
+        label="tink (no base64)",
+        rates=True,
+        rounds=rounds,
+    )
+    yield compare(
+        "encrypt, times as fast as aws-encryption-sdk with its caching manager",
+        scalar,
+        Side(run=beside.with_aws_encryption_sdk(committing=True)),
+        bound=Bound(at_least=40),
+        label="aws-encryption-sdk",
+        rates=True,
+        rounds=fewer,
+    )
+    yield compare(
+        "the same with a suite of its first version, without key commitment",
+        scalar,
+        Side(run=beside.with_aws_encryption_sdk(committing=False)),
+        bound=Bound(),
+        label="aws-encryption-sdk, v1 suite",
+        rates=True,
+        rounds=fewer,
+    )
+    yield compare(
+        "encrypt_many, times as fast as encrypt in a loop",
+        Side(run=cipher.encrypt_many),
+        Side(run=collected(cipher.encrypt)),
+        bound=Bound(at_least=1.25),
+        rates=True,
+        rounds=rounds,
+    )
+
+    def records_of(texts: Sequence[str]) -> list[str | None]:
+        return cipher.encrypt_many(texts)
+
+    records = Side(run=scalar_decryption(cipher), prepare=records_of)
+    many = Side(run=cipher.decrypt_many, prepare=records_of)
+    yield compare(
+        "decrypt with its canonical check / AESGCM.decrypt over ready parts",
+        records,
+        Side(run=raw_decryption(key), prepare=lambda texts: ready_parts(key, texts)),
+        bound=Bound(at_most=2.2),
+        rounds=rounds,
+    )
+    yield compare(
+        "decrypt / AESGCM.decrypt alone, from sealed bytes to bytes",
+        records,
+        Side(run=bare_decryption(key), prepare=lambda texts: ready_bytes(key, texts)),
+        bound=Bound(),
+        rounds=rounds,
+    )
+    yield compare(
+        "decrypt_many, times as fast as decrypt in a loop",
+        many,
+        Side(run=collected(cipher.decrypt), prepare=records_of),
+        bound=Bound(),
+        rates=True,
+        rounds=rounds,
+    )
+
+
+def scalar_encryption(cipher: PhiCipher | PhiFields) -> beside.Loop:
+    """One call a text, as an application makes them."""
+    encrypt = cipher.encrypt
+
+    def loop(texts: Sequence[str]) -> None:
+        for text in texts:
+            encrypt(text)
+
+    return loop
+
+
+def collected(one: Callable[[str], object]) -> Batch:
+    """One call a value, the results in a list: what the batch forms stand beside."""
+    return lambda values: [one(value) for value in values]
+
+
+def scalar_decryption(cipher: PhiCipher) -> Batch:
+    """One call a record, as an application makes them."""
+    decrypt = cipher.decrypt
+
+    def loop(records: Sequence[str]) -> None:
+        for record in records:
+            decrypt(record)
+
+    return loop
+
+
+def ready_parts(key: bytes, texts: Sequence[str]) -> Opened:
+    """IV, ciphertext and tag of each text, for whoever has them without reading a record."""
+    encrypt = AESGCM(key).encrypt
+    sealed = [(iv := urandom(16), encrypt(iv, text.encode(), None)) for text in texts]
+    return [(iv, both[:-16], both[-16:]) for iv, both in sealed]
+
+
+def ready_bytes(key: bytes, texts: Sequence[str]) -> Sealed:
+    """IV, and ciphertext and tag in one, as the library gives and takes them."""
+    return [(iv, ciphertext + tag) for iv, ciphertext, tag in ready_parts(key, texts)]
+
+
+def raw_decryption(key: bytes) -> Callable[[Opened], None]:
+    """From the parts of a record to its text: put together for the library, opened, decoded; nothing is checked."""
+    decrypt = AESGCM(key).decrypt
+
+    def loop(parts: Opened) -> None:
+        for iv, ciphertext, tag in parts:
+            decrypt(iv, ciphertext + tag, None).decode()
+
+    return loop
+
+
+def bare_decryption(key: bytes) -> Callable[[Sealed], None]:
+    """The one call that no decryption can be without; its bytes are neither put together nor read as text."""
+    decrypt = AESGCM(key).decrypt
+
+    def loop(sealed: Sealed) -> None:
+        for iv, both in sealed:
+            decrypt(iv, both, None)
+
+    return loop

@@ -1,0 +1,228 @@
+"""The rows of the cached key: a hit, and 64 threads while it is refreshed, under a clock that the benchmark moves.
+
+Touches memory and threads; the source of the key is a stand-in that answers when it is told to.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import urandom
+from resource import RUSAGE_THREAD, getrusage
+from time import perf_counter_ns, thread_time_ns
+
+from phi import CachedKey, PhiCipher, PhiFields
+from tools.bench.fields.cipher import scalar_encryption
+from tools.bench.fields.rounds import Rounds, Side, compare
+from tools.bench.fields.texts import texts
+from tools.bench.rows import Bound, Measured, compared
+
+THREADS = 64
+TTLS = 10
+READS = 5
+"""Of each thread at each refresh: the first of them meets it, the others come while it is under way."""
+
+TTL = 300.0
+_PATIENCE_SECONDS = 10.0
+
+
+class HeldSource:
+    """Stands in for KMS: counts, and answers only while the gate is open."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self._key = urandom(32)
+
+    def data_key(self) -> bytes:
+        """The same key each time."""
+        self.calls += 1
+        self.gate.wait(_PATIENCE_SECONDS)
+        return self._key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reads:
+    """What one thread met in one turn of READS reads, by the kernel's own account; times are nanoseconds."""
+
+    kept: float
+    """Time that went by without its working."""
+
+    own: float
+    """Its own work."""
+
+    waits: int
+    """How often it gave up the processor itself: for a lock, another thread, or an answer."""
+
+    taken: int
+    """How often the kernel took the processor from it, for whatever else this machine does."""
+
+
+class Readers:
+    """Threads that read the key together when told to."""
+
+    def __init__(self, read: Callable[[], object]) -> None:
+        self._read = read
+        self._start = threading.Barrier(THREADS + 1)
+        self._end = threading.Barrier(THREADS + 1)
+        self._over = False
+        self._reads: list[Reads] = []
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(THREADS)]
+        for thread in self._threads:
+            thread.start()
+
+    def turn(self) -> list[Reads]:
+        """One turn of them all."""
+        self._reads = []
+        self._start.wait()
+        self._end.wait()
+        return self._reads
+
+    def leave(self) -> None:
+        """No turn more."""
+        self._over = True
+        self._start.wait()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        read = self._read
+        while True:
+            self._start.wait()
+            if self._over:
+                return
+            before = getrusage(RUSAGE_THREAD)
+            wall, own = perf_counter_ns(), thread_time_ns()
+            for _ in range(READS):
+                read()
+            own = thread_time_ns() - own
+            wall = perf_counter_ns() - wall
+            after = getrusage(RUSAGE_THREAD)
+            self._reads.append(
+                Reads(
+                    kept=wall - own,
+                    own=own,
+                    waits=after.ru_nvcsw - before.ru_nvcsw,
+                    taken=after.ru_nivcsw - before.ru_nivcsw,
+                )
+            )
+            self._end.wait()
+
+
+def rows(rounds: Rounds) -> Iterator[Measured]:
+    """Each as it is measured."""
+    key = urandom(32)
+    cipher = PhiCipher(key)
+    fields = PhiFields(CachedKey(_Ready(key)))
+    fields.encrypt("warm")
+    yield compare(
+        "PhiFields.encrypt with a key at hand / PhiCipher.encrypt",
+        Side(run=scalar_encryption(fields)),
+        Side(run=scalar_encryption(cipher)),
+        bound=Bound(at_most=1.05),
+        rounds=rounds,
+    )
+    yield from _refreshed(cipher, max(rounds.count // 30, 2))
+
+
+def _refreshed(cipher: PhiCipher, times: int) -> Iterator[Measured]:
+    calls: list[float] = []
+    due: list[list[Reads]] = []
+    resting: list[list[Reads]] = []
+    encrypting: list[float] = []
+    with no_thread_gives_way():
+        for _ in range(times):
+            called, turns = refreshes()
+            calls.append(called)
+            due += turns
+            resting += rests()
+            encrypting += [_scalar(cipher) for _ in turns]
+    yield _count(f"{THREADS} threads over {TTLS} TTLs: calls of KMS for a TTL", max(calls), at_most=1)
+    waited = sum(one.waits for turn in due for one in turn)
+    yield _count(f"of {THREADS} readers at each of {len(due)} refreshes, those that waited", waited, at_most=0)
+    yield compared(
+        "the longest wait of a reader at a refresh, beyond one with none due / one scalar encrypt",
+        ours=[_longest(one) - _longest(other) for one, other in zip(due, resting, strict=True)],
+        theirs=encrypting,
+        control=None,
+        bound=Bound(at_most=1),
+        unit="ns",
+    )
+    yield compared(
+        "work of the one reader that begins a refresh, once in a TTL / one scalar encrypt",
+        ours=[max(one.own for one in turn) for turn in due],
+        theirs=encrypting,
+        control=None,
+        bound=Bound(),
+        unit="ns",
+    )
+
+
+def _longest(turn: list[Reads]) -> float:
+    """Of those that the kernel did not stop for something else."""
+    return max((one.kept for one in turn if not one.taken), default=0.0)
+
+
+def _count(name: str, counted: float, *, at_most: float) -> Measured:
+    bound = Bound(at_most=at_most)
+    return Measured(name=name, unit="", ours=None, theirs=None, ratio=counted, control=None, bound=bound)
+
+
+def refreshes() -> tuple[float, list[list[Reads]]]:
+    """Ten TTLs with a refresh at the end of each, which is held until every reader has read: calls a TTL, and reads."""
+    source, now, landed = HeldSource(), [0.0], threading.Event()
+    key = CachedKey(source, ttl=TTL, clock=lambda: now[0], on_event=lambda event: landed.set())
+    key.cipher()
+    readers = Readers(key.cipher)
+    turns = []
+    for _ in range(TTLS):
+        landed.clear()
+        source.gate.clear()
+        now[0] += 0.95 * TTL  # a refresh is due, and the key still good
+        turns.append(readers.turn())
+        source.gate.set()
+        if not landed.wait(_PATIENCE_SECONDS):
+            raise SystemExit("no refresh was begun, though one was due")
+    readers.leave()
+    return (source.calls - 1) / TTLS, turns
+
+
+def rests() -> list[list[Reads]]:
+    """The same readers as often, with a key that is not to be refreshed."""
+    key = CachedKey(HeldSource(), ttl=TTL, clock=lambda: 0.0)
+    key.cipher()
+    readers = Readers(key.cipher)
+    turns = [readers.turn() for _ in range(TTLS)]
+    readers.leave()
+    return turns
+
+
+@contextmanager
+def no_thread_gives_way() -> Iterator[None]:
+    """No thread is made to let another have its turn: one that does was made to wait, and not by the interpreter."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(60.0)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+class _Ready:
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def data_key(self) -> bytes:
+        """The key."""
+        return self._key
+
+
+def _scalar(cipher: PhiCipher) -> float:
+    batch = texts(200)
+    started = thread_time_ns()
+    scalar_encryption(cipher)(batch)
+    return (thread_time_ns() - started) / len(batch)

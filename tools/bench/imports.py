@@ -1,0 +1,60 @@
+"""What `import phi` costs, and what it must not load.
+
+Touches the processes it times.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from tools.bench.onboarding import PROJECT
+from tools.bench.rows import Bound, Measured, compared
+
+UNWANTED = ("boto3", "botocore", "pulumi", "psycopg", "django", "sqlalchemy", "pyspark")
+"""Of these the import loads none: the door to AWS, this project's other rooms, and the adapters' libraries."""
+
+_LOADED = f"import sys; import phi; import json; print(json.dumps([m for m in {UNWANTED!r} if m in sys.modules]))"
+_OURS = "import phi"
+_THEIRS = "import cryptography.hazmat.primitives.ciphers.aead, pybase64"
+
+
+def rows(rounds: int) -> Iterator[Measured]:
+    """What is loaded, and how long it takes beside the two libraries that it cannot do without."""
+    loaded = json.loads(_started(_LOADED))
+    yield Measured(
+        name=f"`import phi`: of {', '.join(UNWANTED)} it loads",
+        unit="",
+        ours=None,
+        theirs=None,
+        ratio=len(loaded),
+        control=None,
+        bound=Bound(at_most=0),
+        note=", ".join(loaded),
+    )
+    for program in (_OURS, _THEIRS):
+        _milliseconds(program)
+    sides = [(_milliseconds(_OURS), _milliseconds(_THEIRS), _milliseconds(_THEIRS)) for _ in range(rounds)]
+    ours, theirs, control = zip(*sides, strict=True)
+    yield compared(
+        "python -c 'import phi' / the same with cryptography's AEAD and pybase64 alone",
+        ours=ours,
+        theirs=theirs,
+        control=control,
+        bound=Bound(),
+        unit="ms",
+    )
+
+
+def _milliseconds(program: str) -> float:
+    started = time.perf_counter()
+    _started(program)
+    return (time.perf_counter() - started) * 1000
+
+
+def _started(program: str) -> str:
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout

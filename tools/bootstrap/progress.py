@@ -1,0 +1,86 @@
+"""What a person sees of the set-up: one line a step with its time, a sign of life while a step takes long.
+
+It may write to the stream it is given and nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TextIO
+
+from tools.bootstrap.running import CommandFailed
+
+_WIDEST_LAST_LINE = 90
+
+
+class StepFailed(Exception):
+    """A step that could not be done: why, and what the person can do about it."""
+
+    def __init__(self, why: str, advice: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.advice = advice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One part of the set-up; `do` returns what came of it in a few words."""
+
+    title: str
+    do: Callable[[], str]
+    advice: str
+
+
+class Progress:
+    """Prints steps as they go, in plain lines, so that a log reads as well as a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._line_open = False
+
+    def say(self, text: str) -> None:
+        """Prints a line of its own, below the step that is running."""
+        self._write(("\n" if self._line_open else "") + f"      {text}\n")
+        self._line_open = False
+
+    def alive(self, seconds: float, last: str) -> None:
+        """Tells that a program is still running, for how many seconds, and its last line."""
+        self.say(f"… {seconds:.0f} s  {last.strip()[:_WIDEST_LAST_LINE]}".rstrip())
+
+    def run(self, steps: tuple[Step, ...]) -> bool:
+        """Does the steps in order; stops at the first that fails and tells which, why and what to do."""
+        started = time.monotonic()
+        for number, step in enumerate(steps, start=1):
+            self._write(f"[{number}/{len(steps)}] {step.title} … ")
+            self._line_open = True
+            begun = time.monotonic()
+            try:
+                outcome = step.do()
+            except (StepFailed, CommandFailed, OSError) as error:
+                self._failed(step, error, time.monotonic() - begun)
+                return False
+            self._finish(f"{time.monotonic() - begun:.1f} s ({outcome})")
+        self._write(f"Ready in {time.monotonic() - started:.1f} s.\n")
+        return True
+
+    def _failed(self, step: Step, error: StepFailed | CommandFailed | OSError, seconds: float) -> None:
+        self._finish(f"failed after {seconds:.1f} s")
+        if isinstance(error, CommandFailed):
+            self._write("".join(f"      | {line}\n" for line in error.tail))
+            log = f" (all of its output: {error.log})" if error.log else ""
+            why, advice = f"{error.command} {error.reason}{log}", step.advice
+        elif isinstance(error, StepFailed):
+            why, advice = error.why, error.advice
+        else:
+            why, advice = str(error), step.advice
+        self._write(f"\n{step.title}: {why}\nWhat to do: {advice}\n")
+
+    def _finish(self, text: str) -> None:
+        self._write(text + "\n" if self._line_open else f"      {text}\n")
+        self._line_open = False
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

@@ -1,0 +1,161 @@
+"""Runs one program at a time: bounded, logged, with a sign of life, and never left behind; and one setup at a time.
+
+It may start processes, write `.cache/logs/` and hold a lock on the file it is given.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+_CREDENTIALS_IN_URL = re.compile(r"(://)[^/@\s]+@")
+_TAIL = 15
+
+
+class CommandFailed(Exception):
+    """A program ended badly, took too long, or could not be started."""
+
+    def __init__(self, command: str, reason: str, tail: Sequence[str] = (), log: Path | None = None) -> None:
+        super().__init__(f"{command}: {reason}")
+        self.command = command
+        self.reason = reason
+        self.tail = tuple(tail)
+        self.log = log
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One program to run, bounded by `seconds`, with this environment; `private` output is never shown."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    log: str
+    seconds: float
+    cwd: Path | None = None
+    private: bool = False
+
+
+class Runner(Protocol):
+    """Starts a program and returns its output, stdout and stderr together; raises CommandFailed."""
+
+    def __call__(self, job: Job) -> str: ...
+
+
+def redacted(line: str) -> str:
+    """The line without the user and password of any URL in it."""
+    return _CREDENTIALS_IN_URL.sub(r"\1***@", line)
+
+
+class Processes:
+    """The Runner that starts real processes, each in a group of its own so that all of it can be ended."""
+
+    def __init__(self, *, logs: Path, alive: Callable[[float, str], None], every: float = 10.0) -> None:
+        self._logs = logs
+        self._alive = alive
+        self._every = every
+
+    def __call__(self, job: Job) -> str:
+        """Runs the job to its end; every `every` seconds it tells how long it has been and the last line."""
+        command = redacted(shlex.join(job.argv))
+        self._logs.mkdir(parents=True, exist_ok=True)
+        log = None if job.private else self._logs / f"{job.log}.log"
+        lines: list[str] = []
+        try:
+            process = subprocess.Popen(
+                job.argv,
+                cwd=job.cwd,
+                env=dict(job.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CommandFailed(command, f"could not be started: {error.strerror}") from error
+        reader = threading.Thread(target=self._read, args=(process, log, lines), daemon=True)
+        reader.start()
+        try:
+            in_time = self._wait(process, job.seconds, lines, job.private)
+        finally:
+            # Reached by Ctrl-C too: whatever is still running of this program ends here.
+            _end(process)
+        reader.join(timeout=5)
+        shown = () if job.private else (line for line in lines if line.strip())
+        tail = tuple(deque(shown, maxlen=_TAIL))
+        if not in_time:
+            raise CommandFailed(command, f"took longer than {job.seconds:.0f} s and was ended", tail, log)
+        if process.returncode != 0:
+            raise CommandFailed(command, f"ended with exit code {process.returncode}", tail, log)
+        return "\n".join(lines)
+
+    @staticmethod
+    def _read(process: subprocess.Popen[str], log: Path | None, lines: list[str]) -> None:
+        assert process.stdout is not None
+        if log is None:
+            lines.extend(raw.rstrip("\n") for raw in process.stdout)
+            return
+        with log.open("w", encoding="utf-8") as file:
+            for raw in process.stdout:
+                line = redacted(raw.rstrip("\n"))
+                lines.append(line)
+                file.write(line + "\n")
+                file.flush()
+
+    def _wait(self, process: subprocess.Popen[str], seconds: float, lines: list[str], private: bool) -> bool:
+        started = time.monotonic()
+        while True:
+            left = seconds - (time.monotonic() - started)
+            if left <= 0:
+                return False
+            try:
+                process.wait(timeout=min(self._every, left))
+                return True
+            except subprocess.TimeoutExpired:
+                self._alive(time.monotonic() - started, "" if private or not lines else lines[-1])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends a process and its group: politely, then not."""
+    for number, grace in ((signal.SIGTERM, 3), (signal.SIGKILL, 3)):
+        if process.poll() is not None:
+            return
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=grace)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+@contextmanager
+def exclusive(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Holds the lock; when another process has it, says so and waits. The system frees it when that process ends."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip()
+            who = f" (process {holder})" if holder else ""
+            say(f"Another setup of this folder is running{who}; waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

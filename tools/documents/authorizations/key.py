@@ -1,0 +1,230 @@
+"""The tables of the PHI key's own policy, in each of its modes.
+
+Pure: touches nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from components.policies.stack import key_policy_of
+from tools.documents.authorizations.principals import (
+    ADMINISTRATOR,
+    ADMINISTRATOR_WITH_ALL,
+    APPLICATION,
+    APPLICATION_WITH_ALL,
+    CLOUDTRAIL,
+    DELETER,
+    DEVELOPER,
+    KEY,
+    POWERFUL,
+    ROOT,
+    SECOND_ADMINISTRATOR,
+    SSO_ADMINISTRATOR,
+    SSO_ADMINISTRATOR_HOME,
+    SSO_LOOKALIKE,
+    SSO_OTHER,
+    SSO_PATTERN,
+    SSO_SIMILAR,
+    SSO_WITHOUT_IAM,
+    STRANGER,
+    STRANGER_ROOT,
+    settings,
+)
+from tools.documents.authorizations.rows import Kind, Table, may, may_not
+
+ROOT_SID = "Enable IAM policies"
+ADMIN_SID = "Allow administration of the key"
+SSO_SID = "Allow administration by SSO roles"
+USE_SID = "Allow use of the key for EONPRO"
+DESCRIBE_SID = "Allow description of the key for EONPRO"
+DELETE_SID = "Allow deletion of the key"
+NO_DELETION = "Deny deletion of the key"
+NO_USE = "Deny use of the key to all but EONPRO"
+
+USES = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant")
+END = "kms:ScheduleKeyDeletion"
+CONTEXT_KEY = "kms:EncryptionContext:application"
+
+BY_DEFAULT = Table(
+    title="The PHI key, as it is made by default",
+    about="Administrators manage it, the application uses it, nobody deletes it. It leaves to IAM what it does not "
+    "say: who holds `kms:*` in the account by IAM can use the key too, unless `exclusiveUse` is set.",
+    kind=Kind.KEY,
+    policy=key_policy_of(settings()),
+    resource=KEY,
+    rows=(
+        *may(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", by=USE_SID),
+        *may(ADMINISTRATOR, "kms:PutKeyPolicy", "kms:DisableKey", "kms:EnableKeyRotation", by=ADMIN_SID),
+        *may(ADMINISTRATOR, "kms:CancelKeyDeletion", by=ADMIN_SID, how="to save the key"),
+        *may(
+            ADMINISTRATOR,
+            "kms:GenerateDataKeyWithoutPlaintext",
+            by=ADMIN_SID,
+            how="to make the wrapped data key, which it cannot open",
+        ),
+        *may(SECOND_ADMINISTRATOR, "kms:PutKeyPolicy", by=ADMIN_SID),
+        *may(ROOT, "kms:PutKeyPolicy", by=ROOT_SID),
+        *may(POWERFUL, "kms:PutKeyPolicy", "kms:Decrypt", by=ROOT_SID),
+        *may_not(
+            APPLICATION,
+            "kms:Encrypt",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:CreateGrant",
+            "kms:PutKeyPolicy",
+            "kms:DisableKey",
+            "kms:UpdateAlias",
+        ),
+        *may_not(APPLICATION, END, by=NO_DELETION),
+        *may_not(APPLICATION_WITH_ALL, END, by=NO_DELETION),
+        *may_not(ADMINISTRATOR, *USES),
+        *may_not(ADMINISTRATOR, END, by=NO_DELETION),
+        *may_not(ADMINISTRATOR_WITH_ALL, END, by=NO_DELETION),
+        *may_not(POWERFUL, END, by=NO_DELETION),
+        *may_not(ROOT, END, by=NO_DELETION),
+        *may_not(DEVELOPER, "kms:Decrypt", "kms:DescribeKey", "kms:PutKeyPolicy"),
+        *may_not(STRANGER, "kms:Decrypt", "kms:PutKeyPolicy", how="by IAM of their own account"),
+        *may_not(STRANGER_ROOT, "kms:Decrypt"),
+        *may_not(CLOUDTRAIL, "kms:GenerateDataKey", "kms:Decrypt", how="as for the logs' own key"),
+    ),
+)
+
+DELETION = Table(
+    title="The PHI key with deletion administrators",
+    about="`deletionAdministrators` names who may schedule the key's deletion: a set apart from the administrators.",
+    kind=Kind.KEY,
+    policy=key_policy_of(settings(deletion_administrators=(DELETER.identity,))),
+    resource=KEY,
+    rows=(
+        *may(DELETER, END, by=DELETE_SID),
+        *may(ADMINISTRATOR, "kms:CancelKeyDeletion", by=ADMIN_SID),
+        *may_not(DELETER, "kms:Decrypt", "kms:PutKeyPolicy", "kms:DisableKey"),
+        *may_not(ADMINISTRATOR, END, by=NO_DELETION),
+        *may_not(ADMINISTRATOR_WITH_ALL, END, by=NO_DELETION),
+        *may_not(APPLICATION_WITH_ALL, END, by=NO_DELETION),
+        *may_not(ROOT, END, by=NO_DELETION),
+        *may_not(STRANGER, END, by=NO_DELETION),
+    ),
+)
+
+SSO = Table(
+    title="The PHI key with administrators from IAM Identity Center",
+    about=f"`administratorPatterns` is `{SSO_PATTERN}`. The pattern has one wildcard before the role's name, for the "
+    "role's path names the Region of Identity Center unless that is us-east-1. An IAM policy of the permission set has "
+    "to allow the action too.",
+    kind=Kind.KEY,
+    policy=key_policy_of(settings(administrator_patterns=(SSO_PATTERN,), strict_key_policy=True)),
+    resource=KEY,
+    rows=(
+        *may(SSO_ADMINISTRATOR, "kms:PutKeyPolicy", "kms:DisableKey", by=SSO_SID),
+        *may(SSO_ADMINISTRATOR_HOME, "kms:PutKeyPolicy", by=SSO_SID),
+        *may_not(SSO_ADMINISTRATOR, *USES[:3]),
+        *may_not(SSO_ADMINISTRATOR, END, by=NO_DELETION),
+        *may_not(SSO_WITHOUT_IAM, "kms:PutKeyPolicy"),
+        *may_not(SSO_OTHER, "kms:PutKeyPolicy", "kms:DisableKey", but=("aws:PrincipalArn",)),
+        *may_not(SSO_LOOKALIKE, "kms:PutKeyPolicy", but=("aws:PrincipalArn",)),
+        *may_not(SSO_SIMILAR, "kms:PutKeyPolicy", but=("aws:PrincipalArn",)),
+        *may_not(ROOT, "kms:PutKeyPolicy", but=("aws:PrincipalArn",)),
+    ),
+)
+
+STRICT = Table(
+    title="The PHI key with a strict policy",
+    about="`strictKeyPolicy` leaves out the delegation to IAM: whom the policy does not name has no right on the key, "
+    "the account's root included. It needs two administrators at least.",
+    kind=Kind.KEY,
+    policy=key_policy_of(settings(strict_key_policy=True)),
+    resource=KEY,
+    rows=(
+        *may(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", by=USE_SID),
+        *may(ADMINISTRATOR, "kms:PutKeyPolicy", by=ADMIN_SID),
+        *may(SECOND_ADMINISTRATOR, "kms:PutKeyPolicy", by=ADMIN_SID),
+        *may_not(POWERFUL, "kms:Decrypt", "kms:PutKeyPolicy", "kms:DescribeKey"),
+        *may_not(ROOT, "kms:Decrypt", "kms:PutKeyPolicy"),
+        *may_not(ROOT, END, by=NO_DELETION),
+        *may_not(ADMINISTRATOR_WITH_ALL, "kms:Decrypt", "kms:CreateGrant"),
+        *may_not(APPLICATION_WITH_ALL, "kms:Encrypt", "kms:PutKeyPolicy", "kms:CreateGrant"),
+    ),
+)
+
+EXCLUSIVE = Table(
+    title="The PHI key for the application's exclusive use",
+    about="`exclusiveUse` denies every use to all but the application, whatever IAM allows. Administration stays.",
+    kind=Kind.KEY,
+    policy=key_policy_of(settings(exclusive_use=True)),
+    resource=KEY,
+    rows=(
+        *may(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", by=USE_SID),
+        *may(ADMINISTRATOR, "kms:PutKeyPolicy", "kms:GenerateDataKeyWithoutPlaintext", by=ADMIN_SID),
+        *may(POWERFUL, "kms:PutKeyPolicy", by=ROOT_SID, how="and so can lift the denial, which is seen"),
+        *may_not(ADMINISTRATOR_WITH_ALL, *USES, by=NO_USE),
+        *may_not(POWERFUL, "kms:Decrypt", "kms:CreateGrant", by=NO_USE),
+        *may_not(ROOT, "kms:Decrypt", by=NO_USE),
+        *may_not(STRANGER, "kms:Decrypt", by=NO_USE),
+    ),
+)
+
+IN_CONTEXT = Table(
+    title="The PHI key with an encryption context",
+    about="`encryptionContext` is `application=eonpro`: the application has to send exactly that pair with each use. "
+    "Today's application sends none.",
+    kind=Kind.KEY,
+    policy=key_policy_of(settings(encryption_context=("application=eonpro",))),
+    resource=KEY,
+    rows=(
+        *may(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", by=USE_SID, given={CONTEXT_KEY: "eonpro"}),
+        *may(APPLICATION, "kms:DescribeKey", by=DESCRIBE_SID, how="which takes no context"),
+        *may_not(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", how="without a context", but=(CONTEXT_KEY,)),
+        *may_not(
+            APPLICATION, "kms:Decrypt", how="in another context", but=(CONTEXT_KEY,), given={CONTEXT_KEY: "EONPRO"}
+        ),
+        *may_not(ADMINISTRATOR, "kms:Decrypt", how="in the right context", given={CONTEXT_KEY: "eonpro"}),
+    ),
+)
+
+VIA = Table(
+    title="The PHI key through one service",
+    about="`viaServices` is `secretsmanager.us-east-1.amazonaws.com`: the application has to use the key through it. "
+    "Today's application calls KMS itself.",
+    kind=Kind.KEY,
+    policy=key_policy_of(settings(via_services=("secretsmanager.us-east-1.amazonaws.com",))),
+    resource=KEY,
+    rows=(
+        *may(
+            APPLICATION, "kms:Decrypt", by=USE_SID, given={"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
+        ),
+        *may(APPLICATION, "kms:DescribeKey", by=DESCRIBE_SID),
+        *may_not(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", how="directly", but=("kms:ViaService",)),
+        *may_not(
+            APPLICATION,
+            "kms:Decrypt",
+            how="through another service",
+            but=("kms:ViaService",),
+            given={"kms:ViaService": "s3.us-east-1.amazonaws.com"},
+        ),
+        *may_not(
+            ADMINISTRATOR,
+            "kms:Decrypt",
+            how="through the service",
+            given={"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"},
+        ),
+    ),
+)
+
+MULTI_REGION = Table(
+    title="The PHI key in several Regions",
+    about="The primary and each replica have this one policy.",
+    kind=Kind.KEY,
+    policy=key_policy_of(settings(multi_region=True, replica_regions=("us-west-2",))),
+    resource=KEY,
+    rows=(
+        *may(ADMINISTRATOR, "kms:ReplicateKey", "kms:UpdatePrimaryRegion", by=ADMIN_SID),
+        *may(APPLICATION, "kms:Decrypt", by=USE_SID),
+        *may_not(APPLICATION, "kms:ReplicateKey", "kms:UpdatePrimaryRegion"),
+        *may_not(ADMINISTRATOR, "kms:Decrypt"),
+        *may_not(ROOT, END, by=NO_DELETION),
+        *may_not(STRANGER, "kms:ReplicateKey"),
+    ),
+)
+
+TABLES = (BY_DEFAULT, DELETION, SSO, STRICT, EXCLUSIVE, IN_CONTEXT, VIA, MULTI_REGION)
