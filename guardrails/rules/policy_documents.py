@@ -1,4 +1,4 @@
-"""Policy documents as the guardrails read them: JSON text in, statements out.
+"""Policy documents for the guardrails: JSON text in, statements out.
 
 Touches nothing.
 """
@@ -10,72 +10,72 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Judge = Callable[["Statement"], Iterable[str]]
+StatementCheck = Callable[["Statement"], Iterable[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One statement of a policy, with a tuple where the document may have one value or a list of them."""
+    """One statement of a policy, with a tuple where the document may have one value or a list."""
 
     sid: str
     allows: bool
     principals: tuple[tuple[str, str], ...]
-    """Kind and name of each: ("AWS", "arn:..."); the bare "*" is ("*", "*")."""
-    excepts_principals: bool
-    """It has a NotPrincipal: it reaches everybody but those."""
+    """Type and name of each: ("AWS", "arn:..."); a bare "*" is ("*", "*")."""
+    has_not_principal: bool
+    """It has a NotPrincipal, which matches every other principal."""
     actions: tuple[str, ...]
-    excepts_actions: bool
+    has_not_action: bool
     resources: tuple[str, ...]
-    excepts_resources: bool
+    has_not_resource: bool
     conditions: Mapping[str, Mapping[str, tuple[str, ...]]]
     """Operator, key, values."""
 
     @property
-    def spoken_of(self) -> str:
-        """Its name in a sentence."""
+    def label(self) -> str:
+        """Its name in a message."""
         return f"Statement {self.sid!r}" if self.sid else "A statement without a Sid"
 
-    def reaches_everybody(self) -> bool:
-        """Whether it names everybody."""
+    def matches_everybody(self) -> bool:
+        """Whether it has the principal "*"."""
         return any(name == "*" for kind, name in self.principals if kind in ("AWS", "*"))
 
 
 class DocumentError(ValueError):
-    """The text is no policy document that AWS would take."""
+    """The text is not a policy document that AWS accepts."""
 
 
 def statements(document: Any) -> tuple[Statement, ...]:
-    """The statements of a policy document. Raises DocumentError for what is no such document."""
+    """The statements of a policy document. Raises DocumentError for another text or object."""
     if isinstance(document, str):
         try:
             document = json.loads(document, object_pairs_hook=_pairs)
         except json.JSONDecodeError as error:
-            raise DocumentError(f"is no JSON: {error}") from error
+            raise DocumentError(f"is not JSON: {error}") from error
     if not isinstance(document, Mapping):
-        raise DocumentError("is no JSON object")
+        raise DocumentError("is not a JSON object")
     if "Statement" not in document:
         raise DocumentError("has no Statement")
-    listed = _listed(document["Statement"])
-    if not all(isinstance(one, Mapping) for one in listed):
-        raise DocumentError("has a Statement that is no object")
-    return tuple(_statement(one) for one in listed)
+    elements = _as_list(document["Statement"])
+    if not all(isinstance(element, Mapping) for element in elements):
+        raise DocumentError("has a Statement that is not an object")
+    return tuple(_statement(element) for element in elements)
 
 
-def judged(document: Any, judge: Judge) -> Iterator[str]:
-    """Judge every statement of a document; none when there is no document, a sentence when it cannot be read."""
+def check_statements(document: Any, check: StatementCheck) -> Iterator[str]:
+    """Check every statement of a document; nothing without a document, a message for one that cannot be read."""
     if document in (None, ""):
         return
     try:
-        found = statements(document)
+        parsed = statements(document)
     except DocumentError as error:
-        yield f"The policy cannot be judged: it {error}."
+        yield f"The policy cannot be checked: it {error}."
         return
-    for statement in found:
-        yield from judge(statement)
+    for statement in parsed:
+        yield from check(statement)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two equal keys a parser takes the one it likes: what is judged must be what AWS reads.
+    # Parsers differ in which of two equal keys they use; AWS must read the same as this check.
     if len({key for key, _ in pairs}) != len(pairs):
         raise DocumentError("has the same key twice in one object")
     return dict(pairs)
@@ -86,50 +86,50 @@ _ELEMENTS = frozenset(
 )
 
 
-def _statement(given: Mapping[str, Any]) -> Statement:
-    if strange := sorted(set(given) - _ELEMENTS):
-        raise DocumentError(f"has the element {strange[0]!r}, which no statement has")
-    if given.get("Effect") not in ("Allow", "Deny"):
+def _statement(element: Mapping[str, Any]) -> Statement:
+    if unknown := sorted(set(element) - _ELEMENTS):
+        raise DocumentError(f"has the unknown element {unknown[0]!r} in a statement")
+    if element.get("Effect") not in ("Allow", "Deny"):
         raise DocumentError("has a statement whose Effect is neither Allow nor Deny")
     return Statement(
-        sid=str(given.get("Sid", "")),
-        allows=given["Effect"] == "Allow",
-        principals=tuple(_principals(given.get("Principal"))),
-        excepts_principals="NotPrincipal" in given,
-        actions=_strings(given.get("Action")),
-        excepts_actions="NotAction" in given,
-        resources=_strings(given.get("Resource")),
-        excepts_resources="NotResource" in given,
+        sid=str(element.get("Sid", "")),
+        allows=element["Effect"] == "Allow",
+        principals=tuple(_principals(element.get("Principal"))),
+        has_not_principal="NotPrincipal" in element,
+        actions=_strings(element.get("Action")),
+        has_not_action="NotAction" in element,
+        resources=_strings(element.get("Resource")),
+        has_not_resource="NotResource" in element,
         conditions={
             operator: {key: _strings(values) for key, values in _object(keys).items()}
-            for operator, keys in _object(given.get("Condition")).items()
+            for operator, keys in _object(element.get("Condition")).items()
         },
     )
 
 
-def _principals(given: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(given, Mapping):
-        for kind in given:
-            yield from ((kind, name) for name in _strings(given[kind]))
+def _principals(value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for kind in value:
+            yield from ((kind, name) for name in _strings(value[kind]))
     else:
-        yield from (("*", name) for name in _strings(given))
+        yield from (("*", name) for name in _strings(value))
 
 
-def _object(given: Any) -> Mapping[str, Any]:
-    if given is None:
+def _object(value: Any) -> Mapping[str, Any]:
+    if value is None:
         return {}
-    if not isinstance(given, Mapping):
-        raise DocumentError("has a Condition that is no object")
-    return given
+    if not isinstance(value, Mapping):
+        raise DocumentError("has a Condition that is not an object")
+    return value
 
 
-def _strings(given: Any) -> tuple[str, ...]:
-    return tuple(str(one).lower() if isinstance(one, bool) else str(one) for one in _listed(given))
+def _strings(value: Any) -> tuple[str, ...]:
+    return tuple(str(item).lower() if isinstance(item, bool) else str(item) for item in _as_list(value))
 
 
-def _listed(given: Any) -> list[Any]:
-    if given is None:
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
         return []
-    if isinstance(given, str | Mapping) or not hasattr(given, "__iter__"):
-        return [given]
-    return list(given)
+    if isinstance(value, str | Mapping) or not hasattr(value, "__iter__"):
+        return [value]
+    return list(value)

@@ -1,4 +1,4 @@
-"""The types of resource that the guardrails speak of, as the AWS provider names them.
+"""The resource types that the guardrails check, by their type tokens.
 
 Touches nothing.
 """

@@ -1,4 +1,4 @@
-"""What a stack of this project is made of, as the engine shows it to a policy pack: all of it passes.
+"""The resources of a stack of this project, as the engine sends them to a policy pack: all of them pass.
 
 Touches nothing.
 """
@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from guardrails.rules import Resource, types
+from guardrails.rules import Resource
+from guardrails.rules import resource_types as types
 
 ACCOUNT = "123456789012"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -33,10 +34,10 @@ def deny(**elements: Any) -> dict[str, Any]:
     return {"Effect": "Deny", **elements}
 
 
-ROOT_MAY = allow(Sid="Enable IAM policies", Principal={"AWS": ROOT}, Action="kms:*", Resource="*")
-APP_MAY = allow(Sid="Allow use of the key for EONPRO", Principal={"AWS": [APP_ROLE]}, Action=USE, Resource="*")
+ROOT_ACCESS = allow(Sid="Enable IAM policies", Principal={"AWS": ROOT}, Action="kms:*", Resource="*")
+APP_STATEMENT = allow(Sid="Allow use of the key for EONPRO", Principal={"AWS": [APP_ROLE]}, Action=USE, Resource="*")
 KEY_POLICY = document(
-    ROOT_MAY,
+    ROOT_ACCESS,
     allow(
         Sid="Allow administration of the key",
         Principal={"AWS": ROOT},
@@ -46,7 +47,7 @@ KEY_POLICY = document(
             "ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/*/AWSReservedSSO_Admin_*"}
         },
     ),
-    APP_MAY,
+    APP_STATEMENT,
     deny(
         Sid="DenyUseByAdministrators",
         Principal={"AWS": "*"},
@@ -56,7 +57,7 @@ KEY_POLICY = document(
     ),
 )
 TRAIL_KEY_POLICY = document(
-    ROOT_MAY,
+    ROOT_ACCESS,
     allow(
         Principal={"Service": "cloudtrail.amazonaws.com"},
         Action="kms:GenerateDataKey*",
@@ -74,14 +75,14 @@ WRITE_LOGS = allow(
 )
 
 
-def denied(condition: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
-    """The bucket policy's denial under a condition, with changes."""
+def denial(condition: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """The denial of the bucket policy with this condition, and with changes."""
     return deny(Principal="*", Action="s3:*", Resource=[LOGS, f"{LOGS}/*"], Condition=condition) | changes
 
 
 PLAIN_HTTP: dict[str, Any] = {"Bool": {"aws:SecureTransport": "false"}}
 OLD_TLS: dict[str, Any] = {"NumericLessThan": {"s3:TlsVersion": "1.2"}}
-BUCKET_POLICY = document(WRITE_LOGS, denied(PLAIN_HTTP), denied(OLD_TLS))
+BUCKET_POLICY = document(WRITE_LOGS, denial(PLAIN_HTTP), denial(OLD_TLS))
 
 VERCEL = allow(
     Principal={"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/eonpro"},
@@ -106,13 +107,13 @@ IRSA = allow(
 )
 POD_IDENTITY = allow(Principal={"Service": "pods.eks.amazonaws.com"}, Action=["sts:AssumeRole", "sts:TagSession"])
 
-BLOCKED = {
+PUBLIC_ACCESS_BLOCKED = {
     "blockPublicAcls": True,
     "blockPublicPolicy": True,
     "ignorePublicAcls": True,
     "restrictPublicBuckets": True,
 }
-KEEPS = {
+LIFECYCLE_RULE = {
     "id": "expire-after-retention",
     "status": "Enabled",
     "expiration": {"days": 2557.0},
@@ -122,10 +123,10 @@ KEEPS = {
 }
 
 
-def made(
-    type_: str, props: Mapping[str, Any], *, within: str = "", name: str = "it", protected: bool = True
+def resource(
+    type_: str, props: Mapping[str, Any], *, within: str = "", name: str = "resource", protected: bool = True
 ) -> Resource:
-    """A resource in a component of the type `within`, or in none."""
+    """A resource in a component of the type `within`, or without a component."""
     parents = f"{within}$" if within else ""
     return Resource(type=type_, urn=f"urn:pulumi:s::p::{parents}{type_}::{name}", props=props, protected=protected)
 
@@ -138,11 +139,11 @@ SNS = document(
     allow(
         Principal={"Service": "events.amazonaws.com"}, Action="sns:Publish", Resource="arn:aws:sns:us-east-1:1:alerts"
     ),
-    denied({"Bool": {"aws:SecureTransport": "false"}}, Action="sns:Publish", Resource="arn:aws:sns:us-east-1:1:alerts"),
+    denial({"Bool": {"aws:SecureTransport": "false"}}, Action="sns:Publish", Resource="arn:aws:sns:us-east-1:1:alerts"),
 )
 ENCRYPTED = {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]}
 
-GOOD: dict[str, dict[str, Any]] = {
+VALID: dict[str, dict[str, Any]] = {
     types.KEY: KEY,
     types.REPLICA_KEY: {"deletionWindowInDays": 30.0, "policy": KEY_POLICY, "primaryKeyArn": KEY_ARN},
     types.KEY_POLICY: {"policy": KEY_POLICY},
@@ -152,11 +153,11 @@ GOOD: dict[str, dict[str, Any]] = {
     types.BUCKET: {"bucket": "eonpro-cloudtrail-logs", "forceDestroy": False, "objectLockEnabled": True},
     types.BUCKET_POLICY: {"policy": BUCKET_POLICY},
     types.BUCKET_ACLS[0]: {"acl": "log-delivery-write"},
-    types.PUBLIC_ACCESS_BLOCK: BLOCKED,
+    types.PUBLIC_ACCESS_BLOCK: PUBLIC_ACCESS_BLOCKED,
     types.OWNERSHIP: {"rule": {"objectOwnership": "BucketOwnerEnforced"}},
     types.VERSIONING[0]: {"versioningConfiguration": {"status": "Enabled"}},
     types.ENCRYPTION[0]: ENCRYPTED,
-    types.LIFECYCLES[0]: {"rules": [KEEPS]},
+    types.LIFECYCLES[0]: {"rules": [LIFECYCLE_RULE]},
     types.OBJECT_LOCKS[0]: LOCK,
     types.ROLE: {"name": "eonpro-app-role", "assumeRolePolicy": document(VERCEL, ECS, IRSA, POD_IDENTITY)},
     types.POLICY: {"name": "EONPROKMSAccess", "policy": USE_THE_KEY},
@@ -176,9 +177,9 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     types.SECRET: {"name": "eonpro"},
 }
-"""One legitimate shape of each type that a rule looks at."""
+"""Valid inputs of each type that a rule checks."""
 
-ALSO_GOOD: tuple[tuple[str, dict[str, Any]], ...] = (
+ALSO_VALID: tuple[tuple[str, dict[str, Any]], ...] = (
     (types.KEY, KEY | {"policy": TRAIL_KEY_POLICY}),
     (types.KEY, KEY | {"policy": json.loads(KEY_POLICY)}),
     (types.KEY, KEY | {"rotationPeriodInDays": 90.0}),
@@ -206,13 +207,22 @@ ALSO_GOOD: tuple[tuple[str, dict[str, Any]], ...] = (
             ]
         },
     ),
-    (types.POLICY, {"name": "EONPROKMSAccess", "policy": document(allow(Action=USE, Resource=[KEY_ARN, REPLICA_ARN]))}),
+    (
+        types.POLICY,
+        {"name": "EONPROKMSAccess", "policy": document(allow(Action=USE, Resource=[KEY_ARN, REPLICA_ARN]))},
+    ),
     (
         types.POLICY,
         {"name": "EONPROParameterAccess", "policy": document(allow(Action="ssm:GetParameters", Resource="*"))},
     ),
-    (types.ROLE_POLICY, {"role": "eonpro-execution-role", "policy": document(allow(Action="logs:*", Resource="*"))}),
-    (types.ROLE_ATTACHMENT, {"role": "eonpro-execution-role", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
-    (types.BUCKET_POLICY, {"policy": document(denied(PLAIN_HTTP, Principal={"AWS": "*"}), denied(OLD_TLS))}),
+    (
+        types.ROLE_POLICY,
+        {"role": "eonpro-execution-role", "policy": document(allow(Action="logs:*", Resource="*"))},
+    ),
+    (
+        types.ROLE_ATTACHMENT,
+        {"role": "eonpro-execution-role", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+    ),
+    (types.BUCKET_POLICY, {"policy": document(denial(PLAIN_HTTP, Principal={"AWS": "*"}), denial(OLD_TLS))}),
 )
-"""More of them, at the bounds and in other words."""
+"""More valid inputs: at the limits, and in other forms."""

@@ -1,4 +1,4 @@
-"""Whatever the settings ask for, what the program builds passes every guardrail."""
+"""The program's resources pass every guardrail, for all variants of the settings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from guardrails.rules import RULES, STACK_RULES, Resource, types
+from guardrails.rules import RULES, STACK_RULES, Resource
+from guardrails.rules import resource_types as types
 from tests.components.configurations import ACCOUNT
 from tests.components.conftest import Recording
+from tests.components.conftest import run_program as run_program
 
 EKS = {"deployTargets": ["eks"], "eksCluster": "eonpro"}
 SSO = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Admin_*"
@@ -39,9 +41,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "deletionAdministrators": [f"arn:aws:iam::{ACCOUNT}:role/admin"],
         "exclusiveUse": True,
     },
-    "trail-in-full": {"trailLock": "compliance", "cloudwatchLogs": True, "alertEmails": ["oncall@example.com"]},
-    "trail-in-short": {"trailLock": "none", "trailKey": False, "accessLogging": False, "alerts": False},
-    "trail-of-the-account": {
+    "trail-with-all-options": {
+        "trailLock": "compliance",
+        "cloudwatchLogs": True,
+        "alertEmails": ["oncall@example.com"],
+    },
+    "trail-no-options": {"trailLock": "none", "trailKey": False, "accessLogging": False, "alerts": False},
+    "existing-trail": {
         "existingTrailArn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/organization",
         "trailBucket": "organization-logs",
     },
@@ -53,26 +59,24 @@ def built(run_program: Callable[..., Recording]) -> Callable[[str], list[Resourc
     @cache
     def build(variant: str) -> list[Resource]:
         return [
-            Resource(type=one.type, urn=one.urn, props=one.inputs, protected=one.protected)
-            for one in run_program(**VARIANTS[variant]).resources
+            Resource(type=each.type, urn=each.urn, props=each.inputs, protected=each.protected)
+            for each in run_program(**VARIANTS[variant]).resources
         ]
 
     return build
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_the_program_builds_passes_every_rule(variant: str, built: Callable[[str], list[Resource]]) -> None:
+def test_every_resource_passes_every_rule(variant: str, built: Callable[[str], list[Resource]]) -> None:
     resources = built(variant)
     assert resources
-    found = [(one.urn, rule.name, said) for one in resources for rule in RULES for said in rule.violations(one)]
-    assert found == []
+    violations = [(each.urn, rule.name, text) for each in resources for rule in RULES for text in rule.violations(each)]
+    assert violations == []
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_the_program_builds_has_all_that_must_be_there(
-    variant: str, built: Callable[[str], list[Resource]]
-) -> None:
-    # The recording has inputs alone: an alias finds its key by an output, so the keys are left to the engine's test.
-    beside_keys = [one for one in built(variant) if one.type != types.PHI_KEY and not one.is_within(types.PHI_KEY)]
-    found = [(rule.name, urn, said) for rule in STACK_RULES for urn, said in rule.check(beside_keys)]
-    assert found == []
+def test_all_required_resources_exist(variant: str, built: Callable[[str], list[Resource]]) -> None:
+    # The recording has inputs only, and an alias refers to an output of its key: test_pack checks the keys.
+    without_keys = [each for each in built(variant) if each.type != types.PHI_KEY and not each.is_within(types.PHI_KEY)]
+    violations = [(rule.name, urn, text) for rule in STACK_RULES for urn, text in rule.check(without_keys)]
+    assert violations == []
