@@ -27,10 +27,10 @@ from wizard.inputs.registry import by_key
 
 if TYPE_CHECKING:
     from components.settings import Settings
+    from wizard.inputs.vercel_cli import CliLogin
     from wizard.setup.saved_plan import SavedPlan
     from wizard.setup.steps import Clients, Request
     from wizard.terminal.terminal import Terminal
-    from wizard.vercel.cli_login import CliLogin
 
 
 Secret = Callable[[str | None, str], None]
@@ -234,9 +234,9 @@ def _planned_settings(plan: SavedPlan) -> Settings:
 
 
 def _vercel_login() -> CliLogin | None:
-    from wizard.vercel import cli_login
+    from wizard.inputs import vercel_cli
 
-    login = cli_login.cli_login()
+    login = vercel_cli.cli_login()
     return login if login is not None and login.token is not None else None
 
 

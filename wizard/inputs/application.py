@@ -5,7 +5,7 @@ Pure. Loads no library.
 
 from __future__ import annotations
 
-from wizard.inputs.model import CREATE, Choice, Input, InputType, targets_hold
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_hold
 
 TARGET = Input(
     key="target",
