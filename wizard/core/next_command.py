@@ -1,7 +1,7 @@
 """The next command to type: written as words, quoted for a shell, completed with the flags of the run that prints it.
 
-Pure. Messages name a command with `wizard` or `shell`; where a message is printed, `Run.complete` adds what this run was
-started with (`--stack`, `--from`, `--target`, `--yes` and others), so a command that is copied acts on the same stack.
+Pure. Messages name a command with `wizard` or `shell`; where a message is printed, `Run.complete` adds what this run
+was started with (`--stack`, `--from`, `--target`, `--yes` and others): a copied command acts on the same stack.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def shell(*words: str, advice: str = "") -> Command:
 
 
 def document(step: str) -> dict[str, Any]:
-    """The next step as `--json` has it: `command` runs as it is, `advice` is prose; each is null where there is none."""
+    """The next step as `--json` has it: `command` runs as it is, `advice` is prose; null where there is none."""
     if isinstance(step, Command):
         return {"command": str(step), "advice": step.advice or None}
     return {"command": None, "advice": step or None}
@@ -101,9 +101,7 @@ class Run:
         missing = [
             typed
             for flag, typed in (self.flags or {}).items()
-            if flag not in present
-            and (takes is None or flag in takes)
-            and present.isdisjoint(_REPLACED_BY.get(flag, ()))
+            if (takes is None or flag in takes) and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
         ]
         added = "".join(f" {shlex.quote(word)}" for typed in missing for word in typed)
         return text + added + found[0][len(text) :]
