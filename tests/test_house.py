@@ -135,8 +135,8 @@ TABLE = (
     Row(
         files=("wizard/terminal/terminal.py", "wizard/terminal_*.py"),
         outside=("questionary", "prompt_toolkit"),
-        # Questions are data; what a question is stands in wizard.inputs.model.
-        ours=(*EDGE_MAY, "wizard.inputs.model", "wizard.terminal_*"),
+        # Questions are data; what a question is stands in wizard.core.models.inputs.
+        ours=(*EDGE_MAY, "wizard.core.models.inputs", "wizard.terminal_*"),
     ),
     Row(
         files=("wizard/aws.py", "wizard/aws/*.py"),
@@ -174,7 +174,7 @@ TABLE = (
     # What a shell waits for at every TAB: nothing but the tables.
     Row(
         files=("wizard/cli/completion.py", "wizard/cli/completion.py"),
-        ours=("wizard.cli.parser", "wizard.cli.completion", "wizard.inputs.model", "wizard.inputs.registry"),
+        ours=("wizard.cli.parser", "wizard.cli.completion", "wizard.core.models.inputs", "wizard.inputs.registry"),
     ),
     # The application's side is reached as a child process, never imported.
     Row(files=("wizard/data_key/verification.py", "wizard/data_key/wrapping.py"), ours=EDGE_MAY),

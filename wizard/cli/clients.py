@@ -18,11 +18,11 @@ from wizard.aws.auth.sign_in import sign_in
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.discovery import BackendFact
+from wizard.core.models.inputs import InputType, Question
 from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.data_key.wrapping import ChildWrapper
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder
-from wizard.inputs.model import InputType, Question
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.inputs.state_backend import in_words
 from wizard.pulumi_engine import process

@@ -5,7 +5,7 @@ Pure. Loads no library.
 
 from __future__ import annotations
 
-from wizard.inputs.model import Choice, Input, InputType
+from wizard.core.models.inputs import Choice, Input, InputType
 from wizard.inputs.state_backend import (
     CLOUD,
     DEFAULT,

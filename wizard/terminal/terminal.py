@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TextIO, TypeVar
 
+from wizard.core.models.inputs import Back, Choice, InputType, Question
 from wizard.core.models.progress import Mark
-from wizard.inputs.model import Back, Choice, InputType, Question
 from wizard.terminal.plain_prompts import Lines
 from wizard.terminal.prompt_types import LONG_LIST, WHY, HelpOrBack, PromptRequest, Prompts, PromptState
 from wizard.terminal.screen import Screen

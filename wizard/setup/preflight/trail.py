@@ -10,9 +10,9 @@ from typing import Any
 
 from components.settings import Settings
 from wizard.core.errors import Problem
+from wizard.core.models.inputs import CREATE
 from wizard.core.ports.run import AwsClient
 from wizard.core.trail_requirements import gaps, unread
-from wizard.inputs.model import CREATE
 from wizard.setup.preflight.result import CheckResult, attempt
 
 
