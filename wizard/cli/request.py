@@ -12,15 +12,16 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard import PROJECT_FOLDER
-from wizard.cli import first_prompt
+from wizard.cli import first_prompt, parser
 from wizard.core.errors import UsageError
+from wizard.core.next_command import Run
 from wizard.inputs import answers, application_folder, saved_progress
 from wizard.inputs.answers_file import read_file
 from wizard.inputs.registry import by_key
@@ -243,6 +244,11 @@ def _vercel_login() -> CliLogin | None:
 def _application_folder() -> Path:
     """Where the application is: EONPRO_APP_FOLDER, or the folder that the wizard was started in."""
     return Path(os.environ.get("EONPRO_APP_FOLDER") or Path.cwd()).expanduser()
+
+
+def run_of(argv: Sequence[str]) -> Run:
+    """What a command that this run prints repeats of this command line."""
+    return Run(flags=parser.given_flags(argv), takes=parser.flags_of, python=python())
 
 
 def python() -> str:

@@ -333,6 +333,10 @@ class FakeCloud:
         self._call("list_trails")
         return self.trails
 
+    def find_trail(self, arn: str) -> TrailFact | None:
+        self._call("find_trail")
+        return next((each for each in self.trails if each.arn == arn), None)
+
     def describe_key(self, key: str) -> KeyFact | None:
         self._call("describe_key")
         arn = key if key.startswith("arn:") else f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}"
@@ -504,10 +508,6 @@ class FakeAudit:
     """The audit of the fake account. Implements `wizard.core.ports.aws.AuditReader`."""
 
     aws: FakeCloud
-
-    def trail(self, arn: str) -> TrailFact | None:
-        self.aws._call("audit.trail")
-        return next((each for each in self.aws.trails if each.arn == arn), None)
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         self.aws._call("audit.selectors")
