@@ -5,7 +5,6 @@ Touches the environment and nothing else; each edge says what it touches itself.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -19,6 +18,8 @@ from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.inputs import InputType, Question
+from wizard.core.next_command import wizard
+from wizard.core.run_options import RunOptions
 from wizard.core.state_backend import in_words
 from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.data_key.wrapping import ChildWrapper
@@ -40,7 +41,7 @@ Secret = Callable[[str | None, str], None]
 
 
 def build_clients(
-    options: argparse.Namespace,
+    options: RunOptions,
     terminal: Terminal,
     secret: Secret,
     *,
@@ -146,7 +147,7 @@ def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState],
             raise UsageError(f"the plan cannot be written: {error}", "name another file: --save-plan FILE") from error
         terminal.line()
         terminal.line(f"the plan is in {file}; nothing was changed. To carry it out:")
-        terminal.verbatim(f"python -m wizard setup --stack {planned.stack} --plan {file}")
+        terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", str(file)))
 
     return keep
 

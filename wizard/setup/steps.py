@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from components.settings import Outputs, Settings, Target
+from wizard import PROJECT_FOLDER
 from wizard.core.errors import PreflightFailed, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
@@ -73,6 +75,8 @@ class Request:
 
     stack: str
     answers: Mapping[str, Answer] = field(repr=False)
+    project: Path = PROJECT_FOLDER
+    """The project's folder, which holds the stacks' settings."""
     saved: Settings | None = None
     """The stack's settings as its configuration file has them. Its targets stay targets: a run adds to them, and taking
     one away is not the set-up's business."""

@@ -5,16 +5,16 @@ Touches nothing; without --used it asks nobody, and needs no account.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from wizard.commands import deployed_stack
-from wizard.commands.cost import measure, output
+from wizard.commands.cost import CostOptions, measure, output
 from wizard.commands.cost.estimate import Assumptions, estimate, growth
 from wizard.commands.cost.measure import Measured, measured
 from wizard.commands.deployed_stack import DeployedStack
+from wizard.commands.report import ReportOptions
 from wizard.core.errors import SetupError, StackNotFound, UsageError
 from wizard.core.models.rotation import KeyRotations
 from wizard.setup.steps import Clients, Request
@@ -23,7 +23,7 @@ DEFAULT_DAYS = 90
 """How far back CloudTrail's event history goes."""
 
 
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: CostOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """What it costs. Raises MissingAnswers where nothing says what, StackNotFound for --used without a stack."""
     assumptions = assumptions_of(options)
     if options.used:
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace, request: Request, clients: Clients) -> tupl
     return 0, output.document(request.stack, bill, steps, used, region=settings.region)
 
 
-def assumptions_of(options: argparse.Namespace) -> Assumptions:
+def assumptions_of(options: CostOptions | ReportOptions) -> Assumptions:
     """The assumptions, with what the command line changes of them."""
     named = ("requests", "instances", "cache_minutes")
     given = {name: value for name in named if (value := getattr(options, name)) is not None}
@@ -50,7 +50,7 @@ def assumptions_of(options: argparse.Namespace) -> Assumptions:
         raise UsageError(str(error), "python -m wizard cost --instances 2 --cache-minutes 5") from error
 
 
-def _days(options: argparse.Namespace) -> int:
+def _days(options: CostOptions) -> int:
     days = DEFAULT_DAYS if options.days is None else int(options.days)
     if not 1 <= days <= DEFAULT_DAYS:
         raise UsageError(

@@ -12,14 +12,19 @@ from typing import Any
 
 from components.policies.stack import trail_arn_of
 from components.settings import Settings, Target
+from wizard.commands.status import StatusOptions
+from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.progress import Mark
 from wizard.core.models.stack_status import HealthStatus, ListedStack, Look, StackStatus
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
+from wizard.core.run_options import Result
+from wizard.core.state_backend import S3, url_of
 from wizard.data_key.storage import find_stored_data_key
-from wizard.setup.steps import Clients
+from wizard.pulumi_engine import backend, config
+from wizard.setup.steps import Clients, Request
 
 ListStacks = Callable[[Mapping[str, str]], tuple[ListedStack, ...]]
 """The environment of the credentials to the backend's stacks (`wizard.pulumi_engine.backend`). Raises SetupError."""
@@ -36,6 +41,36 @@ class _Caller:
     identity: Identity | None = None
     vercel: VercelClient | None = None
     why: str = ""
+
+
+def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
+    """The state of the stacks; exit code 1 where something is known to be wrong. Raises SetupError."""
+    settings: dict[str, Settings] = {}
+    unreadable: dict[str, str] = {}
+    for stack in config.stacks(request.project):
+        try:
+            if (found := config.saved_settings(request.project, stack)) is not None:
+                settings[stack] = found
+        except SetupError as error:
+            unreadable[stack] = error.message
+    value = {key: answer.value for key, answer in request.answers.items()}
+    # `s3` names the account's own bucket, which no answer knows: then the CLI's own backend is asked.
+    place = str(value.get("backend") or "")
+    backend_url = {"PULUMI_BACKEND_URL": url_of(place, account="", region="")} if place not in ("", S3) else {}
+    rows = read(
+        clients,
+        settings,
+        all_stacks=options.all_stacks,
+        stack=request.stack,
+        list_stacks=lambda environment: backend.list_stacks(request.project, {**environment, **backend_url}),
+        unreadable=unreadable,
+        profile=value.get("profile"),
+        region=value.get("region"),
+        vercel_token=value.get("vercel_token"),
+    )
+    show(clients.ui, rows)
+    told = json_documents.status(document(rows))
+    return int(not told["ok"]), told
 
 
 def read(

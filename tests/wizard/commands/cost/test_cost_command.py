@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +20,7 @@ from tests.wizard.fakes.clients import (
     built,
 )
 from tests.wizard.fakes.clients import settings as settings_
-from wizard.commands.cost import command, measure, output
+from wizard.commands.cost import CostOptions, command, measure, output
 from wizard.commands.cost.estimate import Driver
 from wizard.core.errors import MissingAnswers, PermissionDenied, StackNotFound, Unreachable, UsageError
 from wizard.core.models.audit import Usage
@@ -29,9 +28,6 @@ from wizard.inputs.answers import Answer, Source, from_settings
 from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-OPTIONS: dict[str, Any] = {
-    "used": False, "days": None, "requests": None, "instances": None, "cache_minutes": None,
-}  # fmt: skip
 COUNTED = Usage(since=NOW, until=NOW, kms_requests=900, key_requests=300, trail_bytes=2**20, trails=2)
 
 
@@ -55,7 +51,7 @@ class World:
             prover=FakeProver(aws=self.aws),
             now=lambda: NOW,
         )
-        code, document = command.run(argparse.Namespace(**{**OPTIONS, **options}), self.request, clients)
+        code, document = command.run(CostOptions(**options), self.request, clients)
         assert code == 0
         return dict(document)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,7 +22,7 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.inputs.test_interview import GIVEN
 from tests.wizard.setup.test_workflow import WRITES, World
-from wizard.commands.push import command
+from wizard.commands.push import PushOptions, command
 from wizard.core.errors import (
     Cancelled,
     CredentialsError,
@@ -51,9 +50,8 @@ class PushWorld(World):
         self.given = {"vercel_token": TOKEN}
 
     def push(self, *, confirmed: str | None = None, request: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        given = {"stack": "production", "to": None, "branch": None, "redeploy": None, "set_aside": None, **options}
         asked = self.request(confirmed=confirmed, **(request or {}))
-        self.code, document = command.run(argparse.Namespace(**given), asked, self.clients)
+        self.code, document = command.run(PushOptions(**options), asked, self.clients)
         return document
 
     @property
@@ -268,7 +266,7 @@ def test_one_of_somebody_elses_is_set_aside_after_the_stacks_name_and_by_nothing
     for confirmed in (None, "another"):
         with pytest.raises(Cancelled) as refused:
             world.push(rename_variable="v1", confirmed=confirmed)
-        assert "--set-aside v1 --confirm production" in refused.value.hint
+        assert "--rename-existing v1 --confirm production" in refused.value.hint
     assert world.wrote == set() and "hosting.set_aside" not in world.log
 
 
