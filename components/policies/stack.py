@@ -26,6 +26,16 @@ def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None =
     )
 
 
+def trail_arn_of(settings: Settings) -> str:
+    """The ARN of the trail that records the use of the key: an existing one, or the one that the stack creates."""
+    return settings.existing_trail_arn or policies.trail_arn(
+        account_id=settings.account_id,
+        region=settings.region,
+        name=settings.names.trail,
+        partition=settings.partition,
+    )
+
+
 def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None) -> policies.Policy:
     """Who may take the application's role: each deploy target of the settings, and nobody else."""
     trust: list[policies.Statement] = []

@@ -11,11 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.settings import Settings
-from wizard.aws import cloudtrail
 from wizard.aws.application_credentials import SESSION_NAME
 from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.account import TrailFact
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
 
 MOST_EVENTS = 500
@@ -33,10 +31,6 @@ class AwsAuditReader:
     def __init__(self, session: Session, account_id: str) -> None:
         self._session = session
         self._owner = account_id
-
-    def trail(self, arn: str) -> TrailFact | None:
-        """The trail of that ARN; None for none."""
-        return cloudtrail.find_trail_of_arn(self._session.with_region(arn.split(":")[3]), arn)
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """What the trail selects, as CloudTrail has it."""

@@ -140,8 +140,12 @@ class Aws:
         return existing_resources.find_existing(self._session, settings)
 
     def list_trails(self) -> tuple[TrailFact, ...]:
-        """The multi-Region and organization trails."""
+        """Every trail that records this Region."""
         return cloudtrail.list_trails(self._session)
+
+    def find_trail(self, arn: str) -> TrailFact | None:
+        """The trail with this ARN, in any Region; None when it does not exist."""
+        return cloudtrail.find_trail_by_arn(self._session, arn)
 
     def describe_key(self, key: str) -> KeyFact | None:
         """A key by id, ARN or alias; None when there is none."""

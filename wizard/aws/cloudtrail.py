@@ -17,10 +17,9 @@ _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
 
 def list_trails(session: Session) -> tuple[TrailFact, ...]:
-    """The trails of every Region or of a whole organization, by ARN, those of other home Regions included."""
+    """Every trail that records this Region, sorted by ARN: of this Region only, of all Regions, of the organization."""
     trails = session.call("cloudtrail", "DescribeTrails", includeShadowTrails=True)["trailList"]
-    wide = [trail for trail in trails if trail.get("IsMultiRegionTrail") or trail.get("IsOrganizationTrail")]
-    facts = session.together(*(lambda trail=trail: fact_of(session, trail) for trail in wide))
+    facts = session.together(*(lambda trail=trail: fact_of(session, trail) for trail in trails))
     return tuple(sorted(facts, key=lambda fact: fact.arn))
 
 
@@ -31,8 +30,12 @@ def find_trail(session: Session, name: str) -> TrailFact | None:
     return next((fact_of(session, trail) for trail in trails["trailList"] if trail["Name"] == name), None)
 
 
-def find_trail_of_arn(session: Session, arn: str) -> TrailFact | None:
-    """The trail of that ARN, wherever its home is and however few Regions it records."""
+def find_trail_by_arn(session: Session, arn: str) -> TrailFact | None:
+    """The trail with this ARN, asked in its home Region; None when it does not exist.
+
+    The one reading of a stack's trail: the checklist, `status`, `doctor` and `report` ask here.
+    """
+    session = session.with_region(arn.split(":")[3])
     trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True)
     return next((fact_of(session, trail) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
 

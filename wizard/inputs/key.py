@@ -5,7 +5,7 @@ Pure. Loads no library.
 
 from __future__ import annotations
 
-from wizard.inputs.model import CALLER, Input, InputType
+from wizard.core.models.inputs import CALLER, Input, InputType
 
 KEY_INPUTS: tuple[Input, ...] = (
     Input(

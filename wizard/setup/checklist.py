@@ -50,7 +50,7 @@ class Readings:
     """Under the alias."""
     key_policy: Mapping[str, Any] | SetupError | None
     app_policy: Mapping[str, Any] | SetupError | None
-    trails: tuple[TrailFact, ...] | SetupError | None
+    trail: TrailFact | SetupError | None
     retention: Retention | SetupError | None
 
 
@@ -72,13 +72,13 @@ def look(aws: AwsClient, outputs: Outputs) -> Readings:
         key = pool.submit(_read, aws.describe_key, outputs.alias_name)
         key_policy = pool.submit(_read, aws.key_policy, outputs.key_arn)
         app_policy = pool.submit(_read, aws.policy_document, outputs.app_policy_arn)
-        trails = pool.submit(_read, aws.list_trails)
+        trail = pool.submit(_read, aws.find_trail, outputs.trail_arn)
         retention = pool.submit(_read, aws.bucket_retention, outputs.trail_bucket)
     return Readings(
         key=key.result(),
         key_policy=key_policy.result(),
         app_policy=app_policy.result(),
-        trails=trails.result(),
+        trail=trail.result(),
         retention=retention.result(),
     )
 
@@ -105,7 +105,12 @@ def judge(
             lambda policy: _app_policy(policy, outputs),
         ),
         _of(readings.key, "Automatic key rotation", lambda fact: _rotation(fact, settings)),
-        _of(readings.trails, "CloudTrail logging", lambda facts: _trail(facts, readings.retention, outputs)),
+        _of(
+            readings.trail,
+            "CloudTrail logging",
+            lambda fact: _trail(fact, readings.retention, outputs),
+            missing=f"there is no trail {outputs.trail_arn}",
+        ),
         _data_key(stored_data_key),
         _tested(proofs),
         ChecklistEntry(
@@ -123,10 +128,12 @@ def _read(call: Callable[..., T], *args: Any) -> T | SetupError | None:
         return error
 
 
-def _of(fact: Any, title: str, judge: Callable[[Any], tuple[ItemState, str]]) -> ChecklistEntry:
+def _of(
+    fact: Any, title: str, judge: Callable[[Any], tuple[ItemState, str]], *, missing: str = "there is none"
+) -> ChecklistEntry:
     if isinstance(fact, SetupError):
         return ChecklistEntry(title=title, state=ItemState.UNKNOWN, evidence=f"could not be read: {fact.message}")
-    state, evidence = (ItemState.OPEN, "there is none") if fact is None else judge(fact)
+    state, evidence = (ItemState.OPEN, missing) if fact is None else judge(fact)
     return ChecklistEntry(title=title, state=state, evidence=evidence)
 
 
@@ -226,12 +233,7 @@ def _rotation(key: KeyFact, settings: Settings) -> tuple[ItemState, str]:
     return _state(key.rotation_period_days in (None, settings.rotation_period_days)), f"on, {period}"
 
 
-def _trail(
-    trails: tuple[TrailFact, ...], retention: Retention | SetupError | None, outputs: Outputs
-) -> tuple[ItemState, str]:
-    trail = next((fact for fact in trails if fact.arn == outputs.trail_arn), None)
-    if trail is None:
-        return ItemState.OPEN, f"there is no trail {outputs.trail_arn}"
+def _trail(trail: TrailFact, retention: Retention | SetupError | None, outputs: Outputs) -> tuple[ItemState, str]:
     if trail.bucket != outputs.trail_bucket:
         return ItemState.OPEN, f"{trail.name} writes to {trail.bucket}, not to {outputs.trail_bucket}"
     lacking = {gap.trait for gap in gaps(trail, retention if isinstance(retention, Retention) else None)}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.settings import ROTATION_DAYS, SHORTEST_RETENTION_DAYS, ImportGroup, Settings
-from wizard.inputs.model import Choice, InputType
+from wizard.core.models.inputs import Choice, InputType
 from wizard.inputs.registry import INPUTS, add_flags, by_key
 
 ROOT = Path(__file__).resolve().parents[3]

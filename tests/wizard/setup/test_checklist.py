@@ -82,7 +82,7 @@ def test_the_items_are_the_guides_in_the_guides_order(aws) -> None:
 def test_reading_the_evidence_writes_nothing(aws) -> None:
     items(aws)
     assert {call.split()[0] for call in aws.log} == {
-        f"cloud.{name}" for name in ("describe_key", "key_policy", "policy_document", "list_trails", "bucket_retention")
+        f"cloud.{name}" for name in ("describe_key", "key_policy", "policy_document", "find_trail", "bucket_retention")
     }
 
 
@@ -92,7 +92,7 @@ def test_reading_the_evidence_writes_nothing(aws) -> None:
         ("describe_key", {ALIAS, ROTATION}),
         ("key_policy", {POLICY}),
         ("policy_document", {IAM}),
-        ("list_trails", {TRAIL}),
+        ("find_trail", {TRAIL}),
         ("bucket_retention", {TRAIL}),
     ],
 )

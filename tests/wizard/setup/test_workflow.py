@@ -54,8 +54,8 @@ from wizard.core.errors import (
 )
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
+from wizard.core.models.inputs import Question
 from wizard.inputs.answers import Answer, Source, from_settings
-from wizard.inputs.model import Question
 from wizard.setup import saved_plan, workflow
 from wizard.setup.saved_plan import SavedPlan
 from wizard.setup.steps import Clients, Request

@@ -23,9 +23,9 @@ from wizard.commands.cost.estimate import (
 )
 from wizard.core.errors import MissingAnswers
 from wizard.core.models.audit import Usage
+from wizard.core.models.inputs import CREATE
 from wizard.core.models.rotation import KeyRotations
 from wizard.inputs import answers
-from wizard.inputs.model import CREATE
 from wizard.inputs.registry import INPUTS
 from wizard.setup import cost
 from wizard.setup.steps import Request

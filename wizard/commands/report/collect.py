@@ -88,7 +88,7 @@ def gather(
         made_by=found.identity.arn,
         checklist=tuple(_checklist(read, access, settings, outputs, found.stack)),
         architecture=destinations.architecture(
-            settings, outputs, keys=read.keys, stored_data_key=read.stored_data_key, trails=read.readings.trails
+            settings, outputs, keys=read.keys, stored_data_key=read.stored_data_key, trail=read.readings.trail
         ),
         access=access,
         rotation=_rotation(read),
@@ -289,7 +289,7 @@ def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
         f"the key under {settings.names.alias}": read.readings.key,
         "the key's policy": read.readings.key_policy,
         "the application's IAM policy": read.readings.app_policy,
-        "the trails": read.readings.trails,
+        "the audit trail": read.readings.trail,
         f"the bucket {settings.names.trail_bucket}": read.readings.retention,
         f"the escrow {settings.names.stored_data_key}": read.stored_data_key,
         "the key's rotations": read.rotations,

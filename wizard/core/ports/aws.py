@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.access import AccessKeyAge, GrantFact, History, KeyUse
-from wizard.core.models.account import TrailFact
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUses, Usage
 from wizard.core.models.backup import BucketLock, StoredObject
 from wizard.core.models.deployment import Rollout, Service, TaskDefinition
@@ -128,10 +127,6 @@ class AccessReader(Protocol):
 
 class AuditReader(Protocol):
     """The audit of one Region (`wizard/aws/audit.py`). Reads only; raises errors of `wizard.core.errors` only."""
-
-    def trail(self, arn: str) -> TrailFact | None:
-        """The trail of that ARN, wherever its home is and however few Regions it records; None for none."""
-        ...
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """What the trail selects, as CloudTrail has it: `EventSelectors`, `AdvancedEventSelectors`."""

@@ -46,6 +46,7 @@ from wizard.core.models.vercel_environment import PRODUCTION, Scope
 if TYPE_CHECKING:
     from wizard.core.models.diagnostics import VariableEntry
     from wizard.core.models.drift import Drift
+    from wizard.core.models.inputs import Question
     from wizard.core.ports.aws import (
         AccessDiagnostics,
         AccessReader,
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
         KeyRotation,
         UsageMetrics,
     )
-    from wizard.inputs.model import Question
 
 
 class AwsClient(Protocol):
@@ -99,7 +99,14 @@ class AwsClient(Protocol):
 
     def find_principal(self, arn: str) -> Principal | None: ...
     def find_existing(self, settings: Settings) -> Existing: ...
-    def list_trails(self) -> tuple[TrailFact, ...]: ...
+    def list_trails(self) -> tuple[TrailFact, ...]:
+        """Every trail that records this Region."""
+        ...
+
+    def find_trail(self, arn: str) -> TrailFact | None:
+        """The trail with this ARN, in any Region; None when it does not exist."""
+        ...
+
     def describe_key(self, key: str) -> KeyFact | None:
         """A key by id, ARN or alias; None when there is none."""
         ...

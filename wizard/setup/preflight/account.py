@@ -15,10 +15,10 @@ from components.settings import ContractError, Settings
 from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupported
 from wizard.core.models.account import Existing, Identity
 from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.inputs import CALLER
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.storage import find_stored_data_key
 from wizard.inputs.answers import camel, to_settings
-from wizard.inputs.model import CALLER
 from wizard.inputs.registry import INPUTS
 from wizard.setup.preflight.principals import lockout, named, principals
 from wizard.setup.preflight.result import CheckResult, attempt, problem

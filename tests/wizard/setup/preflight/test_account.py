@@ -338,7 +338,7 @@ def test_both_that_are_wrong_with_a_trail_are_told_at_once(aws) -> None:
     [
         ({"global_events": False}, {}, "leaves out the global services"),
         ({"validation": False}, {}, "log files cannot be validated"),
-        ({"multi_region": False}, {}, "covers one Region only"),
+        ({"multi_region": False, "organization": True}, {}, "covers one Region only"),
         ({}, {"expires_after_days": 90}, "expire after 90 days, before six years are over"),
         ({}, {"public_access_blocked": False}, "does not block public access"),
         ({}, {"versioned": False}, "keeps no earlier versions"),

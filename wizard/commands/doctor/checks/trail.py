@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components import policies
+from components.policies.stack import trail_arn_of
 from components.settings import ImportGroup, Settings
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
@@ -40,16 +41,6 @@ _WHY: Mapping[Trait, str] = {
 }
 
 
-def arn_of(settings: Settings) -> str:
-    """The ARN of the trail that records the use of the key, known before it is looked for."""
-    return settings.existing_trail_arn or policies.trail_arn(
-        account_id=settings.account_id,
-        region=settings.region,
-        name=settings.names.trail,
-        partition=settings.partition,
-    )
-
-
 def owns_trail(settings: Settings) -> bool:
     """Whether an update of the stack may change the trail."""
     return settings.existing_trail_arn is None and ImportGroup.TRAIL not in settings.kept_as_found
@@ -63,8 +54,8 @@ def owns_bucket(settings: Settings) -> bool:
 def of_the_trail(evidence: CheckContext) -> Iterator[Told]:
     """The trail itself."""
     settings = evidence.settings
-    arn = arn_of(settings)
-    trail = evidence.once("trail", lambda: evidence.aws.audit().trail(arn))
+    arn = trail_arn_of(settings)
+    trail = evidence.once("trail", lambda: evidence.aws.find_trail(arn))
     if isinstance(trail, SetupError):
         yield NotChecked.of(f"the audit trail {arn}", trail)
         return
