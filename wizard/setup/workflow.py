@@ -13,8 +13,8 @@ from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import UserInterface, VercelClient
-from wizard.data_key import access_key, deliver_and_verify
-from wizard.setup import checklist, confirmation, plan, report, retained_resources, steps
+from wizard.data_key import access_key
+from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, retained_resources, steps
 from wizard.setup.steps import Clients, Request
 
 
