@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from components.settings import APPLICATION_VARIABLES, ObjectLock, SecretStore, Settings, Target
-from wizard.core.cost.drivers import Assumptions, estimate
+from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StoredDataKey
@@ -146,7 +146,8 @@ def lines(plan: Plan) -> tuple[str, ...]:
     cost = estimate(settings, plan.assumptions)
     text += ["", f"What it costs: ${cost.monthly:.2f} a month, estimated (python -m wizard cost):"]
     wide = max(len(item.name) for item in cost.items)
-    text += [f"  {item.name:<{wide}}  ${item.monthly:>5.2f}  {item.price.text}" for item in cost.items]
+    text += [f"  {item.name:<{wide}}  {f'${item.monthly:.2f}':>6}  {item.price.text}" for item in cost.items]
+    text.append(f"  after two rotations of every key: ${growth(settings, plan.assumptions)[-1].monthly:.2f} a month")
     text += ["", f"How long it takes: about {duration(plan)}"]
     return tuple(text)
 

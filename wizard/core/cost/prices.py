@@ -33,11 +33,11 @@ class Price:
 
     @property
     def text(self) -> str:
-        """`$0.03 per 10,000 requests, 20,000 a month are free`."""
+        """`$0.03 per 10,000 requests, 20,000 free`."""
         cents = self.dollars == round(self.dollars, 2)
         dollars = f"{self.dollars:.2f}" if cents else str(self.dollars)
         each = f"${dollars} per {self.unit if self.per == 1 else f'{self.per:,} {self.unit}s'}"
-        return f"{each}, {self.free:,} a month are free" if self.free else each
+        return f"{each}, {self.free:,} free" if self.free else each
 
 
 _KMS = "https://aws.amazon.com/kms/pricing/"

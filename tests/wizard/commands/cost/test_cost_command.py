@@ -159,7 +159,7 @@ def test_a_stack_that_is_not_built_has_no_use() -> None:
     world = World()
     world.engine.stack_state = replace(world.engine.stack_state, outputs=None)
     world.aws.aliases.clear()
-    with pytest.raises(StackNotFound, match="not built"):
+    with pytest.raises(StackNotFound, match="not deployed"):
         world.run(used=True)
 
 
