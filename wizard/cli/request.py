@@ -71,7 +71,7 @@ def config_file(stack: str) -> str:
 
 def saved_settings(stack: str) -> Settings | None:
     """The settings that the stack's configuration file holds; None where it holds none of the project's."""
-    from components.settings import PROJECT, ContractError, Settings
+    from components.settings import PROJECT, ContractError, Settings, correction
     from wizard.pulumi_engine import config as engine_config
 
     file = config_file(stack)
@@ -79,11 +79,13 @@ def saved_settings(stack: str) -> Settings | None:
     if not any(key.startswith(f"{PROJECT}:") for key in config):
         return None
     try:
-        return Settings.from_config(config)
+        return Settings.from_config(config, deployed=True)
     except ContractError as error:
+        commands = [command for field, _ in error.faults if (command := correction(field, stack))]
         raise UsageError(
             f"{file} cannot be used: {error}",
-            f"mend it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away",
+            "   ".join(dict.fromkeys(commands))
+            or f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away",
         ) from error
 
 
