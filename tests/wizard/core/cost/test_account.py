@@ -70,9 +70,9 @@ def test_fewer_requests_than_are_known_of_leave_none_for_others() -> None:
 @pytest.mark.parametrize(("rotated", "dollars"), [(0, 1), (1, 2), (2, 3), (5, 3)])
 def test_each_keys_price_follows_its_own_rotations(rotated: int, dollars: int) -> None:
     told = bill(facts=account(rotations=rotated))
-    assert (told.of(Driver.KEY), told.of(Driver.TRAIL_KEY)) == (dollars, 1)
+    assert told.of(Driver.KEY) == dollars and told.of(Driver.TRAIL_KEY) == 1
     told = bill(facts=account(trail_key_rotations=rotated))
-    assert (told.of(Driver.KEY), told.of(Driver.TRAIL_KEY)) == (1, dollars)
+    assert told.of(Driver.KEY) == 1 and told.of(Driver.TRAIL_KEY) == dollars
 
 
 def test_logs_are_billed_by_their_real_size() -> None:
