@@ -704,7 +704,7 @@ def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken)
 
 
 @pytest.mark.parametrize(
-    ("found", "hand_made", "held", "given", "what", "next_"),
+    ("found", "discovered", "held", "given", "what", "next_"),
     [
         (on_vercel(key_arn=OTHER_KEY), GUIDE, None, None, f"names {OTHER_KEY}", "aws kms update-alias"),
         (on_vercel(key_arn=f"x{KEY}"), GUIDE, None, None, "names x", "aws kms update-alias"),
