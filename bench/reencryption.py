@@ -28,8 +28,8 @@ from bench.onboarding import PROJECT
 from bench.rows import Bound, Measured, compared
 from phi import PhiCipher
 from phi.reencryption.database import Database
-from phi.reencryption.models import ColumnSelection
 from phi.reencryption.inspection import inspect
+from phi.reencryption.models import ColumnSelection
 from phi.reencryption.options import BATCH
 from phi.reencryption.passes import default_processes, reencrypt
 from phi.reencryption.progress import Progress
@@ -210,7 +210,7 @@ def main(dsn: str, processes: int) -> None:
     table = inspect(looking, ColumnSelection(table="patients", columns=COLUMNS, key_column="id"), write=True)
     looking.close()
     run = reencrypt(dsn, table, old=[OLD], new=NEW, processes=processes, progress=Progress(io.StringIO()))
-    assert run.settled and run.neither == 0
+    assert run.complete and run.undecryptable == 0
     parent, worker = run.peak_mib
     told = {"seconds": run.seconds, "first_pass": run.pass_seconds[0], "parent_mib": parent, "worker_mib": worker}
     print(json.dumps(told))
