@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from phi import PhiCipher, DecryptionError
+from phi import DecryptionError, PhiCipher
 from tests.onboarding.clinic import running_clinic
 from tests.wizard.rotation.clinic_world import Account, Clinic, environment_of
 from wizard.datakey import WrappedDataKey
