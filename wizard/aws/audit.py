@@ -14,6 +14,7 @@ from components.settings import Settings
 from wizard.aws import cloudtrail
 from wizard.aws.application_credentials import SESSION_NAME
 from wizard.aws.auth.session import Session
+from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import TrailFact
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
@@ -30,9 +31,12 @@ _NO_RULE = ("ResourceNotFoundException",)
 class AwsAuditReader:
     """The audit of one Region: a `wizard.core.ports.aws.AuditReader`."""
 
-    def __init__(self, session: Session, account_id: str) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._owner = account_id
+
+    @property
+    def _owner(self) -> str:
+        return identify(self._session).account_id
 
     def trail(self, arn: str) -> TrailFact | None:
         """The trail of that ARN; None for none."""

@@ -69,11 +69,11 @@ def read(
 def look(aws: AwsClient, outputs: Outputs) -> Readings:
     """What is to be read of the account. Side by side, for each call is a round trip."""
     with ThreadPoolExecutor(max_workers=6) as pool:
-        key = pool.submit(_read, aws.describe_key, outputs.alias_name)
-        key_policy = pool.submit(_read, aws.key_policy, outputs.key_arn)
-        app_policy = pool.submit(_read, aws.policy_document, outputs.app_policy_arn)
-        trails = pool.submit(_read, aws.list_trails)
-        retention = pool.submit(_read, aws.bucket_retention, outputs.trail_bucket)
+        key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
+        key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
+        app_policy = pool.submit(_read, aws.iam.policy_document, outputs.app_policy_arn)
+        trails = pool.submit(_read, aws.cloudtrail.list_trails)
+        retention = pool.submit(_read, aws.cloudtrail.bucket_retention, outputs.trail_bucket)
     return Readings(
         key=key.result(),
         key_policy=key_policy.result(),

@@ -28,14 +28,14 @@ def asked(aws: Aws, boto) -> list[str]:
     aws._session._botocore.register("before-call", lambda model, **_: seen.append(model.name), unique_id="the-test")
     key = boto("kms").create_key()["KeyMetadata"]["Arn"]
     prefix = "/eonpro/production"
-    wrapped = aws.make_data_key(key)
-    aws.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={})
-    aws.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={})
+    wrapped = aws.kms.make_data_key(key)
+    aws.stored_data_keys.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={})
+    aws.stored_data_keys.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={})
     store = SecretStore.SECRETS_MANAGER
-    aws.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={}, store=store)
-    aws.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={}, store=store)
-    aws.app_credentials(ROLE, target="vercel")
-    aws.simulate(ROLE, ["kms:Decrypt"], key)
+    aws.stored_data_keys.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={}, store=store)
+    aws.stored_data_keys.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={}, store=store)
+    aws.application_credentials.app_credentials(ROLE, target="vercel")
+    aws.permissions.simulate(ROLE, ["kms:Decrypt"], key)
     return seen
 
 

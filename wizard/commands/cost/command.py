@@ -63,8 +63,8 @@ def _measured(found: DeployedStack, clients: Clients, assumptions: Assumptions, 
     settings, until = found.settings, clients.now()
     key_arn = found.outputs.key_arn if found.outputs else _key_by_alias(found)
     bucket = found.outputs.trail_bucket if found.outputs else settings.names.trail_bucket
-    usage = found.aws.usage().read(key_arn=key_arn, bucket=bucket, since=until - timedelta(days=days), until=until)
-    rotations = deployed_stack.attempted(found.aws.key_rotation().rotations, key_arn)
+    usage = found.aws.usage_metrics.read(key_arn=key_arn, bucket=bucket, since=until - timedelta(days=days), until=until)
+    rotations = deployed_stack.attempted(found.aws.key_rotation.rotations, key_arn)
     if isinstance(rotations, KeyRotations):
         return measured(settings, assumptions, usage, rotations)
     return measured(settings, assumptions, usage, None, why=rotations.message)
@@ -72,7 +72,7 @@ def _measured(found: DeployedStack, clients: Clients, assumptions: Assumptions, 
 
 def _key_by_alias(found: DeployedStack) -> str:
     """The key of a stack whose state cannot be read, by its alias."""
-    fact = found.aws.describe_key(found.settings.names.alias)
+    fact = found.aws.kms.describe_key(found.settings.names.alias)
     if fact is None:
         raise (
             found.state

@@ -110,7 +110,7 @@ def ready(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     """An account with its escrow, whose caller waits for nothing."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     aws._session = replace(aws._session, pause=lambda _: None)
-    aws.store_data_key(f"{PREFIX}/ENCRYPTED_PHI_KEY", ONE, key_arn=KEY, tags={})
+    aws.stored_data_keys.store_data_key(f"{PREFIX}/ENCRYPTED_PHI_KEY", ONE, key_arn=KEY, tags={})
     return aws
 
 
@@ -129,7 +129,7 @@ def order(aws: Aws, cut: Cut, times: int) -> Counter[str]:
 
 
 def deliver(aws: Aws) -> DeliveryState:
-    return aws.deliver_parameters(PREFIX, BATCH, tags={}).state
+    return aws.stored_data_keys.deliver_parameters(PREFIX, BATCH, tags={}).state
 
 
 def written(boto: Any) -> dict[str, tuple[str, int]]:

@@ -44,7 +44,7 @@ class Place:
 
     @property
     def ring(self) -> Any:
-        return self.aws.key_rotation()
+        return self.aws.key_rotation
 
     @property
     def stored_data_key(self) -> str:
@@ -52,7 +52,7 @@ class Place:
 
     def begin(self, wrapped: WrappedDataKey = ONE) -> None:
         """What a set-up leaves: the escrow and no ledger."""
-        assert self.aws.store_data_key(
+        assert self.aws.stored_data_keys.store_data_key(
             self.stored_data_key, wrapped, key_arn=KEY, tags=self.settings.tags, store=self.store
         )
 
@@ -72,7 +72,7 @@ class Place:
         return found
 
     def read(self) -> Any:
-        return self.aws.read_stored_data_key(self.stored_data_key, store=self.store)
+        return self.aws.stored_data_keys.read_stored_data_key(self.stored_data_key, store=self.store)
 
     def put_by_hand(self, name: str, value: str) -> None:
         if self.store is SecretStore.PARAMETER_STORE:
