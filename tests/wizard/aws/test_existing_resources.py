@@ -170,4 +170,6 @@ def test_an_alias_whose_key_may_not_be_described_is_never_called_free(script, sc
 
 def test_an_endpoint_that_went_away_is_no_free_name(moto_url, environ, settings):
     with pytest.raises(Unreachable):
-        connect(environ={**environ, "AWS_ENDPOINT_URL_IAM": "http://127.0.0.1:1"}).existing_resources.find_existing(settings)
+        connect(environ={**environ, "AWS_ENDPOINT_URL_IAM": "http://127.0.0.1:1"}).existing_resources.find_existing(
+            settings
+        )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.errors import PermissionDenied, ResourceError, UsageError
 from wizard.core.models.delivery import AccessKey
@@ -36,7 +36,7 @@ def user(boto) -> str:
 def patient(scripted: Aws) -> tuple[Aws, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
-    scripted._session = replace(scripted._session, pause=waited.append)
+    scripted = with_pause(scripted, waited.append)
     return scripted, waited
 
 
@@ -114,7 +114,7 @@ def test_a_user_made_a_moment_ago_is_waited_for(script, patient):
         waited.append(seconds)
         script.answer("CreateAccessKey", MADE)
 
-    aws._session = replace(aws._session, pause=seen)
+    aws = with_pause(aws, seen)
     assert aws.iam.make_access_key(USER).id == "AKIANEW"
     assert len(waited) == 1
 

@@ -199,7 +199,10 @@ def test_a_policy_without_a_role_is_found_unattached(by_hand, aws, settings):
 def test_a_role_without_the_policy_attached_is_told_as_that(by_hand, aws, settings):
     by_hand.role()
     by_hand.policy(attached=False)
-    assert set(ids(aws.import_discovery.discover_setup(settings))) == {ResourceKind.APPLICATION_ROLE, ResourceKind.APPLICATION_POLICY}
+    assert set(ids(aws.import_discovery.discover_setup(settings))) == {
+        ResourceKind.APPLICATION_ROLE,
+        ResourceKind.APPLICATION_POLICY,
+    }
 
 
 def test_a_trails_bucket_that_is_gone_is_not_found_and_stands_against_it(by_hand, boto, aws, settings):

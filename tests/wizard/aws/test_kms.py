@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.errors import PermissionDenied, ResourceError
 
@@ -23,7 +23,7 @@ def make_key(boto, **tags: str) -> str:
 def patient(scripted: Aws) -> tuple[Aws, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
-    scripted._session = replace(scripted._session, pause=waited.append)
+    scripted = with_pause(scripted, waited.append)
     return scripted, waited
 
 
@@ -110,7 +110,7 @@ def test_a_key_that_is_seen_at_last_makes_one_data_key(script, patient):
         waited.append(seconds)
         script.answer("GenerateDataKeyWithoutPlaintext", answer)
 
-    aws._session = replace(aws._session, pause=seen)
+    aws = with_pause(aws, seen)
     assert aws.kms.make_data_key(KEY).value == "A" * 248
     assert len(waited) == 1
 
@@ -146,7 +146,7 @@ def test_a_young_keys_policy_is_waited_for(script, patient, age):
         waited.append(seconds)
         script.answer("GenerateDataKeyWithoutPlaintext", {"CiphertextBlob": "A" * 248, "KeyId": KEY})
 
-    aws._session = replace(aws._session, pause=in_force)
+    aws = with_pause(aws, in_force)
     assert aws.kms.make_data_key(KEY).value == "A" * 248
     assert len(waited) == 1
 

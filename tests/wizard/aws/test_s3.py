@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws, connect
 from wizard.core.errors import SetupError, UsageError
 
@@ -143,7 +143,7 @@ def test_a_name_that_is_no_buckets_is_a_usage_error(nobodys, scripted):
 
 def test_a_name_that_was_just_deleted_is_waited_for_in_vain_only_so_long(nobodys, scripted):
     waited: list[float] = []
-    scripted._session = replace(scripted._session, pause=waited.append)
+    scripted = with_pause(scripted, waited.append)
     nobodys.answer(CREATE, error("OperationAborted"), status=409)
     with pytest.raises(SetupError, match="OperationAborted"):
         scripted.state_storage.make_state_bucket(BUCKET)

@@ -51,12 +51,16 @@ def test_tags_that_may_not_be_seen_are_none_and_the_escrow_is_read_all_the_same(
 
 def test_an_escrow_that_somebody_keeps_as_a_plain_string_is_told_and_left_as_it_is(aws, boto):
     boto("ssm").put_parameter(Name=ESCROW, Value=ONE.value, Type="String")
-    delivered = aws.stored_data_keys.deliver_parameters(PREFIX, AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE), tags={})
+    delivered = aws.stored_data_keys.deliver_parameters(
+        PREFIX, AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE), tags={}
+    )
     assert delivered.plain == "String"
     assert boto("ssm").get_parameter(Name=ESCROW)["Parameter"]["Version"] == 1
 
 
 def test_of_an_escrow_of_our_own_nothing_of_the_kind_is_told(aws):
     aws.stored_data_keys.store_data_key(ESCROW, ONE, key_arn=KEY, tags={})
-    delivered = aws.stored_data_keys.deliver_parameters(PREFIX, AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE), tags={})
+    delivered = aws.stored_data_keys.deliver_parameters(
+        PREFIX, AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE), tags={}
+    )
     assert delivered.plain == ""

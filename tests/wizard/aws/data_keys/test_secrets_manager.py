@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from components.settings import SecretStore
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
@@ -31,7 +32,7 @@ def stored_data_key(aws: Aws, wrapped: WrappedDataKey = ONE) -> bool:
 def patient(scripted: Aws) -> tuple[Aws, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
-    scripted._session = replace(scripted._session, pause=waited.append)
+    scripted = with_pause(scripted, waited.append)
     return scripted, waited
 
 
@@ -170,7 +171,7 @@ def test_a_secret_made_a_moment_ago_is_waited_for(script, patient):
         waited.append(seconds)
         script.answer("GetSecretValue", {"Name": ESCROW, "SecretString": ONE.value})
 
-    aws._session = replace(aws._session, pause=seen)
+    aws = with_pause(aws, seen)
     assert stored_data_key(aws) is True
     assert len(waited) == 1
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
@@ -81,7 +82,7 @@ class Place:
 
 @pytest.fixture(params=list(SecretStore))
 def place(request, aws: Aws, boto) -> Place:
-    aws._session = replace(aws._session, pause=lambda _: None)
+    aws = with_pause(aws, lambda _: None)
     return Place(aws, boto, request.param)
 
 
@@ -243,7 +244,7 @@ HELD = {
 @pytest.mark.parametrize("store", list(SecretStore))
 def test_a_store_that_forgets_what_was_written_is_found_out(script, scripted, store):
     waited: list[float] = []
-    scripted._session = replace(scripted._session, pause=waited.append)
+    scripted = with_pause(scripted, waited.append)
     for action, answer in HELD.items():
         script.answer(action, answer)
     with pytest.raises(ResourceError, match="do not read back"):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore, Settings
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
@@ -134,7 +135,7 @@ def power(aws: Aws) -> Power:
 
 @pytest.fixture(params=list(SecretStore))
 def place(request, aws: Aws, boto, settings_of, power) -> Place:
-    aws._session = replace(aws._session, pause=lambda _: None)
+    aws = with_pause(aws, lambda _: None)
     return Place(aws, boto, settings_of(secret_store=request.param))
 
 
