@@ -22,8 +22,16 @@ def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None =
         strict=settings.strict_key_policy,
         exclusive_use=settings.exclusive_use,
         multi_region=settings.multi_region,
-        encryption_context=settings.encryption_context,
-        via_services=settings.via_services,
+        partition=settings.partition,
+    )
+
+
+def trail_arn_of(settings: Settings) -> str:
+    """The ARN of the trail that records the use of the key: an existing one, or the one that the stack creates."""
+    return settings.existing_trail_arn or policies.trail_arn(
+        account_id=settings.account_id,
+        region=settings.region,
+        name=settings.names.trail,
         partition=settings.partition,
     )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from components.settings import Settings
-from wizard.inputs.model import Input, InputType
+from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.registry import INPUTS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.settings import Settings
-from wizard.aws import cloudtrail
 from wizard.aws.application_credentials import SESSION_NAME
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.account import TrailFact
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
 
 MOST_EVENTS = 500
@@ -37,10 +35,6 @@ class AwsAuditReader:
     @property
     def _owner(self) -> str:
         return identify(self._session).account_id
-
-    def trail(self, arn: str) -> TrailFact | None:
-        """The trail of that ARN; None for none."""
-        return cloudtrail.find_trail_of_arn(self._session.with_region(arn.split(":")[3]), arn)
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """What the trail selects, as CloudTrail has it."""

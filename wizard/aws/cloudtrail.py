@@ -24,11 +24,19 @@ class CloudTrail:
         self._session = session
 
     def list_trails(self) -> tuple[TrailFact, ...]:
-        """The trails of every Region or of a whole organization, by ARN, those of other home Regions included."""
+        """Every trail that records this Region, by ARN: of this Region only, of all Regions, of the organization."""
         trails = self._session.call("cloudtrail", "DescribeTrails", includeShadowTrails=True)["trailList"]
-        wide = [trail for trail in trails if trail.get("IsMultiRegionTrail") or trail.get("IsOrganizationTrail")]
-        facts = self._session.together(*(lambda trail=trail: fact_of(self._session, trail) for trail in wide))
+        facts = self._session.together(*(lambda trail=trail: fact_of(self._session, trail) for trail in trails))
         return tuple(sorted(facts, key=lambda fact: fact.arn))
+
+    def find_trail(self, arn: str) -> TrailFact | None:
+        """The trail with this ARN, asked in its home Region; None when it does not exist.
+
+        The one reading of a stack's trail: the checklist, `status`, `doctor` and `report` ask here.
+        """
+        home = self._session.with_region(arn.split(":")[3])
+        trails = home.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True)
+        return next((fact_of(home, trail) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
 
     def bucket_retention(self, bucket: str) -> Retention | None:
         """How long the account's bucket keeps its objects and how it is guarded; None when it has no such bucket.
@@ -36,10 +44,10 @@ class CloudTrail:
         What makes the trail is asked in earnest; what an auditor wants beside that is None where it is denied.
         """
 
+        owner = identify(self._session).account_id
+
         def ask(operation: str, *absent: str) -> Any:
-            return self._session.find(
-                "s3", operation, absent=absent, Bucket=bucket, ExpectedBucketOwner=identify(self._session).account_id
-            )
+            return self._session.find("s3", operation, absent=absent, Bucket=bucket, ExpectedBucketOwner=owner)
 
         if ask("HeadBucket", *_NO_BUCKET) is None:
             return None
@@ -79,12 +87,6 @@ def find_trail(session: Session, name: str) -> TrailFact | None:
     trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[name], includeShadowTrails=False)
     # Some emulators answer with every trail.
     return next((fact_of(session, trail) for trail in trails["trailList"] if trail["Name"] == name), None)
-
-
-def find_trail_of_arn(session: Session, arn: str) -> TrailFact | None:
-    """The trail of that ARN, wherever its home is and however few Regions it records."""
-    trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True)
-    return next((fact_of(session, trail) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
 
 
 def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:

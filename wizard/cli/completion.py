@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wizard import PROJECT_FOLDER
 from wizard.cli.parser import ACTIONS, COMMANDS, ONLY, parser
-from wizard.inputs.model import Input, InputType
+from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.registry import INPUTS
 
 Candidates = tuple[tuple[str, str], ...]

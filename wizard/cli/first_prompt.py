@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.inputs import saved_progress
-from wizard.inputs.model import Choice, InputType, Question
 from wizard.inputs.registry import by_key
 
 AFRESH = "\0afresh"

@@ -162,7 +162,11 @@ def _judge(
     given: AppCredentials | None,
     pause: Callable[[float], None],
 ) -> tuple[VerificationState, str]:
-    search = CredentialsSearch(found=given) if given else aws.application_credentials.app_credentials(principal, target=target)
+    search = (
+        CredentialsSearch(found=given)
+        if given
+        else aws.application_credentials.app_credentials(principal, target=target)
+    )
     credentials = search.found
     if credentials is not None:
         verdict = _once_known(prover, credentials, batch, is_new=given is not None, pause=pause)

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import MissingAnswers, UsageError
+from wizard.core.models.inputs import CALLER, CREATE, Input
 from wizard.inputs.answers_file import listed
-from wizard.inputs.model import CALLER, CREATE, Input
 from wizard.inputs.registry import INPUTS, by_key
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ Pure. Loads no library.
 
 from __future__ import annotations
 
-from wizard.inputs.model import CREATE, Choice, Input, InputType, targets_hold
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
 
 TARGET = Input(
     key="target",
@@ -76,7 +76,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         help="token of the Vercel API, with access to the project",
         metavar="TOKEN",
         own=True,
-        needed=targets_hold("vercel"),
+        needed=targets_include("vercel"),
         secret=True,
         own_variable="VERCEL_TOKEN",
     ),
@@ -89,7 +89,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         safeguard="164.308(a)(4)(ii)(B), access authorization",
         help="slug of the Vercel team",
         metavar="SLUG",
-        needed=targets_hold("vercel"),
+        needed=targets_include("vercel"),
     ),
     Input(
         key="vercel_project",
@@ -101,7 +101,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         help="name of the Vercel project",
         metavar="NAME",
         own=True,
-        needed=targets_hold("vercel"),
+        needed=targets_include("vercel"),
     ),
     Input(
         key="vercel_access",
@@ -112,7 +112,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         safeguard="164.312(d), person or entity authentication",
         help="oidc: by Vercel's token, with five lines of code (default); user: by an IAM user's access key",
         metavar="HOW",
-        needed=lambda values: targets_hold("vercel")(values) and values.get("app_principal") == CREATE,
+        needed=lambda values: targets_include("vercel")(values) and values.get("app_principal") == CREATE,
         optional=True,
         choices=(
             Choice(value="oidc", title="By Vercel's own token (recommended)", note="five lines of code"),
@@ -128,7 +128,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         safeguard="164.312(d), person or entity authentication",
         help="ARN of an existing IAM OIDC provider of the Vercel team (default: made when there is none)",
         metavar="ARN",
-        needed=targets_hold("vercel"),
+        needed=targets_include("vercel"),
         asked=False,
         optional=True,
         follows="vercel_team",
@@ -143,7 +143,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         help="name of the ECS cluster",
         metavar="NAME",
         own=True,
-        needed=targets_hold("ecs"),
+        needed=targets_include("ecs"),
         optional=True,
     ),
     Input(
@@ -156,7 +156,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         help="name of the ECS service",
         metavar="NAME",
         own=True,
-        needed=lambda values: targets_hold("ecs")(values) and bool(values.get("ecs_cluster")),
+        needed=lambda values: targets_include("ecs")(values) and bool(values.get("ecs_cluster")),
         optional=True,
         follows="ecs_cluster",
     ),
@@ -169,7 +169,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         safeguard="164.308(a)(4)(ii)(B), access authorization",
         help=f"ARN of the task execution role; `{CREATE}`: one is made (default)",
         metavar="ARN",
-        needed=targets_hold("ecs"),
+        needed=targets_include("ecs"),
         optional=True,
         words=(CREATE,),
         choices=(Choice(value=CREATE, title="Make a role for it (recommended)"),),
@@ -185,7 +185,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         help="name of the EKS cluster",
         metavar="NAME",
         own=True,
-        needed=targets_hold("eks"),
+        needed=targets_include("eks"),
     ),
     Input(
         key="eks_identity",
@@ -200,7 +200,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
             Choice(value="pod-identity", title="Pod Identity (recommended)"),
             Choice(value="irsa", title="IRSA", note="needs the cluster's OIDC provider"),
         ),
-        needed=targets_hold("eks"),
+        needed=targets_include("eks"),
         asked=False,
         default="pod-identity",
     ),
@@ -213,7 +213,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         safeguard="164.312(d), person or entity authentication",
         help="ARN of the EKS cluster's IAM OIDC provider, for irsa",
         metavar="ARN",
-        needed=targets_hold("eks"),
+        needed=targets_include("eks"),
         asked=False,
         optional=True,
         follows="eks_cluster",
@@ -227,7 +227,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         safeguard="164.308(a)(4)(ii)(B), access authorization",
         help="Kubernetes namespace of the application (default: eonpro)",
         metavar="NAME",
-        needed=targets_hold("eks"),
+        needed=targets_include("eks"),
         asked=False,
         default="eonpro",
     ),
@@ -240,7 +240,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         safeguard="164.308(a)(4)(ii)(B), access authorization",
         help="Kubernetes service account of the application (default: eonpro)",
         metavar="NAME",
-        needed=targets_hold("eks"),
+        needed=targets_include("eks"),
         asked=False,
         default="eonpro",
     ),

@@ -5,7 +5,7 @@ Pure. Loads no library.
 
 from __future__ import annotations
 
-from wizard.inputs.model import CREATE, Choice, Input, InputType
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 
 TRAIL_INPUTS: tuple[Input, ...] = (
     Input(

@@ -12,11 +12,11 @@ from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.account import Principal, TrailFact
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.discovery import ProfileFact, ProfileKind
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.ports.run import AwsClient
 from wizard.core.trail_requirements import gaps
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.detection import listed
-from wizard.inputs.model import CREATE, Choice, Input, InputType, Question
 
 Offer = tuple[tuple[Choice, ...], str | tuple[str, ...] | None]
 """Choices and the default among them."""
@@ -133,7 +133,7 @@ def _trails(aws: AwsClient) -> tuple[Choice, ...]:
 
 
 def _lacks(trail: TrailFact) -> str:
-    return "; ".join(gap.what for gap in gaps(trail, None))
+    return "; ".join(gap.text for gap in gaps(trail, None))
 
 
 def _title(arn: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
 from wizard.core.models.account import Identity, TrailFact
 from wizard.core.models.delivery import Linked, VercelProject
+from wizard.core.models.inputs import CREATE
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.inputs.answers import Answer, Source
-from wizard.inputs.model import CREATE
 
 RECOMMENDED = {"app_principal": CREATE, "vercel_access": "oidc", "ecs_execution_role": CREATE}
 """What is taken unless somebody wishes otherwise: shown on the last page, and changed from there."""

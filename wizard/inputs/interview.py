@@ -12,12 +12,12 @@ from typing import Any
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, SignInNeeded
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, VercelProject
+from wizard.core.models.inputs import CALLER, Back, Choice, Input, InputType, Question
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices as offers
 from wizard.inputs import detection
 from wizard.inputs.answers import Answer, Source, missing, missing_error
-from wizard.inputs.model import CALLER, Back, Choice, Input, InputType, Question
 from wizard.inputs.registry import INPUTS, by_key
 
 BEFORE_THE_ACCOUNT = ("target", "profile")

@@ -5,7 +5,7 @@ Pure. Loads no library.
 
 from __future__ import annotations
 
-from wizard.inputs.model import CALLER, Input, InputType
+from wizard.core.models.inputs import CALLER, Input, InputType
 
 KEY_INPUTS: tuple[Input, ...] = (
     Input(
@@ -58,7 +58,7 @@ KEY_INPUTS: tuple[Input, ...] = (
         field="administrators",
         kind=InputType.CHECKBOX,
         prompt="Who administers the key?",
-        why="Administrators manage the key and cannot decrypt with it; without one nobody can mend it.",
+        why="Administrators manage the key; only an IAM policy can let them decrypt.",
         safeguard="164.308(a)(3)(ii)(A), authorization and supervision",
         help=f"ARNs of the IAM users and roles that administer the key, with commas; `{CALLER}`: yourself",
         metavar="ARN,...",
@@ -111,38 +111,12 @@ KEY_INPUTS: tuple[Input, ...] = (
         field="exclusive_use",
         kind=InputType.CONFIRM,
         prompt="Shall everybody but the application be denied the use of the key?",
-        why="Then an administrator of the account cannot decrypt either, not without changing the key's policy first.",
+        why="Then AdministratorAccess is not enough to decrypt: the key policy has to be changed first.",
         safeguard="164.312(a)(1), access control",
         help="whether everybody but the application is denied the use of the key, whatever IAM allows (default: no)",
         metavar="YES|NO",
         asked=False,
         default=False,
-    ),
-    Input(
-        key="encryption_context",
-        field="encryption_context",
-        kind=InputType.TEXT,
-        prompt="Which encryption context does the application have to send?",
-        why="With it KMS refuses a use of the key for another purpose; today's application sends none.",
-        safeguard="164.312(a)(1), access control",
-        help="pairs name=value that each use of the key has to bring; today's application sends none",
-        metavar="NAME=VALUE,...",
-        asked=False,
-        optional=True,
-        many=True,
-    ),
-    Input(
-        key="via_services",
-        field="via_services",
-        kind=InputType.TEXT,
-        prompt="Through which AWS services does the application have to use the key?",
-        why="With it KMS refuses a direct call; today's application calls KMS directly.",
-        safeguard="164.312(a)(1), access control",
-        help="services for kms:ViaService; today's application calls KMS itself",
-        metavar="SERVICE,...",
-        asked=False,
-        optional=True,
-        many=True,
     ),
     Input(
         key="multi_region",

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from wizard.core.models.inputs import Input
 from wizard.inputs.application import APPLICATION_INPUTS, TARGET
 from wizard.inputs.audit import TRAIL_INPUTS
 from wizard.inputs.key import KEY_INPUTS
-from wizard.inputs.model import Input
 from wizard.inputs.state import STATE_INPUTS
 
 if TYPE_CHECKING:

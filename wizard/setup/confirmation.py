@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
+from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import Engine, UserInterface
-from wizard.inputs.model import Choice, InputType, Question
 from wizard.setup import plan, steps
 from wizard.setup.importing.discovery import Adoption
 from wizard.setup.steps import Clients, PreparedRun, Request

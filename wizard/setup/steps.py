@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from components.settings import Outputs, Settings, Target
+from wizard.core.cost.account import read_account
+from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PreflightFailed, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
 from wizard.core.models.progress import Mark, Progress
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
+from wizard.core.state_backend import in_words
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.saved_progress import Drafts
-from wizard.inputs.state_backend import in_words
 from wizard.setup import plan, summary
 from wizard.setup.importing import offer
 from wizard.setup.importing.discovery import Adoption
@@ -237,7 +240,9 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
         clients.drafts.save(request.stack, left)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
-    steps = engine.preview(request.stack, lambda progress: None)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        account = pool.submit(read_account, ready.aws, ready.settings)
+        steps = engine.preview(request.stack, lambda progress: None)
     planned = plan.Plan(
         stack=request.stack,
         settings=ready.settings,
@@ -247,6 +252,7 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
         targets=ready.targets,
         adopted_data_key=ready.findings.adopted_data_key,
         engine=ready.findings.engine_version,
+        assumptions=account.result().applied(Assumptions()),
     )
     for line in plan.lines(planned):
         ui.line(line)

@@ -25,7 +25,7 @@ from prompt_toolkit.layout import (
 from prompt_toolkit.output import create_output
 from prompt_toolkit.styles import Style
 
-from wizard.inputs.model import Choice
+from wizard.core.models.inputs import Choice
 from wizard.terminal.prompt_types import (
     BACK,
     CONFIRM_KEYS,

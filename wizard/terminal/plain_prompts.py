@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TextIO
 
-from wizard.inputs.model import Choice
+from wizard.core.models.inputs import Choice
 from wizard.terminal.prompt_types import (
     BACK,
     NO_KEYS,

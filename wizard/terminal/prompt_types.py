@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from wizard.inputs.model import Choice
+from wizard.core.models.inputs import Choice
 from wizard.terminal.text import cells
 
 LONG_LIST = 10

@@ -41,20 +41,19 @@ def event(at: str, **record: Any) -> dict[str, Any]:
 
 def test_a_trail_of_one_region_is_found_by_its_arn(boto, aws, bucket):
     made = boto("cloudtrail").create_trail(Name="narrow", S3BucketName=bucket, IsMultiRegionTrail=False)
-    found = aws.audit.trail(made["TrailARN"])
+    found = aws.cloudtrail.find_trail(made["TrailARN"])
     assert found is not None
     assert (found.name, found.multi_region, found.logging, found.delivery_error) == ("narrow", False, False, None)
-    assert aws.audit.trail(f"{made['TrailARN']}-of-nobody") is None
-    assert aws.cloudtrail.list_trails() == ()
+    assert aws.cloudtrail.find_trail(f"{made['TrailARN']}-of-nobody") is None
+    assert [trail.can_be_shared for trail in aws.cloudtrail.list_trails()] == [False]
 
 
 def test_the_error_of_the_last_delivery_is_told(script, scripted):
     arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/audit"
-    script.say_who()
     script.answer("DescribeTrails", {"trailList": [{"Name": "audit", "TrailARN": arn}]})
     script.answer("GetTrailStatus", {"IsLogging": True, "LatestDeliveryError": "AccessDenied"})
     script.answer("GetEventSelectors", {"TrailARN": arn})
-    found = scripted.audit.trail(arn)
+    found = scripted.cloudtrail.find_trail(arn)
     assert found is not None and found.delivery_error == "AccessDenied"
 
 

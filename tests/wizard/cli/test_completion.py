@@ -18,7 +18,7 @@ import pytest
 
 from wizard.cli.completion import FILES, NAME, SHELLS, candidates, script
 from wizard.cli.parser import ACTIONS, COMMANDS, ONLY, parser
-from wizard.inputs.model import Input
+from wizard.core.models.inputs import Input
 from wizard.inputs.registry import INPUTS
 
 ROOT = Path(__file__).resolve().parents[3]

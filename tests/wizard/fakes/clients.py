@@ -64,9 +64,9 @@ from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
 from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.discovery import PermissionsFact, ProfileFact, ProfileKind, QuotaFact
 from wizard.core.models.drift import Drift
+from wizard.core.models.inputs import Back, Question
 from wizard.core.models.progress import Mark, OnProgress, Progress, Step, StepState
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
-from wizard.inputs.model import Back, Question
 from wizard.inputs.saved_progress import Draft
 
 ACCOUNT = "111122223333"
@@ -378,6 +378,10 @@ class FakeCloud:
         self._call("list_trails")
         return self.trails
 
+    def find_trail(self, arn: str) -> TrailFact | None:
+        self._call("find_trail")
+        return next((each for each in self.trails if each.arn == arn), None)
+
     def describe_key(self, key: str) -> KeyFact | None:
         self._call("describe_key")
         arn = key if key.startswith("arn:") else f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}"
@@ -551,10 +555,6 @@ class FakeAudit:
     """The audit of the fake account. Implements `wizard.core.ports.aws.AuditReader`."""
 
     aws: FakeCloud
-
-    def trail(self, arn: str) -> TrailFact | None:
-        self.aws._call("audit.trail")
-        return next((each for each in self.aws.trails if each.arn == arn), None)
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         self.aws._call("audit.selectors")

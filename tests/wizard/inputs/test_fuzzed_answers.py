@@ -18,8 +18,8 @@ from components.settings import ContractError
 from tests.wizard.inputs.values import ACCOUNT, IAM, good, resolved
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.account import Identity
+from wizard.core.models.inputs import Input
 from wizard.inputs.answers import camel, missing, missing_error, refused, to_settings
-from wizard.inputs.model import Input
 from wizard.inputs.registry import INPUTS, by_key
 
 SECRET = "hunter2hunter2"

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from tests.wizard.inputs.values import good
 from tools.documents import inputs
-from wizard.inputs.model import Input, InputType
+from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.registry import INPUTS
 
 EXAMPLES = sorted((inputs.ROOT / "examples").glob("*.yaml"))

@@ -28,9 +28,9 @@ from wizard.core.errors import (
     Unreachable,
 )
 from wizard.core.models.delivery import Linked, VercelProject
+from wizard.core.models.inputs import Back
 from wizard.inputs.answers import Answer, Source, from_settings
 from wizard.inputs.interview import Interview, Interviewer
-from wizard.inputs.model import Back
 from wizard.inputs.registry import INPUTS
 
 GIVEN: dict[str, Any] = {

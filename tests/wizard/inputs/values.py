@@ -11,9 +11,9 @@ from typing import Any
 
 from tools.documents.inputs import schema
 from wizard.cli import parser
+from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.answers import Answer, resolve
 from wizard.inputs.answers_file import read_file
-from wizard.inputs.model import Input, InputType
 from wizard.inputs.registry import INPUTS
 
 ACCOUNT = "111122223333"
@@ -31,8 +31,6 @@ _NAMED: Mapping[str, tuple[str, str]] = {
         f"{IAM}:role/admins/*",
     ),
     "deletion_administrators": (f"{IAM}:role/ends-keys", "caller"),
-    "encryption_context": ("application=eonpro,purpose=phi", "application=eonpro"),
-    "via_services": ("secretsmanager.us-east-1.amazonaws.com", "ssm.us-east-1.amazonaws.com"),
     "replica_regions": ("us-west-2, eu-west-1", "us-west-2"),
     "rotation_period_days": ("90", "2560"),
     "app_principal": ("create", f"{IAM}:role/service/app"),

@@ -18,7 +18,7 @@ DOWN, ENTER, CTRL_C = "\x1b[B", "\r", "\x03"
 
 PROGRAM = """
 import json, sys
-from wizard.inputs.model import Choice
+from wizard.core.models.inputs import Choice
 from wizard.inputs.registry import by_key
 from wizard.core.models.progress import Mark
 from wizard.terminal.terminal import Terminal
@@ -152,7 +152,7 @@ def test_what_was_explained_stands_above_the_question_that_is_put_again(start) -
 
 LONG = """
 import sys
-from wizard.inputs.model import Choice, InputType, Question
+from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.terminal.terminal import Terminal
 
 words = "Which of all the many things that could be meant here is really the one that is meant by it?"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.wizard.terminal.terminals import BACKSPACE, DOWN, ENTER, SPACE, UP, Bell, Typed, menus, plain_lines
-from wizard.inputs.model import Back, Choice, InputType, Question
+from wizard.core.models.inputs import Back, Choice, InputType, Question
 from wizard.inputs.registry import INPUTS
 from wizard.terminal.prompt_types import (
     CONFIRM_KEYS,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.wizard.terminal.terminals import CTRL_C, CTRL_D, DOWN, ENTER, SPACE, UP, Typed, menus, plain_lines
-from wizard.inputs.model import Choice, Question
+from wizard.core.models.inputs import Choice, Question
 from wizard.inputs.registry import by_key
 from wizard.terminal.terminal import Terminal
 

@@ -14,7 +14,7 @@ from components.settings import Outputs, Settings
 from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.push.redeploy import Instances, look
 from wizard.core.errors import SetupError, Unsupported
-from wizard.core.models.account import KeyFact, TrailFact
+from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.diagnostics import StatementEvaluation, VariableEntry
 from wizard.core.models.iam import IamPrincipal
@@ -169,10 +169,3 @@ class CheckContext:
         """What runs at each target, and whether it holds old values."""
         found = self.once("instances", lambda: look(self.found, self.settings.deploy_targets))
         return () if isinstance(found, SetupError) else found
-
-    # --- the trail
-
-    @property
-    def trails(self) -> tuple[TrailFact, ...] | SetupError:
-        """The multi-Region and organization trails of the account."""
-        return self.once("trails", self.aws.cloudtrail.list_trails)

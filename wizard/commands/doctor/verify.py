@@ -22,9 +22,9 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.data_key import deliver_and_verify
-from wizard.data_key.deliver_and_verify import Application
 from wizard.data_key.storage import find_stored_data_key, region_of
+from wizard.setup import deliver_and_verify
+from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients, Request
 
 

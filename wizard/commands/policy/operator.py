@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import MissingAnswers
 from wizard.core.models.account import Identity
+from wizard.core.models.inputs import CALLER, CREATE
 from wizard.inputs import answers
-from wizard.inputs.model import CALLER, CREATE
 from wizard.inputs.registry import by_key
 
 if TYPE_CHECKING:

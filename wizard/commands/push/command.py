@@ -16,8 +16,8 @@ from wizard.commands.push import redeploy as instances
 from wizard.commands.push.document import document
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
-from wizard.data_key.deliver_and_verify import Application
 from wizard.setup import confirmation
+from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients, Request
 
 

@@ -21,8 +21,9 @@ from wizard.core.models.delivery import Delivered, StoredDataKey, VercelProject,
 from wizard.core.models.progress import Mark
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.core.ports.run import VercelClient
-from wizard.data_key import access_key, deliver_and_verify, delivery, storage
-from wizard.data_key.deliver_and_verify import Application
+from wizard.data_key import access_key, delivery, storage
+from wizard.setup import deliver_and_verify
+from wizard.setup.deliver_and_verify import Application
 from wizard.setup.preflight.data_key import lost_stored_data_key
 from wizard.setup.steps import Clients, Request
 

@@ -38,7 +38,7 @@ def architecture(
     *,
     keys: Mapping[str, KeyFact | SetupError | None],
     stored_data_key: StoredDataKey | SetupError | None,
-    trails: tuple[TrailFact, ...] | SetupError | None,
+    trail: TrailFact | SetupError | None,
 ) -> Architecture:
     """This stack as it stands. `keys`: by ARN, as each was read in its Region."""
     return Architecture(
@@ -54,7 +54,7 @@ def architecture(
         deletion_administrators=settings.deletion_administrators,
         deletion_window_days=DELETION_WINDOW_DAYS,
         data_key=_data_key(stored_data_key),
-        trail=_trail(settings, outputs, trails),
+        trail=_trail(settings, outputs, trail),
     )
 
 
@@ -104,11 +104,9 @@ def _applications(settings: Settings, outputs: Outputs) -> Iterator[ApplicationF
         yield ApplicationFacts(target=target, place=place, principal=principal, identity=identity, reads_from=reads)
 
 
-def _trail(settings: Settings, outputs: Outputs, trails: tuple[TrailFact, ...] | SetupError | None) -> TrailPlace:
+def _trail(settings: Settings, outputs: Outputs, trail: TrailFact | SetupError | None) -> TrailPlace:
     made = settings.existing_trail_arn is None
-    found = (
-        next((each for each in trails if each.arn == outputs.trail_arn), None) if isinstance(trails, tuple) else None
-    )
+    found = trail if isinstance(trail, TrailFact) else None
     return TrailPlace(
         arn=outputs.trail_arn,
         bucket=outputs.trail_bucket,

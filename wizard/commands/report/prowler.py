@@ -113,20 +113,16 @@ def _rotation(key: KeyFact | SetupError | None) -> Check:
 
 
 def _of_the_trail(readings: Readings, settings: Settings) -> Iterator[Check]:
-    trails, name = readings.trails, settings.existing_trail_arn or settings.names.trail
-    trail = (
-        next((each for each in trails if name in (each.arn, each.name)), None) if isinstance(trails, tuple) else None
-    )
+    trail = readings.trail
     ids = (
         "cloudtrail_multi_region_enabled",
         "cloudtrail_multi_region_enabled_logging_management_events",
         "cloudtrail_log_file_validation_enabled",
         "cloudtrail_kms_encryption_enabled",
     )
-    if trail is None:
-        absent = isinstance(trails, tuple)
+    if not isinstance(trail, TrailFact):
         for id_ in ids:
-            yield _check(id_, False if absent else None, f"there is no trail {name}" if absent else _why(trails))
+            yield _check(id_, False if trail is None else None, _why(trail))
         return
     yield from _of_a_trail(trail, ids)
     id_ = "cloudtrail_cloudwatch_logging_enabled"

@@ -17,7 +17,7 @@ from wizard.commands.review.output import ReviewResult, document
 from wizard.commands.review.storage import StoredReview
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.access import SignOff
-from wizard.inputs.model import InputType, Question
+from wizard.core.models.inputs import InputType, Question
 from wizard.setup.steps import Clients, Request
 
 DAYS = range(1, 91)

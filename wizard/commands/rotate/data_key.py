@@ -31,8 +31,8 @@ from wizard.commands.rotate.result import Action, RotateResult, show_versions, w
 from wizard.core.errors import Cancelled, SetupError
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.data_key.deliver_and_verify import Application
 from wizard.setup import confirmation
+from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients, Request
 
 

@@ -15,8 +15,9 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.delivery import Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.data_key import deliver_and_verify, delivery
-from wizard.data_key.deliver_and_verify import Application
+from wizard.data_key import delivery
+from wizard.setup import deliver_and_verify
+from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from components.policies.stack import trail_arn_of
 from components.settings import Settings, Target
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.account import Identity, KeyFact
@@ -169,13 +170,13 @@ def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Look
 
 
 def _trail(aws: AwsClient, settings: Settings) -> Look:
-    name = settings.existing_trail_arn or settings.names.trail
+    arn = trail_arn_of(settings)
     try:
-        trail = next((each for each in aws.cloudtrail.list_trails() if name in (each.arn, each.name)), None)
+        trail = aws.cloudtrail.find_trail(arn)
     except SetupError as error:
         return _unasked("trail", error)
     if trail is None:
-        return Look(what="trail", standing=HealthStatus.WRONG, detail=f"there is no trail {name} in {settings.region}")
+        return Look(what="trail", standing=HealthStatus.WRONG, detail=f"there is no trail {arn}")
     standing, detail = {
         True: (HealthStatus.GOOD, f"{trail.name} is logging"),
         False: (HealthStatus.WRONG, f"{trail.name} is not logging"),

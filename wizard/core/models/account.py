@@ -91,7 +91,12 @@ class TrailFact:
     prefix: str = ""
     """Under which the logs are in the bucket."""
     delivery_error: str | None = None
-    """What S3 answered to the last delivery, as CloudTrail tells it (`AccessDenied`); None: nothing, or not known."""
+    """The error of the last delivery to S3, from CloudTrail (`AccessDenied`); None: no error, or not known."""
+
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether a stack may use it instead of a trail of its own: it records all Regions or a whole organization."""
+        return self.multi_region or self.organization
 
 
 @dataclass(frozen=True, kw_only=True)

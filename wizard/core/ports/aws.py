@@ -145,7 +145,13 @@ class ApplicationCredentials(Protocol):
 class CloudTrail(Protocol):
     """Trails and their buckets (`wizard/aws/cloudtrail.py`)."""
 
-    def list_trails(self) -> tuple[TrailFact, ...]: ...
+    def list_trails(self) -> tuple[TrailFact, ...]:
+        """Every trail that records this Region."""
+        ...
+
+    def find_trail(self, arn: str) -> TrailFact | None:
+        """The trail with this ARN, in any Region; None when it does not exist."""
+        ...
 
     def bucket_retention(self, bucket: str) -> Retention | None: ...
 
@@ -291,10 +297,6 @@ class AccessReader(Protocol):
 
 class AuditReader(Protocol):
     """The audit of one Region (`wizard/aws/audit.py`). Reads only; raises errors of `wizard.core.errors` only."""
-
-    def trail(self, arn: str) -> TrailFact | None:
-        """The trail of that ARN, wherever its home is and however few Regions it records; None for none."""
-        ...
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """What the trail selects, as CloudTrail has it: `EventSelectors`, `AdvancedEventSelectors`."""

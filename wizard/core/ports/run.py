@@ -36,6 +36,7 @@ from wizard.core.models.vercel_environment import PRODUCTION, Scope
 if TYPE_CHECKING:
     from wizard.core.models.diagnostics import VariableEntry
     from wizard.core.models.drift import Drift
+    from wizard.core.models.inputs import Question
     from wizard.core.ports.aws import (
         AccessDiagnostics,
         AccessReader,
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
         StoredDataKeys,
         UsageMetrics,
     )
-    from wizard.inputs.model import Question
 
 
 class AwsClient(Protocol):

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from components.settings import ImportGroup
+from wizard.core.models.inputs import Choice
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import UserInterface
-from wizard.inputs.model import Choice
 from wizard.inputs.registry import by_key
 from wizard.setup.importing import importing
 from wizard.setup.importing.data_key import NONE_YET

@@ -15,10 +15,10 @@ from components.settings import ContractError, Settings
 from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupported
 from wizard.core.models.account import Existing, Identity
 from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.inputs import CALLER
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.storage import find_stored_data_key
 from wizard.inputs.answers import camel, to_settings
-from wizard.inputs.model import CALLER
 from wizard.inputs.registry import INPUTS
 from wizard.setup.preflight.principals import lockout, named, principals
 from wizard.setup.preflight.result import CheckResult, attempt, problem
@@ -218,16 +218,6 @@ def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
             f"the user {settings.names.app_user} and its access keys end with this update: what runs on Vercel now is "
             "refused until it is deployed anew with Vercel's own token; then take the key's two variables away: "
             "vercel env rm AWS_ACCESS_KEY_ID production && vercel env rm AWS_SECRET_ACCESS_KEY production"
-        )
-    if settings.encryption_context:
-        told.append(
-            f"the key policy will demand the encryption context {', '.join(settings.encryption_context)}: the "
-            "application as it is sends none, and the data key is made without one, so it will be refused"
-        )
-    if settings.via_services:
-        told.append(
-            f"the key policy will demand that the key is used through {', '.join(settings.via_services)}: the "
-            "application as it is calls KMS itself, and will be refused"
         )
     if settings.makes_user:
         told.append(

@@ -10,9 +10,9 @@ from typing import Any
 
 from components.settings import Settings
 from wizard.core.errors import Problem
+from wizard.core.models.inputs import CREATE
 from wizard.core.ports.run import AwsClient
 from wizard.core.trail_requirements import gaps, unread
-from wizard.inputs.model import CREATE
 from wizard.setup.preflight.result import CheckResult, attempt
 
 
@@ -34,9 +34,10 @@ def trail(settings: Settings, aws: AwsClient) -> CheckResult:
         return (
             CheckResult()
         )  # Where trails may not be listed, the evidence after the run says that it could not be read.
-    found = next((fact for fact in trails if fact.arn == arn), None)
+    shared = [fact for fact in trails if fact.can_be_shared]
+    found = next((fact for fact in shared if fact.arn == arn), None)
     if found is None:
-        seen = ", ".join(fact.arn for fact in trails)
+        seen = ", ".join(fact.arn for fact in shared)
         missing = Problem(
             what=f"there is no trail {arn} that records every Region",
             why="without it nobody could say who used the key, and when",
@@ -57,13 +58,13 @@ def trail(settings: Settings, aws: AwsClient) -> CheckResult:
     lacking = gaps(found, retention)
     problems = tuple(
         Problem(
-            what=f"the trail {arn} does not record the use of the key: {gap.what}",
+            what=f"the trail {arn} does not record the use of the key: {gap.text}",
             why="without it nobody could say who used the key, and when",
             next=f"have its owner mend it, or have one made beside it: --trail {CREATE}",
         )
         for gap in lacking
         if gap.fatal
     )
-    told = [f"the trail {found.name} is used as it is, and {gap.what}" for gap in lacking if not gap.fatal]
+    told = [f"the trail {found.name} is used as it is, and {gap.text}" for gap in lacking if not gap.fatal]
     told += [f"of the trail {found.name} could not be read {what}" for what in unread(found, retention)]
     return CheckResult(problems=problems, notes=tuple(told))

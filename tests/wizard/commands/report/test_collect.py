@@ -33,13 +33,13 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands import deployed_stack
-from wizard.commands.cost.estimate import Assumptions
 from wizard.commands.report.collect import REVIEW_HOLDS_DAYS, gather
 from wizard.commands.report.document import document
 from wizard.commands.report.facts import ChecklistItem, ReportFacts, Result
 from wizard.commands.report.markdown import markdown
 from wizard.commands.report.page import page
 from wizard.commands.review import storage
+from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable
 from wizard.core.models.access import KeyUse
 from wizard.core.models.account import Retention
@@ -52,7 +52,7 @@ from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DENIED = PermissionDenied("you may not look", "ask for the right to")
-READ = ("describe_key", "key_policy", "policy_document", "list_trails", "bucket_retention", "read_escrow")
+READ = ("describe_key", "key_policy", "policy_document", "find_trail", "bucket_retention", "read_escrow")
 
 
 class World:
@@ -70,8 +70,8 @@ class World:
         self.aws.escrows[ESCROW] = made
         self.aws.trails = (replace(trail_fact(), key_arn=KEY),)
 
-    def report(self) -> ReportFacts:
-        clients = Clients(
+    def clients(self) -> Clients:
+        return Clients(
             ui=FakeTalk(),
             connect=lambda profile, region: self.aws,
             vercel=lambda token: self.vercel,
@@ -79,6 +79,9 @@ class World:
             prover=FakeProver(aws=self.aws),
             now=lambda: NOW,
         )
+
+    def report(self) -> ReportFacts:
+        clients = self.clients()
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
         found = deployed_stack.find(Request(stack="production", answers=answers, saved=self.settings), clients)
         return gather(found, clients, reviews=self.reviews, assumptions=self.assumptions, given=self.given)
@@ -150,7 +153,7 @@ def test_a_report_changes_nothing(world) -> None:
         ("describe_key", (1, 4)),
         ("key_policy", (2,)),
         ("policy_document", (3,)),
-        ("list_trails", (5,)),
+        ("find_trail", (5,)),
         ("bucket_retention", (5,)),
         ("read_escrow", (6,)),
     ],

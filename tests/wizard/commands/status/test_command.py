@@ -149,7 +149,7 @@ def test_a_stack_in_order_is_good_in_every_look(world: World) -> None:
 def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) -> None:
     world.read(all_stacks=True)
     reads = {
-        "identify", "describe_key", "list_trails", "read_escrow", "check_parameters", "with_region",
+        "identify", "describe_key", "find_trail", "read_escrow", "check_parameters", "with_region",
     }  # fmt: skip
     assert {call.split()[0].removeprefix("cloud.") for call in world.aws.log} <= reads
     assert set(world.vercel.log) <= {"hosting.find_project", "hosting.check"}
@@ -224,7 +224,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
     ("method", "unknown"),
     [
         ("describe_key", {"key", "rotation", "ecs", "vercel"}),
-        ("list_trails", {"trail"}),
+        ("find_trail", {"trail"}),
         ("read_escrow", {"escrow", "ecs", "vercel"}),
         ("check_parameters", {"ecs"}),
     ],
@@ -359,7 +359,7 @@ def test_several_stacks_are_looked_at_side_by_side(world: World) -> None:
 def rows_of(count: int) -> tuple[StackStatus, ...]:
     """As long as rows can be: names of forty characters, the longest Region, every target, every kind of answer."""
     world = World(settings(**{**BOTH, "deploy_targets": ("vercel", "ecs", "eks"), "eks_cluster": "clinic"}))
-    world.aws.failures["list_trails"] = DENIED
+    world.aws.failures["find_trail"] = DENIED
     world.aws.keys[KEY] = key_fact(rotation_enabled=False)
     (row,) = world.read()
     return tuple(
@@ -407,7 +407,7 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
 
 
 def test_one_stack_is_told_in_full(world: World) -> None:
-    world.aws.failures["list_trails"] = DENIED
+    world.aws.failures["find_trail"] = DENIED
     lines = screen(world.read())
     assert "targets      ecs, vercel" in lines
     assert "updated      2026-11-24 20:49:03 UTC" in lines

@@ -185,7 +185,7 @@ def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_the
 def test_what_cloudtrail_does_not_tell_is_never_well(stand: Stand):
     with_trail(stand, logging=None, kms_events=None)
     assert len(unlooked(stand.told(of_the_trail))) == 2
-    stand.aws.failures["audit.trail"] = DENIED
+    stand.aws.failures["find_trail"] = DENIED
     [one] = unlooked(stand.told(of_the_trail))
     assert one.is_denied and TRAIL in one.what
 

@@ -22,7 +22,7 @@ class Back(Exception):
     """The person wants the question before this one."""
 
 
-def targets_hold(name: str) -> Callable[[Mapping[str, Any]], bool]:
+def targets_include(name: str) -> Callable[[Mapping[str, Any]], bool]:
     """Whether the application runs at the target of that name, given the values so far."""
     return lambda values: name in (values.get("target") or ())
 
