@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import SecretStore
 from wizard.aws import permissions
 from wizard.aws.auth.session import Session
@@ -16,7 +17,6 @@ from wizard.aws.data_keys.secrets_manager import SecretsManager
 from wizard.aws.data_keys.stored import Store
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.diagnostics import FormerText, ProviderFact, Ruling, StatementEvaluation
-from wizard.core.models.iam import IamPolicy, IamPrincipal
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from components.policies.evaluation.account import AccountIam, GrantFact, IamPrincipal
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.access import AccessKeyAge, GrantFact, History, KeyUse
+from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUses, Usage
 from wizard.core.models.backup import BucketLock, StoredObject
 from wizard.core.models.deployment import Rollout, Service, TaskDefinition
 from wizard.core.models.diagnostics import FormerText, ProviderFact, StatementEvaluation
-from wizard.core.models.iam import AccountIam, IamPrincipal, KeyEvents
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, StoredKey, VersionOrigin
 
 
