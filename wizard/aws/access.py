@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
 from wizard.aws import iam
 from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.access import AccessKeyAge, GrantFact, History, KeyUse
-from wizard.core.models.iam import AccountIam, IamPolicy, IamPrincipal, KeyEvents
+from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
 
 MOST_PAGES = 60
 """Pages of the event history that are read for one key, 50 events each."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import SecretStore
 from wizard.aws import iam
 from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.diagnostics import FormerText, ProviderFact, Ruling, StatementEvaluation
-from wizard.core.models.iam import IamPolicy, IamPrincipal
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 

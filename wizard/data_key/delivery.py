@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.settings import Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, Unsupported
@@ -225,8 +226,8 @@ def _simulated(aws: AwsClient, principal: str, key_arn: str, tried: tuple[str, .
         return VerificationState.UNPROVEN, f"{apart}; nor could its policies be evaluated ({error.message})"
     except SetupError as error:
         return VerificationState.UNPROVEN, f"{apart}; nor could its policies be read ({error.message})"
-    by_key = policies.grants(policy, principal, "kms:Decrypt")
-    if simulation.allowed is False or by_key in (policies.Grant.NONE, policies.Grant.DENIED):
+    by_key = decide_by_key_policy(policy, principal, "kms:Decrypt")
+    if simulation.allowed is False or by_key in (KeyPolicyDecision.NONE, KeyPolicyDecision.DENIED):
         return (
             VerificationState.FAILED,
             f"{apart}; its policies refuse it: key policy {by_key}, IAM {simulation.detail}",

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation.account import IamPolicy
 from wizard.aws import Aws
 from wizard.aws.access import MOST_PAGES, AwsAccessReader, principal_of
 from wizard.core.errors import PermissionDenied, Unsupported
-from wizard.core.models.access import KeyUse
-from wizard.core.models.iam import IamPolicy, KeyEvents
+from wizard.core.models.access import KeyEvents, KeyUse
 
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TypeVar, cast
 
 from components import policies
+from components.policies.evaluation.account import IamPrincipal
 from components.settings import Outputs, Settings
 from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.push.redeploy import Instances, look
@@ -17,7 +18,6 @@ from wizard.core.errors import SetupError, Unsupported
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.diagnostics import StatementEvaluation, VariableEntry
-from wizard.core.models.iam import IamPrincipal
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.storage import find_stored_data_key, region_of

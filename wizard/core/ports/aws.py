@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from components.policies.evaluation.account import AccountIam, GrantFact, IamPrincipal
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.access import AccessKeyAge, GrantFact, History, KeyUse
+from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
 from wizard.core.models.account import (
     DiscoveredSetup,
     Existing,
@@ -34,7 +35,6 @@ from wizard.core.models.delivery import (
 from wizard.core.models.deployment import Rollout, Service, TaskDefinition
 from wizard.core.models.diagnostics import FormerText, ProviderFact, StatementEvaluation
 from wizard.core.models.discovery import PermissionsFact, QuotaFact
-from wizard.core.models.iam import AccountIam, IamPrincipal, KeyEvents
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, StoredKey, VersionOrigin
 
 

@@ -41,10 +41,9 @@ from wizard.commands.report.page import page
 from wizard.commands.review import storage
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable
-from wizard.core.models.access import KeyUse
+from wizard.core.models.access import KeyEvents, KeyUse
 from wizard.core.models.account import Retention
 from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.core.models.iam import KeyEvents
 from wizard.core.models.rotation import KeyRotations, Rotation
 from wizard.inputs.answers import Answer, Source
 from wizard.setup.checklist import ItemState
