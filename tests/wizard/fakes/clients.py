@@ -261,24 +261,69 @@ class FakeCloud:
         if name in self.failures:
             raise self.failures[name]
 
+    @property
     def backup_storage(self) -> FakeVault:
         return self.buckets_held
 
-    def usage(self) -> FakeMeter:
+    @property
+    def usage_metrics(self) -> FakeMeter:
         return self.meter
 
+    @property
     def access_diagnostics(self) -> FakeSymptoms:
         if self.noted is None:
             self.noted = FakeSymptoms(aws=self)
         return self.noted
 
+    @property
     def key_rotation(self) -> FakeKeyRing:
         if self.keys_held is None:
             self.keys_held = FakeKeyRing(aws=self)
         return self.keys_held
 
+    @property
     def access(self) -> FakeAccess:
         return self.who_has_access
+
+    @property
+    def kms(self) -> FakeCloud:
+        return self
+
+    @property
+    def iam(self) -> FakeCloud:
+        return self
+
+    @property
+    def permissions(self) -> FakeCloud:
+        return self
+
+    @property
+    def application_credentials(self) -> FakeCloud:
+        return self
+
+    @property
+    def cloudtrail(self) -> FakeCloud:
+        return self
+
+    @property
+    def stored_data_keys(self) -> FakeCloud:
+        return self
+
+    @property
+    def existing_resources(self) -> FakeCloud:
+        return self
+
+    @property
+    def import_discovery(self) -> FakeCloud:
+        return self
+
+    @property
+    def service_quotas(self) -> FakeCloud:
+        return self
+
+    @property
+    def state_storage(self) -> FakeCloud:
+        return self
 
     def build(self, wanted: Settings) -> None:
         """What `up` makes: the key with its alias and policies, and the trail."""
@@ -288,7 +333,7 @@ class FakeCloud:
             self.key_policies[arn] = key_policy_of(wanted)
         self.aliases[wanted.names.alias] = made[0]
         self.documents[APP_POLICY] = policies.application_policy(key_arns=made)
-        self.access_diagnostics().build(wanted, made)
+        self.access_diagnostics.build(wanted, made)
         self.trails = (trail_fact(),)
 
     def profiles(self) -> tuple[ProfileFact, ...]:
@@ -490,10 +535,12 @@ class FakeCloud:
         self.state_buckets.append(bucket)
         return new
 
+    @property
     def ecs_services(self) -> FakeFleet:
         self.ships.log = self.log
         return self.ships
 
+    @property
     def audit(self) -> FakeAudit:
         self._call("audit")
         return FakeAudit(aws=self)

@@ -782,6 +782,10 @@ class Application:
         self._opens = opens
         self._found = AppCredentials(how="the test", access_key_id="a", secret_access_key="b") if credentials else None
 
+    @property
+    def application_credentials(self) -> Application:
+        return self
+
     def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
         self.asked.append(principal_arn)
         return CredentialsSearch(found=self._found)
