@@ -27,15 +27,13 @@ from components.policies.documents import Policy as Policy
 from components.policies.documents import Statement as Statement
 from components.policies.documents import account_root_statement as account_root_statement
 from components.policies.documents import policy as policy
-from components.policies.grants import Grant as Grant
-from components.policies.grants import grants as grants
 from components.policies.key import ADMINISTRATOR_ACTIONS as ADMINISTRATOR_ACTIONS
 from components.policies.key import APPLICATION_ACTIONS as APPLICATION_ACTIONS
 from components.policies.key import DELETION_ACTIONS as DELETION_ACTIONS
 from components.policies.key import MULTI_REGION_ACTIONS as MULTI_REGION_ACTIONS
 from components.policies.key import USE_ACTIONS as USE_ACTIONS
 from components.policies.key import administration_statement as administration_statement
-from components.policies.key import application_use_statements as application_use_statements
+from components.policies.key import application_use_statement as application_use_statement
 from components.policies.key import deletion_statements as deletion_statements
 from components.policies.key import exclusive_use_statement as exclusive_use_statement
 from components.policies.key import key_policy as key_policy

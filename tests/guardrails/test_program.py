@@ -34,7 +34,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "ecsService": "e",
         "secretStore": "secrets-manager",
     },
-    "key-conditions": {"encryptionContext": ["application=eonpro"], "viaServices": ["ssm.us-east-1.amazonaws.com"]},
     "key-administrators": {
         "administratorPatterns": [SSO],
         "deletionAdministrators": [f"arn:aws:iam::{ACCOUNT}:role/admin"],

@@ -1,13 +1,17 @@
 """A stack's settings file, `Pulumi.<stack>.yaml`, and the forms its values take on the way to the CLI.
 
-Part of the engine's edge: reads the settings files of a folder. Loads YAML when one is read.
+Part of the engine's edge: reads and writes the settings files of a folder, and keeps copies in a private folder. Loads
+YAML when one is read.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from wizard.core.errors import UsageError
@@ -51,23 +55,62 @@ def saved_settings(folder: Path, stack: str) -> Settings | None:
 
     Raises UsageError for settings that cannot be used, with every fault.
     """
-    from components.settings import PROJECT, ContractError, Settings
+    from components.settings import PROJECT, ContractError, Settings, correction
 
     file = file_name(stack)
     config = read(folder / file)
     if not any(key.startswith(f"{PROJECT}:") for key in config):
         return None
     try:
-        return Settings.from_config(config)
+        return Settings.from_config(config, deployed=True)
     except ContractError as error:
+        commands = [command for field, _ in error.faults if (command := correction(field, stack))]
+        advice = f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away"
         message = f"{file} cannot be used: {error}"
-        advice = f"fix it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away"
-        raise UsageError(message, advice) from error
+        raise UsageError(message, "   ".join(dict.fromkeys(commands)) or advice) from error
 
 
 def stacks(folder: Path) -> list[str]:
     """The stacks that have a settings file in the project's folder."""
     return sorted(file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in folder.glob("Pulumi.*.yaml"))
+
+
+class PreparedSettings:
+    """Copies of settings files for plans that are not confirmed yet, in a folder that only its owner may read."""
+
+    def __init__(self) -> None:
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def file(self, stack: str) -> Path:
+        """The path of the stack's copy, there or not."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="eonpro-kms-")
+        return Path(self._folder.name) / f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
+
+    def existing(self, stack: str) -> str | None:
+        """The path of the stack's copy; None without one."""
+        return str(self.file(stack)) if self._folder is not None and self.file(stack).exists() else None
+
+    def take(self, stack: str) -> bytes | None:
+        """The content of the copy, which is then gone; None without one."""
+        if self.existing(stack) is None:
+            return None
+        content = self.file(stack).read_bytes()
+        self.file(stack).unlink()
+        return content
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace the settings file as a whole: a crash leaves the old one or the new one. Raises UsageError."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        new.write_bytes(content)
+        os.replace(new, path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise UsageError(f"{path.name} cannot be written: {error}", f"ls -l {path.parent}") from error
 
 
 def as_text(value: object) -> str:

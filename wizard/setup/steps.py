@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from components.settings import Outputs, Settings, Target
 from wizard import PROJECT_FOLDER
+from wizard.core.cost.account import read_account
+from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PreflightFailed, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
@@ -233,15 +236,11 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
     ui.section("Plan")
     ui.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, ready.settings)
-    if clients.drafts is not None:
-        # From here on the stack's configuration holds the answers; a draft of them would overrule what changes there.
-        left = saved_progress.progress_from_answers(
-            ready.answers, stage=saved_progress.PLANNED, at=clients.now(), asked=()
-        )
-        clients.drafts.save(request.stack, left)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
-    steps = engine.preview(request.stack, lambda progress: None)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        account = pool.submit(read_account, ready.aws, ready.settings)
+        steps = engine.preview(request.stack, lambda progress: None)
     planned = plan.Plan(
         stack=request.stack,
         settings=ready.settings,
@@ -251,6 +250,7 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
         targets=ready.targets,
         adopted_data_key=ready.findings.adopted_data_key,
         engine=ready.findings.engine_version,
+        assumptions=account.result().applied(Assumptions()),
     )
     for line in plan.lines(planned):
         ui.line(line)
@@ -258,7 +258,14 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
 
 
 def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan.Plan) -> Outputs:
-    """The resources, as the plan says."""
+    """The resources, as the plan says. The stack's settings are written first: the plan is confirmed."""
+    ready.engine.write_settings(request.stack)
+    if clients.drafts is not None:
+        # From here on the stack's configuration holds the answers; a draft of them would overrule what changes there.
+        left = saved_progress.progress_from_answers(
+            ready.answers, stage=saved_progress.PLANNED, at=clients.now(), asked=()
+        )
+        clients.drafts.save(request.stack, left)
     outputs = ready.findings.state.outputs
     if not planned.changes and outputs is not None:
         clients.ui.line("the resources are as they should be", mark=Mark.OK)

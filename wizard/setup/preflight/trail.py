@@ -21,7 +21,7 @@ def with_trail_bucket(values: Mapping[str, Any], aws: AwsClient) -> Mapping[str,
     arn = values.get("trail")
     if arn in (None, CREATE) or values.get("trail_bucket"):
         return values
-    trails, _ = attempt(aws.list_trails)
+    trails, _ = attempt(aws.cloudtrail.list_trails)
     bucket = next((trail.bucket for trail in trails or () if trail.arn == arn), None)
     return {**values, "trail_bucket": bucket} if bucket else values
 
@@ -29,7 +29,7 @@ def with_trail_bucket(values: Mapping[str, Any], aws: AwsClient) -> Mapping[str,
 def trail(settings: Settings, aws: AwsClient) -> CheckResult:
     """An existing trail has to be there, to record KMS, and to write to the bucket whose retention is checked."""
     arn = settings.existing_trail_arn
-    trails, _ = attempt(aws.list_trails) if arn else ((), None)
+    trails, _ = attempt(aws.cloudtrail.list_trails) if arn else ((), None)
     if arn is None or trails is None:
         return (
             CheckResult()
@@ -54,17 +54,17 @@ def trail(settings: Settings, aws: AwsClient) -> CheckResult:
             exit_code=2,
         )
         return CheckResult(problems=(other,))
-    retention, _ = attempt(aws.bucket_retention, found.bucket)
+    retention, _ = attempt(aws.cloudtrail.bucket_retention, found.bucket)
     lacking = gaps(found, retention)
     problems = tuple(
         Problem(
-            what=f"the trail {arn} does not record the use of the key: {gap.what}",
+            what=f"the trail {arn} does not record the use of the key: {gap.text}",
             why="without it nobody could say who used the key, and when",
             next=f"have its owner mend it, or have one made beside it: --trail {CREATE}",
         )
         for gap in lacking
         if gap.fatal
     )
-    told = [f"the trail {found.name} is used as it is, and {gap.what}" for gap in lacking if not gap.fatal]
+    told = [f"the trail {found.name} is used as it is, and {gap.text}" for gap in lacking if not gap.fatal]
     told += [f"of the trail {found.name} could not be read {what}" for what in unread(found, retention)]
     return CheckResult(problems=problems, notes=tuple(told))
