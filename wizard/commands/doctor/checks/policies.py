@@ -16,8 +16,9 @@ from components.settings import ImportGroup, ResourceKind
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Skipped, Told
 from wizard.core.errors import SetupError
+from wizard.core.key_access import administrators_of, documents_of
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.data_key.storage import region_of
 from wizard.setup.importing.differences import differences_of
@@ -83,6 +84,7 @@ def of_the_key_policies(evidence: CheckContext) -> Iterator[Told]:
     if ImportGroup.KEY in evidence.settings.kept_as_found:
         return  # On purpose.
     if isinstance(evidence.key, KeyFact):  # If not, that is told by the check of the key.
+        yield from _administrators(evidence, evidence.key)
         yield from _judged(evidence, evidence.key, evidence.key_policy, "the key's policy", KEY_RESOURCE)
     for arn in evidence.outputs.replica_key_arns if evidence.outputs else ():
         region = region_of(arn)
@@ -91,6 +93,22 @@ def of_the_key_policies(evidence: CheckContext) -> Iterator[Told]:
             policy = evidence.once(f"policy {arn}", partial(evidence.aws.with_region(region).key_policy, arn))
             whose = f"the policy of the replica in {region}"
             yield from _judged(evidence, key, policy, whose, f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}")
+
+
+def _administrators(evidence: CheckContext, key: KeyFact) -> Iterator[Told]:
+    access = evidence.aws.access()
+    documents = documents_of(
+        key.arn,
+        policy=evidence.key_policy,
+        grants=evidence.once("grants", lambda: access.grants(key.arn)),
+        iam=evidence.once("iam", access.iam),
+        key=key,
+    )
+    administrators = administrators_of(documents, evidence.settings)
+    # The settings allow either, so that it is no finding; `review` compares each right with the settings.
+    yield (
+        Skipped(what=administrators.description) if administrators.unknown else Passed(what=administrators.description)
+    )
 
 
 def _judged(
