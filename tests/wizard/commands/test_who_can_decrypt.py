@@ -58,7 +58,7 @@ def test_all_four_commands_say_the_same_of_an_administrator_with_administrator_a
     evidence = checklist.read(aws=world.aws, settings=world.settings, outputs=OUTPUTS, stored_data_key=None, proofs=())[
         1
     ].evidence
-    diagnosis = diagnose(stack, world.clients(), [policies.of_the_key_policies])
+    diagnosis = diagnose(stack, world.clients(), [policies.administrators_who_decrypt])
     review = collect.review(world.aws, world.settings, OUTPUTS, stack="production", now=NOW, window_days=1)
     report = world.report()
 

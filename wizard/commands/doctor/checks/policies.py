@@ -84,7 +84,6 @@ def of_the_key_policies(evidence: CheckContext) -> Iterator[Told]:
     if ImportGroup.KEY in evidence.settings.kept_as_found:
         return  # On purpose.
     if isinstance(evidence.key, KeyFact):  # If not, that is told by the check of the key.
-        yield from _administrators(evidence, evidence.key)
         yield from _judged(evidence, evidence.key, evidence.key_policy, "the key's policy", KEY_RESOURCE)
     for arn in evidence.outputs.replica_key_arns if evidence.outputs else ():
         region = region_of(arn)
@@ -95,8 +94,11 @@ def of_the_key_policies(evidence: CheckContext) -> Iterator[Told]:
             yield from _judged(evidence, key, policy, whose, f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}")
 
 
-def _administrators(evidence: CheckContext, key: KeyFact) -> Iterator[Told]:
-    access = evidence.aws.access()
+def administrators_who_decrypt(evidence: CheckContext) -> Iterator[Told]:
+    """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
+    key, access = evidence.key, evidence.aws.access()
+    if not isinstance(key, KeyFact) or isinstance(evidence.key_policy, SetupError):
+        return  # The check of the key, or of its policy, says so.
     documents = documents_of(
         key.arn,
         policy=evidence.key_policy,
