@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.settings import Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, Unsupported
@@ -79,7 +80,7 @@ def deliver(
                 keep(replace(result, environment=scope.words), settings.region)
             continue
         for region, batch in by_region.items():
-            result = aws.with_region(region).deliver_parameters(
+            result = aws.with_region(region).stored_data_keys.deliver_parameters(
                 settings.names.parameter_prefix,
                 batch,
                 tags=settings.tags,
@@ -147,7 +148,7 @@ def _gap(
 ) -> str | None:
     """What the target lacks of the batch, in words; None when nothing is known to be wrong."""
     if target != Target.VERCEL:
-        if aws.check_parameters(settings.names.parameter_prefix, batch, store=settings.secret_store):
+        if aws.stored_data_keys.check_parameters(settings.names.parameter_prefix, batch, store=settings.secret_store):
             return None
         return f"what is under {settings.names.parameter_prefix} is not what was delivered"
     return vercel.check(project, batch) if vercel and project else None
@@ -162,7 +163,11 @@ def _judge(
     given: AppCredentials | None,
     pause: Callable[[float], None],
 ) -> tuple[VerificationState, str]:
-    search = CredentialsSearch(found=given) if given else aws.app_credentials(principal, target=target)
+    search = (
+        CredentialsSearch(found=given)
+        if given
+        else aws.application_credentials.app_credentials(principal, target=target)
+    )
     credentials = search.found
     if credentials is not None:
         verdict = _once_known(prover, credentials, batch, is_new=given is not None, pause=pause)
@@ -215,14 +220,14 @@ def _simulated(aws: AwsClient, principal: str, key_arn: str, tried: tuple[str, .
     if tried:
         apart += f" (tried: {'; '.join(tried)})"
     try:
-        policy = aws.key_policy(key_arn)
-        simulation = aws.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
+        policy = aws.kms.key_policy(key_arn)
+        simulation = aws.permissions.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
     except Unsupported as error:
         return VerificationState.UNPROVEN, f"{apart}; nor could its policies be evaluated ({error.message})"
     except SetupError as error:
         return VerificationState.UNPROVEN, f"{apart}; nor could its policies be read ({error.message})"
-    by_key = policies.grants(policy, principal, "kms:Decrypt")
-    if simulation.allowed is False or by_key in (policies.Grant.NONE, policies.Grant.DENIED):
+    by_key = decide_by_key_policy(policy, principal, "kms:Decrypt")
+    if simulation.allowed is False or by_key in (KeyPolicyDecision.NONE, KeyPolicyDecision.DENIED):
         return (
             VerificationState.FAILED,
             f"{apart}; its policies refuse it: key policy {by_key}, IAM {simulation.detail}",
