@@ -169,7 +169,7 @@ def test_these_rights_are_enough_and_without_passing_the_roles_it_is_refused_wit
             state=StackState(exists=True, has_key=True, outputs=Outputs.read(told)),
         )
         return ecs.redeploy(
-            aws.ecs_services(), found, tell=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
+            aws.ecs_services, found, tell=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
         ).state
 
     with pytest.raises(PermissionDenied, match="iam:PassRole") as refused:

@@ -80,7 +80,7 @@ def deliver(
                 keep(replace(result, environment=scope.words), settings.region)
             continue
         for region, batch in by_region.items():
-            result = aws.with_region(region).deliver_parameters(
+            result = aws.with_region(region).stored_data_keys.deliver_parameters(
                 settings.names.parameter_prefix,
                 batch,
                 tags=settings.tags,
@@ -148,7 +148,7 @@ def _gap(
 ) -> str | None:
     """What the target lacks of the batch, in words; None when nothing is known to be wrong."""
     if target != Target.VERCEL:
-        if aws.check_parameters(settings.names.parameter_prefix, batch, store=settings.secret_store):
+        if aws.stored_data_keys.check_parameters(settings.names.parameter_prefix, batch, store=settings.secret_store):
             return None
         return f"what is under {settings.names.parameter_prefix} is not what was delivered"
     return vercel.check(project, batch) if vercel and project else None
@@ -163,7 +163,11 @@ def _judge(
     given: AppCredentials | None,
     pause: Callable[[float], None],
 ) -> tuple[VerificationState, str]:
-    search = CredentialsSearch(found=given) if given else aws.app_credentials(principal, target=target)
+    search = (
+        CredentialsSearch(found=given)
+        if given
+        else aws.application_credentials.app_credentials(principal, target=target)
+    )
     credentials = search.found
     if credentials is not None:
         verdict = _once_known(prover, credentials, batch, is_new=given is not None, pause=pause)
@@ -216,8 +220,8 @@ def _simulated(aws: AwsClient, principal: str, key_arn: str, tried: tuple[str, .
     if tried:
         apart += f" (tried: {'; '.join(tried)})"
     try:
-        policy = aws.key_policy(key_arn)
-        simulation = aws.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
+        policy = aws.kms.key_policy(key_arn)
+        simulation = aws.permissions.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
     except Unsupported as error:
         return VerificationState.UNPROVEN, f"{apart}; nor could its policies be evaluated ({error.message})"
     except SetupError as error:

@@ -80,13 +80,13 @@ def read(
 def look(aws: AwsClient, outputs: Outputs) -> Readings:
     """What is to be read of the account. Side by side, for each call is a round trip."""
     with ThreadPoolExecutor(max_workers=7) as pool:
-        key = pool.submit(_read, aws.describe_key, outputs.alias_name)
-        key_policy = pool.submit(_read, aws.key_policy, outputs.key_arn)
-        app_policy = pool.submit(_read, aws.policy_document, outputs.app_policy_arn)
-        trail = pool.submit(_read, aws.find_trail, outputs.trail_arn)
-        retention = pool.submit(_read, aws.bucket_retention, outputs.trail_bucket)
-        grants = pool.submit(_read, aws.access().grants, outputs.key_arn)
-        iam = pool.submit(_read, aws.access().iam)
+        key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
+        key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
+        app_policy = pool.submit(_read, aws.iam.policy_document, outputs.app_policy_arn)
+        trail = pool.submit(_read, aws.cloudtrail.find_trail, outputs.trail_arn)
+        retention = pool.submit(_read, aws.cloudtrail.bucket_retention, outputs.trail_bucket)
+        grants = pool.submit(_read, aws.access.grants, outputs.key_arn)
+        iam = pool.submit(_read, aws.access.iam)
     return Readings(
         key=key.result(),
         key_policy=key_policy.result(),

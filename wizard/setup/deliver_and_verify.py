@@ -135,7 +135,7 @@ def access_key_of(clients: Clients, application: Application) -> access_key.Ensu
         user,
         tell=lambda line: clients.ui.line(of_stack(line, stack), mark=Mark.OK),
     )
-    if warning := access_key.age_warning(application.aws.list_access_keys(user), datetime.now(UTC)):
+    if warning := access_key.age_warning(application.aws.iam.list_access_keys(user), datetime.now(UTC)):
         clients.ui.line(of_stack(warning, stack), mark=Mark.WARN)
     return ensured
 

@@ -128,7 +128,7 @@ def _refuse_a_loss(to: Application, scopes: tuple[Scope, ...]) -> None:
     values = {"target": tuple(to.targets)}
     if problems := lost_stored_data_key(settings, settings, values, to.stack, to.aws):
         raise PreflightFailed(tuple(problems))
-    if versions := to.aws.key_rotation().versions(settings):
+    if versions := to.aws.key_rotation.versions(settings):
         raise DataKeyConflict(
             f"{name} is gone, and {len(versions)} of its versions are kept; no other data key was made",
             f"python -m wizard restore --stack {to.stack}   # lists them; the one that was current goes back",
@@ -187,7 +187,7 @@ def _refuse_conflicts(
 def _kept_versions(to: Application) -> frozenset[str]:
     """The fingerprints of every version that is kept; none where the caller may not list them."""
     try:
-        return frozenset(each.fingerprint for each in to.aws.key_rotation().versions(to.settings))
+        return frozenset(each.fingerprint for each in to.aws.key_rotation.versions(to.settings))
     except PermissionDenied:
         # Then whatever stands there is taken for somebody else's, and is left alone.
         return frozenset()

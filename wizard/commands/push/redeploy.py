@@ -101,7 +101,7 @@ def _redeployed(instances: Instances, found: DeployedStack, clients: Clients, pa
     clients.ui.working(f"{_PLACES[instances.target]} is started anew")
     try:
         if instances.target is Target.ECS:
-            return ecs.redeploy(found.aws.ecs_services(), found, tell=tell, now=clients.now, pause=pause)
+            return ecs.redeploy(found.aws.ecs_services, found, tell=tell, now=clients.now, pause=pause)
         if found.vercel is None or found.project is None or instances.deployment is None:
             raise SetupError(f"it could not be looked at: {instances.why}", "")
         if isinstance(found.project, SetupError):
@@ -193,7 +193,7 @@ def _on_vercel(found: DeployedStack) -> Instances:
 
 
 def _on_ecs(found: DeployedStack) -> Instances:
-    ecs_services, settings = found.aws.ecs_services(), found.settings
+    ecs_services, settings = found.aws.ecs_services, found.settings
     deployment = running(ecs_services, settings)
     if deployment is None:
         why = (

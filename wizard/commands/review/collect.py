@@ -61,7 +61,7 @@ def review(
     """
     keys = outputs.key_arns
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="review") as pool:
-        iam_reading = pool.submit(_tolerated, aws.access().iam)
+        iam_reading = pool.submit(_tolerated, aws.access.iam)
         readings = list(pool.map(lambda arn: _read(aws, arn, now - timedelta(days=window_days)), keys))
         iam = iam_reading.result()
     meant = baseline.of(settings, outputs)
@@ -117,12 +117,12 @@ def _tolerated(call: Callable[..., T], *arguments: Any, **more: Any) -> T | Setu
 
 def _read(aws: AwsClient, arn: str, since: datetime) -> KeyReading:
     there = aws if _region(arn) == aws.region else aws.with_region(_region(arn))
-    access = there.access()
+    access = there.access
     return KeyReading(
         arn=arn,
-        policy=_tolerated(there.key_policy, arn),
+        policy=_tolerated(there.kms.key_policy, arn),
         grants=_tolerated(access.grants, arn),
-        fact=_tolerated(there.describe_key, arn),
+        fact=_tolerated(there.kms.describe_key, arn),
         last_use=_tolerated(access.last_use, arn),
         events=_tolerated(access.events, arn, since=since),
     )
@@ -241,7 +241,7 @@ def _with_access_keys(
     """The access keys of the users among them."""
     listed = list(principals)
     users = [each for each in listed if ":user/" in each.arn and f"::{account}:" in each.arn]
-    access = aws.access()
+    access = aws.access
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="access-keys") as pool:
         asked = {
             each.arn: pool.submit(_tolerated, access.access_keys, each.arn.rpartition("/")[2], now=now)

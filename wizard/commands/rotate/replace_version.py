@@ -46,7 +46,7 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
     aws = holding.found.aws
     for target in holding.settings.deploy_targets:
         principal = holding.outputs.principal_of(target)
-        credentials = aws.app_credentials(principal, target=target).found
+        credentials = aws.application_credentials.app_credentials(principal, target=target).found
         if credentials is None:
             continue
         verdict = clients.prover.prove(credentials, batch)

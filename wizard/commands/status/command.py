@@ -150,7 +150,7 @@ def _looks(aws: AwsClient, vercel: VercelClient | None, settings: Settings) -> t
 def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Look, ...]]:
     alias = settings.names.alias
     try:
-        key = aws.describe_key(alias)
+        key = aws.kms.describe_key(alias)
     except SetupError as error:
         return None, (_unasked("key", error), _unasked("rotation", error))
     if key is None:
@@ -172,7 +172,7 @@ def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Look
 def _trail(aws: AwsClient, settings: Settings) -> Look:
     arn = trail_arn_of(settings)
     try:
-        trail = aws.find_trail(arn)
+        trail = aws.cloudtrail.find_trail(arn)
     except SetupError as error:
         return _unasked("trail", error)
     if trail is None:
@@ -231,7 +231,7 @@ def _target(
             lacking = [
                 batch.region
                 for batch in batches
-                if not aws.with_region(batch.region).check_parameters(prefix, batch, store=store)
+                if not aws.with_region(batch.region).stored_data_keys.check_parameters(prefix, batch, store=store)
             ]
             lacks = f"what is under {prefix} in {', '.join(lacking)} is not the stack's" if lacking else ""
     except DataKeyConflict as error:

@@ -177,7 +177,7 @@ def prove_beforehand(
     batch = AppVariables(region=settings.region, key_arn=outputs.key_arn, wrapped=wrapped)
     for target in targets:
         principal = outputs.principal_of(target)
-        found = aws.app_credentials(principal, target=target).found
+        found = aws.application_credentials.app_credentials(principal, target=target).found
         if found is None:
             continue
         verdict = prover.prove(found, batch)

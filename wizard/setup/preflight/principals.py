@@ -60,7 +60,7 @@ def _absent(wanted: Mapping[str, str], aws: AwsClient) -> list[Problem]:
     problems = []
     for arn, key in wanted.items():
         role = ROLES[key]
-        principal, error = attempt(aws.find_principal, arn)
+        principal, error = attempt(aws.iam.find_principal, arn)
         if error is not None:
             problems.append(problem(error, f"the {role} {arn} could not be looked up"))
         elif principal is None:
@@ -101,7 +101,7 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
     why = f"the new key policy names {', '.join(named)}, not you"
     if grant is KeyPolicyDecision.THROUGH_IAM:
         key = f"arn:{settings.partition}:kms:{settings.region}:{settings.account_id}:key/*"
-        simulation, error = attempt(aws.simulate, caller, (action,), key)
+        simulation, error = attempt(aws.permissions.simulate, caller, (action,), key)
         if simulation is not None and simulation.allowed:
             return []
         detail = simulation.detail if simulation else error.message if error else ""

@@ -89,14 +89,14 @@ def of_the_key_policies(evidence: CheckContext) -> Iterator[Told]:
         region = region_of(arn)
         key = evidence.replica(arn)
         if isinstance(key, KeyFact):
-            policy = evidence.once(f"policy {arn}", partial(evidence.aws.with_region(region).key_policy, arn))
+            policy = evidence.once(f"policy {arn}", partial(evidence.aws.with_region(region).kms.key_policy, arn))
             whose = f"the policy of the replica in {region}"
             yield from _judged(evidence, key, policy, whose, f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}")
 
 
 def administrators_who_decrypt(evidence: CheckContext) -> Iterator[Told]:
     """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
-    key, access = evidence.key, evidence.aws.access()
+    key, access = evidence.key, evidence.aws.access
     if not isinstance(key, KeyFact) or isinstance(evidence.key_policy, SetupError):
         return  # The check of the key, or of its policy, says so.
     documents = documents_of(
@@ -154,7 +154,7 @@ def of_the_application_policy(evidence: CheckContext) -> Iterator[Told]:
     ):
         return
     arn = outputs.app_policy_arn
-    policy = evidence.once("application policy", lambda: evidence.aws.policy_document(arn))
+    policy = evidence.once("application policy", lambda: evidence.aws.iam.policy_document(arn))
     if isinstance(policy, SetupError):
         # That it is gone is told by the check of the application's rights.
         yield NotChecked.of(f"the application's policy {arn}", policy)

@@ -275,7 +275,7 @@ def the_access_key_on_vercel(evidence: CheckContext) -> Iterator[Told]:
     if not is_user or vercel is None or not isinstance(project, VercelProject):
         return
     user = settings.names.app_user
-    keys = evidence.once("access keys", lambda: evidence.aws.list_access_keys(user))
+    keys = evidence.once("access keys", lambda: evidence.aws.iam.list_access_keys(user))
     pushed = evidence.once("access key on Vercel", lambda: vercel.access_key_id(project))
     for what, told in ((f"the access keys of {user}", keys), ("the access key on Vercel", pushed)):
         if isinstance(told, SetupError):

@@ -46,7 +46,7 @@ def _nothing_seen(evidence: CheckContext, instances: Instances, place: str) -> T
         cluster, name = settings.ecs_cluster, settings.ecs_service
         if cluster is None:
             return Skipped(what=f"{place}: {instances.why} (pulumi config set eonpro-kms:ecsCluster NAME)")
-        if name and evidence.once("service", lambda: evidence.aws.ecs_services().service(cluster, name)) is None:
+        if name and evidence.once("service", lambda: evidence.aws.ecs_services.service(cluster, name)) is None:
             return Passed(what=f"{place}: there is no service {cluster}/{name} yet, so that nothing holds old values")
     return NotChecked(what=f"whether {place} holds the delivered values", why=instances.why)
 
@@ -73,7 +73,7 @@ def _memory(evidence: CheckContext, instances: Instances, runs: Deployment, plac
         return
     key, principal = outputs.key_arn, outputs.principal_of(instances.target)
     since = max(runs.made, datetime.now(UTC) - _HISTORY)
-    found = evidence.once(f"key uses {since}", lambda: evidence.aws.audit().key_uses(key, since=since))
+    found = evidence.once(f"key uses {since}", lambda: evidence.aws.audit.key_uses(key, since=since))
     if isinstance(found, SetupError):
         yield NotChecked.of(f"whether {place} failed to load its key", found)
         return
@@ -120,11 +120,11 @@ def the_task_definition(evidence: CheckContext) -> Iterator[Told]:
     cluster, name = settings.ecs_cluster, settings.ecs_service
     if Target.ECS not in settings.deploy_targets or outputs is None or not cluster or not name:
         return  # Without a service named there is none to look at; what runs is told by the check of what runs.
-    service = evidence.once("service", lambda: evidence.aws.ecs_services().service(cluster, name))
+    service = evidence.once("service", lambda: evidence.aws.ecs_services.service(cluster, name))
     if service is None or isinstance(service, SetupError):
         return
     arn = service.task_definition
-    definition = evidence.once("task definition", lambda: evidence.aws.ecs_services().task_definition(arn))
+    definition = evidence.once("task definition", lambda: evidence.aws.ecs_services.task_definition(arn))
     if isinstance(definition, SetupError):
         yield NotChecked.of(f"the task definition {arn}", definition)
         return

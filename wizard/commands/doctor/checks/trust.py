@@ -116,7 +116,9 @@ def the_proof(evidence: CheckContext) -> Iterator[Told]:
 
 
 def _verdict(evidence: CheckContext, arn: str, target: str, batch: AppVariables) -> ChildResult | SetupError | None:
-    search = evidence.once(f"credentials {arn}", lambda: evidence.aws.app_credentials(arn, target=target))
+    search = evidence.once(
+        f"credentials {arn}", lambda: evidence.aws.application_credentials.app_credentials(arn, target=target)
+    )
     if isinstance(search, SetupError) or search.found is None:
         return None
     credentials = search.found
