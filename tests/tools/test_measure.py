@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tools import measure
@@ -46,8 +49,23 @@ def test_the_entries_of_the_root_are_folders_and_files(tree: Tree):
     assert tree.root == {"wizard", "tests", "README.md", ".ci"}
 
 
-def test_it_prints_a_revision_beside_the_working_tree(capsys: pytest.CaptureFixture[str]):
+def test_it_prints_a_revision_beside_the_working_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *arguments], cwd=tmp_path, check=True
+        )
+
+    monkeypatch.setattr(measure, "PROJECT", tmp_path)
+    (tmp_path / "phi").mkdir()
+    (tmp_path / "phi" / "keys.py").write_text("one = 1\n")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+    (tmp_path / "phi" / "keys.py").write_text("key = 1\n\n\n")
     assert main(["--before", "HEAD"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["Figures", "HEAD", "now"]
-    assert any(line.startswith("product: lines ") for line in lines)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Figures", "HEAD", "now"] in lines
+    assert ["phi:", "lines", "1", "3"] in lines
+    assert ["one", "1", "0"] in lines
