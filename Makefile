@@ -62,12 +62,12 @@ endif
 
 # What is there before the wizard comes; nothing, for most.
 BEFORE = :
-ifeq ($(TARGET),adopted)
-BEFORE = if pulumi stack select $(STACK) >/dev/null 2>&1; then :; else bash examples/by-hand/guide.sh; fi
+ifeq ($(TARGET),imported)
+BEFORE = if pulumi stack select $(STACK) >/dev/null 2>&1; then :; else bash examples/manual-setup/guide.sh; fi
 MORE = --adopt
 endif
 ifeq ($(TARGET),existing-trail)
-BEFORE = if pulumi stack select $(STACK) >/dev/null 2>&1; then :; else bash examples/by-hand/trail.sh; fi
+BEFORE = if pulumi stack select $(STACK) >/dev/null 2>&1; then :; else bash examples/manual-setup/trail.sh; fi
 MORE = --trail "arn:aws:cloudtrail:us-east-1:$$(aws sts get-caller-identity --query Account --output text):trail/company-trail"
 endif
 

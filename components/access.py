@@ -17,9 +17,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.adoption import taken_in
-from components.contract import Part, Settings, Target, Thing
-from components.stack_policies import application_trust_of
+from components.configuration import taken_in
+from components.policies.stack import application_trust_of
+from components.settings import ImportGroup, ResourceKind, Settings, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,8 @@ class AppPrincipal(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self, depends_on=providers)
         found = taken_in(
             settings,
-            Thing.APPLICATION_ROLE,
-            part=Part.APPLICATION_ROLE,
+            ResourceKind.APPLICATION_ROLE,
+            part=ImportGroup.APPLICATION_ROLE,
             properties=["assumeRolePolicy", "description", "tags", "permissionsBoundary"],
         )
         return aws.iam.Role(
@@ -91,7 +91,7 @@ class AppPrincipal(pulumi.ComponentResource):
 
     def _user(self, name: str, settings: Settings) -> aws.iam.User:
         # Its access key is made outside the stack, whose state would keep the secret.
-        found = taken_in(settings, Thing.APPLICATION_USER)
+        found = taken_in(settings, ResourceKind.APPLICATION_USER)
         return aws.iam.User(
             name,
             name=settings.names.app_user,
@@ -138,7 +138,10 @@ class AppAccess(pulumi.ComponentResource):
 
         child = pulumi.ResourceOptions(parent=self)
         found = taken_in(
-            args.settings, Thing.APPLICATION_POLICY, part=Part.APPLICATION_POLICY, properties=["policy", "tags"]
+            args.settings,
+            ResourceKind.APPLICATION_POLICY,
+            part=ImportGroup.APPLICATION_POLICY,
+            properties=["policy", "tags"],
         )
         # A policy's description cannot be changed: another one would mean another policy.
         fixed = pulumi.ResourceOptions(ignore_changes=["description"])
@@ -150,7 +153,7 @@ class AppAccess(pulumi.ComponentResource):
             tags=args.settings.tags,
             opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions.merge(child, fixed), found),
         )
-        attached = pulumi.ResourceOptions.merge(child, taken_in(args.settings, Thing.POLICY_ATTACHMENT))
+        attached = pulumi.ResourceOptions.merge(child, taken_in(args.settings, ResourceKind.POLICY_ATTACHMENT))
         for user in args.principal.users:
             aws.iam.UserPolicyAttachment(
                 name, user=user, policy_arn=policy.arn, opts=child if args.principal.roles else attached

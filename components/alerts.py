@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import event_patterns, policies
-from components.adoption import taken_in
+from components import policies
 from components.audit import AuditTrail
-from components.contract import Settings, Thing
+from components.configuration import taken_in
+from components.policies import event_patterns
+from components.settings import ResourceKind, Settings
 
 BURST = 5
 """Denied uses of the key within BURST_SECONDS that are an alert: one may be a typing error."""
@@ -101,7 +102,7 @@ class Alerts(pulumi.ComponentResource):
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             kms_master_key_id=trail.key_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, Thing.ALERT_TOPIC)),
+            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, ResourceKind.ALERT_TOPIC)),
         )
         policy = aws.sns.TopicPolicy(
             name,

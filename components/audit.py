@@ -12,8 +12,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.adoption import taken_in
-from components.contract import DELETION_WINDOW_DAYS, Part, Settings, Thing
+from components.configuration import taken_in
+from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
 from components.trail_buckets import TrailBuckets
 
 AUDIT_KEY_DESCRIPTION = "EONPRO audit log encryption key, not for PHI"
@@ -71,7 +71,7 @@ class AuditTrail(pulumi.ComponentResource):
         self, name: str, settings: Settings, bucket: aws.s3.Bucket, guards: list[pulumi.Resource]
     ) -> aws.cloudtrail.Trail:
         group, role, *granted = self._log_group(name, settings) if _logs_to_cloudwatch(settings) else (None, None)
-        found = taken_in(settings, Thing.TRAIL, part=Part.TRAIL, properties=_TRAIL_PROPERTIES)
+        found = taken_in(settings, ResourceKind.TRAIL, part=ImportGroup.TRAIL, properties=_TRAIL_PROPERTIES)
         return aws.cloudtrail.Trail(
             name,
             name=settings.names.trail,
@@ -113,7 +113,7 @@ class AuditTrail(pulumi.ComponentResource):
             retention_in_days=LOG_GROUP_RETENTION_DAYS,
             kms_key_id=self.key_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, Thing.LOG_GROUP)),
+            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, ResourceKind.LOG_GROUP)),
         )
         role = aws.iam.Role(
             f"{name}-logs",
@@ -124,7 +124,7 @@ class AuditTrail(pulumi.ComponentResource):
             ),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, Thing.LOG_ROLE)),
+            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, ResourceKind.LOG_ROLE)),
         )
         granted = aws.iam.RolePolicy(
             f"{name}-logs",
@@ -159,13 +159,13 @@ class AuditTrail(pulumi.ComponentResource):
             rotation_period_in_days=ROTATION_DAYS,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags={**settings.tags, "Purpose": "AuditLogs"},
-            opts=pulumi.ResourceOptions.merge(self._kept, taken_in(settings, Thing.LOGS_KEY)),
+            opts=pulumi.ResourceOptions.merge(self._kept, taken_in(settings, ResourceKind.LOGS_KEY)),
         )
         aws.kms.Alias(
             f"{name}-key",
             name=settings.names.trail_key_alias,
             target_key_id=key.key_id,
-            opts=pulumi.ResourceOptions.merge(self._kept, taken_in(settings, Thing.LOGS_KEY_ALIAS)),
+            opts=pulumi.ResourceOptions.merge(self._kept, taken_in(settings, ResourceKind.LOGS_KEY_ALIAS)),
         )
         arn: pulumi.Output[str] = key.arn
         return arn
@@ -210,4 +210,4 @@ def _log_group_arn(settings: Settings) -> str:
 
 def _logs_to_cloudwatch(settings: Settings) -> bool:
     # A trail that is left as it was found would never write into the log group.
-    return settings.cloudwatch_logs and Part.TRAIL not in settings.kept_as_found
+    return settings.cloudwatch_logs and ImportGroup.TRAIL not in settings.kept_as_found

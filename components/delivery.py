@@ -13,9 +13,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.adoption import taken_in
-from components.contract import APPLICATION_VARIABLES, SecretStore, Settings, Target, Thing
-from components.stack_policies import secrets_trust_of
+from components.configuration import taken_in
+from components.policies.stack import secrets_trust_of
+from components.settings import APPLICATION_VARIABLES, ResourceKind, SecretStore, Settings, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Delivery(pulumi.ComponentResource):
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(
-                pulumi.ResourceOptions(parent=self), taken_in(settings, Thing.EXECUTION_ROLE)
+                pulumi.ResourceOptions(parent=self), taken_in(settings, ResourceKind.EXECUTION_ROLE)
             ),
         )
         aws.iam.RolePolicy(
@@ -95,7 +95,7 @@ class Delivery(pulumi.ComponentResource):
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(
-                pulumi.ResourceOptions(parent=self), taken_in(settings, Thing.SECRETS_ROLE)
+                pulumi.ResourceOptions(parent=self), taken_in(settings, ResourceKind.SECRETS_ROLE)
             ),
         )
 
@@ -118,7 +118,7 @@ class Delivery(pulumi.ComponentResource):
             # A policy's description cannot be changed: another one would mean another policy.
             opts=pulumi.ResourceOptions.merge(
                 pulumi.ResourceOptions(parent=self, ignore_changes=["description"]),
-                taken_in(settings, Thing.VARIABLES_POLICY),
+                taken_in(settings, ResourceKind.VARIABLES_POLICY),
             ),
         )
         for ending, role in readers:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.adoption import taken_in
-from components.contract import DELETION_WINDOW_DAYS, Part, Settings, Thing
-from components.stack_policies import key_policy_of
+from components.configuration import taken_in
+from components.policies.stack import key_policy_of
+from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
 
 DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
 
@@ -49,8 +49,8 @@ class PhiKey(pulumi.ComponentResource):
         kept = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
         found = taken_in(
             settings,
-            Thing.KEY,
-            part=Part.KEY,
+            ResourceKind.KEY,
+            part=ImportGroup.KEY,
             properties=["policy", "description", "tags", "enableKeyRotation", "rotationPeriodInDays"],
         )
         key = aws.kms.Key(
@@ -71,7 +71,7 @@ class PhiKey(pulumi.ComponentResource):
             name,
             name=settings.names.alias,
             target_key_id=key.key_id,
-            opts=pulumi.ResourceOptions.merge(kept, taken_in(settings, Thing.ALIAS)),
+            opts=pulumi.ResourceOptions.merge(kept, taken_in(settings, ResourceKind.ALIAS)),
         )
         self.replica_arns = [
             self._replica(f"{name}-{region}", region, key, policy, settings, kept)

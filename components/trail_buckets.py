@@ -14,8 +14,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.adoption import taken_in
-from components.contract import ObjectLock, Part, Settings, Thing
+from components.configuration import taken_in
+from components.settings import ImportGroup, ObjectLock, ResourceKind, Settings
 
 ARCHIVE_STORAGE = "GLACIER_IR"
 """The cheapest storage that still answers at once: neither an auditor nor a validation of the logs has to wait."""
@@ -41,7 +41,9 @@ class TrailBuckets:
 
     def bucket(self) -> aws.s3.Bucket:
         """The bucket of the records, as bare as S3 makes it."""
-        found = taken_in(self.settings, Thing.BUCKET, part=Part.BUCKET, properties=["forceDestroy", "tags"])
+        found = taken_in(
+            self.settings, ResourceKind.BUCKET, part=ImportGroup.BUCKET, properties=["forceDestroy", "tags"]
+        )
         # Object Lock is never declared here: it cannot be changed on the bucket itself, so that it would be
         # another bucket. BucketObjectLockConfiguration switches it on for one that is there.
         return aws.s3.Bucket(
@@ -55,7 +57,7 @@ class TrailBuckets:
     def guards(self, bucket: aws.s3.Bucket) -> list[pulumi.Resource]:
         """What guards the records; nothing at all where the settings leave the bucket as it was found."""
         settings = self.settings
-        if Part.BUCKET in settings.kept_as_found:
+        if ImportGroup.BUCKET in settings.kept_as_found:
             return []
         document = policies.trail_bucket_policy(
             bucket=settings.names.trail_bucket,
@@ -69,7 +71,7 @@ class TrailBuckets:
             _retention(settings.trail_retention_days, _LOGS, archive_days=settings.trail_archive_days),
             document,
             key_arn=self.key_arn,
-            thing=Thing.BUCKET,
+            thing=ResourceKind.BUCKET,
         )
         if settings.trail_lock is not ObjectLock.NONE:
             guards.append(self._lock(bucket, guards))
@@ -96,7 +98,7 @@ class TrailBuckets:
             bucket=settings.names.access_log_bucket,
             force_destroy=False,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(self.kept, taken_in(settings, Thing.ACCESS_LOG_BUCKET)),
+            opts=pulumi.ResourceOptions.merge(self.kept, taken_in(settings, ResourceKind.ACCESS_LOG_BUCKET)),
         )
         document = policies.access_log_bucket_policy(
             bucket=settings.names.access_log_bucket,
@@ -113,7 +115,7 @@ class TrailBuckets:
             _retention(settings.trail_retention_days, _ACCESS_LOGS, archive_days=0),
             document,
             key_arn=None,
-            thing=Thing.ACCESS_LOG_BUCKET,
+            thing=ResourceKind.ACCESS_LOG_BUCKET,
         )
         return aws.s3.BucketLogging(
             name,
@@ -131,10 +133,10 @@ class TrailBuckets:
         document: policies.Policy,
         *,
         key_arn: pulumi.Output[str] | None,
-        thing: Thing,
+        thing: ResourceKind,
     ) -> list[pulumi.Resource]:
         def guard(setting: str, after: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
-            return self._guard(Thing(f"{thing}-{setting}"), after=after)
+            return self._guard(ResourceKind(f"{thing}-{setting}"), after=after)
 
         private = aws.s3.BucketPublicAccessBlock(
             name,
@@ -187,7 +189,9 @@ class TrailBuckets:
         )
         return [private, owned, versioned, encrypted, kept, admitted]
 
-    def _guard(self, thing: Thing | None = None, *, after: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+    def _guard(
+        self, thing: ResourceKind | None = None, *, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.ResourceOptions:
         options = pulumi.ResourceOptions.merge(self.kept, pulumi.ResourceOptions(depends_on=list(after)))
         return pulumi.ResourceOptions.merge(options, taken_in(self.settings, thing)) if thing else options
 

@@ -1,6 +1,6 @@
-"""The CrossGuard policy pack: `pulumi up --policy-pack guardrails` refuses what the rules refuse.
+"""The CrossGuard policy pack: `pulumi up --policy-pack guardrails` fails where a rule is violated.
 
-Touches the engine, which starts this directory as a program and asks it about every resource.
+Touches the engine, which starts this directory as a program and sends it every resource.
 """
 
 from __future__ import annotations
@@ -18,58 +18,61 @@ from pulumi_policy import (
 from rules import RULES, STACK_RULES, Resource, Rule, StackRule  # type: ignore[import-not-found]  # this directory's
 
 
-def policy(rule: Rule) -> ResourceValidationPolicy:
-    """The engine's form of a rule: each violation is reported, and each one stops the deployment."""
+def resource_policy(rule: Rule) -> ResourceValidationPolicy:
+    """A rule as a policy of the engine: it reports each violation, and each one stops the deployment."""
 
-    def validate(given: ResourceValidationArgs, report: ReportViolation) -> None:
+    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         resource = Resource(
-            type=given.resource_type,
-            urn=given.urn,
-            props=given.props,
-            protected=given.opts.protect,
-            ignored=frozenset(given.opts.ignore_changes),
+            type=args.resource_type,
+            urn=args.urn,
+            props=args.props,
+            protected=args.opts.protect,
+            ignored=frozenset(args.opts.ignore_changes),
         )
         for violation in rule.violations(resource):
-            report(violation, given.urn)
+            report(violation, args.urn)
 
     return ResourceValidationPolicy(
         name=rule.name,
-        description=rule.demand,
+        description=rule.description,
         enforcement_level=EnforcementLevel.MANDATORY,
         validate=validate,
     )
 
 
 def stack_policy(rule: StackRule) -> StackValidationPolicy:
-    """The engine's form of a rule on the whole stack, asked at the end of a preview or an update."""
+    """A stack rule as a policy of the engine, which runs it at the end of a preview or an update."""
 
     def validate(stack: StackValidationArgs, report: ReportViolation) -> None:
-        for urn, violation in rule.check([seen(given) for given in stack.resources]):
+        for urn, violation in rule.check([stack_resource(resource) for resource in stack.resources]):
             report(violation, urn)
 
     return StackValidationPolicy(
         name=rule.name,
-        description=rule.demand,
+        description=rule.description,
         enforcement_level=EnforcementLevel.MANDATORY,
         validate=validate,
     )
 
 
-def seen(given: PolicyResource) -> Resource:
-    """A resource of the stack, with the wiring of its inputs."""
+def stack_resource(resource: PolicyResource) -> Resource:
+    """A resource of the stack, with the resources that its inputs come from."""
     return Resource(
-        type=given.resource_type,
-        urn=given.urn,
-        props=given.props,
-        protected=given.opts.protect,
-        ignored=frozenset(given.opts.ignore_changes),
-        refers_to={name: tuple(one.urn for one in found) for name, found in given.property_dependencies.items()},
+        type=resource.resource_type,
+        urn=resource.urn,
+        props=resource.props,
+        protected=resource.opts.protect,
+        ignored=frozenset(resource.opts.ignore_changes),
+        refers_to={
+            name: tuple(dependency.urn for dependency in dependencies)
+            for name, dependencies in resource.property_dependencies.items()
+        },
     )
 
 
 if __name__ == "__main__":
     PolicyPack(
         name="eonpro-kms-guardrails",
-        policies=[*(policy(rule) for rule in RULES), *(stack_policy(rule) for rule in STACK_RULES)],
+        policies=[*(resource_policy(rule) for rule in RULES), *(stack_policy(rule) for rule in STACK_RULES)],
         enforcement_level=EnforcementLevel.MANDATORY,
     )

@@ -1,6 +1,6 @@
 """The application's side of PHI encryption: unwrap and cache the data key, encrypt and decrypt fields.
 
-Touches nothing on import; AWS is reached by `phi.kms` alone, whose library loads when a KmsKeySource is made.
+Touches nothing on import; AWS is called by `phi.kms` only, which loads botocore when a KmsKeySource is created.
 
     fields = PhiFields.from_environment()
     record = fields.encrypt("text")
@@ -8,25 +8,25 @@ Touches nothing on import; AWS is reached by `phi.kms` alone, whose library load
 
 from phi.batches import PHI_FIELDS
 from phi.cipher import PhiCipher, require_sixteen_byte_ivs
-from phi.doors import DoorsInOrder
 from phi.environment import Credentials, WrappedKey, WrappedKeys
 from phi.errors import (
     AlreadyEncrypted,
     CipherUnsupported,
-    KeyRefused,
+    DecryptionError,
+    InvalidDataKey,
+    InvalidText,
+    InvalidValues,
     NotText,
     PhiError,
-    RecordRefused,
     TerminalUnwrapError,
-    TextRefused,
     TransientUnwrapError,
     UnwrapError,
-    ValuesRefused,
 )
-from phi.events import DoorFailed, KeyDropped, KeyEvent, KeyUnwrapped, StaleServed, UnwrapFailed
+from phi.events import KeyDropped, KeyEvent, KeyUnwrapped, RegionFailed, StaleServed, UnwrapFailed
+from phi.failover import FailoverKeySource
 from phi.fields import PhiFields
-from phi.keys import CachedKey, KeySource
-from phi.kms import KmsKeySource, Patience
+from phi.key_cache import CachedKey, KeySource
+from phi.kms import KmsKeySource, KmsTimeouts
 from phi.record import Record
 
 __all__ = [
@@ -35,28 +35,28 @@ __all__ = [
     "CachedKey",
     "CipherUnsupported",
     "Credentials",
-    "DoorFailed",
-    "DoorsInOrder",
+    "DecryptionError",
+    "FailoverKeySource",
+    "InvalidDataKey",
+    "InvalidText",
+    "InvalidValues",
     "KeyDropped",
     "KeyEvent",
-    "KeyRefused",
     "KeySource",
     "KeyUnwrapped",
     "KmsKeySource",
+    "KmsTimeouts",
     "NotText",
-    "Patience",
     "PhiCipher",
     "PhiError",
     "PhiFields",
     "Record",
-    "RecordRefused",
+    "RegionFailed",
     "StaleServed",
     "TerminalUnwrapError",
-    "TextRefused",
     "TransientUnwrapError",
     "UnwrapError",
     "UnwrapFailed",
-    "ValuesRefused",
     "WrappedKey",
     "WrappedKeys",
     "require_sixteen_byte_ivs",

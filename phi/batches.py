@@ -1,4 +1,4 @@
-"""Several values at once: lists, records of fields, and columns; whatever is done to a list is done to each form.
+"""Lists, mappings of fields and columns: applies a function of lists to each of these forms.
 
 Touches nothing.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from phi.errors import ValuesRefused
+from phi.errors import InvalidValues
 
 PHI_FIELDS = (
     "firstName",
@@ -22,37 +22,38 @@ PHI_FIELDS = (
     "state",
     "zip",
 )
-"""The fields of a patient that the application stores encrypted, by its own names."""
+"""The patient fields that the application stores encrypted, under the application's own names."""
 
 Column = list[str] | list[str | None] | tuple[str | None, ...]
 """Several values under one name."""
 
-Batch = Callable[[list[Any]], Sequence[str | None]]
-"""What is done to a list of values, in its order."""
+ListFunction = Callable[[list[Any]], Sequence[str | None]]
+"""A function of a list of values; it returns as many values, in the same order."""
 
 
-def in_its_form(values: Iterable[Any], batch: Batch) -> Any:
-    """Apply to what is inside and give it back in the form it came in: a list, or a dict under the same names.
+def map_values(values: Iterable[Any], function: ListFunction) -> Any:
+    """Apply the function and return the same form: a list for an iterable, a dict with the same names for a mapping.
 
-    Raises ValuesRefused for what holds no values, a single text among them: its characters are none.
+    Raises InvalidValues for a single value. A single text is refused too: it is iterable, but its characters are not
+    the values.
     """
     if isinstance(values, Mapping):
         items = list(values.items())
-        single = iter(batch([value for _, value in items if not _is_column(value)]))
-        return {name: list(batch(list(value))) if _is_column(value) else next(single) for name, value in items}
+        single = iter(function([value for _, value in items if not _is_column(value)]))
+        return {name: list(function(list(value))) if _is_column(value) else next(single) for name, value in items}
     if not _is_column(values):
-        raise ValuesRefused
-    return list(batch(list(values)))
+        raise InvalidValues
+    return list(function(list(values)))
 
 
-def in_fields(mapping: Mapping[str, Any], fields: Iterable[str], batch: Batch) -> dict[str, Any]:
-    """A copy of the mapping in which only the named fields, as far as it has them, are changed."""
+def map_fields(mapping: Mapping[str, Any], fields: Iterable[str], function: ListFunction) -> dict[str, Any]:
+    """A copy of the mapping with the function applied to the named fields that exist; the others are unchanged."""
     if isinstance(fields, str) or not isinstance(mapping, Mapping):
-        # The letters of one name are no names: nothing would be encrypted, and nobody told.
-        raise ValuesRefused
+        # A single name would be read as a list of letters: no field would match, and plain text would be stored.
+        raise InvalidValues
     copy = dict(mapping)
-    named = [name for name in fields if name in copy]
-    copy.update(zip(named, batch([copy[name] for name in named]), strict=True))
+    names = [name for name in fields if name in copy]
+    copy.update(zip(names, function([copy[name] for name in names]), strict=True))
     return copy
 
 

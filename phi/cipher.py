@@ -1,6 +1,6 @@
 """Encryption and decryption of PHI fields under one data key, with AES-256-GCM.
 
-Touches the operating system's random source and the count of `phi.usage`, and nothing else.
+Touches the operating system's random source and the counter of `phi.usage`, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,80 +16,80 @@ from cryptography.exceptions import InternalError, InvalidTag, UnsupportedAlgori
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pybase64 import b64decode
 
-from phi.batches import PHI_FIELDS, Column, in_fields, in_its_form
-from phi.errors import AlreadyEncrypted, CipherUnsupported, KeyRefused, NotText, RecordRefused, TextRefused
+from phi.batches import PHI_FIELDS, Column, map_fields, map_values
+from phi.errors import AlreadyEncrypted, CipherUnsupported, DecryptionError, InvalidDataKey, InvalidText, NotText
 from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, looks_like_a_record
-from phi.usage import KeyUsage, Tally, usage_of
+from phi.usage import AtomicCounter, KeyUsage, usage_of
 
 DATA_KEY_BYTES = 32
 """Length of an AES-256 data key."""
 
 Name = TypeVar("Name")
 
-_AT_ONCE = 256
-"""Values of a step of `encrypt_many` and `decrypt_many`: so many that a system call for each step costs nothing, so few
-that what lies between two steps stays small."""
+_CHUNK = 256
+"""Values of a chunk of `encrypt_many` and `decrypt_many`: large enough that one system call a chunk costs nothing, and
+small enough that a chunk stays in the processor's caches."""
 
-# What AESGCM gives: the ciphertext, and the tag behind it.
+# AESGCM returns the ciphertext followed by the tag.
 CIPHERTEXT = slice(None, -16)
 TAG = slice(-16, None)
 
-# What the text of a record decodes to at once: see PhiCipher.decrypt.
+# The parts of a whole record that is decoded as one base64 text: see PhiCipher.decrypt.
 _RAW_IV = slice(None, 16)
 _RAW_TAG = slice(18, 34)
 _RAW_CIPHERTEXT = slice(36, None)
 
-# Both draw from the operating system, at each call. getrandom is the system call itself, and so a little faster; for
-# 256 bytes at the most it is whole. urandom goes on where a signal cut it short, and so is for the IVs of many.
-draw: Callable[[int], bytes] = getattr(os, "getrandom", urandom)  # which Linux alone has
+# Both read the operating system's random source at each call. getrandom is the system call itself, so it is a little
+# faster; a signal can cut it short only above 256 bytes. urandom continues after a signal, so it reads the IVs of many.
+random_bytes: Callable[[int], bytes] = getattr(os, "getrandom", urandom)  # Linux only
 
-_each_iv = Struct(f"{IV_BYTES}s").iter_unpack
-parted = b":".join
-# Not a method of the value: for what is no text this raises TypeError, and of a kind of text it takes the text itself.
+_split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
+join_parts = b":".join
+# Not a method of the value: it raises TypeError for other types, and ignores what a subclass of str overrides.
 utf8 = str.encode
 
-_NOT_OPENED = (InvalidTag, ValueError, LookupError, TypeError, AttributeError, OverflowError)
-"""All that the libraries raise on what is no record of a key: ValueError has base64's and UTF-8's errors among it."""
+_DECRYPTION_FAILURES = (InvalidTag, ValueError, LookupError, TypeError, AttributeError, OverflowError)
+"""All that the libraries raise for a text that is not a record of the key; base64's and UTF-8's are ValueErrors."""
 
 
 class PhiCipher:
-    """Turns texts into records and back; immutable, safe between threads and after a fork, never pickled or copied.
+    """Encrypts texts to records and back; immutable, safe between threads and after a fork, never pickled or copied.
 
-    The calls stand written out where a function of their own would cost what `make bench` shows.
+    Some code is repeated inline: `make bench` shows what a function call would cost.
 
-    >>> former, new = bytes(32), bytes(range(32))  # of a test: a service has its keys from KMS, by PhiFields
-    >>> record = PhiCipher(former).encrypt("Jane")
-    >>> PhiCipher(new, reading=[former]).decrypt(record)
+    >>> old, new = bytes(32), bytes(range(32))  # keys of a test: a service gets its keys from KMS, through PhiFields
+    >>> record = PhiCipher(old).encrypt("Jane")
+    >>> PhiCipher(new, reading_keys=[old]).decrypt(record)
     'Jane'
     """
 
-    __slots__ = ("_aead", "_lenient", "_passed", "_reading", "_usage")
+    __slots__ = ("_aead", "_lenient", "_passed_through", "_reading", "_usage")
     _aead: AESGCM
     _lenient: bool
-    _passed: Tally
+    _passed_through: AtomicCounter
     _reading: tuple[Callable[[bytes, bytes, None], bytes], ...]
     _usage: KeyUsage
 
-    def __init__(self, key: bytes, *, reading: Sequence[bytes] = (), lenient: bool = False) -> None:
-        """Write under `key`; read under it, then under each of `reading`: the keys that a rotation leaves in use.
+    def __init__(self, key: bytes, *, reading_keys: Sequence[bytes] = (), lenient: bool = False) -> None:
+        """Encrypt with `key`; decrypt with it, then with each of `reading_keys`: keys still in use during a rotation.
 
-        A `lenient` cipher gives back a text that has not the shape of a record as it is, and counts it: for columns
-        that were stored before they were encrypted. Each key is exactly 32 bytes; raises KeyRefused otherwise.
+        A `lenient` cipher returns a text that does not look like a record unchanged, and counts it: for columns that
+        were stored before they were encrypted. Each key is exactly 32 bytes; raises InvalidDataKey otherwise.
         """
-        for one in (key, *reading):
-            if not isinstance(one, bytes) or len(one) != DATA_KEY_BYTES:
-                raise KeyRefused
+        for each in (key, *reading_keys):
+            if not isinstance(each, bytes) or len(each) != DATA_KEY_BYTES:
+                raise InvalidDataKey
         for name, value in {
             "_aead": AESGCM(key),
-            "_reading": tuple(AESGCM(one).decrypt for one in reading),
+            "_reading": tuple(AESGCM(each).decrypt for each in reading_keys),
             "_usage": usage_of(key),
             "_lenient": lenient,
-            "_passed": Tally(),
+            "_passed_through": AtomicCounter(),
         }.items():
             object.__setattr__(self, name, value)
 
     def encrypt(self, text: str | None) -> str | None:
-        """Encrypt a text under a fresh IV; None and "" give None. Raises NotText, or TextRefused on lone surrogates.
+        """Encrypt a text with a new IV; None and "" return None. Raises NotText, or InvalidText for lone surrogates.
 
         >>> cipher = PhiCipher(bytes(32))
         >>> cipher.encrypt("Jane") == cipher.encrypt("Jane")
@@ -97,17 +97,17 @@ class PhiCipher:
         >>> cipher.encrypt("") is None
         True
         """
-        refusal: type[TextRefused]
+        error: type[InvalidText]
         try:
             if not text:
-                return self.encrypt(text) if (text := _plain(text)) else None
-            iv = draw(16)
+                return self.encrypt(text) if (text := _as_text(text)) else None
+            iv = random_bytes(16)
             sealed = self._aead.encrypt(iv, utf8(text), None)
-            for _ in self._usage.left:  # a step of it, for half of what next() costs
+            for _ in self._usage.steps:  # takes one step, at half the cost of next()
                 break
             else:
                 self._usage.add(1)
-            return parted(
+            return join_parts(
                 (
                     b2a_base64(iv, newline=False),
                     b2a_base64(sealed[TAG], newline=False),
@@ -115,29 +115,29 @@ class PhiCipher:
                 )
             ).decode()
         except (UnicodeEncodeError, OverflowError):
-            refusal = TextRefused
+            error = InvalidText
         except (TypeError, ValueError):
-            refusal = NotText
-        # Raised outside the handlers: the encoding error would carry the plaintext along as its context.
-        raise refusal
+            error = NotText
+        # Raised outside the handlers: the encoding error, which holds the plaintext, would be its context.
+        raise error
 
     def decrypt(self, record: str | None) -> str | None:
-        """Open a record; None gives None. Raises RecordRefused, always alike, for all else.
+        """Decrypt a record; None returns None. Raises DecryptionError, always the same, for anything else.
 
         >>> PhiCipher(bytes(32)).decrypt("MTIzNDU2Nzg5MDEyMzQ1Ng==:nIIi7aadRf2gAFnSWQKmNg==:tavicw==")
         'Jane'
         >>> PhiCipher(bytes(32)).decrypt("Jane")
         Traceback (most recent call last):
-        phi.errors.RecordRefused: The record was refused.
+        phi.errors.DecryptionError: The record cannot be decrypted.
         """
         if record is None:
             return None
         try:
             if record[24] == ":" == record[49]:
                 # One decoding for the three parts. "==:" ends a part of 16 bytes; with "AA" in its place that part is
-                # 18 bytes, the last two of them 0 if its pad bits are. The decoder refuses a colon that is left, so
-                # these two were the only ones; and whatever else is not of the alphabet, and "=" but at the end. What
-                # it does let pass are pad bits at the end that are not 0.
+                # 18 bytes, and the last two are 0 if its pad bits are 0. The decoder refuses any further colon, other
+                # characters outside the alphabet, and "=" anywhere but at the end. It accepts pad bits at the end that
+                # are not 0, so those are checked here.
                 raw = b64decode(record.replace("==:", "AA", 2), None, True)
                 if (
                     not raw[16]
@@ -151,23 +151,23 @@ class PhiCipher:
                     text = self._aead.decrypt(raw[_RAW_IV], raw[_RAW_CIPHERTEXT] + raw[_RAW_TAG], None).decode()
                     if text:  # the empty text has no record
                         return text
-        except _NOT_OPENED:
+        except _DECRYPTION_FAILURES:
             pass
-        # Outside the handler, because the errors would carry the record or the plaintext along as their context.
-        return self._decrypt_otherwise(record)
+        # Outside the handler: the errors, which hold the record or the plaintext, would be the context.
+        return self._decrypt_fallback(record)
 
-    def _decrypt_otherwise(self, record: str) -> str:
+    def _decrypt_fallback(self, record: str) -> str:
         for unseal in self._reading:
             try:
-                return unseal(*_taken_apart(record), None).decode()
-            except _NOT_OPENED:
+                return unseal(*_split_record(record), None).decode()
+            except _DECRYPTION_FAILURES:
                 continue
         if self._lenient and isinstance(record, str) and not looks_like_a_record(record):
-            next(self._passed.left)
+            next(self._passed_through.steps)
             return record
-        raise RecordRefused
+        raise DecryptionError
 
-    # A mapping is an iterable of its names, too: the first that fits counts, for mypy as at run time.
+    # A mapping is also an iterable of its names. The first overload that matches counts, for mypy as at run time.
     @overload
     def encrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
     @overload
@@ -176,15 +176,15 @@ class PhiCipher:
     def encrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
 
     def encrypt_many(self, values: Any) -> Any:
-        """Encrypt several texts: an iterable gives a list; a mapping of texts, or of columns, a dict of the same names.
+        """Encrypt several texts: an iterable returns a list, a mapping of texts or columns a dict with the same names.
 
-        Faster than one at a time. Raises as `encrypt` does, and ValuesRefused for a single text; then nothing is given.
+        Faster than one at a time. Raises as `encrypt`, and InvalidValues for a single text; then nothing is returned.
 
         >>> cipher = PhiCipher(bytes(32))
         >>> cipher.decrypt_many(cipher.encrypt_many({"email": ["jane@example.org", None], "city": ["Oslo", "Lima"]}))
         {'email': ['jane@example.org', None], 'city': ['Oslo', 'Lima']}
         """
-        return in_its_form(values, self._encrypt_list)
+        return map_values(values, self._encrypt_list)
 
     @overload
     def decrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
@@ -194,94 +194,95 @@ class PhiCipher:
     def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
 
     def decrypt_many(self, values: Any) -> Any:
-        """Open several records, in the forms of `encrypt_many`; faster than one at a time.
+        """Decrypt several records, in the forms of `encrypt_many`; faster than one at a time.
 
-        Raises RecordRefused if one of them does not open, and ValuesRefused for a single record; then nothing is given.
+        Raises DecryptionError if one of them cannot be decrypted, and InvalidValues for a single record; then nothing
+        is returned.
         """
-        return in_its_form(values, self._decrypt_list)
+        return map_values(values, self._decrypt_list)
 
     def encrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
-        """A copy of the mapping with these fields encrypted, as far as it has them; the others as they are.
+        """A copy of the mapping with these fields encrypted, where they exist; the others are unchanged.
 
-        Raises as `encrypt_many` does, and AlreadyEncrypted for a record that this cipher opens: a mapping that was read
-        and never decrypted would else be encrypted twice.
+        Raises as `encrypt_many`, and AlreadyEncrypted for a record that this cipher can decrypt: a mapping that was
+        read and never decrypted would be encrypted twice.
 
         >>> stored = PhiCipher(bytes(32)).encrypt_fields({"id": 7, "firstName": "Jane", "plan": "basic"})
         >>> stored["id"], stored["plan"], len(stored["firstName"])
         (7, 'basic', 58)
         """
-        return in_fields(patient, fields, self._encrypt_once)
+        return map_fields(patient, fields, self._encrypt_once)
 
     def decrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
-        """A copy of the mapping with these fields opened, as far as it has them; the others as they are."""
-        return in_fields(patient, fields, self._decrypt_list)
+        """A copy of the mapping with these fields decrypted, where they exist; the others are unchanged."""
+        return map_fields(patient, fields, self._decrypt_list)
 
     @property
     def encryptions(self) -> int:
-        """How many texts this process has encrypted under the key it writes under, by this cipher or another."""
+        """How many texts this process has encrypted with this cipher's key, by this cipher or another."""
         return self._usage.encryptions
 
     @property
     def passed_through(self) -> int:
-        """How many texts a lenient cipher has given back as they were."""
-        return self._passed.drawn
+        """How many texts a lenient cipher has returned unchanged."""
+        return self._passed_through.count
 
     def _encrypt_list(self, values: list[str | None]) -> list[str | None]:
-        refusal: type[TextRefused]
+        error: type[InvalidText]
         try:
             records: list[str | None] = []
-            for start in range(0, len(values), _AT_ONCE):
-                # A step of all before the next of any: each stays in the processor's caches.
-                texts = values[start : start + _AT_ONCE]
+            for start in range(0, len(values), _CHUNK):
+                # Chunk by chunk through all steps: a chunk stays in the processor's caches.
+                texts = values[start : start + _CHUNK]
                 if not all(texts):
-                    texts = [text or _plain(text) for text in texts]
+                    texts = [text or _as_text(text) for text in texts]
                 encoded = [utf8(text) for text in texts if text]
                 self._usage.add(len(encoded))
-                # Drawn in the frame that uses them up and kept nowhere, so that no fork finds any: from here to their
-                # use runs no code of anybody else's, and another thread's frames do not live on in a child process.
-                ivs = [iv for (iv,) in _each_iv(urandom(16 * len(encoded)))]
+                # Read in the frame that uses them, and stored nowhere, so that a forked child never finds unused IVs:
+                # no foreign code runs between here and their use, and other threads' frames do not exist in a child.
+                ivs = [iv for (iv,) in _split_ivs(urandom(16 * len(encoded)))]
                 seal = self._aead.encrypt
                 sealed = [seal(iv, text, None) for iv, text in zip(ivs, encoded, strict=True)]
                 written = [
-                    parted(
+                    join_parts(
                         (
                             b2a_base64(iv, newline=False),
-                            b2a_base64(one[TAG], newline=False),
-                            b2a_base64(one[CIPHERTEXT], newline=False),
+                            b2a_base64(value[TAG], newline=False),
+                            b2a_base64(value[CIPHERTEXT], newline=False),
                         )
                     ).decode()
-                    for iv, one in zip(ivs, sealed, strict=True)
+                    for iv, value in zip(ivs, sealed, strict=True)
                 ]
-                records += written if len(written) == len(texts) else _in_place(written, texts)
+                records += written if len(written) == len(texts) else _restore_gaps(written, texts)
             return records
         except (UnicodeEncodeError, OverflowError):
-            refusal = TextRefused
+            error = InvalidText
         except (TypeError, ValueError):
-            refusal = NotText
-        raise refusal
+            error = NotText
+        raise error
 
     def _decrypt_list(self, records: list[str | None]) -> list[str | None]:
         texts: list[str | None] = []
         try:
-            for start in range(0, len(records), _AT_ONCE):
-                some = records[start : start + _AT_ONCE]
-                opened = self._open_all(some)
-                # One that does not open at once sends all of its step the long way, where each is judged by itself.
-                texts += map(self.decrypt, some) if opened is None else opened
-        except RecordRefused:
-            texts.clear()  # some services report the frames of an error with what is in them
+            for start in range(0, len(records), _CHUNK):
+                chunk = records[start : start + _CHUNK]
+                opened = self._open_all(chunk)
+                # If one record of the chunk fails, each is decrypted by itself: reading keys, lenient texts.
+                texts += map(self.decrypt, chunk) if opened is None else opened
+        except DecryptionError:
+            texts.clear()  # some services report the local variables of an error's frames
             raise
         return texts
 
     def _open_all(self, records: list[str | None]) -> Sequence[str | None] | None:
         try:
-            parts = [_taken_apart(record) for record in records if record is not None]
+            parts = [_split_record(record) for record in records if record is not None]
             unseal = self._aead.decrypt
             opened = [unseal(iv, sealed, None) for iv, sealed in parts]
             texts = [text.decode() for text in opened]
-        except _NOT_OPENED:
+        except _DECRYPTION_FAILURES:
             return None
-        return texts if len(texts) == len(records) else _in_place(texts, records)
+        return texts if len(texts) == len(records) else _restore_gaps(texts, records)
 
     def _encrypt_once(self, values: list[str | None]) -> list[str | None]:
         for value in values:
@@ -292,34 +293,34 @@ class PhiCipher:
     def _opens(self, record: str) -> bool:
         try:
             return self.decrypt(record) is not None
-        except RecordRefused:
+        except DecryptionError:
             return False
 
     def __repr__(self) -> str:
         return "PhiCipher(AES-256-GCM)"
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError("A PhiCipher does not change.")
+        raise AttributeError("A PhiCipher is immutable.")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError("A PhiCipher does not change.")
+        raise AttributeError("A PhiCipher is immutable.")
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("A PhiCipher is not copied or pickled: it holds a data key.")
+        raise TypeError("A PhiCipher cannot be copied or pickled: it holds a data key.")
 
 
 def require_sixteen_byte_ivs() -> None:
-    """Try the record format's IV on a throw-away key; raises CipherUnsupported when this build refuses it."""
+    """Encrypt once with a 16-byte IV and a random key; raises CipherUnsupported when this build refuses it."""
     try:
         AESGCM(urandom(DATA_KEY_BYTES)).encrypt(urandom(IV_BYTES), b"probe", None)
     except (InternalError, UnsupportedAlgorithm, ValueError) as error:
         raise CipherUnsupported from error
 
 
-def _taken_apart(record: str) -> tuple[bytes, bytes]:
-    """The IV, and ciphertext and tag in one, as AESGCM wants them; raises one of _NOT_OPENED for what is no record.
+def _split_record(record: str) -> tuple[bytes, bytes]:
+    """The IV, and ciphertext and tag together, as AESGCM expects; raises one of _DECRYPTION_FAILURES for other texts.
 
-    How it does is told in PhiCipher.decrypt.
+    The comments in PhiCipher.decrypt explain the steps.
     """
     if record[24] == ":" == record[49] and record[50]:
         raw = b64decode(record.replace("==:", "AA", 2), None, True)
@@ -336,14 +337,14 @@ def _taken_apart(record: str) -> tuple[bytes, bytes]:
     raise ValueError
 
 
-def _plain(value: object) -> str | None:
-    """The text of what is falsy or a kind of text: None of nothing; raises NotText for all else."""
+def _as_text(value: object) -> str | None:
+    """The text of a falsy value or a subclass of str: None for None; raises NotText for other types."""
     if value is None or isinstance(value, str):
         return None if value is None else str.__str__(value)
     raise NotText
 
 
-def _in_place(done: Iterable[str], given: Iterable[str | None]) -> list[str | None]:
-    """What was done to each value that is there, with None in the places of the others."""
-    following = iter(done)
-    return [next(following) if value else None for value in given]
+def _restore_gaps(results: Iterable[str], values: Iterable[str | None]) -> list[str | None]:
+    """The result for each value that is not empty, and None in the place of the others."""
+    remaining = iter(results)
+    return [next(remaining) if value else None for value in values]

@@ -1,6 +1,6 @@
-"""The three variables that travel together, the two that may join them, and credentials, as the application finds them.
+"""The application's environment variables: the three of the wrapped key, two optional ones, and AWS credentials.
 
-Touches the mapping it is given and nothing else; every problem is found at once.
+Touches the mapping passed to it and nothing else; reports all problems at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"
 SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY"
 
 KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):[0-9]{12}:key/(?:mrk-[0-9a-f]{32}|[0-9a-f-]{36})")
-"""A key's ARN; an alias or a bare id is refused, because neither can be compared with what KMS answers."""
+"""A key's ARN; an alias or a key id is refused, because the response of KMS has the ARN to compare with."""
 
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]+")
 _BLOB_LIMIT = 6144  # https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html, CiphertextBlob
@@ -30,7 +30,7 @@ _BLOB_LIMIT = 6144  # https://docs.aws.amazon.com/kms/latest/APIReference/API_De
 
 @dataclass(frozen=True, kw_only=True)
 class WrappedKey:
-    """A wrapped data key together with the KMS key that opens it.
+    """A wrapped data key together with the KMS key that decrypts it.
 
     >>> WrappedKey.from_environment({"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": ""})
     Traceback (most recent call last):
@@ -43,23 +43,23 @@ class WrappedKey:
 
     @property
     def fingerprint(self) -> str:
-        """`sha256:` and the first 16 hex digits over the wrapped bytes; says nothing about the key inside."""
+        """`sha256:` and the first 16 hex digits over the wrapped bytes; reveals nothing about the data key."""
         return f"sha256:{hashlib.sha256(self.blob).hexdigest()[:16]}"
 
     def in_region(self, region: str) -> WrappedKey:
-        """The same wrapped key before the replica of its multi-Region key; raises MalformedVariable for another key.
+        """The same wrapped key with a replica of its multi-Region key; raises MalformedVariable for another key.
 
-        Replicas share key id and key material, so that each opens what any of them wrapped, and answers with its own
-        ARN: https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+        Replicas share key id and key material: each decrypts what any of them wrapped, and answers with its own ARN:
+        https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
         """
         arn, key_id = self.key_arn.split(":", 5)[:5], self.key_arn.split(":", 5)[5]
         if not key_id.startswith("key/mrk-"):
-            raise MalformedVariable(f"{KEY_ID} is not a multi-Region key (mrk-…), so that no other Region opens it.")
+            raise MalformedVariable(f"{KEY_ID} is not a multi-Region key (mrk-…): no other Region can decrypt with it.")
         arn[3] = region
         return replace(self, region=region, key_arn=":".join([*arn, key_id]))
 
-    def with_doors(self, regions: Iterable[str]) -> tuple[WrappedKey, ...]:
-        """It and its replicas, in this order; raises as `in_region` does."""
+    def with_replicas(self, regions: Iterable[str]) -> tuple[WrappedKey, ...]:
+        """This key and its replicas, in this order; raises as `in_region`."""
         return (self, *(self.in_region(region) for region in regions))
 
     @classmethod
@@ -68,63 +68,65 @@ class WrappedKey:
         _require(environment, REGION, KEY_ID, WRAPPED)
         region, key_arn, wrapped = environment[REGION], environment[KEY_ID], environment[WRAPPED]
         blob = strict_base64(wrapped)
-        complaints = []
+        problems = []
         arn = KEY_ARN.fullmatch(key_arn)
         if not _REGION.fullmatch(region):
-            complaints.append(f"{REGION} is not a region's name{_spelling(region)}")
+            problems.append(f"{REGION} is not the name of a Region{_mistake(region)}")
         elif arn and arn[1] != region:
-            complaints.append(f"{KEY_ID} names a key in {arn[1]} while {REGION} is {region}")
+            problems.append(f"{KEY_ID} is a key in {arn[1]} while {REGION} is {region}")
         if not arn:
-            complaints.append(f"{KEY_ID} is not the ARN of a KMS key{_spelling(key_arn)}")
+            problems.append(f"{KEY_ID} is not the ARN of a KMS key{_mistake(key_arn)}")
         if blob is None or not 0 < len(blob) <= _BLOB_LIMIT:
-            complaints.append(f"{WRAPPED} is not the base64 of a wrapped key{_spelling(wrapped)}")
-        if complaints or blob is None:
-            raise MalformedVariable("; ".join(complaints) + ".")
+            problems.append(f"{WRAPPED} is not the base64 of a wrapped key{_mistake(wrapped)}")
+        if problems or blob is None:
+            raise MalformedVariable("; ".join(problems) + ".")
         return cls(region=region, key_arn=key_arn, blob=blob)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrappedKeys:
-    """Every wrapped data key that the application is given: one to write under, others to read with besides.
+    """All wrapped data keys of the application: the current one, and those that only decrypt.
 
-    Each comes with its doors: itself before the key in its own Region, then before each replica, in the order to try.
+    Each is a tuple: with the KMS key in its own Region, then with each replica, in the order to try.
     """
 
     current: tuple[WrappedKey, ...]
-    reading: tuple[tuple[WrappedKey, ...], ...]
+    reading_keys: tuple[tuple[WrappedKey, ...], ...]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> WrappedKeys:
         """Read the three variables and, where they are set, the two optional ones.
 
-        `AWS_KMS_FALLBACK_REGIONS`: Regions separated by commas, to be asked in this order where the key's own does not
-        answer; `ENCRYPTED_PHI_KEYS_FOR_READING`: wrapped keys separated by white space. Raises MissingVariable or
+        `AWS_KMS_FALLBACK_REGIONS`: Regions separated by commas, tried in this order where the key's own Region does not
+        answer. `ENCRYPTED_PHI_KEYS_FOR_READING`: wrapped keys separated by white space. Raises MissingVariable or
         MalformedVariable naming all that are wrong.
         """
-        complaints = []
+        problems = []
         current = None
         try:
             current = WrappedKey.from_environment(environment)
         except MissingVariable:
             raise
         except MalformedVariable as error:
-            complaints.append(str(error).removesuffix("."))
-        blobs = _blobs(environment.get(FOR_READING, ""), complaints)
-        regions = _regions(environment.get(FALLBACK_REGIONS, ""), complaints)
+            problems.append(str(error).removesuffix("."))
+        blobs = _blobs(environment.get(FOR_READING, ""), problems)
+        regions = _regions(environment.get(FALLBACK_REGIONS, ""), problems)
         if regions and "key/mrk-" not in environment[KEY_ID]:
-            complaints.append(f"{FALLBACK_REGIONS} is set, but {KEY_ID} is not a multi-Region key (mrk-…)")
-        if complaints or current is None:
-            raise MalformedVariable("; ".join(complaints) + ".")
+            problems.append(f"{FALLBACK_REGIONS} is set, but {KEY_ID} is not a multi-Region key (mrk-…)")
+        if problems or current is None:
+            raise MalformedVariable("; ".join(problems) + ".")
         others = tuple(region for region in regions if region != current.region)
         return cls(
-            current=current.with_doors(others),
-            reading=tuple(replace(current, blob=blob).with_doors(others) for blob in blobs if blob != current.blob),
+            current=current.with_replicas(others),
+            reading_keys=tuple(
+                replace(current, blob=blob).with_replicas(others) for blob in blobs if blob != current.blob
+            ),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """AWS credentials given in so many words, so that no profile, file or metadata service is asked."""
+    """Explicit AWS credentials: no profile, file or metadata service is used."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -132,7 +134,7 @@ class Credentials:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Credentials:
-        """Read the usual variables; raises MissingVariable naming all that are absent."""
+        """Read the standard AWS variables; raises MissingVariable naming all that are missing."""
         _require(environment, ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         return cls(
             access_key_id=environment[ACCESS_KEY_ID],
@@ -142,36 +144,37 @@ class Credentials:
 
 
 def _require(environment: Mapping[str, str], *names: str) -> None:
-    absent = [name for name in names if not environment.get(name)]
-    if absent:
-        said = [f"{name} is {'empty' if name in environment else 'not set'}" for name in absent]
-        raise MissingVariable("; ".join(said) + ".")
+    missing = [
+        f"{name} is {'empty' if name in environment else 'not set'}" for name in names if not environment.get(name)
+    ]
+    if missing:
+        raise MissingVariable("; ".join(missing) + ".")
 
 
-def _blobs(value: str, complaints: list[str]) -> tuple[bytes, ...]:
-    """The wrapped keys of a list, each once."""
+def _blobs(value: str, problems: list[str]) -> tuple[bytes, ...]:
+    """The wrapped keys of the variable, without duplicates."""
     blobs = dict[bytes, None]()
     for number, wrapped in enumerate(value.split(), 1):
         blob = strict_base64(wrapped)
         if blob is None or not 0 < len(blob) <= _BLOB_LIMIT:
-            complaints.append(f"{FOR_READING}: number {number} is not the base64 of a wrapped key{_spelling(wrapped)}")
+            problems.append(f"{FOR_READING}: number {number} is not the base64 of a wrapped key{_mistake(wrapped)}")
         else:
             blobs[blob] = None
     return tuple(blobs)
 
 
-def _regions(value: str, complaints: list[str]) -> tuple[str, ...]:
-    """The Regions of a list, each once."""
+def _regions(value: str, problems: list[str]) -> tuple[str, ...]:
+    """The Regions of the variable, without duplicates."""
     regions = tuple(dict.fromkeys(region.strip() for region in value.split(",") if region.strip()))
     if not all(_REGION.fullmatch(region) for region in regions):
-        complaints.append(f"{FALLBACK_REGIONS} is not a list of Regions' names, separated by commas{_spelling(value)}")
+        problems.append(f"{FALLBACK_REGIONS} is not a list of Region names, separated by commas{_mistake(value)}")
     return regions
 
 
-def _spelling(value: str) -> str:
-    """The usual ways a pasted value goes wrong, said without showing the value."""
+def _mistake(value: str) -> str:
+    """The usual mistake in a pasted value, without showing the value."""
     if value[:1] in "\"'" or value[-1:] in "\"'":
-        return " (it is wrapped in quotation marks)"
+        return " (it has quotation marks around it)"
     if value != value.strip():
         return " (it has white space around it)"
     return ""

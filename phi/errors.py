@@ -1,6 +1,6 @@
-"""Everything that the application's side of PHI encryption can refuse, as one tree.
+"""Every error of this package, as one tree.
 
-Touches nothing: messages are fixed words, never a key, a plaintext or a byte of a record.
+Touches nothing: a message is fixed text and never holds a key, a plaintext or a part of a record.
 """
 
 from __future__ import annotations
@@ -9,68 +9,68 @@ from typing import Any, Self
 
 
 class PhiError(Exception):
-    """Any refusal of this package; catch this one to catch them all."""
+    """Any error of this package; catch this one to catch them all."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle, by which an error in a worker process reaches the parent: without calling __init__ again."""
-        return _anew, (self._kind(), self.args), self.__dict__
+        """For pickle, which takes an error from a worker process to its parent: without calling __init__ again."""
+        return _restore, (self._kind(), self.args), self.__dict__
 
     @classmethod
     def _kind(cls) -> type[PhiError]:
         return cls
 
 
-def _anew(kind: type[PhiError], args: tuple[object, ...]) -> PhiError:
+def _restore(kind: type[PhiError], args: tuple[object, ...]) -> PhiError:
     return kind.__new__(kind, *args)
 
 
-class RecordRefused(PhiError):
-    """A record that does not open; the reason is withheld, because an attacker learns from reasons."""
+class DecryptionError(PhiError):
+    """A record that cannot be decrypted. It never says why: the reason would help an attacker."""
 
     def __init__(self) -> None:
-        super().__init__("The record was refused.")
+        super().__init__("The record cannot be decrypted.")
 
 
-class TextRefused(PhiError):
-    """A text that UTF-8 cannot carry (a lone surrogate), or longer than AES-GCM takes at once (2 GiB)."""
+class InvalidText(PhiError):
+    """A text that UTF-8 cannot encode (a lone surrogate), or longer than AES-GCM accepts (2 GiB)."""
 
-    def __init__(self, why: str = "The text cannot be written as UTF-8, or exceeds 2 GiB.") -> None:
-        super().__init__(why)
-
-
-class NotText(TextRefused, TypeError):
-    """A value that is no text: a number, a date, bytes."""
-
-    def __init__(self) -> None:
-        super().__init__("Only text can be encrypted: write another value as text first.")
+    def __init__(self, message: str = "The text cannot be encoded as UTF-8, or exceeds 2 GiB.") -> None:
+        super().__init__(message)
 
 
-class AlreadyEncrypted(TextRefused):
-    """A field that holds a record of this very key."""
+class NotText(InvalidText, TypeError):
+    """A value that is not a text: a number, a date, bytes."""
 
     def __init__(self) -> None:
-        super().__init__("A field is encrypted already: it would be encrypted twice.")
+        super().__init__("Only text can be encrypted. Convert the value to text first.")
 
 
-class ValuesRefused(PhiError, TypeError):
-    """One value, or one field's name, where several are asked for."""
+class AlreadyEncrypted(InvalidText):
+    """A field that holds a record of this key."""
 
     def __init__(self) -> None:
-        super().__init__("A list, a mapping or another iterable of values is asked for, not a single one.")
+        super().__init__("A field is encrypted already. It would be encrypted twice.")
 
 
-class KeyRefused(PhiError):
+class InvalidValues(PhiError, TypeError):
+    """One value, or one field's name, where several are expected."""
+
+    def __init__(self) -> None:
+        super().__init__("A list, a mapping or another iterable of values is expected, not a single value.")
+
+
+class InvalidDataKey(PhiError):
     """A data key that is not exactly 32 bytes."""
 
     def __init__(self) -> None:
         super().__init__("A data key is exactly 32 bytes.")
 
 
-class EncryptionKeyRefused(PhiError):
-    """A former ENCRYPTION_KEY that is not 64 hex digits; the message says why and never repeats it."""
+class InvalidEncryptionKey(PhiError):
+    """A former ENCRYPTION_KEY that is not 64 hex digits; the message says what is wrong and never repeats the key."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"{why}.")
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}.")
 
 
 class CipherUnsupported(PhiError):
@@ -78,48 +78,48 @@ class CipherUnsupported(PhiError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This build of OpenSSL refuses AES-GCM with 16-byte IVs, as some FIPS builds do: "
-            "it can neither write nor read PHI records. Run with a build that accepts them."
+            "This build of OpenSSL refuses AES-GCM with 16-byte IVs, as some FIPS builds do. "
+            "It can neither write nor read PHI records. Use a build that accepts them."
         )
 
 
 class UnwrapError(PhiError):
-    """The data key could not be had from AWS KMS; `cause` names why in one word.
+    """AWS KMS did not return the data key; `cause` is the reason in one word.
 
     Each kind is either transient or terminal, by its base class: see TransientUnwrapError, TerminalUnwrapError.
     """
 
     @property
     def cause(self) -> str:
-        """The name of this class: the word that the verdict of the proof carries."""
+        """The name of this class, as `python -m phi prove` prints it."""
         return type(self).__name__
 
     @property
     def transient(self) -> bool:
-        """Whether a key that is held already may go on serving for a while."""
+        """Whether a cached key may stay in use for a while."""
         return isinstance(self, TransientUnwrapError)
 
-    def again(self) -> Self:
-        """The same refusal anew, without traceback and cause: those would keep alive, and show, another's frames."""
-        anew = type(self).__new__(type(self), *self.args)
-        anew.__dict__.update(self.__dict__)
-        return anew
+    def copy(self) -> Self:
+        """The same error without traceback and cause: those would keep alive, and show, another caller's frames."""
+        copy = type(self).__new__(type(self), *self.args)
+        copy.__dict__.update(self.__dict__)
+        return copy
 
 
 class TransientUnwrapError(UnwrapError):
-    """KMS did not get to decide: a key that is held already may go on serving for a while."""
+    """KMS made no decision: a cached key may stay in use for a while."""
 
 
 class TerminalUnwrapError(UnwrapError):
-    """The answer was no, or the key is another than it was said to be: a key that is held is dropped at once."""
+    """KMS denied the request, or the key is not the expected one: a cached key is dropped at once."""
 
 
 class MissingVariable(TerminalUnwrapError):
-    """An environment variable is absent or empty."""
+    """An environment variable is not set or empty."""
 
 
 class MalformedVariable(TerminalUnwrapError):
-    """An environment variable holds something else than its name promises."""
+    """An environment variable has a value of another form than expected."""
 
 
 class BadCredentials(TerminalUnwrapError):
@@ -127,20 +127,20 @@ class BadCredentials(TerminalUnwrapError):
 
 
 class NoCredentials(TransientUnwrapError):
-    """No AWS credentials could be fetched now: the metadata or token service did not hand any over."""
+    """No AWS credentials are available now: the metadata or token service returned none."""
 
     @property
     def cause(self) -> str:
-        """The word of BadCredentials: who reads the verdict has the same to look after."""
+        """The word of BadCredentials: the reader has the same things to check."""
         return BadCredentials.__name__
 
 
 class AccessDenied(TerminalUnwrapError):
-    """The principal may not use the key, or the wrapped key belongs to a key it may not see."""
+    """The principal is not allowed to use the key, or to see the key that wrapped the data key."""
 
 
 class NotFound(TerminalUnwrapError):
-    """No such KMS key in this account and region."""
+    """No such KMS key in this account and Region."""
 
 
 class Disabled(TerminalUnwrapError):
@@ -148,28 +148,28 @@ class Disabled(TerminalUnwrapError):
 
 
 class InvalidCiphertext(TerminalUnwrapError):
-    """KMS finds the wrapped key corrupted or truncated, or it was wrapped with an encryption context."""
+    """The wrapped key is corrupted or truncated, or it was wrapped with an encryption context."""
 
 
 class WrongKey(TerminalUnwrapError):
-    """The wrapped key was wrapped by another KMS key than the one named."""
+    """The wrapped key was wrapped by another KMS key than AWS_KMS_KEY_ID."""
 
 
 class WrongLength(TerminalUnwrapError):
-    """The wrapped key opens, but what is inside is not 32 bytes."""
+    """The wrapped key can be decrypted, but holds something else than 32 bytes."""
 
 
 class Unreachable(TransientUnwrapError):
     """The endpoint did not answer in time, or not at all."""
 
 
-class Garbled(TransientUnwrapError):
-    """Something answered in place of KMS: a body that cannot be read, or one without a key in it."""
+class InvalidResponse(TransientUnwrapError):
+    """The response is not one of KMS: it cannot be read, or has no key in it. A proxy may have answered."""
 
 
 class Throttled(TransientUnwrapError):
-    """AWS asks for fewer requests."""
+    """AWS throttles these requests."""
 
 
-class Refused(TerminalUnwrapError):
-    """AWS refused for a reason that has no class of its own here."""
+class RequestRejected(TerminalUnwrapError):
+    """AWS rejected the request with a code that has no class of its own here."""

@@ -1,6 +1,6 @@
-"""What a cached key has to tell: frozen facts for a metrics hook, without a key in them.
+"""The events of a cached key, for a metrics hook: frozen facts that never hold a key.
 
-Touches the hook that it is given, and the log once when that hook fails.
+Touches the hook passed to it, and the log when that hook raises for the first time.
 """
 
 from __future__ import annotations
@@ -14,88 +14,86 @@ _log = logging.getLogger("phi")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyUnwrapped:
-    """A key was had from its source; `ahead` of its TTL in the background, or while a caller waited."""
+    """A data key was unwrapped: in the `background`, before its TTL ended, or while a caller waited."""
 
-    which: str
+    key_name: str
     seconds: float
-    ahead: bool
+    background: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnwrapFailed:
-    """An attempt failed; `cause` is the word of its UnwrapError, `transient` whether the present key may go on."""
+    """An attempt failed. `cause` is the name of its UnwrapError; `transient`: the cached key may stay in use."""
 
-    which: str
+    key_name: str
     cause: str
     transient: bool
     seconds: float
-    ahead: bool
+    background: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StaleServed:
-    """The present key goes on serving this many seconds past its TTL; told once an attempt, not once a call."""
+    """The cached key is used this many seconds past its TTL; emitted once for each attempt, not for each call."""
 
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyDropped:
-    """A key that was held serves no longer; `cause` is that of the failure that ended it, or `forget`."""
+    """A cached key is no longer used; `cause` is that of the failure that ended it, `Expired` or `forget`."""
 
-    which: str
+    key_name: str
     cause: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DoorFailed:
-    """A door of several did not answer, and the next one is tried; `door` is its Region."""
+class RegionFailed:
+    """A Region of a multi-Region key did not answer, and the next one is tried."""
 
-    door: str
+    region: str
     cause: str
 
 
 CURRENT = "current"
 
 
-def which(number: int) -> str:
-    """How events call a key: `current` is written under, `reading 1`, `reading 2`… are read with, in their order."""
+def key_name(number: int) -> str:
+    """A key's name in events: `current` is the key to encrypt with, `reading 1`, `reading 2`… only decrypt."""
     return f"reading {number}" if number else CURRENT
 
 
-KeyEvent = KeyUnwrapped | UnwrapFailed | StaleServed | KeyDropped | DoorFailed
+KeyEvent = KeyUnwrapped | UnwrapFailed | StaleServed | KeyDropped | RegionFailed
 
 
-class Teller:
-    """Tells events to a hook, whose own failures stay its own."""
+class EventEmitter:
+    """Calls a hook with events; an exception of the hook never reaches the caller."""
 
     def __init__(self, hook: Callable[[KeyEvent], object] | None) -> None:
         self._hook = hook
-        self._apart = _Apart()
+        self._isolation = _HookIsolation()
 
-    def tell(self, *events: KeyEvent) -> None:
-        """Call the hook with each event, in this thread; what it raises is logged, the first time, and ends there."""
+    def emit(self, *events: KeyEvent) -> None:
+        """Call the hook with each event, in this thread; what it raises is logged the first time, and suppressed."""
         if self._hook is not None:
             for event in events:
-                with self._apart:
+                with self._isolation:
                     self._hook(event)
 
 
-class _Apart:
-    """Ends whatever the code inside raises.
+class _HookIsolation:
+    """Suppresses any Exception of the code inside it, and logs the first one.
 
-    The one such place: the hook is another's code, of which nothing is known, patients' records must not wait for a
-    metrics library, and what it raises is not lost. What is no Exception (Ctrl-C, an exit) passes.
+    This is the only place that does so. The hook is the service's code and may raise anything; a failing metrics
+    library must not stop access to patients' records. Ctrl-C and SystemExit pass.
     """
 
     def __init__(self) -> None:
-        self._once = iter((True,))
+        self._first = iter((True,))
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
-        if isinstance(error, Exception) and next(self._once, False):
-            _log.error(
-                "The on_event hook of a cached key raised; it will not be told again if it does.", exc_info=error
-            )
+        if isinstance(error, Exception) and next(self._first, False):
+            _log.error("The on_event hook of a cached key raised; later failures are not logged.", exc_info=error)
         return isinstance(error, Exception)

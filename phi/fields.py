@@ -1,6 +1,6 @@
-"""The two-line door: encryption and decryption of PHI fields by the application's environment.
+"""Encryption and decryption of PHI fields with the key of the application's environment, in two lines.
 
-Touches what the cached key behind it touches: KMS, at the first use and every few minutes of use.
+Touches what its cached key touches: KMS, at the first use and every few minutes of use.
 
     from phi import PhiFields
 
@@ -17,26 +17,26 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeVar, overload
 
 from phi.batches import PHI_FIELDS, Column
-from phi.cipher import CIPHERTEXT, TAG, draw, parted, require_sixteen_byte_ivs, utf8
-from phi.doors import DoorsInOrder
+from phi.cipher import CIPHERTEXT, TAG, join_parts, random_bytes, require_sixteen_byte_ivs, utf8
 from phi.environment import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Credentials, WrappedKey, WrappedKeys
 from phi.events import KeyEvent
-from phi.keys import GRACE_SECONDS, TTL_SECONDS, CachedKey, KeySource
-from phi.kms import KmsKeySource, Patience
+from phi.failover import FailoverKeySource
+from phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey, KeySource
+from phi.kms import KmsKeySource, KmsTimeouts
 
 Name = TypeVar("Name")
 
 
 class PhiFields:
-    """Turns texts into records and back under a key that is fetched, kept and renewed behind it.
+    """Encrypts texts to records and back with a key that is fetched, cached and refreshed automatically.
 
     Safe between threads and after a fork; never pickled or copied. Every method but `ready` blocks for an unwrap at the
-    first use, and at the first after more than five idle minutes: CachedKey says when. A coroutine calls
-    `await fields.ready()` first; while a key is held that costs next to nothing.
+    first use, and at the first after more than five idle minutes: see CachedKey. A coroutine calls
+    `await fields.ready()` first; while a key is cached that costs next to nothing.
 
-    Every method raises an UnwrapError where no key is to be had, besides what PhiCipher's of the same name raises.
+    Every method raises an UnwrapError where no key is available, and what PhiCipher's method of the same name raises.
 
-    >>> class Pinned:  # of a test; a service has `PhiFields.from_environment()`
+    >>> class Pinned:  # for a test; a service uses `PhiFields.from_environment()`
     ...     def data_key(self) -> bytes:
     ...         return bytes(32)
     >>> fields = PhiFields(CachedKey(Pinned()))
@@ -47,7 +47,7 @@ class PhiFields:
     __slots__ = ("_clock", "_key")
 
     def __init__(self, key: CachedKey) -> None:
-        """Stand before a cached key, whatever its source."""
+        """Use this cached key, whatever its source."""
         self._key = key
         self._clock = key._clock
 
@@ -60,15 +60,15 @@ class PhiFields:
         lenient: bool = False,
         ttl: float = TTL_SECONDS,
         grace: float = GRACE_SECONDS,
-        patience: Patience | None = None,
+        timeouts: KmsTimeouts | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_event: Callable[[KeyEvent], object] | None = None,
     ) -> PhiFields:
-        """Read the variables and check them, all at once; AWS is not asked before the first use or `ready`.
+        """Read the variables and check them all at once; no request to AWS before the first use or `ready`.
 
-        `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` must be there; `ENCRYPTED_PHI_KEYS_FOR_READING` and
-        `AWS_KMS_FALLBACK_REGIONS` may be: WrappedKeys.from_environment. Credentials are those given, else
-        `AWS_ACCESS_KEY_ID` and its companions where they are set in `environ`, else what botocore's own chain finds.
+        `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` are required, `ENCRYPTED_PHI_KEYS_FOR_READING` and
+        `AWS_KMS_FALLBACK_REGIONS` optional: see WrappedKeys.from_environment. Credentials are the argument, else
+        `AWS_ACCESS_KEY_ID` and the variables that belong to it in `environ`, else those of botocore's own chain.
 
         Raises MissingVariable or MalformedVariable, and CipherUnsupported where the cryptography library refuses
         16-byte IVs. `ttl`, `grace`, `clock` and `on_event` are CachedKey's, `lenient` is PhiCipher's.
@@ -78,14 +78,14 @@ class PhiFields:
         if credentials is None and (environ.get(ACCESS_KEY_ID) or environ.get(SECRET_ACCESS_KEY)):
             credentials = Credentials.from_environment(environ)
 
-        def source(doors: tuple[WrappedKey, ...]) -> KeySource:
-            opened = {door.region: KmsKeySource(door, credentials=credentials, patience=patience) for door in doors}
-            return DoorsInOrder(opened, on_event=on_event) if len(opened) > 1 else opened[doors[0].region]
+        def source(replicas: tuple[WrappedKey, ...]) -> KeySource:
+            sources = {key.region: KmsKeySource(key, credentials=credentials, timeouts=timeouts) for key in replicas}
+            return FailoverKeySource(sources, on_event=on_event) if len(sources) > 1 else sources[replicas[0].region]
 
         return cls(
             CachedKey(
                 source(keys.current),
-                reading=[source(doors) for doors in keys.reading],
+                reading_keys=[source(replicas) for replicas in keys.reading_keys],
                 ttl=ttl,
                 grace=grace,
                 lenient=lenient,
@@ -95,30 +95,30 @@ class PhiFields:
         )
 
     async def ready(self) -> None:
-        """Have a key, and wait for it without blocking the event loop."""
+        """Get a key without blocking the event loop."""
         await self._key.ready()
 
     def forget(self) -> None:
         """Drop all keys now; the next use unwraps again."""
         self._key.forget()
 
-    # These two do what CachedKey.cipher does, in their own frame: one call the less for each field. The clock has a
-    # name of its own because Python looks `self._clock()` up as a method first, which takes as long as the clock.
+    # The next two repeat CachedKey.cipher inline: one call less for each field. The clock gets a local name because
+    # Python looks `self._clock()` up as a method first, which takes as long as the clock itself.
     def encrypt(self, text: str | None) -> str | None:
-        """Encrypt a text; None and "" give None."""
+        """Encrypt a text; None and "" return None."""
         try:
-            serving = self._key._serving
+            snapshot = self._key._snapshot
             clock = self._clock
-            if text and clock() < serving.until:
-                # PhiCipher.encrypt once more, written out: so a field costs with its key at hand what it costs under a
-                # pinned key, and the reading of the clock.
-                iv = draw(16)
-                sealed = serving.aead.encrypt(iv, utf8(text), None)
-                for _ in serving.left:
+            if text and clock() < snapshot.valid_until:
+                # PhiCipher.encrypt, repeated inline: with a cached key a field costs what it costs with a pinned key,
+                # and one reading of the clock.
+                iv = random_bytes(16)
+                sealed = snapshot.aead.encrypt(iv, utf8(text), None)
+                for _ in snapshot.steps:
                     break
                 else:
-                    serving.usage.add(1)
-                return parted(
+                    snapshot.usage.add(1)
+                return join_parts(
                     (
                         b2a_base64(iv, newline=False),
                         b2a_base64(sealed[TAG], newline=False),
@@ -127,18 +127,18 @@ class PhiFields:
                 ).decode()
         except (TypeError, ValueError, OverflowError):
             pass
-        # The cipher says what a text is refused for; outside the handler, whose error would carry the text along.
+        # The cipher raises the right error; outside the handler, whose error holds the text.
         return self._key.cipher().encrypt(text)
 
     def decrypt(self, record: str | None) -> str | None:
-        """Open a record; None gives None.
+        """Decrypt a record; None returns None.
 
-        Raises RecordRefused; in its place, while a reading key could not be had that the record may be under, that
-        key's UnwrapError.
+        Raises DecryptionError. While a reading key that may be the record's is not available, raises that key's
+        UnwrapError instead.
         """
-        serving, clock = self._key._serving, self._clock
-        if clock() < serving.until:
-            return serving.cipher.decrypt(record)
+        snapshot, clock = self._key._snapshot, self._clock
+        if clock() < snapshot.valid_until:
+            return snapshot.cipher.decrypt(record)
         return self._key.cipher().decrypt(record)
 
     @overload
@@ -149,7 +149,7 @@ class PhiFields:
     def encrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
 
     def encrypt_many(self, values: Any) -> Any:
-        """Encrypt several texts: an iterable gives a list; a mapping of texts, or of columns, a dict of those names."""
+        """Encrypt several texts: an iterable returns a list, a mapping of texts or columns a dict with those names."""
         return self._key.cipher().encrypt_many(values)
 
     @overload
@@ -160,29 +160,29 @@ class PhiFields:
     def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
 
     def decrypt_many(self, values: Any) -> Any:
-        """Open several records, in the forms of `encrypt_many`."""
+        """Decrypt several records, in the forms of `encrypt_many`."""
         return self._key.cipher().decrypt_many(values)
 
     def encrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
-        """A copy of the mapping with these fields encrypted, as far as it has them; the others as they are."""
+        """A copy of the mapping with these fields encrypted, where they exist; the others are unchanged."""
         return self._key.cipher().encrypt_fields(patient, fields)
 
     def decrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
-        """A copy of the mapping with these fields opened, as far as it has them; the others as they are."""
+        """A copy of the mapping with these fields decrypted, where they exist; the others are unchanged."""
         return self._key.cipher().decrypt_fields(patient, fields)
 
     @property
     def encryptions(self) -> int:
-        """How many texts this process has encrypted under the current key."""
+        """How many texts this process has encrypted with the current key."""
         return self._key.cipher().encryptions
 
     @property
     def passed_through(self) -> int:
-        """How many texts the present cipher, being lenient, has given back as they were; it changes with the keys."""
+        """How many texts the lenient cipher has returned unchanged; starts at 0 when the keys change."""
         return self._key.cipher().passed_through
 
     def __repr__(self) -> str:
         return f"PhiFields({self._key!r})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("PhiFields are not copied or pickled: they hold a data key.")
+        raise TypeError("A PhiFields cannot be copied or pickled: it holds a data key.")

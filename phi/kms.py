@@ -1,7 +1,7 @@
-"""The KMS door: the one place of this package that talks to AWS.
+"""KMS and STS: the only module of this package that talks to AWS.
 
-Touches KMS (Decrypt, Encrypt) and STS (GetCallerIdentity) through botocore, boto3's own engine, which is loaded when
-a door opens, not before.
+Touches KMS (Decrypt, Encrypt) and STS (GetCallerIdentity) through botocore, which is loaded when a KmsKeySource is
+created, not before.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,16 +17,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from phi.cipher import DATA_KEY_BYTES
 from phi.environment import Credentials, WrappedKey
 from phi.errors import (
-    Garbled,
+    AccessDenied,
+    BadCredentials,
+    Disabled,
+    InvalidCiphertext,
+    InvalidResponse,
     MalformedVariable,
     NoCredentials,
-    Refused,
+    NotFound,
+    RequestRejected,
+    Throttled,
     Unreachable,
     UnwrapError,
     WrongKey,
     WrongLength,
 )
-from phi.refusals import refusal
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -34,14 +39,67 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 2
 READ_SECONDS = 3
 ATTEMPTS = 2
-"""At most 2 x (2 + 3) seconds and one back-off; botocore's own would keep a request waiting for minutes."""
+"""At most 2 x (2 + 3) seconds and one back-off; with botocore's defaults a request may wait for minutes."""
 
-_Answer = TypeVar("_Answer")
+_UNAVAILABLE = (Unreachable, "KMS is not available now")
+_THROTTLED = (Throttled, "AWS throttles these requests")
+_UNKNOWN_CREDENTIALS = (BadCredentials, "AWS does not know these credentials")
+_EXPIRED = (BadCredentials, "The credentials have expired")
+_WRONG_SIGNATURE = (BadCredentials, "The secret access key is wrong, or this machine's clock is wrong")
+
+# Error codes of https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors and
+# .../CommonErrors.html. AWS's own messages are not used: signature errors quote headers with the session token.
+ERRORS_BY_CODE: Mapping[str, tuple[type[UnwrapError], str]] = {
+    "AccessDeniedException": (
+        AccessDenied,
+        "The principal is not allowed to decrypt with this key, or another key wrapped the data key",
+    ),
+    "AccessDenied": (AccessDenied, "The principal is denied"),
+    "NotFoundException": (NotFound, "The key does not exist in this account and Region"),
+    "DisabledException": (Disabled, "The key is disabled"),
+    "KMSInvalidStateException": (Disabled, "The key is disabled, pending deletion or not usable now"),
+    "InvalidCiphertextException": (
+        InvalidCiphertext,
+        "The wrapped key is corrupted, truncated, or bound to an encryption context",
+    ),
+    "IncorrectKeyException": (WrongKey, "The wrapped key was wrapped by another KMS key"),
+    "InvalidKeyUsageException": (WrongKey, "The KMS key is not an encryption key"),
+    "ValidationException": (MalformedVariable, "KMS cannot read the request"),
+    "InvalidArnException": (MalformedVariable, "KMS cannot read the key's ARN"),
+    "UnrecognizedClientException": _UNKNOWN_CREDENTIALS,
+    "InvalidClientTokenId": _UNKNOWN_CREDENTIALS,
+    "AuthFailure": (BadCredentials, "AWS does not accept these credentials"),
+    "ExpiredTokenException": _EXPIRED,
+    "ExpiredToken": _EXPIRED,
+    "SignatureDoesNotMatch": _WRONG_SIGNATURE,
+    "InvalidSignatureException": _WRONG_SIGNATURE,
+    "IncompleteSignature": (BadCredentials, "AWS cannot read the signature"),
+    "RequestExpired": (BadCredentials, "The request arrived too late, or this machine's clock is wrong"),
+    "OptInRequired": (AccessDenied, "The account has no access to KMS in this Region"),
+    "NotAuthorized": (AccessDenied, "The principal is denied"),
+    "MissingAuthenticationTokenException": (BadCredentials, "The request carried no credentials"),
+    "ThrottlingException": _THROTTLED,
+    "Throttling": _THROTTLED,
+    "RequestThrottled": _THROTTLED,
+    "TooManyRequestsException": _THROTTLED,
+    "LimitExceededException": _THROTTLED,
+    "InternalFailure": _UNAVAILABLE,
+    "ServiceUnavailable": _UNAVAILABLE,
+    "ServiceUnavailableException": _UNAVAILABLE,
+    "RequestAbortedException": _UNAVAILABLE,
+    "RequestTimeout": _UNAVAILABLE,
+    "RequestTimeoutException": _UNAVAILABLE,
+    "DependencyTimeoutException": _UNAVAILABLE,
+    "KeyUnavailableException": _UNAVAILABLE,
+    "KMSInternalException": _UNAVAILABLE,
+}
+
+_Response = TypeVar("_Response")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long KMS is waited for, in seconds and attempts; one unwrap takes their product and a short pause at most."""
+class KmsTimeouts:
+    """Timeouts of a request in seconds, and attempts; one unwrap takes at most their product and a short back-off."""
 
     connect_seconds: float = CONNECT_SECONDS
     read_seconds: float = READ_SECONDS
@@ -49,36 +107,36 @@ class Patience:
 
 
 class KmsKeySource:
-    """A KeySource that unwraps with AWS KMS at every call, and blocks meanwhile; put a CachedKey in front of it."""
+    """A KeySource that calls KMS for every key, and blocks meanwhile; put a CachedKey in front of it."""
 
     def __init__(
-        self, wrapped: WrappedKey, *, credentials: Credentials | None = None, patience: Patience | None = None
+        self, wrapped: WrappedKey, *, credentials: Credentials | None = None, timeouts: KmsTimeouts | None = None
     ) -> None:
-        """Ask nothing yet; without credentials botocore's own chain finds them, at the first call."""
-        load()  # here, for an import that a fork interrupts in another thread never ends in the child
+        """No request yet; without credentials botocore's own chain finds them, at the first call."""
+        load_botocore()  # here: a fork during an import in another thread leaves it unfinished in the child for ever
         self._wrapped = wrapped
         self._credentials = credentials
-        self._patience = patience or Patience()
-        self._door: tuple[int, Any] | None = None
+        self._timeouts = timeouts or KmsTimeouts()
+        self._client_of_process: tuple[int, Any] | None = None
         logging.getLogger("botocore.parsers").addFilter(_drop_while_unwrapping)
 
     def data_key(self) -> bytes:
         """Decrypt the wrapped key, without an encryption context; raises an UnwrapError naming the cause."""
         wrapped = self._wrapped
         kms = self._client()
-        _quiet.unwrapping = True
+        _log_filter.unwrapping = True
         try:
-            answer = _asked(lambda: kms.decrypt(KeyId=wrapped.key_arn, CiphertextBlob=wrapped.blob), of=kms)
+            response = _call(lambda: kms.decrypt(KeyId=wrapped.key_arn, CiphertextBlob=wrapped.blob), client=kms)
         except NoCredentials:
-            self._door = None  # the client would go on without: credentials are looked for when it is made
+            self._client_of_process = None  # a client looks for credentials once, when it is created
             raise
         finally:
-            _quiet.unwrapping = False
-        key, key_arn = answer.pop("Plaintext", None), answer.get("KeyId")
-        # Whoever prints the frames of an error must not find the key in this one.
+            _log_filter.unwrapping = False
+        key, key_arn = response.pop("Plaintext", None), response.get("KeyId")
+        # Error reports with local variables must not show the key of this frame.
         if not isinstance(key, bytes) or not isinstance(key_arn, str):
             del key
-            raise Garbled(f"{kms.meta.endpoint_url} gave an answer without a key in it.")
+            raise InvalidResponse(f"The response of {kms.meta.endpoint_url} has no key in it.")
         if key_arn != wrapped.key_arn:
             del key
             raise WrongKey("The wrapped key was wrapped by another KMS key.")
@@ -89,131 +147,140 @@ class KmsKeySource:
         return key
 
     def _client(self) -> Any:
-        # A child shares no connection and no lock of its parent's: two that read from one would get the other's answer.
-        door = self._door
-        if door is None or door[0] != os.getpid():
-            door = self._door = (os.getpid(), _client("kms", self._wrapped.region, self._credentials, self._patience))
-        return door[1]
+        # A child must not share a connection or a lock with its parent: each would read responses of the other.
+        current = self._client_of_process
+        if current is None or current[0] != os.getpid():
+            client = _create_client("kms", self._wrapped.region, self._credentials, self._timeouts)
+            current = self._client_of_process = (os.getpid(), client)
+        return current[1]
 
     def __repr__(self) -> str:
         return f"KmsKeySource(key_arn={self._wrapped.key_arn!r}, fingerprint={self._wrapped.fingerprint!r})"
 
 
-def encrypted(region: str, key_arn: str, key: bytearray) -> bytes:
-    """The key as KMS wraps it, without an encryption context, for the caller of botocore's own chain.
+def encrypt(region: str, key_arn: str, key: bytearray) -> bytes:
+    """The key wrapped by KMS, without an encryption context, with the credentials of botocore's own chain.
 
     Raises an UnwrapError naming the cause.
     """
-    kms = _client("kms", region, None)
-    blob: bytes = _asked(lambda: kms.encrypt(KeyId=key_arn, Plaintext=key), of=kms)["CiphertextBlob"]
+    kms = _create_client("kms", region, None)
+    blob: bytes = _call(lambda: kms.encrypt(KeyId=key_arn, Plaintext=key), client=kms)["CiphertextBlob"]
     return blob
 
 
 def caller_arn(region: str, credentials: Credentials) -> str:
     """The ARN of the principal that owns the credentials; needs no permission. Raises an UnwrapError."""
-    sts = _client("sts", region, credentials)
-    arn: str = _asked(sts.get_caller_identity, of=sts)["Arn"]
+    sts = _create_client("sts", region, credentials)
+    arn: str = _call(sts.get_caller_identity, client=sts)["Arn"]
     return arn
 
 
-def load() -> None:
-    """Load botocore now, so that the first door opens sooner."""
+def error_for(code: str, status: int) -> tuple[type[UnwrapError], str]:
+    """The error and its message for a code of AWS; by the HTTP status for an unknown code, such as a proxy's."""
+    if code in ERRORS_BY_CODE:
+        return ERRORS_BY_CODE[code]
+    if status >= 500:
+        return _UNAVAILABLE
+    if status == 429:
+        return _THROTTLED
+    return RequestRejected, "AWS rejected the request"
+
+
+def load_botocore() -> None:
+    """Load botocore now, so that the first client is created sooner."""
     import botocore.config
     import botocore.session  # noqa: F401
 
 
-def _client(service: str, region: str, credentials: Credentials | None, patience: Patience | None = None) -> Any:
+def _create_client(
+    service: str, region: str, credentials: Credentials | None, timeouts: KmsTimeouts | None = None
+) -> Any:
     import botocore.config
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
-    patience = patience or Patience()
-    settings = botocore.config.Config(
-        connect_timeout=patience.connect_seconds,
-        read_timeout=patience.read_seconds,
-        retries={"total_max_attempts": patience.attempts, "mode": "standard"},
+    timeouts = timeouts or KmsTimeouts()
+    config = botocore.config.Config(
+        connect_timeout=timeouts.connect_seconds,
+        read_timeout=timeouts.read_seconds,
+        retries={"total_max_attempts": timeouts.attempts, "mode": "standard"},
     )
-    given: dict[str, str | None] = {}
-    files: dict[str, tuple[None, None, str | None, None]] = {}
+    arguments: dict[str, str | None] = {}
+    session_vars: dict[str, tuple[None, None, str | None, None]] = {}
     if credentials is not None:
-        # The files of whoever runs this must not decide anything once the credentials are given.
-        files = {
+        # With explicit credentials the user's AWS files must have no effect.
+        session_vars = {
             "profile": (None, None, None, None),
             "config_file": (None, None, os.devnull, None),
             "credentials_file": (None, None, os.devnull, None),
         }
-        given = {
+        arguments = {
             "aws_access_key_id": credentials.access_key_id,
             "aws_secret_access_key": credentials.secret_access_key,
             "aws_session_token": credentials.session_token,
         }
     try:
-        session = botocore.session.Session(session_vars=files)
-        session.register_component("data_loader", _models())
-        return session.create_client(service, region_name=region, config=settings, **given)
+        session = botocore.session.Session(session_vars=session_vars)
+        session.register_component("data_loader", _data_loader())
+        return session.create_client(service, region_name=region, config=config, **arguments)
     except BotoCoreError as error:
-        raise _translated_local(error, f"{service} in {region}") from error
-    except ValueError as error:  # how botocore refuses an endpoint URL that is none
+        raise _local_error(error, f"{service} in {region}") from error
+    except ValueError as error:  # botocore raises it for an invalid endpoint URL
         raise MalformedVariable("AWS_ENDPOINT_URL is not a URL.") from error
 
 
 @cache
-def _models() -> Any:
-    """What botocore knows of the services; reading it takes five times as long as all else that opens a door."""
+def _data_loader() -> Any:
+    """botocore's service models, shared by all clients: loading them takes five times as long as all the rest."""
     import botocore.loaders
 
     return botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
-def _asked(call: Callable[[], _Answer], *, of: Any) -> _Answer:
+def _call(request: Callable[[], _Response], *, client: Any) -> _Response:
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
     try:
-        return call()
+        return request()
     except ClientError as error:
-        raise _translated(error, str(of.meta.region_name)) from error
+        raise _aws_error(error, str(client.meta.region_name)) from error
     except BotoCoreError as error:
-        raise _translated_local(error, str(of.meta.endpoint_url)) from error
+        raise _local_error(error, str(client.meta.endpoint_url)) from error
     except (ResponseParserError, ValueError, TypeError, AttributeError, LookupError) as error:
-        # How botocore's parser stumbles over a body that is no text, JSON that is no object, a blob that is no base64.
+        # botocore's parser raises these for a body that is no text, JSON that is no object, a blob that is no base64.
         kind = type(error).__name__
     # Raised outside the handler: the parser's errors and their frames hold the body, in which the key may be.
-    raise Garbled(f"{of.meta.endpoint_url} gave an answer that cannot be read ({kind}).")
+    raise InvalidResponse(f"The response of {client.meta.endpoint_url} cannot be read ({kind}).")
 
 
-def _translated(error: ClientError, region: str) -> UnwrapError:
+def _aws_error(error: ClientError, region: str) -> UnwrapError:
     code = str(error.response.get("Error", {}).get("Code", "no code"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    kind, message = refusal(code, status)
+    kind, message = error_for(code, status)
     return kind(f"{message} ({code} from {error.operation_name} in {region}).")
 
 
-def _translated_local(error: BotoCoreError, where: str) -> UnwrapError:
+def _local_error(error: BotoCoreError, target: str) -> UnwrapError:
     from botocore import exceptions
 
     name = type(error).__name__
-    if isinstance(error, _no_credentials()):
-        return NoCredentials(f"No usable AWS credentials were found ({name}).")
-    if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
-        return Unreachable(f"{where} did not answer ({name}).")
-    return Refused(f"{where} could not be asked ({name}).")
-
-
-def _no_credentials() -> tuple[type[BotoCoreError], ...]:
-    from botocore import exceptions
-
-    return (
+    no_credentials = (
         exceptions.NoCredentialsError,
         exceptions.CredentialRetrievalError,
         exceptions.MetadataRetrievalError,
         exceptions.TokenRetrievalError,
     )
+    if isinstance(error, no_credentials):
+        return NoCredentials(f"No usable AWS credentials were found ({name}).")
+    if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
+        return Unreachable(f"{target} did not answer ({name}).")
+    return RequestRejected(f"The request to {target} could not be made ({name}).")
 
 
-_quiet = threading.local()
+_log_filter = threading.local()
 
 
 def _drop_while_unwrapping(_: logging.LogRecord) -> bool:
     # At level DEBUG botocore logs whole response bodies, and the body of Decrypt is the data key.
-    return not getattr(_quiet, "unwrapping", False)
+    return not getattr(_log_filter, "unwrapping", False)

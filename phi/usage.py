@@ -1,6 +1,6 @@
-"""How often each data key has encrypted in this process, and the one warning long before that is too often.
+"""How often each data key has encrypted in this process, and one warning long before the limit of a GCM key.
 
-Touches the log (`phi.usage`); of a key it keeps a digest for as long as the process lives.
+Touches the log (`phi.usage`); keeps a digest of each key for as long as the process lives.
 """
 
 from __future__ import annotations
@@ -13,64 +13,64 @@ from operator import length_hint
 WARN_AFTER = 2**26
 """Encryptions under one key, in one process, after which a warning is logged.
 
-NIST SP 800-38D, 8.3 ends the use of a GCM key with IVs of this kind after 2^32 encryptions, over everything that
-encrypts under it. A process counts its own alone, so that it speaks at a sixty-fourth of that: there may be many.
+NIST SP 800-38D, 8.3 limits a GCM key with random IVs to 2^32 encryptions, over every process that uses it. One process
+knows its own count only, so it warns at a sixty-fourth of the limit: there may be many processes.
 """
 
 _log = logging.getLogger(__name__)
 
 
-class Tally:
-    """A count without a lock: a step of `left` is one call into C, during which no other thread of CPython runs.
+class AtomicCounter:
+    """A counter without a lock: one step of `steps` is one call into C, during which no other CPython thread runs.
 
-    So no two threads draw the same, none waits, and a fork finds no lock held.
+    Two threads never take the same step, none waits, and a fork never leaves a lock closed in the child.
     """
 
-    __slots__ = ("left", "size")
+    __slots__ = ("size", "steps")
 
     def __init__(self, size: int = 2**62) -> None:
-        """Count to `size` at the most; the default is more than a process lives to draw."""
+        """Count up to `size`; a process does not live long enough to reach the default."""
         self.size = size
-        self.left = iter(range(size))
+        self.steps = iter(range(size))
 
     @property
-    def drawn(self) -> int:
-        """How many were drawn so far."""
-        return self.size - length_hint(self.left)
+    def count(self) -> int:
+        """How many steps were taken so far."""
+        return self.size - length_hint(self.steps)
 
 
 class KeyUsage:
-    """The count of one key's encryptions in this process; safe between threads and after a fork."""
+    """The number of encryptions under one key in this process; safe between threads and after a fork."""
 
-    __slots__ = ("_after", "_before", "_unsaid", "left")
+    __slots__ = ("_after_warning", "_before_warning", "_warning", "steps")
 
     def __init__(self) -> None:
-        self._before = Tally(WARN_AFTER)
-        self._after = Tally()
-        self._unsaid = iter((True,))
-        # An encryption takes a step of this; where it ends, it is time to `warn`: no number need be looked at.
-        self.left = self._before.left
+        self._before_warning = AtomicCounter(WARN_AFTER)
+        self._after_warning = AtomicCounter()
+        self._warning = iter((True,))
+        # Each encryption takes one step. The iterator ends at WARN_AFTER, so no number needs to be compared.
+        self.steps = self._before_warning.steps
 
     @property
     def encryptions(self) -> int:
         """How many encryptions were counted."""
-        return self._before.drawn + self._after.drawn
+        return self._before_warning.count + self._after_warning.count
 
     def add(self, number: int) -> None:
-        """Count so many encryptions at once."""
-        lacking = number - len(list(islice(self.left, number)))
-        if lacking:
+        """Count this many encryptions at once."""
+        missing = number - len(list(islice(self.steps, number)))
+        if missing:
             self.warn()
-            next(islice(self.left, lacking - 1, None))
+            next(islice(self.steps, missing - 1, None))
 
     def warn(self) -> None:
-        """Say it, the first time; from here on `left` does not end."""
-        self.left = self._after.left
-        for _ in self._unsaid:  # one at the most, and of threads that come together one alone gets it
+        """Log the warning, the first time; from here on `steps` does not end."""
+        self.steps = self._after_warning.steps
+        for _ in self._warning:  # one step at most: of several threads exactly one logs
             _log.warning(
                 "This process has encrypted %d PHI fields under one data key. A key may encrypt 2^32 times, counted "
                 "over all processes and machines (NIST SP 800-38D, 8.3): plan to replace the data key.",
-                self._before.size,
+                self._before_warning.size,
             )
 
 
@@ -78,5 +78,5 @@ _USAGES: dict[bytes, KeyUsage] = {}
 
 
 def usage_of(key: bytes) -> KeyUsage:
-    """The count that all ciphers of this key share, however often one is made."""
+    """The usage that all ciphers of this key share, however many there are."""
     return _USAGES.setdefault(hashlib.sha256(key).digest(), KeyUsage())

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, Places, State
+from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, SandboxPaths, State
 
 CACHE = PROJECT / ".cache"
 
 # Set beside ours, each of these would send an SDK elsewhere or sign as somebody else; an empty value is no cure,
 # since botocore looks for a profile named "".
-FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ROLE_ARN",
+CONFLICTING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ROLE_ARN",
            "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
            "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE")  # fmt: skip
@@ -36,12 +36,12 @@ class Engine:
 
 def engine(environment: Mapping[str, str] = os.environ) -> Engine | None:
     """The chosen Pulumi CLI: `EONPRO_ENGINE`, else what `make setup` wrote down, else `None`."""
-    if given := environment.get("EONPRO_ENGINE"):
-        return Engine(path=Path(given).absolute(), kind="given", version="")
+    if named := environment.get("EONPRO_ENGINE"):
+        return Engine(path=Path(named).absolute(), kind="environment", version="")
     try:
         choice = json.loads((CACHE / "engine" / "choice.json").read_text())
-        found = Path(choice["path"])
-        path = found if found.is_absolute() else PROJECT / found
+        values = Path(choice["path"])
+        path = values if values.is_absolute() else PROJECT / values
         return Engine(path=path, kind=str(choice.get("kind", "")), version=str(choice.get("version", "")))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
@@ -49,39 +49,41 @@ def engine(environment: Mapping[str, str] = os.environ) -> Engine | None:
 
 def interpreter() -> Path:
     """The Python that has the project's dependencies: `.venv`'s, else the one that runs this."""
-    own = PROJECT / ".venv" / "bin" / "python"
-    return own if own.exists() else Path(sys.executable)
+    venv_python = PROJECT / ".venv" / "bin" / "python"
+    return venv_python if venv_python.exists() else Path(sys.executable)
 
 
 def search_path(environment: Mapping[str, str]) -> str:
     """PATH with the engine, the project's Python and its AWS CLI first, each named once."""
     chosen = engine(environment)
-    first = [chosen.path.parent] if chosen else []
-    first += [interpreter().parent, CACHE / "awscli" / "bin"]
-    ours = list(dict.fromkeys(map(str, first)))
-    rest = [part for part in environment.get("PATH", os.defpath).split(os.pathsep) if part and part not in ours]
-    return os.pathsep.join([*ours, *rest])
+    directories = [chosen.path.parent] if chosen else []
+    directories += [interpreter().parent, CACHE / "awscli" / "bin"]
+    own_directories = list(dict.fromkeys(map(str, directories)))
+    rest = [
+        part for part in environment.get("PATH", os.defpath).split(os.pathsep) if part and part not in own_directories
+    ]
+    return os.pathsep.join([*own_directories, *rest])
 
 
-def variables(where: Places, state: State, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Every variable of the sandbox by name, in the order in which they are printed."""
     task = f"{state.aws_url}/_sandbox/task-credentials?role={APP_ROLE}"
-    found = {
+    values = {
         "AWS_ENDPOINT_URL": state.aws_url,
         "AWS_ACCESS_KEY_ID": state.access_key_id,
         "AWS_SECRET_ACCESS_KEY": state.secret_access_key,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONFIG_FILE": str(where.aws_config / "config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(where.aws_config / "credentials"),
+        "AWS_CONFIG_FILE": str(paths.aws_config / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(paths.aws_config / "credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_PAGER": "",
         "VERCEL_API_URL": state.vercel_url,
         "VERCEL_TOKEN": state.vercel_token,
-        "EONPRO_APP_WEB_IDENTITY_TOKEN_FILE": str(where.web_identity_token),
+        "EONPRO_APP_WEB_IDENTITY_TOKEN_FILE": str(paths.web_identity_token),
         "EONPRO_APP_CONTAINER_CREDENTIALS_URI": task,
-        "PULUMI_HOME": str(where.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{where.backend}",
+        "PULUMI_HOME": str(paths.pulumi_home),
+        "PULUMI_BACKEND_URL": f"file://{paths.backend}",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # The plug-ins are here; a look for newer ones would only wait for a site that may not answer.
@@ -90,16 +92,16 @@ def variables(where: Places, state: State, environment: Mapping[str, str] = os.e
     }
     if any(environment.get(name) for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")):
         for name in ("NO_PROXY", "no_proxy"):
-            known = [host for host in environment.get(name, "").split(",") if host and host != LOOPBACK]
-            found[name] = ",".join([*known, LOOPBACK])
-    return found
+            hosts = [host for host in environment.get(name, "").split(",") if host and host != LOOPBACK]
+            values[name] = ",".join([*hosts, LOOPBACK])
+    return values
 
 
-def lines(where: Places, state: State, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+def shell_lines(paths: SandboxPaths, state: State, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """What `eval` reads: one `export` a variable, after an `unset` for each foreign one that is set right now."""
-    foreign = [name for name in environment if name in FOREIGN or name.startswith("AWS_ENDPOINT_URL_")]
-    given = variables(where, state, environment)
+    conflicting = [name for name in environment if name in CONFLICTING or name.startswith("AWS_ENDPOINT_URL_")]
+    named = variables(paths, state, environment)
     return (
-        *(f"unset {shlex.quote(name)}" for name in sorted(foreign)),
-        *(f"export {name}={shlex.quote(value)}" for name, value in given.items()),
+        *(f"unset {shlex.quote(name)}" for name in sorted(conflicting)),
+        *(f"export {name}={shlex.quote(value)}" for name, value in named.items()),
     )

@@ -16,8 +16,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sandbox import environment
-from sandbox.process import alive, end, is_server
-from sandbox.state import ACCOUNT, PROJECT, Places, State, answers, load, locked, places, running
+from sandbox.state import (
+    ACCOUNT,
+    PROJECT,
+    SandboxPaths,
+    State,
+    is_alive,
+    is_reachable,
+    is_server,
+    load_state,
+    lock,
+    running_state,
+    sandbox_paths,
+    stop_process,
+)
 
 START_SECONDS = 60.0
 
@@ -32,75 +44,75 @@ class SandboxError(Exception):
 
 def start() -> int:
     """Start a fresh, empty cloud, unless one already runs; exit 0 either way."""
-    where = places()
-    with locked(where):
-        state = running(where)
+    paths = sandbox_paths()
+    with lock(paths):
+        state = running_state(paths)
         if state is not None:
-            say(f"the sandbox already runs (process {state.pid}): AWS {state.aws_url}, Vercel {state.vercel_url}")
+            log(f"the sandbox already runs (process {state.pid}): AWS {state.aws_url}, Vercel {state.vercel_url}")
         else:
-            began = time.monotonic()
-            _end_unresponsive(where)
-            _clear(where)
-            state = _launch(where)
-            took = time.monotonic() - began
-            say(f"the sandbox runs after {took:.1f} s: AWS {state.aws_url}, Vercel {state.vercel_url}")
+            started = time.monotonic()
+            _stop_unresponsive_server(paths)
+            _delete_state(paths)
+            state = _launch(paths)
+            took = time.monotonic() - started
+            log(f"the sandbox runs after {took:.1f} s: AWS {state.aws_url}, Vercel {state.vercel_url}")
         if environment.engine() is None:
-            say("no Pulumi engine was chosen yet, so `pulumi` is not part of it: make setup")
+            log("no Pulumi engine was chosen yet, so `pulumi` is not part of it: make setup")
         else:
-            _install_plugins(where)
+            _install_plugins(paths)
     return 0
 
 
 def stop() -> int:
     """End the sandbox and everything built in it; exit 0, also when none runs."""
-    where = places()
-    if not where.root.exists():
-        say("the sandbox does not run")
+    paths = sandbox_paths()
+    if not paths.root.exists():
+        log("the sandbox does not run")
         return 0
-    with locked(where):
-        state = load(where)
-        ours = state is not None and alive(state.pid) and (answers(state) or is_server(state.pid))
-        if state is not None and ours:
-            end(state.pid)
-            say("the sandbox has stopped")
+    with lock(paths):
+        state = load_state(paths)
+        is_ours = state is not None and is_alive(state.pid) and (is_reachable(state) or is_server(state.pid))
+        if state is not None and is_ours:
+            stop_process(state.pid)
+            log("the sandbox has stopped")
         else:
-            say("the sandbox does not run")
-        _clear(where)
-        for removed in remove_stack_configs(where, PROJECT):
-            say(f"removed {removed.name}: it described the sandbox's account {ACCOUNT}")
+            log("the sandbox does not run")
+        _delete_state(paths)
+        for removed in remove_stack_configs(paths, PROJECT):
+            log(f"removed {removed.name}: it described the sandbox's account {ACCOUNT}")
     return 0
 
 
 def status() -> int:
     """Say whether the sandbox runs; exit 0 when it does, 1 when it does not."""
-    where = places()
-    state = running(where)
+    paths = sandbox_paths()
+    state = running_state(paths)
     if state is None:
         print("the sandbox does not run\n  python -m sandbox start")
         return 1
     print(f"the sandbox runs (process {state.pid}, since {state.started_at})")
     print(f"  AWS     {state.aws_url} (account {ACCOUNT})")
     print(f"  Vercel  {state.vercel_url}")
-    print(f"  log     {where.log}")
+    print(f"  log     {paths.log}")
     print('  use it  eval "$(python -m sandbox env)"')
     return 0
 
 
 def env() -> int:
     """Print the variables that point a shell at the running sandbox; exit 1 when there is none."""
-    where = places()
-    state = running(where)
+    paths = sandbox_paths()
+    state = running_state(paths)
     if state is None:
         raise SandboxError("the sandbox does not run", "python -m sandbox start")
-    print("\n".join(environment.lines(where, state)))
+    print("\n".join(environment.shell_lines(paths, state)))
     return 0
 
 
 def prepare() -> int:
     """Install the sandbox's Pulumi plug-ins beside the chosen engine; quick when that is done already."""
-    where = places()
-    with locked(where):
-        _install_plugins(where)
+    paths = sandbox_paths()
+    with lock(paths):
+        _install_plugins(paths)
     return 0
 
 
@@ -113,66 +125,66 @@ COMMANDS: dict[str, Callable[[], int]] = {
 }
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Progress goes to stderr: stdout is for what programs read."""
     print(line, file=sys.stderr)
 
 
-def _clear(where: Places) -> None:
+def _delete_state(paths: SandboxPaths) -> None:
     """Drop what described the former cloud. PULUMI_HOME keeps its plug-ins, which describe no cloud."""
-    where.state.unlink(missing_ok=True)
-    where.web_identity_token.unlink(missing_ok=True)
-    for name in (where.backend, where.pulumi_home / "workspaces"):
+    paths.state.unlink(missing_ok=True)
+    paths.web_identity_token.unlink(missing_ok=True)
+    for name in (paths.backend, paths.pulumi_home / "workspaces"):
         shutil.rmtree(name, ignore_errors=True)
 
 
-def _launch(where: Places) -> State:
+def _launch(paths: SandboxPaths) -> State:
     """Start the server process, wait until it says that it answers, and return what it wrote down."""
-    furnish(where)
-    ready, tell = os.pipe()
-    with open(where.log, "wb") as log:
+    create_directories(paths)
+    ready_reader, ready_writer = os.pipe()
+    with open(paths.log, "wb") as log:
         server = subprocess.Popen(
-            [str(environment.interpreter()), "-m", "sandbox.server", str(where.root), str(tell)],
+            [str(environment.interpreter()), "-m", "sandbox.server", str(paths.root), str(ready_writer)],
             cwd=PROJECT, env=server_environment(os.environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            pass_fds=(tell,), start_new_session=True,
+            pass_fds=(ready_writer,), start_new_session=True,
         )  # fmt: skip
-    os.close(tell)
+    os.close(ready_writer)
     try:
         # The pipe gives a byte when the server answers, and ends without one when the process died.
-        readable, _, _ = select.select([ready], [], [], START_SECONDS)
-        said = os.read(ready, 1) if readable else b""
+        readable, _, _ = select.select([ready_reader], [], [], START_SECONDS)
+        signal_byte = os.read(ready_reader, 1) if readable else b""
     finally:
-        os.close(ready)
-    state = load(where) if said else None
+        os.close(ready_reader)
+    state = load_state(paths) if signal_byte else None
     if state is None:
-        end(server.pid)
-        tail = "\n".join(where.log.read_text(errors="replace").splitlines()[-15:])
-        raise SandboxError(f"the sandbox did not start:\n{tail}", f"the whole log: {where.log}")
+        stop_process(server.pid)
+        tail = "\n".join(paths.log.read_text(errors="replace").splitlines()[-15:])
+        raise SandboxError(f"the sandbox did not start:\n{tail}", f"the whole log: {paths.log}")
     return state
 
 
-def furnish(where: Places) -> None:
+def create_directories(paths: SandboxPaths) -> None:
     """Make the directories that a server and its users expect."""
-    for directory in (where.backend, where.pulumi_home, where.aws_config):
+    for directory in (paths.backend, paths.pulumi_home, paths.aws_config):
         directory.mkdir(parents=True, exist_ok=True)
     for name in ("config", "credentials"):
-        (where.aws_config / name).touch()
+        (paths.aws_config / name).touch()
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The server's own environment, without anything that would steer the emulator or its SDK."""
-    kept = {name: value for name, value in environment.items() if not name.startswith(("AWS_", "MOTO_"))}
-    return kept | {"PYTHONUNBUFFERED": "1", "AWS_EC2_METADATA_DISABLED": "true"}
+    inherited = {name: value for name, value in environment.items() if not name.startswith(("AWS_", "MOTO_"))}
+    return inherited | {"PYTHONUNBUFFERED": "1", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-def _end_unresponsive(where: Places) -> None:
+def _stop_unresponsive_server(paths: SandboxPaths) -> None:
     """End a server of ours that lives but no longer answers, so that a fresh one does not run beside it."""
-    state = load(where)
-    if state is not None and alive(state.pid) and is_server(state.pid):
-        end(state.pid)
+    state = load_state(paths)
+    if state is not None and is_alive(state.pid) and is_server(state.pid):
+        stop_process(state.pid)
 
 
-def remove_stack_configs(where: Places, project: Path) -> tuple[Path, ...]:
+def remove_stack_configs(paths: SandboxPaths, project: Path) -> tuple[Path, ...]:
     """Remove each `Pulumi.<stack>.yaml` whose account is the sandbox's; only the project's own sandboxes may do so.
 
     A sandbox of one example, `.sandboxes/<name>`, has one stack, of its name; all others are the sandbox's.
@@ -181,35 +193,36 @@ def remove_stack_configs(where: Places, project: Path) -> tuple[Path, ...]:
     of AWS's documentation, which nobody has.
     """
     examples = project / ".sandboxes"
-    apart = {f"Pulumi.{path.name}.yaml" for path in examples.glob("*")}
-    if where.root.parent == examples:
-        wanted = {f"Pulumi.{where.root.name}.yaml"}
-    elif where.root == project / ".sandbox":
-        wanted = {path.name for path in project.glob("Pulumi.*.yaml")} - apart
+    example_configs = {f"Pulumi.{path.name}.yaml" for path in examples.glob("*")}
+    if paths.root.parent == examples:
+        candidates = {f"Pulumi.{paths.root.name}.yaml"}
+    elif paths.root == project / ".sandbox":
+        candidates = {path.name for path in project.glob("Pulumi.*.yaml")} - example_configs
     else:
         return ()
-    mine = {f"eonpro-kms:accountId:{quote}{ACCOUNT}{quote}" for quote in ("", '"', "'")}
-    found = tuple(
+    account_lines = {f"eonpro-kms:accountId:{quote}{ACCOUNT}{quote}" for quote in ("", '"', "'")}
+    configs = tuple(
         path
         for path in sorted(project.glob("Pulumi.*.yaml"))
-        if path.name in wanted and any(line.strip().replace(" ", "") in mine for line in path.read_text().splitlines())
+        if path.name in candidates
+        and any(line.strip().replace(" ", "") in account_lines for line in path.read_text().splitlines())
     )
-    for path in found:
+    for path in configs:
         path.unlink()
-    return found
+    return configs
 
 
-def _install_plugins(where: Places) -> None:
+def _install_plugins(paths: SandboxPaths) -> None:
     """Put the plug-ins where the chosen engine looks for them; done in no time when they are there."""
     chosen = environment.engine()
     if chosen is None:
         raise SandboxError("no Pulumi engine was chosen yet", "make setup")
     if not chosen.path.exists():
         raise SandboxError(f"the chosen Pulumi engine is gone: {chosen.path}", "make setup")
-    from sandbox.plugins.install import InstallError, install
+    from sandbox.pulumi_plugins.install import InstallError, install
 
-    where.pulumi_home.mkdir(parents=True, exist_ok=True)
+    paths.pulumi_home.mkdir(parents=True, exist_ok=True)
     try:
-        install(chosen.path, where.pulumi_home, environment.interpreter(), environment.CACHE)
-    except InstallError as failed:
-        raise SandboxError(str(failed), "make setup") from failed
+        install(chosen.path, paths.pulumi_home, environment.interpreter(), environment.CACHE)
+    except InstallError as error:
+        raise SandboxError(str(error), "make setup") from error

@@ -11,42 +11,92 @@ import signal
 import sys
 import threading
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from wsgiref.types import WSGIApplication
+from typing import IO, Any, cast
+from wsgiref.simple_server import ServerHandler
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+import botocore.session
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.wsgi import LimitedStream
 
-from sandbox import descriptions
-from sandbox.state import LOOPBACK, Places, State, save, write_private
-from sandbox.webidentity import deployment_token
+from sandbox.oidc import deployment_token
+from sandbox.state import LOOPBACK, SandboxPaths, State, save_state, write_private
 
-descriptions.read_each_once()
+
+def _share_service_descriptions() -> None:
+    """Let all sessions of this process share what they have read; to be called before moto is loaded.
+
+    moto makes sessions in dozens of places, and each would list 400 services and read the same megabytes of JSON: half
+    of the server's start.
+    """
+    botocore.session.create_loader = cache(botocore.session.create_loader)
+
+
+_share_service_descriptions()
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: E402
 
-from sandbox.aws import Cloud  # noqa: E402
-from sandbox.seed import seed  # noqa: E402
+from sandbox.aws.app import AwsApp, seed_account  # noqa: E402
 
 VERCEL_TEAM = "eonpro"
 VERCEL_PROJECT = "eonpro"
 
 
-def serve(where: Places, tell: int) -> None:
+class _WsgiCall(ServerHandler):
+    """One request handed to a WSGI application; its environment is the request's alone, not the process's."""
+
+    http_version = "1.1"
+    os_environ: dict[str, str] = {}
+    request_handler: WSGIRequestHandler
+    """Logs the request."""
+
+
+class KeepAliveHandler(MotoRequestHandler):
+    """Serves many requests on one connection, as AWS and Vercel do; werkzeug's own handler closes it after each."""
+
+    protocol_version = "HTTP/1.1"
+    # Head and body are two writes: on a connection that stays open the second would wait for the first to be confirmed.
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Answer one request, and read its body to the end: what is left over would be taken for the next request."""
+        self.environ = environ = self.make_environ()
+        length = int(self.headers.get("Content-Length") or 0)
+        is_chunked = "wsgi.input_terminated" in environ
+        body: Any = environ["wsgi.input"] if is_chunked else LimitedStream(environ["wsgi.input"], length)
+        call = _WsgiCall(body, cast("IO[bytes]", self.wfile), sys.stderr, environ)
+        call.request_handler = self
+        call.run(self._application)
+        try:
+            while body.read(65_536):
+                pass
+        except ClientDisconnected:
+            self.close_connection = True
+
+    def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        """The server's application, its answer in one piece: its length must be known before it is sent."""
+        return [b"".join(self.server.app(environ, start_response))]
+
+
+def serve(paths: SandboxPaths, ready_descriptor: int) -> None:
     """Serve until SIGTERM; a byte on the descriptor `tell` says that both ports answer and the state is written."""
-    ended = threading.Event()
+    stopped = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: ended.set())
+        signal.signal(name, lambda *_: stopped.set())
     nonce, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-    cloud = Cloud(nonce=nonce)
-    operator = seed()
-    aws = _listen(cloud, MotoRequestHandler)
+    aws_app = AwsApp(nonce=nonce)
+    operator = seed_account()
+    aws = _listen(aws_app)
     os.environ["MOTO_PORT"] = str(aws.server_port)
-    vercel = _listen(_vercel(token), WSGIRequestHandler)
+    vercel = _listen(_vercel(token))
     for server in (aws, vercel):
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    write_private(where.web_identity_token, deployment_token(team=VERCEL_TEAM, project=VERCEL_PROJECT))
-    save(
-        where,
+    write_private(paths.web_identity_token, deployment_token(team=VERCEL_TEAM, project=VERCEL_PROJECT))
+    save_state(
+        paths,
         State(
             pid=os.getpid(),
             nonce=nonce,
@@ -58,14 +108,14 @@ def serve(where: Places, tell: int) -> None:
             vercel_token=token,
         ),
     )
-    os.write(tell, b".")
-    os.close(tell)
+    os.write(ready_descriptor, b".")
+    os.close(ready_descriptor)
     # The end of the process closes both ports and cuts what is still under way, so that `stop` is quick.
-    ended.wait()
+    stopped.wait()
 
 
-def _listen(app: WSGIApplication, handler: type[WSGIRequestHandler]) -> BaseWSGIServer:
-    server = make_server(LOOPBACK, 0, app, threaded=True, request_handler=handler)
+def _listen(app: WSGIApplication) -> BaseWSGIServer:
+    server = make_server(LOOPBACK, 0, app, threaded=True, request_handler=KeepAliveHandler)
     # A client that keeps its connection open must not hold up the end of the process.
     server.daemon_threads = True  # type: ignore[attr-defined]
     return server
@@ -78,4 +128,4 @@ def _vercel(token: str) -> WSGIApplication:
 
 
 if __name__ == "__main__":
-    serve(Places(root=Path(sys.argv[1])), int(sys.argv[2]))
+    serve(SandboxPaths(root=Path(sys.argv[1])), int(sys.argv[2]))

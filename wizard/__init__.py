@@ -1,1 +1,9 @@
-"""The guided wizard of eonpro-kms: from answers to a proven delivery. Run it with `python -m wizard`."""
+"""The wizard: sets up the key for PHI, then keeps it: checks, reviews, rotations.
+
+Touches nothing itself.
+"""
+
+from pathlib import Path
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+"""The folder of Pulumi.yaml, where the stacks' settings, reviews and reports are kept."""

@@ -1,11 +1,11 @@
-"""The guardrails as pure functions: what a resource, or the stack, says that a later `pulumi up` may not say.
+"""The guardrails as pure functions: rules for a resource, or for the stack, that `pulumi up` must not violate.
 
-Touches nothing: a file for each domain, their rules together here.
+Touches nothing: one module for each subject, all rules together here.
 """
 
 from __future__ import annotations
 
-from . import application, buckets, keys, presence, principals, protection, trail
+from . import application, buckets, keys, principals, protection, required_resources, trail
 from .rule import Resource as Resource
 from .rule import Rule as Rule
 from .rule import StackRule as StackRule
@@ -18,4 +18,4 @@ RULES = (
     *buckets.RULES,
     *trail.RULES,
 )
-STACK_RULES = (*application.STACK_RULES, *presence.STACK_RULES)
+STACK_RULES = (*application.STACK_RULES, *required_resources.STACK_RULES)

@@ -1,4 +1,4 @@
-"""The guardrails of KMS keys: they rotate, can be had back, and lock nobody out.
+"""The guardrails of KMS keys: rotation, recovery after a deletion, and no lockout.
 
 Touches nothing.
 """
@@ -7,44 +7,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .rule import Resource, Rule, each
-from .types import KEY, KEY_POLICY, KEYS
+from .resource_types import KEY, KEY_POLICY, KEYS
+from .rule import Resource, Rule, check_all
 
 ROTATION_DAYS = (90, 2560)
-"""Shortest and longest period: https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html"""
+"""Minimum and maximum period: https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html"""
 
 DELETION_WINDOW_DAYS = 30
-"""The longest that KMS grants, and its default:
+"""KMS's maximum, and its default:
 https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html"""
 
 
-def key_rotates(key: Resource) -> Iterator[str]:
-    """A KMS key rotates by itself, its period within what KMS accepts."""
-    return each(lambda judge: judge(key), (_rotation_is_on, _period_is_accepted))
+def rotation(key: Resource) -> Iterator[str]:
+    """A KMS key rotates automatically, with a period that KMS accepts."""
+    return check_all(lambda check: check(key), (_rotation_enabled, _rotation_period))
 
 
-def _rotation_is_on(key: Resource) -> Iterator[str]:
-    # A key that was adopted and is left as it was found is what it was: nobody weakens it.
+def _rotation_enabled(key: Resource) -> Iterator[str]:
+    # ignoreChanges: an imported key keeps its setting, so this stack does not weaken it.
     if key.props.get("enableKeyRotation") is not True and "enableKeyRotation" not in key.ignored:
         yield "Automatic rotation of the key is off: set enableKeyRotation to true."
 
 
-def _period_is_accepted(key: Resource) -> Iterator[str]:
-    # Left out, the period is AWS's own 365 days.
-    period, (shortest, longest) = key.props.get("rotationPeriodInDays"), ROTATION_DAYS
-    if period is not None and not shortest <= period <= longest:
-        yield f"The key's rotation period is {period:g} days: it must lie between {shortest} and {longest}."
+def _rotation_period(key: Resource) -> Iterator[str]:
+    # Without a value the period is AWS's default of 365 days.
+    period, (minimum, maximum) = key.props.get("rotationPeriodInDays"), ROTATION_DAYS
+    if period is not None and not minimum <= period <= maximum:
+        yield f"The key's rotation period is {period:g} days: it must be between {minimum} and {maximum}."
 
 
-def key_stays_recoverable(key: Resource) -> Iterator[str]:
-    """A KMS key that is deleted by mistake can be had back for 30 days."""
+def deletion_window(key: Resource) -> Iterator[str]:
+    """A KMS key that is deleted by mistake can be restored for 30 days."""
     window = key.props.get("deletionWindowInDays")
     if window is not None and window != DELETION_WINDOW_DAYS:
         yield f"The key's deletion window is {window:g} days: it must be {DELETION_WINDOW_DAYS}."
 
 
-def key_policy_is_checked_for_lockout(resource: Resource) -> Iterator[str]:
-    """KMS checks every key policy for locking its administrators out; nobody switches that off."""
+def lockout_check(resource: Resource) -> Iterator[str]:
+    """KMS's check that a key policy does not lock out its administrators stays on."""
     if resource.props.get("bypassPolicyLockoutSafetyCheck") not in (None, False):
         yield "The lockout check of the key policy is bypassed: remove bypassPolicyLockoutSafetyCheck."
 
@@ -52,21 +52,21 @@ def key_policy_is_checked_for_lockout(resource: Resource) -> Iterator[str]:
 RULES = (
     Rule(
         name="phi-key-rotation",
-        demand="KMS keys rotate automatically, every 90 to 2,560 days.",
+        description="KMS keys rotate automatically, every 90 to 2,560 days.",
         # A replica rotates with its primary key.
         types=frozenset({KEY}),
-        check=key_rotates,
+        check=rotation,
     ),
     Rule(
         name="phi-key-deletion-window",
-        demand="A KMS key scheduled for deletion can be had back for 30 days.",
+        description="A KMS key that is scheduled for deletion can be restored for 30 days.",
         types=frozenset(KEYS),
-        check=key_stays_recoverable,
+        check=deletion_window,
     ),
     Rule(
         name="phi-key-policy-lockout-check",
-        demand="The lockout safety check of key policies is never bypassed.",
+        description="The lockout safety check of key policies is never bypassed.",
         types=frozenset({*KEYS, KEY_POLICY}),
-        check=key_policy_is_checked_for_lockout,
+        check=lockout_check,
     ),
 )

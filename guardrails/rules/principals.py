@@ -1,4 +1,4 @@
-"""The guardrails of who is let in: by a full name, and from another identity provider by a full subject.
+"""The guardrails of principals: no wildcards, and exact subjects for tokens of an identity provider.
 
 Touches nothing.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .documents import Statement, judged
-from .rule import Resource, Rule
-from .types import (
+from .policy_documents import Statement, check_statements
+from .resource_types import (
     BUCKET_POLICY,
     BUCKETS,
     KEY_POLICY,
@@ -21,38 +20,39 @@ from .types import (
     TOPIC,
     TOPIC_POLICY,
 )
+from .rule import Resource, Rule
 
-WITH_PRINCIPALS = frozenset(
+RESOURCE_POLICY_TYPES = frozenset(
     {*KEYS, KEY_POLICY, *BUCKETS, BUCKET_POLICY, TOPIC, TOPIC_POLICY, QUEUE_POLICY, SECRET, SECRET_POLICY}
 )
-"""The types whose `policy` is a policy of the resource itself, which names who may come."""
+"""The types whose `policy` is a resource-based policy, which names principals."""
 
 
-def principals_have_names(resource: Resource) -> Iterator[str]:
-    """No policy of a resource, and no trust policy, allows anything to a wildcard."""
+def no_wildcard_principal(resource: Resource) -> Iterator[str]:
+    """No resource-based policy and no trust policy allows a wildcard principal."""
     document = resource.props.get("assumeRolePolicy" if resource.type == ROLE else "policy")
-    return judged(document, _has_names)
+    return check_statements(document, _names_principals)
 
 
-def _has_names(statement: Statement) -> Iterator[str]:
+def _names_principals(statement: Statement) -> Iterator[str]:
     if not statement.allows:
         return
-    if statement.excepts_principals:
-        yield f"{statement.spoken_of} allows everybody but some (NotPrincipal): name whom it allows."
+    if statement.has_not_principal:
+        yield f"{statement.label} allows everybody but some principals (NotPrincipal): list the allowed ARNs."
     for _, name in statement.principals:
         if "*" in name or "?" in name:
-            yield f"{statement.spoken_of} allows a wildcard principal ({name}): name whom it allows."
+            yield f"{statement.label} allows a wildcard principal ({name}): use the full ARN."
 
 
-def trust_has_a_subject(role: Resource) -> Iterator[str]:
-    """A role that another identity provider's token opens is open to exactly named subjects and audiences.
+def trust_policy_subject(role: Resource) -> Iterator[str]:
+    """A role for tokens of an identity provider allows exact subjects and audiences only.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.html
     """
-    return judged(role.props.get("assumeRolePolicy"), _has_a_subject)
+    return check_statements(role.props.get("assumeRolePolicy"), _compares_claims)
 
 
-def _has_a_subject(statement: Statement) -> Iterator[str]:
+def _compares_claims(statement: Statement) -> Iterator[str]:
     if not statement.allows or not any(kind == "Federated" for kind, _ in statement.principals):
         return
     exact = {
@@ -62,22 +62,22 @@ def _has_a_subject(statement: Statement) -> Iterator[str]:
         for key, values in keys.items()
         if values and all(values)
     }
-    for claim, whose in (("sub", "subject"), ("aud", "audience")):
+    for claim, name in (("sub", "subject"), ("aud", "audience")):
         if claim not in exact:
-            yield f"{statement.spoken_of} takes a token of any {whose}: compare its :{claim} with StringEquals."
+            yield f"{statement.label} accepts a token with any {name}: compare its :{claim} with StringEquals."
 
 
 RULES = (
     Rule(
         name="no-wildcard-principal",
-        demand="Whom a policy allows anything, it names.",
-        types=WITH_PRINCIPALS | {ROLE},
-        check=principals_have_names,
+        description="Policies name the principals that they allow, without wildcards.",
+        types=RESOURCE_POLICY_TYPES | {ROLE},
+        check=no_wildcard_principal,
     ),
     Rule(
-        name="trust-names-its-subject",
-        demand="A role is open to tokens of exactly named subjects and audiences.",
+        name="trust-policy-subject",
+        description="A role accepts tokens of exact subjects and audiences only.",
         types=frozenset({ROLE}),
-        check=trust_has_a_subject,
+        check=trust_policy_subject,
     ),
 )

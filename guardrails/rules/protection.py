@@ -1,4 +1,4 @@
-"""The guardrail of what may never be deleted: keys, aliases, the trail, its buckets and their guards.
+"""The guardrail of deletion protection: keys, aliases, the trail, its buckets and their settings.
 
 Touches nothing.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .rule import Resource, Rule
-from .types import (
+from .resource_types import (
     ALIAS,
     BUCKET_POLICY,
     BUCKETS,
@@ -21,6 +20,7 @@ from .types import (
     TRAIL,
     VERSIONING,
 )
+from .rule import Resource, Rule
 
 PROTECTED = frozenset(
     {
@@ -39,20 +39,20 @@ PROTECTED = frozenset(
 )
 
 
-def stays_protected(resource: Resource) -> Iterator[str]:
-    """The engine refuses to delete the resource, and the provider to delete a bucket that holds records."""
-    # The engine shows a policy no retainOnDelete; what is protected is deleted by nobody, so it is not needed here.
+def is_protected(resource: Resource) -> Iterator[str]:
+    """The resource has `protect`, and a bucket has no `forceDestroy`."""
+    # The engine does not send retainOnDelete to a policy; `protect` alone prevents the deletion.
     if not resource.protected:
-        yield "The resource is not protected: give it the resource option protect."
+        yield "The resource is not protected: set the resource option protect."
     if resource.type in BUCKETS and resource.props.get("forceDestroy") not in (None, False):
-        yield "The bucket would be deleted with its records: set forceDestroy to false."
+        yield "A deletion of the bucket would delete its audit records: set forceDestroy to false."
 
 
 RULES = (
     Rule(
-        name="stays-protected",
-        demand="Keys, aliases, the trail, buckets and what guards them cannot be deleted by this stack.",
+        name="resource-protection",
+        description="Keys, aliases, the trail, buckets and the settings of buckets are protected against deletion.",
         types=PROTECTED,
-        check=stays_protected,
+        check=is_protected,
     ),
 )

@@ -1,6 +1,6 @@
-"""What a guardrail is: a name, a demand, and a check that finds what breaks the demand.
+"""What a guardrail is: a name, a description, and a check that finds violations.
 
-Touches nothing: a resource in, sentences out; the pack around them is `__main__.py`.
+Touches nothing: a resource in, messages out; `__main__.py` makes a policy pack of them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """A resource as the engine shows it to a policy: its inputs for a rule, its outputs for a stack rule.
+    """A resource as the engine sends it to a policy: its inputs for a rule, its outputs for a stack rule.
 
-    To read a value that a preview cannot know yet raises UnknownValueError: the engine then says which rule
-    could not be judged, and judges it again in the update, before the resource is touched.
+    Reading a value that is unknown during a preview raises UnknownValueError: the engine then reports which rule could
+    not be checked, and checks it again in the update, before it changes the resource.
     """
 
     type: str
@@ -28,12 +28,12 @@ class Resource:
     props: Props
     protected: bool = False
     ignored: frozenset[str] = frozenset()
-    """Inputs whose changes the engine ignores: the resource keeps what it had before it was the stack's."""
+    """Inputs with `ignoreChanges`: the resource keeps the values that it had when it was imported."""
     refers_to: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For each input, the URNs of the resources it comes from; known even when the value is not."""
 
     def is_within(self, component: str) -> bool:
-        """Whether a component of this type is among the resource's parents, whose types its URN has."""
+        """Whether the resource has a parent component of this type; the URN lists the types of the parents."""
         parts = self.urn.split("::")
         return len(parts) > 2 and component in parts[2].split("$")[:-1]
 
@@ -44,41 +44,41 @@ StackCheck = Callable[[Sequence[Resource]], Iterator[tuple[str, str]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One guardrail on each resource of some types."""
+    """One guardrail for each resource of some types."""
 
     name: str
-    demand: str
+    description: str
     types: frozenset[str]
     check: Check
 
     def violations(self, resource: Resource) -> Iterator[str]:
-        """A sentence for each violation. Raises UnknownValueError after what is known has been judged."""
+        """A message for each violation. Raises UnknownValueError after all known values were checked."""
         if resource.type in self.types:
             yield from self.check(resource)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackRule:
-    """One guardrail on the stack as a whole; a violation is the URN it is about, and a sentence."""
+    """One guardrail for the whole stack; a violation is the URN of a resource and a message."""
 
     name: str
-    demand: str
+    description: str
     check: StackCheck
 
 
-def each(judge: Callable[[T], Iterable[str]], items: Iterable[T]) -> Iterator[str]:
-    """Judge every item; one that is unknown yet hides no other: its UnknownValueError is raised at the end."""
+def check_all(check: Callable[[T], Iterable[str]], items: Iterable[T]) -> Iterator[str]:
+    """Check every item; an unknown one hides no other: its UnknownValueError is raised at the end."""
     unknown: UnknownValueError | None = None
     for item in items:
         try:
-            yield from judge(item)
+            yield from check(item)
         except UnknownValueError as error:
             unknown = unknown or error
     if unknown is not None:
         raise unknown
 
 
-def each_of(judge: Callable[[Any], Iterable[str]], values: Sequence[Any] | None) -> Iterator[str]:
-    """Judge every value of a list, in which any may be unknown yet."""
-    listed = values or ()
-    return each(lambda index: judge(listed[index]), range(len(listed)))
+def check_values(check: Callable[[Any], Iterable[str]], values: Sequence[Any] | None) -> Iterator[str]:
+    """Check every value of a list, of which any may be unknown."""
+    items = values or ()
+    return check_all(lambda index: check(items[index]), range(len(items)))

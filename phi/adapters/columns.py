@@ -1,6 +1,6 @@
-"""Columns of texts and records, a batch at a time: what an engine past one machine does with them.
+"""Batches of a column: encrypt, decrypt and re-encrypt texts and records, for a distributed engine.
 
-Touches what the given fields objects touch; knows no engine.
+Touches what the injected ciphers touch; knows no engine.
 """
 
 from __future__ import annotations
@@ -8,94 +8,95 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
-from phi.adapters.given import Fields
-from phi.errors import PhiError, RecordRefused
+from phi.adapters.injected import FieldCipher
+from phi.errors import DecryptionError, PhiError
 
 Batch = list[str | None]
 
 _PROBE = "probe"
 
 
-class Standing(StrEnum):
-    """How a value stands between two data keys."""
+class RecordState(StrEnum):
+    """Which of two data keys decrypts a value."""
 
     EMPTY = "empty"
-    """No value, or the empty text, which the application takes for none."""
+    """No value, or the empty text, which the application treats as no value."""
     NEW = "new"
     """A record under the new key."""
     OLD = "old"
     """A record under the old key."""
     NEITHER = "neither"
-    """Anything else: another key's record, a spoilt one, plain text."""
+    """Anything else: a record of another key, a damaged record, plain text."""
 
 
-class KeysNotApart(PhiError):
-    """Of the fields for the new and the old key, one opens what the other writes; nothing was re-encrypted."""
+class OverlappingKeys(PhiError):
+    """The ciphers of the new and the old key decrypt each other's records; nothing was re-encrypted."""
 
     def __init__(self) -> None:
         super().__init__(
-            "The fields of the new key and those of the old one must not open each other's records, or nobody could "
-            "tell what is left to do. Give the new ones no keys for reading, and the old ones the former key alone."
+            "The cipher of the new key and that of the old key decrypt each other's records, so it is impossible to "
+            "tell which records are done. Give the new one no reading keys, and the old one only the former key."
         )
 
 
-def encrypted(fields: Fields, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Each batch of texts as records. Raises as PhiFields.encrypt_many does."""
-    return (fields.encrypt_many(texts) for texts in batches)
+def encrypt_batches(cipher: FieldCipher, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Each batch of texts as records. Raises as PhiFields.encrypt_many."""
+    return (cipher.encrypt_many(texts) for texts in batches)
 
 
-def decrypted(fields: Fields, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Each batch of records as texts. Raises RecordRefused if one does not open: NULL in its place would lose it."""
-    return (fields.decrypt_many(records) for records in batches)
+def decrypt_batches(cipher: FieldCipher, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Each batch of records as texts. Raises DecryptionError if one fails: NULL in its place would lose the record."""
+    return (cipher.decrypt_many(records) for records in batches)
 
 
-def reencrypted(new: Fields, old: Fields, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Each batch with the old key's records under the new one, each opened again before it is given.
+def reencrypt_batches(new: FieldCipher, old: FieldCipher, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Each batch with the old key's records under the new key, each decrypted again as a check.
 
-    Every other value stays as it is, so that a second run changes nothing and a value that no key opens is not lost;
-    `standings` tells of those. Raises KeysNotApart.
+    Every other value stays as it is: a second run changes nothing, and a value that no key decrypts is not lost;
+    `record_states` finds those. Raises OverlappingKeys.
     """
-    _require_apart(new, old)
+    _require_distinct_keys(new, old)
     for values in batches:
         try:
-            yield _transcribed(new, old, values)
-        except RecordRefused:
+            yield _reencrypt(new, old, values)
+        except DecryptionError:
             yield [
-                _transcribed(new, old, [one])[0] if _standing(new, old, one) is Standing.OLD else one for one in values
+                _reencrypt(new, old, [value])[0] if _state_of(new, old, value) is RecordState.OLD else value
+                for value in values
             ]
 
 
-def standings(new: Fields, old: Fields, batches: Iterable[Batch]) -> Iterator[list[str]]:
-    """Each batch as the words of Standing: what is to do, what is done, and what no key opens. Raises KeysNotApart."""
-    _require_apart(new, old)
+def record_states(new: FieldCipher, old: FieldCipher, batches: Iterable[Batch]) -> Iterator[list[str]]:
+    """The RecordState of each value: to do, done, or not decryptable. Raises OverlappingKeys."""
+    _require_distinct_keys(new, old)
     for values in batches:
-        yield [_standing(new, old, one).value for one in values]
+        yield [_state_of(new, old, value).value for value in values]
 
 
-def _transcribed(new: Fields, old: Fields, records: Batch) -> Batch:
+def _reencrypt(new: FieldCipher, old: FieldCipher, records: Batch) -> Batch:
     texts = old.decrypt_many(records)
-    written = new.encrypt_many(texts)
-    if new.decrypt_many(written) != texts:
-        raise RecordRefused
-    return written
+    reencrypted = new.encrypt_many(texts)
+    if new.decrypt_many(reencrypted) != texts:
+        raise DecryptionError
+    return reencrypted
 
 
-def _standing(new: Fields, old: Fields, value: str | None) -> Standing:
+def _state_of(new: FieldCipher, old: FieldCipher, value: str | None) -> RecordState:
     if not value:
-        return Standing.EMPTY
-    if _opens(new, value):
-        return Standing.NEW
-    return Standing.OLD if _opens(old, value) else Standing.NEITHER
+        return RecordState.EMPTY
+    if _decrypts(new, value):
+        return RecordState.NEW
+    return RecordState.OLD if _decrypts(old, value) else RecordState.NEITHER
 
 
-def _opens(fields: Fields, value: str | None) -> bool:
+def _decrypts(cipher: FieldCipher, value: str | None) -> bool:
     try:
-        fields.decrypt(value)
-    except RecordRefused:
+        cipher.decrypt(value)
+    except DecryptionError:
         return False
     return True
 
 
-def _require_apart(new: Fields, old: Fields) -> None:
-    if _opens(new, old.encrypt(_PROBE)) or _opens(old, new.encrypt(_PROBE)):
-        raise KeysNotApart
+def _require_distinct_keys(new: FieldCipher, old: FieldCipher) -> None:
+    if _decrypts(new, old.encrypt(_PROBE)) or _decrypts(old, new.encrypt(_PROBE)):
+        raise OverlappingKeys

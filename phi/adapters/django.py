@@ -1,7 +1,7 @@
 """A model field for Django: texts in Python, records in the database.
 
-Touches Django's settings, and what the fields object named there touches: encryption where a value is saved, decryption
-where a row is read.
+Touches Django's settings, and what the PhiFields in them touches: encryption where a value is saved, decryption where a
+row is read.
 """
 
 from __future__ import annotations
@@ -16,75 +16,78 @@ from django.db import models
 from django.db.models.lookups import Lookup
 from django.utils.module_loading import import_string
 
-from phi.adapters.given import Fields, opened
+from phi.adapters.injected import FieldCipher, resolve
 
 SETTING = "EONPRO_PHI_FIELDS"
-"""The setting that names the fields: a dotted path to, or itself, a PhiFields or a callable that returns one."""
+"""The setting with the cipher: a PhiFields, a callable that returns one, or the dotted path of either."""
 
 
 class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django comes without types
-    """A PHI field in a column of type text, under the key of `settings.EONPRO_PHI_FIELDS`.
+    """A PHI field in a column of type text, encrypted with the cipher in `settings.EONPRO_PHI_FIELDS`.
 
-    None and "" are stored as NULL, and read as None: give `null=True` where a field may stay empty. Of the lookups,
-    `isnull` and an exact None alone are possible; others raise FieldError. Saving raises TextRefused or an UnwrapError,
-    reading RecordRefused. A migration holds no more of it than its path: no key, and nothing that leads to one.
+    None and "" are stored as NULL, and read as None: set `null=True` where a field may stay empty. The only lookups are
+    `isnull` and an exact None; others raise FieldError. Saving raises InvalidText or an UnwrapError, reading
+    DecryptionError. A migration holds only the path of this class: no key, and nothing that leads to one.
     """
 
     description = "Text that is encrypted in the database"
 
-    def __init__(self, *args: Any, fields: str | Callable[[], Fields] = SETTING, **kwargs: Any) -> None:
-        """Take Django's own options, and for a column under another key the name of another setting, or a callable."""
+    def __init__(self, *args: Any, fields: str | Callable[[], FieldCipher] = SETTING, **kwargs: Any) -> None:
+        """Take Django's own options; for a column with another key, the name of another setting, or a callable."""
         super().__init__(*args, **kwargs)
         if not (isinstance(fields, str) or callable(fields)):
-            raise TypeError("Name a setting or give a callable: a migration cannot hold what holds a key.")
+            raise TypeError(
+                "fields must be the name of a setting or a callable: a migration cannot store an object with a key."
+            )
         self.fields = fields
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """For migrations: where the key comes from is kept by name alone."""
+        """For migrations: they store the name of the setting, never the key."""
         name, path, args, kwargs = super().deconstruct()
         return name, path, args, kwargs if self.fields == SETTING else {**kwargs, "fields": self.fields}
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         """Django's own checks; and no index or uniqueness, which records cannot have."""
-        wanted = [name for name in ("primary_key", "unique", "db_index") if getattr(self, name)]
-        told = "Equal texts are different records: {} does nothing for an encrypted field."
-        return [*super().check(**kwargs), *(Error(told.format(name), obj=self, id="phi.E001") for name in wanted)]
+        options = [name for name in ("primary_key", "unique", "db_index") if getattr(self, name)]
+        message = "Equal texts are different records: {} has no effect on an encrypted field."
+        errors = (Error(message.format(name), obj=self, id="phi.E001") for name in options)
+        return [*super().check(**kwargs), *errors]
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        """The record that the database is given; an expression stays one."""
-        # Without the conversion of a text field, which makes a text of anything.
-        return value if hasattr(value, "as_sql") else self._door().encrypt(value)
+        """The record to store; an expression is passed on unchanged."""
+        # Without the conversion of TextField, which turns any value into text.
+        return value if hasattr(value, "as_sql") else self._cipher().encrypt(value)
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> str | None:
-        """The text of a record that the database gave."""
-        return self._door().decrypt(value)
+        """The text of a stored record."""
+        return self._cipher().decrypt(value)
 
     def get_lookup(self, lookup_name: str) -> Any:
-        """`isnull`, and `exact` for None alone."""
-        return super().get_lookup(lookup_name) if lookup_name == "isnull" else _NoneOnly
+        """`isnull`, and `exact` for None only."""
+        return super().get_lookup(lookup_name) if lookup_name == "isnull" else _NoneLookup
 
     def get_transform(self, lookup_name: str) -> None:
         """None: a function of a record says nothing about its text."""
 
-    def _door(self) -> Fields:
+    def _cipher(self) -> FieldCipher:
         if callable(self.fields):
-            return opened(self.fields)
-        named = getattr(settings, self.fields, None)
-        if named is None:
-            raise ImproperlyConfigured(f"settings.{self.fields} has to name a PhiFields, or a callable returning one.")
-        return opened(import_string(named) if isinstance(named, str) else named)
+            return resolve(self.fields)
+        setting = getattr(settings, self.fields, None)
+        if setting is None:
+            raise ImproperlyConfigured(f"settings.{self.fields} must be a PhiFields, or a callable that returns one.")
+        return resolve(import_string(setting) if isinstance(setting, str) else setting)
 
 
-class _NoneOnly(Lookup):  # type: ignore[misc]
-    """What a query asks of the field before Django turns an exact None into `isnull`; all else is refused."""
+class _NoneLookup(Lookup):  # type: ignore[misc]
+    """The exact lookup of None, which Django turns into `isnull`; any other value raises FieldError."""
 
     lookup_name = "exact"
 
     def __init__(self, lhs: Any, rhs: Any) -> None:
         if rhs is not None:
             raise FieldError(
-                "An encrypted field can be looked up by None or isnull alone. Equal texts are different records, so "
-                "that a comparison or a search would silently match nothing."
+                "An encrypted field can be looked up by None or isnull only. Equal texts are different records: a "
+                "comparison or a search would silently match nothing."
             )
         super().__init__(lhs, rhs)
 
@@ -92,4 +95,4 @@ class _NoneOnly(Lookup):  # type: ignore[misc]
         return None
 
     def as_sql(self, compiler: Any, connection: Any) -> NoReturn:
-        raise FieldError("An exact None is asked as isnull.")
+        raise FieldError("Use isnull to look up an encrypted field that is empty.")

@@ -1,6 +1,6 @@
 """A column type for SQLAlchemy: texts in Python, records in the database.
 
-Touches what the given fields object touches: encryption where a value is bound, decryption where a row is read.
+Touches what the injected cipher touches: encryption where a value is bound, decryption where a row is read.
 """
 
 from __future__ import annotations
@@ -15,74 +15,77 @@ from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator
 
-from phi.adapters.given import Door, opened
+from phi.adapters.injected import CipherProvider, resolve
 from phi.errors import PhiError
 
-_NULL_TESTS = (operators.eq, operators.ne, operators.is_, operators.is_not)
+_NULL_OPERATORS = (operators.eq, operators.ne, operators.is_, operators.is_not)
 
 
-class NullTestsOnly(TypeDecorator.Comparator[str]):
-    """The operators of such a column: whether it is NULL. All else raises InvalidRequestError."""
+class NullComparator(TypeDecorator.Comparator[str]):
+    """The operators of an encrypted column: comparison with NULL. Others raise InvalidRequestError."""
 
     def operate(self, op: OperatorType, *other: Any, **kwargs: Any) -> ColumnElement[Any]:
-        """`== None`, `!= None`, `is_(None)`, `is_not(None)`; each record has its own IV: nothing else could match."""
-        if op in _NULL_TESTS and all(one is None or isinstance(one, Null) or self._is_itself(one) for one in other):
+        """`== None`, `!= None`, `is_(None)`, `is_not(None)`; equal texts are different records."""
+        if op in _NULL_OPERATORS and all(
+            value is None or isinstance(value, Null) or self._is_same_column(value) for value in other
+        ):
             return super().operate(op, *other, **kwargs)
         raise InvalidRequestError(
-            "An encrypted column can be compared with None alone. Equal texts are different records, so that a "
-            "comparison, a search or an order of them would silently find nothing or nonsense."
+            "An encrypted column can be compared with None only. Equal texts are different records: a comparison, a "
+            "search or an ordering would silently return wrong rows."
         )
 
     def reverse_operate(self, op: OperatorType, other: Any, **kwargs: Any) -> ColumnElement[Any]:
-        """The same with the column on the right."""
+        """The same, with the column as the right operand."""
         return self.operate(op, other, **kwargs)
 
-    def _is_itself(self, other: object) -> bool:
-        # SQLAlchemy keeps columns in dictionaries, which compare a column with itself.
+    def _is_same_column(self, other: object) -> bool:
+        # SQLAlchemy uses columns as keys of dictionaries, which compare a column with itself.
         return isinstance(other, ColumnElement) and hash(other) == hash(self.expr)
 
 
 class EncryptedText(TypeDecorator[str]):
     """`Column(EncryptedText(PhiFields.from_environment))`: a PHI field in a column of type TEXT.
 
-    None and "" are stored as NULL, and read as None. Raises what the fields object raises: on the way in TextRefused or
-    an UnwrapError, on the way out RecordRefused; SQLAlchemy does not wrap them, for it would add the statement's
-    parameters, in the clear. For the same reason create the engine with `hide_parameters=True`: the refusal of another
-    column's value would show them.
+    None and "" are stored as NULL, and read as None. Raises what the cipher raises: InvalidText or an UnwrapError for a
+    write, DecryptionError for a read. SQLAlchemy does not wrap them: its own errors show the statement's parameters in
+    plain text. For the same reason create the engine with `hide_parameters=True`: an error about another column would
+    show them.
     """
 
     impl = Text
     cache_ok = True
-    comparator_factory = NullTestsOnly
+    comparator_factory = NullComparator
 
-    def __init__(self, fields: Door) -> None:
-        """Take a PhiFields, or a callable that returns one, which is asked at the first use."""
+    def __init__(self, fields: CipherProvider) -> None:
+        """Take a PhiFields, or a callable that returns one and is called at the first use."""
         super().__init__()
-        # By its public name it is part of SQLAlchemy's cache key: two columns under two keys never share a statement.
+        # A public attribute is part of SQLAlchemy's cache key: two columns with two keys never share a statement.
         self.fields = fields
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """The record that the database is given."""
-        return _asked(lambda: opened(self.fields).encrypt(value))
+        """The record to store."""
+        return _unwrapped_errors(lambda: resolve(self.fields).encrypt(value))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """The text of a record that the database gave."""
-        return _asked(lambda: opened(self.fields).decrypt(value))
+        """The text of a stored record."""
+        return _unwrapped_errors(lambda: resolve(self.fields).decrypt(value))
 
     def __repr__(self) -> str:
         return "EncryptedText()"
 
 
-def _asked(ask: Callable[[], str | None]) -> str | None:
+def _unwrapped_errors(call: Callable[[], str | None]) -> str | None:
+    """The result of the call; an error of this package passes SQLAlchemy without being wrapped."""
     try:
-        return ask()
+        return call()
     except PhiError as error:
         if not isinstance(error, DontWrapMixin):
-            error.__class__ = _not_to_be_wrapped(type(error))
+            error.__class__ = _with_dont_wrap(type(error))
         raise
 
 
-def _not_to_be_wrapped(kind: type[PhiError]) -> type[PhiError]:
-    """The same kind of error with the mark that has SQLAlchemy hand it on as it is; pickled as the kind itself."""
-    as_before = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_kind": classmethod(lambda _: kind)}
-    return type(kind.__name__, (kind, DontWrapMixin), as_before)
+def _with_dont_wrap(kind: type[PhiError]) -> type[PhiError]:
+    """The same class with SQLAlchemy's mark for errors that it must not wrap; pickled as the original class."""
+    attributes = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_kind": classmethod(lambda _: kind)}
+    return type(kind.__name__, (kind, DontWrapMixin), attributes)

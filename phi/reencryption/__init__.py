@@ -1,5 +1,5 @@
 """Bulk re-encryption of a PostgreSQL table, from one data key to another: `python -m phi reencrypt`.
 
-Touches nothing by itself. `command` is its door, `crew` hands the work out, `worker` does it a batch at a time over
-`database`, the one file that knows psycopg; `transcription` is the cryptography, `facts` what a run ends with.
+Touches nothing itself. `command` runs it, `worker_pool` distributes the batches, `worker` processes one batch at a time
+over `database`, `reencryptor` has the cryptography, `models` the results.
 """

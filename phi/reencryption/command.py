@@ -1,7 +1,7 @@
-"""`python -m phi reencrypt`: the keys it takes from the environment, its run, and the words it ends with.
+"""`python -m phi reencrypt`: reads the keys from the environment, runs the re-encryption, prints the result.
 
-Touches the environment, KMS by `phi.kms`, standard output and standard error, and what a run touches. Neither keys nor
-wrapped keys are arguments: every user of a machine can see those.
+Touches the environment, KMS through `phi.kms`, standard output and standard error, and what a run touches. Neither keys
+nor wrapped keys are arguments: every user of a machine can see those.
 """
 
 from __future__ import annotations
@@ -17,71 +17,71 @@ from phi.environment import KEY_ID, REGION, WRAPPED, WrappedKey
 from phi.errors import MalformedVariable, MissingVariable, PhiError
 from phi.kms import KmsKeySource
 from phi.reencryption import passes
-from phi.reencryption.checkpoint import Checkpoint, Work
-from phi.reencryption.database import Database, refuse_passwords
-from phi.reencryption.facts import NAMED_AT_MOST, Assignment, Run
+from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
+from phi.reencryption.database import Database, reject_passwords
+from phi.reencryption.errors import ReencryptionError, UsageError
 from phi.reencryption.inspection import inspect
-from phi.reencryption.progress import Progress, spoken
-from phi.reencryption.refusals import NotAsAsked, ReencryptionError
+from phi.reencryption.models import MAX_LISTED_ROWS, ColumnSelection, RunResult
+from phi.reencryption.progress import Progress, duration
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keys:
-    """The data keys of a run; in memory alone."""
+class DataKeys:
+    """The data keys of a run; in memory only."""
 
     old: tuple[bytes, ...] = field(repr=False)
     new: bytes = field(repr=False)
-    to: str
-    """Fingerprint of the new one's wrapping."""
+    new_fingerprint: str
+    """Fingerprint of the wrapped new key."""
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Carry the command out: 0 done, 1 not all is done, 2 not as asked, 130 Ctrl-C, 143 SIGTERM."""
+    """Run the command. Exit code 0: all done, 1: not all done, 2: usage error, 130: Ctrl-C, 143: SIGTERM."""
     progress = Progress(sys.stderr)
     try:
-        done = _carried_out(options, environment, progress)
+        result = _reencrypt(options, environment, progress)
     except PhiError as error:
         progress.end()
         hint = error.hint if isinstance(error, ReencryptionError) else ""
         code = error.exit_code if isinstance(error, ReencryptionError) else 1
-        problems = error.problems if isinstance(error, NotAsAsked) else (str(error),)
+        problems = error.problems if isinstance(error, UsageError) else (str(error),)
         for problem in problems:
             print(f"phi reencrypt: {problem}", file=sys.stderr)
         if hint:
             print(hint, file=sys.stderr)
         if options.json:
-            told = {"cause": type(error).__name__, "message": str(error), "next": hint, "problems": list(problems)}
-            print(json.dumps({"settled": False, **told}))
+            document = {"cause": type(error).__name__, "message": str(error), "hint": hint, "problems": list(problems)}
+            print(json.dumps({"complete": False, **document}))
         return code
     except KeyboardInterrupt:
-        # While workers are at work the signal is theirs to hear of; this is before, or after.
+        # While workers run, the worker pool handles the signal; this is before or after.
         progress.end()
-        print("phi reencrypt: interrupted; no batch was under way", file=sys.stderr)
+        print("phi reencrypt: interrupted; no batch was in progress", file=sys.stderr)
         return 130
-    well, words = judged(done, allowed=options.allow_unreadable)
+    succeeded, lines = evaluate(result, allowed=options.allow_unreadable)
     if options.json:
-        print(json.dumps({**done.as_json(), "ended": "well" if well else "short", "message": " ".join(words)}))
-    for line in words:
+        print(json.dumps({**result.as_json(), "succeeded": succeeded, "message": " ".join(lines)}))
+    for line in lines:
         print(line, file=sys.stderr if options.json else sys.stdout)
-    return 0 if well else 1
+    return 0 if succeeded else 1
 
 
-def _carried_out(options: argparse.Namespace, environment: Mapping[str, str], progress: Progress) -> Run:
-    refuse_passwords(options.dsn)
-    assignment = Assignment(
+def _reencrypt(options: argparse.Namespace, environment: Mapping[str, str], progress: Progress) -> RunResult:
+    reject_passwords(options.dsn)
+    selection = ColumnSelection(
         table=options.table,
-        columns=tuple(each for each in (each.strip() for each in options.columns.split(",")) if each),
+        columns=tuple(name for name in (name.strip() for name in options.columns.split(",")) if name),
         key_column=options.key_column,
     )
     keys = keys_from(environment, old=tuple(options.old or (WRAPPED,)), new=options.new)
-    looking = Database(options.dsn, read_only=True)
+    database = Database(options.dsn, read_only=True)
     try:
-        table = inspect(looking, assignment, write=not options.dry_run)
+        table = inspect(database, selection, write=not options.dry_run)
     finally:
-        # Before the workers are forked: a connection is nobody's to share.
-        looking.close()
+        # Before the workers are forked: they must not share a connection.
+        database.close()
     if table.triggers and not options.dry_run:
-        progress.say(f"For every row that is written, the database runs: {', '.join(table.triggers)}.")
+        progress.say(f"For every row that is written, the database runs these triggers: {', '.join(table.triggers)}.")
     return passes.reencrypt(
         options.dsn,
         table,
@@ -90,67 +90,76 @@ def _carried_out(options: argparse.Namespace, environment: Mapping[str, str], pr
         processes=options.processes or passes.default_processes(),
         batch=options.batch,
         passes=options.passes,
-        dry=options.dry_run,
-        checkpoint=Checkpoint(options.checkpoint, Work(assignment=assignment, to=keys.to)),
+        dry_run=options.dry_run,
+        checkpoint=Checkpoint(options.checkpoint, CheckpointScope(selection=selection, to=keys.new_fingerprint)),
         progress=progress,
     )
 
 
-def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str) -> Keys:
-    """The keys that these variables hold, unwrapped by KMS. Raises NotAsAsked for variables that are absent, malformed
-    or hold one and the same key, and an UnwrapError where KMS refuses."""
+def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str) -> DataKeys:
+    """The keys in these variables, unwrapped by KMS.
+
+    Raises UsageError for variables that are missing, malformed or hold the same key, and an UnwrapError where KMS
+    returns no key.
+    """
     wrapped: dict[str, WrappedKey] = {}
     problems: dict[str, None] = {}
     for name in (*old, new):
-        given = {REGION: environment.get(REGION), KEY_ID: environment.get(KEY_ID), WRAPPED: environment.get(name)}
+        values = {REGION: environment.get(REGION), KEY_ID: environment.get(KEY_ID), WRAPPED: environment.get(name)}
         try:
-            wrapped[name] = WrappedKey.from_environment({each: text for each, text in given.items() if text})
+            wrapped[name] = WrappedKey.from_environment({each: text for each, text in values.items() if text})
         except (MissingVariable, MalformedVariable) as error:
             problems |= dict.fromkeys(str(error).replace(WRAPPED, name).removesuffix(".").split("; "))
     if problems:
-        raise NotAsAsked(tuple(problems), "`python -m wizard rotate --data-key` tells where the wrapped keys are kept.")
+        raise UsageError(
+            tuple(problems), "`python -m wizard rotate --data-key` prints where the wrapped keys are stored."
+        )
     keys = {name: KmsKeySource(each).data_key() for name, each in wrapped.items()}
     same = [name for name in old if name == new or hmac.compare_digest(keys[name], keys[new])]
     if same:
-        raise NotAsAsked([f"{same[0]} and {new} hold the same data key: there is nothing to move"])
-    return Keys(old=tuple(keys[name] for name in dict.fromkeys(old)), new=keys[new], to=wrapped[new].fingerprint)
+        raise UsageError([f"{same[0]} and {new} hold the same data key: there is nothing to re-encrypt"])
+    old_keys = tuple(keys[name] for name in dict.fromkeys(old))
+    return DataKeys(old=old_keys, new=keys[new], new_fingerprint=wrapped[new].fingerprint)
 
 
-def judged(done: Run, *, allowed: int) -> tuple[bool, list[str]]:
-    """Whether the run ended well, and what a person is told: counts, rows by their keys, the next step."""
-    last = done.passes[-1]
-    words = []
-    for name, each in last.columns.items():
-        words.append(
-            f"{name}: {each.new:,} under the new key, {each.old:,} under the old one, {each.empty:,} empty, "
-            f"{each.foreign:,} under neither, {each.no_record:,} no records"
+def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
+    """Whether the run succeeded, and the lines to print: counts, examples of rows, the next step."""
+    last = result.passes[-1]
+    lines = []
+    for name, counts in last.columns.items():
+        lines.append(
+            f"{name}: {counts.new:,} under the new key, {counts.old:,} under the old key, {counts.empty:,} empty, "
+            f"{counts.foreign:,} under neither key, {counts.no_record:,} not records"
         )
-        if each.neither:
-            more = f" and {each.neither - len(each.named):,} more" if each.neither > len(each.named) else ""
-            words.append(f"  {done.assignment.key_column}: {', '.join(each.named)}{more}"[: 200 * NAMED_AT_MOST])
-    if not done.dry:
-        written = sum(each.written for each in done.passes)
-        words.append(
-            f"Rows written: {written:,}; read: {last.rows:,}; passes: {len(done.passes)}; time: {spoken(done.seconds)}"
+        if counts.undecryptable:
+            unlisted = counts.undecryptable - len(counts.example_rows)
+            more = f" and {unlisted:,} more" if unlisted > 0 else ""
+            rows = f"  {result.selection.key_column}: {', '.join(counts.example_rows)}{more}"
+            lines.append(rows[: 200 * MAX_LISTED_ROWS])
+    if not result.dry_run:
+        written = sum(counts.written for counts in result.passes)
+        lines.append(
+            f"Rows written: {written:,}; read: {last.rows:,}; passes: {len(result.passes)}; "
+            f"time: {duration(result.seconds)}"
         )
-    bearable = done.neither <= allowed
-    if not done.dry and last.left:
-        words.append(
-            f"Rows that were not written: {last.left:,}; other transactions kept holding or changing them, or a "
-            "trigger drops what is written."
+    tolerable = result.undecryptable <= allowed
+    if not result.dry_run and last.remaining:
+        lines.append(
+            f"Rows that were not written: {last.remaining:,}. Other transactions kept locking or changing them, or a "
+            "trigger discards what is written."
         )
-    if not done.dry and not done.settled:
-        words.append(
-            "The last pass still found records under the old key. Where the application writes under it, let it write "
-            "under the new one, or stop it; then run the same command again."
+    if not result.dry_run and not result.complete:
+        lines.append(
+            "The last pass still found records under the old key. If the application still writes with the old key, "
+            "change it to the new one, or stop it. Then run the same command again."
         )
-    if not bearable:
-        words.append(
-            f"Values that open under neither key, left as they are: {done.neither:,}. Look whether a third key was in "
-            f"use (--from may be repeated), mend them, or accept them: --allow-unreadable {done.neither}"
+    if not tolerable:
+        lines.append(
+            f"Values that neither key decrypts, left unchanged: {result.undecryptable:,}. Check whether a third key "
+            f"was in use (--from may be repeated), fix them, or accept them: --allow-unreadable {result.undecryptable}"
         )
-    if done.dry:
-        words.append("Nothing was written.")
-    elif done.settled and bearable:
-        words.append("No record of these columns needs the old key.")
-    return bearable and (done.dry or done.settled), words
+    if result.dry_run:
+        lines.append("Nothing was written.")
+    elif result.complete and tolerable:
+        lines.append("No record of these columns needs the old key.")
+    return tolerable and (result.dry_run or result.complete), lines

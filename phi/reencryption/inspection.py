@@ -1,6 +1,6 @@
-"""What is known of a table before anything is read from it; whatever stands in the way is told at once.
+"""Inspects a table before anything is read from it, and reports all problems at once.
 
-Touches the catalogue, through a Database.
+Touches PostgreSQL's catalog, through a Database.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import re
 from typing import Any
 
 from phi.reencryption.database import Database
-from phi.reencryption.facts import Assignment
-from phi.reencryption.refusals import NotAsAsked
+from phi.reencryption.errors import UsageError
+from phi.reencryption.models import ColumnSelection
 from phi.reencryption.statements import Table
 
 SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
-"""Characters of the record of one octet."""
+"""Characters of the record of one byte."""
 
-_KINDS = {
+_RELATION_KINDS = {
     "v": "a view",
     "m": "a materialized view",
     "f": "a foreign table",
@@ -64,122 +64,146 @@ select tgname from pg_trigger
 """
 
 
-def name_parts(given: str) -> tuple[str | None, str]:
-    """Schema and table of a name as it is typed: taken as it is, letters large and small; quotes for a dot in a name.
+def name_parts(name: str) -> tuple[str | None, str]:
+    """Schema and table of a name as typed, upper and lower case unchanged; quotes around a part that has a dot.
 
-    Raises NotAsAsked for one that has no such form.
+    Raises UsageError for another form.
     """
-    found, at = [], 0
-    while at <= len(given):
-        part = _NAME.match(given, at)
+    parts, at = [], 0
+    while at <= len(name):
+        part = _NAME.match(name, at)
         if part is None:
             break
-        found.append(part[2] if part[1] is None else part[1].replace('""', '"'))
+        parts.append(part[2] if part[1] is None else part[1].replace('""', '"'))
         at = part.end()
-        if at == len(given) and len(found) <= 2:
-            return (found[0], found[1]) if len(found) == 2 else (None, found[0])
-        if given[at : at + 1] != ".":
+        if at == len(name) and len(parts) <= 2:
+            return (parts[0], parts[1]) if len(parts) == 2 else (None, parts[0])
+        if name[at : at + 1] != ".":
             break
         at += 1
-    raise NotAsAsked([f"--table {given}: a table, or a schema, a dot and a table, is asked for"])
+    raise UsageError([f"--table {name}: expected TABLE or SCHEMA.TABLE"])
 
 
-def inspect(database: Database, assignment: Assignment, *, write: bool) -> Table:
-    """The table, fit to be re-encrypted. Raises NotAsAsked with every problem there is; nothing is read of its rows."""
-    schema, name = name_parts(assignment.table)
-    found = database.ask(_FIND, name, schema, schema)
-    if not found:
-        raise NotAsAsked([f"there is no table {assignment.table}" + _nearly(database, schema, name)])
-    oid, in_schema, name, kind, rows, usable, filtered, locatable, encoding, inherited, ruled, rows_of_parts = found[0]
+def inspect(database: Database, selection: ColumnSelection, *, write: bool) -> Table:
+    """The table, ready to be re-encrypted. Raises UsageError with all problems; reads none of its rows."""
+    schema, name = name_parts(selection.table)
+    relations = database.query(_FIND, name, schema, schema)
+    if not relations:
+        raise UsageError([f"there is no table {selection.table}" + _similar_table(database, schema, name)])
+    (
+        oid,
+        schema,
+        name,
+        kind,
+        rows,
+        schema_usable,
+        rows_hidden,
+        system_columns_readable,
+        encoding,
+        has_children,
+        has_rules,
+        rows_of_partitions,
+    ) = relations[0]
     if kind not in "rp":
-        raise NotAsAsked([f"{assignment.table} is {_KINDS.get(kind, 'no table')}, which has no rows of its own"])
-    columns = {row[0]: row for row in database.ask(_COLUMNS, oid)}
+        raise UsageError(
+            [f"{selection.table} is {_RELATION_KINDS.get(kind, 'no table')}, which has no rows of its own"]
+        )
+    columns = {row[0]: row for row in database.query(_COLUMNS, oid)}
     problems = [
-        *([f"the schema {in_schema} may not be used by this role"] if not usable else []),
-        *([f"row-level security hides rows of {name} from this role: it needs BYPASSRLS"] if filtered else []),
+        *([f"this role has no USAGE on the schema {schema}"] if not schema_usable else []),
+        *([f"row-level security hides rows of {name} from this role: it needs BYPASSRLS"] if rows_hidden else []),
         *(
-            [f"the places and versions of {name}'s rows (ctid, xmin) may not be read: SELECT on all of it is needed"]
-            if usable and not locatable
+            [f"this role cannot read ctid and xmin of {name}: it needs SELECT on the whole table"]
+            if schema_usable and not system_columns_readable
             else []
         ),
         *(
-            ["the database is in SQL_ASCII, which does not say what the octets of a text mean"]
+            ["the encoding of the database is SQL_ASCII, which does not define the characters of a text"]
             if encoding == "SQL_ASCII"
             else []
         ),
-        *([f"{name} has tables that inherit from it; name each by itself"] if inherited else []),
-        *([f"{name} has a rule for UPDATE, which decides what is written"] if ruled else []),
-        *_about_the_key(assignment, columns),
-        *_about_columns(assignment, columns, write=write),
+        *([f"{name} has tables that inherit from it; re-encrypt each of them by its own name"] if has_children else []),
+        *([f"{name} has a rule for UPDATE, which changes what is written"] if has_rules else []),
+        *_key_problems(selection, columns),
+        *_column_problems(selection, columns, write=write),
     ]
     if problems:
-        raise NotAsAsked(problems, "Nothing was written.")
-    triggers = tuple(row[0] for row in database.ask(_TRIGGERS, oid, oid))
-    counted = rows_of_parts if kind == "p" else rows
+        raise UsageError(problems, "Nothing was written.")
+    triggers = tuple(row[0] for row in database.query(_TRIGGERS, oid, oid))
+    estimate = rows_of_partitions if kind == "p" else rows
     return Table(
-        assignment=assignment,
-        schema=in_schema,
+        selection=selection,
+        schema=schema,
         name=name,
-        key_type=columns[assignment.key_column][1],
+        key_type=columns[selection.key_column][1],
         partitioned=kind == "p",
         read_back=bool(triggers),
         triggers=triggers,
-        rows=counted if counted >= 0 else None,
+        rows=estimate if estimate >= 0 else None,
     )
 
 
-def _about_the_key(assignment: Assignment, columns: dict[str, tuple[Any, ...]]) -> list[str]:
-    key = assignment.key_column
+def _key_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]) -> list[str]:
+    key = selection.key_column
     if key not in columns:
-        return [f"there is no column {key}" + _similar(key, columns)]
+        return [f"there is no column {key}" + _similar_column(key, columns)]
     _, _, _, not_null, _, _, readable, _, unique = columns[key]
     return [
-        *([f"{key} may be NULL; the rows are told apart by --key-column, which may not"] if not not_null else []),
         *(
-            [f"{key} has no unique index of its own (valid, of all rows, not deferrable), by which rows are told apart"]
+            [f"{key} may be NULL; --key-column must be NOT NULL, because it identifies the rows"]
+            if not not_null
+            else []
+        ),
+        *(
+            [f"{key} has no unique index of its own (valid, for all rows, not deferrable); --key-column needs one"]
             if not unique
             else []
         ),
-        *([f"{key} may not be read by this role"] if not readable else []),
-        *([f"{key} is among --columns, and the rows are told apart by it"] if key in assignment.columns else []),
+        *([f"this role has no SELECT on {key}"] if not readable else []),
+        *(
+            [f"{key} is also in --columns; the column that identifies the rows cannot be encrypted"]
+            if key in selection.columns
+            else []
+        ),
     ]
 
 
-def _about_columns(assignment: Assignment, columns: dict[str, tuple[Any, ...]], *, write: bool) -> list[str]:
+def _column_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]], *, write: bool) -> list[str]:
     problems = [
-        f"{name} is named twice" for name in dict.fromkeys(assignment.columns) if assignment.columns.count(name) > 1
+        f"{name} is in --columns twice"
+        for name in dict.fromkeys(selection.columns)
+        if selection.columns.count(name) > 1
     ]
-    for name in dict.fromkeys(assignment.columns):
+    for name in dict.fromkeys(selection.columns):
         if name not in columns:
-            problems.append(f"there is no column {name}" + _similar(name, columns))
+            problems.append(f"there is no column {name}" + _similar_column(name, columns))
             continue
-        _, spelt, base, _, length, generated, readable, writable, _ = columns[name]
+        _, type_name, base, _, length, generated, readable, writable, _ = columns[name]
         if base not in ("text", "character varying"):
-            problems.append(f"{name} is {spelt}; a record is stored as text or varchar")
+            problems.append(f"{name} is {type_name}; a record needs text or varchar")
         if length is not None and length < SHORTEST_RECORD:
             problems.append(
-                f"{name} is {spelt}, which is too short: the shortest record has {SHORTEST_RECORD} characters"
+                f"{name} is {type_name}, which is too short: the shortest record has {SHORTEST_RECORD} characters"
             )
         if generated:
             problems.append(f"{name} is generated by the database")
         if not readable:
-            problems.append(f"{name} may not be read by this role (SELECT)")
+            problems.append(f"this role has no SELECT on {name}")
         if write and not writable:
-            problems.append(f"{name} may not be written by this role (UPDATE)")
+            problems.append(f"this role has no UPDATE on {name}")
     return problems
 
 
-def _similar(name: str, columns: dict[str, tuple[Any, ...]]) -> str:
-    like = [each for each in columns if each.lower() == name.lower()]
-    return f" (there is {like[0]})" if like else ""
+def _similar_column(name: str, columns: dict[str, tuple[Any, ...]]) -> str:
+    similar = [column for column in columns if column.lower() == name.lower()]
+    return f" (did you mean {similar[0]}?)" if similar else ""
 
 
-def _nearly(database: Database, schema: str | None, name: str) -> str:
-    found = database.ask(
+def _similar_table(database: Database, schema: str | None, name: str) -> str:
+    similar = database.query(
         "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace "
         "where lower(c.relname) = lower(%s) and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' order by 1, 2 limit 1",
         name,
     )
-    return f" that this role finds{' in the schema ' + schema if schema else ' without its schema'}" + (
-        f" (there is {found[0][0]}.{found[0][1]})" if found else ""
-    )
+    place = f" in the schema {schema}" if schema else " in the search path of this role"
+    return place + (f" (did you mean {similar[0][0]}.{similar[0][1]}?)" if similar else "")

@@ -1,6 +1,6 @@
 """The command line of `python -m phi reencrypt`.
 
-Touches nothing, and loads nothing that the other commands of `python -m phi` do not need.
+Touches nothing, and imports nothing that the other commands of `python -m phi` do not need.
 """
 
 from __future__ import annotations
@@ -12,32 +12,34 @@ from pathlib import Path
 from phi.environment import KEY_ID, REGION, WRAPPED
 
 BATCH = 1000
-"""Rows of a transaction: locks of some 20 ms; larger ones are hardly faster."""
+"""Rows of a transaction: it locks them for about 20 ms; larger ones are hardly faster."""
 PASSES = 4
-"""Passes at most: the one that moves the records, and those that look after the application's writes in between."""
+"""Passes at most: the first re-encrypts, the others cover what the application has written meanwhile."""
 
 NEW = "NEW_ENCRYPTED_PHI_KEY"
-"""The variable of the wrapped key that records are moved to, unless `--to` names another."""
+"""The variable of the wrapped new key, unless `--to` names another."""
 
 DESCRIPTION = f"""\
-Moves every record of a PostgreSQL table from one data key to another. The wrapped keys come from the environment, by
-the names of their variables; {REGION}, {KEY_ID} and AWS credentials that may decrypt with it as well. Rows are
-written in batches, each whole or not at all: whatever ends this command, the same one again goes on from there. It
-ends well once a pass over all rows has opened every record under the new key alone.
+Re-encrypts every record of a PostgreSQL table from one data key to another. The wrapped keys are in environment
+variables, and so are {REGION}, {KEY_ID} and AWS credentials that can decrypt with that key. Rows are written in
+batches, each completely or not at all: after an interruption run the same command again, and it continues. It succeeds
+once a pass over all rows has decrypted every record with the new key only.
 """
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The subcommand and its options."""
+    """Add the subcommand and its options."""
     parser = commands.add_parser(
-        "reencrypt", help="move the records of a PostgreSQL table to another data key", description=DESCRIPTION
+        "reencrypt", help="re-encrypt the records of a PostgreSQL table with another data key", description=DESCRIPTION
     )
     parser.add_argument(
         "--dsn",
         default="",
-        help="the database, as a URI or name=value, without a password; PG* variables say what it leaves out",
+        help="the database, as a URI or name=value, without a password; the PG* variables add what is missing",
     )
-    parser.add_argument("--table", required=True, help="the table, or schema.table, in the letters the database has")
+    parser.add_argument(
+        "--table", required=True, help="TABLE or SCHEMA.TABLE, in upper and lower case as in the database"
+    )
     parser.add_argument("--columns", required=True, help="the columns that hold records, separated by commas")
     parser.add_argument(
         "--key-column", required=True, help="a unique column that is never NULL, such as the primary key"
@@ -47,49 +49,49 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         dest="old",
         action="append",
         metavar="NAME",
-        help=f"variable of the wrapped key that records are under now (default {WRAPPED}); may be repeated",
+        help=f"variable of the wrapped key that the records have now (default {WRAPPED}); may be repeated",
     )
     parser.add_argument(
         "--to", dest="new", default=NEW, metavar="NAME", help="variable of the wrapped new key (default %(default)s)"
     )
-    parser.add_argument("--dry-run", action="store_true", help="count what is under which key, and write nothing")
+    parser.add_argument("--dry-run", action="store_true", help="count the records of each key, and write nothing")
     parser.add_argument(
         "--processes",
-        type=_from(1, 256),
+        type=_between(1, 256),
         metavar="N",
         help="worker processes, each with a connection (default: cores + 1)",
     )
     parser.add_argument(
         "--batch",
-        type=_from(1, 100_000),
+        type=_between(1, 100_000),
         default=BATCH,
         metavar="ROWS",
         help="rows of a transaction (default %(default)s)",
     )
     parser.add_argument(
         "--passes",
-        type=_from(2, 1000),
+        type=_between(2, 1000),
         default=PASSES,
         metavar="N",
-        help="passes at most, while the application still writes under the old key (default %(default)s)",
+        help="passes at most, while the application still writes with the old key (default %(default)s)",
     )
     parser.add_argument(
         "--allow-unreadable",
-        type=_from(0, 2**63),
+        type=_between(0, 2**63),
         default=0,
         metavar="N",
-        help="end well although as many values open under neither key; they are never touched (default 0)",
+        help="succeed although up to N values cannot be decrypted; they are never changed (default 0)",
     )
     parser.add_argument(
         "--checkpoint",
         type=Path,
         metavar="FILE",
-        help="remember there how far the first pass came, so that the next run need not read what is done already",
+        help="record the progress of the first pass there, so that the next run starts from that row",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
-def _from(least: int, most: int) -> Callable[[str], int]:
+def _between(least: int, most: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         value = int(text)
         if not least <= value <= most:

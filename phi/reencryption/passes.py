@@ -1,7 +1,7 @@
-"""The order of a re-encryption: passes over the table until one finds nothing that needs an old key.
+"""The passes of a re-encryption: over the whole table, until one finds nothing that needs an old key.
 
-Touches what the crew and the checkpoint touch. Every pass reads all rows, tries each record under the new key and moves
-what it finds under an old one; so the last one is the proof, and each of them mends what came in since.
+Touches what the worker pool and the checkpoint touch. Every pass reads all rows, tries each record with the new key and
+re-encrypts those of an old key. So the last pass is the proof, and each covers what was written since the one before.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from phi.reencryption.checkpoint import Checkpoint
-from phi.reencryption.crew import Crew
-from phi.reencryption.facts import Done, Run
+from phi.reencryption.models import RowCounts, RunResult
 from phi.reencryption.options import BATCH, PASSES
 from phi.reencryption.progress import Progress
+from phi.reencryption.reencryptor import RecordReencryptor
 from phi.reencryption.statements import Table
-from phi.reencryption.transcription import Transcriber
-from phi.reencryption.worker import Orders
+from phi.reencryption.worker import WorkerConfig
+from phi.reencryption.worker_pool import WorkerPool
 
 
 def default_processes() -> int:
-    """A worker for each core that this process may use, and one that uses them while the others wait for the disk."""
+    """One worker for each core that this process may use, and one more that works while others wait for the disk."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores + 1
 
@@ -38,55 +38,56 @@ def reencrypt(
     processes: int,
     batch: int = BATCH,
     passes: int = PASSES,
-    dry: bool = False,
+    dry_run: bool = False,
     checkpoint: Checkpoint | None = None,
     progress: Progress,
-) -> Run:
-    """Move every record from the old keys to the new one; dry, look once and write nothing.
+) -> RunResult:
+    """Re-encrypt every record from the old keys to the new one; a dry run reads once and writes nothing.
 
-    Raises a ReencryptionError, after which the same call goes on where it was: every batch is whole, written or not.
+    Raises a ReencryptionError, after which the same call continues: every batch is either written or unchanged.
     """
     started = time.monotonic()
-    orders = Orders(dsn=dsn, table=table, transcriber=Transcriber(old=old, new=new), size=batch, write=not dry)
-    done: list[Done] = []
+    reencryptor = RecordReencryptor(old=old, new=new)
+    config = WorkerConfig(dsn=dsn, table=table, reencryptor=reencryptor, size=batch, write=not dry_run)
+    results: list[RowCounts] = []
     ends = [started]
-    begun = checkpoint.after() if checkpoint and not dry else None
-    after, expected = begun, table.rows
-    with Crew(orders, processes=processes) as crew:
-        for number in range(1, (1 if dry else passes) + 1):
-            keeping = checkpoint if checkpoint and number == 1 and not dry else None
+    resumed_after = checkpoint.read() if checkpoint and not dry_run else None
+    after, expected = resumed_after, table.rows
+    with WorkerPool(config, processes=processes) as pool:
+        for number in range(1, (1 if dry_run else passes) + 1):
+            active = checkpoint if checkpoint and number == 1 and not dry_run else None
             progress.begin(
-                "looking" if dry else "re-encrypting" if number == 1 else f"verifying ({number - 1})", expected
+                "reading" if dry_run else "re-encrypting" if number == 1 else f"verifying ({number - 1})", expected
             )
 
-            def told(each: Done, until: str | None, keeping: Checkpoint | None = keeping) -> None:
-                progress.add(each)
-                if keeping:
-                    keeping.note(until)
+            def on_batch(counts: RowCounts, until: str | None, active: Checkpoint | None = active) -> None:
+                progress.add(counts)
+                if active:
+                    active.write(until)
 
-            found = crew.sweep(after, told)
-            done.append(found)
+            counts = pool.run_pass(after, on_batch)
+            results.append(counts)
             ends.append(time.monotonic())
-            if keeping:
-                keeping.over()
-            if found.settled and after is None:
+            if active:
+                active.delete()
+            if counts.complete and after is None:
                 break
-            after, expected = None, found.rows if after is None else table.rows
+            after, expected = None, counts.rows if after is None else table.rows
     progress.end()
-    return Run(
-        assignment=table.assignment,
-        passes=tuple(done),
-        dry=dry,
-        # What the workers left behind is known when they have ended.
+    return RunResult(
+        selection=table.selection,
+        passes=tuple(results),
+        dry_run=dry_run,
+        # The memory of the workers is known only after they have ended.
         peak_mib=(_mib(resource.RUSAGE_SELF), _mib(resource.RUSAGE_CHILDREN)),
         seconds=time.monotonic() - started,
         pass_seconds=tuple(end - begin for begin, end in pairwise(ends)),
         processes=processes,
         batch=batch,
-        resumed_after=begun,
+        resumed_after=resumed_after,
     )
 
 
 def _mib(whose: int) -> float:
-    # Kibibytes on Linux, octets on macOS.
+    # Kibibytes on Linux, bytes on macOS.
     return resource.getrusage(whose).ru_maxrss / (1024 if sys.platform != "darwin" else 1024 * 1024)

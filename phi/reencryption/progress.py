@@ -1,6 +1,6 @@
-"""What a person sees while a re-encryption runs: how far, how fast, how long yet.
+"""The progress of a re-encryption: rows so far, rate, and time left.
 
-Touches the stream it is given: a line that is drawn anew at a terminal, a new line every so many seconds elsewhere.
+Touches the stream passed to it: at a terminal one line that is redrawn, elsewhere a new line every few seconds.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from phi.reencryption.facts import Done
+from phi.reencryption.models import RowCounts
 
-_DRAWN_SECONDS = 0.2
-_SAID_SECONDS = 15.0
+_REDRAW_SECONDS = 0.2
+_LINE_SECONDS = 15.0
 
 
 class Progress:
@@ -21,47 +21,47 @@ class Progress:
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
-        self._drawn = stream.isatty()
+        self._redraws = stream.isatty()
         self._open = False
         self.begin("", None)
 
-    def begin(self, what: str, rows: int | None) -> None:
-        """A pass begins; `rows` is how many it will read, None where nobody knows."""
+    def begin(self, activity: str, rows: int | None) -> None:
+        """A pass begins; `rows` is how many it will read, None where that is unknown."""
         self.end()
-        self._what, self._expected = what, rows
+        self._activity, self._expected = activity, rows
         self._rows = self._written = 0
         self._started = self._clock()
-        self._next = self._started + (_DRAWN_SECONDS if self._drawn else _SAID_SECONDS)
+        self._next = self._started + (_REDRAW_SECONDS if self._redraws else _LINE_SECONDS)
 
-    def add(self, done: Done) -> None:
-        """A batch is done."""
-        self._rows += done.rows
-        self._written += done.written
+    def add(self, counts: RowCounts) -> None:
+        """A batch is finished."""
+        self._rows += counts.rows
+        self._written += counts.written
         if (now := self._clock()) >= self._next:
-            self._next = now + (_DRAWN_SECONDS if self._drawn else _SAID_SECONDS)
+            self._next = now + (_REDRAW_SECONDS if self._redraws else _LINE_SECONDS)
             self._show(self.line(now))
 
     def line(self, now: float) -> str:
-        """How it stands."""
+        """The line at this time."""
         seconds = max(now - self._started, 0.001)
         rate = self._rows / seconds
-        words = [f"{self._what}: {self._rows:,} rows read"]
+        parts = [f"{self._activity}: {self._rows:,} rows read"]
         if self._expected and self._expected >= self._rows:
-            words[0] = f"{self._what}: {self._rows:,} of about {self._expected:,} rows read ({self._percent()} %)"
-        words.append(f"{self._written:,} written")
-        words.append(f"{rate:,.0f} rows/s")
+            parts[0] = f"{self._activity}: {self._rows:,} of about {self._expected:,} rows read ({self._percent()} %)"
+        parts.append(f"{self._written:,} written")
+        parts.append(f"{rate:,.0f} rows/s")
         if self._expected and rate and self._expected >= self._rows:
-            words.append(f"about {spoken((self._expected - self._rows) / rate)} left")
-        return ", ".join(words)
+            parts.append(f"about {duration((self._expected - self._rows) / rate)} left")
+        return ", ".join(parts)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that is not redrawn."""
         self.end()
         self._stream.write(f"{text}\n")
         self._stream.flush()
 
     def end(self) -> None:
-        """Leave the line that was being drawn."""
+        """Finish the line that is being redrawn."""
         if self._open:
             self._stream.write(f"\r{self.line(self._clock())}\x1b[K\n")
             self._stream.flush()
@@ -71,8 +71,8 @@ class Progress:
         return int(100 * self._rows / self._expected) if self._expected else 0
 
     def _show(self, text: str) -> None:
-        if self._drawn:
-            # To the left edge, and what was longer before is erased.
+        if self._redraws:
+            # From the left edge; the rest of a longer line is erased.
             self._stream.write(f"\r{text}\x1b[K")
             self._open = True
         else:
@@ -80,8 +80,8 @@ class Progress:
         self._stream.flush()
 
 
-def spoken(seconds: float) -> str:
-    """A length of time in the two units that matter."""
+def duration(seconds: float) -> str:
+    """A duration in its two largest units."""
     whole = round(seconds)
     for size, unit, smaller_size, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

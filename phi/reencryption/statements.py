@@ -1,6 +1,6 @@
-"""The statements that read and write a batch, and what they speak of: a table, and rows of it.
+"""The SQL statements that read and write a batch, and the table and rows that they are about.
 
-Touches nothing; psycopg puts the statements together, so that no name and no value is ever pasted into one.
+Touches nothing; psycopg composes the statements, so no name and no value is ever inserted as text.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from phi.reencryption.facts import Assignment
+from phi.reencryption.models import ColumnSelection
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table that was looked at and may be re-encrypted."""
+    """A table that was inspected and can be re-encrypted."""
 
-    assignment: Assignment
+    selection: ColumnSelection
     schema: str
     name: str
     key_type: str
-    """As PostgreSQL spells it, to cast a key's text with."""
+    """PostgreSQL's name of the type, to cast the text of a key."""
     partitioned: bool = False
     read_back: bool = False
-    """Whether triggers or rules may change a row after UPDATE has told what it wrote."""
+    """Whether triggers may change a row after UPDATE has returned what it wrote."""
     triggers: tuple[str, ...] = ()
     rows: int | None = None
-    """How many there are by the statistics; None where there are none."""
+    """The estimate of the statistics; None where there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,21 +43,22 @@ class Rows:
         return len(self.keys)
 
 
-def array(words: Sequence[str]) -> str:
-    """An array in PostgreSQL's own spelling, whatever is in the words."""
-    return "{" + ",".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words) + "}"
+def array(elements: Sequence[str]) -> str:
+    """An array as PostgreSQL writes it, with any characters in its elements."""
+    return "{" + ",".join('"' + element.replace("\\", "\\\\").replace('"', '\\"') + '"' for element in elements) + "}"
 
 
 def _relation(table: Table) -> sql.Composable:
     name = sql.Identifier(table.schema, table.name)
-    # A partitioned table has no rows of its own; of another, only its own are meant.
+    # A partitioned table has no rows of its own; for any other, only its own rows are selected.
     return name if table.partitioned else sql.SQL("only {}").format(name)
 
 
-def reading(
+def select_batch(
     table: Table, *, after: str | None, until: str | None, limit: int
 ) -> tuple[sql.Composed, tuple[object, ...]]:
-    key = sql.Identifier("t", table.assignment.key_column)
+    """Rows in the order of their keys, after one key and up to another; the statement and its arguments."""
+    key = sql.Identifier("t", table.selection.key_column)
     bound = sql.SQL("{} {} %s::{}")
     cast = sql.SQL(table.key_type)
     bounds = [
@@ -67,20 +68,20 @@ def reading(
         "select {key}::text, t.ctid, t.xmin, {columns} from {table} t {where} order by {key} limit %s"
     ).format(
         key=key,
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.assignment.columns),
+        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.selection.columns),
         table=_relation(table),
         where=sql.SQL("where {}").format(sql.SQL(" and ").join(bounds)) if bounds else sql.SQL(""),
     )
     return query, (*(value for value in (after, until) if value is not None), limit)
 
 
-def writing(table: Table) -> sql.Composed:
-    """One statement: rows by place and version from arrays, the new values in, and how many are held as they were sent.
+def update_batch(table: Table) -> sql.Composed:
+    """One statement: updates rows by place and version, and counts the rows that hold exactly what was sent.
 
-    Texts that are cut at commas are read five times as fast as arrays, and records hold no comma. `version` is xmin,
-    the transaction that wrote the row: what another one has written since has another one's number.
+    Texts that are split at commas are parsed five times as fast as arrays, and records have no comma. `version` is
+    xmin, the number of the transaction that wrote the row: a row that was written since has another number.
     """
-    columns = table.assignment.columns
+    columns = table.selection.columns
     sent = [sql.Identifier("v", f"c{number}") for number in range(len(columns))]
     own = [sql.Identifier("t", name) for name in columns]
     pairs = list(zip(columns, own, sent, strict=True))
@@ -89,10 +90,10 @@ def writing(table: Table) -> sql.Composed:
         "update {table} as t set {changes} "
         "from unnest(%s::{place_type}[], %s::xid[], {texts}) as v(place, version, {names}) "
         "where {place} = v.place and t.xmin = v.version "
-        "returning {held} as held{key}"
-        ") select count(*), count(*) filter (where held){keys} from written"
+        "returning {equal} as equal{key}"
+        ") select count(*), count(*) filter (where equal){keys} from written"
     ).format(
-        key=sql.SQL(", {}::text as key").format(sql.Identifier("t", table.assignment.key_column))
+        key=sql.SQL(", {}::text as key").format(sql.Identifier("t", table.selection.key_column))
         if table.read_back
         else sql.SQL(""),
         keys=sql.SQL(", array_agg(key)" if table.read_back else ""),
@@ -103,21 +104,21 @@ def writing(table: Table) -> sql.Composed:
         place_type=sql.SQL(table.key_type if table.partitioned else "tid"),
         texts=sql.SQL(", ").join([sql.SQL("string_to_array(%s, ',', '')")] * len(columns)),
         names=sql.SQL(", ").join(sql.Identifier(f"c{number}") for number in range(len(columns))),
-        place=sql.Identifier("t", table.assignment.key_column if table.partitioned else "ctid"),
-        held=sql.SQL(" and ").join(
-            # By octets: a collation may hold texts to be equal that differ.
+        place=sql.Identifier("t", table.selection.key_column if table.partitioned else "ctid"),
+        equal=sql.SQL(" and ").join(
+            # By bytes: a collation may treat different texts as equal.
             sql.SQL('({} is null or {} collate "C" = {})').format(value, old, value)
             for _, old, value in pairs
         ),
     )
 
 
-def holding(table: Table) -> sql.Composed:
-    """Key and values of the rows with these keys, as the transaction sees them now."""
-    key = sql.Identifier("t", table.assignment.key_column)
+def select_by_keys(table: Table) -> sql.Composed:
+    """Key and values of the rows with these keys, as this transaction sees them now."""
+    key = sql.Identifier("t", table.selection.key_column)
     return sql.SQL("select {key}::text, {columns} from {table} t where {key} = any(%s::{key_type}[])").format(
         key=key,
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.assignment.columns),
+        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.selection.columns),
         table=_relation(table),
         key_type=sql.SQL(table.key_type),
     )

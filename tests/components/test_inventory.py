@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.contract import Settings
+from components.settings import Settings
 from tests.components.configurations import ADOPTED, CONFIGURATIONS
 
 GOLDEN = Path(__file__).parent / "golden" / "program"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.contract import Thing
+from components.settings import ResourceKind
 from tests.components.configurations import ACCOUNT, ADOPTED, BOTH, IAM, USER
 
 READS = f"eonpro-access-logs-{ACCOUNT}-us-east-1"
@@ -52,4 +52,4 @@ def test_each_thing_is_imported_once(taken_in: dict[str, tuple[str, str]]) -> No
 
 def test_there_is_no_thing_that_no_resource_takes_in() -> None:
     by_hand = {adopted.partition("=")[0] for adopted in ADOPTED["adopted"]}
-    assert by_hand | set(LEFT) == set(Thing) and not by_hand & set(LEFT)
+    assert by_hand | set(LEFT) == set(ResourceKind) and not by_hand & set(LEFT)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from components.contract import CONFIG_KEYS, LISTS, PROJECT, Settings
+from components.settings import CONFIG_KEYS, LISTS, PROJECT, Settings
 
 PROJECT_FILE = Path(__file__).parents[2] / "Pulumi.yaml"
 FIELDS = dict(zip(CONFIG_KEYS, (name for name in Settings.model_fields if name != "region"), strict=True))

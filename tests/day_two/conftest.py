@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.onboarding.clinic import Clinic
-from tests.onboarding.conftest import clinic as clinic
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
-import wizard.__main__ as bell
-import wizard.commands
-import wizard.request  # noqa: F401
+import wizard.cli.dispatch
+import wizard.cli.main as bell
+import wizard.cli.request  # noqa: F401
 from tests.onboarding.clinic import Clinic, Ended
 from tests.onboarding.shipped_schemas import fits
 
@@ -27,8 +27,8 @@ def run(clinic: Clinic, *arguments: str, expect: int | None = 0, env: Mapping[st
     here = os.getcwd()
     with (
         patch.dict(os.environ, clinic.with_changes(env), clear=True),
-        patch("wizard.commands.PROJECT_FOLDER", clinic.folder),
-        patch("wizard.request.PROJECT_FOLDER", clinic.folder),
+        patch("wizard.cli.dispatch.PROJECT_FOLDER", clinic.folder),
+        patch("wizard.cli.request.PROJECT_FOLDER", clinic.folder),
         redirect_stdout(out),
         redirect_stderr(err),
     ):

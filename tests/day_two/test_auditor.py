@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from sandbox.policy import Decision, Request, evaluate
+from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.day_two import in_this_process
 from tests.onboarding.clinic import Clinic, Ended
 from tools.documents.permissions.auditor import AUDITOR, COMMANDS, deployed
 from tools.documents.permissions.operator import leaves, saved_settings
-from wizard.auditor_policy import WHERE_IT_IS_SPOILT, policies_of, refreshed
-from wizard.operator_things import Setup
+from wizard.commands.policy.auditor import WHERE_IT_IS_SPOILT, policies_of, refreshed
+from wizard.commands.policy.iam_resources import Setup
 
 Policies = Mapping[str, Mapping[str, Any]]
 STACK = ("--stack", "production")

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from tests.day_two import in_this_process, the_application
 from tests.onboarding.clinic import ESCROW, Clinic
-from wizard.backup.reading import parse
+from wizard.commands.backup.destination import parse
 
 RECORD = "Ada Lovelace, blood group 0 negative"
 

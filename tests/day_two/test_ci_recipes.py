@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from components.ci_policies import GITHUB_AUDIENCE, GITHUB_ISSUER
+from components.policies.ci import GITHUB_AUDIENCE, GITHUB_ISSUER
 from tests.linters.recipes import Recipe, recipes
 from tests.onboarding.clinic import ACCOUNT, PROJECT, Clinic
 

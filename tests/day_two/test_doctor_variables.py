@@ -13,7 +13,7 @@ import pytest
 
 from tests.day_two.patient import diagnosis, mended
 from tests.onboarding.clinic import ESCROW, Clinic
-from wizard.datakey import WrappedDataKey
+from wizard.core.data_key import WrappedDataKey
 
 NAME = "ENCRYPTED_PHI_KEY"
 PREFIX = "/eonpro/production"

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from components.contract import Outputs, Settings
+from components.settings import Outputs, Settings
 from tests.day_two.the_service import BREAKER, NAME, OnEcs, service_of
 from tests.onboarding.clinic import Clinic, Running, until
 from wizard.aws import Aws, connect
-from wizard.errors import PermissionDenied
-from wizard.facts import StackState
-from wizard.facts_deployment import RedeployState
-from wizard.push import on_ecs
-from wizard.push.rights import redeploy_policy
-from wizard.standing import Standing
+from wizard.commands.deployed_stack import DeployedStack
+from wizard.commands.push import ecs
+from wizard.commands.push.permissions import redeploy_policy
+from wizard.core.errors import PermissionDenied
+from wizard.core.models.delivery import StackState
+from wizard.core.models.deployment import RedeployState
 
 ROLE = "arn:aws:iam::123456789012:role/"
 NAMES = {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
@@ -160,16 +160,16 @@ def test_these_rights_are_enough_and_without_passing_the_roles_it_is_refused_wit
     without = {**rights, "Statement": [one for one in rights["Statement"] if one["Sid"] != "PassItsRoles"]}
 
     def redeploy(aws: Aws) -> RedeployState:
-        found = Standing(
+        found = DeployedStack(
             stack="production",
             settings=settings,
-            cloud=aws,
+            aws=aws,
             identity=aws.identify(),
             engine=None,  # type: ignore[arg-type]
             state=StackState(exists=True, has_key=True, outputs=Outputs.read(told)),
         )
-        return on_ecs.redeploy(
-            aws.fleet(), found, tell=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
+        return ecs.redeploy(
+            aws.ecs_services(), found, tell=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
         ).state
 
     with pytest.raises(PermissionDenied, match="iam:PassRole") as refused:

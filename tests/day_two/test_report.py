@@ -17,7 +17,7 @@ from tests.browsing.browser import Browser, opened_browser
 from tests.browsing.reading import Page, resolved, ways_to_tell
 from tests.day_two.patient import ABOUT_WHAT_RUNS
 from tests.onboarding.clinic import Clinic
-from wizard.compliance.markup import words
+from wizard.commands.report.html import words
 
 FORMS = ("report.html", "report.json", "report.md")
 

@@ -1,4 +1,4 @@
-"""The policy pack as the engine starts it: a program on a directory, asked over gRPC about resources."""
+"""The policy pack as the engine starts it: a program for a directory, which receives resources over gRPC."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy.proxy import UNKNOWN_BOOLEAN_VALUE, UNKNOWN_STRING_VALUE
 
-from guardrails.rules import types
-from tests.guardrails.shapes import KEY_POLICY
+from guardrails.rules import resource_types as types
+from tests.guardrails.resources import KEY_POLICY
 
 PACK = Path(__file__).resolve().parents[2] / "guardrails"
 KEY = "aws:kms/key:Key"
@@ -23,7 +23,7 @@ KEY = "aws:kms/key:Key"
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[analyzer_pb2_grpc.AnalyzerStub]:
-    # Started far from the project, as nothing promises the engine's working directory.
+    # Started in another folder: the engine's working directory is not specified.
     command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(PACK)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path_factory.mktemp("elsewhere"))
     assert process.stdout is not None
@@ -37,32 +37,32 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[analyzer_pb2_grpc
         process.stdout.close()
 
 
-def asked(pack: analyzer_pb2_grpc.AnalyzerStub, **inputs: object) -> list[tuple[str, int]]:
-    """Policy and enforcement level of each diagnostic about a protected KMS key with these inputs."""
-    return _asked(pack, inputs, analyzer_pb2.AnalyzerResourceOptions(protect=True))
+def diagnostics_of(pack: analyzer_pb2_grpc.AnalyzerStub, **inputs: object) -> list[tuple[str, int]]:
+    """Policy and enforcement level of each diagnostic for a protected KMS key with these inputs."""
+    return _analyze(pack, inputs, analyzer_pb2.AnalyzerResourceOptions(protect=True))
 
 
-def _asked(
+def _analyze(
     pack: analyzer_pb2_grpc.AnalyzerStub, inputs: Mapping[str, object], options: analyzer_pb2.AnalyzerResourceOptions
 ) -> list[tuple[str, int]]:
     properties = struct_pb2.Struct()
     properties.update(inputs)
     urn = f"urn:pulumi:s::p::{KEY}::phi"
-    answer = pack.Analyze(
+    response = pack.Analyze(
         analyzer_pb2.AnalyzeRequest(type=KEY, name="phi", urn=urn, properties=properties, options=options)
     )
-    return [(one.policyName, one.enforcementLevel) for one in answer.diagnostics]
+    return [(each.policyName, each.enforcementLevel) for each in response.diagnostics]
 
 
-def seen(type_: str, name: str, parents: str = "", **wiring: str) -> analyzer_pb2.AnalyzerResource:
-    """A resource of a stack, with the URN that each of its inputs comes from."""
+def stack_resource(type_: str, name: str, parents: str = "", **dependencies: str) -> analyzer_pb2.AnalyzerResource:
+    """A resource of a stack, with the URN that each of these inputs depends on."""
     return analyzer_pb2.AnalyzerResource(
         type=type_,
         name=name,
         urn=f"urn:pulumi:s::p::{parents}{type_}::{name}",
         properties=struct_pb2.Struct(),
         propertyDependencies={
-            setting: analyzer_pb2.AnalyzerPropertyDependencies(urns=[urn]) for setting, urn in wiring.items()
+            setting: analyzer_pb2.AnalyzerPropertyDependencies(urns=[urn]) for setting, urn in dependencies.items()
         },
     )
 
@@ -74,9 +74,9 @@ def test_the_pack_declares_every_rule_as_mandatory(pack: analyzer_pb2_grpc.Analy
             "phi-key-rotation",
             "phi-key-deletion-window",
             "phi-key-policy-lockout-check",
-            "stays-protected",
+            "resource-protection",
             "no-wildcard-principal",
-            "trust-names-its-subject",
+            "trust-policy-subject",
             "application-rights",
             "trail-bucket-private",
             "trail-bucket-tls",
@@ -85,40 +85,44 @@ def test_the_pack_declares_every_rule_as_mandatory(pack: analyzer_pb2_grpc.Analy
             "trail-retention",
             "trail-object-lock",
             "trail-complete",
-            "application-one-policy",
-            "nothing-missing",
+            "application-single-policy",
+            "required-resources",
         ),
         analyzer_pb2.MANDATORY,
     )
 
 
-def test_a_key_as_this_project_builds_it_passes(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
+def test_a_key_of_this_project_passes(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
     built = {"enableKeyRotation": True, "rotationPeriodInDays": 365, "deletionWindowInDays": 30, "policy": KEY_POLICY}
-    assert asked(pack, **built) == []
+    assert diagnostics_of(pack, **built) == []
 
 
-def test_a_key_that_no_longer_rotates_is_stopped(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
-    assert asked(pack, enableKeyRotation=False) == [("phi-key-rotation", analyzer_pb2.MANDATORY)]
+def test_a_key_without_rotation_is_refused(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
+    assert diagnostics_of(pack, enableKeyRotation=False) == [("phi-key-rotation", analyzer_pb2.MANDATORY)]
 
 
-def test_a_key_whose_protection_is_gone_is_stopped(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
-    found = _asked(pack, {"enableKeyRotation": True}, analyzer_pb2.AnalyzerResourceOptions(protect=False))
-    assert found == [("stays-protected", analyzer_pb2.MANDATORY)]
+def test_a_key_without_protection_is_refused(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
+    diagnostics = _analyze(pack, {"enableKeyRotation": True}, analyzer_pb2.AnalyzerResourceOptions(protect=False))
+    assert diagnostics == [("resource-protection", analyzer_pb2.MANDATORY)]
 
 
-def test_two_weakenings_are_two_violations(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
-    found = asked(pack, deletionWindowInDays=7, enableKeyRotation=True, bypassPolicyLockoutSafetyCheck=True)
-    assert found == [
+def test_two_violations_are_both_reported(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
+    diagnostics = diagnostics_of(
+        pack, deletionWindowInDays=7, enableKeyRotation=True, bypassPolicyLockoutSafetyCheck=True
+    )
+    assert diagnostics == [
         ("phi-key-deletion-window", analyzer_pb2.MANDATORY),
         ("phi-key-policy-lockout-check", analyzer_pb2.MANDATORY),
     ]
 
 
-def test_a_value_a_preview_cannot_know_is_said_and_hides_no_other_rule(
+def test_an_unknown_value_is_reported_and_hides_no_other_rule(
     pack: analyzer_pb2_grpc.AnalyzerStub,
 ) -> None:
-    found = asked(pack, enableKeyRotation=UNKNOWN_BOOLEAN_VALUE, deletionWindowInDays=7, policy=UNKNOWN_STRING_VALUE)
-    assert found == [
+    diagnostics = diagnostics_of(
+        pack, enableKeyRotation=UNKNOWN_BOOLEAN_VALUE, deletionWindowInDays=7, policy=UNKNOWN_STRING_VALUE
+    )
+    assert diagnostics == [
         ("phi-key-rotation", analyzer_pb2.ADVISORY),
         ("phi-key-deletion-window", analyzer_pb2.MANDATORY),
         ("no-wildcard-principal", analyzer_pb2.ADVISORY),
@@ -126,27 +130,30 @@ def test_a_value_a_preview_cannot_know_is_said_and_hides_no_other_rule(
     ]
 
 
-def test_a_key_policy_left_as_found_may_keep_what_opens_nothing_and_no_more(
+def test_an_imported_key_policy_may_keep_actions_that_decrypt_nothing(
     pack: analyzer_pb2_grpc.AnalyzerStub,
 ) -> None:
-    found = KEY_POLICY.replace('"kms:DescribeKey"]', '"kms:DescribeKey", "kms:Encrypt"]')
-    assert found != KEY_POLICY
-    as_found = analyzer_pb2.AnalyzerResourceOptions(protect=True, ignoreChanges=["policy"])
-    built = {"enableKeyRotation": True, "policy": found}
-    assert _asked(pack, built, as_found) == []
-    assert asked(pack, **built) == [("application-rights", analyzer_pb2.MANDATORY)]
-    wider = built | {"policy": found.replace("kms:Encrypt", "kms:CreateGrant")}
-    assert _asked(pack, wider, as_found) == [("application-rights", analyzer_pb2.MANDATORY)]
+    imported = KEY_POLICY.replace('"kms:DescribeKey"]', '"kms:DescribeKey", "kms:Encrypt"]')
+    assert imported != KEY_POLICY
+    ignored = analyzer_pb2.AnalyzerResourceOptions(protect=True, ignoreChanges=["policy"])
+    built = {"enableKeyRotation": True, "policy": imported}
+    assert _analyze(pack, built, ignored) == []
+    assert diagnostics_of(pack, **built) == [("application-rights", analyzer_pb2.MANDATORY)]
+    with_grant = built | {"policy": imported.replace("kms:Encrypt", "kms:CreateGrant")}
+    assert _analyze(pack, with_grant, ignored) == [("application-rights", analyzer_pb2.MANDATORY)]
 
 
-def test_the_stack_is_judged_by_the_wiring_of_its_resources(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
-    component, trail = seen(types.PHI_KEY, "phi-key"), seen(types.AUDIT_TRAIL, "audit-trail")
-    key = seen(KEY, "phi-key", parents=f"{types.PHI_KEY}$")
-    alias = seen(types.ALIAS, "phi-key", parents=f"{types.PHI_KEY}$", targetKeyId=key.urn)
-    whole = pack.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=[component, trail, key, alias]))
-    assert list(whole.diagnostics) == []
+def test_stack_rules_use_the_dependencies_of_the_resources(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
+    component, trail = (
+        stack_resource(types.PHI_KEY, "phi-key"),
+        stack_resource(types.AUDIT_TRAIL, "audit-trail"),
+    )
+    key = stack_resource(KEY, "phi-key", parents=f"{types.PHI_KEY}$")
+    alias = stack_resource(types.ALIAS, "phi-key", parents=f"{types.PHI_KEY}$", targetKeyId=key.urn)
+    complete = pack.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=[component, trail, key, alias]))
+    assert list(complete.diagnostics) == []
     [missing] = pack.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=[component, trail, key])).diagnostics
-    assert (missing.policyName, missing.enforcementLevel) == ("nothing-missing", analyzer_pb2.MANDATORY)
+    assert (missing.policyName, missing.enforcementLevel) == ("required-resources", analyzer_pb2.MANDATORY)
     assert missing.urn == key.urn and "no alias" in missing.message
 
 

@@ -1,4 +1,4 @@
-"""Each guardrail with what trips it, and with the legitimate shape that passes in its place."""
+"""Each guardrail with inputs that violate it, and valid inputs of the same type."""
 
 from __future__ import annotations
 
@@ -9,68 +9,69 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UNKNOWN_BOOLEAN_VALUE, UNKNOWN_STRING_VALUE, UnknownValueError, unknown_checking_proxy
 
-from guardrails.rules import RULES, Resource, types
-from tests.guardrails.breaches import BREACHES, Breach
-from tests.guardrails.shapes import ALSO_GOOD, GOOD, KEY_POLICY, made
+from guardrails.rules import RULES, Resource
+from guardrails.rules import resource_types as types
+from tests.guardrails.resources import ALSO_VALID, KEY_POLICY, VALID, resource
+from tests.guardrails.violations import VIOLATIONS, Violation
 
 
 def violations(resource: Resource) -> Counter[str]:
-    """Which guardrails a resource trips, and how often each."""
+    """The guardrails that a resource violates, and how often."""
     return Counter(rule.name for rule in RULES for _ in rule.violations(resource))
 
 
-def told(name: str, type_: str, props: dict[str, Any]) -> list[str]:
-    """What a guardrail says; the unknown it meets after that is swallowed."""
-    found: list[str] = []
+def messages(name: str, type_: str, props: dict[str, Any]) -> list[str]:
+    """The messages of a guardrail; "unknown" last, for an unknown value."""
+    texts: list[str] = []
     [rule] = [rule for rule in RULES if rule.name == name]
     try:
-        for one in rule.violations(made(type_, unknown_checking_proxy(props))):
-            found.append(one)
+        for text in rule.violations(resource(type_, unknown_checking_proxy(props))):
+            texts.append(text)
     except UnknownValueError:
-        found.append("unknown")
-    return found
+        texts.append("unknown")
+    return texts
 
 
-@pytest.mark.parametrize("breach", BREACHES, ids=lambda breach: f"{breach.type.rpartition(':')[2]}")
-def test_what_breaks_compliance_is_refused_by_exactly_its_rules(breach: Breach) -> None:
-    resource = made(breach.type, breach.props, within=breach.within, protected=breach.protected)
-    assert set(violations(resource)) == breach.rules
+@pytest.mark.parametrize("violation", VIOLATIONS, ids=lambda violation: f"{violation.type.rpartition(':')[2]}")
+def test_each_violation_is_reported_by_exactly_its_rules(violation: Violation) -> None:
+    changed = resource(violation.type, violation.props, within=violation.within, protected=violation.protected)
+    assert set(violations(changed)) == violation.rules
 
 
-@pytest.mark.parametrize("type_", GOOD)
-def test_what_this_project_builds_passes_every_guardrail(type_: str) -> None:
-    assert violations(made(type_, GOOD[type_])) == {}
+@pytest.mark.parametrize("type_", VALID)
+def test_resources_of_this_project_pass_every_guardrail(type_: str) -> None:
+    assert violations(resource(type_, VALID[type_])) == {}
 
 
-@pytest.mark.parametrize(("type_", "props"), ALSO_GOOD)
-def test_other_legitimate_shapes_pass_every_guardrail(type_: str, props: dict[str, Any]) -> None:
-    assert violations(made(type_, props)) == {}
+@pytest.mark.parametrize(("type_", "props"), ALSO_VALID)
+def test_other_valid_inputs_pass_every_guardrail(type_: str, props: dict[str, Any]) -> None:
+    assert violations(resource(type_, props)) == {}
 
 
-def test_every_rule_is_tripped_by_a_breach_that_has_a_passing_twin() -> None:
-    with_twin = {name for breach in BREACHES if breach.type in GOOD for name in breach.rules}
-    assert with_twin == {rule.name for rule in RULES}
+def test_every_rule_has_a_violation_with_valid_inputs_of_the_same_type() -> None:
+    with_valid_inputs = {name for violation in VIOLATIONS if violation.type in VALID for name in violation.rules}
+    assert with_valid_inputs == {rule.name for rule in RULES}
 
 
-def test_every_type_a_rule_looks_at_is_looked_at_here() -> None:
-    tried = {*GOOD, *(breach.type for breach in BREACHES)}
+def test_every_type_of_a_rule_is_tested() -> None:
+    tested = {*VALID, *(violation.type for violation in VIOLATIONS)}
     old_names = {type_ for type_ in types_of_rules() if type_.endswith("V2")}
-    assert types_of_rules() - tried - old_names == {types.PUBLIC_ACCESS_BLOCKS[1]}
+    assert types_of_rules() - tested - old_names == {types.PUBLIC_ACCESS_BLOCKS[1]}
 
 
-def test_names_are_kebab_case_and_each_is_there_once() -> None:
+def test_names_are_kebab_case_and_unique() -> None:
     names = [rule.name for rule in RULES]
     assert len(set(names)) == len(names)
     assert all(name == name.lower() and name.replace("-", "").isalpha() for name in names)
 
 
-def test_every_violation_is_told_and_not_only_the_first() -> None:
-    assert violations(made(types.PUBLIC_ACCESS_BLOCK, {})) == {"trail-bucket-private": 4}
-    assert violations(made(types.TRAIL, {"enableLogging": False})) == {"trail-complete": 3}
+def test_every_violation_is_reported_and_not_only_the_first() -> None:
+    assert violations(resource(types.PUBLIC_ACCESS_BLOCK, {})) == {"trail-bucket-private": 4}
+    assert violations(resource(types.TRAIL, {"enableLogging": False})) == {"trail-complete": 3}
 
 
-def test_other_resources_are_nobody_s_business() -> None:
-    assert violations(made("aws:ssm/parameter:Parameter", {"name": "x", "policy": "{"}, protected=False)) == {}
+def test_other_resources_are_not_checked() -> None:
+    assert violations(resource("aws:ssm/parameter:Parameter", {"name": "x", "policy": "{"}, protected=False)) == {}
 
 
 @pytest.mark.parametrize(
@@ -86,37 +87,39 @@ def test_other_resources_are_nobody_s_business() -> None:
         '{"Statement": {"Effect": "Allow", "Principal": "x", "Condition": "y"}}',
     ],
 )
-def test_a_policy_that_cannot_be_judged_is_refused(document: str) -> None:
-    [sentence] = told("no-wildcard-principal", types.KEY, {"policy": document})
-    assert sentence.startswith("The policy cannot be judged: it ")
+def test_an_invalid_policy_document_is_refused(document: str) -> None:
+    [message] = messages("no-wildcard-principal", types.KEY, {"policy": document})
+    assert message.startswith("The policy cannot be checked: it ")
 
 
-def test_a_violation_says_what_to_do() -> None:
-    assert told("phi-key-rotation", types.KEY, {}) == [
+def test_a_message_says_what_to_do() -> None:
+    assert messages("phi-key-rotation", types.KEY, {}) == [
         "Automatic rotation of the key is off: set enableKeyRotation to true."
     ]
-    assert told("application-rights", types.KEY, {"policy": KEY_POLICY.replace("kms:GenerateDataKey", "kms:*")}) == [
-        "Statement 'Allow use of the key for EONPRO' gives the application kms:*: "
+    assert messages(
+        "application-rights", types.KEY, {"policy": KEY_POLICY.replace("kms:GenerateDataKey", "kms:*")}
+    ) == [
+        "Statement 'Allow use of the key for EONPRO' allows the application kms:*: "
         "it needs kms:Decrypt, kms:GenerateDataKey and kms:DescribeKey and nothing else."
     ]
 
 
 @pytest.mark.parametrize("name", ["no-wildcard-principal", "application-rights"])
-def test_a_policy_that_is_unknown_yet_is_neither_passed_nor_refused(name: str) -> None:
-    assert told(name, types.KEY, {"policy": UNKNOWN_STRING_VALUE}) == ["unknown"]
+def test_an_unknown_policy_neither_passes_nor_fails(name: str) -> None:
+    assert messages(name, types.KEY, {"policy": UNKNOWN_STRING_VALUE}) == ["unknown"]
 
 
-def test_what_is_unknown_yet_hides_nothing_that_is_known() -> None:
+def test_an_unknown_value_hides_no_known_violation() -> None:
     block = {"blockPublicAcls": UNKNOWN_BOOLEAN_VALUE, "blockPublicPolicy": False, "ignorePublicAcls": True}
-    assert told("trail-bucket-private", types.PUBLIC_ACCESS_BLOCK, block) == [
+    assert messages("trail-bucket-private", types.PUBLIC_ACCESS_BLOCK, block) == [
         "Public access is not blocked: blockPublicPolicy must be true.",
         "Public access is not blocked: restrictPublicBuckets must be true.",
         "unknown",
     ]
     key = {"enableKeyRotation": UNKNOWN_BOOLEAN_VALUE, "rotationPeriodInDays": 1.0}
-    assert told("phi-key-rotation", types.KEY, key)[1:] == ["unknown"]
+    assert messages("phi-key-rotation", types.KEY, key)[1:] == ["unknown"]
     rules = [UNKNOWN_STRING_VALUE, {"id": "short", "status": "Enabled", "expiration": {"days": 1.0}}]
-    assert told("trail-retention", types.LIFECYCLES[0], {"rules": rules})[1:] == ["unknown"]
+    assert messages("trail-retention", types.LIFECYCLES[0], {"rules": rules})[1:] == ["unknown"]
 
 
 def types_of_rules() -> set[str]:

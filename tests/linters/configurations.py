@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.contract import Settings
+from components.settings import Settings
 from tests.onboarding.clinic import ACCOUNT, CALLER
-from wizard import answers
-from wizard.facts import Identity
+from wizard.core.models.account import Identity
+from wizard.inputs import answers
+from wizard.inputs.answers_file import read_file
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -27,8 +28,6 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             "deletion_administrators": (f"arn:aws:iam::{ACCOUNT}:role/key-deletion",),
             "strict_key_policy": True,
             "exclusive_use": True,
-            "encryption_context": ("application=eonpro",),
-            "via_services": ("secretsmanager.us-east-1.amazonaws.com",),
             "cloudwatch_logs": True,
             "alert_emails": ("security@example.com",),
         },
@@ -60,7 +59,7 @@ def _example(path: Path) -> Settings:
     resolved = answers.resolve(
         flags={},
         environ={},
-        file=answers.read_file(path.read_text(), path.name),
+        file=read_file(path.read_text(), path.name),
         file_name=path.name,
         saved={},
         saved_name="",

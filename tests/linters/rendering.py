@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.contract import Settings
+from components.settings import Settings
 from tests.onboarding.clinic import Clinic, running_clinic
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"

@@ -1,6 +1,6 @@
 """Policy documents that no configuration's plan has, made by the functions that make them, with ids that stand for any.
 
-Pure: touches nothing but the functions of components/policies.py.
+Pure: touches nothing but the functions of components/policies/__init__.py.
 """
 
 from __future__ import annotations

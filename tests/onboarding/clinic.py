@@ -29,8 +29,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from sandbox.lifecycle import furnish, server_environment
-from sandbox.state import Places
+from sandbox.lifecycle import create_directories, server_environment
+from sandbox.state import SandboxPaths
 from tests.onboarding.loaded import loaded, loaded_aws
 from tests.onboarding.shipped_schemas import fits
 
@@ -326,11 +326,11 @@ class Clinic:
         return _request("GET", url)
 
     def fault(self, **fault: Any) -> None:
-        """Order a fault of the AWS endpoint (`sandbox.faults.Fault`)."""
+        """Order a fault of the AWS endpoint (`sandbox.aws.faults.Fault`)."""
         _request("POST", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/faults", fault)
 
     def vercel_fault(self, **fault: Any) -> None:
-        """Order a fault of the Vercel endpoint (`sandbox.vercel_faults.Fault`)."""
+        """Order a fault of the Vercel endpoint (`sandbox.vercel.faults.Fault`)."""
         _request("POST", f"{self.environment['VERCEL_API_URL']}/_sandbox/faults", fault)
 
     def no_more_faults(self) -> None:
@@ -437,9 +437,9 @@ def can_begin_loaded(*, env: Mapping[str, str | None] | None = None, **options: 
     return sys.platform == "linux" and not steering and options.keys() <= {"folder", "expect"}
 
 
-def _serve(where: Places, environment: Mapping[str, str]) -> None:
+def _serve(where: SandboxPaths, environment: Mapping[str, str]) -> None:
     """Begin a sandbox's server with its libraries loaded; it answers by then."""
-    furnish(where)
+    create_directories(where)
     ready, tell = os.pipe()
     with where.log.open("wb") as log:
         streams = (log.fileno(), log.fileno(), tell)
@@ -479,7 +479,7 @@ def running_clinic(root: Path) -> Iterator[Clinic]:
         return done.stdout
 
     if sys.platform == "linux":
-        _serve(Places(root=root / "sandbox"), base)
+        _serve(SandboxPaths(root=root / "sandbox"), base)
     # It finds the server there, and installs the plug-ins.
     sandbox("start")
     try:

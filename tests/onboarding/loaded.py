@@ -211,7 +211,7 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     if program == "sandbox.server":
         os.setsid()
         _shuffle()
-        sys.modules[program].serve(sys.modules["sandbox.state"].Places(root=Path(wanted["arguments"][0])), 3)
+        sys.modules[program].serve(sys.modules["sandbox.state"].SandboxPaths(root=Path(wanted["arguments"][0])), 3)
         return
     if program == "aws":
         sys.argv = wanted["arguments"]

@@ -27,7 +27,7 @@ TRAIL = "eonpro-audit-trail"
 BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}"
 GIVEN = "EONPRO_ENCRYPTED_PHI_KEY"
 UNATTENDED = ("--stack", "production", "--yes", "--non-interactive")
-BY_HAND = ("--answers", "examples/adopted.yaml")
+BY_HAND = ("--answers", "examples/imported.yaml")
 AS_FOUND = (*BY_HAND, "--repair", "none")
 PHI = "Jane Doe, 1970-01-01, MRN 0042"
 
@@ -36,7 +36,7 @@ LOSSES = {"replace", "create-replacement", "delete-replaced", "import-replacemen
 
 
 def guide(clinic: Clinic, **variables: str) -> None:
-    clinic.run(["bash", "examples/by-hand/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0", **variables})
+    clinic.run(["bash", "examples/manual-setup/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0", **variables})
 
 
 def adopt(clinic: Clinic, *arguments: str, **options: Any) -> Ended:

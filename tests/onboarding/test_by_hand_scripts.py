@@ -1,4 +1,4 @@
-"""The scripts of `examples/by-hand`: what they leave in an account, what they refuse, and what they never say.
+"""The scripts of `examples/manual-setup`: what they leave in an account, what they refuse, and what they never say.
 
 Touches one clinic of its own, in which no wizard ever runs.
 """
@@ -31,7 +31,7 @@ PARTS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPu
 
 
 def script(clinic: Clinic, name: str, *arguments: str, **options: Any) -> Ended:
-    return clinic.run(["bash", f"examples/by-hand/{name}", *arguments], **options)
+    return clinic.run(["bash", f"examples/manual-setup/{name}", *arguments], **options)
 
 
 def named(suffix: str, **more: str) -> dict[str, str]:
@@ -89,7 +89,7 @@ def hand_made(cloud: Clinic) -> HandMade:
     before = cloud.inventory()
     cloud.forget_calls()
     # Traced, as a person does whom the first run surprised.
-    second = cloud.run(["bash", "-x", "examples/by-hand/guide.sh"], expect=1)
+    second = cloud.run(["bash", "-x", "examples/manual-setup/guide.sh"], expect=1)
     return HandMade(
         clinic=cloud,
         first=first,

@@ -10,9 +10,9 @@ from collections import Counter
 import pytest
 
 from tests.onboarding.clinic import Clinic
-from wizard.engine import PulumiEngine
-from wizard.errors import PlanMoved
-from wizard.facts import Progress
+from wizard.core.errors import StalePlan
+from wizard.core.models.progress import Progress
+from wizard.pulumi_engine.engine import PulumiEngine
 
 STACK = "production"
 
@@ -40,7 +40,7 @@ def test_a_setting_that_changed_after_the_preview_changes_nothing_in_the_account
     try:
         onboarded.pulumi("config", "set", "--stack", STACK, "rotationPeriodDays", "200")
         onboarded.forget_calls()
-        with pytest.raises(PlanMoved) as refused:
+        with pytest.raises(StalePlan) as refused:
             engine.up(STACK, quiet)
         assert onboarded.changes() == Counter()
     finally:

@@ -17,7 +17,7 @@ from tests.onboarding import test_after_onboarding, test_found_beforehand, test_
 from tests.onboarding.clinic import Clinic, Ended
 from tests.onboarding.shipped_schemas import SCHEMAS, schema_of
 from tests.terminal.person import CTRL_C, WIZARD, Person
-from wizard.command_line import EXIT_CODES, INTERRUPTED
+from wizard.cli.parser import EXIT_CODES, INTERRUPTED
 
 WITHOUT_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": None,

@@ -16,14 +16,14 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from botocore.exceptions import ClientError
 
-from components.contract import Settings
-from sandbox.policy import Decision, Request, evaluate
+from components.settings import Settings
+from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
 from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
-from wizard.operator_policy import for_values, needed, policies_of
-from wizard.operator_reads import PROVIDER_READS
-from wizard.operator_things import Setup, things
+from wizard.commands.policy.iam_resources import Setup, things
+from wizard.commands.policy.operator import for_values, needed, policies_of
+from wizard.commands.policy.operator_actions import PROVIDER_READS
 
 NAME = "onboarding-operator"
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/{NAME}"

@@ -14,14 +14,15 @@ import pytest
 import yaml
 
 from tests.onboarding.clinic import ACCOUNT, Clinic, running_clinic
-from tests.wizard.fakes import EXPORTING, OUTPUTS, settings
-from wizard import aws, engine_backend
-from wizard.engine import PulumiEngine
-from wizard.engine_passphrase import FILE_VARIABLE, VARIABLE
-from wizard.engine_place import StatePlaces
-from wizard.errors import PlanMoved, SetupError, UsageError
-from wizard.facts import Progress
-from wizard.state_backend import KEY_ALIAS, StateBackend, bucket_name, resolve
+from tests.wizard.fakes.clients import EXPORTING, OUTPUTS, settings
+from wizard import aws
+from wizard.core.errors import SetupError, StalePlan, UsageError
+from wizard.core.models.progress import Progress
+from wizard.core.state_backend import KEY_ALIAS, StateBackend, bucket_name, resolve
+from wizard.pulumi_engine import backend
+from wizard.pulumi_engine.backend import StatePlaces
+from wizard.pulumi_engine.engine import PulumiEngine
+from wizard.pulumi_engine.passphrase import FILE_VARIABLE, VARIABLE
 
 STACK = "production"
 REGION = "us-east-1"
@@ -150,7 +151,7 @@ def test_a_login_is_found_again_by_whoever_comes_later(place) -> None:
     state = place.state(key_found=True)
     home = str(place.folder / "pulumi-home")
     place.engine(state, PULUMI_HOME=home).login(state.url)
-    found = engine_backend.detect({"PULUMI_HOME": home}, place.folder)
+    found = backend.detect({"PULUMI_HOME": home}, place.folder)
     assert found is not None
     assert (found.url, found.source) == (state.url, "the login of the Pulumi CLI")
 
@@ -160,7 +161,7 @@ def test_an_update_does_only_what_its_preview_showed(place) -> None:
     engine.prepare(STACK, settings())
     engine.preview(STACK, quiet)
     place.program(EXPORTING + "pulumi.export('moved', 'something else')\n")
-    with pytest.raises(PlanMoved) as refused:
+    with pytest.raises(StalePlan) as refused:
         engine.up(STACK, quiet)
     assert "outputs" in refused.value.message
     engine.preview(STACK, quiet)

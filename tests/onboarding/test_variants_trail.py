@@ -14,7 +14,7 @@ import pytest
 from tests.onboarding.clinic import ACCOUNT, Clinic
 from tests.onboarding.variant import OUTPUTS, Variant, no_secret_is_kept, nothing_is_left_to_change, onboarded
 
-SCRIPT = ("bash", "examples/by-hand/trail.sh")
+SCRIPT = ("bash", "examples/manual-setup/trail.sh")
 TRAIL = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/company-trail"
 BUCKET = f"company-trail-logs-{ACCOUNT}"
 

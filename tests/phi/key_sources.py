@@ -1,4 +1,4 @@
-"""What the tests of the cached key stand on: a clock that stands, a source that counts, a hook that keeps its events.
+"""Fakes for the tests of the cached key: a clock that stands still, a source that counts, a hook that records events.
 
 Touches nothing outside the test.
 """
@@ -9,16 +9,16 @@ import queue
 import threading
 
 from phi import CachedKey, KeyEvent, KeySource
-from phi.keys import AHEAD, GRACE_SECONDS, TTL_SECONDS
+from phi.key_cache import GRACE_SECONDS, REFRESH_AHEAD, TTL_SECONDS
 
 KEY = bytes(range(100, 132))
 OTHER_KEY = bytes(range(132, 164))
 LONG = 30
-"""Seconds after which a test that waits has failed; no test that passes waits as long."""
+"""Seconds after which a test that waits has failed; a test that passes never waits this long."""
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -28,7 +28,7 @@ class Clock:
 
 
 class CountingSource:
-    """A source that counts, may be held at its gate, and may fail."""
+    """A source that counts its calls, can be blocked by its gate, and can fail."""
 
     def __init__(self, key: bytes = KEY) -> None:
         self.key = key
@@ -49,8 +49,8 @@ class CountingSource:
         return self.key
 
 
-class Told:
-    """A hook that keeps the events, for a test to take them in their order."""
+class EventRecorder:
+    """A hook that records the events, in their order."""
 
     def __init__(self) -> None:
         self._events: queue.Queue[KeyEvent] = queue.Queue()
@@ -59,54 +59,54 @@ class Told:
         self._events.put(event)
 
     def next(self) -> KeyEvent:
-        """The next event, which may be on its way from another thread."""
+        """The next event; waits for one from another thread."""
         return self._events.get(timeout=LONG)
 
     def rest(self) -> list[KeyEvent]:
-        """Whatever is there and was not taken yet."""
-        found = []
+        """All other events so far."""
+        events = []
         while not self._events.empty():
-            found.append(self._events.get())
-        return found
+            events.append(self._events.get())
+        return events
 
 
-class Standing:
-    """A cached key with its clock, its source, its hook, and no chance in it."""
+class CacheFixture:
+    """A cached key with its clock, its source, its hook, and a fixed jitter."""
 
     def __init__(
         self,
-        *reading: KeySource,
+        *reading_keys: KeySource,
         ttl: float = TTL_SECONDS,
         grace: float = GRACE_SECONDS,
-        ahead: float = AHEAD,
+        refresh_ahead: float = REFRESH_AHEAD,
         lenient: bool = False,
     ) -> None:
-        self.clock, self.source, self.told = Clock(), CountingSource(), Told()
-        self.chance = 1.0
+        self.clock, self.source, self.events = Clock(), CountingSource(), EventRecorder()
+        self.jitter = 1.0
         self.cached = CachedKey(
             self.source,
-            reading=reading,
+            reading_keys=reading_keys,
             clock=self.clock,
-            chance=lambda: self.chance,
-            on_event=self.told,
+            jitter=lambda: self.jitter,
+            on_event=self.events,
             ttl=ttl,
             grace=grace,
-            ahead=ahead,
+            refresh_ahead=refresh_ahead,
             lenient=lenient,
         )
 
     def at(self, seconds: float) -> CachedKey:
-        """The cached key, so many seconds after the clock began to stand."""
+        """The cached key, this many seconds after the start."""
         self.clock.now = 1000.0 + seconds
         return self.cached
 
-    def landed(self) -> None:
-        """Wait until no attempt is under way."""
-        flight = self.cached._flight
-        assert flight is None or flight.landed.wait(LONG)
+    def wait_until_finished(self) -> None:
+        """Wait until no attempt is running."""
+        attempt = self.cached._attempt
+        assert attempt is None or attempt.finished.wait(LONG)
 
-    def asked(self, seconds: float) -> bytes:
-        """The key at this moment, when whatever that began has ended."""
+    def key_at(self, seconds: float) -> bytes:
+        """The key at this time; waits for the attempt that this call starts."""
         key = self.at(seconds).data_key()
-        self.landed()
+        self.wait_until_finished()
         return key

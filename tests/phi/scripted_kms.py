@@ -1,4 +1,4 @@
-"""A KMS that answers over HTTP what a test wrote down, and remembers what it was asked."""
+"""A fake of KMS over HTTP: its responses are set by the test, and it records the requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One way in which an answer goes wrong: another status or body, or none at all."""
+    """One faulty response: another status or body, or none at all."""
 
     status: int = 200
     body: Callable[[Answer], Answer | bytes] = field(default=lambda good: good)
@@ -27,7 +27,7 @@ class Fault:
 
 
 class ScriptedKms:
-    """The script: which plaintext each wrapped key has, what goes wrong with which of them in which Region."""
+    """The plaintext of each wrapped key, and the fault of each key in each Region."""
 
     def __init__(self) -> None:
         self.keys: dict[bytes, bytes] = {}
@@ -40,27 +40,27 @@ class ScriptedKms:
 
 @contextmanager
 def serving() -> Iterator[ScriptedKms]:
-    """The scripted KMS at a port of this machine."""
+    """The fake at a port of this machine."""
     script = ScriptedKms()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            arn, blob = asked["KeyId"], base64.b64decode(asked["CiphertextBlob"])
-            where = (arn.split(":")[3], blob)
-            script.asked.append(where)
-            script.requests.append((dict(self.headers), asked))
-            fault = script.faults.get(where, Fault())
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            arn, blob = request["KeyId"], base64.b64decode(request["CiphertextBlob"])
+            key = (arn.split(":")[3], blob)
+            script.asked.append(key)
+            script.requests.append((dict(self.headers), request))
+            fault = script.faults.get(key, Fault())
             if fault.hangs:
                 script.released.wait(30)
             if fault.resets or fault.hangs:
-                # Closed with nothing lingering: the peer gets a reset in place of an end.
+                # SO_LINGER 0: the peer gets a reset instead of a normal close.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.close_connection = True
                 return
             good = {"KeyId": arn, "Plaintext": base64.b64encode(script.keys[blob]).decode()}
-            told = fault.body(good)
-            body = told if isinstance(told, bytes) else json.dumps(told).encode()
+            answer = fault.body(good)
+            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(fault.status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(body)))

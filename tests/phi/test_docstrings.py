@@ -1,6 +1,6 @@
 """The examples in the docstrings of phi/: each is run, and the names that a service uses have one.
 
-Touches nothing: no example reaches for AWS.
+Touches nothing: no example calls AWS.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODULES = [
     for file in sorted((ROOT / "phi").rglob("*.py"))
     if ">>>" in file.read_text()
 ]
-EXPLAINED = {
+NEED_EXAMPLES = {
     "phi.cipher": [
         "PhiCipher",
         *(f"PhiCipher.{name}" for name in "encrypt decrypt encrypt_many encrypt_fields".split()),
@@ -30,13 +30,13 @@ EXPLAINED = {
     "phi.record": ["Record"],
     "phi.environment": ["WrappedKey"],
 }
-"""By module, what has an example of its own: the door, the cipher's methods, and what a service builds of the parts."""
+"""By module, the names that must have an example: what a service uses."""
 
 
 def examples(module: ModuleType) -> dict[str, doctest.DocTest]:
-    """The docstrings of a module that have examples, by the names of what they explain."""
-    found = doctest.DocTestFinder(exclude_empty=True).find(module)
-    return {test.name.removeprefix(f"{module.__name__}."): test for test in found if test.examples}
+    """The docstrings of a module that have examples, by the names that they explain."""
+    tests = doctest.DocTestFinder(exclude_empty=True).find(module)
+    return {test.name.removeprefix(f"{module.__name__}."): test for test in tests if test.examples}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -46,19 +46,19 @@ def test_the_examples_of_a_module_do_what_they_show(name: str):
 
 
 def test_what_a_service_uses_is_explained_by_an_example():
-    lacking = [
+    missing = [
         f"{module}.{name}"
-        for module, names in EXPLAINED.items()
+        for module, names in NEED_EXAMPLES.items()
         for name in names
         if name not in examples(importlib.import_module(module))
     ]
-    assert lacking == []
+    assert missing == []
 
 
 def test_every_public_name_has_a_docstring():
-    bare = [
+    undocumented = [
         name
         for name in phi.__all__
         if (inspect.isclass(getattr(phi, name)) or callable(getattr(phi, name))) and not getattr(phi, name).__doc__
     ]
-    assert bare == []
+    assert undocumented == []

@@ -1,4 +1,4 @@
-"""The three variables that travel together: what is accepted, and how a slip is named."""
+"""The environment variables: which values are accepted, and how mistakes are reported."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_keys_of_every_partition_and_replicas_are_accepted(arn: str) -> None:
     assert WrappedKey.from_environment(environment).key_arn == arn
 
 
-def test_all_absent_and_empty_variables_are_named_at_once() -> None:
-    with pytest.raises(MissingVariable) as refused:
+def test_all_missing_and_empty_variables_are_named_at_once() -> None:
+    with pytest.raises(MissingVariable) as caught:
         WrappedKey.from_environment({"ENCRYPTED_PHI_KEY": ""})
-    assert str(refused.value) == ("AWS_REGION is not set; AWS_KMS_KEY_ID is not set; ENCRYPTED_PHI_KEY is empty.")
+    assert str(caught.value) == ("AWS_REGION is not set; AWS_KMS_KEY_ID is not set; ENCRYPTED_PHI_KEY is empty.")
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("ENCRYPTED_PHI_KEY", f'"{GOOD["ENCRYPTED_PHI_KEY"]}"', "quotation marks"),
         ("ENCRYPTED_PHI_KEY", f"'{GOOD['ENCRYPTED_PHI_KEY']}'", "quotation marks"),
@@ -63,21 +63,21 @@ def test_all_absent_and_empty_variables_are_named_at_once() -> None:
         ),
         ("AWS_KMS_KEY_ID", "11111111-2222-3333-4444-555555555555", "not the ARN of a KMS key"),
         ("AWS_KMS_KEY_ID", GOOD["AWS_KMS_KEY_ID"] + "\n", "white space"),
-        ("AWS_REGION", "us-east-2", "names a key in us-east-1 while AWS_REGION is us-east-2"),
-        ("AWS_REGION", "https://example.org/", "not a region's name"),
+        ("AWS_REGION", "us-east-2", "is a key in us-east-1 while AWS_REGION is us-east-2"),
+        ("AWS_REGION", "https://example.org/", "not the name of a Region"),
     ],
 )
-def test_a_malformed_variable_is_named_and_not_repeated(name: str, value: str, said: str) -> None:
-    with pytest.raises(MalformedVariable) as refused:
+def test_a_malformed_variable_is_named_and_not_repeated(name: str, value: str, message: str) -> None:
+    with pytest.raises(MalformedVariable) as caught:
         WrappedKey.from_environment({**GOOD, name: value})
-    assert name in str(refused.value) and said in str(refused.value)
-    assert GOOD["ENCRYPTED_PHI_KEY"][:20] not in str(refused.value)
+    assert name in str(caught.value) and message in str(caught.value)
+    assert GOOD["ENCRYPTED_PHI_KEY"][:20] not in str(caught.value)
 
 
 def test_two_malformed_variables_are_named_at_once() -> None:
-    with pytest.raises(MalformedVariable) as refused:
+    with pytest.raises(MalformedVariable) as caught:
         WrappedKey.from_environment({**GOOD, "AWS_KMS_KEY_ID": "x", "ENCRYPTED_PHI_KEY": "x"})
-    assert "AWS_KMS_KEY_ID" in str(refused.value) and "ENCRYPTED_PHI_KEY" in str(refused.value)
+    assert "AWS_KMS_KEY_ID" in str(caught.value) and "ENCRYPTED_PHI_KEY" in str(caught.value)
 
 
 def test_credentials_show_neither_secret_nor_session_token() -> None:
@@ -88,10 +88,10 @@ def test_credentials_show_neither_secret_nor_session_token() -> None:
     assert "s3cret" not in repr(credentials) and "t0ken" not in repr(credentials)
 
 
-def test_absent_credentials_are_named() -> None:
-    with pytest.raises(MissingVariable) as refused:
+def test_missing_credentials_are_named() -> None:
+    with pytest.raises(MissingVariable) as caught:
         Credentials.from_environment({"AWS_ACCESS_KEY_ID": ""})
-    assert str(refused.value) == "AWS_ACCESS_KEY_ID is empty; AWS_SECRET_ACCESS_KEY is not set."
+    assert str(caught.value) == "AWS_ACCESS_KEY_ID is empty; AWS_SECRET_ACCESS_KEY is not set."
 
 
 MULTI_REGION = {**GOOD, "AWS_KMS_KEY_ID": "arn:aws:kms:us-east-1:123456789012:key/mrk-0123456789abcdef0123456789abcdef"}
@@ -103,67 +103,70 @@ def in_base64(blob: bytes) -> str:
 
 
 @pytest.mark.parametrize("more", [{}, {"ENCRYPTED_PHI_KEYS_FOR_READING": " \n", "AWS_KMS_FALLBACK_REGIONS": " , "}])
-def test_without_the_optional_variables_there_is_one_key_with_one_door(more: dict[str, str]) -> None:
+def test_without_the_optional_variables_there_is_one_key_in_one_region(more: dict[str, str]) -> None:
     keys = WrappedKeys.from_environment(GOOD | more)
-    assert keys == WrappedKeys(current=(WrappedKey.from_environment(GOOD),), reading=())
+    assert keys == WrappedKeys(current=(WrappedKey.from_environment(GOOD),), reading_keys=())
 
 
-def test_keys_for_reading_are_under_the_same_key_each_once_in_their_order() -> None:
+def test_reading_keys_have_the_same_kms_key_no_duplicates_and_their_order() -> None:
     listed = f"\n{in_base64(FORMER)}  {in_base64(EARLIER)}\t{in_base64(FORMER)} {GOOD['ENCRYPTED_PHI_KEY']}\n"
     keys = WrappedKeys.from_environment(GOOD | {"ENCRYPTED_PHI_KEYS_FOR_READING": listed})
-    assert [[door.blob for door in doors] for doors in keys.reading] == [[FORMER], [EARLIER]]
-    assert {door.key_arn for doors in keys.reading for door in doors} == {GOOD["AWS_KMS_KEY_ID"]}
+    assert [[key.blob for key in replicas] for replicas in keys.reading_keys] == [[FORMER], [EARLIER]]
+    assert {key.key_arn for replicas in keys.reading_keys for key in replicas} == {GOOD["AWS_KMS_KEY_ID"]}
     assert keys.current == (WrappedKey.from_environment(GOOD),)
 
 
-def test_fallback_regions_are_doors_to_the_replicas_each_once_in_their_order() -> None:
+def test_fallback_regions_are_replicas_without_duplicates_in_their_order() -> None:
     more = {
         "AWS_KMS_FALLBACK_REGIONS": "us-west-2, eu-west-1,us-west-2,us-east-1,",
         "ENCRYPTED_PHI_KEYS_FOR_READING": in_base64(FORMER),
     }
     keys = WrappedKeys.from_environment(MULTI_REGION | more)
-    for blob, doors in ((BLOB, keys.current), (FORMER, keys.reading[0])):
-        assert [(door.region, door.key_arn) for door in doors] == [
+    for blob, replicas in ((BLOB, keys.current), (FORMER, keys.reading_keys[0])):
+        assert [(key.region, key.key_arn) for key in replicas] == [
             (region, f"arn:aws:kms:{region}:123456789012:key/mrk-0123456789abcdef0123456789abcdef")
             for region in ("us-east-1", "us-west-2", "eu-west-1")
         ]
-        assert {door.blob for door in doors} == {blob}
+        assert {key.blob for key in replicas} == {blob}
 
 
 def test_a_key_of_one_region_has_no_replica() -> None:
     with pytest.raises(MalformedVariable, match=r"AWS_KMS_KEY_ID is not a multi-Region key \(mrk-…\)"):
         WrappedKey.from_environment(GOOD).in_region("us-west-2")
-    with pytest.raises(MalformedVariable) as refused:
+    with pytest.raises(MalformedVariable) as caught:
         WrappedKeys.from_environment(GOOD | {"AWS_KMS_FALLBACK_REGIONS": "us-west-2"})
-    assert str(refused.value) == (
+    assert str(caught.value) == (
         "AWS_KMS_FALLBACK_REGIONS is set, but AWS_KMS_KEY_ID is not a multi-Region key (mrk-…)."
     )
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("x", "number 1 is not the base64 of a wrapped key."),
-        (f"{in_base64(FORMER)} '{in_base64(EARLIER)}'", "number 2 is not the base64 of a wrapped key (it is wrapped"),
+        (
+            f"{in_base64(FORMER)} '{in_base64(EARLIER)}'",
+            "number 2 is not the base64 of a wrapped key (it has",
+        ),
         (in_base64(bytes(6145)), "number 1 is not"),
         (f"{in_base64(FORMER)},{in_base64(EARLIER)}", "number 1 is not"),
     ],
 )
-def test_a_malformed_reading_key_is_named_by_its_number(value: str, said: str) -> None:
-    with pytest.raises(MalformedVariable) as refused:
+def test_a_malformed_reading_key_is_named_by_its_number(value: str, message: str) -> None:
+    with pytest.raises(MalformedVariable) as caught:
         WrappedKeys.from_environment(GOOD | {"ENCRYPTED_PHI_KEYS_FOR_READING": value})
-    assert f"ENCRYPTED_PHI_KEYS_FOR_READING: {said}" in str(refused.value)
-    assert in_base64(FORMER)[:20] not in str(refused.value)
+    assert f"ENCRYPTED_PHI_KEYS_FOR_READING: {message}" in str(caught.value)
+    assert in_base64(FORMER)[:20] not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", ["us-west-2 eu-west-1", "us-west", "US-WEST-2", "us-west-2;eu-west-1", "'us-west-2'"])
-def test_what_is_no_list_of_regions_is_refused(value: str) -> None:
-    with pytest.raises(MalformedVariable, match="AWS_KMS_FALLBACK_REGIONS is not a list of Regions' names"):
+def test_other_values_than_a_list_of_regions_are_refused(value: str) -> None:
+    with pytest.raises(MalformedVariable, match="AWS_KMS_FALLBACK_REGIONS is not a list of Region names"):
         WrappedKeys.from_environment(MULTI_REGION | {"AWS_KMS_FALLBACK_REGIONS": value})
 
 
 def test_everything_malformed_is_named_at_once() -> None:
-    with pytest.raises(MalformedVariable) as refused:
+    with pytest.raises(MalformedVariable) as caught:
         WrappedKeys.from_environment(
             GOOD
             | {
@@ -172,11 +175,11 @@ def test_everything_malformed_is_named_at_once() -> None:
                 "AWS_KMS_FALLBACK_REGIONS": "nowhere",
             }
         )
-    said = str(refused.value)
-    assert said.count(";") == 4 and said.endswith(".") and ".;" not in said
-    assert "ENCRYPTED_PHI_KEY is not" in said and "number 2" in said and "number 3" in said and "mrk-" in said
+    message = str(caught.value)
+    assert message.count(";") == 4 and message.endswith(".") and ".;" not in message
+    assert all(part in message for part in ("ENCRYPTED_PHI_KEY is not", "number 2", "number 3", "mrk-"))
 
 
-def test_missing_variables_are_told_alone() -> None:
+def test_missing_variables_are_reported_first() -> None:
     with pytest.raises(MissingVariable, match="AWS_REGION is empty"):
         WrappedKeys.from_environment(GOOD | {"AWS_REGION": "", "AWS_KMS_FALLBACK_REGIONS": "nowhere"})

@@ -1,4 +1,4 @@
-"""The error tree: what holds of each of its kinds.
+"""The error tree: what is true for every class.
 
 Touches a process of its own.
 """
@@ -12,33 +12,33 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 import phi.errors
-from phi import PhiCipher, RecordRefused
+from phi import DecryptionError, PhiCipher
 from phi.errors import PhiError
 
-KINDS = [kind for _, kind in inspect.getmembers(phi.errors, inspect.isclass) if issubclass(kind, PhiError)]
+CLASSES = [kind for _, kind in inspect.getmembers(phi.errors, inspect.isclass) if issubclass(kind, PhiError)]
 
 
-def made(kind: type[PhiError]) -> PhiError:
-    """An error of this kind; some have words of their own and take none."""
+def error_of(kind: type[PhiError]) -> PhiError:
+    """An error of this class; some have a fixed message and take no argument."""
     try:
-        return kind("why")
+        return kind("a message")
     except TypeError:
         return kind()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_an_error_is_the_same_after_a_pickle(kind: type[PhiError]):
-    error = made(kind)
+    error = error_of(kind)
     error.problems = ("one",)  # type: ignore[attr-defined]
-    again = pickle.loads(pickle.dumps(error))
-    assert type(again) is kind
-    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
+    restored = pickle.loads(pickle.dumps(error))
+    assert type(restored) is kind
+    assert (str(restored), restored.args, vars(restored)) == (str(error), error.args, vars(error))
 
 
-def test_a_refusal_in_a_worker_process_reaches_the_parent():
-    with ProcessPoolExecutor(1) as workers, pytest.raises(RecordRefused, match="The record was refused"):
-        workers.submit(_refuse).result(timeout=60)
+def test_an_error_in_a_worker_process_reaches_the_parent():
+    with ProcessPoolExecutor(1) as workers, pytest.raises(DecryptionError, match="The record cannot be decrypted"):
+        workers.submit(_raise).result(timeout=60)
 
 
-def _refuse() -> None:
+def _raise() -> None:
     PhiCipher(bytes(32)).decrypt("no record")

@@ -1,7 +1,7 @@
-"""The distribution `eonpro-phi`: built from phi/ and installed into a fresh environment, as a service installs it.
+"""The distribution `eonpro-phi`: built from phi/ and installed into a new environment, as a service installs it.
 
-Touches a folder of its own. Nothing is downloaded, but by a thorough one: of this environment's packages the fresh one
-has those that the distribution asks for, and no others.
+Touches a folder of its own. Only a thorough test downloads; the others link the packages that the distribution needs,
+and no others, from this environment.
 """
 
 from __future__ import annotations
@@ -46,26 +46,26 @@ CONSUMER = """
 from collections.abc import Mapping
 from typing import Any, assert_type
 
-from phi import PHI_FIELDS, PhiCipher, PhiFields, RecordRefused
+from phi import PHI_FIELDS, PhiCipher, PhiFields, DecryptionError
 
 
-def of(door: PhiCipher | PhiFields, patient: Mapping[str, Any], columns: dict[str, list[str | None]]) -> None:
-    assert_type(door.encrypt("Jane"), str | None)
-    assert_type(door.encrypt_many(["Jane", None]), list[str | None])
-    assert_type(door.decrypt_many(text for text in ("a", "b")), list[str | None])
-    assert_type(door.encrypt_many({"email": "jane@example.org"}), dict[str, str | None])
-    assert_type(door.decrypt_many(columns), dict[str, list[str | None]])
-    assert_type(door.encrypt_fields(patient, PHI_FIELDS), dict[str, Any])
+def check(cipher: PhiCipher | PhiFields, patient: Mapping[str, Any], columns: dict[str, list[str | None]]) -> None:
+    assert_type(cipher.encrypt("Jane"), str | None)
+    assert_type(cipher.encrypt_many(["Jane", None]), list[str | None])
+    assert_type(cipher.decrypt_many(text for text in ("a", "b")), list[str | None])
+    assert_type(cipher.encrypt_many({"email": "jane@example.org"}), dict[str, str | None])
+    assert_type(cipher.decrypt_many(columns), dict[str, list[str | None]])
+    assert_type(cipher.encrypt_fields(patient, PHI_FIELDS), dict[str, Any])
     try:
-        door.decrypt("no record")
-    except RecordRefused as error:
+        cipher.decrypt("no record")
+    except DecryptionError as error:
         assert_type(error.args, tuple[Any, ...])
-    door.encrypt(1)  # type: ignore[arg-type]
+    cipher.encrypt(1)  # type: ignore[arg-type]
 """
 
 
 def run(*command: str | Path, cwd: Path, **more: str) -> str:
-    """The output of a program, which has to end well; this checkout is not on its path."""
+    """The output of a program, which must succeed; this checkout is not on its path."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AWS_"))}
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment | more, capture_output=True, text=True, timeout=300
@@ -92,29 +92,29 @@ def uv(tmp_path_factory: pytest.TempPathFactory) -> Installer:
 
 @pytest.fixture(scope="module")
 def service(built: tuple[Path, Path], uv: Installer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a fresh environment that has the wheel and what it asks for."""
+    """The interpreter of a new environment with the wheel and its requirements."""
     folder = tmp_path_factory.mktemp("service") / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
     python = folder / "bin" / "python"
     install = ("pip", "install", "--offline", "--no-deps", "--python", str(python))
     uv.run(*install, str(built[1]), log="install", seconds=60)
     (site,) = folder.glob("lib/*/site-packages")
-    for asked in asked_for(Distribution.at(next(site.glob("eonpro_phi-*.dist-info")))):
-        for top in {file.parts[0] for file in asked.files or () if file.parts[0] not in ("..", "__pycache__")}:
+    for required in requirements(Distribution.at(next(site.glob("eonpro_phi-*.dist-info")))):
+        for top in {file.parts[0] for file in required.files or () if file.parts[0] not in ("..", "__pycache__")}:
             if not (site / top).exists():
-                (site / top).symlink_to(Path(str(asked.locate_file(top))))
+                (site / top).symlink_to(Path(str(required.locate_file(top))))
     return python
 
 
-def asked_for(one: Distribution) -> list[Distribution]:
-    """What a distribution requires, extras apart, and what these require: each as this environment has it."""
-    found = []
-    for line in one.requires or ():
+def requirements(package: Distribution) -> list[Distribution]:
+    """The requirements of a distribution without extras, and theirs, as installed in this environment."""
+    packages = []
+    for line in package.requires or ():
         if "extra ==" not in line:
             name = re.match(r"[\w.-]+", line)
             assert name is not None
-            found += [needed := distribution(name[0]), *asked_for(needed)]
-    return found
+            packages += [required := distribution(name[0]), *requirements(required)]
+    return packages
 
 
 def test_the_wheel_holds_phi_and_nothing_else(built: tuple[Path, Path]):
@@ -133,21 +133,21 @@ def test_the_source_distribution_builds_the_same_wheel(built: tuple[Path, Path],
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
-def test_a_service_that_installs_it_encrypts_and_decrypts_and_loads_no_more(service: Path, tmp_path: Path):
+def test_an_installed_service_encrypts_and_decrypts_and_loads_nothing_else(service: Path, tmp_path: Path):
     where = Path(run(service, "-c", ROUND_TRIP, cwd=tmp_path).strip())
     assert where.is_relative_to(service.parents[1]), "phi of the checkout was imported, not the installed one"
 
 
-def test_the_installed_command_line_tells_its_commands_without_a_further_library(service: Path, tmp_path: Path):
-    told = run(service, "-m", "phi", "--help", cwd=tmp_path)
-    assert all(command in told for command in ("prove", "wrap", "reencrypt"))
+def test_the_installed_command_line_lists_its_commands_without_the_extras(service: Path, tmp_path: Path):
+    output = run(service, "-m", "phi", "--help", cwd=tmp_path)
+    assert all(command in output for command in ("prove", "wrap", "reencrypt"))
 
 
 def test_its_licence_is_the_project_s():
     assert (PHI / "LICENSE").read_bytes() == (PROJECT / "LICENSE").read_bytes()
 
 
-def test_an_extra_and_a_dependency_take_the_version_that_the_tests_are_passed_with():
+def test_each_requirement_allows_the_version_that_the_tests_use():
     project = tomllib.loads((PHI / "pyproject.toml").read_text())["project"]
     asked = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
     lock = tomllib.loads((PROJECT / "uv.lock").read_text())["package"]
@@ -171,21 +171,21 @@ def test_a_typed_service_sees_the_types_of_every_form(service: Path, tmp_path: P
 
 
 @pytest.mark.thorough
-def test_the_least_versions_that_it_asks_for_do_as_well(built: tuple[Path, Path], uv: Installer, tmp_path: Path):
+def test_the_minimum_versions_work(built: tuple[Path, Path], uv: Installer, tmp_path: Path):
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
     python = tmp_path / "venv" / "bin" / "python"
-    least = ("--resolution", "lowest-direct", "--only-binary", ":all:", "--python", str(python))
+    minimum = ("--resolution", "lowest-direct", "--only-binary", ":all:", "--python", str(python))
     uv.run(
         "pip",
         "install",
-        *least,
+        *minimum,
         f"eonpro-phi[kms,postgres,django,sqlalchemy] @ file://{built[1]}",
         "pytest>=9.2",
-        log="least",
+        log="minimum",
         seconds=300,
     )
-    for tests in ("test_cipher.py", "test_record.py", "adapters"):
+    for tests in ("cipher/test_cipher.py", "cipher/test_record.py", "adapters"):
         folder = PROJECT / "tests" / "phi"
-        # What the other rooms' tests share needs their libraries.
+        # The fixtures of the other packages need libraries that are not installed here.
         only = ("-m", "not thorough", "--confcutdir", folder)
         run(python, "-m", "pytest", "-q", *only, folder / tests, cwd=PROJECT)

@@ -1,4 +1,4 @@
-"""The proof as it is run: a process of its own, with nothing but its environment, before an emulated AWS."""
+"""`python -m phi prove` in a process of its own, with only its environment, against an emulated AWS."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def cloud() -> Iterator[Cloud]:
 
 
 def prove(environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any], str]:
-    """Exit code, verdict and everything else that was said; the verdict must be the only line of stdout."""
+    """Exit code, verdict and all output; the verdict must be the only line of stdout."""
     done = subprocess.run(
         [sys.executable, "-m", "phi", *(arguments or ("prove",))],
         cwd=ROOT,
@@ -96,9 +96,9 @@ def test_an_application_with_all_it_needs_is_proved(cloud: Cloud) -> None:
     }
 
 
-def test_every_key_for_reading_is_opened_too(cloud: Cloud) -> None:
+def test_every_reading_key_is_unwrapped_too(cloud: Cloud) -> None:
     code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEYS_FOR_READING=base64.b64encode(cloud.older_blob).decode()))
-    assert (code, verdict["proved"], verdict["otherDoors"]) == (0, True, 1)
+    assert (code, verdict["proved"], verdict["otherKeys"]) == (0, True, 1)
     short = base64.b64encode(cloud.short_blob).decode()
     code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEYS_FOR_READING=short))
     assert (code, verdict["proved"], verdict["cause"]) == (1, False, "WrongLength")
@@ -106,9 +106,9 @@ def test_every_key_for_reading_is_opened_too(cloud: Cloud) -> None:
 
 
 def test_the_proof_shows_neither_key_nor_secret_nor_record(cloud: Cloud) -> None:
-    _, _, said = prove(cloud.environment)
+    _, _, output = prove(cloud.environment)
     key = cloud.plaintext
-    assert "\n" not in said.rstrip("\n")
+    assert "\n" not in output.rstrip("\n")
     for secret in (
         key.hex(),
         base64.b64encode(key).decode(),
@@ -116,7 +116,7 @@ def test_the_proof_shows_neither_key_nor_secret_nor_record(cloud: Cloud) -> None
         "Synthetic",
         cloud.environment["ENCRYPTED_PHI_KEY"],
     ):
-        assert secret not in said
+        assert secret not in output
 
 
 def changed(cloud: Cloud, **changes: str) -> dict[str, str]:
@@ -187,33 +187,33 @@ VARIABLES = (
 )  # fmt: skip
 
 
-def through_a_pipe(cloud: Cloud, given: str) -> subprocess.CompletedProcess[str]:
+def prove_stdin(cloud: Cloud, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "phi", "prove", "--stdin"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": cloud.url},
-        input=given,
+        input=text,
         capture_output=True,
         text=True,
         timeout=60,
     )
 
 
-def test_the_variables_may_come_through_a_pipe_instead(cloud: Cloud) -> None:
-    done = through_a_pipe(cloud, json.dumps({name: cloud.environment[name] for name in VARIABLES}))
+def test_the_variables_can_come_from_standard_input(cloud: Cloud) -> None:
+    done = prove_stdin(cloud, json.dumps({name: cloud.environment[name] for name in VARIABLES}))
     assert (done.returncode, json.loads(done.stdout)["proved"]) == (0, True)
 
 
-def test_what_is_missing_in_the_pipe_is_not_taken_from_elsewhere(cloud: Cloud) -> None:
-    done = through_a_pipe(cloud, json.dumps({name: cloud.environment[name] for name in VARIABLES[1:]}))
+def test_a_variable_missing_in_standard_input_is_not_read_from_the_environment(cloud: Cloud) -> None:
+    done = prove_stdin(cloud, json.dumps({name: cloud.environment[name] for name in VARIABLES[1:]}))
     assert (done.returncode, json.loads(done.stdout)["cause"]) == (1, "MissingVariable")
 
 
-@pytest.mark.parametrize("given", ["[]", '{"AWS_REGION": 3}', "3"])
-def test_a_pipe_without_an_object_of_texts_is_refused_without_a_verdict(cloud: Cloud, given: str) -> None:
-    done = through_a_pipe(cloud, given)
+@pytest.mark.parametrize("text", ["[]", '{"AWS_REGION": 3}', "3"])
+def test_other_input_than_an_object_of_strings_is_refused_without_a_verdict(cloud: Cloud, text: str) -> None:
+    done = prove_stdin(cloud, text)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "no JSON object of texts" in done.stderr
+    assert "not a JSON object of strings" in done.stderr
 
 
 def test_a_wrong_command_line_is_a_usage_error_with_nothing_on_stdout(cloud: Cloud) -> None:

@@ -1,6 +1,6 @@
-"""The usage page, docs/phi.md: its examples are run as they stand, before an emulated KMS; and it leaves nothing out.
+"""The usage page, docs/phi.md: its examples run unchanged against an emulated KMS, and it is complete.
 
-Touches a folder of its own and this machine's ports.
+Touches a folder of its own and a port of this machine.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ print(json.dumps(checker.summarize(verbose=False)))
 def blocks(*kinds: str) -> list[tuple[str, int, str]]:
     """The page's code blocks of these kinds: kind, the number of lines above its source, source."""
     text = PAGE.read_text()
-    found = [(each[1], text.count("\n", 0, each.start(2)), each[2]) for each in BLOCK.finditer(text)]
-    return [block for block in found if block[0] in kinds]
+    code = [(each[1], text.count("\n", 0, each.start(2)), each[2]) for each in BLOCK.finditer(text)]
+    return [block for block in code if block[0] in kinds]
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,8 @@ def service() -> Iterator[dict[str, str]]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
-    given = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    kms = boto3.client("kms", region_name="us-east-1", endpoint_url=url, **given)
+    credentials = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    kms = boto3.client("kms", region_name="us-east-1", endpoint_url=url, **credentials)
     key = kms.create_key()["KeyMetadata"]["Arn"]
     former, new = (
         kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"] for _ in range(2)
@@ -93,13 +93,13 @@ def service() -> Iterator[dict[str, str]]:
     server.stop()
 
 
-def test_every_python_example_runs_as_it_stands(service: dict[str, str], tmp_path: Path):
+def test_every_python_example_runs_unchanged(service: dict[str, str], tmp_path: Path):
     steps = [
         (kind, line, file[1] if (file := FILE.match(source)) else None, source)
         for kind, line, source in blocks("pycon", "python")
         if not source.startswith(ON_SPARK)
     ]
-    # The modules that the job on Spark imports are there once it would run; that they give keys is tried here.
+    # The job on Spark is not run here; the module that it imports is.
     steps.append(("python", 0, None, "import clinic_keys as k; k.new_key().encrypt('a'), k.old_key().encrypt('a')"))
     done = subprocess.run(
         [sys.executable, "-c", RUNNER],
@@ -126,12 +126,12 @@ def test_the_node_example_and_python_read_one_another_s_records(tmp_path: Path):
         const { encrypt, decrypt } = await import(process.argv[1]);
         const { key, records, texts } = JSON.parse((await import("node:fs")).readFileSync(0, "utf8"));
         const bytes = Buffer.from(key, "hex");
-        const read = records.map((one) => decrypt(one, bytes));
-        console.log(JSON.stringify([read, texts.map((one) => encrypt(one, bytes))]));
+        const read = records.map((record) => decrypt(record, bytes));
+        console.log(JSON.stringify([read, texts.map((text) => encrypt(text, bytes))]));
     """
-    given = {"key": key.hex(), "records": PhiCipher(key).encrypt_many(texts), "texts": texts}
+    arguments = {"key": key.hex(), "records": PhiCipher(key).encrypt_many(texts), "texts": texts}
     command = ["node", "--input-type=module", "-e", program, str(module)]
-    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, input=json.dumps(arguments), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     read, written = json.loads(done.stdout)
     assert read == texts == PhiCipher(key).decrypt_many(written)
@@ -141,15 +141,15 @@ def test_the_commands_have_the_options_that_the_page_gives_them(capsys: pytest.C
     lines = [line for _, _, source in blocks("console") for line in source.splitlines() if " -m phi " in line]
     named = re.findall(r"`python -m phi (\w+)`", PAGE.read_text())
     assert lines and named
-    for command, given in [
-        *((line.split(" -m phi ")[1].split()[0], line) for line in lines),
+    for command, line in [
+        *((text.split(" -m phi ")[1].split()[0], text) for text in lines),
         *((n, "") for n in named),
     ]:
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
-        told = capsys.readouterr().out
+        output = capsys.readouterr().out
         assert ended.value.code == 0
-        assert [option for option in re.findall(r"--[\w-]+", given) if option not in told] == []
+        assert [option for option in re.findall(r"--[\w-]+", line) if option not in output] == []
 
 
 def test_the_table_of_errors_names_each_of_them_and_no_other():

@@ -1,4 +1,4 @@
-"""The wrapping of a former ENCRYPTION_KEY as it is run: a process of its own, before an emulated AWS."""
+"""`python -m phi wrap` in a process of its own, against an emulated AWS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from phi import wrapping
-from phi.errors import EncryptionKeyRefused
+from phi.errors import InvalidEncryptionKey
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,9 +44,9 @@ class Cloud:
             "PATH": os.environ["PATH"],
         }
 
-    def opened(self, wrapped: str) -> bytes:
-        found: bytes = self.kms.decrypt(CiphertextBlob=base64.b64decode(wrapped))["Plaintext"]
-        return found
+    def unwrap(self, wrapped: str) -> bytes:
+        key: bytes = self.kms.decrypt(CiphertextBlob=base64.b64decode(wrapped))["Plaintext"]
+        return key
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +61,13 @@ def cloud() -> Iterator[Cloud]:
     server.stop()
 
 
-def run(cloud: Cloud, given: str, **more: str | None) -> subprocess.CompletedProcess[str]:
-    environment = {name: text for name, text in {**cloud.environment, **more}.items() if text is not None}
+def run(cloud: Cloud, text: str, **more: str | None) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in {**cloud.environment, **more}.items() if value is not None}
     return subprocess.run(
         [sys.executable, "-m", "phi", "wrap"],
         cwd=ROOT,
         env=environment,
-        input=given,
+        input=text,
         capture_output=True,
         text=True,
         timeout=60,
@@ -78,14 +78,14 @@ def run(cloud: Cloud, given: str, **more: str | None) -> subprocess.CompletedPro
 def test_the_key_comes_back_wrapped_and_opens_to_the_same_bytes(cloud: Cloud) -> None:
     key = secrets.token_bytes(32)
     done = run(cloud, f"{key.hex()}\n")
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["keyArn"]) == (0, cloud.key_arn)
-    assert cloud.opened(told["wrapped"]) == key
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["keyArn"]) == (0, cloud.key_arn)
+    assert cloud.unwrap(result["wrapped"]) == key
 
 
 def test_capitals_are_as_good(cloud: Cloud) -> None:
     key = secrets.token_bytes(32)
-    assert cloud.opened(json.loads(run(cloud, key.hex().upper()).stdout)["wrapped"]) == key
+    assert cloud.unwrap(json.loads(run(cloud, key.hex().upper()).stdout)["wrapped"]) == key
 
 
 def test_the_key_is_in_nothing_that_is_printed(cloud: Cloud) -> None:
@@ -96,24 +96,24 @@ def test_the_key_is_in_nothing_that_is_printed(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "word"),
+    ("text", "message"),
     [
-        ("", "Nothing was given"),
-        ("\n \n", "Nothing was given"),
+        ("", "The input is empty"),
+        ("\n \n", "The input is empty"),
         ("ab" * 31, "62 hex digits"),
         ("ab" * 33, "66 hex digits"),
-        ("zz" * 32, "other characters"),
-        ("0x" + "ab" * 31, "other characters"),
+        ("zz" * 32, "not all are hex digits"),
+        ("0x" + "ab" * 31, "not all are hex digits"),
         (f'"{"ab" * 32}"', "quotation marks"),
-        ("ab" * 16 + "\n" + "ab" * 16, "other characters"),
-        ("ab" * 9000, "More than 4096"),
+        ("ab" * 16 + "\n" + "ab" * 16, "not all are hex digits"),
+        ("ab" * 9000, "more than 4096"),
     ],
 )
-def test_what_is_no_key_is_refused_and_not_repeated(cloud: Cloud, given: str, word: str) -> None:
-    done = run(cloud, given)
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["wrapped"], told["cause"]) == (1, None, "EncryptionKeyRefused")
-    assert word in told["message"]
+def test_another_input_is_refused_and_not_repeated(cloud: Cloud, text: str, message: str) -> None:
+    done = run(cloud, text)
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["wrapped"], result["cause"]) == (1, None, "InvalidEncryptionKey")
+    assert message in result["message"]
     assert "abab" not in done.stdout + done.stderr and "zzzz" not in done.stdout
 
 
@@ -127,7 +127,7 @@ def test_what_is_no_key_is_refused_and_not_repeated(cloud: Cloud, given: str, wo
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "BadCredentials"),
     ],
 )
-def test_what_kms_cannot_be_asked_is_told_without_a_traceback(
+def test_an_error_before_or_at_kms_has_no_traceback(
     cloud: Cloud, more: dict[str, str | None], cause: str, tmp_path: Path
 ) -> None:
     key = secrets.token_hex(32)
@@ -137,13 +137,13 @@ def test_what_kms_cannot_be_asked_is_told_without_a_traceback(
     assert "Traceback" not in done.stderr
 
 
-def test_a_key_that_is_not_there_is_told(cloud: Cloud) -> None:
+def test_a_key_that_does_not_exist_is_reported(cloud: Cloud) -> None:
     other = f"{cloud.key_arn.rpartition('/')[0]}/00000000-0000-4000-8000-000000000000"
     done = run(cloud, secrets.token_hex(32), AWS_KMS_KEY_ID=other)
     assert json.loads(done.stdout)["cause"] == "NotFound"
 
 
-def test_a_person_types_it_and_the_terminal_does_not_show_it(cloud: Cloud) -> None:
+def test_the_terminal_does_not_show_the_typed_key(cloud: Cloud) -> None:
     key = secrets.token_bytes(32)
     child = pexpect.spawn(
         sys.executable, ["-m", "phi", "wrap", "--prompt"], cwd=ROOT, env=cloud.environment, encoding="utf-8", timeout=30
@@ -152,41 +152,41 @@ def test_a_person_types_it_and_the_terminal_does_not_show_it(cloud: Cloud) -> No
     child.sendline(key.hex())
     child.expect(pexpect.EOF)
     assert key.hex() not in child.before
-    assert cloud.opened(json.loads(child.before)["wrapped"]) == key
+    assert cloud.unwrap(json.loads(child.before)["wrapped"]) == key
 
 
-def test_at_a_terminal_nothing_is_read_in_the_open(cloud: Cloud) -> None:
+def test_without_prompt_nothing_is_read_from_a_terminal(cloud: Cloud) -> None:
     child = pexpect.spawn(
         sys.executable, ["-m", "phi", "wrap"], cwd=ROOT, env=cloud.environment, encoding="utf-8", timeout=30
     )
     child.expect(pexpect.EOF)
-    assert json.loads(child.before)["cause"] == "EncryptionKeyRefused"
+    assert json.loads(child.before)["cause"] == "InvalidEncryptionKey"
 
 
-def test_what_was_read_is_overwritten_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    held: list[bytearray] = []
+def test_the_key_is_overwritten_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffers: list[bytearray] = []
 
     def encrypt(region: str, key_arn: str, key: bytearray) -> bytes:
-        held.append(key)
+        buffers.append(key)
         assert bytes(key) == b"\xab" * 32
         return b"wrapped"
 
     def read() -> bytearray:
-        held.append(bytearray(b"ab" * 32))
-        return held[-1]
+        buffers.append(bytearray(b"ab" * 32))
+        return buffers[-1]
 
-    monkeypatch.setattr(wrapping, "encrypted", encrypt)
+    monkeypatch.setattr(wrapping, "encrypt", encrypt)
     monkeypatch.setattr("logging.disable", lambda level: None)
     arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-    told = wrapping.wrap({"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": arn}, read)
-    assert told["wrapped"]
-    assert [set(each) for each in held] == [{0}, {0}]
+    result = wrapping.wrap({"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": arn}, read)
+    assert result["wrapped"]
+    assert [set(each) for each in buffers] == [{0}, {0}]
 
 
-def test_a_refusal_overwrites_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    held = bytearray(b"not a key")
+def test_the_key_is_overwritten_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = bytearray(b"not a key")
     monkeypatch.setattr("logging.disable", lambda level: None)
     arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-    told = wrapping.wrap({"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": arn}, lambda: held)
-    assert told["cause"] == EncryptionKeyRefused.__name__
-    assert set(held) == {0}
+    result = wrapping.wrap({"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": arn}, lambda: buffer)
+    assert result["cause"] == InvalidEncryptionKey.__name__
+    assert set(buffer) == {0}

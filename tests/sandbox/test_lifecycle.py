@@ -20,8 +20,7 @@ import boto3
 import pytest
 
 from sandbox.lifecycle import remove_stack_configs
-from sandbox.process import alive
-from sandbox.state import Places
+from sandbox.state import STOP_SECONDS, SandboxPaths, is_alive
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONTRACT = {
@@ -115,11 +114,26 @@ def test_stop_ends_it_and_may_be_repeated(run: Run, directory: Path) -> None:
     server = state(directory)
     assert run("stop").returncode == 0
     # Not that its port is free: another test's server may have been given it in the meantime.
-    assert not alive(server["pid"])
+    assert not is_alive(server["pid"])
     assert not (directory / "state.json").exists()
     assert not (directory / "vercel-oidc-token").exists()
     again = run("stop")
     assert (again.returncode, "does not run" in again.stderr) == (0, True)
+
+
+def test_stop_does_not_wait_for_connections_that_clients_keep_open(run: Run, directory: Path) -> None:
+    run("start")
+    server = state(directory)
+    connections = [socket.create_connection(("127.0.0.1", server[name])) for name in ("aws_port", "vercel_port")]
+    started = time.monotonic()
+
+    assert run("stop").returncode == 0
+
+    # After that time it is killed.
+    assert time.monotonic() - started < STOP_SECONDS
+    assert [connection.recv(1) for connection in connections] == [b"", b""]
+    for connection in connections:
+        connection.close()
 
 
 def test_stop_of_a_sandbox_that_never_was_leaves_no_trace(run: Run, directory: Path) -> None:
@@ -172,7 +186,7 @@ def test_a_sandbox_that_was_killed_is_replaced(run: Run, directory: Path) -> Non
     run("start")
     killed = state(directory)
     os.kill(killed["pid"], signal.SIGKILL)
-    while alive(killed["pid"]):
+    while is_alive(killed["pid"]):
         time.sleep(0.01)
     assert run("status").returncode == 1
     assert run("start").returncode == 0
@@ -272,12 +286,12 @@ def test_stop_removes_the_stack_config_of_the_sandboxs_account(tmp_path: Path, q
     mine, theirs = tmp_path / "Pulumi.production.yaml", tmp_path / "Pulumi.staging.yaml"
     mine.write_text(f"config:\n  eonpro-kms:accountId: {quote}123456789012{quote}\n")
     theirs.write_text('config:\n  eonpro-kms:accountId: "999999999999"\n  note: "123456789012"\n')
-    assert remove_stack_configs(Places(root=tmp_path / ".sandbox"), tmp_path) == (mine,)
+    assert remove_stack_configs(SandboxPaths(root=tmp_path / ".sandbox"), tmp_path) == (mine,)
     assert (mine.exists(), theirs.exists()) == (False, True)
 
 
 def test_a_sandbox_elsewhere_removes_no_stack_config(tmp_path: Path) -> None:
     config = tmp_path / "Pulumi.production.yaml"
     config.write_text('config:\n  eonpro-kms:accountId: "123456789012"\n')
-    assert remove_stack_configs(Places(root=tmp_path / "elsewhere"), tmp_path) == ()
+    assert remove_stack_configs(SandboxPaths(root=tmp_path / "elsewhere"), tmp_path) == ()
     assert config.exists()

@@ -24,8 +24,8 @@ from tests.terminal.worlds import (
     with_problems,
     with_trail,
 )
-from tests.wizard.fakes import ACCOUNT, TOKEN
-from wizard.questions import by_key
+from tests.wizard.fakes.clients import ACCOUNT, TOKEN
+from wizard.inputs.registry import by_key
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A stage: plays scenes of the wizard over fakes, each in a process of its own, at a terminal of its own.
 
 Everything is real up to the edges: command line, terminal, prompts, interview, steps, drafts on disk. The edges are the
-fakes of `tests/wizard/fakes.py`; no cloud, no engine and no prover is behind them. Started once, it holds the libraries
+fakes of `tests/wizard/fakes/clients.py`; no cloud, no engine and no prover is behind them. Started once, it holds the libraries
 and forks for each scene. Touches the folder and the terminal that it is given with each order.
 """
 
@@ -25,15 +25,15 @@ import prompt_toolkit  # noqa: F401
 import questionary  # noqa: F401
 
 import wizard.aws
-import wizard.aws.sign_in
-import wizard.engine
-import wizard.journey
-import wizard.proof
-import wizard.vercel
+import wizard.aws.auth.sign_in
+import wizard.data_key.verification
+import wizard.pulumi_engine.engine
+import wizard.setup.workflow
+import wizard.vercel.client
 from tests.terminal.scenes import SCENES
 from tests.terminal.worlds import World
-from wizard import __main__ as bell
-from wizard import commands, request
+from wizard.cli import dispatch, request
+from wizard.cli import main as bell
 
 CALLS = "calls-of-the-fakes.txt"
 """What the fakes were asked, one call a line; written when the scene is over."""
@@ -116,12 +116,12 @@ def _replaced(world: World, folder: Path) -> tuple[tuple[Any, str, Any], ...]:
     """Everything that would reach out of this machine or of the scene's folder, and what stands there instead."""
     return (
         (request, "PROJECT_FOLDER", folder),
-        (commands, "PROJECT_FOLDER", folder),
+        (dispatch, "PROJECT_FOLDER", folder),
         (wizard.aws, "connect", world.connect),
-        (wizard.aws.sign_in, "sign_in", world.sign_in),
-        (wizard.vercel, "Vercel", world.vercel),
-        (wizard.engine, "PulumiEngine", world.pulumi),
-        (wizard.proof, "ChildProver", world.child_prover),
+        (wizard.aws.auth.sign_in, "sign_in", world.sign_in),
+        (wizard.vercel.client, "Vercel", world.open_vercel),
+        (wizard.pulumi_engine.engine, "PulumiEngine", world.pulumi),
+        (wizard.data_key.verification, "ChildProver", world.child_prover),
     )
 
 

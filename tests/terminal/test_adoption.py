@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs("curl")
 
 @pytest.mark.thorough
 def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(clinic: Clinic, sit: Sit) -> None:
-    clinic.run(["bash", "examples/by-hand/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0"})
+    clinic.run(["bash", "examples/manual-setup/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0"})
     before = {**clinic.inventory(), "stacks": []}
     person = sit(clinic, "--answers", "examples/vercel.yaml")
     person.see("Take it into the stack?")

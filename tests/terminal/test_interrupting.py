@@ -12,8 +12,8 @@ from tests.terminal.audience import PASSPHRASE, Spectator
 from tests.terminal.conftest import Watch
 from tests.terminal.person import CTRL_C, CTRL_D, DOWN, ENTER, SPACE, asked
 from tests.terminal.scenes import CARRY_OUT, SCENES, asks
-from tests.wizard.fakes import CREDENTIALS, TOKEN
-from tests.wizard.test_journey import WRITES
+from tests.wizard.fakes.clients import CREDENTIALS, TOKEN
+from tests.wizard.setup.test_workflow import WRITES
 
 SECRETS = (TOKEN, "notThisOne", "987321", PASSPHRASE, CREDENTIALS.secret_access_key)
 

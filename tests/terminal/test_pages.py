@@ -12,7 +12,7 @@ import pytest
 from tests.terminal.conftest import Watch
 from tests.terminal.scenes import SCENES
 from tests.terminal.screens import STORED, expect, looks, marked, steady, told_of_changes, unmarked
-from tests.wizard.fakes import TOKEN
+from tests.wizard.fakes.clients import TOKEN
 
 SIZES = ((80, 24), (120, 40))
 UNBROKEN = re.compile(r" *next: |    \S")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from components.contract import Outputs, Settings
-from tests.wizard.fakes import (
+from components.settings import Outputs, Settings
+from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
     CREDENTIALS,
@@ -24,10 +24,13 @@ from tests.wizard.fakes import (
     outputs_of,
     trail_fact,
 )
-from tests.wizard.test_plan import FRESH, child
-from wizard import engine_config
-from wizard.errors import ResourceError, SetupError, SignInNeeded
-from wizard.facts import Identity, OnProgress, ProfileFact, ProfileKind, Progress, RegionFact, StepState, VercelProject
+from tests.wizard.setup.test_plan import FRESH, child
+from wizard.core.errors import ResourceError, SetupError, SignInNeeded
+from wizard.core.models.account import Identity, RegionFact
+from wizard.core.models.delivery import VercelProject
+from wizard.core.models.discovery import ProfileFact, ProfileKind
+from wizard.core.models.progress import OnProgress, Progress, StepState
+from wizard.pulumi_engine import config
 
 
 @dataclass(kw_only=True)
@@ -69,7 +72,7 @@ class StageEngine(FakeEngine):
     def prepare(self, stack: str, settings: Settings) -> None:
         super().prepare(stack, settings)
         self.outputs = outputs_of(settings)
-        document = engine_config.document(settings.to_config())
+        document = config.document(settings.to_config())
         (self.folder / f"Pulumi.{stack}.yaml").write_text(document)
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
@@ -91,25 +94,25 @@ class World:
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.cloud = StageCloud(log=self.log, credentials=CREDENTIALS)
-        self.hosting = FakeHosting(log=self.log, projects=(PORTAL,))
-        self.engine = StageEngine(cloud=self.cloud, log=self.log, steps=FRESH)
-        self.prover = FakeProver(cloud=self.cloud, log=self.log)
+        self.aws = StageCloud(log=self.log, credentials=CREDENTIALS)
+        self.vercel = FakeHosting(log=self.log, projects=(PORTAL,))
+        self.engine = StageEngine(aws=self.aws, log=self.log, steps=FRESH)
+        self.prover = FakeProver(aws=self.aws, log=self.log)
 
     def connect(self, *, profile: str | None, region: str | None, ask_code: Any, **_: Any) -> StageCloud:
-        self.cloud.ask_code = ask_code
+        self.aws.ask_code = ask_code
         if profile:
-            self.cloud.profile = profile
+            self.aws.profile = profile
         if region:
-            self.cloud.region, self.cloud.region_source = region, "the answers"
-        return self.cloud
+            self.aws.region, self.aws.region_source = region, "the answers"
+        return self.aws
 
     def sign_in(self, profile: str, environ: Mapping[str, str]) -> None:
         print(f"(here the AWS CLI signs {profile} in)")
-        self.cloud.signed_out = None
+        self.aws.signed_out = None
 
-    def vercel(self, *, token: str, **_: Any) -> FakeHosting:
-        return replace(self.hosting, token=token)
+    def open_vercel(self, *, token: str, **_: Any) -> FakeHosting:
+        return replace(self.vercel, token=token)
 
     def pulumi(self, *_: Any, **__: Any) -> StageEngine:
         return self.engine
@@ -133,7 +136,7 @@ def holding(**changes: Any) -> Callable[[], World]:
     def made() -> World:
         world = World()
         for name, value in changes.items():
-            setattr(world.cloud, name, value)
+            setattr(world.aws, name, value)
         return world
 
     return made
@@ -146,13 +149,13 @@ def with_trail() -> World:
 
 def with_many_projects() -> World:
     world = World()
-    world.hosting.projects = (PORTAL, SITE)
+    world.vercel.projects = (PORTAL, SITE)
     return world
 
 
 def set_up_by_hand() -> World:
     world = World()
-    by_hand(world.cloud)
+    by_hand(world.aws)
     world.engine.steps = tuple(replace(each, op="import") for each in FRESH[2:])
     return world
 
@@ -181,8 +184,8 @@ def failing() -> World:
 
 def with_problems() -> World:
     world = World()
-    world.cloud.lacking = ("kms:CreateKey", "cloudtrail:CreateTrail")
-    world.cloud.skew = 420.0
+    world.aws.lacking = ("kms:CreateKey", "cloudtrail:CreateTrail")
+    world.aws.skew = 420.0
     return world
 
 

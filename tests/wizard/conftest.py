@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-import wizard.commands
-import wizard.request
+import wizard.cli.dispatch
+import wizard.cli.request
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project's folder and a home with nothing in them, and an environment without answers."""
-    monkeypatch.setattr(wizard.commands, "PROJECT_FOLDER", tmp_path)
-    monkeypatch.setattr(wizard.request, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.setattr(wizard.cli.dispatch, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.setattr(wizard.cli.request, "PROJECT_FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))

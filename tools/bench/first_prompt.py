@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools.bench import onboarding
-from wizard.questions import by_key
+from wizard.inputs.registry import by_key
 
 BARE = "import questionary; questionary.select('Where?', choices=['a', 'b']).unsafe_ask()"
 BARE_PROMPT = "Where?"

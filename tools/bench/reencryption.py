@@ -25,8 +25,8 @@ import psycopg
 
 from phi import PhiCipher
 from phi.reencryption.database import Database
-from phi.reencryption.facts import Assignment
 from phi.reencryption.inspection import inspect
+from phi.reencryption.models import ColumnSelection
 from phi.reencryption.options import BATCH
 from phi.reencryption.passes import default_processes, reencrypt
 from phi.reencryption.progress import Progress
@@ -213,10 +213,10 @@ def versions() -> Mapping[str, str]:
 def main(dsn: str, processes: int) -> None:
     """Re-encrypt the table, and tell what it took."""
     looking = Database(dsn, read_only=True)
-    table = inspect(looking, Assignment(table="patients", columns=COLUMNS, key_column="id"), write=True)
+    table = inspect(looking, ColumnSelection(table="patients", columns=COLUMNS, key_column="id"), write=True)
     looking.close()
     run = reencrypt(dsn, table, old=[OLD], new=NEW, processes=processes, progress=Progress(io.StringIO()))
-    assert run.settled and run.neither == 0
+    assert run.complete and run.undecryptable == 0
     parent, worker = run.peak_mib
     told = {"seconds": run.seconds, "first_pass": run.pass_seconds[0], "parent_mib": parent, "worker_mib": worker}
     print(json.dumps(told))

@@ -6,7 +6,6 @@ Touches `README.md`, between its two marks, and `schemas/answers.schema.json`. T
 from __future__ import annotations
 
 import json
-import pkgutil
 import re
 from collections.abc import Iterator
 from enum import StrEnum
@@ -14,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
-import wizard
-from components.contract import Settings
-from wizard.questions import INPUTS, Input, Kind
+from components.settings import Settings
+from wizard.core.models.inputs import Input, InputType
+from wizard.inputs.registry import INPUTS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -28,17 +27,16 @@ END = "<!-- Every input: the end. -->"
 GROUPS = {
     "key": "The account and the key",
     "application": "The application",
-    "trail": "The audit trail and the alerts",
+    "audit": "The audit trail and the alerts",
     "state": "Pulumi's state",
 }
-"""The heading of each `wizard/questions_….py`, in the order of the page."""
+"""The heading of each file of `wizard/inputs` that holds inputs, in the order of the page."""
 
 
 def grouped() -> Iterator[tuple[str, tuple[Input, ...]]]:
-    """Each heading with its inputs, in the order of the table. Raises KeyError for a file that has no heading yet."""
-    files = [name for _, name, _ in pkgutil.iter_modules(wizard.__path__) if name.startswith("questions_")]
-    for part in sorted((name.removeprefix("questions_") for name in files), key=list(GROUPS).index):
-        values = vars(import_module(f"wizard.questions_{part}")).values()
+    """Each heading with its inputs, in the order of the table."""
+    for part in GROUPS:
+        values = vars(import_module(f"wizard.inputs.{part}")).values()
         own = {
             each.key
             for value in values
@@ -140,7 +138,7 @@ def _forms(each: Input) -> list[dict[str, Any]]:
     filled = {} if each.optional else {"pattern": r"\S"}
     if each.secret:
         return [{"type": "string", "minLength": 1}]
-    if each.kind is Kind.CONFIRM:
+    if each.kind is InputType.CONFIRM:
         return [{"type": "boolean"}, {"enum": ["yes", "no"]}, _one_of(("yes", "no", "true", "false", "y", "n"), each)]
     if isinstance(each.default, int):
         return [{"type": "integer", **_limits(each)}, {"type": "string", "pattern": r"^\s*[0-9]+\s*$"}]
@@ -192,8 +190,10 @@ def _limits(each: Input) -> dict[str, int]:
 
 def _one_of(words: tuple[str, ...], each: Input) -> dict[str, Any]:
     """One of the words as text: with white space around it, a yes or no in capitals too."""
-    spelled = [_any_case(word) for word in words] if each.kind is Kind.CONFIRM else [re.escape(word) for word in words]
-    nothing = "?" if each.optional and each.kind is not Kind.CONFIRM else ""
+    spelled = (
+        [_any_case(word) for word in words] if each.kind is InputType.CONFIRM else [re.escape(word) for word in words]
+    )
+    nothing = "?" if each.optional and each.kind is not InputType.CONFIRM else ""
     return {"type": "string", "pattern": rf"^\s*({'|'.join(spelled)}){nothing}\s*$"}
 
 

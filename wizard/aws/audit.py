@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from components.contract import Settings
-from wizard.aws import trail
-from wizard.aws.application import SESSION_NAME
-from wizard.aws.session import Session
-from wizard.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.facts import TrailFact
-from wizard.facts_audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
+from components.settings import Settings
+from wizard.aws.application_credentials import SESSION_NAME
+from wizard.aws.auth.session import Session
+from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
 
 MOST_EVENTS = 500
 """Events that are read: LookupEvents gives 50 a call, and two calls a second are an account's share.
@@ -27,16 +25,12 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limi
 _NO_RULE = ("ResourceNotFoundException",)
 
 
-class AwsAudit:
-    """The audit of one Region: a `wizard.protocols_audit.Audit`."""
+class AwsAuditReader:
+    """The audit of one Region: a `wizard.core.ports.aws.AuditReader`."""
 
     def __init__(self, session: Session, account_id: str) -> None:
         self._session = session
         self._owner = account_id
-
-    def trail(self, arn: str) -> TrailFact | None:
-        """The trail of that ARN; None for none."""
-        return trail.find_trail_of_arn(self._session.with_region(arn.split(":")[3]), arn)
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """What the trail selects, as CloudTrail has it."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from components.contract import SecretStore
-from wizard.aws.session import Session
-from wizard.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.facts_fleet import Rollout, RolloutState, Service, TaskDefinition
+from components.settings import SecretStore
+from wizard.aws.auth.session import Session
+from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.models.deployment import Rollout, RolloutState, Service, TaskDefinition
 
 AT_ONCE = 10
 """Services that DescribeServices tells of in one call."""
@@ -24,7 +24,7 @@ _STATES = frozenset(RolloutState)
 
 @dataclass(frozen=True)
 class Ecs:
-    """The services of the session's Region: a `wizard.protocols_deployment.Fleet`."""
+    """The services of the session's Region: a `wizard.core.ports.aws.EcsServices`."""
 
     session: Session
 

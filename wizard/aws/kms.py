@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from wizard.aws.session import Session, tags_of
-from wizard.aws.translation import code_of
-from wizard.datakey import WrappedDataKey
-from wizard.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.facts import KeyFact
+from wizard.aws.auth.errors import code_of
+from wizard.aws.auth.session import Session, tags_of
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.models.account import KeyFact
 
 _TRIES = (0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between tries while a key made a moment ago is not yet visible everywhere: KMS is eventually

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from components.contract import Settings
+from components.settings import Settings
 from wizard.aws import kms
-from wizard.aws.needs import Need, needs_of
-from wizard.aws.session import Session
-from wizard.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.facts import Identity, PermissionsFact, Principal, Simulation
+from wizard.aws.auth.session import Session
+from wizard.aws.required_permissions import RequiredPermission, needs_of
+from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.models.account import Identity, Principal
+from wizard.core.models.delivery import Simulation
+from wizard.core.models.discovery import PermissionsFact
 
 
 def policy_document(session: Session, policy_arn: str) -> Mapping[str, object]:
@@ -116,11 +118,11 @@ def check_permissions(session: Session, settings: Settings, *, caller: Identity)
 
 
 def _weigh_all(
-    session: Session, caller: Identity, needs: Sequence[Need]
+    session: Session, caller: Identity, needs: Sequence[RequiredPermission]
 ) -> tuple[frozenset[str], frozenset[str], list[str]]:
     """What is denied, what is not known, and why not."""
 
-    def weigh(need: Need) -> _Weighed:
+    def weigh(need: RequiredPermission) -> _Weighed:
         return _weigh(session, caller.principal_arn, need.actions, need.resource, need.region)
 
     try:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from components.contract import Settings
-from wizard.aws.needs import needs_of
-from wizard.aws.session import Session
-from wizard.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.facts import Identity, QuotaFact
+from components.settings import Settings
+from wizard.aws.auth.session import Session
+from wizard.aws.required_permissions import needs_of
+from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.models.account import Identity
+from wizard.core.models.discovery import QuotaFact
 
 TRAILS = 5
 """For each Region, and never more; a trail of every Region counts in each.
@@ -32,7 +33,7 @@ _HOME = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northw
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Kind:
+class _QuotaKind:
     """One kind of thing in IAM, as the account's summary counts it."""
 
     what: str
@@ -47,7 +48,7 @@ class _Kind:
 
 
 _IAM = (
-    _Kind(
+    _QuotaKind(
         what="IAM roles",
         create="iam:CreateRole",
         used="Roles",
@@ -56,7 +57,7 @@ _IAM = (
         parameter="RoleName",
         code="L-FE177D64",
     ),
-    _Kind(
+    _QuotaKind(
         what="customer managed IAM policies",
         create="iam:CreatePolicy",
         used="Policies",
@@ -65,7 +66,7 @@ _IAM = (
         parameter="PolicyArn",
         code="L-E95E4862",
     ),
-    _Kind(
+    _QuotaKind(
         what="IAM users",
         create="iam:CreateUser",
         used="Users",
@@ -159,7 +160,7 @@ def _bucket_quota(settings: Settings, owned: frozenset[str], limit: int, made: M
 
 
 def _iam_quota(
-    session: Session, settings: Settings, kind: _Kind, summary: Mapping[str, int], made: Made
+    session: Session, settings: Settings, kind: _QuotaKind, summary: Mapping[str, int], made: Made
 ) -> QuotaFact | None:
     wanted = made.get(kind.create, frozenset())
     if kind.used not in summary or kind.limit not in summary:
@@ -173,7 +174,7 @@ def _iam_quota(
     return QuotaFact(what=kind.what, used=used, limit=limit, needed=needed, next=more)
 
 
-def _is_there(session: Session, kind: _Kind, arn: str) -> bool:
+def _is_there(session: Session, kind: _QuotaKind, arn: str) -> bool:
     name = arn if kind.parameter.endswith("Arn") else arn.rpartition("/")[2]
     found = _asked(lambda: session.find("iam", kind.look, absent=("NoSuchEntity",), **{kind.parameter: name}))
     return found is not None

@@ -17,9 +17,9 @@ from django.db.migrations.writer import MigrationWriter
 from django.db.models import F, Q
 from django.test.utils import CaptureQueriesContext, override_settings
 
-from phi import RecordRefused, TextRefused
+from phi import DecryptionError, InvalidText
 from phi.adapters.django import EncryptedTextField
-from tests.phi.adapters.a_clinic import ANOTHER, CIPHER, another_door, asked
+from tests.phi.adapters.django_settings import ANOTHER, CIPHER, another_cipher, calls
 
 SECRET = "Jöhn Dœ, 患者 🩺"
 
@@ -27,7 +27,7 @@ SECRET = "Jöhn Dœ, 患者 🩺"
 class Patient(models.Model):  # type: ignore[misc]  # Django comes without types
     name = EncryptedTextField(null=True)
     phone = EncryptedTextField(null=True, blank=True)
-    note = EncryptedTextField(null=True, fields=another_door)
+    note = EncryptedTextField(null=True, fields=another_cipher)
     visits = models.IntegerField(default=0)
 
     class Meta:
@@ -44,17 +44,17 @@ def table() -> Iterator[None]:
 
 
 def stored(column: str = "name") -> list[str | None]:
-    """What the database itself holds."""
+    """The values in the database."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {column} FROM clinic_patient ORDER BY id")
         return [row[0] for row in cursor.fetchall()]
 
 
-def test_nobody_is_asked_before_the_first_use_and_all_fields_share_one_answer():
-    assert asked == [], "declaring a model asked for the key"
+def test_the_callable_is_called_once_at_the_first_use():
+    assert calls == [], "the declaration of a model requested the key"
     Patient.objects.create(name="Jane", phone="1")
-    assert [(one.name, one.phone) for one in Patient.objects.all()] == [("Jane", "1")]
-    assert asked == ["door"]
+    assert [(patient.name, patient.phone) for patient in Patient.objects.all()] == [("Jane", "1")]
+    assert calls == ["cipher"]
 
 
 def test_the_database_holds_records_and_the_application_reads_texts():
@@ -71,17 +71,17 @@ def test_none_and_the_empty_text_are_null():
     Patient.objects.create(name=None)
     assert stored() == [None, None]
     assert list(Patient.objects.values_list("name", flat=True)) == [None, None]
-    for found in (
+    for query in (
         Patient.objects.filter(name=None),
         Patient.objects.filter(name__exact=None),
         Patient.objects.filter(name__isnull=True),
         Patient.objects.exclude(~Q(name=None)),
     ):
-        assert found.count() == 2
+        assert query.count() == 2
     assert Patient.objects.exclude(name=None).count() == 0
 
 
-def test_the_empty_text_in_a_field_that_may_not_be_null_is_refused_by_the_database():
+def test_the_empty_text_in_a_not_null_field_is_refused_by_the_database():
     class Strict(models.Model):  # type: ignore[misc]  # Django comes without types
         name = EncryptedTextField()
 
@@ -104,7 +104,7 @@ def test_updates_of_one_and_many_rows_write_records():
 
 
 @pytest.mark.parametrize(
-    "asking",
+    "lookup",
     [
         {"name": "Jane"},
         {"name__exact": "Jane"},
@@ -118,13 +118,13 @@ def test_updates_of_one_and_many_rows_write_records():
         {"name": F("phone")},
         {"name__in": Patient.objects.values("phone")},
     ],
-    ids=lambda asking: next(iter(asking)),
+    ids=lambda lookup: next(iter(lookup)),
 )
-def test_a_lookup_that_could_never_match_is_refused(asking: dict[str, Any]):
-    for look_up in (Patient.objects.filter, Patient.objects.exclude):
-        with pytest.raises(FieldError, match="by None or isnull alone") as refused:
-            look_up(**asking)
-        assert "Jane" not in str(refused.value)
+def test_a_lookup_that_could_never_match_is_refused(lookup: dict[str, Any]):
+    for query in (Patient.objects.filter, Patient.objects.exclude):
+        with pytest.raises(FieldError, match="by None or isnull only") as caught:
+            query(**lookup)
+        assert "Jane" not in str(caught.value)
 
 
 def test_a_function_of_a_record_is_refused():
@@ -136,47 +136,47 @@ def test_a_function_of_a_record_is_refused():
         models.TextField._unregister_lookup(models.functions.Length)
 
 
-def test_a_record_under_another_key_and_a_text_that_is_none_are_refused():
+def test_a_record_of_another_key_and_invalid_texts_are_refused():
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO clinic_patient (name, visits) VALUES (%s, 0)", [ANOTHER.encrypt("Jane")])
-    with pytest.raises(RecordRefused):
+    with pytest.raises(DecryptionError):
         list(Patient.objects.all())
     for wrong in ("\ud800", 19800101):
-        with pytest.raises(TextRefused):
+        with pytest.raises(InvalidText):
             Patient.objects.create(name=wrong)
 
 
-def test_the_queries_that_django_keeps_show_records_only():
+def test_the_queries_that_django_logs_show_records_only():
     with CaptureQueriesContext(connection) as queries:
         Patient.objects.create(name=SECRET)
     assert "INSERT INTO" in str(queries.captured_queries)
     assert SECRET not in str(queries.captured_queries)
 
 
-def test_a_migration_names_the_field_and_where_its_key_is_found_and_no_key():
-    for field, written in (
+def test_a_migration_has_the_path_of_the_field_and_no_key():
+    for field, expected in (
         (EncryptedTextField(null=True), "phi.adapters.django.EncryptedTextField(null=True)"),
         (EncryptedTextField(fields="OTHER"), "phi.adapters.django.EncryptedTextField(fields='OTHER')"),
-        (EncryptedTextField(fields=another_door), "EncryptedTextField(fields="),
+        (EncryptedTextField(fields=another_cipher), "EncryptedTextField(fields="),
     ):
-        assert written in MigrationWriter.serialize(field)[0]
+        assert expected in MigrationWriter.serialize(field)[0]
         _, _, args, kwargs = field.deconstruct()
         assert EncryptedTextField(*args, **kwargs).fields == field.fields
-    held: Any = ANOTHER
-    with pytest.raises(TypeError, match="cannot hold what holds a key"):
-        EncryptedTextField(fields=held)
+    cipher: Any = ANOTHER
+    with pytest.raises(TypeError, match="cannot store an object with a key"):
+        EncryptedTextField(fields=cipher)
 
 
-def test_a_copy_or_a_pickle_of_a_field_leads_to_the_key_by_a_name():
+def test_a_copy_or_pickle_of_a_field_has_only_a_name():
     field = Patient._meta.get_field("name")
     assert copy.deepcopy(field).fields == "EONPRO_PHI_FIELDS"
-    assert b"door" not in pickle.dumps(Patient._meta.get_field("note"))
-    with pytest.raises(TypeError, match="not copied or pickled"):
+    assert b"PhiCipher" not in pickle.dumps(Patient._meta.get_field("note"))
+    with pytest.raises(TypeError, match="cannot be copied or pickled"):
         pickle.dumps(CIPHER)
 
 
 def test_the_setting_may_be_a_dotted_path_and_must_be_there():
-    with override_settings(EONPRO_PHI_FIELDS="clinic_doors.fields"), pytest.raises(ImportError):
+    with override_settings(EONPRO_PHI_FIELDS="missing_module.fields"), pytest.raises(ImportError):
         Patient.objects.create(name="Jane")
     with override_settings(EONPRO_PHI_FIELDS="phi.PHI_FIELDS"), pytest.raises(AttributeError):
         Patient.objects.create(name="Jane")
@@ -193,5 +193,5 @@ def test_an_index_or_uniqueness_is_an_error_of_django_s_checks():
         class Meta:
             app_label = "clinic"
 
-    found = {(error.obj.name, error.id) for error in Indexed.check() if error.id == "phi.E001"}
-    assert found == {("name", "phi.E001"), ("phone", "phi.E001")}
+    errors = {(error.obj.name, error.id) for error in Indexed.check() if error.id == "phi.E001"}
+    assert errors == {("name", "phi.E001"), ("phone", "phi.E001")}

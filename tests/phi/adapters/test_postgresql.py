@@ -1,4 +1,4 @@
-"""Both adapters on PostgreSQL, over one table: what one writes the other reads.
+"""Both adapters with PostgreSQL and one table: each reads what the other writes.
 
 Touches a database server of its own, in a temporary folder.
 """
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from phi.adapters.django import EncryptedTextField
 from phi.adapters.sqlalchemy import EncryptedText
-from tests.phi.adapters.a_clinic import CIPHER, door
+from tests.phi.adapters.django_settings import CIPHER, cipher
 from tests.phi.reencryption.postgres import Server, running
 
 pytestmark = pytest.mark.needs("postgresql")
@@ -24,8 +24,8 @@ PATIENTS = sa.Table(
     "patients",
     sa.MetaData(),
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("email", EncryptedText(door)),
-    sa.Column("phone", EncryptedText(door)),
+    sa.Column("email", EncryptedText(cipher)),
+    sa.Column("phone", EncryptedText(cipher)),
 )
 
 
@@ -48,7 +48,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.mark.thorough
-def test_what_sqlalchemy_writes_django_reads_and_changes_and_the_other_way_round(server: Server):
+def test_sqlalchemy_and_django_read_each_others_records(server: Server):
     url = sa.URL.create(
         "postgresql+psycopg", username="postgres", database="postgres", query={"host": str(server.folder)}
     )
@@ -57,8 +57,8 @@ def test_what_sqlalchemy_writes_django_reads_and_changes_and_the_other_way_round
         PATIENTS.create(connection)
         many = [{"id": n, "email": f"jöhn.{n}@example.org", "phone": "" if n % 2 else None} for n in range(50)]
         connection.execute(PATIENTS.insert(), many)
-        again = insert(PATIENTS).values(id=7, email="7@example.org")
-        connection.execute(again.on_conflict_do_update(index_elements=["id"], set_={"email": again.excluded.email}))
+        upsert = insert(PATIENTS).values(id=7, email="7@example.org")
+        connection.execute(upsert.on_conflict_do_update(index_elements=["id"], set_={"email": upsert.excluded.email}))
 
     patients = PatientOfPostgres.objects.using("postgresql")
     assert patients.filter(phone=None).count() == 50
@@ -70,8 +70,8 @@ def test_what_sqlalchemy_writes_django_reads_and_changes_and_the_other_way_round
         patients.filter(email__in=["7@example.org"])
 
     with engine.connect() as connection:
-        found = connection.execute(sa.select(PATIENTS).where(PATIENTS.c.phone.is_not(None)).order_by(PATIENTS.c.id))
-        assert [row.phone for row in found] == ["+1 555 0100", "+1 555 0101", "+1 555 0102"]
+        rows = connection.execute(sa.select(PATIENTS).where(PATIENTS.c.phone.is_not(None)).order_by(PATIENTS.c.id))
+        assert [row.phone for row in rows] == ["+1 555 0100", "+1 555 0101", "+1 555 0102"]
     engine.dispose()
 
     with server.connect() as raw:

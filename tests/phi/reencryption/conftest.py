@@ -6,33 +6,33 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.phi.reencryption import the_command
-from tests.phi.reencryption.patients import MAKE, Clinic
+from tests.phi.reencryption import command_process
+from tests.phi.reencryption.command_process import Operator, scripted_kms
+from tests.phi.reencryption.patients import CREATE_TABLE, Patients
 from tests.phi.reencryption.postgres import Server, running
-from tests.phi.reencryption.the_command import Operator, scripted_kms
 
-# Whoever is killed here is never the server, so that it need not wait for the disk.
-QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "autovacuum=off")
+# The tests never kill the server, so it need not wait for the disk.
+FAST_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "autovacuum=off")
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """PostgreSQL, with an empty table of patients in its database `clinic`."""
-    with running(*QUICK) as made:
-        with made.connect() as connection:
+    with running(*FAST_SETTINGS) as server:
+        with server.connect() as connection:
             connection.execute("create database clinic")
-        with made.connect("clinic") as connection:
-            connection.execute(MAKE)
-        yield made
+        with server.connect("clinic") as connection:
+            connection.execute(CREATE_TABLE)
+        yield server
 
 
 @pytest.fixture
-def clinic(server: Server) -> Iterator[Clinic]:
+def patients(server: Server) -> Iterator[Patients]:
     """A database with an empty table of patients."""
     name = server.copy_of("clinic")
-    made = Clinic(server=server, database=name)
-    yield made
-    made.connection.close()
+    patients = Patients(server=server, database=name)
+    yield patients
+    patients.connection.close()
     server.drop(name)
 
 
@@ -44,6 +44,6 @@ def kms() -> Iterator[str]:
 
 
 @pytest.fixture
-def operator(clinic: Clinic, kms: str) -> Operator:
-    """Somebody who re-encrypts the clinic's patients."""
-    return the_command.operator(clinic, kms)
+def operator(patients: Patients, kms: str) -> Operator:
+    """Runs the command for the table of patients."""
+    return command_process.operator(patients, kms)

@@ -1,6 +1,6 @@
-"""A clinic's table of patients, four of the application's PHI fields in it, and what each row has to say in plain text.
+"""A database with a table of patients: four of the application's PHI fields, and the decrypt_rows texts of each row.
 
-Touches the database that it is given.
+Touches the database passed to it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import psycopg
 
 from phi import PhiCipher
 from phi.reencryption.database import Database
-from phi.reencryption.facts import Assignment, Done
 from phi.reencryption.inspection import inspect
+from phi.reencryption.models import ColumnSelection, RowCounts
+from phi.reencryption.reencryptor import RecordReencryptor
 from phi.reencryption.statements import Table
-from phi.reencryption.transcription import Transcriber
 from phi.reencryption.worker import Worker
 from tests.phi.reencryption.postgres import Server
 
 OLD, NEW, THIRD = (bytes([number]) * 32 for number in (1, 2, 3))
 COLUMNS = ("firstName", "lastName", "email", "phone")
-ASSIGNMENT = Assignment(table="Patient", columns=COLUMNS, key_column="id")
+SELECTION = ColumnSelection(table="Patient", columns=COLUMNS, key_column="id")
 
-MAKE = """
+CREATE_TABLE = """
 create table "Patient" (
     id bigint primary key, clinic int not null, "createdAt" timestamptz not null default now(),
     "firstName" text, "lastName" text, email varchar(300), phone text
@@ -34,13 +34,13 @@ create table "Patient" (
 
 
 def texts(number: int) -> tuple[str | None, str | None, str | None, str | None]:
-    """A patient's fields: every seventh has no telephone."""
+    """The fields of a patient; every seventh has no telephone."""
     phone = None if number % 7 == 0 else f"+1 555 {number:07d}"
     return f"Jöhn {number}", f"Dœ-患者-{number}", f"patient.{number}@example.org", phone
 
 
 def fill(connection: psycopg.Connection[Any], rows: int, *, first: int = 1, key: bytes = OLD) -> None:
-    """So many patients, their records under the key, all written by one transaction."""
+    """Insert this many patients, encrypted with the key, in one transaction."""
     cipher = PhiCipher(key)
     numbers = range(first, first + rows)
     records = [cipher.encrypt_many(column) for column in zip(*map(texts, numbers), strict=True)]
@@ -51,7 +51,7 @@ def fill(connection: psycopg.Connection[Any], rows: int, *, first: int = 1, key:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clinic:
+class Patients:
     """A database with the table in it."""
 
     server: Server
@@ -59,21 +59,21 @@ class Clinic:
 
     @property
     def dsn(self) -> str:
-        """How to reach it."""
+        """Its connection string."""
         return self.server.dsn(self.database)
 
     @cached_property
     def connection(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """One that stays; what it does is committed at once."""
+        """A connection that stays open, in autocommit."""
         return self.server.connect(self.database)
 
     def run(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
-        """One statement, committed; its rows, where it has any."""
-        done = self.connection.execute(statement, arguments or None)
-        return done.fetchall() if done.description else []
+        """Run one statement; its rows, if it returns any."""
+        cursor = self.connection.execute(statement, arguments or None)
+        return cursor.fetchall() if cursor.description else []
 
     def fill(self, rows: int, *, first: int = 1, key: bytes = OLD) -> None:
-        """So many patients."""
+        """Insert this many patients."""
         fill(self.connection, rows, first=first, key=key)
 
     def records(self, order: str = "id") -> list[tuple[Any, ...]]:
@@ -82,58 +82,58 @@ class Clinic:
         return self.run(f'select id, {columns} from "Patient" order by {order}')
 
     def versions(self) -> list[tuple[Any, ...]]:
-        """Place and transaction of all rows: other ones after any write, whatever was written."""
+        """ctid and xmin of all rows: they change with any write."""
         return self.run('select id, ctid, xmin from "Patient" order by id')
 
-    def moved(self) -> int:
-        """How many rows another transaction than the first one's wrote last."""
+    def rewritten(self) -> int:
+        """How many rows were written again since the first transaction."""
         query = (
             'select count(*) from "Patient" where xmin <> (select min(xmin::text::bigint)::text::xid from "Patient")'
         )
         return int(self.run(query)[0][0])
 
-    def table(self, assignment: Assignment = ASSIGNMENT) -> Table:
-        """The table, as a run looks at it first."""
+    def table(self, selection: ColumnSelection = SELECTION) -> Table:
+        """The table, inspected as at the start of a run."""
         database = Database(self.dsn, read_only=True)
         try:
-            return inspect(database, assignment, write=True)
+            return inspect(database, selection, write=True)
         finally:
             database.close()
 
     def worker(
         self, *, size: int = 1000, table: Table | None = None, database: Database | None = None, write: bool = True
     ) -> Worker:
-        """A worker in this process, who does not rest between two attempts."""
+        """A worker in this process, without pauses between attempts."""
         return Worker(
             database or Database(self.dsn),
             table or self.table(),
-            Transcriber(old=[OLD], new=NEW),
+            RecordReencryptor(old=[OLD], new=NEW),
             size=size,
             write=write,
             pause=lambda _: None,
         )
 
 
-def sweep(worker: Worker) -> Done:
-    """One worker over all rows, batch by batch."""
-    total, after, more = Done(), None, True
+def run_pass(worker: Worker) -> RowCounts:
+    """Process all rows with one worker, batch by batch."""
+    total, after, more = RowCounts(), None, True
 
-    def told(until: str | None) -> None:
+    def on_read(until: str | None) -> None:
         nonlocal after, more
         after, more = until, until is not None
 
     while more:
-        total += worker.carry_out(after, told)
+        total += worker.process(after, on_read)
     return total
 
 
-def plain(records: list[tuple[Any, ...]], key: bytes = NEW) -> Iterator[tuple[Any, ...]]:
-    """Key and plain texts of rows; raises RecordRefused for a record under any other key."""
+def decrypt_rows(records: list[tuple[Any, ...]], key: bytes = NEW) -> Iterator[tuple[Any, ...]]:
+    """Key and decrypt_rows texts of rows; raises DecryptionError for a record of another key."""
     keys, *columns = zip(*records, strict=True)
     cipher = PhiCipher(key)
     return zip(keys, *(cipher.decrypt_many(column) for column in columns), strict=True)
 
 
 def expected(rows: int, *, first: int = 1) -> list[tuple[Any, ...]]:
-    """What `plain` has to give for as many patients."""
+    """What `decrypt_rows` must return for this many patients."""
     return [(number, *texts(number)) for number in range(first, first + rows)]

@@ -1,6 +1,6 @@
-"""A PostgreSQL server of one's own: the real one, in a temporary folder, on a socket that nobody else knows.
+"""A real PostgreSQL server for the tests, in a temporary folder, on a socket in it.
 
-Touches that folder, and starts and stops the server; as root it runs as `postgres`, for it refuses to run as root.
+Touches that folder, and starts and stops the server; as root it runs as the user `postgres`, because it refuses root.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from typing import Any
 
 import psycopg
 
-from tools.bootstrap.programs import PROGRAMS, command
-
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 def programs() -> Path:
-    """Where the newest server's programs are: on the PATH, or where Debian puts them."""
-    initdb = PROGRAMS["postgresql"].find()
-    if initdb is None:
-        raise RuntimeError(f"no PostgreSQL server is installed: {command(('postgresql',))}")
-    return initdb.parent
+    """The folder of the newest server's programs: on the PATH, or where Debian installs them."""
+    initdb = shutil.which("initdb")
+    folders = [Path(initdb).parent] if initdb else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
+    if not folders:
+        raise RuntimeError("no PostgreSQL server is installed: apt-get install postgresql")
+    return folders[-1]
+
+
+def _version(folder: Path) -> int:
+    return int(folder.parent.name) if folder.parent.name.isdigit() else 0
 
 
 @dataclass(kw_only=True)
@@ -43,11 +46,11 @@ class Server:
     _names: Iterator[int] = field(default_factory=count)
 
     def dsn(self, database: str = "postgres", *, user: str = "postgres") -> str:
-        """How to reach one of its databases."""
+        """The connection string of one of its databases."""
         return f"host={self.folder} dbname={database} user={user}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection that commits each statement."""
+        """A connection in autocommit."""
         return psycopg.connect(self.dsn(database), autocommit=True)
 
     def start(self) -> None:
@@ -57,7 +60,7 @@ class Server:
             command += ["-c", setting]
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, **_unprivileged())
-        limit = time.monotonic() + PATIENCE_SECONDS
+        limit = time.monotonic() + TIMEOUT_SECONDS
         while True:
             try:
                 self.connect().close()
@@ -71,36 +74,36 @@ class Server:
         """Stop it at once: open transactions are rolled back, connections cut."""
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(PATIENCE_SECONDS)
+            self.process.wait(TIMEOUT_SECONDS)
             self.process = None
 
     def copy_of(self, template: str) -> str:
-        """The name of a new database, as the other one is."""
+        """The name of a new database, a copy of the template."""
         name = f"db{next(self._names)}"
         with self.connect() as connection:
             connection.execute(f"create database {name} template {template}")
         return name
 
     def drop(self, database: str) -> None:
-        """Remove a database, whoever is connected to it."""
+        """Remove a database, and its connections."""
         with self.connect() as connection:
             connection.execute(f"drop database {database} with (force)")
 
 
 @contextmanager
 def running(*settings: str) -> Iterator[Server]:
-    """A fresh server with these settings (`name=value`), stopped and removed afterwards."""
+    """A new server with these settings (`name=value`), stopped and removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="eonpro-pg-"))
-    who = _unprivileged()
-    if who:
-        shutil.chown(folder, who["user"], who["group"])
+    user = _unprivileged()
+    if user:
+        shutil.chown(folder, user["user"], user["group"])
     initdb = [str(programs() / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "-E", "UTF8"]
     server = Server(folder=folder, settings=settings)
     try:
-        made = subprocess.run(
-            [*initdb, "--locale=C.UTF-8", "--no-sync"], capture_output=True, text=True, check=False, cwd=folder, **who
+        result = subprocess.run(
+            [*initdb, "--locale=C.UTF-8", "--no-sync"], capture_output=True, text=True, check=False, cwd=folder, **user
         )
-        assert made.returncode == 0, made.stderr
+        assert result.returncode == 0, result.stderr
         server.start()
         yield server
     finally:

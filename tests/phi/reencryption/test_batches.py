@@ -1,4 +1,4 @@
-"""Batches over a real database: what is written, what is left alone, and who wins when two write the same row."""
+"""Batches with a real database: what is written, what is unchanged, and concurrent writes of the same row."""
 
 from __future__ import annotations
 
@@ -9,62 +9,76 @@ import pytest
 
 from phi import PhiCipher
 from phi.reencryption.database import Database
-from phi.reencryption.facts import Assignment, Tally
-from phi.reencryption.refusals import DatabaseRefused, Mangled
-from tests.phi.reencryption.patients import ASSIGNMENT, NEW, OLD, THIRD, Clinic, expected, plain, sweep, texts
+from phi.reencryption.errors import StatementFailed, WriteMismatch
+from phi.reencryption.models import ColumnCounts, ColumnSelection
+from tests.phi.reencryption.patients import (
+    NEW,
+    OLD,
+    SELECTION,
+    THIRD,
+    Patients,
+    decrypt_rows,
+    expected,
+    run_pass,
+    texts,
+)
 
 pytestmark = pytest.mark.needs("postgresql")
 
 
-def test_every_record_is_moved_and_says_what_it_said(clinic: Clinic) -> None:
-    clinic.fill(250)
-    done = sweep(clinic.worker(size=100))
-    assert list(plain(clinic.records())) == expected(250)
-    assert (done.rows, done.written, done.left, done.again) == (250, 250, 0, 0)
-    assert done.columns["phone"] == Tally(empty=35, old=215)
+def test_every_record_is_re_encrypted_and_keeps_its_text(patients: Patients) -> None:
+    patients.fill(250)
+    counts = run_pass(patients.worker(size=100))
+    assert list(decrypt_rows(patients.records())) == expected(250)
+    assert (counts.rows, counts.written, counts.remaining, counts.rereads) == (250, 250, 0, 0)
+    assert counts.columns["phone"] == ColumnCounts(empty=35, old=215)
 
 
-def test_a_second_time_nothing_is_written(clinic: Clinic) -> None:
-    clinic.fill(50)
-    sweep(clinic.worker())
-    before = clinic.versions()
-    done = sweep(clinic.worker())
-    assert done.settled and done.written == 0
-    assert clinic.versions() == before
+def test_a_second_pass_writes_nothing(patients: Patients) -> None:
+    patients.fill(50)
+    run_pass(patients.worker())
+    before = patients.versions()
+    counts = run_pass(patients.worker())
+    assert counts.complete and counts.written == 0
+    assert patients.versions() == before
 
 
-def test_rows_that_need_nothing_are_not_written_among_those_that_do(clinic: Clinic) -> None:
-    clinic.fill(20)
-    clinic.fill(20, first=21, key=NEW)
-    before = clinic.versions()
-    done = sweep(clinic.worker())
-    assert (done.written, done.columns["email"]) == (20, Tally(new=20, old=20))
-    assert clinic.versions()[20:] == before[20:]
-    assert list(plain(clinic.records())) == expected(40)
+def test_rows_under_the_new_key_are_not_written_again(patients: Patients) -> None:
+    patients.fill(20)
+    patients.fill(20, first=21, key=NEW)
+    before = patients.versions()
+    counts = run_pass(patients.worker())
+    assert (counts.written, counts.columns["email"]) == (20, ColumnCounts(new=20, old=20))
+    assert patients.versions()[20:] == before[20:]
+    assert list(decrypt_rows(patients.records())) == expected(40)
 
 
-def test_what_no_key_opens_is_counted_named_and_left_as_it_is(clinic: Clinic) -> None:
-    clinic.fill(30)
-    theirs = PhiCipher(THIRD).encrypt("Jane")
-    for key, value in ((3, theirs), (5, "plain, text"), (7, ""), (9, "'; drop table x; --,\\{}\"")):
-        clinic.run('update "Patient" set "lastName" = %s where id = %s', value, key)
-    before = {row[0]: row[2] for row in clinic.records()}
-    done = sweep(clinic.worker())
-    assert done.columns["lastName"] == Tally(empty=1, old=26, foreign=1, no_record=2, named=("3", "5", "9"))
-    after = {row[0]: row[2] for row in clinic.records()}
+def test_undecryptable_values_are_counted_listed_and_unchanged(patients: Patients) -> None:
+    patients.fill(30)
+    other = PhiCipher(THIRD).encrypt("Jane")
+    for key, value in ((3, other), (5, "plain, text"), (7, ""), (9, "'; drop table x; --,\\{}\"")):
+        patients.run('update "Patient" set "lastName" = %s where id = %s', value, key)
+    before = {row[0]: row[2] for row in patients.records()}
+    counts = run_pass(patients.worker())
+    assert counts.columns["lastName"] == ColumnCounts(
+        empty=1, old=26, foreign=1, no_record=2, example_rows=("3", "5", "9")
+    )
+    after = {row[0]: row[2] for row in patients.records()}
     assert {key for key in after if after[key] == before[key]} == {3, 5, 7, 9}
-    others = [(row[0], row[1], row[3], row[4]) for row in clinic.records()]
-    assert list(plain(others)) == [(key, first, email, phone) for key, first, _, email, phone in expected(30)]
+    others = [(row[0], row[1], row[3], row[4]) for row in patients.records()]
+    assert list(decrypt_rows(others)) == [(key, first, email, phone) for key, first, _, email, phone in expected(30)]
 
 
-def test_only_the_columns_that_were_named_change(clinic: Clinic) -> None:
-    clinic.fill(10)
-    before = clinic.records()
-    sweep(clinic.worker(table=clinic.table(Assignment(table="Patient", columns=("email",), key_column="id"))))
-    assert [(row[0], row[1], row[2], row[4]) for row in clinic.records()] == [
+def test_only_the_selected_columns_change(patients: Patients) -> None:
+    patients.fill(10)
+    before = patients.records()
+    run_pass(
+        patients.worker(table=patients.table(ColumnSelection(table="Patient", columns=("email",), key_column="id")))
+    )
+    assert [(row[0], row[1], row[2], row[4]) for row in patients.records()] == [
         (row[0], row[1], row[2], row[4]) for row in before
     ]
-    assert [row[0] for row in plain([(row[0], row[3]) for row in clinic.records()])] == list(range(1, 11))
+    assert [row[0] for row in decrypt_rows([(row[0], row[3]) for row in patients.records()])] == list(range(1, 11))
 
 
 @pytest.mark.parametrize(
@@ -79,112 +93,112 @@ def test_only_the_columns_that_were_named_change(clinic: Clinic) -> None:
         ("bytea", "decode(md5(id::text), 'hex')"),
     ],
 )
-def test_any_key_that_can_be_ordered_serves(clinic: Clinic, kind: str, value: str) -> None:
-    clinic.fill(53)
-    clinic.run(f'alter table "Patient" add column "the Key" {kind}')
-    clinic.run(f'update "Patient" set "the Key" = {value}')
-    clinic.run('alter table "Patient" alter "the Key" set not null, add unique ("the Key")')
-    table = clinic.table(Assignment(table="Patient", columns=ASSIGNMENT.columns, key_column="the Key"))
-    assert sweep(clinic.worker(size=5, table=table)).written == 53
-    assert list(plain(clinic.records())) == expected(53)
+def test_a_key_column_of_any_ordered_type_works(patients: Patients, kind: str, value: str) -> None:
+    patients.fill(53)
+    patients.run(f'alter table "Patient" add column "the Key" {kind}')
+    patients.run(f'update "Patient" set "the Key" = {value}')
+    patients.run('alter table "Patient" alter "the Key" set not null, add unique ("the Key")')
+    table = patients.table(ColumnSelection(table="Patient", columns=SELECTION.columns, key_column="the Key"))
+    assert run_pass(patients.worker(size=5, table=table)).written == 53
+    assert list(decrypt_rows(patients.records())) == expected(53)
 
 
-def test_a_partitioned_table_is_moved_whole(clinic: Clinic) -> None:
-    clinic.run('create table parts (like "Patient") partition by range (id)')
-    clinic.run("create table low partition of parts for values from (0) to (20)")
-    clinic.run("create table high partition of parts for values from (20) to (1000)")
-    clinic.run("alter table parts add primary key (id)")
-    clinic.fill(60)
-    clinic.run('insert into parts select * from "Patient"')
-    parts = clinic.table(Assignment(table="parts", columns=ASSIGNMENT.columns, key_column="id"))
-    assert parts.partitioned and sweep(clinic.worker(size=7, table=parts)).written == 60
-    assert sweep(clinic.worker(table=parts)).settled
-    assert sweep(clinic.worker()).written == 60, "the other table was left alone"
+def test_a_partitioned_table_is_re_encrypted_completely(patients: Patients) -> None:
+    patients.run('create table parts (like "Patient") partition by range (id)')
+    patients.run("create table low partition of parts for values from (0) to (20)")
+    patients.run("create table high partition of parts for values from (20) to (1000)")
+    patients.run("alter table parts add primary key (id)")
+    patients.fill(60)
+    patients.run('insert into parts select * from "Patient"')
+    parts = patients.table(ColumnSelection(table="parts", columns=SELECTION.columns, key_column="id"))
+    assert parts.partitioned and run_pass(patients.worker(size=7, table=parts)).written == 60
+    assert run_pass(patients.worker(table=parts)).complete
+    assert run_pass(patients.worker()).written == 60, "the other table was not changed"
 
 
-# --- somebody else writes
+# --- concurrent writes
 
 
-def application_writes(clinic: Clinic, key: int, text: str) -> Callable[[], None]:
+def application_writes(patients: Patients, key: int, text: str) -> Callable[[], None]:
     record = PhiCipher(OLD).encrypt(text)
 
     def write() -> None:
-        clinic.run('update "Patient" set "lastName" = %s where id = %s', record, key)
+        patients.run('update "Patient" set "lastName" = %s where id = %s', record, key)
 
     return write
 
 
 @pytest.mark.parametrize("partitioned", [False, True])
-def test_what_the_application_writes_between_reading_and_writing_is_not_lost(clinic: Clinic, partitioned: bool) -> None:
+def test_a_concurrent_write_between_read_and_update_is_not_lost(patients: Patients, partitioned: bool) -> None:
     if partitioned:
-        clinic.run('alter table "Patient" rename to low')
-        clinic.run('create table "Patient" (like low including defaults) partition by range (id)')
-        clinic.run('alter table "Patient" attach partition low for values from (0) to (1000)')
-        clinic.run('alter table "Patient" add primary key (id)')
-    clinic.fill(30)
-    write = application_writes(clinic, 12, "Newly Wed")
-    done = clinic.worker(size=100).carry_out(None, lambda _: write())
-    assert (done.written, done.again, done.left) == (30, 1, 0)
-    wanted = [(*row[:2], "Newly Wed", *row[3:]) if row[0] == 12 else row for row in expected(30)]
-    assert list(plain(clinic.records())) == wanted
+        patients.run('alter table "Patient" rename to low')
+        patients.run('create table "Patient" (like low including defaults) partition by range (id)')
+        patients.run('alter table "Patient" attach partition low for values from (0) to (1000)')
+        patients.run('alter table "Patient" add primary key (id)')
+    patients.fill(30)
+    write = application_writes(patients, 12, "Newly Wed")
+    counts = patients.worker(size=100).process(None, lambda _: write())
+    assert (counts.written, counts.rereads, counts.remaining) == (30, 1, 0)
+    expected_rows = [(*row[:2], "Newly Wed", *row[3:]) if row[0] == 12 else row for row in expected(30)]
+    assert list(decrypt_rows(patients.records())) == expected_rows
 
 
-def test_a_row_that_the_application_is_just_writing_is_waited_for_and_not_lost(clinic: Clinic) -> None:
-    clinic.fill(30)
+def test_an_open_transaction_is_waited_for_and_not_lost(patients: Patients) -> None:
+    patients.fill(30)
     record = PhiCipher(OLD).encrypt("Newly Wed")
     waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = %s"
-    theirs = clinic.server.connect(clinic.database)
+    other = patients.server.connect(patients.database)
 
-    def commit_once_somebody_waits() -> None:
-        while not clinic.run(waits, clinic.database)[0][0]:
+    def commit_when_a_lock_is_waited_for() -> None:
+        while not patients.run(waits, patients.database)[0][0]:
             pass
-        theirs.execute("commit")
+        other.execute("commit")
 
     def begin(_: str | None) -> None:
-        theirs.execute("begin")
-        theirs.execute('update "Patient" set "lastName" = %s where id = 12', (record,))
+        other.execute("begin")
+        other.execute('update "Patient" set "lastName" = %s where id = 12', (record,))
         thread.start()
 
-    thread = threading.Thread(target=commit_once_somebody_waits)
-    done = clinic.worker(size=100).carry_out(None, begin)
+    thread = threading.Thread(target=commit_when_a_lock_is_waited_for)
+    counts = patients.worker(size=100).process(None, begin)
     thread.join()
-    theirs.close()
-    assert (done.written, done.left) == (30, 0)
-    assert list(plain(clinic.records()))[11][2] == "Newly Wed"
+    other.close()
+    assert (counts.written, counts.remaining) == (30, 0)
+    assert list(decrypt_rows(patients.records()))[11][2] == "Newly Wed"
 
 
-def test_a_row_that_is_deleted_or_moved_meanwhile_is_nobodys_loss(clinic: Clinic) -> None:
-    clinic.fill(10)
+def test_rows_deleted_or_renumbered_meanwhile_are_no_problem(patients: Patients) -> None:
+    patients.fill(10)
 
     def meanwhile(_: str | None) -> None:
-        clinic.run('delete from "Patient" where id = 3')
-        clinic.run('update "Patient" set id = 400 where id = 4')
+        patients.run('delete from "Patient" where id = 3')
+        patients.run('update "Patient" set id = 400 where id = 4')
 
-    done = clinic.worker(size=100).carry_out(None, meanwhile)
-    assert done.left == 0 and sweep(clinic.worker()).written in (0, 1)
-    wanted = [row for row in expected(10) if row[0] not in (3, 4)] + [(400, *texts(4))]
-    assert list(plain(clinic.records())) == wanted
-
-
-def test_a_row_that_stays_locked_is_left_to_the_next_pass(clinic: Clinic) -> None:
-    clinic.fill(10)
-    with clinic.server.connect(clinic.database) as theirs:
-        database = Database(clinic.dsn)
-        database.ask("select set_config('lock_timeout', '20ms', false)")
-        worker = clinic.worker(database=database)
-        theirs.execute("begin")
-        theirs.execute('select from "Patient" where id = 5 for update')
-        done = sweep(worker)
-        assert (done.written, done.left, done.settled) == (0, 10, False)
-        theirs.execute("commit")
-        assert sweep(worker).written == 10
+    counts = patients.worker(size=100).process(None, meanwhile)
+    assert counts.remaining == 0 and run_pass(patients.worker()).written in (0, 1)
+    expected_rows = [row for row in expected(10) if row[0] not in (3, 4)] + [(400, *texts(4))]
+    assert list(decrypt_rows(patients.records())) == expected_rows
 
 
-# --- the database rewrites what it is given
+def test_a_row_that_stays_locked_remains_for_the_next_pass(patients: Patients) -> None:
+    patients.fill(10)
+    with patients.server.connect(patients.database) as other:
+        database = Database(patients.dsn)
+        database.query("select set_config('lock_timeout', '20ms', false)")
+        worker = patients.worker(database=database)
+        other.execute("begin")
+        other.execute('select from "Patient" where id = 5 for update')
+        counts = run_pass(worker)
+        assert (counts.written, counts.remaining, counts.complete) == (0, 10, False)
+        other.execute("commit")
+        assert run_pass(worker).written == 10
+
+
+# --- the database changes what is written
 
 TRIGGER = """
-create function meddle() returns trigger language plpgsql as $$ begin {body} end $$;
-create {constraint} trigger meddling {when} on "Patient" {deferred} for each row execute function meddle()
+create function change_row() returns trigger language plpgsql as $$ begin {body} end $$;
+create {constraint} trigger changing {when} on "Patient" {deferred} for each row execute function change_row()
 """
 
 
@@ -208,49 +222,49 @@ create {constraint} trigger meddling {when} on "Patient" {deferred} for each row
         ),
     ],
 )
-def test_what_a_trigger_mangles_is_seen_before_the_commit(
-    clinic: Clinic, constraint: str, when: str, deferred: str, body: str
+def test_a_change_by_a_trigger_is_found_before_the_commit(
+    patients: Patients, constraint: str, when: str, deferred: str, body: str
 ) -> None:
-    clinic.fill(20)
-    clinic.run(TRIGGER.format(constraint=constraint, when=when, deferred=deferred, body=body))
-    before = clinic.records()
-    with pytest.raises(Mangled) as refused:
-        sweep(clinic.worker())
-    assert "meddling" in refused.value.hint
-    assert clinic.records() == before
+    patients.fill(20)
+    patients.run(TRIGGER.format(constraint=constraint, when=when, deferred=deferred, body=body))
+    before = patients.records()
+    with pytest.raises(WriteMismatch) as caught:
+        run_pass(patients.worker())
+    assert "changing" in caught.value.hint
+    assert patients.records() == before
 
 
-def test_a_trigger_that_came_after_the_first_look_is_seen_as_well(clinic: Clinic) -> None:
-    clinic.fill(20)
-    worker, before = clinic.worker(), clinic.records()
+def test_a_trigger_created_after_the_inspection_is_found_too(patients: Patients) -> None:
+    patients.fill(20)
+    worker, before = patients.worker(), patients.records()
     body = "new.email = left(new.email, 40); return new;"
-    clinic.run(TRIGGER.format(constraint="", when="before update", deferred="", body=body))
-    with pytest.raises(Mangled, match="20 of 20 rows"):
-        sweep(worker)
-    assert clinic.records() == before
+    patients.run(TRIGGER.format(constraint="", when="before update", deferred="", body=body))
+    with pytest.raises(WriteMismatch, match="20 of 20 rows"):
+        run_pass(worker)
+    assert patients.records() == before
 
 
-def test_a_trigger_that_touches_other_columns_is_no_hindrance(clinic: Clinic) -> None:
-    clinic.fill(20)
+def test_a_trigger_that_changes_other_columns_is_no_problem(patients: Patients) -> None:
+    patients.fill(20)
     body = 'new."createdAt" = now(); return new;'
-    clinic.run(TRIGGER.format(constraint="", when="before update", deferred="", body=body))
-    assert sweep(clinic.worker()).written == 20
-    assert list(plain(clinic.records())) == expected(20)
+    patients.run(TRIGGER.format(constraint="", when="before update", deferred="", body=body))
+    assert run_pass(patients.worker()).written == 20
+    assert list(decrypt_rows(patients.records())) == expected(20)
 
 
-def test_a_trigger_that_drops_the_write_leaves_rows_over(clinic: Clinic) -> None:
-    clinic.fill(20)
+def test_a_trigger_that_discards_the_write_leaves_rows_remaining(patients: Patients) -> None:
+    patients.fill(20)
     body = "return case when new.id = 7 then null else new end;"
-    clinic.run(TRIGGER.format(constraint="", when="before update", deferred="", body=body))
-    done = sweep(clinic.worker())
-    assert (done.written, done.left, done.settled) == (19, 1, False)
+    patients.run(TRIGGER.format(constraint="", when="before update", deferred="", body=body))
+    counts = run_pass(patients.worker())
+    assert (counts.written, counts.remaining, counts.complete) == (19, 1, False)
 
 
-def test_a_refusal_of_the_database_quotes_no_row(clinic: Clinic) -> None:
-    clinic.fill(3)
-    clinic.run("alter table \"Patient\" add note text default 'Jane Doe, 1970-01-01'")
-    clinic.run('alter table "Patient" add constraint strict check (length(note) < 5) not valid')
-    with pytest.raises(DatabaseRefused) as refused:
-        sweep(clinic.worker())
-    assert "strict" in str(refused.value) and "Jane" not in str(refused.value)
-    assert refused.value.__context__ is None and refused.value.__cause__ is None
+def test_an_error_of_the_database_quotes_no_row(patients: Patients) -> None:
+    patients.fill(3)
+    patients.run("alter table \"Patient\" add note text default 'Jane Doe, 1970-01-01'")
+    patients.run('alter table "Patient" add constraint strict check (length(note) < 5) not valid')
+    with pytest.raises(StatementFailed) as caught:
+        run_pass(patients.worker())
+    assert "strict" in str(caught.value) and "Jane" not in str(caught.value)
+    assert caught.value.__context__ is None and caught.value.__cause__ is None

@@ -1,68 +1,74 @@
-"""What stands in the way of a re-encryption: found in the catalogue of a real database, all of it at once."""
+"""Problems that prevent a re-encryption: found in the catalog of a real database, all at once."""
 
 from __future__ import annotations
 
 import pytest
 
 from phi.reencryption.database import Database
-from phi.reencryption.facts import Assignment
+from phi.reencryption.errors import ConnectionLost, StatementFailed, UsageError
 from phi.reencryption.inspection import inspect, name_parts
-from phi.reencryption.refusals import DatabaseLost, DatabaseRefused, NotAsAsked
-from tests.phi.reencryption.patients import ASSIGNMENT, MAKE, Clinic
+from phi.reencryption.models import ColumnSelection
+from tests.phi.reencryption.patients import CREATE_TABLE, SELECTION, Patients
 
 pytestmark = pytest.mark.needs("postgresql")
 
 
-def refused(clinic: Clinic, table: str, columns: str, key: str, *, user: str = "postgres") -> tuple[str, ...]:
-    """Every problem that there is."""
-    database = Database(clinic.server.dsn(clinic.database, user=user), read_only=True)
-    with pytest.raises(NotAsAsked) as found:
-        inspect(database, Assignment(table=table, columns=tuple(columns.split()), key_column=key), write=True)
+def problems_of(patients: Patients, table: str, columns: str, key: str, *, user: str = "postgres") -> tuple[str, ...]:
+    """All problems."""
+    database = Database(patients.server.dsn(patients.database, user=user), read_only=True)
+    with pytest.raises(UsageError) as caught:
+        inspect(database, ColumnSelection(table=table, columns=tuple(columns.split()), key_column=key), write=True)
     database.close()
-    return found.value.problems
+    return caught.value.problems
 
 
-def test_a_table_is_known_with_its_schema_in_the_letters_it_has(clinic: Clinic) -> None:
-    clinic.run('create schema "My Clinic"; create table "My Clinic"."Pa.tient" ("Id" uuid primary key, "E mail" text)')
-    table = clinic.table(Assignment(table='My Clinic."Pa.tient"', columns=("E mail",), key_column="Id"))
+def test_schema_and_names_are_case_sensitive(patients: Patients) -> None:
+    patients.run(
+        'create schema "My Clinic"; create table "My Clinic"."Pa.tient" ("Id" uuid primary key, "E mail" text)'
+    )
+    table = patients.table(ColumnSelection(table='My Clinic."Pa.tient"', columns=("E mail",), key_column="Id"))
     assert (table.schema, table.name, table.key_type) == ("My Clinic", "Pa.tient", "uuid")
-    assert clinic.worker(table=table).carry_out(None, lambda _: None).rows == 0
+    assert patients.worker(table=table).process(None, lambda _: None).rows == 0
 
 
-def test_what_it_is_not_is_told(clinic: Clinic) -> None:
-    clinic.run('create view seen as select * from "Patient"; create materialized view kept as select * from "Patient"')
-    clinic.run(
+def test_other_relations_than_tables_are_refused(patients: Patients) -> None:
+    patients.run(
+        'create view viewed as select * from "Patient"; create materialized view stored as select * from "Patient"'
+    )
+    patients.run(
         "create table ruled (id int primary key, a text); create rule r as on update to ruled do instead nothing"
     )
-    clinic.run("create table parent (id int primary key, a text); create table child () inherits (parent)")
-    assert refused(clinic, "seen", "email", "id") == ("seen is a view, which has no rows of its own",)
-    assert refused(clinic, "kept", "email", "id") == ("kept is a materialized view, which has no rows of its own",)
-    assert "rule for UPDATE" in refused(clinic, "ruled", "a", "id")[0]
-    assert "inherit" in refused(clinic, "parent", "a", "id")[0]
-    assert refused(clinic, "patient", "email", "id") == (
-        "there is no table patient that this role finds without its schema (there is public.Patient)",
+    patients.run("create table parent (id int primary key, a text); create table child () inherits (parent)")
+    assert problems_of(patients, "viewed", "email", "id") == ("viewed is a view, which has no rows of its own",)
+    assert problems_of(patients, "stored", "email", "id") == (
+        "stored is a materialized view, which has no rows of its own",
     )
-    assert refused(clinic, "elsewhere.Patient", "email", "id")[0].startswith(
-        "there is no table elsewhere.Patient that this role finds in the schema elsewhere"
+    assert "rule for UPDATE" in problems_of(patients, "ruled", "a", "id")[0]
+    assert "inherit" in problems_of(patients, "parent", "a", "id")[0]
+    assert problems_of(patients, "patient", "email", "id") == (
+        "there is no table patient in the search path of this role (did you mean public.Patient?)",
+    )
+    assert problems_of(patients, "elsewhere.Patient", "email", "id")[0].startswith(
+        "there is no table elsewhere.Patient in the schema elsewhere"
     )
 
 
-def test_columns_that_cannot_hold_records_are_told_all_at_once(clinic: Clinic) -> None:
-    clinic.run("create domain short as varchar(20)")
-    clinic.run(
+def test_unsuitable_columns_are_reported_all_at_once(patients: Patients) -> None:
+    patients.run("create domain short as varchar(20)")
+    patients.run(
         "create table odd (id int primary key, a char(99), b varchar(53), c short, d text[], e jsonb, "
         "f text generated always as ('x') stored, g varchar(54), h varchar)"
     )
-    assert refused(clinic, "odd", "a b c d e f g h h id", "id") == (
-        "id is among --columns, and the rows are told apart by it",
-        "h is named twice",
-        "a is character(99); a record is stored as text or varchar",
+    assert problems_of(patients, "odd", "a b c d e f g h h id", "id") == (
+        "id is also in --columns; the column that identifies the rows cannot be encrypted",
+        "h is in --columns twice",
+        "a is character(99); a record needs text or varchar",
         "b is character varying(53), which is too short: the shortest record has 54 characters",
         "c is short, which is too short: the shortest record has 54 characters",
-        "d is text[]; a record is stored as text or varchar",
-        "e is jsonb; a record is stored as text or varchar",
+        "d is text[]; a record needs text or varchar",
+        "e is jsonb; a record needs text or varchar",
         "f is generated by the database",
-        "id is integer; a record is stored as text or varchar",
+        "id is integer; a record needs text or varchar",
     )
 
 
@@ -77,83 +83,85 @@ def test_columns_that_cannot_hold_records_are_told_all_at_once(clinic: Clinic) -
         ("id int generated always as identity primary key", None),
     ],
 )
-def test_rows_have_to_be_told_apart_by_the_key(clinic: Clinic, definition: str, problem: str | None) -> None:
-    clinic.run(f"create table t (other int default 0, a text, {definition})")
-    assignment = Assignment(table="t", columns=("a",), key_column="id")
+def test_the_key_column_must_identify_the_rows(patients: Patients, definition: str, problem: str | None) -> None:
+    patients.run(f"create table t (other int default 0, a text, {definition})")
+    selection = ColumnSelection(table="t", columns=("a",), key_column="id")
     if problem is None:
-        assert clinic.table(assignment).key_type == "integer"
+        assert patients.table(selection).key_type == "integer"
     else:
-        assert problem in refused(clinic, "t", "a", "id")[0]
+        assert problem in problems_of(patients, "t", "a", "id")[0]
 
 
-def test_a_unique_index_of_some_rows_or_of_an_expression_is_none(clinic: Clinic) -> None:
-    clinic.run("create table t (id int not null, a text); create unique index on t (id) where a is null")
-    clinic.run("create unique index on t (abs(id))")
-    assert "has no unique index" in refused(clinic, "t", "a", "id")[0]
+def test_a_partial_or_expression_index_is_not_enough(patients: Patients) -> None:
+    patients.run("create table t (id int not null, a text); create unique index on t (id) where a is null")
+    patients.run("create unique index on t (abs(id))")
+    assert "has no unique index" in problems_of(patients, "t", "a", "id")[0]
 
 
-def test_rights_that_are_lacking_are_told_for_each_column(clinic: Clinic) -> None:
-    clinic.run("drop role if exists nobody_special; create role nobody_special login")
-    clinic.run('grant select (id, email, phone), update (email) on "Patient" to nobody_special')
-    assert refused(clinic, "Patient", "email phone firstName", "id", user="nobody_special") == (
-        "the places and versions of Patient's rows (ctid, xmin) may not be read: SELECT on all of it is needed",
-        "phone may not be written by this role (UPDATE)",
-        "firstName may not be read by this role (SELECT)",
-        "firstName may not be written by this role (UPDATE)",
+def test_missing_privileges_are_reported_for_each_column(patients: Patients) -> None:
+    patients.run("drop role if exists nobody_special; create role nobody_special login")
+    patients.run('grant select (id, email, phone), update (email) on "Patient" to nobody_special')
+    assert problems_of(patients, "Patient", "email phone firstName", "id", user="nobody_special") == (
+        "this role cannot read ctid and xmin of Patient: it needs SELECT on the whole table",
+        "this role has no UPDATE on phone",
+        "this role has no SELECT on firstName",
+        "this role has no UPDATE on firstName",
     )
-    clinic.run('grant select on "Patient" to nobody_special')
-    looking = Database(clinic.server.dsn(clinic.database, user="nobody_special"), read_only=True)
-    table = inspect(looking, Assignment(table="Patient", columns=("email", "phone"), key_column="id"), write=False)
-    with pytest.raises(DatabaseRefused, match="read-only|permission denied"):
-        looking.ask('update "Patient" set email = null returning 1')
-    looking.close()
+    patients.run('grant select on "Patient" to nobody_special')
+    database = Database(patients.server.dsn(patients.database, user="nobody_special"), read_only=True)
+    table = inspect(
+        database, ColumnSelection(table="Patient", columns=("email", "phone"), key_column="id"), write=False
+    )
+    with pytest.raises(StatementFailed, match="read-only|permission denied"):
+        database.query('update "Patient" set email = null returning 1')
+    database.close()
     assert table.name == "Patient"
-    clinic.run('revoke all on "Patient" from nobody_special; drop role nobody_special')
+    patients.run('revoke all on "Patient" from nobody_special; drop role nobody_special')
 
 
-def test_rows_that_a_policy_hides_would_never_be_moved(clinic: Clinic) -> None:
-    clinic.run("drop role if exists ward; create role ward login")
-    clinic.run('grant select, update on "Patient" to ward; alter table "Patient" enable row level security')
-    clinic.run('create policy own on "Patient" to ward using (clinic = 1)')
-    assert "row-level security" in refused(clinic, "Patient", "email", "id", user="ward")[0]
-    assert clinic.table().rows is not None or clinic.table().name == "Patient", "its owner is not filtered"
-    clinic.run('drop policy own on "Patient"; revoke all on "Patient" from ward; drop role ward')
+def test_row_level_security_is_refused(patients: Patients) -> None:
+    patients.run("drop role if exists analyst; create role analyst login")
+    patients.run('grant select, update on "Patient" to analyst; alter table "Patient" enable row level security')
+    patients.run('create policy own on "Patient" to analyst using (clinic = 1)')
+    assert "row-level security" in problems_of(patients, "Patient", "email", "id", user="analyst")[0]
+    assert patients.table().rows is not None or patients.table().name == "Patient", "its owner is not filtered"
+    patients.run('drop policy own on "Patient"; revoke all on "Patient" from analyst; drop role analyst')
 
 
-def test_triggers_that_an_update_fires_are_known(clinic: Clinic) -> None:
-    clinic.run("create function f() returns trigger language plpgsql as 'begin return new; end'")
+def test_triggers_of_update_are_listed(patients: Patients) -> None:
+    patients.run("create function f() returns trigger language plpgsql as 'begin return new; end'")
     for name, event in (("one", "before update"), ("two", "after insert"), ("three", "after update of email")):
-        clinic.run(f'create trigger {name} {event} on "Patient" for each row execute function f()')
-    clinic.run('alter table "Patient" disable trigger three')
-    table = clinic.table(ASSIGNMENT)
+        patients.run(f'create trigger {name} {event} on "Patient" for each row execute function f()')
+    patients.run('alter table "Patient" disable trigger three')
+    table = patients.table(SELECTION)
     assert (table.triggers, table.read_back) == (("one",), True)
 
 
-def test_the_planner_s_count_is_told_where_there_is_one(clinic: Clinic) -> None:
-    clinic.fill(30)
-    assert clinic.table().rows is None
-    clinic.run('analyze "Patient"')
-    assert clinic.table().rows == 30
+def test_the_row_estimate_comes_from_the_statistics(patients: Patients) -> None:
+    patients.fill(30)
+    assert patients.table().rows is None
+    patients.run('analyze "Patient"')
+    assert patients.table().rows == 30
 
 
-def test_a_database_that_is_not_there_is_told_in_libpqs_words(clinic: Clinic) -> None:
-    with pytest.raises(DatabaseLost, match="nowhere"):
-        inspect(Database("host=/nowhere"), ASSIGNMENT, write=True)
-    with pytest.raises(DatabaseLost, match='database "none" does not exist'):
-        inspect(Database(clinic.server.dsn("none")), ASSIGNMENT, write=True)
+def test_a_missing_database_is_reported_with_libpqs_message(patients: Patients) -> None:
+    with pytest.raises(ConnectionLost, match="nowhere"):
+        inspect(Database("host=/nowhere"), SELECTION, write=True)
+    with pytest.raises(ConnectionLost, match='database "none" does not exist'):
+        inspect(Database(patients.server.dsn("none")), SELECTION, write=True)
 
 
-def test_a_database_that_knows_no_characters_is_refused(clinic: Clinic) -> None:
-    clinic.run("create database ascii encoding 'SQL_ASCII' locale 'C' template template0")
-    ascii = Clinic(server=clinic.server, database="ascii")
-    ascii.run(MAKE)
-    assert "SQL_ASCII" in refused(ascii, "Patient", "email", "id")[0]
+def test_a_database_that_knows_no_characters_is_problems_of(patients: Patients) -> None:
+    patients.run("create database ascii encoding 'SQL_ASCII' locale 'C' template template0")
+    ascii = Patients(server=patients.server, database="ascii")
+    ascii.run(CREATE_TABLE)
+    assert "SQL_ASCII" in problems_of(ascii, "Patient", "email", "id")[0]
     ascii.connection.close()
-    clinic.server.drop("ascii")
+    patients.server.drop("ascii")
 
 
 @pytest.mark.parametrize(
-    ("given", "parts"),
+    ("name", "parts"),
     [
         ("Patient", (None, "Patient")),
         ("public.Patient", ("public", "Patient")),
@@ -162,11 +170,11 @@ def test_a_database_that_knows_no_characters_is_refused(clinic: Clinic) -> None:
         ("my table", (None, "my table")),
     ],
 )
-def test_names_are_taken_as_they_are(given: str, parts: tuple[str | None, str]) -> None:
-    assert name_parts(given) == parts
+def test_names_are_split_into_schema_and_table(name: str, parts: tuple[str | None, str]) -> None:
+    assert name_parts(name) == parts
 
 
-@pytest.mark.parametrize("given", ["", ".", "a.", ".a", "a.b.c", '"a', 'a"b', '"a"b'])
-def test_what_is_no_name_is_refused(given: str) -> None:
-    with pytest.raises(NotAsAsked):
-        name_parts(given)
+@pytest.mark.parametrize("name", ["", ".", "a.", ".a", "a.b.c", '"a', 'a"b', '"a"b'])
+def test_what_is_no_name_is_problems_of(name: str) -> None:
+    with pytest.raises(UsageError):
+        name_parts(name)

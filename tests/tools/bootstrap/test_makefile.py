@@ -87,7 +87,10 @@ def test_an_example_whose_key_cannot_be_anothers_gets_a_cloud_of_its_own(target:
 
 @pytest.mark.parametrize(
     ("target", "script", "argument"),
-    [("adopted", "examples/by-hand/guide.sh", "--adopt"), ("existing-trail", "examples/by-hand/trail.sh", "--trail ")],
+    [
+        ("adopted", "examples/manual-setup/guide.sh", "--adopt"),
+        ("existing-trail", "examples/manual-setup/trail.sh", "--trail "),
+    ],
 )
 def test_a_demo_that_finds_something_makes_it_first_unless_the_stack_is_there(target: str, script: str, argument: str):
     lines = make("--dry-run", "demo", f"TARGET={target}").stdout

@@ -20,7 +20,7 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from components.contract import Settings
+from components.settings import Settings
 from wizard.aws import Aws, connect
 
 ACCOUNT = "123456789012"

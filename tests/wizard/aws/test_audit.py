@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wizard.errors import PermissionDenied
+from wizard.core.errors import PermissionDenied
 
 ACCOUNT = "123456789012"
 BUCKET = "the-audit-logs"
@@ -41,20 +41,19 @@ def event(at: str, **record: Any) -> dict[str, Any]:
 
 def test_a_trail_of_one_region_is_found_by_its_arn(boto, aws, bucket):
     made = boto("cloudtrail").create_trail(Name="narrow", S3BucketName=bucket, IsMultiRegionTrail=False)
-    found = aws.audit().trail(made["TrailARN"])
+    found = aws.find_trail(made["TrailARN"])
     assert found is not None
     assert (found.name, found.multi_region, found.logging, found.delivery_error) == ("narrow", False, False, None)
-    assert aws.audit().trail(f"{made['TrailARN']}-of-nobody") is None
-    assert aws.list_trails() == ()
+    assert aws.find_trail(f"{made['TrailARN']}-of-nobody") is None
+    assert [trail.can_be_shared for trail in aws.list_trails()] == [False]
 
 
 def test_the_error_of_the_last_delivery_is_told(script, scripted):
     arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/audit"
-    script.say_who()
     script.answer("DescribeTrails", {"trailList": [{"Name": "audit", "TrailARN": arn}]})
     script.answer("GetTrailStatus", {"IsLogging": True, "LatestDeliveryError": "AccessDenied"})
     script.answer("GetEventSelectors", {"TrailARN": arn})
-    found = scripted.audit().trail(arn)
+    found = scripted.find_trail(arn)
     assert found is not None and found.delivery_error == "AccessDenied"
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from components.contract import SecretStore
+from components.settings import SecretStore
 from tests.wizard.aws.conftest import Script
 from wizard.aws import Aws
 from wizard.aws.ecs import Ecs
-from wizard.errors import PermissionDenied, ResourceError
-from wizard.facts_fleet import RolloutState, Service
-from wizard.protocols_deployment import Fleet
+from wizard.core.errors import PermissionDenied, ResourceError
+from wizard.core.models.deployment import RolloutState, Service
+from wizard.core.ports.aws import EcsServices
 
 ROLE = "arn:aws:iam::123456789012:role/"
 REVISION = "arn:aws:ecs:us-east-1:123456789012:task-definition/clinic:"
@@ -88,18 +88,18 @@ def told(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def fleet(aws: Aws) -> Fleet:
-    return aws.fleet()
+def ecs_services(aws: Aws) -> EcsServices:
+    return aws.ecs_services()
 
 
 @pytest.fixture
 def theirs(scripted: Aws) -> Ecs:
     """In front of the endpoint whose answers the test writes."""
-    return scripted.fleet()
+    return scripted.ecs_services()
 
 
-def service_of(fleet: Fleet) -> Service:
-    found = fleet.service("clinic", "web")
+def service_of(ecs_services: EcsServices) -> Service:
+    found = ecs_services.service("clinic", "web")
     assert found is not None
     return found
 
@@ -129,20 +129,22 @@ def test_a_state_that_is_not_told_or_not_known_is_no_state(script: Script, their
     assert {one.state for one in service_of(theirs).rollouts} == {RolloutState.UNTOLD}
 
 
-def test_a_service_that_was_deleted_and_one_that_never_was_are_none(fleet: Fleet, boto: Callable[..., Any]) -> None:
+def test_a_service_that_was_deleted_and_one_that_never_was_are_none(
+    ecs_services: EcsServices, boto: Callable[..., Any]
+) -> None:
     ecs = boto("ecs")
-    assert fleet.service("clinic", "web") is None, "there is no cluster"
+    assert ecs_services.service("clinic", "web") is None, "there is no cluster"
     ecs.create_cluster(clusterName="clinic")
     ecs.register_task_definition(**BODY)
     ecs.create_service(cluster="clinic", serviceName="web", taskDefinition="clinic", desiredCount=1)
-    there = fleet.service("clinic", "web")
+    there = ecs_services.service("clinic", "web")
     ecs.delete_service(cluster="clinic", service="web", force=True)
 
     assert there is not None and there.name == "web"
-    assert fleet.service("clinic", "web") is None and fleet.service("clinic", "other") is None
+    assert ecs_services.service("clinic", "web") is None and ecs_services.service("clinic", "other") is None
 
 
-def test_all_services_of_a_cluster_are_read_ten_at_a_time(fleet: Fleet, boto: Callable[..., Any]) -> None:
+def test_all_services_of_a_cluster_are_read_ten_at_a_time(ecs_services: EcsServices, boto: Callable[..., Any]) -> None:
     ecs = boto("ecs")
     ecs.create_cluster(clusterName="clinic")
     ecs.register_task_definition(**BODY)
@@ -150,21 +152,23 @@ def test_all_services_of_a_cluster_are_read_ten_at_a_time(fleet: Fleet, boto: Ca
     for name in names:
         ecs.create_service(cluster="clinic", serviceName=name, taskDefinition="clinic", desiredCount=0)
 
-    assert sorted(one.name for one in fleet.services("clinic")) == names
+    assert sorted(one.name for one in ecs_services.services("clinic")) == names
 
 
-def test_a_cluster_that_is_not_there_is_told_with_what_to_set(fleet: Fleet) -> None:
+def test_a_cluster_that_is_not_there_is_told_with_what_to_set(ecs_services: EcsServices) -> None:
     with pytest.raises(ResourceError, match="there is no ECS cluster clinic in us-east-1") as refused:
-        fleet.services("clinic")
+        ecs_services.services("clinic")
     assert "pulumi config set eonpro-kms:ecsCluster" in refused.value.hint
 
 
 # A task definition
 
 
-def test_what_is_read_of_a_revision_is_what_can_be_registered(fleet: Fleet, boto: Callable[..., Any]) -> None:
+def test_what_is_read_of_a_revision_is_what_can_be_registered(
+    ecs_services: EcsServices, boto: Callable[..., Any]
+) -> None:
     boto("ecs").register_task_definition(**BODY)
-    found = fleet.task_definition("clinic")
+    found = ecs_services.task_definition("clinic")
 
     assert found is not None and found.active and found.arn == f"{REVISION}1" and found.family == "clinic"
     body = dict(found.body)
@@ -173,12 +177,14 @@ def test_what_is_read_of_a_revision_is_what_can_be_registered(fleet: Fleet, boto
     assert BODY["containerDefinitions"][0].items() <= container.items()  # type: ignore[index]
 
 
-def test_a_revision_registered_from_another_is_the_same_but_for_what_was_changed(fleet: Fleet, boto: Any) -> None:
+def test_a_revision_registered_from_another_is_the_same_but_for_what_was_changed(
+    ecs_services: EcsServices, boto: Any
+) -> None:
     boto("ecs").register_task_definition(**BODY)
-    first = fleet.task_definition("clinic")
+    first = ecs_services.task_definition("clinic")
     assert first is not None
-    made = fleet.register({**first.body, "taskRoleArn": f"{ROLE}other"})
-    read = fleet.task_definition(made.arn)
+    made = ecs_services.register({**first.body, "taskRoleArn": f"{ROLE}other"})
+    read = ecs_services.task_definition(made.arn)
 
     assert made.arn == f"{REVISION}2" and read is not None
     assert read.body == {**first.body, "taskRoleArn": f"{ROLE}other"}
@@ -186,19 +192,19 @@ def test_a_revision_registered_from_another_is_the_same_but_for_what_was_changed
     assert told["tags"] == BODY["tags"]
 
 
-def test_a_deregistered_revision_is_not_active_and_a_missing_one_is_none(fleet: Fleet, boto: Any) -> None:
+def test_a_deregistered_revision_is_not_active_and_a_missing_one_is_none(ecs_services: EcsServices, boto: Any) -> None:
     arn = boto("ecs").register_task_definition(**BODY)["taskDefinition"]["taskDefinitionArn"]
     boto("ecs").deregister_task_definition(taskDefinition=arn)
-    found = fleet.task_definition(arn)
+    found = ecs_services.task_definition(arn)
 
     assert found is not None and not found.active
-    assert fleet.task_definition("clinic:9") is None and fleet.task_definition("other") is None
+    assert ecs_services.task_definition("clinic:9") is None and ecs_services.task_definition("other") is None
 
 
-def test_a_value_of_a_container_is_in_no_repr(fleet: Fleet, boto: Any) -> None:
+def test_a_value_of_a_container_is_in_no_repr(ecs_services: EcsServices, boto: Any) -> None:
     boto("ecs").register_task_definition(**BODY)
 
-    assert "production" not in repr(fleet.task_definition("clinic"))
+    assert "production" not in repr(ecs_services.task_definition("clinic"))
 
 
 # The update
@@ -266,15 +272,17 @@ def test_a_refused_update_is_a_refusal(script: Script, theirs: Ecs) -> None:
 # When the values were written
 
 
-def test_the_last_change_of_the_parameters_is_told_and_no_value_is_decrypted(fleet: Fleet, boto: Any) -> None:
+def test_the_last_change_of_the_parameters_is_told_and_no_value_is_decrypted(
+    ecs_services: EcsServices, boto: Any
+) -> None:
     ssm = boto("ssm")
-    assert fleet.changed_at(["/a", "/b"]) is None
+    assert ecs_services.changed_at(["/a", "/b"]) is None
     for name in ("/a", "/b"):
         ssm.put_parameter(Name=name, Value="x", Type="SecureString")
-    first = fleet.changed_at(["/a", "/b"])
+    first = ecs_services.changed_at(["/a", "/b"])
     ssm.put_parameter(Name="/b", Value="y", Type="SecureString", Overwrite=True)
     ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId="/a", Tags=[{"Key": "a", "Value": "b"}])
-    second = fleet.changed_at(["/a", "/b"])
+    second = ecs_services.changed_at(["/a", "/b"])
 
     assert first is not None and second is not None and second > first
     assert second == ssm.get_parameter(Name="/b")["Parameter"]["LastModifiedDate"]
@@ -293,8 +301,8 @@ def test_the_last_change_of_the_secrets_is_that_of_their_current_versions(script
 
 
 def test_the_edge_is_a_fleet(aws: Aws) -> None:
-    fleet: Fleet = aws.fleet()
-    assert isinstance(fleet, Ecs)
+    ecs_services: EcsServices = aws.ecs_services()
+    assert isinstance(ecs_services, Ecs)
 
 
 def test_an_update_without_a_deployment_is_a_failure(script: Script, theirs: Ecs) -> None:

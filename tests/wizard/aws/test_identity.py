@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from wizard.aws import clients, connect
-from wizard.errors import CredentialsError, PermissionDenied, Unreachable, Unsupported
-from wizard.facts import Principal, RegionFact
+from wizard.aws import connect
+from wizard.aws.auth import http
+from wizard.core.errors import CredentialsError, PermissionDenied, Unreachable, Unsupported
+from wizard.core.models.account import Principal, RegionFact
 
 ACCOUNT = "123456789012"
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -157,7 +158,7 @@ def test_an_endpoint_that_nobody_serves_is_found_at_once_and_named(environ):
 
 def test_an_endpoint_that_never_answers_is_given_up(environ, monkeypatch):
     """The time-out is shortened, so that the test need not wait for it."""
-    monkeypatch.setattr(clients, "FIRST_READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(http, "FIRST_READ_TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(Unreachable, match="does not answer"):
@@ -165,8 +166,8 @@ def test_an_endpoint_that_never_answers_is_given_up(environ, monkeypatch):
 
 
 def test_waiting_for_the_first_answer_is_bounded_by_ten_seconds():
-    longest = max(clients.CONNECT_TIMEOUT, clients.FIRST_READ_TIMEOUT) * clients.FIRST_ATTEMPTS
-    backoff = clients.FIRST_ATTEMPTS - 1
+    longest = max(http.CONNECT_TIMEOUT, http.FIRST_READ_TIMEOUT) * http.FIRST_ATTEMPTS
+    backoff = http.FIRST_ATTEMPTS - 1
     assert longest + backoff <= 10
 
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from wizard.errors import ResourceError
-from wizard.facts import PermissionsFact, Simulation
+from wizard.core.errors import ResourceError
+from wizard.core.models.delivery import Simulation
+from wizard.core.models.discovery import PermissionsFact
 
 ACCOUNT = "123456789012"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:user/admin"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.facts import QuotaFact
+from wizard.core.models.discovery import QuotaFact
 
 ACCOUNT = "123456789012"
 IAM = f"arn:aws:iam::{ACCOUNT}"

@@ -7,9 +7,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from wizard.aws.trail import bucket_owner
-from wizard.errors import PermissionDenied
-from wizard.facts import Retention
+from wizard.aws.cloudtrail import bucket_owner
+from wizard.core.errors import PermissionDenied
+from wizard.core.models.account import Retention
 
 ACCOUNT = "123456789012"
 BUCKET = "the-audit-logs"
@@ -30,14 +30,18 @@ def expire(boto, *rules: dict[str, object]) -> None:
     boto("s3").put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": made})
 
 
-def test_trails_of_every_region_are_listed_with_their_logging(boto, aws, bucket):
+def test_every_trail_that_records_the_region_is_listed_with_its_logging(boto, aws, bucket):
     trails = boto("cloudtrail")
     trails.create_trail(Name="wide", S3BucketName=bucket, IsMultiRegionTrail=True, EnableLogFileValidation=True)
     trails.create_trail(Name="quiet", S3BucketName=bucket, IsMultiRegionTrail=True, IncludeGlobalServiceEvents=True)
     trails.create_trail(Name="narrow", S3BucketName=bucket, IsMultiRegionTrail=False)
     trails.start_logging(Name="wide")
     listed = {trail.name: trail for trail in aws.list_trails()}
-    assert set(listed) == {"wide", "quiet"}
+    assert {name: trail.can_be_shared for name, trail in listed.items()} == {
+        "wide": True,
+        "quiet": True,
+        "narrow": False,
+    }
     assert (listed["wide"].logging, listed["quiet"].logging) == (True, False)
     assert (listed["wide"].validation, listed["quiet"].validation) == (True, False)
     assert (listed["wide"].bucket, listed["wide"].multi_region, listed["quiet"].global_events) == (bucket, True, True)

@@ -8,15 +8,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.wizard.aws.conftest import ACCOUNT
-from wizard.aws.vault import S3Vault
-from wizard.errors import PermissionDenied, ResourceError
+from wizard.aws.s3 import S3BackupStorage
+from wizard.core.errors import PermissionDenied, ResourceError
 
 UNTIL = datetime(2033, 11, 24, tzinfo=UTC)
 
 
 @pytest.fixture
-def vault(aws):
-    return aws.vault()
+def backup_storage(aws):
+    return aws.backup_storage()
 
 
 @pytest.fixture
@@ -25,42 +25,42 @@ def locked(boto) -> str:
     return "locked"
 
 
-def test_a_bucket_with_a_default_lock_says_how_long(vault, boto, locked):
+def test_a_bucket_with_a_default_lock_says_how_long(backup_storage, boto, locked):
     rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Years": 7}}
     boto("s3").put_object_lock_configuration(
         Bucket=locked, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
     )
-    found = vault.lock_of(locked)
+    found = backup_storage.lock_of(locked)
     assert (found.mode, found.days, found.region) == ("COMPLIANCE", 2555, "us-east-1")
 
 
-def test_a_bucket_that_locks_nothing_by_default_has_a_lock_all_the_same(vault, locked):
-    found = vault.lock_of(locked)
+def test_a_bucket_that_locks_nothing_by_default_has_a_lock_all_the_same(backup_storage, locked):
+    found = backup_storage.lock_of(locked)
     assert (found.mode, found.days) == (None, None)
 
 
-def test_a_bucket_without_object_lock_has_none(vault, boto):
+def test_a_bucket_without_object_lock_has_none(backup_storage, boto):
     boto("s3").create_bucket(Bucket="plain")
-    assert vault.lock_of("plain") is None
+    assert backup_storage.lock_of("plain") is None
 
 
-def test_a_bucket_that_is_not_there_is_told_with_the_command_that_makes_it(vault):
+def test_a_bucket_that_is_not_there_is_told_with_the_command_that_makes_it(backup_storage):
     with pytest.raises(ResourceError, match=f"{ACCOUNT} has no bucket nowhere") as told:
-        vault.lock_of("nowhere")
+        backup_storage.lock_of("nowhere")
     assert told.value.hint.endswith("--object-lock-enabled-for-bucket")
     assert "LocationConstraint" not in told.value.hint
 
 
 def test_the_command_for_another_region_says_so(aws):
     with pytest.raises(ResourceError) as told:
-        aws.with_region("eu-west-1").vault().lock_of("nowhere")
+        aws.with_region("eu-west-1").backup_storage().lock_of("nowhere")
     assert "LocationConstraint=eu-west-1" in told.value.hint
 
 
-def test_an_object_is_created_with_a_lock_and_a_checksum_and_never_overwritten(vault, boto, locked):
-    assert vault.create(locked, "a/b.json", b"first", until=UNTIL) is True
-    assert vault.create(locked, "a/b.json", b"second", until=UNTIL) is False
-    found = vault.read(locked, "a/b.json")
+def test_an_object_is_created_with_a_lock_and_a_checksum_and_never_overwritten(backup_storage, boto, locked):
+    assert backup_storage.create(locked, "a/b.json", b"first", until=UNTIL) is True
+    assert backup_storage.create(locked, "a/b.json", b"second", until=UNTIL) is False
+    found = backup_storage.read(locked, "a/b.json")
     assert (found.body, found.lock_mode, found.locked_until) == (b"first", "GOVERNANCE", UNTIL)
     assert found.version
     head = boto("s3").head_object(Bucket=locked, Key="a/b.json", ChecksumMode="ENABLED")
@@ -68,41 +68,41 @@ def test_an_object_is_created_with_a_lock_and_a_checksum_and_never_overwritten(v
     assert len(boto("s3").list_object_versions(Bucket=locked)["Versions"]) == 1
 
 
-def test_without_a_date_the_buckets_own_lock_holds(vault, boto, locked):
+def test_without_a_date_the_buckets_own_lock_holds(backup_storage, boto, locked):
     rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}}
     boto("s3").put_object_lock_configuration(
         Bucket=locked, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
     )
-    vault.create(locked, "b.json", b"it", until=None)
-    found = vault.read(locked, "b.json")
+    backup_storage.create(locked, "b.json", b"it", until=None)
+    found = backup_storage.read(locked, "b.json")
     assert found.lock_mode == "GOVERNANCE"
     assert timedelta(days=28) < found.locked_until - datetime.now(UTC) < timedelta(days=31)
 
 
-def test_a_bucket_of_another_region_is_reached_where_it_is(vault, boto):
+def test_a_bucket_of_another_region_is_reached_where_it_is(backup_storage, boto):
     boto("s3").create_bucket(
         Bucket="far",
         CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
         ObjectLockEnabledForBucket=True,
     )
-    assert vault.lock_of("far").region == "eu-west-1"
-    assert vault.create("far", "b.json", b"it", until=UNTIL)
-    assert vault.read("far", "b.json").body == b"it"
+    assert backup_storage.lock_of("far").region == "eu-west-1"
+    assert backup_storage.create("far", "b.json", b"it", until=UNTIL)
+    assert backup_storage.read("far", "b.json").body == b"it"
 
 
-def test_what_is_not_there_reads_as_nothing(vault, locked):
-    assert vault.read(locked, "none.json") is None
-    assert vault.read("nowhere", "none.json") is None
+def test_what_is_not_there_reads_as_nothing(backup_storage, locked):
+    assert backup_storage.read(locked, "none.json") is None
+    assert backup_storage.read("nowhere", "none.json") is None
 
 
 def test_a_strangers_bucket_of_that_name_gets_nothing(script, scripted):
     # S3's answer to a caller who expects another owner.
     script.answer("HEAD /locked", "", status=403)
-    vault = S3Vault(scripted._session, ACCOUNT)
+    backup_storage = S3BackupStorage(scripted._session, ACCOUNT)
     for ask in (
-        lambda: vault.lock_of("locked"),
-        lambda: vault.create("locked", "b.json", b"it", until=UNTIL),
-        lambda: vault.read("locked", "b.json"),
+        lambda: backup_storage.lock_of("locked"),
+        lambda: backup_storage.create("locked", "b.json", b"it", until=UNTIL),
+        lambda: backup_storage.read("locked", "b.json"),
     ):
         with pytest.raises(PermissionDenied):
             ask()
@@ -111,8 +111,8 @@ def test_a_strangers_bucket_of_that_name_gets_nothing(script, scripted):
     assert set(script.calls) == {"HEAD /locked"}
 
 
-def test_a_locked_version_stays_whoever_would_delete_it(vault, boto, locked):
-    vault.create(locked, "b.json", b"it", until=UNTIL)
-    version = vault.read(locked, "b.json").version
+def test_a_locked_version_stays_whoever_would_delete_it(backup_storage, boto, locked):
+    backup_storage.create(locked, "b.json", b"it", until=UNTIL)
+    version = backup_storage.read(locked, "b.json").version
     with pytest.raises(ClientError, match="AccessDenied"):
         boto("s3").delete_object(Bucket=locked, Key="b.json", VersionId=version)

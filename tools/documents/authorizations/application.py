@@ -6,7 +6,7 @@ Pure: touches nothing but its arguments.
 from __future__ import annotations
 
 from components import policies
-from components.contract import APPLICATION_VARIABLES
+from components.settings import APPLICATION_VARIABLES
 from tools.documents.authorizations.principals import (
     ACCOUNT,
     APPLICATION,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from components import policies
-from components.contract import Settings
+from components.settings import Settings
 from tools.documents.authorizations.rows import Statement, Who
 
 ACCOUNT = "111122223333"

@@ -5,7 +5,8 @@ Pure: touches nothing but its arguments.
 
 from __future__ import annotations
 
-from components import policies, trail_policies
+from components import policies
+from components.policies import trail
 from tools.documents.authorizations.principals import (
     ACCESS_LOGS,
     ACCOUNT,
@@ -303,7 +304,7 @@ FORWARDER_TRUST = Table(
     title="Who becomes the role that sends alerts from a replica's Region",
     about="EventBridge, for the account's own rules.",
     kind=Kind.TRUST,
-    policy=trail_policies.forwarding_trust_policy(account_id=ACCOUNT),
+    policy=trail.forwarding_trust_policy(account_id=ACCOUNT),
     resource=_FORWARDER.identity,
     rows=(
         *may(EVENTS, "sts:AssumeRole", by="TrustEventBridge"),
@@ -323,7 +324,7 @@ FORWARDER = Table(
     title="What the role that sends alerts from a replica's Region may do",
     about="Put events on the event bus of the key's own Region.",
     kind=Kind.IDENTITY,
-    policy=trail_policies.forwarding_policy(event_bus_arn=_BUS),
+    policy=trail.forwarding_policy(event_bus_arn=_BUS),
     resource=_BUS,
     rows=(
         *may(_FORWARDER, "events:PutEvents", by="ForwardEvents"),

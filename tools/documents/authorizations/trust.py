@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from components import policies
-from components.contract import Settings
-from components.stack_policies import application_trust_of, secrets_trust_of
+from components.policies.stack import application_trust_of, secrets_trust_of
+from components.settings import Settings
 from tools.documents.authorizations.principals import (
     ACCOUNT,
     CLUSTER,

@@ -1,0 +1,238 @@
+"""The policies of the application and of whoever hands it its variables: what they may do, and who may become them.
+
+Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.policies.documents import Policy, Statement, policy
+from components.policies.key import APPLICATION_ACTIONS
+
+
+def application_policy(*, key_arns: Sequence[str]) -> Policy:
+    """EONPROKMSAccess: the application's identity policy."""
+    return policy(application_statements(key_arns=key_arns))
+
+
+def application_statements(*, key_arns: Sequence[str]) -> list[Statement]:
+    """APPLICATION_ACTIONS on the key and its replicas. Raises ValueError for an alias's ARN, which would grant nothing.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+    """
+    for key_arn in key_arns:
+        if ":key/" not in key_arn or "*" in key_arn:
+            raise ValueError(f"{key_arn!r} is not the ARN of one KMS key")
+    return [
+        {
+            "Sid": "UseThePhiKey",
+            "Effect": "Allow",
+            "Action": list(APPLICATION_ACTIONS),
+            "Resource": key_arns[0] if len(key_arns) == 1 else list(key_arns),
+        }
+    ]
+
+
+def vercel_trust_statements(
+    *, oidc_provider_arn: str, team: str, project: str, vercel_environment: str = "production"
+) -> list[Statement]:
+    """Lets one environment of one Vercel project take the role, with the token Vercel gives its functions.
+
+    Audience and subject are both compared in full. The condition keys bear the issuer's name, which is the
+    provider's: with Vercel's team issuer `oidc.vercel.com/<team>`, with its global one `oidc.vercel.com`.
+    https://vercel.com/docs/oidc/aws
+    """
+    issuer = oidc_provider_arn.partition(":oidc-provider/")[2]
+    return [
+        {
+            "Sid": "TrustVercel",
+            "Effect": "Allow",
+            "Principal": {"Federated": oidc_provider_arn},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {
+                "StringEquals": {
+                    f"{issuer}:aud": vercel_audience(team=team),
+                    f"{issuer}:sub": f"owner:{team}:project:{project}:environment:{vercel_environment}",
+                }
+            },
+        }
+    ]
+
+
+def vercel_issuer(*, team: str) -> str:
+    """Host and path of the team's OIDC issuer; its URL without the scheme."""
+    return f"oidc.vercel.com/{team}"
+
+
+def vercel_audience(*, team: str) -> str:
+    """The audience of the tokens that Vercel gives to the team's functions."""
+    return f"https://vercel.com/{team}"
+
+
+def vercel_oidc_provider_arn(*, account_id: str, team: str, partition: str = "aws") -> str:
+    """The ARN that the account's OIDC provider for the team's issuer has, or will have."""
+    return f"arn:{partition}:iam::{account_id}:oidc-provider/{vercel_issuer(team=team)}"
+
+
+def ecs_trust_statements(*, account_id: str, regions: Sequence[str], partition: str = "aws") -> list[Statement]:
+    """Lets the account's ECS tasks in these Regions take the role, and no task of another account.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+    """
+    sources = [f"arn:{partition}:ecs:{region}:{account_id}:*" for region in regions]
+    return [
+        {
+            "Sid": "TrustEcsTasks",
+            "Effect": "Allow",
+            "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": account_id},
+                "ArnLike": {"aws:SourceArn": sources[0] if len(sources) == 1 else sources},
+            },
+        }
+    ]
+
+
+def execution_trust_policy() -> Policy:
+    """Who may take the execution role: the ECS agent that starts the account's tasks.
+
+    No condition on the source: AWS documents it for task roles only.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+    """
+    return policy(
+        [
+            {
+                "Sid": "TrustEcsTasks",
+                "Effect": "Allow",
+                "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ]
+    )
+
+
+def irsa_trust_statements(*, oidc_provider_arn: str, namespace: str, service_account: str) -> list[Statement]:
+    """Lets the pods of one service account of one EKS cluster take the role, with the token the cluster gives them.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
+    """
+    issuer = oidc_provider_arn.partition(":oidc-provider/")[2]
+    return [
+        {
+            "Sid": "TrustServiceAccount",
+            "Effect": "Allow",
+            "Principal": {"Federated": oidc_provider_arn},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {
+                "StringEquals": {
+                    f"{issuer}:aud": "sts.amazonaws.com",
+                    f"{issuer}:sub": f"system:serviceaccount:{namespace}:{service_account}",
+                }
+            },
+        }
+    ]
+
+
+def pod_identity_trust_statements(
+    *, account_id: str, region: str, cluster: str, namespace: str, service_account: str, partition: str = "aws"
+) -> list[Statement]:
+    """Lets the pods of one service account of one EKS cluster take the role, through EKS Pod Identity.
+
+    The session tags are set by the service, so that an association made for another namespace takes nothing.
+    https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
+    """
+    return [
+        {
+            "Sid": "TrustPodIdentity",
+            "Effect": "Allow",
+            "Principal": {"Service": "pods.eks.amazonaws.com"},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Condition": {
+                "StringEquals": {
+                    "aws:SourceAccount": account_id,
+                    "aws:RequestTag/kubernetes-namespace": namespace,
+                    "aws:RequestTag/kubernetes-service-account": service_account,
+                },
+                "ArnEquals": {"aws:SourceArn": f"arn:{partition}:eks:{region}:{account_id}:cluster/{cluster}"},
+            },
+        }
+    ]
+
+
+def parameter_policy(*, parameter_arns: Sequence[str], one_by_one: bool = False) -> Policy:
+    """EONPROParameterAccess: what hands the variables to a starting task or pod needs to read them."""
+    return policy(parameter_statements(parameter_arns=parameter_arns, one_by_one=one_by_one))
+
+
+def parameter_statements(*, parameter_arns: Sequence[str], one_by_one: bool = False) -> list[Statement]:
+    """Reading exactly these parameters; External Secrets reads them `one_by_one`, ECS all at once.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html
+    """
+    return [
+        {
+            "Sid": "ReadTheParameters",
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameters", *(["ssm:GetParameter"] if one_by_one else [])],
+            "Resource": list(parameter_arns),
+        }
+    ]
+
+
+def secret_policy(*, secret_arns: Sequence[str]) -> Policy:
+    """EONPROSecretAccess: the same for variables that are kept in Secrets Manager."""
+    return policy(secret_statements(secret_arns=secret_arns))
+
+
+def secret_statements(*, secret_arns: Sequence[str]) -> list[Statement]:
+    """Reading exactly these secrets, whose ARNs end in six characters that only Secrets Manager knows.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
+    """
+    return [
+        {
+            "Sid": "ReadTheSecrets",
+            "Effect": "Allow",
+            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+            "Resource": [f"{arn}-??????" for arn in secret_arns],
+        }
+    ]
+
+
+def secret_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
+    """The ARN of a secret without its six random characters; Secrets Manager finds the secret by it."""
+    return f"arn:{partition}:secretsmanager:{region}:{account_id}:secret:{name}"
+
+
+def parameter_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
+    """The ARN of an SSM parameter, whose hierarchical name begins with the slash that the ARN needs."""
+    return f"arn:{partition}:ssm:{region}:{account_id}:parameter/{name.removeprefix('/')}"
+
+
+def task_start_policy(*, account_id: str, partition: str = "aws") -> Policy:
+    """What the AWS managed AmazonECSTaskExecutionRolePolicy grants, for this account: pull the image, write the log.
+
+    Written out, so that the role does not change when AWS changes that policy, and narrowed to the account's own
+    repositories and log groups: for an image of another account, give an execution role of your own.
+    https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonECSTaskExecutionRolePolicy.html
+    """
+    return policy(
+        [
+            # It gives a login to the registry, and is about no resource.
+            {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+            {
+                "Sid": "PullTheImage",
+                "Effect": "Allow",
+                "Action": ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
+                "Resource": f"arn:{partition}:ecr:*:{account_id}:repository/*",
+            },
+            {
+                "Sid": "WriteTheLog",
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": f"arn:{partition}:logs:*:{account_id}:log-group:*",
+            },
+        ]
+    )

@@ -1,0 +1,168 @@
+"""The policy of the PHI key and of its replicas: who administers it, who may delete it, who uses it.
+
+Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.policies.documents import Policy, Statement, account_root_statement, policy
+
+APPLICATION_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
+"""All that the application does with the key: unwrap its data key, and the calls of its own health check."""
+
+ADMINISTRATOR_ACTIONS = (
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:UpdateAlias",
+    "kms:DescribeKey",
+    "kms:UpdateKeyDescription",
+    "kms:EnableKey",
+    "kms:DisableKey",
+    "kms:EnableKeyRotation",
+    "kms:DisableKeyRotation",
+    "kms:GetKeyRotationStatus",
+    "kms:ListKeyRotations",
+    "kms:RotateKeyOnDemand",
+    "kms:GetKeyPolicy",
+    "kms:ListKeyPolicies",
+    "kms:PutKeyPolicy",
+    "kms:ListGrants",
+    "kms:RevokeGrant",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:ListResourceTags",
+    "kms:CancelKeyDeletion",
+    "kms:GenerateDataKeyWithoutPlaintext",
+)
+"""What a key administrator does with a symmetric key of KMS's own making: all but use it, or delete it.
+
+AWS's own list of administrator permissions, its wildcards spelled out, without the actions of other kinds of
+key. `kms:CreateGrant` is left out: with it an administrator hands the use of the key on, past its policy.
+`kms:GenerateDataKeyWithoutPlaintext` is in: it makes the data key, and returns nothing that could decrypt.
+`kms:CancelKeyDeletion` is in: it can only save the key, and whoever is awake has to be able to.
+https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+"""
+
+MULTI_REGION_ACTIONS = ("kms:ReplicateKey", "kms:UpdatePrimaryRegion")
+"""What an administrator does with a multi-Region key beside that.
+
+https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-auth.html
+"""
+
+DELETION_ACTIONS = ("kms:ScheduleKeyDeletion",)
+"""What ends the key and, with it, everything that was ever encrypted under its data keys."""
+
+USE_ACTIONS = (
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:CreateGrant",
+)
+"""Every use of a symmetric key but GenerateDataKeyWithoutPlaintext, and the grant that would hand a use on."""
+
+
+def key_policy(
+    *,
+    account_id: str,
+    administrators: Sequence[str],
+    app_principal_arns: Sequence[str],
+    administrator_patterns: Sequence[str] = (),
+    deletion_administrators: Sequence[str] = (),
+    strict: bool = False,
+    exclusive_use: bool = False,
+    multi_region: bool = False,
+    partition: str = "aws",
+) -> Policy:
+    """The PHI key's own policy, its statements in the order in which an auditor reads them.
+
+    `strict` leaves out the delegation to IAM; `exclusive_use` denies the use to all but the application.
+    """
+    statements = [] if strict else [account_root_statement(account_id=account_id, partition=partition)]
+    actions = (*ADMINISTRATOR_ACTIONS, *(MULTI_REGION_ACTIONS if multi_region else ()))
+    if administrators:
+        statements.append(administration_statement(administrators=administrators, actions=actions))
+    if administrator_patterns:
+        statements.append(
+            pattern_administration_statement(
+                account_id=account_id, patterns=administrator_patterns, actions=actions, partition=partition
+            )
+        )
+    statements += deletion_statements(deletion_administrators=deletion_administrators)
+    statements.append(application_use_statement(app_principal_arns=app_principal_arns))
+    if exclusive_use:
+        statements.append(exclusive_use_statement(app_principal_arns=app_principal_arns))
+    return policy(statements)
+
+
+def administration_statement(
+    *, administrators: Sequence[str], actions: Sequence[str] = ADMINISTRATOR_ACTIONS
+) -> Statement:
+    """Lets the key administrators manage the key, and neither use nor delete it."""
+    return _statement("Allow administration of the key", administrators, actions)
+
+
+def pattern_administration_statement(
+    *, account_id: str, patterns: Sequence[str], actions: Sequence[str] = ADMINISTRATOR_ACTIONS, partition: str = "aws"
+) -> Statement:
+    """Lets roles that fit a pattern manage the key, where an IAM policy of theirs allows it too.
+
+    A principal takes no wildcard, so the account is the principal and the pattern a condition: that is how the
+    roles of IAM Identity Center are matched, whose names end at random.
+    https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
+    """
+    return {
+        **_statement("Allow administration by SSO roles", (f"arn:{partition}:iam::{account_id}:root",), actions),
+        "Condition": {"ArnLike": {"aws:PrincipalArn": list(patterns)}},
+    }
+
+
+def deletion_statements(*, deletion_administrators: Sequence[str]) -> list[Statement]:
+    """Lets the named ones schedule the key's deletion, and denies it to everybody else, whatever IAM allows.
+
+    With nobody named nobody may: who wants to end the key changes this policy first, and that is seen.
+    """
+    denied: Statement = {
+        "Sid": "Deny deletion of the key",
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": list(DELETION_ACTIONS),
+        "Resource": "*",
+    }
+    if not deletion_administrators:
+        return [denied]
+    denied["Condition"] = {"ArnNotEquals": {"aws:PrincipalArn": list(deletion_administrators)}}
+    return [_statement("Allow deletion of the key", deletion_administrators, DELETION_ACTIONS), denied]
+
+
+def application_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:
+    """Lets the application use the key: APPLICATION_ACTIONS and nothing else."""
+    return _statement("Allow use of the key for EONPRO", app_principal_arns, APPLICATION_ACTIONS)
+
+
+def exclusive_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:
+    """Denies the use of the key to everybody but the application, whatever IAM allows."""
+    return {
+        "Sid": "Deny use of the key to all but EONPRO",
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": list(USE_ACTIONS),
+        "Resource": "*",
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(app_principal_arns)}},
+    }
+
+
+def _statement(sid: str, principals: Sequence[str], actions: Sequence[str]) -> Statement:
+    # In a key policy "*" is the key the policy belongs to; it has no ARN yet when the policy is written.
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"AWS": list(principals)},
+        "Action": list(actions),
+        "Resource": "*",
+    }

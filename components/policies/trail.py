@@ -1,0 +1,314 @@
+"""The policies of the audit trail: its buckets, its key, its log group and its alerts.
+
+Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.policies.documents import Policy, Statement, account_root_statement, policy
+from components.policies.key import (
+    administration_statement,
+    deletion_statements,
+    pattern_administration_statement,
+)
+
+
+def trail_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
+    """The ARN that a trail of this name has, or will have."""
+    return f"arn:{partition}:cloudtrail:{region}:{account_id}:trail/{name}"
+
+
+def trail_bucket_policy(*, bucket: str, account_id: str, trail_arn: str, partition: str = "aws") -> Policy:
+    """The trail bucket's policy: the one trail may write, and nobody may come without TLS 1.2."""
+    return policy(
+        [
+            *trail_delivery_statements(bucket=bucket, account_id=account_id, trail_arn=trail_arn, partition=partition),
+            *secure_transport_statements(bucket=bucket, partition=partition),
+        ]
+    )
+
+
+def trail_delivery_statements(
+    *, bucket: str, account_id: str, trail_arn: str, partition: str = "aws"
+) -> list[Statement]:
+    """Lets CloudTrail deliver this trail's logs, and no trail of anybody else's.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+    """
+    bucket_arn = f"arn:{partition}:s3:::{bucket}"
+    cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
+    return [
+        {
+            "Sid": "CloudTrailReadsTheAcl",
+            "Effect": "Allow",
+            "Principal": cloudtrail,
+            "Action": "s3:GetBucketAcl",
+            "Resource": bucket_arn,
+            "Condition": {"StringEquals": {"aws:SourceArn": trail_arn}},
+        },
+        {
+            "Sid": "CloudTrailWritesTheLogs",
+            "Effect": "Allow",
+            "Principal": dict(cloudtrail),
+            "Action": "s3:PutObject",
+            "Resource": f"{bucket_arn}/AWSLogs/{account_id}/*",
+            "Condition": {"StringEquals": {"aws:SourceArn": trail_arn, "s3:x-amz-acl": "bucket-owner-full-control"}},
+        },
+    ]
+
+
+def secure_transport_statements(*, bucket: str, partition: str = "aws") -> list[Statement]:
+    """Denies everybody plain HTTP, and TLS older than 1.2.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html#example-object-tls-version
+    """
+    bucket_arn = f"arn:{partition}:s3:::{bucket}"
+    return [
+        {
+            "Sid": sid,
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [bucket_arn, f"{bucket_arn}/*"],
+            "Condition": condition,
+        }
+        for sid, condition in (
+            ("DenyPlainHttp", {"Bool": {"aws:SecureTransport": "false"}}),
+            ("DenyOldTls", {"NumericLessThan": {"s3:TlsVersion": "1.2"}}),
+        )
+    ]
+
+
+def trail_key_policy(
+    *,
+    account_id: str,
+    administrators: Sequence[str],
+    trail_arn: str,
+    administrator_patterns: Sequence[str] = (),
+    deletion_administrators: Sequence[str] = (),
+    log_group_arn: str | None = None,
+    publishers: bool = False,
+    partition: str = "aws",
+) -> Policy:
+    """The policy of the key that the audit logs and the alerts are encrypted under.
+
+    It always delegates to IAM: auditors who may read the bucket have to be able to open what they read.
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
+    """
+    statements = [
+        account_root_statement(account_id=account_id, partition=partition),
+        *([administration_statement(administrators=administrators)] if administrators else []),
+    ]
+    if administrator_patterns:
+        statements.append(
+            pattern_administration_statement(
+                account_id=account_id, patterns=administrator_patterns, partition=partition
+            )
+        )
+    statements += deletion_statements(deletion_administrators=deletion_administrators)
+    statements += trail_encryption_statements(trail_arn=trail_arn)
+    if log_group_arn:
+        statements.append(log_encryption_statement(log_group_arn=log_group_arn))
+    if publishers:
+        statements.append(alert_encryption_statement(account_id=account_id, partition=partition))
+    return policy(statements)
+
+
+def trail_encryption_statements(*, trail_arn: str) -> list[Statement]:
+    """Lets CloudTrail encrypt this trail's logs, in the encryption context of this trail only, and nothing else.
+
+    A bucket with an S3 Bucket Key would need kms:Decrypt for CloudTrail beside that, so the trail's bucket has none.
+    """
+    cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
+    return [
+        {
+            "Sid": "Allow CloudTrail to encrypt its logs",
+            "Effect": "Allow",
+            "Principal": cloudtrail,
+            "Action": "kms:GenerateDataKey*",
+            "Resource": "*",
+            "Condition": {
+                "StringEquals": {"aws:SourceArn": trail_arn, "kms:EncryptionContext:aws:cloudtrail:arn": trail_arn}
+            },
+        },
+        {
+            "Sid": "Allow CloudTrail to describe the key",
+            "Effect": "Allow",
+            "Principal": dict(cloudtrail),
+            "Action": "kms:DescribeKey",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:SourceArn": trail_arn}},
+        },
+    ]
+
+
+def log_encryption_statement(*, log_group_arn: str) -> Statement:
+    """Lets CloudWatch Logs encrypt one log group.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
+    region = log_group_arn.split(":")[3]
+    return {
+        "Sid": "Allow CloudWatch Logs to encrypt the log group",
+        "Effect": "Allow",
+        "Principal": {"Service": f"logs.{region}.amazonaws.com"},
+        "Action": [
+            "kms:Encrypt",
+            "kms:Decrypt",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+        ],
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_group_arn}},
+    }
+
+
+def alert_encryption_statement(*, account_id: str, partition: str = "aws") -> Statement:
+    """Lets EventBridge and CloudWatch publish to this account's encrypted topics, and use the key for nothing else.
+
+    EventBridge tells KMS neither account nor rule: under a condition on aws:SourceAccount or aws:SourceArn its
+    messages are dropped without a word. The encryption context, which SNS sets, names the topic.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+    """
+    return {
+        "Sid": "Allow alerts to be published",
+        "Effect": "Allow",
+        "Principal": {"Service": ["events.amazonaws.com", "cloudwatch.amazonaws.com"]},
+        "Action": ["kms:GenerateDataKey*", "kms:Decrypt"],
+        "Resource": "*",
+        "Condition": {
+            "ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": f"arn:{partition}:sns:*:{account_id}:*"},
+        },
+    }
+
+
+def access_log_bucket_policy(*, bucket: str, source_bucket: str, account_id: str, partition: str = "aws") -> Policy:
+    """Lets S3's log delivery write the access logs of one bucket, and nobody come without TLS 1.2.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+    """
+    return policy(
+        [
+            {
+                "Sid": "S3WritesTheAccessLogs",
+                "Effect": "Allow",
+                "Principal": {"Service": "logging.s3.amazonaws.com"},
+                "Action": "s3:PutObject",
+                "Resource": f"arn:{partition}:s3:::{bucket}/*",
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": account_id},
+                    "ArnLike": {"aws:SourceArn": f"arn:{partition}:s3:::{source_bucket}"},
+                },
+            },
+            *secure_transport_statements(bucket=bucket, partition=partition),
+        ]
+    )
+
+
+def log_group_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
+    """The ARN that a log group of this name has, or will have."""
+    return f"arn:{partition}:logs:{region}:{account_id}:log-group:{name}"
+
+
+def log_role_trust_policy(*, account_id: str, trail_arn: str) -> Policy:
+    """Lets CloudTrail, for this one trail, take the role with which it writes to CloudWatch Logs."""
+    return policy(
+        [
+            {
+                "Sid": "TrustCloudTrail",
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudtrail.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account_id, "aws:SourceArn": trail_arn}},
+            }
+        ]
+    )
+
+
+def log_role_policy(*, log_group_arn: str, account_id: str, region: str) -> Policy:
+    """Lets that role write the streams of CloudTrail in one log group.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
+    """
+    return policy(
+        [
+            {
+                "Sid": "WriteTheLogs",
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": f"{log_group_arn}:log-stream:{account_id}_CloudTrail_{region}*",
+            }
+        ]
+    )
+
+
+def alert_topic_policy(*, topic_arn: str, account_id: str, source_arns: Sequence[str]) -> Policy:
+    """Lets EventBridge, and these alarms, publish to the topic, and nobody over plain HTTP.
+
+    EventBridge is let in without a condition, for SNS takes none with it: its messages would be dropped without a
+    word. All that anybody's rule could do with the topic is to say something.
+    https://repost.aws/knowledge-center/sns-not-getting-eventbridge-notification
+    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
+    """
+    return policy(
+        [
+            {
+                "Sid": "PublishEvents",
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sns:Publish",
+                "Resource": topic_arn,
+            },
+            {
+                "Sid": "PublishAlarms",
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                "Action": "sns:Publish",
+                "Resource": topic_arn,
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": account_id},
+                    "ArnEquals": {"aws:SourceArn": list(source_arns)},
+                },
+            },
+            {
+                "Sid": "DenyPlainHttp",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sns:Publish",
+                "Resource": topic_arn,
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ]
+    )
+
+
+def forwarding_trust_policy(*, account_id: str) -> Policy:
+    """Lets EventBridge, for rules of this account, take the role with which it sends events to another Region.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
+    """
+    return policy(
+        [
+            {
+                "Sid": "TrustEventBridge",
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+            }
+        ]
+    )
+
+
+def forwarding_policy(*, event_bus_arn: str) -> Policy:
+    """Lets that role put events on one event bus.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+    """
+    return policy(
+        [{"Sid": "ForwardEvents", "Effect": "Allow", "Action": "events:PutEvents", "Resource": event_bus_arn}]
+    )

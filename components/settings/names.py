@@ -1,0 +1,70 @@
+"""The names of everything the product makes in an account.
+
+Pure: touches nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+DATA_KEY_VARIABLE = "ENCRYPTED_PHI_KEY"
+"""The variable that carries the wrapped data key; also the last part of its escrow's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """Every name the product gives to something in the account, for one environment (the guide's, for production)."""
+
+    alias: str
+    app_policy: str
+    app_role: str
+    app_user: str
+    execution_role: str
+    secrets_role: str
+    parameter_policy: str
+    secret_policy: str
+    trail: str
+    trail_bucket: str
+    trail_key_alias: str
+    access_log_bucket: str
+    log_group: str
+    log_role: str
+    alert_topic: str
+    forwarding_role: str
+    key_changes_rule: str
+    trail_changes_rule: str
+    denied_use_rule: str
+    parameter_prefix: str
+
+    @classmethod
+    def of(cls, *, account_id: str, region: str, environment: str, trail_bucket: str | None) -> Self:
+        """The names for one environment; every name but production's ends with the environment."""
+        suffix = "" if environment == "production" else f"-{environment}"
+        return cls(
+            alias=f"alias/eonpro-phi-key{suffix}",
+            app_policy=f"EONPROKMSAccess{suffix}",
+            app_role=f"eonpro-app-role{suffix}",
+            app_user=f"eonpro-app-user{suffix}",
+            execution_role=f"eonpro-execution-role{suffix}",
+            secrets_role=f"eonpro-secrets-role{suffix}",
+            parameter_policy=f"EONPROParameterAccess{suffix}",
+            secret_policy=f"EONPROSecretAccess{suffix}",
+            trail=f"eonpro-audit-trail{suffix}",
+            trail_bucket=trail_bucket or f"eonpro-cloudtrail-logs-{account_id}-{region}{suffix}",
+            trail_key_alias=f"alias/eonpro-audit-key{suffix}",
+            access_log_bucket=f"eonpro-access-logs-{account_id}-{region}{suffix}",
+            log_group=f"/aws/cloudtrail/eonpro-audit-trail{suffix}",
+            log_role=f"eonpro-trail-logs-role{suffix}",
+            alert_topic=f"eonpro-alerts{suffix}",
+            forwarding_role=f"eonpro-alerts-forwarding{suffix}",
+            key_changes_rule=f"eonpro-key-changes{suffix}",
+            trail_changes_rule=f"eonpro-trail-changes{suffix}",
+            denied_use_rule=f"eonpro-denied-use{suffix}",
+            parameter_prefix=f"/eonpro/{environment}",
+        )
+
+    @property
+    def stored_data_key(self) -> str:
+        """Name of the parameter or secret that holds the wrapped data key."""
+        return f"{self.parameter_prefix}/{DATA_KEY_VARIABLE}"

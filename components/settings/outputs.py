@@ -1,0 +1,68 @@
+"""What the stack tells: its outputs, under the names that other programs rely on.
+
+Pure: touches nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass
+from typing import Any, Self
+
+from pydantic.alias_generators import to_camel
+
+from components.settings.values import ContractError, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What the stack tells: its outputs, under the names that other programs rely on."""
+
+    key_arn: str
+    key_id: str
+    alias_name: str
+    app_policy_arn: str
+    app_principal_arn: str
+    trail_arn: str
+    trail_bucket: str
+    parameter_prefix: str
+    task_secrets: tuple[tuple[str, str], ...] = ()
+    """(name, valueFrom) of each entry of an ECS container definition's `secrets`; empty without ECS."""
+    app_user_arn: str | None = None
+    """The IAM user of the application on Vercel; None unless one was made."""
+    secrets_role_arn: str | None = None
+    """The role that External Secrets reads the variables with; None without EKS."""
+    replica_key_arns: tuple[str, ...] = ()
+
+    @property
+    def app_principal_arns(self) -> tuple[str, ...]:
+        """All that the application runs as."""
+        return tuple(dict.fromkeys(filter(None, (self.app_principal_arn, self.app_user_arn))))
+
+    def principal_of(self, target: str) -> str:
+        """As whom the application runs at one target."""
+        return self.app_user_arn or self.app_principal_arn if target == Target.VERCEL else self.app_principal_arn
+
+    @property
+    def key_arns(self) -> tuple[str, ...]:
+        """The key and its replicas."""
+        return (self.key_arn, *self.replica_key_arns)
+
+    @classmethod
+    def read(cls, outputs: Mapping[str, Any]) -> Self:
+        """Outputs from the stack's output values. Raises ContractError naming every output that is missing."""
+        missing = tuple(
+            (to_camel(name), "the stack has no such output") for name in _REQUIRED if not outputs.get(to_camel(name))
+        )
+        if missing:
+            raise ContractError(missing)
+        return cls(
+            **{name: str(outputs[to_camel(name)]) for name in _REQUIRED},
+            task_secrets=tuple((entry["name"], entry["valueFrom"]) for entry in outputs.get("taskSecrets") or ()),
+            app_user_arn=outputs.get("appUserArn") or None,
+            secrets_role_arn=outputs.get("secretsRoleArn") or None,
+            replica_key_arns=tuple(outputs.get("replicaKeyArns") or ()),
+        )
+
+
+_REQUIRED = tuple(name for name, field in Outputs.__dataclass_fields__.items() if field.default is MISSING)

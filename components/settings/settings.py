@@ -1,0 +1,397 @@
+"""The contract between the wizard, the stack's configuration and the Pulumi program: `Settings` in, `Outputs` out.
+
+Pure: touches nothing but its arguments. Every rule about a value is checked here, and all faults are told together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from components.settings.names import DATA_KEY_VARIABLE, Names
+from components.settings.values import (
+    DEPLOYED,
+    AccountId,
+    AdministratorArn,
+    Adopted,
+    ApplicationArn,
+    BucketName,
+    ClusterProviderArn,
+    ContractError,
+    EcsName,
+    EksCluster,
+    EksIdentity,
+    Email,
+    Environment,
+    ImportGroup,
+    KubernetesName,
+    ObjectLock,
+    OidcProviderArn,
+    PolicyArn,
+    PrincipalArn,
+    Region,
+    RoleArn,
+    RolePattern,
+    SecretStore,
+    Target,
+    TrailArn,
+    VercelAccess,
+    VercelSlug,
+)
+
+PROJECT = "eonpro-kms"
+"""Name of the Pulumi project, hence the namespace of its configuration keys."""
+
+APPLICATION_VARIABLES = ("AWS_REGION", "AWS_KMS_KEY_ID", DATA_KEY_VARIABLE)
+"""What the application reads. They travel together: without the third it would make itself a new data key."""
+
+ROTATION_DAYS = range(90, 2561)
+"""Rotation periods that KMS takes, in days (EnableKeyRotation, RotationPeriodInDays)."""
+
+DELETION_WINDOW_DAYS = 30
+"""Days between ScheduleKeyDeletion and the loss of the key: the longest that KMS offers."""
+
+SHORTEST_RETENTION_DAYS = 2192
+"""Six years, two of them leap years: 45 CFR 164.316(b)(2)(i), applied to audit logs by common practice."""
+
+DEFAULT_RETENTION_DAYS = 2557
+"""Seven years: one to spare."""
+
+
+class Settings(BaseModel):
+    """What one environment shall be. Frozen; the same before and after its way through the stack's configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    account_id: AccountId
+    region: Region
+    environment: Environment = "production"
+
+    # The key.
+    administrators: tuple[AdministratorArn, ...] = ()
+    administrator_patterns: tuple[RolePattern, ...] = ()
+    """Roles by pattern, for IAM Identity Center, whose roles bear random endings."""
+    deletion_administrators: tuple[PrincipalArn, ...] = ()
+    """Who may schedule the key's deletion: nobody, unless named here."""
+    strict_key_policy: bool = False
+    """No delegation to IAM: only who is named in the key policy has any right on the key."""
+    exclusive_use: bool = False
+    """Everybody but the application is denied the use of the key, whatever IAM allows."""
+    rotation_period_days: int = Field(default=365, ge=ROTATION_DAYS.start, lt=ROTATION_DAYS.stop)
+    multi_region: bool = False
+    """Whether the key can be replicated: decided when it is created, once and for all."""
+    replica_regions: tuple[Region, ...] = ()
+
+    # The application.
+    deploy_targets: tuple[Target, ...] = Field(min_length=1)
+    app_principal_arn: ApplicationArn | None = None
+    permissions_boundary_arn: PolicyArn | None = None
+    secret_store: SecretStore = SecretStore.PARAMETER_STORE
+    vercel_team: VercelSlug | None = None
+    vercel_project: VercelSlug | None = None
+    vercel_access: VercelAccess = VercelAccess.OIDC
+    vercel_oidc_provider_arn: OidcProviderArn | None = None
+    ecs_cluster: EcsName | None = None
+    ecs_service: EcsName | None = None
+    ecs_execution_role_arn: RoleArn | None = None
+    eks_cluster: EksCluster | None = None
+    eks_identity: EksIdentity = EksIdentity.POD_IDENTITY
+    eks_oidc_provider_arn: ClusterProviderArn | None = None
+    eks_namespace: KubernetesName = "eonpro"
+    eks_service_account: KubernetesName = "eonpro"
+
+    # The audit trail.
+    existing_trail_arn: TrailArn | None = None
+    trail_bucket: BucketName | None = None
+    trail_retention_days: int = Field(default=DEFAULT_RETENTION_DAYS, ge=SHORTEST_RETENTION_DAYS, le=36500)
+    trail_key: bool = True
+    """Whether the logs are encrypted under a key of their own."""
+    trail_lock: ObjectLock = ObjectLock.GOVERNANCE
+    trail_archive_days: int = Field(default=365, ge=0, le=36500)
+    """After how many days the logs move to cheaper storage; 0: never."""
+    access_logging: bool = True
+    """Whether S3 logs who reads the trail's bucket, into a bucket of its own."""
+    cloudwatch_logs: bool = False
+    alerts: bool = True
+    alert_emails: tuple[Email, ...] = ()
+
+    # What was set up by hand and adopted.
+    adopted: tuple[Adopted, ...] = ()
+    """What the stack takes in instead of making it: `thing=id`."""
+    kept_as_found: tuple[ImportGroup, ...] = ()
+    """Parts that no update changes."""
+
+    @field_validator(
+        "administrators",
+        "administrator_patterns",
+        "deletion_administrators",
+        "replica_regions",
+        "deploy_targets",
+        "alert_emails",
+        "adopted",
+        "kept_as_found",
+    )
+    @classmethod
+    def _one_order_no_twins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        # One order, so that the same people named in another order are no change of the key policy.
+        return tuple(sorted(set(values)))
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        faults = [
+            *self._foreign(),
+            *self._unfit_key(),
+            *self._unfit_application(),
+            *self._unfit_trail(),
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _foreign(self) -> list[str]:
+        faults = []
+        for role, arns in (
+            ("administrator", self.administrators),
+            ("administrator pattern", self.administrator_patterns),
+            ("deletion administrator", self.deletion_administrators),
+            ("application principal", (self.app_principal_arn,)),
+            ("permissions boundary", (self.permissions_boundary_arn,)),
+            ("execution role", (self.ecs_execution_role_arn,)),
+            ("OIDC provider", (self.vercel_oidc_provider_arn, self.eks_oidc_provider_arn)),
+        ):
+            for arn in filter(None, arns):
+                if arn.split(":")[4] != self.account_id:
+                    faults.append(f"the {role} {arn} belongs to another account than {self.account_id}")
+                elif arn.split(":")[1] != self.partition:
+                    faults.append(f"the {role} {arn} is in another partition than {self.region} ({self.partition})")
+        return faults
+
+    def _unfit_key(self) -> list[str]:
+        faults = []
+        if not (self.administrators or self.administrator_patterns):
+            faults.append("administrators: name one at least, or a pattern of roles in administratorPatterns")
+        for arn in (*self.administrators, *self.deletion_administrators):
+            if arn == self.app_principal_arn:
+                faults.append(f"{arn} cannot be the application and a key administrator at once")
+        if self.strict_key_policy and len(self.administrators) < 2:
+            faults.append(
+                "strictKeyPolicy needs two administrators at least: without the account's IAM, "
+                "a key whose only administrator is deleted is lost to all"
+            )
+        if self.replica_regions and not self.multi_region:
+            faults.append("replicaRegions needs multiRegion, which is decided when the key is created")
+        for region in self.replica_regions:
+            if region == self.region:
+                faults.append(f"replicaRegions: {region} is the key's own Region")
+            elif partition_of(region) != self.partition:
+                faults.append(f"replicaRegions: {region} is in another partition than {self.region}")
+        return faults
+
+    def _unfit_application(self) -> list[str]:
+        faults = []
+        if Target.VERCEL in self.deploy_targets and not (self.vercel_team and self.vercel_project):
+            faults.append("the deploy target vercel needs vercelTeam and vercelProject")
+        if self.vercel_access is VercelAccess.USER and self.app_principal_arn:
+            faults.append("vercelAccess user makes an IAM user for the application, and appPrincipalArn names another")
+        if self.ecs_service and not self.ecs_cluster:
+            faults.append("ecsService needs ecsCluster")
+        if Target.EKS in self.deploy_targets and not self.eks_cluster:
+            faults.append("the deploy target eks needs eksCluster")
+        needs_provider = Target.EKS in self.deploy_targets and self.eks_identity is EksIdentity.IRSA
+        if needs_provider and not self.eks_oidc_provider_arn:
+            faults.append("eksIdentity irsa needs eksOidcProviderArn, the IAM OIDC provider of the cluster")
+        return faults
+
+    def _unfit_trail(self) -> list[str]:
+        faults = []
+        if self.existing_trail_arn and not self.trail_bucket:
+            faults.append("existingTrailArn needs trailBucket, the bucket that trail writes to")
+        if len(self.names.trail_bucket) > 63:
+            faults.append(f"the bucket name {self.names.trail_bucket} is longer than 63 characters: set trailBucket")
+        if self.alert_emails and not self.alerts:
+            faults.append("alertEmails needs alerts")
+        things = [adopted.partition("=")[0] for adopted in self.adopted]
+        if len(set(things)) < len(things):
+            faults.append("adopted: one thing has two ids")
+        if 0 < self.trail_archive_days < 90:
+            faults.append("trailArchiveDays: the cheaper storage bills 90 days at least; 0 (never), or 90 and more")
+        return faults
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition of the Region."""
+        return partition_of(self.region)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Every Region that has the key: its own first, then the replicas'."""
+        return (self.region, *self.replica_regions)
+
+    @property
+    def names(self) -> Names:
+        """The names of this environment's things."""
+        return Names.of(
+            account_id=self.account_id,
+            region=self.region,
+            environment=self.environment,
+            trail_bucket=self.trail_bucket,
+        )
+
+    @property
+    def makes_user(self) -> bool:
+        """Whether an IAM user is made for the application on Vercel."""
+        return Target.VERCEL in self.deploy_targets and self.vercel_access is VercelAccess.USER
+
+    @property
+    def makes_role(self) -> bool:
+        """Whether a role is made for the application: for every target but a Vercel project that is a user."""
+        others = set(self.deploy_targets) - ({Target.VERCEL} if self.makes_user else set())
+        return self.app_principal_arn is None and bool(others)
+
+    @property
+    def app_principal_arns(self) -> tuple[str, ...]:
+        """The ARNs, known before they are made, of all that the application runs as; the role before the user."""
+        iam = f"arn:{self.partition}:iam::{self.account_id}"
+        return tuple(
+            filter(
+                None,
+                (
+                    self.app_principal_arn,
+                    f"{iam}:role/{self.names.app_role}" if self.makes_role else None,
+                    f"{iam}:user/{self.names.app_user}" if self.makes_user else None,
+                ),
+            )
+        )
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of everything that takes tags."""
+        return {"Application": "EONPRO", "Environment": self.environment.capitalize()}
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], *, deployed: bool = False) -> Self:
+        """Settings from values by field name; of a `deployed` stack also with root among its administrators.
+
+        Raises ContractError with every fault.
+        """
+        try:
+            return cls.model_validate(dict(values), context={DEPLOYED: deployed})
+        except ValidationError as error:
+            raise ContractError(_faults(error)) from error
+
+    def to_config(self) -> dict[str, str | int | bool | list[str]]:
+        """The stack configuration, by full key. Nothing in it is secret.
+
+        What is at its default has no key, so that the file says what was decided; the questions' answers always have.
+        """
+        config: dict[str, str | int | bool | list[str]] = {
+            "aws:region": self.region,
+            "aws:allowedAccountIds": [self.account_id],
+        }
+        dumped = self.model_dump(exclude={"region"}, exclude_none=True, mode="json", by_alias=True)
+        told = self.model_dump(exclude_defaults=True, by_alias=True).keys() | _ALWAYS_SAVED
+        config.update({f"{PROJECT}:{field}": value for field, value in dumped.items() if field in told})
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, str | None], *, deployed: bool = False) -> Self:
+        """Settings from stack configuration, as the engine gives it: strings, lists in JSON; empty means unset.
+
+        Keys of other namespaces than the project's are ignored, except `aws:region`. `deployed` as for `read`.
+        Raises ContractError with every fault, each under the name of its key.
+        """
+        values: dict[str, Any] = {"region": config.get("aws:region") or ""}
+        no_lists: dict[str, str] = {}
+        for key, text in config.items():
+            namespace, _, field = key.partition(":")
+            if namespace != PROJECT or text in (None, "", "[]"):
+                continue
+            values[field] = _from_json(text) if field in LISTS else text
+            if values[field] is None:
+                no_lists[field] = (
+                    f"{text!r} is not a list; set its members: pulumi config set --path '{PROJECT}:{field}[0]' …"
+                )
+        try:
+            return cls.read(values, deployed=deployed)
+        except ContractError as error:
+            # These say more than that a value has the wrong type or an unknown name.
+            better = no_lists | dict.fromkeys(REMOVED_KEYS, "no longer exists: no application can use it")
+            raise ContractError(
+                tuple((field, better.get(field, fault)) for field, fault in error.faults)
+            ) from error.__cause__
+
+
+_ALWAYS_SAVED = frozenset(
+    ("environment", "rotationPeriodDays", "trailRetentionDays", "multiRegion", "vercelAccess", "secretStore")
+)
+
+LISTS = tuple(
+    to_camel(name) for name, field in Settings.model_fields.items() if str(field.annotation).startswith("tuple")
+)
+"""The configuration keys whose values are lists."""
+
+CONFIG_KEYS = tuple(to_camel(field) for field in Settings.model_fields if field != "region")
+"""The project's own configuration keys, without the namespace."""
+
+REMOVED_KEYS = ("encryptionContext", "viaServices")
+"""Configuration keys of earlier versions. The application sends no encryption context and calls KMS directly."""
+
+
+def correction(field: str, stack: str) -> str | None:
+    """The Pulumi command that corrects a field of a stack's configuration; None for a fault between fields."""
+    if field in REMOVED_KEYS:
+        return f"pulumi config rm --stack {stack} {PROJECT}:{field}"
+    if field != "region" and field not in CONFIG_KEYS:
+        return None
+    key = "aws:region" if field == "region" else f"{PROJECT}:{field}"
+    where = f"--path '{key}[N]'" if field in LISTS else key
+    return f"pulumi config set --stack {stack} {where} VALUE"
+
+
+def partition_of(region: str) -> str:
+    """The AWS partition of a Region."""
+    return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
+
+
+def _from_json(text: str | None) -> list[Any] | None:
+    try:
+        value = json.loads(text or "")
+    except json.JSONDecodeError:
+        return None
+    return value if isinstance(value, list) else None
+
+
+def _of_its_field(fault: str) -> tuple[str, str]:
+    """A fault between fields, under the name of the field that it begins with, if any."""
+    field, colon, rest = fault.partition(": ")
+    return (field, rest) if colon and field in CONFIG_KEYS else ("settings", fault)
+
+
+def _faults(error: ValidationError) -> tuple[tuple[str, str], ...]:
+    details = error.errors()
+    wrong_members = {detail["loc"][0] for detail in details if len(detail["loc"]) > 1}
+    faults: list[tuple[str, str]] = []
+    for detail in details:
+        name = str(detail["loc"][0]) if detail["loc"] else "settings"
+        # A list whose members were all refused is no longer empty for a reason of its own.
+        if detail["type"] == "too_short" and name in wrong_members:
+            continue
+        if detail["type"] == "missing" or (name == "region" and detail["input"] == ""):
+            faults.append((to_camel(name), "is missing"))
+        else:
+            told = str(detail["msg"]).removeprefix("Value error, ")
+            faults += (
+                [_of_its_field(each) for each in told.split("; ")] if name == "settings" else [(to_camel(name), told)]
+            )
+    return tuple(faults)

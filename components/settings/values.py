@@ -1,0 +1,275 @@
+"""The types of the values in the settings: each a text with its rule, refused in words where the rule is broken.
+
+Pure: touches nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationInfo
+
+_ARN = re.compile(
+    r"arn:(?P<partition>aws|aws-us-gov|aws-cn):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):(?P<rest>.+)"
+)
+_PRINCIPAL = re.compile(r"root|(user|role)/[\w+=,.@/-]+", re.ASCII)
+_ROLE_PATTERN = re.compile(r"role/(?=[^*?]*[A-Za-z0-9])[\w+=,.@/*?-]+", re.ASCII)
+_BUCKET = re.compile(r"(?!xn--|sthree-)[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9](?<!-s3alias)")
+
+
+class ContractError(ValueError):
+    """Settings that cannot be used. `faults` holds (field, what is wrong with it) for every one of them."""
+
+    def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{field}: {fault}" for field, fault in faults))
+
+
+class Target(StrEnum):
+    """Where the application runs."""
+
+    VERCEL = "vercel"
+    ECS = "ecs"
+    EKS = "eks"
+
+
+class VercelAccess(StrEnum):
+    """How the application on Vercel becomes an AWS principal."""
+
+    OIDC = "oidc"
+    """It takes its role with Vercel's own token: no secret that could leak, and a patch of five lines."""
+    USER = "user"
+    """It is an IAM user with an access key, which the application takes as it is; the key never expires."""
+
+
+class EksIdentity(StrEnum):
+    """How a pod becomes an AWS principal."""
+
+    POD_IDENTITY = "pod-identity"
+    IRSA = "irsa"
+
+
+class SecretStore(StrEnum):
+    """Where in AWS the wrapped data key is escrowed, and ECS and EKS read the variables."""
+
+    PARAMETER_STORE = "parameter-store"
+    SECRETS_MANAGER = "secrets-manager"
+
+
+class ObjectLock(StrEnum):
+    """Whether the audit trail's records can be deleted before their time (S3 Object Lock)."""
+
+    NONE = "none"
+    GOVERNANCE = "governance"
+    """Only by whoever may s3:BypassGovernanceRetention."""
+    COMPLIANCE = "compliance"
+    """By nobody, the account's root and AWS included; it cannot be undone."""
+
+
+class ImportGroup(StrEnum):
+    """A part of an account set up by hand that can be taken into the stack and left as it was found."""
+
+    KEY = "key"
+    APPLICATION_ROLE = "application-role"
+    APPLICATION_POLICY = "application-policy"
+    TRAIL = "trail"
+    BUCKET = "bucket"
+
+
+class ResourceKind(StrEnum):
+    """What the stack takes in from an account that was set up already, by the id the engine imports it with."""
+
+    KEY = "key"
+    ALIAS = "alias"
+    APPLICATION_ROLE = "application-role"
+    APPLICATION_POLICY = "application-policy"
+    POLICY_ATTACHMENT = "policy-attachment"
+    TRAIL = "trail"
+    BUCKET = "bucket"
+    BUCKET_POLICY = "bucket-policy"
+    BUCKET_VERSIONING = "bucket-versioning"
+    BUCKET_ENCRYPTION = "bucket-encryption"
+    BUCKET_PUBLIC_ACCESS = "bucket-public-access"
+    BUCKET_OWNERSHIP = "bucket-ownership"
+    BUCKET_LIFECYCLE = "bucket-lifecycle"
+    # What no guide makes: an earlier stack of the same settings left it, and it bears the stack's own tags.
+    LOGS_KEY = "logs-key"
+    LOGS_KEY_ALIAS = "logs-key-alias"
+    ACCESS_LOG_BUCKET = "access-log-bucket"
+    ACCESS_LOG_BUCKET_POLICY = "access-log-bucket-policy"
+    ACCESS_LOG_BUCKET_VERSIONING = "access-log-bucket-versioning"
+    ACCESS_LOG_BUCKET_ENCRYPTION = "access-log-bucket-encryption"
+    ACCESS_LOG_BUCKET_PUBLIC_ACCESS = "access-log-bucket-public-access"
+    ACCESS_LOG_BUCKET_OWNERSHIP = "access-log-bucket-ownership"
+    ACCESS_LOG_BUCKET_LIFECYCLE = "access-log-bucket-lifecycle"
+    APPLICATION_USER = "application-user"
+    EXECUTION_ROLE = "execution-role"
+    SECRETS_ROLE = "secrets-role"
+    VARIABLES_POLICY = "variables-policy"
+    ALERT_TOPIC = "alert-topic"
+    LOG_GROUP = "log-group"
+    LOG_ROLE = "log-role"
+
+
+def _account(value: str) -> str:
+    if not re.fullmatch(r"[0-9]{12}", value):
+        raise ValueError(f"{value!r} is not an AWS account id (12 digits)")
+    return value
+
+
+def _region(value: str) -> str:
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]", value):
+        raise ValueError(f"{value!r} is not an AWS Region name such as us-east-1")
+    return value
+
+
+def _environment(value: str) -> str:
+    if not re.fullmatch(r"[a-z](?:[a-z0-9-]{0,14}[a-z0-9])?", value):
+        raise ValueError(
+            f"{value!r} is not an environment name: up to 16 lower-case letters, digits and hyphens, a letter first"
+        )
+    return value
+
+
+def _principal(value: str) -> str:
+    if "*" in value:
+        raise ValueError(f"{value!r} has a wildcard; KMS takes no wildcard in a principal's ARN")
+    arn = _ARN.fullmatch(value)
+    if arn is None or arn["service"] != "iam" or arn["region"] or not _PRINCIPAL.fullmatch(arn["rest"]):
+        raise ValueError(
+            f"{value!r} is not the ARN of an IAM user or role, such as arn:aws:iam::111122223333:role/admin"
+        )
+    return value
+
+
+DEPLOYED = "deployed"
+"""Of the context of a validation: the settings are those of a stack that exists, and are only read."""
+
+
+def _administrator(value: str, info: ValidationInfo) -> str:
+    # A stack that names root can still be read, for `status` and `doctor`; it cannot be updated.
+    if _principal(value).endswith(":root") and not (info.context or {}).get(DEPLOYED):
+        raise ValueError(
+            f"{value!r} is the account's root user, which cannot be a key administrator: "
+            "name IAM roles or users instead"
+        )
+    return value
+
+
+def _application(value: str) -> str:
+    if _principal(value).endswith(":root"):
+        raise ValueError("the account's root may not be the application")
+    return value
+
+
+def _role(value: str) -> str:
+    if ":role/" not in _principal(value):
+        raise ValueError(f"{value!r} is not the ARN of an IAM role")
+    return value
+
+
+def _trail(value: str) -> str:
+    arn = _ARN.fullmatch(value)
+    if arn is None or arn["service"] != "cloudtrail" or not arn["rest"].startswith("trail/"):
+        raise ValueError(f"{value!r} is not the ARN of a CloudTrail trail")
+    return value
+
+
+def _oidc_provider(value: str) -> str:
+    arn = _ARN.fullmatch(value)
+    if arn is None or arn["service"] != "iam" or not re.match(r"oidc-provider/oidc\.vercel\.com(/|$)", arn["rest"]):
+        raise ValueError(f"{value!r} is not the ARN of an IAM OIDC provider of Vercel's (oidc.vercel.com/<team>)")
+    return value
+
+
+def _bucket(value: str) -> str:
+    if not _BUCKET.fullmatch(value):
+        raise ValueError(f"{value!r} is not an S3 bucket name: 3 to 63 lower-case letters, digits and hyphens")
+    return value
+
+
+def _slug(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?", value):
+        raise ValueError(f"{value!r} is not a Vercel slug: lower-case letters, digits, '.', '_' and '-'")
+    return value
+
+
+def _ecs_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
+        raise ValueError(f"{value!r} is not an ECS name: letters, digits, '-' and '_'")
+    return value
+
+
+def _role_pattern(value: str) -> str:
+    arn = _ARN.fullmatch(value)
+    if arn is None or arn["service"] != "iam" or arn["region"] or not _ROLE_PATTERN.fullmatch(arn["rest"]):
+        raise ValueError(
+            f"{value!r} is not a pattern of role ARNs in one account, such as "
+            "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_KeyAdmin_????????????????"
+        )
+    return value
+
+
+def _policy(value: str) -> str:
+    arn = _ARN.fullmatch(value)
+    if arn is None or arn["service"] != "iam" or not re.fullmatch(r"policy/[\w+=,.@/-]+", arn["rest"], re.ASCII):
+        raise ValueError(f"{value!r} is not the ARN of a managed IAM policy of one account")
+    return value
+
+
+def _cluster_provider(value: str) -> str:
+    arn = _ARN.fullmatch(value)
+    shape = r"oidc-provider/oidc\.eks\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/id/[A-Za-z0-9]+"
+    if arn is None or arn["service"] != "iam" or not re.fullmatch(shape, arn["rest"]):
+        raise ValueError(
+            f"{value!r} is not the ARN of an EKS cluster's IAM OIDC provider (oidc.eks.<region>.amazonaws.com/id/…)"
+        )
+    return value
+
+
+def _kubernetes_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", value):
+        raise ValueError(f"{value!r} is not a Kubernetes name: up to 63 lower-case letters, digits and hyphens")
+    return value
+
+
+def _eks_cluster(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
+        raise ValueError(f"{value!r} is not the name of an EKS cluster: up to 100 letters, digits, '-' and '_'")
+    return value
+
+
+def _adopted(value: str) -> str:
+    thing, equals, id_ = value.partition("=")
+    if thing not in tuple(ResourceKind) or not equals or not id_ or not id_.isprintable() or " " in id_:
+        raise ValueError(f"{value!r} is not a thing and its id, such as key=1234abcd-12ab-34cd-56ef-1234567890ab")
+    return value
+
+
+def _email(value: str) -> str:
+    if not re.fullmatch(r"[^@\s,;<>\"]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
+        raise ValueError(f"{value!r} is not an e-mail address")
+    return value
+
+
+AccountId = Annotated[str, AfterValidator(_account)]
+Region = Annotated[str, AfterValidator(_region)]
+Environment = Annotated[str, AfterValidator(_environment)]
+PrincipalArn = Annotated[str, AfterValidator(_principal)]
+AdministratorArn = Annotated[str, AfterValidator(_administrator)]
+RolePattern = Annotated[str, AfterValidator(_role_pattern)]
+ApplicationArn = Annotated[str, AfterValidator(_application)]
+RoleArn = Annotated[str, AfterValidator(_role)]
+PolicyArn = Annotated[str, AfterValidator(_policy)]
+TrailArn = Annotated[str, AfterValidator(_trail)]
+OidcProviderArn = Annotated[str, AfterValidator(_oidc_provider)]
+ClusterProviderArn = Annotated[str, AfterValidator(_cluster_provider)]
+BucketName = Annotated[str, AfterValidator(_bucket)]
+VercelSlug = Annotated[str, AfterValidator(_slug)]
+EcsName = Annotated[str, AfterValidator(_ecs_name)]
+EksCluster = Annotated[str, AfterValidator(_eks_cluster)]
+KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
+Email = Annotated[str, AfterValidator(_email)]
+Adopted = Annotated[str, AfterValidator(_adopted)]

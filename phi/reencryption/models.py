@@ -1,0 +1,163 @@
+"""The data of a re-encryption: what to re-encrypt, counts while it runs, and the result.
+
+Touches nothing. Of a row they hold the value of its key column, and nothing of the other columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MAX_LISTED_ROWS = 10
+"""How many rows are listed, for each column, whose value no key decrypts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSelection:
+    """The columns to re-encrypt, of one table, and the column that identifies its rows; names as the database has
+    them, without quotes."""
+
+    table: str
+    """With its schema before a dot, or as the search path finds it."""
+    columns: tuple[str, ...]
+    key_column: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnCounts:
+    """The values of one column, counted by the key that decrypts them."""
+
+    empty: int = 0
+    """NULL, or the empty text: what the application writes for no value."""
+    new: int = 0
+    """Records under the new key."""
+    old: int = 0
+    """Records under an old key."""
+    foreign: int = 0
+    """Values that look like a record and that neither key decrypts."""
+    no_record: int = 0
+    """Values that are not records."""
+    example_rows: tuple[str, ...] = ()
+    """Key column values of the first rows of `foreign` and `no_record`."""
+
+    @property
+    def undecryptable(self) -> int:
+        """Values that stay as they are because no key decrypts them."""
+        return self.foreign + self.no_record
+
+    def __add__(self, other: ColumnCounts) -> ColumnCounts:
+        return ColumnCounts(
+            empty=self.empty + other.empty,
+            new=self.new + other.new,
+            old=self.old + other.old,
+            foreign=self.foreign + other.foreign,
+            no_record=self.no_record + other.no_record,
+            example_rows=(self.example_rows + other.example_rows)[:MAX_LISTED_ROWS],
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """The counts for the JSON document."""
+        return {
+            "empty": self.empty,
+            "underNewKey": self.new,
+            "underOldKey": self.old,
+            "underNeitherKey": self.foreign,
+            "notARecord": self.no_record,
+            "exampleRows": list(self.example_rows),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowCounts:
+    """The counts of one batch, or of all batches of a pass."""
+
+    rows: int = 0
+    """Rows that were read."""
+    written: int = 0
+    """Rows that were written, and committed."""
+    remaining: int = 0
+    """Rows that still need an old key, because other transactions kept writing or locking them: for the next pass."""
+    rereads: int = 0
+    """Times that a batch was read again because another transaction had changed its rows."""
+    columns: Mapping[str, ColumnCounts] = field(default_factory=dict)
+
+    def __add__(self, other: RowCounts) -> RowCounts:
+        names = {**self.columns, **other.columns}
+        none = ColumnCounts()
+        return RowCounts(
+            rows=self.rows + other.rows,
+            written=self.written + other.written,
+            remaining=self.remaining + other.remaining,
+            rereads=self.rereads + other.rereads,
+            columns={name: self.columns.get(name, none) + other.columns.get(name, none) for name in names},
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether no value needs an old key any more: a pass that ends the work."""
+        return not self.remaining and not any(counts.old for counts in self.columns.values())
+
+    @property
+    def undecryptable(self) -> int:
+        """Values of all columns that no key decrypts."""
+        return sum(counts.undecryptable for counts in self.columns.values())
+
+    def as_json(self) -> dict[str, object]:
+        """One pass for the JSON document."""
+        return {
+            "rows": self.rows,
+            "rowsWritten": self.written,
+            "rowsRemaining": self.remaining,
+            "rereads": self.rereads,
+            "columns": {name: counts.as_json() for name, counts in self.columns.items()},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """The result of a run."""
+
+    selection: ColumnSelection
+    passes: tuple[RowCounts, ...]
+    dry_run: bool
+    seconds: float
+    pass_seconds: tuple[float, ...]
+    """The duration of each pass."""
+    processes: int
+    batch: int
+    resumed_after: str | None = None
+    """The key column value after which the first pass started, from the checkpoint; None for the first row."""
+    peak_mib: tuple[float, float] = (0.0, 0.0)
+    """Largest resident memory of the parent and of any worker, in MiB."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last pass found nothing that needs an old key."""
+        return bool(self.passes) and self.passes[-1].complete
+
+    @property
+    def undecryptable(self) -> int:
+        """Values that no key decrypts, as counted by the last pass."""
+        return self.passes[-1].undecryptable if self.passes else 0
+
+    def as_json(self) -> dict[str, object]:
+        """The run for the JSON document."""
+        return {
+            "table": self.selection.table,
+            "columns": list(self.selection.columns),
+            "keyColumn": self.selection.key_column,
+            "dryRun": self.dry_run,
+            "complete": self.complete,
+            "rowsWritten": sum(counts.written for counts in self.passes),
+            "undecryptableValues": self.undecryptable,
+            "passes": [
+                {**counts.as_json(), "seconds": round(seconds, 3)}
+                for counts, seconds in zip(self.passes, self.pass_seconds, strict=True)
+            ],
+            "resumedAfter": self.resumed_after,
+            "seconds": round(self.seconds, 3),
+            "rowsPerSecond": round(sum(counts.rows for counts in self.passes) / max(self.seconds, 0.001)),
+            "processes": self.processes,
+            "batch": self.batch,
+            "peakMemoryMiB": {"parent": round(self.peak_mib[0], 1), "worker": round(self.peak_mib[1], 1)},
+        }

@@ -1,0 +1,183 @@
+"""Re-encrypts records from one data key to another: finds the key of each, and encrypts its text with the new one.
+
+Touches the operating system's random source. Plaintext stays in local variables, for as long as one column of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import urandom
+from struct import Struct
+from typing import NoReturn
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pybase64 import b64decode, b64encode_as_string
+
+from phi.cipher import PhiCipher
+from phi.errors import DecryptionError
+from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, TAG_BYTES, looks_like_a_record
+from phi.reencryption.errors import ReencryptionError
+from phi.reencryption.models import MAX_LISTED_ROWS, ColumnCounts
+from phi.usage import usage_of
+
+_split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
+_ZEROS = (b"", b"\0", b"\0\0")
+_PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
+_DECRYPTION_FAILURES = (ValueError, IndexError, InvalidTag, OverflowError)
+
+UNCHANGED = ""
+"""In place of a record: the value stays as it is. No record is the empty text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReencryptedColumn:
+    """One column of a batch: a new record for each row, or UNCHANGED."""
+
+    records: list[str]
+    counts: ColumnCounts
+
+
+class RecordReencryptor:
+    """Decrypts with the new key or an old one, and encrypts with the new; accepts the same records as PhiCipher.
+
+    A column whose records are all under the expected key takes the fast path, which works on bytes: they are never
+    converted to str. Any other column goes through PhiCipher, record by record.
+    """
+
+    __slots__ = ("_mostly_new", "_new_cipher", "_new_key", "_old_cipher", "_old_key", "_usage")
+
+    def __init__(self, *, old: Sequence[bytes], new: bytes) -> None:
+        """Take data keys of 32 bytes, at least one old key; raises InvalidDataKey for others."""
+        self._old_cipher = PhiCipher(old[0], reading_keys=old[1:])
+        self._new_cipher = PhiCipher(new)
+        self._old_key, self._new_key = AESGCM(old[0]), AESGCM(new)
+        self._usage = usage_of(new)
+        self._mostly_new = False
+
+    def reencrypt(self, values: Sequence[str | None], keys: Sequence[str], *, write: bool = True) -> ReencryptedColumn:
+        """A column of values; `keys` are the key column's values of the rows, to name those that no key decrypts.
+
+        Every new record was decrypted again with the new key, and compared with the text of the old one. Without
+        `write` nothing is encrypted: every value is UNCHANGED.
+        """
+        column = self._fast_path(values, write=write) or self._record_by_record(values, keys, write=write)
+        if column.counts.old != column.counts.new:
+            self._mostly_new = column.counts.new > column.counts.old
+        return column
+
+    def _fast_path(self, values: Sequence[str | None], *, write: bool) -> ReencryptedColumn | None:
+        """A column whose records are all under the key that most records had before; None for any other."""
+        present = [value for value in values if value]
+        unseal = self._new_key.decrypt if self._mostly_new else self._old_key.decrypt
+        try:
+            # The steps of PhiCipher.decrypt, explained there; here each step for all records at once.
+            raws = [b64decode(value.replace("==:", "AA", 2), None, True) for value in present]
+            invalid = [1 for value in present if value[24] != ":" or value[49] != ":"]
+            invalid += [1 for raw in raws if raw[16] or raw[34]]
+            invalid += [1 for value in present if value[-1] == "=" and not _has_canonical_end(value)]
+            if invalid:
+                return None
+            texts = [unseal(raw[:16], raw[36:] + raw[18:34], None) for raw in raws]
+            # One UTF-8 check for all: the byte between two texts is never part of a longer character.
+            b"\n".join(texts).decode()
+        except _DECRYPTION_FAILURES:
+            return None
+        if not all(texts):  # the empty text has no record
+            return None
+        empty = len(values) - len(present)
+        if self._mostly_new:
+            return ReencryptedColumn(
+                records=[UNCHANGED] * len(values), counts=ColumnCounts(empty=empty, new=len(present))
+            )
+        counts = ColumnCounts(empty=empty, old=len(present))
+        if not write:
+            return ReencryptedColumn(records=[UNCHANGED] * len(values), counts=counts)
+        records = self._encrypt(texts)
+        if empty:
+            remaining = iter(records)
+            records = [next(remaining) if value else UNCHANGED for value in values]
+        return ReencryptedColumn(records=records, counts=counts)
+
+    def _record_by_record(self, values: Sequence[str | None], keys: Sequence[str], *, write: bool) -> ReencryptedColumn:
+        records = [UNCHANGED] * len(values)
+        empty = new = foreign = no_record = 0
+        example_rows: list[str] = []
+        positions: list[int] = []
+        texts: list[bytes] = []
+        for at, value in enumerate(values):
+            if not value:
+                empty += 1
+            elif self._decrypt(self._new_cipher, value) is not None:
+                new += 1
+            elif (text := self._decrypt(self._old_cipher, value)) is not None:
+                positions.append(at)
+                texts.append(text.encode())
+            else:
+                is_record = looks_like_a_record(value)
+                foreign, no_record = foreign + is_record, no_record + (not is_record)
+                if len(example_rows) < MAX_LISTED_ROWS:
+                    example_rows.append(keys[at])
+        if write:
+            for at, record in zip(positions, self._encrypt(texts), strict=True):
+                records[at] = record
+        return ReencryptedColumn(
+            records=records,
+            counts=ColumnCounts(
+                empty=empty,
+                new=new,
+                old=len(positions),
+                foreign=foreign,
+                no_record=no_record,
+                example_rows=tuple(example_rows),
+            ),
+        )
+
+    def _decrypt(self, cipher: PhiCipher, value: str) -> str | None:
+        try:
+            return cipher.decrypt(value)
+        except DecryptionError:
+            return None
+
+    def _encrypt(self, texts: Sequence[bytes]) -> list[str]:
+        """The records of texts. Each record is decoded, compared and decrypted again as a check."""
+        # Read in the frame that uses them, as in PhiCipher.
+        ivs = [iv for (iv,) in _split_ivs(urandom(IV_BYTES * len(texts)))]
+        seal, unseal = self._new_key.encrypt, self._new_key.decrypt
+        self._usage.add(len(texts))
+        sealed = [(iv, seal(iv, text, None)) for iv, text in zip(ivs, texts, strict=True)]
+        records = [
+            f"{b64encode_as_string(iv)}:{b64encode_as_string(value[-TAG_BYTES:])}:{b64encode_as_string(value[:-TAG_BYTES])}"
+            for iv, value in sealed
+        ]
+        two = _ZEROS[2]
+        try:
+            # Each part padded with zeros to a multiple of three bytes, as it is in base64.
+            parts = [
+                part
+                for iv, value in sealed
+                for part in (iv, two, value[-TAG_BYTES:], two, value[:-TAG_BYTES], _ZEROS[(TAG_BYTES - len(value)) % 3])
+            ]
+            correct = _decode_all(records) == b"".join(parts)
+            correct = correct and [unseal(iv, value, None) for iv, value in sealed] == texts
+        except (ValueError, InvalidTag):
+            correct = False
+        if not correct:
+            raise ReencryptionError("A new record cannot be decrypted again: this machine's memory or CPU is faulty.")
+        return records
+
+    def __repr__(self) -> str:
+        return "RecordReencryptor(AES-256-GCM)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A RecordReencryptor cannot be copied or pickled: it holds data keys.")
+
+
+def _has_canonical_end(record: str) -> bool:
+    return record[-2] in BEFORE_ONE_PAD or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
+
+
+def _decode_all(records: Sequence[str]) -> bytes:
+    """The bytes of all records, by one decoding: with "A" for "=" each part ends in zeros."""
+    return b64decode("".join(records).encode().translate(_PAD_AS_ZERO, b":"), None, True)

@@ -1,0 +1,184 @@
+"""The worker pool: starts the worker processes, distributes the batches, and notices when a worker dies.
+
+Touches processes, pipes and signals. It holds only one key of the table at a time for the next batch, so its memory
+does not grow with the table.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from phi.reencryption.errors import Interrupted, ReencryptionError, WorkerDied
+from phi.reencryption.models import RowCounts
+from phi.reencryption.worker import FINISHED, LAST_KEY, START, STOP, WorkerConfig, run_worker
+
+_POLL_SECONDS = 0.25
+"""How long a signal may go unnoticed."""
+_STOP_SECONDS = 60.0
+"""How long a worker may take for its batch after STOP, before it is killed; the database then rolls the batch back."""
+
+
+@dataclass(kw_only=True)
+class _Batch:
+    """A batch in progress: the rows after the batch before it, up to `until`."""
+
+    until: str | None = None
+    finished: bool = False
+
+
+@dataclass(kw_only=True)
+class _WorkerHandle:
+    """A worker, as the parent sees it."""
+
+    process: BaseProcess
+    pipe: Connection
+    batch: _Batch | None = None
+    died: bool = False
+
+
+class WorkerPool:
+    """Workers that process the table together, pass by pass; a context manager, which ends them."""
+
+    def __init__(self, config: WorkerConfig, *, processes: int) -> None:
+        self._config = config
+        self._count = processes
+        self._workers: list[_WorkerHandle] = []
+        self._failure: ReencryptionError | None = None
+        self._signal: int | None = None
+        self._stopping = self._killed = False
+
+    def __enter__(self) -> Self:
+        # By fork, so that the keys reach the workers through memory only: no pipe, no argument, no file.
+        context = multiprocessing.get_context("fork")
+        self._handlers = {each: signal.signal(each, self._on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
+        pipes = [context.Pipe() for _ in range(self._count)]
+        for ours, theirs in pipes:
+            others = [end for pair in pipes for end in pair if end is not theirs]
+            process = context.Process(target=run_worker, args=(self._config, theirs, others), daemon=True)
+            process.start()
+            self._workers.append(_WorkerHandle(process=process, pipe=ours))
+        for _, theirs in pipes:
+            theirs.close()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop()
+        limit = time.monotonic() + _STOP_SECONDS
+        for worker in self._workers:
+            worker.process.join(max(0.0, limit - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+        for each, handler in self._handlers.items():
+            signal.signal(each, handler)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The workers' process ids."""
+        return tuple(worker.process.pid or 0 for worker in self._workers)
+
+    def run_pass(self, after: str | None, on_batch: Callable[[RowCounts, str | None], None]) -> RowCounts:
+        """Process all rows after a key once; None for all rows. `on_batch` is called for each batch: its counts, and
+        the key up to which every batch is finished.
+
+        Raises the error of a worker, WorkerDied or Interrupted, once the others have finished their batches.
+        """
+        total = RowCounts()
+        batches: deque[_Batch] = deque()
+        # The next batch starts after `start`, which is known once the batch before it was read.
+        start, start_known, finished_until = after, True, after
+        while True:
+            if self._signal or self._failure:
+                self._stop()
+                start_known = False
+            for worker in self._workers:
+                if start_known and worker.batch is None and not worker.died:
+                    worker.batch = _Batch()
+                    batches.append(worker.batch)
+                    self._send(worker, (START, start))
+                    start_known = False
+            busy = [worker for worker in self._workers if worker.batch is not None]
+            if not busy:
+                break
+            for worker in self._ready(busy):
+                kind, value = self._receive(worker)
+                assert worker.batch is not None
+                if kind == LAST_KEY:
+                    worker.batch.until = value
+                    start, start_known = value, value is not None
+                elif kind == FINISHED:
+                    worker.batch.finished, worker.batch = True, None
+                    total += value
+                    while batches and batches[0].finished:
+                        finished_until = batches.popleft().until
+                    on_batch(value, finished_until)
+                else:
+                    worker.batch = None
+                    self._failure = self._failure or value
+        if self._failure:
+            raise self._failure
+        if self._signal:
+            name = signal.Signals(self._signal).name
+            raise Interrupted(
+                f"{name}: stopped at once; the database rolls back the batches that were in progress"
+                if self._killed
+                else f"{name}: stopped; every batch is complete",
+                "Run the same command again: it continues from there.",
+                exit_code=128 + self._signal,
+            )
+        return total
+
+    def _ready(self, busy: list[_WorkerHandle]) -> list[_WorkerHandle]:
+        by_pipe = {worker.pipe: worker for worker in busy}
+        return [by_pipe[pipe] for pipe in wait(list(by_pipe), _POLL_SECONDS) if isinstance(pipe, Connection)]
+
+    def _receive(self, worker: _WorkerHandle) -> tuple[str, Any]:
+        try:
+            kind, value = worker.pipe.recv()
+        except (EOFError, OSError):
+            # Its end of the pipe closes with the process, however that ended.
+            worker.died = True
+            worker.process.join(_POLL_SECONDS)
+            return "died", None if self._stopping else self._death(worker)
+        return kind, value
+
+    def _death(self, worker: _WorkerHandle) -> WorkerDied:
+        code = worker.process.exitcode
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return WorkerDied(
+            f"a worker ended during its batch ({how}); the database rolled that batch back, the other workers have "
+            "finished theirs",
+            "Run the same command again: it continues from there.",
+        )
+
+    def _send(self, worker: _WorkerHandle, message: tuple[str, object]) -> None:
+        # Where it has died, the next receive finds out.
+        with suppress(OSError):
+            worker.pipe.send(message)
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            for worker in self._workers:
+                self._send(worker, (STOP, None))
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if self._signal:
+            # The second signal stops at once; the database rolls back the batches in progress.
+            self._stopping = self._killed = True
+            for worker in self._workers:
+                worker.process.kill()
+        self._signal = number

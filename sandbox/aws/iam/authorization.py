@@ -1,0 +1,395 @@
+"""What AWS authorizes a call for: the IAM actions that it needs, each on its resource, under the request's conditions.
+
+It may read the emulator's IAM, KMS and Secrets Manager in this process.
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.ecs.models import ecs_backends
+from moto.iam.models import iam_backends
+from moto.secretsmanager.models import secretsmanager_backends
+
+from sandbox.aws.protocol import Call
+from sandbox.state import ACCOUNT
+
+Context = dict[str, tuple[str, ...]]
+
+UNAUTHORIZED = frozenset({("sts", "GetCallerIdentity")})
+"""What needs no permission. https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredAction:
+    """One action on one resource; `context` holds the condition keys of this request beside the caller's own."""
+
+    action: str
+    resource: str = "*"
+    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def required_actions(call: Call) -> tuple[RequiredAction, ...]:
+    """All that a call needs, but what a key's own policy decides; an operation unknown here needs its name on `*`."""
+    if not call.operation or (call.service, call.operation) in UNAUTHORIZED:
+        return ()
+    found = _SERVICES.get(call.service, _default_action)(call)
+    region = {"aws:RequestedRegion": (call.region,)}
+    return tuple(
+        RequiredAction(action=item.action, resource=item.resource, context=region | dict(item.context))
+        for item in found
+    )
+
+
+def _default_action(call: Call) -> Iterator[RequiredAction]:
+    yield RequiredAction(action=f"{call.service}:{call.operation}")
+
+
+def _arn(call: Call, service: str, rest: str) -> str:
+    return f"arn:aws:{service}:{call.region}:{ACCOUNT}:{rest}"
+
+
+def _tags(pairs: Iterable[tuple[object, object]]) -> Context:
+    found = {f"aws:RequestTag/{name}": (str(value),) for name, value in pairs}
+    return {**found, "aws:TagKeys": tuple(name.partition("/")[2] for name in found)} if found else {}
+
+
+def _members(call: Call, name: str) -> Iterator[Mapping[str, Any]]:
+    """The members of a list: of a JSON body, or spelled `Name.member.1.Key` in a form."""
+    parameters = call.parameters.get(name)
+    if isinstance(parameters, list):
+        yield from (item for item in parameters if isinstance(item, Mapping))
+        return
+    numbered: dict[int, dict[str, Any]] = {}
+    for key, value in call.parameters.items():
+        if match := re.fullmatch(rf"{name}\.member\.(\d+)\.(\w+)", key):
+            numbered.setdefault(int(match[1]), {})[match[2]] = value
+    yield from numbered.values()
+
+
+def _named_tags(call: Call, name: str = "Tags") -> Context:
+    return _tags(
+        (item.get("Key", item.get("TagKey")), item.get("Value", item.get("TagValue"))) for item in _members(call, name)
+    )
+
+
+def _pass_role(role_arn: object, service: str) -> Iterator[RequiredAction]:
+    """Handing a role to a service. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"""
+    if role_arn:
+        yield RequiredAction(
+            action="iam:PassRole",
+            resource=str(role_arn),
+            context={"iam:PassedToService": (f"{service}.amazonaws.com",)},
+        )
+
+
+# --- one function a service ---------------------------------------------------------------------------------------
+
+
+def _iam_actions(call: Call) -> Iterator[RequiredAction]:
+    parameters, context = call.parameters, _named_tags(call)
+    if boundary := parameters.get("PermissionsBoundary"):
+        context["iam:PermissionsBoundary"] = (str(boundary),)
+    if "PolicyArn" in parameters and call.operation.startswith(("Attach", "Detach")):
+        context["iam:PolicyARN"] = (str(parameters["PolicyArn"]),)
+    resource, kind = _iam_resource(call)
+    yield RequiredAction(action=f"iam:{call.operation}", resource=resource, context=context)
+    if call.operation.startswith("Create") and any("Tags.member" in name for name in parameters):
+        yield RequiredAction(action=f"iam:Tag{kind}", resource=resource, context=context)
+
+
+def _iam_resource(call: Call) -> tuple[str, str]:
+    """What an IAM call is about, and the word for it in the names of actions."""
+    parameters, iam, account = call.parameters, iam_backends[ACCOUNT]["aws"], f"arn:aws:iam::{ACCOUNT}:"
+    path = str(parameters.get("Path", "/")).lstrip("/")
+    if "RoleName" in parameters:
+        existing = next((role.arn for role in iam.get_roles() if role.name == parameters["RoleName"]), None)
+        return existing or f"{account}role/{path}{parameters['RoleName']}", "Role"
+    if "UserName" in parameters:
+        user = iam.users.get(parameters["UserName"])
+        return user.arn if user else f"{account}user/{path}{parameters['UserName']}", "User"
+    if "PolicyName" in parameters:
+        return f"{account}policy/{path}{parameters['PolicyName']}", "Policy"
+    for name in ("PolicyArn", "PolicySourceArn", "OpenIDConnectProviderArn"):
+        if name in parameters:
+            return str(parameters[name]), "Policy" if name == "PolicyArn" else "OpenIDConnectProvider"
+    if "AccessKeyId" in parameters:
+        owners = (user.arn for user in iam.users.values() if _has_key(user, str(parameters["AccessKeyId"])))
+        return next(owners, "*"), "User"
+    if "Url" in parameters:
+        return f"{account}oidc-provider/{str(parameters['Url']).removeprefix('https://')}", "OpenIDConnectProvider"
+    return "*", ""
+
+
+def _has_key(user: Any, access_key_id: str) -> bool:
+    return any(key.access_key_id == access_key_id for key in user.access_keys)
+
+
+_S3_ACTIONS = {
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+    "GetBucketCors": "GetBucketCORS",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "GetBucketReplication": "GetReplicationConfiguration",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject",
+    "ListBuckets": "ListAllMyBuckets",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+}
+"""Operations whose action has another name; https://docs.aws.amazon.com/AmazonS3/latest/API/ says it on each page."""
+
+
+def _s3_actions(call: Call) -> Iterator[RequiredAction]:
+    bucket, _, key = call.path.lstrip("/").partition("/")
+    on_object = "Object" in call.operation and not call.operation.startswith(
+        ("List", "GetObjectLockC", "PutObjectLockC")
+    )
+    resource = f"arn:aws:s3:::{bucket}{f'/{key}' if on_object else ''}" if bucket else "*"
+    yield RequiredAction(action=f"s3:{_S3_ACTIONS.get(call.operation, call.operation)}", resource=resource)
+
+
+def _kms_actions(call: Call) -> Iterator[RequiredAction]:
+    """What no key policy decides: making keys, naming them, listing them."""
+    parameters, operation = call.parameters, call.operation
+    if operation in ("CreateAlias", "UpdateAlias", "DeleteAlias"):
+        yield RequiredAction(action=f"kms:{operation}", resource=_arn(call, "kms", str(parameters.get("AliasName"))))
+    elif operation in ("CreateKey", "ReplicateKey"):
+        yield from _new_key(call)
+    elif "KeyId" not in parameters and "CiphertextBlob" not in parameters or operation == "ListAliases":
+        yield RequiredAction(action=f"kms:{operation}")
+
+
+def _new_key(call: Call) -> Iterator[RequiredAction]:
+    """Of the key that CreateKey makes here, or ReplicateKey in its Region; it has no ARN yet, so it is any key's.
+
+    A multi-Region key needs the service-linked role that keeps its replicas alike.
+    https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-auth.html
+    """
+    parameters = call.parameters
+    region = str(parameters.get("ReplicaRegion", call.region))
+    context = {**_named_tags(call), "aws:RequestedRegion": (region,)}
+    context["kms:KeySpec"] = (
+        str(parameters.get("KeySpec", parameters.get("CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"))),
+    )
+    any_key = f"arn:aws:kms:{region}:{ACCOUNT}:key/*"
+    yield RequiredAction(action="kms:CreateKey", context=context)
+    if parameters.get("Tags"):
+        yield RequiredAction(action="kms:TagResource", resource=any_key, context=context)
+    if parameters.get("MultiRegion") or call.operation == "ReplicateKey":
+        linked = "aws-service-role/mrk.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceMultiRegionKeys"
+        yield RequiredAction(
+            action="iam:CreateServiceLinkedRole",
+            resource=f"arn:aws:iam::{ACCOUNT}:role/{linked}",
+            context={"iam:AWSServiceName": ("mrk.kms.amazonaws.com",)},
+        )
+
+
+def _ssm_actions(call: Call) -> Iterator[RequiredAction]:
+    parameters = call.parameters
+    names = parameters.get("Names") or [
+        parameters.get("Name") or parameters.get("ResourceId") or parameters.get("Path")
+    ]
+    for name in names:
+        resource = _arn(call, "ssm", f"parameter/{_parameter(str(name))}") if name else "*"
+        yield RequiredAction(action=f"ssm:{call.operation}", resource=resource, context=_named_tags(call))
+        if parameters.get("Tags") and call.operation == "PutParameter":
+            yield RequiredAction(action="ssm:AddTagsToResource", resource=resource, context=_named_tags(call))
+
+
+def _parameter(name: str) -> str:
+    return name.partition(":parameter/")[2] if name.startswith("arn:") else name.lstrip("/")
+
+
+def _secretsmanager_actions(call: Call) -> Iterator[RequiredAction]:
+    parameters = call.parameters
+    name = parameters.get("SecretId", parameters.get("Name"))
+    # A policy has wildcards for the six characters that end a secret's ARN; a new one does not have them yet.
+    resource = _secret(call, str(name)) if name else "*"
+    yield RequiredAction(action=f"secretsmanager:{call.operation}", resource=resource, context=_named_tags(call))
+    if parameters.get("Tags") and call.operation == "CreateSecret":
+        yield RequiredAction(action="secretsmanager:TagResource", resource=resource, context=_named_tags(call))
+
+
+def _secret(call: Call, name: str) -> str:
+    existing = secretsmanager_backends[ACCOUNT][call.region].secrets.get(name)
+    if existing is not None:
+        return str(existing.arn)
+    return name if name.startswith("arn:") else _arn(call, "secretsmanager", f"secret:{name}-AbCdEf")
+
+
+def _sns_actions(call: Call) -> Iterator[RequiredAction]:
+    parameters = call.parameters
+    resource = parameters.get("TopicArn") or parameters.get("ResourceArn")
+    resource = resource or (_arn(call, "sns", str(parameters["Name"])) if "Name" in parameters else "*")
+    context = _named_tags(call)
+    if call.operation == "Subscribe":
+        context |= {
+            "sns:Protocol": (str(parameters.get("Protocol")),),
+            "sns:Endpoint": (str(parameters.get("Endpoint")),),
+        }
+    yield RequiredAction(action=f"sns:{call.operation}", resource=str(resource), context=context)
+    if call.operation == "CreateTopic" and context:
+        yield RequiredAction(action="sns:TagResource", resource=str(resource), context=context)
+
+
+def _events_actions(call: Call) -> Iterator[RequiredAction]:
+    parameters, context = call.parameters, _named_tags(call)
+    rule = parameters.get("Rule", parameters.get("Name"))
+    resource = str(parameters.get("ResourceARN") or (_arn(call, "events", f"rule/{rule}") if rule else "*"))
+    yield RequiredAction(action=f"events:{call.operation}", resource=resource, context=context)
+    if call.operation == "PutRule" and context:
+        yield RequiredAction(action="events:TagResource", resource=resource, context=context)
+    for target in _members(call, "Targets"):
+        yield from _pass_role(target.get("RoleArn"), "events")
+
+
+def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
+    parameters, context = call.parameters, _named_tags(call)
+    names = [parameters["AlarmName"]] if "AlarmName" in parameters else []
+    resources = [_arn(call, "cloudwatch", f"alarm:{name}") for name in names]
+    # Alarms are looked for among all of them, whatever their names; a metric is no resource.
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-identity-based-access-control-cw.html
+    any_metric = "*" if "Metric" in call.operation and call.operation.startswith(("Get", "List")) else None
+    resource = str(
+        any_metric or parameters.get("ResourceARN") or next(iter(resources), _arn(call, "cloudwatch", "alarm:*"))
+    )
+    yield RequiredAction(action=f"cloudwatch:{call.operation}", resource=resource, context=context)
+    if call.operation == "PutMetricAlarm" and context:
+        yield RequiredAction(action="cloudwatch:TagResource", resource=resource, context=context)
+
+
+def _logs_actions(call: Call) -> Iterator[RequiredAction]:
+    """A group's ARN ends in `:*`, but for its tags.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+    """
+    parameters = call.parameters
+    context = _tags((parameters.get("tags") or {}).items())
+    group = parameters.get("logGroupName")
+    bare = str(parameters.get("resourceArn") or (_arn(call, "logs", f"log-group:{group}") if group else "*"))
+    resource = bare if bare == "*" or "resourceArn" in parameters else f"{bare}:*"
+    yield RequiredAction(action=f"logs:{call.operation}", resource=resource, context=context)
+    if call.operation == "CreateLogGroup" and context:
+        yield RequiredAction(action="logs:TagResource", resource=bare, context=context)
+
+
+def _cloudtrail_actions(call: Call) -> Iterator[RequiredAction]:
+    parameters, context = call.parameters, _named_tags(call, "TagsList")
+    name = (
+        parameters.get("Name")
+        or parameters.get("TrailName")
+        or next(iter(parameters.get("ResourceIdList") or ()), None)
+    )
+    name = name or parameters.get("ResourceId")
+    resource = "*" if not name else str(name) if ":" in str(name) else _arn(call, "cloudtrail", f"trail/{name}")
+    yield RequiredAction(action=f"cloudtrail:{call.operation}", resource=resource, context=context)
+    if call.operation == "CreateTrail" and context:
+        yield RequiredAction(action="cloudtrail:AddTags", resource=resource, context=context)
+    yield from _pass_role(parameters.get("CloudWatchLogsRoleArn"), "cloudtrail")
+
+
+def _ecr_actions(call: Call) -> Iterator[RequiredAction]:
+    repository = call.parameters.get("repositoryName")
+    resource = _arn(call, "ecr", f"repository/{repository}") if repository else "*"
+    yield RequiredAction(action=f"ecr:{call.operation}", resource=resource)
+
+
+def _ecs_actions(call: Call) -> Iterator[RequiredAction]:
+    parameters, operation = call.parameters, call.operation
+    context = ecs_context(call) | _tags((item.get("key"), item.get("value")) for item in _members(call, "tags"))
+    for resource in ecs_resources(call):
+        yield RequiredAction(action=f"ecs:{operation}", resource=resource, context=context)
+        if parameters.get("tags") and operation.startswith(("Create", "Register")):
+            creation = {**context, "ecs:CreateAction": (operation,)}
+            yield RequiredAction(action="ecs:TagResource", resource=resource, context=creation)
+    if operation == "RegisterTaskDefinition":
+        for role in ("taskRoleArn", "executionRoleArn"):
+            yield from _pass_role(parameters.get(role), "ecs-tasks")
+
+
+def _no_actions(call: Call) -> Iterator[RequiredAction]:
+    """Roles: the trust policy has a say in these, and `sandbox.aws.moto_patches.sts` judges both together."""
+    return iter(())
+
+
+_SERVICES: Mapping[str, Callable[[Call], Iterator[RequiredAction]]] = {
+    "cloudtrail": _cloudtrail_actions,
+    "ecr": _ecr_actions,
+    "ecs": _ecs_actions,
+    "events": _events_actions,
+    "iam": _iam_actions,
+    "kms": _kms_actions,
+    "logs": _logs_actions,
+    "monitoring": _cloudwatch_actions,
+    "s3": _s3_actions,
+    "secretsmanager": _secretsmanager_actions,
+    "sns": _sns_actions,
+    "ssm": _ssm_actions,
+    "sts": _no_actions,
+}
+"""By the name that a call is signed for."""
+
+
+_ECS_WITHOUT_CLUSTER = ("RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition")
+
+
+def ecs_context(call: Call) -> dict[str, tuple[str, ...]]:
+    """The cluster that the call is in, and the task definition that a service is to run."""
+    found: dict[str, tuple[str, ...]] = {}
+    if call.operation not in _ECS_WITHOUT_CLUSTER:
+        found["ecs:cluster"] = (_arn(call, "ecs", f"cluster/{_ecs_cluster(call)}"),)
+    if call.operation in ("CreateService", "UpdateService") and call.parameters.get("taskDefinition"):
+        found["ecs:task-definition"] = (_ecs_task_definition(call, str(call.parameters["taskDefinition"])),)
+    return found
+
+
+def ecs_resources(call: Call) -> list[str]:
+    """What the call is about; reading and deregistering task definitions, and most listing, are about no resource."""
+    parameters, operation, cluster = call.parameters, call.operation, _ecs_cluster(call)
+    if operation == "RegisterTaskDefinition":
+        family = str(parameters.get("family"))
+        revision = len(ecs_backends[ACCOUNT][call.region].task_definitions.get(family, ())) + 1
+        return [_arn(call, "ecs", f"task-definition/{family}:{revision}")]
+    if operation in ("CreateCluster", "DeleteCluster", "UpdateCluster"):
+        return [_arn(call, "ecs", f"cluster/{cluster}")]
+    if operation == "DescribeClusters":
+        return [_arn(call, "ecs", f"cluster/{_last_part(item)}") for item in parameters.get("clusters") or ["default"]]
+    if operation == "ListTasks":
+        return [_arn(call, "ecs", f"container-instance/{cluster}/*")]
+    kind = "task" if operation.endswith(("Task", "Tasks")) else "service"
+    named = parameters.get(f"{kind}s") or [parameters.get("serviceName" if operation == "CreateService" else kind)]
+    if operation.startswith("List") or not any(named):
+        return ["*"]
+    return [_arn(call, "ecs", f"{kind}/{cluster}/{_last_part(item)}") for item in named]
+
+
+def _ecs_task_definition(call: Call, named: str) -> str:
+    """The revision that is meant, as it is resolved before the call is authorized."""
+    family, _, revision = _last_part(named).partition(":")
+    newest = max(ecs_backends[ACCOUNT][call.region].task_definitions.get(family, {1: None}))
+    return _arn(call, "ecs", f"task-definition/{family}:{revision or newest}")
+
+
+def _ecs_cluster(call: Call) -> str:
+    return _last_part(call.parameters.get("cluster") or call.parameters.get("clusterName") or "default")
+
+
+def _last_part(name_or_arn: object) -> str:
+    return str(name_or_arn).rpartition("/")[2]

@@ -1,0 +1,87 @@
+"""Corrections about leave: AWS does nothing for a caller whose own policies do not allow it; and who was given leave.
+
+It may read the emulator's IAM, and remember in this process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandbox.aws.iam import permission_limits
+from sandbox.aws.iam.authorization import RequiredAction, required_actions
+from sandbox.aws.iam.policy import Decision, Request, evaluate
+from sandbox.aws.iam.principals import Principal, identity_statements
+from sandbox.aws.protocol import AwsError, Call
+
+BY_IAM, BY_KEY_POLICY = "iam", "key-policy"
+
+_CODES = {"iam": "AccessDenied", "s3": "AccessDenied", "sns": "AuthorizationError", "monitoring": "AccessDenied"}
+"""The services whose error is not AccessDeniedException."""
+
+
+@dataclass(frozen=True, order=True, kw_only=True)
+class Permission:
+    """What a principal was allowed at least once, and by what: its own policies, or the key's."""
+
+    principal: str
+    action: str
+    resource: str
+    region: str
+    by: str
+
+
+_permissions: set[Permission] = set()
+
+
+def permissions() -> list[dict[str, str]]:
+    """Every leave that was given, once, in order."""
+    return [vars(permission) for permission in sorted(_permissions)]
+
+
+def clear_permissions() -> None:
+    """Forget all of them."""
+    _permissions.clear()
+
+
+def record_permission(call: Call, caller: Principal, *, action: str, resource: str, by: str) -> None:
+    """Keep that a principal was given leave. A dry run only asks for it, and can do without."""
+    if call.parameters.get("DryRun") is True:
+        return
+    _permissions.add(Permission(principal=caller.identity, action=action, resource=resource, region=call.region, by=by))
+
+
+def enforce_identity_policies(call: Call, caller: Principal | None) -> None:
+    """AWS refuses what no policy of the caller allows, or one of them denies. The emulator refuses nothing.
+
+    Not considered: session policies, and what a bucket's, topic's or secret's policy allows by itself. What a key
+    policy decides is judged beside it.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+    """
+    if caller is None:
+        return
+    actions = required_actions(call)
+    allowing = identity_statements(caller.identity) if actions else ()
+    for required in actions:
+        request = Request(
+            action=required.action, resource=required.resource, context=caller.context | dict(required.context)
+        )
+        for denial in permission_limits.denials(caller.identity, request):
+            tail = "" if denial.decision is Decision.EXPLICIT_DENY else f" {required.action} action"
+            raise _access_denied(call, caller, required, f"{denial.reason}{tail}")
+        decision = evaluate(allowing, request)
+        if decision is not Decision.ALLOWED:
+            raise _access_denied(call, caller, required, _reason(required, decision))
+        record_permission(call, caller, action=required.action, resource=required.resource, by=BY_IAM)
+
+
+def _reason(required: RequiredAction, decision: Decision) -> str:
+    if decision is Decision.EXPLICIT_DENY:
+        return "with an explicit deny in an identity-based policy"
+    return f"because no identity-based policy allows the {required.action} action"
+
+
+def _access_denied(call: Call, caller: Principal, required: RequiredAction, reason: str) -> AwsError:
+    message = (
+        f"User: {caller.arn} is not authorized to perform: {required.action} on resource: {required.resource} {reason}"
+    )
+    return AwsError(_CODES.get(call.service, "AccessDeniedException"), message, 403 if call.service in _CODES else 400)

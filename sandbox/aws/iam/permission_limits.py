@@ -1,0 +1,84 @@
+"""What limits a principal whatever its policies allow: its permissions boundary, and its organization.
+
+It may read the emulator's IAM in this process, and keeps the service control policies that the management account,
+which is none of the sandbox's, has put on the account.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from moto.iam.models import iam_backends
+
+from sandbox.aws.iam.policy import Decision, Request, Statement, evaluate, statements
+from sandbox.aws.iam.principals import find
+from sandbox.state import ACCOUNT
+
+
+class Limit(StrEnum):
+    """What limits, in the words of AWS's refusals."""
+
+    ORGANIZATION = "service control policy"
+    BOUNDARY = "permissions boundary"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denial:
+    """A limit that does not let a request pass."""
+
+    limit: Limit
+    decision: Decision
+
+    @property
+    def reason(self) -> str:
+        """The end of AWS's sentence, but for the action.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+        """
+        if self.decision is Decision.EXPLICIT_DENY:
+            return f"with an explicit deny in a {self.limit}"
+        return f"because no {self.limit} allows the"
+
+
+_organization: list[tuple[Statement, ...]] = []
+
+
+def put_service_control_policies(documents: Sequence[Mapping[str, Any]]) -> None:
+    """What the organization's management account has in force for this account; none: it is in no organization."""
+    _organization[:] = [statements(document) for document in documents]
+
+
+def is_member() -> bool:
+    """Whether the account is in an organization that limits it."""
+    return bool(_organization)
+
+
+def boundary_of(identity: str) -> tuple[Statement, ...] | None:
+    """The statements of a principal's permissions boundary; None where it has none."""
+    boundary = getattr(find(identity), "permissions_boundary", None)
+    if not boundary:
+        return None
+    policy = iam_backends[ACCOUNT]["aws"].managed_policies.get(str(boundary["PermissionsBoundaryArn"]))
+    # A boundary that is gone allows nothing.
+    return statements(json.loads(_text(policy))) if policy is not None else ()
+
+
+def _text(policy: Any) -> str:
+    return str(next(version.document for version in policy.versions if version.is_default))
+
+
+def denials(identity: str, request: Request) -> Iterator[Denial]:
+    """The limits that do not let the request pass, what stands above first."""
+    for policy in _organization:
+        decision = evaluate(policy, request)
+        if decision is not Decision.ALLOWED:
+            yield Denial(limit=Limit.ORGANIZATION, decision=decision)
+            break
+    boundary = boundary_of(identity)
+    if boundary is not None and (decision := evaluate(boundary, request)) is not Decision.ALLOWED:
+        yield Denial(limit=Limit.BOUNDARY, decision=decision)

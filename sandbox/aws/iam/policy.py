@@ -1,0 +1,169 @@
+"""AWS policy evaluation: may this principal do this, by these documents.
+
+PURE: documents, names and a request's context in, a decision out. It knows Effect, Principal, Action, Resource,
+their Not- forms and IAM's condition operators for strings, ARNs, booleans, numbers and null; another operator is an
+UnsupportedCondition, never a guess. Rules: IAM User Guide, "Policy evaluation logic" and "JSON policy elements".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+Statement = Mapping[str, Any]
+
+
+class UnsupportedCondition(Exception):
+    """A condition operator that this evaluation does not know."""
+
+
+class Decision(StrEnum):
+    """The words of SimulatePrincipalPolicy's EvalDecision."""
+
+    ALLOWED = "allowed"
+    EXPLICIT_DENY = "explicitDeny"
+    IMPLICIT_DENY = "implicitDeny"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked: an action on a resource, and the context that conditions look at (names in any case)."""
+
+    action: str
+    resource: str
+    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def statements(document: Mapping[str, Any]) -> tuple[Statement, ...]:
+    """The statements of a policy, of which a single one may stand without a list."""
+    entries = document.get("Statement", ())
+    return tuple(entries) if isinstance(entries, (list, tuple)) else (entries,)
+
+
+def as_tuple(value: object) -> tuple[str, ...]:
+    """The values of an element that may be one value or a list of them."""
+    if value is None:
+        return ()
+    return tuple(map(_text, value)) if isinstance(value, (list, tuple)) else (_text(value),)
+
+
+def evaluate(candidates: Iterable[Statement], request: Request) -> Decision:
+    """The decision of identity policies, or of statements whose principal was matched already."""
+    decision = Decision.IMPLICIT_DENY
+    for statement in candidates:
+        if not applies(statement, request):
+            continue
+        if statement.get("Effect") == "Deny":
+            return Decision.EXPLICIT_DENY
+        decision = Decision.ALLOWED
+    return decision
+
+
+def applies(statement: Statement, request: Request) -> bool:
+    """Whether a statement's action, resource and conditions all fit a request; its principal is not looked at."""
+    return (
+        _element(statement, "Action", request.action, fold=True)
+        # A role's trust policy has no Resource: it speaks of the role it belongs to.
+        and (("Resource" not in statement and "NotResource" not in statement)
+             or _element(statement, "Resource", request.resource, fold=False))
+        and conditions_hold(statement.get("Condition") or {}, request.context)
+    )  # fmt: skip
+
+
+def names_principal(statement: Statement, kind: str, names: Iterable[str]) -> str | None:
+    """Which of a statement's principals of a kind (AWS, Service, Federated) is one of `names`; "*" is everybody."""
+    principal = statement.get("Principal")
+    if principal == "*":
+        return "*"
+    if not isinstance(principal, Mapping):
+        return None
+    expected = set(names)
+    return next(
+        (item for item in as_tuple(principal.get(kind)) if item in expected or (kind == "AWS" and item == "*")), None
+    )
+
+
+def conditions_hold(conditions: Mapping[str, Any], context: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether every operator holds for every key: all must, and one of a key's values is enough."""
+    folded = {name.lower(): values for name, values in context.items()}
+    return all(
+        _holds(operator, folded.get(name.lower(), ()), as_tuple(expected))
+        for operator, keys in conditions.items()
+        for name, expected in keys.items()
+    )
+
+
+def without_resource(statement: Statement) -> Statement:
+    """A key policy's statement without its Resource, which is the policy's own key however it is written ("*")."""
+    return {name: value for name, value in statement.items() if name not in ("Resource", "NotResource")}
+
+
+def matches(pattern: str, value: str, *, fold: bool = False) -> bool:
+    """Whether a value fits a pattern of `*` (any characters) and `?` (one character)."""
+    return _pattern(pattern.lower() if fold else pattern).fullmatch(value.lower() if fold else value) is not None
+
+
+@cache
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+def _element(statement: Statement, name: str, value: str, *, fold: bool) -> bool:
+    refused = statement.get(f"Not{name}")
+    if refused is not None:
+        return not any(matches(pattern, value, fold=fold) for pattern in as_tuple(refused))
+    return any(matches(pattern, value, fold=fold) for pattern in as_tuple(statement.get(name)))
+
+
+def _holds(operator: str, actual: tuple[str, ...], expected: tuple[str, ...]) -> bool:
+    quantifier, _, rest = operator.rpartition(":")
+    name = rest.removesuffix("IfExists")
+    if name == "Null":
+        return expected == (str(not actual).lower(),)
+    if name not in _OPERATORS or quantifier not in ("", "ForAnyValue", "ForAllValues"):
+        raise UnsupportedCondition(operator)
+    if not actual and (rest != name or quantifier == "ForAllValues"):
+        return True
+    test, negated = _OPERATORS[name]
+    matches_call = [any(test(value, item) for item in expected) != negated for value in actual]
+    if quantifier == "ForAllValues":
+        return all(matches_call)
+    # A negated operator holds for a key that the request does not have.
+    return any(matches_call) or (negated and not actual)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _arn(actual: str, expected: str) -> bool:
+    """ARNs are compared part by part: a wildcard does not reach over a colon."""
+    actual_parts, expected_parts = actual.split(":", 5), expected.split(":", 5)
+    return len(actual_parts) == len(expected_parts) and all(
+        matches(part, value) for part, value in zip(expected_parts, actual_parts, strict=True)
+    )
+
+
+_OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
+    "StringEquals": (lambda actual, expected: actual == expected, False),
+    "StringNotEquals": (lambda actual, expected: actual == expected, True),
+    "StringEqualsIgnoreCase": (lambda actual, expected: actual.lower() == expected.lower(), False),
+    "StringNotEqualsIgnoreCase": (lambda actual, expected: actual.lower() == expected.lower(), True),
+    "StringLike": (lambda actual, expected: matches(expected, actual), False),
+    "StringNotLike": (lambda actual, expected: matches(expected, actual), True),
+    "ArnEquals": (_arn, False),
+    "ArnLike": (_arn, False),
+    "ArnNotEquals": (_arn, True),
+    "ArnNotLike": (_arn, True),
+    "Bool": (lambda actual, expected: actual.lower() == expected.lower(), False),
+    "NumericEquals": (lambda actual, expected: float(actual) == float(expected), False),
+    "NumericNotEquals": (lambda actual, expected: float(actual) == float(expected), True),
+    "NumericLessThan": (lambda actual, expected: float(actual) < float(expected), False),
+    "NumericLessThanEquals": (lambda actual, expected: float(actual) <= float(expected), False),
+    "NumericGreaterThan": (lambda actual, expected: float(actual) > float(expected), False),
+    "NumericGreaterThanEquals": (lambda actual, expected: float(actual) >= float(expected), False),
+}

@@ -1,0 +1,108 @@
+"""Who a call comes from, and what the account's IAM says of that principal.
+
+It may read the emulator's IAM and STS in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from moto.core.utils import utcnow
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+from sandbox.aws.iam.policy import Statement, statements
+from sandbox.aws.protocol import AwsError, Call
+from sandbox.state import ACCOUNT
+
+_QUERY_OR_S3 = ("sts", "iam", "s3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """A caller: `arn` as STS tells it, `identity` the ARN of the IAM user or role behind it."""
+
+    arn: str
+    identity: str
+    user_id: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every way in which a policy may name this caller exactly, its account last."""
+        account = (f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
+        return (self.arn, self.identity, *account)
+
+    @property
+    def context(self) -> dict[str, tuple[str, ...]]:
+        """The condition keys that every request of this caller has."""
+        kind = "AssumedRole" if ":assumed-role/" in self.arn else "User"
+        return {
+            "aws:PrincipalArn": (self.identity,),
+            "aws:PrincipalAccount": (ACCOUNT,),
+            "aws:PrincipalType": (kind,),
+            "aws:userid": (self.user_id,),
+            "aws:PrincipalIsAWSService": ("false",),
+            "aws:SecureTransport": ("true",),
+            "kms:CallerAccount": (ACCOUNT,),
+        }
+
+
+def authenticate(call: Call) -> Principal:
+    """Whose access key signed a call; an AwsError, as the service would word it, when it is nobody's."""
+    iam, sts = iam_backends[ACCOUNT]["aws"], sts_backends[ACCOUNT]["aws"]
+    session = sts.get_assumed_role_from_access_key(call.access_key_id)
+    if session is not None:
+        if call.session_token != session.session_token:
+            raise _unknown(call)
+        if session.expiration <= utcnow():
+            expired = "ExpiredToken" if call.service in _QUERY_OR_S3 else "ExpiredTokenException"
+            status = 403 if call.service == "sts" else 400
+            raise AwsError(expired, "The security token included in the request is expired", status)
+        return Principal(arn=session.arn, identity=session.role_arn, user_id=session.user_id)
+    for user in tuple(iam.users.values()):
+        for key in user.access_keys:
+            if key.access_key_id == call.access_key_id and key.status == "Active":
+                return Principal(arn=user.arn, identity=user.arn, user_id=user.id)
+    raise _unknown(call)
+
+
+def _unknown(call: Call) -> AwsError:
+    """The error for an access key that is nobody's (IAM User Guide, "Common errors")."""
+    invalid = "The security token included in the request is invalid."
+    if call.service == "s3":
+        message = "The AWS Access Key Id you provided does not exist in our records."
+        return AwsError("InvalidAccessKeyId", message, 403)
+    if call.service in _QUERY_OR_S3:
+        return AwsError("InvalidClientTokenId", invalid, 403)
+    return AwsError("UnrecognizedClientException", invalid, 400 if call.service in ("kms", "ssm") else 403)
+
+
+def find(arn: str) -> Any:
+    """The IAM user or role of this account with an ARN; `None` when there is none."""
+    iam = iam_backends[ACCOUNT]["aws"]
+    known: tuple[Any, ...] = (*iam.users.values(), *iam.get_roles())
+    return next((entity for entity in known if entity.arn == arn), None)
+
+
+def identity_statements(arn: str) -> tuple[Statement, ...]:
+    """Every statement of the identity policies of a user (its groups' too) or a role."""
+    iam = iam_backends[ACCOUNT]["aws"]
+    holder = find(arn)
+    if holder is None:
+        return ()
+    holders = [holder]
+    if ":user/" in arn:
+        holders += [group for group in iam.groups.values() if holder in group.users]
+    return tuple(
+        statement for entity in holders for document in _documents(entity) for statement in statements(document)
+    )
+
+
+def _documents(holder: Any) -> Iterable[dict[str, Any]]:
+    for document in holder.policies.values():
+        yield json.loads(document)
+    for policy in holder.managed_policies.values():
+        yield json.loads(next(version.document for version in policy.versions if version.is_default))

@@ -1,0 +1,155 @@
+"""Corrections about trails: an ARN names one as well as its name does, and what a trail selects is told.
+
+It may read the emulator's trails and buckets in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from moto.cloudtrail.models import cloudtrail_backends
+from moto.s3.models import s3_backends
+
+from sandbox.aws.iam.policy import Decision, Request, evaluate, names_principal, statements
+from sandbox.aws.iam.principals import Principal
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
+from sandbox.state import ACCOUNT
+
+EVERY_MANAGEMENT_EVENT = {
+    "ReadWriteType": "All",
+    "IncludeManagementEvents": True,
+    "DataResources": [],
+    "ExcludeManagementEventSources": [],
+}
+
+
+def refuse_duplicate_trail(call: Call, caller: Principal | None) -> None:
+    """AWS answers TrailAlreadyExistsException for the name of a trail that is there; the emulator replaces that trail.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
+    """
+    name = str(call.parameters.get("Name", ""))
+    if name in cloudtrail_backends[ACCOUNT][call.region].trails:
+        raise AwsError("TrailAlreadyExistsException", f"Trail {name} already exists for customer: {ACCOUNT}")
+
+
+def delete_trail_by_arn(call: Call, caller: Principal | None) -> dict[str, Any]:
+    """AWS deletes the trail of a name or an ARN, and answers TrailNotFoundException when there is none.
+
+    The emulator answers success to an ARN, or to a name that no trail has, and deletes nothing.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DeleteTrail.html
+    """
+    name_or_arn = str(call.parameters.get("Name", ""))
+    for name, trail in cloudtrail_backends[ACCOUNT][call.region].trails.items():
+        if name_or_arn in (name, trail.arn):
+            return {**call.parameters, "Name": name}
+    raise AwsError("TrailNotFoundException", f"Unknown trail: {name_or_arn} for the user: {ACCOUNT}")
+
+
+def replace_advanced_selectors(call: Call, caller: Principal | None) -> None:
+    """AWS takes a trail's advanced event selectors off when it is given basic ones; the emulator keeps both.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_PutEventSelectors.html
+    """
+    name_or_arn = str(call.parameters.get("TrailName", ""))
+    for name, trail in cloudtrail_backends[ACCOUNT][call.region].trails.items():
+        if call.parameters.get("EventSelectors") and name_or_arn in (name, trail.arn):
+            trail.advanced_event_selectors = []
+
+
+def add_home_region_and_selectors(call: Call, response: Response) -> Response:
+    """AWS tells a trail's home Region, and whether it has event selectors of its own.
+
+    The emulator's GetTrail leaves the Region out, and both of its calls say that no trail has selectors.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Trail.html
+    """
+    payload = json.loads(response.body)
+    for described in payload.get("trailList", [payload.get("Trail", {})]):
+        _, _, _, region, _, name = described["TrailARN"].split(":")
+        trail = cloudtrail_backends[ACCOUNT][region].trails[name.removeprefix("trail/")]
+        custom = [
+            selector
+            for selector in trail.event_selectors
+            if {**EVERY_MANAGEMENT_EVENT, **selector} != EVERY_MANAGEMENT_EVENT
+        ]
+        described |= {
+            "HomeRegion": region,
+            "HasCustomEventSelectors": bool(custom or trail.advanced_event_selectors),
+        }
+    return replace(response, body=json_response(payload).body)
+
+
+def select_described_trails(call: Call, response: Response) -> Response:
+    """AWS describes only the trails of `trailNameList`: by name in the call's Region, by ARN in any; moto describes all.
+
+    A name that no trail has is no error. https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html
+    """
+    names = call.parameters.get("trailNameList")
+    if not names:
+        return response
+    arns = {*names, *(f"arn:aws:cloudtrail:{call.region}:{ACCOUNT}:trail/{name}" for name in names)}
+    trails = [trail for trail in json.loads(response.body)["trailList"] if trail["TrailARN"] in arns]
+    return replace(response, body=json_response({"trailList": trails}).body)
+
+
+def add_default_selectors(call: Call, response: Response) -> Response:
+    """AWS answers with the selector of a new trail, every management event; the emulator with none at all.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventSelectors.html
+    """
+    payload = json.loads(response.body)
+    if not payload.get("EventSelectors") and not payload.get("AdvancedEventSelectors"):
+        payload["EventSelectors"] = [EVERY_MANAGEMENT_EVENT]
+    return replace(response, body=json_response(payload).body)
+
+
+def add_delivery_error(call: Call, response: Response) -> Response:
+    """AWS tells what S3 answered to a trail's last delivery: NoSuchBucket, or AccessDenied where the bucket's policy
+    does not let CloudTrail read the ACL and write. The emulator delivers nothing, and finds nothing wrong.
+
+    Judged at once, where AWS's answer is of the last delivery, every five minutes or so. Whether the trail's key lets
+    CloudTrail encrypt is not looked at.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+    """
+    payload = json.loads(response.body)
+    name_or_arn = str(call.parameters.get("Name", ""))
+    trails = (trail for backend in cloudtrail_backends[ACCOUNT].values() for trail in backend.trails.values())
+    trail = next((entry for entry in trails if name_or_arn in (entry.trail_name, entry.arn)), None)
+    error = _delivery_error(trail) if trail is not None and payload.get("IsLogging") else None
+    if error:
+        payload["LatestDeliveryError"] = error
+    return replace(response, body=json_response(payload).body)
+
+
+def _delivery_error(trail: Any) -> str | None:
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(trail.bucket_name)
+    if bucket is None:
+        return "NoSuchBucket"
+    policy = json.loads(bucket.policy) if bucket.policy else {}
+    cloudtrail_statements = [entry for entry in statements(policy) if _is_about_cloudtrail(entry)]
+    arn = f"arn:aws:s3:::{trail.bucket_name}"
+    prefix = f"{trail.s3_key_prefix}/" if trail.s3_key_prefix else ""
+    context = {
+        "aws:SourceArn": (trail.arn,),
+        "aws:SourceAccount": (ACCOUNT,),
+        "aws:SecureTransport": ("true",),
+        "s3:TlsVersion": ("1.3",),
+        "s3:x-amz-acl": ("bucket-owner-full-control",),
+    }
+    for action, resource in (
+        ("s3:GetBucketAcl", arn),
+        ("s3:PutObject", f"{arn}/{prefix}AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2030/01/01/log.json.gz"),
+    ):
+        request = Request(action=action, resource=resource, context=context)
+        if evaluate(cloudtrail_statements, request) is not Decision.ALLOWED:
+            return "AccessDenied"
+    return None
+
+
+def _is_about_cloudtrail(statement: Any) -> bool:
+    return bool(
+        names_principal(statement, "Service", ("cloudtrail.amazonaws.com",)) or names_principal(statement, "AWS", ())
+    )

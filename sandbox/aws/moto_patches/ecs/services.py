@@ -1,0 +1,259 @@
+"""Corrections about ECS: what a task definition must be, how a service rolls out, and that tasks keep what they read.
+
+It may read and write the emulator's ECS, and keep services with their rollouts in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from moto.ecs.models import ecs_backends
+
+from sandbox.aws.iam.principals import Principal
+from sandbox.aws.moto_patches.ecs.deployments import Deployment, Service, Task
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
+from sandbox.state import ACCOUNT
+
+_SETTINGS_DROPPED_BY_MOTO = (
+    "availabilityZoneRebalancing",
+    "deploymentConfiguration",
+    "enableECSManagedTags",
+    "enableExecuteCommand",
+    "healthCheckGracePeriodSeconds",
+    "placementConstraints",
+    "placementStrategy",
+)
+"""What the emulator forgets of a service, or writes where no answer tells it."""
+
+_services: dict[tuple[str, str, str], Service] = {}
+"""By Region, cluster and name."""
+
+
+def check_container_secrets(call: Call, caller: Principal | None) -> None:
+    """AWS refuses a container's secrets without an execution role, and a name that is in `environment` as well.
+
+    The emulator registers both.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html
+    """
+    for container in call.parameters.get("containerDefinitions") or ():
+        names = [service.get("name") for service in container.get("secrets") or ()]
+        plain = {service.get("name") for service in container.get("environment") or ()}
+        if names and not call.parameters.get("executionRoleArn"):
+            message = "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."
+            raise AwsError("ClientException", message)
+        for name in names:
+            if name in plain or names.count(name) > 1:
+                message = (
+                    "The secret name must be unique and not shared with any new or existing environment variables "
+                    f"set on the container, such as '{name}'."
+                )
+                raise AwsError("ClientException", message)
+
+
+def refuse_inactive_task_definition(call: Call, caller: Principal | None) -> None:
+    """AWS answers ClientException for a task definition that was deregistered; the emulator takes it.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterTaskDefinition.html
+    """
+    for revisions in ecs_backends[ACCOUNT][call.region].task_definitions.values():
+        for service in revisions.values():
+            named = (service.arn, service.arn.rpartition("/")[2])
+            if call.parameters.get("taskDefinition") in named and service.status != "ACTIVE":
+                raise AwsError("ClientException", "TaskDefinition is inactive")
+
+
+def start_deployment(call: Call, response: Response) -> Response:
+    """AWS starts a deployment's tasks in the background, and tells its rollout state; the emulator starts nothing.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+    """
+    payload = json.loads(response.body)
+    described = payload["service"]
+    if described.get("deploymentController", {}).get("type", "ECS") != "ECS":
+        return response
+    service = _services[_key(call.region, described)] = Service(
+        region=call.region, cluster=_cluster(described), name=described["serviceName"], settings=_settings(call)
+    )
+    service.start_deployment(_definition(call, described), described["desiredCount"])
+    return _add_deployments(response, payload, [described])
+
+
+def update_deployment(call: Call, response: Response) -> Response:
+    """AWS begins a deployment for another task definition or configuration, or when it is forced to.
+
+    The former deployment's tasks run on until the new one is steady. The emulator changes the service's task
+    definition in place, and keeps whatever it was called in the request.
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+    """
+    payload = json.loads(response.body)
+    described = payload["service"]
+    service = _services.get(_key(call.region, described))
+    if service is None:
+        return response
+    service.settings |= _settings(call)
+    current, definition = service.deployments[0], _definition(call, described)
+    if definition != current.task_definition or call.parameters.get("forceNewDeployment"):
+        service.start_deployment(definition, described["desiredCount"])
+    elif described["desiredCount"] != current.desired:
+        current.desired, current.state, current.tasks = (
+            described["desiredCount"],
+            "IN_PROGRESS",
+            current.tasks[: described["desiredCount"]],
+        )
+    return _add_deployments(response, payload, [described])
+
+
+def advance_deployment(call: Call, response: Response) -> Response:
+    """AWS's deployments come to their ends by themselves; here each look at a service is one step.
+
+    IN_PROGRESS, with the tasks started; COMPLETED at the next look, the former deployment gone; FAILED only with a
+    circuit breaker, after three failures at least.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+    """
+    payload = json.loads(response.body)
+    for described in payload["services"]:
+        if described["status"] == "ACTIVE" and (service := _services.get(_key(call.region, described))):
+            service.advance()
+    return _add_deployments(response, payload, payload["services"])
+
+
+def list_tasks(call: Call, caller: Principal | None) -> Response | None:
+    """AWS lists the tasks that a service started, the stopped ones for an hour; the emulator has none.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
+    """
+    parameters = call.parameters
+    service = _find(call.region, str(parameters.get("cluster", "default")), str(parameters.get("serviceName", "")))
+    if service is None:
+        return None
+    tasks = service.stopped if parameters.get("desiredStatus") == "STOPPED" else _running(service)
+    return json_response({"taskArns": [task.arn for task in tasks]})
+
+
+def describe_tasks(call: Call, caller: Principal | None) -> Response | None:
+    """AWS tells why a task stopped.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-errors.html
+    """
+    definition = {str(service).rpartition("/")[2] for service in call.parameters.get("tasks") or ()}
+    payload = [
+        _task(service, task)
+        for service in _services.values()
+        if service.region == call.region
+        for task in (*_running(service), *service.stopped)
+        if task.arn.rpartition("/")[2] in definition
+    ]
+    return json_response({"tasks": payload, "failures": []}) if payload else None
+
+
+# --- the sandbox's own address ------------------------------------------------------------------------------------
+
+
+def running_tasks(cluster: str, service_name: str, region: str) -> dict[str, Any]:
+    """The running tasks with the environment of each container: read when the task started, and kept."""
+    service = _find(region, cluster, service_name)
+    if service is None:
+        raise AwsError("NotFound", f"there is no service {service_name} in the cluster {cluster}", 404)
+    return {
+        "tasks": [
+            {"taskArn": task.arn, "taskDefinitionArn": task.task_definition, "environment": task.environment}
+            for task in _running(service)
+        ]
+    }
+
+
+def end_next_tasks(cluster: str, service_name: str, region: str, exit_code: int, times: int) -> None:
+    """Let an essential container of each of the next tasks end with a code."""
+    service = _find(region, cluster, service_name)
+    if service is None:
+        raise AwsError("NotFound", f"there is no service {service_name} in the cluster {cluster}", 404)
+    service.exit_code, service.tasks_to_end = exit_code, times
+
+
+# --- what is told -------------------------------------------------------------------------------------------------
+
+
+def _key(region: str, described: dict[str, Any]) -> tuple[str, str, str]:
+    return region, _cluster(described), described["serviceName"]
+
+
+def _cluster(described: dict[str, Any]) -> str:
+    return str(described["clusterArn"]).rpartition("/")[2]
+
+
+def _find(region: str, cluster: str, service_name: str) -> Service | None:
+    return _services.get((region, cluster.rpartition("/")[2], service_name.rpartition("/")[2]))
+
+
+def _settings(call: Call) -> dict[str, Any]:
+    return {name: call.parameters[name] for name in _SETTINGS_DROPPED_BY_MOTO if call.parameters.get(name) is not None}
+
+
+def _definition(call: Call, described: dict[str, Any]) -> str:
+    """The ARN of what was called by its family, by family and revision, or by its ARN."""
+    named = str(call.parameters.get("taskDefinition") or described["taskDefinition"])
+    return str(ecs_backends[ACCOUNT][call.region].describe_task_definition(named).arn)
+
+
+def _running(service: Service) -> Iterator[Task]:
+    for deployment in service.deployments:
+        yield from deployment.tasks
+
+
+def _add_deployments(response: Response, payload: dict[str, Any], services: list[dict[str, Any]]) -> Response:
+    for described in services:
+        region = str(described["serviceArn"]).split(":")[3]
+        service = _services.get(_key(region, described))
+        if service is None or described["status"] != "ACTIVE":
+            continue
+        running = len(list(_running(service)))
+        described |= service.settings | {
+            "taskDefinition": service.deployments[0].task_definition,
+            "runningCount": running,
+            "pendingCount": max(0, described["desiredCount"] - running),
+            "events": service.events[:100],
+            "deployments": [_deployment(service, deployment) for deployment in service.deployments],
+        }
+        # The emulator's record of the service is what ListServices and another UpdateService go by.
+        ecs_backends[ACCOUNT][region].services[f"{service.cluster}:{service.name}"].task_definition = described[
+            "taskDefinition"
+        ]
+    return replace(response, body=json_response(payload).body)
+
+
+def _deployment(service: Service, deployment: Deployment) -> dict[str, Any]:
+    return {
+        "id": deployment.id,
+        "status": "PRIMARY" if deployment is service.deployments[0] else "ACTIVE",
+        "taskDefinition": deployment.task_definition,
+        "desiredCount": deployment.desired,
+        "pendingCount": max(0, deployment.desired - len(deployment.tasks)) if deployment.state == "IN_PROGRESS" else 0,
+        "runningCount": len(deployment.tasks),
+        "failedTasks": deployment.failed,
+        "createdAt": deployment.created_at,
+        "updatedAt": deployment.updated_at,
+        "rolloutState": deployment.state,
+        "rolloutStateReason": deployment.reason,
+    }
+
+
+def _task(service: Service, task: Task) -> dict[str, Any]:
+    status = "STOPPED" if task.stop_code else "RUNNING"
+    stopped = {"stopCode": task.stop_code, "stoppedReason": task.stopped_reason} if task.stop_code else {}
+    exited = {"exitCode": task.exit_code} if task.exit_code is not None else {}
+    return {
+        "taskArn": task.arn,
+        "clusterArn": f"arn:aws:ecs:{service.region}:{ACCOUNT}:cluster/{service.cluster}",
+        "taskDefinitionArn": task.task_definition,
+        "group": f"service:{service.name}",
+        "startedBy": task.deployment,
+        "lastStatus": status,
+        "desiredStatus": status,
+        "createdAt": task.started,
+        "startedAt": task.started,
+        "containers": [{"name": name, "lastStatus": status, **exited} for name in task.environment],
+        **stopped,
+    }

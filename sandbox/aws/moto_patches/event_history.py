@@ -1,0 +1,256 @@
+"""Corrections about CloudTrail's event history, which the emulator does not have.
+
+It may remember calls in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.cloudwatch import models
+from moto.cloudwatch.models import Dimension, MetricDatum
+from moto.core.common_models import CloudWatchMetricProvider
+
+from sandbox.aws.iam.principals import Principal
+from sandbox.aws.moto_patches.kms import keys
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
+from sandbox.state import ACCOUNT
+
+REMEMBERED_EVENTS = 20_000
+_PAGE = 50
+_READ_ONLY_PREFIXES = ("Assume", "Batch", "Decrypt", "Describe", "Encrypt", "Generate", "Get", "Head", "List", "Lookup",
+            "ReEncrypt", "Simulate")  # fmt: skip
+# What names the object of a call, in the services that the product uses.
+_RESOURCE_PARAMETERS = (
+    "KeyId",
+    "TargetKeyId",
+    "AliasName",
+    "RoleName",
+    "UserName",
+    "PolicyArn",
+    "Name",
+    "SecretId",
+    "RoleArn",
+)
+_ATTRIBUTES: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+    "AccessKeyId": lambda event: (event["AccessKeyId"],),
+    "EventId": lambda event: (event["EventId"],),
+    "EventName": lambda event: (event["EventName"],),
+    "EventSource": lambda event: (event["EventSource"],),
+    "ReadOnly": lambda event: (event["ReadOnly"],),
+    "ResourceName": lambda event: tuple(item["ResourceName"] for item in event["Resources"]),
+    "Username": lambda event: (event.get("Username"),),
+}
+
+_events: deque[tuple[str, dict[str, Any]]] = deque(maxlen=REMEMBERED_EVENTS)
+_lock = threading.Lock()
+
+
+def record_event(call: Call, caller: Principal | None, error: AwsError | None = None) -> None:
+    """Keep a management event; what is done to the objects in a bucket is a data event, and is not kept."""
+    if not call.operation or (call.service == "s3" and "Object" in call.operation):
+        return
+    now = time.time()
+    source = f"{'monitoring' if call.service == 'cloudwatch' else call.service}.amazonaws.com"
+    resources = [str(call.parameters[name]) for name in _RESOURCE_PARAMETERS if call.parameters.get(name)]
+    if call.service == "kms":
+        # A key is told by its ARN, however the call named it, if at all.
+        resources = list(dict.fromkeys([*(key.arn for _, key in keys.keys_of_call(call)), *resources]))
+    is_read_only = call.operation.startswith(_READ_ONLY_PREFIXES)
+    identity = _identity(call, caller) if caller else {}
+    record = {
+        "eventVersion": "1.11",
+        "userIdentity": identity,
+        "eventTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": source,
+        "eventName": call.operation,
+        "awsRegion": call.region,
+        "eventID": secrets.token_hex(16),
+        "readOnly": is_read_only,
+        "managementEvent": True,
+        "recipientAccountId": ACCOUNT,
+        "resources": [{"ARN": name, "accountId": ACCOUNT} for name in resources],
+    }
+    if error is not None:
+        record |= {"errorCode": error.code, "errorMessage": error.message}
+    event = {
+        "EventId": record["eventID"],
+        "EventName": call.operation,
+        "ReadOnly": str(is_read_only).lower(),
+        "AccessKeyId": call.access_key_id,
+        "EventTime": now,
+        "EventSource": source,
+        **({"Username": caller.arn.rpartition("/")[2]} if caller else {}),
+        "Resources": [{"ResourceName": name} for name in resources],
+        "CloudTrailEvent": json.dumps(record),
+    }
+    with _lock:
+        _events.append((call.region, event))
+
+
+def recorded_calls(source: str, region: str) -> tuple[tuple[str, float], ...]:
+    """The name and the time of each call of a service that is remembered, the oldest first."""
+    with _lock:
+        events = [event for event_region, event in _events if event_region == region]
+    return tuple((event["EventName"], event["EventTime"]) for event in events if event["EventSource"] == source)
+
+
+def _identity(call: Call, caller: Principal) -> dict[str, Any]:
+    """Who it was; of a session its role too.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+    """
+    details = {
+        "principalId": caller.user_id,
+        "arn": caller.arn,
+        "accountId": ACCOUNT,
+        "accessKeyId": call.access_key_id,
+    }
+    name = caller.identity.rpartition("/")[2]
+    if ":assumed-role/" not in caller.arn:
+        return {"type": "IAMUser", **details, "userName": name}
+    issuer = {
+        "type": "Role",
+        "principalId": caller.user_id.partition(":")[0],
+        "arn": caller.identity,
+        "accountId": ACCOUNT,
+        "userName": name,
+    }
+    return {"type": "AssumedRole", **details, "sessionContext": {"sessionIssuer": issuer}}
+
+
+def get_key_last_usage(call: Call, caller: Principal | None) -> Response:
+    """AWS tells the last cryptographic operation on a key that succeeded; the emulator has no such call.
+
+    It is known from the event history here: a call that AWS would let pass and the emulator then refuses counts, too.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html
+    """
+    key = keys.named_key(call)
+    if key is None:
+        raise AwsError("NotFoundException", f"Key '{call.parameters.get('KeyId')}' does not exist")
+    with _lock:
+        events = [event for region, event in reversed(_events) if region == call.region]
+    last_event = next((event for event in events if _uses(event, key.arn)), None)
+    usage = (
+        {
+            "Operation": last_event["EventName"],
+            "Timestamp": last_event["EventTime"],
+            "CloudTrailEventId": last_event["EventId"],
+            "KmsRequestId": last_event["EventId"],
+        }
+        if last_event
+        else None
+    )
+    created_at = float(key.creation_date)
+    details = {"KeyId": key.arn, "TrackingStartDate": created_at, "KeyCreationDate": created_at}
+    return json_response({**details, "KeyLastUsage": usage} if usage else details)
+
+
+def _uses(event: dict[str, Any], key_arn: str) -> bool:
+    return (
+        event["EventSource"] == "kms.amazonaws.com"
+        and event["EventName"] in keys.CRYPTOGRAPHIC
+        and any(item["ResourceName"] == key_arn for item in event["Resources"])
+        and "errorCode" not in json.loads(event["CloudTrailEvent"])
+    )
+
+
+def lookup_events(call: Call, caller: Principal | None) -> Response:
+    """AWS tells a Region's management events of 90 days, newest first, without any trail.
+
+    The emulator has no history. Told are the calls that arrived, at once instead of within minutes, their parameters
+    left out; the error is told of those that were refused for a policy, a key's state, or the account's own rules.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+    """
+    parameters = call.parameters
+    attributes = parameters.get("LookupAttributes") or []
+    if len(attributes) > 1 or any(item.get("AttributeKey") not in _ATTRIBUTES for item in attributes):
+        raise AwsError("InvalidLookupAttributesException", "One attribute can be looked up, of those that there are.")
+    size, token = int(parameters.get("MaxResults") or _PAGE), str(parameters.get("NextToken") or "0")
+    if not 1 <= size <= _PAGE:
+        raise AwsError("InvalidMaxResultsException", f"A max results value must be between 1 and {_PAGE}.")
+    if not token.isdigit():
+        raise AwsError("InvalidNextTokenException", "Invalid token.")
+    since, until = float(parameters.get("StartTime") or 0), float(parameters.get("EndTime") or time.time())
+    with _lock:
+        events = [event for region, event in reversed(_events) if region == call.region]
+    matching = [
+        event
+        for event in events
+        if since <= event["EventTime"] <= until
+        and all(item["AttributeValue"] in _ATTRIBUTES[item["AttributeKey"]](event) for item in attributes)
+    ]
+    start = int(token)
+    more = {"NextToken": str(start + size)} if start + size < len(matching) else {}
+    return json_response({"Events": matching[start : start + size], **more})
+
+
+_SHARED_QUOTA = "CryptographicOperationsSymmetric"
+_CRYPTOGRAPHIC = frozenset(
+    {"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateRandom", "ReEncrypt"}
+)
+_MINUTE = 60
+_providers: list[type] = []
+
+
+def publish_kms_usage_metrics() -> None:
+    """AWS counts the calls of each KMS operation, minute by minute, and those that share a quota once more together.
+
+    The emulator asks every provider that there is for its metrics; S3's sizes are another.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AWS-API-Usage-Metrics.html
+    https://aws.amazon.com/blogs/security/manage-your-aws-kms-api-request-rates-using-service-quotas-and-amazon-cloudwatch/
+    """
+    if not _providers:
+        details = {"get_cloudwatch_metrics": staticmethod(_metrics)}
+        _providers.append(type("KmsCalls", (CloudWatchMetricProvider,), details))
+
+
+def compare_all_dimensions() -> None:
+    """AWS lists a metric once, and takes its dimensions in any order.
+
+    The emulator compares each dimension with each other one, so that a metric with several is listed for each value.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Dimension
+    """
+
+    def same(left: Iterable[Dimension], right: Iterable[Dimension]) -> bool:
+        return {(dimension.name, dimension.value) for dimension in left} == {
+            (dimension.name, dimension.value) for dimension in right
+        }
+
+    def before(item: Dimension, right: Dimension) -> bool:
+        return (str(item.name), str(item.value)) < (str(right.name), str(right.value))
+
+    setattr(models, "are_dimensions_same", same)  # noqa: B010 - an assignment would not be typed
+    setattr(Dimension, "__lt__", before)  # noqa: B010 - as above
+
+
+def _metrics(account_id: str, region: str) -> list[MetricDatum]:
+    counted: Counter[tuple[str, int]] = Counter()
+    for name, at in recorded_calls("kms.amazonaws.com", region):
+        minute = int(at) // _MINUTE * _MINUTE
+        counted[name, minute] += 1
+        if name in _CRYPTOGRAPHIC:
+            counted[_SHARED_QUOTA, minute] += 1
+    return [
+        MetricDatum(
+            namespace="AWS/Usage",
+            name="CallCount",
+            value=float(calls),
+            dimensions=[
+                {"Name": "Type", "Value": "API"},
+                {"Name": "Resource", "Value": operation},
+                {"Name": "Service", "Value": "KMS"},
+                {"Name": "Class", "Value": "None"},
+            ],
+            # The emulator's times have no zone.
+            timestamp=datetime.fromtimestamp(minute, UTC).replace(tzinfo=None),
+        )
+        for (operation, minute), calls in sorted(counted.items())
+    ]

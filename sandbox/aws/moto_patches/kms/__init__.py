@@ -1,0 +1,4 @@
+"""Corrections of KMS.
+
+They may touch the emulator's KMS in this process.
+"""

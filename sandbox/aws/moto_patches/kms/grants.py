@@ -1,0 +1,159 @@
+"""Corrections about grants: whom one can be made for, what it gives leave to, and how a key's grants are told.
+
+It may read and mark the emulator's grants in this process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from moto.kms.models import Key, kms_backends
+
+from sandbox.aws.iam.principals import Principal, find
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
+from sandbox.state import ACCOUNT
+
+OPERATIONS = frozenset(
+    [
+        "CreateGrant",
+        "Decrypt",
+        "DescribeKey",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+        "GenerateDataKeyWithoutPlaintext",
+        "ReEncryptFrom",
+        "ReEncryptTo",
+        "RetireGrant",
+    ]
+)
+"""What a grant on a symmetric key can allow. https://docs.aws.amazon.com/kms/latest/developerguide/grants.html"""
+
+_PAGE, _LONGEST_PAGE = 50, 100
+
+
+def is_granted(key: Key, caller: Principal, action: str, context: Mapping[str, Any]) -> bool:
+    """Whether a grant on the key allows an action to somebody, in an encryption context.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/grants.html#terms-grants
+    """
+    return any(
+        grant.grantee_principal in (caller.arn, caller.identity)
+        and action.removeprefix("kms:") in grant.operations
+        and _fits(grant.constraints or {}, context)
+        for grant in tuple(key.grants.values())
+    )
+
+
+def _fits(constraints: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
+    exactly, at_least = constraints.get("EncryptionContextEquals"), constraints.get("EncryptionContextSubset")
+    return (exactly is None or dict(exactly) == dict(context)) and (
+        at_least is None or dict(at_least).items() <= dict(context).items()
+    )
+
+
+def check_grant(call: Call, caller: Principal | None) -> None:
+    """AWS answers InvalidArnException for a grantee of the account that does not exist; the emulator stores it.
+
+    So it does with operations that no symmetric key's grant can allow (ValidationException).
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html
+    """
+    for name in ("GranteePrincipal", "RetiringPrincipal"):
+        arn = str(call.parameters.get(name) or "")
+        in_account = arn.startswith((f"arn:aws:iam::{ACCOUNT}:user/", f"arn:aws:iam::{ACCOUNT}:role/"))
+        if in_account and find(arn) is None:
+            raise AwsError("InvalidArnException", f"ARN does not refer to a valid principal: {arn}")
+    unknown = sorted(set(call.parameters.get("Operations") or ()) - OPERATIONS)
+    if unknown or not call.parameters.get("Operations"):
+        raise AwsError("ValidationException", f"Operations cannot be granted on a symmetric key: {unknown}")
+
+
+def record_grant_date(call: Call, response: Response) -> Response:
+    """AWS tells a grant's CreationDate; the emulator does not keep it.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantListEntry.html
+    """
+    for key in kms_backends[ACCOUNT][call.region].keys.values():
+        for grant in key.grants.values():
+            grant.__dict__.setdefault("created_at", time.time())
+    return response
+
+
+def list_grants(call: Call, caller: Principal | None) -> Response:
+    """AWS tells a key's grants 50 at a time, unless Limit says otherwise, each with its date and the key's ARN.
+
+    The emulator tells all of them at once, by the key's id and without dates.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html
+    """
+    parameters = call.parameters
+    backend = kms_backends[ACCOUNT][call.region]
+    key = backend.keys.get(backend.get_key_id(str(parameters.get("KeyId", ""))))
+    if key is None:
+        raise AwsError("NotFoundException", f"Key '{parameters.get('KeyId')}' does not exist")
+    limit, marker = int(parameters.get("Limit") or _PAGE), str(parameters.get("Marker") or "0")
+    if not 1 <= limit <= _LONGEST_PAGE:
+        raise AwsError("ValidationException", f"Limit must be between 1 and {_LONGEST_PAGE}: {limit}")
+    if not marker.isdigit():
+        raise AwsError("InvalidMarkerException", "The marker is not valid.")
+    matching = [
+        grant
+        for grant in key.grants.values()
+        if parameters.get("GrantId") in (None, grant.id)
+        and parameters.get("GranteePrincipal") in (None, grant.grantee_principal)
+    ]
+    start = int(marker)
+    page = [_grant_entry(grant, key) for grant in matching[start : start + limit]]
+    is_more = start + limit < len(matching)
+    return json_response(
+        {"Grants": page, "Truncated": is_more, **({"NextMarker": str(start + limit)} if is_more else {})}
+    )
+
+
+def _grant_entry(grant: Any, key: Key) -> dict[str, Any]:
+    entry = {
+        "KeyId": key.arn,
+        "GrantId": grant.id,
+        "Name": grant.name,
+        "CreationDate": getattr(grant, "created_at", None),
+        "GranteePrincipal": grant.grantee_principal,
+        "RetiringPrincipal": grant.retiring_principal,
+        "IssuingAccount": f"arn:aws:iam::{ACCOUNT}:root",
+        "Operations": grant.operations,
+        "Constraints": grant.constraints,
+    }
+    return {name: value for name, value in entry.items() if value}
+
+
+# The operations that change nothing: the emulator may carry them out, so that it checks them, and nobody learns
+# what came of it.
+DRY_RUNS = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateMac", "ReEncrypt",
+            "Sign", "Verify", "VerifyMac")  # fmt: skip
+
+
+def answer_dry_run(call: Call, response: Response) -> Response:
+    """AWS answers DryRunOperationException, HTTP 412, when a call with DryRun would have succeeded.
+
+    The emulator ignores DryRun and carries the call out.
+    https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
+    """
+    if call.parameters.get("DryRun") is True:
+        raise_dry_run_succeeded()
+    return response
+
+
+def raise_dry_run_succeeded() -> NoReturn:
+    """The refusal that is good news."""
+    message = "The request would have succeeded, but the DryRun option is set."
+    raise AwsError("DryRunOperationException", message, 412)
+
+
+def answer_grant_dry_run(call: Call, caller: Principal | None) -> None:
+    """AWS makes and ends no grant in a dry run (DryRunOperationException); the emulator does it.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
+    """
+    if call.parameters.get("DryRun") is True:
+        raise_dry_run_succeeded()

@@ -1,0 +1,302 @@
+"""Corrections about KMS keys: how they are named, who may use them, and what their state allows.
+
+It may read the emulator's keys in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from moto.kms.models import Key, KmsBackend, kms_backends
+
+from sandbox.aws.iam import enforcement, permission_limits
+from sandbox.aws.iam.policy import (
+    Decision,
+    Request,
+    Statement,
+    applies,
+    evaluate,
+    names_principal,
+    statements,
+    without_resource,
+)
+from sandbox.aws.iam.principals import Principal, identity_statements
+from sandbox.aws.moto_patches.kms import grants
+from sandbox.aws.moto_patches.kms.ciphertext import key_id_of
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
+from sandbox.state import ACCOUNT
+
+CRYPTOGRAPHIC = frozenset(
+    [
+        "Decrypt",
+        "DeriveSharedSecret",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+        "GenerateDataKeyWithoutPlaintext",
+        "GenerateMac",
+        "ReEncrypt",
+        "Sign",
+        "Verify",
+        "VerifyMac",
+    ]
+)
+_REFUSED_WHILE_DISABLED = CRYPTOGRAPHIC | {"EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand"}
+_REFUSED_WHILE_PENDING_DELETION = _REFUSED_WHILE_DISABLED | frozenset(
+    [
+        "CreateAlias",
+        "CreateGrant",
+        "DisableKey",
+        "EnableKey",
+        "ReplicateKey",
+        "ScheduleKeyDeletion",
+        "TagResource",
+        "UntagResource",
+        "UpdateAlias",
+        "UpdateKeyDescription",
+    ]
+)
+_NAMES = ("KeyId", "TargetKeyId", "DestinationKeyId", "SourceKeyId")
+
+
+def backend(call: Call) -> KmsBackend:
+    """The emulator's KMS of the call's region."""
+    return kms_backends[ACCOUNT][call.region]
+
+
+def named_key(call: Call, parameter: str = "KeyId") -> Key | None:
+    """The key that a parameter names by id, ARN, alias or alias ARN; `None` when there is no such key."""
+    name = call.parameters.get(parameter)
+    if not isinstance(name, str):
+        return None
+    kms = backend(call)
+    alias = kms.get_alias_name(name)
+    key_id = kms.get_key_id_from_alias(alias) if alias.startswith("alias/") else kms.get_key_id(name)
+    return kms.keys.get(key_id or "")
+
+
+def keys_of_call(call: Call) -> tuple[tuple[str, Key], ...]:
+    """The keys that a call is about, each with the action that it needs there."""
+    operation = call.operation
+    source = backend(call).keys.get(key_id_of(str(call.parameters.get("CiphertextBlob", ""))))
+    if operation == "ReEncrypt":
+        found = [("ReEncryptFrom", source), ("ReEncryptTo", named_key(call, "DestinationKeyId"))]
+    elif operation in ("CreateAlias", "UpdateAlias"):
+        found = [(operation, named_key(call, "TargetKeyId"))]
+    elif operation == "Decrypt":
+        found = [(operation, named_key(call) or source)]
+    else:
+        found = [(operation, named_key(call))]
+    return tuple((f"kms:{action}", key) for action, key in found if key is not None)
+
+
+def refuse_arn_of_other_region(call: Call, caller: Principal | None) -> None:
+    """AWS answers NotFoundException "Invalid arn" for the ARN of a key in another region or of no such form.
+
+    The emulator looks at the id alone. https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
+    """
+    for parameter in _NAMES:
+        name = call.parameters.get(parameter)
+        if isinstance(name, str) and name.startswith("arn:"):
+            parts = name.split(":")
+            if len(parts) != 6 or parts[2] != "kms" or parts[3] != call.region:
+                raise AwsError("NotFoundException", f"Invalid arn {parts[3] if len(parts) > 3 else name}")
+
+
+def enforce_key_policy(call: Call, caller: Principal | None) -> None:
+    """AWS lets a principal do what the key policy allows it, or what IAM allows it when the policy lets IAM speak.
+
+    A deny in either is final. The organization limits both; a permissions boundary that allows nothing limits what a
+    role is allowed, and not what a key policy allows to a user or to a role's session by name. The emulator looks at
+    none of them. So does a grant, by itself.
+    https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-eval-logic
+    """
+    if caller is None:
+        return
+    for action, key in keys_of_call(call):
+        request = Request(action=action, resource=key.arn, context=caller.context | _context(call, key))
+        identity = evaluate(identity_statements(caller.identity), request)
+        policy = statements(json.loads(key.policy))
+        applying = [statement for statement in policy if applies(without_resource(statement), request)]
+        named = [
+            statement for statement in applying if names_principal(statement, "AWS", (caller.arn, caller.identity))
+        ]
+        delegated = [statement for statement in applying if names_principal(statement, "AWS", caller.names)]
+        denied = identity is Decision.EXPLICIT_DENY or any(statement["Effect"] == "Deny" for statement in delegated)
+        by_itself = any(statement["Effect"] == "Allow" for statement in named)
+        by_iam = identity is Decision.ALLOWED and any(statement["Effect"] == "Allow" for statement in delegated)
+        by_itself |= grants.is_granted(key, caller, action, call.parameters.get("EncryptionContext") or {})
+        _enforce_limits(caller, request, is_named=any(_names_user_or_session(statement, caller) for statement in named))
+        if denied or not (by_itself or by_iam):
+            reason = (
+                "with an explicit deny" if denied
+                else "because no identity-based policy allows the action" if delegated
+                else "because no resource-based policy allows the action"
+            )  # fmt: skip
+            message = f"User: {caller.arn} is not authorized to perform: {action} on resource: {key.arn} {reason}"
+            raise AwsError("AccessDeniedException", message)
+        source = enforcement.BY_KEY_POLICY if by_itself else enforcement.BY_IAM
+        enforcement.record_permission(call, caller, action=action, resource=key.arn, by=source)
+
+
+def _names_user_or_session(statement: Statement, caller: Principal) -> bool:
+    names = (caller.arn,) if ":assumed-role/" in caller.arn or ":user/" in caller.arn else ()
+    return statement["Effect"] == "Allow" and names_principal(statement, "AWS", names) in names
+
+
+def _enforce_limits(caller: Principal, request: Request, *, is_named: bool) -> None:
+    for denial in permission_limits.denials(caller.identity, request):
+        is_final = denial.decision is Decision.EXPLICIT_DENY
+        if denial.limit is permission_limits.Limit.BOUNDARY and is_named and not is_final:
+            continue
+        tail = "" if is_final else f" {request.action} action"
+        message = f"User: {caller.arn} is not authorized to perform: {request.action} on resource: {request.resource}"
+        raise AwsError("AccessDeniedException", f"{message} {denial.reason}{tail}")
+
+
+def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:
+    """The condition keys of KMS (https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html)."""
+    parameters = call.parameters.get("EncryptionContext") or {}
+    tags = backend(call).tagger.get_tag_dict_for_resource(key.id)
+    window = call.parameters.get("PendingWindowInDays", 30)
+    return {
+        **{f"kms:EncryptionContext:{name}": (str(value),) for name, value in parameters.items()},
+        **{f"aws:ResourceTag/{name}": (str(value),) for name, value in tags.items()},
+        **({"kms:EncryptionContextKeys": tuple(parameters)} if parameters else {}),
+        **({"kms:ResourceAliases": tuple(key.aliases)} if key.aliases else {}),
+        "kms:KeySpec": (key.key_spec,),
+        "kms:KeyUsage": (key.key_usage or "ENCRYPT_DECRYPT",),
+        "kms:KeyOrigin": (key.origin,),
+        "kms:MultiRegion": (str(bool(key.multi_region)).lower(),),
+        "kms:ScheduleKeyDeletionPendingWindowInDays": (str(window),),
+    }
+
+
+def enforce_key_state(call: Call, caller: Principal | None) -> None:
+    """AWS answers DisabledException for the use of a disabled key, KMSInvalidStateException while deletion is due.
+
+    The emulator encrypts and decrypts regardless.
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+    """
+    for _, key in keys_of_call(call):
+        if key.key_state == "PendingDeletion" and call.operation in _REFUSED_WHILE_PENDING_DELETION:
+            raise AwsError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+        if key.key_state == "Disabled" and call.operation in _REFUSED_WHILE_DISABLED:
+            raise AwsError("DisabledException", f"{key.arn} is disabled.")
+        if key.key_state != "PendingDeletion" and call.operation == "CancelKeyDeletion":
+            raise AwsError("KMSInvalidStateException", f"{key.arn} is not pending deletion.")
+
+
+def check_deletion_window(call: Call, caller: Principal | None) -> None:
+    """AWS refuses a waiting period outside 7 to 30 days; the emulator answers without doing anything.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+    """
+    days = call.parameters.get("PendingWindowInDays", 30)
+    if not isinstance(days, int) or not 7 <= days <= 30:
+        raise AwsError("ValidationException", f"PendingWindowInDays must be between 7 and 30: {days}")
+
+
+def check_decrypt_key(call: Call, caller: Principal | None) -> None:
+    """AWS answers IncorrectKeyException when KeyId is not the key of the ciphertext; the emulator denies access.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
+    """
+    key = named_key(call)
+    ciphertext_key_id = key_id_of(str(call.parameters.get("CiphertextBlob", "")))
+    if key is not None and ciphertext_key_id and key.id != ciphertext_key_id:
+        message = "The key ID in the request does not identify a CMK that can perform this operation."
+        raise AwsError("IncorrectKeyException", message)
+
+
+def check_source_key(call: Call, caller: Principal | None) -> None:
+    """AWS answers IncorrectKeyException when SourceKeyId is not the key of the ciphertext; the emulator passes it over.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html
+    """
+    key = named_key(call, "SourceKeyId")
+    ciphertext_key_id = key_id_of(str(call.parameters.get("CiphertextBlob", "")))
+    if key is not None and ciphertext_key_id and key.id != ciphertext_key_id:
+        message = "The key ID in the request does not identify a CMK that can perform this operation."
+        raise AwsError("IncorrectKeyException", message)
+
+
+def replace_key_arns_by_ids(call: Call, caller: Principal | None) -> dict[str, Any] | None:
+    """AWS takes a key's ARN wherever it takes its id; the emulator fails on it in DisableKey and others.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKey.html
+    """
+    parameters = call.parameters
+    short = {
+        name: backend(call).get_key_id(parameters[name]) for name in _NAMES if ":key/" in str(parameters.get(name, ""))
+    }
+    return parameters | short if short else None
+
+
+def set_new_key_defaults(call: Call, caller: Principal | None) -> dict[str, Any]:
+    """AWS makes a key for one Region, and a symmetric one for ENCRYPT_DECRYPT, unless told otherwise, and tells so.
+
+    The emulator's key tells neither. https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
+    """
+    parameters = {"MultiRegion": False} | call.parameters
+    spec = parameters.get("KeySpec") or parameters.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
+    # Any other spec needs its usage said.
+    return {"KeyUsage": "ENCRYPT_DECRYPT"} | parameters if spec == "SYMMETRIC_DEFAULT" else parameters
+
+
+def add_deletion_details(call: Call, response: Response) -> Response:
+    """AWS answers with the key's ARN, and for ScheduleKeyDeletion with its state and waiting period.
+
+    The emulator gives back the id. https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+    """
+    key = named_key(call)
+    if key is None:
+        return response
+    found = json.loads(response.body) | {"KeyId": key.arn}
+    if call.operation == "ScheduleKeyDeletion":
+        found |= {
+            "KeyState": key.key_state,
+            "PendingWindowInDays": call.parameters.get("PendingWindowInDays", 30),
+        }
+    return replace(response, body=json_response(found).body)
+
+
+def separate_replica_from_primary(call: Call, response: Response) -> Response:
+    """AWS gives a replica the policy, description and tags of the request (or the defaults) and no alias.
+
+    The emulator copies the primary's. https://docs.aws.amazon.com/kms/latest/APIReference/API_ReplicateKey.html
+    """
+    parameters, found = call.parameters, json.loads(response.body)
+    replica_backend = kms_backends[ACCOUNT][parameters["ReplicaRegion"]]
+    replica = replica_backend.keys[found["ReplicaKeyMetadata"]["KeyId"]]
+    replica.policy = parameters.get("Policy") or replica.generate_default_policy()
+    replica.description = parameters.get("Description", "")
+    replica.aliases, replica.grants = {}, {}
+    if parameters.get("Tags"):
+        replica_backend.tagger.tag_resource(replica.id, parameters["Tags"])
+    metadata = replica.to_dict()["KeyMetadata"]
+    shared = {**metadata["MultiRegionConfiguration"], "MultiRegionKeyType": "REPLICA"}
+    found = {
+        "ReplicaKeyMetadata": {**metadata, "MultiRegionConfiguration": shared},
+        "ReplicaPolicy": replica.policy,
+        "ReplicaTags": parameters.get("Tags", []),
+    }
+    return replace(response, body=json_response(found).body)
+
+
+def correct_multi_region_key_type(call: Call, response: Response) -> Response:
+    """AWS tells the primary of a multi-Region key from its replicas; the emulator calls both what it saw last.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
+    """
+    key = named_key(call)
+    if key is None or not key.multi_region:
+        return response
+    found = json.loads(response.body)
+    applying = found["KeyMetadata"]["MultiRegionConfiguration"]
+    applying["MultiRegionKeyType"] = "PRIMARY" if applying["PrimaryKey"]["Arn"] == key.arn else "REPLICA"
+    return replace(response, body=json_response(found).body)

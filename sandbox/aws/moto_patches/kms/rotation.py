@@ -1,0 +1,86 @@
+"""Corrections about key rotation: its period, what a rotation on demand needs, and how many there may be.
+
+It may write the period to the emulator's key in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sandbox.aws.iam.principals import Principal
+from sandbox.aws.moto_patches.kms.keys import named_key
+from sandbox.aws.protocol import AwsError, Call, Response, json_response
+
+DEFAULT_DAYS = 365
+SHORTEST_DAYS, LONGEST_DAYS = 90, 2560
+
+
+def record_rotation_period(call: Call, caller: Principal | None) -> None:
+    """AWS rotates every RotationPeriodInDays, 90 to 2,560 and 365 unless told; the emulator forgets the period.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html
+    """
+    days = call.parameters.get("RotationPeriodInDays", DEFAULT_DAYS)
+    if not isinstance(days, int) or not SHORTEST_DAYS <= days <= LONGEST_DAYS:
+        message = f"RotationPeriodInDays must be between {SHORTEST_DAYS} and {LONGEST_DAYS}: {days}"
+        raise AwsError("ValidationException", message)
+    key: Any = named_key(call)
+    if key is None:
+        return
+    if key.key_spec != "SYMMETRIC_DEFAULT" or key.origin != "AWS_KMS":
+        raise AwsError("UnsupportedOperationException", f"{key.arn} cannot be rotated automatically.")
+    key.rotation_days, key.rotation_since = days, datetime.now(UTC)
+
+
+def add_rotation_period(call: Call, response: Response) -> Response:
+    """AWS tells the key's ARN, and while rotation is on its period and next date; the emulator only yes or no.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html
+    """
+    key: Any = named_key(call)
+    payload = json.loads(response.body) | {"KeyId": key.arn}
+    if payload["KeyRotationEnabled"]:
+        days = getattr(key, "rotation_days", DEFAULT_DAYS)
+        since = getattr(key, "rotation_since", datetime.fromtimestamp(key.creation_date, UTC))
+        payload |= {
+            "RotationPeriodInDays": days,
+            "NextRotationDate": (since + timedelta(days=days)).timestamp(),
+        }
+    return replace(response, body=json_response(payload).body)
+
+
+ON_DEMAND = 25
+"""https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html#on-demand-rotation-resource-quota"""
+
+
+def limit_on_demand_rotations(call: Call, caller: Principal | None) -> None:
+    """AWS refuses the 26th rotation on demand, and any of a replica or of a key that has no material of KMS's making.
+
+    The emulator rotates whatever it is given. https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
+    """
+    key: Any = named_key(call)
+    if key is None:
+        return
+    primary = key.multi_region_configuration["PrimaryKey"]["Arn"] if key.multi_region else key.arn
+    if key.key_spec != "SYMMETRIC_DEFAULT" or key.origin != "AWS_KMS" or primary != key.arn:
+        raise AwsError("UnsupportedOperationException", f"{key.arn} cannot be rotated on demand.")
+    if sum(rotation["RotationType"] == "ON_DEMAND" for rotation in key.rotations) >= ON_DEMAND:
+        raise AwsError("LimitExceededException", f"The key has been rotated on demand {ON_DEMAND} times.")
+
+
+def list_kms_quotas(call: Call, caller: Principal | None) -> Response | None:
+    """AWS lists KMS's quotas, the one of rotations on demand among them; the emulator knows those of VPC alone.
+
+    https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html
+    """
+    if call.parameters.get("ServiceCode") != "kms":
+        return None
+    names = {"AWS KMS keys": 100_000, "Aliases per KMS key": 50, "On-demand rotation": ON_DEMAND}
+    quotas = [
+        {"ServiceCode": "kms", "QuotaName": name, "Value": float(value), "Adjustable": name != "On-demand rotation"}
+        for name, value in names.items()
+    ]
+    return json_response({"Quotas": quotas})

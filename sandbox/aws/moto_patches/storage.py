@@ -1,0 +1,139 @@
+"""Corrections about buckets: how one is born, that Object Lock can come later, and what a refusal of plain HTTP means.
+
+It may replace methods of the emulator's S3 in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from moto.s3.exceptions import InvalidBucketState
+from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
+from moto.secretsmanager.models import secretsmanager_backends
+
+from sandbox.aws.protocol import Call, Response, json_response
+from sandbox.state import ACCOUNT
+
+
+def encrypt_new_buckets() -> None:
+    """AWS encrypts every bucket with SSE-S3 unless told otherwise; the emulator's new buckets tell of no encryption,
+    and so do those whose configuration was deleted.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
+    """
+    create = S3Backend.create_bucket
+
+    def create_bucket(backend: Any, *arguments: Any, **named: Any) -> Any:
+        bucket = create(backend, *arguments, **named)
+        bucket.encryption = _sse_s3()
+        return bucket
+
+    def delete_bucket_encryption(backend: Any, bucket_name: str) -> None:
+        backend.get_bucket(bucket_name).encryption = _sse_s3()
+
+    setattr(S3Backend, "create_bucket", create_bucket)  # noqa: B010 - an assignment would not be typed
+    setattr(S3Backend, "delete_bucket_encryption", delete_bucket_encryption)  # noqa: B010 - as above
+
+
+def _sse_s3() -> dict[str, Any]:
+    # As the emulator keeps it: what it parsed from the request's XML.
+    return {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}
+
+
+def block_public_access_to_new_buckets() -> None:
+    """AWS blocks public access to every new bucket and turns its ACLs off; the emulator's new buckets have neither.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
+    """
+    create = S3Backend.create_bucket
+
+    def create_bucket(backend: Any, *arguments: Any, **named: Any) -> Any:
+        bucket: Any = create(backend, *arguments, **named)
+        bucket.public_access_block = PublicAccessBlock(True, True, True, True)
+        # An ownership that the request names is written over this one.
+        bucket.ownership_rule = "BucketOwnerEnforced"
+        return bucket
+
+    setattr(S3Backend, "create_bucket", create_bucket)  # noqa: B010 - as above
+
+
+def allow_object_lock_on_existing_buckets() -> None:
+    """AWS switches Object Lock on for any versioned bucket, with or without objects in it.
+
+    The emulator wants the bucket to be empty, and tells days and years of a retention that is in one of them.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-configure.html
+    """
+
+    def put_object_lock_configuration(
+        backend: Any, bucket_name: str, lock_enabled: bool, mode: Any = None, days: Any = None, years: Any = None
+    ) -> None:
+        bucket = backend.get_bucket(bucket_name)
+        if not bucket.is_versioned:
+            raise InvalidBucketState("Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
+        bucket.object_lock_enabled = bucket.object_lock_enabled or lock_enabled
+        # One of the two is given; AWS tells no other, and no zero.
+        bucket.default_lock_mode, bucket.default_lock_days, bucket.default_lock_years = (
+            mode,
+            days or None,
+            years or None,
+        )
+
+    setattr(S3Backend, "put_object_lock_configuration", put_object_lock_configuration)  # noqa: B010 - as above
+
+
+def apply_default_retention() -> None:
+    """AWS locks a new object by the bucket's default retention, which is days or years.
+
+    The emulator adds both up, and fails on the one that is not given (`object_lock_can_come_later`).
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-configure.html
+    """
+
+    def default_retention(bucket: Any) -> str:
+        days = (bucket.default_lock_days or 0) + 365 * (bucket.default_lock_years or 0)
+        return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+
+    setattr(FakeBucket, "default_retention", default_retention)  # noqa: B010 - as above
+
+
+def treat_endpoint_as_tls() -> None:
+    """AWS's endpoints speak TLS, so that a statement against plain HTTP refuses nobody who comes to them.
+
+    The emulator overlooks conditions, and takes such a statement for a refusal of everybody.
+    """
+    get_permission = FakeBucket.get_permission
+
+    def of_tls(bucket: Any, action: str, resource: str) -> Any:
+        if bucket.policy is None:
+            return get_permission(bucket, action, resource)
+        document = json.loads(bucket.policy)
+        statements = document["Statement"]
+        statements = statements if isinstance(statements, list) else [statements]
+        others = [statement for statement in statements if not _is_about_transport(statement.get("Condition", {}))]
+        # In its place, for requests are served side by side: the rest of the policy, which is all that is asked for.
+        without_transport: Any = SimpleNamespace(
+            policy=json.dumps({**document, "Statement": others}).encode() if others else None
+        )
+        return get_permission(without_transport, action, resource)
+
+    setattr(FakeBucket, "get_permission", of_tls)  # noqa: B010 - as above
+
+
+def _is_about_transport(condition: dict[str, dict[str, Any]]) -> bool:
+    keys = {key.lower() for operands in condition.values() for key in operands}
+    return bool(keys) and keys <= {"aws:securetransport", "s3:tlsversion"}
+
+
+def add_version_dates(call: Call, response: Response) -> Response:
+    """AWS tells the time at which each version was created; the emulator tells the time of the call.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretVersionsListEntry.html
+    """
+    payload = json.loads(response.body)
+    secret = secretsmanager_backends[ACCOUNT][call.region].secrets[str(call.parameters["SecretId"])]
+    for version in payload["Versions"]:
+        version["CreatedDate"] = secret.versions[version["VersionId"]]["createdate"]
+    return replace(response, body=json_response(payload).body)

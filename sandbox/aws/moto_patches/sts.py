@@ -1,0 +1,130 @@
+"""Corrections of STS: who may assume a role, and the credentials that a service gets for one.
+
+It may read the emulator's IAM, and make sessions in its STS, in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from typing import Any
+
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+from sandbox.aws.iam.policy import Decision, Request, Statement, applies, evaluate, names_principal, statements
+from sandbox.aws.iam.principals import Principal, find, identity_statements
+from sandbox.aws.protocol import AwsError, Call
+from sandbox.oidc import decode
+from sandbox.state import ACCOUNT, REGION
+
+TASK_SERVICE = "ecs-tasks.amazonaws.com"
+TASK_SESSION_SECONDS = 6 * 3600
+
+
+def enforce_role_trust(call: Call, caller: Principal | None) -> None:
+    """AWS lets a principal assume a role whose trust policy names it, or names its account and IAM allows it.
+
+    The emulator lets anybody assume any role, even one that does not exist.
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
+    role_arn = str(call.parameters.get("RoleArn", ""))
+    if caller is None:
+        raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+    keys = {"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"}
+    context = caller.context | {
+        key: (str(call.parameters[name]),) for key, name in keys.items() if call.parameters.get(name)
+    }
+    request = Request(action="sts:AssumeRole", resource=role_arn, context=context)
+    identity = evaluate(identity_statements(caller.identity), request)
+    by_name = _trust_decision(role_arn, "AWS", (caller.arn, caller.identity), request)
+    by_account = _trust_decision(role_arn, "AWS", caller.names, request)
+    allowed = by_name is Decision.ALLOWED or (by_account is Decision.ALLOWED and identity is Decision.ALLOWED)
+    if not allowed or Decision.EXPLICIT_DENY in (by_account, identity):
+        message = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
+        raise AwsError("AccessDenied", message, 403)
+
+
+def enforce_web_identity_trust(call: Call, caller: Principal | None) -> None:
+    """AWS checks the token's issuer, audience and expiry, and its claims against the role's trust policy.
+
+    The emulator looks at nothing. The token's signature is not verified in the sandbox: there is no issuer to ask.
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
+    """
+    try:
+        claims = decode(str(call.parameters.get("WebIdentityToken", "")))
+    except ValueError as broken:
+        raise AwsError("InvalidIdentityToken", "The ID Token provided is not a valid JWT.") from broken
+    issuer = str(claims.get("iss", ""))
+    provider = _provider(issuer)
+    if provider is None:
+        message = f"No OpenIDConnect provider found in your account for {issuer}"
+        raise AwsError("InvalidIdentityToken", message)
+    audiences = claims.get("aud")
+    accepted = [
+        item for item in (audiences if isinstance(audiences, list) else [audiences]) if item in provider.client_id_list
+    ]
+    if not accepted:
+        raise AwsError("InvalidIdentityToken", "Incorrect token audience")
+    if float(claims.get("exp", 0)) <= time.time():
+        raise AwsError("ExpiredTokenException", "Token expired: its time of expiration has passed.")
+    host = issuer.removeprefix("https://")
+    context = {f"{host}:{name}": (str(value),) for name, value in claims.items() if isinstance(value, str)}
+    context |= {f"{host}:aud": (str(accepted[0]),), "aws:FederatedProvider": (provider.arn,)}
+    role_arn = str(call.parameters.get("RoleArn", ""))
+    request = Request(action="sts:AssumeRoleWithWebIdentity", resource=role_arn, context=context)
+    if _trust_decision(role_arn, "Federated", (provider.arn,), request) is not Decision.ALLOWED:
+        raise AwsError("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403)
+
+
+def task_credentials(role_name: str) -> dict[str, Any]:
+    """What an ECS task gets for its task role, when that trusts ECS; AwsError 404 or 403 when it cannot.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+    """
+    role = next((item for item in iam_backends[ACCOUNT]["aws"].get_roles() if item.name == role_name), None)
+    if role is None:
+        raise AwsError("NoSuchEntity", f"The role with name {role_name} cannot be found.", 404)
+    task = secrets.token_hex(16)
+    if not ecs_can_assume(role.arn, f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/eonpro/{task}"):
+        raise AwsError("AccessDenied", f"{TASK_SERVICE} is not trusted by {role.arn}", 403)
+    session = sts_backends[ACCOUNT]["aws"].assume_role(
+        region_name=REGION,
+        role_session_name=task,
+        role_arn=role.arn,
+        policy="",
+        duration=TASK_SESSION_SECONDS,
+        external_id="",
+    )
+    return {
+        "RoleArn": role.arn,
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret_access_key,
+        "Token": session.session_token,
+        "Expiration": session.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def ecs_can_assume(role_arn: str, task_arn: str) -> bool:
+    """Whether a role, as a task role or as an execution role, can be taken for a task: it is there, and trusts ECS."""
+    context = {"aws:SourceAccount": (ACCOUNT,), "aws:SourceArn": (task_arn,)}
+    request = Request(action="sts:AssumeRole", resource=role_arn, context=context)
+    return _trust_decision(role_arn, "Service", (TASK_SERVICE,), request) is Decision.ALLOWED
+
+
+def _provider(issuer: str) -> Any:
+    """The account's OpenID Connect provider for an issuer, or `None`."""
+    arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer.removeprefix('https://')}"
+    return iam_backends[ACCOUNT]["aws"].open_id_providers.get(arn)
+
+
+def _trust_decision(role_arn: str, kind: str, names: tuple[str, ...], request: Request) -> Decision:
+    """What a role's trust policy says to a principal of a kind (AWS, Service, Federated) with these names."""
+    role = find(role_arn)
+    if role is None or ":role/" not in role_arn:
+        return Decision.IMPLICIT_DENY
+    document = role.assume_role_policy_document
+    trust: tuple[Statement, ...] = statements(json.loads(document) if isinstance(document, str) else document)
+    applying = [item for item in trust if names_principal(item, kind, names) and applies(item, request)]
+    return evaluate(applying, request)

@@ -1,0 +1,164 @@
+"""AWS calls as they travel: what a request asks for, how an answer or an error looks in each protocol.
+
+It may touch nothing but the request it is given.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+_CREDENTIAL = re.compile(r"Credential=([^/,]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+_PRESIGNED = re.compile(r"([^/]+)/\d{8}/([^/]+)/([^/]+)/")
+# AWS_QUERY services answer XML; the namespace matters to no SDK but is what AWS sends.
+_QUERY = {
+    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+    "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+    "sns": "http://sns.amazonaws.com/doc/2010-03-31/",
+}
+_REST_JSON_ROUTES = {
+    ("account", "/listRegions"): "ListRegions",
+    ("account", "/getRegionOptStatus"): "GetRegionOptStatus",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One AWS call: who asks which service for what."""
+
+    service: str
+    operation: str
+    region: str
+    access_key_id: str
+    session_token: str = field(default="", repr=False)
+    path: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class AwsError(Exception):
+    """An error that AWS documents: its code, its HTTP status and its message."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+
+
+def read_call(environ: dict[str, Any]) -> Call:
+    """Read a request without consuming it; whatever cannot be told is empty."""
+    authorization = environ.get("HTTP_AUTHORIZATION", "")
+    found = _CREDENTIAL.search(authorization)
+    key, region, service = found.groups() if found else ("", "", "")
+    query = {name: values[0] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+    if not found and (signed := _PRESIGNED.match(query.get("X-Amz-Credential", ""))):
+        key, region, service = signed.groups()
+    token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN", query.get("X-Amz-Security-Token", ""))
+    parameters = {} if service.startswith("s3") else _parameters(environ)
+    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    operation = target.rpartition(".")[2] or str(parameters.get("Action", query.get("Action", "")))
+    if not service and operation.startswith("AssumeRoleWith"):
+        service = "sts"  # The two calls of STS that nobody signs.
+    operation = operation or _REST_JSON_ROUTES.get((service, environ.get("PATH_INFO", "")), "")
+    return Call(
+        service=service,
+        operation=operation or _routed(service, environ),
+        region=region,
+        access_key_id=key,
+        session_token=token,
+        path=environ.get("PATH_INFO", ""),
+        parameters=parameters,
+    )
+
+
+def read_body(environ: dict[str, Any]) -> bytes:
+    """The request's body, which stays readable for the next in line."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    body: bytes = environ["wsgi.input"].read(int(length)) if length.isdigit() else b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
+
+
+def replace_parameters(environ: dict[str, Any], parameters: dict[str, Any]) -> None:
+    """Put other parameters into a JSON request."""
+    body = json.dumps(parameters).encode()
+    environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+
+
+def json_response(value: object, status: int = 200, content_type: str = "application/x-amz-json-1.1") -> Response:
+    """An answer of a JSON service."""
+    return Response(status=status, body=json.dumps(value).encode(), content_type=content_type)
+
+
+def xml_response(call: Call, result: str) -> Response:
+    """An answer of a query service; `result` is XML already."""
+    name = call.operation
+    body = (
+        f'<{name}Response xmlns="{_QUERY[call.service]}"><{name}Result>{result}</{name}Result>'
+        f"<ResponseMetadata><RequestId>{secrets.token_hex(16)}</RequestId></ResponseMetadata></{name}Response>"
+    )
+    return Response(status=200, body=body.encode(), content_type="text/xml")
+
+
+def error_response(call: Call, error: AwsError) -> Response:
+    """An error as this call's service would send it."""
+    request_id = secrets.token_hex(16)
+    inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+    if call.service in _QUERY:
+        fault = "Sender" if error.status < 500 else "Receiver"
+        body = (
+            f'<ErrorResponse xmlns="{_QUERY[call.service]}"><Error><Type>{fault}</Type>{inner}</Error>'
+            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+        )
+        return Response(status=error.status, body=body.encode(), content_type="text/xml")
+    if call.service.startswith("s3"):
+        body = f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
+        return Response(status=error.status, body=body.encode(), content_type="application/xml")
+    return Response(
+        status=error.status,
+        body=json.dumps({"__type": error.code, "message": error.message}).encode(),
+        content_type="application/x-amz-json-1.1",
+        headers=(("x-amzn-ErrorType", error.code), ("x-amzn-RequestId", request_id)),
+    )
+
+
+def _parameters(environ: dict[str, Any]) -> dict[str, Any]:
+    body = read_body(environ)
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+        return {name: values[0] for name, values in form.items()}
+    try:
+        found = json.loads(body) if body else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _routed(service: str, environ: dict[str, Any]) -> str:
+    """The operation of a REST service, by the service's own model; "" when that does not know it."""
+    if not service:
+        return ""
+    from botocore.exceptions import UnknownServiceError
+    from moto.core.request import Request
+    from moto.core.routing import get_service_router
+    from werkzeug.exceptions import NotFound
+
+    try:
+        operation, _ = get_service_router(service).match(Request(environ.copy()))
+    except (NotFound, NotImplementedError, UnknownServiceError):
+        return ""
+    return str(operation.name)

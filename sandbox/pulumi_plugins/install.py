@@ -1,0 +1,124 @@
+"""Puts the language host beside an engine and the AWS provider into its home.
+
+May touch the engine's directory, the home it is handed and a cache of its own; never the user's own plug-ins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+_LANGUAGE_HOST = "pulumi-language-python"
+_PROVIDER = "pulumi-resource-aws"
+_PROJECT = Path(__file__).resolve().parents[2]
+# -P keeps the program's directory, which is the current one, off the module search path.
+_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from {module} import main; main()"
+_WRAPPER = """#!/bin/sh
+# Written by sandbox.pulumi_plugins.install; deleting it is safe, it is written again.
+exec {python} -P -c '{start}' {project} "$@"
+"""
+
+
+class InstallError(Exception):
+    """A plug-in could not be put where the engine looks for it; the message says which and why."""
+
+
+def install(engine: Path, home: Path, python: Path, cache: Path) -> None:
+    """Give `engine` a language host and `home` (its PULUMI_HOME) the provider, both run by `python`.
+
+    Idempotent. An official language host beside the engine stays. `engine` must not be a symbolic link: the
+    engine looks for its host where the link leads. `cache` holds the wrapper while the engine copies it.
+    Raises InstallError.
+    """
+    # Not resolved: a virtual environment's interpreter is a link, and what it links to has no packages.
+    interpreter = Path(os.path.abspath(python))
+    host = engine.parent / _LANGUAGE_HOST
+    if not host.exists() or _is_ours(host):
+        _write(host, _wrapper("sandbox.pulumi_plugins.language_host", interpreter))
+    version = _installed_sdk(interpreter)
+    directory = home / "plugins" / f"resource-aws-v{version}"
+    wanted = _wrapper("sandbox.pulumi_plugins.provider.__main__", interpreter)
+    installed = directory / _PROVIDER
+    incomplete = directory.with_name(f"{directory.name}.partial")
+    if installed.exists() and not _is_ours(installed):
+        raise InstallError(f"{installed} is a provider of somebody else's: give the sandbox a home of its own")
+    if installed.exists() and not incomplete.exists():
+        _write(installed, wanted)
+        return
+    cache.mkdir(parents=True, exist_ok=True)
+    wrapper = cache / _PROVIDER
+    _write(wrapper, wanted)
+    home.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "PULUMI_HOME": str(home),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_BACKEND_URL": "file://~",
+    }
+    command = [str(engine), "plugin", "install", "resource", "aws", version, "--reinstall"]
+    done = subprocess.run(
+        [*command, "--file", str(wrapper)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cache,
+    )
+    if done.returncode or not installed.exists():
+        raise InstallError(f"the engine did not take the provider {version}: {(done.stderr or done.stdout).strip()}")
+
+
+def _wrapper(module: str, python: Path) -> str:
+    start = _START.format(module=module)
+    return _WRAPPER.format(python=shlex.quote(str(python)), start=start, project=shlex.quote(str(_PROJECT)))
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return "# Written by sandbox." in path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError):
+        return False
+
+
+def _write(path: Path, text: str) -> None:
+    """Write an executable at once, so that an engine that starts meanwhile never sees half of it."""
+    if path.exists() and path.read_text(encoding="utf-8") == text and os.access(path, os.X_OK):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as new:
+        new.write(text)
+    Path(name).chmod(0o755)
+    Path(name).replace(path)
+
+
+def _installed_sdk(python: Path) -> str:
+    """The version of pulumi_aws that `python` imports, read without starting it where that is possible."""
+    for found in python.parent.parent.glob("lib/python3.*/site-packages/pulumi_aws-*.dist-info"):
+        return found.name.removeprefix("pulumi_aws-").removesuffix(".dist-info")
+    asked = subprocess.run(
+        [str(python), "-c", "from importlib.metadata import version; print(version('pulumi-aws'))"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        raise InstallError(f"{python} has no pulumi_aws: {asked.stderr.strip().splitlines()[-1:]}")
+    return asked.stdout.strip()
+
+
+def main() -> None:
+    """`python -m sandbox.pulumi_plugins.install --engine … --home … --python … --cache …`."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.pulumi_plugins.install", description=__doc__)
+    for name in ("engine", "home", "python", "cache"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    asked = parser.parse_args()
+    install(asked.engine, asked.home, asked.python, asked.cache)
+
+
+if __name__ == "__main__":
+    main()

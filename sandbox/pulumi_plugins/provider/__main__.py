@@ -1,0 +1,33 @@
+"""Starts the provider: serves at once, and loads boto3 meanwhile.
+
+May touch what `server` touches.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+
+# A provider lives for seconds, and loads more than it throws away.
+gc.disable()
+
+from sandbox.pulumi_plugins.protocol import provider_pb2_grpc, serve  # noqa: E402
+from sandbox.pulumi_plugins.provider.server import AwsProvider  # noqa: E402
+
+
+def _load_boto3() -> None:
+    # Half of the start-up time; the engine does not ask for AWS before it has shaken hands and configured.
+    import boto3  # noqa: F401
+
+
+def main() -> None:
+    """Serve until the engine ends the process."""
+    threading.Thread(target=_load_boto3, daemon=True).start()
+    provider = AwsProvider()
+    code = serve(lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server))
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

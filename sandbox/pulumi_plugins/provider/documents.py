@@ -1,0 +1,84 @@
+"""Policy documents compared by meaning: order of keys and elements, and single values for lists, say nothing.
+
+May touch nothing. AWS itself rewrites documents in these ways, so a comparison by text would never settle.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_ROOT = re.compile(r"^arn:[a-z-]+:iam::(\d{12}):root$")
+_BAGS = ("Action", "NotAction", "Resource", "NotResource")
+_PRINCIPALS = ("Principal", "NotPrincipal")
+
+
+def is_document(text: object) -> bool:
+    """Whether the text is a JSON object."""
+    return isinstance(text, str) and isinstance(_parsed(text), dict)
+
+
+def equivalent_documents(one: object, other: object) -> bool:
+    """Whether two policy documents grant and refuse the same, as far as their form tells."""
+    if one == other:
+        return True
+    if not isinstance(one, str) or not isinstance(other, str):
+        return False
+    first, second = _parsed(one), _parsed(other)
+    return first is not None and second is not None and _canonical(first) == _canonical(second)
+
+
+def to_text(document: Any) -> str:
+    """A document as the text that policies travel in."""
+    return document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _canonical(document: Any) -> Any:
+    if not isinstance(document, dict):
+        return document
+    statements = document.get("Statement", [])
+    statements = statements if isinstance(statements, list) else [statements]
+    rest = {name: value for name, value in document.items() if name != "Statement"}
+    return rest, sorted((_canonical_statement(one) for one in statements), key=repr)
+
+
+def _canonical_statement(statement: Any) -> Any:
+    if not isinstance(statement, dict):
+        return statement
+    result: dict[str, Any] = {}
+    for name, value in statement.items():
+        if name in _BAGS:
+            result[name] = _bag(value)
+        elif name in _PRINCIPALS:
+            result[name] = _canonical_principal(value)
+        elif name == "Condition" and isinstance(value, dict):
+            result[name] = {
+                operator: {key: _bag(requested) for key, requested in sorted(keys.items())}
+                for operator, keys in sorted(value.items())
+                if isinstance(keys, dict)
+            }
+        elif not (name == "Sid" and value == ""):
+            result[name] = value
+    return sorted(result.items())
+
+
+def _canonical_principal(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {
+        kind: [_ROOT.sub(r"\1", one) for one in _bag(members)] if kind == "AWS" else _bag(members)
+        for kind, members in sorted(value.items())
+    }
+
+
+def _bag(value: Any) -> list[str]:
+    elements = value if isinstance(value, list) else [value]
+    return sorted(json.dumps(one) if not isinstance(one, str) else one for one in elements)

@@ -1,0 +1,47 @@
+"""The table of resource types: one module a family, one class a type token.
+
+May touch nothing; the kinds in it touch the endpoint they are handed. A new type is a class in the module of
+its family, and its name in that module's `KINDS`.
+"""
+
+from __future__ import annotations
+
+from sandbox.pulumi_plugins.provider.errors import ProviderError
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType
+from sandbox.pulumi_plugins.provider.resources import (
+    cloudtrail,
+    cloudwatch,
+    events,
+    kms,
+    logs,
+    secretsmanager,
+    sns,
+    ssm,
+)
+from sandbox.pulumi_plugins.provider.resources.iam import policies, roles, users
+from sandbox.pulumi_plugins.provider.resources.s3 import bucket, settings
+
+_MODULES = (
+    bucket,
+    settings,
+    cloudtrail,
+    cloudwatch,
+    events,
+    policies,
+    roles,
+    users,
+    kms,
+    logs,
+    secretsmanager,
+    sns,
+    ssm,
+)
+RESOURCE_TYPES: dict[str, ResourceType] = {kind.token: kind() for family in _MODULES for kind in family.RESOURCE_TYPES}
+
+
+def find_resource_type(token: str) -> ResourceType:
+    """The kind of a type token; raises ProviderError for one the stand-in does not have."""
+    kind = RESOURCE_TYPES.get(token)
+    if kind is None:
+        raise ProviderError(f"the sandbox's AWS provider has no resource type {token}")
+    return kind

@@ -1,0 +1,238 @@
+"""IAM: roles, and the OpenID Connect providers whose tokens may assume them.
+
+May touch IAM at the endpoint of the region it is handed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.pulumi_plugins.provider.documents import equivalent_documents, to_text
+from sandbox.pulumi_plugins.provider.endpoint import Region
+from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.values import Properties
+
+_NOT_FOUND = "NoSuchEntity"
+
+
+class Role(ResourceType):
+    """A role; its id is its name."""
+
+    token = "aws:iam/role:Role"
+    display_name = "IAM Role"
+    force_new = frozenset({"name", "namePrefix", "path"})
+    computed = frozenset({"inlinePolicies", "managedPolicyArns"})
+    defaults = {"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"}
+    documents = frozenset({"assumeRolePolicy"})
+    sets = frozenset({"managedPolicyArns"})
+    write_only = frozenset({"forceDetachPolicies"})
+    name_input = "name"
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Create the role; what hangs on it comes after."""
+        arguments = without_none(
+            RoleName=inputs["name"],
+            AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
+            Path=inputs.get("path"),
+            Description=inputs.get("description"),
+            MaxSessionDuration=inputs.get("maxSessionDuration"),
+            PermissionsBoundary=inputs.get("permissionsBoundary"),
+            Tags=tag_list(inputs.get("tags")) or None,
+        )
+        retry_unknown_principals(lambda: region.iam.create_role(**arguments))
+        return str(inputs["name"])
+
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
+        """Inline and managed policies."""
+        self._put_inline(region, resource_id, {}, inputs)
+        for arn in inputs.get("managedPolicyArns") or []:
+            region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The role with everything that hangs on it."""
+        response = none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND)
+        if response is None:
+            return None
+        role = response["Role"]
+        return {
+            "arn": role["Arn"],
+            "name": role["RoleName"],
+            "path": role["Path"],
+            "uniqueId": role["RoleId"],
+            "createDate": role["CreateDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "description": role.get("Description", ""),
+            "maxSessionDuration": role.get("MaxSessionDuration", 3600),
+            "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            "assumeRolePolicy": to_text(role["AssumeRolePolicyDocument"]),
+            "tags": tag_map(role.get("Tags")),
+            "managedPolicyArns": _attached(region, resource_id),
+            "inlinePolicies": [
+                {
+                    "name": name,
+                    "policy": to_text(
+                        region.iam.get_role_policy(RoleName=resource_id, PolicyName=name)["PolicyDocument"]
+                    ),
+                }
+                for name in _inline(region, resource_id)
+            ],
+        }
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Change what may change without a new role."""
+        if "assumeRolePolicy" in changed:
+            trust = new["assumeRolePolicy"]
+            retry_unknown_principals(
+                lambda: region.iam.update_assume_role_policy(RoleName=resource_id, PolicyDocument=trust)
+            )
+        if changed & {"description", "maxSessionDuration"}:
+            region.iam.update_role(
+                RoleName=resource_id,
+                Description=new.get("description") or "",
+                MaxSessionDuration=new.get("maxSessionDuration") or 3600,
+            )
+        if "permissionsBoundary" in changed:
+            boundary = new.get("permissionsBoundary")
+            if boundary:
+                region.iam.put_role_permissions_boundary(RoleName=resource_id, PermissionsBoundary=boundary)
+            else:
+                region.iam.delete_role_permissions_boundary(RoleName=resource_id)
+        if "inlinePolicies" in changed:
+            self._put_inline(region, resource_id, old, new)
+        if "managedPolicyArns" in changed:
+            requested = set(new.get("managedPolicyArns") or [])
+            there = set(_attached(region, resource_id))
+            for arn in sorted(there - requested):
+                region.iam.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
+            for arn in sorted(requested - there):
+                region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
+        if "tags" in changed:
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.iam.untag_role(RoleName=resource_id, TagKeys=removed)
+            if added:
+                region.iam.tag_role(RoleName=resource_id, Tags=tag_list(added))
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Remove the role and the policies recorded as its own; others only with forceDetachPolicies."""
+        if none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND) is None:
+            return
+        force = bool(state.get("forceDetachPolicies"))
+        own_arns = set(state.get("managedPolicyArns") or [])
+        own_inline = {policy.get("name") for policy in state.get("inlinePolicies") or []}
+        for arn in _attached(region, resource_id):
+            if force or arn in own_arns:
+                region.iam.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
+        for name in _inline(region, resource_id):
+            if force or name in own_inline:
+                region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
+        none_if_missing(lambda: region.iam.delete_role(RoleName=resource_id), _NOT_FOUND)
+
+    def is_same(self, name: str, old: Any, new: Any) -> bool:
+        """Inline policies are told by name, and compared by meaning."""
+        if name == "inlinePolicies":
+            before, after = _by_name(old), _by_name(new)
+            return before.keys() == after.keys() and all(
+                equivalent_documents(before[one], after[one]) for one in before
+            )
+        return super().is_same(name, old, new)
+
+    @staticmethod
+    def _put_inline(region: Region, resource_id: str, old: Properties, new: Properties) -> None:
+        before, after = _by_name(old.get("inlinePolicies")), _by_name(new.get("inlinePolicies"))
+        for name in before.keys() - after.keys():
+            region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
+        for name, policy in after.items():
+            if before.get(name) != policy:
+                region.iam.put_role_policy(RoleName=resource_id, PolicyName=name, PolicyDocument=policy)
+
+
+def _by_name(policies: Any) -> dict[str, str]:
+    # One empty element stands for "no inline policies at all" in the real provider.
+    return {policy["name"]: policy.get("policy", "") for policy in policies or [] if policy.get("name")}
+
+
+def _attached(region: Region, role: str) -> list[str]:
+    pages = region.iam.get_paginator("list_attached_role_policies").paginate(RoleName=role)
+    return sorted(policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"])
+
+
+def _inline(region: Region, role: str) -> list[str]:
+    pages = region.iam.get_paginator("list_role_policies").paginate(RoleName=role)
+    return sorted(name for page in pages for name in page["PolicyNames"])
+
+
+class OpenIdConnectProvider(ResourceType):
+    """An identity provider whose tokens may assume roles; its id is its ARN."""
+
+    token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+    display_name = "IAM OIDC Provider"
+    force_new = frozenset({"url"})
+    computed = frozenset({"thumbprintLists"})
+    sets = frozenset({"clientIdLists"})
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Create the provider; there is one a URL and account."""
+        response = region.iam.create_open_id_connect_provider(
+            Url=inputs["url"],
+            ClientIDList=inputs["clientIdLists"],
+            **without_none(ThumbprintList=inputs.get("thumbprintLists"), Tags=tag_list(inputs.get("tags")) or None),
+        )
+        return str(response["OpenIDConnectProviderArn"])
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The provider; AWS tells its URL without the scheme."""
+        current = none_if_missing(
+            lambda: region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=resource_id), _NOT_FOUND
+        )
+        if current is None:
+            return None
+        return {
+            "arn": resource_id,
+            "url": current["Url"].removeprefix("https://"),
+            "clientIdLists": sorted(current.get("ClientIDList", [])),
+            "thumbprintLists": current.get("ThumbprintList", []),
+            "tags": tag_map(current.get("Tags")),
+        }
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Audiences, thumbprints and tags."""
+        if "clientIdLists" in changed:
+            before, after = set(old.get("clientIdLists") or []), set(new.get("clientIdLists") or [])
+            for client in sorted(after - before):
+                region.iam.add_client_id_to_open_id_connect_provider(
+                    OpenIDConnectProviderArn=resource_id, ClientID=client
+                )
+            for client in sorted(before - after):
+                region.iam.remove_client_id_from_open_id_connect_provider(
+                    OpenIDConnectProviderArn=resource_id, ClientID=client
+                )
+        if "thumbprintLists" in changed:
+            region.iam.update_open_id_connect_provider_thumbprint(
+                OpenIDConnectProviderArn=resource_id, ThumbprintList=new.get("thumbprintLists") or []
+            )
+        if "tags" in changed:
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, TagKeys=removed)
+            if added:
+                region.iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, Tags=tag_list(added))
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Remove the provider."""
+        none_if_missing(
+            lambda: region.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id), _NOT_FOUND
+        )
+
+    def is_same(self, name: str, old: Any, new: Any) -> bool:
+        """A URL with and without its scheme is the same."""
+        if name == "url" and isinstance(old, str) and isinstance(new, str):
+            return old.removeprefix("https://") == new.removeprefix("https://")
+        return super().is_same(name, old, new)
+
+
+RESOURCE_TYPES = (Role, OpenIdConnectProvider)

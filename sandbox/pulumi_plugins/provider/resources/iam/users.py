@@ -1,0 +1,156 @@
+"""IAM: users and their access keys.
+
+May touch IAM at the endpoint of the region it is handed.
+"""
+
+from __future__ import annotations
+
+from sandbox.pulumi_plugins.provider.endpoint import Region
+from sandbox.pulumi_plugins.provider.errors import none_if_missing
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.values import Properties
+
+_NOT_FOUND = "NoSuchEntity"
+
+
+class User(ResourceType):
+    """A user; its id is its name."""
+
+    token = "aws:iam/user:User"
+    display_name = "IAM User"
+    # The real provider renames in place; here a new name is a new user, which no program of ours asks for.
+    force_new = frozenset({"name"})
+    defaults = {"forceDestroy": False, "path": "/"}
+    write_only = frozenset({"forceDestroy"})
+    name_input = "name"
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Create the user."""
+        region.iam.create_user(
+            UserName=inputs["name"],
+            **without_none(
+                Path=inputs.get("path"),
+                PermissionsBoundary=inputs.get("permissionsBoundary"),
+                Tags=tag_list(inputs.get("tags")) or None,
+            ),
+        )
+        return str(inputs["name"])
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The user."""
+        response = none_if_missing(lambda: region.iam.get_user(UserName=resource_id), _NOT_FOUND)
+        if response is None:
+            return None
+        user = response["User"]
+        return {
+            "arn": user["Arn"],
+            "name": user["UserName"],
+            "path": user["Path"],
+            "uniqueId": user["UserId"],
+            "permissionsBoundary": user.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            "tags": tag_map(region.iam.list_user_tags(UserName=resource_id)["Tags"]),
+        }
+
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
+        """The name, which an update may have changed."""
+        return str(state["name"])
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Path, boundary and tags; a new name would change the id under everything that refers to it."""
+        if "path" in changed:
+            region.iam.update_user(UserName=resource_id, NewPath=new.get("path") or "/")
+        if "permissionsBoundary" in changed:
+            boundary = new.get("permissionsBoundary")
+            if boundary:
+                region.iam.put_user_permissions_boundary(UserName=resource_id, PermissionsBoundary=boundary)
+            else:
+                region.iam.delete_user_permissions_boundary(UserName=resource_id)
+        if "tags" in changed:
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.iam.untag_user(UserName=resource_id, TagKeys=removed)
+            if added:
+                region.iam.tag_user(UserName=resource_id, Tags=tag_list(added))
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Remove the user, with its access keys under forceDestroy."""
+        if state.get("forceDestroy"):
+            listed = none_if_missing(lambda: region.iam.list_access_keys(UserName=resource_id), _NOT_FOUND) or {}
+            for key in listed.get("AccessKeyMetadata", []):
+                region.iam.delete_access_key(UserName=resource_id, AccessKeyId=key["AccessKeyId"])
+        none_if_missing(lambda: region.iam.delete_user(UserName=resource_id), _NOT_FOUND)
+
+
+class AccessKey(ResourceType):
+    """A user's access key; its secret is told once, at creation, and kept in the state."""
+
+    token = "aws:iam/accessKey:AccessKey"
+    display_name = "IAM Access Key"
+    force_new = frozenset({"user", "pgpKey"})
+    defaults = {"status": "Active"}
+    unsupported = frozenset({"pgpKey"})
+
+    def __init__(self) -> None:
+        """Secrets wait here between a key's creation and the state it is recorded in."""
+        self._new_secrets: dict[str, str] = {}
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Create the key and keep its secret for the state."""
+        key = region.iam.create_access_key(UserName=inputs["user"])["AccessKey"]
+        self._new_secrets[key["AccessKeyId"]] = key["SecretAccessKey"]
+        return str(key["AccessKeyId"])
+
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
+        """A key is born active."""
+        if inputs.get("status") == "Inactive":
+            self._set_status(region, resource_id, inputs)
+
+    def created_secrets(self, resource_id: str) -> Properties:
+        """The secret access key."""
+        secret = self._new_secrets.pop(resource_id, None)
+        return {} if secret is None else {"secret": secret}
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The key, its secret from the recorded state."""
+        user = known.get("user")
+        if user is None:
+            used = none_if_missing(
+                lambda: region.iam.get_access_key_last_used(AccessKeyId=resource_id), _NOT_FOUND, "AccessDenied"
+            )
+            user = (used or {}).get("UserName")
+            if user is None:
+                return None
+        listed = none_if_missing(lambda: region.iam.list_access_keys(UserName=user), _NOT_FOUND) or {}
+        for key in listed.get("AccessKeyMetadata", []):
+            if key["AccessKeyId"] == resource_id:
+                return {
+                    "user": user,
+                    "status": key["Status"],
+                    "createDate": key["CreateDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "secret": self._new_secrets.pop(resource_id, known.get("secret")),
+                }
+        return None
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Switch the key on or off."""
+        # The state is read anew after an update, and AWS will not tell the secret again.
+        if old.get("secret"):
+            self._new_secrets[resource_id] = old["secret"]
+        self._set_status(region, resource_id, new)
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Remove the key."""
+        none_if_missing(
+            lambda: region.iam.delete_access_key(UserName=state["user"], AccessKeyId=resource_id), _NOT_FOUND
+        )
+
+    @staticmethod
+    def _set_status(region: Region, resource_id: str, inputs: Properties) -> None:
+        region.iam.update_access_key(UserName=inputs["user"], AccessKeyId=resource_id, Status=inputs["status"])
+
+
+RESOURCE_TYPES = (User, AccessKey)

@@ -1,0 +1,198 @@
+"""CloudWatch Logs: log groups, and the filters that count what is written into them.
+
+May touch CloudWatch Logs at the endpoint of the region it is handed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sandbox.pulumi_plugins.provider.endpoint import Region
+from sandbox.pulumi_plugins.provider.errors import none_if_missing
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, without_none
+from sandbox.pulumi_plugins.provider.values import Properties
+
+_NOT_FOUND = "ResourceNotFoundException"
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html; 0: for ever
+RETENTION_DAYS = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+                  3288, 3653)  # fmt: skip
+
+
+class LogGroup(ResourceType):
+    """A log group; its id is its name."""
+
+    token = "aws:cloudwatch/logGroup:LogGroup"
+    display_name = "CloudWatch Logs Log Group"
+    force_new = frozenset({"logGroupClass", "name", "namePrefix"})
+    computed = frozenset({"deletionProtectionEnabled", "logGroupClass"})
+    defaults = {"retentionInDays": 0, "skipDestroy": False}
+    write_only = frozenset({"skipDestroy"})
+    unsupported = frozenset({"deletionProtectionEnabled"})
+    name_input = "name"
+    name_limit = 512
+
+    def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+        """Retentions that CloudWatch Logs does not offer."""
+        days = inputs.get("retentionInDays")
+        if days is not None and days not in RETENTION_DAYS:
+            offered = " ".join(str(item) for item in RETENTION_DAYS)
+            yield "retentionInDays", f"expected retentionInDays to be one of [{offered}], got {days}"
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Create the log group, encrypted from the start."""
+        region.logs.create_log_group(
+            logGroupName=inputs["name"],
+            **without_none(
+                kmsKeyId=inputs.get("kmsKeyId"),
+                logGroupClass=inputs.get("logGroupClass"),
+                tags=inputs.get("tags") or None,
+            ),
+        )
+        return str(inputs["name"])
+
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
+        """Without a retention the log is kept for ever."""
+        if inputs.get("retentionInDays"):
+            region.logs.put_retention_policy(logGroupName=resource_id, retentionInDays=inputs["retentionInDays"])
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The log group, found in the list: CloudWatch Logs describes no single one."""
+        pages = region.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=resource_id)
+        groups = (group for page in pages for group in page["logGroups"])
+        current = next((group for group in groups if group["logGroupName"] == resource_id), None)
+        if current is None:
+            return None
+        arn = current["arn"].removesuffix(":*")
+        return {
+            "arn": arn,
+            "name": resource_id,
+            "kmsKeyId": current.get("kmsKeyId"),
+            "logGroupClass": current.get("logGroupClass", "STANDARD"),
+            "retentionInDays": current.get("retentionInDays", 0),
+            "tags": dict(region.logs.list_tags_for_resource(resourceArn=arn).get("tags") or {}),
+        }
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Retention, key and tags."""
+        if "retentionInDays" in changed:
+            if new.get("retentionInDays"):
+                region.logs.put_retention_policy(logGroupName=resource_id, retentionInDays=new["retentionInDays"])
+            else:
+                region.logs.delete_retention_policy(logGroupName=resource_id)
+        if "kmsKeyId" in changed:
+            if new.get("kmsKeyId"):
+                region.logs.associate_kms_key(logGroupName=resource_id, kmsKeyId=new["kmsKeyId"])
+            else:
+                region.logs.disassociate_kms_key(logGroupName=resource_id)
+        if "tags" in changed:
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.logs.untag_resource(resourceArn=old["arn"], tagKeys=removed)
+            if added:
+                region.logs.tag_resource(resourceArn=old["arn"], tags=added)
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Remove the log group with what was written into it, or leave it under skipDestroy."""
+        if not state.get("skipDestroy"):
+            none_if_missing(lambda: region.logs.delete_log_group(logGroupName=resource_id), _NOT_FOUND)
+
+
+class LogMetricFilter(ResourceType):
+    """What is counted in a log group; its id is its name, and `log-group:name` to import it."""
+
+    token = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
+    display_name = "CloudWatch Logs Metric Filter"
+    force_new = frozenset({"logGroupName", "name"})
+    defaults = {"applyOnTransformedLogs": False}
+    write_only = frozenset({"applyOnTransformedLogs"})
+    name_input = "name"
+    name_limit = 512
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Put the filter."""
+        self._put(region, inputs)
+        return str(inputs["name"])
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The filter, found in its log group's list."""
+        group, _, name = resource_id.rpartition(":")
+        group = known.get("logGroupName") or group
+        pages = region.logs.get_paginator("describe_metric_filters")
+        filters = none_if_missing(
+            lambda: [
+                item
+                for page in pages.paginate(logGroupName=group, filterNamePrefix=name)
+                for item in page["metricFilters"]
+            ],
+            _NOT_FOUND,
+        )
+        # Not every emulator puts a filter in place of the one of its name: the last is the one that counts.
+        current = next((item for item in reversed(filters or []) if item["filterName"] == name), None)
+        if current is None:
+            return None
+        return {
+            "name": name,
+            "logGroupName": group,
+            "pattern": current.get("filterPattern", ""),
+            "metricTransformation": _transformation_from_aws(current["metricTransformations"][0]),
+        }
+
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
+        """A filter imported with its log group's name is recorded under its own."""
+        return str(state["name"])
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Put it again."""
+        self._put(region, new)
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Count no more."""
+        none_if_missing(
+            lambda: region.logs.delete_metric_filter(logGroupName=state["logGroupName"], filterName=state["name"]),
+            _NOT_FOUND,
+        )
+
+    def is_same(self, name: str, old: Any, new: Any) -> bool:
+        """A transformation without a unit has the unit "None"."""
+        if name == "metricTransformation" and isinstance(old, dict) and isinstance(new, dict):
+            return super().is_same(name, {"unit": "None", **old}, {"unit": "None", **new})
+        return super().is_same(name, old, new)
+
+    @staticmethod
+    def _put(region: Region, inputs: Properties) -> None:
+        requested = inputs["metricTransformation"]
+        default = requested.get("defaultValue")
+        transformation = without_none(
+            metricName=requested["name"],
+            metricNamespace=requested["namespace"],
+            metricValue=requested["value"],
+            defaultValue=None if default in (None, "") else float(default),
+            dimensions=requested.get("dimensions"),
+            unit=requested.get("unit"),
+        )
+        region.logs.put_metric_filter(
+            logGroupName=inputs["logGroupName"],
+            filterName=inputs["name"],
+            filterPattern=inputs["pattern"],
+            metricTransformations=[transformation],
+        )
+
+
+def _transformation_from_aws(transformation: Any) -> Properties:
+    default = transformation.get("defaultValue")
+    return without_none(
+        name=transformation["metricName"],
+        namespace=transformation["metricNamespace"],
+        value=transformation["metricValue"],
+        defaultValue=None if default is None else f"{default:g}",
+        dimensions=transformation.get("dimensions"),
+        unit=transformation.get("unit"),
+    )
+
+
+RESOURCE_TYPES = (LogGroup, LogMetricFilter)

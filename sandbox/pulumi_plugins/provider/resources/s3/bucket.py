@@ -1,0 +1,115 @@
+"""S3: the bucket itself; what is set on it are resources of their own, in `bucket_settings`.
+
+May touch S3 at the endpoint of the region it is handed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.pulumi_plugins.provider.endpoint import Region
+from sandbox.pulumi_plugins.provider.errors import none_if_missing
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_list, tag_map
+from sandbox.pulumi_plugins.provider.values import Properties
+
+_NOT_FOUND = ("404", "NoSuchBucket", "NotFound")
+_NO_TAGS = ("NoSuchTagSet", "NoSuchTagSetError")
+
+
+class Bucket(ResourceType):
+    """A bucket; its id is its name."""
+
+    token = "aws:s3/bucket:Bucket"
+    display_name = "S3 Bucket"
+    force_new = frozenset({"bucket", "bucketNamespace", "bucketPrefix", "objectLockEnabled"})
+    computed = frozenset({"bucketNamespace", "objectLockEnabled"})
+    defaults = {"forceDestroy": False}
+    write_only = frozenset({"forceDestroy"})
+    # Deprecated in the real provider in favour of resources of their own.
+    unsupported = frozenset(
+        {
+            "accelerationStatus",
+            "acl",
+            "bucketNamespace",
+            "corsRules",
+            "grants",
+            "lifecycleRules",
+            "logging",
+            "objectLockConfiguration",
+            "policy",
+            "replicationConfiguration",
+            "requestPayer",
+            "serverSideEncryptionConfiguration",
+            "versioning",
+            "website",
+        }
+    )
+    name_input = "bucket"
+    name_limit = 63
+    name_is_lowercase = True
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Create the bucket in its region."""
+        arguments: dict[str, Any] = {"Bucket": inputs["bucket"]}
+        if inputs.get("objectLockEnabled"):
+            arguments["ObjectLockEnabledForBucket"] = True
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: silence names us-east-1.
+        if region.name != "us-east-1":
+            arguments["CreateBucketConfiguration"] = {"LocationConstraint": region.name}
+        region.s3.create_bucket(**arguments)
+        return str(inputs["bucket"])
+
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
+        """Tags are put once the bucket is there."""
+        self._put_tags(region, resource_id, inputs)
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The bucket, its tags and whether it locks objects."""
+        head = none_if_missing(lambda: region.s3.head_bucket(Bucket=resource_id), *_NOT_FOUND)
+        if head is None:
+            return None
+        tags = none_if_missing(lambda: region.s3.get_bucket_tagging(Bucket=resource_id), *_NO_TAGS) or {}
+        lock = none_if_missing(
+            lambda: region.s3.get_object_lock_configuration(Bucket=resource_id),
+            "ObjectLockConfigurationNotFoundError",
+        )
+        enabled = (lock or {}).get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
+        return {
+            "arn": f"arn:{region.partition}:s3:::{resource_id}",
+            "bucket": resource_id,
+            "bucketDomainName": f"{resource_id}.s3.amazonaws.com",
+            "bucketRegion": region.name,
+            "bucketRegionalDomainName": f"{resource_id}.s3.{region.name}.amazonaws.com",
+            "objectLockEnabled": enabled,
+            "tags": tag_map(tags.get("TagSet")),
+        }
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Only tags change in place."""
+        if "tags" in changed:
+            if not new.get("tags"):
+                region.s3.delete_bucket_tagging(Bucket=resource_id)
+            self._put_tags(region, resource_id, new)
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Remove the bucket; its objects only with forceDestroy."""
+        if state.get("forceDestroy"):
+            self._empty(region, resource_id)
+        none_if_missing(lambda: region.s3.delete_bucket(Bucket=resource_id), *_NOT_FOUND)
+
+    @staticmethod
+    def _put_tags(region: Region, resource_id: str, inputs: Properties) -> None:
+        if inputs.get("tags"):
+            region.s3.put_bucket_tagging(Bucket=resource_id, Tagging={"TagSet": tag_list(inputs["tags"])})
+
+    @staticmethod
+    def _empty(region: Region, resource_id: str) -> None:
+        pages = region.s3.get_paginator("list_object_versions").paginate(Bucket=resource_id)
+        for page in none_if_missing(lambda: list(pages), *_NOT_FOUND) or []:
+            for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                region.s3.delete_object(Bucket=resource_id, Key=version["Key"], VersionId=version["VersionId"])
+
+
+RESOURCE_TYPES = (Bucket,)

@@ -1,0 +1,139 @@
+"""Secrets Manager: secrets, without their values, and their policies; the id is the secret's ARN.
+
+May touch Secrets Manager at the endpoint of the region it is handed.
+"""
+
+from __future__ import annotations
+
+from sandbox.pulumi_plugins.provider.endpoint import Region
+from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.values import Properties
+
+_NOT_FOUND = "ResourceNotFoundException"
+
+
+class Secret(ResourceType):
+    """A secret's shell: name, key, policy, tags."""
+
+    token = "aws:secretsmanager/secret:Secret"
+    display_name = "Secrets Manager Secret"
+    force_new = frozenset({"name", "namePrefix", "type"})
+    computed = frozenset({"policy"})
+    defaults = {"forceOverwriteReplicaSecret": False, "recoveryWindowInDays": 30}
+    documents = frozenset({"policy"})
+    write_only = frozenset({"forceOverwriteReplicaSecret", "recoveryWindowInDays"})
+    unsupported = frozenset({"replicas", "type"})
+    name_input = "name"
+    name_limit = 512
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Create the secret, empty."""
+        response = region.secretsmanager.create_secret(
+            Name=inputs["name"],
+            **without_none(
+                Description=inputs.get("description"),
+                KmsKeyId=inputs.get("kmsKeyId"),
+                Tags=tag_list(inputs.get("tags")) or None,
+            ),
+        )
+        return str(response["ARN"])
+
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
+        """The policy is put once the secret is there."""
+        if inputs.get("policy"):
+            region.secretsmanager.put_resource_policy(SecretId=resource_id, ResourcePolicy=inputs["policy"])
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The secret; one that waits for its deletion is gone."""
+        current = none_if_missing(lambda: region.secretsmanager.describe_secret(SecretId=resource_id), _NOT_FOUND)
+        if current is None or current.get("DeletedDate"):
+            return None
+        policy = region.secretsmanager.get_resource_policy(SecretId=current["ARN"])
+        return {
+            "arn": current["ARN"],
+            "name": current["Name"],
+            "description": current.get("Description"),
+            "kmsKeyId": current.get("KmsKeyId"),
+            "policy": policy.get("ResourcePolicy"),
+            "tags": tag_map(current.get("Tags")),
+        }
+
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
+        """A secret imported by name is recorded under its ARN."""
+        return str(state["arn"])
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Description, key, policy and tags."""
+        if changed & {"description", "kmsKeyId"}:
+            region.secretsmanager.update_secret(
+                SecretId=resource_id,
+                Description=new.get("description") or "",
+                **without_none(KmsKeyId=new.get("kmsKeyId")),
+            )
+        if "policy" in changed:
+            region.secretsmanager.put_resource_policy(SecretId=resource_id, ResourcePolicy=new["policy"])
+        if "tags" in changed:
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.secretsmanager.untag_resource(SecretId=resource_id, TagKeys=removed)
+            if added:
+                region.secretsmanager.tag_resource(SecretId=resource_id, Tags=tag_list(added))
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Schedule the deletion, or delete at once where the recovery window is 0."""
+        # Asking twice is an error of the same code as other, real refusals.
+        if self.read(region, resource_id, state) is None:
+            return
+        window = state.get("recoveryWindowInDays", 30)
+        how = {"RecoveryWindowInDays": window} if window else {"ForceDeleteWithoutRecovery": True}
+        none_if_missing(lambda: region.secretsmanager.delete_secret(SecretId=resource_id, **how), _NOT_FOUND)
+
+
+class SecretPolicy(ResourceType):
+    """Who may read the secret besides those that IAM lets."""
+
+    token = "aws:secretsmanager/secretPolicy:SecretPolicy"
+    display_name = "Secrets Manager Secret Policy"
+    force_new = frozenset({"secretArn"})
+    documents = frozenset({"policy"})
+    write_only = frozenset({"blockPublicPolicy"})
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Put the policy on the secret."""
+        self._put(region, inputs)
+        return str(inputs["secretArn"])
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The secret's policy, None where it has none."""
+        current = none_if_missing(
+            lambda: region.secretsmanager.get_resource_policy(SecretId=resource_id),
+            _NOT_FOUND,
+            "InvalidRequestException",
+        )
+        policy = (current or {}).get("ResourcePolicy")
+        return {"secretArn": resource_id, "policy": policy} if policy else None
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Put it again."""
+        self._put(region, new)
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Take it off the secret."""
+        none_if_missing(lambda: region.secretsmanager.delete_resource_policy(SecretId=resource_id), _NOT_FOUND)
+
+    @staticmethod
+    def _put(region: Region, inputs: Properties) -> None:
+        arguments = without_none(
+            SecretId=inputs["secretArn"],
+            ResourcePolicy=inputs["policy"],
+            BlockPublicPolicy=inputs.get("blockPublicPolicy"),
+        )
+        retry_unknown_principals(lambda: region.secretsmanager.put_resource_policy(**arguments))
+
+
+RESOURCE_TYPES = (Secret, SecretPolicy)

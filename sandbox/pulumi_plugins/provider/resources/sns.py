@@ -1,0 +1,232 @@
+"""SNS: topics, their policies and subscriptions; the id of each is an ARN, a policy's that of its topic.
+
+May touch SNS at the endpoint of the region it is handed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sandbox.pulumi_plugins.provider.endpoint import Region
+from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.values import Properties
+
+_NOT_FOUND = ("NotFound", "NotFoundException")
+# SNS has one call a setting, and each as text.
+_TOPIC = {
+    "deliveryPolicy": "DeliveryPolicy",
+    "displayName": "DisplayName",
+    "kmsMasterKeyId": "KmsMasterKeyId",
+    "policy": "Policy",
+    "signatureVersion": "SignatureVersion",
+    "tracingConfig": "TracingConfig",
+}
+_SUBSCRIPTION = {
+    "deliveryPolicy": "DeliveryPolicy",
+    "filterPolicy": "FilterPolicy",
+    "filterPolicyScope": "FilterPolicyScope",
+    "rawMessageDelivery": "RawMessageDelivery",
+    "redrivePolicy": "RedrivePolicy",
+    "subscriptionRoleArn": "SubscriptionRoleArn",
+}
+_FEEDBACK = frozenset(
+    f"{protocol}{setting}"
+    for protocol in ("application", "firehose", "http", "lambda", "sqs")
+    for setting in ("FailureFeedbackRoleArn", "SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate")
+)
+
+
+class Topic(ResourceType):
+    """A standard topic."""
+
+    token = "aws:sns/topic:Topic"
+    display_name = "SNS Topic"
+    force_new = frozenset({"fifoTopic", "name", "namePrefix"})
+    computed = frozenset({"deliveryPolicy", "policy", "signatureVersion", "tracingConfig"})
+    documents = frozenset({"deliveryPolicy", "policy"})
+    unsupported = _FEEDBACK | {
+        "archivePolicy",
+        "contentBasedDeduplication",
+        "fifoThroughputScope",
+        "fifoTopic",
+        "maximumMessageSize",
+    }
+    name_input = "name"
+    name_limit = 256
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Create the topic, encrypted from the start; SNS answers an existing topic's ARN to its name."""
+        attributes = _texts(_TOPIC, inputs, _TOPIC.keys() - {"policy"})
+        response = region.sns.create_topic(
+            Name=inputs["name"], Attributes=attributes, Tags=tag_list(inputs.get("tags"))
+        )
+        return str(response["TopicArn"])
+
+    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
+        """The policy is put once the topic, and whom it names, is there."""
+        if inputs.get("policy"):
+            _set_policy(region, resource_id, inputs["policy"])
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The topic's settings and tags."""
+        response = none_if_missing(lambda: region.sns.get_topic_attributes(TopicArn=resource_id), *_NOT_FOUND)
+        if response is None:
+            return None
+        current = {name: response["Attributes"].get(aws) for name, aws in _TOPIC.items()}
+        signature = current["signatureVersion"]
+        return {
+            **current,
+            "signatureVersion": None if signature is None else int(signature),
+            "arn": resource_id,
+            "name": resource_id.rsplit(":", 1)[-1],
+            "owner": response["Attributes"].get("Owner"),
+            "tags": tag_map(region.sns.list_tags_for_resource(ResourceArn=resource_id).get("Tags")),
+        }
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """One call a setting; "" takes one off."""
+        for name, text in _texts(_TOPIC, new, changed & _TOPIC.keys(), absent="").items():
+            if name == "Policy":
+                _set_policy(region, resource_id, text)
+            else:
+                region.sns.set_topic_attributes(TopicArn=resource_id, AttributeName=name, AttributeValue=text)
+        if "tags" in changed:
+            removed, added = tag_changes(old, new)
+            if removed:
+                region.sns.untag_resource(ResourceArn=resource_id, TagKeys=removed)
+            if added:
+                region.sns.tag_resource(ResourceArn=resource_id, Tags=tag_list(added))
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Remove the topic with its subscriptions."""
+        none_if_missing(lambda: region.sns.delete_topic(TopicArn=resource_id), *_NOT_FOUND)
+
+
+class TopicPolicy(ResourceType):
+    """Who may publish to a topic and who may subscribe."""
+
+    token = "aws:sns/topicPolicy:TopicPolicy"
+    display_name = "SNS Topic Policy"
+    force_new = frozenset({"arn"})
+    documents = frozenset({"policy"})
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Put the policy in place of the one that SNS gave the topic."""
+        _set_policy(region, inputs["arn"], inputs["policy"])
+        return str(inputs["arn"])
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The topic's policy."""
+        response = none_if_missing(lambda: region.sns.get_topic_attributes(TopicArn=resource_id), *_NOT_FOUND)
+        if response is None:
+            return None
+        current = response["Attributes"]
+        return {"arn": resource_id, "policy": current.get("Policy"), "owner": current.get("Owner")}
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """Put it again."""
+        _set_policy(region, resource_id, new["policy"])
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """A topic is never without a policy: the owner alone may use it again."""
+        none_if_missing(lambda: _set_policy(region, resource_id, _owners_policy(region, resource_id)), *_NOT_FOUND)
+
+
+class TopicSubscription(ResourceType):
+    """Where a topic's messages go; those by e-mail wait until somebody follows the link in the first."""
+
+    token = "aws:sns/topicSubscription:TopicSubscription"
+    display_name = "SNS Topic Subscription"
+    force_new = frozenset({"endpoint", "protocol", "topic"})
+    computed = frozenset({"filterPolicyScope"})
+    defaults = {"confirmationTimeoutInMinutes": 1, "endpointAutoConfirms": False, "rawMessageDelivery": False}
+    documents = frozenset({"deliveryPolicy", "filterPolicy", "redrivePolicy"})
+    write_only = frozenset({"confirmationTimeoutInMinutes", "endpointAutoConfirms"})
+    unsupported = frozenset({"replayPolicy"})
+
+    def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+        """An address without its person reaches nobody."""
+        if inputs.get("protocol") in ("email", "email-json") and "@" not in inputs.get("endpoint", "@"):
+            yield "endpoint", f'expected an e-mail address, got "{inputs["endpoint"]}"'
+
+    def create(self, region: Region, inputs: Properties) -> str:
+        """Subscribe; the ARN is told before the subscription is confirmed."""
+        response = region.sns.subscribe(
+            TopicArn=inputs["topic"],
+            Protocol=inputs["protocol"],
+            Endpoint=inputs["endpoint"],
+            Attributes=_texts(_SUBSCRIPTION, inputs, _SUBSCRIPTION.keys()),
+            ReturnSubscriptionArn=True,
+        )
+        return str(response["SubscriptionArn"])
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The subscription and whether it is confirmed."""
+        response = none_if_missing(
+            lambda: region.sns.get_subscription_attributes(SubscriptionArn=resource_id), *_NOT_FOUND
+        )
+        if response is None:
+            return None
+        current = response["Attributes"]
+        return {
+            **{name: current.get(aws) for name, aws in _SUBSCRIPTION.items()},
+            "arn": resource_id,
+            "endpoint": current.get("Endpoint"),
+            "ownerId": current.get("Owner"),
+            "pendingConfirmation": current.get("PendingConfirmation") == "true",
+            "confirmationWasAuthenticated": current.get("ConfirmationWasAuthenticated") == "true",
+            "protocol": current.get("Protocol"),
+            "rawMessageDelivery": current.get("RawMessageDelivery") == "true",
+            "topic": current.get("TopicArn"),
+        }
+
+    def update(
+        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
+    ) -> None:
+        """One call a setting."""
+        for name, text in _texts(_SUBSCRIPTION, new, changed & _SUBSCRIPTION.keys(), absent="").items():
+            region.sns.set_subscription_attributes(SubscriptionArn=resource_id, AttributeName=name, AttributeValue=text)
+
+    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
+        """Unsubscribe."""
+        none_if_missing(lambda: region.sns.unsubscribe(SubscriptionArn=resource_id), *_NOT_FOUND)
+
+
+def _set_policy(region: Region, topic: str, policy: str) -> None:
+    retry_unknown_principals(
+        lambda: region.sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    )
+
+
+def _owners_policy(region: Region, topic: str) -> str:
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html: what a new topic is given.
+    actions = ("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic",
+               "Subscribe", "ListSubscriptionsByTopic", "Publish")  # fmt: skip
+    statement = {
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [f"SNS:{action}" for action in actions],
+        "Resource": topic,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": region.account}},
+    }
+    return json.dumps({"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [statement]})
+
+
+def _texts(spelling: dict[str, str], inputs: Properties, names: Any, *, absent: str | None = None) -> dict[str, str]:
+    given = {spelling[name]: _text(inputs.get(name, absent)) for name in sorted(names)}
+    return without_none(**given)
+
+
+def _text(value: Any) -> str | None:
+    return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
+
+
+RESOURCE_TYPES = (Topic, TopicPolicy, TopicSubscription)

@@ -1,0 +1,290 @@
+"""The engine's ResourceProvider service: each call put to one kind of resource, each refusal put in one line.
+
+May touch the endpoint the provider is configured for.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf import any_pb2, empty_pb2
+
+from sandbox.pulumi_plugins.protocol import (
+    grpc,
+    installed_version,
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+    status_pb2,
+)
+from sandbox.pulumi_plugins.provider import changes, checks
+from sandbox.pulumi_plugins.provider.configuration import Configuration, configure
+from sandbox.pulumi_plugins.provider.endpoint import Region
+from sandbox.pulumi_plugins.provider.errors import NotReadyError, ProviderError, aws_errors, error_message
+from sandbox.pulumi_plugins.provider.functions import FUNCTIONS
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType
+from sandbox.pulumi_plugins.provider.resources import find_resource_type
+from sandbox.pulumi_plugins.provider.schema import ResourceSchema, package_schema, resource_schema
+from sandbox.pulumi_plugins.provider.values import Properties, from_struct, to_struct
+
+# A code the engine understands as "refused, nothing half done"; UNKNOWN would leave the state in doubt.
+_FAILED = grpc.StatusCode.FAILED_PRECONDITION
+_ACTIONS = {
+    (changes.Action.ADD, False): provider_pb2.PropertyDiff.ADD,
+    (changes.Action.ADD, True): provider_pb2.PropertyDiff.ADD_REPLACE,
+    (changes.Action.DELETE, False): provider_pb2.PropertyDiff.DELETE,
+    (changes.Action.DELETE, True): provider_pb2.PropertyDiff.DELETE_REPLACE,
+    (changes.Action.UPDATE, False): provider_pb2.PropertyDiff.UPDATE,
+    (changes.Action.UPDATE, True): provider_pb2.PropertyDiff.UPDATE_REPLACE,
+}
+
+
+def _translate_errors(action: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Turn AWS's refusals into one line for the user; anything else is a bug and keeps its traceback."""
+
+    def decorate(call: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def wrapper(self: Any, request: Any, context: Any) -> Any:
+            try:
+                return call(self, request, context)
+            except NotReadyError as error:
+                context.set_trailing_metadata((("grpc-status-details-bin", _details(error)),))
+                context.abort(_FAILED, str(error))
+            except ProviderError as error:
+                context.abort(_FAILED, str(error))
+            except aws_errors() as error:
+                display_name, name = _subject(request)
+                context.abort(_FAILED, error_message(error, action=action, display_name=display_name, name=name))
+            except Exception:  # noqa: BLE001 - a bug: the engine hides what a plug-in writes to standard error
+                context.abort(grpc.StatusCode.INTERNAL, f"{action} failed, a bug:\n{traceback.format_exc()}")
+
+        return wrapper
+
+    return decorate
+
+
+def _details(error: NotReadyError) -> bytes:
+    detail = any_pb2.Any()
+    detail.Pack(
+        provider_pb2.ErrorResourceInitFailed(
+            id=error.resource_id,
+            properties=to_struct(error.state),
+            inputs=to_struct(error.inputs),
+            reasons=[str(error)],
+        )
+    )
+    status: bytes = status_pb2.Status(code=_FAILED.value[0], message=str(error), details=[detail]).SerializeToString()
+    return status
+
+
+def _subject(request: Any) -> tuple[str, str]:
+    urn = getattr(request, "urn", "")
+    if not urn:
+        return getattr(request, "tok", ""), ""
+    name = getattr(request, "id", "") or urn.rsplit("::", 1)[-1]
+    return find_resource_type(_token(urn)).display_name, name
+
+
+def _token(urn: str) -> str:
+    return urn.split("::")[2].rsplit("$", 1)[-1]
+
+
+class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
+    """The resource provider of the package `aws`."""
+
+    def __init__(self) -> None:
+        """Unconfigured; the engine calls Configure before it asks for a resource."""
+        self._configuration: Configuration | None = None
+
+    def Handshake(self, request: Any, context: Any) -> Any:
+        """No secrets, resource references or outputs on the wire: the engine marks secrets itself."""
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=False, accept_resources=False)
+
+    def Attach(self, request: Any, context: Any) -> Any:
+        """Nothing to attach to: the provider never calls the engine."""
+        return empty_pb2.Empty()
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
+        """The version of the SDK whose types are judged by."""
+        return plugin_pb2.PluginInfo(version=installed_version("pulumi-aws"))
+
+    def GetSchema(self, request: Any, context: Any) -> Any:
+        """The schema of the resource types there are."""
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(package_schema()))
+
+    def CheckConfig(self, request: Any, context: Any) -> Any:
+        """Refuse configuration that the SDK's provider does not have."""
+        inputs = from_struct(request.news)
+        failures = Configuration.failures(inputs)
+        return provider_pb2.CheckResponse(
+            inputs=request.news,
+            failures=[provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in failures],
+        )
+
+    def DiffConfig(self, request: Any, context: Any) -> Any:
+        """A changed configuration updates the provider; its resources decide for themselves."""
+        old, new = from_struct(request.olds), from_struct(request.news)
+        names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        some = provider_pb2.DiffResponse.DIFF_SOME if names else provider_pb2.DiffResponse.DIFF_NONE
+        return provider_pb2.DiffResponse(changes=some, diffs=names)
+
+    def Configure(self, request: Any, context: Any) -> Any:
+        """Take the configuration and make sure that the credentials belong to an account that is allowed."""
+        try:
+            self._configuration = configure(from_struct(request.args), os.environ)
+        except ProviderError as error:
+            context.abort(_FAILED, str(error))
+        except aws_errors() as error:
+            context.abort(_FAILED, f"unable to validate AWS credentials. Details: {error}")
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=False, supportsPreview=True, acceptResources=False, acceptOutputs=False
+        )
+
+    @_translate_errors("checking")
+    def Check(self, request: Any, context: Any) -> Any:
+        """Judge inputs by the installed SDK's types and fill in what the real provider fills in."""
+        resource_type, schema = self._resource_type(request.urn)
+        configuration = self._require_configuration()
+        inputs, failures = checks.check_inputs(
+            resource_type,
+            schema,
+            resource=request.urn.rsplit("::", 1)[-1],
+            inputs=from_struct(request.news),
+            recorded=from_struct(request.olds),
+            default_tags=configuration.default_tags,
+            region=configuration.endpoint.settings.region,
+            seed=request.randomSeed,
+        )
+        return provider_pb2.CheckResponse(
+            inputs=to_struct(inputs),
+            failures=[provider_pb2.CheckFailure(property=failure.name, reason=failure.reason) for failure in failures],
+        )
+
+    @_translate_errors("comparing")
+    def Diff(self, request: Any, context: Any) -> Any:
+        """Say which properties change and which of them replace the resource."""
+        resource_type, schema = self._resource_type(request.urn)
+        state, inputs = from_struct(request.olds), from_struct(request.news)
+        changed = [
+            change
+            for change in changes.changes(resource_type, schema, state, inputs)
+            if change.name not in request.ignoreChanges
+        ]
+        replaces = sorted({change.name for change in changed if change.replaces})
+        # Two resources cannot hold one name: the old one goes first when the new one keeps it.
+        name = resource_type.name_input
+        keeps_name = bool(name) and name not in replaces and state.get(name) == inputs.get(name)
+        return provider_pb2.DiffResponse(
+            changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
+            replaces=replaces,
+            diffs=sorted({change.name for change in changed}),
+            deleteBeforeReplace=bool(replaces) and keeps_name,
+            hasDetailedDiff=True,
+            detailedDiff={
+                change.path: provider_pb2.PropertyDiff(kind=_ACTIONS[change.action, change.replaces])
+                for change in changed
+            },
+        )
+
+    @_translate_errors("creating")
+    def Create(self, request: Any, context: Any) -> Any:
+        """Make a resource; one that is made but not ready is recorded as such."""
+        resource_type, schema = self._resource_type(request.urn)
+        inputs = from_struct(request.properties)
+        if request.preview:
+            planned = changes.planned_creation(resource_type, schema, inputs)
+            return provider_pb2.CreateResponse(properties=to_struct(planned))
+        region = self._region(inputs)
+        resource_id = resource_type.create(region, inputs)
+        aws_failures: tuple[type[Exception], ...] = (ProviderError, *aws_errors())
+        try:
+            resource_type.complete(region, resource_id, inputs)
+            state = self._state(resource_type, schema, region, resource_id, inputs)
+        except aws_failures as error:
+            reason = error_message(error, action="creating", display_name=resource_type.display_name, name=resource_id)
+            # The real provider records what was planned, not what AWS has: the next update therefore finds no difference.
+            state = changes.known_creation(resource_type, schema, inputs) | resource_type.created_secrets(resource_id)
+            raise NotReadyError(reason, resource_id=resource_id, state=state, inputs=inputs) from error
+        return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(state))
+
+    @_translate_errors("reading")
+    def Read(self, request: Any, context: Any) -> Any:
+        """Tell a resource as AWS has it; an empty id where AWS has none."""
+        resource_type, schema = self._resource_type(request.urn)
+        known, recorded = from_struct(request.properties), from_struct(request.inputs)
+        region = self._region({**recorded, **known})
+        current = resource_type.read(region, request.id, {**recorded, **known})
+        if current is None:
+            return provider_pb2.ReadResponse()
+        current.setdefault("region", region.name)
+        state = changes.state_to_record(resource_type, schema, current, {**recorded, **known})
+        return provider_pb2.ReadResponse(
+            id=resource_type.recorded_id(request.id, state),
+            properties=to_struct(state),
+            inputs=to_struct(changes.inputs_from_state(resource_type, schema, state, recorded)),
+        )
+
+    @_translate_errors("updating")
+    def Update(self, request: Any, context: Any) -> Any:
+        """Bring changed inputs about."""
+        resource_type, schema = self._resource_type(request.urn)
+        state, inputs = from_struct(request.olds), from_struct(request.news)
+        if request.preview:
+            planned = changes.planned_update(resource_type, schema, state, inputs)
+            return provider_pb2.UpdateResponse(properties=to_struct(planned))
+        changed = {change.name for change in changes.changes(resource_type, schema, state, inputs)}
+        changed.difference_update(request.ignoreChanges)
+        region = self._region(state)
+        resource_type.update(region, request.id, state, inputs, frozenset(changed))
+        return provider_pb2.UpdateResponse(
+            properties=to_struct(self._state(resource_type, schema, region, request.id, inputs))
+        )
+
+    @_translate_errors("deleting")
+    def Delete(self, request: Any, context: Any) -> Any:
+        """Remove a resource."""
+        resource_type, _ = self._resource_type(request.urn)
+        state = from_struct(request.properties)
+        resource_type.delete(self._region(state), request.id, state)
+        return empty_pb2.Empty()
+
+    @_translate_errors("invoking")
+    def Invoke(self, request: Any, context: Any) -> Any:
+        """Answer a data source."""
+        function = FUNCTIONS.get(request.tok)
+        if function is None:
+            raise ProviderError(f"the sandbox's AWS provider has no function {request.tok}")
+        arguments = from_struct(request.args)
+        response = function(self._region(arguments), arguments)
+        return provider_pb2.InvokeResponse(**{"return": to_struct(response)})
+
+    def Cancel(self, request: Any, context: Any) -> Any:
+        """Operations are short and bounded: they are left to end."""
+        return empty_pb2.Empty()
+
+    def _require_configuration(self) -> Configuration:
+        if self._configuration is None:
+            raise ProviderError("the provider has not been configured")
+        return self._configuration
+
+    def _region(self, properties: Properties) -> Region:
+        region = properties.get("region")
+        return self._require_configuration().endpoint.in_region(region if isinstance(region, str) else None)
+
+    def _resource_type(self, urn: str) -> tuple[ResourceType, ResourceSchema]:
+        token = _token(urn)
+        return find_resource_type(token), resource_schema(token)
+
+    def _state(
+        self, resource_type: ResourceType, schema: ResourceSchema, region: Region, resource_id: str, inputs: Properties
+    ) -> Properties:
+        current = resource_type.read(region, resource_id, inputs)
+        if current is None:
+            raise ProviderError(f"reading {resource_type.display_name} ({resource_id}): couldn't find resource")
+        current.setdefault("region", region.name)
+        return changes.state_to_record(resource_type, schema, current, inputs)

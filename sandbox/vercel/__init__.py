@@ -1,0 +1,8 @@
+"""A stand-in for Vercel's REST API.
+
+It may touch this process's memory only.
+"""
+
+from sandbox.vercel.app import create_app
+
+__all__ = ["create_app"]

@@ -1,0 +1,148 @@
+"""Whose the token of the stand-in for Vercel is: the user, the teams, and what is asked for on behalf of which.
+
+Touches memory only. Shapes: https://vercel.com/docs/rest-api/teams and https://vercel.com/docs/rest-api/authentication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flask
+
+from sandbox.vercel.team import Team
+from sandbox.vercel.variable import USER_ID, ApiError, stable_id
+
+PAGE = 20
+"""How many are told at once where the request does not say."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """The teams of the token's person, the default one first."""
+
+    teams: tuple[Team, ...]
+
+    def scope(self, query: Mapping[str, str]) -> Team | None:
+        """The team on whose behalf a request is; None for the person's own account. Raises Refusal 403."""
+        team_id, slug = query.get("teamId"), query.get("slug")
+        if not team_id and not slug:
+            return None
+        for team in self.teams:
+            if team.id == team_id or (not team_id and team.slug == slug):
+                return self.check_access(team, team_id or team.slug)
+        raise scope_error(team_id or slug or "")
+
+    def find_project(self, query: Mapping[str, str], project: str) -> tuple[Team, str]:
+        """The team and the id of a project, seen only on behalf of its team. Raises Refusal 404 or 403."""
+        team = self.scope(query)
+        if team is None:
+            raise ApiError(404, "not_found", "Project not found.")
+        return team, team.project_id(project)
+
+    def check_access(self, team: Team, team_id: str) -> Team:
+        """The team, if the token may act for it. Raises Refusal 403."""
+        if team.limited_by:
+            raise scope_error(team_id, team=team.id if "saml" in team.limited_by else None)
+        return team
+
+
+def account_routes(account: Account) -> flask.Blueprint:
+    """The routes of the user, the token and the teams."""
+    routes = flask.Blueprint("account", __name__)
+    created_at = account.teams[0].created_at
+
+    @routes.get("/v2/user")
+    def user() -> dict[str, Any]:
+        return {
+            "user": {
+                "id": USER_ID,
+                "username": "sandbox",
+                "email": "sandbox@example.com",
+                "name": "Sandbox",
+                "avatar": None,
+                "defaultTeamId": account.teams[0].id,
+            }
+        }
+
+    @routes.get("/v5/user/tokens/current")
+    def token() -> dict[str, Any]:
+        scoped = any(team.limited_by for team in account.teams)
+        teams = [{"type": "team", "teamId": team.id, "createdAt": created_at} for team in account.teams]
+        allowed = [scope for scope, team in zip(teams, account.teams, strict=True) if not team.limited_by]
+        return {
+            "token": {
+                "id": stable_id("", "sandbox-token", 24),
+                "name": "sandbox",
+                "type": "token",
+                "origin": "manual",
+                # A token for the whole account has the user's scope alone.
+                "scopes": allowed if scoped else [{"type": "user", "createdAt": created_at}],
+                "createdAt": created_at,
+                "activeAt": created_at,
+            }
+        }
+
+    @routes.get("/v2/teams")
+    def teams() -> dict[str, Any]:
+        # No two of the same time: a page ends at one.
+        entries = [_team_json(team, created_at - add) for add, team in enumerate(account.teams)]
+        page, pagination = paged(entries, "createdAt", flask.request.args, after="until")
+        return {"teams": page, "pagination": pagination}
+
+    @routes.get("/v2/teams/<name>")
+    def team(name: str) -> dict[str, Any]:
+        for add, team in enumerate(account.teams):
+            if name in (team.id, team.slug):
+                account.check_access(team, name)
+                return _team_json(team, created_at - add)
+        raise scope_error(name)
+
+    return routes
+
+
+def paged(
+    entries: Sequence[dict[str, Any]], time: str, query: Mapping[str, str], *, after: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """One page, the latest first, and its `pagination`: `next` is to be asked for with `after`."""
+    try:
+        limit = min(max(int(query.get("limit", PAGE)), 1), 100)
+        until = int(query[after]) if after in query else None
+    except ValueError as error:
+        raise ApiError(400, "bad_request", f"Invalid request: `limit` or `{after}` should be number.") from error
+    rest = sorted(entries, key=lambda entry: -entry[time])
+    rest = [entry for entry in rest if until is None or entry[time] < until]
+    page, more = rest[:limit], len(rest) > limit
+    first = page[0][time] if page else None
+    return page, {"count": len(page), "next": page[-1][time] if more else None, "prev": first}
+
+
+def json_body() -> Any:
+    """The request's body. Raises Refusal 400 for none."""
+    body = flask.request.get_json(force=True, silent=True)
+    if body is None:
+        raise ApiError(400, "bad_request", "Invalid JSON")
+    return body
+
+
+def scope_error(scope: str, team: str | None = None) -> ApiError:
+    """The refusal of a team out of reach; with its id, where signing in to it anew would help."""
+    message = (
+        f'Not authorized: Trying to access resource under scope "{scope}".'
+        " You must re-authenticate to this scope or use a token with access to this scope."
+    )
+    return ApiError(403, "forbidden", message, saml=True, teamId=team, scope=scope, enforced=team is not None)
+
+
+def _team_json(team: Team, created_at: int) -> dict[str, Any]:
+    entries: dict[str, Any] = {
+        "id": team.id,
+        "slug": team.slug,
+        "name": team.slug,
+        "avatar": None,
+        "createdAt": created_at,
+        "membership": {"role": "OWNER", "confirmed": True, "created": team.created_at, "createdAt": team.created_at},
+    }
+    # A team that the token is not for is listed all the same, with less of it.
+    return {**entries, "limited": True, "limitedBy": list(team.limited_by)} if team.limited_by else entries

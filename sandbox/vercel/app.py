@@ -1,0 +1,184 @@
+"""A stand-in for Vercel's REST API: users, teams, projects, environment variables and deployments.
+
+Touches memory only; `create_app` returns a Flask application for somebody else to serve. Shapes and rules are
+those of https://vercel.com/docs/rest-api and https://vercel.com/docs/environment-variables.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import flask
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from sandbox.vercel import faults
+from sandbox.vercel.account import Account, account_routes, json_body, paged
+from sandbox.vercel.deployments import Deployments, deployment_routes, production_target
+from sandbox.vercel.faults import FaultInjector, FaultKind
+from sandbox.vercel.shared_variables import shared_variable_routes
+from sandbox.vercel.team import Team
+from sandbox.vercel.variable import ApiError, check_schema
+
+
+def create_app(
+    *,
+    token: str,
+    team: str,
+    project: str,
+    other_teams: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    limited: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> flask.Flask:
+    """The API for one token, the only one that is let in; its person is in one team with one project.
+
+    `others` are more teams with their projects. `barred` names teams for which the token may not act, and why
+    (`scope`, `saml`, `mfa`, `invalidated`): they are listed as limited, and their projects are refused.
+    """
+    app = flask.Flask("sandbox.vercel", static_folder=None)
+    teams = {team: (project,), **other_teams}
+    account = Account(
+        tuple(
+            Team(team=slug, projects=project_id, limited_by=tuple(limited.get(slug, ())))
+            for slug, project_id in teams.items()
+        )
+    )
+    injector = FaultInjector()
+    app.register_blueprint(faults.fault_routes(injector))
+    _add_request_checks(app, injector, token)
+    app.register_blueprint(account_routes(account))
+    app.register_blueprint(shared_variable_routes(account))
+    deployments = Deployments(account)
+    app.register_blueprint(deployment_routes(account, deployments))
+    _add_projects(app, account, deployments)
+    _add_variables(app, account)
+    return app
+
+
+def _add_request_checks(app: flask.Flask, injector: FaultInjector, token: str) -> None:
+    @app.before_request
+    def check_request() -> flask.Response | None:
+        path = flask.request.path
+        if path.startswith("/_sandbox"):
+            return None
+        injector.count(flask.request.method, path)
+        fault = flask.g.fault = injector.take(flask.request.method, path)
+        if fault is not None and not fault.continues:
+            return faults.fault_response(fault)
+        scheme, _, credentials = flask.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not credentials:
+            raise ApiError(403, "forbidden", "Not authorized")
+        if not hmac.compare_digest(credentials.strip().encode(), token.encode()):
+            raise ApiError(403, "forbidden", "Not authorized", invalidToken=True)
+        return None
+
+    @app.after_request
+    def drop_after_work(response: flask.Response) -> flask.Response:
+        fault = flask.g.get("fault")
+        if fault is not None and fault.kind is FaultKind.DROP and fault.applied:
+            return faults.drop_connection()
+        return response
+
+    @app.errorhandler(ApiError)
+    def api_error(error: ApiError) -> tuple[dict[str, Any], int]:
+        return {"error": error.error}, error.status
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> tuple[dict[str, Any], int]:
+        status = error.code or 500
+        if isinstance(error, MethodNotAllowed):
+            methods = ", ".join(sorted(error.valid_methods or ()))
+            return {"error": {"code": "method_unknown", "message": f"This endpoint only responds to {methods}"}}, status
+        code = "not_found" if status == 404 else "bad_request"
+        return {"error": {"code": code, "message": error.description or error.name}}, status
+
+
+def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) -> None:
+    def with_targets(project: dict[str, Any]) -> dict[str, Any]:
+        running = deployments.running(project["id"])
+        return {**project, "targets": {"production": production_target(running)} if running else {}}
+
+    @app.get("/v<int:version>/projects")
+    def projects(version: int) -> dict[str, Any]:
+        team = account.scope(flask.request.args)
+        matching = [with_targets(project) for project in team.projects()] if team else []
+        search = flask.request.args.get("search", "")
+        matching = [project for project in matching if search in project["name"]]
+        # The listing's tenth version goes on from `from`, its ninth from `until`; the latest change comes first.
+        page, pagination = paged(matching, "updatedAt", flask.request.args, after="from" if version > 9 else "until")
+        return {"projects": page, "pagination": pagination}
+
+    @app.post("/v<int:version>/projects")
+    def create_project(version: int) -> dict[str, Any]:
+        team, body = account.scope(flask.request.args), json_body()
+        if team is None:
+            raise ApiError(403, "forbidden", "You don't have permission to create the project.")
+        if not isinstance(body, dict) or not isinstance(body.get("name"), str):
+            raise ApiError(400, "bad_request", "Invalid request: missing required property `name`.")
+        return team.create_project(body["name"], body.get("framework"))
+
+    @app.get("/v<int:version>/projects/<project>")
+    def project(version: int, project: str) -> dict[str, Any]:
+        team, id = account.find_project(flask.request.args, project)
+        return with_targets(team.project(id))
+
+
+def _add_variables(app: flask.Flask, account: Account) -> None:
+    env = "/v<int:version>/projects/<project>/env"
+
+    @app.get(env)
+    def variables(version: int, project: str) -> dict[str, Any]:
+        # The query's `decrypt` is no longer heeded (vercel/sdk#118): values are had one by one.
+        team, id = account.find_project(flask.request.args, project)
+        return {"envs": [variable.to_json(decrypted=False) for variable in team.variables(id)]}
+
+    @app.get(f"{env}/<id>")
+    def variable(version: int, project: str, id: str) -> dict[str, Any]:
+        team, project_id = account.find_project(flask.request.args, project)
+        return team.variable(project_id, id).to_json(decrypted=True)
+
+    @app.post(env)
+    def create(version: int, project: str) -> tuple[dict[str, Any], int]:
+        body = json_body()
+        team, project = account.find_project(flask.request.args, project)
+        batch = body if isinstance(body, list) else [body]
+        if not batch:
+            raise ApiError(400, "bad_request", "Invalid request: should NOT have fewer than 1 items.")
+        for requested in batch:
+            check_schema(requested)
+        created: list[dict[str, Any]] = []
+        errors: list[ApiError] = []
+        fault = flask.g.get("fault")
+        for position, requested in enumerate(batch, start=1):
+            try:
+                if fault is not None and fault.kind is FaultKind.HALF and fault.nth == position:
+                    raise ApiError(
+                        500,
+                        fault.code,
+                        "A fault on order.",
+                        key=requested["key"],
+                        envVarKey=requested["key"],
+                        target=requested.get("target"),
+                    )
+                upsert = flask.request.args.get("upsert") == "true"
+                created.append(team.put(project, requested, upsert=upsert).to_json(decrypted=False))
+            except ApiError as error:
+                errors.append(error)
+        if not created:
+            raise errors[0]
+        failed = [{"error": error.error} for error in errors]
+        return {"created": created if isinstance(body, list) else created[0], "failed": failed}, 201
+
+    @app.patch(f"{env}/<id>")
+    def change(version: int, project: str, id: str) -> dict[str, Any]:
+        body = json_body()
+        if not isinstance(body, dict):
+            raise ApiError(400, "bad_request", "Invalid request: should be object.")
+        team, project_id = account.find_project(flask.request.args, project)
+        return team.change(project_id, id, body).to_json(decrypted=False)
+
+    @app.delete(f"{env}/<id>")
+    def remove(version: int, project: str, id: str) -> dict[str, Any]:
+        team, project_id = account.find_project(flask.request.args, project)
+        return team.remove(project_id, id).to_json(decrypted=False)

@@ -1,0 +1,317 @@
+"""The stand-in's deployments: made anew from an earlier one, built look by look, and what production runs.
+
+Touches memory only. A deployment keeps the variables that there were when it was made. Shapes:
+https://vercel.com/docs/rest-api/deployments; rollbacks: https://vercel.com/docs/instant-rollback.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import flask
+
+from sandbox.vercel.account import Account, json_body, paged
+from sandbox.vercel.faults import FaultKind
+from sandbox.vercel.team import Team
+from sandbox.vercel.variable import USER_ID, ApiError, now
+
+HOUR_MS = 3_600_000
+"""Milliseconds: so much older than its project is a project's first deployment."""
+
+_ALPHABET = string.ascii_letters + string.digits
+_AFTER = {"QUEUED": "BUILDING", "BUILDING": "READY"}
+
+
+class Deployments:
+    """The deployments of every project, and which of them production runs."""
+
+    def __init__(self, account: Account) -> None:
+        self._lock = threading.RLock()
+        self._by_project: dict[str, tuple[Deployment, ...]] = {}
+        self._running: dict[str, str] = {}
+        self._rolled_back: set[str] = set()
+        for team in account.teams:
+            for project in team.projects():
+                # Somebody deployed the application before anybody set its variables.
+                deployment = self._new(team, project["id"], PRODUCTION, {}, project["createdAt"] - HOUR_MS)
+                self._store(
+                    replace(
+                        deployment,
+                        state="READY",
+                        building_at=deployment.created_at,
+                        ready_at=deployment.created_at + 40_000,
+                    )
+                )
+                self._promote(deployment.id, project["id"])
+
+    def all(self, project: str) -> list[Deployment]:
+        """Those of one project, by its id; the latest first."""
+        with self._lock:
+            return sorted(self._by_project.get(project, ()), key=lambda entry: -entry.created_at)
+
+    def find(self, project: str | None, id_or_url: str) -> Deployment:
+        """One deployment, of any project where none is named. Raises Refusal 404."""
+        with self._lock:
+            for id in [project] if project else [*self._by_project]:
+                for entry in self._by_project.get(id, ()):
+                    if id_or_url in (entry.id, entry.url):
+                        return entry
+        raise ApiError(404, "not_found", "The deployment could not be found.")
+
+    def running(self, project: str) -> Deployment | None:
+        """What production runs."""
+        with self._lock:
+            return self.find(project, self._running[project]) if project in self._running else None
+
+    def redeploy(
+        self, team: Team, source: Deployment, target: str | None, meta: Mapping[str, str], final_state: str
+    ) -> Deployment:
+        """One more deployment of the former's code, with the variables of now."""
+        with self._lock:
+            deployment = replace(self._new(team, source.project, target, meta, now()), final_state=final_state)
+            self._store(deployment)
+            return deployment
+
+    def advance(self, deployment: Deployment) -> Deployment:
+        """The deployment, one step further: it is built while somebody looks, and takes production when it is ready."""
+        with self._lock:
+            next_state = _AFTER.get(deployment.state)
+            if next_state is None or (deployment.state == deployment.final_state == "BUILDING"):
+                return deployment
+            if next_state == "BUILDING":
+                return self._store(replace(deployment, state=next_state, building_at=now()))
+            if deployment.final_state == "ERROR":
+                return self._store(replace(deployment, state="ERROR", error='Command "npm run build" exited with 1'))
+            ready = self._store(replace(deployment, state="READY", ready_at=now()))
+            if ready.target == PRODUCTION and ready.project not in self._rolled_back:
+                return self._promote(ready.id, ready.project)
+            return ready
+
+    def set_production(self, project: str, id: str, *, back: bool) -> None:
+        """Production to another deployment: promoted, or rolled back, after which new ones do not take its place."""
+        with self._lock:
+            matching = self.find(project, id)
+            if matching.state != "READY" or matching.target != PRODUCTION:
+                raise ApiError(400, "bad_request", "Only a production deployment that is ready can serve production.")
+            self._promote(matching.id, project)
+            (self._rolled_back.add if back else self._rolled_back.discard)(project)
+
+    def _new(self, team: Team, project: str, target: str | None, meta: Mapping[str, str], at: int) -> Deployment:
+        # Clocks of one service: what is made after a variable was changed is younger than the change.
+        changes = [entry.updated_at for entry in team.variables(project)]
+        latest = max([*changes, *(entry.created_at for entry in self._by_project.get(project, ()))], default=0)
+        return Deployment(
+            id="dpl_" + "".join(secrets.choice(_ALPHABET) for _ in range(28)),
+            project=project,
+            name=team.project(project)["name"],
+            target=target,
+            created_at=max(at, latest + 1) if latest else at,
+            state="QUEUED",
+            meta=dict(meta),
+            environment=environment_for(team, project, target or "preview"),
+        )
+
+    def _store(self, deployment: Deployment) -> Deployment:
+        other_teams = [entry for entry in self._by_project.get(deployment.project, ()) if entry.id != deployment.id]
+        self._by_project[deployment.project] = (*other_teams, deployment)
+        return deployment
+
+    def _promote(self, id: str, project: str) -> Deployment:
+        self._running[project] = id
+        return self._store(replace(self.find(project, id), aliased=True))
+
+
+def environment_for(team: Team, project: str, target: str) -> dict[str, str]:
+    """What code that is deployed now finds in its environment; the sensitive values too, which the API tells nobody."""
+    shared = [entry.variable for entry in team.shared(team.project_id(project)) if target in entry.variable.targets]
+    # The project's own goes before a shared one of the same name and environment.
+    own = [entry for entry in team.variables(project) if target in entry.targets and entry.git_branch is None]
+    return {entry.key: entry.value for entry in (*shared, *own)}
+
+
+def deployment_routes(account: Account, deployments: Deployments) -> flask.Blueprint:
+    """The routes of deployments, and `/_sandbox/deployment` and `/_sandbox/running`."""
+    routes = flask.Blueprint("deployments", __name__)
+
+    def find_project(deployment: Deployment) -> Team:
+        team, _ = account.find_project(flask.request.args, deployment.project)
+        return team
+
+    @routes.get("/v<int:version>/deployments")
+    def listed(version: int) -> dict[str, Any]:
+        query = flask.request.args
+        team = account.scope(query)
+        project_name = query.get("projectId")
+        ids = (
+            [team.project_id(project_name)]
+            if team and project_name
+            else [entry["id"] for entry in team.projects()]
+            if team
+            else []
+        )
+        matching = [entry for id in ids for entry in deployments.all(id)]
+        if target := query.get("target"):
+            matching = [entry for entry in matching if (entry.target or "preview") == target]
+        if state := query.get("state"):
+            matching = [entry for entry in matching if entry.state in state.split(",")]
+        if since := query.get("since"):
+            matching = [entry for entry in matching if entry.created_at >= int(since)]
+        page, pagination = paged([list_entry(entry) for entry in matching], "created", query, after="until")
+        return {"deployments": page, "pagination": pagination}
+
+    @routes.get("/v<int:version>/deployments/<id>")
+    def deployment_by_id(version: int, id: str) -> dict[str, Any]:
+        matching = deployments.find(None, id)
+        team = find_project(matching)
+        return to_json(deployments.advance(matching), team.id)
+
+    @routes.post("/v<int:version>/deployments")
+    def create(version: int) -> dict[str, Any]:
+        body = json_body()
+        if not isinstance(body, dict) or not isinstance(body.get("name"), str):
+            raise ApiError(400, "bad_request", "Invalid request: missing required property `name`.")
+        if not isinstance(body.get("deploymentId"), str):
+            raise ApiError(400, "missing_files", "The files of the deployment are missing.")
+        source = deployments.find(None, body["deploymentId"])
+        team = find_project(source)
+        if flask.request.args.get("forceNew") != "1":
+            return to_json(source, team.id)
+        fault = flask.g.get("fault")
+        final_state = {FaultKind.BUILD: "ERROR", FaultKind.STUCK: "BUILDING"}.get(
+            fault.kind if fault else FaultKind.HALF, "READY"
+        )
+        target = body.get("target") if body.get("target") in (PRODUCTION, "staging") else None
+        deployment = deployments.redeploy(team, source, target, body.get("meta") or {}, final_state)
+        return to_json(deployment, team.id)
+
+    @routes.post("/v<int:version>/projects/<project>/<action>/<id>")
+    def set_production(version: int, project: str, action: str, id: str) -> tuple[dict[str, Any], int]:
+        if action not in ("promote", "rollback"):
+            raise ApiError(404, "not_found", "Not Found")
+        _, project = account.find_project(flask.request.args, project)
+        deployments.set_production(project, id, back=action == "rollback")
+        return {}, 201
+
+    @routes.get("/_sandbox/deployment/<project>")
+    def deployed_now(project: str) -> dict[str, str]:
+        """What production would run if it were deployed now."""
+        return environment_for(account.teams[0], project, PRODUCTION)
+
+    @routes.get("/_sandbox/running/<project>")
+    def running(project: str) -> dict[str, Any]:
+        """What production runs: its deployment, and the environment that was there when it was made."""
+        matching = deployments.running(account.teams[0].project_id(project))
+        if matching is None:
+            return {"deployment": None, "environment": {}}
+        return {"deployment": matching.id, "createdAt": matching.created_at, "environment": dict(matching.environment)}
+
+    return routes
+
+
+PRODUCTION = "production"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One deployment. Times are milliseconds since 1970."""
+
+    id: str
+    project: str
+    name: str
+    target: str | None
+    """None for a preview."""
+    created_at: int
+    state: str
+    meta: Mapping[str, str]
+    building_at: int | None = None
+    ready_at: int | None = None
+    error: str = ""
+    final_state: str = "READY"
+    """READY; ERROR for a build that fails; BUILDING for one that never ends."""
+    aliased: bool = False
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """Its own address, for good."""
+        return f"{self.name}-{self.id.removeprefix('dpl_')[:9].lower()}-sandbox.vercel.app"
+
+
+def production_target(deployment: Deployment) -> dict[str, Any]:
+    """The deployment that production runs, as a project tells it under `targets`."""
+    return {
+        "id": deployment.id,
+        "name": deployment.name,
+        "url": deployment.url,
+        "createdAt": deployment.created_at,
+        "readyState": deployment.state,
+        "readySubstate": "PROMOTED",
+        "target": deployment.target,
+        "alias": [f"{deployment.name}.vercel.app"],
+        "aliasAssigned": deployment.ready_at,
+        "meta": dict(deployment.meta),
+        "type": "LAMBDAS",
+    }
+
+
+def _common(deployment: Deployment) -> dict[str, Any]:
+    body_json: dict[str, Any] = {
+        "name": deployment.name,
+        "url": deployment.url,
+        "projectId": deployment.project,
+        "target": deployment.target,
+        "readyState": deployment.state,
+        "createdAt": deployment.created_at,
+        "meta": dict(deployment.meta),
+        "type": "LAMBDAS",
+        "source": "redeploy" if deployment.meta.get("action") == "redeploy" else "git",
+        "aliasError": None,
+        "inspectorUrl": f"https://vercel.com/sandbox/{deployment.name}/{deployment.id.removeprefix('dpl_')}",
+    }
+    if deployment.building_at is not None:
+        body_json["buildingAt"] = deployment.building_at
+    if deployment.ready_at is not None:
+        body_json["ready"] = deployment.ready_at
+    if deployment.state == "READY":
+        # Whether it has seen production traffic, not whether it does now.
+        body_json["readySubstate"] = "PROMOTED" if deployment.aliased else "STAGED"
+    return body_json
+
+
+def list_entry(deployment: Deployment) -> dict[str, Any]:
+    """As the listing tells it."""
+    creator = {"uid": USER_ID, "username": "sandbox"}
+    return {
+        **_common(deployment),
+        "uid": deployment.id,
+        "created": deployment.created_at,
+        "state": deployment.state,
+        "creator": creator,
+        "aliasAssigned": deployment.ready_at if deployment.aliased else None,
+        "isRollbackCandidate": deployment.aliased,
+    }
+
+
+def to_json(deployment: Deployment, owner: str) -> dict[str, Any]:
+    """As it is told alone; `owner` is the team's id."""
+    body_json = {
+        **_common(deployment),
+        "id": deployment.id,
+        "status": deployment.state,
+        "ownerId": owner,
+        "version": 2,
+        "public": False,
+        "regions": ["iad1"],
+        "creator": {"uid": USER_ID, "username": "sandbox"},
+        "alias": [f"{deployment.name}.vercel.app"] if deployment.aliased else [],
+        "aliasAssigned": deployment.aliased,
+        "aliasAssignedAt": deployment.ready_at if deployment.aliased else None,
+    }
+    if deployment.error:
+        body_json |= {"errorCode": "BUILD_UTILS_SPAWN_1", "errorMessage": deployment.error, "errorStep": "buildStep"}
+    return body_json

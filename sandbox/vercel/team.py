@@ -1,0 +1,245 @@
+"""What the stand-in for Vercel holds of one team: projects, their variables, and which of these run into each other.
+
+Touches memory only; every method takes the store's lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sandbox.vercel.variable import MAX_ENVIRONMENT_BYTES, ApiError, Variable, now, parse_variable, stable_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """One project. The time is milliseconds since 1970."""
+
+    name: str
+    framework: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedVariable:
+    """A variable of the team, and the ids of the projects that have it too."""
+
+    variable: Variable
+    projects: tuple[str, ...]
+
+
+class Team:
+    """The variables of one team's projects. `barred_by`: why the token may not act for the team; empty: it may."""
+
+    def __init__(self, *, team: str, projects: tuple[str, ...], limited_by: tuple[str, ...] = ()) -> None:
+        self._lock = threading.RLock()
+        self.slug = team
+        self.id = stable_id("team_", team, 24)
+        self.limited_by = limited_by
+        self.created_at = now()
+        self._projects: dict[str, Project] = {}
+        self._variables: dict[str, tuple[Variable, ...]] = {}
+        self._shared: tuple[SharedVariable, ...] = ()
+        self._environments: dict[str, tuple[dict[str, Any], ...]] = {}
+        for name in projects:
+            self.create_project(name, "nextjs")
+
+    # --- projects
+
+    def projects(self) -> list[dict[str, Any]]:
+        """All projects of the team."""
+        with self._lock:
+            return [self._project(id) for id in self._projects]
+
+    def create_project(self, name: str, framework: str | None) -> dict[str, Any]:
+        """One more project. Raises Refusal 409 for a name that is taken."""
+        with self._lock:
+            if any(name == item.name for item in self._projects.values()):
+                raise ApiError(409, "conflict", f'Project "{name}" already exists, please use a new name.')
+            id = stable_id("prj_", f"{self.slug}/{name}", 28)
+            # No two of the same time: a page ends at one.
+            latest = max((item.created_at for item in self._projects.values()), default=self.created_at - 1)
+            self._projects[id] = Project(name=name, framework=framework, created_at=max(now(), latest + 1))
+            self._variables[id] = ()
+            return self._project(id)
+
+    def project_id(self, id_or_name: str) -> str:
+        """The id of a project known by id or name. Raises Refusal 404."""
+        with self._lock:
+            for id, project in self._projects.items():
+                if id_or_name in (id, project.name):
+                    return id
+        raise ApiError(404, "not_found", "Project not found.")
+
+    def project(self, id_or_name: str) -> dict[str, Any]:
+        """One project."""
+        with self._lock:
+            return self._project(self.project_id(id_or_name))
+
+    def _project(self, id: str) -> dict[str, Any]:
+        project = self._projects[id]
+        return {
+            "id": id,
+            "name": project.name,
+            "accountId": self.id,
+            "framework": project.framework,
+            "nodeVersion": "22.x",
+            "createdAt": project.created_at,
+            "updatedAt": project.created_at,
+            "directoryListing": False,
+        }
+
+    # --- what projects have in common, and environments of their own
+
+    def share(self, variable: Variable, projects: tuple[str, ...]) -> SharedVariable:
+        """One more variable of the team, linked to projects by their ids. Raises Refusal 400 for one like another."""
+        with self._lock:
+            for other in self._shared:
+                if variable.overlaps(other.variable):
+                    message = f"A variable with the name `{variable.key}` already exists for the target."
+                    raise ApiError(400, "ENV_CONFLICT", message, key=variable.key, envVarKey=variable.key)
+            created = SharedVariable(variable=variable, projects=tuple(self.project_id(item) for item in projects))
+            self._shared = (*self._shared, created)
+            return created
+
+    def shared(self, project: str | None) -> tuple[SharedVariable, ...]:
+        """The variables of the team, or those that are linked to one project."""
+        with self._lock:
+            return tuple(item for item in self._shared if project is None or project in item.projects)
+
+    def create_environment(self, project: str, slug: str) -> dict[str, Any]:
+        """One more custom environment of a project. Raises Refusal 400 for a name that it may not have."""
+        with self._lock:
+            id = self.project_id(project)
+            if slug.lower() in ("production", "preview", "development"):
+                raise ApiError(400, "bad_request", "A custom environment must not be named 'Production' or 'Preview'.")
+            if any(slug == item["slug"] for item in self._environments.get(id, ())):
+                raise ApiError(400, "bad_request", f'A custom environment named "{slug}" already exists.')
+            created = {
+                "id": stable_id("env_", f"{id}/{slug}", 28),
+                "slug": slug,
+                "type": "preview",
+                "description": "",
+                "createdAt": now(),
+                "updatedAt": now(),
+            }
+            self._environments[id] = (*self._environments.get(id, ()), created)
+            return created
+
+    def environments(self, project: str) -> list[dict[str, Any]]:
+        """The custom environments of a project."""
+        with self._lock:
+            return [*self._environments.get(self.project_id(project), ())]
+
+    # --- variables
+
+    def variables(self, project: str) -> tuple[Variable, ...]:
+        """The variables of a project."""
+        with self._lock:
+            return self._variables[self.project_id(project)]
+
+    def variable(self, project: str, id: str) -> Variable:
+        """One variable by its id. Raises Refusal 404."""
+        for variable in self.variables(project):
+            if variable.id == id:
+                return variable
+        raise ApiError(404, "not_found", "The Environment Variable was not found.")
+
+    def put(self, project: str, requested: Mapping[str, Any], *, upsert: bool) -> Variable:
+        """Create one variable, or with `upsert` give the one at exactly that place a new value.
+
+        An upsert for other targets than the existing variable's is a conflict too (getsentry/sentry#118490).
+        """
+        with self._lock:
+            id = self.project_id(project)
+            created = parse_variable(requested)
+            for existing in self._variables[id]:
+                if upsert and created.same_environments(existing):
+                    return self._replace(
+                        id,
+                        existing,
+                        replace(
+                            created,
+                            id=existing.id,
+                            created_at=existing.created_at,
+                            updated_at=_next_update_time(existing),
+                        ),
+                    )
+            self._check_conflict(id, created)
+            return self._replace(id, None, created)
+
+    def change(self, project: str, variable_id: str, requested: Mapping[str, Any]) -> Variable:
+        """Change some fields of one variable."""
+        with self._lock:
+            id = self.project_id(project)
+            existing = self.variable(project, variable_id)
+            if (
+                existing.type == "sensitive"
+                and requested.get("type", "sensitive") != "sensitive"
+                and "value" not in requested
+            ):
+                raise ApiError(
+                    400, "BAD_REQUEST", "A Sensitive Environment Variable cannot be changed to another type."
+                )
+            fields = {
+                "key": existing.key,
+                "value": existing.value,
+                "type": existing.type,
+                "target": list(existing.targets),
+                "customEnvironmentIds": list(existing.custom_environments),
+                "gitBranch": existing.git_branch,
+                "comment": existing.comment,
+            }
+            created = replace(
+                parse_variable({**fields, **requested}),
+                id=existing.id,
+                created_at=existing.created_at,
+                updated_at=_next_update_time(existing),
+            )
+            self._check_conflict(id, created)
+            return self._replace(id, existing, created)
+
+    def remove(self, project: str, variable_id: str) -> Variable:
+        """Delete one variable."""
+        with self._lock:
+            id = self.project_id(project)
+            existing = self.variable(project, variable_id)
+            self._variables[id] = tuple(item for item in self._variables[id] if item is not existing)
+            return existing
+
+    def _check_conflict(self, project_id: str, created: Variable) -> None:
+        for other in self._variables[project_id]:
+            if other.id != created.id and created.overlaps(other):
+                # Vercel's message tells the branch even when there is none (vercel/vercel#16588).
+                branch = created.git_branch or "undefined"
+                raise ApiError(
+                    400,
+                    "ENV_CONFLICT",
+                    f"A variable with the name `{created.key}` already exists"
+                    f" for the target {','.join(created.targets)} on branch {branch}",
+                    key=created.key,
+                    envVarKey=created.key,
+                    envVarId=other.id,
+                    target=list(created.targets),
+                    gitBranch=created.git_branch,
+                    project=project_id,
+                )
+
+    def _replace(self, project_id: str, existing: Variable | None, created: Variable) -> Variable:
+        variables = [created if item is existing else item for item in self._variables[project_id]]
+        if existing is None:
+            variables.append(created)
+        for target in (*created.targets, *created.custom_environments):
+            size = sum(item.size for item in variables if target in (*item.targets, *item.custom_environments))
+            if size > MAX_ENVIRONMENT_BYTES:
+                message = "The total size of your Environment Variables is larger than the limit of 64KB."
+                raise ApiError(400, "BAD_REQUEST", message, envVarKey=created.key)
+        self._variables[project_id] = tuple(variables)
+        return created
+
+
+def _next_update_time(existing: Variable) -> int:
+    # Two writes within one millisecond must still be told apart.
+    return max(now(), existing.updated_at + 1)

@@ -1,0 +1,344 @@
+"""What a key policy gives to whom: the judgement that stands between the wizard and a lockout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components import policies
+from components.policies import Grant, grants
+from components.policies.stack import key_policy_of
+from components.settings import Settings
+
+ACCOUNT = "111122223333"
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+ADMIN = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
+OTHER = f"arn:aws:iam::{ACCOUNT}:user/other"
+STRANGER = "arn:aws:iam::999999999999:role/admin"
+APP = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
+PUT = "kms:PutKeyPolicy"
+
+
+def _statement(effect: str = "Allow", principal: Any = None, **others: Any) -> dict[str, Any]:
+    statement = {"Effect": effect, "Principal": principal or {"AWS": ADMIN}, "Action": PUT, "Resource": "*"}
+    return {**statement, **others}
+
+
+def _judged(*statements: dict[str, Any], principal: str = ADMIN, action: str = PUT) -> Grant:
+    return grants({"Version": "2012-10-17", "Statement": list(statements)}, principal, action)
+
+
+@pytest.mark.parametrize(
+    ("principal", "action", "grant"),
+    [
+        (ADMIN, "kms:PutKeyPolicy", Grant.NAMED),
+        (ADMIN, "kms:GenerateDataKeyWithoutPlaintext", Grant.NAMED),
+        (ADMIN, "kms:CancelKeyDeletion", Grant.NAMED),
+        (ADMIN, "kms:ScheduleKeyDeletion", Grant.DENIED),
+        (ADMIN, "kms:Decrypt", Grant.THROUGH_ROOT),
+        (ADMIN, "kms:GenerateDataKey", Grant.THROUGH_ROOT),
+        (ADMIN, "kms:CreateGrant", Grant.THROUGH_ROOT),
+        (APP, "kms:Decrypt", Grant.NAMED),
+        (APP, "kms:GenerateDataKey", Grant.NAMED),
+        (APP, "kms:DescribeKey", Grant.NAMED),
+        (APP, "kms:ScheduleKeyDeletion", Grant.DENIED),
+        (ROOT, "kms:ScheduleKeyDeletion", Grant.DENIED),
+        (APP, "kms:PutKeyPolicy", Grant.THROUGH_ROOT),
+        (OTHER, "kms:PutKeyPolicy", Grant.THROUGH_ROOT),
+        (ROOT, "kms:PutKeyPolicy", Grant.NAMED),
+        (STRANGER, "kms:Decrypt", Grant.NONE),
+        (STRANGER, "kms:PutKeyPolicy", Grant.NONE),
+    ],
+)
+def test_who_may_do_what_by_the_product_s_own_policy(principal: str, action: str, grant: Grant) -> None:
+    policy = policies.key_policy(account_id=ACCOUNT, administrators=(ADMIN,), app_principal_arns=(APP,))
+    assert grants(policy, principal, action) is grant
+
+
+def test_without_the_root_statement_who_is_not_named_is_locked_out() -> None:
+    statements = [policies.administration_statement(administrators=(ADMIN,))]
+    assert _judged(*statements, principal=ADMIN) is Grant.NAMED
+    assert _judged(*statements, principal=OTHER) is Grant.NONE
+    assert _judged(*statements, principal=ROOT) is Grant.NONE
+
+
+@pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": ADMIN}, {"AWS": [OTHER, ADMIN]}])
+def test_a_principal_is_named_as_a_string_in_a_list_or_with_everybody(principal: Any) -> None:
+    assert _judged(_statement(principal=principal)) is Grant.NAMED
+
+
+@pytest.mark.parametrize("principal", [{"AWS": ROOT}, {"AWS": ACCOUNT}, {"AWS": [STRANGER, ROOT]}])
+def test_the_account_is_named_by_its_root_or_its_number(principal: Any) -> None:
+    assert _judged(_statement(principal=principal)) is Grant.THROUGH_ROOT
+
+
+def test_being_named_outweighs_the_way_through_the_account() -> None:
+    through, named = _statement(principal={"AWS": ROOT}), _statement()
+    assert _judged(through, named) is Grant.NAMED
+    assert _judged(named, through) is Grant.NAMED
+
+
+@pytest.mark.parametrize("principal", [{"AWS": "arn:aws:iam::999999999999:root"}, {"Service": "ecs"}, {}])
+def test_somebody_else_s_grant_is_none(principal: Any) -> None:
+    assert _judged({"Effect": "Allow", "Principal": principal, "Action": PUT, "Resource": "*"}) is Grant.NONE
+
+
+@pytest.mark.parametrize("action", ["kms:*", "*", "KMS:putkeypolicy", "kms:Put*", ["kms:Get*", "kms:?utKeyPolicy"]])
+def test_an_action_is_matched_by_wildcards_and_in_any_case(action: Any) -> None:
+    assert _judged(_statement(Action=action)) is Grant.NAMED
+
+
+@pytest.mark.parametrize("action", ["kms:Put", "kms:PutKey", "s3:*", [], ["kms:Decrypt"]])
+def test_an_action_that_does_not_match_is_not_granted(action: Any) -> None:
+    assert _judged(_statement(Action=action)) is Grant.NONE
+
+
+def test_a_deny_wins_wherever_it_stands() -> None:
+    assert _judged(_statement("Deny"), _statement()) is Grant.DENIED
+    assert _judged(_statement(), _statement("Deny", principal="*")) is Grant.DENIED
+    assert _judged(_statement(), _statement("Deny", principal={"AWS": ROOT})) is Grant.DENIED
+
+
+def test_a_deny_of_somebody_or_something_else_does_not_matter() -> None:
+    assert _judged(_statement(), _statement("Deny", principal={"AWS": OTHER})) is Grant.NAMED
+    assert _judged(_statement(), _statement("Deny", Action="kms:Decrypt")) is Grant.NAMED
+
+
+def test_under_a_condition_an_allow_counts_for_nothing_and_a_deny_in_full() -> None:
+    condition = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+    assert _judged(_statement(Condition=condition)) is Grant.NONE
+    assert _judged(_statement(), _statement("Deny", Condition=condition)) is Grant.DENIED
+
+
+def test_what_a_statement_excepts_is_judged_to_be_on_the_safe_side() -> None:
+    everybody_but_other = {"Effect": "Allow", "NotPrincipal": {"AWS": OTHER}, "Action": PUT, "Resource": "*"}
+    assert _judged(everybody_but_other) is Grant.NONE
+    assert _judged(_statement(), {**everybody_but_other, "Effect": "Deny"}) is Grant.DENIED
+    spared = {**everybody_but_other, "Effect": "Deny", "NotPrincipal": {"AWS": ADMIN}}
+    assert _judged(_statement(), spared) is Grant.NAMED
+    everything_but = {"Effect": "Allow", "Principal": {"AWS": ADMIN}, "Resource": "*"}
+    assert _judged({**everything_but, "NotAction": "kms:Decrypt"}) is Grant.NAMED
+    assert _judged({**everything_but, "NotAction": PUT}) is Grant.NONE
+
+
+def test_a_statement_on_another_resource_grants_nothing() -> None:
+    assert _judged(_statement(Resource=f"arn:aws:kms:us-east-1:{ACCOUNT}:key/other")) is Grant.NONE
+
+
+@pytest.mark.parametrize(
+    ("session", "grant"),
+    [
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/alice", Grant.NAMED),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/administrator/alice", Grant.THROUGH_ROOT),
+        ("arn:aws:sts::999999999999:assumed-role/admin/alice", Grant.NONE),
+        ("arn:aws-us-gov:sts::999999999999:assumed-role/admin/alice", Grant.NONE),
+    ],
+)
+def test_a_role_s_session_has_what_the_role_has(session: str, grant: Grant) -> None:
+    statements = [_statement(), _statement(principal={"AWS": ROOT})]
+    assert _judged(*statements, principal=session) is grant
+
+
+@pytest.mark.parametrize("policy", [{}, {"Statement": []}, {"Statement": {"Effect": "Allow"}}])
+def test_an_empty_policy_grants_nothing(policy: dict[str, Any]) -> None:
+    assert grants(policy, ADMIN, PUT) is Grant.NONE
+
+
+# Conditions about the principal.
+
+BY_ARN = "aws:PrincipalArn"
+
+
+def _if(operator: str, value: Any, key: str = BY_ARN) -> dict[str, Any]:
+    return {"Condition": {operator: {key: value}}}
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "holds"),
+    [
+        ("ArnLike", f"arn:aws:iam::{ACCOUNT}:role/team/*", True),
+        ("ArnLike", f"arn:aws:iam::{ACCOUNT}:role/*/admi?", True),
+        ("ArnLike", [OTHER, ADMIN], True),
+        ("ArnEquals", ADMIN, True),
+        ("ArnEquals", "arn:aws:iam::*:role/team/admin", True),
+        ("StringEquals", ADMIN, True),
+        ("StringLike", "*admin", True),
+        ("ArnNotEquals", OTHER, True),
+        ("ArnNotLike", f"arn:aws:iam::{ACCOUNT}:user/*", True),
+        ("StringNotEquals", OTHER, True),
+        ("StringNotLike", "*user/*", True),
+        ("ArnLike", f"arn:aws:iam::{ACCOUNT}:role/admin*", False),
+        ("ArnLike", "arn:aws:iam::*", False),
+        ("ArnLike", "*", False),
+        ("ArnLike", f"arn:aws:iam::{ACCOUNT}:role/team/[a]dmin", False),
+        ("ArnEquals", STRANGER, False),
+        ("StringEquals", f"arn:aws:iam::{ACCOUNT}:role/team/*", False),
+        ("StringLike", "admin", False),
+        ("ArnNotEquals", ADMIN, False),
+        ("ArnNotEquals", [OTHER, ADMIN], False),
+        ("ArnNotLike", "arn:aws:iam::*:role/*", False),
+        ("StringNotLike", "*admin", False),
+    ],
+)
+def test_a_condition_on_the_principal_s_arn_is_judged(operator: str, value: Any, holds: bool) -> None:
+    assert _judged(_statement(**_if(operator, value))) is (Grant.NAMED if holds else Grant.NONE)
+    denied = _judged(_statement(), _statement("Deny", principal="*", **_if(operator, value)))
+    assert denied is (Grant.DENIED if holds else Grant.NAMED)
+
+
+@pytest.mark.parametrize("key", ["aws:PrincipalAccount", "kms:CallerAccount", "AWS:PRINCIPALACCOUNT"])
+def test_a_condition_on_the_principal_s_account_is_judged_in_any_case_of_its_key(key: str) -> None:
+    assert _judged(_statement(**_if("StringEquals", ACCOUNT, key))) is Grant.NAMED
+    assert _judged(_statement(**_if("StringEquals", "999999999999", key))) is Grant.NONE
+
+
+def test_the_account_s_grant_under_a_pattern_is_through_the_account_for_whom_it_fits() -> None:
+    by_pattern = _statement(principal={"AWS": ROOT}, **_if("ArnLike", f"arn:aws:iam::{ACCOUNT}:role/team/*"))
+    assert _judged(by_pattern) is Grant.THROUGH_ROOT
+    assert _judged(by_pattern, principal=OTHER) is Grant.NONE
+    # The root user is named by the statement, but fits no pattern of roles.
+    assert _judged(by_pattern, principal=ROOT) is Grant.NONE
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+        {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}},
+        {"ArnLikeIfExists": {BY_ARN: ADMIN}},
+        {"ForAnyValue:StringLike": {BY_ARN: ADMIN}},
+        {"Null": {BY_ARN: "false"}},
+        {"ArnLike": {BY_ARN: ADMIN}, "Bool": {"aws:SecureTransport": "true"}},
+        {"ArnLike": {BY_ARN: ADMIN, "aws:SourceArn": "*"}},
+    ],
+)
+def test_a_condition_that_cannot_be_known_neither_grants_nor_spares(condition: dict[str, Any]) -> None:
+    assert _judged(_statement(Condition=condition)) is Grant.NONE
+    assert _judged(_statement(), _statement("Deny", Condition=condition)) is Grant.DENIED
+
+
+def test_one_condition_that_fails_for_certain_settles_it_whatever_the_others_are() -> None:
+    condition = {"ArnLike": {BY_ARN: OTHER}, "Bool": {"aws:MultiFactorAuthPresent": "false"}}
+    assert _judged(_statement(), _statement("Deny", Condition=condition)) is Grant.NAMED
+
+
+def test_of_a_session_the_role_s_path_is_unknown_so_that_no_pattern_is_relied_on() -> None:
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/alice"
+    fits = _if("ArnLike", f"arn:aws:iam::{ACCOUNT}:role/*")
+    assert _judged(_statement(**fits), principal=session) is Grant.NONE
+    assert _judged(_statement(), _statement("Deny", **fits), principal=session) is Grant.DENIED
+    by_account = _if("StringEquals", ACCOUNT, "aws:PrincipalAccount")
+    assert _judged(_statement(**by_account), principal=session) is Grant.NAMED
+
+
+# The lockout: may whoever sets the stack up change the future policy again?
+
+SSO_PATH = "aws-reserved/sso.amazonaws.com"
+SSO_ROLE = f"arn:aws:iam::{ACCOUNT}:role/{SSO_PATH}/eu-west-1/AWSReservedSSO_KeyAdmin_0123456789abcdef"
+SSO_ROLE_HOME = SSO_ROLE.replace("/eu-west-1", "")
+SSO_SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_KeyAdmin_0123456789abcdef/ada@clinic.example"
+PATTERN = f"arn:aws:iam::{ACCOUNT}:role/{SSO_PATH}/*AWSReservedSSO_KeyAdmin_*"
+ADMIN_SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/alice"
+DELETER = f"arn:aws:iam::{ACCOUNT}:user/deleter"
+TWO = (ADMIN, f"arn:aws:iam::{ACCOUNT}:user/ops/second")
+
+MODES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "several Regions": {"multi_region": True, "replica_regions": ("us-west-2",)},
+    "exclusive": {"exclusive_use": True},
+    "deletion": {"deletion_administrators": (DELETER,)},
+    "sso": {"administrator_patterns": (PATTERN,)},
+    "sso alone": {"administrators": (), "administrator_patterns": (PATTERN,)},
+    "strict": {"administrators": TWO, "strict_key_policy": True},
+    "strict, sso": {"administrators": TWO, "strict_key_policy": True, "administrator_patterns": (PATTERN,)},
+    "strict, exclusive": {"administrators": TWO, "strict_key_policy": True, "exclusive_use": True},
+}
+EACH_MODE = tuple(MODES)
+STRICT = tuple(mode for mode in MODES if mode.startswith("strict"))
+LENIENT = tuple(mode for mode in MODES if mode not in STRICT)
+NAMING_ADMIN = tuple(mode for mode in MODES if mode != "sso alone")
+
+
+def _future_policy(mode: str) -> policies.Policy:
+    least = {
+        "account_id": ACCOUNT,
+        "region": "us-east-1",
+        "administrators": (ADMIN,),
+        "deploy_targets": ("ecs",),
+    }
+    return key_policy_of(Settings.read({**least, **MODES[mode]}))
+
+
+@pytest.mark.parametrize("mode", NAMING_ADMIN)
+@pytest.mark.parametrize("caller", [ADMIN, ADMIN_SESSION])
+def test_a_named_administrator_is_never_locked_out(mode: str, caller: str) -> None:
+    assert grants(_future_policy(mode), caller, PUT) is Grant.NAMED
+
+
+@pytest.mark.parametrize("mode", LENIENT)
+@pytest.mark.parametrize("caller", [OTHER, SSO_ROLE, SSO_ROLE_HOME, SSO_SESSION, DELETER])
+def test_whoever_is_not_named_depends_on_iam_where_the_policy_delegates(mode: str, caller: str) -> None:
+    assert grants(_future_policy(mode), caller, PUT) is Grant.THROUGH_ROOT
+
+
+@pytest.mark.parametrize("mode", STRICT)
+@pytest.mark.parametrize("caller", [OTHER, ROOT, DELETER, f"arn:aws:sts::{ACCOUNT}:assumed-role/other/eve"])
+def test_whoever_is_not_named_is_locked_out_by_a_strict_policy_the_root_user_too(mode: str, caller: str) -> None:
+    assert grants(_future_policy(mode), caller, PUT) is Grant.NONE
+
+
+@pytest.mark.parametrize("caller", [SSO_ROLE, SSO_ROLE_HOME])
+def test_an_sso_role_that_fits_the_pattern_depends_on_its_permission_set_in_strict_mode_too(caller: str) -> None:
+    assert grants(_future_policy("strict, sso"), caller, PUT) is Grant.THROUGH_ROOT
+    assert grants(_future_policy("strict"), caller, PUT) is Grant.NONE
+
+
+def test_an_sso_session_whose_role_could_not_be_looked_up_is_not_relied_on_in_strict_mode() -> None:
+    assert grants(_future_policy("strict, sso"), SSO_SESSION, PUT) is Grant.NONE
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        SSO_ROLE.replace("KeyAdmin", "Developer"),
+        SSO_ROLE.replace(f"{SSO_PATH}/eu-west-1/", ""),
+        SSO_ROLE.replace(ACCOUNT, "999999999999"),
+    ],
+)
+def test_a_role_that_only_looks_like_the_pattern_s_is_locked_out(role: str) -> None:
+    assert grants(_future_policy("strict, sso"), role, PUT) is Grant.NONE
+
+
+@pytest.mark.parametrize("mode", EACH_MODE)
+@pytest.mark.parametrize("caller", [STRANGER, STRANGER.replace("role/admin", "root")])
+def test_another_account_is_locked_out_in_every_mode(mode: str, caller: str) -> None:
+    assert grants(_future_policy(mode), caller, PUT) is Grant.NONE
+
+
+@pytest.mark.parametrize("mode", EACH_MODE)
+@pytest.mark.parametrize("caller", [ADMIN, ADMIN_SESSION, SSO_ROLE, SSO_SESSION, APP, OTHER, ROOT, STRANGER])
+def test_the_key_s_deletion_is_denied_in_every_mode_to_all_but_the_deletion_administrators(
+    mode: str, caller: str
+) -> None:
+    assert grants(_future_policy(mode), caller, "kms:ScheduleKeyDeletion") is Grant.DENIED
+
+
+def test_a_deletion_administrator_may_delete_and_do_nothing_else_of_the_administrators() -> None:
+    policy = _future_policy("deletion")
+    assert grants(policy, DELETER, "kms:ScheduleKeyDeletion") is Grant.NAMED
+    assert grants(policy, DELETER, "kms:CancelKeyDeletion") is Grant.THROUGH_ROOT
+
+
+@pytest.mark.parametrize("mode", EACH_MODE)
+@pytest.mark.parametrize("action", ["kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:CreateGrant"])
+@pytest.mark.parametrize("caller", [ADMIN, SSO_ROLE])
+def test_no_administrator_is_named_for_a_use_in_any_mode(mode: str, action: str, caller: str) -> None:
+    told = grants(_future_policy(mode), caller, action)
+    assert told is not Grant.NAMED
+    assert (told is Grant.DENIED) == ("exclusive" in mode)
+
+
+@pytest.mark.parametrize("mode", EACH_MODE)
+def test_the_application_may_decrypt_in_every_mode(mode: str) -> None:
+    assert grants(_future_policy(mode), APP, "kms:Decrypt") is Grant.NAMED

@@ -1,0 +1,260 @@
+"""KmsKeySource against a scripted KMS: its requests, its errors, and what it never shows."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+from phi import Credentials, KmsKeySource, KmsTimeouts, UnwrapError, WrappedKey
+from phi.errors import InvalidResponse, WrongLength
+from phi.kms import caller_arn
+from tests.phi.scripted_kms import Fault, ScriptedKms, serving
+
+ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+OTHER = "arn:aws:kms:us-east-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+KEY = bytes(range(200, 232))
+REQUEST = ("us-east-1", b"wrapped")
+CREDENTIALS = Credentials(access_key_id="AKIAEXAMPLE", secret_access_key="s3cret", session_token="t0ken")
+ONCE = KmsTimeouts(attempts=1)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[ScriptedKms]:
+    with serving() as script:
+        yield script
+
+
+@pytest.fixture
+def kms(endpoint: ScriptedKms, monkeypatch: pytest.MonkeyPatch) -> ScriptedKms:
+    endpoint.keys = {b"wrapped": KEY}
+    endpoint.faults.clear()
+    endpoint.asked.clear()
+    endpoint.requests.clear()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{endpoint.port}")
+    return endpoint
+
+
+@pytest.fixture(scope="module")
+def unwrapper(endpoint: ScriptedKms) -> KmsKeySource:
+    """One source for most tests: creating a client takes longer than a call."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{endpoint.port}")
+        unwrapper = source(timeouts=ONCE)
+        unwrapper._client()
+        return unwrapper
+
+
+def source(credentials: Credentials | None = CREDENTIALS, timeouts: KmsTimeouts | None = None) -> KmsKeySource:
+    wrapped = WrappedKey(region="us-east-1", key_arn=ARN, blob=b"wrapped")
+    return KmsKeySource(wrapped, credentials=credentials, timeouts=timeouts)
+
+
+def error_of(key_source: KmsKeySource) -> UnwrapError:
+    with pytest.raises(UnwrapError) as caught:
+        key_source.data_key()
+    return caught.value
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port: int = closed.getsockname()[1]
+    return port
+
+
+def test_the_request_has_the_key_the_wrapped_bytes_and_no_context(kms: ScriptedKms, unwrapper: KmsKeySource) -> None:
+    assert unwrapper.data_key() == KEY
+    [(headers, body)] = kms.requests
+    assert headers["X-Amz-Target"] == "TrentService.Decrypt"
+    assert "/us-east-1/kms/" in headers["Authorization"]
+    assert headers["X-Amz-Security-Token"] == "t0ken"
+    assert body == {"KeyId": ARN, "CiphertextBlob": base64.b64encode(b"wrapped").decode()}
+
+
+def test_no_request_and_no_search_for_credentials_before_the_first_unwrap(
+    kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nowhere at all")
+    key_source = source(credentials=None)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{kms.port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIALATER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    assert kms.asked == []
+    assert key_source.data_key() == KEY
+    assert "AKIALATER" in kms.requests[0][0]["Authorization"]
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("AccessDeniedException", "AccessDenied"),
+        ("InvalidSignatureException", "BadCredentials"),
+        ("SomethingNewException", "RequestRejected"),
+    ],
+)
+def test_an_error_of_kms_has_its_cause_and_not_its_message(
+    kms: ScriptedKms, unwrapper: KmsKeySource, code: str, cause: str
+) -> None:
+    kms.faults[REQUEST] = Fault(status=400, body=lambda _: {"__type": code, "message": "x-amz-security-token:t0ken"})
+    error = error_of(unwrapper)
+    assert error.cause == cause
+    assert f"({code} from Decrypt in us-east-1)" in str(error)
+    assert "t0ken" not in str(error)
+
+
+def test_a_response_of_another_key_is_refused(kms: ScriptedKms, unwrapper: KmsKeySource) -> None:
+    kms.faults[REQUEST] = Fault(body=lambda good: {**good, "KeyId": OTHER})
+    assert error_of(unwrapper).cause == "WrongKey"
+
+
+@pytest.mark.parametrize("length", [1, 16, 31, 33, 64])
+def test_a_key_of_another_length_is_refused(kms: ScriptedKms, unwrapper: KmsKeySource, length: int) -> None:
+    kms.keys[b"wrapped"] = bytes(length)
+    error = error_of(unwrapper)
+    assert error.cause == "WrongLength" and f"{length} bytes" in str(error)
+
+
+def frames(error: BaseException | None) -> Iterator[str]:
+    """The local variables of an error and of its causes, as an error report prints them."""
+    while error is not None:
+        trace: TracebackType | None = error.__traceback__
+        while trace is not None:
+            yield repr(trace.tb_frame.f_locals)
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault(body=lambda good: {**good, "Plaintext": base64.b64encode(KEY + b"\0").decode()}), WrongLength),
+        (Fault(body=lambda good: {"Plaintext": good["Plaintext"]}), InvalidResponse),
+        (Fault(body=lambda good: {**good, "KeyId": OTHER}), UnwrapError),
+        (Fault(body=lambda good: {**good, "Plaintext": good["Plaintext"].rstrip("=")}), InvalidResponse),
+    ],
+)
+def test_no_frame_of_an_error_shows_a_plaintext(
+    kms: ScriptedKms, unwrapper: KmsKeySource, fault: Fault, kind: type[UnwrapError]
+) -> None:
+    kms.faults[REQUEST] = fault
+    error = error_of(unwrapper)
+    assert isinstance(error, kind)
+    printed = "".join(frames(error))
+    assert "KmsKeySource" in printed
+    for secret in (repr(KEY)[2:-1], base64.b64encode(KEY).decode()[:24]):
+        assert secret not in printed
+
+
+def test_an_endpoint_that_refuses_connections_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = closed_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    error = error_of(source(timeouts=ONCE))
+    assert error.cause == "Unreachable" and f"127.0.0.1:{port}" in str(error)
+
+
+def test_by_default_it_tries_twice_with_timeouts_of_seconds(kms: ScriptedKms) -> None:
+    kms.faults[REQUEST] = Fault(status=500, body=lambda _: b"")
+    twice = source()
+    assert error_of(twice).cause == "Unreachable"
+    assert len(kms.asked) == 2
+    config = twice._client().meta.config
+    assert (config.connect_timeout, config.read_timeout) == (2, 3)
+    thrice = source(timeouts=KmsTimeouts(connect_seconds=0.5, read_seconds=0.7, attempts=3))
+    assert error_of(thrice).cause == "Unreachable"
+    assert len(kms.asked) == 5
+    config = thrice._client().meta.config
+    assert (config.connect_timeout, config.read_timeout) == (0.5, 0.7)
+
+
+def test_an_invalid_endpoint_url_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nowhere at all")
+    error = error_of(source())
+    assert error.cause == "MalformedVariable" and "AWS_ENDPOINT_URL" in str(error)
+
+
+def test_caller_arn_raises_where_the_endpoint_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(UnwrapError) as caught:
+        caller_arn("us-east-1", CREDENTIALS)
+    assert caught.value.cause == "Unreachable"
+
+
+def test_missing_credentials_are_looked_up_again(
+    kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    key_source = source(credentials=None)
+    error = error_of(key_source)
+    assert (error.cause, error.transient) == ("BadCredentials", True) and kms.asked == []
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIALATER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    assert key_source.data_key() == KEY
+
+
+def test_an_unreachable_metadata_service_is_a_transient_failure(
+    kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{closed_port()}/credentials")
+    monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
+    error = error_of(source(credentials=None))
+    assert (error.cause, error.transient) == ("BadCredentials", True) and kms.asked == []
+
+
+def test_a_child_process_creates_its_own_client(kms: ScriptedKms, unwrapper: KmsKeySource) -> None:
+    unwrapper.data_key()
+    client = unwrapper._client()
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if unwrapper._client() is not client and unwrapper._client() is unwrapper._client() else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert unwrapper._client() is client
+
+
+def test_debug_logging_shows_neither_key_nor_secret(
+    kms: ScriptedKms, unwrapper: KmsKeySource, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    assert unwrapper.data_key() == KEY
+    assert "botocore" in caplog.text
+    for secret in (base64.b64encode(KEY).decode(), KEY.hex(), repr(KEY)[2:-1], "s3cret"):
+        assert secret not in caplog.text
+
+
+def test_after_the_unwrap_botocore_logs_again(
+    kms: ScriptedKms, unwrapper: KmsKeySource, caplog: pytest.LogCaptureFixture
+) -> None:
+    unwrapper.data_key()
+    kms.faults[REQUEST] = Fault(status=400, body=lambda _: {})
+    error_of(unwrapper)
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("botocore.parsers").debug("Response body of another call")
+    assert "Response body of another call" in caplog.text
+
+
+def test_the_users_aws_files_have_no_effect(kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[profile other]\nregion = eu-west-1\nendpoint_url = http://127.0.0.1:1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "a-profile-that-does-not-exist")
+    assert source().data_key() == KEY
+    assert "AKIAEXAMPLE" in kms.requests[0][0]["Authorization"]
+
+
+def test_its_repr_shows_no_wrapped_bytes() -> None:
+    assert "b'wrapped'" not in repr(source()) and ARN in repr(source())

@@ -1,0 +1,132 @@
+"""The lives of what watches an account: topics, rules, log groups, alarms; and of a secret's policy.
+
+May touch nothing.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, REGION
+from tests.sandbox.pulumi_plugins.provider.resource_cases import Life, document
+
+PATTERN = {"source": ["aws.kms"], "detail": {"eventName": ["ScheduleKeyDeletion", "DisableKey"]}}
+PUBLISH = {
+    "Effect": "Allow",
+    "Principal": {"Service": "events.amazonaws.com"},
+    "Action": "sns:Publish",
+    "Resource": "{topic}",
+}
+READ_SECRET = {
+    "Effect": "Allow",
+    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+    "Action": "secretsmanager:GetSecretValue",
+    "Resource": "*",
+}
+
+LIVES = (
+    Life(
+        token="aws:sns/topic:Topic",
+        inputs={
+            "name": "life",
+            "displayName": "EONPRO",
+            "kmsMasterKeyId": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{{key}}",
+            "tags": {"a": "b"},
+        },
+        update={"displayName": "PHI", "tags": {"c": "d"}},
+        replace={"name": "other"},
+    ),
+    Life(
+        token="aws:sns/topicPolicy:TopicPolicy",
+        inputs={"arn": "{topic}", "policy": document(PUBLISH)},
+        same={"policy": document({**PUBLISH, "Action": ["sns:Publish"]})},
+        update={"policy": document({**PUBLISH, "Sid": "Alerts"})},
+        replace={"arn": "{other_topic}"},
+    ),
+    Life(
+        token="aws:sns/topicSubscription:TopicSubscription",
+        inputs={"topic": "{topic}", "protocol": "email", "endpoint": "security@example.com"},
+        update={"filterPolicy": json.dumps({"severity": ["high"]})},
+        replace={"endpoint": "privacy@example.com"},
+    ),
+    Life(
+        token="aws:cloudwatch/eventRule:EventRule",
+        inputs={
+            "name": "life",
+            "description": "d",
+            "eventPattern": json.dumps(PATTERN),
+            "tags": {"a": "b"},
+        },
+        same={"eventPattern": json.dumps(PATTERN, indent=2, sort_keys=True)},
+        update={"eventPattern": json.dumps({"source": ["aws.cloudtrail"]}), "state": "DISABLED", "tags": {"a": "c"}},
+        replace={"name": "other"},
+    ),
+    Life(
+        token="aws:cloudwatch/eventTarget:EventTarget",
+        inputs={
+            "rule": "{rule}",
+            "targetId": "alerts",
+            "arn": "{topic}",
+            "inputTransformer": {"inputPaths": {"who": "$.detail.userIdentity.arn"}, "inputTemplate": '"<who> did it"'},
+        },
+        update={"arn": "{other_topic}"},
+        replace={"rule": "another"},
+        import_id="{rule}/alerts",
+    ),
+    Life(
+        token="aws:cloudwatch/logGroup:LogGroup",
+        inputs={
+            "name": "/eonpro/life",
+            "kmsKeyId": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{{key}}",
+            "retentionInDays": 2557,
+            "tags": {"a": "b"},
+        },
+        update={"retentionInDays": 3653, "tags": {"c": "d"}},
+        replace={"name": "/eonpro/other"},
+    ),
+    Life(
+        token="aws:cloudwatch/logMetricFilter:LogMetricFilter",
+        inputs={
+            "name": "denied",
+            "logGroupName": "{log_group}",
+            "pattern": "{ ($.eventSource = kms.amazonaws.com) && ($.errorCode = AccessDenied*) }",
+            "metricTransformation": {
+                "name": "DeniedDecrypts",
+                "namespace": "EONPRO",
+                "value": "1",
+                "defaultValue": "0",
+                "unit": "Count",
+            },
+        },
+        update={"pattern": "{ $.errorCode = AccessDenied }"},
+        replace={"name": "other"},
+        import_id="{log_group}:denied",
+    ),
+    Life(
+        token="aws:cloudwatch/metricAlarm:MetricAlarm",
+        inputs={
+            "name": "life",
+            "alarmDescription": "d",
+            "comparisonOperator": "GreaterThanOrEqualToThreshold",
+            "evaluationPeriods": 1,
+            "metricName": "DeniedDecrypts",
+            "namespace": "EONPRO",
+            "period": 300,
+            "statistic": "Sum",
+            "threshold": 5,
+            "treatMissingData": "notBreaching",
+            "alarmActions": ["{topic}"],
+            "dimensions": {"Trail": "life"},
+            "tags": {"a": "b"},
+        },
+        update={"threshold": 10, "okActions": ["{topic}"], "tags": {"a": "c"}},
+        replace={"name": "other"},
+    ),
+    Life(
+        token="aws:secretsmanager/secretPolicy:SecretPolicy",
+        inputs={"secretArn": "{secret}", "policy": document(READ_SECRET), "blockPublicPolicy": True},
+        update={"policy": document({**READ_SECRET, "Action": "secretsmanager:DescribeSecret"})},
+        replace={"secretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:other"},
+        kept_in_state_only=frozenset({"blockPublicPolicy"}),
+    ),
+)

@@ -1,0 +1,44 @@
+"""What is written down of a resource type's life, and the policies that several lives share.
+
+May touch nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Resource": "*"}
+KEY_POLICY = document({**ROOT, "Sid": "root", "Action": "kms:*"})
+# The same grants in other words: AWS and programs spell them as they like.
+SAME_KEY_POLICY = json.dumps(
+    {
+        "Statement": {"Action": ["kms:*"], "Sid": "root", **ROOT, "Principal": {"AWS": [ACCOUNT]}},
+        "Version": "2012-10-17",
+    }
+)
+TRUST = document({"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"})
+READ = document({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
+WRITE = document({"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": "*"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """A resource's inputs, the same inputs in other words, a change in place, a change that replaces."""
+
+    token: str
+    inputs: dict[str, Any]
+    same: dict[str, Any] = field(default_factory=dict)
+    update: dict[str, Any] = field(default_factory=dict)
+    replace: dict[str, Any] = field(default_factory=dict)
+    kept_in_state_only: frozenset[str] = frozenset()
+    import_id: str = ""
+    """The id to import it by, where that is not the one it is recorded under."""

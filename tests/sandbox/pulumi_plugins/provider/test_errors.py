@@ -1,0 +1,339 @@
+"""What the stand-in provider refuses, and how it says so.
+
+May touch what `plugin_world` makes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from google.protobuf import any_pb2
+
+from sandbox.pulumi_plugins.protocol import provider_pb2, status_pb2
+from sandbox.pulumi_plugins.provider.documents import equivalent_documents
+from sandbox.pulumi_plugins.provider.values import UNKNOWN, from_struct, to_struct
+from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, aws_endpoint, client
+from tests.sandbox.pulumi_plugins.provider_client import Caller, Refused
+
+__all__ = ["aws_endpoint"]
+
+KEY = "aws:kms/key:Key"
+TRAIL = "aws:cloudtrail/trail:Trail"
+LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+
+
+@pytest.fixture(scope="module")
+def endpoint_environment(aws_endpoint: str) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": aws_endpoint}.items():
+            patch.setenv(name, value)
+        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
+            patch.delenv(name, raising=False)
+        yield aws_endpoint
+
+
+@pytest.fixture(scope="module")
+def caller(endpoint_environment: str) -> Caller:
+    return Caller(region=REGION)
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "refused", "reason"),
+    [
+        (KEY, {"nonsense": 1}, "nonsense", "Invalid or unknown key. Examine values at 'it.nonsense'."),
+        (KEY, {"deletion_window_in_days": 30}, "deletion_window_in_days", "Invalid or unknown key."),
+        (TRAIL, {"name": "t"}, "s3BucketName", 'The argument "s3BucketName" is required'),
+        (KEY, {"enableKeyRotation": "perhaps"}, "enableKeyRotation", "Expected type 'bool', got a string."),
+        (KEY, {"tags": ["a"]}, "tags", "Expected a map, got a list."),
+        (KEY, {"deletionWindowInDays": 6}, "deletionWindowInDays", "range (7 - 30), got 6"),
+        (KEY, {"deletionWindowInDays": 31}, "deletionWindowInDays", "range (7 - 30), got 31"),
+        (
+            KEY,
+            {"enableKeyRotation": True, "rotationPeriodInDays": 89},
+            "rotationPeriodInDays",
+            "range (90 - 2560), got 89",
+        ),
+        (KEY, {"rotationPeriodInDays": 365}, "rotationPeriodInDays", "requires enableKeyRotation"),
+        (KEY, {"policy": "{not json"}, "policy", "contains an invalid JSON policy"),
+        ("aws:kms/alias:Alias", {"name": "phi", "targetKeyId": "k"}, "name", 'must begin with "alias/"'),
+        (
+            LIFECYCLE,
+            {"bucket": "b", "rules": [{"id": "x", "status": "Enabled", "expiration": {"dayz": 1}}]},
+            "rules[0].expiration.dayz",
+            "Invalid or unknown key.",
+        ),
+        (LIFECYCLE, {"bucket": "b", "rules": [{"id": "x"}]}, "rules[0].status", "is required"),
+        (
+            "aws:s3/bucket:Bucket",
+            {"versioning": {"enabled": True}},
+            "versioning",
+            "does not support 'versioning'",
+        ),
+        (
+            "aws:ssm/parameter:Parameter",
+            {"type": "SecureString", "insecureValue": "x"},
+            "insecureValue",
+            "cannot be used with the type SecureString",
+        ),
+    ],
+)
+def test_inputs_are_judged_by_the_installed_sdk(
+    caller: Caller, token: str, inputs: dict[str, Any], refused: str, reason: str
+) -> None:
+    _, failures = caller.check(token, inputs)
+
+    assert list(failures) == [refused]
+    assert reason in failures[refused]
+
+
+def test_every_refusal_is_named_at_once(caller: Caller) -> None:
+    _, failures = caller.check(TRAIL, {"one": 1, "two": 2, "enableLogging": "never"})
+
+    assert set(failures) == {"one", "two", "enableLogging", "s3BucketName"}
+
+
+def test_a_resource_type_that_is_not_there_is_named(caller: Caller) -> None:
+    with pytest.raises(Refused, match="no resource type aws:ec2/instance:Instance"):
+        caller.check("aws:ec2/instance:Instance", {})
+
+
+RULE = "aws:cloudwatch/eventRule:EventRule"
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+
+
+@pytest.mark.parametrize(
+    ("token", "required", "others"),
+    [
+        (RULE, "eventPattern", {"name": "r"}),
+        (
+            ALARM,
+            "threshold",
+            {
+                "name": "a",
+                "comparisonOperator": "GreaterThanThreshold",
+                "evaluationPeriods": 1,
+                "metricName": "m",
+                "namespace": "n",
+                "period": 60,
+            },
+        ),
+    ],
+)
+def test_what_is_not_known_yet_is_not_refused_as_missing(
+    caller: Caller, token: str, required: str, others: dict[str, Any]
+) -> None:
+    _, missing = caller.check(token, others)
+    _, unknown = caller.check(token, {**others, required: UNKNOWN})
+
+    assert list(missing) == [required]
+    assert not unknown
+
+
+def test_unknown_values_pass_and_stay_unknown(caller: Caller) -> None:
+    inputs = {"policy": UNKNOWN, "tags": {"a": UNKNOWN}, "enableKeyRotation": True}
+
+    checked, failures = caller.check(KEY, inputs)
+    _, planned = caller.create(KEY, inputs, preview=True)
+
+    assert not failures
+    assert checked["policy"] is UNKNOWN
+    assert planned["policy"] is UNKNOWN
+    assert planned["arn"] is UNKNOWN
+    assert planned["tagsAll"] == {"a": UNKNOWN}
+    assert planned["isEnabled"] is True
+
+
+def test_what_the_real_provider_fills_in_is_filled_in(caller: Caller) -> None:
+    checked, _ = caller.check(KEY, {})
+
+    assert checked == {
+        "bypassPolicyLockoutSafetyCheck": False,
+        "customerMasterKeySpec": "SYMMETRIC_DEFAULT",
+        "enableKeyRotation": False,
+        "isEnabled": True,
+        "keyUsage": "ENCRYPT_DECRYPT",
+        "region": REGION,
+    }
+
+
+def test_a_name_is_made_up_only_where_none_is_given_and_is_kept(caller: Caller) -> None:
+    trust = '{"Version": "2012-10-17", "Statement": []}'
+
+    named, _ = caller.check("aws:iam/role:Role", {"name": "mine", "assumeRolePolicy": trust})
+    made_up, _ = caller.check("aws:iam/role:Role", {"assumeRolePolicy": trust})
+    kept, _ = caller.check("aws:iam/role:Role", {"assumeRolePolicy": trust}, {"name": "earlier"})
+
+    assert named["name"] == "mine"
+    assert made_up["name"].startswith("it-")
+    assert len(made_up["name"]) == len("it-") + 7
+    assert kept["name"] == "earlier"
+
+
+def test_a_bug_of_the_provider_shows_its_traceback(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("unforeseen")
+
+    monkeypatch.setattr("sandbox.pulumi_plugins.provider.checks.check_inputs", broken)
+
+    with pytest.raises(Refused, match="a bug:") as refused:
+        caller.check(KEY, {})
+
+    assert "in broken" in str(refused.value)
+    assert "KeyError: 'unforeseen'" in str(refused.value)
+
+
+def test_default_tags_are_put_under_a_resources_own(endpoint_environment: str) -> None:
+    caller = Caller(region=REGION, defaultTags={"tags": {"Application": "EONPRO", "Environment": "none"}})
+
+    _, state = caller.create(KEY, {"tags": {"Environment": "Production"}})
+
+    assert state["tagsAll"] == {"Application": "EONPRO", "Environment": "Production"}
+
+
+@pytest.mark.parametrize("allowed", [["999999999999"], "999999999999", '["999999999999"]'])
+def test_the_wrong_account_is_refused(endpoint_environment: str, allowed: Any) -> None:
+    with pytest.raises(Refused, match=f"AWS Account ID not allowed: {ACCOUNT}"):
+        Caller(region=REGION, allowedAccountIds=allowed)
+
+
+@pytest.mark.parametrize("allowed", [[ACCOUNT], ["999999999999", ACCOUNT], f'["{ACCOUNT}"]'])
+def test_the_right_account_is_let_in(endpoint_environment: str, allowed: Any) -> None:
+    Caller(region=REGION, allowedAccountIds=allowed)
+
+
+def test_a_missing_region_is_said_with_its_remedy(endpoint_environment: str) -> None:
+    with pytest.raises(Refused, match="pulumi config set aws:region"):
+        Caller()
+
+
+def test_configuration_the_sdk_does_not_have_is_refused(caller: Caller) -> None:
+    answer = caller.provider.CheckConfig(
+        provider_pb2.CheckRequest(news=to_struct({"regoin": "us-east-1"})), caller.context
+    )
+
+    assert [failure.property for failure in answer.failures] == ["regoin"]
+
+
+def test_an_endpoint_that_does_not_answer_is_named_not_traced(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr("sandbox.pulumi_plugins.provider.endpoint.ATTEMPTS", 1)
+
+    with pytest.raises(Refused, match='unable to validate AWS credentials.*"http://127.0.0.1:1/"'):
+        Caller(region=REGION)
+
+
+def failed_creation(caller: Caller, token: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The id and the outputs that the engine records of a creation that fails half-way."""
+    checked, _ = caller.check(token, inputs)
+    request = provider_pb2.CreateRequest(urn=caller.urn(token), properties=to_struct(checked))
+    with pytest.raises(Refused):
+        caller.provider.Create(request, caller.context)
+    ((name, sent),) = caller.context.trailing
+    assert name == "grpc-status-details-bin"
+    detail = provider_pb2.ErrorResourceInitFailed()
+    packed: any_pb2.Any = status_pb2.Status.FromString(sent).details[0]
+    assert packed.Unpack(detail)
+    return detail.id, from_struct(detail.properties)
+
+
+def refuse_once(caller: Caller, service: str, operation: str) -> None:
+    """Let the next call of an operation fail."""
+    events = caller.provider._require_configuration().endpoint.client(service, REGION).meta.events
+
+    def refuse(**_: object) -> None:
+        events.unregister(f"before-call.{service}.{operation}", refuse)
+        raise ClientError({"Error": {"Code": "Throttling", "Message": "later"}}, operation)
+
+    events.register(f"before-call.{service}.{operation}", refuse)
+
+
+def test_a_creation_that_fails_half_way_says_which_resource_exists(caller: Caller, endpoint_environment: str) -> None:
+    inputs = {
+        "name": "half",
+        "assumeRolePolicy": '{"Version": "2012-10-17", "Statement": []}',
+        "managedPolicyArns": [f"arn:aws:iam::{ACCOUNT}:policy/none"],
+    }
+    with pytest.raises(Refused, match=r"creating IAM Role \(half\): .* api error NoSuchEntity"):
+        caller.create("aws:iam/role:Role", inputs)
+    assert client(endpoint_environment, "iam").get_role(RoleName="half")["Role"]["RoleName"] == "half"
+
+
+@pytest.mark.parametrize(
+    ("token", "service", "operation", "inputs", "missing"),
+    [
+        (KEY, "kms", "EnableKeyRotation", {"enableKeyRotation": True}, "enableKeyRotation"),
+        (TRAIL, "cloudtrail", "StartLogging", {"name": "half", "s3BucketName": "half-trail"}, "enableLogging"),
+        (
+            "aws:sns/topic:Topic",
+            "sns",
+            "SetTopicAttributes",
+            {"name": "half", "policy": '{"Version": "2012-10-17", "Id": "own", "Statement": []}'},
+            "policy",
+        ),
+    ],
+)
+def test_a_creation_that_fails_half_way_is_recorded_as_planned_and_only_a_later_read_shows_the_difference(
+    caller: Caller, endpoint_environment: str, token: str, service: str, operation: str, inputs: Any, missing: str
+) -> None:
+    client(endpoint_environment, "s3").create_bucket(Bucket="half-trail")
+    refuse_once(caller, service, operation)
+
+    resource_id, recorded = failed_creation(caller, token, inputs)
+    next_diff = caller.diff(token, resource_id, recorded, inputs)
+    # The engine updates a resource whose creation failed, whatever the difference is.
+    updated = caller.update(token, resource_id, recorded, inputs)
+    _, refreshed, _ = caller.read(token, resource_id, recorded, caller.check(token, inputs)[0])
+
+    assert list(next_diff.diffs) == []
+    assert "arn" not in recorded, "AWS decides it"
+    assert list(caller.diff(token, resource_id, updated, inputs).diffs) == [missing]
+    assert list(caller.diff(token, resource_id, refreshed, inputs).diffs) == [missing]
+
+
+def test_the_secret_of_an_access_key_is_recorded_even_if_its_creation_fails_half_way(
+    caller: Caller, endpoint_environment: str
+) -> None:
+    client(endpoint_environment, "iam").create_user(UserName="half")
+    refuse_once(caller, "iam", "UpdateAccessKey")
+
+    _, recorded = failed_creation(caller, "aws:iam/accessKey:AccessKey", {"user": "half", "status": "Inactive"})
+
+    assert recorded["secret"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ('{"Statement":[{"Action":"a","Effect":"Allow"}]}', '{"Statement":{"Effect":"Allow","Action":["a"]}}', True),
+        ('{"Statement":[{"Action":["a","b"]}]}', '{"Statement":[{"Action":["b","a"]}]}', True),
+        (
+            '{"Statement":[{"Principal":{"AWS":"123456789012"}}]}',
+            '{"Statement":[{"Principal":{"AWS":"arn:aws:iam::123456789012:root"}}]}',
+            True,
+        ),
+        (
+            '{"Statement":[{"Condition":{"Bool":{"k":"true"}}}]}',
+            '{"Statement":[{"Condition":{"Bool":{"k":["true"]}}}]}',
+            True,
+        ),
+        (
+            '{"Statement":[{"Condition":{"Bool":{"k":true}}}]}',
+            '{"Statement":[{"Condition":{"Bool":{"k":"true"}}}]}',
+            True,
+        ),
+        ('{"Statement":[{"Action":"a"}]}', '{"Statement":[{"NotAction":"a"}]}', False),
+        ('{"Statement":[{"Effect":"Allow"}]}', '{"Statement":[{"Effect":"Deny"}]}', False),
+        ('{"Statement":[{"Action":"a"}]}', '{"Statement":[{"Action":["a","b"]}]}', False),
+        (
+            '{"Statement":[{"Condition":{"Bool":{"k":"true"}}}]}',
+            '{"Statement":[{"Condition":{"Bool":{"k":"false"}}}]}',
+            False,
+        ),
+        ('{"Version":"2012-10-17"}', '{"Version":"2008-10-17"}', False),
+    ],
+)
+def test_policy_documents_are_compared_by_meaning(one: str, other: str, same: bool) -> None:
+    assert equivalent_documents(one, other) is same
+    assert equivalent_documents(other, one) is same

@@ -1,0 +1,182 @@
+"""A delivery that is throttled or cut off ends delivered, or says what to do with nothing half believed."""
+
+from __future__ import annotations
+
+import base64
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError
+
+from wizard.aws import Aws
+from wizard.aws.auth.http import PATIENCE_SECONDS, patiently
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Throttled, Unreachable
+from wizard.core.models.delivery import AppVariables, DeliveryState
+
+PREFIX = "/eonpro/production"
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+ONE = WrappedDataKey(value=base64.b64encode(bytes([1]) * 184).decode())
+BATCH = AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE)
+
+
+class Errand:
+    """Fails as it is told, then returns how often it was tried."""
+
+    def __init__(self, *failures: SetupError) -> None:
+        self.failures = list(failures)
+        self.tries = 0
+
+    def __call__(self) -> int:
+        self.tries += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.tries
+
+
+def test_what_cannot_be_just_now_is_tried_again() -> None:
+    waited: list[float] = []
+    busy, away = Throttled("busy", "wait"), Unreachable("away", "look")
+
+    assert patiently(Errand(busy, away, busy), pause=waited.append, now=lambda: 0.0) == 4
+    assert waited == [0.5, 1.0, 2.0]
+
+
+def test_patience_ends_and_the_last_failure_is_told() -> None:
+    waited: list[float] = []
+    errand = Errand(*(Throttled(f"busy {number}", "wait") for number in range(100)))
+
+    with pytest.raises(Throttled, match=f"busy {10}"):
+        patiently(errand, pause=waited.append, now=lambda: 0.0)
+    assert errand.tries == 11 and sum(waited) <= PATIENCE_SECONDS
+
+
+def test_a_try_that_itself_takes_long_counts_too() -> None:
+    clock = iter((0.0, PATIENCE_SECONDS))
+    errand = Errand(Throttled("slow", "wait"), Throttled("slow", "wait"))
+
+    with pytest.raises(Throttled):
+        patiently(errand, pause=lambda _: None, now=lambda: next(clock))
+    assert errand.tries == 1
+
+
+@pytest.mark.parametrize("failure", [PermissionDenied("no", "ask"), ResourceError("no", "look")])
+def test_what_another_try_would_not_change_is_told_at_once(failure: SetupError) -> None:
+    errand = Errand(failure)
+
+    with pytest.raises(type(failure)):
+        patiently(errand, pause=lambda _: pytest.fail("waited"))
+    assert errand.tries == 1
+
+
+# A delivery
+
+
+Cut = Callable[[Any], AWSResponse | None]
+
+
+def throttled(request: Any) -> AWSResponse:
+    """What AWS answers when there were too many calls."""
+    body = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+
+    class Raw:
+        def stream(self, *_: Any, **__: Any) -> Any:
+            yield body
+
+    return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.1"}, Raw())
+
+
+def cut_before(request: Any) -> None:
+    raise ConnectionClosedError(endpoint_url=request.url)
+
+
+def cut_after(request: Any) -> None:
+    """AWS does it, and the answer is lost."""
+    sent = urllib.request.Request(request.url, data=request.body, headers=dict(request.headers.items()), method="POST")
+    with suppress(urllib.error.HTTPError):
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sent).close()
+    raise ConnectionClosedError(endpoint_url=request.url)
+
+
+@pytest.fixture
+def ready(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """An account with its escrow, whose caller waits for nothing."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    aws._session = replace(aws._session, pause=lambda _: None)
+    aws.store_data_key(f"{PREFIX}/ENCRYPTED_PHI_KEY", ONE, key_arn=KEY, tags={})
+    return aws
+
+
+def order(aws: Aws, cut: Cut, times: int) -> Counter[str]:
+    """The next calls of PutParameter go wrong; how often each call was sent."""
+    sent: Counter[str] = Counter()
+    left = [cut] * times
+
+    def before_send(request: Any, **_: Any) -> AWSResponse | None:
+        name = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
+        sent[name] += 1
+        return left.pop()(request) if name == "PutParameter" and left else None
+
+    aws._session.client("ssm").meta.events.register("before-send.ssm", before_send)
+    return sent
+
+
+def deliver(aws: Aws) -> DeliveryState:
+    return aws.deliver_parameters(PREFIX, BATCH, tags={}).state
+
+
+def written(boto: Any) -> dict[str, tuple[str, int]]:
+    found = boto("ssm").get_parameters_by_path(Path=PREFIX, WithDecryption=True)["Parameters"]
+    return {one["Name"].rpartition("/")[2]: (one["Value"], one["Version"]) for one in found}
+
+
+@pytest.mark.parametrize("cut", [throttled, cut_before, cut_after])
+def test_twelve_failures_of_putting_a_parameter_end_delivered(ready: Aws, boto: Any, cut: Cut) -> None:
+    order(ready, cut, times=12)
+
+    assert deliver(ready) is DeliveryState.WRITTEN
+    # With the answer lost the first try has written it: what follows finds it, and writes nothing over it but the same.
+    values = {name: value for name, (value, _) in written(boto).items()}
+    assert values == {"ENCRYPTED_PHI_KEY": ONE.value, "AWS_KMS_KEY_ID": KEY, "AWS_REGION": "us-east-1"}
+    assert written(boto)["ENCRYPTED_PHI_KEY"][1] == 1
+
+
+def test_a_delivery_that_never_gets_through_leaves_what_was_there(ready: Aws, boto: Any) -> None:
+    deliver(ready)
+    before = written(boto)
+    boto("ssm").delete_parameter(Name=f"{PREFIX}/AWS_REGION")
+    order(ready, throttled, times=1000)
+
+    with pytest.raises(Throttled, match="PutParameter"):
+        deliver(ready)
+    assert written(boto) == {name: held for name, held in before.items() if name != "AWS_REGION"}
+
+
+def test_a_second_delivery_writes_nothing(ready: Aws) -> None:
+    deliver(ready)
+    sent = order(ready, throttled, times=0)
+
+    assert deliver(ready) is DeliveryState.UNCHANGED
+    assert set(sent) == {"GetParameters", "ListTagsForResource"}
+
+
+def test_what_has_drifted_is_put_right_and_the_escrow_is_left(ready: Aws, boto: Any) -> None:
+    deliver(ready)
+    for name, value in (("AWS_REGION", "eu-west-1"), ("AWS_KMS_KEY_ID", "alias/other")):
+        boto("ssm").put_parameter(Name=f"{PREFIX}/{name}", Value=value, Type="String", Overwrite=True)
+    sent = order(ready, throttled, times=0)
+
+    assert deliver(ready) is DeliveryState.WRITTEN
+    assert written(boto) == {
+        "ENCRYPTED_PHI_KEY": (ONE.value, 1),
+        "AWS_KMS_KEY_ID": (KEY, 3),
+        "AWS_REGION": ("us-east-1", 3),
+    }
+    assert sent["PutParameter"] == 2

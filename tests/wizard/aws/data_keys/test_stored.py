@@ -1,0 +1,257 @@
+"""The laws of the escrow and of the two variables beside it: the same in Parameter Store and in Secrets Manager."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from components.settings import SecretStore
+from wizard.aws import Aws
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import DataKeyConflict, ResourceError
+from wizard.core.models.delivery import AppVariables, DeliveryState
+
+PREFIX = "/eonpro/production"
+ESCROW = f"{PREFIX}/ENCRYPTED_PHI_KEY"
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+OTHER_KEY = KEY.replace("1111", "9999")
+TAGS = {"Application": "EONPRO", "Environment": "Production"}
+ONE, TWO = (WrappedDataKey(value=base64.b64encode(bytes([octet]) * 184).decode()) for octet in (1, 2))
+
+
+def batch(wrapped: WrappedDataKey = ONE, key_arn: str = KEY) -> AppVariables:
+    return AppVariables(region="us-east-1", key_arn=key_arn, wrapped=wrapped)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One store of the account, as the wizard uses it and as somebody else does with AWS's own client."""
+
+    aws: Aws
+    boto: Callable[..., Any]
+    store: SecretStore
+
+    def stored_data_key(self, wrapped: WrappedDataKey = ONE) -> bool:
+        return self.aws.store_data_key(ESCROW, wrapped, key_arn=KEY, tags=TAGS, store=self.store)
+
+    def read(self):
+        return self.aws.read_stored_data_key(ESCROW, store=self.store)
+
+    def deliver(self, what: AppVariables, target: str = "ecs"):
+        return self.aws.deliver_parameters(PREFIX, what, tags=TAGS, target=target, store=self.store)
+
+    def check(self, what: AppVariables) -> bool:
+        return self.aws.check_parameters(PREFIX, what, store=self.store)
+
+    def put_by_hand(self, name: str, value: str) -> None:
+        if self.store is SecretStore.PARAMETER_STORE:
+            self.boto("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+        elif name in {secret["Name"] for secret in self.boto("secretsmanager").list_secrets()["SecretList"]}:
+            self.boto("secretsmanager").put_secret_value(SecretId=name, SecretString=value)
+        else:
+            self.boto("secretsmanager").create_secret(Name=name, SecretString=value)
+
+    def values(self) -> dict[str, tuple[str, int]]:
+        """Value and number of versions of each, by the last part of its name."""
+        if self.store is SecretStore.PARAMETER_STORE:
+            answer = self.boto("ssm").get_parameters_by_path(Path=PREFIX, WithDecryption=True)["Parameters"]
+            return {found["Name"].rsplit("/", 1)[-1]: (found["Value"], found["Version"]) for found in answer}
+        secrets = self.boto("secretsmanager")
+        return {
+            found["Name"].rsplit("/", 1)[-1]: (
+                secrets.get_secret_value(SecretId=found["Name"])["SecretString"],
+                len(secrets.list_secret_version_ids(SecretId=found["Name"], IncludeDeprecated=True)["Versions"]),
+            )
+            for found in secrets.list_secrets()["SecretList"]
+        }
+
+    def tags(self) -> dict[str, str]:
+        if self.store is SecretStore.PARAMETER_STORE:
+            asked = {"ResourceType": "Parameter", "ResourceId": ESCROW}
+            pairs = self.boto("ssm").list_tags_for_resource(**asked)["TagList"]
+        else:
+            pairs = self.boto("secretsmanager").describe_secret(SecretId=ESCROW)["Tags"]
+        return {pair["Key"]: pair["Value"] for pair in pairs}
+
+
+@pytest.fixture(params=list(SecretStore))
+def place(request, aws: Aws, boto) -> Place:
+    aws._session = replace(aws._session, pause=lambda _: None)
+    return Place(aws, boto, request.param)
+
+
+def test_nothing_of_that_name_is_no_escrow(place):
+    assert place.read() is None
+
+
+def test_what_is_put_in_escrow_is_read_from_it(place):
+    assert place.stored_data_key() is True
+    found = place.read()
+    assert (found.parameter, found.wrapped, found.key_arn) == (ESCROW, ONE, KEY)
+    assert (found.version, found.store) == (1, place.store)
+
+
+def test_the_escrow_says_in_its_tags_what_it_is(place):
+    place.stored_data_key()
+    assert place.tags() == {
+        **TAGS,
+        "eonpro:key-arn": KEY,
+        "eonpro:fingerprint": ONE.fingerprint,
+        "eonpro:made-by": "eonpro-kms wizard",
+    }
+
+
+def test_a_variable_is_there_or_not_by_its_whole_name(place):
+    place.stored_data_key()
+    assert place.aws.variable_exists(ESCROW, store=place.store)
+    assert not place.aws.variable_exists(f"{PREFIX}/AWS_KMS_KEY_ID", store=place.store)
+    assert not place.aws.variable_exists(ESCROW.removesuffix("KEY"), store=place.store)
+
+
+def test_the_one_store_knows_nothing_of_the_other(place):
+    place.stored_data_key()
+    (other,) = set(SecretStore) - {place.store}
+    assert place.aws.read_stored_data_key(ESCROW, store=other) is None
+
+
+def test_a_second_escrow_is_refused_and_the_first_is_untouched(place):
+    place.stored_data_key()
+    assert place.stored_data_key(TWO) is False
+    assert place.values() == {"ENCRYPTED_PHI_KEY": (ONE.value, 1)}
+    assert (place.read().wrapped, place.tags()["eonpro:fingerprint"]) == (ONE, ONE.fingerprint)
+
+
+def test_of_two_who_write_the_escrow_at_once_one_wins_and_both_read_the_same(place):
+    with ThreadPoolExecutor(2) as pool:
+        written = list(pool.map(place.stored_data_key, (ONE, TWO)))
+    assert sorted(written) == [False, True]
+    assert place.read().wrapped == (ONE if written[0] else TWO)
+
+
+@pytest.mark.parametrize("value", ["changeme", '"quoted"', "QUJD", f" {ONE.value}", '{"ENCRYPTED_PHI_KEY": "QUJD"}'])
+def test_anything_else_under_the_name_is_a_conflict_that_never_quotes_it(place, value):
+    place.put_by_hand(ESCROW, value)
+    with pytest.raises(DataKeyConflict, match="nothing was overwritten") as conflict:
+        place.read()
+    assert value.strip() not in conflict.value.message + conflict.value.hint
+
+
+def test_a_value_that_is_not_the_one_its_tag_tells_of_is_a_conflict(place):
+    place.stored_data_key()
+    place.put_by_hand(ESCROW, TWO.value)
+    with pytest.raises(DataKeyConflict, match=f"{TWO.fingerprint}.*{ONE.fingerprint}"):
+        place.read()
+
+
+def test_a_wrapped_key_that_somebody_put_there_by_hand_is_taken_as_it_is(place):
+    place.put_by_hand(ESCROW, ONE.value)
+    found = place.read()
+    assert (found.wrapped, found.key_arn) == (ONE, None)
+
+
+def test_delivery_puts_two_variables_beside_the_escrow(place):
+    place.stored_data_key()
+    delivered = place.deliver(batch())
+    assert place.values() == {
+        "ENCRYPTED_PHI_KEY": (ONE.value, 1),
+        "AWS_KMS_KEY_ID": (KEY, 1),
+        "AWS_REGION": ("us-east-1", 1),
+    }
+    assert (delivered.state, delivered.kept) == (DeliveryState.WRITTEN, ("ENCRYPTED_PHI_KEY",))
+    assert (delivered.fingerprint, delivered.checked_by) == (ONE.fingerprint, "values read back")
+
+
+@pytest.mark.parametrize("target", ["ecs", "eks"])
+def test_a_delivery_says_for_whom_and_where(place, target):
+    place.stored_data_key()
+    delivered = place.deliver(batch(), target)
+    title = {"parameter-store": "Parameter Store", "secrets-manager": "Secrets Manager"}[place.store]
+    assert (delivered.target, delivered.place) == (target, f"{title} {PREFIX}")
+
+
+def test_a_second_delivery_changes_nothing(place):
+    place.stored_data_key()
+    place.deliver(batch())
+    before = place.values()
+    delivered = place.deliver(batch())
+    assert (delivered.state, place.values()) == (DeliveryState.UNCHANGED, before)
+    assert set(delivered.kept) == {"ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION"}
+
+
+def test_a_wrong_region_beside_the_escrow_is_put_right_and_said_to_be_written(place):
+    place.stored_data_key()
+    place.put_by_hand(f"{PREFIX}/AWS_REGION", "eu-west-1")
+    delivered = place.deliver(batch())
+    assert delivered.state is DeliveryState.WRITTEN
+    assert place.values()["AWS_REGION"] == ("us-east-1", 2)
+    assert place.values()["ENCRYPTED_PHI_KEY"] == (ONE.value, 1)
+
+
+def test_a_value_that_was_there_before_is_put_back(place):
+    place.stored_data_key()
+    for value in ("us-east-1", "eu-west-1"):
+        place.put_by_hand(f"{PREFIX}/AWS_REGION", value)
+    place.deliver(batch())
+    assert place.values()["AWS_REGION"] == ("us-east-1", 3)
+
+
+@pytest.mark.parametrize("other", [batch(TWO), batch(ONE, OTHER_KEY)], ids=["another data key", "another key"])
+def test_a_batch_that_the_escrow_does_not_hold_is_refused_before_anything_is_written(place, other):
+    place.stored_data_key()
+    with pytest.raises(DataKeyConflict, match="nothing was written"):
+        place.deliver(other)
+    assert set(place.values()) == {"ENCRYPTED_PHI_KEY"}
+
+
+def test_without_an_escrow_nothing_is_delivered(place):
+    with pytest.raises(DataKeyConflict, match="no escrow"):
+        place.deliver(batch())
+    assert place.values() == {}
+
+
+def test_what_is_delivered_is_checked_value_by_value(place):
+    place.stored_data_key()
+    assert place.check(batch()) is False
+    place.deliver(batch())
+    assert place.check(batch()) is True
+    assert place.check(batch(TWO)) is False
+
+
+def test_each_region_has_an_escrow_of_its_own(place):
+    place.stored_data_key()
+    there = replace(place, aws=place.aws.with_region("eu-west-1"))
+    assert there.read() is None
+    assert there.stored_data_key() is True
+    assert there.read().wrapped == place.read().wrapped == ONE
+
+
+HELD = {
+    "GetParameters": {"Parameters": [{"Name": ESCROW, "Value": ONE.value, "Type": "SecureString", "Version": 1}]},
+    "ListTagsForResource": {"TagList": []},
+    "PutParameter": {"Version": 1},
+    "GetSecretValue": {"Name": ESCROW, "SecretString": ONE.value},
+    "DescribeSecret": {"Name": ESCROW, "Tags": []},
+    "PutSecretValue": {"Name": ESCROW},
+}
+
+
+@pytest.mark.parametrize("store", list(SecretStore))
+def test_a_store_that_forgets_what_was_written_is_found_out(script, scripted, store):
+    waited: list[float] = []
+    scripted._session = replace(scripted._session, pause=waited.append)
+    for action, answer in HELD.items():
+        script.answer(action, answer)
+    with pytest.raises(ResourceError, match="do not read back"):
+        scripted.deliver_parameters(PREFIX, batch(), tags=TAGS, store=store)
+    assert 0 < sum(waited) < 10
+
+
+def test_no_repr_of_what_a_store_holds_has_the_value(place):
+    place.stored_data_key()
+    held = place.aws._store(place.store).read([ESCROW])
+    assert (held[ESCROW].value, ONE.value in repr(held) + repr(place.read())) == (ONE.value, False)

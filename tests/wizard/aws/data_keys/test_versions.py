@@ -1,0 +1,325 @@
+"""The ledger of every version, and the one replacement that the escrow knows: the same in both stores.
+
+The power goes at every step of a replacement here; the same call again ends it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from components.settings import SecretStore, Settings
+from wizard.aws import Aws
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import DataKeyConflict
+from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+OTHER_KEY = KEY.replace("1111", "9999")
+AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LATER = datetime(2026, 11, 25, 12, tzinfo=UTC)
+ONE, TWO, THREE = (WrappedDataKey(value=base64.b64encode(bytes([octet]) * 184).decode()) for octet in (1, 2, 3))
+
+
+class PowerCut(BaseException):
+    """The run ends here."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One store of the account, as the wizard uses it and as somebody else does with AWS's own client."""
+
+    aws: Aws
+    boto: Callable[..., Any]
+    settings: Settings
+
+    @property
+    def store(self) -> SecretStore:
+        return self.settings.secret_store
+
+    @property
+    def ring(self) -> Any:
+        return self.aws.key_rotation()
+
+    @property
+    def stored_data_key(self) -> str:
+        return self.settings.names.stored_data_key
+
+    def begin(self, wrapped: WrappedDataKey = ONE) -> None:
+        """What a set-up leaves: the escrow and no ledger."""
+        assert self.aws.store_data_key(
+            self.stored_data_key, wrapped, key_arn=KEY, tags=self.settings.tags, store=self.store
+        )
+
+    def keep(self, wrapped: WrappedDataKey, origin: VersionOrigin = VersionOrigin.MADE, **more: Any) -> DataKeyVersion:
+        found: DataKeyVersion = self.ring.keep(
+            self.settings,
+            wrapped,
+            **{"key_arn": KEY, "origin": origin, "at": AT if origin is VersionOrigin.FIRST else LATER, **more},
+        )
+        return found
+
+    def replace(self, version: DataKeyVersion) -> None:
+        self.ring.replace_current(self.settings, version, key_arn=KEY, seen=self.ring.seat(self.settings))
+
+    def versions(self) -> tuple[DataKeyVersion, ...]:
+        found: tuple[DataKeyVersion, ...] = self.ring.versions(self.settings)
+        return found
+
+    def read(self) -> Any:
+        return self.aws.read_stored_data_key(self.stored_data_key, store=self.store)
+
+    def put_by_hand(self, name: str, value: str) -> None:
+        if self.store is SecretStore.PARAMETER_STORE:
+            self.boto("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+        elif name in {secret["Name"] for secret in self.boto("secretsmanager").list_secrets()["SecretList"]}:
+            self.boto("secretsmanager").put_secret_value(SecretId=name, SecretString=value)
+        else:
+            self.boto("secretsmanager").create_secret(Name=name, SecretString=value)
+
+    def times_written(self, name: str) -> int:
+        if self.store is SecretStore.PARAMETER_STORE:
+            return len(self.boto("ssm").get_parameter_history(Name=name)["Parameters"])
+        listed = self.boto("secretsmanager").list_secret_version_ids(SecretId=name, IncludeDeprecated=True)
+        return len(listed["Versions"])
+
+    def tags(self, name: str) -> dict[str, str]:
+        if self.store is SecretStore.PARAMETER_STORE:
+            pairs = self.boto("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+        else:
+            pairs = self.boto("secretsmanager").describe_secret(SecretId=name)["Tags"]
+        return {pair["Key"]: pair["Value"] for pair in pairs}
+
+
+@dataclass
+class Power:
+    """Goes when it is told to; and somebody else may act in the last moment before a write."""
+
+    left: int | None = None
+    """Changes until it goes; None: it stays on."""
+    after: bool = False
+    meanwhile: Callable[[], None] | None = None
+
+    def before(self, model: Any, **_: Any) -> None:
+        if _changes(model.name) and self.left == 0 and not self.after:
+            raise PowerCut
+        if model.name == "PutParameter" and self.meanwhile is not None:
+            self.meanwhile()
+
+    def done(self, model: Any, **_: Any) -> None:
+        if not _changes(model.name) or self.left is None:
+            return
+        if self.left == 0:
+            raise PowerCut
+        self.left -= 1
+
+
+def _changes(name: str) -> bool:
+    return name.startswith(("Put", "Create", "AddTags", "RemoveTags", "Tag", "Untag"))
+
+
+@pytest.fixture
+def power(aws: Aws) -> Power:
+    made = Power()
+    # Clients hear what was registered before they were made.
+    aws._session._botocore.register("before-call", made.before)
+    aws._session._botocore.register("after-call", made.done)
+    return made
+
+
+@pytest.fixture(params=list(SecretStore))
+def place(request, aws: Aws, boto, settings_of, power) -> Place:
+    aws._session = replace(aws._session, pause=lambda _: None)
+    return Place(aws, boto, settings_of(secret_store=request.param))
+
+
+def test_without_an_escrow_there_is_no_version(place):
+    assert place.versions() == ()
+    assert not place.ring.seat(place.settings).taken
+
+
+def test_the_escrows_own_counts_before_it_has_an_entry(place):
+    place.begin()
+    (only,) = place.versions()
+    assert (only.wrapped, only.key_arn, only.origin) == (ONE, KEY, VersionOrigin.FIRST)
+    assert (only.current, only.kept, only.parameter) == (True, False, place.stored_data_key)
+
+
+def test_an_entry_says_in_its_tags_what_it_is(place):
+    kept = place.keep(TWO, VersionOrigin.REWRAPPED, same_as=ONE.fingerprint)
+    assert kept.parameter == f"/eonpro/production/data-keys/{TWO.fingerprint.removeprefix('sha256:')}"
+    assert place.tags(kept.parameter) == {
+        **place.settings.tags,
+        "eonpro:key-arn": KEY,
+        "eonpro:fingerprint": TWO.fingerprint,
+        "eonpro:origin": "rewrapped",
+        "eonpro:same-as": ONE.fingerprint,
+        "eonpro:kept-at": "2026-11-25T12:00:00+00:00",
+        "eonpro:made-by": "eonpro-kms wizard",
+    }
+
+
+def test_what_was_kept_is_read_as_it_was(place):
+    place.begin()
+    kept = place.keep(TWO, same_as=ONE.fingerprint, key_arn=OTHER_KEY)
+    assert place.ring.version(place.settings, TWO.fingerprint) == kept
+    assert (kept.kept_at, kept.same_as, kept.key_arn, kept.current) == (LATER, ONE.fingerprint, OTHER_KEY, False)
+    assert {each.fingerprint for each in place.versions()} == {ONE.fingerprint, TWO.fingerprint}
+
+
+def test_keeping_again_writes_nothing(place):
+    first = place.keep(TWO)
+    again = place.keep(TWO, VersionOrigin.RESTORED, at=AT, key_arn=OTHER_KEY)
+    assert again == first
+    assert place.times_written(first.parameter) == 1
+
+
+def test_a_name_that_holds_something_else_is_a_conflict_and_left_alone(place):
+    name = f"/eonpro/production/data-keys/{TWO.fingerprint.removeprefix('sha256:')}"
+    place.put_by_hand(name, THREE.value)
+    with pytest.raises(DataKeyConflict, match="nothing was overwritten"):
+        place.keep(TWO)
+    assert place.times_written(name) == 1
+
+
+def test_an_entry_whose_value_was_replaced_is_told_and_is_no_version_any_more(place):
+    kept = place.keep(TWO)
+    place.keep(ONE)
+    place.put_by_hand(kept.parameter, THREE.value)
+    assert place.ring.spoiled(place.settings) == (kept.parameter,)
+    assert [each.wrapped for each in place.versions()] == [ONE]
+    with pytest.raises(DataKeyConflict, match="somebody replaced its value"):
+        place.ring.version(place.settings, TWO.fingerprint)
+
+
+def test_a_replacement_puts_the_version_into_the_escrow_and_says_so(place):
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    place.replace(place.keep(TWO))
+    found = place.read()
+    assert (found.wrapped, found.key_arn) == (TWO, KEY)
+    assert place.tags(place.stored_data_key)["eonpro:fingerprint"] == TWO.fingerprint
+    assert not [name for name in place.tags(place.stored_data_key) if "next" in name]
+    assert [(each.wrapped, each.current, each.was_current) for each in place.versions()] == [
+        (ONE, False, True),
+        (TWO, True, True),
+    ]
+
+
+def test_a_replacement_and_back_again_writes_no_entry_twice(place):
+    place.begin()
+    first, second = place.keep(ONE, VersionOrigin.FIRST), place.keep(TWO)
+    place.replace(second)
+    place.replace(first)
+    assert place.read().wrapped == ONE
+    assert [place.times_written(each.parameter) for each in (first, second)] == [1, 1]
+    assert place.times_written(place.stored_data_key) == 3
+
+
+def test_what_is_not_kept_does_not_become_current(place):
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    unkept = replace(place.keep(TWO), wrapped=THREE)
+    with pytest.raises(DataKeyConflict, match="was not touched"):
+        place.replace(unkept)
+    assert place.read().wrapped == ONE
+
+
+def test_what_is_not_kept_is_not_replaced(place):
+    place.begin()
+    with pytest.raises(DataKeyConflict, match="was not touched"):
+        place.replace(place.keep(TWO))
+    assert place.read().wrapped == ONE
+
+
+def test_an_escrow_that_changed_since_it_was_confirmed_is_left_alone(place):
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    second, third = place.keep(TWO), place.keep(THREE)
+    seen = place.ring.seat(place.settings)
+    place.replace(third)
+    with pytest.raises(DataKeyConflict, match="not as it was when this was confirmed"):
+        place.ring.replace_current(place.settings, second, key_arn=KEY, seen=seen)
+    assert place.read().wrapped == THREE
+
+
+def test_an_escrow_that_is_gone_is_made_anew(place):
+    place.replace(place.keep(TWO))
+    assert place.read().wrapped == TWO
+
+
+def test_something_that_is_no_data_key_makes_way(place):
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    place.put_by_hand(place.stored_data_key, "garbage")
+    seat = place.ring.seat(place.settings)
+    assert seat.taken
+    assert (seat.wrapped, seat.agrees) == (None, False)
+    place.replace(place.ring.version(place.settings, ONE.fingerprint))
+    assert (place.read().wrapped, place.read().key_arn) == (ONE, KEY)
+
+
+def test_a_foreign_wrapped_key_is_seen_without_the_former_ones_key(place):
+    place.begin()
+    place.put_by_hand(place.stored_data_key, TWO.value)
+    seat = place.ring.seat(place.settings)
+    assert (seat.wrapped, seat.key_arn, seat.agrees) == (TWO, None, False)
+    (found,) = place.versions()
+    assert found.origin is VersionOrigin.UNKNOWN
+
+
+@pytest.mark.parametrize("after", (False, True), ids=("before", "after"))
+@pytest.mark.parametrize("at", range(5))
+def test_a_replacement_that_was_cut_off_is_taken_up_by_the_same_again(place, power, at, after):
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    new = place.keep(TWO)
+    power.left, power.after = at, after
+    with pytest.raises(PowerCut):
+        place.replace(new)
+    power.left = None
+    # Whoever looks now finds one of the two, never an error and never a third thing.
+    assert place.read().wrapped in (ONE, TWO)
+    place.replace(new)
+    assert (place.read().wrapped, place.read().key_arn) == (TWO, KEY)
+    assert not [name for name in place.tags(place.stored_data_key) if "next" in name]
+    assert place.times_written(place.stored_data_key) == 2
+    assert [each.was_current for each in place.versions()] == [True, True]
+
+
+def test_a_replacement_that_is_settled_writes_nothing(place, power):
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    new = place.keep(TWO)
+    place.replace(new)
+    power.left = 0
+    place.replace(new)
+    assert place.times_written(place.stored_data_key) == 2
+
+
+def test_a_write_between_the_last_look_and_the_replacement_is_told(aws, boto, settings, power):
+    place = Place(aws, boto, settings)
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    new = place.keep(TWO)
+
+    power.meanwhile = lambda: boto("ssm").put_parameter(
+        Name=place.stored_data_key, Value=THREE.value, Type="SecureString", Overwrite=True
+    )
+    with pytest.raises(DataKeyConflict, match="somebody else wrote to"):
+        place.replace(new)
+    # It is there to be looked up, and what was confirmed is what is current.
+    history = boto("ssm").get_parameter_history(Name=place.stored_data_key, WithDecryption=True)["Parameters"]
+    assert [each["Value"] for each in history] == [ONE.value, THREE.value, TWO.value]
+
+
+def test_more_versions_than_a_page_holds_are_all_found(place):
+    made = [WrappedDataKey(value=base64.b64encode(bytes([octet]) * 184).decode()) for octet in range(20, 34)]
+    for each in made:
+        place.keep(each)
+    assert {each.wrapped for each in place.versions()} == set(made)

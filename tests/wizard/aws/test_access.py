@@ -1,0 +1,274 @@
+"""Who may use a key and who did, as KMS, IAM and CloudTrail tell it: against moto, and against written answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from wizard.aws import Aws
+from wizard.aws.access import MOST_PAGES, AwsAccessReader, principal_of
+from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.models.access import KeyUse
+from wizard.core.models.iam import IamPolicy, KeyEvents
+
+ACCOUNT = "123456789012"
+KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/team/app"
+ADA = f"arn:aws:iam::{ACCOUNT}:user/ada"
+
+
+def document(action: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+
+
+@pytest.fixture
+def access(aws: Aws) -> AwsAccessReader:
+    return aws.access()
+
+
+# IAM, in moto.
+
+
+def test_a_user_is_told_with_its_own_its_attached_and_its_groups_policies(boto, access):
+    iam = boto("iam")
+    managed = iam.create_policy(PolicyName="managed", PolicyDocument=json.dumps(document("kms:List*")))["Policy"]["Arn"]
+    iam.create_user(UserName="ada")
+    iam.put_user_policy(UserName="ada", PolicyName="own", PolicyDocument=json.dumps(document("kms:Decrypt")))
+    iam.attach_user_policy(UserName="ada", PolicyArn=managed)
+    iam.create_group(GroupName="crew")
+    iam.put_group_policy(GroupName="crew", PolicyName="theirs", PolicyDocument=json.dumps(document("kms:*")))
+    iam.add_user_to_group(GroupName="crew", UserName="ada")
+    [ada] = access.iam().principals
+    assert (ada.arn, ada.is_role, ada.trust, ada.boundary) == (ADA, False, None, None)
+    assert ada.policies == (
+        IamPolicy(name=f"own of {ADA}", document=document("kms:Decrypt")),
+        IamPolicy(name=managed, document=document("kms:List*")),
+        IamPolicy(name=f"theirs of arn:aws:iam::{ACCOUNT}:group/crew", document=document("kms:*")),
+    )
+
+
+def test_a_policy_is_told_as_its_default_version_has_it(boto, access):
+    iam = boto("iam")
+    arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(document("s3:*")))["Policy"]["Arn"]
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document("kms:*")), SetAsDefault=True)
+    iam.create_user(UserName="ada")
+    iam.attach_user_policy(UserName="ada", PolicyArn=arn)
+    assert access.iam().principals[0].policies == (IamPolicy(name=arn, document=document("kms:*")),)
+
+
+def test_a_role_is_told_with_its_trust_and_its_boundary(boto, access):
+    iam = boto("iam")
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": {"AWS": ADA}, "Action": "sts:AssumeRole"},
+    }
+    limit = iam.create_policy(PolicyName="limit", PolicyDocument=json.dumps(document("s3:*")))["Policy"]["Arn"]
+    iam.create_role(
+        RoleName="app", Path="/team/", AssumeRolePolicyDocument=json.dumps(trust), PermissionsBoundary=limit
+    )
+    role = access.iam().find(ROLE)
+    assert role is not None
+    assert (role.is_role, role.trust, role.boundary) == (True, trust, IamPolicy(name=limit, document=document("s3:*")))
+
+
+def test_the_age_of_access_keys_is_in_days(boto, access):
+    iam = boto("iam")
+    iam.create_user(UserName="ada")
+    made = iam.create_access_key(UserName="ada")["AccessKey"]
+    [key] = access.access_keys("ada", now=datetime.now(UTC) + timedelta(days=400))
+    assert (key.id, key.active, key.age_days) == (made["AccessKeyId"], True, 400)
+
+
+def test_the_last_use_is_unsupported_where_an_emulator_has_none(scripted, script):
+    script.refuse("GetKeyLastUsage", "UnknownOperationException", "not known", status=400)
+    with pytest.raises(Unsupported):
+        scripted.access().last_use(KEY)
+
+
+# IAM, page by page.
+
+
+PAGES = (
+    """<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult>
+    <IsTruncated>true</IsTruncated><Marker>more</Marker>
+    <UserDetailList><member><UserName>ada</UserName><Arn>arn:aws:iam::123456789012:user/ada</Arn>
+      <GroupList><member>crew</member></GroupList>
+      <AttachedManagedPolicies><member><PolicyName>A</PolicyName>
+        <PolicyArn>arn:aws:iam::aws:policy/A</PolicyArn></member></AttachedManagedPolicies></member></UserDetailList>
+    </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>""",
+    """<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult>
+    <IsTruncated>false</IsTruncated>
+    <GroupDetailList><member><GroupName>crew</GroupName><Arn>arn:aws:iam::123456789012:group/crew</Arn>
+      <GroupPolicyList><member><PolicyName>g</PolicyName><PolicyDocument>%7B%22Statement%22%3A%5B%5D%7D</PolicyDocument>
+      </member></GroupPolicyList></member></GroupDetailList>
+    <Policies><member><Arn>arn:aws:iam::aws:policy/A</Arn><PolicyVersionList><member>
+      <Document>%7B%22Statement%22%3A%5B%5D%7D</Document><IsDefaultVersion>true</IsDefaultVersion>
+      </member></PolicyVersionList></member></Policies>
+    </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>""",
+)
+
+
+def test_groups_and_policies_of_a_later_page_belong_to_the_users_of_an_earlier_one(script, scripted):
+    script.answer_in_turn("GetAccountAuthorizationDetails", *PAGES)
+    [ada] = scripted.access().iam().principals
+    assert [(policy.name, policy.document) for policy in ada.policies] == [
+        ("arn:aws:iam::aws:policy/A", {"Statement": []}),
+        (f"g of arn:aws:iam::{ACCOUNT}:group/crew", {"Statement": []}),
+    ]
+    assert script.requests[1]["Marker"] == ["more"]
+
+
+def test_a_policy_that_is_in_no_page_and_may_not_be_read_has_no_document(script, scripted):
+    script.answer("GetAccountAuthorizationDetails", PAGES[0].replace(">true<", ">false<"))
+    script.refuse("GetPolicy", "AccessDenied", "no", status=403)
+    [ada] = scripted.access().iam().principals
+    assert [(policy.name, policy.document) for policy in ada.policies] == [
+        ("arn:aws:iam::aws:policy/A", None),
+        ("policies of the group crew", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "ask"),
+    [
+        ("GetAccountAuthorizationDetails", lambda access: access.iam()),
+        ("ListGrants", lambda access: access.grants(KEY)),
+        ("GetKeyLastUsage", lambda access: access.last_use(KEY)),
+        ("LookupEvents", lambda access: access.events(KEY, since=NOW)),
+        ("ListAccessKeys", lambda access: access.access_keys("ada", now=NOW)),
+    ],
+)
+def test_a_denial_is_raised_and_never_an_empty_answer(script, scripted, operation, ask):
+    script.refuse(operation, "AccessDeniedException", "no", status=400)
+    with pytest.raises(PermissionDenied):
+        ask(scripted.access())
+
+
+# KMS.
+
+
+def test_grants_are_read_to_the_last_page(script, scripted):
+    grant = {"GrantId": "b", "GranteePrincipal": ADA, "Operations": ["Encrypt", "Decrypt"], "CreationDate": 1750000000}
+    more = {
+        "GrantId": "a",
+        "GranteePrincipal": "rds.amazonaws.com",
+        "Operations": ["Decrypt"],
+        "Constraints": {"EncryptionContextSubset": {"app": "x"}},
+        "RetiringPrincipal": ADA,
+    }
+    script.answer_in_turn(
+        "ListGrants",
+        json.dumps({"Grants": [grant], "Truncated": True, "NextMarker": "m"}),
+        json.dumps({"Grants": [more], "Truncated": False}),
+    )
+    first, second = scripted.access().grants(KEY)
+    assert (first.id, first.grantee, first.constraints, first.retiring) == (
+        "a",
+        "rds.amazonaws.com",
+        ("EncryptionContextSubset app=x",),
+        ADA,
+    )
+    assert (second.operations, second.made, second.key_arn) == (
+        ("Decrypt", "Encrypt"),
+        datetime.fromtimestamp(1750000000, UTC),
+        KEY,
+    )
+
+
+def test_a_key_that_was_used_tells_when_and_how(script, scripted):
+    used = {"Operation": "Decrypt", "Timestamp": 1750000000}
+    script.answer("GetKeyLastUsage", json.dumps({"KeyId": KEY, "KeyLastUsage": used, "TrackingStartDate": 1700000000}))
+    assert scripted.access().last_use(KEY) == KeyUse(
+        at=datetime.fromtimestamp(1750000000, UTC),
+        operation="Decrypt",
+        tracked_since=datetime.fromtimestamp(1700000000, UTC),
+    )
+
+
+def test_a_key_that_was_not_used_tells_since_when_that_is_known(script, scripted):
+    script.answer("GetKeyLastUsage", json.dumps({"KeyId": KEY, "TrackingStartDate": 1700000000}))
+    use = scripted.access().last_use(KEY)
+    assert (use.at, use.operation, use.tracked_since is not None) == (None, None, True)
+
+
+# The event history.
+
+
+def event(name: str, identity: dict[str, Any], *, at: int = 1750000000, error: str | None = None) -> dict[str, Any]:
+    told = {"userIdentity": identity, **({"errorCode": error} if error else {})}
+    return {"EventName": name, "EventTime": at, "CloudTrailEvent": json.dumps(told)}
+
+
+SESSION = {
+    "type": "AssumedRole",
+    "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/app/ada",
+    "sessionContext": {"sessionIssuer": {"arn": ROLE}},
+}
+USER = {"type": "IAMUser", "arn": ADA}
+
+
+def test_uses_and_refusals_are_counted_for_each_and_sessions_for_their_role(script, scripted):
+    events = [
+        event("Decrypt", SESSION, at=1750000300),
+        event("GenerateDataKey", {**SESSION, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/app/bob"}),
+        event("Decrypt", USER, error="AccessDenied"),
+        event("DescribeKey", USER),
+        event("Decrypt", USER, error="InvalidCiphertextException"),
+    ]
+    script.answer("LookupEvents", json.dumps({"Events": events}))
+    history, told = scripted.access().events(KEY, since=NOW)
+    assert told == (
+        KeyEvents(principal=ROLE, uses=2, last_use=datetime.fromtimestamp(1750000300, UTC)),
+        KeyEvents(principal=ADA, refused=1),
+    )
+    assert (history.events, history.since, history.is_cut_off) == (5, NOW, False)
+
+
+def test_the_history_is_asked_for_the_key_since_the_windows_begin(script, scripted):
+    script.answer("LookupEvents", json.dumps({"Events": []}))
+    scripted.access().events(KEY, since=NOW)
+    [asked] = script.requests
+    assert asked["LookupAttributes"] == [{"AttributeKey": "ResourceName", "AttributeValue": KEY}]
+    assert asked["StartTime"] == NOW.timestamp()
+
+
+def test_pages_are_read_on_with_a_pause_between(script, scripted):
+    script.answer_in_turn(
+        "LookupEvents",
+        json.dumps({"Events": [event("Decrypt", USER)], "NextToken": "t"}),
+        json.dumps({"Events": [event("Decrypt", USER)]}),
+    )
+    pauses: list[float] = []
+    session = replace(scripted.access()._session, pause=pauses.append)
+    history, [told] = AwsAccessReader(session).events(KEY, since=NOW)
+    assert (told.uses, history.is_cut_off, len(pauses)) == (2, False, 1)
+    assert script.requests[1]["NextToken"] == "t"
+
+
+def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
+    script.answer("LookupEvents", json.dumps({"Events": [event("Decrypt", USER)], "NextToken": "t"}))
+    session = replace(scripted.access()._session, pause=lambda seconds: None)
+    history, _ = AwsAccessReader(session).events(KEY, since=NOW)
+    assert (history.is_cut_off, history.events, len(script.requests)) == (True, MOST_PAGES, MOST_PAGES)
+    assert history.since == datetime.fromtimestamp(1750000000, UTC)
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        (SESSION, ROLE),
+        (USER, ADA),
+        ({"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root"}, f"arn:aws:iam::{ACCOUNT}:root"),
+        ({"arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/app/ada"}, f"arn:aws:iam::{ACCOUNT}:role/app"),
+        ({"type": "AWSService", "invokedBy": "rds.amazonaws.com"}, "rds.amazonaws.com"),
+        ({"type": "AWSAccount", "accountId": "999988887777", "principalId": "AIDA:x"}, "999988887777"),
+        ({}, "not told"),
+    ],
+)
+def test_an_event_is_of_a_role_a_user_an_account_or_a_service(identity, expected):
+    assert principal_of(identity) == expected

@@ -1,0 +1,69 @@
+"""The edge as a whole: the contract it keeps, and what it never asks for."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from components.settings import SecretStore
+from wizard.aws import Aws, connect
+from wizard.core.errors import SetupError
+from wizard.core.models.delivery import AppVariables
+from wizard.core.ports.run import AwsClient
+
+ROLE = "arn:aws:iam::123456789012:role/eonpro-app-role"
+
+
+def test_the_client_is_what_the_wizard_needs(aws: Aws):
+    port: AwsClient = aws  # the type checker compares every signature
+    needed = {name for name in vars(AwsClient) if not name.startswith("_")} | set(AwsClient.__annotations__)
+    assert {name for name in needed if not hasattr(port, name)} == set()
+
+
+@pytest.fixture
+def asked(aws: Aws, boto) -> list[str]:
+    """Every operation that a whole set-up sends, by botocore's own event before each request."""
+    seen: list[str] = []
+    aws._session._botocore.register("before-call", lambda model, **_: seen.append(model.name), unique_id="the-test")
+    key = boto("kms").create_key()["KeyMetadata"]["Arn"]
+    prefix = "/eonpro/production"
+    wrapped = aws.make_data_key(key)
+    aws.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={})
+    aws.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={})
+    store = SecretStore.SECRETS_MANAGER
+    aws.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={}, store=store)
+    aws.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={}, store=store)
+    aws.app_credentials(ROLE, target="vercel")
+    aws.simulate(ROLE, ["kms:Decrypt"], key)
+    return seen
+
+
+def test_nothing_that_returns_plaintext_is_ever_asked_of_kms(asked):
+    assert asked.count("GenerateDataKeyWithoutPlaintext") == 1
+    assert not {"Decrypt", "GenerateDataKey", "GenerateDataKeyPair", "ReEncrypt", "Encrypt"} & set(asked)
+
+
+def test_the_caller_is_asked_for_once(script, scripted):
+    script.say_who()
+    scripted.identify()
+    scripted.with_region("eu-west-1").identify()
+    assert script.calls.count("GetCallerIdentity") == 1
+
+
+def test_look_ups_run_side_by_side(scripted):
+    """Each waits for the other: one after the other they would never end."""
+    both = threading.Barrier(2, timeout=10)
+    assert sorted(scripted._session.together(both.wait, both.wait)) == [0, 1]
+
+
+def test_clients_are_made_once_even_by_several_threads(aws: Aws):
+    clients = aws._session.together(*[lambda: aws._session.client("kms")] * 4)
+    assert len({id(client) for client in clients}) == 1
+
+
+@pytest.mark.parametrize("call", ["identify", "list_regions", "list_principals", "list_trails"])
+def test_an_endpoint_that_is_gone_raises_the_wizards_own_errors_only(environ, call):
+    gone = connect(environ={**environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    with pytest.raises(SetupError, match="AWS_ENDPOINT_URL=http://127.0.0.1:1 does not answer"):
+        getattr(gone, call)()

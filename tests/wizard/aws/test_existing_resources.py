@@ -1,0 +1,173 @@
+"""What the account already has under the stack's names."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from wizard.aws import connect
+from wizard.core.errors import PermissionDenied, Unreachable
+from wizard.core.models.account import Existing
+
+ACCOUNT = "123456789012"
+IAM = f"arn:aws:iam::{ACCOUNT}"
+BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"
+ACCESS_LOGS = f"eonpro-access-logs-{ACCOUNT}-us-east-1"
+DOCUMENT = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}]}
+)
+
+
+@pytest.fixture
+def full(boto) -> str:
+    """An account where every name is taken; gives the key's ARN."""
+    iam, s3, trails = boto("iam"), boto("s3"), boto("cloudtrail")
+    key = str(boto("kms").create_key()["KeyMetadata"]["Arn"])
+    for number in range(60):
+        boto("kms").create_alias(AliasName=f"alias/a{number}", TargetKeyId=key)
+    boto("kms").create_alias(AliasName="alias/eonpro-phi-key", TargetKeyId=key)
+    boto("kms").create_alias(AliasName="alias/eonpro-audit-key", TargetKeyId=key)
+    for role in ("eonpro-app-role", "eonpro-execution-role", "eonpro-secrets-role", "eonpro-trail-logs-role"):
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=DOCUMENT)
+    iam.create_user(UserName="eonpro-app-user")
+    for policy in ("EONPROKMSAccess", "EONPROParameterAccess", "EONPROSecretAccess"):
+        iam.create_policy(PolicyName=policy, PolicyDocument=DOCUMENT)
+    iam.create_open_id_connect_provider(Url="https://oidc.vercel.com/eonpro-staging", ThumbprintList=[])
+    iam.create_open_id_connect_provider(Url="https://oidc.vercel.com/eonpro", ThumbprintList=[])
+    s3.create_bucket(Bucket=BUCKET)
+    s3.create_bucket(Bucket=ACCESS_LOGS)
+    for ending in ("-older", ""):
+        boto("logs").create_log_group(logGroupName=f"/aws/cloudtrail/eonpro-audit-trail{ending}")
+    boto("sns").create_topic(Name="eonpro-alerts")
+    trails.create_trail(Name="eonpro-audit-trail", S3BucketName=BUCKET, IsMultiRegionTrail=True)
+    trails.start_logging(Name="eonpro-audit-trail")
+    return key
+
+
+def test_an_empty_account_has_every_name_free(aws, settings):
+    assert aws.find_existing(settings) == Existing()
+
+
+def test_every_name_that_is_taken_is_told(full, aws, settings):
+    found = aws.find_existing(settings)
+    assert found.alias_target.arn == full
+    assert found.role_arn == f"{IAM}:role/eonpro-app-role"
+    assert found.execution_role_arn == f"{IAM}:role/eonpro-execution-role"
+    assert found.app_policy_arn == f"{IAM}:policy/EONPROKMSAccess"
+    assert found.parameter_policy_arn == f"{IAM}:policy/EONPROParameterAccess"
+    assert found.oidc_provider_arn == f"{IAM}:oidc-provider/oidc.vercel.com/eonpro"
+    assert (found.trail.name, found.trail.logging, found.bucket) == ("eonpro-audit-trail", True, "ours")
+    assert (found.trail_key.arn, found.access_log_bucket) == (full, "ours")
+    assert found.alert_topic_arn == f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
+
+
+@pytest.fixture
+def look(full, aws, settings_of):
+    """What is found in the account where every name is taken, for settings with these changes."""
+    return lambda **changes: aws.find_existing(settings_of(**changes))
+
+
+def test_what_nobody_asked_for_is_not_looked_up(look):
+    found = look(trail_key=False, access_logging=False, alerts=False)
+    assert (found.trail_key, found.access_log_bucket, found.alert_topic_arn) == (None, None, None)
+    assert (found.log_group_arn, found.log_role_arn) == (None, None)
+    assert (found.app_user_arn, found.secrets_role_arn, found.secret_policy_arn) == (None, None, None)
+
+
+def test_a_log_group_is_found_by_its_whole_name_and_its_role_with_it(look):
+    found = look(cloudwatch_logs=True)
+    assert found.log_group_arn == f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/cloudtrail/eonpro-audit-trail"
+    assert found.log_role_arn == f"{IAM}:role/eonpro-trail-logs-role"
+
+
+def test_a_log_group_of_a_longer_name_is_another(boto, aws, settings_of):
+    boto("logs").create_log_group(logGroupName="/aws/cloudtrail/eonpro-audit-trail-older")
+    assert aws.find_existing(settings_of(cloudwatch_logs=True)) == Existing()
+
+
+def test_a_user_on_vercel_is_looked_up_instead_of_role_and_provider(look):
+    found = look(deploy_targets=["vercel"], vercel_access="user")
+    assert found.app_user_arn == f"{IAM}:user/eonpro-app-user"
+    assert (found.role_arn, found.oidc_provider_arn) == (None, None)
+
+
+def test_a_user_on_vercel_and_a_role_elsewhere_are_both_looked_up(look):
+    found = look(vercel_access="user")
+    assert found.app_user_arn == f"{IAM}:user/eonpro-app-user"
+    assert (found.role_arn, found.oidc_provider_arn) == (f"{IAM}:role/eonpro-app-role", None)
+
+
+def test_for_eks_the_role_that_reads_the_variables_is_looked_up_and_nothing_of_ecs(look):
+    found = look(deploy_targets=["eks"], eks_cluster="clinic")
+    assert found.secrets_role_arn == f"{IAM}:role/eonpro-secrets-role"
+    assert found.parameter_policy_arn == f"{IAM}:policy/EONPROParameterAccess"
+    assert (found.execution_role_arn, found.oidc_provider_arn) == (None, None)
+
+
+@pytest.mark.parametrize("target", [{"deploy_targets": ["ecs"]}, {"deploy_targets": ["eks"], "eks_cluster": "clinic"}])
+def test_with_secrets_manager_the_policy_is_the_one_for_secrets(look, target):
+    found = look(**target, secret_store="secrets-manager")
+    assert found.secret_policy_arn == f"{IAM}:policy/EONPROSecretAccess"
+    assert found.parameter_policy_arn is None
+
+
+def test_a_bucket_for_access_logs_that_is_somebody_elses_is_told(script, scripted, settings):
+    script.answer(f"HEAD /{ACCESS_LOGS}", "", status=403)
+    script.answer("GET /", "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>")
+    assert scripted.find_existing(settings).access_log_bucket == "foreign"
+
+
+def test_another_environments_names_are_its_own(full, aws, settings_of):
+    found = aws.find_existing(settings_of(environment="staging"))
+    assert found == Existing(oidc_provider_arn=f"{IAM}:oidc-provider/oidc.vercel.com/eonpro")
+
+
+def test_what_the_settings_bring_along_is_not_looked_up(full, aws, settings_of):
+    brought = settings_of(
+        deploy_targets=["ecs"],
+        app_principal_arn=f"{IAM}:role/of-theirs",
+        ecs_execution_role_arn=f"{IAM}:role/theirs-too",
+        existing_trail_arn=f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs",
+        trail_bucket=BUCKET,
+    )
+    found = aws.find_existing(brought)
+    assert (found.role_arn, found.execution_role_arn, found.trail, found.bucket) == (None, None, None, None)
+    assert found.oidc_provider_arn is None
+    assert (found.trail_key, found.access_log_bucket) == (None, None)
+    assert found.alert_topic_arn is not None
+    assert found.alias_target.arn == full
+
+
+def test_for_vercel_alone_nothing_of_ecs_is_looked_up(full, aws, settings_of):
+    found = aws.find_existing(settings_of(deploy_targets=["vercel"]))
+    assert (found.execution_role_arn, found.parameter_policy_arn, found.secrets_role_arn) == (None, None, None)
+    assert found.role_arn == f"{IAM}:role/eonpro-app-role"
+
+
+def test_an_endpoint_without_a_service_counts_as_free(scripted, settings):
+    """The scripted endpoint answers 501 to everything."""
+    assert scripted.find_existing(settings) == Existing()
+
+
+def test_every_look_up_that_is_denied_is_named_at_once(script, scripted, settings):
+    script.refuse("ListAliases", "AccessDeniedException")
+    script.refuse("GetRole", "AccessDenied", status=403)
+    script.refuse("GetTopicAttributes", "AuthorizationError", status=403)
+    with pytest.raises(PermissionDenied) as refusal:
+        scripted.find_existing(settings)
+    for action in ("kms:ListAliases", "iam:GetRole", "sns:GetTopicAttributes"):
+        assert action in refusal.value.message
+
+
+def test_an_alias_whose_key_may_not_be_described_is_never_called_free(script, scripted, settings):
+    alias = {"AliasName": "alias/eonpro-phi-key", "TargetKeyId": "1"}
+    script.answer("ListAliases", {"Aliases": [alias]})
+    script.refuse("DescribeKey", "AccessDeniedException")
+    with pytest.raises(PermissionDenied, match="kms:DescribeKey"):
+        scripted.find_existing(settings)
+
+
+def test_an_endpoint_that_went_away_is_no_free_name(moto_url, environ, settings):
+    with pytest.raises(Unreachable):
+        connect(environ={**environ, "AWS_ENDPOINT_URL_IAM": "http://127.0.0.1:1"}).find_existing(settings)

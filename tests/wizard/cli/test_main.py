@@ -1,0 +1,466 @@
+"""The bell: exit codes, the one JSON document, and what is made of what cannot be read. The steps are stood in for."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wizard.cli.dispatch
+import wizard.cli.main as bell
+import wizard.cli.request
+from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
+from tests.wizard.setup.test_report import proof, report
+from wizard.cli.parser import COMMANDS, EXIT_CODES
+from wizard.commands.doctor import verify
+from wizard.commands.status import command as status
+from wizard.core.errors import (
+    Cancelled,
+    CredentialsError,
+    DataKeyConflict,
+    MissingAnswers,
+    PermissionDenied,
+    PolicyRefusal,
+    PreflightFailed,
+    Problem,
+    ResourceError,
+    SetupError,
+    StackBusy,
+    StackNotFound,
+    Unreachable,
+    Unsupported,
+    UsageError,
+)
+from wizard.core.models.delivery import VerificationState
+from wizard.core.models.stack_status import HealthStatus, StackStatus
+from wizard.core.next_command import wizard as wizard_command
+from wizard.inputs.answers import Source
+from wizard.setup import workflow
+from wizard.setup.plan import Plan
+from wizard.setup.steps import Request
+
+PROBLEMS = (
+    Problem(what="the Region is off", why="nothing can be made there", next="enable it"),
+    Problem(what="the token is expired", why="nobody can be identified", next="log in", exit_code=3),
+)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Request]]:
+    """Stands in for a command: raises what it is given, or returns it; the requests it got."""
+
+    def stand_in(outcome: Any, command: str = "setup") -> list[Request]:
+        requests: list[Request] = []
+
+        def run(request: Request, clients: object) -> Any:
+            requests.append(request)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+
+        monkeypatch.setattr(workflow, command, run)
+        return requests
+
+    return stand_in
+
+
+def error(kind: type[SetupError]) -> SetupError:
+    return kind("it went wrong", "do this next")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (error(SetupError), 1),
+        (error(Unreachable), 1),
+        (error(Unsupported), 1),
+        (error(DataKeyConflict), 1),
+        (error(StackBusy), 1),
+        (error(UsageError), 2),
+        (MissingAnswers("it went wrong", "do this next", ("region",)), 2),
+        (error(CredentialsError), 3),
+        (error(PermissionDenied), 3),
+        (error(ResourceError), 4),
+        (error(PolicyRefusal), 5),
+        (error(StackNotFound), 6),
+        (error(Cancelled), 8),
+        (PreflightFailed(PROBLEMS), 3),
+        (PreflightFailed(PROBLEMS[:1]), 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, SetupError) else "",
+)
+def test_every_error_has_its_exit_code_and_is_printed_once_with_its_way_out(
+    folder, steps, capsys, outcome, code
+) -> None:
+    steps(outcome)
+    assert bell.main(["--json"]) == code
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["ok"] is False
+    assert (document["message"], document["exitCode"]) == (outcome.message, code)
+    assert document["next"] == {"command": None, "advice": outcome.hint}
+    assert " ".join(err.split()).count(outcome.message) == 1
+    assert "Traceback" not in err
+
+
+def test_a_failed_pass_gives_all_its_problems(folder, steps, capsys) -> None:
+    steps(PreflightFailed(PROBLEMS))
+    bell.main(["--json"])
+    out, err = capsys.readouterr()
+    assert json.loads(out)["problems"] == [
+        {"what": p.what, "why": p.why, "next": {"command": None, "advice": p.next}} for p in PROBLEMS
+    ]
+    assert all(problem.what in err and problem.next in err for problem in PROBLEMS)
+
+
+KEEPS = ["--stack", "staging", "--from", "production", "--target", "ecs", "--yes"]
+
+
+@pytest.mark.parametrize("given", [["--stack", "staging"], ["--stack=staging", "--yes"], KEEPS])
+def test_the_next_command_keeps_the_flags_of_this_run(folder, steps, capsys, given) -> None:
+    (folder / "Pulumi.production.yaml").write_text(json.dumps({"config": settings().to_config()}))
+    steps(ResourceError("it went wrong", wizard_command("setup", advice="it goes on")))
+    assert bell.main([*given, "--json"]) == 4
+    out, err = capsys.readouterr()
+    command = json.loads(out)["next"]["command"]
+    assert shlex.split(command)[-len(given) :] == given
+    assert f"    {command}" in err.splitlines()
+    assert bell.main(["cost", *[word for word in given if word not in ("--from", "production")], "--days", "9"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "-m wizard cost" in line]
+    assert all(word in line for word in given if word not in ("--from", "production"))
+
+
+def test_missing_answers_give_their_keys(folder, steps, capsys) -> None:
+    steps(MissingAnswers("2 answers are missing", "python -m wizard …", ("region", "target")))
+    bell.main(["--json"])
+    assert json.loads(capsys.readouterr().out)["missing"] == ["region", "target"]
+
+
+def test_without_json_an_error_goes_to_stderr(folder, steps, capsys) -> None:
+    steps(error(ResourceError))
+    assert bell.main([]) == 4
+    out, err = capsys.readouterr()
+    assert "it went wrong" in err and "do this next" in err
+    assert "it went wrong" not in out
+
+
+def test_an_interrupt_is_130_and_says_that_nothing_is_half_done(folder, steps, capsys) -> None:
+    steps(KeyboardInterrupt())
+    assert bell.main([]) == 130
+    assert "interrupted" in capsys.readouterr().out
+    assert bell.main(["--json"]) == 130
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["exitCode"], document["command"]) == (False, 130, "setup")
+    assert document["message"].startswith("interrupted")
+
+
+def test_a_bug_is_not_dressed_up_as_an_error_and_a_program_gets_its_document_all_the_same(
+    folder, steps, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    steps(KeyError("a bug"))
+    with pytest.raises(KeyError):
+        bell.main(["--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["exitCode"]) == (False, 1)
+    assert "a bug" not in document["message"]
+
+
+def test_the_log_is_named_where_it_can_explain_something(folder, steps, capsys) -> None:
+    told = {}
+    for kind in (ResourceError, UsageError, Cancelled):
+        steps(error(kind))
+        bell.main([])
+        told[kind] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("the log: ")]
+    assert [len(told[kind]) for kind in (ResourceError, UsageError, Cancelled)] == [1, 0, 0]
+    assert Path(told[ResourceError][0].removeprefix("the log: ")).is_file()
+
+
+def test_a_log_that_cannot_be_kept_is_a_warning(folder, steps, capsys) -> None:
+    (folder / ".wizard").write_text("in the way")
+    steps(report("vercel"))
+    assert bell.main(["--json"]) == 0
+    assert "no log is kept" in capsys.readouterr().err
+
+
+# --- what ends well
+
+
+def test_a_setup_prints_its_document_and_nothing_else_on_stdout(folder, steps, capsys) -> None:
+    steps(report("vercel"))
+    assert bell.main(["--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+def test_a_proof_that_fails_is_exit_1(folder, steps, capsys) -> None:
+    steps(report("vercel", proofs=(proof("vercel", VerificationState.FAILED),)))
+    assert bell.main(["--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+@pytest.mark.parametrize("state", [VerificationState.SIMULATED, VerificationState.UNPROVEN])
+def test_a_proof_that_could_not_be_had_is_no_failure(folder, steps, state) -> None:
+    steps(report("vercel", proofs=(proof("vercel", state),)))
+    assert bell.main(["--json"]) == 0
+
+
+def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
+    planned = Plan(
+        stack="production",
+        settings=settings(),
+        identity=IDENTITY,
+        steps=(step("update", changed=("policy",)), replace(step("same"), name="other")),
+        stored_data_key=None,
+        targets=(),
+    )
+    steps(planned, "preview")
+    assert bell.main(["preview", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changes"] == [
+        {"op": "update", "type": "aws:kms/key:Key", "name": "phi-key", "changed": ["policy"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [(VerificationState.PROVED, 0), (VerificationState.SIMULATED, 0), (VerificationState.FAILED, 1)]
+)
+def test_a_verification_that_fails_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
+    told = verify.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
+    monkeypatch.setattr(verify, "verify", lambda request, clients: told)
+    assert bell.main(["verify", "--json"]) == code
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], [told["state"] for told in document["proofs"]]) == (code == 0, ["proved", state])
+
+
+@pytest.mark.parametrize(
+    ("standing", "code"), [(HealthStatus.GOOD, 0), (HealthStatus.UNKNOWN, 0), (HealthStatus.WRONG, 1)]
+)
+def test_a_stack_that_is_known_to_be_wrong_is_exit_1(folder, monkeypatch, capsys, standing, code) -> None:
+    (folder / "Pulumi.production.yaml").write_text(json.dumps({"config": settings().to_config()}))
+    (folder / "Pulumi.broken.yaml").write_text("config:\n  eonpro-kms:accountId: '12'\n")
+    (folder / "Pulumi.others.yaml").write_text("config:\n  aws:region: us-east-1\n")
+    asked: list[Any] = []
+
+    def read(clients: Any, found: Any, **more: Any) -> Any:
+        asked.append((dict(found), more))
+        return (StackStatus(stack="production", standing=standing),)
+
+    monkeypatch.setattr(status, "read", read)
+    assert bell.main(["status", "--all", "--stack", "broken", "--json"]) == code
+    document = json.loads(capsys.readouterr().out)
+    assert (document["command"], document["ok"]) == ("status", code == 0)
+    [(found, more)] = asked
+    assert found == {"production": settings()}
+    assert (more["stack"], more["all_stacks"], list(more["unreadable"])) == ("broken", True, ["broken"])
+
+
+def test_a_dry_run_and_a_saved_plan_stop_after_the_plan(folder, steps, capsys) -> None:
+    planned = Plan(
+        stack="production", settings=settings(), identity=IDENTITY, steps=(), stored_data_key=None, targets=()
+    )
+    made = steps(report("vercel"))
+    drawn = steps(planned, "preview")
+    assert bell.main(["--dry-run", "--json"]) == 0
+    assert bell.main(["--save-plan", "plan.json", "--json"]) == 0
+    assert (len(made), len(drawn)) == (0, 2)
+    assert '"command": "setup"' in capsys.readouterr().out
+
+
+def test_an_interrupt_before_anything_began_is_130_too(folder, monkeypatch, capsys) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wizard.cli.dispatch, "logging_of", interrupted)
+    assert bell.main(["--json"]) == 130
+    out, err = capsys.readouterr()
+    assert json.loads(out)["exitCode"] == 130 and "interrupted" in err
+
+
+# --- what is read
+
+
+def test_answers_come_from_flag_environment_and_file_with_their_source(folder, steps, monkeypatch) -> None:
+    (folder / "answers.yaml").write_text("region: eu-central-1\ntarget: ecs\naccount: caller\n")
+    monkeypatch.setenv("EONPRO_REGION", "eu-west-1")
+    monkeypatch.setenv("VERCEL_TOKEN", TOKEN)
+    (request,) = run(steps, ["--answers", "answers.yaml", "--trail", "create", "--yes", "--stack", "staging"])
+    sources = {key: answer.source for key, answer in request.answers.items()}
+    assert request.answers["region"].value == "eu-west-1"
+    assert {key: sources[key] for key in ("region", "target", "trail")} == {
+        "region": Source.ENVIRONMENT,
+        "target": Source.FILE,
+        "trail": Source.FLAG,
+    }
+    assert (request.stack, request.yes, request.saved) == ("staging", True, None)
+    assert TOKEN not in repr(request.answers)
+
+
+def run(steps: Callable[..., list[Request]], argv: list[str]) -> list[Request]:
+    requests = steps(report("vercel"))
+    assert bell.main(["--json", *argv]) == 0
+    return requests
+
+
+def test_the_stacks_own_settings_are_answers_too(folder, steps) -> None:
+    config = json.dumps({"config": settings().to_config()})
+    (folder / "Pulumi.production.yaml").write_text(config)
+    (request,) = run(steps, [])
+    assert request.saved == settings()
+    assert request.answers["vercel_project"].source is Source.SAVED
+    assert request.answers["vercel_project"].where == "Pulumi.production.yaml"
+
+
+def test_settings_of_somebody_else_are_no_saved_answers(folder, steps) -> None:
+    (folder / "Pulumi.production.yaml").write_text("config:\n  aws:region: us-east-1\n")
+    assert run(steps, [])[0].saved is None
+
+
+def refusal(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
+    assert bell.main(["--json", *argv]) == 2
+    message: str = json.loads(capsys.readouterr().out)["message"]
+    return message
+
+
+def test_settings_that_cannot_be_used_are_told_with_every_fault(folder, steps, capsys) -> None:
+    requests = steps(report("vercel"))
+    text = "config:\n  eonpro-kms:accountId: '12'\n  eonpro-kms:environment: Prod\n"
+    (folder / "Pulumi.production.yaml").write_text(text)
+    message = refusal(capsys, [])
+    assert message.startswith("Pulumi.production.yaml cannot be used")
+    assert all(name in message for name in ("accountId", "region", "environment", "deployTargets"))
+    assert requests == []
+
+
+@pytest.mark.parametrize("name", ["absent.yaml", "a-folder", "bytes.yaml"])
+def test_an_answers_file_that_cannot_be_read_is_a_usage_error(folder, steps, capsys, name) -> None:
+    (folder / "a-folder").mkdir()
+    (folder / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    requests = steps(report("vercel"))
+    assert f"the answers file {name} cannot be read" in refusal(capsys, ["--answers", name])
+    assert requests == []
+
+
+@pytest.mark.parametrize("text", ["region: [", "- a\n- b\n", "regoin: us-east-1\n", "vercel_token: x\n"])
+def test_an_answers_file_that_makes_no_sense_is_a_usage_error(folder, steps, capsys, text) -> None:
+    (folder / "answers.yaml").write_text(text)
+    requests = steps(report("vercel"))
+    assert "answers.yaml" in refusal(capsys, ["--answers", "answers.yaml"])
+    assert requests == []
+
+
+def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None:
+    steps(report("vercel"))
+    message = refusal(capsys, ["--region", "nowhere", "--rotation-period-days", "9"])
+    assert "--region" in message and "--rotation-period-days" in message
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--no-such-flag"], "there is no flag --no-such-flag"),
+        (["--jsn"], "there is no flag --jsn; did you mean --json?"),
+        (["--rotation-period", "90"], "did you mean --rotation-period-days?"),
+        (["verfy"], "there is no command 'verfy'; did you mean verify?"),
+        (["--stack"], "argument --stack: expected one argument"),
+        (["access-key"], "access-key takes one of: rotate, retire"),
+        (["access-key", "delete"], "access-key takes one of: rotate, retire"),
+        (["policy"], "policy takes one of: operator"),
+        (["completion", "tcsh"], "completion takes one of: bash, zsh, fish"),
+        (["setup", "rotate"], "setup takes no 'rotate'"),
+        (["destroy", "production"], "destroy takes no 'production'"),
+        (["setup", "one", "two", "three"], "there is no place for 2 more words"),
+        (["verify", "--dry-run"], "verify knows no --dry-run: it belongs to setup"),
+        (["setup", "--all"], "setup knows no --all: it belongs to status"),
+        (["--plan", "a.json", "--dry-run"], "--plan carries a saved plan out"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, steps, capsys, argv, said) -> None:
+    requests = [*steps(report("vercel")), *steps((), "destroy")]
+    assert bell.main(argv) == 2
+    out, err = capsys.readouterr()
+    assert said in " ".join(err.split()) and "next: " in err and "Traceback" not in err
+    assert (out, requests) == ("", [])
+    assert bell.main([*argv, "--json"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    assert said in document["message"] and document["exitCode"] == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["push", "--bogus"], "push"),
+        (["--bogus", "verify"], "verify"),
+        (["--stack", "push", "--bogus"], None),
+        (["--stack", "push", "verify", "--bogus"], "verify"),
+        (["verfy"], None),
+    ],
+)
+def test_a_refused_command_line_is_told_with_the_command_it_names(folder, steps, capsys, argv, command) -> None:
+    assert bell.main([*argv, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["command"] == command
+
+
+@pytest.mark.parametrize("argv", [["--vercel-token", TOKEN], [f"--vercel-token={TOKEN}"], ["push", f"--tokn={TOKEN}"]])
+def test_what_follows_a_flag_that_nobody_knows_is_not_repeated(folder, steps, capsys, argv) -> None:
+    requests = steps(report("vercel"))
+    assert bell.main([*argv, "--json"]) == 2
+    assert TOKEN not in "".join(capsys.readouterr()) and requests == []
+
+
+def test_help_tells_every_exit_code_and_command(capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bell.main(["--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(f"{code} {meaning}" in " ".join(told.split()) for code, meaning in EXIT_CODES.items())
+    assert all(f"  {command} " in told for command in COMMANDS)
+    assert [line for line in told.splitlines() if len(line) > 80] == []
+
+
+# --- the words of the command line
+
+
+def test_what_confirms_beforehand_and_the_wish_to_adopt_reach_the_steps(folder, steps, capsys) -> None:
+    requests = steps(report("vercel"))
+    bell.main(["--json", "--confirm", "production", "--adopt", "--yes"])
+    bell.main(["--json"])
+    assert [(each.confirmed, each.adopt, each.yes) for each in requests] == [
+        ("production", True, True),
+        (None, False, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "command", "outcome"),
+    [
+        ("rotate", "rotate_access_key", {"id": "AKIANEW", "old": "AKIAOLD"}),
+        ("retire", "retire_access_key", {"id": "AKIAOLD", "done": "switched off"}),
+    ],
+)
+def test_an_access_key_is_changed_by_its_own_command(folder, steps, capsys, action, command, outcome) -> None:
+    requests = steps(outcome, command)
+    assert bell.main(["access-key", action, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accessKey"] == outcome
+    assert len(requests) == 1
+
+
+def test_the_end_of_a_stack_is_told_with_what_stays(folder, steps, capsys) -> None:
+    steps((("the key", "records"),), "destroy")
+    assert bell.main(["destroy", "--json", "--confirm", "production"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["left"] == [{"what": "the key", "why": "records"}]
+
+
+def test_a_wrapped_key_from_the_environment_reaches_the_steps_and_no_output(folder, steps, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("EONPRO_ENCRYPTED_PHI_KEY", wrapped().value)
+    requests = steps(report("vercel"))
+    bell.main(["--json", "--adopt"])
+    out, err = capsys.readouterr()
+    (request,) = requests
+    assert request.answers["encrypted_phi_key"].value == wrapped().value
+    assert wrapped().value not in out + err + repr(request)

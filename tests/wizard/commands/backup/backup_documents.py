@@ -1,0 +1,30 @@
+"""Documents of `backup --json` as the command makes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.wizard.commands.backup.test_document import OLD, backup
+from tests.wizard.fakes.clients import ESCROW, KEY, REPLICA, REPLICA_REGION
+from wizard.commands.backup.command import document
+from wizard.commands.backup.destination import DestinationKind, Kept, State
+
+FILE = Kept(place="/safe/backup.json", kind=DestinationKind.FILE, state=State.WRITTEN, opens_with=KEY)
+OBJECT = Kept(
+    place="s3://clinic-backups/backup.json",
+    kind=DestinationKind.OBJECT,
+    state=State.THERE,
+    region="eu-west-1",
+    opens_with=KEY,
+    encryption="aws:kms",
+    lock_mode="GOVERNANCE",
+    locked_until=datetime(2033, 11, 24, tzinfo=UTC),
+    version="3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY",
+)
+STORE = Kept(place=ESCROW, kind=DestinationKind.STORE, state=State.WRITTEN, region=REPLICA_REGION, opens_with=REPLICA)
+
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "a file": document("production", backup(), (FILE,)),
+    "an object and another Region": document("organization/eonpro-kms/production", backup(OLD), (OBJECT, STORE)),
+}

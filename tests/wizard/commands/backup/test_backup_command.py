@@ -1,0 +1,168 @@
+"""`backup` over fakes: what is read, what is written, and what keeps it from being written."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.settings import SecretStore, Settings
+from tests.wizard.fakes.backup import VAULT_BUCKET
+from tests.wizard.fakes.clients import (
+    ESCROW,
+    KEY,
+    OTHER_KEY,
+    REPLICA,
+    REPLICA_REGION,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+    multi_region,
+    settings,
+    wrapped,
+)
+from wizard.commands.backup import command, destination
+from wizard.core.errors import DataKeyConflict, StackNotFound, Unreachable, UsageError
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.progress import Mark
+from wizard.core.models.rotation import VersionOrigin
+from wizard.setup.steps import Clients, Request
+
+NOW = datetime(2026, 11, 24, 12, 30, 15, 7, tzinfo=UTC)
+S3 = f"s3://{VAULT_BUCKET}/backup.json"
+
+
+class World:
+    """A stack that is set up, and whoever backs it up; without a token of Vercel's."""
+
+    def __init__(self, wanted: Settings | None = None) -> None:
+        self.settings = wanted or settings()
+        self.aws, self.ui = FakeCloud(), FakeTalk()
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, self.settings))
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        clients = Clients(
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: FakeHosting(),
+            engine=lambda environment, secrets_provider=None: self.engine,
+            prover=FakeProver(aws=self.aws),
+            now=lambda: NOW,
+        )
+        given = {"to": None, "to_region": None, "stack": "production", **options}
+        request = Request(stack="production", answers={}, saved=self.settings)
+        code, document = command.run(argparse.Namespace(**given), request, clients)
+        assert code == 0
+        return dict(document)
+
+
+def test_a_backup_needs_a_place() -> None:
+    with pytest.raises(UsageError, match="needs a place") as refused:
+        World().run()
+    assert "--to eonpro-production.backup.json" in refused.value.hint
+
+
+def test_it_holds_what_is_escrowed_and_says_when_it_was_read(tmp_path: Path) -> None:
+    world, file = World(), tmp_path / "b.json"
+    told = world.run(to=str(file))
+    found = command.read(str(file), world.aws)
+    assert (found.wrapped, found.key_arn, found.made_at) == (wrapped(), KEY, NOW.replace(microsecond=0))
+    assert (told["fingerprint"], told["versions"], told["madeAt"]) == (
+        wrapped().fingerprint,
+        1,
+        "2026-11-24T12:30:15+00:00",
+    )
+    assert any("restore" in line and str(file) in line for line in world.ui.said)
+
+
+def test_every_kept_version_is_in_it() -> None:
+    world = World()
+    ring = world.aws.key_rotation()
+    for seed, key in (("older", KEY), ("oldest", OTHER_KEY)):
+        ring.keep(world.settings, wrapped(seed), key_arn=key, origin=VersionOrigin.MADE, at=NOW)
+    world.run(to=S3)
+    found = command.read(S3, world.aws)
+    assert {(each.fingerprint, each.key_arn, each.current) for each in found.versions} == {
+        (wrapped("older").fingerprint, KEY, False),
+        (wrapped("oldest").fingerprint, OTHER_KEY, False),
+        (wrapped().fingerprint, KEY, True),
+    }
+
+
+def test_two_places_are_served_in_one_run() -> None:
+    world = World(multi_region())
+    told = world.run(to=S3, to_region=REPLICA_REGION)
+    assert [(each["kind"], each["state"]) for each in told["kept"]] == [("object", "written"), ("store", "there")]
+    assert told["kept"][1]["opensWith"] == REPLICA
+
+
+def test_a_copy_without_a_replica_says_with_which_key_it_opens() -> None:
+    world = World()
+    world.run(to_region="eu-west-1")
+    warned = [text for mark, text in world.ui.marked if mark is Mark.WARN]
+    assert any(KEY in text and "no replica" in text for text in warned)
+
+
+def test_it_needs_no_state_while_the_escrow_says_its_key() -> None:
+    world = World()
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "look")
+    assert world.run(to=S3)["keyArn"] == KEY
+
+
+def test_without_state_and_without_the_escrows_word_the_key_is_not_guessed() -> None:
+    world = World()
+    there = world.aws.escrows[ESCROW]
+    world.aws.escrows[ESCROW] = replace(there, key_arn=None)
+    assert world.run(to=S3)["keyArn"] == KEY
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "look")
+    with pytest.raises(Unreachable):
+        world.run(to=f"{S3}.2")
+    world.engine.failures.clear()
+    world.engine.stack_state = replace(world.engine.stack_state, outputs=None)
+    with pytest.raises(StackNotFound):
+        world.run(to=f"{S3}.2")
+
+
+def test_an_escrow_that_is_gone_is_told_with_the_way_back() -> None:
+    world = World()
+    world.aws.escrows.clear()
+    with pytest.raises(DataKeyConflict, match="to back up") as refused:
+        world.run(to=S3)
+    assert "--from-backup" in refused.value.hint
+    assert world.aws.backup_storage().objects == {}
+
+
+def test_an_escrow_that_is_still_in_the_other_store_is_backed_up_from_there() -> None:
+    world = World(settings(secret_store=SecretStore.SECRETS_MANAGER))
+    world.aws.escrows[ESCROW] = replace(world.aws.secrets.pop(ESCROW), store=SecretStore.PARAMETER_STORE)
+    world.run(to=S3)
+    assert destination.read(S3, world.aws.backup_storage()).store is SecretStore.PARAMETER_STORE
+
+
+def test_an_escrow_that_changes_meanwhile_is_not_backed_up_by_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    ring = world.aws.key_rotation()
+    versions = ring.versions
+
+    def meanwhile(wanted: Settings) -> Any:
+        other = StoredDataKey(parameter=ESCROW, wrapped=wrapped("another"), key_arn=KEY, version=2)
+        world.aws.escrows[ESCROW] = other
+        return versions(wanted)
+
+    monkeypatch.setattr(ring, "versions", meanwhile)
+    with pytest.raises(DataKeyConflict, match="changed while it was read"):
+        world.run(to=S3)
+    assert world.aws.backup_storage().objects == {}
+
+
+def test_the_wrapped_key_is_in_the_backup_and_nowhere_else() -> None:
+    world = World()
+    told = world.run(to=S3)
+    assert wrapped().value not in str(told) and not any(wrapped().value in line for line in world.ui.said)

@@ -1,0 +1,212 @@
+"""Where a backup is kept: created, read back, compared, and never overwritten; over a real folder and a fake vault."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.settings import SecretStore
+from tests.wizard.commands.backup.test_document import AT, OLD, backup
+from tests.wizard.fakes.backup import VAULT_BUCKET, FakeVault
+from tests.wizard.fakes.clients import (
+    ESCROW,
+    KEY,
+    MULTI_KEY,
+    OTHER_KEY,
+    REPLICA,
+    REPLICA_REGION,
+    FakeCloud,
+    multi_region,
+    settings,
+    wrapped,
+)
+from wizard.commands.backup import destination, region
+from wizard.commands.backup.destination import DestinationKind, Kept, State, parse
+from wizard.commands.backup.document import text_of
+from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
+from wizard.core.models.backup import BucketLock
+
+S3 = f"s3://{VAULT_BUCKET}/backup.json"
+
+
+def kept(where: str, backup_storage: FakeVault | None = None, **changes: Any) -> Kept:
+    return destination.keep(where, replace(backup(), **changes), backup_storage or FakeVault(), retention_days=2557)
+
+
+# --- a file
+
+
+def test_a_file_is_written_for_its_owner_alone_whatever_the_mask(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        kept(str(tmp_path / "b.json"))
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "b.json").stat().st_mode) == 0o600
+    assert destination.read(str(tmp_path / "b.json"), FakeVault()) == backup()
+
+
+def test_the_same_content_is_there_already_whenever_it_was_made(tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    kept(str(file))
+    before = file.read_bytes()
+    assert kept(str(file), made_at=AT + timedelta(days=1)).state is State.THERE
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("there", ["", "notes of somebody", text_of(backup(OLD))])
+def test_a_file_that_holds_anything_else_is_left_alone(tmp_path: Path, there: str) -> None:
+    file = tmp_path / "b.json"
+    file.write_text(there)
+    with pytest.raises(UsageError):
+        kept(str(file))
+    assert file.read_text() == there
+
+
+def test_a_folder_gets_a_file_that_is_named_after_the_data_key(tmp_path: Path) -> None:
+    told = kept(str(tmp_path))
+    hexes = backup().fingerprint.removeprefix("sha256:")
+    assert told.place == str(tmp_path / f"eonpro-production-{hexes}.backup.json")
+    assert parse(Path(told.place).read_bytes(), "it") == backup()
+
+
+def test_a_link_is_not_followed_to_where_nothing_is(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError):
+        kept(str(tmp_path / "link"))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="cannot be written"):
+        kept(str(tmp_path / "no" / "b.json"))
+
+
+def test_half_a_backup_is_taken_away_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError, match="No space left"):
+        kept(str(tmp_path / "b.json"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["no-such-file", "."])
+def test_a_file_that_cannot_be_read_is_told(where: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        destination.read(str(tmp_path / where), FakeVault())
+
+
+# --- an object
+
+
+def test_an_object_is_created_read_back_and_told_with_its_lock() -> None:
+    backup_storage = FakeVault()
+    told = kept(S3, backup_storage)
+    assert (told.kind, told.state, told.lock_mode) == (DestinationKind.OBJECT, State.WRITTEN, "GOVERNANCE")
+    assert destination.read(S3, backup_storage) == backup()
+    assert kept(S3, backup_storage, made_at=AT + timedelta(days=1)).state is State.THERE
+    assert len(backup_storage.objects) == 1
+
+
+def test_the_buckets_own_lock_is_left_to_it_and_one_without_gets_the_audit_logs(tmp_path: Path) -> None:
+    backup_storage = FakeVault()
+    compliance = {"compliance": BucketLock(region="eu-west-1", mode="COMPLIANCE", days=30)}
+    backup_storage.buckets |= {**compliance, "silent": BucketLock(region="eu-west-1")}
+    assert kept("s3://compliance/b.json", backup_storage).lock_mode == "COMPLIANCE"
+    silent = kept("s3://silent/b.json", backup_storage)
+    assert silent.lock_mode == "GOVERNANCE"
+    assert silent.locked_until == backup().made_at + timedelta(days=2557)
+
+
+def test_a_bucket_without_a_lock_gets_nothing() -> None:
+    backup_storage = FakeVault(buckets={"plain": None})
+    with pytest.raises(ResourceError, match="no Object Lock") as refused:
+        kept("s3://plain/b.json", backup_storage)
+    assert "put-object-lock-configuration" in refused.value.hint and backup_storage.objects == {}
+
+
+def test_an_object_that_does_not_read_back_is_told() -> None:
+    backup_storage = FakeVault(meddle=text_of(backup(OLD)).encode())
+    with pytest.raises(ResourceError, match="does not read back"):
+        kept(S3, backup_storage)
+
+
+def test_another_backup_under_that_name_is_left_alone() -> None:
+    backup_storage = FakeVault()
+    destination.keep(S3, backup(OLD), backup_storage, retention_days=2557)
+    with pytest.raises(UsageError, match="never overwritten"):
+        kept(S3, backup_storage)
+    assert destination.read(S3, backup_storage) == backup(OLD)
+
+
+def test_a_folder_of_a_bucket_gets_an_object_that_is_named_after_the_data_key() -> None:
+    assert kept(f"s3://{VAULT_BUCKET}/eonpro/").place == f"s3://{VAULT_BUCKET}/eonpro/{backup().file_name}"
+    assert kept(f"s3://{VAULT_BUCKET}").place == f"s3://{VAULT_BUCKET}/{backup().file_name}"
+
+
+@pytest.mark.parametrize("where", ["s3://", "s3:///key", f"s3://{VAULT_BUCKET}", f"s3://{VAULT_BUCKET}/folder/"])
+def test_what_names_no_object_cannot_be_read(where: str) -> None:
+    with pytest.raises(UsageError, match="names no object"):
+        destination.read(where, FakeVault())
+
+
+def test_an_object_that_is_not_there_is_told() -> None:
+    with pytest.raises(UsageError, match="there is no s3://"):
+        destination.read(S3, FakeVault())
+
+
+# --- another Region
+
+MULTI = replace(backup(), versions=(replace(backup().current, key_arn=MULTI_KEY),))
+
+
+def test_where_a_replica_is_the_copy_is_the_escrow_there_and_opens_with_the_replica() -> None:
+    aws = FakeCloud()
+    told = region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    there = aws.with_region(REPLICA_REGION).escrows[ESCROW]
+    assert (there.wrapped, there.key_arn) == (wrapped(), REPLICA)
+    assert (told.place, told.opens_with, told.region) == (ESCROW, REPLICA, REPLICA_REGION)
+
+
+def test_without_a_replica_the_copy_has_a_name_that_no_task_reads_and_opens_with_the_first_key() -> None:
+    aws = FakeCloud()
+    told = region.keep("eu-west-1", backup(), aws, settings(), replica_arns=())
+    there = aws.with_region("eu-west-1").escrows
+    assert list(there) == [told.place] != [ESCROW]
+    assert there[told.place].key_arn == KEY == told.opens_with
+
+
+def test_a_replica_of_another_key_opens_nothing() -> None:
+    told = region.keep(REPLICA_REGION, backup(), FakeCloud(), settings(), replica_arns=(REPLICA,))
+    assert told.opens_with == KEY
+
+
+def test_a_copy_that_is_there_is_left_and_another_data_key_is_refused() -> None:
+    aws = FakeCloud()
+    region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    again = region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    assert again.state is State.THERE
+    there = aws.with_region(REPLICA_REGION).escrows
+    there[ESCROW] = replace(there[ESCROW], wrapped=wrapped("another"), key_arn=OTHER_KEY)
+    with pytest.raises(DataKeyConflict, match="nothing was"):
+        region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    assert there[ESCROW].wrapped == wrapped("another")
+
+
+def test_the_escrows_own_region_is_no_other() -> None:
+    with pytest.raises(UsageError, match="already"):
+        region.keep("us-east-1", backup(), FakeCloud(), settings(), replica_arns=())
+
+
+def test_a_copy_goes_to_the_store_of_the_settings() -> None:
+    aws, stored = FakeCloud(), settings(secret_store=SecretStore.SECRETS_MANAGER)
+    told = region.keep("eu-west-1", backup(), aws, stored, replica_arns=())
+    assert list(aws.with_region("eu-west-1").secrets) == [told.place]

@@ -1,0 +1,154 @@
+"""`cost` over fakes: whose settings, what is asked of whom, and what is refused."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.wizard.fakes.clients import (
+    BUCKET,
+    KEY,
+    TRAIL,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+)
+from tests.wizard.fakes.clients import settings as settings_
+from wizard.commands.cost import command, measure, output
+from wizard.commands.cost.estimate import Driver
+from wizard.core.errors import MissingAnswers, PermissionDenied, StackNotFound, Unreachable, UsageError
+from wizard.core.models.audit import Usage
+from wizard.inputs.answers import Answer, Source, from_settings
+from wizard.setup.steps import Clients, Request
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+OPTIONS: dict[str, Any] = {
+    "used": False, "days": None, "requests": None, "instances": None, "cache_minutes": None,
+}  # fmt: skip
+COUNTED = Usage(since=NOW, until=NOW, kms_requests=900, key_requests=300, trail_bytes=2**20, trails=2)
+
+
+class World:
+    """A stack that is set up, or answers without one."""
+
+    def __init__(self, *, saved: bool = True, **answers: Any) -> None:
+        self.aws, self.ui = FakeCloud(), FakeTalk()
+        self.settings = settings_()
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, self.settings))
+        values = (from_settings(self.settings) if saved else {}) | answers
+        told = {name: Answer(value=value, source=Source.FLAG, where="") for name, value in values.items()}
+        self.request = Request(stack="production", answers=told, saved=self.settings if saved else None)
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        clients = Clients(
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: FakeHosting(),
+            engine=lambda environment, secrets_provider=None: self.engine,
+            prover=FakeProver(aws=self.aws),
+            now=lambda: NOW,
+        )
+        code, document = command.run(argparse.Namespace(**{**OPTIONS, **options}), self.request, clients)
+        assert code == 0
+        return dict(document)
+
+
+def drivers(told: dict[str, Any]) -> dict[str, float]:
+    return {each["driver"]: each["monthly"] for each in told["drivers"]}
+
+
+def test_without_used_nobody_is_asked() -> None:
+    world = World()
+    told = world.run()
+    assert world.aws.log == [] and world.engine.log == [] and told["used"] is None
+    assert round(told["estimate"]["monthly"], 2) == 2.18
+
+
+def test_the_settings_may_be_answers_alone_and_need_no_account() -> None:
+    world = World(saved=False, target=("ecs",), secret_store="secrets-manager", account="caller", region="eu-west-1")
+    told = world.run()
+    assert drivers(told["estimate"])["secrets"] == 1.2 and told["region"] == "eu-west-1"
+
+
+def test_an_answer_changes_what_is_saved_and_targets_add_up() -> None:
+    request = World(target=("eks",), secret_store="secrets-manager", trail=TRAIL, trail_bucket="clinic-logs").request
+    changed = measure.settings_of(request)
+    assert set(changed.deploy_targets) == {"vercel", "eks"} and changed.existing_trail_arn == TRAIL
+
+
+def test_without_settings_or_answers_the_target_is_missed() -> None:
+    with pytest.raises(MissingAnswers) as missing:
+        World(saved=False).run()
+    assert missing.value.missing == ("target",)
+
+
+def test_what_if_is_asked_on_the_command_line() -> None:
+    told = World().run(requests=1_020_000)["estimate"]
+    assert told["assumptions"]["requests"] == 1_020_000
+    assert World().run(instances=10, cache_minutes=1.0)["estimate"]["assumptions"]["applicationRequests"] == 438_000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"cache_minutes": 0.0}, {"requests": -1}, {"days": 7}, {"used": True, "days": 0}, {"used": True, "days": 91}],
+)
+def test_what_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        World().run(**wrong)
+
+
+def test_use_is_counted_of_the_stacks_key_and_bucket() -> None:
+    world = World()
+    world.aws.meter.usage = COUNTED
+    used = world.run(used=True, days=30)["used"]
+    assert world.aws.meter.asked == [(KEY, BUCKET)]
+    assert used["counts"] | {"rotations": 0} == used["counts"]
+    assert used["assumptions"]["requests"] == 304  # 300 in 30 days
+    assert drivers(used)["trail-events"] == 2.0  # one trail too many, of 100,000 events as assumed
+    assert used["since"] == "2026-10-25T12:00:00+00:00"
+
+
+def test_a_stack_whose_state_cannot_be_read_is_counted_by_its_alias() -> None:
+    world = World()
+    world.aws.meter.usage = COUNTED
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "look")
+    assert world.run(used=True)["used"]["counts"]["keyRequests"] == 300
+    assert world.aws.meter.asked == [(KEY, BUCKET)]
+
+
+def test_a_stack_that_is_not_built_has_no_use() -> None:
+    world = World()
+    world.engine.stack_state = replace(world.engine.stack_state, outputs=None)
+    world.aws.aliases.clear()
+    with pytest.raises(StackNotFound, match="not built"):
+        world.run(used=True)
+
+
+def test_rotations_that_may_not_be_read_leave_the_key_unknown() -> None:
+    world = World()
+    world.aws.meter.usage = COUNTED
+    world.aws.key_rotation().failures["rotations"] = PermissionDenied("kms:ListKeyRotations", "ask")
+    used = world.run(used=True)["used"]
+    assert {"what": "the key", "why": "kms:ListKeyRotations"} in used["unknown"]
+    assert "key" not in drivers(used)
+
+
+def test_a_person_sees_both_side_by_side_and_what_is_unknown() -> None:
+    world = World()
+    world.aws.meter.usage = replace(COUNTED, key_requests=None, unknown={"key_requests": "denied"})
+    world.run(used=True)
+    said = "\n".join(world.ui.said)
+    assert "uses of the keys is unknown: denied" in said
+    row = next(line for line in world.ui.said if line.startswith("uses of the keys 2"))
+    assert row.endswith("$0.02 unknown")
+
+
+def test_every_driver_has_its_words() -> None:
+    assert set(output.WHAT) == set(Driver)

@@ -1,0 +1,197 @@
+"""The month's bill: figures reckoned by hand from AWS's pages, and what has to hold of any of them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from tests.wizard.fakes.clients import TRAIL, multi_region, settings
+from wizard.commands.cost.estimate import (
+    LOG_FILES,
+    Assumptions,
+    Driver,
+    estimate,
+    growth,
+    trail_requests,
+    what_if,
+)
+from wizard.setup import cost
+
+EXISTING = {"existing_trail_arn": TRAIL, "trail_bucket": "clinic-logs"}
+BARE = settings(**EXISTING, alerts=False)
+"""A key and its uses, nothing else."""
+
+
+def assumed(**changes: Any) -> Assumptions:
+    return Assumptions(**changes)
+
+
+def test_two_instances_that_cache_for_five_minutes_ask_17520_times_a_month() -> None:
+    assert assumed().application_requests == 17_520
+
+
+@pytest.mark.parametrize(
+    ("instances", "minutes", "requests"), [(1, 1, 43_800), (1, 5, 8_760), (10, 5, 87_600), (4, 60, 2_920), (0, 5, 0)]
+)
+def test_an_instance_asks_whenever_its_cache_ends(instances: int, minutes: float, requests: int) -> None:
+    assert assumed(instances=instances, cache_minutes=minutes).application_requests == requests
+
+
+def test_requests_that_are_told_stand_for_those_that_instances_would_make() -> None:
+    assert assumed(requests=7, instances=100).application_requests == 7
+
+
+@pytest.mark.parametrize(
+    ("requests", "dollars"),
+    [
+        (0, "0"),
+        (20_000, "0"),
+        (20_001, "0.000003"),
+        (30_000, "0.03"),
+        (100_000, "0.24"),  # AWS's own example on the page
+        (1_020_000, "3.00"),
+    ],
+)
+def test_requests_cost_three_cents_for_ten_thousand_after_twenty_thousand(requests: int, dollars: str) -> None:
+    assert estimate(BARE, assumed(requests=requests)).of(Driver.REQUESTS) == Decimal(dollars)
+
+
+def test_what_is_free_is_told_as_what_it_would_have_cost() -> None:
+    assert estimate(BARE, assumed(requests=5_000)).spared == Decimal("0.015")
+    assert estimate(BARE, assumed(requests=500_000)).spared == Decimal("0.06")
+
+
+def test_requests_of_other_keys_use_up_the_free_ones_and_are_not_on_this_bill() -> None:
+    shared = estimate(BARE, assumed(requests=10_000, other_requests=15_000))
+    assert (shared.of(Driver.REQUESTS), shared.spared) == (Decimal("0.015"), Decimal("0.015"))
+    late = estimate(BARE, assumed(requests=10_000, other_requests=1_000_000))
+    assert (late.of(Driver.REQUESTS), late.spared) == (Decimal("0.03"), Decimal(0))
+
+
+def test_a_log_file_every_five_minutes_has_a_data_key_made_for_it_where_the_logs_have_a_key() -> None:
+    assert trail_requests(settings(), assumed(active_regions=3)) == 3 * 8_760 == 3 * LOG_FILES
+    assert trail_requests(settings(trail_key=False), assumed()) == 0
+    assert trail_requests(BARE, assumed()) == 0
+
+
+@pytest.mark.parametrize(("rotations", "dollars"), [(0, 1), (1, 2), (2, 3), (3, 3), (9, 3)])
+def test_the_first_two_rotations_raise_the_keys_price_and_no_later_one(rotations: int, dollars: int) -> None:
+    assert estimate(BARE, assumed(rotations=rotations)).of(Driver.KEY) == dollars
+
+
+def test_growth_tells_the_bill_after_none_one_and_two_rotations() -> None:
+    points = growth(settings(alerts=False), assumed(requests=0, events=0, active_regions=0))
+    assert {point.value: point.monthly for point in points} == {0.0: Decimal(2), 1.0: Decimal(4), 2.0: Decimal(6)}
+
+
+def test_a_replica_costs_what_the_key_costs() -> None:
+    assert estimate(multi_region(), assumed(rotations=1)).of(Driver.REPLICAS) == 2
+    assert estimate(BARE, assumed(replicas=3)).of(Driver.REPLICAS) == 3
+
+
+def test_a_second_trail_is_billed_by_event_and_a_first_one_is_not() -> None:
+    assert estimate(settings(), assumed(events=250_000)).of(Driver.TRAIL_EVENTS) == 0
+    assert estimate(settings(), assumed(events=250_000, other_trails=1)).of(Driver.TRAIL_EVENTS) == 5
+    assert estimate(BARE, assumed(events=250_000, other_trails=1)).of(Driver.TRAIL_EVENTS) == 0
+
+
+def test_logs_that_are_kept_add_up_from_month_to_month() -> None:
+    # 2 ** 30 octets a month.
+    month = {"events": 1024**2, "event_bytes": 1024}
+    assert estimate(settings(), assumed(**month, months=1)).of(Driver.LOG_STORAGE) == Decimal("0.023")
+    assert estimate(settings(), assumed(**month, months=10)).of(Driver.LOG_STORAGE) == Decimal("0.23")
+
+
+def test_log_files_under_128_kb_stay_where_they_are_and_larger_ones_move() -> None:
+    small = estimate(settings(), assumed(months=24))
+    assert small.of(Driver.LOG_ARCHIVE) == 0
+    large = estimate(settings(), assumed(months=24, events=10_000_000))
+    months = Decimal(365) / (Decimal(43_800) / 1440)
+    gigabytes = Decimal(10_000_000 * 500) / 1024**3
+    assert large.of(Driver.LOG_STORAGE) == gigabytes * months * Decimal("0.023")
+    moved = Decimal(43_800 // 5 + 43_800 // 60) * Decimal("0.02") / 1000
+    assert large.of(Driver.LOG_ARCHIVE) == gigabytes * (24 - months) * Decimal("0.004") + moved
+
+
+def test_what_comes_along_with_an_option_is_billed_with_it_and_only_then() -> None:
+    def drivers(**changes: Any) -> set[Driver]:
+        return {item.driver for item in estimate(settings(**changes)).items}
+
+    always = {Driver.KEY, Driver.REQUESTS}
+    assert {item.driver for item in estimate(BARE).items} == always
+    assert drivers() == always | {Driver.TRAIL_KEY, Driver.LOG_WRITES, Driver.LOG_STORAGE, Driver.ALARMS}
+    assert drivers(cloudwatch_logs=True) - drivers() == {Driver.CLOUDWATCH_LOGS}
+    assert drivers(secret_store="secrets-manager") - drivers() == {Driver.SECRETS, Driver.SECRET_READS}
+
+
+def test_the_ordinary_set_up_for_vercel_costs_two_dollars_and_some_cents() -> None:
+    # Two keys, an alarm, (17,520 + 8,760 - 20,000) requests, 9,490 objects, a year of 50 MB a month.
+    logs = Decimal(100_000 * 500) / 1024**3 * 12 * Decimal("0.023")
+    expected = 2 + Decimal("0.10") + 6_280 * Decimal("0.000003") + 9_490 * Decimal("0.000005") + logs
+    assert estimate(settings()).monthly == expected
+    assert round(expected, 2) == Decimal("2.18")
+
+
+def test_what_if_varies_one_assumption_and_leaves_the_others() -> None:
+    told = what_if(BARE, assumed(rotations=1), "requests", [0, 30_000])
+    assert [(point.value, point.monthly) for point in told] == [(0, 2), (30_000, Decimal("2.03"))]
+    assert [round(point.monthly, 4) for point in what_if(BARE, assumed(instances=10), "cache_minutes", [0.5, 5])] == [
+        Decimal("3.568"),
+        Decimal("1.2028"),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{"cache_minutes": 0}, {"cache_minutes": -1}, {"requests": -1}, {"instances": -2}])
+def test_an_assumption_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        assumed(**wrong)
+
+
+def test_every_price_has_its_page_of_aws() -> None:
+    told = [price for price in vars(cost).values() if isinstance(price, cost.Price)]
+    assert len(told) > 8
+    assert [price for price in told if not price.page.startswith("https://aws.amazon.com/")] == []
+
+
+COUNTS = some.integers(min_value=0, max_value=10**9)
+
+
+@given(fewer=COUNTS, more=COUNTS, others=COUNTS)
+def test_more_requests_never_cost_less(fewer: int, more: int, others: int) -> None:
+    low, high = (estimate(BARE, assumed(requests=one, other_requests=others)).monthly for one in sorted((fewer, more)))
+    assert low <= high
+
+
+@given(requests=COUNTS, others=COUNTS)
+def test_what_is_paid_and_what_is_free_are_all_that_was_asked_for(requests: int, others: int) -> None:
+    bill = estimate(BARE, assumed(requests=requests, other_requests=others))
+    assert bill.of(Driver.REQUESTS) + bill.spared == Decimal(requests) * Decimal("0.03") / 10_000
+    assert bill.spared <= Decimal("0.06")
+
+
+@given(others=COUNTS, requests=COUNTS)
+def test_the_free_ones_are_shared_and_never_given_twice(others: int, requests: int) -> None:
+    mine = estimate(BARE, assumed(requests=requests, other_requests=others)).of(Driver.REQUESTS)
+    theirs = cost.KMS_REQUEST.of(Decimal(others))
+    assert mine + theirs == cost.KMS_REQUEST.of(Decimal(requests + others))
+
+
+@given(
+    shorter=some.floats(min_value=0.1, max_value=1440, allow_nan=False),
+    longer=some.floats(min_value=0.1, max_value=1440, allow_nan=False),
+)
+def test_a_longer_cache_never_costs_more(shorter: float, longer: float) -> None:
+    low, high = sorted((shorter, longer))
+    assumptions = assumed(instances=50)
+    told = what_if(BARE, assumptions, "cache_minutes", [low, high])
+    assert told[0].monthly >= told[1].monthly
+
+
+@given(rotations=some.integers(min_value=0, max_value=50), replicas=some.integers(min_value=0, max_value=10))
+def test_the_bill_is_the_sum_of_its_drivers(rotations: int, replicas: int) -> None:
+    bill = estimate(settings(), assumed(rotations=rotations, replicas=replicas, other_trails=1))
+    assert bill.monthly == sum(bill.of(driver) for driver in Driver)

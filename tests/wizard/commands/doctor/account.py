@@ -1,0 +1,66 @@
+"""A stack that is set up in full, over fakes, and the doctor's checks on it.
+
+Touches the fakes only.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from components.settings import Settings
+from tests.wizard.commands.test_deployed_stack import World
+from tests.wizard.fakes.clients import APP, KEY, OUTPUTS, FakeProver, FakeTalk, wrapped
+from tests.wizard.fakes.diagnostics import FakeSymptoms
+from wizard.cli import parser
+from wizard.commands.doctor.checks import all_checks
+from wizard.commands.doctor.diagnosis import Check, Diagnosis, diagnose
+from wizard.commands.doctor.finding import Finding
+from wizard.setup.steps import Clients
+
+
+class Ward(World):
+    """A world whose application has its variables where it runs."""
+
+    def __init__(self, wanted: Settings) -> None:
+        super().__init__(wanted)
+        self.prover = FakeProver(aws=self.aws)
+        values = {"ENCRYPTED_PHI_KEY": wrapped().value, "AWS_KMS_KEY_ID": KEY, "AWS_REGION": wanted.region}
+        if "vercel" in wanted.deploy_targets:
+            self.vercel.variables |= values
+        for name in ("AWS_KMS_KEY_ID", "AWS_REGION"):
+            self.aws.parameters[f"{wanted.names.parameter_prefix}/{name}"] = values[name]
+
+    @property
+    def access_diagnostics(self) -> FakeSymptoms:
+        """Of the stack's own Region."""
+        return self.aws.access_diagnostics()
+
+    def change(self, **changes: Any) -> None:
+        """The application's role otherwise than it was."""
+        self.access_diagnostics.change(APP, **changes)
+
+    def diagnosis(self, of: Sequence[Check] = all_checks.OF_ACCESS) -> Diagnosis:
+        """What these checks tell."""
+        clients = Clients(
+            ui=FakeTalk(),
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: self.vercel,
+            engine=lambda environment, *, secrets_provider=None: self.engine,
+            prover=self.prover,
+        )
+        told = diagnose(self.find(), clients, of)
+        for finding in (*told.findings, *told.consequences):
+            program, *words = shlex.split(finding.command)
+            if (program, *words[:2]) == ("python", "-m", "wizard"):
+                # Raises for a command that could not be typed.
+                parser.parse(words[2:])
+        return told
+
+    def first(self, of: Sequence[Check] = all_checks.OF_ACCESS) -> Finding:
+        """What is to be mended first."""
+        return self.diagnosis(of).findings[0]
+
+
+__all__ = ["APP", "KEY", "OUTPUTS", "Ward", "wrapped"]

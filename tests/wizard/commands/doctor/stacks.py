@@ -1,0 +1,110 @@
+"""A stack over fakes as the doctor's checks see it, whole and well until a test changes one thing.
+
+Touches nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from components.settings import Settings
+from tests.wizard.fakes.clients import (
+    IDENTITY,
+    FakeCloud,
+    FakeDrafts,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+    settings,
+)
+from wizard.commands.deployed_stack import DeployedStack
+from wizard.commands.doctor.context import CheckContext
+from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.core.errors import SetupError
+from wizard.core.models.delivery import StackState
+from wizard.core.models.drift import StateResource
+from wizard.setup.steps import Clients
+
+_URN = "urn:pulumi:production::eonpro-kms::eonpro:kms"
+RESOURCES = (
+    f"{_URN}:AuditTrail$aws:cloudtrail/trail:Trail::audit-trail",
+    f"{_URN}:AuditTrail$aws:kms/key:Key::audit-trail-key",
+    f"{_URN}:AuditTrail$aws:s3/bucketPolicy:BucketPolicy::audit-trail",
+    f"{_URN}:AuditTrail$aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration::audit-trail",
+    f"{_URN}:PhiKey$aws:kms/key:Key::phi-key",
+    f"{_URN}:AppAccess$aws:iam/policy:Policy::app-access",
+    f"{_URN}:Alerts$aws:sns/topic:Topic::alerts",
+    f"{_URN}:Alerts$aws:cloudwatch/eventRule:EventRule::alerts-key-changes",
+)
+
+
+@dataclass(kw_only=True)
+class Stand:
+    """One stack; its parts may be changed before it is looked at."""
+
+    settings: Settings = field(default_factory=settings)
+    aws: FakeCloud = field(default_factory=FakeCloud)
+    vercel: FakeHosting = field(default_factory=FakeHosting)
+    state: StackState | SetupError | None = None
+    """None: as it was built."""
+    engine: FakeEngine = field(init=False)
+
+    def __post_init__(self) -> None:
+        resources = tuple(StateResource(urn=urn, type=urn.split("$")[1].split("::")[0], id="id") for urn in RESOURCES)
+        self.engine = FakeEngine(aws=self.aws)
+        self.state = self.state or built(self.aws, self.settings, resources=resources)
+
+    def evidence(self) -> CheckContext:
+        """What the checks ask."""
+        clients = Clients(
+            ui=FakeTalk(),
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: self.vercel,
+            engine=lambda environment, *, secrets_provider=None: self.engine,
+            prover=FakeProver(aws=self.aws),
+            drafts=FakeDrafts(),
+        )
+        assert self.state is not None
+        found = DeployedStack(
+            stack="production",
+            settings=self.settings,
+            aws=self.aws,
+            identity=IDENTITY,
+            engine=self.engine,
+            state=self.state,
+            vercel=self.vercel,
+            project=self.vercel.project,
+        )
+        return CheckContext(found, clients)
+
+    def told(self, check: Callable[[CheckContext], Iterable[Told]]) -> tuple[Told, ...]:
+        """All that the check tells."""
+        return tuple(check(self.evidence()))
+
+
+def finding(told: Iterable[Told], cause: str) -> Finding:
+    """The one finding, of that cause."""
+    found = [each for each in told if isinstance(each, Finding)]
+    assert [each.cause for each in found] == [cause], found
+    return found[0]
+
+
+def causes(told: Iterable[Told]) -> list[str]:
+    """The causes that were found."""
+    return [each.cause for each in told if isinstance(each, Finding)]
+
+
+def is_well(told: Iterable[Told]) -> bool:
+    """Whether all of it is well, and something was looked at."""
+    told = tuple(told)
+    return bool(told) and all(isinstance(each, Passed) for each in told)
+
+
+def unlooked(told: Iterable[Told]) -> list[NotChecked]:
+    """What could not be looked at; nothing else may be told."""
+    told = tuple(told)
+    assert all(isinstance(each, NotChecked) for each in told), told
+    return [each for each in told if isinstance(each, NotChecked)]

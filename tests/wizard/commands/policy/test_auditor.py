@@ -1,0 +1,146 @@
+"""The auditor's policy: what it grants for which set-up, and that nothing of it changes anything or opens a record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import wizard.cli.main as bell
+from tests.wizard.commands.policy.test_operator import (
+    ACCOUNT,
+    EVERYTHING,
+    GIVEN,
+    each_statement,
+    granted,
+    listed,
+)
+from wizard.commands.policy import auditor
+from wizard.commands.policy.auditor import things_read
+from wizard.commands.policy.auditor_actions import AUDITED
+from wizard.commands.policy.iam_resources import FEATURES
+from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values
+from wizard.commands.policy.operator_actions import MEASURED
+
+READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    """The auditor's policy for the given answers, with changes."""
+    values = {key: value for key, value in {**GIVEN, **changes}.items() if value is not None}
+    return for_values(values, {}, written=auditor.policies_of)
+
+
+SETUPS: dict[str, dict[str, Any]] = {
+    "vercel": {},
+    "ecs": {"target": "ecs"},
+    "eks": {"target": "eks"},
+    "a user": {"vercel_access": "user"},
+    "secrets": {"target": "ecs", "secret_store": "secrets-manager"},
+    "replicas": {"multi_region": "yes", "replica_regions": "us-west-2"},
+    "everything": EVERYTHING,
+}
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_nothing_of_it_changes_anything(setup):
+    actions = {action for action, _ in granted(asked(**SETUPS[setup]))}
+    assert actions
+    assert [action for action in actions if not action.partition(":")[2].startswith(READS)] == []
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_nothing_of_it_uses_a_key(setup):
+    actions = {action for action, _ in granted(asked(**SETUPS[setup])) if action.startswith("kms:")}
+    assert actions <= {
+        "kms:DescribeKey",
+        "kms:GetKeyLastUsage",
+        "kms:GetKeyPolicy",
+        "kms:GetKeyRotationStatus",
+        "kms:ListAliases",
+        "kms:ListGrants",
+        "kms:ListKeyRotations",
+        "kms:ListResourceTags",
+    }
+
+
+def test_no_action_is_a_pattern_and_what_has_a_name_is_named():
+    of_all = {action for action, resource in granted(asked()) if resource == "*"}
+    assert not [action for action, _ in granted(asked()) if "*" in action]
+    assert {action.partition(":")[0] for action in of_all} <= {
+        "account",
+        "cloudtrail",
+        "cloudwatch",
+        "iam",
+        "kms",
+        "servicequotas",
+    }
+
+
+def test_keys_are_read_by_the_stacks_tags():
+    [statement] = [each for each in each_statement(asked()) if "kms:GetKeyPolicy" in listed(each["Action"])]
+    assert statement["Resource"] == f"arn:aws:kms:us-east-1:{ACCOUNT}:key/*"
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:ResourceTag/Application": "EONPRO", "aws:ResourceTag/Environment": "Production"}
+    }
+
+
+def test_the_former_values_of_an_escrow_that_was_written_over_can_be_looked_for():
+    resources = {resource for action, resource in granted(asked()) if action == "ssm:GetParameterHistory"}
+    assert resources == {resource for action, resource in granted(asked()) if action == "ssm:GetParameters"} != set()
+
+
+def test_a_replica_is_read_in_its_own_region():
+    resources = {resource for _, resource in granted(asked(**SETUPS["replicas"]))}
+    assert f"arn:aws:kms:us-west-2:{ACCOUNT}:key/*" in resources
+    assert f"arn:aws:kms:us-west-2:{ACCOUNT}:key/*" not in {resource for _, resource in granted(asked())}
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_each_part_is_short_enough_for_a_managed_policy(setup):
+    document = asked(**SETUPS[setup])
+    parts = [document] if "Statement" in document else list(document.values())
+    assert all(characters(part) <= LONGEST_POLICY for part in parts)
+
+
+def test_the_table_names_things_and_features_that_there_are():
+    assert AUDITED
+    known = {thing for each in SETUPS.values() for thing in _things(**each)} | {thing for thing, _, _ in MEASURED}
+    assert {thing for thing, _, _ in AUDITED} <= known | {"users", "application's own principal"}
+    assert {feature for _, _, features in AUDITED for feature in features} <= set(FEATURES)
+
+
+def _things(**changes: Any) -> set[str]:
+    found: set[str] = set()
+
+    def written(setup):
+        found.update(things_read(setup))
+        return auditor.policies_of(setup)
+
+    for_values({**GIVEN, **changes}, {}, written=written)
+    return found
+
+
+def test_it_is_printed_alone_and_what_it_cannot_give_beside_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    argv = ["policy", "auditor", "--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs"]
+    assert bell.main(argv) == 0
+    printed = capsys.readouterr()
+    assert granted(json.loads(printed.out)) == granted(asked(target="ecs", vercel_team=None))
+    assert "s3:GetObject" in printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_strict_key_policy_is_said_to_be_closed_to_it(capsys):
+    strict = ["--strict-key-policy", "yes"]
+    both = [f"arn:aws:iam::{ACCOUNT}:user/{name}" for name in ("a", "b")]
+    named = [word for arn in both for word in ("--administrators", arn)]
+    argv = ["policy", "auditor", "--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs", *strict, *named]
+    assert bell.main(argv) == 0
+    assert "strictKeyPolicy" in capsys.readouterr().err
+
+
+def test_what_it_lacks_is_asked_for_by_its_own_command(capsys):
+    assert bell.main(["policy", "auditor"]) == 2
+    assert "python -m wizard policy auditor --target" in capsys.readouterr().err

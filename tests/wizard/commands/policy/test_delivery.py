@@ -1,0 +1,73 @@
+"""The delivery's policy: it reads the escrow and cannot write it, and redeploys where a service is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.wizard.commands.policy.test_operator import ACCOUNT, GIVEN, granted
+from wizard.commands.policy.delivery import policies_of
+from wizard.commands.policy.operator import for_values
+
+PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/"
+
+
+def asked(**changes: Any) -> set[tuple[str, str]]:
+    """Every action with its resources, for the given answers."""
+    values = {key: value for key, value in {**GIVEN, **changes}.items() if value is not None}
+    return granted(for_values(values, {}, written=policies_of))
+
+
+SETUPS: dict[str, dict[str, Any]] = {
+    "vercel": {},
+    "ecs": {"target": "ecs"},
+    "ecs with a service": {"target": "ecs", "ecs_cluster": "c", "ecs_service": "s"},
+    "eks": {"target": "eks"},
+    "secrets": {"target": "ecs", "secret_store": "secrets-manager"},
+    "replicas": {"target": "ecs", "multi_region": "yes", "replica_regions": "us-west-2"},
+}
+
+
+def writes(rights: set[tuple[str, str]]) -> set[str]:
+    return {resource for action, resource in rights if action.partition(":")[2].startswith(("Put", "Create"))}
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_the_escrow_is_read_and_never_written(setup):
+    rights = asked(**SETUPS[setup])
+    home = {resource for resource in writes(rights) if ":us-east-1:" in resource}
+    assert [resource for resource in home if "ENCRYPTED_PHI_KEY" in resource] == []
+    reads = {
+        resource for action, resource in rights if action in ("ssm:GetParameters", "secretsmanager:GetSecretValue")
+    }
+    assert any("ENCRYPTED_PHI_KEY" in resource for resource in reads)
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_nothing_of_it_uses_or_changes_a_key_or_a_right(setup):
+    actions = {action for action, _ in asked(**SETUPS[setup])}
+    assert not [action for action in actions if action.startswith(("kms:", "s3:", "cloudtrail:"))]
+    assert {action for action in actions if action.startswith("iam:")} <= {"iam:ListAccountAliases", "iam:PassRole"}
+
+
+def test_the_other_two_variables_are_written_beside_the_escrow():
+    assert writes(asked(target="ecs")) == {f"{PARAMETER}AWS_REGION", f"{PARAMETER}AWS_KMS_KEY_ID"}
+
+
+def test_a_replicas_region_gets_its_copy_of_all_three():
+    elsewhere = PARAMETER.replace("us-east-1", "us-west-2")
+    assert f"{elsewhere}ENCRYPTED_PHI_KEY" in writes(asked(**SETUPS["replicas"]))
+
+
+def test_on_vercel_alone_nothing_of_aws_is_written():
+    assert writes(asked()) == set()
+
+
+def test_a_service_that_is_known_is_redeployed_with_its_two_roles_and_no_others():
+    rights = asked(**SETUPS["ecs with a service"])
+    assert ("ecs:UpdateService", f"arn:aws:ecs:us-east-1:{ACCOUNT}:service/c/s") in rights
+    assert {resource for action, resource in rights if action == "iam:PassRole"} == {
+        f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role",
+        f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role",
+    }

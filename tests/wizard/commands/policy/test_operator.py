@@ -1,0 +1,309 @@
+"""The operator's policy: what it grants for which set-up, what it never grants, and what it needs to be told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from components.settings import Settings, Target, VercelAccess
+from wizard.commands.policy import operator
+from wizard.commands.policy.iam_resources import FEATURES, Setup, things
+from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values, policies_of, statements_of
+from wizard.commands.policy.operator_actions import MEASURED, PROVIDER_READS
+from wizard.core.errors import MissingAnswers, UsageError
+
+ACCOUNT = "111122223333"
+GIVEN = {"account": ACCOUNT, "region": "us-east-1", "target": "vercel", "vercel_team": "eonpro"}
+OFFICER = f"arn:aws:iam::{ACCOUNT}:user/officer"
+READS = ("Get", "List", "Describe", "Head", "Simulate")
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    """The policy for the given answers, with changes."""
+    values = {key: value for key, value in {**GIVEN, **changes}.items() if value is not None}
+    return for_values(values, {})
+
+
+def each_statement(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The statements of one policy, or of several."""
+    parts = [document] if "Statement" in document else list(document.values())
+    return [statement for part in parts for statement in part["Statement"]]
+
+
+def listed(value: object) -> list[str]:
+    """One value, or a list of them, as a list."""
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+
+
+def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
+    """Every action with every resource it is granted on."""
+    return {
+        (action, resource)
+        for statement in each_statement(document)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+EVERYTHING: dict[str, Any] = {
+    "target": "vercel,ecs,eks",
+    "multi_region": "yes",
+    "replica_regions": "us-west-2,us-east-2",
+    "cloudwatch_logs": "yes",
+    "alert_emails": "security@clinic.example",
+    "secret_store": "secrets-manager",
+    "administrators": OFFICER,
+}
+
+
+@pytest.mark.parametrize("changes", [{}, {"target": "ecs"}, {"vercel_access": "user"}, EVERYTHING])
+def test_each_document_fits_into_a_managed_policy(changes: dict[str, Any]) -> None:
+    document = asked(**changes)
+    parts = [document] if "Statement" in document else list(document.values())
+    assert all(characters(part) <= LONGEST_POLICY for part in parts)
+    sids = [statement["Sid"] for statement in each_statement(document)]
+    assert len(set(sids)) == len(sids)
+    assert all(sid.isalnum() for sid in sids)
+
+
+def test_a_document_that_is_too_long_comes_in_parts_that_say_the_same() -> None:
+    settings = Settings(
+        account_id=ACCOUNT,
+        region="us-east-1",
+        administrators=(OFFICER,),
+        deploy_targets=tuple(Target),
+        vercel_team="eonpro",
+        vercel_project="eonpro",
+        eks_cluster="eonpro",
+        multi_region=True,
+        replica_regions=("us-west-2", "us-east-2"),
+        cloudwatch_logs=True,
+    )
+    setup = Setup(settings=settings, operator="somebody else")
+    parts = policies_of(setup)
+    assert len(parts) > 1
+    assert list(parts) == [f"EONPROOperator-{number}" for number in range(1, len(parts) + 1)]
+    assert each_statement(dict(parts)) == statements_of(setup)
+
+
+@pytest.mark.parametrize("changes", [{}, EVERYTHING])
+def test_no_wildcard_and_no_deletion_is_granted(changes: dict[str, Any]) -> None:
+    for action, _ in granted(asked(**changes)):
+        assert "*" not in action
+        assert not action.partition(":")[2].startswith(("Delete", "Detach", "Remove", "Schedule", "Stop", "Disable"))
+    assert not any(
+        action.startswith(("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKeyPair"))
+        for action, _ in granted(asked(**changes))
+    )
+
+
+def test_only_what_has_no_resource_is_granted_on_all() -> None:
+    on_all = {action for action, resource in granted(asked(**EVERYTHING)) if resource == "*"}
+    changing = {action for action in on_all if not action.partition(":")[2].startswith(READS)}
+    # A key has no ARN before it is made; its tags and Region are compared instead.
+    assert changing == {"kms:CreateKey"}
+    statement = next(one for one in each_statement(asked()) if "kms:CreateKey" in listed(one["Action"]))
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:RequestTag/Application": "EONPRO",
+        "aws:RequestTag/Environment": "Production",
+        "aws:RequestedRegion": "us-east-1",
+    }
+
+
+def test_every_resource_is_of_this_account_and_region_or_global() -> None:
+    for _, resource in granted(asked()):
+        if resource != "*":
+            region, account = resource.split(":")[3:5]
+            assert region in ("", "us-east-1")
+            assert account in ("", ACCOUNT)
+
+
+def test_a_role_is_passed_only_to_the_service_that_takes_it() -> None:
+    passing = [one for one in each_statement(asked(**EVERYTHING)) if "iam:PassRole" in listed(one["Action"])]
+    assert {
+        (one["Resource"].rpartition("/")[2], one["Condition"]["StringEquals"]["iam:PassedToService"]) for one in passing
+    } == {
+        ("eonpro-trail-logs-role", "cloudtrail.amazonaws.com"),
+        ("eonpro-alerts-forwarding", "events.amazonaws.com"),
+    }
+
+
+def test_only_the_products_own_policies_can_be_attached() -> None:
+    attaching = [one for one in each_statement(asked(target="ecs")) if "iam:AttachRolePolicy" in listed(one["Action"])]
+    assert attaching
+    assert all(
+        set(listed(one["Condition"]["ArnEquals"]["iam:PolicyARN"]))
+        == {f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess", f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess"}
+        for one in attaching
+    )
+
+
+def test_a_permissions_boundary_is_asked_for_where_the_set_up_has_one() -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    making = [
+        one for one in each_statement(asked(permissions_boundary=boundary)) if "iam:CreateRole" in listed(one["Action"])
+    ]
+    assert making
+    assert all(one["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary}} for one in making)
+
+
+@pytest.mark.parametrize(
+    ("changes", "action"),
+    [
+        ({"vercel_access": "user"}, "iam:CreateUser"),
+        ({"vercel_access": "user"}, "iam:CreateAccessKey"),
+        ({"target": "ecs"}, "iam:PutRolePolicy"),
+        ({"cloudwatch_logs": "yes"}, "logs:CreateLogGroup"),
+        ({"alert_emails": "security@clinic.example"}, "sns:Subscribe"),
+        ({"secret_store": "secrets-manager", "target": "ecs"}, "secretsmanager:CreateSecret"),
+        ({"multi_region": "yes"}, "iam:CreateServiceLinkedRole"),
+        ({"target": "vercel,ecs"}, "iam:UpdateAssumeRolePolicy"),
+        ({"administrators": OFFICER}, "kms:GenerateDataKeyWithoutPlaintext"),
+        ({"administrators": OFFICER}, "kms:EnableKeyRotation"),
+    ],
+)
+def test_an_option_brings_its_actions_and_no_other_set_up_has_them(changes: dict[str, Any], action: str) -> None:
+    assert action in {one for one, _ in granted(asked(**changes))}
+    assert action not in {one for one, _ in granted(asked())}
+
+
+@pytest.mark.parametrize(
+    ("changes", "action"),
+    [
+        ({"target": "ecs"}, "iam:CreateOpenIDConnectProvider"),
+        ({"alerts": "no"}, "sns:CreateTopic"),
+        ({"alerts": "no"}, "events:PutRule"),
+        ({"access_logging": "no"}, "s3:PutBucketLogging"),
+        (
+            {"trail": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs", "trail_bucket": "theirs"},
+            "s3:CreateBucket",
+        ),
+        ({"secret_store": "secrets-manager"}, "ssm:PutParameter"),
+    ],
+)
+def test_what_is_not_wanted_is_not_granted(changes: dict[str, Any], action: str) -> None:
+    if action == "s3:PutBucketLogging":
+        # It is asked of the trail's bucket whenever that is ours.
+        assert not any("access-logs" in resource for _, resource in granted(asked(**changes)))
+        return
+    assert action in {one for one, _ in granted(asked())}
+    assert action not in {one for one, _ in granted(asked(**changes))}
+
+
+def test_an_administrator_of_the_keys_gets_nothing_on_keys_from_iam() -> None:
+    on_keys = {(action, resource) for action, resource in granted(asked()) if ":key/" in resource}
+    assert on_keys == {("kms:TagResource", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/*")}
+
+
+def test_without_being_an_administrator_only_keys_with_the_stacks_tags_can_be_reached() -> None:
+    for statement in each_statement(asked(administrators=OFFICER)):
+        if any(":key/" in one for one in listed(statement["Resource"])):
+            kind = "Request" if listed(statement["Action"]) == ["kms:TagResource"] else "Resource"
+            assert statement["Condition"]["StringEquals"] == {
+                f"aws:{kind}Tag/Application": "EONPRO",
+                f"aws:{kind}Tag/Environment": "Production",
+            }
+
+
+def test_what_is_missing_is_told_all_at_once_with_the_command_to_type() -> None:
+    with pytest.raises(MissingAnswers) as refused:
+        for_values({}, {})
+    assert refused.value.missing == ("target", "account", "region")
+    assert refused.value.hint == (
+        "python -m wizard policy operator --target vercel --account 111122223333 --region us-east-1"
+    )
+
+
+def test_an_account_that_only_aws_could_tell_is_missing() -> None:
+    with pytest.raises(MissingAnswers) as refused:
+        for_values({**GIVEN, "account": "caller"}, {})
+    assert refused.value.missing == ("account",)
+
+
+def test_flags_environment_file_and_saved_settings_are_ranked_as_in_every_command() -> None:
+    saved = Settings(
+        account_id=ACCOUNT,
+        region="eu-west-1",
+        administrators=(OFFICER,),
+        deploy_targets=(Target.ECS,),
+    )
+    document = for_values(
+        {"region": "us-west-2"},
+        {"EONPRO_REGION": "us-east-2", "EONPRO_ENVIRONMENT": "staging"},
+        file={"environment": "testing"},
+        file_name="answers.yaml",
+        saved=saved,
+        saved_name="Pulumi.production.yaml",
+    )
+    resources = {resource for _, resource in granted(document)}
+    assert f"arn:aws:ssm:us-west-2:{ACCOUNT}:parameter/eonpro/staging/*" in resources
+    assert f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role-staging" in resources
+
+
+def test_answers_that_do_not_fit_together_are_refused() -> None:
+    with pytest.raises(UsageError, match="--replica-regions needs --multi-region"):
+        asked(replica_regions="us-west-2")
+
+
+def test_another_partition_has_its_own_arns() -> None:
+    resources = {resource for _, resource in granted(asked(region="us-gov-west-1")) if resource != "*"}
+    assert all(resource.startswith("arn:aws-us-gov:") for resource in resources)
+
+
+# --- the data ---
+
+
+def test_the_measured_table_is_sorted_and_says_nothing_twice() -> None:
+    pairs = [(thing, action) for thing, action, _ in MEASURED]
+    assert pairs == sorted(set(pairs))
+
+
+def test_the_providers_own_reads_are_reads_not_measured_and_each_has_its_reason() -> None:
+    measured = {(thing, action) for thing, action, features in MEASURED if not features}
+    read = [(thing, action) for thing, action, _ in PROVIDER_READS]
+    assert len(set(read)) == len(read)
+    assert not measured & set(read)
+    assert all(action.partition(":")[2].startswith(READS) for _, action in read)
+    assert all(why for *_, why in PROVIDER_READS)
+
+
+def test_every_thing_and_feature_of_the_tables_is_one_that_a_set_up_can_have() -> None:
+    everything = Settings(
+        account_id=ACCOUNT,
+        region="us-east-1",
+        administrators=(OFFICER,),
+        deploy_targets=tuple(Target),
+        vercel_team="eonpro",
+        vercel_project="eonpro",
+        eks_cluster="eonpro",
+        multi_region=True,
+        replica_regions=("us-west-2",),
+        cloudwatch_logs=True,
+    )
+    others = (
+        everything.model_copy(update={"vercel_access": VercelAccess.USER}),
+        everything.model_copy(
+            update={
+                "administrators": (OFFICER.replace("user", "role"),),
+                "app_principal_arn": OFFICER,
+                "ecs_execution_role_arn": f"arn:aws:iam::{ACCOUNT}:role/theirs",
+                "existing_trail_arn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs",
+                "trail_bucket": "theirs",
+            }
+        ),
+    )
+    known = {
+        thing
+        for settings in (everything, *others)
+        for thing in things(Setup(settings=settings, operator="somebody else", adopts=True))
+    }
+    assert {thing for thing, *_ in (*MEASURED, *PROVIDER_READS)} <= known
+    assert {feature for *_, features in MEASURED for feature in features} <= set(FEATURES)
+
+
+def test_characters_are_counted_as_iam_counts_them() -> None:
+    document: Any = {"Version": "2012-10-17", "Statement": []}
+    assert characters(document) == len(json.dumps(document, separators=(",", ":")))
+    assert operator.characters({**document, "Id": "a b"}) == characters({**document, "Id": "ab"})

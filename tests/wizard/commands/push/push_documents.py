@@ -1,0 +1,55 @@
+"""Documents of `push --json`, one for each way that a push can end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from components.settings import Target
+from tests.wizard.fakes.clients import ESCROW, KEY, wrapped
+from tests.wizard.setup.test_report import delivered, proof
+from wizard.commands.push.deliver import Pushed
+from wizard.commands.push.document import document
+from wizard.commands.push.redeploy import Instances
+from wizard.core.models.delivery import StoredDataKey, VerificationState
+from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
+from wizard.core.models.vercel_environment import PRODUCTION, Scope
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+RUNS = Deployment(target="vercel", id="dpl_1", name="portal-1.vercel.app", made=AT, state="READY")
+PUSHED = Pushed(
+    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+    delivered=(replace(delivered("vercel"), environment="production"), delivered("ecs")),
+    proofs=(proof("vercel"), proof("ecs")),
+)
+BESIDE = Pushed(
+    stored_data_key=PUSHED.stored_data_key,
+    delivered=(replace(delivered("vercel"), environment="the branch feature of preview"),),
+    proofs=(),
+    warnings=("preview has production's data key",),
+    rename_variable="it has another name",
+)
+STALE = Instances(target=Target.VERCEL, deployment=RUNS, changed=AT, stale=True)
+UNKNOWN = Instances(target=Target.EKS, deployment=None, why="pods read the values when they start")
+
+
+def _told(pushed: Pushed = PUSHED, **more: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"targets": (Target.VERCEL, Target.ECS), "scopes": (PRODUCTION,)}
+    return document("production", pushed, **({"redeploys": (), "stale": ()} | given | more))
+
+
+def redeployed(state: RedeployState) -> Redeployed:
+    """One redeploy that ended so."""
+    after = None if state is RedeployState.SKIPPED else replace(RUNS, id="dpl_2")
+    return Redeployed(target="vercel", state=state, before=RUNS, after=after, why="why", seconds=41.2)
+
+
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "delivered": _told(),
+    "no Vercel": _told(targets=(Target.ECS,)),
+    "a branch": _told(BESIDE, scopes=(Scope(environment="preview", branch="feature"),)),
+    "stale": _told(stale=(STALE, UNKNOWN)),
+    "a failed proof": _told(replace(PUSHED, proofs=(proof("vercel", VerificationState.FAILED),))),
+    **{f"redeploy {state}": _told(redeploys=(redeployed(state),)) for state in RedeployState},
+}

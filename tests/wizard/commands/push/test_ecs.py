@@ -1,0 +1,652 @@
+"""The redeploy on ECS, over a fake fleet: what is registered, what is waited for, what is taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from components.settings import Outputs, SecretStore, Settings
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    APP,
+    IDENTITY,
+    OUTPUTS,
+    REGION,
+    FakeCloud,
+    FakeEngine,
+    settings,
+)
+from tests.wizard.fakes.ecs import (
+    BEGAN,
+    FakeFleet,
+    broken,
+    complete,
+    failing,
+    newest,
+    revision,
+    running,
+    starting,
+)
+from wizard.commands.deployed_stack import DeployedStack
+from wizard.commands.push import ecs, service
+from wizard.commands.push.permissions import redeploy_policy
+from wizard.commands.push.service import is_stale
+from wizard.core.errors import (
+    CredentialsError,
+    PermissionDenied,
+    ResourceError,
+    SetupError,
+    StackNotFound,
+    Unreachable,
+)
+from wizard.core.models.delivery import StackState
+from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service
+
+EXECUTION = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
+NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
+SECRETS = tuple((name, f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/eonpro/production/{name}") for name in NAMES)
+AS_SECRETS = [{"name": name, "valueFrom": source} for name, source in SECRETS]
+WEB = {
+    "name": "web",
+    "image": "web:1",
+    "environment": [{"name": "NODE_ENV", "value": "production"}, {"name": "AWS_REGION", "value": "eu-west-1"}],
+    "secrets": [{"name": "DATABASE", "valueFrom": "/db"}],
+}
+BODY: Mapping[str, Any] = {
+    "family": "clinic",
+    "containerDefinitions": [WEB],
+    "cpu": "256",
+    "tags": [{"key": "team", "value": "web"}],
+}
+READY: Mapping[str, Any] = {
+    **BODY,
+    "containerDefinitions": [{"name": "web", "image": "web:1", "secrets": AS_SECRETS}],
+    "taskRoleArn": APP,
+    "executionRoleArn": EXECUTION,
+}
+
+
+@dataclass(kw_only=True)
+class World:
+    """A stack on ECS, and the fleet its service is of."""
+
+    ecs_services: FakeFleet = field(default_factory=FakeFleet)
+    settings: Settings = field(
+        default_factory=lambda: settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="web")
+    )
+    outputs: Outputs = field(default_factory=lambda: replace(OUTPUTS, task_secrets=SECRETS))
+    told: list[str] = field(default_factory=list)
+
+    def redeploy(self) -> Redeployed:
+        aws = FakeCloud()
+        state = StackState(exists=True, has_key=True, outputs=self.outputs)
+        found = DeployedStack(
+            stack="production",
+            settings=self.settings,
+            aws=aws,
+            identity=IDENTITY,
+            engine=FakeEngine(aws=aws),
+            state=state,
+        )
+        return ecs.redeploy(
+            self.ecs_services, found, tell=self.told.append, now=self.ecs_services.clock, pause=self.ecs_services.pause
+        )
+
+    @property
+    def done(self) -> list[str]:
+        """What changed something, in order."""
+        return [
+            line.removeprefix("fleet.") for line in self.ecs_services.log if line.startswith(("fleet.reg", "fleet.up"))
+        ]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# The revision
+
+
+def test_a_revision_gets_the_secrets_and_the_roles_and_keeps_everything_else(world: World) -> None:
+    world.ecs_services.have(BODY)
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.DONE
+    assert world.done == ["register clinic", "update clinic:2 forced"]
+    assert world.ecs_services.body_of(revision("clinic", 2)) == {
+        **BODY,
+        "containerDefinitions": [
+            {
+                **WEB,
+                "environment": [{"name": "NODE_ENV", "value": "production"}],
+                "secrets": [{"name": "DATABASE", "valueFrom": "/db"}, *AS_SECRETS],
+            }
+        ],
+        "taskRoleArn": APP,
+        "executionRoleArn": EXECUTION,
+    }
+
+
+def test_what_is_changed_is_told_without_a_value(world: World) -> None:
+    world.ecs_services.have({**BODY, "executionRoleArn": "arn:aws:iam::1:role/old"})
+    world.redeploy()
+
+    [registered] = [line for line in world.told if line.startswith("registered")]
+    assert f"execution role {EXECUTION}, in place of arn:aws:iam::1:role/old" in registered
+    assert "AWS_REGION no longer in its plain environment" in registered
+    assert "eu-west-1" not in " ".join(world.told)
+
+
+def test_a_secret_of_the_same_name_is_pointed_to_the_stacks_own_where_it_stands(world: World) -> None:
+    old = {**WEB, "environment": [], "secrets": [{"name": "AWS_KMS_KEY_ID", "valueFrom": "/old"}, *WEB["secrets"]]}
+    world.ecs_services.have({**BODY, "containerDefinitions": [old]})
+    world.redeploy()
+
+    [container] = world.ecs_services.body_of(revision("clinic", 2))["containerDefinitions"]
+    assert [one["name"] for one in container["secrets"]] == [
+        "AWS_KMS_KEY_ID",
+        "DATABASE",
+        "AWS_REGION",
+        "ENCRYPTED_PHI_KEY",
+    ]
+    assert dict(SECRETS)["AWS_KMS_KEY_ID"] == container["secrets"][0]["valueFrom"]
+
+
+def test_a_task_definition_that_has_it_all_is_only_started_anew(world: World) -> None:
+    world.ecs_services.have(READY)
+
+    assert world.redeploy().state is RedeployState.DONE
+    assert world.done == ["update clinic:1 forced"]
+
+
+def test_a_second_redeploy_registers_nothing(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.redeploy()
+    world.redeploy()
+
+    assert world.done.count("register clinic") == 1
+
+
+def test_a_deregistered_revision_is_registered_again_for_no_update_takes_it(world: World) -> None:
+    world.ecs_services.have(READY)
+    world.ecs_services.definitions["clinic"][0] = replace(world.ecs_services.definitions["clinic"][0], active=False)
+    world.redeploy()
+
+    assert world.done == ["register clinic", "update clinic:2 forced"]
+
+
+# Which container
+
+
+@pytest.mark.parametrize(
+    ("containers", "chosen"),
+    [
+        ([{"name": "log"}, {"name": "app", "secrets": [{"name": "AWS_KMS_KEY_ID", "valueFrom": "x"}]}], "app"),
+        ([{"name": "log"}, {"name": "app", "environment": [{"name": "AWS_REGION", "value": "x"}]}], "app"),
+        ([{"name": "only", "essential": False}], "only"),
+        ([{"name": "log", "essential": False}, {"name": "app"}], "app"),
+    ],
+)
+def test_the_applications_container_is_known(world: World, containers: list[dict[str, Any]], chosen: str) -> None:
+    world.ecs_services.have({**BODY, "containerDefinitions": containers})
+    world.redeploy()
+
+    made = world.ecs_services.body_of(revision("clinic", 2))["containerDefinitions"]
+    assert [one["name"] for one in made if "ENCRYPTED_PHI_KEY" in str(one)] == [chosen]
+
+
+def test_containers_that_cannot_be_told_apart_are_named_with_the_commands_to_type(world: World) -> None:
+    world.ecs_services.have({**BODY, "containerDefinitions": [{"name": "api"}, {"name": "worker"}]})
+
+    with pytest.raises(SetupError, match="api, worker") as refused:
+        world.redeploy()
+
+    assert world.done == []
+    assert f"aws ecs describe-task-definition --task-definition {revision('clinic', 1)}" in refused.value.hint
+    assert "{family: family, containerDefinitions: containerDefinitions, cpu: cpu}" in refused.value.hint
+    assert "aws ecs update-service --cluster clinic --service web --task-definition clinic" in refused.value.hint
+
+
+# Which service
+
+
+def test_an_unnamed_service_is_the_only_one_that_uses_the_applications_role(world: World) -> None:
+    world.settings = settings(deploy_targets=("ecs",), ecs_cluster="clinic")
+    world.ecs_services.have({**BODY, "family": "jobs"}, name="jobs")
+    world.ecs_services.have({**BODY, "taskRoleArn": APP})
+
+    redeployed = world.redeploy()
+
+    assert redeployed.after is not None and redeployed.after.name == "clinic/web"
+
+
+@pytest.mark.parametrize(("ours", "word"), [((), "none uses"), (("web", "jobs"), "several use")])
+def test_a_service_that_cannot_be_told_is_asked_for(world: World, ours: tuple[str, ...], word: str) -> None:
+    world.settings = settings(deploy_targets=("ecs",), ecs_cluster="clinic")
+    for name in ("web", "jobs"):
+        role = {"taskRoleArn": APP} if name in ours else {}
+        world.ecs_services.have({**BODY, **role, "family": name}, name=name)
+
+    with pytest.raises(SetupError, match=f"web, jobs .*{word}") as refused:
+        world.redeploy()
+
+    assert refused.value.hint.startswith("pulumi config set eonpro-kms:ecsService")
+    assert world.done == []
+
+
+def test_a_service_that_is_not_there_and_a_cluster_that_nobody_named_are_told(world: World) -> None:
+    with pytest.raises(SetupError, match="there is no ECS service clinic/web"):
+        world.redeploy()
+    world.settings = settings(deploy_targets=("ecs",))
+    with pytest.raises(SetupError, match="which ECS cluster") as refused:
+        world.redeploy()
+    assert "eonpro-kms:ecsCluster" in refused.value.hint
+
+
+def test_a_service_that_ecs_does_not_deploy_is_left_alone(world: World) -> None:
+    world.ecs_services.have(BODY, controller="CODE_DEPLOY")
+
+    with pytest.raises(SetupError, match="deployed by CODE_DEPLOY"):
+        world.redeploy()
+    assert world.done == []
+
+
+def test_a_stack_without_ecs_is_told_before_anything_is_asked(world: World) -> None:
+    world.outputs = OUTPUTS
+
+    with pytest.raises(StackNotFound):
+        world.redeploy()
+    assert world.ecs_services.log == []
+
+
+# The wait
+
+
+def test_the_former_and_what_runs_now_are_in_the_answer(world: World) -> None:
+    world.ecs_services.have(BODY)
+    redeployed = world.redeploy()
+
+    assert redeployed.before is not None and redeployed.after is not None
+    assert (redeployed.before.id, redeployed.before.revision) == ("ecs-svc/web-0", revision("clinic", 1))
+    assert (redeployed.after.state, redeployed.after.revision) == ("COMPLETED", revision("clinic", 2))
+    assert redeployed.seconds == sum(world.ecs_services.paused) > 0
+
+
+def test_no_minute_has_more_looks_than_it_may(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[running]]
+    world.redeploy()
+
+    looks = world.ecs_services.looks
+    crowds = [sum(begin <= one < begin + timedelta(minutes=1) for one in looks) for begin in looks]
+    assert max(crowds) <= 12 and len(looks) > 60
+
+
+def test_a_network_that_fails_for_a_while_is_waited_out(world: World) -> None:
+    world.ecs_services.have(BODY)
+
+    class Flaky(FakeFleet):
+        def service(self, cluster: str, name: str) -> Service | None:
+            if 1 <= len(self.looks) <= 3:
+                self.looks.append(self.now)
+                raise (Unreachable if len(self.looks) % 2 else ResourceError)("it does not answer", "wait")
+            return super().service(cluster, name)
+
+    flaky = Flaky(definitions=world.ecs_services.definitions, there=world.ecs_services.there)
+    world.ecs_services = flaky
+
+    assert world.redeploy().state is RedeployState.DONE
+
+
+def test_credentials_that_end_meanwhile_leave_the_rollout_to_ecs(world: World) -> None:
+    world.ecs_services.have(BODY)
+
+    class Ending(FakeFleet):
+        def service(self, cluster: str, name: str) -> Service | None:
+            if len(self.looks) == 2:
+                raise CredentialsError("expired", "sign in")
+            return super().service(cluster, name)
+
+    world.ecs_services = Ending(definitions=world.ecs_services.definitions, there=world.ecs_services.there)
+
+    with pytest.raises(CredentialsError):
+        world.redeploy()
+    assert world.done == ["register clinic", "update clinic:2 forced"], "nothing is taken back blindly"
+
+
+def test_a_service_without_a_rollout_state_is_steady_when_one_deployment_runs_all(world: World) -> None:
+    world.ecs_services.have(BODY)
+
+    def alone(service: Service) -> Service:
+        return replace(service, rollouts=(replace(service.rollouts[0], state=RolloutState.UNTOLD, running=2),))
+
+    world.ecs_services.scripts = [[newest(state=RolloutState.UNTOLD, running=1), alone]]
+
+    assert world.redeploy().state is RedeployState.DONE
+
+
+# Failures
+
+
+def test_a_rollout_whose_tasks_do_not_start_is_taken_back(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[failing(1), failing(2), failing(3)], [running, complete]]
+    world.ecs_services.reasons = ("ResourceInitializationError: unable to pull secrets",)
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.ROLLED_BACK
+    assert world.done == ["register clinic", "update clinic:2 forced", "update clinic:1"]
+    assert redeployed.why == "3 tasks in a row did not start; ResourceInitializationError: unable to pull secrets"
+    assert redeployed.after is not None and redeployed.after.revision == revision("clinic", 1)
+
+
+def test_two_failures_are_not_enough_for_ecs_tries_again(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[failing(1), failing(2), running, complete]]
+
+    assert world.redeploy().state is RedeployState.DONE
+
+
+def test_a_rollout_that_does_not_get_steady_in_time_is_taken_back(world: World) -> None:
+    world.ecs_services.have(BODY, grace_seconds=300)
+    world.ecs_services.scripts = [[newest(running=1)], [complete]]
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.ROLLED_BACK
+    assert "not steady after 20 minutes: 1 of 2 tasks run" in redeployed.why
+
+
+def test_a_circuit_breaker_without_rollback_is_taken_back_by_us(world: World) -> None:
+    world.ecs_services.have(BODY, breaks=True)
+    world.ecs_services.scripts = [[failing(2), broken], [complete]]
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.ROLLED_BACK
+    assert redeployed.why.startswith("ECS deployment circuit breaker: tasks failed to start")
+    assert world.done[-1] == "update clinic:1"
+
+
+def rolled_back_by_ecs(service: Service) -> Service:
+    former = service.rollouts[-1]
+    later = service.rollouts[0].made + timedelta(minutes=1)
+    back = replace(former, id="ecs-svc/back", state=RolloutState.IN_PROGRESS, running=0, made=later)
+    return replace(service, task_definition=former.task_definition, rollouts=(back, *service.rollouts))
+
+
+def test_a_circuit_breaker_that_rolls_back_is_left_to_it_and_waited_for(world: World) -> None:
+    world.ecs_services.have(BODY, breaks=True, rolls_back=True)
+    world.ecs_services.scripts = [[failing(2), broken, rolled_back_by_ecs, complete]]
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.ROLLED_BACK
+    assert world.done == ["register clinic", "update clinic:2 forced"]
+    assert redeployed.after is not None and redeployed.after.id == "ecs-svc/back"
+
+
+def test_a_circuit_breaker_that_does_not_roll_back_after_all_is_helped(world: World) -> None:
+    world.ecs_services.have(BODY, breaks=True, rolls_back=True)
+    world.ecs_services.scripts = [[broken], [complete]]
+
+    assert world.redeploy().state is RedeployState.ROLLED_BACK
+    assert world.done[-1] == "update clinic:1"
+
+
+def test_another_deployment_that_takes_our_place_is_not_taken_back(world: World) -> None:
+    world.ecs_services.have(BODY)
+
+    def superseded(service: Service) -> Service:
+        later = service.rollouts[0].made + timedelta(minutes=1)
+        theirs = replace(service.rollouts[0], id="ecs-svc/theirs", task_definition=revision("clinic", 9), made=later)
+        return replace(service, rollouts=(theirs, *service.rollouts))
+
+    world.ecs_services.scripts = [[running, superseded]]
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.FAILED and "ecs-svc/theirs of clinic:9, took its place" in redeployed.why
+    assert world.done[-1] == "update clinic:2 forced"
+
+
+def test_the_same_revision_deployed_again_by_somebody_else_is_waited_for(world: World) -> None:
+    world.ecs_services.have(BODY)
+
+    def again(service: Service) -> Service:
+        theirs = replace(service.rollouts[0], id="ecs-svc/theirs", made=service.rollouts[0].made + timedelta(minutes=1))
+        return replace(service, rollouts=(theirs, *service.rollouts))
+
+    world.ecs_services.scripts = [[running, again, complete]]
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.DONE
+    assert redeployed.after is not None and redeployed.after.id == "ecs-svc/theirs"
+
+
+def test_a_look_that_does_not_know_of_our_deployment_yet_is_no_rollback(world: World) -> None:
+    world.ecs_services.have(BODY)
+
+    class Lagging(FakeFleet):
+        def service(self, cluster: str, name: str) -> Service | None:
+            found = super().service(cluster, name)
+            if found is not None and len(self.looks) == 2:
+                return replace(found, rollouts=found.rollouts[1:])
+            return found
+
+    world.ecs_services = Lagging(definitions=world.ecs_services.definitions, there=world.ecs_services.there)
+
+    assert world.redeploy().state is RedeployState.DONE
+
+
+def test_where_there_is_no_other_revision_to_go_back_to_the_former_tasks_run_on(world: World) -> None:
+    world.ecs_services.have(READY)
+    world.ecs_services.scripts = [[failing(3)]]
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.FAILED
+    assert "no other revision to go back to" in redeployed.why
+    assert redeployed.after is not None and redeployed.after.id == "ecs-svc/web-0"
+
+
+def test_a_rollback_that_fails_too_is_told_with_both_reasons(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[failing(3)], [failing(4)]]
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.FAILED
+    assert "3 tasks in a row did not start" in redeployed.why
+    assert "and clinic:1 is not steady either (4 tasks in a row did not start" in redeployed.why
+
+
+def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> None:
+    world.ecs_services.have(BODY)
+
+    class Refusing(FakeFleet):
+        def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
+            if not force:
+                raise ResourceError("TaskDefinition is inactive", "see the message")
+            return super().update(service, task_definition, force=force)
+
+    world.ecs_services = Refusing(
+        definitions=world.ecs_services.definitions, there=world.ecs_services.there, scripts=[[failing(3)]]
+    )
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.FAILED
+    assert "clinic:1 could not be brought back: TaskDefinition is inactive; see the message" in redeployed.why
+
+
+# A run that was killed
+
+
+def test_a_revision_that_a_killed_run_registered_is_taken_up(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.failures["update"] = Unreachable("the line is cut", "again")
+    with pytest.raises(Unreachable):
+        world.redeploy()
+    del world.ecs_services.failures["update"]
+
+    assert world.redeploy().state is RedeployState.DONE
+    assert world.done.count("register clinic") == 1 and world.done[-1] == "update clinic:2 forced"
+
+
+def test_a_deployment_that_a_killed_run_began_is_waited_for_and_not_begun_again(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.written = BEGAN - timedelta(minutes=1)
+
+    class Killed(FakeFleet):
+        def pause(self, seconds: float) -> None:
+            raise KeyboardInterrupt
+
+    killed = Killed(
+        definitions=world.ecs_services.definitions, there=world.ecs_services.there, written=world.ecs_services.written
+    )
+    world.ecs_services, again = killed, world.ecs_services
+    with pytest.raises(KeyboardInterrupt):
+        world.redeploy()
+    world.ecs_services = again
+    again.there = killed.there
+    again._script = [running, failing(3)]
+    again.scripts = [[complete]]
+    redeployed = world.redeploy()
+
+    assert world.done == ["update clinic:1"], "it waited for that deployment, and took it back when it failed"
+    assert redeployed.state is RedeployState.ROLLED_BACK
+    assert redeployed.before is not None and redeployed.before.id == "ecs-svc/web-0"
+
+
+def test_a_deployment_that_fails_already_is_begun_again_for_its_cause_may_be_mended(world: World) -> None:
+    there = world.ecs_services.have(READY)
+    failed = replace(there.rollouts[0], id="ecs-svc/bad", state=RolloutState.IN_PROGRESS, made=BEGAN, failed=3)
+    world.ecs_services.there["web"] = replace(there, rollouts=(failed, *there.rollouts))
+
+    assert world.redeploy().state is RedeployState.DONE
+    assert world.done == ["update clinic:1 forced"]
+
+
+def test_a_deployment_that_began_before_the_values_changed_is_not_waited_for(world: World) -> None:
+    there = world.ecs_services.have(READY)
+    under_way = replace(there.rollouts[0], id="ecs-svc/early", state=RolloutState.IN_PROGRESS, made=BEGAN)
+    world.ecs_services.there["web"] = replace(there, rollouts=(under_way, *there.rollouts))
+    world.ecs_services.written = BEGAN + timedelta(seconds=1)
+    world.redeploy()
+
+    assert world.done == ["update clinic:1 forced"]
+
+
+# What the running tasks hold
+
+
+def test_the_oldest_deployment_with_running_tasks_is_what_runs(world: World) -> None:
+    there = world.ecs_services.have(READY)
+    young = replace(there.rollouts[0], id="ecs-svc/young", state=RolloutState.IN_PROGRESS, made=BEGAN, running=0)
+    world.ecs_services.there["web"] = replace(there, rollouts=(young, *there.rollouts))
+
+    found = service.running(world.ecs_services, world.settings)
+
+    assert found is not None and (found.target, found.id) == ("ecs", "ecs-svc/web-0")
+    assert world.done == []
+
+
+@pytest.mark.parametrize(
+    ("body", "written", "stale"),
+    [
+        (READY, BEGAN, True),
+        (READY, BEGAN - timedelta(days=60), False),
+        (READY, None, None),
+        (BODY, None, True),
+    ],
+    ids=["written after it began", "written before", "nothing written", "does not take them at all"],
+)
+def test_tasks_that_began_before_the_last_change_hold_old_values(
+    world: World, body: Mapping[str, Any], written: Any, stale: bool | None
+) -> None:
+    world.ecs_services.have(body)
+    world.ecs_services.written = written
+    found = service.running(world.ecs_services, world.settings)
+
+    assert found is not None
+    assert is_stale(world.ecs_services, world.settings, found) is stale
+
+
+@pytest.mark.parametrize("named", [{}, {"ecs_cluster": "clinic"}, {"ecs_cluster": "clinic", "ecs_service": "gone"}])
+def test_where_no_service_is_to_be_found_nothing_is_said_to_run(world: World, named: dict[str, str]) -> None:
+    assert service.running(world.ecs_services, settings(deploy_targets=("ecs",), **named)) is None
+
+
+def test_the_times_of_the_store_that_the_settings_name_are_asked_for(world: World) -> None:
+    world.settings = world.settings.model_copy(update={"secret_store": SecretStore.SECRETS_MANAGER})
+    world.ecs_services.have(BODY)
+    world.redeploy()
+
+    assert "fleet.changed_at secrets-manager" in world.ecs_services.log
+
+
+# Rights
+
+
+def test_a_refusal_tells_all_the_rights_at_once(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.failures["register"] = PermissionDenied(
+        "the caller may not do ecs:RegisterTaskDefinition", "ask"
+    )
+
+    with pytest.raises(PermissionDenied, match="ecs:RegisterTaskDefinition") as refused:
+        world.redeploy()
+
+    document = json.loads(refused.value.hint[refused.value.hint.index("{") :])
+    assert document == redeploy_policy(world.settings, task_role=APP)
+    assert refused.value.exit_code == 3
+
+
+def test_the_rights_name_the_service_the_two_roles_and_to_whom_they_are_passed(world: World) -> None:
+    found = {one["Sid"]: one for one in redeploy_policy(world.settings, task_role=APP)["Statement"]}
+
+    assert found["UpdateTheService"]["Resource"] == f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/clinic/web"
+    assert found["PassItsRoles"]["Resource"] == [APP, EXECUTION]
+    assert found["PassItsRoles"]["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    every = {
+        action
+        for one in found.values()
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    }
+    assert every == {
+        "ecs:DescribeServices",
+        "ecs:DescribeTaskDefinition",
+        "ecs:DescribeTasks",
+        "ecs:ListServices",
+        "ecs:ListTasks",
+        "ecs:RegisterTaskDefinition",
+        "ecs:TagResource",
+        "ecs:UpdateService",
+        "iam:PassRole",
+        "ssm:GetParameters",
+    }
+
+
+def test_what_has_not_changed_since_the_last_look_is_not_told_again(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[starting, starting, starting, running, running, complete]]
+    world.redeploy()
+
+    assert [line for line in world.told if "tasks run" in line] == ["0 of 2 tasks run", "2 of 2 tasks run"]
+
+
+def test_a_look_at_a_starting_service_tells_how_many_run(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[starting, failing(1), running, complete]]
+    world.redeploy()
+
+    assert [line for line in world.told if "tasks run" in line] == [
+        "0 of 2 tasks run",
+        "0 of 2 tasks run, 1 did not start",
+        "2 of 2 tasks run, 1 did not start",
+    ]

@@ -1,0 +1,331 @@
+"""The push over fakes: what it calls, what it never does, what it refuses before anything is written."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.settings import Settings
+from tests.wizard.commands.push.push_documents import AT
+from tests.wizard.fakes.clients import (
+    ESCROW,
+    KEY,
+    REPLICA_REGION,
+    TOKEN,
+    USER_OUTPUTS,
+    multi_region,
+    settings,
+    wrapped,
+)
+from tests.wizard.inputs.test_interview import GIVEN
+from tests.wizard.setup.test_workflow import WRITES, World
+from wizard.commands.push import command
+from wizard.core.errors import (
+    Cancelled,
+    CredentialsError,
+    DataKeyConflict,
+    MissingAnswers,
+    PermissionDenied,
+    PreflightFailed,
+    ResourceError,
+    SetupError,
+    StackNotFound,
+    UsageError,
+)
+from wizard.core.models.delivery import AccessKey, StoredDataKey
+from wizard.core.models.progress import Mark
+from wizard.core.models.rotation import VersionOrigin
+
+
+class PushWorld(World):
+    """The edges of a push, all fakes."""
+
+    def stand(self, wanted: Settings | None = None, **changes: Any) -> None:
+        self.given = dict(GIVEN)
+        super().stand(wanted, **changes)
+        # The rest is in the stack's settings.
+        self.given = {"vercel_token": TOKEN}
+
+    def push(self, *, confirmed: str | None = None, request: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        given = {"stack": "production", "to": None, "branch": None, "redeploy": None, "set_aside": None, **options}
+        asked = self.request(confirmed=confirmed, **(request or {}))
+        self.code, document = command.run(argparse.Namespace(**given), asked, self.clients)
+        return document
+
+    @property
+    def wrote(self) -> set[str]:
+        return {call.split()[0] for call in self.log} & WRITES
+
+    @property
+    def warned(self) -> str:
+        return "\n".join(text for mark, text in self.ui.marked if mark is Mark.WARN)
+
+
+@pytest.fixture
+def world() -> PushWorld:
+    made = PushWorld()
+    made.stand()
+    return made
+
+
+def test_it_delivers_and_proves_and_the_engine_changes_nothing(world: PushWorld) -> None:
+    world.vercel.variables.clear()
+    document = world.push()
+    assert [(each["target"], each["state"], each["environment"]) for each in document["delivered"]] == [
+        ("vercel", "written", "production")
+    ]
+    assert [each["state"] for each in document["proofs"]] == ["proved"]
+    assert world.wrote == {"hosting.deliver"} and world.code == 0
+    called = {call.split()[0] for call in world.log}
+    assert not {"engine.prepare", "engine.preview", "engine.up", "engine.check"} & called
+    assert document["scope"] == {"environments": ["production"], "branch": None}
+
+
+def test_it_asks_for_no_more_than_it_needs(world: PushWorld) -> None:
+    """A pipeline with few rights: none of the set-up's checks, no list of principals, keys or trails."""
+    world.push()
+    called = {call.split()[0] for call in world.log if call.startswith("cloud.")}
+    assert called <= {"cloud.identify", "cloud.read_escrow", "cloud.app_credentials"}
+
+
+def test_it_makes_the_data_key_of_a_stack_that_never_had_one(world: PushWorld) -> None:
+    world.aws.escrows.clear()
+    world.vercel.variables.clear()
+    document = world.push()
+    assert world.aws.escrows[ESCROW].wrapped.fingerprint == document["fingerprint"]
+    assert world.wrote == {"cloud.make_data_key", "cloud.write_escrow", "hosting.deliver"}
+
+
+def test_an_escrow_that_is_lost_is_not_made_anew_where_vercel_has_a_data_key(world: PushWorld) -> None:
+    del world.aws.escrows[ESCROW]
+    with pytest.raises(DataKeyConflict, match="does not exist.*no other data key was made"):
+        world.push()
+    assert world.wrote == set()
+
+
+def test_nor_where_production_has_it_and_the_push_is_for_preview(world: PushWorld) -> None:
+    del world.aws.escrows[ESCROW]
+    with pytest.raises(DataKeyConflict):
+        world.push(to="preview")
+    assert world.wrote == set()
+
+
+def test_nor_where_the_variable_beside_it_is_there(world: PushWorld) -> None:
+    world.aws.escrows.clear()
+    world.vercel.variables.clear()
+    world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    with pytest.raises(PreflightFailed) as refused:
+        world.push()
+    assert "is gone" in refused.value.problems[0].what
+    assert world.wrote == set()
+
+
+def test_a_data_key_under_another_key_is_refused_before_anything_is_delivered(world: PushWorld) -> None:
+    world.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=f"{KEY}0", version=1)
+    world.vercel.variables.clear()
+    with pytest.raises(DataKeyConflict, match="wrapped by"):
+        world.push()
+    assert world.wrote == set()
+
+
+def test_a_foreign_data_key_is_refused_before_anything_is_written(world: PushWorld) -> None:
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    with pytest.raises(DataKeyConflict, match="nothing was changed"):
+        world.push()
+    assert world.wrote == set()
+
+
+def test_an_earlier_version_that_is_kept_makes_way_for_the_current_one(world: PushWorld) -> None:
+    earlier = wrapped("earlier")
+    world.aws.key_rotation().keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = earlier.value
+    assert [each["state"] for each in world.push()["delivered"]] == ["written"]
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
+
+
+def test_who_may_not_list_the_versions_replaces_none(world: PushWorld) -> None:
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("earlier").value
+    world.aws.key_rotation().failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
+    with pytest.raises(DataKeyConflict):
+        world.push()
+    assert world.wrote == set()
+
+
+def test_an_escrow_that_is_gone_is_not_made_anew_where_versions_are_kept_or_cannot_be_listed(world: PushWorld) -> None:
+    world.aws.escrows.clear()
+    world.vercel.variables.clear()
+    ring = world.aws.key_rotation()
+    ring.keep(settings(), wrapped("earlier"), key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
+    with pytest.raises(DataKeyConflict, match="of its versions are kept"):
+        world.push()
+    ring.entries.clear()
+    ring.failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
+    with pytest.raises(PermissionDenied):
+        world.push()
+    assert world.wrote == set()
+
+
+def test_where_two_scopes_are_named_and_one_is_refused_neither_is_written(world: PushWorld) -> None:
+    world.vercel.variables.clear()
+    world.vercel.beside["preview"] = {"ENCRYPTED_PHI_KEY": wrapped("foreign").value}
+    with pytest.raises(DataKeyConflict):
+        world.push(to="production,preview")
+    assert world.wrote == set() and world.vercel.variables == {}
+
+
+def test_a_stack_that_is_not_built_and_one_that_is_not_here(world: PushWorld) -> None:
+    world.engine.stack_state = replace(world.engine.stack_state, outputs=None)
+    with pytest.raises(StackNotFound, match="not built yet"):
+        world.push()
+    world.saved = None
+    with pytest.raises(StackNotFound, match="are not here"):
+        world.push()
+    assert world.wrote == set()
+
+
+def test_the_credentials_of_another_account_are_refused(world: PushWorld) -> None:
+    world.aws.identity = replace(world.aws.identity, account_id="999988887777")
+    with pytest.raises(CredentialsError, match="999988887777"):
+        world.push()
+    assert world.wrote == set()
+
+
+def test_without_a_token_it_says_so(world: PushWorld) -> None:
+    del world.given["vercel_token"]
+    with pytest.raises(MissingAnswers) as refused:
+        world.push()
+    assert refused.value.missing == ("vercel_token",) and world.wrote == set()
+
+
+def test_a_target_that_the_stack_has_not_is_no_target(world: PushWorld) -> None:
+    with pytest.raises(UsageError, match="does not deliver to ecs"):
+        world.push(request={"target": ("vercel", "ecs")})
+    assert world.wrote == set()
+
+
+def test_a_replica_that_was_planned_and_not_built_is_not_pushed_to(world: PushWorld) -> None:
+    world.stand(multi_region(deploy_targets=("ecs",), replica_regions=()))
+    world.saved = multi_region(deploy_targets=("ecs",))
+    world.given.clear()
+    document = world.push()
+    assert [each["target"] for each in document["delivered"]] == ["ecs"]
+    assert document["scope"] is None
+    assert not any(REPLICA_REGION in line for line in world.ui.said)
+
+
+# --- scopes
+
+
+def test_each_environment_has_variables_of_its_own(world: PushWorld) -> None:
+    world.vercel.environments = {"env_1": "staging"}
+    document = world.push(to="production,preview,staging")
+    assert [each["environment"] for each in document["delivered"]] == [
+        "production",
+        "preview",
+        "the custom environment staging",
+    ]
+    assert document["scope"] == {"environments": ["production", "preview", "staging"], "branch": None}
+    assert world.vercel.beside["preview"] == world.vercel.variables
+
+
+def test_a_delivery_to_preview_alone_touches_nothing_of_productions_and_is_not_proved(world: PushWorld) -> None:
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("productions own").value
+    document = world.push(to="preview", branch="feature")
+    assert document["scope"] == {"environments": ["preview"], "branch": "feature"}
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped("productions own").value
+    assert (document["proofs"], document["redeploys"], document["staleInstances"]) == ([], [], [])
+    assert "hosting.production_deployment" not in world.log
+
+
+def test_productions_data_key_elsewhere_is_warned_of(world: PushWorld) -> None:
+    document = world.push(to="preview")
+    first, second = document["warnings"]
+    assert "preview now has production's data key" in first and "--from production" in first
+    assert "trusts production's deployments only" in second
+    assert first in world.warned and second in world.warned
+    assert world.push()["warnings"] == []
+
+
+def test_development_and_a_push_without_vercel_are_refused(world: PushWorld) -> None:
+    with pytest.raises(UsageError, match="development"):
+        world.push(to="development")
+    world.stand(settings(deploy_targets=("ecs",)))
+    world.given.clear()
+    with pytest.raises(UsageError, match="environments on Vercel"):
+        world.push(to="preview")
+    assert world.wrote == set()
+
+
+# --- a data key that is in the way
+
+
+def test_one_of_somebody_elses_is_set_aside_after_the_stacks_name_and_by_nothing_less(world: PushWorld) -> None:
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    for confirmed in (None, "another"):
+        with pytest.raises(Cancelled) as refused:
+            world.push(rename_variable="v1", confirmed=confirmed)
+        assert "--set-aside v1 --confirm production" in refused.value.hint
+    assert world.wrote == set() and "hosting.set_aside" not in world.log
+
+
+def test_it_is_set_aside_only_where_there_is_one_to_put_in_its_place(world: PushWorld) -> None:
+    world.aws.escrows.clear()
+    world.vercel.variables.clear()
+    with pytest.raises(UsageError, match="was not touched"):
+        world.push(rename_variable="v1", confirmed="production")
+    assert world.wrote == set()
+
+
+# --- the access key of an application that is an IAM user
+
+
+@pytest.fixture
+def of_a_user(world: PushWorld) -> PushWorld:
+    world.engine.outputs = USER_OUTPUTS
+    world.stand(settings(vercel_access="user"), outputs=USER_OUTPUTS)
+    return world
+
+
+def test_an_application_with_an_access_key_gets_one_where_it_has_none(of_a_user: PushWorld) -> None:
+    of_a_user.push()
+    assert of_a_user.vercel.access_key is not None
+    assert of_a_user.wrote == {"hosting.deliver", "cloud.make_access_key", "hosting.deliver_access_key"}
+
+
+def test_a_caller_who_may_not_see_access_keys_pushes_all_the_same_where_there_is_one(of_a_user: PushWorld) -> None:
+    of_a_user.vercel.access_key = AccessKey(id="AKIAONE", secret="s")
+    of_a_user.aws.failures["list_access_keys"] = PermissionDenied("iam:ListAccessKeys is denied", "ask")
+    assert of_a_user.push()["ok"] is True
+    assert "is not known: iam:ListAccessKeys is denied" in of_a_user.warned
+    of_a_user.vercel.access_key = None
+    with pytest.raises(PermissionDenied):
+        of_a_user.push()
+
+
+def test_the_access_key_is_productions_alone(of_a_user: PushWorld) -> None:
+    document = of_a_user.push(to="preview")
+    assert "was not delivered to preview" in document["warnings"][1]
+    assert of_a_user.vercel.access_key is None
+
+
+# --- how it ends
+
+
+def test_a_proof_that_fails_is_exit_code_1(world: PushWorld) -> None:
+    world.aws.wrapped_by.clear()
+    document = world.push()
+    assert (document["ok"], world.code) == (False, 1)
+    assert [each["state"] for each in document["proofs"]] == ["failed"]
+
+
+@pytest.mark.parametrize("failure", [ResourceError("half of it", "again"), SetupError("no", "again")])
+def test_a_delivery_that_fails_is_told_and_nothing_is_started_anew(world: PushWorld, failure: SetupError) -> None:
+    world.vercel.variables.clear()
+    world.vercel.failures["deliver"] = failure
+    with pytest.raises(type(failure)):
+        world.push(redeploy=True)
+    assert "hosting.redeploy" not in world.log

@@ -1,0 +1,140 @@
+"""The redeploy that is offered: when it is, who answers, and what is said of instances that hold old values."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.wizard.commands.push.push_documents import AT, RUNS
+from tests.wizard.commands.push.test_push import PushWorld
+from tests.wizard.fakes.clients import settings
+from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.models.progress import Mark
+
+LATER = AT + timedelta(hours=1)
+
+
+@pytest.fixture
+def world() -> PushWorld:
+    """Production runs a deployment that is older than the last change of its variables."""
+    made = PushWorld()
+    made.stand()
+    made.vercel.deployment, made.vercel.changed_at = RUNS, LATER
+    return made
+
+
+def states(document: Any) -> list[str]:
+    return [each["state"] for each in document["redeploys"]]
+
+
+def stale(document: Any) -> list[tuple[str, bool]]:
+    return [(each["target"], each["known"]) for each in document["staleInstances"]]
+
+
+def test_old_values_are_told_even_where_nothing_was_written_and_unattended_nothing_is_started(world) -> None:
+    document = world.push()
+    assert [each["state"] for each in document["delivered"]] == ["unchanged"]
+    assert "production on Vercel still holds the old values" in world.warned
+    assert "began at 2026-03-01 12:00:00 UTC, before the values were changed at 2026-03-01 13:00:00 UTC" in world.warned
+    assert "hosting.redeploy" not in world.log
+    assert (states(document), stale(document), world.code) == (["skipped"], [("vercel", True)], 0)
+    assert "python -m wizard push --redeploy --stack production" in world.ui.said
+
+
+def test_yes_is_no_word_for_a_redeploy(world) -> None:
+    document = world.push(request={"yes": True})
+    assert states(document) == ["skipped"] and "hosting.redeploy" not in world.log
+
+
+def test_redeploy_starts_it_anew_and_nothing_is_stale(world) -> None:
+    document = world.push(redeploy=True)
+    (done,) = document["redeploys"]
+    assert (done["state"], done["before"]["id"], done["after"]["id"]) == ("done", "dpl_1", "dpl_2")
+    assert (stale(document), world.code) == ([], 0)
+    again = world.push()
+    assert (again["redeploys"], again["staleInstances"]) == ([], [])
+
+
+def test_no_redeploy_asks_nobody_and_says_what_is_stale(world) -> None:
+    world.ui.interactive = True
+    document = world.push(redeploy=False)
+    assert (states(document), stale(document)) == (["skipped"], [("vercel", True)])
+    assert not [call for call in world.log if call.startswith("talk.confirm")]
+
+
+@pytest.mark.parametrize(("answer", "state"), [(True, "done"), (False, "skipped")])
+def test_a_person_is_asked(world, answer: bool, state: str) -> None:
+    world.ui.interactive, world.ui.confirms = True, [answer]
+    assert states(world.push()) == [state]
+    assert "talk.confirm Start production on Vercel anew now?" in world.log
+
+
+def test_a_build_that_fails_leaves_the_former_and_is_exit_code_1(world) -> None:
+    world.vercel.build_fails = "npm run build exited with 1"
+    document = world.push(redeploy=True)
+    (done,) = document["redeploys"]
+    assert (done["state"], done["why"]) == ("failed", "npm run build exited with 1")
+    assert (document["ok"], world.code, stale(document)) == (False, 1, [("vercel", True)])
+    assert any(mark is Mark.FAIL and "what ran goes on running" in text for mark, text in world.ui.marked)
+
+
+def test_a_redeploy_that_may_not_be_is_told_after_the_delivery_that_was_made(world) -> None:
+    world.vercel.variables.clear()
+    world.vercel.failures["redeploy"] = PermissionDenied("the token may not deploy", "make another")
+    document = world.push(redeploy=True)
+    assert [each["state"] for each in document["delivered"]] == ["written"]
+    assert (states(document), document["redeploys"][0]["why"], world.code) == (
+        ["failed"],
+        "the token may not deploy (make another)",
+        1,
+    )
+
+
+def test_what_has_the_values_is_not_offered_and_is_started_anew_on_demand(world) -> None:
+    """A failed key load is remembered for the life of a process: a restart has to be had."""
+    world.vercel.changed_at = AT
+    world.ui.interactive = True
+    assert world.push()["redeploys"] == []
+    assert "hosting.redeploy" not in world.log
+    assert states(world.push(redeploy=True)) == ["done"]
+
+
+def test_a_project_that_nothing_was_deployed_to_has_nothing_to_start(world) -> None:
+    world.vercel.deployment = None
+    document = world.push(redeploy=True)
+    assert (document["redeploys"], document["staleInstances"]) == ([], [])
+    assert any("nothing is deployed to production yet" in line for line in world.ui.said)
+
+
+def test_what_cannot_be_known_is_told_as_unknown(world) -> None:
+    world.vercel.failures["production_deployment"] = Unsupported("it does not tell of deployments", "look")
+    document = world.push()
+    assert (document["redeploys"], stale(document), world.code) == ([], [("vercel", False)], 0)
+    assert "whether production on Vercel holds the new values is not known" in world.warned
+    assert states(world.push(redeploy=True)) == ["failed"]
+    assert world.code == 1
+
+
+def test_a_change_whose_time_is_not_told_is_unknown(world) -> None:
+    world.vercel.changed_at = None
+    document = world.push()
+    assert stale(document) == [("vercel", False)]
+    assert document["staleInstances"][0]["why"].startswith("Vercel does not tell when")
+
+
+def test_on_ecs_without_a_service_it_is_unknown_and_a_wish_for_it_is_told_as_failed(world) -> None:
+    world.stand(settings(deploy_targets=("ecs",)))
+    world.given.clear()
+    document = world.push()
+    assert (document["redeploys"], stale(document)) == ([], [("ecs", False)])
+    assert "whether the service on ECS holds the new values is not known" in world.warned
+    assert states(world.push(redeploy=True)) == ["failed"] and world.code == 1
+
+
+def test_pods_are_the_clusters_own_affair(world) -> None:
+    world.stand(settings(deploy_targets=("ecs", "eks"), eks_cluster="clinic"))
+    world.given.clear()
+    document = world.push(redeploy=False)
+    assert stale(document)[-1] == ("eks", False)

@@ -1,0 +1,561 @@
+"""Facts of a report that was never made: a stack in full, and variants of it. Touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from components.settings import APPLICATION_VARIABLES
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    BUCKET,
+    ESCROW,
+    KEY,
+    REGION,
+    REPLICA,
+    REPLICA_REGION,
+    SECOND,
+    TRAIL,
+    wrapped,
+)
+from wizard.commands.doctor.finding import Finding, NotChecked
+from wizard.commands.report.facts import (
+    AccessFacts,
+    ApplicationFacts,
+    Architecture,
+    Assumption,
+    Check,
+    ChecklistItem,
+    CostFacts,
+    Counted,
+    DataKeyPlace,
+    DoctorFacts,
+    Driver,
+    KeyPlace,
+    Phase,
+    Point,
+    ReportFacts,
+    Result,
+    RetentionTimeline,
+    RotationTimeline,
+    Safeguard,
+    TrailPlace,
+    WhatIf,
+)
+from wizard.core.models.access import (
+    AccessKeyAge,
+    AccessReview,
+    GrantFact,
+    KeyPermission,
+    KeyUse,
+    PrincipalAccess,
+    SignOff,
+    Unread,
+)
+from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, VersionOrigin
+from wizard.setup.checklist import ItemState
+
+AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+STRANGE = '<script>alert("x")</script>&\'`|*_[a](b)'
+"""A name that is harmless only where it is escaped."""
+
+FILES = {"folder": "reports/production/x", "page": "report.html", "text": "report.md", "data": "report.json"}
+
+
+def ago(days: float) -> datetime:
+    return AT - timedelta(days=days)
+
+
+def item(number: int, asked: str, state: ItemState = ItemState.DONE, **changes: Any) -> ChecklistItem:
+    made = ChecklistItem(
+        number=number,
+        asked=asked,
+        state=state,
+        evidence=f"as read: alias/eonpro-phi-key → {KEY.rpartition('/')[2]}, Enabled, every 365 days",
+        calls=("kms:DescribeKey", "kms:GetKeyRotationStatus"),
+        read_at=AT,
+        safeguards=(
+            Safeguard(section="164.312(a)(2)(iv)", name="encryption and decryption"),
+            Safeguard(section="164.308(a)(4)(ii)(B)", name="access authorization"),
+        ),
+        checks=(
+            Check(id="kms_cmk_rotation_enabled", result=Result.PASS, evidence="on, every 365 days"),
+            Check(id="kms_cmk_not_multi_region", result=Result.CHOICE, evidence="replicated to 1 Region"),
+        ),
+    )
+    return replace(made, **changes)
+
+
+CHECKLIST = (
+    item(1, "CMK created with appropriate alias"),
+    item(2, "Key policy restricts access", ItemState.OPEN, next="python -m wizard setup --stack production"),
+    item(3, "IAM policy follows least privilege"),
+    item(4, "Automatic key rotation enabled"),
+    item(5, "CloudTrail logging enabled", ItemState.UNKNOWN, evidence="could not be read: you may not look"),
+    item(6, "ENCRYPTED_PHI_KEY generated and stored securely", checks=()),
+    item(7, "Application tested with KMS integration", ItemState.PERSON, calls=(), checks=()),
+    item(8, "Key access reviewed quarterly", ItemState.PERSON, checks=()),
+)
+
+PRINCIPALS = (
+    PrincipalAccess(
+        arn=f"arn:aws:iam::{ACCOUNT}:root",
+        use=KeyPermission.NO,
+        administer=KeyPermission.YES,
+        delete=KeyPermission.NO,
+        ways=("key policy: AccountAdministration",),
+    ),
+    PrincipalAccess(
+        arn=APP,
+        use=KeyPermission.YES,
+        administer=KeyPermission.NO,
+        delete=KeyPermission.NO,
+        ways=("key policy: ApplicationUse", "IAM policy EONPROKMSAccess"),
+        assumed_by=("owner:acme:project:portal:environment:production",),
+        last_use=ago(0.2),
+        events=8760,
+    ),
+    PrincipalAccess(
+        arn=ADMIN,
+        use=KeyPermission.NO,
+        administer=KeyPermission.YES,
+        delete=KeyPermission.UNKNOWN,
+        ways=("key policy: Administration",),
+    ),
+    PrincipalAccess(
+        arn=SECOND,
+        use=KeyPermission.UNKNOWN,
+        administer=KeyPermission.NO,
+        delete=KeyPermission.NO,
+        ways=("IAM policy AdministratorAccess",),
+        access_keys=(AccessKeyAge(id="AKIAEXAMPLE000000001", active=True, age_days=412, last_used=ago(90)),),
+        is_expected=False,
+    ),
+)
+REVIEW = AccessReview(
+    stack="production",
+    key_arn=KEY,
+    at=AT,
+    window_days=90,
+    principals=PRINCIPALS,
+    grants=(
+        GrantFact(
+            id="0d8aa621cb1a1bfd2f9b2f0b0d2a7f8c",
+            grantee=f"arn:aws:iam::{ACCOUNT}:role/backup",
+            operations=("Decrypt", "DescribeKey"),
+            made=ago(200),
+            retiring=None,
+        ),
+    ),
+    last_use=KeyUse(at=ago(0.2), operation="Decrypt", tracked_since=ago(400)),
+    unread=(Unread(what="IAM policies of role/legacy", why="iam:GetRolePolicy was denied"),),
+)
+SIGN_OFF = SignOff(
+    signer="Ada Byron",
+    signer_arn=ADMIN,
+    at=ago(40),
+    review_digest="sha256:" + "3f" * 32,
+    file="reviews/production/2026-01-20.signed.json",
+)
+VERSIONS = (
+    DataKeyVersion(
+        wrapped=wrapped("old"),
+        key_arn=KEY,
+        parameter=f"{ESCROW}/versions/1",
+        origin=VersionOrigin.ADOPTED,
+        kept_at=ago(700),
+        same_as=wrapped("old").fingerprint,
+        current=False,
+    ),
+    DataKeyVersion(
+        wrapped=wrapped("new"),
+        key_arn=KEY,
+        parameter=ESCROW,
+        origin=VersionOrigin.MADE,
+        kept_at=ago(120),
+        same_as=wrapped("new").fingerprint,
+        current=True,
+    ),
+)
+ROTATIONS = KeyRotations(
+    enabled=True,
+    period_days=365,
+    next_at=AT + timedelta(days=211),
+    rotations=(Rotation(at=ago(519), on_demand=False), Rotation(at=ago(154), on_demand=True)),
+    on_demand_limit=10,
+)
+
+ARCHITECTURE = Architecture(
+    cipher="AES-256-GCM",
+    variables=APPLICATION_VARIABLES,
+    applications=(
+        ApplicationFacts(
+            target="vercel",
+            place="acme/portal",
+            principal=APP,
+            identity="Vercel's OIDC token, by sts:AssumeRoleWithWebIdentity",
+            reads_from="environment variables of the project, production",
+        ),
+        ApplicationFacts(
+            target="ecs",
+            place="clinic/portal",
+            principal=APP,
+            identity="the task role of the service",
+            reads_from="Parameter Store, by the execution role, at the start of a task",
+        ),
+    ),
+    alias="alias/eonpro-phi-key",
+    keys=(
+        KeyPlace(region=REGION, arn=KEY, replica=False, state="Enabled"),
+        KeyPlace(region=REPLICA_REGION, arn=REPLICA, replica=True, state=None),
+    ),
+    administrators=(ADMIN, SECOND),
+    deletion_administrators=(),
+    deletion_window_days=30,
+    data_key=DataKeyPlace(
+        name=ESCROW,
+        store="Parameter Store",
+        fingerprint=wrapped("new").fingerprint,
+        version=2,
+        wrapped_by=KEY,
+    ),
+    trail=TrailPlace(
+        arn=TRAIL,
+        bucket=BUCKET,
+        made=True,
+        logging=True,
+        encrypted_by="a KMS key of its own",
+        access_log_bucket=f"eonpro-access-logs-{ACCOUNT}-{REGION}",
+        log_group=None,
+        alert_topic="eonpro-alerts",
+        alert_emails=2,
+    ),
+)
+
+
+def days_on(days: int) -> datetime:
+    return AT + timedelta(days=days)
+
+
+RETENTION = RetentionTimeline(
+    bucket=BUCKET,
+    kept_days=2557,
+    required_days=2192,
+    lock="GOVERNANCE",
+    phases=(
+        Phase(
+            name="In S3 Standard",
+            from_day=0,
+            until_day=365,
+            from_date=AT,
+            until_date=days_on(365),
+            why="lifecycle rule",
+        ),
+        Phase(
+            name="In cheaper storage",
+            from_day=365,
+            until_day=2557,
+            from_date=days_on(365),
+            until_date=days_on(2557),
+            why="lifecycle rule, until it expires",
+        ),
+        Phase(
+            name="Locked against deletion",
+            from_day=0,
+            until_day=2557,
+            from_date=AT,
+            until_date=days_on(2557),
+            why="Object Lock",
+        ),
+        Phase(
+            name="Asked for by the rule",
+            from_day=0,
+            until_day=2192,
+            from_date=AT,
+            until_date=days_on(2192),
+            why="45 CFR 164.316(b)(2)(i)",
+        ),
+    ),
+)
+COST = CostFacts(
+    monthly=4.14,
+    basis="By the settings and the assumptions below",
+    drivers=(
+        Driver(what="PHI key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, used=1.0),
+        Driver(what="Replicas of the key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, used=1.0),
+        Driver(what="Key of the logs", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, used=1.0),
+        Driver(
+            what="Requests to KMS", quantity=26280.0, unit="requests", price="$0.03 per 10,000", monthly=0.02, used=0.02
+        ),
+        Driver(
+            what="Second copy of events",
+            quantity=100000.0,
+            unit="events",
+            price="$2.00 per 100,000",
+            monthly=1.12,
+            used=1.12,
+        ),
+    ),
+    assumptions=(
+        Assumption(what="Instances of the application", value=2, unit="", source="assumed"),
+        Assumption(what="Minutes the key is cached", value=5.0, unit="minutes", source="assumed"),
+    ),
+    counted=Counted(
+        since=ago(90),
+        until=AT,
+        monthly=3.05,
+        key_requests=8760,
+        kms_requests=None,
+        trail_bytes=52_428_800,
+        notes=("there were more calls on the key than the 8,760 that were counted",),
+        unknown=(Unread(what="the KMS requests of the Region", why="cloudwatch:GetMetricData was denied"),),
+    ),
+    what_ifs=(
+        WhatIf(
+            what="Requests to KMS",
+            unit="requests a month",
+            now=26280.0,
+            points=tuple(Point(at=10.0**n, monthly=3.1 + 10.0**n * 0.000003) for n in range(3, 9)),
+            is_logarithmic=True,
+        ),
+        WhatIf(
+            what="Replicas of the key",
+            unit="replicas",
+            now=1.0,
+            points=tuple(Point(at=float(n), monthly=3.14 + n) for n in range(5)),
+        ),
+        WhatIf(
+            what="Trails that were there before",
+            unit="trails",
+            now=1.0,
+            points=(Point(at=0.0, monthly=2.14), Point(at=1.0, monthly=4.14)),
+        ),
+        WhatIf(
+            what="Minutes the key is cached",
+            unit="minutes",
+            now=5.0,
+            points=tuple(Point(at=at, monthly=3.0 + 1 / at) for at in (0.5, 1.0, 2.0, 5.0, 15.0, 60.0)),
+        ),
+    ),
+)
+DOCTOR = DoctorFacts(
+    findings=(
+        Finding(
+            cause="rotation-off",
+            what="automatic rotation of the key is off",
+            why="the checklist asks for it, and prowler's kms_cmk_rotation_enabled fails",
+            command="aws kms enable-key-rotation --key-id alias/eonpro-phi-key --rotation-period-in-days 365",
+            then="nothing else",
+        ),
+    ),
+    unlooked=(NotChecked(what="the deployment on Vercel", why="no token was given"),),
+    well=("the key is enabled", "the trail records all Regions"),
+)
+
+ACCESS = AccessFacts(
+    review=REVIEW,
+    is_live=True,
+    kept_file="reviews/production/2026-01-20.json",
+    kept_at=ago(41),
+    kept_digest="sha256:" + "3f" * 32,
+    age_days=41,
+    sign_off=SIGN_OFF,
+    signed_days_ago=40,
+    due_days=92,
+)
+
+
+def facts(**changes: Any) -> ReportFacts:
+    """A stack of two targets and two Regions, with something of every kind to tell."""
+    made = ReportFacts(
+        stack="production",
+        environment="production",
+        account=ACCOUNT,
+        account_alias="clinic",
+        region=REGION,
+        made_at=AT,
+        made_by=ADMIN,
+        checklist=CHECKLIST,
+        architecture=ARCHITECTURE,
+        access=ACCESS,
+        rotation=RotationTimeline(rotations=ROTATIONS, on_demand_left=9, versions=VERSIONS),
+        retention=RETENTION,
+        cost=COST,
+        doctor=DOCTOR,
+        unread=(Unread(what=f"KMS key in {REPLICA_REGION}", why="kms:DescribeKey was denied"),),
+    )
+    return replace(made, **changes)
+
+
+def _nothing_read() -> ReportFacts:
+    why = "you may not look: kms:DescribeKey on this key is denied"
+    unknown = tuple(
+        replace(
+            each,
+            state=ItemState.UNKNOWN,
+            evidence=f"could not be read: {why}",
+            checks=tuple(Check(id=one.id, result=Result.UNKNOWN, evidence=why) for one in each.checks),
+        )
+        for each in CHECKLIST
+    )
+    keys = tuple(replace(each, state=None) for each in ARCHITECTURE.keys)
+    trail = replace(ARCHITECTURE.trail, logging=None, encrypted_by="unknown")
+    return facts(
+        checklist=unknown,
+        architecture=replace(ARCHITECTURE, keys=keys, trail=trail, data_key=None),
+        access=replace(
+            ACCESS,
+            review=None,
+            is_live=False,
+            kept_file=None,
+            kept_at=None,
+            kept_digest=None,
+            age_days=None,
+            sign_off=None,
+            signed_days_ago=None,
+            why=why,
+        ),
+        rotation=RotationTimeline(rotations=None, on_demand_left=None, versions=None, why=why),
+        retention=replace(RETENTION, kept_days=None, lock=None, phases=(), why=why),
+        cost=replace(COST, counted=None, drivers=tuple(replace(each, used=None) for each in COST.drivers)),
+        doctor=DoctorFacts(findings=None, why=why),
+    )
+
+
+def _applications(*of: ApplicationFacts) -> Architecture:
+    return replace(ARCHITECTURE, applications=of, keys=ARCHITECTURE.keys[:1])
+
+
+_ECS = replace(
+    ARCHITECTURE.applications[1], reads_from="Secrets Manager, by the task execution role, when a task starts"
+)
+_EKS = ApplicationFacts(
+    target="eks",
+    place="clinic/eonpro/eonpro",
+    principal=APP,
+    identity="EKS Pod Identity",
+    reads_from="Parameter Store, by External Secrets, into a Kubernetes Secret",
+)
+_EXISTING = replace(
+    ARCHITECTURE.trail,
+    arn=f"arn:aws:cloudtrail:{REGION}:999988887777:trail/organization",
+    bucket="organization-logs",
+    made=False,
+    encrypted_by="S3's own key",
+    access_log_bucket=None,
+    alert_topic=None,
+    alert_emails=0,
+)
+
+STATES: dict[str, ReportFacts] = {
+    "in full": facts(),
+    "nothing could be read": _nothing_read(),
+    "all is well": facts(
+        checklist=tuple(replace(each, state=ItemState.DONE, next="") for each in CHECKLIST),
+        doctor=DoctorFacts(findings=()),
+        unread=(),
+        access=replace(ACCESS, review=replace(REVIEW, unread=(), grants=())),
+    ),
+    "no review yet": facts(
+        access=replace(
+            ACCESS, kept_file=None, kept_at=None, kept_digest=None, age_days=None, sign_off=None, signed_days_ago=None
+        )
+    ),
+    "a review that was changed": facts(
+        access=replace(ACCESS, faults=("reviews/production/2026-01-20.json was changed since it was written",))
+    ),
+    "multi-Region": facts(
+        architecture=replace(
+            ARCHITECTURE,
+            keys=(
+                *ARCHITECTURE.keys,
+                KeyPlace(
+                    region="ap-southeast-2",
+                    arn=REPLICA.replace("eu-central-1", "ap-southeast-2"),
+                    replica=True,
+                    state="Enabled",
+                ),
+            ),
+        )
+    ),
+    "an existing trail": facts(
+        architecture=replace(ARCHITECTURE, trail=_EXISTING),
+        retention=replace(
+            RETENTION,
+            bucket="organization-logs",
+            kept_days=None,
+            lock=None,
+            phases=(
+                Phase(
+                    name="In the bucket",
+                    from_day=0,
+                    until_day=None,
+                    from_date=AT,
+                    until_date=None,
+                    why="no lifecycle rule lets it expire",
+                ),
+                RETENTION.phases[3],
+            ),
+        ),
+    ),
+    "ECS": facts(architecture=_applications(_ECS)),
+    "EKS": facts(architecture=_applications(_EKS)),
+    "three platforms": facts(architecture=_applications(*ARCHITECTURE.applications, _EKS)),
+    "fresh": facts(
+        rotation=RotationTimeline(
+            rotations=replace(ROTATIONS, rotations=(), on_demand_limit=None),
+            on_demand_left=None,
+            versions=(replace(VERSIONS[1], kept_at=AT, origin=VersionOrigin.FIRST),),
+        )
+    ),
+    "rotated for years": facts(
+        rotation=RotationTimeline(
+            rotations=replace(
+                ROTATIONS, rotations=tuple(Rotation(at=ago(90 * n), on_demand=n % 5 == 0) for n in range(28, 0, -1))
+            ),
+            on_demand_left=4,
+            versions=VERSIONS,
+        )
+    ),
+    "rotation off": facts(
+        rotation=RotationTimeline(
+            rotations=KeyRotations(enabled=False, period_days=None, next_at=None), on_demand_left=None, versions=()
+        )
+    ),
+    "two hundred principals": facts(
+        access=replace(
+            ACCESS,
+            review=replace(
+                REVIEW,
+                principals=tuple(
+                    replace(PRINCIPALS[1], arn=f"arn:aws:iam::{ACCOUNT}:role/department-{n}/service-{n:04d}")
+                    for n in range(200)
+                ),
+            ),
+        )
+    ),
+    "strange names": facts(
+        stack=STRANGE,
+        account_alias=STRANGE,
+        architecture=replace(
+            ARCHITECTURE,
+            alias=STRANGE,
+            applications=(
+                replace(ARCHITECTURE.applications[0], place=f"acme/{STRANGE}", principal=STRANGE * 3, identity=STRANGE),
+            ),
+        ),
+        access=replace(
+            ACCESS,
+            review=replace(
+                REVIEW, principals=(replace(PRINCIPALS[1], arn=STRANGE, ways=(STRANGE,), assumed_by=(STRANGE,)),)
+            ),
+            sign_off=replace(SIGN_OFF, signer=STRANGE),
+        ),
+        doctor=DoctorFacts(findings=(Finding(cause="x", what=STRANGE, why=STRANGE, command=STRANGE),)),
+        unread=(Unread(what=STRANGE, why=f"{STRANGE}\n{STRANGE}"),),
+    ),
+}
+"""A report in every state that it may be in."""

@@ -1,0 +1,479 @@
+"""The facts of a report, gathered over fakes of the edges: what is read, what is unknown, and what is cited."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.settings import Settings
+from tests.wizard.fakes.clients import (
+    ADMIN,
+    APP,
+    ESCROW,
+    KEY,
+    MULTI_KEY,
+    REPLICA,
+    TOKEN,
+    TRAIL,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+    multi_region,
+    settings,
+    trail_fact,
+    wrapped,
+)
+from wizard.commands import deployed_stack
+from wizard.commands.cost.estimate import Assumptions
+from wizard.commands.report.collect import REVIEW_HOLDS_DAYS, gather
+from wizard.commands.report.document import document
+from wizard.commands.report.facts import ChecklistItem, ReportFacts, Result
+from wizard.commands.report.markdown import markdown
+from wizard.commands.report.page import page
+from wizard.commands.review import storage
+from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable
+from wizard.core.models.access import KeyUse
+from wizard.core.models.account import Retention
+from wizard.core.models.delivery import StackState, StoredDataKey
+from wizard.core.models.iam import KeyEvents
+from wizard.core.models.rotation import KeyRotations, Rotation
+from wizard.inputs.answers import Answer, Source
+from wizard.setup.checklist import ItemState
+from wizard.setup.steps import Clients, Request
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+DENIED = PermissionDenied("you may not look", "ask for the right to")
+READ = ("describe_key", "key_policy", "policy_document", "find_trail", "bucket_retention", "read_escrow")
+
+
+class World:
+    """A stack that is set up in full, and a report of it."""
+
+    def __init__(self, wanted: Settings, reviews: Path) -> None:
+        self.settings = wanted
+        self.aws = FakeCloud()
+        self.reviews = reviews
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, wanted))
+        self.vercel = FakeHosting(team=wanted.vercel_team or "acme")
+        self.assumptions = Assumptions()
+        self.given: dict[str, str] = {}
+        made = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
+        self.aws.escrows[ESCROW] = made
+        self.aws.trails = (replace(trail_fact(), key_arn=KEY),)
+
+    def clients(self) -> Clients:
+        return Clients(
+            ui=FakeTalk(),
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: self.vercel,
+            engine=lambda environment, *, secrets_provider=None: self.engine,
+            prover=FakeProver(aws=self.aws),
+            now=lambda: NOW,
+        )
+
+    def report(self) -> ReportFacts:
+        clients = self.clients()
+        answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
+        found = deployed_stack.find(Request(stack="production", answers=answers, saved=self.settings), clients)
+        return gather(found, clients, reviews=self.reviews, assumptions=self.assumptions, given=self.given)
+
+    def signed(self, days_ago: int) -> None:
+        """A review that was read and signed so many days ago."""
+        at = NOW - timedelta(days=days_ago)
+        review = self.report().access.review
+        assert review is not None
+        kept = storage.write(self.reviews, replace(review, at=at), None)
+        storage.sign(kept, signer="Ada Byron", signer_arn=ADMIN, at=at)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(settings(), tmp_path / "reviews")
+
+
+def item(report: ReportFacts, number: int) -> ChecklistItem:
+    return next(each for each in report.checklist if each.number == number)
+
+
+def result(report: ReportFacts, check: str) -> Result:
+    return next(each.result for of in report.checklist for each in of.checks if each.id == check)
+
+
+def forms(report: ReportFacts) -> str:
+    """All that the three forms say."""
+    told = document(report, files={"folder": "x", "page": "report.html", "text": "report.md", "data": "report.json"})
+    return json.dumps(told) + page(told) + markdown(told)
+
+
+def test_of_a_good_stack_the_items_are_done_and_the_rest_is_a_persons(world) -> None:
+    states = [each.state for each in world.report().checklist]
+    assert states == [ItemState.DONE] * 6 + [ItemState.PERSON] * 2
+
+
+def test_each_item_says_what_it_was_read_from_when_and_which_sections_it_serves(world) -> None:
+    for each in world.report().checklist:
+        assert each.read_at == NOW
+        assert each.safeguards
+        assert all(one.section.startswith("164.3") for one in each.safeguards)
+        assert each.calls
+
+
+def test_a_report_changes_nothing(world) -> None:
+    world.report()
+    changing = (
+        "make",
+        "write",
+        "deliver",
+        "retire",
+        "delete",
+        "keep",
+        "rotate",
+        "reencrypt",
+        "replace",
+        "up",
+        "destroy",
+    )
+    calls = [each.split()[0].partition(".")[2] for each in (*world.aws.log, *world.engine.log)]
+    assert calls
+    assert [each for each in calls if each.startswith(changing)] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "numbers"),
+    [
+        ("describe_key", (1, 4)),
+        ("key_policy", (2,)),
+        ("policy_document", (3,)),
+        ("find_trail", (5,)),
+        ("bucket_retention", (5,)),
+        ("read_escrow", (6,)),
+    ],
+)
+def test_what_may_not_be_read_is_unknown_and_said_to_be(world, method, numbers) -> None:
+    world.aws.failures[method] = DENIED
+    report = world.report()
+    assert [item(report, number).state for number in numbers] == [ItemState.UNKNOWN] * len(numbers)
+    assert "you may not look" in [each.why for each in report.unread]
+    assert all(item(report, number).next.startswith("python -m wizard policy auditor") for number in numbers)
+
+
+def test_where_nothing_may_be_read_nothing_is_done_and_every_form_can_still_be_made(world) -> None:
+    for method in READ:
+        world.aws.failures[method] = DENIED
+    for of in (world.aws.key_rotation(), world.aws.access()):
+        of.failures.update(dict.fromkeys(("rotations", "versions", "grants", "iam", "events", "last_use"), DENIED))
+    report = world.report()
+    assert ItemState.DONE not in [each.state for each in report.checklist]
+    checks = [each for of in report.checklist for each in of.checks if of.number in (1, 2, 3, 4)]
+    assert {each.result for each in checks} == {Result.UNKNOWN}
+    assert (report.rotation.rotations, report.rotation.versions) == (None, None)
+    assert report.retention.phases == ()
+    assert "you may not look" in report.rotation.why and "you may not look" in report.retention.why
+    assert "you may not look" in forms(report)
+
+
+def test_a_stack_that_is_not_built_has_no_report(world) -> None:
+    world.engine.stack_state = StackState(exists=True, has_key=False)
+    with pytest.raises(StackNotFound):
+        world.report()
+
+
+def test_a_backend_that_does_not_answer_is_told_as_that(world) -> None:
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "try again")
+    with pytest.raises(Unreachable, match="backend"):
+        world.report()
+
+
+# --- prowler
+
+
+def test_of_a_good_stack_prowlers_checks_pass(world) -> None:
+    world.aws.retention = replace(
+        world.aws.retention, lock="GOVERNANCE", lock_days=2557, tls_only=True, access_logged=True
+    )
+    checks = {each.id: each.result for of in world.report().checklist for each in of.checks}
+    chosen = {"cloudtrail_cloudwatch_logging_enabled": Result.CHOICE}
+    assert checks == {each: chosen.get(each, Result.PASS) for each in checks}
+    assert {
+        "kms_cmk_rotation_enabled",
+        "kms_cmk_not_deleted_unintentionally",
+        "kms_key_not_publicly_accessible",
+        "iam_policy_no_full_access_to_kms",
+        "cloudtrail_multi_region_enabled",
+        "cloudtrail_log_file_validation_enabled",
+        "cloudtrail_kms_encryption_enabled",
+        "cloudtrail_logs_s3_bucket_access_logging_enabled",
+        "cloudtrail_logs_s3_bucket_is_not_publicly_accessible",
+        "s3_bucket_object_lock",
+    } <= set(checks)
+
+
+def test_no_two_items_ask_the_same_check(world) -> None:
+    ids = [each.id for of in world.report().checklist for each in of.checks]
+    assert len(ids) == len(set(ids))
+
+
+def _key(**changes: Any) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        world.aws.keys[KEY] = replace(world.aws.keys[KEY], **changes)
+
+    return change
+
+
+def _trail(**changes: Any) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        world.aws.trails = (replace(trail_fact(), **changes),)
+
+    return change
+
+
+def _policy(statement: dict[str, Any]) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        policy = world.aws.key_policies[KEY]
+        world.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], statement]}  # type: ignore[misc]
+
+    return change
+
+
+def _of_the_application(actions: Any) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        world.aws.documents[next(iter(world.aws.documents))] = {"Statement": statement}
+
+    return change
+
+
+def _bucket(**changes: Any) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        assert isinstance(world.aws.retention, Retention)
+        world.aws.retention = replace(world.aws.retention, **changes)
+
+    return change
+
+
+ANYBODY = {"Sid": "Open", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:Decrypt", "Resource": "*"}
+BOUNDED = {**ANYBODY, "Condition": {"StringEquals": {"kms:CallerAccount": "111122223333"}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "expected"),
+    [
+        (_key(rotation_enabled=False), "kms_cmk_rotation_enabled", Result.FAIL),
+        (_key(rotation_enabled=None), "kms_cmk_rotation_enabled", Result.UNKNOWN),
+        (_key(state="Disabled"), "kms_cmk_are_used", Result.FAIL),
+        (_key(state="PendingDeletion"), "kms_cmk_not_deleted_unintentionally", Result.FAIL),
+        (_policy(ANYBODY), "kms_key_not_publicly_accessible", Result.FAIL),
+        (_policy(BOUNDED), "kms_key_not_publicly_accessible", Result.PASS),
+        (_of_the_application("kms:*"), "iam_policy_no_full_access_to_kms", Result.FAIL),
+        (_of_the_application(["*"]), "iam_customer_attached_policy_no_administrative_privileges", Result.FAIL),
+        (_trail(multi_region=False), "cloudtrail_multi_region_enabled", Result.FAIL),
+        (_trail(logging=False), "cloudtrail_multi_region_enabled", Result.FAIL),
+        (_trail(logging=None), "cloudtrail_multi_region_enabled", Result.UNKNOWN),
+        (
+            _trail(kms_events=False),
+            "cloudtrail_multi_region_enabled_logging_management_events",
+            Result.FAIL,
+        ),
+        (_trail(validation=False), "cloudtrail_log_file_validation_enabled", Result.FAIL),
+        (_trail(key_arn=None), "cloudtrail_kms_encryption_enabled", Result.FAIL),
+        (lambda world: setattr(world.aws, "trails", ()), "cloudtrail_multi_region_enabled", Result.FAIL),
+        (_bucket(public_access_blocked=False), "cloudtrail_logs_s3_bucket_is_not_publicly_accessible", Result.FAIL),
+        (_bucket(access_logged=False), "cloudtrail_logs_s3_bucket_access_logging_enabled", Result.FAIL),
+        (_bucket(access_logged=None), "cloudtrail_logs_s3_bucket_access_logging_enabled", Result.UNKNOWN),
+        (_bucket(lock=None), "s3_bucket_object_lock", Result.FAIL),
+        (_bucket(tls_only=False), "s3_bucket_secure_transport_policy", Result.FAIL),
+        (_bucket(versioned=False), "s3_bucket_object_versioning", Result.FAIL),
+        (_bucket(encrypted=False), "s3_bucket_default_encryption", Result.FAIL),
+    ],
+)
+def test_a_check_says_what_was_read(world, change, check, expected) -> None:
+    change(world)
+    assert result(world.report(), check) is expected
+
+
+def test_a_multi_region_key_fails_by_choice_where_the_settings_ask_for_it(tmp_path) -> None:
+    report = World(multi_region(), tmp_path).report()
+    assert result(report, "kms_cmk_not_multi_region") is Result.CHOICE
+
+
+# --- the architecture
+
+
+def test_a_replica_is_a_place_of_its_own(tmp_path) -> None:
+    keys = World(multi_region(), tmp_path).report().architecture.keys
+    assert [(each.arn, each.replica, each.state) for each in keys] == [
+        (MULTI_KEY, False, "Enabled"),
+        (REPLICA, True, "Enabled"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [("vercel", "acme/portal", "OIDC")]),
+        ({"vercel_access": "user"}, [("vercel", "acme/portal", "access key")]),
+        (
+            {"deploy_targets": ("ecs", "vercel"), "ecs_cluster": "clinic", "ecs_service": "web"},
+            [("ecs", "clinic/web", "task role"), ("vercel", "acme/portal", "OIDC")],
+        ),
+        (
+            {"deploy_targets": ("eks",), "eks_cluster": "clinic", "eks_namespace": "phi"},
+            [("eks", "clinic/phi/eonpro", "Pod Identity")],
+        ),
+    ],
+)
+def test_every_platform_is_drawn_as_it_is_set_up(tmp_path, changes, expected) -> None:
+    report = World(settings(**changes), tmp_path).report()
+    told = report.architecture.applications
+    assert [(each.target, each.place) for each in told] == [(target, place) for target, place, _ in expected]
+    assert all(how in each.identity for each, (_, _, how) in zip(told, expected, strict=True))
+    assert all(place in forms(report) for _, place, _ in expected)
+
+
+def test_an_existing_trail_is_told_as_one_that_was_there(tmp_path) -> None:
+    world = World(settings(existing_trail_arn=TRAIL, trail_bucket="organization-logs"), tmp_path)
+    report = world.report()
+    assert not report.architecture.trail.made
+    assert report.architecture.trail.access_log_bucket is None
+    assert [each.name for each in report.retention.phases][0] == "In the bucket"
+
+
+# --- access and its review
+
+
+def test_the_application_that_used_the_key_is_told_with_the_calls(world) -> None:
+    events = KeyEvents(principal=APP, uses=12, refused=0, last_use=NOW - timedelta(hours=1))
+    world.aws.who_has_access.told = {KEY: (events,)}
+    tested = item(world.report(), 7)
+    assert tested.state is ItemState.PERSON
+    assert f"{APP} used the key 12 times in 90 days" in tested.evidence
+
+
+def test_without_a_review_somebody_has_to_sign_one(world) -> None:
+    report = world.report()
+    reviewed = item(report, 8)
+    assert (reviewed.state, reviewed.evidence) == (ItemState.PERSON, "no review is signed yet")
+    assert reviewed.next == "python -m wizard review --sign NAME --stack production"
+    assert report.access.is_live
+    assert report.access.kept_file is None
+
+
+def test_a_signed_review_is_cited_with_signer_age_and_file(world) -> None:
+    world.signed(40)
+    report = world.report()
+    assert item(report, 8).state is ItemState.DONE
+    assert report.access.sign_off is not None
+    assert (report.access.sign_off.signer, report.access.signed_days_ago, report.access.age_days) == (
+        "Ada Byron",
+        40,
+        40,
+    )
+    assert all(told in forms(report) for told in ("Ada Byron", report.access.sign_off.review_digest))
+
+
+def test_nothing_in_a_report_tells_where_on_this_machine_the_reviews_are(world) -> None:
+    world.signed(10)
+    file = next(each for each in world.reviews.rglob("*.json") if ".signed" not in each.name)
+    whole = world.report()
+    assert whole.access.kept_file == f"reviews/production/{file.name}"
+    file.write_text("{}")
+    assert all(str(world.reviews.parent) not in forms(each) for each in (whole, world.report()))
+
+
+def test_a_review_that_is_older_than_a_quarter_is_open(world) -> None:
+    world.signed(REVIEW_HOLDS_DAYS + 1)
+    assert item(world.report(), 8).state is ItemState.OPEN
+
+
+def test_a_review_that_was_changed_since_is_told_and_not_cited(world) -> None:
+    world.signed(10)
+    file = next(each for each in world.reviews.rglob("*.json") if ".signed" not in each.name)
+    file.write_text(file.read_text().replace('"windowDays": 90', '"windowDays": 89'))
+    report = world.report()
+    assert report.access.sign_off is None
+    assert "was changed" in report.access.faults[0]
+    assert item(report, 8).state is ItemState.PERSON
+
+
+def test_who_has_access_is_read_anew_and_what_the_review_could_not_read_is_unknown(world) -> None:
+    world.aws.who_has_access.uses = {KEY: KeyUse(at=NOW, operation="Decrypt", tracked_since=NOW)}
+    world.aws.who_has_access.failures["grants"] = DENIED
+    report = world.report()
+    assert report.access.review is not None
+    assert report.access.review.grants is None
+    assert "you may not look" in [each.why for each in report.unread]
+
+
+# --- rotation, retention, cost
+
+
+def test_rotations_raise_the_cost_and_are_on_the_timeline(world) -> None:
+    before = world.report().cost.monthly
+    rotated = Rotation(at=NOW - timedelta(days=30), on_demand=False)
+    world.aws.key_rotation().told = KeyRotations(
+        enabled=True, period_days=365, next_at=NOW + timedelta(days=335), rotations=(rotated,), on_demand_limit=10
+    )
+    report = world.report()
+    assert report.cost.monthly > before
+    assert report.rotation.on_demand_left == 10
+    assert all(told in forms(report) for told in ("Next rotation", "31 January 2026"))
+
+
+@pytest.mark.parametrize(
+    ("expires", "archive", "expected"),
+    [
+        (2557, 365, [("In S3 Standard", 0, 365), ("In cheaper storage", 365, 2557)]),
+        (2557, 0, [("In S3 Standard", 0, 2557)]),
+        (None, 365, [("In S3 Standard", 0, 365), ("In cheaper storage", 365, None)]),
+        (None, 0, [("In S3 Standard", 0, None)]),
+    ],
+)
+def test_the_life_of_a_log_file_is_told_in_days_and_dates(tmp_path, expires, archive, expected) -> None:
+    world = World(settings(trail_archive_days=archive), tmp_path)
+    _bucket(expires_after_days=expires, lock="GOVERNANCE", lock_days=2557)(world)
+    phases = world.report().retention.phases
+    assert [(each.name, each.from_day, each.until_day) for each in phases[:-2]] == expected
+    assert [(each.name, each.until_day) for each in phases[-2:]] == [
+        ("Locked against deletion", 2557),
+        ("Asked for by the rule", 2192),
+    ]
+    assert all(each.from_date == NOW + timedelta(days=each.from_day) for each in phases)
+
+
+def test_the_parts_of_the_bill_are_the_bill(world) -> None:
+    told = world.report().cost
+    assert sum(each.monthly for each in told.drivers) == pytest.approx(told.monthly, abs=0.005 * len(told.drivers))
+
+
+def test_what_is_asked_on_the_command_line_is_told_as_that(world) -> None:
+    world.assumptions, world.given = Assumptions(requests=5_000_000), {"requests": "given on the command line"}
+    told = world.report().cost
+    asked = next(each for each in told.assumptions if each.what.startswith("Requests"))
+    assert (asked.value, asked.source) == (5_000_000, "given on the command line")
+    assert told.what_ifs[0].now == 5_000_000
+    assert 5_000_000 in [each.at for each in told.what_ifs[0].points]
+
+
+def test_every_point_of_a_curve_is_there_and_the_present_is_one_of_them(world) -> None:
+    for each in world.report().cost.what_ifs:
+        assert [point.at for point in each.points] == sorted({point.at for point in each.points})
+        assert each.now in [point.at for point in each.points]
+
+
+def test_an_existing_trail_has_no_second_copy_to_vary(tmp_path) -> None:
+    world = World(settings(existing_trail_arn=TRAIL, trail_bucket="organization-logs"), tmp_path)
+    assert "Trails that were there before" not in [each.what for each in world.report().cost.what_ifs]
+
+
+def test_no_wrapped_key_is_in_any_form(world) -> None:
+    assert wrapped().value not in forms(world.report())
+    assert wrapped().fingerprint in forms(world.report())

@@ -1,0 +1,145 @@
+"""`report` from the command line: three new files, never over others, and one document."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wizard.fakes.clients import (
+    ESCROW,
+    KEY,
+    TOKEN,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+    settings,
+    wrapped,
+)
+from wizard.cli import parser
+from wizard.commands.report import command
+from wizard.commands.report.markdown import markdown
+from wizard.commands.report.page import page
+from wizard.core.errors import SetupError, StackNotFound, UsageError
+from wizard.core.models.delivery import StoredDataKey
+from wizard.inputs.answers import Answer, Source
+from wizard.setup.steps import Clients, Request
+
+NOW = datetime(2026, 3, 2, 9, 30, 15, tzinfo=UTC)
+
+
+class Run:
+    """The command over fakes, in a folder of its own."""
+
+    def __init__(self) -> None:
+        self.aws = FakeCloud()
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, settings()))
+        self.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
+        self.ui = FakeTalk()
+        self.saved: Any = settings()
+
+    def __call__(self, *argv: str) -> tuple[int, dict[str, Any]]:
+        clients = Clients(
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: FakeHosting(team="acme"),
+            engine=lambda environment, *, secrets_provider=None: self.engine,
+            prover=FakeProver(aws=self.aws),
+            now=lambda: NOW,
+        )
+        answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
+        asked = Request(stack="production", answers=answers, saved=self.saved)
+        return command.run(parser.parse(["report", *argv]), asked, clients)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(command, "DEFAULT_FOLDER", tmp_path / "reports")
+    monkeypatch.setattr(command, "REVIEWS", tmp_path / "reviews")
+    monkeypatch.chdir(tmp_path)
+    return Run()
+
+
+def test_three_forms_of_one_document_go_to_a_folder_named_after_stack_and_time(run, tmp_path) -> None:
+    code, told = run()
+    folder = tmp_path / "reports" / "production" / "2026-03-02T09-30-15Z"
+    assert code == 0
+    assert sorted(each.name for each in folder.iterdir()) == ["report.html", "report.json", "report.md"]
+    kept = json.loads((folder / "report.json").read_text())
+    assert kept == json.loads(json.dumps(told))
+    assert (folder / "report.html").read_text() == page(kept)
+    assert (folder / "report.md").read_text() == markdown(kept)
+
+
+def test_the_document_says_where_the_files_are_and_nothing_of_this_machine(run, tmp_path) -> None:
+    _, told = run()
+    assert told["files"] == {
+        "folder": "reports/production/2026-03-02T09-30-15Z",
+        "page": "report.html",
+        "text": "report.md",
+        "data": "report.json",
+    }
+    assert str(tmp_path) not in json.dumps(told)
+
+
+def test_the_files_go_where_they_are_wanted(run, tmp_path) -> None:
+    _, told = run("--out", "for-the-auditor")
+    assert told["files"]["folder"] == "for-the-auditor"
+    assert (tmp_path / "for-the-auditor" / "report.html").is_file()
+
+
+def test_a_report_is_never_written_over_another(run, tmp_path) -> None:
+    run("--out", "here")
+    before = {each: each.read_bytes() for each in (tmp_path / "here").iterdir()}
+    with pytest.raises(UsageError, match="nothing was overwritten"):
+        run("--out", "here")
+    assert {each: each.read_bytes() for each in (tmp_path / "here").iterdir()} == before
+
+
+def test_one_file_that_is_there_is_enough_to_write_none(run, tmp_path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "report.md").write_text("mine")
+    with pytest.raises(UsageError):
+        run("--out", "here")
+    assert [each.name for each in (tmp_path / "here").iterdir()] == ["report.md"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_a_traceback(run, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="cannot be written") as caught:
+        run("--out", "file/below")
+    assert "--out" in caught.value.hint
+
+
+def test_what_is_told_is_the_checklist_and_the_files(run) -> None:
+    run()
+    told = [line for _, line in run.ui.marked]
+    assert [line.partition(":")[0] for line in told][:2] == [
+        "CMK created with appropriate alias",
+        "Key policy restricts access",
+    ]
+    assert "reports/production/2026-03-02T09-30-15Z/report.html" in told
+
+
+def test_a_what_if_of_the_command_line_is_in_the_report(run) -> None:
+    _, told = run("--requests", "7000000")
+    assert 7_000_000 in [point["at"] for point in told["cost"]["whatIfs"][0]["points"]]
+
+
+def test_a_cache_of_no_time_is_refused_before_anything_is_asked(run) -> None:
+    with pytest.raises(UsageError):
+        run("--cache-minutes", "0")
+    assert run.aws.log == []
+
+
+def test_without_settings_there_is_no_report_and_no_folder(run, tmp_path) -> None:
+    run.saved = None
+    with pytest.raises(StackNotFound):
+        run()
+    assert list(tmp_path.iterdir()) == []

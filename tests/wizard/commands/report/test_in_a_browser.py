@@ -1,0 +1,203 @@
+"""The report in a real browser: accessible, alone on the network, printed in one piece, the same without a script.
+
+Pictures go to `.artefacts/report/`, or where `EONPRO_ARTEFACTS` says.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browsing.browser import Browser
+from tests.browsing.reading import resolved
+from tests.wizard.commands.report.samples import FILES, STATES
+from wizard.commands.report.document import document
+from wizard.commands.report.page import page
+
+pytestmark = pytest.mark.needs("chromium", "chromedriver")
+
+FULL = "in full"
+EMPTY, STRANGE, YEARS = "nothing could be read", "strange names", "rotated for years"
+
+
+def also_thorough(always: Sequence[tuple[str, ...]], every: Sequence[tuple[str, ...]]) -> list[Any]:
+    """What every run looks at, and the rest for `make check`: axe takes seconds over a page."""
+    rest = [pytest.param(*each, marks=pytest.mark.thorough) for each in every if each not in always]
+    return [*(pytest.param(*each) for each in always), *rest]
+
+
+BOTH = ("light", "dark")
+EVERY_STATE = [(name, BOTH[number % 2]) for number, name in enumerate(STATES)]
+CONTRAST = """
+const luminance = ([r, g, b]) => [r, g, b].map(v => v / 255)
+  .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const rgb = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
+const page = rgb(getComputedStyle(document.body).backgroundColor);
+return [...document.querySelectorAll("svg[role=img] text")].map(text => {
+  const box = text.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
+  const under = [...text.ownerSVGElement.querySelectorAll("rect:not(.frame)")].filter(each => {
+    const of = each.getBoundingClientRect();
+    return of.left <= x && x <= of.right && of.top <= y && y <= of.bottom;
+  }).map(each => rgb(getComputedStyle(each).fill));
+  const [light, dark] = [luminance(rgb(getComputedStyle(text).fill)), luminance(under.at(-1) || page)]
+    .sort((a, b) => b - a);
+  return [text.textContent, (light + 0.05) / (dark + 0.05)];
+});
+"""
+CUT_OFF = """
+return [...document.querySelectorAll("svg[role=img]")].flatMap(drawing => {
+  const of = drawing.getBoundingClientRect();
+  return [...drawing.querySelectorAll("text, rect")].filter(each => {
+    const box = each.getBoundingClientRect();
+    return box.left < of.left - 1 || box.right > of.right + 1 || box.top < of.top - 1 || box.bottom > of.bottom + 1;
+  }).map(each => each.textContent || each.getAttribute("class"));
+});
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return written(tmp_path, FULL)
+
+
+def written(folder: Path, name: str) -> Path:
+    made = folder / "report.html"
+    made.write_text(page(document(STATES[name], files=FILES)), encoding="utf-8")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"), also_thorough([(FULL, "light"), (FULL, "dark"), (EMPTY, "dark")], EVERY_STATE)
+)
+def test_axe_finds_nothing_wrong(name: str, scheme: str, browser: Browser, tmp_path: Path) -> None:
+    browser.open(written(tmp_path, name), scheme=scheme)
+    assert browser.faults() == []
+
+
+@pytest.mark.thorough
+def test_axe_finds_nothing_wrong_on_a_small_screen(browser: Browser, file: Path) -> None:
+    browser.open(file, width=390)
+    assert browser.faults() == []
+
+
+def test_axe_would_find_what_is_wrong(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "broken.html").write_text(
+        '<title>a</title><p style="color: #eee; background: #fff">pale', encoding="utf-8"
+    )
+    browser.open(tmp_path / "broken.html")
+    assert {"html-has-lang", "color-contrast", "landmark-one-main"} <= {each["id"] for each in browser.faults()}
+
+
+@pytest.mark.parametrize(("name", "scheme"), also_thorough([(FULL, "light"), (FULL, "dark")], EVERY_STATE))
+def test_every_word_in_a_drawing_has_enough_contrast_to_what_is_under_it(
+    name: str, scheme: str, browser: Browser, tmp_path: Path
+) -> None:
+    # axe leaves words over drawings to people.
+    browser.open(written(tmp_path, name), scheme=scheme)
+    found: list[tuple[str, float]] = browser.ask(CONTRAST)
+    assert len(found) > 10
+    assert [each for each in found if each[1] < 4.5] == []
+
+
+@pytest.mark.parametrize(
+    "name", also_thorough([(FULL,), (STRANGE,), (YEARS,), ("three platforms",)], [(name,) for name in STATES])
+)
+def test_no_drawing_is_cut_off(name: str, browser: Browser, tmp_path: Path) -> None:
+    browser.open(written(tmp_path, name))
+    assert browser.ask(CUT_OFF) == []
+
+
+def test_nothing_is_asked_of_the_network_and_nothing_is_complained_of(browser: Browser, file: Path) -> None:
+    browser.open(file)
+    assert browser.requests() == [file.as_uri()]
+    assert browser.ask("return performance.getEntriesByType('resource').map(each => each.name)") == []
+    assert browser.complaints() == []
+
+
+def test_what_would_be_asked_of_the_network_would_be_seen(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "asking.html").write_text('<img src="https://clinic.example/pixel.png" alt="">', encoding="utf-8")
+    browser.open(tmp_path / "asking.html")
+    assert "https://clinic.example/pixel.png" in browser.requests()
+    browser.complaints()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (320, "light")])
+def test_no_screen_scrolls_sideways(width: int, scheme: str, browser: Browser, file: Path) -> None:
+    browser.open(file, width=width, scheme=scheme)
+    browser.picture(f"report/{scheme}-{width}")
+    assert browser.ask("return document.documentElement.scrollWidth") == width
+
+
+def test_two_tastes_have_two_backgrounds(browser: Browser, file: Path) -> None:
+    seen = []
+    for scheme in ("light", "dark"):
+        browser.open(file, scheme=scheme)
+        seen.append(browser.ask("return getComputedStyle(document.body).backgroundColor"))
+    assert seen == ["rgb(255, 255, 255)", "rgb(17, 22, 29)"]
+
+
+@pytest.mark.parametrize("name", [FULL, "two hundred principals"])
+def test_it_prints_on_a4_without_anything_over_the_edge(name: str, browser: Browser, tmp_path: Path) -> None:
+    browser.open(written(tmp_path, name))
+    printed = browser.printed(f"report/{name.replace(' ', '-')}").read_bytes()
+    sizes = set(re.findall(rb"/MediaBox \[([^\]]*)\]", _plain(printed)))
+    assert [[round(float(each)) for each in size.split()] for size in sizes] == [[0, 0, 595, 842]]
+    # On paper of that width, nothing is wider than it.
+    browser.command("Emulation.setEmulatedMedia", media="print")
+    width = round((210 - 2 * 14) / 25.4 * 96)
+    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.command("Emulation.setDeviceMetricsOverride", **size)
+    wide = browser.ask(
+        "return [...document.querySelectorAll('body *')].filter(each => !each.closest('.skip, .signs, .slider')"
+        " && each.getBoundingClientRect().right > innerWidth + 1).map(each => each.outerHTML.slice(0, 120))"
+    )
+    browser.command("Emulation.setEmulatedMedia", media="")
+    assert wide == []
+
+
+def _plain(pdf: bytes) -> bytes:
+    """The PDF with what is packed in it unpacked, as far as it can be."""
+    parts = [pdf]
+    for packed in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL):
+        try:
+            parts.append(zlib.decompress(packed))
+        except zlib.error:
+            continue
+    return b"\n".join(parts)
+
+
+def test_the_sliders_tell_facts_and_only_with_a_script(browser: Browser, file: Path) -> None:
+    browser.open(file)
+    told = browser.ask(
+        "const input = document.querySelector('.slider input'); input.value = input.max;"
+        "input.dispatchEvent(new Event('input'));"
+        "return [...document.querySelectorAll('.slider output')].map(output => "
+        "[...output.querySelectorAll('[data-fact]')].map(each => [each.dataset.fact, each.textContent]))"
+    )
+    facts: Any = document(STATES[FULL], files=FILES)
+    last = facts["cost"]["whatIfs"][0]["points"][-1]
+    pointer, shown = told[0][1]
+    assert (resolved(facts, pointer), shown) == (last["monthly"], f"${last['monthly']:,.2f}")
+    assert all(len(each) == 2 for each in told)
+
+
+def test_without_a_script_nothing_is_missing_but_the_sliders(browser: Browser, file: Path) -> None:
+    browser.open(file, script=False)
+    browser.command("Emulation.setScriptExecutionDisabled", value=False)
+    assert browser.ask("return [...document.querySelectorAll('.slider')].every(each => each.hidden)")
+    assert browser.ask("return document.querySelectorAll('.what-if table tbody tr').length") > 10
+
+
+def test_by_keyboard_the_first_stop_is_the_way_past_the_contents(browser: Browser, file: Path) -> None:
+    browser.open(file)
+    for kind in ("rawKeyDown", "keyUp"):
+        browser.command("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+    assert browser.ask("return document.activeElement.className") == "skip"
+    assert browser.ask("return document.activeElement.getBoundingClientRect().left") >= 0
+    assert browser.ask("return getComputedStyle(document.activeElement).outlineStyle") == "solid"

@@ -1,0 +1,270 @@
+"""The forms of a report: every number names its fact, every value is escaped, and the page reads well by ear."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browsing.reading import Page, resolved, ways_to_tell
+from tests.wizard.commands.report import samples
+from tests.wizard.commands.report.samples import FILES, STATES, STRANGE, facts
+from tests.wizard.fakes.clients import wrapped
+from wizard.commands.report.document import document, text
+from wizard.commands.report.facts import ReportFacts
+from wizard.commands.report.html import Fact, Form, told, words
+from wizard.commands.report.markdown import markdown, pieces
+from wizard.commands.report.page import page
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def made(of: ReportFacts) -> dict[str, Any]:
+    """The document as a program reads it back from report.json."""
+    read: dict[str, Any] = json.loads(text(document(of, files=FILES)))
+    return read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A report in one state, and its page read once for all tests."""
+
+    of: ReportFacts
+    document: dict[str, Any]
+    html: str
+    read: Page
+
+
+@cache
+def report(name: str) -> Made:
+    of = STATES[name]
+    html = page(made(of))
+    return Made(of=of, document=made(of), html=html, read=Page(html))
+
+
+EVERY_STATE = pytest.mark.parametrize("name", list(STATES))
+
+
+# --- every number traces to a fact
+
+
+@EVERY_STATE
+def test_every_number_that_is_seen_stands_in_an_element_that_names_its_fact(name) -> None:
+    seen = report(name).read.texts
+    loose = [each for each, pointer in seen if pointer is None and any(c.isdigit() for c in each)]
+    assert seen
+    # The title of the window is told by the heading and the date of the page too.
+    assert loose == [report(name).read.named("title")[0].text]
+
+
+@EVERY_STATE
+def test_every_element_that_names_a_fact_tells_that_fact_and_nothing_else(name) -> None:
+    document_ = report(name).document
+    cited = [each for each in report(name).read.elements if "data-fact" in each.attributes]
+    wrong = [
+        (each.attributes["data-fact"], each.text)
+        for each in cited
+        if each.text not in ways_to_tell(resolved(document_, each.attributes["data-fact"]))
+    ]
+    assert len(cited) > 100
+    assert wrong == []
+
+
+@EVERY_STATE
+def test_a_time_says_to_programs_what_it_says_to_people(name) -> None:
+    document_ = report(name).document
+    times = report(name).read.named("time")
+    assert times
+    for each in times:
+        assert each.attributes["datetime"] == resolved(document_, each.attributes["data-fact"])
+
+
+@EVERY_STATE
+def test_every_number_of_the_markdown_is_a_fact_too(name) -> None:
+    document_ = report(name).document
+    parts = list(pieces(document_))
+    assert "".join(part.text for part in parts) == markdown(document_)
+    assert [part.text for part in parts if part.pointer is None and any(c.isdigit() for c in part.text)] == []
+    for part in parts:
+        if part.pointer is not None:
+            plain = {" ".join(way.split()) for way in ways_to_tell(resolved(document_, part.pointer))}
+            assert part.text.replace("\\", "").strip("`") in {way.replace("\\", "").strip("`") for way in plain}
+
+
+def test_the_window_is_named_after_stack_and_day_alone() -> None:
+    told_ = report("in full").read.named("title")[0].text
+    assert told_ == "Compliance report: production, 2 March 2026"
+
+
+def test_words_written_by_hand_may_hold_no_number() -> None:
+    with pytest.raises(ValueError, match="no fact"):
+        words("all 8 items")
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "expected"),
+    [
+        (None, Form.PLAIN, "unknown"),
+        (True, Form.PLAIN, "yes"),
+        (8760, Form.PLAIN, "8,760"),
+        (0.5, Form.PLAIN, "0.5"),
+        (5.0, Form.PLAIN, "5"),
+        (1234.5, Form.MONEY, "$1,234.50"),
+        ("2026-03-02T09:30:00Z", Form.DAY, "2 March 2026"),
+        ("2026-03-02T09:30:00Z", Form.MOMENT, "2 March 2026, 09:30 UTC"),
+    ],
+)
+def test_a_value_is_written_as_a_person_reads_it(value, form, expected) -> None:
+    assert told(value, form) == expected
+
+
+def test_a_name_with_a_slash_has_a_pointer_that_finds_it() -> None:
+    inner = Fact({"a/b~c": {"d": 1}})["a/b~c"]["d"]
+    assert resolved({"a/b~c": {"d": 1}}, inner.pointer) == 1
+
+
+# --- nothing is let out or in
+
+
+@EVERY_STATE
+def test_the_page_asks_no_other_address_for_anything(name) -> None:
+    read = report(name).read
+    asking = {"src", "href", "action", "data", "poster", "srcset", "background", "formaction", "xlink:href"}
+    addresses = [v for each in read.elements for k, v in each.attributes.items() if k in asking]
+    assert addresses
+    assert [each for each in addresses if not each.startswith("#")] == []
+    styles = [each.text for each in read.named("style")]
+    assert len(styles) == 1
+    assert "@import" not in styles[0]
+    assert styles[0].count("url(") == 0
+
+
+def test_its_policy_lets_nothing_but_its_own_style_and_script_run() -> None:
+    read = report("in full").read
+    policy = next(
+        each.attributes["content"]
+        for each in read.named("meta")
+        if each.attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    digests = [
+        "'sha256-" + base64.b64encode(hashlib.sha256(each.text.encode()).digest()).decode() + "'"
+        for each in (*read.named("style"), *read.named("script"))
+    ]
+    assert policy.startswith("default-src 'none';")
+    assert [digest in policy for digest in digests] == [True, True]
+    assert "unsafe" not in policy
+    assert [each for each in read.elements if any(k.startswith("on") or k == "style" for k in each.attributes)] == []
+
+
+def test_every_internal_link_leads_somewhere() -> None:
+    read = report("in full").read
+    ids = [each.attributes["id"] for each in read.elements if "id" in each.attributes]
+    links = [v[1:] for each in read.elements for k, v in each.attributes.items() if k == "href"]
+    assert len(ids) == len(set(ids))
+    assert set(links) <= set(ids)
+
+
+def test_a_strange_name_is_told_and_harmless() -> None:
+    read = report("strange names").read
+    assert len(read.named("script")) == 1
+    assert read.named("a", "b", "script")[-1].text != "alert"
+    assert read.named("h1")[0].text == f"Compliance report: {STRANGE}"
+
+
+def test_a_strange_name_is_harmless_in_the_markdown() -> None:
+    written = markdown(report("strange names").document)
+    assert "<script>" not in written.replace("\\<script\\>", "").replace("`", "")
+    rows = [line for line in written.splitlines() if line.startswith("| Vercel")]
+    assert [line.replace("\\|", "").count("|") for line in rows] == [6] * len(rows)
+
+
+@EVERY_STATE
+def test_no_wrapped_key_is_in_any_form_and_every_fingerprint_may_be(name) -> None:
+    document_ = report(name).document
+    for form in (json.dumps(document_), report(name).html, markdown(document_)):
+        assert wrapped("new").value not in form
+        assert wrapped("old").value not in form
+    if report(name).of.rotation.versions:
+        assert wrapped("new").fingerprint in report(name).html
+
+
+# --- it reads well
+
+
+@EVERY_STATE
+def test_headings_go_down_one_step_at_a_time_under_one_first(name) -> None:
+    levels = [int(each.name[1]) for each in report(name).read.named("h1", "h2", "h3", "h4", "h5", "h6")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
+@EVERY_STATE
+def test_every_table_has_a_caption_and_every_heading_of_it_a_scope(name) -> None:
+    read = report(name).read
+    tables = read.named("table")
+    assert tables
+    assert [each for each in tables if each.children[0].name != "caption" or not each.children[0].text] == []
+    assert [each for each in read.named("th") if each.attributes.get("scope") not in ("col", "row")] == []
+
+
+@EVERY_STATE
+def test_every_drawing_is_told_or_is_only_for_the_eye(name) -> None:
+    read = report(name).read
+    ids = {each.attributes["id"]: each for each in read.elements if "id" in each.attributes}
+    for each in read.named("svg"):
+        if each.attributes.get("role") == "img":
+            titles = each.attributes["aria-labelledby"].split()
+            assert [ids[name].name for name in titles] == ["title", "desc"]
+            assert all(ids[name].text for name in titles)
+        else:
+            assert each.attributes["aria-hidden"] == "true"
+
+
+def test_landmarks_language_and_a_way_past_the_contents_are_there() -> None:
+    read = report("in full").read
+    assert read.named("html")[0].attributes["lang"] == "en"
+    assert [len(read.named(name)) for name in ("main", "nav", "footer")] == [1, 1, 1]
+    first = next(each for each in read.named("a"))
+    assert first.attributes == {"href": "#report", "class": "skip"}
+
+
+def test_no_state_is_told_by_its_colour_alone() -> None:
+    read = report("in full").read
+    badges = [each for each in read.elements if "badge" in each.attributes.get("class", "").split()]
+    assert badges
+    assert [each for each in badges if not each.text or each.children[0].name != "svg"] == []
+
+
+@EVERY_STATE
+def test_it_is_small_enough_to_be_sent(name) -> None:
+    assert len(report(name).html.encode()) < 300_000
+
+
+def test_of_more_principals_than_fit_the_page_tells_how_many_there_are() -> None:
+    many = tuple(replace(samples.PRINCIPALS[1], arn=f"arn:aws:iam::111122223333:role/r{n}") for n in range(450))
+    of = facts(access=replace(samples.ACCESS, review=replace(samples.REVIEW, principals=many)))
+    read = Page(page(made(of)))
+    shown = [each for each in read.elements if each.attributes.get("data-fact", "").endswith("/arn")]
+    principals = [each for each in shown if each.attributes["data-fact"].startswith("/access/review/principals")]
+    assert len(principals) == 200
+    assert "Of 450 principals the first" in " ".join(each.text for each in read.named("p"))
+    assert len(page(made(of)).encode()) < 300_000
+
+
+# --- nothing changes by itself
+
+
+@pytest.mark.parametrize("name", ["in full", "nothing could be read"])
+@pytest.mark.parametrize(
+    ("form", "ending"), [(lambda d: text(d), "json"), (page, "html"), (markdown, "md")], ids=["json", "html", "md"]
+)
+def test_every_form_is_as_it_was_agreed(name, form, ending) -> None:
+    file = GOLDEN / f"{name.replace(' ', '-')}.{ending}"
+    assert form(document(STATES[name], files=FILES)) == file.read_text(encoding="utf-8")

@@ -1,0 +1,113 @@
+"""What changed between two reviews; what one of them could not read is no change."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.wizard.commands.review.policy_documents import allow, document, grant, principal
+from tests.wizard.commands.review.reviews import (
+    NOW,
+    STRANGER,
+    application,
+    aws,
+    review,
+    stranger,
+    trust_statements,
+)
+from tests.wizard.fakes.clients import ADMIN, APP, KEY, FakeCloud
+from wizard.commands.review import baseline
+from wizard.commands.review.baseline import Changed, Differences
+from wizard.core.errors import PermissionDenied
+from wizard.core.models.iam import AccountIam, IamPolicy, KeyEvents
+
+BEFORE = NOW - timedelta(days=90)
+SINCE = "2026-04-02.json"
+
+
+def between(before: FakeCloud, now: FakeCloud) -> Differences:
+    return baseline.between(review(before, BEFORE), review(now), since=SINCE)
+
+
+def without(*names: str, cloud_: FakeCloud) -> FakeCloud:
+    for name in names:
+        cloud_.who_has_access.failures[name] = PermissionDenied("you may not", "")
+    return cloud_
+
+
+def test_two_reviews_of_the_same_are_no_different():
+    found = between(aws(), aws())
+    assert found == Differences(since=SINCE)
+    assert found.is_nothing
+
+
+def test_who_came_and_who_went_is_told():
+    assert between(aws(), aws(stranger())).came == (STRANGER,)
+    assert between(aws(stranger()), aws()).went == (STRANGER,)
+
+
+def test_what_one_gained_and_lost_is_told_with_the_way():
+    less, more = aws(stranger()), aws(stranger(allow("kms:*")))
+    assert between(less, more).changed == (
+        Changed(
+            arn=STRANGER,
+            gained=("administer",),
+            new_ways=("IAM policy own (use; administer)",),
+            gone_ways=("IAM policy own (use)",),
+        ),
+    )
+    assert between(more, less).changed[0].lost == ("administer",)
+
+
+def test_a_new_and_a_gone_grant_are_told():
+    given = aws(granted={KEY: (grant(APP),)})
+    assert between(aws(), given).new_grants == ("g1",)
+    assert between(given, aws()).gone_grants == ("g1",)
+
+
+def test_who_may_newly_become_the_application_is_told():
+    service = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+    opened = aws()
+    opened.who_has_access.account = AccountIam(
+        principals=(
+            principal(ADMIN, trust=document()),
+            application(trust=document(*trust_statements(), service)),
+        )
+    )
+    found = between(aws(), opened)
+    assert found.came == ("ec2.amazonaws.com",)
+    assert [each.newly_assumed_by for each in found.changed if each.arn == APP] == [("ec2.amazonaws.com",)]
+
+
+def test_one_that_uses_the_key_and_had_not_is_told():
+    used = aws(told={KEY: (KeyEvents(principal=ADMIN, uses=1, last_use=NOW),)})
+    unused = aws(told={})
+    assert between(unused, used).changed == (Changed(arn=ADMIN, used_again=True),)
+
+
+def test_nobody_came_of_whom_the_earlier_review_could_not_know():
+    blind = without("iam", cloud_=aws())
+    found = between(blind, aws(stranger()))
+    assert (found.came, found.first_seen) == ((), (STRANGER,))
+
+
+def test_nobody_came_of_whom_the_earlier_review_knew_a_part():
+    hidden = principal(STRANGER, policies=(IamPolicy(name="hidden", document=None),), trust=document())
+    found = between(aws(hidden), aws(stranger()))
+    assert (found.came, found.first_seen) == ((), (STRANGER,))
+
+
+def test_nobody_went_whom_this_review_cannot_see():
+    blind = without("iam", cloud_=aws())
+    found = between(aws(stranger()), blind)
+    assert (found.went, found.out_of_sight) == ((), (STRANGER,))
+
+
+def test_nobody_lost_a_right_that_this_review_cannot_see():
+    found = between(aws(stranger(allow("kms:*"))), without("key_policy", cloud_=aws(stranger(allow("kms:*")))))
+    assert [each.lost for each in found.changed if each.lost] == []
+
+
+def test_grants_that_could_not_be_read_did_not_go():
+    blind = without("grants", cloud_=aws())
+    found = between(aws(granted={KEY: (grant(APP),)}), blind)
+    assert (found.gone_grants, found.went) == ((), ())

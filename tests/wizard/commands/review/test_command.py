@@ -1,0 +1,252 @@
+"""`review` over fakes of the edges: its exit code, its document, its words, and the sign-off."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.wizard.commands.review.policy_documents import allow, document, grant, named, principal
+from tests.wizard.commands.review.reviews import (
+    NOW,
+    SETTINGS,
+    STRANGER,
+    account,
+    aws,
+    key_statements,
+    stranger,
+)
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    IDENTITY,
+    KEY,
+    SECOND,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+)
+from wizard.commands.review import command, storage
+from wizard.commands.review.output import short
+from wizard.core.errors import Cancelled, PermissionDenied, StackNotFound, UsageError
+from wizard.core.models.access import AccessKeyAge
+from wizard.core.models.delivery import StackState
+from wizard.core.models.progress import Mark
+from wizard.setup.steps import Clients, Request
+
+SCHEMA = json.loads((Path(__file__).resolve().parents[4] / "schemas" / "review.schema.json").read_text())
+
+
+class Clinic:
+    """A stack that stands, and a folder of reviews."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.aws = aws()
+        self.state: StackState = built(FakeCloud(), SETTINGS)
+        self.ui = FakeTalk()
+        self.now = NOW
+
+    def review(self, *, confirmed: str | None = None, **flags: Any) -> tuple[int, dict[str, Any]]:
+        self.ui = replace(self.ui, said=[], marked=[], rows=[])
+        options = argparse.Namespace(**{"sign": None, "days": None, "out": self.place} | flags)
+        engine = FakeEngine(aws=self.aws, stack_state=self.state)
+        clients = Clients(
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: FakeHosting(),
+            engine=lambda environment, *, secrets_provider=None: engine,
+            prover=FakeProver(aws=self.aws),
+            now=lambda: self.now,
+        )
+        request = Request(stack="production", answers={}, saved=SETTINGS, confirmed=confirmed)
+        code, told = command.run(options, request, clients)
+        found = json.loads(json.dumps(told))
+        assert [error.message for error in Draft202012Validator(SCHEMA).iter_errors(found)] == []
+        return code, found
+
+    def with_stranger(self) -> None:
+        self.aws.who_has_access.account = account(stranger())
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(file.name for file in self.place.rglob("*.json"))
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Clinic:
+    return Clinic(tmp_path / "reviews")
+
+
+def test_a_stack_where_nobody_has_more_than_was_given_is_fine(clinic):
+    code, told = clinic.review()
+    assert (code, told["unexpected"], told["notAccepted"], told["undecided"]) == (0, [], [], [])
+    assert (told["differences"], told["signOff"], told["faults"]) == (None, None, [])
+    assert clinic.files == ["2026-07-01.json"]
+
+
+def test_one_whom_nobody_named_fails_the_review(clinic):
+    clinic.with_stranger()
+    code, told = clinic.review()
+    assert (code, told["notAccepted"]) == (1, [STRANGER])
+    assert (Mark.FAIL, f"{STRANGER}: the settings do not name it") in clinic.ui.marked
+
+
+def test_what_is_unknown_fails_the_review(clinic):
+    clinic.aws.who_has_access.failures["iam"] = PermissionDenied("you may not", "")
+    code, told = clinic.review()
+    # Of the administrator and of the application, too, what IAM gives them beside is unknown.
+    assert (code, told["undecided"]) == (1, [APP, ADMIN, f"arn:aws:iam::{ACCOUNT}:*"])
+    assert "    python -m wizard policy auditor" in clinic.ui.said
+
+
+def test_a_history_that_may_not_be_read_does_not(clinic):
+    clinic.aws.who_has_access.failures["events"] = PermissionDenied("you may not", "")
+    code, told = clinic.review()
+    assert (code, told["review"]["history"]) == (0, None)
+    assert any(line.startswith("not read: the event history") for line in clinic.ui.said)
+
+
+def test_an_administrator_with_more_than_it_was_given_fails_the_review(clinic):
+    clinic.aws.key_policies[KEY] = document(*key_statements(clinic.aws), named(ADMIN, Sid="more"))
+    assert clinic.review()[0] == 1
+
+
+def test_whom_a_signed_review_shows_is_accepted_with_what_it_had(clinic):
+    clinic.with_stranger()
+    assert clinic.review(sign="Ada", confirmed="production")[0] == 0
+    assert clinic.review()[0] == 0
+    clinic.aws.who_has_access.account = account(stranger(allow("kms:*")))
+    code, told = clinic.review()
+    assert (code, told["notAccepted"]) == (1, [STRANGER])
+
+
+def test_one_that_is_in_an_unsigned_review_only_is_not_accepted(clinic):
+    clinic.review(sign="Ada", confirmed="production")
+    clinic.with_stranger()
+    assert [clinic.review()[0], clinic.review()[0]] == [1, 1]
+
+
+def test_the_second_review_tells_what_changed_since_the_first(clinic):
+    clinic.review()
+    clinic.with_stranger()
+    clinic.now = NOW + timedelta(days=90)
+    _, told = clinic.review()
+    assert (told["differences"]["since"], told["differences"]["came"]) == ("2026-07-01.json", [STRANGER])
+    assert f"came: {STRANGER}" in clinic.ui.said
+
+
+def test_a_file_that_was_tampered_with_fails_the_review_and_is_not_compared_with(clinic):
+    clinic.with_stranger()
+    clinic.review()
+    [file] = clinic.place.rglob("*.json")
+    file.write_text(file.read_text().replace("stranger", "nobody"))
+    code, told = clinic.review()
+    assert (code, told["differences"]) == (1, None)
+    assert len(told["faults"]) == 1 and "no longer matches its digest" in told["faults"][0]
+
+
+# The sign-off.
+
+
+def test_the_sign_off_is_of_the_review_that_was_shown_by_the_credentials_that_read_it(clinic):
+    code, told = clinic.review(sign="Ada Lovelace", confirmed="production")
+    assert code == 0
+    assert (told["signOff"]["signer"], told["signOff"]["signerArn"]) == ("Ada Lovelace", IDENTITY.arn)
+    assert told["signOff"]["reviewDigest"] == told["digest"]
+    latest = storage.latest(clinic.place, "production", now=NOW)
+    assert latest.sign_off is not None and latest.sign_off.signer == "Ada Lovelace"
+
+
+@pytest.mark.parametrize("word", [None, "staging", ""])
+def test_unattended_it_takes_the_stacks_name_before_anything_is_read(clinic, word):
+    with pytest.raises(Cancelled, match="nothing was signed"):
+        clinic.review(sign="Ada", confirmed=word)
+    assert clinic.files == [] and clinic.aws.log == []
+
+
+def test_a_person_types_the_stacks_name_after_the_review_was_shown(clinic):
+    clinic.ui = FakeTalk(interactive=True, answers={"confirmation": ["production"]})
+    clinic.review(sign="Ada")
+    assert clinic.files == ["2026-07-01.json", "2026-07-01.signed.json"]
+    shown = clinic.ui.log.index("talk.section Outcome")
+    assert clinic.ui.log.index("talk.ask confirmation") > shown
+
+
+def test_another_word_signs_nothing_and_keeps_the_review(clinic):
+    clinic.ui = FakeTalk(interactive=True, answers={"confirmation": ["no"]})
+    with pytest.raises(Cancelled, match="nothing was signed; the review is kept"):
+        clinic.review(sign="Ada")
+    assert clinic.files == ["2026-07-01.json"]
+
+
+def test_a_sign_off_does_not_make_the_unknown_known(clinic):
+    clinic.aws.who_has_access.failures["grants"] = PermissionDenied("you may not", "")
+    assert clinic.review(sign="Ada", confirmed="production")[0] == 1
+
+
+@pytest.mark.parametrize("flags", [{"days": 0}, {"days": 91}, {"sign": " "}])
+def test_flags_that_cannot_be_used_are_refused(clinic, flags):
+    with pytest.raises(UsageError):
+        clinic.review(**flags)
+    assert clinic.files == []
+
+
+def test_a_stack_that_is_not_built_has_no_review(clinic):
+    clinic.state = StackState(exists=True, has_key=False)
+    with pytest.raises(StackNotFound):
+        clinic.review()
+
+
+# The words.
+
+
+def test_an_old_access_key_is_told(clinic):
+    old = AccessKeyAge(id="AKIAOLD", active=True, age_days=400, last_used=None)
+    clinic.aws.who_has_access.account = account(principal(SECOND, allow("kms:*")))
+    clinic.aws.who_has_access.keys_of_users = {"second": (old,)}
+    clinic.review()
+    assert "    access key AKIAOLD, 400 days old, no use is known: older than 90 days, change it" in clinic.ui.said
+
+
+def test_the_table_has_one_row_a_principal_by_its_short_name(clinic):
+    clinic.review()
+    assert clinic.ui.rows == [
+        ("root", "yes", "yes", "no", "0", "-"),
+        ("role/eonpro-app-role", "yes", "no", "no", "12", "2026-06-30"),
+        ("role/admin", "no", "yes", "no", "0", "-"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arn", "expected"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:role/team/worker", "role/worker"),
+        (f"arn:aws:iam::{ACCOUNT}:root", "root"),
+        (f"arn:aws:iam::{ACCOUNT}:*", "everybody else"),
+        ("arn:aws:iam::999988887777:root", "999988887777 root"),
+        ("arn:aws:iam::999988887777:role/theirs", "999988887777 role/theirs"),
+        ("ecs-tasks.amazonaws.com", "ecs-tasks.amazonaws.com"),
+        ("*", "*"),
+    ],
+)
+def test_a_name_is_short_and_tells_another_account(arn, expected):
+    assert short(arn, account=ACCOUNT) == expected
+
+
+def test_a_grant_is_told_with_what_it_gives_and_its_date(clinic):
+    made = datetime.fromisoformat("2026-06-01T00:00:00+00:00")
+    clinic.aws.who_has_access.granted = {KEY: (grant(STRANGER, "Decrypt", "CreateGrant", made=made, name="n"),)}
+    clinic.review()
+    assert (Mark.WARN, f"{STRANGER}: Decrypt, CreateGrant, made 2026-06-01") in clinic.ui.marked
+    assert "    g1 (n)" in clinic.ui.said

@@ -1,0 +1,301 @@
+"""The review as a whole, over the fake edges: exactly whom it shows, what it calls out, what it does not know."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.wizard.commands.review.policy_documents import allow, document, grant, named, principal
+from tests.wizard.commands.review.reviews import (
+    NOW,
+    PROVIDER,
+    ROOT,
+    STRANGER,
+    account,
+    application,
+    aws,
+    key_statements,
+    of,
+    review,
+    stranger,
+    trust_statements,
+)
+from tests.wizard.fakes.access import FakeAccess
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    KEY,
+    MULTI_KEY,
+    MULTI_OUTPUTS,
+    OTHER_ACCOUNT,
+    REPLICA,
+    SECOND,
+    FakeCloud,
+    multi_region,
+    settings,
+)
+from wizard.core.errors import CredentialsError, PermissionDenied, Unsupported
+from wizard.core.models.access import AccessKeyAge, AccessReview, KeyPermission, KeyUse
+from wizard.core.models.iam import AccountIam, IamPolicy, KeyEvents
+
+DENIED = PermissionDenied("you may not", "ask for it")
+REST = f"arn:aws:iam::{ACCOUNT}:*"
+
+
+def rights(found: AccessReview) -> dict[str, set[str]]:
+    return {each.arn: set(each.rights) for each in found.principals}
+
+
+def test_a_stack_as_it_was_set_up_shows_exactly_whom_the_settings_name():
+    found = review(aws())
+    assert rights(found) == {ROOT: {"use", "administer"}, APP: {"use"}, ADMIN: {"administer"}}
+    assert (found.unexpected, found.undecided, found.unread, found.grants) == ((), (), (), ())
+    assert [each.beyond for each in found.principals] == [(), (), ()]
+
+
+def test_the_application_is_told_with_its_ways_its_entrance_and_its_use():
+    app = of(review(aws()), APP)
+    assert app.ways == (
+        "key policy: Allow use of the key for EONPRO (use)",
+        f"IAM policy arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess (use)",
+    )
+    assert app.assumed_by == (
+        f"{PROVIDER} if oidc.vercel.com/acme:aud is https://vercel.com/acme "
+        "and oidc.vercel.com/acme:sub is owner:acme:project:portal:environment:production",
+    )
+    assert (app.events, app.refused, app.last_use) == (12, 0, NOW - timedelta(days=1))
+
+
+def test_one_whom_the_settings_do_not_name_is_called_out_with_the_policy_that_lets_it():
+    found = review(aws(stranger()))
+    assert [each.arn for each in found.unexpected] == [STRANGER]
+    assert of(found, STRANGER).ways == ("IAM policy own (use)",)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        stranger(allow("kms:Encrypt")),
+        stranger(allow("kms:Decrypt", Resource=f"{KEY[:-1]}x")),
+        stranger(allow("kms:DescribeKey")),
+        stranger(allow("s3:*")),
+    ],
+    ids=["encrypts only", "another key", "looks only", "another service"],
+)
+def test_one_who_has_none_of_the_rights_is_not_shown(harmless):
+    assert STRANGER not in rights(review(aws(harmless)))
+
+
+def test_a_part_of_a_right_is_told_by_its_action():
+    found = review(aws(stranger(allow(["kms:CreateGrant", "kms:TagResource"]))))
+    assert of(found, STRANGER).ways == ("IAM policy own (use: CreateGrant; administer: TagResource)",)
+
+
+def test_one_with_all_of_kms_can_still_not_end_the_key():
+    assert rights(review(aws(stranger(allow("*")))))[STRANGER] == {"use", "administer"}
+
+
+def test_one_whom_the_settings_let_end_the_key_can():
+    wanted = settings(deletion_administrators=(SECOND,))
+    made = aws(principal(SECOND))
+    made.build(wanted)
+    assert rights(review(made, settings=wanted))[SECOND] == {"delete"}
+
+
+def test_an_administrator_that_the_key_policy_lets_use_the_key_has_more_than_it_was_given():
+    made = aws()
+    made.key_policies[KEY] = document(*key_statements(made), named(ADMIN, Sid="more"))
+    admin = of(review(made), ADMIN)
+    assert (admin.is_expected, admin.beyond) == (True, ("use",))
+
+
+def test_an_administrator_that_the_accounts_iam_lets_use_the_key_is_told_and_not_held_against_it():
+    made = aws()
+    made.who_has_access.account = AccountIam(principals=(principal(ADMIN, allow("*"), trust=document()), application()))
+    admin = of(review(made), ADMIN)
+    assert (admin.use, admin.beyond, "IAM policy own (use; administer)" in admin.ways) == (KeyPermission.YES, (), True)
+
+
+def test_a_grant_is_told_and_its_grantee_is_called_out():
+    made = aws(granted={KEY: (grant(STRANGER, "Decrypt", "DescribeKey"),)})
+    found = review(made)
+    assert of(found, STRANGER).ways == ("grant g1 (use)",)
+    assert [each.arn for each in found.unexpected] == [STRANGER]
+    assert found.grants == (grant(STRANGER, "Decrypt", "DescribeKey"),)
+
+
+def test_another_account_in_the_key_policy_is_called_out():
+    there = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
+    made = aws()
+    made.key_policies[KEY] = document(*key_statements(made), named(there, Sid="partner"))
+    found = review(made)
+    assert [each.arn for each in found.unexpected] == [there]
+    assert of(found, there).ways == ("key policy: partner (use) if their own account allows it",)
+
+
+def test_everybody_in_the_key_policy_is_called_out():
+    made = aws()
+    made.key_policies[KEY] = document(*key_statements(made), named("*", Sid="open"))
+    assert [each.arn for each in review(made).unexpected] == ["*"]
+
+
+def trusting(who: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": who, **more}
+
+
+def test_another_account_that_may_become_the_application_is_called_out():
+    there = f"arn:aws:iam::{OTHER_ACCOUNT}:role/theirs"
+    app = application(trust=document(*trust_statements(), trusting({"AWS": there})))
+    made = aws()
+    made.who_has_access.account = AccountIam(principals=(principal(ADMIN, trust=document()), app))
+    found = review(made)
+    assert [each.arn for each in found.unexpected] == [there]
+    assert of(found, there).ways == (f"becomes {APP} (use)",)
+
+
+def test_the_identity_provider_is_called_out_where_it_lets_more_in_than_the_settings_mean():
+    [statement] = trust_statements()
+    wide = {**statement, "Condition": {"StringLike": {"oidc.vercel.com/acme:sub": "owner:acme:*"}}}
+    made = aws()
+    made.who_has_access.account = AccountIam(
+        principals=(principal(ADMIN, trust=document()), application(trust=document(wide)))
+    )
+    found = review(made)
+    assert [each.arn for each in found.unexpected] == [PROVIDER]
+
+
+def test_a_user_that_may_become_a_role_with_a_right_has_it_too():
+    user = principal(SECOND, allow("sts:AssumeRole", Resource=STRANGER))
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    found = review(aws(stranger(trust=document(trusting({"AWS": root}))), user))
+    assert of(found, SECOND).ways == (f"becomes {STRANGER} (use)",)
+    assert of(found, STRANGER).assumed_by == (SECOND,)
+
+
+def test_the_access_keys_of_a_user_are_told_with_their_age():
+    old = AccessKeyAge(id="AKIAOLD", active=True, age_days=400, last_used=None)
+    made = aws(principal(SECOND, allow("kms:*")), keys_of_users={"second": (old,)})
+    assert of(review(made), SECOND).access_keys == (old,)
+
+
+def test_one_who_tried_and_was_refused_is_told_without_a_right():
+    made = aws(told={KEY: (KeyEvents(principal=STRANGER, refused=3),)})
+    found = of(review(made), STRANGER)
+    assert (found.rights, found.refused, found.events) == (frozenset(), 3, 0)
+
+
+def test_sessions_are_counted_for_their_role_whatever_its_path():
+    pathed = f"arn:aws:iam::{ACCOUNT}:role/team/worker"
+    told = (KeyEvents(principal=f"arn:aws:iam::{ACCOUNT}:role/worker", uses=2, last_use=NOW),)
+    made = aws(principal(pathed, allow("kms:Decrypt"), trust=document()), told={KEY: told})
+    assert of(review(made), pathed).events == 2
+
+
+# Several keys.
+
+
+def test_a_replicas_own_policy_grants_and_use_count_too():
+    made = FakeCloud(
+        who_has_access=FakeAccess(
+            account=account(),
+            granted={REPLICA: (grant(STRANGER, key_arn=REPLICA),)},
+            uses={REPLICA: KeyUse(at=NOW, operation="Decrypt", tracked_since=None)},
+        )
+    )
+    made.build(multi_region())
+    made.key_policies[REPLICA] = document(named(SECOND, "kms:*", Sid="mine"))
+    found = review(made, settings=multi_region(), outputs=MULTI_OUTPUTS)
+    assert of(found, SECOND).ways == ("key policy: mine (use; administer; delete) in eu-central-1",)
+    assert of(found, STRANGER).ways == ("grant g1 (use) in eu-central-1",)
+    assert found.key_arn == MULTI_KEY
+    assert [(each.arn, each.use and each.use.operation) for each in found.replicas] == [(REPLICA, "Decrypt")]
+
+
+# What may not be read.
+
+
+def denied(*names: str, **more: Any) -> FakeCloud:
+    made = aws(**more)
+    for name in names:
+        if name == "key_policy":
+            made.failures[name] = DENIED
+        else:
+            made.who_has_access.failures[name] = DENIED
+    return made
+
+
+def test_without_iam_whoever_it_lets_is_unknown_and_who_is_named_is_known():
+    found = review(denied("iam"))
+    assert (of(found, REST).use, of(found, REST).administer, of(found, REST).delete) == (
+        KeyPermission.UNKNOWN,
+        KeyPermission.UNKNOWN,
+        KeyPermission.NO,
+    )
+    assert of(found, APP).use is KeyPermission.YES
+    assert [each.what for each in found.unread] == ["the account's IAM"]
+
+
+def test_without_the_key_policy_nobody_is_told_to_have_no_right():
+    found = review(denied("key_policy"))
+    told = [each for each in found.principals if each.arn in (APP, ADMIN, ROOT, REST)]
+    assert len(told) == 4
+    assert {may for each in told for may in (each.use, each.administer, each.delete)} == {KeyPermission.UNKNOWN}
+
+
+def test_without_the_grants_no_use_is_a_no():
+    found = review(denied("grants"))
+    assert found.grants is None
+    assert (of(found, REST).use, of(found, REST).administer) == (KeyPermission.UNKNOWN, KeyPermission.NO)
+    assert KeyPermission.NO not in {each.use for each in found.principals}
+
+
+def test_without_the_history_no_count_is_nought():
+    found = review(denied("events"))
+    assert (found.history, of(found, APP).events, of(found, APP).last_use) == (None, None, None)
+    assert found.undecided == ()
+
+
+def test_a_history_that_is_cut_off_leaves_open_who_is_not_in_it():
+    found = review(aws(is_cut_off=True))
+    assert (of(found, APP).events, of(found, ADMIN).events) == (12, None)
+
+
+def test_without_the_last_use_it_is_not_called_unused():
+    assert review(denied("last_use")).last_use is None
+
+
+def test_access_keys_that_may_not_be_listed_are_not_none():
+    made = denied("access_keys")
+    made.who_has_access.account = account(principal(SECOND, allow("kms:*")))
+    second = of(review(made), SECOND)
+    assert (second.access_keys, second.are_access_keys_known) == ((), False)
+
+
+def test_a_policy_that_may_not_be_read_leaves_its_holder_unknown():
+    hidden = principal(SECOND, policies=(IamPolicy(name="hidden", document=None),))
+    found = review(aws(hidden))
+    assert of(found, SECOND).use is KeyPermission.UNKNOWN
+    assert [each.what for each in found.unread] == ["hidden"]
+
+
+def test_everything_denied_still_ends_with_a_review():
+    found = review(denied("iam", "key_policy", "grants", "events", "last_use", "access_keys"))
+    assert found.unexpected == ()
+    assert {each.use for each in found.principals} == {KeyPermission.UNKNOWN}
+    assert len(found.unread) == 5
+
+
+def test_an_endpoint_that_has_no_such_call_is_told_like_a_denial():
+    made = aws()
+    made.who_has_access.failures["last_use"] = Unsupported("no such operation", "")
+    assert [each.why for each in review(made).unread] == ["no such operation"]
+
+
+def test_credentials_that_are_no_good_end_the_review():
+    made = aws()
+    made.who_has_access.failures["iam"] = CredentialsError("expired", "sign in")
+    with pytest.raises(CredentialsError, match="expired"):
+        review(made)

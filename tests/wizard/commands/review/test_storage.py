@@ -1,0 +1,166 @@
+"""The reviews that are kept: new files only, read back as they were written, and doubted where they changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wizard.commands.review.reviews import NOW, in_full
+from wizard.commands.review import storage
+from wizard.commands.review.storage import StoredReview
+from wizard.core.errors import SetupError
+from wizard.core.models.access import AccessReview
+
+SIGNER = "arn:aws:sts::111122223333:assumed-role/admin/ada"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "reviews"
+
+
+@pytest.fixture(scope="module")
+def found() -> AccessReview:
+    return in_full()
+
+
+def sign(kept: StoredReview, signer: str = "Ada") -> None:
+    storage.sign(kept, signer=signer, signer_arn=SIGNER, at=NOW)
+
+
+def changed(file: Path, **fields: Any) -> None:
+    """As somebody changes a file who does not know of digests."""
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+
+
+def test_a_review_is_read_back_as_it_was_written(place, found):
+    kept = storage.write(place, found, None)
+    assert kept.file == place / "production" / "2026-07-01.json"
+    assert storage.read(place, "production") == (kept,)
+
+
+def test_a_second_review_of_a_day_is_a_file_of_its_own(place, found):
+    files = [storage.write(place, found, None).file for _ in range(11)]
+    assert [file.name for file in files[:2]] == ["2026-07-01.json", "2026-07-01-2.json"]
+    # By number, not by letter: 10 is after 2.
+    assert [each.file for each in storage.read(place, "production")] == files
+
+
+def test_a_stack_of_an_organization_has_the_folder_of_its_plain_name(place, found):
+    storage.write(place, found, None)
+    assert len(storage.read(place, "clinic/eonpro/production")) == 1
+
+
+def test_the_newest_is_told_with_its_sign_off_and_its_age(place, found):
+    before = storage.write(place, replace(found, at=NOW - timedelta(days=90)), None)
+    newest = storage.write(place, found, before)
+    sign(newest)
+    latest = storage.latest(place, "production", now=NOW + timedelta(days=7))
+    assert (latest.review, latest.age_days, latest.digest, latest.faults) == (found, 7, newest.digest, ())
+    assert latest.sign_off is not None
+    assert (latest.sign_off.signer, latest.sign_off.signer_arn, latest.sign_off.review_digest) == (
+        "Ada",
+        SIGNER,
+        newest.digest,
+    )
+
+
+def test_a_newer_review_that_nobody_signed_has_no_sign_off_of_an_older_one(place, found):
+    before = storage.write(place, replace(found, at=NOW - timedelta(days=90)), None)
+    sign(before)
+    storage.write(place, found, before)
+    latest = storage.latest(place, "production", now=NOW)
+    assert (latest.sign_off, latest.last_sign_off and latest.last_sign_off.signer) == (None, "Ada")
+
+
+def test_a_folder_without_reviews_tells_none(place):
+    assert storage.latest(place, "production", now=NOW) == storage.Latest()
+
+
+def test_a_review_is_signed_once(place, found):
+    kept = storage.write(place, found, None)
+    sign(kept)
+    with pytest.raises(SetupError, match="was signed"):
+        sign(kept, "Bob")
+    [read] = storage.read(place, "production")
+    assert read.sign_off is not None and read.sign_off.signer == "Ada"
+
+
+def test_a_review_that_was_changed_no_longer_matches_its_digest(place, found):
+    kept = storage.write(place, found, None)
+    sign(kept)
+    told = json.loads(kept.file.read_text())
+    changed(kept.file, review={**told["review"], "principals": told["review"]["principals"][1:]})
+    latest = storage.latest(place, "production", now=NOW)
+    assert (latest.review, latest.sign_off) == (None, None)
+    assert latest.faults == (f"{kept.file} was changed since it was written: it no longer matches its digest",)
+
+
+def test_a_review_that_was_changed_together_with_its_digest_is_no_longer_what_was_signed(place, found):
+    kept = storage.write(place, found, None)
+    sign(kept)
+    told = json.loads(kept.file.read_text())
+    body = {name: told[name] for name in ("version", "previous")} | {"review": {**told["review"], "windowDays": 1}}
+    changed(kept.file, **body, digest=storage.digest_of(body))
+    [read] = storage.read(place, "production")
+    assert (read.is_whole, read.sign_off) == (False, None)
+    assert "signs another review" in read.fault
+
+
+def test_a_review_that_was_changed_with_its_digest_is_not_what_the_next_one_remembers(place, found):
+    before = storage.write(place, replace(found, at=NOW - timedelta(days=90)), None)
+    storage.write(place, found, before)
+    told = json.loads(before.file.read_text())
+    body = {name: told[name] for name in ("version", "previous")} | {"review": {**told["review"], "windowDays": 1}}
+    changed(before.file, **body, digest=storage.digest_of(body))
+    [old, new] = storage.read(place, "production")
+    assert (old.is_whole, new.is_whole) == (False, True)
+    assert "2026-07-01.json remembers another digest" in old.fault
+
+
+def test_a_sign_off_that_was_moved_to_another_review_is_none(place, found):
+    first = storage.write(place, found, None)
+    second = storage.write(place, replace(found, window_days=30), first)
+    sign(first)
+    first.file.with_suffix(".signed.json").rename(second.file.with_suffix(".signed.json"))
+    assert [each.sign_off for each in storage.read(place, "production")] == [None, None]
+    assert [each.is_whole for each in storage.read(place, "production")] == [True, False]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"digest": 1, "version": "1", "previous": null, "review": {}}'])
+def test_a_file_that_is_no_review_is_told_and_stops_nothing(place, found, text):
+    kept = storage.write(place, found, None)
+    kept.file.with_name("2026-06-30.json").write_text(text)
+    latest = storage.latest(place, "production", now=NOW)
+    assert latest.review == found
+    assert len(latest.faults) == 1 and "2026-06-30.json is no review" in latest.faults[0]
+
+
+def test_a_sign_off_that_cannot_be_read_is_told(place, found):
+    kept = storage.write(place, found, None)
+    kept.file.with_suffix(".signed.json").write_text("nothing")
+    [read] = storage.read(place, "production")
+    assert "no sign-off that can be read" in read.fault
+
+
+def test_other_files_of_the_folder_are_left_alone(place, found):
+    storage.write(place, found, None)
+    (place / "production" / "README.md").write_text("our reviews")
+    assert len(storage.read(place, "production")) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path, found):
+    (tmp_path / "reviews").write_text("a file")
+    with pytest.raises(SetupError, match="cannot be kept"):
+        storage.write(tmp_path / "reviews", found, None)
+
+
+def test_equal_reviews_have_equal_digests_in_whatever_order_they_are_told(found):
+    told = storage.plain(found)
+    assert storage.digest_of(told) == storage.digest_of(dict(reversed(told.items())))
+    assert storage.digest_of(told) != storage.digest_of({**told, "windowDays": 1})

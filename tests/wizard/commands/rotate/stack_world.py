@@ -1,0 +1,119 @@
+"""A stack that is set up in full over fakes, its application deployed, and whoever runs the commands of rotation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from components.settings import SecretStore, Settings
+from tests.wizard.fakes.clients import (
+    CREDENTIALS,
+    TOKEN,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+    settings,
+)
+from tests.wizard.fakes.rotation import FakeKeyRing, FakeWrapper
+from wizard.cli.parser import parse
+from wizard.commands.rotate import command
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.models.rotation import DataKeyVersion
+from wizard.inputs.answers import Answer, Source
+from wizard.setup.steps import Clients, Request
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+class World:
+    """The stack `production`, with the data key `wrapped()` in its escrow and on Vercel."""
+
+    def __init__(self, wanted: Settings | None = None) -> None:
+        self.settings = wanted or settings()
+        self.aws = FakeCloud(credentials=CREDENTIALS)
+        state = built(self.aws, self.settings)
+        self.engine = FakeEngine(aws=self.aws, stack_state=state)
+        assert state.outputs is not None
+        self.outputs = state.outputs
+        self.vercel = FakeHosting(team=self.settings.vercel_team or "acme")
+        self.prover = FakeProver(aws=self.aws)
+        self.wrapper = FakeWrapper(aws=self.aws)
+        self.ui = FakeTalk()
+        self.token: str | None = TOKEN
+        log = self.aws.log
+        self.vercel.log = self.engine.log = self.prover.log = self.ui.log = log
+        self.vercel.variables = {
+            "ENCRYPTED_PHI_KEY": self.current.value,
+            "AWS_KMS_KEY_ID": self.outputs.key_arn,
+            "AWS_REGION": self.settings.region,
+        }
+
+    @property
+    def log(self) -> list[str]:
+        """Every call to every edge, in order."""
+        return self.aws.log
+
+    @property
+    def ring(self) -> FakeKeyRing:
+        """The keys and the ledger of the stack's own Region."""
+        return self.aws.key_rotation()
+
+    @property
+    def current(self) -> WrappedDataKey:
+        """What the escrow holds."""
+        in_secrets = self.settings.secret_store is SecretStore.SECRETS_MANAGER
+        return (self.aws.secrets if in_secrets else self.aws.escrows)[self.settings.names.stored_data_key].wrapped
+
+    def lose_escrow(self) -> None:
+        """Somebody deletes the escrow."""
+        del self.aws.escrows[self.settings.names.stored_data_key]
+
+    def run(self, *words: str, confirm: str | None = "production", yes: bool = False) -> dict[str, Any]:
+        """One command to its document."""
+        return self.ended(*words, confirm=confirm, yes=yes)[1]
+
+    def ended(self, *words: str, confirm: str | None = "production", yes: bool = False) -> tuple[int, dict[str, Any]]:
+        """One command to its exit code and its document."""
+        self.log.clear()
+        options = parse([*words, *(["--confirm", confirm] if confirm else []), *(["--yes"] if yes else [])])
+        answers = (
+            {"vercel_token": Answer(value=self.token, source=Source.FLAG, where="--vercel-token-file")}
+            if self.token
+            else {}
+        )
+        request = Request(
+            stack="production", answers=answers, saved=self.settings, yes=options.yes, confirmed=options.confirm
+        )
+        code, document = command.run(options, request, self.clients())
+        return code, dict(document)
+
+    def clients(self) -> Clients:
+        """The edges."""
+        return Clients(
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: replace(self.vercel, token=token) if token != TOKEN else self.vercel,
+            engine=lambda environment, secrets_provider=None: self.engine,
+            prover=self.prover,
+            wrapper=self.wrapper,
+            now=lambda: NOW,
+        )
+
+    def kept(self) -> dict[str, DataKeyVersion]:
+        """The ledger of the stack's own Region, by fingerprint."""
+        return self.ring.entries
+
+    def changes(self) -> list[str]:
+        """The calls of the last command that changed something."""
+        quiet = ("versions", "version", "seat", "rotations", "spoiled")
+        changing = ("cloud.make", "cloud.write", "cloud.deliver", "hosting.deliver", "engine.prepare", "engine.up")
+        return [
+            call
+            for call in self.log
+            if call.startswith(changing)
+            or (call.startswith("keyring.") and call.split()[0].removeprefix("keyring.") not in quiet)
+        ]

@@ -1,0 +1,131 @@
+"""`adopt --encryption-key` over fakes: the former key becomes the escrow's first, or is kept beside what is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.wizard.commands.rotate.stack_world import World
+from tests.wizard.fakes.clients import IDENTITY, KEY, wrapped
+from wizard.core.errors import Cancelled, PermissionDenied, UsageError
+from wizard.core.models.delivery import ChildResult
+from wizard.core.models.rotation import VersionOrigin
+
+OLD = wrapped().fingerprint
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def empty() -> World:
+    """A stack that is built and has no data key yet, nor has Vercel."""
+    made = World()
+    made.lose_escrow()
+    made.vercel.variables.clear()
+    return made
+
+
+def test_where_no_data_key_ever_was_it_becomes_the_applications(empty: World) -> None:
+    told = empty.run("adopt", "--encryption-key")
+    assert empty.current.fingerprint == told["fingerprint"]
+    assert empty.vercel.variables["ENCRYPTED_PHI_KEY"] == empty.current.value
+    assert empty.kept()[told["fingerprint"]].origin is VersionOrigin.ADOPTED
+    assert [each["state"] for each in told["proofs"]] == ["proved"]
+
+
+def test_it_is_kept_and_opened_before_the_escrow_has_it(empty: World) -> None:
+    told = empty.run("adopt", "--encryption-key")
+    new = told["fingerprint"]
+    order = [f"keyring.keep {new}", "prover.prove", f"keyring.replace_current {new}", "hosting.deliver"]
+    assert sorted(order, key=empty.log.index) == order
+
+
+def test_beside_a_data_key_it_is_kept_and_not_current(world: World) -> None:
+    told = world.run("adopt", "--encryption-key")
+    assert world.current.fingerprint == OLD
+    assert set(world.kept()) == {OLD, told["fingerprint"]}
+    assert told["delivered"] == []
+    assert f"rotate --promote {told['fingerprint']}" in told["next"][0]
+
+
+def test_it_is_promoted_like_any_other(world: World) -> None:
+    told = world.run("adopt", "--encryption-key")
+    world.run("rotate", "--promote", told["fingerprint"])
+    assert world.current.fingerprint == told["fingerprint"]
+
+
+def test_it_is_not_taken_for_a_new_data_key_that_waits(world: World) -> None:
+    adopted = world.run("adopt", "--encryption-key")["fingerprint"]
+    assert world.run("rotate", "--data-key")["fingerprint"] != adopted
+
+
+def test_where_the_escrow_is_gone_it_does_not_take_its_place(world: World) -> None:
+    world.run("rotate", "--data-key")
+    world.lose_escrow()
+    told = world.run("adopt", "--encryption-key")
+    assert world.settings.names.stored_data_key not in world.aws.escrows
+    assert "restore" in told["next"][0]
+
+
+def test_where_the_keys_arn_stands_beside_a_lost_escrow_it_does_not_take_its_place(empty: World) -> None:
+    empty.aws.parameters[f"{empty.settings.names.parameter_prefix}/AWS_KMS_KEY_ID"] = KEY
+    told = empty.run("adopt", "--encryption-key")
+    assert empty.settings.names.stored_data_key not in empty.aws.escrows
+    assert "--from-backup" in told["next"][0]
+
+
+def test_a_first_adoption_that_was_cut_off_is_finished_by_the_next(empty: World) -> None:
+    empty.ring.crash_at = "replace_current"
+    with pytest.raises(KeyboardInterrupt):
+        empty.run("adopt", "--encryption-key")
+    told = empty.run("adopt", "--encryption-key")
+    assert empty.current.fingerprint == told["fingerprint"]
+
+
+def test_it_takes_the_stacks_name_before_the_key_is_read(world: World) -> None:
+    with pytest.raises(Cancelled) as refused:
+        world.run("adopt", "--encryption-key", confirm=None, yes=True)
+    assert "--confirm production" in refused.value.hint
+    assert world.wrapper.prompted == []
+
+
+def test_a_person_is_asked_at_the_terminal_and_a_script_is_not(world: World) -> None:
+    world.run("adopt", "--encryption-key")
+    world.ui.interactive = True
+    world.run("adopt", "--encryption-key")
+    assert world.wrapper.prompted == [False, True]
+
+
+def test_the_child_gets_the_operators_credentials_and_the_stacks_key(world: World) -> None:
+    world.run("adopt", "--encryption-key")
+    assert world.wrapper.given == [({**world.aws.environment()}, KEY)]
+
+
+def test_what_is_no_key_changes_nothing(world: World) -> None:
+    world.wrapper.failure = UsageError("what was given is no ENCRYPTION_KEY", "printf …")
+    with pytest.raises(UsageError):
+        world.run("adopt", "--encryption-key")
+    assert world.changes() == []
+
+
+def test_a_denial_names_the_right_and_how_to_give_and_take_it(world: World) -> None:
+    world.wrapper.failure = PermissionDenied("no", "ask")
+    with pytest.raises(PermissionDenied, match="kms:Encrypt") as refused:
+        world.run("adopt", "--encryption-key")
+    name = IDENTITY.principal_arn.rpartition("/")[2]
+    assert f"aws iam put-role-policy --role-name {name}" in refused.value.hint
+    assert f"aws iam delete-role-policy --role-name {name}" in refused.value.hint
+
+
+def test_one_that_the_application_cannot_open_does_not_become_current(empty: World) -> None:
+    empty.prover.verdict = ChildResult(proved=False, principal="", fingerprint="", cause="AccessDenied", message="no")
+    with pytest.raises(Exception, match="the application cannot open"):
+        empty.run("adopt", "--encryption-key")
+    assert empty.settings.names.stored_data_key not in empty.aws.escrows
+
+
+def test_adopt_alone_says_what_it_takes(world: World) -> None:
+    with pytest.raises(UsageError, match="--encryption-key"):
+        world.run("adopt")

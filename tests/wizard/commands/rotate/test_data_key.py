@@ -1,0 +1,328 @@
+"""`rotate --data-key` and `--promote` over fakes: a new data key beside the old one, and later in its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.wizard.commands.rotate.stack_world import NOW, World
+from tests.wizard.fakes.clients import (
+    KEY,
+    MULTI_KEY,
+    OTHER_KEY,
+    REPLICA,
+    REPLICA_REGION,
+    multi_region,
+    settings,
+    wrapped,
+)
+from wizard.core.errors import (
+    Cancelled,
+    DataKeyConflict,
+    MissingAnswers,
+    PermissionDenied,
+    ResourceError,
+    StackNotFound,
+    Unreachable,
+    UsageError,
+)
+from wizard.core.models.delivery import ChildResult
+from wizard.core.models.rotation import VersionOrigin
+
+OLD = wrapped().fingerprint
+DENIED = PermissionDenied("the caller may not do kms:ReEncryptFrom", "have it allowed")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def new(world: World) -> str:
+    """The fingerprint of a data key that was made and is not in use yet."""
+    return str(world.run("rotate", "--data-key")["fingerprint"])
+
+
+# --- a new one
+
+
+def test_a_new_data_key_is_kept_beside_the_old_one_and_nothing_else_changes(world: World) -> None:
+    told = world.run("rotate", "--data-key")
+    assert set(world.kept()) == {OLD, told["fingerprint"]}
+    assert world.current == wrapped()
+    assert told["changed"] and told["delivered"] == []
+    assert not any(call.startswith(("hosting.deliver", "cloud.deliver")) for call in world.log)
+
+
+def test_both_are_labelled(world: World) -> None:
+    told = world.run("rotate", "--data-key")
+    old, new = world.kept()[OLD], world.kept()[told["fingerprint"]]
+    assert (old.origin, old.key_arn, old.same_as) == (VersionOrigin.FIRST, KEY, OLD)
+    assert (new.origin, new.key_arn, new.kept_at) == (VersionOrigin.MADE, KEY, NOW)
+
+
+def test_the_old_one_is_kept_before_the_new_one_is_made(world: World) -> None:
+    world.run("rotate", "--data-key")
+    assert world.changes()[:2] == [f"keyring.keep {OLD}", f"cloud.make_data_key {KEY}"]
+
+
+def test_the_next_steps_fetch_both_re_encrypt_and_promote(world: World) -> None:
+    told = world.run("rotate", "--data-key")
+    fetching, moving, promoting = told["next"]
+    old, new = (each.removeprefix("sha256:") for each in (OLD, told["fingerprint"]))
+    for variable, entry in (("ENCRYPTED_PHI_KEY", old), ("NEW_ENCRYPTED_PHI_KEY", new)):
+        assert (
+            f'{variable}="$(aws ssm get-parameter --name /eonpro/production/data-keys/{entry} --with-decryption '
+            f'--query Parameter.Value --output text --region us-east-1)"'
+        ) in fetching
+    assert f"AWS_REGION=us-east-1 AWS_KMS_KEY_ID={KEY} " in fetching
+    assert moving.startswith("python -m phi reencrypt --dsn") and "--dry-run" in moving
+    assert f"rotate --promote sha256:{new}" in promoting
+
+
+def test_from_the_other_store_they_are_fetched_with_its_own_command() -> None:
+    world = World(settings(secret_store="secrets-manager"))
+    fetching, *_ = world.run("rotate", "--data-key")["next"]
+    assert fetching.count("aws secretsmanager get-secret-value --secret-id /eonpro/production/data-keys/") == 2
+
+
+def test_a_second_run_shows_the_one_that_waits_and_makes_none(world: World, new: str) -> None:
+    told = world.run("rotate", "--data-key", confirm=None)
+    assert (told["fingerprint"], told["changed"]) == (new, False)
+    assert not any("make_data_key" in call for call in world.log)
+
+
+def test_one_that_was_in_use_once_does_not_wait(world: World, new: str) -> None:
+    world.run("rotate", "--promote", new)
+    world.run("restore", "--version", OLD)
+    assert world.run("rotate", "--data-key")["fingerprint"] not in (OLD, new)
+
+
+@pytest.mark.parametrize("confirm", (None, "staging"))
+def test_without_the_stacks_name_no_data_key_is_made(world: World, confirm: str | None) -> None:
+    with pytest.raises(Cancelled, match="nothing was changed") as refused:
+        world.run("rotate", "--data-key", confirm=confirm, yes=True)
+    assert "--confirm production" in refused.value.hint
+    assert world.changes() == []
+
+
+def test_a_person_types_the_stacks_name(world: World) -> None:
+    world.ui.interactive = True
+    world.ui.answers["confirmation"] = ["production"]
+    world.run("rotate", "--data-key", confirm=None)
+    assert world.ui.keys == ["confirmation"]
+    assert len(world.kept()) == 2
+
+
+def test_a_person_who_types_something_else_changes_nothing(world: World) -> None:
+    world.ui.interactive = True
+    world.ui.answers["confirmation"] = ["yes"]
+    with pytest.raises(Cancelled):
+        world.run("rotate", "--data-key", confirm=None)
+    assert world.changes() == []
+
+
+def test_without_a_data_key_there_is_none_to_rotate(world: World) -> None:
+    world.lose_escrow()
+    with pytest.raises(StackNotFound) as refused:
+        world.run("rotate", "--data-key")
+    assert refused.value.hint.startswith("python -m wizard push")
+
+
+def test_an_escrow_that_is_gone_is_restored_not_rotated(world: World, new: str) -> None:
+    world.lose_escrow()
+    with pytest.raises(ResourceError, match="is gone, and versions of it are kept") as refused:
+        world.run("rotate", "--data-key")
+    assert "restore" in refused.value.hint
+
+
+def test_with_replicas_every_region_keeps_both_under_its_own_key() -> None:
+    world = World(multi_region())
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    there = world.aws.with_region(REPLICA_REGION).key_rotation().entries
+    assert {each.key_arn for each in world.kept().values()} == {MULTI_KEY}
+    assert {each: entry.key_arn for each, entry in there.items()} == {OLD: REPLICA, new: REPLICA}
+
+
+# --- in the old one's place
+
+
+def test_a_promoted_data_key_is_current_delivered_and_proved(world: World, new: str) -> None:
+    told = world.run("rotate", "--promote", new)
+    assert world.current.fingerprint == new
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
+    assert [each["state"] for each in told["proofs"]] == ["proved"]
+    assert (told["changed"], told["opened"]) == (True, "application")
+
+
+def test_what_has_the_variables_beside_production_is_named(world: World, new: str) -> None:
+    world.vercel.overlapping = ("preview has ENCRYPTED_PHI_KEY", "preview has AWS_REGION")
+    (told,) = world.run("rotate", "--promote", new)["next"]
+    assert told.startswith("preview has ENCRYPTED_PHI_KEY") and "push --to" in told
+
+
+def test_what_cannot_be_looked_at_afterwards_is_told_and_changes_no_success(world: World, new: str) -> None:
+    world.vercel.failures["overlaps"] = Unreachable("Vercel does not answer", "try again")
+    code, told = world.ended("rotate", "--promote", new)
+    assert (code, told["changed"]) == (0, True)
+    assert "was not told" in told["next"][0]
+
+
+def test_the_old_one_stays(world: World, new: str) -> None:
+    told = world.run("rotate", "--promote", new)
+    (old,) = (each for each in told["versions"] if each["fingerprint"] == OLD)
+    assert (old["current"], old["wasCurrent"], old["kept"]) == (False, True, True)
+
+
+def test_it_is_opened_before_the_escrow_is_touched(world: World, new: str) -> None:
+    world.run("rotate", "--promote", new)
+    assert world.log.index("prover.prove") < world.log.index(f"keyring.replace_current {new}")
+
+
+def test_what_is_said_names_what_can_no_longer_be_read_and_the_way_back(world: World, new: str) -> None:
+    world.run("rotate", "--promote", new)
+    told = " ".join(world.ui.said)
+    assert f"records under {OLD} cannot be read" in told
+    assert f"restore --version {OLD}" in told
+
+
+@pytest.mark.parametrize("confirm", (None, "staging"))
+def test_nothing_is_promoted_without_the_stacks_name(world: World, new: str, confirm: str | None) -> None:
+    with pytest.raises(Cancelled, match="nothing was changed"):
+        world.run("rotate", "--promote", new, confirm=confirm, yes=True)
+    assert world.changes() == []
+    assert world.current.fingerprint == OLD
+
+
+def test_the_fingerprint_is_good_without_its_prefix(world: World, new: str) -> None:
+    world.run("rotate", "--promote", new.removeprefix("sha256:"))
+    assert world.current.fingerprint == new
+
+
+@pytest.mark.parametrize("given", ("latest", "sha256:123", "sha256:" + "g" * 16))
+def test_what_is_no_fingerprint_is_refused(world: World, given: str) -> None:
+    with pytest.raises(UsageError, match="is not a fingerprint"):
+        world.run("rotate", "--promote", given)
+
+
+def test_a_version_that_nobody_kept_is_refused_and_those_there_are_named(world: World, new: str) -> None:
+    with pytest.raises(UsageError, match=rf"(?s){OLD}.*{new}|{new}.*{OLD}"):
+        world.run("rotate", "--promote", "sha256:" + "0" * 16)
+    assert world.changes() == []
+
+
+def test_a_version_under_another_key_never_becomes_current(world: World) -> None:
+    world.aws.keys[OTHER_KEY] = world.aws.keys[KEY]
+    told = world.run("rotate", "--data-key")
+    entry = world.kept()[told["fingerprint"]]
+    world.ring.entries[entry.fingerprint] = type(entry)(**{**entry.__dict__, "key_arn": OTHER_KEY})
+    with pytest.raises(DataKeyConflict, match="not by the stack's key"):
+        world.run("rotate", "--promote", entry.fingerprint)
+    assert world.current.fingerprint == OLD
+
+
+def test_what_the_application_cannot_open_never_becomes_current(world: World, new: str) -> None:
+    world.prover.verdict = ChildResult(proved=False, principal="", fingerprint="", cause="AccessDenied", message="no")
+    with pytest.raises(DataKeyConflict, match="the application cannot open"):
+        world.run("rotate", "--promote", new)
+    assert world.changes() == []
+    assert world.current.fingerprint == OLD
+
+
+def test_without_the_applications_credentials_kms_opens_it_and_gives_nothing(world: World, new: str) -> None:
+    world.aws.credentials = None
+    told = world.run("rotate", "--promote", new)
+    assert told["opened"] == "reencrypted"
+    assert f"keyring.reencrypt {KEY} {KEY}" in world.log
+    assert len(world.kept()) == 2
+
+
+def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world: World, new: str) -> None:
+    world.aws.credentials = None
+    world.ring.failures["reencrypt"] = DENIED
+    told = world.run("rotate", "--promote", new)
+    assert told["opened"] == "ledger"
+    assert any("could not be opened from here to prove it" in line for line in world.ui.said)
+
+
+def test_without_a_token_for_vercel_nothing_is_promoted(world: World, new: str) -> None:
+    world.token = None
+    with pytest.raises(MissingAnswers):
+        world.run("rotate", "--promote", new)
+    assert world.changes() == []
+
+
+def test_where_vercel_does_not_answer_nothing_is_promoted(world: World, new: str) -> None:
+    world.vercel.failures["find_project"] = Unreachable("Vercel does not answer", "try again")
+    with pytest.raises(Unreachable):
+        world.run("rotate", "--promote", new)
+    assert world.changes() == []
+
+
+def test_a_data_key_of_somebody_elses_on_vercel_keeps_it_from_being_promoted(world: World, new: str) -> None:
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    with pytest.raises(DataKeyConflict, match="nothing was changed"):
+        world.run("rotate", "--promote", new)
+    assert world.changes() == []
+
+
+def test_a_delivery_that_fails_is_finished_by_the_same_command(world: World, new: str) -> None:
+    world.vercel.failures["deliver"] = Unreachable("Vercel does not answer", "try again")
+    with pytest.raises(Unreachable):
+        world.run("rotate", "--promote", new)
+    assert world.current.fingerprint == new
+    world.vercel.failures.clear()
+    told = world.run("rotate", "--promote", new, confirm=None)
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
+    assert told["changed"] is False
+    assert not any("replace_current" in call for call in world.log)
+
+
+def test_an_escrow_that_changed_while_it_was_being_confirmed_is_left_alone(world: World, new: str) -> None:
+    world.ui.interactive = True
+    name = world.settings.names.stored_data_key
+
+    def meanwhile(question: object, *, on_first_render: object = None) -> str:
+        stored_data_key = world.aws.escrows[name]
+        world.aws.escrows[name] = type(stored_data_key)(**{**stored_data_key.__dict__, "version": 7})
+        return "production"
+
+    world.ui.ask = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(DataKeyConflict, match="somebody else changed it meanwhile"):
+        world.run("rotate", "--promote", new, confirm=None)
+    assert world.current.fingerprint == OLD
+
+
+def test_two_runs_at_once_wait_for_each_other(world: World, new: str) -> None:
+    world.run("rotate", "--promote", new)
+    held, freed = world.log.index("engine.alone"), world.log.index("engine.alone ends")
+    assert held < world.log.index(f"keyring.replace_current {new}") < freed
+
+
+def test_replicas_come_first_and_the_stacks_own_region_last() -> None:
+    world = World(multi_region())
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    world.run("rotate", "--promote", new)
+    there = world.aws.with_region(REPLICA_REGION)
+    assert there.escrows[world.settings.names.stored_data_key].wrapped == world.current
+    assert there.escrows[world.settings.names.stored_data_key].key_arn == REPLICA
+    assert world.current.fingerprint == new
+
+
+def test_a_power_cut_between_two_regions_is_taken_up_by_the_same_command() -> None:
+    world = World(multi_region())
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    world.ring.crash_at = "replace_current"
+    with pytest.raises(KeyboardInterrupt):
+        world.run("rotate", "--promote", new)
+    assert world.current.fingerprint == OLD
+    told = world.run("rotate", "--promote", new)
+    assert (world.current.fingerprint, told["changed"]) == (new, True)
+
+
+def test_the_same_data_key_in_another_wrapping_asks_for_no_re_encryption(world: World) -> None:
+    world.run("rotate", "--rewrap", KEY)
+    world.run("rotate", "--promote", OLD)
+    told = " ".join(world.ui.said)
+    assert "no record has to be re-encrypted" in told
+    assert "cannot be read by the application" not in told

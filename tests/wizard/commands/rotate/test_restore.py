@@ -1,0 +1,213 @@
+"""`restore` over fakes: any kept version, or one from a backup, back into the escrow and to the application."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from components.settings import SecretStore
+from tests.wizard.commands.rotate.stack_world import NOW, World
+from tests.wizard.fakes.clients import KEY, OTHER_KEY, multi_region, settings, wrapped
+from wizard.commands.backup import document
+from wizard.core.errors import Cancelled, DataKeyConflict, PermissionDenied, ResourceError, UsageError
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.rotation import VersionOrigin
+
+OLD = wrapped().fingerprint
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def promoted(world: World) -> str:
+    """The fingerprint of a data key that took the first one's place."""
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    world.run("rotate", "--promote", new)
+    return new
+
+
+@pytest.fixture
+def backup(world: World, tmp_path: Path) -> Path:
+    """A backup of what is escrowed now."""
+    return backup_of(world, tmp_path)
+
+
+def backup_of(world: World, folder: Path, key_arn: str = KEY, environment: str | None = None) -> Path:
+    made = document.backup_of(
+        made_at=NOW,
+        stack="production",
+        settings=world.settings if environment is None else settings(environment=environment),
+        store=SecretStore.PARAMETER_STORE,
+        key_arn=key_arn,
+        versions=[replace(each, key_arn=key_arn) for each in world.ring.versions(world.settings)],
+    )
+    file = folder / "a.backup.json"
+    file.write_text(document.text_of(made))
+    return file
+
+
+def test_without_a_version_it_lists_what_there_is_and_changes_nothing(world: World, promoted: str) -> None:
+    code, told = world.ended("restore", confirm=None)
+    assert (code, told["ok"], told["action"]) == (2, False, "list")
+    assert {each["fingerprint"]: each["current"] for each in told["versions"]} == {OLD: False, promoted: True}
+    assert world.changes() == []
+    assert "restore --version" in told["next"][0]
+
+
+def test_before_any_rotation_the_list_has_the_escrows_own(world: World) -> None:
+    _, told = world.ended("restore", confirm=None)
+    assert [(each["fingerprint"], each["kept"]) for each in told["versions"]] == [(OLD, False)]
+
+
+def test_no_wrapped_key_is_in_the_list(world: World, promoted: str) -> None:
+    _, told = world.ended("restore", confirm=None)
+    assert wrapped().value not in str(told)
+
+
+def test_an_entry_that_somebody_replaced_is_told_and_keeps_nobody_from_the_others(world: World, promoted: str) -> None:
+    world.ring.spoiled_entries = ("/eonpro/production/data-keys/0123456789abcdef",)
+    world.ended("restore", confirm=None)
+    world.run("restore", "--version", OLD)
+    told = [line for line in world.ui.said if "0123456789abcdef no longer holds" in line]
+    assert len(told) == 2
+    assert world.current == wrapped()
+
+
+def test_a_kept_version_goes_back_and_is_delivered_and_proved(world: World, promoted: str) -> None:
+    told = world.run("restore", "--version", OLD)
+    assert world.current == wrapped()
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
+    assert [each["state"] for each in told["proofs"]] == ["proved"]
+    assert (told["command"], told["fingerprint"], told["changed"]) == ("restore", OLD, True)
+
+
+def test_what_makes_way_is_kept_and_goes_back_as_well(world: World, promoted: str) -> None:
+    world.run("restore", "--version", OLD)
+    world.run("restore", "--version", promoted)
+    assert world.current.fingerprint == promoted
+    assert set(world.kept()) == {OLD, promoted}
+
+
+def test_it_takes_the_stacks_name(world: World, promoted: str) -> None:
+    with pytest.raises(Cancelled) as refused:
+        world.run("restore", "--version", OLD, confirm=None, yes=True)
+    assert f"restore --version {OLD}" in refused.value.hint
+    assert world.changes() == []
+
+
+def test_an_escrow_that_is_gone_is_made_anew_from_the_ledger(world: World, promoted: str) -> None:
+    world.lose_escrow()
+    world.run("restore", "--version", promoted)
+    assert world.current.fingerprint == promoted
+
+
+def test_a_version_under_another_key_is_refused_with_the_way_to_wrap_it(world: World, promoted: str) -> None:
+    world.ring.entries[OLD] = replace(world.kept()[OLD], key_arn=OTHER_KEY)
+    with pytest.raises(DataKeyConflict) as refused:
+        world.run("restore", "--version", OLD)
+    assert f"rotate --rewrap {KEY}" in refused.value.hint
+
+
+def test_a_version_and_a_backup_at_once_are_refused(world: World) -> None:
+    with pytest.raises(UsageError, match="not both"):
+        world.run("restore", "--version", OLD, "--from-backup", "a.json")
+
+
+def test_an_escrow_in_the_other_store_is_copied_first(world: World) -> None:
+    there = world.aws.escrows.pop(world.settings.names.stored_data_key)
+    world.aws.secrets[there.parameter] = replace(there, store=SecretStore.SECRETS_MANAGER)
+    with pytest.raises(ResourceError, match="is still in the secrets-manager") as refused:
+        world.run("restore", "--version", OLD)
+    assert "push" in refused.value.hint
+
+
+# --- from a backup
+
+
+def test_where_escrow_and_ledger_are_gone_a_backup_brings_the_data_key_back(world: World, backup: Path) -> None:
+    world.lose_escrow()
+    told = world.run("restore", "--from-backup", str(backup))
+    assert world.current == wrapped()
+    assert (told["opened"], told["changed"]) == ("application", True)
+    assert world.kept()[OLD].origin is VersionOrigin.RESTORED
+
+
+def test_every_version_of_the_backup_is_kept_again(world: World, promoted: str, tmp_path: Path) -> None:
+    file = backup_of(world, tmp_path)
+    world.lose_escrow()
+    world.ring.entries.clear()
+    world.run("restore", "--from-backup", str(file))
+    assert set(world.kept()) == {OLD, promoted}
+    assert world.current.fingerprint == promoted
+
+
+def test_a_backup_takes_the_place_of_a_newer_data_key_which_is_kept(world: World, backup: Path) -> None:
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    world.run("rotate", "--promote", new)
+    world.run("restore", "--from-backup", str(backup))
+    assert world.current == wrapped()
+    assert new in world.kept()
+
+
+def test_a_backup_that_nothing_can_prove_is_refused(world: World, backup: Path) -> None:
+    world.lose_escrow()
+    world.aws.credentials = None
+    world.ring.failures["reencrypt"] = PermissionDenied("no", "ask")
+    with pytest.raises(DataKeyConflict, match="could not be proved from here") as refused:
+        world.run("restore", "--from-backup", str(backup))
+    assert "EONPRO_APP_PROFILE" in refused.value.hint and "kms:ReEncryptFrom" in refused.value.hint
+    assert world.changes() == ["keyring.reencrypt " + f"{KEY} {KEY}"]
+
+
+def test_a_backup_under_another_key_is_refused(world: World, tmp_path: Path) -> None:
+    file = backup_of(world, tmp_path, key_arn=OTHER_KEY)
+    with pytest.raises(UsageError, match=r"a data key that .* wraps"):
+        world.run("restore", "--from-backup", str(file))
+    assert world.changes() == []
+
+
+def test_a_backup_of_another_environment_is_refused(world: World, tmp_path: Path) -> None:
+    file = backup_of(world, tmp_path, environment="staging")
+    with pytest.raises(DataKeyConflict, match="staging"):
+        world.run("restore", "--from-backup", str(file))
+
+
+def test_a_backup_that_was_changed_is_refused(world: World, backup: Path) -> None:
+    backup.write_text(backup.read_text().replace(OLD, "sha256:" + "0" * 16, 1))
+    with pytest.raises(UsageError):
+        world.run("restore", "--from-backup", str(backup))
+    assert world.changes() == []
+
+
+def test_a_backup_that_is_not_there_is_told(world: World, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        world.run("restore", "--from-backup", str(tmp_path / "none.json"))
+
+
+def test_every_region_gets_it_back() -> None:
+    world = World(multi_region())
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    world.run("rotate", "--promote", new)
+    world.run("restore", "--version", OLD)
+    there = world.aws.with_region("eu-central-1").escrows[world.settings.names.stored_data_key]
+    assert there.wrapped == world.current == wrapped()
+
+
+def test_a_region_that_lost_its_copy_gets_one() -> None:
+    world = World(multi_region())
+    elsewhere = world.aws.with_region("eu-central-1")
+    del elsewhere.escrows[world.settings.names.stored_data_key]
+    told = world.run("restore", "--version", OLD)
+    assert isinstance(elsewhere.escrows[world.settings.names.stored_data_key], StoredDataKey)
+    assert told["changed"] is True
+
+
+def test_the_time_of_a_version_is_told_in_utc(world: World, promoted: str) -> None:
+    _, told = world.ended("restore", confirm=None)
+    assert {datetime.fromisoformat(each["keptAt"]) for each in told["versions"]} == {NOW.astimezone(UTC)}

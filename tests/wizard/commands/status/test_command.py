@@ -1,0 +1,522 @@
+"""`status`: one row a stack, read from fakes of the edges; the list of stacks also from the real engine.
+
+Touches a temporary folder only.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.settings import Settings
+from tests.sandbox.pulumi_plugins.engine_project import engine_binary
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    KEY,
+    OTHER_ACCOUNT,
+    OTHER_KEY,
+    TOKEN,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+    key_fact,
+    multi_region,
+    outputs_of,
+    settings,
+    trail_fact,
+    wrapped,
+)
+from wizard.commands.status import command
+from wizard.core.errors import (
+    CredentialsError,
+    PermissionDenied,
+    SetupError,
+    StackNotFound,
+    Unreachable,
+    Unsupported,
+)
+from wizard.core.models.account import KeyFact
+from wizard.core.models.delivery import AppVariables
+from wizard.core.models.progress import Mark
+from wizard.core.models.stack_status import HealthStatus, ListedStack, StackStatus
+from wizard.pulumi_engine.backend import list_stacks
+from wizard.setup.steps import Clients
+from wizard.terminal.screen import Screen
+
+DENIED = PermissionDenied("not allowed to look", "ask for it")
+BOTH = {"deploy_targets": ("vercel", "ecs")}
+UPDATED = "2026-11-24T20:49:03.824Z"
+
+
+class World:
+    """An account with a stack that is set up in full and delivered, and whoever looks at it."""
+
+    def __init__(self, wanted: Settings) -> None:
+        self.aws = FakeCloud()
+        self.vercel = FakeHosting()
+        self.ui = FakeTalk()
+        self.settings = {"production": wanted}
+        self.backend: tuple[ListedStack, ...] | SetupError = (listed("production"),)
+        self.asked: list[Mapping[str, str]] = []
+        self.token: str | None = TOKEN
+        self.connected: list[tuple[str | None, str | None]] = []
+        built(self.aws, wanted)
+        # A trail's and an escrow's other names are no business of these tests.
+        outputs = outputs_of(wanted)
+        for arn in outputs.key_arns:
+            regional = self.aws.with_region(arn.split(":")[3])
+            batch = AppVariables(region=regional.region, key_arn=arn, wrapped=wrapped())
+            regional.deliver_parameters(outputs.parameter_prefix, batch, tags={}, store=wanted.secret_store)
+            if regional is self.aws:
+                self.vercel.deliver(self.vercel.project, batch)
+        self.aws.log.clear()
+        self.vercel.log.clear()
+
+    @property
+    def clients(self) -> Clients:
+        def connect(profile: str | None, region: str | None) -> FakeCloud:
+            self.connected.append((profile, region))
+            return self.aws
+
+        return Clients(
+            ui=self.ui,
+            connect=connect,
+            vercel=lambda token: replace(self.vercel, token=token),
+            engine=lambda environment, *, secrets_provider=None: FakeEngine(aws=self.aws),
+            prover=FakeProver(aws=self.aws),
+        )
+
+    def _list(self, environment: Mapping[str, str]) -> tuple[ListedStack, ...]:
+        self.asked.append(environment)
+        if isinstance(self.backend, SetupError):
+            raise self.backend
+        return self.backend
+
+    def read(self, stack: str = "production", *, all_stacks: bool = False, **more: Any) -> tuple[StackStatus, ...]:
+        return command.read(
+            self.clients,
+            self.settings,
+            all_stacks=all_stacks,
+            stack=stack,
+            list_stacks=self._list,
+            vercel_token=self.token,
+            **more,
+        )
+
+    def one(self) -> StackStatus:
+        (row,) = self.read()
+        return row
+
+
+def listed(name: str, **changes: Any) -> ListedStack:
+    return replace(ListedStack(name=name, last_update=UPDATED, resources=31), **changes)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(settings(**BOTH))
+
+
+def standings(row: StackStatus) -> dict[str, HealthStatus]:
+    return {look.what: look.standing for look in row.looks}
+
+
+# --- one stack -------------------------------------------------------------------------------------------------------
+
+
+def test_a_stack_in_order_is_good_in_every_look(world: World) -> None:
+    row = world.one()
+    assert set(standings(row).values()) == {HealthStatus.GOOD}
+    assert list(standings(row)) == ["key", "rotation", "trail", "escrow", "ecs", "vercel"]
+    assert (row.standing, row.why, row.fingerprint) == (HealthStatus.GOOD, "", wrapped().fingerprint)
+    assert (row.account, row.region, row.targets) == (ACCOUNT, "us-east-1", ("ecs", "vercel"))
+    assert (row.last_update, row.resources, row.in_backend) == (UPDATED, 31, True)
+
+
+def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) -> None:
+    world.read(all_stacks=True)
+    reads = {
+        "identify", "describe_key", "find_trail", "read_escrow", "check_parameters", "with_region",
+    }  # fmt: skip
+    assert {call.split()[0].removeprefix("cloud.") for call in world.aws.log} <= reads
+    assert set(world.vercel.log) <= {"hosting.find_project", "hosting.check"}
+    assert world.asked == [world.aws.environment()]
+    assert world.ui.asked == []
+
+
+def without_a_key(world: World) -> None:
+    world.aws.keys.clear()
+
+
+def with_a_key_to_be_deleted(world: World) -> None:
+    world.aws.keys[KEY] = key_fact(state="PendingDeletion")
+
+
+def without_rotation(world: World) -> None:
+    world.aws.keys[KEY] = key_fact(rotation_enabled=False)
+
+
+def without_a_trail(world: World) -> None:
+    world.aws.trails = ()
+
+
+def with_a_trail_that_stands_still(world: World) -> None:
+    world.aws.trails = (trail_fact(logging=False),)
+
+
+def without_an_escrow(world: World) -> None:
+    world.aws.escrows.clear()
+
+
+def with_another_keys_escrow(world: World) -> None:
+    world.aws.escrows = {name: replace(each, key_arn=OTHER_KEY) for name, each in world.aws.escrows.items()}
+
+
+def with_other_parameters(world: World) -> None:
+    world.aws.parameters["/eonpro/production/AWS_REGION"] = "eu-west-1"
+
+
+def with_another_data_key_on_vercel(world: World) -> None:
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("other").value
+
+
+def without_a_variable_on_vercel(world: World) -> None:
+    del world.vercel.variables["AWS_REGION"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "wrong"),
+    [
+        (without_a_key, {"key", "rotation"}),
+        (with_a_key_to_be_deleted, {"key"}),
+        (without_rotation, {"rotation"}),
+        (without_a_trail, {"trail"}),
+        (with_a_trail_that_stands_still, {"trail"}),
+        (without_an_escrow, {"escrow"}),
+        (with_another_keys_escrow, {"escrow"}),
+        (with_other_parameters, {"ecs"}),
+        (with_another_data_key_on_vercel, {"vercel"}),
+        (without_a_variable_on_vercel, {"vercel"}),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[World], None], wrong: set[str]) -> None:
+    fault(world)
+    row = world.one()
+    assert {what for what, standing in standings(row).items() if standing is HealthStatus.WRONG} == wrong
+    assert row.standing is HealthStatus.WRONG
+    assert command.document((row,))["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("method", "unknown"),
+    [
+        ("describe_key", {"key", "rotation", "ecs", "vercel"}),
+        ("find_trail", {"trail"}),
+        ("read_escrow", {"escrow", "ecs", "vercel"}),
+        ("check_parameters", {"ecs"}),
+    ],
+)
+@pytest.mark.parametrize("error", [DENIED, Unreachable("no answer", "wait"), Unsupported("no such call", "none")])
+def test_what_may_not_be_looked_at_is_unknown(world: World, method: str, unknown: set[str], error: SetupError) -> None:
+    world.aws.failures[method] = error
+    row = world.one()
+    assert {what for what, standing in standings(row).items() if standing is HealthStatus.UNKNOWN} == unknown
+    assert row.standing is HealthStatus.UNKNOWN
+    assert any(error.message in look.detail for look in row.looks)
+
+
+def test_what_the_services_do_not_tell_is_unknown(world: World) -> None:
+    world.aws.keys[KEY] = key_fact(rotation_enabled=None)
+    world.aws.trails = (trail_fact(logging=None),)
+    assert {look.what for look in world.one().of(HealthStatus.UNKNOWN)} == {"rotation", "trail"}
+
+
+@pytest.mark.parametrize("token", [None, "a-token-that-is-not-good"])
+def test_without_a_good_token_vercel_is_unknown(world: World, token: str | None) -> None:
+    world.token = token
+    row = world.one()
+    assert {look.what for look in row.of(HealthStatus.UNKNOWN)} == {"vercel"}
+    assert "a-token" not in repr(row)
+
+
+def test_a_replica_without_its_parameters_is_named() -> None:
+    world = World(multi_region(deploy_targets=("ecs",)))
+    assert world.one().standing is HealthStatus.GOOD
+    world.aws.with_region("eu-central-1").parameters.clear()
+    (look,) = world.one().of(HealthStatus.WRONG)
+    assert look.what == "ecs" and "in eu-central-1 " in look.detail
+
+
+def test_an_existing_trail_is_looked_for_by_its_arn() -> None:
+    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/company"
+    world = World(settings(existing_trail_arn=arn, trail_bucket="company-logs"))
+    assert standings(world.one())["trail"] is HealthStatus.WRONG
+    world.aws.trails = (trail_fact(arn=arn, name="company"),)
+    assert standings(world.one())["trail"] is HealthStatus.GOOD
+
+
+# --- what is not here, not there, not ours ---------------------------------------------------------------------------
+
+
+def test_another_accounts_stack_is_not_asked_about(world: World) -> None:
+    world.settings = {
+        "production": settings(account_id=OTHER_ACCOUNT, administrators=(f"arn:aws:iam::{OTHER_ACCOUNT}:role/a",))
+    }
+    row = world.one()
+    assert (row.standing, row.looks) == (HealthStatus.ELSEWHERE, ())
+    assert (row.account, row.resources, row.last_update) == (OTHER_ACCOUNT, 31, UPDATED)
+    assert ACCOUNT in row.why
+    assert [call for call in world.aws.log if "identify" not in call] == []
+
+
+@pytest.mark.parametrize("backend", [(), (listed("production", resources=0),)])
+def test_a_stack_that_is_not_built_is_not_asked_about(world: World, backend: tuple[ListedStack, ...]) -> None:
+    world.backend = backend
+    row = world.one()
+    assert (row.standing, row.looks) == (HealthStatus.NOT_BUILT, ())
+
+
+def test_without_a_backend_the_account_is_asked_all_the_same(world: World) -> None:
+    world.backend = Unreachable("the bucket does not answer", "pulumi login")
+    row = world.one()
+    assert (row.standing, row.in_backend, row.resources) == (HealthStatus.GOOD, None, None)
+    assert row.why == "the bucket does not answer"
+
+
+def test_without_credentials_the_backend_is_asked_all_the_same(world: World) -> None:
+    world.aws.failures["identify"] = CredentialsError("the token has expired", "aws sso login")
+    (row,) = world.read(all_stacks=True)
+    assert (row.standing, row.resources, row.looks) == (HealthStatus.UNKNOWN, 31, ())
+    assert "the token has expired" in row.why
+    assert world.asked == [{}]
+
+
+def test_a_stack_that_nobody_knows_is_not_found(world: World) -> None:
+    with pytest.raises(StackNotFound, match="there is no stack stagign"):
+        world.read("stagign")
+
+
+def test_all_are_those_with_settings_here_and_those_of_the_backend(world: World) -> None:
+    world.settings["staging"] = settings(environment="staging")
+    world.backend = (listed("production"), listed("elsewhere"))
+    rows = world.read(all_stacks=True, unreadable={"broken": "region: is missing"})
+    assert {row.stack: row.standing for row in rows} == {
+        "broken": HealthStatus.UNKNOWN,
+        "elsewhere": HealthStatus.UNKNOWN,
+        "production": HealthStatus.GOOD,
+        "staging": HealthStatus.NOT_BUILT,
+    }
+    whys = {row.stack: row.why for row in rows}
+    assert "Pulumi.elsewhere.yaml" in whys["elsewhere"]
+    assert whys["broken"] == "region: is missing"
+
+
+def test_a_stack_is_found_by_the_last_part_of_its_name(world: World) -> None:
+    (row,) = world.read("clinic/eonpro-kms/production")
+    assert (row.stack, row.standing) == ("production", HealthStatus.GOOD)
+
+
+def test_the_profile_and_the_region_are_handed_on(world: World) -> None:
+    world.read(profile="clinic")
+    world.read(profile="clinic", region="eu-west-1")
+    assert world.connected == [("clinic", "us-east-1"), ("clinic", "eu-west-1")]
+
+
+class Meeting(FakeCloud):
+    """A cloud that answers about a key when four have asked at once."""
+
+    meeting = threading.Barrier(4)
+
+    def describe_key(self, key: str) -> KeyFact | None:
+        self.meeting.wait(timeout=10)
+        return super().describe_key(key)
+
+
+def test_several_stacks_are_looked_at_side_by_side(world: World) -> None:
+    world.aws = Meeting(**vars(world.aws))
+    names = ("blue", "green", "red", "white")
+    world.settings = {name: settings(environment=name) for name in names}
+    world.backend = tuple(map(listed, names))
+    assert [row.stack for row in world.read(all_stacks=True)] == list(names)
+
+
+# --- the words -------------------------------------------------------------------------------------------------------
+
+
+def rows_of(count: int) -> tuple[StackStatus, ...]:
+    """As long as rows can be: names of forty characters, the longest Region, every target, every kind of answer."""
+    world = World(settings(**{**BOTH, "deploy_targets": ("vercel", "ecs", "eks"), "eks_cluster": "clinic"}))
+    world.aws.failures["find_trail"] = DENIED
+    world.aws.keys[KEY] = key_fact(rotation_enabled=False)
+    (row,) = world.read()
+    return tuple(
+        replace(
+            row, stack=f"{number}-{'a-very-long-name-of-a-stack-for-tests'}", region="ap-southeast-1", resources=104
+        )
+        for number in range(count)
+    )
+
+
+def screen(rows: tuple[StackStatus, ...], encoding: str = "utf-8") -> list[str]:
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    ui = Screen(out=out, width=80, colour=False)
+    ui.title("EONPRO KMS · status")
+    command.show(ui, rows)  # type: ignore[arg-type]
+    out.seek(0)
+    return out.read().splitlines()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_eight_stacks_fit_on_one_screen_however_long_their_names(encoding: str) -> None:
+    lines = screen(rows_of(8), encoding)
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> None:
+    world.settings |= {
+        "abroad": settings(account_id=OTHER_ACCOUNT, administrators=(f"arn:aws:iam::{OTHER_ACCOUNT}:role/a",)),
+        "staging": settings(environment="staging"),
+    }
+    world.backend = (listed("abroad"), listed("production"))
+    world.aws.keys[KEY] = key_fact(rotation_enabled=False)
+    world.token = None
+    assert screen(world.read(all_stacks=True))[2:] == [
+        "  stack       account       region     targets     updated     res.",
+        "· abroad      999988887777  us-east-1  vercel      2026-11-24  31",
+        "    other account: your credentials are of the account 111122223333",
+        "✗ production  111122223333  us-east-1  ecs,vercel  2026-11-24  31",
+        f"    {wrapped().fingerprint}  ✓ key trail ecs  ✗ rotation  ? vercel",
+        "· staging     111122223333  us-east-1  vercel      never       0",
+        "    not built yet: python -m wizard setup --stack staging",
+        "each in full: python -m wizard status --stack NAME",
+    ]
+
+
+def test_one_stack_is_told_in_full(world: World) -> None:
+    world.aws.failures["find_trail"] = DENIED
+    lines = screen(world.read())
+    assert "targets      ecs, vercel" in lines
+    assert "updated      2026-11-24 20:49:03 UTC" in lines
+    assert "✓ rotation: every 365 days" in lines
+    assert "! trail: you may not look: not allowed to look" in lines
+    assert "✓ vercel: has the three variables" in lines
+
+
+def test_without_any_stack_the_way_to_one_is_told(world: World) -> None:
+    world.settings, world.backend = {}, ()
+    command.show(world.ui, world.read(all_stacks=True))
+    assert world.ui.said[-1] == "next: python -m wizard setup"
+    assert [mark for mark, _ in world.ui.marked] == [Mark.INFO, None]
+
+
+def test_the_document_has_all_that_was_read(world: World) -> None:
+    document = command.document(world.read(all_stacks=True))
+    (stack,) = document["stacks"]
+    assert document["ok"] is True
+    assert {key: stack[key] for key in ("stack", "standing", "account", "region", "targets", "resources")} == {
+        "stack": "production",
+        "standing": "good",
+        "account": ACCOUNT,
+        "region": "us-east-1",
+        "targets": ["ecs", "vercel"],
+        "resources": 31,
+    }
+    assert (stack["updatedAt"], stack["dataKey"]) == (UPDATED, wrapped().fingerprint)
+    assert stack["checks"][0] == {"what": "key", "standing": "good", "detail": f"Enabled, {KEY}"}
+
+
+@pytest.mark.parametrize("secret", [TOKEN, wrapped().value])
+def test_no_secret_is_told(world: World, secret: str) -> None:
+    with_another_data_key_on_vercel(world)
+    rows = world.read(all_stacks=True)
+    assert secret not in "\n".join((repr(rows), str(command.document(rows)), *screen(rows)))
+
+
+# --- the list of the backend's stacks --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """A `pulumi` of one line of shell, alone on the PATH, and a folder to run it in."""
+
+    def write(line: str) -> Path:
+        program = tmp_path / "bin" / "pulumi"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\necho called >> {tmp_path}/calls\n{line}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent))
+        return tmp_path
+
+    return write
+
+
+def test_the_stacks_are_listed_by_one_call_with_the_credentials(pulumi: Callable[[str], Path]) -> None:
+    folder = pulumi(
+        'echo "[{\\"name\\": \\"clinic/eonpro-kms/$STACK\\", \\"current\\": true, \\"updateInProgress\\": true},'
+        ' {\\"name\\": \\"a\\", \\"lastUpdate\\": \\"2026-11-24T20:49:03.824Z\\", \\"resourceCount\\": 0}]"'
+    )
+    assert list_stacks(folder, {"STACK": "production"}) == (
+        ListedStack(name="a", last_update=UPDATED, resources=0),
+        ListedStack(name="production", last_update=None, resources=None, updating=True),
+    )
+    assert (folder / "calls").read_text() == "called\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        (
+            "echo 'error: PULUMI_ACCESS_TOKEN must be set' >&2; exit 3",
+            "PULUMI_ACCESS_TOKEN must be set",
+            "pulumi login",
+        ),
+        ("echo 'error: unable to open state directory' >&2; exit 1", "unable to open state", "pulumi stack ls"),
+        ("exit 255", "exit code 255", "pulumi stack ls"),
+        ("echo '{'", "cannot be read", "pulumi stack ls"),
+        ("echo '[{}]'", "cannot be read", "pulumi stack ls"),
+        ("echo '[1]'", "cannot be read", "pulumi stack ls"),
+    ],
+)
+def test_a_refusal_of_the_cli_is_told(pulumi: Callable[[str], Path], line: str, message: str, hint: str) -> None:
+    with pytest.raises(SetupError) as refusal:
+        list_stacks(pulumi(line), {})
+    assert message in refusal.value.message
+    assert refusal.value.hint == hint
+
+
+def test_without_a_cli_the_way_to_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError) as refusal:
+        list_stacks(tmp_path, {})
+    assert refusal.value.hint == "make setup"
+
+
+def test_the_real_engine_lists_what_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "pulumi").symlink_to(engine_binary())
+    (tmp_path / "Pulumi.yaml").write_text("name: eonpro-kms\nruntime: python\n")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    for name, value in {
+        "PULUMI_HOME": str(tmp_path / "home"),
+        "PULUMI_BACKEND_URL": f"file://{tmp_path}",
+        "PULUMI_CONFIG_PASSPHRASE": "x",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert list_stacks(tmp_path, {}) == ()
+    subprocess.run(["pulumi", "stack", "init", "staging"], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
+    (stack,) = list_stacks(tmp_path, {})
+    assert (stack.name, stack.resources, stack.updating) == ("staging", 0, False)

@@ -1,0 +1,146 @@
+"""A stack as the commands of day two find it, over fakes of the edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.settings import Settings
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    IDENTITY,
+    OTHER_ACCOUNT,
+    OUTPUTS,
+    TOKEN,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+    settings,
+)
+from wizard.commands import deployed_stack
+from wizard.core.errors import CredentialsError, SetupError, StackNotFound, Unreachable
+from wizard.core.models.delivery import StackState
+from wizard.inputs.answers import Answer, Source
+from wizard.setup.steps import Clients, Request
+
+AWAY = Unreachable("it does not answer", "try again")
+
+
+class World:
+    """A stack that is set up in full, and whoever asks for it."""
+
+    def __init__(self, wanted: Settings) -> None:
+        self.settings: Settings | None = wanted
+        self.aws = FakeCloud()
+        self.vercel = FakeHosting(team=wanted.vercel_team or "acme")
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, wanted))
+        self.answers: dict[str, Any] = {"vercel_token": TOKEN}
+        self.connected: list[tuple[str | None, str | None]] = []
+        self.environments: list[Mapping[str, str]] = []
+
+    def find(self) -> deployed_stack.DeployedStack:
+        def connect(profile: str | None, region: str | None) -> FakeCloud:
+            self.connected.append((profile, region))
+            return self.aws
+
+        def engine(environment: Mapping[str, str], *, secrets_provider: str | None = None) -> FakeEngine:
+            self.environments.append(environment)
+            return self.engine
+
+        clients = Clients(
+            ui=FakeTalk(),
+            connect=connect,
+            vercel=lambda token: self.vercel,
+            engine=engine,
+            prover=FakeProver(aws=self.aws),
+        )
+        told = {key: Answer(value=value, source=Source.FLAG, where="flag") for key, value in self.answers.items()}
+        return deployed_stack.find(Request(stack="production", answers=told, saved=self.settings), clients)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(settings())
+
+
+def test_everything_is_found_and_nothing_is_changed(world: World) -> None:
+    found = world.find()
+    assert found.identity == IDENTITY
+    assert found.outputs == OUTPUTS == deployed_stack.outputs_of(found)
+    assert found.project == world.vercel.project
+    assert world.aws.log == ["cloud.identify"] and world.engine.log == ["engine.state"]
+
+
+def test_it_is_asked_in_the_stacks_own_region_with_the_named_profile(world: World) -> None:
+    world.settings = settings(region="eu-central-1")
+    world.answers["profile"] = "clinic"
+    world.find()
+    assert world.connected == [("clinic", "eu-central-1")]
+
+
+def test_a_named_backend_is_the_one_that_is_asked(world: World) -> None:
+    world.answers["backend"] = "s3://clinic-state"
+    world.find()
+    assert world.environments[0]["PULUMI_BACKEND_URL"] == "s3://clinic-state"
+
+
+def test_without_a_token_nobody_asks_vercel(world: World) -> None:
+    del world.answers["vercel_token"]
+    found = world.find()
+    assert (found.vercel, found.project) == (None, None)
+
+
+def test_a_stack_that_is_not_for_vercel_has_no_project() -> None:
+    found = World(settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None)).find()
+    assert (found.vercel, found.project) == (None, None)
+
+
+def test_without_settings_there_is_no_stack(world: World) -> None:
+    world.settings = None
+    with pytest.raises(StackNotFound, match=r"Pulumi\.production\.yaml"):
+        world.find()
+
+
+def test_credentials_of_another_account_are_refused_before_anything_is_asked(world: World) -> None:
+    world.aws.identity = replace(IDENTITY, account_id=OTHER_ACCOUNT)
+    with pytest.raises(CredentialsError, match=f"{ACCOUNT}.*{OTHER_ACCOUNT}"):
+        world.find()
+    assert world.engine.log == [] and world.vercel.log == []
+
+
+def test_a_backend_that_does_not_answer_is_a_fact(world: World) -> None:
+    world.engine.failures["state"] = AWAY
+    found = world.find()
+    assert (found.state, found.outputs) == (AWAY, None)
+    with pytest.raises(Unreachable):
+        deployed_stack.outputs_of(found)
+
+
+def test_a_project_that_is_not_there_is_a_fact(world: World) -> None:
+    world.vercel.failures["find_project"] = AWAY
+    assert world.find().project is AWAY
+
+
+def test_a_stack_that_is_not_built_has_no_outputs(world: World) -> None:
+    world.engine.stack_state = StackState(exists=True, has_key=False)
+    with pytest.raises(StackNotFound, match="not built") as refused:
+        deployed_stack.outputs_of(world.find())
+    assert refused.value.hint == "python -m wizard setup --stack production"
+
+
+def test_only_the_wizards_own_errors_become_values() -> None:
+    def bug() -> None:
+        raise KeyError("a bug")
+
+    def refused() -> None:
+        raise SetupError("refused", "ask")
+
+    assert isinstance(deployed_stack.attempted(refused), SetupError)
+    with pytest.raises(KeyError):
+        deployed_stack.attempted(bug)

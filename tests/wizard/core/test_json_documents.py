@@ -1,0 +1,297 @@
+"""The documents of `--json` against the shipped schemas: what is printed fits, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import wizard.cli.main as bell
+from components.settings import Settings
+from tests.wizard.cli.test_main import PROBLEMS
+from tests.wizard.commands.backup import backup_documents
+from tests.wizard.commands.cost import cost_documents
+from tests.wizard.commands.doctor import doctor_documents
+from tests.wizard.commands.push import push_documents
+from tests.wizard.commands.report.samples import FILES as REPORT_FILES
+from tests.wizard.commands.report.samples import STATES as REPORT_STATES
+from tests.wizard.commands.review.reviews import documents_of_reviews
+from tests.wizard.commands.rotate import rotation_documents
+from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, settings, step, wrapped
+from tests.wizard.setup.test_report import REPORTS, proof, report
+from wizard.cli.parser import ACTIONS, COMMANDS, EXIT_CODES, SCHEMAS
+from wizard.commands.report.document import document as report_document
+from wizard.commands.status import command
+from wizard.core import json_documents
+from wizard.core.errors import (
+    Cancelled,
+    CredentialsError,
+    MissingAnswers,
+    PolicyRefusal,
+    PreflightFailed,
+    ResourceError,
+    SetupError,
+    StackNotFound,
+    UsageError,
+)
+from wizard.core.models.delivery import VerificationState
+from wizard.core.models.stack_status import HealthStatus, Look, StackStatus
+from wizard.setup.plan import Plan
+
+FOLDER = Path(__file__).resolve().parents[3] / "schemas"
+OURS = tuple(name for name in SCHEMAS if name != "answers")
+
+
+def schema(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FOLDER / f"{name}.schema.json").read_text())
+    return found
+
+
+def faults(name: str, document: Any) -> list[str]:
+    """What a document, as a program gets it, lacks of its schema."""
+    read = json.loads(json.dumps(document))
+    return [error.message for error in Draft202012Validator(schema(name)).iter_errors(read)]
+
+
+PLAN = Plan(
+    stack="production",
+    settings=settings(),
+    identity=IDENTITY,
+    steps=(step("update", changed=("policy",)), replace(step("same"), name="other")),
+    stored_data_key=None,
+    targets=(),
+)
+FAILURES = {
+    "a failure": SetupError("it went wrong", "do this next"),
+    "usage": UsageError("it went wrong", "do this next"),
+    "missing answers": MissingAnswers("it went wrong", "do this next", ("region", "target")),
+    "credentials": CredentialsError("it went wrong", "do this next"),
+    "a resource": ResourceError("it went wrong", "do this next"),
+    "a policy": PolicyRefusal("it went wrong", "do this next"),
+    "no stack": StackNotFound("it went wrong", "do this next"),
+    "a no": Cancelled("it went wrong", "do this next"),
+    "problems": PreflightFailed(PROBLEMS),
+}
+STATEMENT = {"Sid": "Identify", "Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
+POLICY = {"Version": "2012-10-17", "Statement": [STATEMENT]}
+
+STACKS = (
+    StackStatus(
+        stack="production",
+        account=ACCOUNT,
+        region="us-east-1",
+        environment="production",
+        targets=("vercel", "ecs"),
+        in_backend=True,
+        last_update="2026-01-01T00:00:00.000Z",
+        resources=23,
+        fingerprint=wrapped().fingerprint,
+        looks=tuple(
+            Look(what=what, standing=standing, detail="as told")
+            for what in ("key", "rotation", "trail", "escrow", "vercel", "ecs", "eks")
+            for standing in HealthStatus
+        ),
+        standing=HealthStatus.GOOD,
+    ),
+    *(StackStatus(stack=f"bare-{standing}", standing=standing) for standing in HealthStatus),
+)
+
+DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
+    "setup": {
+        **{name: json_documents.setup(of) for name, of in REPORTS.items()},
+        "failed proof": json_documents.setup(report("vercel", proofs=(proof("vercel", VerificationState.FAILED),))),
+    },
+    "preview": {"changes": json_documents.preview(PLAN), "a dry run": json_documents.preview(PLAN, command="setup")},
+    "push": push_documents.DOCUMENTS,
+    **rotation_documents.DOCUMENTS,
+    "verify": doctor_documents.VERIFY,
+    "doctor": doctor_documents.DOCTOR,
+    "report": {
+        state: report_document(REPORT_STATES[state], files=REPORT_FILES)
+        for state in ("in full", "nothing could be read")
+    },
+    "status": {
+        "in full": json_documents.status(command.document(STACKS)),
+        "wrong": json_documents.status(command.document([replace(STACKS[0], standing=HealthStatus.WRONG)])),
+        "none": json_documents.status(command.document(())),
+    },
+    "access-key": {
+        "rotate": json_documents.access_key("production", {"id": "AKIANEW", "old": None}),
+        "retire": json_documents.access_key("production", {"id": "AKIAOLD", "done": "switched off"}),
+    },
+    "policy": {
+        "one": json_documents.policy(POLICY),
+        "several": json_documents.policy({"first": POLICY, "second": POLICY}),
+    },
+    "review": documents_of_reviews(),
+    "backup": backup_documents.DOCUMENTS,
+    "cost": cost_documents.DOCUMENTS,
+    "destroy": {"left": json_documents.destroy("production", [("the key", "records")])},
+    "schema": {"failure": json_documents.schema("failure", schema("failure"))},
+    "completion": {"bash": json_documents.completion("bash", "complete -F _it it")},
+    "failure": {
+        **{name: json_documents.failure(error, command="setup", log="/a.log") for name, error in FAILURES.items()},
+        "no command": json_documents.failure(FAILURES["usage"], command=None),
+        "a bug": json_documents.bug(command="push", log="/a.log"),
+        "Ctrl-C": json_documents.interrupted(command="verify", exit_code=130),
+    },
+}
+CASES = [pytest.param(name, told, id=f"{name}: {case}") for name, of in DOCUMENTS.items() for case, told in of.items()]
+
+
+@pytest.mark.parametrize(("name", "document"), CASES)
+def test_what_is_printed_fits_its_schema(name, document) -> None:
+    assert faults(name, document) == []
+
+
+def test_every_schema_that_is_shipped_has_its_document_here() -> None:
+    assert sorted(DOCUMENTS) == sorted(OURS)
+
+
+# --- the schemas refuse what is not so
+
+
+def places(document: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every object of a document."""
+    if isinstance(document, dict):
+        yield at
+        for name, value in document.items():
+            yield from places(value, (*at, name))
+    elif isinstance(document, list) and document:
+        yield from places(document[0], (*at, 0))
+
+
+def changed(document: Any, at: tuple[Any, ...], change: Callable[[dict[str, Any]], None]) -> Any:
+    copied = deepcopy(json.loads(json.dumps(document)))
+    inner = copied
+    for part in at:
+        inner = inner[part]
+    change(inner)
+    return copied
+
+
+def is_open(name: str, at: tuple[Any, ...]) -> bool:
+    """A schema within a document, and IAM's own statements, are described by others."""
+    return (name == "schema" and at[:1] == ("schema",)) or (name == "policy" and "Statement" in at)
+
+
+@pytest.mark.parametrize(("name", "document"), CASES)
+def test_a_field_that_nobody_described_is_refused_wherever_it_stands(name, document) -> None:
+    more = {at: faults(name, changed(document, at, lambda inner: inner.update(surprise=1))) for at in places(document)}
+    assert [at for at, found in more.items() if not found and not is_open(name, at)] == []
+
+
+@pytest.mark.parametrize(("name", "document"), CASES)
+def test_the_fields_that_every_document_has_are_missed(name, document) -> None:
+    for field in ("version", "command", "ok"):
+        assert faults(name, {key: value for key, value in document.items() if key != field}), field
+        assert faults(name, {**document, field: 7}), field
+
+
+def test_a_failure_is_no_success_and_no_success_a_failure() -> None:
+    failed = DOCUMENTS["failure"]["a failure"]
+    assert all(faults(name, failed) for name in OURS if name != "failure")
+    assert all(faults("failure", told) for name in OURS if name != "failure" for told in DOCUMENTS[name].values())
+
+
+@pytest.mark.parametrize("code", [0, 7, 9, "1"])
+def test_an_exit_code_that_no_table_has_is_refused(code) -> None:
+    assert faults("failure", {**DOCUMENTS["failure"]["a failure"], "exitCode": code})
+
+
+def test_a_data_key_in_place_of_its_fingerprint_is_refused() -> None:
+    told = changed(DOCUMENTS["setup"]["report-vercel"], ("dataKey",), lambda inner: inner.update(fingerprint="AQIDAHi"))
+    assert faults("setup", told)
+
+
+# --- the schemas themselves
+
+
+def objects(found: Any) -> Iterator[dict[str, Any]]:
+    """Every schema within a schema."""
+    if isinstance(found, dict):
+        yield found
+        for name, value in found.items():
+            if name in ("properties", "$defs"):
+                for inner in value.values():
+                    yield from objects(inner)
+            elif name in ("items", "oneOf"):
+                for inner in value if isinstance(value, list) else [value]:
+                    yield from objects(inner)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_schema_is_one_of_draft_2020_12(name) -> None:
+    found = schema(name)
+    assert found["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(found)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_field_of_a_schema_is_described(name) -> None:
+    fields = [(field, of) for each in objects(schema(name)) for field, of in each.get("properties", {}).items()]
+    assert fields
+    assert [field for field, of in fields if not of.get("description") and "$ref" not in of] == []
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_object_whose_fields_are_listed_takes_no_other(name) -> None:
+    listed = [each for each in objects(schema(name)) if "properties" in each]
+    assert [each["description"] for each in listed if each.get("additionalProperties") is not False] == []
+
+
+def test_the_folder_holds_the_schemas_that_the_command_line_names() -> None:
+    assert sorted(path.name for path in FOLDER.iterdir()) == sorted(f"{name}.schema.json" for name in SCHEMAS)
+    assert set(COMMANDS) < set(SCHEMAS) == set(ACTIONS["schema"])
+
+
+def test_what_two_schemas_share_is_the_same_in_both() -> None:
+    shared: dict[str, list[Any]] = {}
+    for name in OURS:
+        for part, found in schema(name).get("$defs", {}).items():
+            shared.setdefault(part, []).append(found)
+    assert any(len(found) > 1 for found in shared.values())
+    assert [part for part, found in shared.items() if any(each != found[0] for each in found)] == []
+
+
+def test_the_settings_of_the_schema_are_the_contracts() -> None:
+    described = schema("setup")["properties"]["settings"]
+    aliases = {str(field.alias): field for field in Settings.model_fields.values()}
+    assert set(described["properties"]) == set(aliases)
+    assert set(described["required"]) == {alias for alias, field in aliases.items() if field.default is not None}
+
+
+def test_the_exit_codes_of_the_schema_are_the_table_without_success() -> None:
+    assert schema("failure")["properties"]["exitCode"]["enum"] == [code for code in EXIT_CODES if code]
+
+
+# --- through the command line
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_schema_is_printed_as_it_is_shipped(name, capsys) -> None:
+    assert bell.main(["schema", name]) == 0
+    assert json.loads(capsys.readouterr().out) == schema(name)
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["schema", "verify"], "schema"),
+        (["completion", "zsh"], "completion"),
+        (["policy", "operator", "--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs"], "policy"),
+        (["no-such-command"], "failure"),
+        (["--no-such-flag", "push"], "failure"),
+    ],
+)
+def test_a_command_that_asks_nobody_prints_its_document_and_keeps_no_log(argv, name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bell.main([*argv, "--json"])
+    assert faults(name, json.loads(capsys.readouterr().out)) == []
+    assert list(tmp_path.iterdir()) == []

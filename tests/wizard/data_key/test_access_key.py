@@ -1,0 +1,525 @@
+"""The access key's life over a cloud and a hosting in memory: made once, whatever crashes, and never told."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
+from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
+from wizard.core.ports.run import AwsClient, VercelClient
+from wizard.data_key import access_key
+from wizard.data_key.access_key import Ensured, Retirement, Rotated
+
+USER = "eonpro-app-user"
+PROJECT = VercelProject(id="prj_1", name="eonpro", team_id=None, team_slug="clinic")
+NOW = datetime(2026, 3, 14, 15, 0, tzinfo=UTC)
+SECRET = "secret-of-"
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Keys:
+    """The access keys of one user, as IAM keeps them: two at most."""
+
+    facts: list[AccessKeyFact] = field(default_factory=list)
+    made: int = 0
+    calls: list[str] = field(default_factory=list)
+    before_making: Callable[[], None] = lambda: None
+    after_making: Callable[[], None] = lambda: None
+    delete_fails: bool = False
+
+    def add(self, id: str, *, age: timedelta = timedelta(days=1), active: bool = True, used: Any = None) -> None:
+        """A key made `age` ago and last used `used` ago."""
+        last = None if used is None else NOW - used
+        self.facts.append(AccessKeyFact(id=id, active=active, made=NOW - age, last_used=last))
+
+    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
+        assert user == USER
+        return tuple(sorted(self.facts, key=lambda fact: fact.made))
+
+    def make_access_key(self, user: str) -> AccessKey:
+        hook, self.before_making = self.before_making, lambda: None
+        hook()
+        if len(self.facts) >= 2:
+            raise ResourceError("iam:CreateAccessKey failed (LimitExceeded: AccessKeysPerUser: 2)", "see the message")
+        self.made += 1
+        id = f"AKIAMADENUMBER{self.made:06}"
+        self.calls.append(f"make {id}")
+        self.facts.append(AccessKeyFact(id=id, active=True, made=NOW))
+        hook, self.after_making = self.after_making, lambda: None
+        hook()
+        return AccessKey(id=id, secret=SECRET + id)
+
+    def retire_access_key(self, user: str, key_id: str) -> None:
+        self.calls.append(f"retire {key_id}")
+        self.facts = [replace(each, active=False) if each.id == key_id else each for each in self.facts]
+
+    def delete_access_key(self, user: str, key_id: str) -> None:
+        if self.delete_fails:
+            raise ResourceError("iam:DeleteAccessKey failed", "try again")
+        self.calls.append(f"delete {key_id}")
+        self.facts = [each for each in self.facts if each.id != key_id]
+
+    def ids(self, *, active: bool = True) -> list[str]:
+        return [each.id for each in self.list_access_keys(USER) if each.active is active]
+
+
+@dataclass
+class Production:
+    """The pair on Vercel: whose key each half is of."""
+
+    halves: list[str | None] = field(default_factory=lambda: [None, None])
+    secret: str | None = field(default=None, repr=False)
+    deliveries: int = 0
+    fault: SetupError | Crash | None = None
+    fault_after: int = 0
+    """How many halves are written before the fault."""
+    silent: bool = False
+    before_delivery: Callable[[], None] = lambda: None
+
+    def name(self, key_id: str | None) -> None:
+        self.halves = [key_id, key_id]
+
+    def access_key_id(self, project: VercelProject) -> str | None:
+        if self.silent:
+            raise Unreachable("Vercel does not answer", "check the network")
+        return self.halves[0] if self.halves[0] == self.halves[1] else None
+
+    def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
+        self.deliveries += 1
+        hook, self.before_delivery = self.before_delivery, lambda: None
+        hook()
+        if self.fault is not None:
+            fault, self.fault = self.fault, None
+            self.halves[: self.fault_after] = [key.id] * self.fault_after
+            self.silent = isinstance(fault, Unreachable)
+            raise fault
+        self.name(key.id)
+        self.secret = key.secret
+
+
+@dataclass
+class World:
+    keys: Keys = field(default_factory=Keys)
+    vercel: Production = field(default_factory=Production)
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def edges(self) -> tuple[AwsClient, VercelClient, VercelProject, str]:
+        return cast(AwsClient, self.keys), cast(VercelClient, self.vercel), PROJECT, USER
+
+    def ensure(self) -> Ensured:
+        return access_key.ensure(*self.edges, self.told.append, clock=lambda: NOW)
+
+    def rotate(self) -> Rotated:
+        return access_key.rotate(*self.edges, self.told.append)
+
+    def retire(self, *, force: bool = False, now: datetime = NOW) -> access_key.Retired:
+        return access_key.retire_old(*self.edges, now, self.told.append, force=force)
+
+    def delivered_and_alive(self) -> bool:
+        """Whether Vercel has a whole pair of a key that is on, with the secret of that key."""
+        id = self.vercel.access_key_id(PROJECT)
+        return id in self.keys.ids() and self.vercel.secret == f"{SECRET}{id}"
+
+    def quiet(self) -> bool:
+        return SECRET not in "\n".join((*self.told, repr(self.vercel), repr(self.keys)))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# --- ensure
+
+
+def test_the_first_run_makes_one_key_and_pushes_it(world: World) -> None:
+    done = world.ensure()
+    assert (done.made_now, done.age_days, world.keys.ids()) == (True, 0, [done.key_id])
+    assert done.key is not None
+    assert done.key.id == done.key_id
+    assert world.delivered_and_alive()
+
+
+def test_a_second_run_keeps_it_and_touches_nothing(world: World) -> None:
+    first = world.ensure()
+    calls = list(world.keys.calls)
+    second = world.ensure()
+    assert second == Ensured(key_id=first.key_id, made_now=False, age_days=0)
+    assert (world.keys.calls, world.vercel.deliveries) == (calls, 1)
+
+
+def test_the_age_of_a_kept_key_is_told_in_days(world: World) -> None:
+    world.keys.add("AKIAOLD", age=timedelta(days=41, hours=3))
+    world.vercel.name("AKIAOLD")
+    assert world.ensure() == Ensured(key_id="AKIAOLD", made_now=False, age_days=41)
+
+
+def test_a_key_that_vercel_names_and_is_switched_off_is_replaced(world: World) -> None:
+    world.keys.add("AKIAOFF", active=False, used=timedelta(days=3))
+    world.vercel.name("AKIAOFF")
+    assert world.ensure().made_now
+    assert world.delivered_and_alive()
+    assert any("AKIAOFF" in line and "switched off" in line for line in world.told)
+    assert world.keys.ids(active=False) == ["AKIAOFF"]
+
+
+def test_a_key_that_vercel_names_and_the_user_has_not_is_replaced(world: World) -> None:
+    world.vercel.name("AKIAGONE")
+    assert world.ensure().made_now
+    assert world.delivered_and_alive()
+
+
+def test_the_oldest_key_that_nobody_can_have_makes_room(world: World) -> None:
+    world.keys.add("AKIAFIRST", age=timedelta(days=2))
+    world.keys.add("AKIASECOND", age=timedelta(days=1))
+    world.ensure()
+    assert world.keys.calls[:2] == ["retire AKIAFIRST", "delete AKIAFIRST"]
+    assert "AKIASECOND" in world.keys.ids()
+    assert world.delivered_and_alive()
+    assert any("AKIASECOND" in line and access_key.RETIRE in line for line in world.told)
+
+
+def test_where_there_is_room_nothing_is_deleted(world: World) -> None:
+    world.keys.add("AKIAFIRST")
+    world.ensure()
+    assert world.keys.calls == [f"make {world.vercel.access_key_id(PROJECT)}"]
+
+
+def test_a_used_key_is_left_even_where_it_takes_the_last_place(world: World) -> None:
+    world.keys.add("AKIAUSED", age=timedelta(days=9), used=timedelta(days=8))
+    world.keys.add("AKIAALSO", used=timedelta(hours=2))
+    with pytest.raises(ResourceError, match="AKIAUSED .*AKIAALSO") as caught:
+        world.ensure()
+    assert "aws iam delete-access-key --user-name eonpro-app-user --access-key-id AKIAUSED" in caught.value.hint
+    assert (world.keys.calls, world.vercel.deliveries) == ([], 0)
+
+
+def test_a_key_that_another_run_may_be_pushing_is_left(world: World) -> None:
+    world.keys.add("AKIAUSED", used=timedelta(hours=2))
+    world.keys.add("AKIAFRESH", age=timedelta(minutes=2))
+    with pytest.raises(ResourceError) as caught:
+        world.ensure()
+    assert "wait until 15:03:00 UTC" in caught.value.hint
+    assert world.keys.calls == []
+
+
+# --- crashes and failures
+
+
+def test_a_crash_between_making_and_pushing_costs_one_key_and_the_next_run_ends_well(world: World) -> None:
+    world.vercel.fault = Crash()
+    with pytest.raises(Crash):
+        world.ensure()
+    (orphan,) = world.keys.ids()
+    done = world.ensure()
+    assert done.made_now
+    assert done.key_id != orphan
+    assert world.delivered_and_alive()
+    assert world.quiet()
+
+
+def test_crash_after_crash_ends_with_one_delivered_key(world: World) -> None:
+    for _ in range(2):
+        world.vercel.fault = Crash()
+        with pytest.raises(Crash):
+            world.ensure()
+    world.keys.facts = [replace(each, made=each.made - timedelta(hours=1)) for each in world.keys.facts]
+    world.ensure()
+    assert world.delivered_and_alive()
+    assert len(world.keys.ids()) == 2
+
+
+def test_a_crash_after_pushing_is_found_done(world: World) -> None:
+    made = world.ensure()
+    # Nothing but the pair and IAM's list tells the next run of it.
+    assert world.ensure().key_id == made.key_id
+    assert world.keys.made == 1
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_push_that_failed_or_went_half_deletes_the_key_and_the_next_run_mends_it(world: World, half: int) -> None:
+    world.vercel.fault = ResourceError("the access key did not get whole", "run the same command again")
+    world.vercel.fault_after = half
+    with pytest.raises(ResourceError, match="did not get whole"):
+        world.ensure()
+    assert world.keys.ids() == []
+    world.ensure()
+    assert world.delivered_and_alive()
+    assert len(world.keys.ids()) == 1
+    assert world.quiet()
+
+
+def test_variables_of_somebody_else_cost_no_key(world: World) -> None:
+    world.vercel.fault = DataKeyConflict("AWS_ACCESS_KEY_ID is there", "vercel env rm")
+    with pytest.raises(DataKeyConflict):
+        world.ensure()
+    assert world.keys.ids() == []
+
+
+def test_a_key_that_vercel_may_have_is_left_and_the_next_run_finds_out(world: World) -> None:
+    world.vercel.fault, world.vercel.fault_after = Unreachable("it is not known", "again"), 2
+    with pytest.raises(Unreachable, match="it is not known"):
+        world.ensure()
+    (left,) = world.keys.ids()
+    assert any(left in line and "Vercel may have it" in line for line in world.told)
+    world.vercel.silent = False
+    assert world.ensure() == Ensured(key_id=left, made_now=False, age_days=0)
+
+
+def test_a_key_that_cannot_be_deleted_again_is_told_and_the_first_error_counts(world: World) -> None:
+    world.vercel.fault = ResourceError("the push failed", "again")
+    world.keys.delete_fails = True
+    with pytest.raises(ResourceError, match="the push failed"):
+        world.ensure()
+    (left,) = world.keys.ids()
+    command = f"aws iam delete-access-key --user-name eonpro-app-user --access-key-id {left}"
+    assert any(command in line for line in world.told)
+
+
+# --- two wizards at once
+
+
+def other(world: World) -> World:
+    """Another wizard at the same account and project."""
+    return World(keys=world.keys, vercel=world.vercel)
+
+
+def test_the_other_took_the_last_place_and_is_done_so_its_key_is_kept(world: World) -> None:
+    world.keys.add("AKIAOLD", used=timedelta(days=1))
+    world.keys.before_making = lambda: winner.append(other(world).ensure())
+    winner: list[Ensured] = []
+    done = world.ensure()
+    assert (done.key_id, done.made_now, done.key) == (winner[0].key_id, False, None)
+    assert world.delivered_and_alive()
+    assert (world.keys.made, len(world.keys.ids())) == (1, 2)
+
+
+def test_the_other_took_the_last_place_and_is_not_done_so_this_one_says_wait(world: World) -> None:
+    world.keys.add("AKIAOLD", used=timedelta(days=1))
+    world.keys.before_making = lambda: world.keys.add("AKIAOFTHEOTHER", age=timedelta())
+    with pytest.raises(ResourceError, match="another run took the last place") as caught:
+        world.ensure()
+    assert "wait until that run is done" in caught.value.hint
+    assert sorted(world.keys.ids()) == ["AKIAOFTHEOTHER", "AKIAOLD"]
+
+
+def test_the_other_was_quicker_to_push_so_this_ones_key_is_deleted(world: World) -> None:
+    winner: list[Ensured] = []
+    world.keys.after_making = lambda: winner.append(other(world).ensure())
+    done = world.ensure()
+    assert (done.key_id, done.made_now) == (winner[0].key_id, False)
+    assert world.keys.ids() == [winner[0].key_id]
+    assert world.delivered_and_alive()
+    assert world.quiet()
+
+
+def test_the_other_pushed_in_the_same_moment_so_this_ones_key_is_deleted(world: World) -> None:
+    winner: list[Ensured] = []
+
+    def meanwhile() -> None:
+        winner.append(other(world).ensure())
+        world.vercel.fault = ResourceError("another run pushed the access key at the same time", "again")
+
+    world.vercel.before_delivery = meanwhile
+    done = world.ensure()
+    assert (done.key_id, done.made_now) == (winner[0].key_id, False)
+    assert world.keys.ids() == [winner[0].key_id]
+    assert world.delivered_and_alive()
+
+
+# --- rotate
+
+
+def test_rotation_pushes_a_second_key_and_leaves_the_first_on(world: World) -> None:
+    first = world.ensure().key_id
+    done = world.rotate()
+    assert (done.old_id, sorted(world.keys.ids())) == (first, sorted([first, done.key_id]))
+    assert world.vercel.access_key_id(PROJECT) == done.key_id
+    assert world.delivered_and_alive()
+    assert any("redeploy" in line for line in world.told)
+    assert any(first in line and access_key.RETIRE in line for line in world.told)
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_rotation_is_refused_where_the_user_has_two_keys(world: World, active: bool) -> None:
+    world.keys.add("AKIAONE", age=timedelta(days=2), active=active, used=timedelta(days=1))
+    world.keys.add("AKIATWO")
+    world.vercel.name("AKIATWO")
+    with pytest.raises(ResourceError, match=r"AKIAONE \(.*not named by Vercel.*AKIATWO \(on, on Vercel") as caught:
+        world.rotate()
+    assert caught.value.hint.startswith(access_key.RETIRE)
+    assert (world.keys.calls, world.vercel.deliveries) == ([], 0)
+
+
+def test_a_rotation_that_is_refused_for_want_of_a_name_leads_out_by_hand(world: World) -> None:
+    world.keys.add("AKIAONE", used=timedelta(days=1))
+    world.keys.add("AKIATWO", used=timedelta(hours=1))
+    with pytest.raises(ResourceError) as caught:
+        world.rotate()
+    assert "aws iam update-access-key" in caught.value.hint
+    assert access_key.RETIRE not in caught.value.hint
+
+
+def test_a_rotation_whose_push_fails_leaves_the_first_key_in_its_place(world: World) -> None:
+    first = world.ensure().key_id
+    world.vercel.fault = ResourceError("the push failed", "again")
+    with pytest.raises(ResourceError, match="the push failed"):
+        world.rotate()
+    assert world.keys.ids() == [first]
+    assert world.delivered_and_alive()
+
+
+def test_a_rotation_that_went_half_is_mended_by_the_same_command(world: World) -> None:
+    first = world.ensure().key_id
+    world.vercel.fault, world.vercel.fault_after = ResourceError("not whole", "again"), 1
+    with pytest.raises(ResourceError):
+        world.rotate()
+    assert world.vercel.access_key_id(PROJECT) is None
+    assert world.keys.ids() == [first]
+    assert world.rotate().old_id == first
+    assert world.delivered_and_alive()
+
+
+def test_two_rotations_at_once_end_with_the_first_ones_key(world: World) -> None:
+    first = world.ensure().key_id
+    done: list[Rotated] = []
+    world.keys.before_making = lambda: done.append(other(world).rotate())
+    with pytest.raises(ResourceError, match="LimitExceeded"):
+        world.rotate()
+    assert sorted(world.keys.ids()) == sorted([first, done[0].key_id])
+    assert world.delivered_and_alive()
+
+
+def test_a_rotation_that_crashed_before_its_push_is_cleaned_up_by_retiring(world: World) -> None:
+    first = world.ensure().key_id
+    world.vercel.fault = Crash()
+    with pytest.raises(Crash):
+        world.rotate()
+    (orphan,) = set(world.keys.ids()) - {first}
+    world.keys.facts = [
+        replace(each, made=NOW - timedelta(days=1), last_used=NOW) if each.id == first else each
+        for each in world.keys.facts
+    ]
+    assert world.retire().key_id == orphan
+    assert world.retire().done is Retirement.DELETED
+    assert world.rotate().old_id == first
+
+
+# --- retire
+
+
+def rotated(*, old_used: timedelta | None, new_used: timedelta | None) -> World:
+    """Vercel names the new key; each was last used that long ago."""
+    world = World()
+    world.keys.add("AKIAOLD", age=timedelta(days=99), used=old_used)
+    world.keys.add("AKIANEW", age=timedelta(days=1), used=new_used)
+    world.vercel.name("AKIANEW")
+    return world
+
+
+HOURS = {n: timedelta(hours=n) for n in range(1, 9)}
+
+
+@pytest.mark.parametrize(
+    ("old_used", "new_used"), [(HOURS[5], HOURS[2]), (HOURS[1], timedelta(minutes=1)), (None, HOURS[1])]
+)
+def test_an_old_key_that_has_fallen_silent_is_switched_off_and_then_deleted(
+    old_used: timedelta | None, new_used: timedelta
+) -> None:
+    world = rotated(old_used=old_used, new_used=new_used)
+    first = world.retire()
+    assert (first.key_id, first.done) == ("AKIAOLD", Retirement.SWITCHED_OFF)
+    assert world.keys.ids(active=False) == ["AKIAOLD"]
+    assert any("--status Active" in line for line in world.told)
+    second = world.retire()
+    assert (second.key_id, second.done) == ("AKIAOLD", Retirement.DELETED)
+    third = world.retire()
+    assert (third.key_id, third.done) == (None, Retirement.NOTHING)
+    assert world.keys.ids() == ["AKIANEW"]
+
+
+@pytest.mark.parametrize(
+    ("old_used", "new_used", "why"),
+    [
+        (timedelta(minutes=59), timedelta(minutes=1), "less than an hour ago"),
+        (timedelta(), timedelta(), "less than an hour ago"),
+        (HOURS[2], HOURS[5], "not since"),
+        (HOURS[2], HOURS[2], "not since"),
+        (HOURS[5], None, "AKIANEW, which Vercel has, was never used"),
+        (None, None, "neither it nor AKIANEW is known to have been used"),
+    ],
+)
+def test_an_old_key_that_may_be_in_use_is_left_unless_forced(
+    old_used: timedelta | None, new_used: timedelta | None, why: str
+) -> None:
+    world = rotated(old_used=old_used, new_used=new_used)
+    with pytest.raises(ResourceError, match=why) as caught:
+        world.retire()
+    assert f"{access_key.RETIRE} --yes" in caught.value.hint
+    assert world.keys.calls == []
+    assert world.retire(force=True).done is Retirement.SWITCHED_OFF
+    assert world.keys.calls == ["retire AKIAOLD"]
+
+
+@pytest.mark.parametrize("on_vercel", [None, "AKIASOMEBODYELSES", "AKIAOFF"])
+@pytest.mark.parametrize("force", [False, True])
+def test_nothing_is_retired_where_vercel_names_no_key_that_is_on(on_vercel: str | None, force: bool) -> None:
+    world = rotated(old_used=HOURS[5], new_used=HOURS[2])
+    world.keys.facts[1] = replace(world.keys.facts[1], id="AKIAOFF", active=False)
+    world.vercel.name(on_vercel)
+    with pytest.raises(ResourceError, match="names no access key"):
+        world.retire(force=force)
+    assert world.keys.calls == []
+
+
+def test_the_key_that_vercel_names_is_never_the_old_one(world: World) -> None:
+    world.ensure()
+    assert world.retire(force=True).done is Retirement.NOTHING
+    assert world.delivered_and_alive()
+
+
+# --- age
+
+
+@pytest.mark.parametrize(("days", "warned"), [(0, False), (90, False), (91, True), (400, True)])
+def test_a_key_of_more_than_ninety_days_is_warned_about(days: int, warned: bool) -> None:
+    keys = Keys()
+    keys.add("AKIAOLD", age=timedelta(days=days))
+    keys.add("AKIAOFF", age=timedelta(days=500), active=False)
+    words = access_key.age_warning(keys.list_access_keys(USER), NOW)
+    assert (words is not None) is warned
+    if words is not None:
+        assert f"AKIAOLD is {days} days old" in words
+        assert "python -m wizard access-key rotate" in words
+        assert "AKIAOFF" not in words
+
+
+# --- the secret
+
+
+def test_the_secret_is_in_no_repr_and_no_line_told(world: World) -> None:
+    ensured, turned = world.ensure(), world.rotate()
+    assert SECRET not in repr(ensured) + str(ensured) + repr(turned) + repr(turned.key) + "".join(world.told)
+
+
+@pytest.mark.parametrize("run", [World.ensure, World.rotate], ids=["ensure", "rotate"])
+@pytest.mark.parametrize(
+    "fault", [ResourceError("no", "again"), Unreachable("no", "again"), DataKeyConflict("no", "x")]
+)
+def test_the_secret_is_in_no_error(world: World, run: Callable[[World], object], fault: SetupError) -> None:
+    world.vercel.fault = fault
+    with pytest.raises(SetupError) as caught:
+        run(world)
+    told = "".join(traceback.format_exception(caught.value)) + caught.value.hint + "".join(world.told)
+    assert SECRET not in told

@@ -1,0 +1,484 @@
+"""The way of the data key to its targets, and the proof; over fakes that have no door to its plaintext."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components import policies
+from components.settings import Outputs, Settings, Target
+from tests.wizard.fakes.clients import (
+    ADMIN,
+    APP,
+    APP_USER,
+    CREDENTIALS,
+    ESCROW,
+    KEY,
+    MULTI_KEY,
+    MULTI_OUTPUTS,
+    OTHER_KEY,
+    OUTPUTS,
+    REPLICA,
+    REPLICA_REGION,
+    SECRET_OF_ACCESS_KEY,
+    USER_OUTPUTS,
+    FakeCloud,
+    FakeHosting,
+    FakeProver,
+    built,
+    multi_region,
+    settings,
+    wrapped,
+)
+from wizard.core.errors import DataKeyConflict, PermissionDenied, Unreachable, Unsupported
+from wizard.core.models.delivery import (
+    AccessKey,
+    AppVariables,
+    ChildResult,
+    Delivered,
+    DeliveryState,
+    Simulation,
+    StoredDataKey,
+    Verification,
+    VerificationState,
+)
+from wizard.data_key.delivery import batches, deliver, prove
+from wizard.data_key.storage import ensure_data_key
+
+BOTH = settings(deploy_targets=("vercel", "ecs"))
+
+
+@pytest.fixture
+def aws() -> FakeCloud:
+    made = FakeCloud()
+    made.build(settings())
+    return made
+
+
+def stored_data_key(aws: FakeCloud, seed: str = "one", key_arn: str | None = KEY) -> StoredDataKey:
+    aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(seed), key_arn=key_arn, version=1)
+    aws.wrapped_by[wrapped(seed).fingerprint] = KEY
+    return aws.escrows[ESCROW]
+
+
+# --- delivered
+
+
+def delivered(
+    aws: FakeCloud,
+    vercel: FakeHosting,
+    *targets: Target,
+    wanted: Settings = BOTH,
+    outputs: Outputs = OUTPUTS,
+    replaceable: frozenset[str] = frozenset(),
+) -> tuple[Delivered, ...]:
+    told: list[Delivered] = []
+    done = deliver(
+        aws=aws,
+        vercel=vercel,
+        project=vercel.project,
+        settings=wanted,
+        outputs=outputs,
+        targets=targets,
+        wrapped=ensure_data_key(aws, wanted, outputs).wrapped,
+        tell=told.append,
+        replaceable=replaceable,
+    )
+    assert tuple(told) == done
+    return done
+
+
+def test_the_escrow_is_written_before_any_target_hears_of_it(aws) -> None:
+    vercel = FakeHosting(log=aws.log)
+    delivered(aws, vercel, Target.VERCEL, Target.ECS)
+    told = [call.split()[0] for call in aws.log]
+    assert told.index("cloud.write_escrow") < told.index("hosting.deliver") < told.index("cloud.deliver_parameters")
+
+
+def test_every_target_gets_the_same_three_variables(aws) -> None:
+    vercel = FakeHosting()
+    one, two = delivered(aws, vercel, Target.VERCEL, Target.ECS)
+    assert one.fingerprint == two.fingerprint
+    assert set(vercel.variables) == {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
+    assert vercel.variables["AWS_KMS_KEY_ID"] == aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] == KEY
+    assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.escrows[ESCROW].wrapped.value
+
+
+def test_two_wizards_deliver_one_key(aws) -> None:
+    mine, theirs = FakeHosting(), FakeHosting()
+    aws.meanwhile = [wrapped("the other run's")]
+    delivered(aws, mine, Target.VERCEL)
+    delivered(aws, theirs, Target.VERCEL)
+    assert mine.variables == theirs.variables
+
+
+def test_a_second_delivery_changes_nothing(aws) -> None:
+    vercel = FakeHosting()
+    delivered(aws, vercel, Target.VERCEL, Target.ECS)
+    again = delivered(aws, vercel, Target.VERCEL, Target.ECS)
+    assert [each.state for each in again] == [DeliveryState.UNCHANGED] * 2
+
+
+def test_a_foreign_data_key_at_the_target_stops_the_delivery_there(aws) -> None:
+    vercel = FakeHosting(variables={"ENCRYPTED_PHI_KEY": wrapped("foreign").value})
+    with pytest.raises(DataKeyConflict):
+        delivered(aws, vercel, Target.VERCEL, Target.ECS)
+    assert vercel.variables == {"ENCRYPTED_PHI_KEY": wrapped("foreign").value}
+    assert aws.parameters == {}
+
+
+def test_an_escrowed_version_at_the_target_makes_way_where_the_run_says_so(aws) -> None:
+    earlier = wrapped("an earlier version")
+    vercel = FakeHosting(variables={"ENCRYPTED_PHI_KEY": earlier.value})
+    (done,) = delivered(aws, vercel, Target.VERCEL, replaceable=frozenset({earlier.fingerprint}))
+    assert done.state is DeliveryState.WRITTEN
+    assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.escrows[ESCROW].wrapped.value != earlier.value
+
+
+def test_a_target_that_says_it_holds_another_key_is_refused(aws) -> None:
+    vercel = FakeHosting(delivered_instead=wrapped("another"))
+    with pytest.raises(DataKeyConflict, match="not the escrowed"):
+        delivered(aws, vercel, Target.VERCEL)
+
+
+def test_the_data_key_is_written_before_the_key_it_belongs_to() -> None:
+    names = [name for name, _ in AppVariables(region="us-east-1", key_arn=KEY, wrapped=wrapped()).values]
+    assert names[0] == "ENCRYPTED_PHI_KEY"
+    assert sorted(names) == ["AWS_KMS_KEY_ID", "AWS_REGION", "ENCRYPTED_PHI_KEY"]
+
+
+def test_the_store_that_was_chosen_gets_all_three(aws) -> None:
+    wanted = settings(deploy_targets=("ecs",), secret_store="secrets-manager")
+    (done,) = delivered(aws, FakeHosting(), Target.ECS, wanted=wanted)
+    assert done.place == "Secrets Manager /eonpro/production"
+    assert set(aws.secret_values) == {"/eonpro/production/AWS_REGION", "/eonpro/production/AWS_KMS_KEY_ID"}
+    assert (aws.parameters, aws.escrows) == ({}, {})
+
+
+def test_eks_reads_from_the_same_store_as_ecs(aws) -> None:
+    wanted = settings(deploy_targets=("ecs", "eks"), eks_cluster="clinic")
+    done = delivered(aws, FakeHosting(), Target.ECS, Target.EKS, wanted=wanted)
+    assert [(each.target, each.state) for each in done] == [
+        ("ecs", DeliveryState.WRITTEN),
+        ("eks", DeliveryState.UNCHANGED),
+    ]
+
+
+# --- delivered in every Region
+
+REGIONS = multi_region(deploy_targets=("vercel", "ecs"))
+
+
+def test_each_region_has_the_same_wrapped_key_under_its_own_kms_key() -> None:
+    by_region = batches(REGIONS, MULTI_OUTPUTS, wrapped())
+    assert {region: (batch.region, batch.key_arn, batch.wrapped) for region, batch in by_region.items()} == {
+        "us-east-1": ("us-east-1", MULTI_KEY, wrapped()),
+        REPLICA_REGION: (REPLICA_REGION, REPLICA, wrapped()),
+    }
+
+
+def test_a_project_gets_the_first_regions_variables_and_ecs_each_its_own(aws) -> None:
+    aws.build(REGIONS)
+    vercel = FakeHosting()
+    done = delivered(aws, vercel, Target.VERCEL, Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    assert [(each.target, each.region) for each in done] == [
+        ("vercel", "us-east-1"),
+        ("ecs", "us-east-1"),
+        ("ecs", REPLICA_REGION),
+    ]
+    assert done[2].place == f"Parameter Store /eonpro/production in {REPLICA_REGION}"
+    assert vercel.variables["AWS_KMS_KEY_ID"] == MULTI_KEY
+    there = aws.with_region(REPLICA_REGION)
+    assert there.parameters == {
+        "/eonpro/production/AWS_REGION": REPLICA_REGION,
+        "/eonpro/production/AWS_KMS_KEY_ID": REPLICA,
+    }
+    assert there.escrows[ESCROW].wrapped == aws.escrows[ESCROW].wrapped
+
+
+def test_one_region_is_not_told_as_one_of_many(aws) -> None:
+    (done,) = delivered(aws, FakeHosting(), Target.ECS)
+    assert done.place == "Parameter Store /eonpro/production"
+
+
+# --- proved
+
+
+def proofs(
+    aws: FakeCloud,
+    *targets: str,
+    verdict: ChildResult | None = None,
+    of: StoredDataKey | None = None,
+) -> tuple[Verification, ...]:
+    of = of or stored_data_key(aws)
+    aws.parameters |= {"/eonpro/production/AWS_REGION": "us-east-1", "/eonpro/production/AWS_KMS_KEY_ID": KEY}
+    standing = tuple(
+        Delivered(
+            target=target,
+            place="there",
+            state=DeliveryState.WRITTEN,
+            fingerprint=of.wrapped.fingerprint,
+            checked_by="values read back",
+        )
+        for target in targets or ("vercel",)
+    )
+    return prove(
+        aws=aws,
+        prover=FakeProver(aws=aws, log=aws.log, verdict=verdict),
+        settings=BOTH,
+        outputs=OUTPUTS,
+        delivered=standing,
+        wrapped=of.wrapped,
+    )
+
+
+def test_the_application_opens_what_was_delivered(aws) -> None:
+    aws.credentials = CREDENTIALS
+    (proof,) = proofs(aws)
+    assert proof.state is VerificationState.PROVED
+    assert proof.detail.startswith(f"as {APP}, by a Vercel OIDC token: 32 bytes unwrapped")
+    assert proof.at.endswith("+00:00")
+
+
+def test_what_the_application_cannot_open_has_failed(aws) -> None:
+    aws.credentials = CREDENTIALS
+    there = stored_data_key(aws)
+    aws.wrapped_by[there.wrapped.fingerprint] = OTHER_KEY
+    (proof,) = proofs(aws, of=there)
+    assert proof.state is VerificationState.FAILED
+    assert "InvalidCiphertext" in proof.detail
+
+
+def test_a_proof_of_another_data_key_is_no_proof(aws) -> None:
+    aws.credentials = CREDENTIALS
+    other = ChildResult(proved=True, principal=APP, fingerprint=wrapped("another").fingerprint)
+    (proof,) = proofs(aws, verdict=other)
+    assert proof.state is VerificationState.FAILED
+
+
+def test_without_the_applications_credentials_its_policies_are_evaluated_and_called_that(aws) -> None:
+    (proof,) = proofs(aws)
+    assert proof.state is VerificationState.SIMULATED
+    assert "was not run as the application" in proof.detail
+    assert "prover.prove" not in aws.log
+
+
+@pytest.mark.parametrize("missing", [PermissionDenied("kms:GetKeyPolicy is denied", "ask"), Unreachable("gone", "x")])
+def test_policies_that_cannot_be_read_leave_it_unproven(aws, missing) -> None:
+    aws.failures["key_policy"] = missing
+    (proof,) = proofs(aws)
+    assert proof.state is VerificationState.UNPROVEN
+    assert missing.message in proof.detail
+
+
+def test_a_simulator_that_is_not_to_be_had_leaves_it_unproven(aws) -> None:
+    aws.simulation = Simulation(allowed=None, detail="no such operation")
+    assert proofs(aws)[0].state is VerificationState.UNPROVEN
+    aws.failures["simulate"] = Unsupported("no such operation", "none")
+    assert proofs(aws)[0].state is VerificationState.UNPROVEN
+
+
+def test_iam_policies_that_refuse_the_application_have_failed(aws) -> None:
+    aws.simulation = Simulation(allowed=False, detail="denied by a boundary")
+    (proof,) = proofs(aws)
+    assert (proof.state, "denied by a boundary" in proof.detail) == (VerificationState.FAILED, True)
+
+
+def test_a_key_policy_without_the_application_has_failed(aws) -> None:
+    aws.key_policies[KEY] = policies.policy([policies.administration_statement(administrators=(ADMIN,))])
+    (proof,) = proofs(aws)
+    assert (proof.state, "key policy none" in proof.detail) == (VerificationState.FAILED, True)
+
+
+def test_a_key_policy_that_denies_the_application_has_failed(aws) -> None:
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
+    aws.key_policies[KEY] = policies.policy([*aws.key_policies[KEY]["Statement"], deny])
+    assert proofs(aws)[0].state is VerificationState.FAILED
+
+
+def test_parameters_that_differ_have_failed_whatever_the_key_could_do(aws) -> None:
+    aws.credentials = CREDENTIALS
+    there = stored_data_key(aws)
+    older = StoredDataKey(parameter=ESCROW, wrapped=wrapped("older"), key_arn=KEY, version=1)
+    aws.wrapped_by[older.wrapped.fingerprint] = KEY
+    ecs, vercel = proofs(aws, "ecs", "vercel", of=older)
+    assert aws.escrows[ESCROW] == there
+    assert (ecs.state, vercel.state) == (VerificationState.FAILED, VerificationState.PROVED)
+    assert "is not what was delivered" in ecs.detail
+
+
+def test_each_target_is_proved_by_its_own_way_to_the_credentials(aws) -> None:
+    aws.credentials = CREDENTIALS
+    assert [each.state for each in proofs(aws, "ecs", "vercel")] == [VerificationState.PROVED] * 2
+    assert [call for call in aws.log if "app_credentials" in call] == [
+        f"cloud.app_credentials {APP} ecs",
+        f"cloud.app_credentials {APP} vercel",
+    ]
+
+
+def test_a_proof_of_one_target_is_none_of_the_other(aws) -> None:
+    aws.credentials = CREDENTIALS
+    aws.credentials_for = ("ecs",)
+    ecs, vercel = proofs(aws, "ecs", "vercel")
+    assert (ecs.state, vercel.state) == (VerificationState.PROVED, VerificationState.SIMULATED)
+    assert "(tried: no token was given)" in vercel.detail
+
+
+def test_a_prover_gets_the_applications_credentials_and_no_others(aws) -> None:
+    aws.credentials = CREDENTIALS
+    prover = FakeProver(aws=aws)
+    there = stored_data_key(aws)
+    prove(
+        aws=aws,
+        prover=prover,
+        settings=BOTH,
+        outputs=OUTPUTS,
+        delivered=delivered(aws, FakeHosting(), Target.VERCEL),
+        wrapped=there.wrapped,
+    )
+    assert prover.given == [CREDENTIALS]
+
+
+def test_each_region_is_proved_with_its_own_key(aws) -> None:
+    aws.build(REGIONS)
+    aws.credentials = CREDENTIALS
+    done = delivered(aws, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    proved = prove(
+        aws=aws,
+        prover=FakeProver(aws=aws),
+        settings=REGIONS,
+        outputs=MULTI_OUTPUTS,
+        delivered=done,
+        wrapped=aws.escrows[ESCROW].wrapped,
+    )
+    assert [(each.state, each.detail.partition(":")[0]) for each in proved] == [
+        (VerificationState.PROVED, "in us-east-1"),
+        (VerificationState.PROVED, f"in {REPLICA_REGION}"),
+    ]
+
+
+def test_a_replica_that_opens_nothing_fails_its_region_and_not_the_other(aws) -> None:
+    aws.build(REGIONS)
+    done = delivered(aws, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    aws.key_policies[REPLICA] = policies.policy([policies.administration_statement(administrators=(ADMIN,))])
+    here, there = prove(
+        aws=aws,
+        prover=FakeProver(aws=aws),
+        settings=REGIONS,
+        outputs=MULTI_OUTPUTS,
+        delivered=done,
+        wrapped=aws.escrows[ESCROW].wrapped,
+    )
+    assert (here.state, there.state) == (VerificationState.SIMULATED, VerificationState.FAILED)
+
+
+def test_a_copy_that_differs_in_one_region_fails_there(aws) -> None:
+    aws.build(REGIONS)
+    aws.credentials = CREDENTIALS
+    done = delivered(aws, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    aws.with_region(REPLICA_REGION).parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    here, there = prove(
+        aws=aws,
+        prover=FakeProver(aws=aws),
+        settings=REGIONS,
+        outputs=MULTI_OUTPUTS,
+        delivered=done,
+        wrapped=aws.escrows[ESCROW].wrapped,
+    )
+    assert (here.state, there.state) == (VerificationState.PROVED, VerificationState.FAILED)
+
+
+# --- proved by an access key
+
+
+def proof_of_the_user(aws: FakeCloud, key: AccessKey | None, prover: Any, **changes: Any) -> Verification:
+    wanted = settings(vercel_access="user")
+    built(aws, wanted)
+    values: dict[str, Any] = {"wanted": wanted, "outputs": USER_OUTPUTS, **changes}
+    done = delivered(aws, FakeHosting(), Target.VERCEL, **values)
+    (proof,) = prove(
+        aws=aws,
+        prover=prover,
+        settings=wanted,
+        outputs=USER_OUTPUTS,
+        delivered=done,
+        wrapped=aws.escrows[ESCROW].wrapped,
+        access_key=key,
+        pause=prover.waited.append,
+    )
+    return proof
+
+
+MADE = AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY)
+
+
+def test_an_access_key_made_now_is_what_the_user_is_proved_with(aws) -> None:
+    prover = FakeProver(aws=aws)
+    proof = proof_of_the_user(aws, MADE, prover)
+    assert (proof.state, proof.principal) == (VerificationState.PROVED, APP_USER)
+    assert f"by its access key {MADE.id}, made just now" in proof.detail
+    (given,) = prover.given
+    assert (given.access_key_id, given.secret_access_key, given.session_token) == (MADE.id, MADE.secret, None)
+    assert MADE.secret not in repr(proof)
+
+
+def test_an_access_key_that_was_kept_cannot_be_used_from_here_and_is_simulated(aws) -> None:
+    prover = FakeProver(aws=aws)
+    proof = proof_of_the_user(aws, None, prover)
+    assert proof.state is VerificationState.SIMULATED
+    assert prover.given == []
+
+
+def test_a_role_is_never_proved_with_the_users_access_key(aws) -> None:
+    prover = FakeProver(aws=aws)
+    prove(
+        aws=aws,
+        prover=prover,
+        settings=BOTH,
+        outputs=OUTPUTS,
+        delivered=delivered(aws, FakeHosting(), Target.VERCEL),
+        wrapped=aws.escrows[ESCROW].wrapped,
+        access_key=MADE,
+    )
+    assert prover.given == []
+
+
+class Slow(FakeProver):
+    """AWS does not know a new access key everywhere at once."""
+
+    refusals = 3
+    cause = "BadCredentials"
+
+    def prove(self, credentials, batch, *, patient=True):
+        verdict = super().prove(credentials, batch, patient=patient)
+        if len(self.given) > self.refusals:
+            return verdict
+        return ChildResult(proved=False, principal="", fingerprint="", cause=self.cause)
+
+
+def test_a_new_access_key_is_tried_again_until_aws_knows_it(aws) -> None:
+    prover = Slow(aws=aws)
+    assert proof_of_the_user(aws, MADE, prover).state is VerificationState.PROVED
+    assert prover.waited == [1.0, 2.0, 4.0]
+
+
+def test_a_new_access_key_that_stays_refused_has_failed(aws) -> None:
+    prover = Slow(aws=aws)
+    prover.refusals = 99
+    assert proof_of_the_user(aws, MADE, prover).state is VerificationState.FAILED
+    assert sum(prover.waited) < 30
+
+
+def test_a_refusal_that_no_wait_can_mend_is_told_at_once(aws) -> None:
+    prover = Slow(aws=aws)
+    prover.cause = "WrongKey"
+    assert proof_of_the_user(aws, MADE, prover).state is VerificationState.FAILED
+    assert prover.waited == []
+
+
+def test_other_credentials_are_tried_once(aws) -> None:
+    aws.credentials = CREDENTIALS
+    prover = Slow(aws=aws)
+    assert proof_of_the_user(aws, None, prover).state is VerificationState.FAILED
+    assert len(prover.given) == 1

@@ -1,0 +1,304 @@
+"""The laws of the data key: made once, kept, copied and never made anew; over fakes without its plaintext."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.settings import SecretStore
+from tests.wizard.fakes.clients import (
+    ESCROW,
+    KEY,
+    MULTI_KEY,
+    MULTI_OUTPUTS,
+    OTHER_KEY,
+    OUTPUTS,
+    REPLICA,
+    REPLICA_REGION,
+    FakeCloud,
+    multi_region,
+    settings,
+    wrapped,
+)
+from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
+from wizard.core.models.delivery import StoredDataKey
+from wizard.data_key.storage import ensure_data_key, find_stored_data_key, region_of
+
+PARAMETERS, SECRETS = SecretStore.PARAMETER_STORE, SecretStore.SECRETS_MANAGER
+
+
+@pytest.fixture
+def aws() -> FakeCloud:
+    made = FakeCloud()
+    made.build(settings())
+    return made
+
+
+def stored_data_key(
+    aws: FakeCloud, seed: str = "one", key_arn: str | None = KEY, store: SecretStore = PARAMETERS
+) -> StoredDataKey:
+    there = aws.secrets if store is SECRETS else aws.escrows
+    there[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(seed), key_arn=key_arn, version=1, store=store)
+    return there[ESCROW]
+
+
+def calls(aws: FakeCloud) -> list[str]:
+    return [call.split()[0] for call in aws.log]
+
+
+# --- made once
+
+
+def test_a_new_data_key_is_escrowed_and_read_back(aws) -> None:
+    made = ensure_data_key(aws, settings(), OUTPUTS)
+    assert calls(aws)[-3:] == ["cloud.make_data_key", "cloud.write_escrow", "cloud.read_escrow"]
+    assert set(calls(aws)[:-3]) == {"cloud.read_escrow"}
+    assert made.made_now
+    assert (made.wrapped, made.key_arn) == (aws.escrows[ESCROW].wrapped, KEY)
+
+
+def test_a_data_key_that_is_there_is_kept_and_none_is_made(aws) -> None:
+    there = stored_data_key(aws)
+    assert ensure_data_key(aws, settings(), OUTPUTS) == there
+    assert calls(aws) == ["cloud.read_escrow"]
+
+
+def test_two_runs_at_once_end_with_the_key_of_whoever_wrote_first(aws) -> None:
+    aws.meanwhile = [wrapped("the other run's")]
+    mine = ensure_data_key(aws, settings(), OUTPUTS)
+    theirs = ensure_data_key(aws, settings(), OUTPUTS)
+    assert mine.wrapped == theirs.wrapped == wrapped("the other run's")
+    assert not mine.made_now
+
+
+def test_a_second_run_makes_no_second_key(aws) -> None:
+    first = ensure_data_key(aws, settings(), OUTPUTS)
+    second = ensure_data_key(aws, settings(), OUTPUTS)
+    assert second == replace(first, made_now=False)
+    assert calls(aws).count("cloud.make_data_key") == 1
+
+
+def test_a_data_key_under_another_key_is_refused_and_left_alone(aws) -> None:
+    there = stored_data_key(aws, key_arn=OTHER_KEY)
+    with pytest.raises(DataKeyConflict, match="wrapped by"):
+        ensure_data_key(aws, settings(), OUTPUTS)
+    assert aws.escrows[ESCROW] == there
+
+
+def test_the_winner_of_a_race_under_another_key_is_refused(aws) -> None:
+    aws.keys[OTHER_KEY] = aws.keys[KEY]
+
+    class Racing(FakeCloud):
+        def store_data_key(self, name, wrapped, **others):
+            return super().store_data_key(name, wrapped, **{**others, "key_arn": OTHER_KEY})
+
+    racing = Racing(keys=aws.keys, meanwhile=[wrapped("theirs")])
+    with pytest.raises(DataKeyConflict, match=OTHER_KEY):
+        ensure_data_key(racing, settings(), OUTPUTS)
+
+
+def test_an_escrow_that_does_not_say_its_key_is_taken(aws) -> None:
+    stored_data_key(aws, key_arn=None)
+    assert ensure_data_key(aws, settings(), OUTPUTS).key_arn is None
+
+
+def test_an_escrow_that_holds_something_else_than_was_written_is_refused(aws) -> None:
+    class Careless(FakeCloud):
+        def store_data_key(self, name, wrapped, **others):
+            super().store_data_key(name, wrapped, **others)
+            stored_data_key(self, "overwritten by somebody")
+            return True
+
+    with pytest.raises(DataKeyConflict, match="just written to it"):
+        ensure_data_key(Careless(keys=aws.keys), settings(), OUTPUTS)
+
+
+def test_an_escrow_that_is_not_there_after_it_was_written_is_an_error(aws) -> None:
+    class Forgetful(FakeCloud):
+        def store_data_key(self, name, wrapped, **others):
+            return True
+
+    with pytest.raises(ResourceError, match="was written and is not there"):
+        ensure_data_key(Forgetful(keys=aws.keys), settings(), OUTPUTS)
+
+
+def test_a_key_that_cannot_make_a_data_key_leaves_no_escrow(aws) -> None:
+    with pytest.raises(ResourceError):
+        ensure_data_key(aws, settings(), replace(OUTPUTS, key_arn=OTHER_KEY))
+    assert aws.escrows == {}
+
+
+def test_another_environment_has_an_escrow_of_its_own(aws) -> None:
+    made = ensure_data_key(aws, settings(environment="staging"), OUTPUTS)
+    assert made.parameter == "/eonpro/staging/ENCRYPTED_PHI_KEY"
+
+
+# --- adopted
+
+
+def test_an_adopted_data_key_is_escrowed_and_none_is_made(aws) -> None:
+    kept = ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand"))
+    assert (kept.wrapped, kept.made_now) == (wrapped("by hand"), False)
+    assert aws.escrows[ESCROW] == kept
+    assert "cloud.make_data_key" not in calls(aws)
+
+
+def test_what_is_escrowed_already_wins_over_what_would_be_adopted(aws) -> None:
+    there = stored_data_key(aws)
+    assert ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand")) == there
+
+
+def test_an_adopted_data_key_that_meets_another_runs_new_one_is_a_conflict(aws) -> None:
+    aws.meanwhile = [wrapped("the other run's")]
+    with pytest.raises(DataKeyConflict, match=wrapped("by hand").fingerprint):
+        ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand"))
+    assert aws.escrows[ESCROW].wrapped == wrapped("the other run's")
+
+
+# --- two stores
+
+
+@pytest.mark.parametrize(("was", "is_"), [(PARAMETERS, SECRETS), (SECRETS, PARAMETERS)])
+def test_an_escrow_in_the_other_store_is_copied_and_never_made_anew(aws, was, is_) -> None:
+    there = stored_data_key(aws, store=was)
+    wanted = settings(secret_store=is_)
+    assert find_stored_data_key(aws, wanted) == there
+    copy = ensure_data_key(aws, wanted, OUTPUTS)
+    assert (copy.wrapped, copy.store, copy.made_now) == (there.wrapped, is_, False)
+    assert ensure_data_key(aws, settings(secret_store=was), OUTPUTS) == there
+    assert "cloud.make_data_key" not in calls(aws)
+
+
+@pytest.mark.parametrize(("was", "is_"), [(PARAMETERS, SECRETS), (SECRETS, PARAMETERS)])
+def test_two_runs_that_copy_at_once_end_with_one_key(aws, was, is_) -> None:
+    there = stored_data_key(aws, store=was)
+    aws.meanwhile = [there.wrapped]
+    copy = ensure_data_key(aws, settings(secret_store=is_), OUTPUTS)
+    assert (copy.wrapped, copy.made_now) == (there.wrapped, False)
+
+
+def test_a_copy_that_meets_another_key_is_a_conflict_and_both_stay(aws) -> None:
+    there = stored_data_key(aws)
+    aws.meanwhile = [wrapped("another")]
+    with pytest.raises(DataKeyConflict):
+        ensure_data_key(aws, settings(secret_store=SECRETS), OUTPUTS)
+    assert (aws.escrows[ESCROW], aws.secrets[ESCROW].wrapped) == (there, wrapped("another"))
+
+
+def test_the_store_that_was_chosen_is_asked_first_and_wins(aws) -> None:
+    stored_data_key(aws, "old", store=PARAMETERS)
+    new = stored_data_key(aws, "new", store=SECRETS)
+    assert find_stored_data_key(aws, settings(secret_store=SECRETS)) == new
+    assert calls(aws) == ["cloud.read_escrow"]
+
+
+def test_a_key_of_another_stack_in_the_other_store_is_not_copied(aws) -> None:
+    there = stored_data_key(aws, key_arn=OTHER_KEY)
+    with pytest.raises(DataKeyConflict, match=OTHER_KEY):
+        ensure_data_key(aws, settings(secret_store=SECRETS), OUTPUTS)
+    assert (aws.escrows, aws.secrets) == ({ESCROW: there}, {})
+
+
+def test_the_store_that_is_not_used_may_be_closed(aws) -> None:
+    aws.closed = (SECRETS,)
+    assert find_stored_data_key(aws, settings()) is None
+    assert ensure_data_key(aws, settings(), OUTPUTS).made_now
+
+
+def test_the_store_that_is_used_may_not_be_closed(aws) -> None:
+    aws.closed = (PARAMETERS,)
+    with pytest.raises(PermissionDenied):
+        find_stored_data_key(aws, settings())
+    with pytest.raises(PermissionDenied):
+        ensure_data_key(aws, settings(), OUTPUTS)
+    assert "cloud.make_data_key" not in calls(aws)
+
+
+def test_an_endpoint_without_the_other_store_has_no_escrow_in_it() -> None:
+    class Old(FakeCloud):
+        def _escrows(self, store: Any) -> Any:
+            if store is SECRETS:
+                raise Unsupported("there is no Secrets Manager here", "use another endpoint")
+            return super()._escrows(store)
+
+    assert find_stored_data_key(Old(), settings()) is None
+    with pytest.raises(Unsupported):
+        find_stored_data_key(Old(), settings(secret_store=SECRETS))
+
+
+@pytest.mark.parametrize(
+    ("store", "command"),
+    [(PARAMETERS, "aws ssm get-parameter-history --name"), (SECRETS, "aws secretsmanager list-secret-version-ids")],
+)
+def test_an_escrow_that_is_lost_on_the_way_is_told_with_the_stores_own_command(aws, store, command) -> None:
+    class Forgetful(FakeCloud):
+        def store_data_key(self, name, wrapped, **others):
+            return True
+
+    with pytest.raises(ResourceError) as refused:
+        ensure_data_key(Forgetful(keys=aws.keys), settings(secret_store=store), OUTPUTS)
+    assert refused.value.hint.startswith(command)
+
+
+# --- several Regions
+
+
+@pytest.fixture
+def regions() -> FakeCloud:
+    made = FakeCloud()
+    made.build(multi_region())
+    return made
+
+
+def test_every_replicas_region_gets_a_copy_under_its_own_key(regions) -> None:
+    made = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+    copy = regions.with_region(REPLICA_REGION).escrows[ESCROW]
+    assert (made.key_arn, made.made_now) == (MULTI_KEY, True)
+    assert (copy.wrapped, copy.key_arn) == (made.wrapped, REPLICA)
+    assert calls(regions).count("cloud.make_data_key") == 1
+
+
+def test_a_second_run_writes_no_copy_again(regions) -> None:
+    ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+    regions.log.clear()
+    ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+    assert set(calls(regions)) == {"cloud.read_escrow", "cloud.with_region"}
+
+
+def test_a_replica_that_is_added_later_gets_the_key_that_is_there(regions) -> None:
+    first = ensure_data_key(regions, multi_region(replica_regions=()), replace(MULTI_OUTPUTS, replica_key_arns=()))
+    second = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+    assert second == replace(first, made_now=False)
+    assert regions.with_region(REPLICA_REGION).escrows[ESCROW].wrapped == first.wrapped
+
+
+def test_another_data_key_in_a_replicas_region_is_a_conflict_and_stays(regions) -> None:
+    there = stored_data_key(regions.with_region(REPLICA_REGION), "another", key_arn=REPLICA)
+    with pytest.raises(DataKeyConflict, match=f"{ESCROW} in {REPLICA_REGION} holds {there.wrapped.fingerprint}"):
+        ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+    assert regions.with_region(REPLICA_REGION).escrows[ESCROW] == there
+
+
+def test_two_runs_that_copy_into_a_region_at_once_end_with_one_key(regions) -> None:
+    there = stored_data_key(regions, key_arn=MULTI_KEY)
+    regions.with_region(REPLICA_REGION).meanwhile = [there.wrapped]
+    assert ensure_data_key(regions, multi_region(), MULTI_OUTPUTS) == there
+
+
+def test_a_run_that_writes_another_key_into_a_region_meanwhile_is_a_conflict(regions) -> None:
+    stored_data_key(regions, key_arn=MULTI_KEY)
+    regions.with_region(REPLICA_REGION).meanwhile = [wrapped("another")]
+    with pytest.raises(DataKeyConflict):
+        ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+
+
+def test_the_copies_go_into_the_store_that_was_chosen(regions) -> None:
+    ensure_data_key(regions, multi_region(secret_store=SECRETS), MULTI_OUTPUTS)
+    there = regions.with_region(REPLICA_REGION)
+    assert (set(there.secrets), there.escrows) == ({ESCROW}, {})
+
+
+def test_an_arn_tells_its_region() -> None:
+    assert (region_of(KEY), region_of(REPLICA)) == ("us-east-1", REPLICA_REGION)

@@ -1,0 +1,242 @@
+"""The proof's edge: what the child is given, what is made of what it prints, and how long it is waited for.
+
+The child is a stand-in for `phi`, written into a folder of the test's own; the real one has its tests in tests/phi.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wizard.fakes.clients import APP, CREDENTIALS, KEY, wrapped
+from wizard.core.errors import SetupError
+from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
+from wizard.data_key import verification
+from wizard.data_key.verification import SETTLING, WAITS_SECONDS, ChildDecryptVerifier
+
+BATCH = AppVariables(region="eu-central-1", key_arn=KEY, wrapped=wrapped())
+OPERATORS = {
+    "AWS_ACCESS_KEY_ID": "operators-key-id",
+    "AWS_SECRET_ACCESS_KEY": "operators-secret",
+    "AWS_SESSION_TOKEN": "operators-session",
+    "AWS_PROFILE": "operators-profile",
+    "AWS_DEFAULT_PROFILE": "operators-default-profile",
+    "AWS_CONFIG_FILE": "/operators/config",
+    "AWS_SHARED_CREDENTIALS_FILE": "/operators/credentials",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/operators/token",
+    "AWS_ROLE_ARN": "operators-role",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://operators",
+    "AWS_REGION": "us-west-2",
+    "AWS_DEFAULT_REGION": "us-west-2",
+    "VERCEL_TOKEN": "operators-token",
+    "PULUMI_CONFIG_PASSPHRASE": "operators-passphrase",
+    "PULUMI_ACCESS_TOKEN": "operators-pulumi-token",
+    "ENCRYPTED_PHI_KEY": "operators-other-key",
+    "PYTHONPATH": "/operators/python",
+    "DATABASE_URL": "operators-database",
+}
+GOOD = {"proved": True, "principal": APP, "fingerprint": wrapped().fingerprint}
+TELL_ENVIRONMENT = """
+import json, os, sys
+told = {"environment": dict(os.environ), "given": json.load(sys.stdin)}
+print(json.dumps({"proved": True, "principal": json.dumps(told), "fingerprint": ""}))
+"""
+
+
+class Child:
+    """A folder with a stand-in for `phi`, and the waits that were asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.slept: list[float] = []
+        (folder / "phi").mkdir()
+        (folder / "phi" / "__init__.py").write_text("")
+
+    def says(self, program: str) -> None:
+        (self.folder / "phi" / "__main__.py").write_text(program)
+
+    def prints(self, *verdicts: object) -> None:
+        """One line for each run, in turn; the last one again."""
+        (self.folder / "lines").write_text("\n".join(json.dumps(verdict) for verdict in verdicts))
+        self.says(
+            "from pathlib import Path\n"
+            "lines = Path('lines').read_text().splitlines()\n"
+            "print(lines[0])\n"
+            "Path('lines').write_text('\\n'.join(lines[1:] or lines))\n"
+        )
+
+    def prove(
+        self,
+        credentials: AppCredentials = CREDENTIALS,
+        environ: Mapping[str, str] | None = None,
+        batch: AppVariables = BATCH,
+        **how: Any,
+    ) -> ChildResult:
+        prover = ChildDecryptVerifier(
+            self.folder, environ=dict(os.environ) if environ is None else environ, sleep=self.slept.append
+        )
+        return prover.prove(credentials, batch, **how)
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Child:
+    return Child(tmp_path)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the child finds: its environment, and what comes through the pipe."""
+
+    environment: dict[str, str]
+    given: dict[str, str]
+
+
+@pytest.fixture
+def found(child) -> Callable[..., Found]:
+    """What the child finds when the parent's environment holds the operator's secrets."""
+    child.says(TELL_ENVIRONMENT)
+
+    def run(credentials: AppCredentials = CREDENTIALS, **more: str) -> Found:
+        verdict = child.prove(credentials, environ={"PATH": os.environ["PATH"], **OPERATORS, **more})
+        return Found(**json.loads(verdict.principal))
+
+    return run
+
+
+def test_nothing_of_the_operators_reaches_the_child(found) -> None:
+    there = found()
+    assert not [name for name, value in (there.environment | there.given).items() if "operators" in value]
+    assert set(there.environment) - {"LC_CTYPE"} == {"PATH", "AWS_EC2_METADATA_DISABLED"}
+
+
+def test_secrets_of_this_very_process_do_not_reach_the_child_either(child, monkeypatch) -> None:
+    for name, value in OPERATORS.items():
+        monkeypatch.setenv(name, value)
+    child.says(TELL_ENVIRONMENT)
+    there = Found(**json.loads(child.prove().principal))
+    assert not [name for name, value in (there.environment | there.given).items() if "operators" in value]
+
+
+def test_the_child_gets_the_applications_credentials_and_what_was_delivered_through_a_pipe(found) -> None:
+    there = found()
+    assert there.given == {
+        "AWS_REGION": "eu-central-1",
+        "AWS_KMS_KEY_ID": KEY,
+        "ENCRYPTED_PHI_KEY": wrapped().value,
+        "AWS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": CREDENTIALS.secret_access_key,
+        "AWS_SESSION_TOKEN": CREDENTIALS.session_token,
+    }
+    assert not set(there.given.values()) & set(there.environment.values())
+
+
+def test_credentials_without_a_session_bring_no_session(found) -> None:
+    users = AppCredentials(how="an access key", access_key_id="AKIA", secret_access_key="s")
+    assert "AWS_SESSION_TOKEN" not in found(users).given
+
+
+def test_the_child_asks_the_endpoints_that_the_operator_asks(found) -> None:
+    endpoints = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_KMS": "http://127.0.0.1:2"}
+    assert endpoints.items() <= found(**endpoints).environment.items()
+
+
+def test_a_child_that_stands_by_is_the_one_that_is_asked(child) -> None:
+    child.says("import json, os, sys\njson.load(sys.stdin)\nprint(json.dumps({'principal': str(os.getpid())}))")
+    prover = ChildDecryptVerifier(child.folder)
+    prover.warm_up()
+    standing = prover._child
+    assert standing is not None
+    assert prover.prove(CREDENTIALS, BATCH).principal == str(standing.pid)
+    assert prover._child is None
+
+
+def test_no_secret_is_on_the_childs_command_line(child) -> None:
+    child.says("import json, sys\nprint(json.dumps({'proved': False, 'message': ' '.join(sys.orig_argv)}))")
+    told = child.prove().message
+    assert told.endswith("-m phi prove --stdin")
+
+
+# --- the verdict
+
+
+def test_a_verdict_is_what_the_child_said(child) -> None:
+    child.prints(GOOD)
+    assert child.prove() == ChildResult(proved=True, principal=APP, fingerprint=wrapped().fingerprint)
+
+
+@pytest.mark.parametrize("proved", ["false", "true", 1, None, [], {}])
+def test_nothing_but_a_plain_yes_is_proved(child, proved) -> None:
+    child.prints({**GOOD, "proved": proved})
+    assert child.prove().proved is False
+
+
+def test_a_verdict_with_nothing_in_it_is_a_no(child) -> None:
+    child.prints({})
+    assert child.prove() == ChildResult(proved=False, principal="", fingerprint="")
+
+
+@pytest.mark.parametrize("printed", ["", "not json", "[]", "null", "3", '"proved"', '{"proved": true} and more'])
+def test_garbage_is_no_verdict(child, printed) -> None:
+    child.says(f"import sys\nprint({printed!r})\nprint('No module named cryptography', file=sys.stderr)\nsys.exit(7)")
+    with pytest.raises(SetupError) as refused:
+        child.prove()
+    assert "without a verdict (exit 7): No module named cryptography" in refused.value.message
+    assert refused.value.hint == "python -m wizard verify"
+
+
+def test_a_child_that_crashes_is_told_without_its_whole_traceback(child) -> None:
+    child.says("raise RuntimeError('x' * 5000)")
+    with pytest.raises(SetupError) as refused:
+        child.prove()
+    assert len(refused.value.message) < 600
+
+
+def test_a_child_that_does_not_answer_is_ended(child, monkeypatch) -> None:
+    monkeypatch.setattr(verification, "TIMEOUT_SECONDS", 1.5)
+    child.says("import os, signal\nopen('pid', 'w').write(str(os.getpid()))\nsignal.pause()")
+    verdict = child.prove()
+    assert (verdict.proved, verdict.cause) == (False, "Unreachable")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((child.folder / "pid").read_text()), 0)
+
+
+# --- settling
+
+
+@pytest.mark.parametrize("cause", SETTLING)
+def test_what_iam_has_not_spread_yet_is_tried_again(child, cause) -> None:
+    child.prints({"proved": False, "cause": cause}, {"proved": False, "cause": cause}, GOOD)
+    assert child.prove().proved
+    assert child.slept == list(WAITS_SECONDS[:2])
+
+
+def test_what_stays_refused_is_refused_after_the_last_wait(child) -> None:
+    child.prints({"proved": False, "cause": "AccessDenied", "message": "no"})
+    verdict = child.prove()
+    assert (verdict.proved, verdict.cause, verdict.message) == (False, "AccessDenied", "no")
+    assert child.slept == list(WAITS_SECONDS)
+
+
+def test_who_cannot_wait_is_told_at_once(child) -> None:
+    child.prints({"proved": False, "cause": "AccessDenied", "message": "no"}, GOOD)
+    assert child.prove(patient=False).cause == "AccessDenied"
+    assert child.slept == []
+
+
+@pytest.mark.parametrize("cause", ["InvalidCiphertext", "KeyDisabled", "RecordMismatch", "", "Unreachable"])
+def test_what_no_wait_can_help_is_told_at_once(child, cause) -> None:
+    child.prints({"proved": False, "cause": cause}, GOOD)
+    assert not child.prove().proved
+    assert child.slept == []
+
+
+def test_a_proof_is_not_waited_for_twice(child) -> None:
+    child.prints(GOOD)
+    child.prove()
+    assert child.slept == []

@@ -1,0 +1,997 @@
+"""Fakes of the edges' Protocols (`wizard.core.ports.run`), in memory: a cloud, a hosting, an engine, a prover, a terminal.
+
+Fakes, not the real thing: each keeps the promise its Protocol makes (the escrow is create-only, Vercel never overwrites
+another data key, a prover opens only what the credentials' principal may), and writes every call into one shared log.
+They touch nothing. None of them has a door that gives the data key in the clear, because no Protocol has one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from components import policies
+from components.policies.stack import key_policy_of
+from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, SecretStore, Settings
+from tests.wizard.fakes.access import FakeAccess
+from tests.wizard.fakes.backup import FakeVault
+from tests.wizard.fakes.diagnostics import FakeSymptoms
+from tests.wizard.fakes.ecs import FakeFleet
+from tests.wizard.fakes.rotation import FakeKeyRing
+from tests.wizard.fakes.usage import FakeMeter
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import (
+    CredentialsError,
+    DataKeyConflict,
+    PermissionDenied,
+    Problem,
+    ResourceError,
+    SetupError,
+)
+from wizard.core.models.account import (
+    DiscoveredResource,
+    DiscoveredSetup,
+    Existing,
+    FoundDataKey,
+    Identity,
+    KeyFact,
+    Principal,
+    RegionFact,
+    Retention,
+    TrailFact,
+)
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
+from wizard.core.models.delivery import (
+    AccessKey,
+    AccessKeyFact,
+    AppCredentials,
+    AppVariables,
+    ChildResult,
+    CredentialsSearch,
+    Delivered,
+    DeliveryState,
+    Simulation,
+    StackState,
+    StoredDataKey,
+    VercelProject,
+    VercelVariable,
+)
+from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
+from wizard.core.models.diagnostics import VariableEntry
+from wizard.core.models.discovery import PermissionsFact, ProfileFact, ProfileKind, QuotaFact
+from wizard.core.models.drift import Drift
+from wizard.core.models.inputs import Back, Question
+from wizard.core.models.progress import Mark, OnProgress, Progress, Step, StepState
+from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.inputs.saved_progress import Draft
+
+ACCOUNT = "111122223333"
+OTHER_ACCOUNT = "999988887777"
+REGION = "us-east-1"
+ADMIN = f"arn:aws:iam::{ACCOUNT}:role/admin"
+SECOND = f"arn:aws:iam::{ACCOUNT}:user/second"
+APP = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
+APP_USER = f"arn:aws:iam::{ACCOUNT}:user/eonpro-app-user"
+APP_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
+OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/99999999-12ab-34cd-56ef-1234567890ab"
+MULTI_KEY_ID = "mrk-1234abcd12ab34cd56ef1234567890ab"
+MULTI_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{MULTI_KEY_ID}"
+REPLICA_REGION = "eu-central-1"
+REPLICA = f"arn:aws:kms:{REPLICA_REGION}:{ACCOUNT}:key/{MULTI_KEY_ID}"
+TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/eonpro-audit-trail"
+BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}-{REGION}"
+ESCROW = "/eonpro/production/ENCRYPTED_PHI_KEY"
+TOKEN = "vercel-token-that-nobody-may-see"
+
+IDENTITY = Identity(
+    account_id=ACCOUNT,
+    arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/ada",
+    principal_arn=ADMIN,
+    account_alias="clinic",
+    source="environment variables",
+)
+OUTPUTS = Outputs(
+    key_arn=KEY,
+    key_id=KEY_ID,
+    alias_name="alias/eonpro-phi-key",
+    app_policy_arn=APP_POLICY,
+    app_principal_arn=APP,
+    trail_arn=TRAIL,
+    trail_bucket=BUCKET,
+    parameter_prefix="/eonpro/production",
+)
+
+EXPORTS = {
+    "keyArn": OUTPUTS.key_arn,
+    "keyId": OUTPUTS.key_id,
+    "aliasName": OUTPUTS.alias_name,
+    "appPolicyArn": OUTPUTS.app_policy_arn,
+    "appPrincipalArn": OUTPUTS.app_principal_arn,
+    "trailArn": OUTPUTS.trail_arn,
+    "trailBucket": OUTPUTS.trail_bucket,
+    "parameterPrefix": OUTPUTS.parameter_prefix,
+}
+"""The same as the stack names them."""
+
+EXPORTING = f"import pulumi\nfor name, value in {EXPORTS!r}.items():\n    pulumi.export(name, value)\n"
+"""A program with these outputs and nothing else."""
+
+MULTI_OUTPUTS = replace(OUTPUTS, key_arn=MULTI_KEY, key_id=MULTI_KEY_ID, replica_key_arns=(REPLICA,))
+"""Of a stack with a replica in REPLICA_REGION."""
+USER_OUTPUTS = replace(OUTPUTS, app_principal_arn=APP_USER, app_user_arn=APP_USER)
+"""Of a stack whose application on Vercel is an IAM user, and runs nowhere else."""
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings of a deployment to Vercel, with changes; a change to None leaves the field out."""
+    values: dict[str, Any] = {
+        "account_id": ACCOUNT,
+        "region": REGION,
+        "administrators": (ADMIN,),
+        "deploy_targets": ("vercel",),
+        "vercel_team": "acme",
+        "vercel_project": "portal",
+        **changes,
+    }
+    return Settings.read({name: value for name, value in values.items() if value is not None})
+
+
+def multi_region(**changes: Any) -> Settings:
+    """Settings of a multi-Region key with a replica in REPLICA_REGION."""
+    return settings(**{"multi_region": True, "replica_regions": (REPLICA_REGION,), **changes})
+
+
+def wrapped(seed: str = "one") -> WrappedDataKey:
+    """A value in the shape of a wrapped data key; another one for each seed."""
+    return WrappedDataKey.from_blob(b"".join(hashlib.sha256(f"{seed}{i}".encode()).digest() for i in range(5)))
+
+
+def key_fact(arn: str = KEY, **changes: Any) -> KeyFact:
+    values: dict[str, Any] = {
+        "arn": arn,
+        "state": "Enabled",
+        "spec": "SYMMETRIC_DEFAULT",
+        "usage": "ENCRYPT_DECRYPT",
+        "description": "EONPRO PHI encryption key for HIPAA compliance",
+        "tags": {"Application": "EONPRO", "Environment": "Production"},
+        "rotation_enabled": True,
+        "rotation_period_days": 365,
+    }
+    return KeyFact(**{**values, **changes})
+
+
+def trail_fact(**changes: Any) -> TrailFact:
+    values: dict[str, Any] = {
+        "arn": TRAIL,
+        "name": "eonpro-audit-trail",
+        "bucket": BUCKET,
+        "multi_region": True,
+        "global_events": True,
+        "validation": True,
+        "organization": False,
+        "logging": True,
+        "kms_events": True,
+    }
+    return TrailFact(**{**values, **changes})
+
+
+def step(op: str = "create", type_: str = "aws:kms/key:Key", name: str = "phi-key", **changes: Any) -> Step:
+    return Step(urn=f"urn:pulumi:production::eonpro-kms::{type_}::{name}", op=op, type=type_, name=name, **changes)
+
+
+@dataclass(kw_only=True)
+class FakeCloud:
+    """An account in memory. Implements `wizard.core.ports.run.AwsClient`."""
+
+    log: list[str] = field(default_factory=list)
+    failures: dict[str, SetupError] = field(default_factory=dict)
+    """The error that a method raises, by the method's name."""
+    identity: Identity = IDENTITY
+    region: str = REGION
+    region_source: str | None = "AWS_REGION"
+    disagreements: tuple[str, ...] = ()
+    has_environment_credentials: bool = True
+    profile: str | None = None
+    profile_names: tuple[str, ...] = ()
+    profile_kinds: dict[str, ProfileKind] = field(default_factory=dict)
+    """By name; an access key where it is not told."""
+    quotas: tuple[QuotaFact, ...] = ()
+    skew: float | None = 0.0
+    """Seconds."""
+    unknown_rights: tuple[str, ...] = ()
+    state_buckets: list[str] = field(default_factory=list)
+    regions: tuple[RegionFact, ...] = (
+        RegionFact(name="af-south-1", enabled=False),
+        RegionFact(name="eu-central-1", enabled=True),
+        RegionFact(name="us-east-1", enabled=True),
+    )
+    principals: tuple[str, ...] = (ADMIN, SECOND, APP)
+    existing: Existing = Existing()
+    trails: tuple[TrailFact, ...] = ()
+    keys: dict[str, KeyFact] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    key_policies: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    documents: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    retention: Retention | None = Retention(
+        expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True
+    )
+    discovered: DiscoveredSetup = DiscoveredSetup()
+    escrows: dict[str, StoredDataKey] = field(default_factory=dict)
+    """In Parameter Store, by name; of this Region, as are the next three."""
+    secrets: dict[str, StoredDataKey] = field(default_factory=dict)
+    """In Secrets Manager."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    secret_values: dict[str, str] = field(default_factory=dict)
+    elsewhere: dict[str, FakeCloud] = field(default_factory=dict)
+    """The account in its other Regions, by their names: one account, so that all but four fields are shared."""
+    access_keys: dict[str, list[AccessKeyFact]] = field(default_factory=dict)
+    """By the user's name."""
+    closed: tuple[SecretStore, ...] = ()
+    """The stores that the caller may not read."""
+    wrapped_by: dict[str, str] = field(default_factory=dict)
+    """Fingerprint → ARN of the key that wrapped it."""
+    credentials: AppCredentials | None = None
+    credentials_for: tuple[str, ...] = ("vercel", "ecs")
+    """The targets whose way to the application's credentials is open here."""
+    lacking: tuple[str, ...] = ()
+    simulation: Simulation = Simulation(allowed=True, detail="allowed")
+    event_selectors: Mapping[str, Any] = field(default_factory=dict)
+    bucket_documents: BucketDocuments = BucketDocuments(policy=None)
+    alerts: AlertsFact | None = None
+    """None: all are there and enabled."""
+    key_uses: tuple[KeyUse, ...] = ()
+    meanwhile: list[WrappedDataKey] = field(default_factory=list)
+    """Written into the escrow by somebody else between this run's look and this run's write."""
+    who_has_access: FakeAccess = field(default_factory=FakeAccess)
+    ships: FakeFleet = field(default_factory=FakeFleet)
+    buckets_held: FakeVault = field(default_factory=FakeVault)
+    meter: FakeMeter = field(default_factory=FakeMeter)
+    noted: FakeSymptoms | None = None
+    keys_held: FakeKeyRing | None = None
+    """Of this Region, as are the four above."""
+
+    def _call(self, name: str, detail: str = "") -> None:
+        self.log.append(f"cloud.{name}" + (f" {detail}" if detail else ""))
+        if name in self.failures:
+            raise self.failures[name]
+
+    def backup_storage(self) -> FakeVault:
+        return self.buckets_held
+
+    def usage(self) -> FakeMeter:
+        return self.meter
+
+    def access_diagnostics(self) -> FakeSymptoms:
+        if self.noted is None:
+            self.noted = FakeSymptoms(aws=self)
+        return self.noted
+
+    def key_rotation(self) -> FakeKeyRing:
+        if self.keys_held is None:
+            self.keys_held = FakeKeyRing(aws=self)
+        return self.keys_held
+
+    def access(self) -> FakeAccess:
+        return self.who_has_access
+
+    def build(self, wanted: Settings) -> None:
+        """What `up` makes: the key with its alias and policies, and the trail."""
+        made = MULTI_OUTPUTS.key_arns if wanted.replica_regions else (MULTI_KEY if wanted.multi_region else KEY,)
+        for arn in made:
+            self.keys[arn] = key_fact(arn, tags=wanted.tags, rotation_period_days=wanted.rotation_period_days)
+            self.key_policies[arn] = key_policy_of(wanted)
+        self.aliases[wanted.names.alias] = made[0]
+        self.documents[APP_POLICY] = policies.application_policy(key_arns=made)
+        self.access_diagnostics().build(wanted, made)
+        self.trails = (trail_fact(),)
+
+    def profiles(self) -> tuple[ProfileFact, ...]:
+        kinds = self.profile_kinds
+        return tuple(ProfileFact(name=name, kind=kinds.get(name, ProfileKind.KEYS)) for name in self.profile_names)
+
+    def with_region(self, region: str) -> FakeCloud:
+        if region == self.region:
+            return self
+        self._call("with_region", region)
+        if region not in self.elsewhere:
+            self.elsewhere.setdefault(self.region, self)
+            alone: dict[str, Any] = {name: {} for name in ("escrows", "secrets", "parameters", "secret_values")}
+            alone |= {"aliases": {}, "meanwhile": [], "keys_held": None, "noted": None}
+            self.elsewhere[region] = replace(self, region=region, **alone)
+        return self.elsewhere[region]
+
+    def environment(self) -> Mapping[str, str]:
+        return {"AWS_ACCESS_KEY_ID": "the-operators", "AWS_REGION": self.region}
+
+    def identify(self) -> Identity:
+        self._call("identify")
+        return self.identity
+
+    def list_regions(self) -> tuple[RegionFact, ...]:
+        self._call("list_regions")
+        return self.regions
+
+    def list_principals(self) -> tuple[Principal, ...]:
+        self._call("list_principals")
+        return tuple(Principal(arn=arn) for arn in self.principals)
+
+    def find_principal(self, arn: str) -> Principal | None:
+        self._call("find_principal", arn)
+        return Principal(arn=arn) if arn in self.principals else None
+
+    def find_existing(self, settings: Settings) -> Existing:
+        self._call("find_existing")
+        return self.existing
+
+    def list_trails(self) -> tuple[TrailFact, ...]:
+        self._call("list_trails")
+        return self.trails
+
+    def find_trail(self, arn: str) -> TrailFact | None:
+        self._call("find_trail")
+        return next((each for each in self.trails if each.arn == arn), None)
+
+    def describe_key(self, key: str) -> KeyFact | None:
+        self._call("describe_key")
+        arn = key if key.startswith("arn:") else f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}"
+        return self.keys.get(self.aliases.get(key, arn))
+
+    def key_policy(self, key_arn: str) -> Mapping[str, object]:
+        self._call("key_policy")
+        return self.key_policies[key_arn]
+
+    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
+        self._call("policy_document")
+        return self.documents[policy_arn]
+
+    def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
+        self._call("find_keys")
+        return tuple(key for key in self.keys.values() if tags.items() <= key.tags.items())
+
+    def bucket_retention(self, bucket: str) -> Retention | None:
+        self._call("bucket_retention")
+        return self.retention
+
+    def discover_setup(self, settings: Settings) -> DiscoveredSetup:
+        self._call("find_hand_made")
+        return self.discovered
+
+    def _escrows(self, store: SecretStore) -> dict[str, StoredDataKey]:
+        if store in self.closed:
+            raise PermissionDenied(f"you may not read the {store}", "ask for it")
+        return self.secrets if store is SecretStore.SECRETS_MANAGER else self.escrows
+
+    def _values(self, store: SecretStore) -> dict[str, str]:
+        return self.secret_values if store is SecretStore.SECRETS_MANAGER else self.parameters
+
+    def read_stored_data_key(
+        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> StoredDataKey | None:
+        self._call("read_escrow", store if store is SecretStore.SECRETS_MANAGER else "")
+        return self._escrows(store).get(name)
+
+    def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        self._call("variable_exists")
+        return name in self._values(store)
+
+    def make_data_key(self, key_arn: str) -> WrappedDataKey:
+        self._call("make_data_key", key_arn)
+        if key_arn not in self.keys:
+            raise ResourceError(f"there is no key {key_arn}", "aws kms list-keys")
+        made = wrapped(f"{key_arn} {len(self.wrapped_by)}")
+        self.wrapped_by[made.fingerprint] = key_arn
+        return made
+
+    def store_data_key(
+        self,
+        name: str,
+        wrapped: WrappedDataKey,
+        *,
+        key_arn: str,
+        tags: Mapping[str, str],
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> bool:
+        escrows = self._escrows(store)
+        for other in self.meanwhile:
+            escrows[name] = StoredDataKey(parameter=name, wrapped=other, key_arn=key_arn, version=1, store=store)
+        self._call("write_escrow", name)
+        if name in escrows:
+            return False
+        escrows[name] = StoredDataKey(parameter=name, wrapped=wrapped, key_arn=key_arn, version=1, store=store)
+        return True
+
+    def deliver_parameters(
+        self,
+        prefix: str,
+        batch: AppVariables,
+        *,
+        tags: Mapping[str, str],
+        target: str = "ecs",
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> Delivered:
+        self._call("deliver_parameters", prefix)
+        stored_data_key = self._escrows(store)[f"{prefix}/{DATA_KEY_VARIABLE}"]
+        if stored_data_key.wrapped != batch.wrapped:
+            raise DataKeyConflict("the escrow holds another data key", "nothing was written")
+        wanted = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
+        values = self._values(store)
+        state = DeliveryState.UNCHANGED if wanted.items() <= values.items() else DeliveryState.WRITTEN
+        values |= wanted
+        where = "Secrets Manager" if store is SecretStore.SECRETS_MANAGER else "Parameter Store"
+        return Delivered(
+            target=target,
+            place=f"{where} {prefix}",
+            state=state,
+            fingerprint=batch.wrapped.fingerprint,
+            checked_by="values read back",
+        )
+
+    def check_parameters(
+        self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> bool:
+        self._call("check_parameters")
+        stored_data_key = self._escrows(store).get(f"{prefix}/{DATA_KEY_VARIABLE}")
+        rest = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
+        return (
+            stored_data_key is not None
+            and stored_data_key.wrapped == batch.wrapped
+            and rest.items() <= self._values(store).items()
+        )
+
+    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
+        self._call("list_access_keys", user)
+        return tuple(sorted(self.access_keys.get(user, ()), key=lambda fact: fact.made))
+
+    def make_access_key(self, user: str) -> AccessKey:
+        self._call("make_access_key", user)
+        keys = self.access_keys.setdefault(user, [])
+        if len(keys) >= 2:
+            raise ResourceError("the user has two access keys already", "delete one")
+        made = AccessKeyFact(id=f"AKIAMADENUMBER{len(keys) + 1:06}", active=True, made=datetime.now(UTC))
+        keys.append(made)
+        return AccessKey(id=made.id, secret=SECRET_OF_ACCESS_KEY)
+
+    def retire_access_key(self, user: str, key_id: str) -> None:
+        self._call("retire_access_key", key_id)
+        keys = self.access_keys[user]
+        keys[:] = [replace(key, active=key.active and key.id != key_id) for key in keys]
+
+    def delete_access_key(self, user: str, key_id: str) -> None:
+        self._call("delete_access_key", key_id)
+        keys = self.access_keys[user]
+        keys[:] = [key for key in keys if key.id != key_id]
+
+    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
+        self._call("app_credentials", f"{principal_arn} {target}")
+        found = self.credentials if target in self.credentials_for else None
+        return CredentialsSearch(found=found, tried=() if found else ("no token was given",))
+
+    def check_permissions(self, settings: Settings) -> PermissionsFact:
+        self._call("check_permissions")
+        why = "the policy simulator may not be asked" if self.unknown_rights else ""
+        return PermissionsFact(denied=self.lacking, unknown=self.unknown_rights, why_unknown=why)
+
+    def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
+        self._call("check_quotas")
+        return self.quotas
+
+    def clock_skew(self) -> float | None:
+        return self.skew
+
+    def make_state_bucket(self, bucket: str) -> bool:
+        self._call("make_state_bucket", bucket)
+        new = bucket not in self.state_buckets
+        self.state_buckets.append(bucket)
+        return new
+
+    def ecs_services(self) -> FakeFleet:
+        self.ships.log = self.log
+        return self.ships
+
+    def audit(self) -> FakeAudit:
+        self._call("audit")
+        return FakeAudit(aws=self)
+
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
+        self._call("simulate", f"{principal_arn} {','.join(actions)}")
+        return self.simulation
+
+
+@dataclass(kw_only=True)
+class FakeAudit:
+    """The audit of the fake account. Implements `wizard.core.ports.aws.AuditReader`."""
+
+    aws: FakeCloud
+
+    def selectors(self, arn: str) -> Mapping[str, Any]:
+        self.aws._call("audit.selectors")
+        return self.aws.event_selectors
+
+    def bucket_documents(self, bucket: str) -> BucketDocuments:
+        self.aws._call("audit.bucket_documents")
+        return self.aws.bucket_documents
+
+    def alerts(self, settings: Settings) -> AlertsFact:
+        self.aws._call("audit.alerts")
+        names = settings.names
+        rules = (names.key_changes_rule, names.trail_changes_rule, names.denied_use_rule)
+        there = AlertsFact(topic=True, rules=tuple(RuleFact(name=name, state="ENABLED", targets=1) for name in rules))
+        return self.aws.alerts or there
+
+    def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
+        self.aws._call("audit.key_uses")
+        return KeyUses(uses=tuple(use for use in self.aws.key_uses if use.at >= since))
+
+
+SECRET_OF_ACCESS_KEY = "secret-of-the-access-key"
+
+CREDENTIALS = AppCredentials(
+    how="a Vercel OIDC token",
+    access_key_id="ASIA-OF-THE-APPLICATION",
+    secret_access_key="secret-of-the-application",
+    session_token="session-of-the-application",
+)
+
+
+@dataclass(kw_only=True)
+class FakeHosting:
+    """One Vercel project in memory, reached with one token. Implements `wizard.core.ports.run.VercelClient`."""
+
+    log: list[str] = field(default_factory=list)
+    token: str = TOKEN
+    good_token: str = TOKEN
+    team: str = "acme"
+    team_id: str = "team_1"
+    project: VercelProject = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug="acme")
+    variables: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, SetupError] = field(default_factory=dict)
+    sensitive: bool = True
+    """Whether the variables' values are never told."""
+    access_key: AccessKey | None = None
+    delivered_instead: WrappedDataKey | None = None
+    """A hosting that says it holds something else than it was given."""
+    named: str | None = None
+    """The fingerprint in the data key's comment."""
+    projects: tuple[VercelProject, ...] = ()
+    """Those that the token reaches."""
+    overlapping: tuple[str, ...] = ()
+    outside: tuple[VariableEntry, ...] = ()
+    """Variables of the three names that are not production's."""
+    environments: dict[str, str] = field(default_factory=dict)
+    """The slug of each custom environment by its id."""
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The variables of the scopes other than production, by their words."""
+    deployment: Deployment | None = None
+    """What production runs."""
+    changed_at: datetime | None = None
+    """When a variable of production was last changed."""
+    build_fails: str = ""
+    """Why; empty: it does not."""
+
+    def _call(self, name: str) -> None:
+        self.log.append(f"hosting.{name}")
+        if name in self.failures:
+            raise self.failures[name]
+        if self.token != self.good_token:
+            raise CredentialsError("Vercel refuses the token", "make one at vercel.com/account/tokens")
+
+    def find_project(self, team: str, project: str) -> VercelProject:
+        self._call("find_project")
+        if team not in (self.team, self.team_id) or project not in (self.project.name, self.project.id):
+            raise SetupError(f"there is no project {project} in the team {team}", "vercel project ls")
+        return self.project
+
+    def list_projects(self) -> tuple[VercelProject, ...]:
+        self._call("list_projects")
+        return self.projects
+
+    def overlaps(self, project: VercelProject) -> tuple[str, ...]:
+        self._call("overlaps")
+        return self.overlapping
+
+    def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]:
+        self._call("list_variables")
+        return tuple(
+            VercelVariable(id=key, key=key, type="sensitive", targets=("production",), comment="")
+            for key in self.variables
+        )
+
+    def conflict(
+        self,
+        project: VercelProject,
+        stored: WrappedDataKey | None,
+        *,
+        region: str | None = None,
+        key_arn: str | None = None,
+        replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
+    ) -> str | None:
+        self._call("conflict")
+        return self._foreign(stored, replaceable, scope)
+
+    def find_data_key(self, project: VercelProject) -> FoundDataKey:
+        self._call("find_data_key")
+        value = self.variables.get(DATA_KEY_VARIABLE)
+        return FoundDataKey(
+            wrapped=None if value is None or self.sensitive else WrappedDataKey(value=value),
+            there=value is not None,
+            key_arn=None if self.sensitive else self.variables.get("AWS_KMS_KEY_ID"),
+        )
+
+    def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
+        self._call("name_data_key")
+        self.named = wrapped.fingerprint
+
+    def access_key_id(self, project: VercelProject) -> str | None:
+        self._call("access_key_id")
+        return self.access_key.id if self.access_key else None
+
+    def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
+        self._call("deliver_access_key")
+        self.access_key = key
+
+    def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
+        self._call("see_variables")
+        return tuple(self._seen(name, value) for name, value in self.variables.items()) + self.outside
+
+    def _seen(self, name: str, value: str) -> VariableEntry:
+        is_hidden = name == DATA_KEY_VARIABLE and self.sensitive
+        told = self.named or (WrappedDataKey(value=value).fingerprint if is_hidden else None)
+        return VariableEntry(
+            name=name,
+            place=f"Vercel project {self.team}/{self.project.name} (id {name})",
+            type="sensitive" if is_hidden else "encrypted",
+            claimed=told,
+            value=None if is_hidden else value,
+            id=name,
+        )
+
+    def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
+        self._call("set_aside")
+        self.variables[f"{id}_ASIDE_{today:%Y%m%d}"] = self.variables.pop(id)
+        return f"{id} is set aside"
+
+    def check(self, project: VercelProject, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
+        self._call("check")
+        lacking = [name for name, value in batch.values if self._of(scope).get(name) != value]
+        foreign = self._foreign(batch.wrapped, frozenset(), scope)
+        return foreign or (f"{', '.join(lacking)} is not there" if lacking else None)
+
+    def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
+        self._call("custom_environments")
+        return self.environments
+
+    def production_deployment(self, project: VercelProject) -> Deployment | None:
+        self._call("production_deployment")
+        return self.deployment
+
+    def last_change(self, project: VercelProject) -> datetime | None:
+        self._call("last_change")
+        return self.changed_at
+
+    def redeploy(self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None]) -> Redeployed:
+        self._call("redeploy")
+        tell("building")
+        if self.build_fails:
+            failed = replace(former, id="dpl_2", state="ERROR")
+            return Redeployed(
+                target="vercel", state=RedeployState.FAILED, before=former, after=failed, why=self.build_fails
+            )
+        self.deployment = replace(former, id="dpl_2", made=max(former.made, self.changed_at or former.made))
+        return Redeployed(target="vercel", state=RedeployState.DONE, before=former, after=self.deployment, seconds=41.0)
+
+    def _of(self, scope: Scope) -> dict[str, str]:
+        return self.variables if scope == PRODUCTION else self.beside.setdefault(scope.words, {})
+
+    def _foreign(self, stored: WrappedDataKey | None, replaceable: frozenset[str], scope: Scope) -> str | None:
+        there = self._of(scope).get(DATA_KEY_VARIABLE)
+        if there is None or (stored is not None and there == stored.value):
+            return None
+        if stored is not None and WrappedDataKey(value=there).fingerprint in replaceable:
+            return None
+        return f"the project {self.project.name} has another {DATA_KEY_VARIABLE} already"
+
+    def deliver(
+        self,
+        project: VercelProject,
+        batch: AppVariables,
+        *,
+        replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
+    ) -> Delivered:
+        self._call("deliver" if scope == PRODUCTION else f"deliver to {scope.words}")
+        if conflict := self._foreign(batch.wrapped, replaceable, scope):
+            raise DataKeyConflict(conflict, "vercel env ls production")
+        same = dict(batch.values).items() <= self._of(scope).items()
+        self._of(scope).update(dict(batch.values))
+        return Delivered(
+            target="vercel",
+            place=f"Vercel project {self.team}/{project.name}, {scope.words}",
+            state=DeliveryState.UNCHANGED if same else DeliveryState.WRITTEN,
+            fingerprint=(self.delivered_instead or batch.wrapped).fingerprint,
+            checked_by="listing and fingerprint",
+        )
+
+
+@dataclass(kw_only=True)
+class FakeEngine:
+    """A stack in memory, whose `up` builds into the fake cloud. Implements `wizard.core.ports.run.Engine`."""
+
+    aws: FakeCloud
+    log: list[str] = field(default_factory=list)
+    failures: dict[str, SetupError] = field(default_factory=dict)
+    stack_state: StackState = StackState(exists=False, has_key=False)
+    steps: tuple[Step, ...] = (step(), step("create", "aws:kms/alias:Alias", "phi-key-alias"))
+    drifts: tuple[Drift, ...] = ()
+    prepared: Settings | None = None
+    recovered: Mapping[str, str] | None = None
+    outputs: Outputs = OUTPUTS
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def _call(self, name: str) -> None:
+        self.log.append(f"engine.{name}")
+        if name in self.failures:
+            raise self.failures[name]
+
+    def check(self) -> str:
+        self._call("check")
+        return "3.259.0"
+
+    @contextmanager
+    def alone(self, stack: str) -> Iterator[None]:
+        self._call("alone")
+        try:
+            yield
+        finally:
+            self.log.append("engine.alone ends")
+
+    def saved_config(self, stack: str) -> Mapping[str, str]:
+        return {}
+
+    def check_backend(self, stack: str) -> str:
+        self._call("check_backend")
+        return "file://~"
+
+    def login(self, url: str) -> None:
+        self._call("login")
+
+    def state(self, stack: str) -> StackState:
+        self._call("state")
+        return self.stack_state
+
+    def compare(self, stack: str) -> tuple[Drift, ...]:
+        self._call("compare")
+        return self.drifts
+
+    def prepare(self, stack: str, settings: Settings) -> None:
+        self._call("prepare")
+        self.prepared = settings
+
+    def recover(self, stack: str, found: Mapping[str, str]) -> None:
+        self._call("recover")
+        self.recovered = found
+
+    def renew(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+
+    def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]:
+        self._call("preview")
+        return self.steps
+
+    def up(self, stack: str, on_progress: OnProgress) -> Outputs:
+        self._call("up")
+        assert self.prepared is not None, "up without its configuration"
+        for each in self.steps:
+            on_progress(Progress(step=each, state=StepState.STARTED))
+            on_progress(Progress(step=each, state=StepState.DONE))
+        self.aws.build(self.prepared)
+        owned = tuple(part for arn in self.outputs.key_arns for part in (arn.rpartition("/")[2], arn))
+        self.stack_state = StackState(exists=True, has_key=True, outputs=self.outputs, owned=owned)
+        return self.outputs
+
+    def destroy(self, stack: str, on_progress: OnProgress) -> None:
+        self._call("destroy")
+        self.stack_state = StackState(exists=True, has_key=False)
+
+
+@dataclass(kw_only=True)
+class FakeProver:
+    """The application: opens what its own key wrapped. Implements `wizard.core.ports.run.DecryptVerifier`."""
+
+    aws: FakeCloud
+    log: list[str] = field(default_factory=list)
+    verdict: ChildResult | None = None
+    """Said instead of what the cloud holds."""
+    given: list[AppCredentials] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+    """Seconds between the tries, where the test hands this in for the clock."""
+
+    def warm_up(self) -> None:
+        """Nothing takes long here."""
+
+    def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
+        self.log.append("prover.prove")
+        self.given.append(credentials)
+        if self.verdict is not None:
+            return self.verdict
+        fingerprint = batch.wrapped.fingerprint
+        by = self.aws.wrapped_by.get(fingerprint, "")
+        # A replica has its primary's id, and opens what that wrapped.
+        replica = "/mrk-" in by and by.rpartition("/")[2] == batch.key_arn.rpartition("/")[2]
+        opens = by == batch.key_arn or replica
+        cause = "" if opens else "InvalidCiphertext"
+        principal = APP_USER if credentials.access_key_id.startswith("AKIAMADE") else APP
+        return ChildResult(proved=opens, principal=principal, fingerprint=fingerprint, cause=cause)
+
+
+@dataclass(kw_only=True)
+class FakeDrafts:
+    """Drafts in memory. Implements `wizard.inputs.saved_progress.Drafts`."""
+
+    kept: dict[str, Draft] = field(default_factory=dict)
+    saved: list[Draft] = field(default_factory=list)
+    """Every draft that was ever saved, in order."""
+
+    def load(self, stack: str) -> Draft | None:
+        return self.kept.get(stack)
+
+    def save(self, stack: str, draft: Draft) -> None:
+        self.kept[stack] = draft
+        self.saved.append(draft)
+
+    def remove(self, stack: str) -> None:
+        self.kept.pop(stack, None)
+
+
+@dataclass(kw_only=True)
+class FakeTalk:
+    """A terminal with a person who has the answers ready. Implements `wizard.core.ports.run.UserInterface`."""
+
+    interactive: bool = False
+    answers: dict[str, list[Any]] = field(default_factory=dict)
+    """What is answered to the question of that key, in turn; a question without an answer fails the test."""
+    confirms: list[bool] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    marked: list[tuple[Mark | None, str]] = field(default_factory=list)
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    told: list[SetupError] = field(default_factory=list)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the questions that were put, in order."""
+        return [question.key for question in self.asked]
+
+    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
+        if on_first_render is not None:
+            on_first_render()
+        assert self.interactive, f"{question.key} was asked, and nobody is there"
+        self.log.append(f"talk.ask {question.key}")
+        self.asked.append(question)
+        assert self.answers.get(question.key), f"{question.key} was asked, which nobody expected"
+        given = self.answers[question.key].pop(0)
+        if given is Back or given is KeyboardInterrupt:
+            assert question.back or given is KeyboardInterrupt, f"there is nothing before {question.key}"
+            raise given
+        return question.parse(given)
+
+    def confirm(
+        self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
+    ) -> bool:
+        assert self.interactive, f"{prompt!r} was asked, and nobody is there"
+        self.log.append(f"talk.confirm {prompt}")
+        return self.confirms.pop(0) if self.confirms else default
+
+    def title(self, text: str) -> None:
+        self.said.append(text)
+
+    def section(self, text: str, note: str = "") -> None:
+        self.log.append(f"talk.section {text}")
+        self.said.append(text)
+
+    def line(self, text: str = "", *, mark: Mark | None = None) -> None:
+        self.said.append(text)
+        self.marked.append((mark, text))
+
+    def verbatim(self, text: str) -> None:
+        self.said.append(text)
+
+    def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None:
+        self.rows += rows
+        self.said += [" ".join(row) for row in rows]
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        self.said += [problem.what for problem in problems]
+
+    def error(self, error: SetupError) -> None:
+        self.told.append(error)
+        self.said.append(error.message)
+
+    @property
+    def last_page(self) -> list[str]:
+        """What was said since the plan's summary began."""
+        return self.said[len(self.said) - self.said[::-1].index("Review") :]
+
+    def working(self, text: str) -> None:
+        """Not kept: it is wiped by the next word."""
+
+    def progress(self, progress: Progress, elapsed: float) -> None:
+        self.said.append(f"{progress.step.name} {progress.state}")
+
+
+def built(aws: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any) -> StackState:
+    """The state of a stack that was set up in full, with its data key escrowed; the cloud holds all of it."""
+    aws.build(wanted)
+    value = wrapped(seed)
+    outputs = outputs_of(wanted)
+    aws.wrapped_by[value.fingerprint] = outputs.key_arn
+    name, store = wanted.names.stored_data_key, wanted.secret_store
+    for arn in outputs.key_arns:
+        regional = aws.with_region(arn.split(":")[3])
+        there = regional.secrets if store is SecretStore.SECRETS_MANAGER else regional.escrows
+        there[name] = StoredDataKey(parameter=name, wrapped=value, key_arn=arn, version=1, store=store)
+    aws.existing = Existing(
+        alias_target=aws.keys[outputs.key_arn],
+        role_arn=APP if wanted.makes_role else None,
+        app_user_arn=APP_USER if wanted.makes_user else None,
+        app_policy_arn=APP_POLICY,
+        trail=trail_fact(),
+        bucket="ours",
+        oidc_provider_arn=f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme",
+    )
+    owned = (
+        *(part for arn in outputs.key_arns for part in (arn.rpartition("/")[2], arn)),
+        *(wanted.names.alias, APP, APP_USER, APP_POLICY, TRAIL, BUCKET, str(aws.existing.oidc_provider_arn)),
+    )
+    state = StackState(exists=True, has_key=True, owned=owned, outputs=outputs)
+    return replace(state, **changes)
+
+
+def by_hand(aws: FakeCloud, **changes: Any) -> DiscoveredSetup:
+    """An account that somebody set up by hand under production's names, with rotation off; the cloud holds it."""
+    key = key_fact(rotation_enabled=False, rotation_period_days=None)
+    aws.keys[KEY] = key
+    aws.aliases["alias/eonpro-phi-key"] = KEY
+    aws.key_policies[KEY] = key_policy_of(settings())
+    aws.documents[APP_POLICY] = policies.application_policy(key_arns=(KEY,))
+    aws.trails = (trail_fact(),)
+    aws.existing = Existing(
+        alias_target=key, role_arn=APP, app_policy_arn=APP_POLICY, trail=trail_fact(), bucket="ours"
+    )
+    ids = {
+        ResourceKind.KEY: (KEY_ID, KEY),
+        ResourceKind.ALIAS: ("alias/eonpro-phi-key", "alias/eonpro-phi-key"),
+        ResourceKind.APPLICATION_ROLE: ("eonpro-app-role", APP),
+        ResourceKind.APPLICATION_POLICY: (APP_POLICY, APP_POLICY),
+        ResourceKind.POLICY_ATTACHMENT: (f"eonpro-app-role/{APP_POLICY}", APP_POLICY),
+        ResourceKind.TRAIL: (TRAIL, TRAIL),
+        ResourceKind.BUCKET: (BUCKET, BUCKET),
+    }
+    values: dict[str, Any] = {
+        "things": tuple(DiscoveredResource(thing=thing, id=id_, arn=arn) for thing, (id_, arn) in ids.items()),
+        "key": key,
+        "key_policy": aws.key_policies[KEY],
+        "role_arn": APP,
+        "policy_arn": APP_POLICY,
+        "policy": aws.documents[APP_POLICY],
+        "trail": trail_fact(),
+        "retention": aws.retention,
+    }
+    aws.discovered = DiscoveredSetup(**{**values, **changes})
+    return aws.discovered
+
+
+def outputs_of(wanted: Settings) -> Outputs:
+    """What the stack of these settings tells."""
+    if wanted.makes_user and not wanted.makes_role:
+        return USER_OUTPUTS
+    if wanted.multi_region:
+        return replace(MULTI_OUTPUTS, replica_key_arns=(REPLICA,) if wanted.replica_regions else ())
+    return OUTPUTS

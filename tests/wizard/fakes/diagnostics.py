@@ -1,0 +1,102 @@
+"""A fake of `wizard.core.ports.aws` in memory: the application's principals, the OIDC provider, what the stores hold.
+
+It touches nothing but the fake cloud whose Region it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from components import policies
+from components.policies.stack import application_trust_of
+from components.settings import SecretStore, Settings, Target
+from wizard.core.models.diagnostics import FormerText, ProviderFact, Ruling, StatementEvaluation
+from wizard.core.models.iam import IamPolicy, IamPrincipal
+
+if TYPE_CHECKING:
+    from tests.wizard.fakes.clients import FakeCloud
+
+
+@dataclass(kw_only=True)
+class FakeSymptoms:
+    """One Region of an account. Implements `wizard.core.ports.aws.AccessDiagnostics`."""
+
+    aws: FakeCloud
+    principals: dict[str, IamPrincipal] = field(default_factory=dict)
+    providers: dict[str, ProviderFact] = field(default_factory=dict)
+    versions: dict[str, dict[str, Mapping[str, object]]] = field(default_factory=dict)
+    """Of managed policies, by ARN and version, the default one first."""
+    ruling: Ruling = Ruling.ALLOWED
+    by_boundary: bool | None = None
+    by_organization: bool | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    """What is under a name instead of what the fake cloud says."""
+    former: tuple[str, ...] = ()
+    """Texts that the escrow had before what is held now."""
+
+    def principal(self, arn: str) -> IamPrincipal | None:
+        self.aws._call("symptoms.principal")
+        return self.principals.get(arn)
+
+    def provider(self, arn: str) -> ProviderFact | None:
+        self.aws._call("symptoms.provider")
+        return self.providers.get(arn)
+
+    def weigh(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
+        self.aws._call("symptoms.weigh")
+        return tuple(
+            StatementEvaluation(
+                action=action,
+                ruling=self.ruling,
+                by_boundary=self.by_boundary,
+                by_organization=self.by_organization,
+            )
+            for action in actions
+        )
+
+    def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
+        self.aws._call("symptoms.policy_versions")
+        return self.versions.get(policy_arn)
+
+    def held(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
+        self.aws._call("symptoms.held")
+        there = {name: stored_data_key.wrapped.value for name, stored_data_key in self.aws._escrows(store).items()}
+        there |= self.aws._values(store) | self.texts
+        return {name: there[name] for name in names if name in there}
+
+    def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
+        self.aws._call("symptoms.history")
+        texts = (*self.former, *self.held([name], store).values())
+        return tuple(FormerText(version=str(number), text=text) for number, text in enumerate(texts, 1))
+
+    # --- how it is seeded
+
+    def build(self, wanted: Settings, key_arns: Sequence[str]) -> None:
+        """What `up` makes of IAM."""
+        from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY
+
+        document: Any = policies.application_policy(key_arns=key_arns)
+        self.versions[APP_POLICY] = {"v1": document}
+        provider = None
+        if Target.VERCEL in wanted.deploy_targets and wanted.vercel_team:
+            provider = policies.vercel_oidc_provider_arn(account_id=ACCOUNT, team=wanted.vercel_team)
+            audience = policies.vercel_audience(team=wanted.vercel_team)
+            self.providers[provider] = ProviderFact(arn=provider, audiences=(audience,))
+        trust: Any = application_trust_of(wanted, vercel_provider_arn=provider)
+        for arn in wanted.app_principal_arns:
+            self.principals[arn] = IamPrincipal(
+                arn=arn,
+                policies=(IamPolicy(name=APP_POLICY, document=document),),
+                trust=trust if ":role/" in arn else None,
+            )
+        reader = f"arn:aws:iam::{ACCOUNT}:role/{wanted.names.execution_role}"
+        name = f"arn:aws:iam::{ACCOUNT}:policy/{wanted.names.parameter_policy}"
+        parameters: Any = policies.parameter_policy(parameter_arns=["arn:aws:ssm:*:*:parameter/eonpro/*"])
+        self.versions[name] = {"v1": parameters}
+        self.principals[reader] = IamPrincipal(arn=reader, policies=(IamPolicy(name=name, document=parameters),))
+
+    def change(self, arn: str, **changes: Any) -> None:
+        """The principal otherwise than it was."""
+        self.principals[arn] = replace(self.principals[arn], **changes)

@@ -1,0 +1,186 @@
+"""A fake of `wizard.core.ports.aws` in memory: keys with their rotations, a ledger that is create-only, a child.
+
+It touches nothing but the fake cloud whose Region it belongs to.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from components.settings import SecretStore, Settings
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import DataKeyConflict, SetupError
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
+
+if TYPE_CHECKING:
+    from tests.wizard.fakes.clients import FakeCloud
+
+
+@dataclass(kw_only=True)
+class FakeKeyRing:
+    """The keys and the ledger of one Region. Implements `wizard.core.ports.aws.KeyRotation`."""
+
+    aws: FakeCloud
+    told: KeyRotations = KeyRotations(enabled=True, period_days=365, next_at=None)
+    entries: dict[str, DataKeyVersion] = field(default_factory=dict)
+    """By fingerprint."""
+    spoiled_entries: tuple[str, ...] = ()
+    failures: dict[str, SetupError] = field(default_factory=dict)
+    crash_at: str | None = None
+    """The method before which the power goes, once."""
+
+    def _call(self, name: str, detail: str = "") -> None:
+        self.aws.log.append(f"keyring.{name}" + (f" {detail}" if detail else ""))
+        if name in self.failures:
+            raise self.failures[name]
+        if self.crash_at == name:
+            self.crash_at = None
+            raise KeyboardInterrupt
+
+    def rotations(self, key_arn: str) -> KeyRotations:
+        self._call("rotations", key_arn)
+        return self.told
+
+    def rotate_on_demand(self, key_arn: str) -> None:
+        self._call("rotate_on_demand", key_arn)
+        made = Rotation(at=datetime.fromisoformat("2026-11-24T12:00:00+00:00"), on_demand=True)
+        self.told = replace(self.told, rotations=(*self.told.rotations, made))
+
+    def reencrypt(self, wrapped: WrappedDataKey, *, source: str, destination: str) -> WrappedDataKey:
+        self._call("reencrypt", f"{source} {destination}")
+        if self.aws.wrapped_by.get(wrapped.fingerprint, source) != source:
+            raise DataKeyConflict(f"{source} does not open {wrapped.fingerprint}", "python -m wizard restore")
+        seed = f"{wrapped.fingerprint} under {destination} {len(self.aws.wrapped_by)}".ljust(160).encode()
+        made = WrappedDataKey(value=base64.b64encode(seed).decode())
+        self.aws.wrapped_by[made.fingerprint] = destination
+        return made
+
+    def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
+        self._call("versions")
+        seat = self._seat(settings)
+        found = [self._marked(each, seat) for each in self.entries.values()]
+        if seat.wrapped is not None and seat.wrapped.fingerprint not in self.entries:
+            found.append(self._unkept(seat, seat.wrapped))
+        return tuple(found)
+
+    def spoiled(self, settings: Settings) -> tuple[str, ...]:
+        self._call("spoiled")
+        return self.spoiled_entries
+
+    def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
+        self._call("version", fingerprint)
+        seat = self._seat(settings)
+        if fingerprint in self.entries:
+            return self._marked(self.entries[fingerprint], seat)
+        if seat.wrapped is not None and seat.wrapped.fingerprint == fingerprint:
+            return self._unkept(seat, seat.wrapped)
+        return None
+
+    def keep(
+        self,
+        settings: Settings,
+        wrapped: WrappedDataKey,
+        *,
+        key_arn: str | None,
+        origin: VersionOrigin,
+        at: datetime,
+        same_as: str | None = None,
+    ) -> DataKeyVersion:
+        self._call("keep", wrapped.fingerprint)
+        self.entries.setdefault(
+            wrapped.fingerprint,
+            DataKeyVersion(
+                wrapped=wrapped,
+                key_arn=key_arn,
+                parameter=f"{settings.names.parameter_prefix}/data-keys/{wrapped.fingerprint[7:]}",
+                origin=origin,
+                kept_at=at,
+                same_as=same_as or wrapped.fingerprint,
+                current=False,
+                was_current=origin is VersionOrigin.FIRST,
+            ),
+        )
+        return self._marked(self.entries[wrapped.fingerprint], self._seat(settings))
+
+    def seat(self, settings: Settings) -> StoredKey:
+        self._call("seat")
+        return self._seat(settings)
+
+    def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
+        self._call("replace_current", version.fingerprint)
+        assert version.fingerprint in self.entries, "what becomes current has to be kept"
+        there = self._seat(settings)
+        if (there.value, there.version) != (seen.value, seen.version):
+            raise DataKeyConflict("somebody else changed it meanwhile", "look again")
+        if there.wrapped is not None:
+            old = self.entries[there.wrapped.fingerprint]
+            self.entries[old.fingerprint] = replace(old, was_current=True)
+        number = there.version if there.value == version.wrapped.value else there.version + 1
+        store = settings.secret_store
+        stored_data_key = StoredDataKey(
+            parameter=there.parameter, wrapped=version.wrapped, key_arn=key_arn, version=number, store=store
+        )
+        self._escrows(settings)[there.parameter] = stored_data_key
+
+    def _escrows(self, settings: Settings) -> dict[str, StoredDataKey]:
+        secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
+        return self.aws.secrets if secrets else self.aws.escrows
+
+    def _seat(self, settings: Settings) -> StoredKey:
+        found = self._escrows(settings).get(settings.names.stored_data_key)
+        if found is None:
+            return StoredKey(parameter=settings.names.stored_data_key, version=0)
+        return StoredKey(
+            parameter=found.parameter,
+            version=found.version,
+            value=found.wrapped.value,
+            wrapped=found.wrapped,
+            key_arn=found.key_arn,
+            told=found.wrapped.fingerprint,
+        )
+
+    @staticmethod
+    def _marked(version: DataKeyVersion, seat: StoredKey) -> DataKeyVersion:
+        current = seat.wrapped == version.wrapped
+        return replace(version, current=current, was_current=current or version.was_current)
+
+    @staticmethod
+    def _unkept(seat: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:
+        return DataKeyVersion(
+            wrapped=wrapped,
+            key_arn=seat.key_arn,
+            parameter=seat.parameter,
+            origin=VersionOrigin.FIRST,
+            kept_at=None,
+            same_as=wrapped.fingerprint,
+            current=True,
+            was_current=True,
+            kept=False,
+        )
+
+
+@dataclass(kw_only=True)
+class FakeWrapper:
+    """The child that wraps an ENCRYPTION_KEY. Implements `wizard.core.ports.aws.Wrapper`."""
+
+    aws: FakeCloud
+    failure: SetupError | None = None
+    prompted: list[bool] = field(default_factory=list)
+    given: list[tuple[dict[str, str], str]] = field(default_factory=list)
+    """Environment and key, in turn."""
+
+    def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
+        self.aws.log.append("wrapper.wrap")
+        self.given.append((dict(environment), key_arn))
+        self.prompted.append(prompt)
+        if self.failure is not None:
+            raise self.failure
+        seed = f"adopted {len(self.prompted)} under {key_arn}".ljust(160).encode()
+        made = WrappedDataKey(value=base64.b64encode(seed).decode())
+        self.aws.wrapped_by[made.fingerprint] = key_arn
+        return made

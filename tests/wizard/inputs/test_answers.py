@@ -1,0 +1,544 @@
+"""Answers: every door, their rank, all faults at once, and the way to settings and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.settings import ContractError, Settings
+from wizard.core.errors import MissingAnswers, UsageError
+from wizard.core.models.account import Identity
+from wizard.inputs.answers import (
+    Answer,
+    Source,
+    from_settings,
+    missing,
+    missing_error,
+    refused,
+    resolve,
+    sso_pattern,
+    to_settings,
+)
+from wizard.inputs.answers_file import read_file
+from wizard.inputs.registry import INPUTS, by_key
+from wizard.pulumi_engine.config import as_text as as_engine
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+ACCOUNT = "111122223333"
+CALLER = f"arn:aws:iam::{ACCOUNT}:user/caller"
+ADMIN = f"arn:aws:iam::{ACCOUNT}:role/admin"
+TRAIL = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/organization"
+SSO = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_KeyAdmin_0123456789abcdef"
+PATTERN = str(sso_pattern(SSO))
+SECRET = "hunter2hunter2"
+
+
+@pytest.fixture
+def identity() -> Identity:
+    return Identity(account_id=ACCOUNT, arn=CALLER, principal_arn=CALLER, account_alias=None, source="a test")
+
+
+def resolved(**given: Any) -> dict[str, Answer]:
+    nothing: dict[str, Any] = {"flags": {}, "environ": {}, "file": {}, "saved": {}, "detected": {}}
+    names = {"file_name": "answers.yaml", "saved_name": "Pulumi.production.yaml"}
+    return resolve(**{**nothing, **names, **given})
+
+
+# --- the answers file ----------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_as_it_is_spelled() -> None:
+    text = "account: 012345670123\nregion: us-east-1\ntarget: [vercel, ecs]\nenvironment: yes\nprofile: ~\n"
+    assert read_file(text, "a.yaml") == {
+        "account": "012345670123",
+        "region": "us-east-1",
+        "target": ["vercel", "ecs"],
+        "environment": "yes",
+    }
+
+
+def test_json_is_read_too() -> None:
+    text = '{"account":\t111122223333, "administrators": ["caller"], "ecs_service": null, "region": "us-east-1"}'
+    expected = {"account": "111122223333", "administrators": ["caller"], "region": "us-east-1"}
+    assert read_file(text, "a.json") == expected
+    assert read_file(text, "a") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "multi_region: yes\nalerts: no\ntrail_key: true\nstrict_key_policy: False\n"),
+        ("a.yaml", 'multi_region: "yes"\nalerts: "no"\ntrail_key: "True"\nstrict_key_policy: n\n'),
+        ("a.json", '{"multi_region": true, "alerts": false, "trail_key": "yes", "strict_key_policy": "no"}'),
+    ],
+)
+def test_a_yes_and_a_no_are_read_however_the_file_spells_them(name: str, text: str) -> None:
+    answers = resolved(file=read_file(text, name), file_name=name)
+    found = {key: answers[key].value for key in ("multi_region", "alerts", "trail_key", "strict_key_policy")}
+    assert found == {"multi_region": True, "alerts": False, "trail_key": True, "strict_key_policy": False}
+
+
+def test_what_is_neither_yes_nor_no_is_refused_with_its_key() -> None:
+    with pytest.raises(UsageError, match="multi_region in a.yaml: 'perhaps' is neither yes nor no"):
+        resolved(file=read_file("multi_region: perhaps\n", "a.yaml"), file_name="a.yaml")
+
+
+def test_a_wrapped_key_in_a_file_is_refused_with_its_variable_and_not_shown() -> None:
+    with pytest.raises(UsageError) as refusal:
+        read_file(f"encrypted_phi_key: {SECRET}\n", "a.yaml")
+    assert "name a file with `encrypted_phi_key_file`, or set EONPRO_ENCRYPTED_PHI_KEY" in refusal.value.message
+    assert SECRET not in refusal.value.message
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
+def test_an_empty_file_holds_no_answers(text: str) -> None:
+    assert read_file(text, "a.yaml") == {}
+
+
+def test_all_that_is_wrong_with_a_file_is_told_at_once_and_no_value_of_it() -> None:
+    text = (
+        "regoin: private1\n"
+        f"vercel_token: {SECRET}\n"
+        f"aws_secret_access_key: {SECRET}\n"
+        "region: [private2]\n"
+        "environment: staging\n"
+        "environment: private3\n"
+        "target: {a: private4}\n"
+        "vercel-team: private5\n"
+        "trail: !mine private6\n"
+        "shoe: private7\n"
+    )
+    with pytest.raises(UsageError) as refusal:
+        read_file(text, "a.yaml")
+    assert refusal.value.message.splitlines() == [
+        "the answers file a.yaml cannot be used:",
+        "  line 1: `regoin` is no answer: did you mean `region`?",
+        "  line 2: `vercel_token` is a secret, which no answers file may hold: take it out; "
+        "name a file with `vercel_token_file`, or set VERCEL_TOKEN; revoke it if shared",
+        "  line 3: `aws_secret_access_key` is a secret, which no answers file may hold: take it out; "
+        "revoke it if shared",
+        "  line 4: `region` must be one value",
+        "  line 6: `environment` is there twice",
+        "  line 7: `target` must be text or a list of texts",
+        "  line 8: `vercel-team` is no answer: did you mean `vercel_team`?",
+        "  line 9: `trail` must be one value",
+        "  line 10: `shoe` is no answer",
+    ]
+    assert refusal.value.exit_code == 2
+
+
+def test_a_key_that_is_twice_in_json_is_found() -> None:
+    with pytest.raises(UsageError, match="`region` is there twice"):
+        read_file('{"region": "us-east-1", "region": "eu-west-1"}', "a.json")
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.json"])
+@pytest.mark.parametrize("text", [f"vercel_token: '{SECRET}\n", f'{{"vercel_token": "{SECRET}"', f"- {SECRET}"])
+def test_a_file_that_cannot_be_read_shows_none_of_its_text(name: str, text: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        read_file(text, name)
+    assert SECRET not in refusal.value.message + refusal.value.hint
+    # A printed traceback would show it just as well.
+    assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
+
+
+NAMED_TRAIL = {"EONPRO_TRAIL": TRAIL, "EONPRO_TRAIL_BUCKET": "organization-logs"}
+"""No file for any account can name a trail: the example leaves that one answer to a flag."""
+EXAMPLE_FILES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", EXAMPLE_FILES)
+def test_an_example_is_complete_for_any_account(name: str, identity: Identity) -> None:
+    settings = example(name, identity)
+    assert (settings.account_id, settings.administrators, settings.region) == (ACCOUNT, (CALLER,), "us-east-1")
+    assert (settings.environment, settings.app_principal_arn) == ("production", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("vercel", {"deploy_targets": ("vercel",), "vercel_team": "eonpro", "vercel_project": "eonpro"}),
+        ("ecs", {"deploy_targets": ("ecs",), "ecs_cluster": "eonpro", "ecs_service": "eonpro"}),
+        ("vercel-user", {"deploy_targets": ("vercel",), "vercel_access": "user"}),
+        ("ecs-secrets-manager", {"deploy_targets": ("ecs",), "secret_store": "secrets-manager"}),
+        ("eks", {"deploy_targets": ("eks",)}),
+        ("multi-region", {"multi_region": True}),
+        ("adopted", {"deploy_targets": ("vercel",), "multi_region": False, "adopted": ()}),
+    ],
+)
+def test_an_example_shows_what_its_name_says(name: str, wanted: dict[str, Any], identity: Identity) -> None:
+    settings = example(name, identity)
+    assert {field: getattr(settings, field) for field in wanted} == wanted
+
+
+def test_the_example_of_a_multi_region_key_names_its_replicas(identity: Identity) -> None:
+    assert example("multi-region", identity).replica_regions
+
+
+def example(name: str, identity: Identity) -> Settings:
+    path = EXAMPLES / f"{name}.yaml"
+    answers = resolved(
+        file=read_file(path.read_text(encoding="utf-8"), path.name),
+        file_name=path.name,
+        environ={"VERCEL_TOKEN": SECRET, **(NAMED_TRAIL if name == "existing-trail" else {})},
+    )
+    values = {key: answer.value for key, answer in answers.items()}
+    assert missing(values) == ()
+    return to_settings(values, identity=identity)
+
+
+# --- ranking -------------------------------------------------------------------------------------------------------
+
+
+def test_a_flag_wins_over_the_environment_the_file_what_is_saved_and_what_is_detected() -> None:
+    clients: dict[str, Any] = {
+        "flags": {"region": "eu-west-1"},
+        "environ": {"EONPRO_REGION": "eu-west-2"},
+        "file": {"region": "eu-west-3"},
+        "saved": {"region": "eu-north-1"},
+        "detected": {"region": Answer(value="eu-south-1", source=Source.DETECTED, where="AWS_REGION")},
+    }
+    found = []
+    while clients:
+        answer = resolved(**clients)["region"]
+        found.append((answer.value, answer.source, answer.where))
+        clients.pop(next(iter(clients)))
+    assert found == [
+        ("eu-west-1", Source.FLAG, "--region"),
+        ("eu-west-2", Source.ENVIRONMENT, "EONPRO_REGION"),
+        ("eu-west-3", Source.FILE, "answers.yaml"),
+        ("eu-north-1", Source.SAVED, "Pulumi.production.yaml"),
+        ("eu-south-1", Source.DETECTED, "AWS_REGION"),
+    ]
+    assert "region" not in resolved()
+
+
+def test_a_default_is_the_weakest_answer() -> None:
+    assert resolved()["rotation_period_days"] == Answer(value=365, source=Source.DEFAULT, where="default")
+    assert resolved(saved={"rotation_period_days": 90})["rotation_period_days"].value == 90
+
+
+@pytest.mark.parametrize("each", [each for each in INPUTS if not each.secret], ids=lambda each: each.key)
+def test_every_input_can_be_given_at_each_of_its_doors(each, good_values: dict[str, Any]) -> None:
+    value = good_values[each.key]
+    text = ",".join(value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, bool):
+        text = "yes" if value else "no"
+    assert resolved(flags={each.key: text})[each.key].value == value
+    assert resolved(environ={each.variable: text})[each.key].value == value
+    assert resolved(file={each.key: text})[each.key].value == value
+    assert resolved(saved={each.key: value})[each.key].value == value
+
+
+def test_an_empty_variable_is_unset() -> None:
+    answers = resolved(environ={"EONPRO_REGION": "", "VERCEL_TOKEN": ""}, saved={"region": "eu-west-1"})
+    assert answers["region"].source is Source.SAVED
+    assert "vercel_token" not in answers
+
+
+def test_an_empty_flag_takes_a_saved_answer_back_where_none_is_an_answer() -> None:
+    assert resolved(flags={"ecs_service": ""}, saved={"ecs_service": "web"})["ecs_service"].value is None
+    with pytest.raises(UsageError, match="--region: is empty"):
+        resolved(flags={"region": ""}, saved={"region": "eu-west-1"})
+
+
+def test_all_values_that_cannot_be_used_are_told_at_once_each_with_its_door() -> None:
+    with pytest.raises(UsageError) as refusal:
+        resolved(
+            flags={"region": "mars"},
+            environ={"EONPRO_TARGET": "lambda", "VERCEL_TOKEN": f"'{SECRET}'"},
+            file={"rotation_period_days": "7"},
+            saved={"environment": "UP"},
+        )
+    lines = refusal.value.message.splitlines()
+    assert lines[0] == "5 answers cannot be used:"
+    assert [line.split(":")[0].strip() for line in lines[1:]] == [
+        "EONPRO_TARGET",
+        "--region",
+        "environment in Pulumi.production.yaml",
+        "rotation_period_days in answers.yaml",
+        "VERCEL_TOKEN",
+    ]
+    assert SECRET not in refusal.value.message + refusal.value.hint
+
+
+def test_a_value_that_a_stronger_door_overrules_is_no_fault() -> None:
+    assert resolved(flags={"region": "eu-west-1"}, file={"region": "mars"})["region"].value == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [({}, True), ({"trail": TRAIL}, True), ({"trail": "create"}, False), ({"trail": TRAIL + "2"}, False)],
+)
+def test_a_saved_bucket_is_forgotten_with_the_trail_it_belongs_to(now: dict[str, Any], kept: bool) -> None:
+    answers = resolved(flags=now, saved={"trail": TRAIL, "trail_bucket": "organization-logs"})
+    assert ("trail_bucket" in answers) is kept
+
+
+def test_a_secret_is_taken_from_the_environment_and_never_shown() -> None:
+    answers = resolved(
+        environ={"VERCEL_TOKEN": SECRET},
+        flags={"vercel_token": "x"},
+        file={"vercel_token": "x"},
+        saved={"vercel_token": "x"},
+    )
+    assert answers["vercel_token"].value == SECRET
+    assert SECRET not in repr(answers) and SECRET not in str(answers["vercel_token"])
+
+
+def test_a_secret_is_read_from_the_file_that_a_flag_or_the_answers_file_names() -> None:
+    files = {"one": SECRET, "two": "another"}
+    for given in ({"flags": {"vercel_token_file": "one"}}, {"file": {"vercel_token_file": "one"}}):
+        answers = resolved(**given, read_secret=files.__getitem__)
+        assert answers["vercel_token"].value == SECRET and SECRET not in repr(answers)
+    named = {"flags": {"vercel_token_file": "one"}, "file": {"vercel_token_file": "two"}}
+    both = resolved(**named, read_secret=files.__getitem__)
+    assert both["vercel_token"].value == SECRET
+
+
+def test_a_secret_s_file_that_cannot_be_read_is_told_with_its_door() -> None:
+    def read(path: str) -> str:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    with pytest.raises(UsageError) as refusal:
+        resolved(flags={"vercel_token_file": "absent"}, read_secret=read)
+    assert "--vercel-token-file: the file 'absent' cannot be read: No such file or directory" in refusal.value.message
+
+
+def test_what_a_run_was_told_that_was_left_counts_more_than_what_is_saved_and_less_than_a_door() -> None:
+    both = resolved(draft={"region": "eu-west-1", "environment": "draft"}, saved={"region": "us-east-1"})
+    assert (both["region"].value, both["region"].source) == ("eu-west-1", Source.DRAFT)
+    assert resolved(draft={"region": "eu-west-1"}, file={"region": "us-east-1"})["region"].value == "us-east-1"
+
+
+def test_a_draft_s_value_that_cannot_be_used_is_asked_again() -> None:
+    assert "region" not in resolved(draft={"region": "mars"})
+
+
+def test_what_is_copied_from_another_stack_leaves_out_what_each_needs_for_itself() -> None:
+    other = {"region": "eu-west-1", "environment": "production", "vercel_team": "acme", "vercel_project": "portal"}
+    answers = resolved(copied=other, copied_name="Pulumi.production.yaml")
+    assert {key: answer.value for key, answer in answers.items() if answer.source is Source.COPIED} == {
+        "region": "eu-west-1",
+        "vercel_team": "acme",
+    }
+    assert answers["region"].where == "Pulumi.production.yaml"
+
+
+def test_a_detected_secret_is_not_shown_either() -> None:
+    found = {"vercel_token": Answer(value=SECRET, source=Source.DETECTED, where="the Vercel CLI's login")}
+    assert SECRET not in repr(resolved(detected=found))
+
+
+# --- settings ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def good_values() -> dict[str, Any]:
+    return {
+        "profile": "clinic",
+        "backend": "s3://clinic-state",
+        "secrets_provider": "passphrase",
+        "account": ACCOUNT,
+        "region": "eu-west-1",
+        "environment": "staging",
+        "administrators": (ADMIN, CALLER),
+        "app_principal": f"arn:aws:iam::{ACCOUNT}:role/app",
+        "target": ("ecs", "eks", "vercel"),
+        "vercel_team": "create",  # A team may be called like the word that means something elsewhere.
+        "vercel_project": "web",
+        "vercel_oidc_provider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/create",
+        "ecs_cluster": "create",
+        "ecs_service": "web",
+        "ecs_execution_role": f"arn:aws:iam::{ACCOUNT}:role/execution",
+        "trail": TRAIL,
+        "trail_bucket": "organization-logs",
+        "trail_retention_days": 2192,
+        "rotation_period_days": 180,
+        "administrator_patterns": (PATTERN,),
+        "deletion_administrators": (ADMIN,),
+        "strict_key_policy": True,
+        "exclusive_use": True,
+        "multi_region": True,
+        "replica_regions": ("eu-central-1", "eu-west-2"),
+        "repair": ("key", "trail"),
+        "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        "secret_store": "secrets-manager",
+        "vercel_access": "oidc",
+        "eks_cluster": "clinic",
+        "eks_identity": "irsa",
+        "eks_oidc_provider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABC123",
+        "eks_namespace": "portal",
+        "eks_service_account": "web",
+        "trail_key": False,
+        "trail_lock": "compliance",
+        "trail_archive_days": 0,
+        "access_logging": False,
+        "cloudwatch_logs": True,
+        "alerts": True,
+        "alert_emails": ("ada@clinic.example",),
+    }
+
+
+def test_every_value_comes_back_from_the_settings_it_went_into(good_values: dict[str, Any], identity: Identity) -> None:
+    settings = to_settings(good_values, identity=identity)
+    # Whose credentials are used is nobody's business but this machine's, and what was repaired was repaired once.
+    for unsaved in ("profile", "repair", "backend", "secrets_provider"):
+        good_values.pop(unsaved)
+    # How it gets in is no question for an application with a principal of its own.
+    good_values.pop("vercel_access")
+    assert from_settings(settings) == good_values
+    assert Settings.from_config({key: as_engine(value) for key, value in settings.to_config().items()}) == settings
+
+
+def test_settings_come_back_from_their_saved_answers(identity: Identity) -> None:
+    smallest = Settings.read(
+        {"account_id": ACCOUNT, "region": "us-east-1", "administrators": [ADMIN], "deploy_targets": ["ecs"]}
+    )
+    saved = from_settings(smallest)
+    assert (saved["app_principal"], saved["trail"]) == ("create", "create")
+    assert not {"vercel_team", "vercel_access", "eks_cluster", "trail_bucket"} & set(saved)
+    assert (saved["ecs_cluster"], saved["ecs_execution_role"], saved["multi_region"]) == (None, None, False)
+    assert to_settings(saved, identity=identity) == smallest
+    values = {key: answer.value for key, answer in resolved(saved=saved).items()}
+    assert to_settings(values, identity=identity) == smallest
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"deploy_targets": ["ecs"]},
+        {"deploy_targets": ["ecs"], "ecs_cluster": "clinic"},
+        {"deploy_targets": ["eks"], "eks_cluster": "clinic"},
+        {"deploy_targets": ["ecs"], "multi_region": True},
+        {"deploy_targets": ["ecs"], "multi_region": True, "replica_regions": ["eu-west-1"]},
+        {"deploy_targets": ["vercel"], "vercel_team": "acme", "vercel_project": "web", "vercel_access": "user"},
+        {"deploy_targets": ["ecs"], "administrators": [], "administrator_patterns": [PATTERN]},
+        {"deploy_targets": ["ecs"], "existing_trail_arn": TRAIL, "trail_bucket": "logs"},
+    ],
+)
+def test_a_re_run_with_the_saved_answers_asks_nothing(wanted, identity: Identity) -> None:
+    base = {"account_id": ACCOUNT, "region": "us-east-1", "administrators": [ADMIN]}
+    settings = Settings.read({**base, **wanted})
+    config = {key: as_engine(value) for key, value in settings.to_config().items()}
+    answers = resolved(saved=from_settings(Settings.from_config(config)))
+    values = {key: answer.value for key, answer in answers.items()}
+    unanswered = [each.key for each in INPUTS if each.asked and each.needed(values) and each.key not in values]
+    # The token is the one answer that is never saved.
+    assert unanswered == (["vercel_token"] if "vercel" in settings.deploy_targets else [])
+    assert to_settings(values, identity=identity) == settings
+
+
+def test_a_target_that_comes_later_is_asked_for_what_hangs_on_it() -> None:
+    settings = Settings.read(
+        {"account_id": ACCOUNT, "region": "us-east-1", "administrators": [ADMIN], "deploy_targets": ["ecs"]}
+    )
+    answers = resolved(saved=from_settings(settings), flags={"target": "vercel,eks"})
+    values = {key: answer.value for key, answer in answers.items()}
+    unanswered = [each.key for each in INPUTS if each.asked and each.needed(values) and each.key not in values]
+    assert unanswered == ["vercel_token", "vercel_team", "vercel_project", "vercel_access", "eks_cluster"]
+
+
+# --- roles of IAM Identity Center
+
+
+def sso(identity: Identity, **values: Any) -> Settings:
+    caller = replace(identity, principal_arn=SSO)
+    base = {"account": "caller", "region": "us-east-1", "administrators": ("caller",), "target": ("ecs",)}
+    return to_settings({**base, **values}, identity=caller)
+
+
+def test_a_caller_from_identity_center_administers_by_the_pattern_of_the_permission_set(identity: Identity) -> None:
+    settings = sso(identity)
+    assert (settings.administrators, settings.administrator_patterns) == ((), (PATTERN,))
+
+
+def test_a_user_beside_such_a_caller_stays_named(identity: Identity) -> None:
+    settings = sso(identity, administrators=("caller", ADMIN), administrator_patterns=(PATTERN,))
+    assert (settings.administrators, settings.administrator_patterns) == ((ADMIN,), (PATTERN,))
+
+
+def test_a_pattern_that_was_given_stays_beside_the_callers(identity: Identity) -> None:
+    other = PATTERN.replace("KeyAdmin", "Audit")
+    assert sso(identity, administrator_patterns=(other,)).administrator_patterns == (other, PATTERN)
+
+
+def test_a_strict_key_policy_names_such_a_caller_by_the_roles_own_arn(identity: Identity) -> None:
+    settings = sso(identity, administrators=("caller", ADMIN), strict_key_policy=True)
+    assert (set(settings.administrators), settings.administrator_patterns) == ({ADMIN, SSO}, ())
+
+
+def test_patterns_alone_are_administrators_enough() -> None:
+    given = {"account": "caller", "region": "us-east-1", "environment": "production", "app_principal": "create"}
+    values = {**given, "target": ("ecs",), "trail": "create"}
+    assert keys(missing({**values, "administrator_patterns": (PATTERN,)})) == []
+    assert keys(missing(values)) == ["administrators"]
+
+
+def test_who_may_delete_the_key_may_be_the_caller_and_is_never_a_pattern(identity: Identity) -> None:
+    assert sso(identity, deletion_administrators=("caller",)).deletion_administrators == (SSO,)
+
+
+def test_the_word_caller_becomes_who_the_credentials_belong_to(good_values, identity: Identity) -> None:
+    words = good_values | {"account": "caller", "administrators": ("caller", ADMIN)}
+    settings = to_settings(words, identity=identity)
+    assert settings.account_id == ACCOUNT
+    assert settings.administrators == (ADMIN, CALLER)
+
+
+def test_a_target_that_is_served_already_is_kept(good_values, identity: Identity) -> None:
+    settings = to_settings(good_values | {"target": ("ecs",)}, identity=identity, kept_targets=("vercel",))
+    assert settings.deploy_targets == ("ecs", "vercel")
+
+
+def test_values_that_do_not_fit_together_are_refused_with_the_flag_to_mend_them(good_values, identity) -> None:
+    with pytest.raises(ContractError) as refusal:
+        to_settings(good_values | {"region": "mars", "rotation_period_days": 1}, identity=identity)
+    error = refused(refusal.value)
+    assert error.exit_code == 2
+    assert "--region: " in error.message and "--rotation-period-days: " in error.message
+
+
+# --- what is missing -----------------------------------------------------------------------------------------------
+
+
+def keys(inputs) -> list[str]:
+    return [each.key for each in inputs]
+
+
+def test_before_the_target_is_known_nothing_is_missing_that_hangs_on_it() -> None:
+    assert keys(missing({})) == "target account region environment administrators app_principal trail".split()
+
+
+@pytest.mark.parametrize(
+    ("target", "lacking"),
+    [
+        (("vercel",), ["vercel_token", "vercel_team", "vercel_project"]),
+        (("ecs",), []),
+        (("eks",), ["eks_cluster"]),
+    ],
+)
+def test_a_target_brings_its_own_inputs(target, lacking: list[str], good_values) -> None:
+    rest = {key: value for key, value in good_values.items() if not key.startswith(("vercel", "ecs", "eks"))}
+    assert keys(missing(rest | {"target": target})) == lacking
+
+
+def test_nothing_is_missing_from_a_full_set(good_values) -> None:
+    assert missing(good_values | {"vercel_token": SECRET}) == ()
+
+
+def test_the_error_names_every_missing_answer_with_all_its_doors_and_the_command_to_type() -> None:
+    inputs = missing({"target": ("vercel",), "trail": "create"})
+    error = missing_error(inputs)
+    assert isinstance(error, MissingAnswers) and error.exit_code == 2
+    assert error.missing == tuple(keys(inputs))
+    for each in inputs:
+        line = next(line for line in error.message.splitlines() if line.startswith(f"  {each.key}: "))
+        assert [door for door in (each.flag, each.variable) if door and door not in line] == []
+        assert f"`{each.file_key}`" in line
+    assert error.hint.startswith("python -m wizard --account ")
+    assert "--vercel-token-file FILE" in error.hint
+    assert by_key["vercel_token"].variable in error.message

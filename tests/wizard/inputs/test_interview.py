@@ -1,0 +1,577 @@
+"""The interview: what is asked, in which order, what is offered, and that nobody there means nothing is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
+    BUCKET,
+    IDENTITY,
+    TOKEN,
+    TRAIL,
+    FakeCloud,
+    FakeHosting,
+    FakeTalk,
+    settings,
+    trail_fact,
+)
+from wizard.core.errors import (
+    CredentialsError,
+    MissingAnswers,
+    PermissionDenied,
+    SetupError,
+    SignInNeeded,
+    Unreachable,
+)
+from wizard.core.models.delivery import Linked, VercelProject
+from wizard.core.models.inputs import Back
+from wizard.inputs.answers import Answer, Source, from_settings
+from wizard.inputs.interview import Interview, Interviewer
+from wizard.inputs.registry import INPUTS
+
+GIVEN: dict[str, Any] = {
+    "account": "caller",
+    "region": "us-east-1",
+    "administrators": ("caller",),
+    "multi_region": False,
+    "app_principal": "create",
+    "target": ("vercel",),
+    "vercel_team": "acme",
+    "vercel_project": "portal",
+    "vercel_access": "oidc",
+    "vercel_token": TOKEN,
+    "trail": "create",
+}
+ECS: dict[str, Any] = {"target": ("ecs",), "ecs_cluster": None, "ecs_execution_role": "create"}
+LINKED = Linked(project_id="prj_1", team_id="team_1")
+PROJECTS = (
+    VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug="acme", framework="nextjs"),
+    VercelProject(id="prj_2", name="site", team_id="team_1", team_slug="acme"),
+)
+
+
+class Room:
+    """One interview over fakes: who connects, with what, and who answers."""
+
+    def __init__(self) -> None:
+        self.aws = FakeCloud()
+        self.ui = FakeTalk(interactive=True)
+        self.connected: list[tuple[str | None, str | None]] = []
+        self.connect_error: SetupError | None = None
+        self.vercel = FakeHosting()
+        self.found: tuple[str, ...] = ()
+        self.signed_in: list[str] = []
+        self.kept: list[tuple[str, ...]] = []
+
+    def sign_in(self, profile: str) -> None:
+        self.signed_in.append(profile)
+        self.aws.failures = {}
+
+    def connect(self, profile: str | None, region: str | None) -> FakeCloud:
+        self.connected.append((profile, region))
+        if self.connect_error is not None:
+            raise self.connect_error
+        return self.aws
+
+    def host(self, token: str) -> FakeHosting:
+        self.vercel.token = token
+        return self.vercel
+
+    def run(self, given: dict[str, Any], linked: Linked | None = None, stack: str = "production") -> Interview:
+        answers = {
+            key: Answer(value=value, source=Source.FLAG, where=key, secret=key == "vercel_token")
+            for key, value in given.items()
+        }
+        self.interviewer = Interviewer(
+            stack=stack,
+            answers=answers,
+            ui=self.ui,
+            connect=self.connect,
+            vercel=self.host,
+            linked=linked,
+            sign_in=self.sign_in,
+            found=self.found,
+            keep=lambda _, asked: self.kept.append(asked),
+        )
+        return self.interviewer.run()
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+@pytest.fixture
+def nobody(room: Room) -> Room:
+    room.ui.interactive = False
+    return room
+
+
+def without(*keys: str) -> dict[str, Any]:
+    return {key: value for key, value in GIVEN.items() if key not in keys}
+
+
+# --- somebody is there
+
+
+def test_the_happy_path_asks_where_it_runs_which_project_and_what_cannot_be_changed_later(room) -> None:
+    room.vercel.projects = PROJECTS
+    room.ui.answers = {"target": [("vercel",)], "multi_region": ["no"], "vercel_project": ["acme/portal"]}
+    interview = room.run({"vercel_token": TOKEN})
+    assert room.ui.keys == ["target", "multi_region", "vercel_project"]
+    assert {key: interview.values[key] for key in GIVEN} == {
+        **GIVEN,
+        "account": ACCOUNT,
+        "administrators": (ADMIN,),
+    }
+
+
+def test_a_linked_folder_leaves_two_questions(room) -> None:
+    room.ui.answers = {"target": [("vercel",)], "multi_region": ["no"]}
+    interview = room.run({"vercel_token": TOKEN}, linked=LINKED)
+    assert room.ui.keys == ["target", "multi_region"]
+    assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "portal")
+
+
+def test_the_only_project_of_a_token_is_not_asked_for(room) -> None:
+    room.vercel.projects = PROJECTS[:1]
+    interview = room.run(without("vercel_team", "vercel_project"))
+    assert room.ui.keys == []
+    assert interview.answers["vercel_project"].where == "the token's only project"
+
+
+def test_everything_that_can_be_asked_has_its_place_in_the_order(room) -> None:
+    room.aws.region_source = None
+    room.aws.trails = (trail_fact(),)
+    room.aws.has_environment_credentials = False
+    room.aws.profile_names = ("clinic", "private")
+    room.ui.answers = {
+        "target": [("vercel", "ecs", "eks")],
+        "profile": ["clinic"],
+        "region": ["us-east-1"],
+        "multi_region": ["yes"],
+        "replica_regions": [("eu-central-1",)],
+        "vercel_token": [TOKEN],
+        "vercel_team": ["acme"],
+        "vercel_project": ["portal"],
+        "ecs_cluster": ["clinic"],
+        "ecs_service": ["web"],
+        "eks_cluster": ["clinic"],
+        "trail": ["create"],
+    }
+    interview = room.run({})
+    assert room.ui.keys == list(room.ui.answers)
+    assert interview.values["environment"] == "production"
+    assert (interview.values["rotation_period_days"], interview.values["trail_retention_days"]) == (365, 2557)
+    assert (interview.values["multi_region"], interview.values["replica_regions"]) == (True, ("eu-central-1",))
+
+
+def test_each_answer_says_where_it_comes_from(room) -> None:
+    room.ui.answers = {"multi_region": ["no"], "target": [("ecs",)], "ecs_cluster": [""]}
+    answers = room.run({}).answers
+    told = {key: (answers[key].source, answers[key].where) for key in ("account", "region", "administrators")}
+    assert told == {
+        "account": (Source.DETECTED, "environment variables"),
+        "region": (Source.DETECTED, "AWS_REGION"),
+        "administrators": (Source.DETECTED, "you"),
+    }
+    assert answers["target"].source is Source.ASKED
+    assert (answers["trail"].where, answers["app_principal"].where) == ("no other trail", "recommended")
+
+
+def test_what_was_found_is_told_before_the_account_is_asked_about(room) -> None:
+    room.aws.disagreements = ("two Regions are named",)
+    room.found = ("Next.js 15.1, linked to a Vercel project",)
+    room.ui.answers = {"multi_region": ["no"]}
+    room.run(without("multi_region", "region"))
+    assert room.ui.log.index("talk.section What was found") < room.ui.log.index("talk.ask multi_region")
+    assert room.ui.said[1:] == [
+        f"account {ACCOUNT} (clinic)",
+        f"{IDENTITY.arn}, by environment variables",
+        "region us-east-1, by AWS_REGION",
+        "Next.js 15.1, linked to a Vercel project",
+        "two Regions are named",
+    ]
+
+
+def test_the_region_is_asked_where_nothing_names_one(room) -> None:
+    room.aws.region_source = None
+    room.ui.answers = {"region": ["eu-central-1"]}
+    interview = room.run(without("region"))
+    (question,) = room.ui.asked
+    assert question.default is None
+    assert {c.value: c.disabled for c in question.choices} == {
+        "af-south-1": "off in this account",
+        "eu-central-1": None,
+        "us-east-1": None,
+    }
+    assert interview.aws is not None and interview.aws.region == "eu-central-1"
+
+
+def test_what_may_not_be_listed_can_still_be_typed(room) -> None:
+    room.aws.region_source = None
+    room.aws.failures = {name: PermissionDenied("denied", "ask") for name in ("list_regions", "list_principals")}
+    room.ui.answers = {"region": ["us-east-1"], "change": ["administrators"], "administrators": [("caller",)]}
+    room.run(without("region", "administrators"))
+    room.interviewer.change()
+    offered = [question.choices for question in room.ui.asked if question.key != "change"]
+    assert [[choice.value for choice in choices] for choices in offered] == [[], [ADMIN]]
+
+
+def test_an_endpoint_that_does_not_answer_ends_the_interview(room) -> None:
+    room.aws.region_source = None
+    room.aws.failures = {"list_regions": Unreachable("no answer", "curl it")}
+    with pytest.raises(Unreachable):
+        room.run(without("region"))
+
+
+def test_a_trail_is_asked_for_only_where_the_account_has_one(room) -> None:
+    assert room.run(without("trail")).values["trail"] == "create"
+    room.aws.trails = (trail_fact(multi_region=False),)
+    assert room.run(without("trail")).values["trail"] == "create"
+    assert room.ui.keys == []
+    room.aws.trails = (trail_fact(),)
+    room.ui.answers = {"trail": [TRAIL]}
+    assert room.run(without("trail")).values["trail"] == TRAIL
+
+
+def test_a_linked_project_that_cannot_be_had_is_no_error(room) -> None:
+    room.vercel.failures = {"find_project": Unreachable("no answer", "curl it")}
+    room.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
+    room.run(without("vercel_team", "vercel_project"), linked=LINKED)
+    assert [question.default for question in room.ui.asked] == [None, None]
+
+
+def test_a_project_that_is_not_in_the_list_is_typed(room) -> None:
+    room.vercel.projects = PROJECTS
+    room.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["another", "portal"]}
+    interview = room.run(without("vercel_team", "vercel_project"))
+    assert room.ui.keys == ["vercel_project", "vercel_team", "vercel_project"]
+    assert interview.values["vercel_project"] == "portal"
+
+
+def test_of_a_team_that_is_known_its_projects_are_offered(room) -> None:
+    room.vercel.projects = (*PROJECTS, VercelProject(id="prj_3", name="x", team_id="team_2", team_slug="other"))
+    room.ui.answers = {"vercel_project": ["site"]}
+    interview = room.run(without("vercel_project"))
+    (question,) = room.ui.asked
+    assert [choice.value for choice in question.choices] == ["portal", "site"]
+    assert (question.free_text, interview.values["vercel_project"]) == (True, "site")
+
+
+def test_a_person_without_a_team_types_its_name(room) -> None:
+    room.vercel.project = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug=None)
+    room.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
+    room.run(without("vercel_team", "vercel_project"), linked=LINKED)
+    assert room.ui.keys == ["vercel_team", "vercel_project"]
+
+
+# --- back and forth
+
+
+def test_back_puts_the_question_before_with_its_answer(room) -> None:
+    room.ui.answers = {
+        "target": [("ecs",), ("ecs",)],
+        "multi_region": [Back, "no"],
+        "ecs_cluster": ["clinic"],
+        "ecs_service": [Back, "web"],
+    }
+    room.ui.answers["ecs_cluster"].append("other")
+    interview = room.run({})
+    assert room.ui.keys == [
+        *("target", "multi_region", "target", "multi_region"),
+        *("ecs_cluster", "ecs_service", "ecs_cluster", "ecs_service"),
+    ]
+    assert [question.default for question in room.ui.asked if question.key == "target"] == [None, ("ecs",)]
+    assert [question.default for question in room.ui.asked if question.key == "ecs_cluster"] == [None, "clinic"]
+    assert interview.values["ecs_cluster"] == "other"
+
+
+def test_there_is_nothing_before_the_first_question(room) -> None:
+    room.ui.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [""]}
+    room.run({})
+    assert [question.back for question in room.ui.asked] == [False, True, True]
+
+
+def test_another_profile_is_another_account(room) -> None:
+    room.aws.has_environment_credentials = False
+    room.aws.profile_names = ("clinic", "private")
+    room.ui.answers = {"profile": ["clinic", "private"], "multi_region": [Back, "no"]}
+    interview = room.run(without("account", "region", "administrators", "multi_region"))
+    assert room.connected[-1][0] == "private"
+    assert room.aws.log.count("cloud.identify") == 2
+    assert interview.values["account"] == ACCOUNT
+
+
+def test_any_answer_can_be_changed_and_what_hung_on_it_is_asked_anew(room) -> None:
+    room.run(GIVEN)
+    room.ui.answers = {"change": ["target"], "target": [("ecs",)], "ecs_cluster": ["clinic"], "ecs_service": [""]}
+    values = room.interviewer.change().values
+    assert room.ui.keys == ["change", "target", "ecs_cluster", "ecs_service"]
+    assert (values["target"], values["ecs_cluster"]) == (("ecs",), "clinic")
+    assert not {"vercel_team", "vercel_project", "vercel_token", "vercel_access"} & values.keys()
+
+
+def test_what_can_be_changed_is_shown_with_its_value_and_no_secret(room) -> None:
+    room.run(GIVEN)
+    room.ui.answers = {"change": [Back]}
+    before = room.interviewer.change()
+    (question,) = room.ui.asked
+    shown = {choice.value: choice.title.split("  ")[-1].strip() for choice in question.choices}
+    assert (shown["region"], shown["multi_region"], shown["vercel_token"]) == ("us-east-1", "no", "(hidden)")
+    assert set(shown) >= {each.key for each in INPUTS if each.needed(before.values) and not each.secret}
+    assert TOKEN not in str(question)
+
+
+def test_a_change_that_is_thought_better_of_changes_nothing(room) -> None:
+    before = room.run(GIVEN).values
+    room.ui.answers = {"change": ["vercel_project"], "vercel_team": [Back]}
+    assert room.interviewer.change().values == before
+
+
+def test_each_answer_is_kept_as_soon_as_it_is_given(room) -> None:
+    room.ui.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [KeyboardInterrupt]}
+    with pytest.raises(KeyboardInterrupt):
+        room.run({})
+    assert room.kept == [("target",), ("target", "multi_region")]
+
+
+# --- signing in
+
+
+def test_a_sign_in_that_has_expired_is_offered_and_gone_on_from(room) -> None:
+    room.aws.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
+    room.run(GIVEN)
+    assert room.signed_in == ["x"]
+    assert "talk.confirm Sign in now (aws sso login --profile x)?" in room.ui.log
+
+
+def test_without_a_sign_in_the_run_ends_with_the_command(room) -> None:
+    room.aws.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
+    room.ui.confirms = [False]
+    with pytest.raises(SignInNeeded):
+        room.run(GIVEN)
+    assert room.signed_in == []
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_what_is_not_asked_has_its_default_whoever_is_there(room, interactive) -> None:
+    room.ui.interactive = interactive
+    values = room.run(GIVEN).values
+    assert {each.key: values[each.key] for each in INPUTS if each.default is not None} == {
+        each.key: each.default for each in INPUTS if each.default is not None
+    }
+
+
+def test_a_key_of_one_region_is_asked_for_no_replicas_and_no_is_the_default(room) -> None:
+    room.ui.answers = {"multi_region": ["no"]}
+    interview = room.run(without("multi_region"))
+    (question,) = room.ui.asked
+    assert (question.key, question.default, interview.values["multi_region"]) == ("multi_region", "no", False)
+    assert "replica_regions" not in interview.values
+
+
+def test_a_replica_is_offered_in_every_other_region_that_is_on(room) -> None:
+    room.ui.answers = {"replica_regions": [()]}
+    interview = room.run({**GIVEN, "multi_region": True})
+    (question,) = room.ui.asked
+    assert [choice.value for choice in question.choices] == ["eu-central-1"]
+    assert interview.values["replica_regions"] is None
+
+
+def test_administrators_by_pattern_are_not_asked_for_by_name(room) -> None:
+    room.run({**without("administrators"), "administrator_patterns": (f"{ADMIN}-*",)})
+    assert room.ui.keys == []
+
+
+def test_an_application_on_eks_is_asked_for_its_cluster_only(room) -> None:
+    room.ui.answers = {"eks_cluster": ["clinic"]}
+    interview = room.run({**without("vercel_team", "vercel_project", "vercel_token"), "target": ("eks",)})
+    assert room.ui.keys == ["eks_cluster"]
+    assert (interview.values["eks_namespace"], interview.values["eks_identity"]) == ("eonpro", "pod-identity")
+
+
+def test_a_saved_stack_asks_a_person_nothing_but_the_token(room) -> None:
+    saved = from_settings(settings(multi_region=True, deploy_targets=("vercel", "ecs")))
+    room.ui.answers = {"vercel_token": [TOKEN]}
+    room.run(saved)
+    assert room.ui.keys == ["vercel_token"]
+
+
+def test_nothing_that_a_door_gave_is_asked(room) -> None:
+    room.run(GIVEN)
+    assert room.ui.keys == []
+    assert not [call for call in room.ui.log if "confirm" in call]
+
+
+def test_the_environment_is_the_stacks_name_and_not_asked(room) -> None:
+    assert room.run(GIVEN, stack="staging").values["environment"] == "staging"
+    assert room.run(GIVEN, stack="acme/eonpro-kms/staging").values["environment"] == "staging"
+
+
+def test_a_token_that_is_refused_is_asked_again(room) -> None:
+    room.ui.answers = {"vercel_token": ["wrong", TOKEN]}
+    interview = room.run(without("vercel_token"))
+    assert room.ui.keys == ["vercel_token", "vercel_token"]
+    assert [error.message for error in room.ui.told] == ["Vercel refuses the token"]
+    assert interview.values["vercel_token"] == TOKEN
+
+
+def test_a_project_that_is_not_there_is_not_the_tokens_fault(room) -> None:
+    room.ui.answers = {"vercel_token": [TOKEN]}
+    room.run({**without("vercel_token"), "vercel_project": "absent"})
+    assert room.ui.keys == ["vercel_token"]
+
+
+def test_the_trails_of_every_region_are_offered_beside_a_new_one(room) -> None:
+    room.aws.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-here-only", multi_region=False))
+    room.ui.answers = {"trail": [TRAIL]}
+    room.run(without("trail"))
+    (question,) = room.ui.asked
+    assert ([c.value for c in question.choices], question.default) == (["create", TRAIL], "create")
+
+
+def test_a_trail_that_is_offered_says_what_it_lacks(room) -> None:
+    room.aws.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-2", logging=False, validation=False))
+    room.ui.answers = {"trail": [TRAIL]}
+    room.run(without("trail"))
+    assert [choice.note for choice in room.ui.asked[0].choices][1:] == [
+        f"writes to {BUCKET}",
+        "it is stopped; its log files cannot be validated",
+    ]
+
+
+def test_a_linked_folder_of_an_application_on_ecs_is_asked_for_no_token(room) -> None:
+    room.run({**without("vercel_team", "vercel_project", "vercel_token"), **ECS}, linked=LINKED)
+    assert room.ui.keys == []
+
+
+# --- profile
+
+
+def test_the_profile_is_asked_where_several_could_be_meant(room) -> None:
+    room.aws.has_environment_credentials = False
+    room.aws.profile_names = ("clinic", "private")
+    room.ui.answers = {"profile": ["clinic"]}
+    interview = room.run(GIVEN)
+    assert room.ui.keys == ["profile"]
+    assert room.connected == [(None, "us-east-1"), ("clinic", "us-east-1")]
+    assert interview.values["profile"] == "clinic"
+
+
+@pytest.mark.parametrize(
+    "decided",
+    [
+        {"has_environment_credentials": True},
+        {"profile": "clinic"},
+        {"profile_names": ("clinic",)},
+        {"profile_names": ()},
+    ],
+)
+def test_the_profile_is_not_asked_where_it_is_decided(room, decided) -> None:
+    room.aws.has_environment_credentials = False
+    room.aws.profile_names = ("clinic", "private")
+    for name, value in decided.items():
+        setattr(room.aws, name, value)
+    room.run(GIVEN)
+    assert room.ui.keys == []
+
+
+def test_a_profile_that_was_given_is_not_asked(room) -> None:
+    room.aws.has_environment_credentials = False
+    room.aws.profile_names = ("clinic", "private")
+    room.run({**GIVEN, "profile": "private"})
+    assert (room.ui.keys, room.connected) == ([], [("private", "us-east-1")])
+
+
+# --- who cannot be identified
+
+
+def test_credentials_that_fail_end_the_run_at_once_when_somebody_is_there(room) -> None:
+    room.aws.failures = {"identify": CredentialsError("the token has expired", "aws sso login")}
+    room.ui.answers = {"target": [("ecs",)]}
+    with pytest.raises(CredentialsError):
+        room.run({})
+    assert room.ui.keys == ["target"]
+
+
+def test_no_credentials_at_all_end_the_run_at_once_when_somebody_is_there(room) -> None:
+    room.connect_error = CredentialsError("there is no profile x", "aws configure list-profiles")
+    room.ui.answers = {"target": [("ecs",)]}
+    with pytest.raises(CredentialsError):
+        room.run({})
+    assert room.ui.keys == ["target"]
+
+
+def test_where_nobody_is_there_the_error_is_kept_to_be_told_with_the_rest(nobody) -> None:
+    nobody.aws.failures = {"identify": CredentialsError("the token has expired", "aws sso login")}
+    interview = nobody.run(GIVEN)
+    assert isinstance(interview.identity, CredentialsError)
+    nobody.connect_error = CredentialsError("there is no profile x", "aws configure list-profiles")
+    interview = nobody.run(GIVEN)
+    assert (interview.aws, interview.identity) == (None, nobody.connect_error)
+
+
+# --- nobody is there
+
+
+def test_all_missing_answers_are_named_at_once(nobody) -> None:
+    nobody.aws.region_source = None
+    with pytest.raises(MissingAnswers) as refused:
+        nobody.run({})
+    assert refused.value.missing == ("target", "account", "region", "administrators", "app_principal", "trail")
+    assert refused.value.exit_code == 2
+    assert refused.value.hint.startswith("python -m wizard --target")
+
+
+def test_what_hangs_on_the_target_is_missing_with_it(nobody) -> None:
+    with pytest.raises(MissingAnswers) as refused:
+        nobody.run({"target": ("vercel",), **without("vercel_team", "vercel_project", "vercel_token", "trail")})
+    assert refused.value.missing == ("vercel_token", "vercel_team", "vercel_project", "trail")
+
+
+def test_vercel_is_not_asked_what_a_link_means_while_anything_else_is_missing(nobody) -> None:
+    with pytest.raises(MissingAnswers):
+        nobody.run(without("vercel_team", "vercel_project", "trail"), linked=LINKED)
+    assert nobody.vercel.log == []
+
+
+def test_a_linked_project_without_a_team_gives_no_answers(nobody) -> None:
+    nobody.vercel.project = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug=None)
+    with pytest.raises(MissingAnswers) as refused:
+        nobody.run(without("vercel_team", "vercel_project"), linked=LINKED)
+    assert refused.value.missing == ("vercel_team", "vercel_project")
+
+
+def test_nobody_is_ever_asked_who_is_not_there(nobody) -> None:
+    interview = nobody.run(GIVEN)
+    assert nobody.ui.log == []
+    assert interview.identity == IDENTITY
+
+
+def test_missing_answers_are_found_before_any_service_is_asked(nobody) -> None:
+    with pytest.raises(MissingAnswers):
+        nobody.run({})
+    assert nobody.aws.log == []
+
+
+def test_the_region_in_use_is_taken_where_nobody_is_there(nobody) -> None:
+    assert nobody.run(without("region")).values["region"] == "us-east-1"
+
+
+def test_the_linked_project_is_taken_where_nobody_is_there(nobody) -> None:
+    interview = nobody.run(without("vercel_team", "vercel_project"), linked=LINKED)
+    assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "portal")
+
+
+def test_a_linked_project_does_not_beat_an_answer(nobody) -> None:
+    interview = nobody.run({**without("vercel_team"), "vercel_project": "intranet"}, linked=LINKED)
+    assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "intranet")
+
+
+def test_the_values_are_in_no_repr(nobody) -> None:
+    assert TOKEN not in repr(nobody.run(GIVEN))

@@ -1,0 +1,166 @@
+"""Every input has its four doors, each takes the same values, and the stronger one wins.
+
+Touches nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.wizard.inputs.values import DOORS, by_flag, by_json, by_variable, by_yaml, good, resolved, together
+from tools.documents.inputs import members
+from wizard.cli import parser
+from wizard.core.errors import UsageError
+from wizard.core.models.inputs import Input, InputType
+from wizard.inputs.answers import Source
+from wizard.inputs.registry import INPUTS
+
+SECRETS = tuple(each for each in INPUTS if each.secret)
+every_input = pytest.mark.parametrize("each", INPUTS, ids=lambda each: each.key)
+every_secret = pytest.mark.parametrize("each", SECRETS, ids=lambda each: each.key)
+
+
+def test_there_are_secrets_among_the_inputs() -> None:
+    assert {"vercel_token", "encrypted_phi_key"} <= {each.key for each in SECRETS}
+
+
+@pytest.mark.parametrize("door", ["flag", "variable", "file_key"])
+def test_no_two_inputs_share_a_door(door: str) -> None:
+    clients = [getattr(each, door) for each in INPUTS]
+    assert len(clients) == len(set(clients))
+
+
+@every_input
+def test_the_two_values_of_these_tests_are_two(each: Input) -> None:
+    first, second = good(each)
+    assert each.parse(first) != each.parse(second)
+
+
+@every_input
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_prompt_takes_what_the_input_takes(each: Input, number: int) -> None:
+    question, value = each.question(), good(each)[number]
+    assert question.check(value) is None
+    assert question.parse(value) == each.parse(value)
+    assert (question.key, question.kind, question.prompt, question.why) == (each.key, each.kind, each.prompt, each.why)
+
+
+@every_input
+def test_a_prompt_explains_itself_and_names_the_other_doors(each: Input) -> None:
+    told = each.question().explanation
+    assert each.prompt.strip() and each.why.strip() and each.safeguard in told and each.safeguard and each.help in told
+    assert [door for door in (each.flag, each.variable, f"`{each.file_key}`") if door not in told] == []
+
+
+@every_input
+def test_every_choice_of_a_prompt_is_a_value(each: Input) -> None:
+    question = each.question()
+    assert [choice.value for choice in question.choices if question.check(choice.value)] == []
+
+
+@every_input
+def test_a_prompt_to_choose_at_offers_all_that_is_known(each: Input) -> None:
+    known = members(each) if each.kind in (InputType.SELECT, InputType.CHECKBOX) and each.field else ()
+    assert sorted(choice.value for choice in each.question().choices) == sorted(known) or not known
+
+
+@every_input
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_door_takes_what_the_input_takes(each: Input, door: str, number: int) -> None:
+    text = good(each)[number]
+    answer = resolved(**DOORS[door](each, text))[each.key]
+    source = {"flag": Source.FLAG, "variable": Source.ENVIRONMENT}.get(door, Source.FILE)
+    named = {"flag": each.flag, "variable": each.variable, "yaml": "answers.yaml", "json": "answers.json"}[door]
+    assert answer.value == each.parse(text)
+    assert (answer.source, answer.where, answer.secret) == (source, named, each.secret)
+
+
+@every_input
+@pytest.mark.parametrize(
+    ("stronger", "weaker"),
+    [(by_flag, by_variable), (by_flag, by_yaml), (by_variable, by_yaml), (by_variable, by_json)],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_flag_wins_over_the_variable_and_that_over_the_file(
+    each: Input, stronger: Any, weaker: Any, turned: bool
+) -> None:
+    first, second = reversed(good(each)) if turned else good(each)
+    answer = resolved(**together(weaker(each, second), stronger(each, first)))[each.key]
+    assert answer.value == each.parse(first)
+
+
+@every_input
+def test_an_empty_variable_is_none_and_leaves_the_file_its_say(each: Input) -> None:
+    text = good(each)[0]
+    answers = resolved(**together(by_variable(each, ""), by_yaml(each, text)))
+    assert answers[each.key].value == each.parse(text)
+    assert answers[each.key].source is Source.FILE
+
+
+@pytest.mark.parametrize("each", [each for each in INPUTS if each.many], ids=lambda each: each.key)
+def test_a_flag_of_several_values_can_be_given_several_times(each: Input) -> None:
+    first, second = good(each)
+    answer = resolved(argv=(each.flag, first, each.flag, second))[each.key]
+    assert set(answer.value) == {*each.parse(first), *each.parse(second)}
+
+
+@every_input
+def test_the_help_tells_of_every_door(each: Input) -> None:
+    told = parser.parser().format_help()
+    assert each.flag in told and each.variable in "".join(told.split())
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+
+@every_secret
+def test_a_secrets_flag_and_file_key_name_a_file(each: Input) -> None:
+    assert (each.flag.endswith("-file"), each.file_key.endswith("_file")) == (True, True)
+    assert [door for door in each.clients if "FILE" in door] == [f"{each.flag} FILE"]
+
+
+@every_secret
+@pytest.mark.parametrize("name", ["a.yaml", "a.json"])
+def test_a_secret_itself_is_refused_in_the_answers_file_and_not_repeated(each: Input, name: str) -> None:
+    secret = good(each)[0]
+    text = f'{{"{each.key}": "{secret}"}}' if name == "a.json" else f"{each.key}: {secret}\n"
+    with pytest.raises(UsageError) as refusal:
+        resolved(text=text, file_name=name)
+    assert each.file_key in refusal.value.message and each.variable in refusal.value.message
+    assert secret not in f"{refusal.value.message}{refusal.value.hint}{refusal.value.__cause__!r}"
+
+
+@every_secret
+@pytest.mark.parametrize("form", ["{flag} {secret}", "{flag}={secret}"])
+def test_a_secret_itself_is_refused_on_the_command_line_and_not_repeated(each: Input, form: str) -> None:
+    secret = good(each)[0]
+    argv = form.format(flag="--" + each.key.replace("_", "-"), secret=secret).split()
+    with pytest.raises(UsageError) as refusal:
+        resolved(argv=tuple(argv))
+    assert secret not in f"{refusal.value.message}{refusal.value.hint}{refusal.value.__cause__!r}"
+
+
+@every_secret
+@pytest.mark.parametrize("form", [by_flag, by_yaml, by_json])
+def test_a_secrets_file_that_is_not_there_is_named(each: Input, form: Any) -> None:
+    given = {**form(each, "x"), "files": {}}
+    with pytest.raises(UsageError, match=r"(flag|file)\.secret"):
+        resolved(**given)
+
+
+@pytest.mark.parametrize("each", [each for each in SECRETS if each.accepts is None], ids=lambda each: each.key)
+@pytest.mark.parametrize("form", [by_flag, by_variable, by_yaml])
+def test_a_secret_that_cannot_be_one_is_refused_and_not_repeated(each: Input, form: Any) -> None:
+    with pytest.raises(UsageError) as refusal:
+        resolved(**form(each, "\x07private\x07words\x07"))
+    assert "private" not in f"{refusal.value.message}{refusal.value.__cause__!r}{refusal.value.__context__!r}"
+
+
+@every_secret
+@pytest.mark.parametrize("form", [by_flag, by_variable, by_yaml])
+def test_a_secrets_answer_has_no_repr(each: Input, form: Any) -> None:
+    secret = good(each)[0]
+    assert secret not in repr(resolved(**form(each, secret)))

@@ -1,0 +1,153 @@
+"""What the Vercel CLI left on a machine: links of folders, and its login."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wizard.core.models.delivery import Linked
+from wizard.inputs.vercel_cli import (
+    CliLogin,
+    cli_login,
+    cli_token,
+    detect,
+    linked_by_environment,
+    login_source,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / ".vercel").mkdir()
+    return tmp_path
+
+
+def test_a_linked_folder_tells_project_and_team(folder: Path) -> None:
+    (folder / ".vercel/project.json").write_text('{"projectId": "prj_1", "orgId": "team_1", "projectName": "eonpro"}')
+    assert detect(folder) == Linked(project_id="prj_1", team_id="team_1", project_name="eonpro")
+
+
+def test_a_persons_own_account_is_no_team(folder: Path) -> None:
+    (folder / ".vercel/project.json").write_text('{"projectId": "prj_1", "orgId": "u5eR"}')
+    assert detect(folder) == Linked(project_id="prj_1", team_id=None)
+
+
+def test_a_linked_repository_with_one_project_is_that_project(folder: Path) -> None:
+    repository = {"orgId": "team_1", "projects": [{"id": "prj_1", "name": "eonpro", "directory": "."}]}
+    (folder / ".vercel/repo.json").write_text(json.dumps(repository))
+    assert detect(folder) == Linked(project_id="prj_1", team_id="team_1", project_name="eonpro")
+
+
+def test_a_linked_repository_with_several_projects_decides_nothing(folder: Path) -> None:
+    repository = {"orgId": "team_1", "projects": [{"id": "prj_1"}, {"id": "prj_2"}]}
+    (folder / ".vercel/repo.json").write_text(json.dumps(repository))
+    assert detect(folder) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"projectId": 1}', '{"orgId": "team_1"}', "\0"])
+def test_a_link_that_says_nothing_is_none(folder: Path, content: str) -> None:
+    (folder / ".vercel/project.json").write_text(content)
+    assert detect(folder) is None
+
+
+def test_a_folder_without_a_link_is_none(tmp_path: Path) -> None:
+    assert detect(tmp_path) is None
+    assert detect(tmp_path / "missing") is None
+
+
+def login(data: Path, content: Any) -> None:
+    (data / "com.vercel.cli").mkdir(parents=True)
+    (data / "com.vercel.cli/auth.json").write_text(json.dumps(content))
+
+
+def test_the_login_is_found_in_the_data_folder_that_the_environment_names(tmp_path: Path) -> None:
+    login(tmp_path / "data", {"token": "one", "expiresAt": time.time() + 3600})
+    assert cli_token({"XDG_DATA_HOME": str(tmp_path / "data"), "HOME": str(tmp_path)}) == "one"
+
+
+def test_the_login_is_found_in_the_home_folder(tmp_path: Path) -> None:
+    login(tmp_path / ".local/share", {"token": "one"})
+    assert cli_token({"HOME": str(tmp_path)}) == "one"
+
+
+@pytest.mark.parametrize("content", [{}, [], {"token": ""}, {"token": 1}, {"token": "old", "expiresAt": 1_700_000_000}])
+def test_a_login_that_is_over_or_empty_is_none(tmp_path: Path, content: Any) -> None:
+    login(tmp_path / ".local/share", content)
+    assert cli_token({"HOME": str(tmp_path)}) is None
+
+
+def test_no_login_is_none(tmp_path: Path) -> None:
+    assert cli_token({"HOME": str(tmp_path)}) is None
+
+
+def test_of_several_linked_projects_the_one_at_the_folder_itself_is_it(folder: Path) -> None:
+    projects = [{"id": "prj_1", "directory": "apps/web"}, {"id": "prj_2", "directory": ".", "orgId": "team_2"}]
+    (folder / ".vercel/repo.json").write_text(json.dumps({"projects": projects}))
+    assert detect(folder) == Linked(project_id="prj_2", team_id="team_2")
+
+
+def test_the_environment_names_a_project_with_both_variables_or_not_at_all() -> None:
+    both = {"VERCEL_PROJECT_ID": "prj_1", "VERCEL_ORG_ID": "team_1"}
+    assert linked_by_environment(both) == Linked(project_id="prj_1", team_id="team_1")
+    for name in both:
+        assert linked_by_environment({name: both[name]}) is None
+
+
+# --- what a login is worth
+
+
+def found(home: Path, **environment: str) -> CliLogin:
+    login = cli_login({"HOME": str(home), **environment})
+    assert login is not None
+    return login
+
+
+def test_a_login_tells_where_it_was_found_and_for_which_team(tmp_path: Path) -> None:
+    login(tmp_path / ".local/share", {"token": "one"})
+    (tmp_path / ".local/share/com.vercel.cli/config.json").write_text('{"currentTeam": "team_1"}')
+    assert found(tmp_path) == CliLogin(source="the login of the Vercel CLI", token="one", team="team_1")
+    assert login_source({"HOME": str(tmp_path)}) == "the login of the Vercel CLI"
+    assert found(tmp_path).way_out is None
+    assert "one" not in repr(found(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("more", "way_out"), [({}, "vercel login"), ({"refreshToken": "again"}, "vercel whoami")], ids=["over", "renewable"]
+)
+def test_a_login_that_has_expired_is_told_with_the_way_out(tmp_path: Path, more: dict[str, str], way_out: str) -> None:
+    login(tmp_path / ".local/share", {"token": "old", "expiresAt": 1_700_000_000, **more})
+    expired = found(tmp_path)
+    assert (expired.token, expired.expired, expired.way_out) == (None, True, way_out)
+    assert login_source({"HOME": str(tmp_path)}) is None
+    assert "old" not in repr(expired) and "again" not in repr(expired)
+
+
+def test_an_expired_login_does_not_hide_one_that_can_be_used(tmp_path: Path) -> None:
+    login(tmp_path / "data", {"token": "old", "expiresAt": 1_700_000_000})
+    login(tmp_path / ".local/share", {"token": "one"})
+    assert found(tmp_path, XDG_DATA_HOME=str(tmp_path / "data")).token == "one"
+
+
+@pytest.mark.parametrize("folder", [".now", ".local/share/now"])
+def test_the_folders_of_before_are_read_too(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "auth.json").write_text('\ufeff{"token": "one"}', encoding="utf-8")
+    assert cli_token({"HOME": str(tmp_path)}) == "one"
+
+
+@pytest.mark.parametrize("by", ["the file", "the variable"])
+def test_a_login_in_the_keyring_is_told_as_such(tmp_path: Path, by: str) -> None:
+    login(tmp_path / ".local/share", {})
+    settings = {"credStorage": "keyring"} if by == "the file" else {}
+    (tmp_path / ".local/share/com.vercel.cli/config.json").write_text(json.dumps(settings))
+    kept = found(tmp_path, **({} if by == "the file" else {"VERCEL_TOKEN_STORAGE": "keyring"}))
+    assert (kept.token, kept.in_keyring, kept.expired) == (None, True, False)
+    assert "vercel tokens add" in (kept.way_out or "")
+
+
+def test_a_keyring_that_is_only_allowed_for_holds_no_login_where_the_cli_never_ran(tmp_path: Path) -> None:
+    assert cli_login({"HOME": str(tmp_path), "VERCEL_TOKEN_STORAGE": "keyring"}) is None

@@ -1,0 +1,97 @@
+"""Exactly the plan: what the engine planned is kept for one update, and its refusals are told without values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wizard.pulumi_engine.plan import StoredPlan, causes, moved
+
+URN = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey$aws:kms/key:Key::phi-key"
+STACK = "production"
+
+
+def kept(content: str = "{}") -> StoredPlan:
+    plan = StoredPlan()
+    with plan.written(STACK) as path:
+        Path(path).write_text(content)
+    return plan
+
+
+def test_a_plan_is_on_disk_only_while_the_engine_runs_and_its_owners_alone() -> None:
+    plan = StoredPlan()
+    with plan.written(STACK) as path:
+        written = Path(path)
+        written.write_text("the plan")
+        assert written.parent.stat().st_mode & 0o777 == 0o700
+    assert not written.parent.exists()
+    with plan.read(STACK) as again:
+        assert again is not None and Path(again).read_text() == "the plan"
+    assert not Path(again).parent.exists()
+
+
+def test_a_preview_that_fails_keeps_no_plan_and_leaves_no_file() -> None:
+    plan = kept()
+    with pytest.raises(ValueError), plan.written(STACK) as path:
+        Path(path).write_text("half of it")
+        raise ValueError
+    assert not Path(path).parent.exists()
+    with plan.read(STACK) as found:
+        assert found is None, "the one before does not hold any more"
+
+
+def test_a_plan_is_for_its_own_stack_and_for_what_has_not_changed_since() -> None:
+    plan = kept()
+    with plan.read("staging") as found:
+        assert found is None
+    plan.forget()
+    with plan.read(STACK) as found:
+        assert found is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f"resource {URN} violates plan: properties changed: ~~policy[{{old}}!={{new}}], ++rotationPeriodInDays[9]",
+            "phi-key would become something else than planned (policy, rotationPeriodInDays)",
+        ),
+        (f"resource {URN} violates plan: properties changed: ==a, =-b", "than planned (a, b)"),
+        (f"resource {URN} violates plan: protect changed (expected true)", "phi-key would become something else"),
+        (
+            "create is not allowed by the plan: no steps were expected for this resource",
+            "phi-key would be told to create, which the plan did not have",
+        ),
+        (
+            "replace is not allowed by the plan: this resource is constrained to update",
+            "phi-key would be told to replace, not update as planned",
+        ),
+        (
+            "delete is not allowed by the plan: no more steps were expected for this resource",
+            "phi-key would be told to delete, which the plan did not have",
+        ),
+        (f"no plan for resource {URN}", "phi-key would become something else than planned"),
+        (
+            f"expected resource operations for {URN} but none were seen",
+            "phi-key would be left alone, and was to be changed",
+        ),
+    ],
+)
+def test_each_refusal_names_the_resource_and_what_would_have_been_done(text, said) -> None:
+    refusal = moved(STACK, [(URN, text)])
+    assert refusal is not None
+    assert said in refusal.message
+    assert "run the same command again" in refusal.hint
+    assert "{new}" not in refusal.message
+
+
+def test_what_another_failure_left_undone_is_no_move_of_the_plan() -> None:
+    undone = f"expected resource operations for {URN} but none were seen"
+    assert moved(STACK, [(URN, "AccessDenied: kms:CreateKey"), (URN, undone)]) is None
+    assert causes(["AccessDenied: kms:CreateKey", undone]) == ["AccessDenied: kms:CreateKey"]
+
+
+def test_any_other_complaint_is_no_move_of_the_plan() -> None:
+    assert moved(STACK, [(URN, "the bucket exists")]) is None
+    assert moved(STACK, []) is None

@@ -1,0 +1,193 @@
+"""The engine as a child process and Ctrl-C: told once, waited for, never killed half-way.
+
+The `pulumi` here is a stand-in, a script on the PATH that says what happened to it; the real one is in test_engine.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pulumi.automation.errors import CommandError, StackNotFoundError
+
+from wizard.pulumi_engine.process import EngineProcess, ahead
+
+STAND_IN = """#!{python}
+import json, os, signal, sys
+from pathlib import Path
+
+if sys.argv[1:] == ["version"]:
+    print("v3.259.0")
+    sys.exit()
+
+command = sys.argv[2]
+interrupts = []
+
+def interrupted(number, frame):
+    interrupts.append(number)
+    Path(f"interrupt-{{len(interrupts)}}").touch()
+
+signal.signal(signal.SIGINT, interrupted)
+if command == "facts":
+    print(json.dumps([sys.argv[1:], os.getpgid(0) == os.getpid(), os.environ["GIVEN"], sys.stdin.read()]))
+if command == "fail":
+    print("error: no stack named 'x' found", file=sys.stderr)
+    sys.exit(6)
+if command == "up":
+    Path("started").touch()
+    while not Path("go-on").exists():
+        signal.sigtimedwait([], 0.02)
+    Path("saved").write_text(str(len(interrupts)))
+    sys.exit(int(os.environ.get("ENDS_WITH", "0")))
+"""
+
+
+class Place:
+    """A folder with the stand-in, and a thread that does something while it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.said: list[str] = []
+
+    def wait_for(self, name: str) -> None:
+        for _ in range(500):
+            if (self.folder / name).exists():
+                return
+            threading.Event().wait(0.02)
+
+    def up(self, meanwhile: Callable[[], None], **environment: str) -> EngineProcess:
+        """`up`, held against interrupts, while `meanwhile` runs beside it."""
+        process = EngineProcess()
+        thread = threading.Thread(target=meanwhile)
+        thread.start()
+        try:
+            with process.holding_interrupts(lambda: self.said.append("wait")):
+                process.run(["up"], str(self.folder), environment)
+        finally:
+            (self.folder / "go-on").touch()
+            thread.join()
+        return process
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    stand_in = tmp_path / "bin" / "pulumi"
+    stand_in.parent.mkdir()
+    stand_in.write_text(STAND_IN.format(python=sys.executable))
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}")
+    return Place(tmp_path)
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_command_is_never_interactive_and_has_its_own_process_group(place) -> None:
+    lines: list[str] = []
+    result = EngineProcess().run(["facts"], str(place.folder), {"GIVEN": "to the child"}, lines.append)
+    assert lines == ['[["--non-interactive", "facts"], true, "to the child", ""]']
+    assert (result.stdout, result.code) == (lines[0], 0)
+
+
+def test_the_program_can_be_looked_for_ahead(place, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = os.environ["PATH"]
+    assert str(ahead()().version) == "3.259.0"
+    monkeypatch.setenv("PATH", str(place.folder))
+    program = ahead()  # says nothing yet
+    with pytest.raises(FileNotFoundError):
+        program()
+    monkeypatch.setenv("PATH", path)
+    first, second = program(), program()
+    assert str(first.version) == "3.259.0" and second is not first, "one engine's process is no other's"
+
+
+def test_a_command_that_fails_is_the_automation_apis_error(place) -> None:
+    process = EngineProcess()
+    with pytest.raises(StackNotFoundError):
+        process.run(["fail"], str(place.folder), {})
+    assert process.code == 6
+
+
+def test_a_command_is_judged_by_its_own_exit_code_though_another_has_ended_meanwhile(place) -> None:
+    class Beside(EngineProcess):
+        """Whatever ended last, it was the other command, and that went well."""
+
+        code = property(lambda self: 0, lambda self, code: None)
+
+    with pytest.raises(StackNotFoundError):
+        Beside().run(["fail"], str(place.folder), {})
+
+
+def test_an_interrupt_is_passed_on_once_and_waited_for(place) -> None:
+    def meanwhile() -> None:
+        place.wait_for("started")
+        interrupt()
+        place.wait_for("interrupt-1")
+        (place.folder / "go-on").touch()
+
+    process = place.up(meanwhile)
+    assert (place.folder / "saved").read_text() == "1"
+    assert process.interrupted
+    assert place.said == ["wait"]
+
+
+def test_a_second_interrupt_is_not_passed_on(place) -> None:
+    def meanwhile() -> None:
+        place.wait_for("started")
+        interrupt()
+        place.wait_for("interrupt-1")
+        for _ in range(3):
+            interrupt()
+            threading.Event().wait(0.05)
+        (place.folder / "go-on").touch()
+
+    place.up(meanwhile)
+    assert (place.folder / "saved").read_text() == "1"
+    assert place.said == ["wait"]
+
+
+def test_an_engine_that_ends_badly_after_an_interrupt_is_still_an_error(place) -> None:
+    def meanwhile() -> None:
+        place.wait_for("started")
+        interrupt()
+        place.wait_for("interrupt-1")
+        (place.folder / "go-on").touch()
+
+    with pytest.raises(CommandError):
+        place.up(meanwhile, ENDS_WITH="1")
+    assert (place.folder / "saved").read_text() == "1"
+
+
+def test_afterwards_an_interrupt_is_an_interrupt_again(place) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    (place.folder / "go-on").touch()
+    process = place.up(lambda: None)
+    assert not process.interrupted
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_between_two_commands_is_remembered(place) -> None:
+    process = EngineProcess()
+    with process.holding_interrupts(lambda: place.said.append("wait")):
+        interrupt()
+    assert (process.interrupted, place.said) == (True, ["wait"])
+
+
+def test_away_from_the_main_thread_interrupts_are_left_as_they_are(place) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen: list[object] = []
+
+    def run() -> None:
+        with EngineProcess().holding_interrupts(lambda: None):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [before]

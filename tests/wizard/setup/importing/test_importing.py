@@ -1,0 +1,886 @@
+"""An account that was set up by hand: what stands against its adoption, what differs, what the settings take in."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components import key, policies
+from components.policies.stack import application_trust_of, key_policy_of
+from components.settings import ImportGroup, ResourceKind, Settings, Target
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    APP_POLICY,
+    ESCROW,
+    KEY,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    OTHER_KEY,
+    SECOND,
+    TRAIL,
+    key_fact,
+    outputs_of,
+    settings,
+    trail_fact,
+    wrapped,
+)
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import DataKeyConflict
+from wizard.core.models.account import (
+    Difference,
+    DiscoveredResource,
+    DiscoveredSetup,
+    FoundDataKey,
+    Retention,
+)
+from wizard.core.models.delivery import (
+    AppCredentials,
+    AppVariables,
+    ChildResult,
+    CredentialsSearch,
+    StackState,
+    StoredDataKey,
+)
+from wizard.setup.importing import data_key, differences, importing
+from wizard.setup.importing.data_key import adopted_data_key, data_key_obstacle, in_use, untold
+from wizard.setup.importing.differences import differences_of
+from wizard.setup.importing.obstacles import at_odds, obstacles
+from wizard.setup.importing.policies import same
+from wizard.setup.importing.trail import sharers
+from wizard.terminal.screen import Screen
+
+BUCKET = "eonpro-cloudtrail-logs"
+ALIAS = "alias/eonpro-phi-key"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+EMPTY = StackState(exists=False, has_key=False)
+VERCEL = settings()
+OTHER_TRAIL = TRAIL.replace("eonpro-audit-trail", "billing")
+
+
+def allow(**statement: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", **statement}
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+GUIDE_KEY_POLICY = document(
+    allow(
+        Sid="Allow administration of the key",
+        Principal={"AWS": ADMIN},
+        Action=[f"kms:{verb}*" for verb in "Create Describe Enable List Put Update Revoke Disable Get Delete".split()]
+        + ["kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"],
+        Resource="*",
+    ),
+    allow(
+        Sid="Allow use of the key for EONPRO",
+        Principal={"AWS": APP},
+        Action=[
+            "kms:Encrypt",
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:DescribeKey",
+        ],
+        Resource="*",
+    ),
+)
+GUIDE_POLICY = document(allow(Action=["kms:Decrypt", "kms:GenerateDataKey"], Resource=KEY))
+
+
+def trust(**claims: str) -> dict[str, Any]:
+    conditions = {f"oidc.vercel.com/acme:{claim}": value for claim, value in claims.items()}
+    return document(
+        allow(
+            Principal={"Federated": PROVIDER},
+            Action="sts:AssumeRoleWithWebIdentity",
+            Condition={"StringEquals": conditions},
+        )
+    )
+
+
+GUIDE_TRUST = trust(aud="https://vercel.com/acme", sub="owner:acme:project:portal:environment:production")
+
+
+def bucket_policy(*more: dict[str, Any], trail: str = TRAIL) -> dict[str, Any]:
+    statements = policies.trail_delivery_statements(bucket=BUCKET, account_id=ACCOUNT, trail_arn=trail)
+    return document(*statements, *more)
+
+
+THINGS = (
+    DiscoveredResource(thing=ResourceKind.KEY, id=KEY_ID, arn=KEY),
+    DiscoveredResource(thing=ResourceKind.ALIAS, id=ALIAS, arn=ALIAS),
+    DiscoveredResource(thing=ResourceKind.APPLICATION_ROLE, id="eonpro-app-role", arn=APP),
+    DiscoveredResource(thing=ResourceKind.APPLICATION_POLICY, id=APP_POLICY, arn=APP_POLICY),
+    DiscoveredResource(thing=ResourceKind.POLICY_ATTACHMENT, id=f"eonpro-app-role/{APP_POLICY}", arn=APP_POLICY),
+    DiscoveredResource(thing=ResourceKind.TRAIL, id=TRAIL, arn=TRAIL),
+    DiscoveredResource(thing=ResourceKind.BUCKET, id=BUCKET, arn=BUCKET),
+    DiscoveredResource(thing=ResourceKind.BUCKET_POLICY, id=BUCKET, arn=BUCKET),
+    DiscoveredResource(thing=ResourceKind.BUCKET_VERSIONING, id=BUCKET, arn=BUCKET),
+)
+BARE = Retention(
+    expires_after_days=None,
+    versioned=False,
+    public_access_blocked=False,
+    encrypted=True,
+    tls_only=False,
+    access_logged=False,
+)
+GUIDE = DiscoveredSetup(
+    things=THINGS,
+    key=key_fact(),
+    key_policy=GUIDE_KEY_POLICY,
+    role_arn=APP,
+    role_trust=GUIDE_TRUST,
+    policy_arn=APP_POLICY,
+    policy=GUIDE_POLICY,
+    trail=trail_fact(bucket=BUCKET, multi_region=False, validation=False, kms_events=True),
+    retention=BARE,
+    bucket_policy=bucket_policy(),
+)
+"""An account in which somebody followed the guide to the letter."""
+
+AS_WANTED = replace(
+    GUIDE,
+    key_policy=key_policy_of(VERCEL),
+    role_trust=application_trust_of(VERCEL, vercel_provider_arn=PROVIDER),
+    policy=policies.application_policy(key_arns=[KEY]),
+    trail=trail_fact(bucket=BUCKET, kms_events=True),
+    retention=Retention(
+        expires_after_days=2557,
+        versioned=True,
+        public_access_blocked=True,
+        encrypted=True,
+        lock="GOVERNANCE",
+        lock_days=2557,
+        tls_only=True,
+        access_logged=True,
+    ),
+    bucket_policy=policies.trail_bucket_policy(bucket=BUCKET, account_id=ACCOUNT, trail_arn=TRAIL),
+)
+"""The same account as the stack would have it, but for the key of the logs."""
+WITHOUT_TRAIL_KEY = settings(trail_key=False)
+
+
+def told(discovered: DiscoveredSetup, part: ImportGroup, wanted: Settings = VERCEL) -> list[tuple[str, str, str]]:
+    return [(each.what, each.found, each.wanted) for each in differences_of(discovered, wanted) if each.part is part]
+
+
+def whats(discovered: DiscoveredSetup, wanted: Settings = VERCEL, state: StackState = EMPTY) -> list[str]:
+    return [problem.what for problem in obstacles(discovered, wanted, state)]
+
+
+# --- what stands against it
+
+
+def test_nothing_stands_against_an_account_by_the_guide() -> None:
+    assert obstacles(GUIDE, VERCEL, EMPTY) == ()
+
+
+def test_nothing_by_hand_is_nothing_at_all() -> None:
+    assert obstacles(DiscoveredSetup(), VERCEL, EMPTY) == ()
+    assert differences_of(DiscoveredSetup(), VERCEL) == ()
+    assert importing.settings_with(VERCEL, DiscoveredSetup(), tuple(ImportGroup)) == VERCEL
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "next_"),
+    [
+        ({"state": "PendingDeletion"}, "is going to be deleted (PendingDeletion)", "aws kms cancel-key-deletion"),
+        ({"state": "Disabled"}, "is disabled", "aws kms enable-key"),
+        ({"state": "PendingImport"}, "is not enabled: PendingImport", "aws kms describe-key"),
+        ({"spec": "RSA_4096", "usage": "ENCRYPT_DECRYPT"}, "of the spec RSA_4096", "aws kms update-alias"),
+        ({"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"}, "for GENERATE_VERIFY_MAC", "aws kms update-alias"),
+        ({"tags": {"Application": "Billing"}}, "Application=Billing", "aws kms tag-resource"),
+        ({"tags": {"Environment": "Staging"}}, "Environment=Staging", "--environment NAME"),
+        ({"arn": KEY.replace(ACCOUNT, OTHER_ACCOUNT)}, "another account", "--account ID"),
+        ({"arn": KEY.replace(KEY_ID, f"mrk-{KEY_ID.replace('-', '')}")}, "is a multi-Region key", "--multi-region yes"),
+    ],
+)
+def test_a_key_that_cannot_be_the_stacks_is_told_with_the_next_command(changes, what, next_) -> None:
+    (problem,) = obstacles(replace(GUIDE, key=key_fact(**changes)), VERCEL, EMPTY)
+    assert what in problem.what and ALIAS in problem.what
+    assert next_ in problem.next and problem.why
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tags": {}},
+        {"tags": {"Application": "eonpro", "Environment": "production", "Owner": "ada"}},
+        {"description": "", "rotation_enabled": False},
+        {"rotation_enabled": None, "rotation_period_days": None},
+    ],
+)
+def test_a_key_that_is_only_different_is_no_obstacle(changes) -> None:
+    assert whats(replace(GUIDE, key=key_fact(**changes))) == []
+
+
+def test_a_key_of_one_region_is_not_what_multi_region_settings_mean() -> None:
+    (problem,) = obstacles(GUIDE, settings(multi_region=True), EMPTY)
+    assert "is a key of a single Region, and the settings want a multi-Region key" in problem.what
+    assert (problem.exit_code, "--multi-region no" in problem.next) == (2, True)
+
+
+def test_several_faults_of_one_key_are_told_at_once() -> None:
+    poor = key_fact(state="Disabled", spec="RSA_2048", usage="SIGN_VERIFY", tags={"Environment": "Staging"})
+    assert len(whats(replace(GUIDE, key=poor))) == 3
+
+
+def test_a_stack_that_has_its_key_takes_no_other() -> None:
+    built = StackState(exists=True, has_key=True, owned=(OTHER_KEY,))
+    assert "the stack has another key already" in whats(GUIDE, state=built)[0]
+
+
+def test_what_is_the_stacks_already_is_passed_over() -> None:
+    owned = StackState(exists=True, has_key=True, owned=(KEY, APP, APP_POLICY, TRAIL, BUCKET))
+    odd = replace(GUIDE, key=key_fact(state="Disabled"))
+    assert whats(odd, state=owned) == []
+
+
+def test_a_role_with_a_path_can_be_used_as_it_is() -> None:
+    arn = APP.replace("role/", "role/clinic/")
+    (problem,) = obstacles(replace(GUIDE, role_arn=arn), VERCEL, EMPTY)
+    assert problem.what == f"the role {arn} has a path" and problem.next.endswith(f"--app-principal {arn}")
+
+
+def test_a_policy_with_a_path_is_refused() -> None:
+    arn = APP_POLICY.replace("policy/", "policy/clinic/")
+    (problem,) = obstacles(replace(GUIDE, policy_arn=arn), VERCEL, EMPTY)
+    assert problem.what == f"the policy {arn} has a path"
+    assert f"aws iam list-entities-for-policy --policy-arn {arn}" in problem.next
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"organization": True}, "is an organization's"),
+        ({"arn": TRAIL.replace(ACCOUNT, OTHER_ACCOUNT)}, "is an organization's"),
+        ({"arn": TRAIL.replace("us-east-1", "eu-west-1")}, "has its home in eu-west-1"),
+    ],
+)
+def test_a_trail_that_is_managed_elsewhere_can_be_used_as_it_is(changes, what) -> None:
+    elsewhere = trail_fact(**{"bucket": BUCKET, **changes})
+    (problem,) = obstacles(replace(GUIDE, trail=elsewhere), VERCEL, EMPTY)
+    assert what in problem.what
+    assert problem.next == f"use the trail as it is: --trail {elsewhere.arn} --trail-bucket {BUCKET}"
+
+
+def test_a_bucket_of_somebody_elses_is_refused() -> None:
+    foreign = replace(GUIDE, things=tuple(each for each in THINGS if not each.thing.startswith("bucket")))
+    (problem,) = obstacles(foreign, VERCEL, EMPTY)
+    assert f"the bucket {BUCKET}, which is not in this account, or is gone" in problem.what
+    assert "aws cloudtrail update-trail" in problem.next
+
+
+def test_a_bucket_whose_name_no_settings_can_hold_is_refused() -> None:
+    old = replace(GUIDE, things=(DiscoveredResource(thing=ResourceKind.BUCKET, id="clinic.logs", arn="clinic.logs"),))
+    assert whats(old) == [
+        "the bucket clinic.logs cannot be a stack's: 'clinic.logs' is not an S3 bucket name: "
+        "3 to 63 lower-case letters, digits and hyphens"
+    ]
+
+
+# --- documents compared by what they mean
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        document(allow(Principal={"AWS": [APP, ADMIN]}, Action=["kms:Decrypt", "kms:Encrypt"], Resource="*")),
+        document(
+            allow(Sid="b", Principal={"AWS": ADMIN}, Action=["kms:Encrypt", "kms:Decrypt"], Resource=["*"]),
+            allow(Sid="a", Principal={"AWS": APP}, Action="KMS:Decrypt", Resource="*"),
+            allow(Principal={"AWS": APP}, Action=["kms:encrypt"], Resource="*"),
+        ),
+    ],
+)
+def test_order_and_spelling_make_no_difference(spelled) -> None:
+    plain = document(
+        *(
+            allow(Principal={"AWS": arn}, Action=f"kms:{action}", Resource="*")
+            for arn in (ADMIN, APP)
+            for action in ("Encrypt", "Decrypt")
+        )
+    )
+    assert same(spelled, plain)
+
+
+def test_the_root_and_its_account_id_are_the_same() -> None:
+    assert same(
+        document(allow(Principal={"AWS": ACCOUNT}, Action="kms:*", Resource="*")),
+        document(allow(Principal={"AWS": ROOT}, Action="kms:*", Resource="*")),
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Effect": "Deny"},
+        {"Principal": {"AWS": SECOND}},
+        {"Principal": {"Service": ADMIN}},
+        {"NotPrincipal": {"AWS": ADMIN}, "Principal": None},
+        {"Action": ["kms:Decrypt", "kms:Encrypt"]},
+        {"NotAction": "kms:Decrypt"},
+        {"Resource": KEY},
+        {"Condition": {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}},
+    ],
+)
+def test_what_means_something_else_is_not_the_same(changes) -> None:
+    statement = allow(Principal={"AWS": ADMIN}, Action="kms:Decrypt", Resource="*")
+    other = {name: value for name, value in {**statement, **changes}.items() if value is not None}
+    assert not same(document(other), document(statement))
+
+
+# --- the differences
+
+
+def test_an_account_as_the_stack_would_have_it_has_no_difference() -> None:
+    assert differences_of(AS_WANTED, WITHOUT_TRAIL_KEY) == ()
+
+
+def test_the_guides_key_policy_is_told_statement_by_statement() -> None:
+    assert told(GUIDE, ImportGroup.KEY) == [
+        ("key policy, IAM", "no delegation to IAM", "IAM policies have effect on the key"),
+        (
+            "key policy, administrator role/admin",
+            "may CreateGrant, ScheduleKeyDeletion, UpdatePrimaryRegion",
+            "may not",
+        ),
+        (
+            "key policy, administrator role/admin",
+            "may not",
+            "may GenerateDataKeyWithoutPlaintext, RotateKeyOnDemand, TagResource, UntagResource",
+        ),
+        ("key policy, application role/eonpro-app-role", "may Encrypt, GenerateDataKeyWithoutPlaintext", "may not"),
+        ("key policy, deletion", "administrators may schedule it", "nobody may schedule it"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "difference"),
+    [
+        (
+            allow(Principal={"AWS": SECOND}, Action="kms:Decrypt", Resource="*"),
+            ("key policy, user/second", "may Decrypt", "not named"),
+        ),
+        (
+            allow(Principal="*", Action="kms:DescribeKey", Resource="*"),
+            ("key policy, everybody", "may DescribeKey", "not named"),
+        ),
+        (
+            allow(Principal={"AWS": OTHER_ACCOUNT}, Action="kms:Decrypt", Resource="*"),
+            (f"key policy, the account {OTHER_ACCOUNT}", "may Decrypt", "not named"),
+        ),
+        (
+            allow(Principal={"AWS": "AIDAEXAMPLE"}, Action="kms:Decrypt", Resource="*"),
+            ("key policy, AIDAEXAMPLE, which is deleted", "may Decrypt", "not named"),
+        ),
+        (
+            {"Effect": "Deny", "Principal": {"AWS": ADMIN}, "Action": "kms:DisableKey", "Resource": "*"},
+            ("key policy, administrator role/admin", "denied DisableKey", "no such denial"),
+        ),
+    ],
+)
+def test_a_statement_that_the_stack_would_take_away_is_told(statement, difference) -> None:
+    policy = copy.deepcopy(key_policy_of(VERCEL))
+    policy["Statement"].append(statement)
+    assert told(replace(AS_WANTED, key_policy=policy), ImportGroup.KEY) == [difference]
+
+
+def test_no_difference_of_a_key_policy_goes_untold() -> None:
+    """A statement on another resource than the key grants nothing, but an update takes it away."""
+    policy = copy.deepcopy(key_policy_of(VERCEL))
+    policy["Statement"].append(allow(Principal={"AWS": SECOND}, Action="kms:Decrypt", Resource=KEY))
+    assert [what for what, _, _ in told(replace(AS_WANTED, key_policy=policy), ImportGroup.KEY)] == ["key policy"]
+
+
+def test_a_delegation_that_strict_settings_do_not_want_is_told() -> None:
+    strict = settings(strict_key_policy=True, administrators=(ADMIN, SECOND))
+    found = replace(AS_WANTED, key_policy=key_policy_of(settings(administrators=(ADMIN, SECOND))))
+    assert told(found, ImportGroup.KEY, strict) == [
+        ("key policy, IAM", "IAM policies have effect on the key", "no delegation to IAM")
+    ]
+
+
+def test_the_gravest_right_is_never_shortened_away() -> None:
+    policy = copy.deepcopy(key_policy_of(VERCEL))
+    policy["Statement"].append(allow(Principal={"AWS": SECOND}, Action="kms:*", Resource="*"))
+    ((_, found, _),) = told(replace(AS_WANTED, key_policy=policy), ImportGroup.KEY)
+    assert found.startswith("may CreateGrant, Decrypt, Encrypt,") and found.endswith(" more")
+
+
+def test_rotation_description_and_tags_are_told() -> None:
+    plain = key_fact(rotation_enabled=False, description="my key", tags={"Owner": "ada", "Application": "EONPRO"})
+    assert told(replace(AS_WANTED, key=plain), ImportGroup.KEY) == [
+        ("key, rotation", "off", "on"),
+        ("key, description", "my key", "EONPRO PHI encryption key for HIPAA compliance"),
+        ("key, tag Environment", "none", "Production"),
+        ("key, tag Owner", "ada", "none"),
+    ]
+    slow = replace(AS_WANTED, key=key_fact(rotation_period_days=700))
+    assert told(slow, ImportGroup.KEY) == [("key, rotation", "every 700 days", "every 365 days")]
+
+
+def test_the_description_is_the_programs() -> None:
+    assert differences.KEY_DESCRIPTION == key.DESCRIPTION
+
+
+SUBJECT = "owner:acme:project:portal:environment:production"
+
+
+@pytest.mark.parametrize(
+    ("found", "difference"),
+    [
+        (trust(aud="https://vercel.com/acme"), ("role trust, oidc.vercel.com/acme, sub", "any", SUBJECT)),
+        (trust(sub=SUBJECT), ("role trust, oidc.vercel.com/acme, aud", "any", "https://vercel.com/acme")),
+        (
+            trust(aud="https://vercel.com/acme", sub=SUBJECT.replace("production", "preview")),
+            ("role trust, oidc.vercel.com/acme, sub", SUBJECT.replace("production", "preview"), SUBJECT),
+        ),
+        (
+            document(*GUIDE_TRUST["Statement"], allow(Principal={"AWS": ROOT}, Action="sts:AssumeRole")),
+            (f"role trust, {ACCOUNT}", "may take the role", "may not"),
+        ),
+        (
+            document(*GUIDE_TRUST["Statement"], allow(Principal="*", Action="sts:AssumeRole")),
+            ("role trust, everybody", "may take the role", "may not"),
+        ),
+        (document(), ("role trust, oidc.vercel.com/acme", "may not take the role", "may take it")),
+    ],
+)
+def test_a_trust_that_is_not_the_stacks_is_told(found, difference) -> None:
+    assert told(replace(AS_WANTED, role_trust=found), ImportGroup.APPLICATION_ROLE) == [difference]
+
+
+def test_the_trust_of_ecs_without_its_source_is_told() -> None:
+    ecs = settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None)
+    wide = document(allow(Principal={"Service": "ecs-tasks.amazonaws.com"}, Action="sts:AssumeRole"))
+    assert told(replace(AS_WANTED, role_trust=wide), ImportGroup.APPLICATION_ROLE, ecs) == [
+        ("role trust, ecs-tasks, aws:SourceAccount", "any", ACCOUNT),
+        ("role trust, ecs-tasks, aws:SourceArn", "any", f"arn:aws:ecs:us-east-1:{ACCOUNT}:*"),
+    ]
+
+
+def test_a_weaker_operator_is_told_too() -> None:
+    loose = copy.deepcopy(GUIDE_TRUST)
+    loose["Statement"][0]["Condition"] = {"StringLike": loose["Statement"][0]["Condition"]["StringEquals"]}
+    assert [what for what, _, _ in told(replace(AS_WANTED, role_trust=loose), ImportGroup.APPLICATION_ROLE)] == [
+        "role trust"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "difference"),
+    [
+        (GUIDE_POLICY, ("application policy", "nothing of the kind", "allows DescribeKey")),
+        (
+            document(allow(Action=[*policies.APPLICATION_ACTIONS, "kms:Encrypt"], Resource=KEY)),
+            ("application policy", "allows Encrypt", "nothing of the kind"),
+        ),
+        (
+            document(*policies.application_statements(key_arns=[KEY]), allow(Action="kms:Decrypt", Resource="*")),
+            ("application policy, *", "allows Decrypt", "nothing of the kind"),
+        ),
+        (
+            document(*policies.application_statements(key_arns=[KEY]), allow(Action="s3:*", Resource="*")),
+            ("application policy, *", "allows s3:*", "nothing of the kind"),
+        ),
+    ],
+)
+def test_a_policy_that_grants_less_or_more_is_told(found, difference) -> None:
+    assert told(replace(AS_WANTED, policy=found), ImportGroup.APPLICATION_POLICY) == [difference]
+
+
+def test_a_policy_that_is_not_attached_is_told() -> None:
+    loose = replace(
+        AS_WANTED, things=tuple(each for each in THINGS if each.thing is not ResourceKind.POLICY_ATTACHMENT)
+    )
+    assert told(loose, ImportGroup.APPLICATION_POLICY) == [
+        ("application policy", "not attached to role/eonpro-app-role", "attached")
+    ]
+
+
+def test_the_guides_trail_is_told() -> None:
+    assert told(GUIDE, ImportGroup.TRAIL) == [
+        ("trail, Regions", "one", "all"),
+        ("trail, validation", "logs carry no digests", "logs are signed"),
+        ("trail, key of the logs", "S3's own", "a key of their own"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"logging": False}, ("trail, logging", "stopped", "started")),
+        ({"logging": None}, ("trail, logging", "not known", "started")),
+        ({"global_events": False}, ("trail, global services", "left out", "recorded")),
+        ({"kms_events": False}, ("trail, events of KMS", "left out", "recorded, reads and writes")),
+        ({"key_arn": OTHER_KEY}, ("trail, key of the logs", "a key", "S3's own")),
+    ],
+)
+def test_a_trail_that_records_less_is_told(changes, difference) -> None:
+    found = replace(AS_WANTED, trail=trail_fact(bucket=BUCKET, **changes))
+    assert told(found, ImportGroup.TRAIL, WITHOUT_TRAIL_KEY) == [difference]
+
+
+def test_the_guides_bucket_is_told() -> None:
+    assert told(GUIDE, ImportGroup.BUCKET) == [
+        ("bucket policy, plain HTTP", "not denied", "denied"),
+        ("bucket policy, TLS below 1.2", "not denied", "denied"),
+        ("bucket, public access", "not blocked", "blocked"),
+        ("bucket, versions", "not kept", "kept"),
+        ("bucket, logs expire", "never", "after 2557 days"),
+        ("bucket, Object Lock", "none", "GOVERNANCE, 2557 days"),
+        ("bucket, access log", "none", "kept"),
+    ]
+
+
+def test_logs_that_expire_early_and_no_encryption_are_told() -> None:
+    assert AS_WANTED.retention is not None
+    early = replace(AS_WANTED, retention=replace(AS_WANTED.retention, expires_after_days=90, encrypted=False))
+    assert told(early, ImportGroup.BUCKET) == [
+        ("bucket, encryption", "none by default", "by default"),
+        ("bucket, logs expire", "after 90 days", "after 2557 days"),
+    ]
+
+
+def test_a_bucket_open_to_any_trail_is_told() -> None:
+    unbound = document(
+        *policies.secure_transport_statements(bucket=BUCKET),
+        allow(
+            Principal={"Service": "cloudtrail.amazonaws.com"},
+            Action="s3:PutObject",
+            Resource=f"arn:aws:s3:::{BUCKET}/AWSLogs/{ACCOUNT}/*",
+        ),
+    )
+    assert told(replace(AS_WANTED, bucket_policy=unbound), ImportGroup.BUCKET) == [
+        ("bucket policy, delivery", "open to any trail", "this trail's only")
+    ]
+
+
+AUDITOR = allow(Principal={"AWS": SECOND}, Action="s3:GetObject", Resource=f"arn:aws:s3:::{BUCKET}/*")
+
+
+@pytest.mark.parametrize(
+    ("policy", "who"),
+    [
+        (bucket_policy(*bucket_policy(trail=OTHER_TRAIL)["Statement"]), (OTHER_TRAIL,)),
+        (bucket_policy(AUDITOR), (SECOND,)),
+        (
+            bucket_policy(
+                allow(
+                    Principal={"Service": "cloudtrail.amazonaws.com"},
+                    Action="s3:PutObject",
+                    Resource=f"arn:aws:s3:::{BUCKET}/AWSLogs/{OTHER_ACCOUNT}/*",
+                )
+            ),
+            (f"the trail of {OTHER_ACCOUNT}",),
+        ),
+        (
+            bucket_policy(
+                allow(Principal={"Service": "delivery.logs.amazonaws.com"}, Action="s3:PutObject", Resource="*")
+            ),
+            ("delivery.logs.amazonaws.com",),
+        ),
+    ],
+)
+def test_whoever_shares_the_bucket_is_told_first_and_loudly(policy, who) -> None:
+    shared = replace(GUIDE, bucket_policy=policy)
+    assert sharers(shared, VERCEL) == who
+    first = told(shared, ImportGroup.BUCKET)[0]
+    assert first[0] == "bucket, SHARED" and "CUTS THIS OFF" in first[2]
+    assert importing.kept_unless_agreed(shared, VERCEL) == (ImportGroup.BUCKET,)
+    assert obstacles(shared, VERCEL, EMPTY) == ()
+
+
+def test_a_bucket_of_this_trail_alone_is_shared_by_nobody() -> None:
+    assert sharers(GUIDE, VERCEL) == sharers(AS_WANTED, VERCEL) == ()
+    assert importing.kept_unless_agreed(GUIDE, VERCEL) == ()
+
+
+# --- the settings
+
+
+def test_everything_found_is_adopted_by_its_id_and_the_bucket_keeps_its_name() -> None:
+    adopted = importing.settings_with(VERCEL, GUIDE, ())
+    assert adopted.adopted == tuple(sorted(GUIDE.adopted)) and adopted.kept_as_found == ()
+    assert adopted.names.trail_bucket == BUCKET
+    assert Settings.from_config(_as_the_engine_gives_it(adopted)) == adopted
+
+
+def test_parts_are_kept_as_found_only_where_something_was_found() -> None:
+    only_key = DiscoveredSetup(things=THINGS[:2], key=key_fact(), key_policy=GUIDE_KEY_POLICY)
+    adopted = importing.settings_with(VERCEL, only_key, tuple(ImportGroup))
+    assert (adopted.kept_as_found, adopted.trail_bucket) == ((ImportGroup.KEY,), None)
+    assert adopted.adopted == (f"alias={ALIAS}", f"key={KEY_ID}")
+
+
+def test_a_bucket_that_is_kept_keeps_its_settings_outside_the_stack() -> None:
+    adopted = importing.settings_with(VERCEL, GUIDE, (ImportGroup.BUCKET,))
+    assert adopted.kept_as_found == (ImportGroup.BUCKET,)
+    assert [each for each in adopted.adopted if each.startswith("bucket")] == [f"bucket={BUCKET}"]
+
+
+@pytest.mark.parametrize(
+    ("things", "parts"),
+    [
+        ((), ()),
+        (THINGS[:2], (ImportGroup.KEY,)),
+        (THINGS[2:5], (ImportGroup.APPLICATION_ROLE, ImportGroup.APPLICATION_POLICY)),
+        (THINGS[3:4], (ImportGroup.APPLICATION_POLICY,)),
+        (THINGS[5:], (ImportGroup.TRAIL, ImportGroup.BUCKET)),
+        (THINGS, tuple(ImportGroup)),
+    ],
+)
+def test_the_parts_are_those_of_what_is_there(things, parts) -> None:
+    assert importing.parts(DiscoveredSetup(things=things)) == parts
+
+
+def _as_the_engine_gives_it(wanted: Settings) -> dict[str, str | None]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in wanted.to_config().items()}
+
+
+# --- the table
+
+
+def test_the_table_fits_80_columns_and_holds_every_word_of_it() -> None:
+    shared = replace(GUIDE, bucket_policy=bucket_policy(*bucket_policy(trail=OTHER_TRAIL)["Statement"]))
+    rows = importing.table(differences_of(replace(shared, role_trust=trust()), VERCEL))
+    out = io.StringIO()
+    Screen(out=out, width=80, colour=False).table(rows, headings=importing.HEADINGS)
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+    letters = Counter("".join(out.getvalue().split()))
+    assert letters == Counter("".join("".join(row) for row in (importing.HEADINGS, *rows)).replace(" ", ""))
+
+
+def test_the_table_says_every_difference_in_three_cells() -> None:
+    difference = Difference(part=ImportGroup.KEY, what="key, rotation", found="off", wanted="on")
+    assert importing.table([difference]) == (("key, rotation", "off", "on"),)
+    assert len(importing.HEADINGS) == 3
+
+
+# --- the data key
+
+ONE, TWO = wrapped("one"), wrapped("two")
+
+
+def on_vercel(**changes: Any) -> FoundDataKey:
+    return FoundDataKey(**{"wrapped": ONE, "there": True, "key_arn": KEY, **changes})
+
+
+HIDDEN = on_vercel(wrapped=None)
+NONE = on_vercel(wrapped=None, there=False, key_arn=None)
+
+
+def stored_data_key(**changes: Any) -> StoredDataKey:
+    return StoredDataKey(**{"parameter": ESCROW, "wrapped": ONE, "key_arn": KEY, "version": 1, **changes})
+
+
+@pytest.mark.parametrize("key_arn", [KEY, KEY_ID, ALIAS, f"arn:aws:kms:us-east-1:{ACCOUNT}:{ALIAS}", f"{KEY}\n", None])
+def test_a_data_key_of_the_adopted_key_is_taken_whatever_way_the_key_is_named(key_arn) -> None:
+    assert data_key_obstacle(on_vercel(key_arn=key_arn), GUIDE, None) is None
+    assert adopted_data_key(on_vercel(key_arn=key_arn), None) == ONE
+
+
+@pytest.mark.parametrize(
+    ("found", "given", "taken"),
+    [(HIDDEN, ONE, ONE), (on_vercel(), ONE, ONE), (NONE, None, None), (NONE, ONE, ONE), (None, None, None)],
+)
+def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken) -> None:
+    if found is not None:
+        assert data_key_obstacle(found, GUIDE, None, given=given) is None
+    assert adopted_data_key(found, given) == taken
+
+
+@pytest.mark.parametrize(
+    ("found", "hand_made", "held", "given", "what", "next_"),
+    [
+        (on_vercel(key_arn=OTHER_KEY), GUIDE, None, None, f"names {OTHER_KEY}", "aws kms update-alias"),
+        (on_vercel(key_arn=f"x{KEY}"), GUIDE, None, None, "names x", "aws kms update-alias"),
+        (HIDDEN, GUIDE, None, None, "its value is not told", "export EONPRO_ENCRYPTED_PHI_KEY="),
+        (
+            replace(HIDDEN, claimed=ONE.fingerprint),
+            GUIDE,
+            None,
+            TWO,
+            ONE.fingerprint,
+            "export EONPRO_ENCRYPTED_PHI_KEY=",
+        ),
+        (
+            on_vercel(),
+            replace(GUIDE, data_key=on_vercel(wrapped=TWO)),
+            None,
+            None,
+            TWO.fingerprint,
+            "--environment NAME",
+        ),
+        (on_vercel(), GUIDE, None, TWO, "is not the one on Vercel", "unset EONPRO_ENCRYPTED_PHI_KEY"),
+        (on_vercel(), DiscoveredSetup(), None, None, "no alias of this stack's", f"--target-key-id {KEY}"),
+        (HIDDEN, DiscoveredSetup(), None, ONE, "no alias of this stack's", "aws kms create-alias"),
+        (NONE, DiscoveredSetup(), None, ONE, "no alias of this stack's", "aws kms create-alias"),
+        (on_vercel(), GUIDE, stored_data_key(wrapped=TWO), None, TWO.fingerprint, "--stack NAME"),
+        (HIDDEN, GUIDE, stored_data_key(wrapped=TWO), ONE, TWO.fingerprint, "--stack NAME"),
+        (
+            on_vercel(),
+            GUIDE,
+            stored_data_key(key_arn=OTHER_KEY),
+            None,
+            f"wrapped by {OTHER_KEY}",
+            "aws kms update-alias",
+        ),
+    ],
+)
+def test_a_data_key_that_cannot_become_the_stacks_is_told(found, discovered, held, given, what, next_) -> None:
+    problem = data_key_obstacle(found, discovered, held, given=given)
+    assert problem is not None and what in problem.what and next_ in problem.next and problem.why
+    assert ONE.value not in repr(problem) and TWO.value not in repr(problem)
+
+
+@pytest.mark.parametrize("found", [on_vercel(), HIDDEN, NONE])
+@pytest.mark.parametrize("key_arn", [KEY, None])
+def test_a_data_key_that_is_escrowed_already_needs_nobodys_word(found, key_arn) -> None:
+    assert data_key_obstacle(found, GUIDE, stored_data_key(key_arn=key_arn)) is None
+
+
+def test_of_two_data_keys_neither_is_taken() -> None:
+    assert adopted_data_key(on_vercel(), TWO) is None
+
+
+def test_what_vercel_has_goes_before_what_parameter_store_has() -> None:
+    stored = replace(GUIDE, data_key=on_vercel(wrapped=TWO))
+    assert in_use(on_vercel(), stored).wrapped == ONE
+    assert in_use(NONE, stored).wrapped == in_use(None, stored).wrapped == TWO
+    assert in_use(HIDDEN, stored).hidden, "a person has to say which of the two it is"
+    assert not in_use(NONE, GUIDE).there
+
+
+def test_a_key_without_a_known_data_key_asks_for_it_or_for_the_word_that_there_is_none() -> None:
+    problem = untold(GUIDE)
+    assert KEY in problem.what and problem.exit_code == 2
+    assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
+
+
+# --- the proof before the escrow
+
+
+class Application:
+    """The application as the one prover of it: opens some data keys and refuses the others."""
+
+    def __init__(self, *opens: WrappedDataKey, credentials: bool = True) -> None:
+        self.asked: list[str] = []
+        self._opens = opens
+        self._found = AppCredentials(how="the test", access_key_id="a", secret_access_key="b") if credentials else None
+
+    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
+        self.asked.append(principal_arn)
+        return CredentialsSearch(found=self._found)
+
+    def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
+        proved = batch.wrapped in self._opens
+        cause = "" if proved else "NotOurs"
+        return ChildResult(proved=proved, principal=APP, fingerprint=batch.wrapped.fingerprint, cause=cause)
+
+
+def beforehand(application: Application) -> data_key.Beforehand:
+    both: Any = application
+    return data_key.prove_beforehand(
+        aws=both, prover=both, settings=VERCEL, outputs=outputs_of(VERCEL), targets=(Target.VERCEL,), wrapped=ONE
+    )
+
+
+def test_a_data_key_that_the_application_opens_is_proved() -> None:
+    application = Application(ONE)
+    assert beforehand(application).proved
+    assert application.asked == [outputs_of(VERCEL).principal_of("vercel")]
+
+
+def test_a_data_key_that_the_application_cannot_open_is_refused() -> None:
+    with pytest.raises(DataKeyConflict, match="it was not escrowed") as refusal:
+        beforehand(Application(TWO))
+    assert ONE.fingerprint in refusal.value.message and ONE.value not in repr(refusal.value)
+    assert "EONPRO_ENCRYPTED_PHI_KEY" in refusal.value.hint and "--repair all" in refusal.value.hint
+
+
+def test_where_nobody_can_be_the_application_it_is_said() -> None:
+    told = beforehand(Application(credentials=False))
+    assert not told.proved and "unproved" in told.words
+
+
+# --- what no import could carry over, told together
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "next_"),
+    [
+        ({"key": key_fact(origin="EXTERNAL")}, "material that KMS did not make (EXTERNAL)", "--environment NAME"),
+        ({"key": key_fact(replica_of=KEY.replace("us-east-1", "eu-west-1"))}, "is a replica", "--region eu-west-1"),
+        ({"bucket_region": "eu-west-1"}, f"the bucket {BUCKET} is in eu-west-1", f"--trail {TRAIL}"),
+        ({"logs_key": key_fact(OTHER_KEY, state="Disabled")}, "not enabled: Disabled", "aws kms enable-key"),
+        ({"logs_key": key_fact(OTHER_KEY, state="PendingDeletion")}, "PendingDeletion", "cancel-key-deletion"),
+    ],
+)
+def test_what_no_import_could_carry_over_is_told(changes, what, next_) -> None:
+    (problem,) = obstacles(replace(GUIDE, **changes), VERCEL, EMPTY)
+    assert what in problem.what and next_ in problem.next and problem.why
+
+
+def test_all_of_it_is_told_together() -> None:
+    worst = replace(GUIDE, key=key_fact(origin="EXTERNAL", state="Disabled"), bucket_region="eu-west-1")
+    assert len(obstacles(worst, VERCEL, EMPTY)) == 3
+
+
+def test_a_boundary_is_taken_away_by_no_repair_and_left_by_a_role_that_is_kept() -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    bounded = replace(GUIDE, role_boundary=boundary)
+    (problem,) = at_odds(bounded, VERCEL, ())
+    assert problem.next.startswith(f"keep it: --permissions-boundary {boundary}")
+    assert at_odds(bounded, VERCEL, (ImportGroup.APPLICATION_ROLE,)) == ()
+    assert at_odds(bounded, settings(permissions_boundary_arn=boundary), ()) == ()
+
+
+def test_a_trail_with_a_place_of_its_own_is_not_locked_out_of_a_repaired_bucket() -> None:
+    placed = replace(GUIDE, trail=trail_fact(prefix="clinic"))
+    (problem,) = at_odds(placed, VERCEL, (ImportGroup.TRAIL,))
+    assert "under clinic/" in problem.what and "both or neither" in problem.next
+    assert at_odds(placed, VERCEL, ()) == at_odds(placed, VERCEL, (ImportGroup.TRAIL, ImportGroup.BUCKET)) == ()
+    told = [each for each in differences_of(placed, VERCEL) if each.what == "trail, place of the logs"]
+    assert [(each.found, each.wanted) for each in told] == [("under clinic/", "under AWSLogs/")]
+
+
+def test_the_logs_under_the_stacks_own_key_are_no_difference() -> None:
+    own = replace(GUIDE, trail=trail_fact(key_arn=OTHER_KEY), logs_key=key_fact(OTHER_KEY))
+    assert "trail, key of the logs" not in {each.what for each in differences_of(own, VERCEL)}
+    others = replace(own, logs_key=None)
+    assert "trail, key of the logs" in {each.what for each in differences_of(others, VERCEL)}
+
+
+def test_what_else_the_role_may_do_is_told_and_no_repair_promises_to_end_it() -> None:
+    wide = replace(GUIDE, role_policies=("arn:aws:iam::aws:policy/AdministratorAccess", "inline Backup"))
+    told = [each for each in differences_of(wide, VERCEL) if each.what == "role, policy beside the stack's"]
+    assert [each.found for each in told] == ["policy/AdministratorAccess", "inline Backup"]
+    assert all("a repair leaves it" in each.wanted for each in told)
+
+
+def test_what_a_stack_left_beside_the_guides_things_is_taken_in_with_them() -> None:
+    left = (
+        DiscoveredResource(thing=ResourceKind.LOGS_KEY, id="1", arn=OTHER_KEY),
+        DiscoveredResource(thing=ResourceKind.ACCESS_LOG_BUCKET, id="reads", arn="reads"),
+        DiscoveredResource(thing=ResourceKind.ACCESS_LOG_BUCKET_POLICY, id="reads", arn="reads"),
+    )
+    found = replace(GUIDE, things=(*THINGS, *left))
+    assert {"logs-key=1", "access-log-bucket=reads"} <= set(importing.settings_with(VERCEL, found, ()).adopted)
+    assert importing.parts(DiscoveredSetup(things=left)) == ()
+    # The bucket that is kept as found has no log of its reads, and so no bucket for it.
+    kept = importing.settings_with(VERCEL, found, (ImportGroup.BUCKET,)).adopted
+    assert "logs-key=1" in kept and not [each for each in kept if each.startswith("access-log-")]

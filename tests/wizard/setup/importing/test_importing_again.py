@@ -1,0 +1,107 @@
+"""What is taken in a second time, what is told of an adoption that cannot be, and what the escrow waits for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.settings import ImportGroup
+from tests.wizard.fakes.clients import BUCKET, ESCROW, KEY, OTHER_KEY, by_hand, key_fact, wrapped
+from tests.wizard.setup.preflight.test_checks import World
+from tests.wizard.setup.test_workflow import World as Journey
+from wizard.core.errors import DataKeyConflict
+from wizard.core.models.account import DiscoveredSetup, Existing
+from wizard.core.models.delivery import StackState, StoredDataKey
+from wizard.setup.importing.discovery import Adoption
+
+ALL = Adoption(repaired=tuple(ImportGroup))
+ONE = wrapped("by hand")
+
+
+@pytest.fixture
+def hand() -> World:
+    world = World()
+    by_hand(world.aws)
+    world.vercel.sensitive = False
+    world.vercel.variables = {"ENCRYPTED_PHI_KEY": ONE.value, "AWS_KMS_KEY_ID": KEY}
+    return world
+
+
+def taken_away(hand: World) -> Any:
+    """The settings of a stack that was adopted and then taken away: the key and its escrow are in the account."""
+    saved = hand.check(adoption=ALL).settings
+    assert saved is not None
+    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=ONE, key_arn=KEY, version=1)
+    hand.engine.stack_state = StackState(exists=True, has_key=False)
+    return saved
+
+
+def test_what_is_gone_with_a_stack_is_not_imported_by_its_saved_id(hand: World) -> None:
+    saved = taken_away(hand)
+    left = [found for found in hand.aws.discovered.things if "role" not in found.thing and "polic" not in found.thing]
+    hand.aws.discovered = replace(hand.aws.discovered, things=tuple(left), role_arn=None, policy_arn=None)
+    hand.aws.existing = replace(hand.aws.existing, role_arn=None, app_policy_arn=None)
+    findings = hand.check(saved=saved, trail_bucket=BUCKET)
+    assert findings.problems == () and findings.settings is not None
+    assert {entry.partition("=")[0] for entry in findings.settings.adopted} == {"key", "alias", "trail", "bucket"}
+
+
+def test_where_all_of_it_is_gone_everything_is_made(hand: World) -> None:
+    saved = taken_away(hand)
+    hand.aws.escrows.clear()
+    hand.vercel.variables = {}
+    hand.aws.discovered, hand.aws.existing = DiscoveredSetup(), Existing()
+    findings = hand.check(saved=saved, trail_bucket=BUCKET)
+    assert findings.problems == () and findings.settings is not None
+    assert (findings.settings.adopted, findings.settings.kept_as_found) == ((), ())
+
+
+def test_a_wish_to_adopt_is_told_its_own_reasons_and_not_what_it_would_take_in(hand: World) -> None:
+    by_hand(hand.aws, key=key_fact(spec="RSA_2048"))
+    (problem,) = hand.check(adoption=ALL).problems
+    assert "is of the spec RSA_2048" in problem.what
+
+
+def test_a_strangers_thing_in_the_way_is_told_beside_them(hand: World) -> None:
+    by_hand(hand.aws, key=key_fact(spec="RSA_2048"))
+    hand.aws.existing = replace(hand.aws.existing, trail_key=key_fact(OTHER_KEY))
+    whats = hand.whats(adoption=ALL)
+    assert len(whats) == 2 and any(OTHER_KEY in what for what in whats)
+
+
+def test_a_key_whose_data_key_nobody_tells_gets_no_second_one_on_vercel_either(hand: World) -> None:
+    hand.vercel.variables = {}
+    (problem,) = hand.check(adoption=ALL).problems
+    assert "nothing tells which data key" in problem.what and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
+    agreed = hand.check(adoption=replace(ALL, data_key="none"))
+    assert (agreed.problems, agreed.adopted_data_key) == ((), None)
+
+
+# --- the escrow waits for the proof
+
+
+@pytest.fixture
+def hidden() -> Journey:
+    journey = Journey()
+    by_hand(journey.aws)
+    journey.vercel.variables = {"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": KEY, "ENCRYPTED_PHI_KEY": ONE.value}
+    journey.aws.wrapped_by[ONE.fingerprint] = KEY
+    return journey
+
+
+def test_a_hidden_data_key_is_proved_named_and_only_then_escrowed(hidden: Journey) -> None:
+    done = hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
+    assert (done.stored_data_key.wrapped, hidden.vercel.named) == (ONE, ONE.fingerprint)
+    calls = [call.split(" ")[0] for call in hidden.log]
+    order = [calls.index(call) for call in ("prover.prove", "hosting.name_data_key", "cloud.write_escrow")]
+    assert order == sorted(order)
+
+
+def test_a_data_key_that_cannot_be_opened_is_neither_escrowed_nor_named_nor_delivered(hidden: Journey) -> None:
+    hidden.aws.wrapped_by[ONE.fingerprint] = OTHER_KEY
+    with pytest.raises(DataKeyConflict, match="it was not escrowed"):
+        hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
+    assert (hidden.aws.escrows, hidden.vercel.named) == ({}, None)
+    assert "hosting.deliver" not in [call.split(" ")[0] for call in hidden.log]

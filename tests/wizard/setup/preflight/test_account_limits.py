@@ -1,0 +1,136 @@
+"""What AWS would refuse half-way: rights, quotas and the clock, asked beforehand, each with its way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, OTHER_ACCOUNT, SECOND, FakeCloud, settings
+from tests.wizard.setup.preflight.test_account import VALUES
+from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.models.discovery import QuotaFact
+from wizard.setup.preflight.account import Account, clock, look, quotas, rights
+
+TRAILS = QuotaFact(
+    what="trails in us-east-1", used=5, limit=5, needed=1, next="aws cloudtrail list-trails --region us-east-1"
+)
+
+
+@pytest.fixture
+def aws() -> FakeCloud:
+    return FakeCloud()
+
+
+def seen(aws: FakeCloud, identity: Any = IDENTITY, **options: Any) -> Account:
+    return look(stack="production", values=VALUES, saved=None, identity=identity, aws=aws, **options)
+
+
+# --- rights
+
+
+def test_rights_that_are_lacking_are_all_named_in_one_problem(aws) -> None:
+    aws.lacking = ("kms:CreateKey", "iam:CreateRole")
+    told = rights(settings(), aws, "production")
+    (problem,) = told.problems
+    assert problem.what == "you are not allowed to do: kms:CreateKey, iam:CreateRole"
+    assert problem.next.startswith("python -m wizard policy operator")
+    assert (problem.exit_code, told.denied, told.notes) == (3, ("kms:CreateKey", "iam:CreateRole"), ())
+
+
+def test_the_policy_to_ask_for_is_that_of_the_stack(aws) -> None:
+    aws.lacking = ("kms:CreateKey",)
+    (problem,) = rights(settings(), aws, "staging").problems
+    assert problem.next.startswith("python -m wizard policy operator --stack staging")
+
+
+def test_rights_that_nobody_could_be_asked_about_are_a_note_that_names_them(aws) -> None:
+    aws.unknown_rights = ("kms:CreateKey", "iam:CreateRole")
+    told = rights(settings(), aws, "production")
+    assert told.problems == ()
+    (note,) = told.notes
+    assert "could not be asked (the policy simulator may not be asked)" in note
+    assert "needed are: kms:CreateKey, iam:CreateRole; in full: python -m wizard policy operator" in note
+
+
+def test_a_long_list_of_unknown_rights_ends_after_a_few_lines(aws) -> None:
+    aws.unknown_rights = tuple(f"service:Action{number}" for number in range(90))
+    (note,) = rights(settings(), aws, "production").notes
+    assert "and 82 more; in full: python -m wizard policy operator" in note
+    assert len(note) < 5 * 80
+
+
+def test_rights_that_cannot_be_checked_are_no_finding_but_a_note(aws) -> None:
+    aws.failures["check_permissions"] = Unsupported("no simulator here", "none")
+    told = rights(settings(), aws, "production")
+    assert told.problems == ()
+    assert "no simulator here" in told.notes[0] and "python -m wizard policy operator" in told.notes[0]
+
+
+def test_rights_and_quotas_are_asked_about_only_where_a_key_is_to_be_made(aws) -> None:
+    aws.lacking, aws.quotas = ("kms:CreateKey",), (TRAILS,)
+    account = seen(aws, making=lambda: False)
+    assert (account.rights.problems, account.quotas.problems) == ((), ())
+    assert not {"cloud.check_permissions", "cloud.check_quotas"} & set(aws.log)
+
+
+# --- quotas
+
+
+def test_a_quota_that_is_used_up_is_a_problem_with_its_own_way_out(aws) -> None:
+    aws.quotas = (TRAILS,)
+    (problem,) = quotas(settings(), aws).problems
+    assert problem.what == "trails in us-east-1: 5 of 5 are there, and 1 more would be made"
+    assert problem.next == TRAILS.next
+
+
+def test_a_quota_that_is_just_enough_is_none(aws) -> None:
+    aws.quotas = (QuotaFact(what="roles", used=999, limit=1000, needed=1, next="aws iam get-account-summary"),)
+    assert quotas(settings(), aws).problems == ()
+
+
+def test_every_quota_that_is_used_up_is_told(aws) -> None:
+    aws.quotas = (TRAILS, QuotaFact(what="roles", used=1000, limit=1000, needed=2, next="aws iam list-roles"))
+    assert len(quotas(settings(), aws).problems) == 2
+
+
+def test_quotas_that_may_not_be_asked_are_a_note(aws) -> None:
+    aws.failures["check_quotas"] = PermissionDenied("servicequotas:GetServiceQuota is denied", "ask for it")
+    told = quotas(settings(), aws)
+    assert told.problems == ()
+    assert "servicequotas:GetServiceQuota is denied" in told.notes[0]
+
+
+# --- the clock
+
+
+@pytest.mark.parametrize(("skew", "where"), [(300.0, "300 seconds ahead of"), (-241.0, "241 seconds behind")])
+def test_a_clock_that_is_far_off_is_a_problem_either_way(aws, skew, where) -> None:
+    aws.skew = skew
+    told = clock(aws)
+    (problem,) = told.problems
+    assert problem.what == f"this machine's clock is {where} AWS's"
+    assert problem.next.startswith("timedatectl set-ntp true")
+    assert told.notes == ()
+
+
+@pytest.mark.parametrize(("skew", "where"), [(30.0, "30 seconds ahead of"), (-240.0, "240 seconds behind")])
+def test_a_clock_that_is_a_little_off_is_a_note(aws, skew, where) -> None:
+    aws.skew = skew
+    told = clock(aws)
+    assert told.problems == ()
+    assert where in told.notes[0] and "timedatectl set-ntp true" in told.notes[0]
+
+
+@pytest.mark.parametrize("skew", [0.0, 29.9, -29.9, None])
+def test_a_clock_that_is_right_or_not_known_is_not_mentioned(aws, skew) -> None:
+    aws.skew = skew
+    told = clock(aws)
+    assert (told.problems, told.notes) == ((), ())
+
+
+def test_the_wrong_account_does_not_hide_the_clock(aws) -> None:
+    aws.skew = 3600.0
+    values = {**VALUES, "account": OTHER_ACCOUNT, "administrators": (SECOND.replace(ACCOUNT, OTHER_ACCOUNT),)}
+    account = look(stack="production", values=values, saved=None, identity=IDENTITY, aws=aws)
+    assert [ACCOUNT in problem.what or "clock" in problem.what for problem in account.problems] == [True, True]

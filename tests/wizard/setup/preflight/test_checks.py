@@ -1,0 +1,860 @@
+"""The one pass before anything is created: account, Vercel and engine, every problem at once, nothing written."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from components.settings import ImportGroup, ResourceKind, SecretStore
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    APP,
+    BUCKET,
+    ESCROW,
+    IDENTITY,
+    KEY,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    OTHER_KEY,
+    OUTPUTS,
+    REPLICA_REGION,
+    SECOND,
+    TRAIL,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    built,
+    by_hand,
+    key_fact,
+    multi_region,
+    settings,
+    step,
+    trail_fact,
+    wrapped,
+)
+from tests.wizard.setup.preflight.test_account import ABSENT, VALUES
+from wizard.core.errors import (
+    CredentialsError,
+    PermissionDenied,
+    PreflightFailed,
+    Problem,
+    SetupError,
+    Unreachable,
+    UsageError,
+)
+from wizard.core.models.account import DiscoveredResource, Existing
+from wizard.core.models.delivery import Simulation, StackState, StoredDataKey, VercelProject
+from wizard.core.models.discovery import QuotaFact
+from wizard.core.models.rotation import VersionOrigin
+from wizard.setup.importing.discovery import Adoption
+from wizard.setup.preflight import checks
+
+WRITES = ("write_escrow", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
+
+
+class World:
+    """The edges of one pass, over one log."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.aws = FakeCloud(log=self.log)
+        self.vercel = FakeHosting(log=self.log)
+        self.engine = FakeEngine(aws=self.aws, log=self.log)
+
+    def check(
+        self,
+        *,
+        saved=None,
+        identity: Any = IDENTITY,
+        adoption: Adoption | None = None,
+        unplaced: tuple[Problem, ...] = (),
+        **changes: Any,
+    ) -> checks.Findings:
+        return checks.check(
+            stack="production",
+            values={**VALUES, **changes},
+            saved=saved,
+            identity=identity,
+            aws=self.aws if not isinstance(identity, SetupError) else None,
+            vercel=self.vercel,
+            engine=self.engine,
+            adoption=adoption,
+            unplaced=unplaced,
+        )
+
+    def whats(self, **changes: Any) -> list[str]:
+        return [problem.what for problem in self.check(**changes).problems]
+
+    def stored_data_key(self, key_arn: str | None) -> None:
+        self.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=key_arn, version=1)
+
+    def built_without_an_escrow(self) -> None:
+        self.engine.stack_state = built(self.aws, settings())
+        del self.aws.escrows[ESCROW]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_world_that_is_right_has_no_problem(world) -> None:
+    findings = world.check()
+    assert findings.problems == ()
+    assert (findings.settings, findings.engine_version) == (settings(), "3.259.0")
+    assert findings.project is not None
+
+
+def test_the_pass_writes_nothing(world) -> None:
+    world.engine.stack_state = built(world.aws, settings(), pending=(step("creating"),))
+    world.check()
+    assert not [call for call in world.log if call.split(".")[1].split()[0] in WRITES]
+
+
+def test_a_stack_that_is_built_has_no_problem(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    findings = world.check(saved=settings())
+    assert findings.problems == ()
+    assert findings.stored_data_key is not None and findings.stored_data_key.wrapped == wrapped()
+
+
+def test_everything_that_is_wrong_is_found_in_one_pass(world) -> None:
+    world.engine.failures["check"] = SetupError("there is no `pulumi` program on the PATH", "make setup")
+    world.vercel.token = "wrong"
+    world.stored_data_key(OTHER_KEY)
+    assert world.whats(administrators=("caller", ABSENT), region="af-south-1") == [
+        "the Region af-south-1 is off in this account",
+        f"the administrator {ABSENT} does not exist",
+        "there is no `pulumi` program on the PATH",
+        "Vercel refuses the token",
+    ]
+
+
+def test_names_escrow_and_vercel_are_found_in_the_same_pass(world) -> None:
+    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY), bucket="foreign")
+    world.stored_data_key(OTHER_KEY)
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    whats = world.whats()
+    assert len(whats) == 4
+    assert [part for part in ("alias/eonpro-phi-key", "bucket", ESCROW, "portal") if part in " ".join(whats)] == [
+        "alias/eonpro-phi-key",
+        "bucket",
+        ESCROW,
+        "portal",
+    ]
+
+
+def test_without_credentials_vercel_and_the_engine_are_checked_all_the_same(world) -> None:
+    world.vercel.token = "wrong"
+    world.engine.failures["check"] = SetupError("no pulumi", "make setup")
+    error = CredentialsError("no credentials", "aws sso login")
+    assert world.whats(identity=error) == ["no credentials", "no pulumi", "Vercel refuses the token"]
+
+
+def test_the_wrong_account_is_told_together_with_a_wrong_token(world) -> None:
+    world.vercel.token = "wrong"
+    admin = f"arn:aws:iam::{OTHER_ACCOUNT}:role/admin"
+    whats = world.whats(account=OTHER_ACCOUNT, administrators=(admin,))
+    assert [ACCOUNT in whats[0], whats[1]] == [True, "Vercel refuses the token"]
+
+
+def test_a_project_that_is_not_there_is_found(world) -> None:
+    assert world.whats(vercel_project="absent") == ["there is no project absent in the team acme"]
+
+
+def test_vercel_is_not_asked_for_a_target_that_is_ecs(world) -> None:
+    world.vercel.token = "wrong"
+    assert world.whats(target=("ecs",)) == []
+    assert not [call for call in world.log if call.startswith("hosting.")]
+
+
+def test_the_trust_names_the_slugs_where_ids_were_given(world) -> None:
+    findings = world.check(vercel_team="team_1", vercel_project="prj_1")
+    assert findings.settings is not None
+    assert (findings.settings.vercel_team, findings.settings.vercel_project) == ("acme", "portal")
+
+
+def test_a_backend_that_cannot_be_read_is_a_problem(world) -> None:
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
+    assert world.whats() == ["the backend does not answer"]
+
+
+def test_a_problem_that_two_checks_find_is_told_once(world) -> None:
+    error = Unreachable("no answer from the endpoint", "curl it")
+    world.aws.failures = {"find_existing": error, "read_escrow": error}
+    assert world.whats() == ["no answer from the endpoint"]
+
+
+# --- one part hides no other, and nothing is told that only follows
+
+
+def test_the_backend_is_told_in_words(world) -> None:
+    assert world.check().backend == "file://~"
+
+
+def test_a_backend_that_does_not_answer_says_nothing_of_the_stack(world) -> None:
+    world.engine.failures["check_backend"] = Unreachable("s3://clinic-state does not answer", "pulumi whoami -v")
+    world.engine.failures["state"] = SetupError("there is no such stack", "pulumi stack ls")
+    findings = world.check()
+    assert [problem.what for problem in findings.problems] == ["s3://clinic-state does not answer"]
+    assert findings.backend == ""
+
+
+def test_a_wrong_passphrase_does_not_hide_what_is_taken(world) -> None:
+    world.engine.failures["check_backend"] = UsageError("the passphrase is not right", "export PULUMI_CONFIG_…")
+    world.aws.existing = Existing(role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role")
+    whats = world.whats()
+    assert len(whats) == 2 and "role/eonpro-app-role exists already" in " ".join(whats)
+
+
+def test_a_state_whose_place_is_not_known_is_a_problem_among_the_others_and_not_asked_for(world) -> None:
+    world.vercel.token = "wrong"
+    nowhere = Problem(what="Pulumi has no place for its state", why="it keeps it there", next="--backend local")
+    assert world.whats(unplaced=(nowhere,)) == [nowhere.what, "Vercel refuses the token"]
+    assert [call for call in world.log if call.startswith("engine.")] == ["engine.check"]
+
+
+def test_without_the_engine_nothing_more_is_asked_of_it(world) -> None:
+    world.engine.failures["check"] = SetupError("there is no `pulumi` program on the PATH", "make setup")
+    world.check()
+    assert [call for call in world.log if call.startswith("engine.")] == ["engine.check"]
+
+
+def test_where_the_state_is_not_known_only_what_is_surely_somebody_elses_is_in_the_way(world) -> None:
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
+    world.aws.existing = Existing(
+        alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}), bucket="foreign", access_log_bucket="ours"
+    )
+    whats = world.whats()
+    assert len(whats) == 3
+    assert "alias/eonpro-phi-key already points to" in whats[1] and f"the bucket {BUCKET}" in whats[2]
+
+
+def test_where_the_state_is_not_known_what_looks_like_the_stacks_own_is_left_out(world) -> None:
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
+    world.aws.existing = Existing(alias_target=key_fact(), bucket="ours", role_arn=APP)
+    assert world.whats() == ["the backend does not answer"]
+
+
+def test_where_the_state_is_not_known_a_key_that_is_to_be_adopted_is_not_in_the_way(world) -> None:
+    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
+    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
+    assert world.whats(adoption=ALL) == ["the backend does not answer"]
+
+
+def test_names_that_cannot_be_read_do_not_hide_a_foreign_data_key(world) -> None:
+    world.aws.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    assert len(world.whats()) == 2
+
+
+def test_an_escrow_that_cannot_be_read_does_not_make_every_data_key_foreign(world) -> None:
+    world.aws.failures["read_escrow"] = PermissionDenied("the caller may not do ssm:GetParameter", "ask for it")
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    assert world.whats() == ["the caller may not do ssm:GetParameter"]
+
+
+def test_a_stack_that_would_move_is_not_also_told_that_its_data_key_is_foreign(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    del world.aws.escrows[ESCROW]  # As another Region has none.
+    (what,) = world.whats(saved=settings(), region="eu-central-1")
+    assert "built in the region us-east-1" in what
+
+
+def test_an_endpoint_that_does_not_answer_is_told_once_whatever_it_was_asked(world) -> None:
+    world.aws.failures = {
+        "list_regions": Unreachable("kms.example does not answer (account:ListRegions)", "curl it"),
+        "find_existing": Unreachable("kms.example does not answer (iam:GetRole)", "curl it"),
+    }
+    assert world.whats() == ["kms.example does not answer (account:ListRegions)"]
+
+
+def test_an_action_that_is_denied_is_told_among_the_others_and_not_again(world) -> None:
+    denied = PermissionDenied("the caller may not do iam:GetRole: not authorized to perform iam:GetRole", "ask for it")
+    world.aws.failures["find_existing"] = denied
+    world.aws.lacking = ("iam:CreateRole", "iam:GetRole")
+    assert world.whats() == ["you are not allowed to do: iam:CreateRole, iam:GetRole"]
+
+
+def test_an_action_that_is_denied_and_not_among_the_others_is_told(world) -> None:
+    world.aws.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
+    world.aws.lacking = ("iam:CreateRole",)
+    assert len(world.whats()) == 2
+
+
+# --- side by side
+
+
+def meeting(number: int, *edges: Any, calls: tuple[str, ...]) -> None:
+    """Let the calls go on only when all of them have been made: one after the other they never would."""
+    barrier = threading.Barrier(number)
+    for edge in edges:
+
+        def wait(name: str, detail: str = "", *, of: Any = edge._call) -> None:
+            of(name, *([detail] if detail else []))
+            if name in calls:
+                barrier.wait(timeout=10)
+
+        edge._call = wait
+
+
+def test_the_account_is_asked_everything_at_once(world) -> None:
+    world.aws.trails = (trail_fact(),)
+    calls = ("list_regions", "find_existing", "list_trails", "check_permissions", "check_quotas", "simulate")
+    meeting(len(calls), world.aws, calls=calls)
+    world.aws.simulation = Simulation(allowed=True, detail="allowed")
+    assert world.whats(administrators=(SECOND,), trail=TRAIL, trail_bucket=BUCKET) == []
+
+
+def test_the_backend_is_asked_beside_the_stack(world) -> None:
+    meeting(2, world.engine, calls=("check_backend", "state"))
+    assert world.whats() == []
+
+
+def test_account_engine_and_vercel_are_asked_at_once(world) -> None:
+    meeting(3, world.aws, world.engine, world.vercel, calls=("find_existing", "state", "overlaps"))
+    assert world.whats() == []
+
+
+def test_a_stack_that_has_its_key_is_not_asked_about_making_one(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    world.check(saved=settings())
+    assert not {"cloud.check_permissions", "cloud.check_quotas"} & set(world.log)
+
+
+def test_a_stack_that_has_settings_and_no_key_yet_is_asked(world) -> None:
+    world.aws.lacking = ("kms:CreateKey",)
+    assert world.whats(saved=settings()) == ["you are not allowed to do: kms:CreateKey"]
+
+
+# --- what the names are used for outside production
+
+OPEN = "ENCRYPTED_PHI_KEY of preview is production's data key: whoever may use the KMS key there opens its records"
+
+
+def test_what_the_names_are_used_for_elsewhere_is_a_note(world) -> None:
+    world.vercel.overlapping = ("AWS_REGION is set for preview too",)
+    findings = world.check(alerts=False)
+    assert (findings.problems, findings.notes, findings.warnings) == ((), world.vercel.overlapping, ())
+
+
+def test_a_data_key_of_production_that_previews_have_is_a_warning_and_comes_first(world) -> None:
+    world.vercel.overlapping = ("AWS_REGION is set for preview too", OPEN)
+    world.aws.disagreements = ("AWS_REGION and the profile name two Regions",)
+    findings = world.check(alerts=False)
+    assert findings.warnings == (*world.aws.disagreements, OPEN)
+    assert findings.notes == (*findings.warnings, "AWS_REGION is set for preview too")
+
+
+@pytest.mark.parametrize(
+    ("line", "exposes"),
+    [
+        ("ENCRYPTED_PHI_KEY is set for preview too; Vercel does not tell whether it is production's data key", True),
+        (
+            "the team shares a variable ENCRYPTED_PHI_KEY with the project, for preview, with production's data key",
+            True,
+        ),
+        ("AWS_ACCESS_KEY_ID of preview is production's access key: what runs there signs as production", True),
+        ("ENCRYPTED_PHI_KEY of preview is another data key than production's; it is left as it is", False),
+        ("ENCRYPTED_PHI_KEY of preview is a data key; production has none yet; it is left as it is", False),
+        ("AWS_KMS_KEY_ID is set for preview too; that is left as it is", False),
+    ],
+)
+def test_what_others_have_of_productions_own_is_a_warning(world, line, exposes) -> None:
+    world.vercel.overlapping = (line,)
+    assert (world.check().warnings == (line,)) is exposes
+
+
+def test_credentials_that_are_wrong_are_not_told_again_by_the_backend_that_needs_them(world) -> None:
+    world.engine.failures["check_backend"] = PermissionDenied("Pulumi may not read its state: ExpiredToken", "allow it")
+    assert world.whats(identity=CredentialsError("the credentials have expired", "aws sso login")) == [
+        "the credentials have expired"
+    ]
+
+
+def test_a_login_to_pulumi_cloud_has_nothing_to_do_with_credentials_of_aws(world) -> None:
+    world.engine.failures["check_backend"] = CredentialsError("Pulumi Cloud does not take the login", "pulumi login")
+    whats = world.whats(identity=CredentialsError("the credentials have expired", "aws sso login"))
+    assert whats == ["the credentials have expired", "Pulumi Cloud does not take the login"]
+
+
+def test_a_project_whose_overlaps_cannot_be_asked_is_told_once(world) -> None:
+    denied = PermissionDenied("the token may not list variables", "another token")
+    world.vercel.failures |= {"overlaps": denied, "conflict": denied}
+    assert world.whats() == ["the token may not list variables"]
+
+
+# --- rights, quotas, the clock
+
+
+def test_what_is_known_of_limits_is_in_the_same_pass(world) -> None:
+    world.aws.skew = 45.0
+    world.aws.unknown_rights = ("kms:CreateKey",)
+    world.aws.quotas = (QuotaFact(what="roles", used=1000, limit=1000, needed=1, next="aws iam list-roles"),)
+    findings = world.check(alerts=False)
+    assert [problem.what for problem in findings.problems] == [
+        "roles: 1000 of 1000 are there, and 1 more would be made"
+    ]
+    assert ["45 seconds" in findings.notes[0], "kms:CreateKey" in findings.notes[1]] == [True, True]
+
+
+def test_rights_count_before_the_key_exists(world) -> None:
+    world.aws.lacking = ("kms:CreateKey",)
+    assert world.whats() == ["you are not allowed to do: kms:CreateKey"]
+
+
+def test_rights_to_make_a_key_do_not_count_once_it_exists(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    world.aws.lacking = ("kms:CreateKey",)
+    assert world.whats(saved=settings()) == []
+
+
+# --- a stack that is built does not move
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"region": "eu-central-1"}, "built in the region us-east-1, not eu-central-1"),
+        ({"environment": "staging"}, "built in the environment production, not staging"),
+    ],
+)
+def test_a_built_stack_cannot_move(world, changes, said) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    problems = [p for p in world.check(saved=settings(), **changes).problems if "is built in" in p.what]
+    assert [said in p.what for p in problems] == [True]
+    assert problems[0].exit_code == 2
+
+
+def test_both_moves_are_told_at_once(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    whats = world.whats(saved=settings(), region="eu-central-1", environment="staging")
+    assert len([what for what in whats if "is built in" in what]) == 2
+
+
+def test_a_stack_that_has_no_key_yet_may_still_move(world) -> None:
+    assert world.whats(saved=settings(), region="eu-central-1") == []
+
+
+def test_a_key_of_one_region_never_becomes_a_multi_region_key(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    (problem,) = world.check(saved=settings(), multi_region=True).problems
+    assert problem.what == "the stack production has a key of one Region, and that cannot be changed"
+    assert (problem.next.startswith("leave it: --multi-region no"), problem.exit_code) == (True, 2)
+
+
+def test_a_multi_region_key_never_becomes_a_key_of_one_region(world) -> None:
+    saved = multi_region(replica_regions=())
+    world.engine.stack_state = built(world.aws, saved)
+    (problem,) = world.check(saved=saved, multi_region=False).problems
+    assert problem.next.startswith("leave it: --multi-region yes")
+
+
+def test_a_replica_that_stands_is_never_dropped(world) -> None:
+    world.engine.stack_state = built(world.aws, multi_region())
+    (problem,) = world.check(saved=multi_region(), multi_region=True).problems
+    assert problem.what == f"the replica in {REPLICA_REGION} would be dropped"
+    assert (problem.next, problem.exit_code) == (f"leave it: --replica-regions {REPLICA_REGION}", 2)
+
+
+def test_one_replica_is_not_dropped_for_another(world) -> None:
+    world.engine.stack_state = built(world.aws, multi_region())
+    (problem,) = world.check(saved=multi_region(), multi_region=True, replica_regions=("eu-west-1",)).problems
+    assert problem.next == f"leave it: --replica-regions {REPLICA_REGION},eu-west-1"
+
+
+def test_a_replica_that_was_planned_and_never_confirmed_may_be_left_out(world) -> None:
+    world.engine.stack_state = built(world.aws, multi_region(replica_regions=()))
+    assert world.whats(saved=multi_region(), multi_region=True) == []
+
+
+def test_a_replica_may_be_added(world) -> None:
+    saved = multi_region(replica_regions=())
+    world.engine.stack_state = built(world.aws, saved)
+    assert world.whats(saved=saved, multi_region=True, replica_regions=(REPLICA_REGION,)) == []
+
+
+def test_before_the_key_is_made_its_kind_is_a_free_choice(world) -> None:
+    assert world.whats(saved=settings(), multi_region=True, replica_regions=(REPLICA_REGION,)) == []
+
+
+# --- the data key
+
+
+@pytest.mark.parametrize(
+    ("was", "is_"), [("parameter-store", "secrets-manager"), ("secrets-manager", "parameter-store")]
+)
+def test_a_data_key_in_the_other_store_is_the_stacks(world, was, is_) -> None:
+    saved = settings(secret_store=was)
+    world.engine.stack_state = built(world.aws, saved)
+    findings = world.check(saved=saved, secret_store=is_)
+    assert findings.problems == ()
+    assert findings.stored_data_key is not None and findings.stored_data_key.store == was
+
+
+def test_an_orphan_in_the_other_store_is_an_orphan(world) -> None:
+    world.aws.secrets[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
+    assert "already holds a data key" in world.whats()[0]
+
+
+def test_a_store_that_was_in_use_and_is_closed_now_is_not_taken_for_empty(world) -> None:
+    saved = settings(deploy_targets=("ecs",))
+    world.engine.stack_state = built(world.aws, saved)
+    world.aws.failures["variable_exists"] = PermissionDenied("you may not do ssm:GetParameters", "ask")
+    world.aws.closed = (SecretStore.PARAMETER_STORE,)
+    whats = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
+    assert whats == ["you may not do ssm:GetParameters"]
+
+
+def test_a_loss_in_the_store_that_was_in_use_before_is_a_loss(world) -> None:
+    saved = settings(deploy_targets=("ecs",))
+    world.engine.stack_state = built(world.aws, saved)
+    del world.aws.escrows[ESCROW]
+    world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    (what,) = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
+    assert f"{ESCROW} is gone" in what
+
+
+def test_a_data_key_without_a_stack_is_an_orphan_and_left_alone(world) -> None:
+    world.stored_data_key(OTHER_KEY)
+    (problem,) = world.check().problems
+    assert f"{ESCROW} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}" in problem.what
+    assert "it was not touched" in problem.why
+
+
+def test_a_data_key_that_names_no_key_is_an_orphan_too(world) -> None:
+    world.stored_data_key(None)
+    assert "wrapped by a key it does not name" in world.whats()[0]
+
+
+def test_a_data_key_under_another_key_than_the_stacks_is_refused(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    world.stored_data_key(OTHER_KEY)
+    assert OTHER_KEY in world.whats(saved=settings())[0]
+
+
+def test_a_data_key_of_an_old_run_that_names_no_key_is_the_stacks(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    world.stored_data_key(None)
+    assert world.whats(saved=settings()) == []
+
+
+def test_an_update_that_lost_its_outputs_still_knows_its_data_key_by_the_key(world) -> None:
+    world.engine.stack_state = built(world.aws, settings(), outputs=None)
+    assert world.whats(saved=settings()) == []
+
+
+def test_a_half_built_stack_does_not_make_a_strangers_data_key_its_own(world) -> None:
+    world.engine.stack_state = built(world.aws, settings(), outputs=None)
+    world.stored_data_key(OTHER_KEY)
+    assert OTHER_KEY in world.whats(saved=settings())[0]
+
+
+def test_an_escrow_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_key_is_made(world) -> None:
+    world.built_without_an_escrow()
+    world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+    (problem,) = world.check(saved=settings()).problems
+    assert f"{ESCROW} is gone" in problem.what
+    assert "python -m wizard restore" in problem.next
+
+
+def test_a_first_run_that_ended_before_the_escrow_is_no_loss(world) -> None:
+    world.built_without_an_escrow()
+    assert world.whats(saved=settings()) == []
+
+
+def test_without_an_escrow_a_run_that_does_not_look_at_vercel_makes_no_second_key(world) -> None:
+    world.built_without_an_escrow()
+    (problem,) = world.check(saved=settings(), target=("ecs",)).problems
+    assert "does not look at Vercel" in problem.what
+    assert "--target ecs,vercel" in problem.next
+
+
+def test_an_escrow_that_cannot_be_looked_for_is_not_taken_for_lost(world) -> None:
+    world.built_without_an_escrow()
+    world.aws.failures = {"variable_exists": PermissionDenied("you may not do ssm:GetParameters", "ask")}
+    assert world.whats(saved=settings()) == ["you may not do ssm:GetParameters"]
+
+
+def test_a_foreign_data_key_at_vercel_is_found_before_anything_is_made(world) -> None:
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    (problem,) = world.check().problems
+    assert problem.what == "the project portal has another ENCRYPTED_PHI_KEY already"
+    assert "may be the only key to records" in problem.next
+
+
+def test_an_earlier_version_at_vercel_is_no_foreign_one_and_the_push_is_named(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    earlier = wrapped("earlier")
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    world.aws.key_rotation().keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = earlier.value
+    (problem,) = world.check(saved=settings()).problems
+    assert "an earlier version of the data key" in problem.why
+    assert problem.next == "python -m wizard push --stack production"
+
+
+def test_the_escrowed_data_key_at_vercel_is_no_conflict(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    assert world.whats(saved=settings()) == []
+
+
+def test_a_project_whose_variables_cannot_be_listed_is_a_problem(world) -> None:
+    world.vercel.failures["conflict"] = PermissionDenied("the token may not list variables", "another token")
+    assert world.whats() == ["the token may not list variables"]
+
+
+# --- a crashed run
+
+
+def crash(world: World, *keys: str) -> StackState:
+    world.aws.keys = {arn: key_fact(arn) for arn in keys}
+    world.aws.existing = Existing(alias_target=key_fact(), bucket="ours")
+    pending = (
+        step("creating"),
+        step("creating", "aws:kms/alias:Alias", "alias", physical_name="alias/eonpro-phi-key"),
+        step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET),
+    )
+    return StackState(exists=True, has_key=False, pending=pending)
+
+
+def test_what_a_crashed_run_made_is_found_and_no_problem(world) -> None:
+    world.engine.stack_state = crash(world, KEY)
+    findings = world.check(saved=settings())
+    assert findings.problems == ()
+    assert sorted(findings.orphaned_creations.values()) == sorted([KEY_ID, "alias/eonpro-phi-key", BUCKET])
+
+
+def test_of_two_keys_a_crashed_run_may_have_made_neither_is_taken(world) -> None:
+    world.engine.stack_state = crash(world, KEY, OTHER_KEY)
+    orphaned_creations = world.check(saved=settings()).orphaned_creations
+    assert len(orphaned_creations) == 2
+    assert not {KEY_ID, OTHER_KEY.rsplit("/", 1)[-1]} & set(orphaned_creations.values())
+
+
+def test_a_crash_that_cannot_be_looked_into_is_a_problem_among_the_others(world) -> None:
+    world.engine.stack_state = crash(world, KEY)
+    world.aws.failures["find_keys"] = PermissionDenied("tag:GetResources is denied", "ask for it")
+    world.vercel.token = "wrong"
+    whats = world.whats(saved=settings())
+    assert "tag:GetResources is denied" in whats and "Vercel refuses the token" in whats
+
+
+def test_an_oidc_provider_that_is_there_goes_into_the_settings(world) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
+    world.aws.existing = Existing(oidc_provider_arn=arn)
+    findings = world.check()
+    assert findings.problems == ()
+    assert findings.settings is not None and findings.settings.vercel_oidc_provider_arn == arn
+
+
+def test_a_personal_account_without_a_team_slug_keeps_what_was_typed(world) -> None:
+    world.vercel.project = VercelProject(id="prj_1", name="portal", team_id=None, team_slug=None)
+    findings = world.check()
+    assert findings.settings is not None and findings.settings.vercel_team == "acme"
+
+
+def test_disagreeing_sources_are_notes_not_problems(world) -> None:
+    world.aws.disagreements = ("AWS_REGION and the profile name two Regions",)
+    findings = world.check(alerts=False)
+    assert (findings.problems, findings.notes) == ((), world.aws.disagreements)
+
+
+def test_the_accounts_notes_come_after_them(world) -> None:
+    world.aws.disagreements = ("AWS_REGION and the profile name two Regions",)
+    first, second = world.check().notes
+    assert (first, second.startswith("nobody gets the alerts")) == (*world.aws.disagreements, True)
+
+
+# --- an account that was set up by hand
+
+ALL = Adoption(repaired=tuple(ImportGroup), data_key=None)
+
+
+@pytest.fixture
+def hand(world: World) -> World:
+    by_hand(world.aws)
+    world.vercel.sensitive = False
+    world.vercel.variables = {"ENCRYPTED_PHI_KEY": wrapped("by hand").value, "AWS_KMS_KEY_ID": KEY}
+    world.aws.wrapped_by[wrapped("by hand").fingerprint] = KEY
+    return world
+
+
+def test_without_the_wish_to_adopt_what_is_in_the_way_is_a_problem_that_names_the_wish(hand) -> None:
+    findings = hand.check()
+    assert [("--adopt" in problem.next) for problem in findings.problems[:4]] == [True] * 4
+    assert findings.discovered.key is not None
+    assert [difference.part for difference in findings.differences if "rotation" in difference.what] == [
+        ImportGroup.KEY
+    ]
+    assert findings.settings is not None and findings.settings.adopted == ()
+
+
+def test_an_account_with_nothing_in_the_way_is_not_searched(world) -> None:
+    world.check()
+    assert "cloud.find_hand_made" not in world.log
+
+
+def test_an_adoption_takes_everything_in_by_its_id_and_the_data_key_that_is_in_use(hand) -> None:
+    findings = hand.check(adoption=ALL)
+    assert findings.problems == ()
+    assert findings.settings is not None
+    assert set(findings.settings.adopted) == set(hand.aws.discovered.adopted)
+    assert findings.settings.kept_as_found == ()
+    assert findings.adopted_data_key == wrapped("by hand")
+
+
+def test_what_may_not_be_repaired_is_left_as_found(hand) -> None:
+    findings = hand.check(adoption=Adoption(repaired=(ImportGroup.KEY,)))
+    assert findings.settings is not None
+    assert set(findings.settings.kept_as_found) == set(ImportGroup) - {ImportGroup.KEY}
+
+
+def test_an_adoption_writes_nothing_before_the_plan(hand) -> None:
+    hand.check(adoption=ALL)
+    assert not [call for call in hand.log if call.split(".")[1].split()[0] in WRITES]
+
+
+def test_what_stands_against_an_adoption_is_a_problem(hand) -> None:
+    by_hand(hand.aws, key=key_fact(spec="RSA_2048"))
+    hand.aws.existing = replace(hand.aws.existing, alias_target=key_fact(spec="RSA_2048"))
+    findings = hand.check(adoption=ALL)
+    assert any("is of the spec RSA_2048" in problem.what for problem in findings.problems)
+    assert findings.settings is not None and findings.settings.adopted == ()
+
+
+def test_what_was_set_up_by_hand_and_cannot_be_read_stops_an_adoption_only(hand) -> None:
+    hand.aws.failures["find_hand_made"] = PermissionDenied("iam:GetPolicyVersion is denied", "ask for it")
+    assert "iam:GetPolicyVersion is denied" in hand.whats(adoption=ALL)
+    assert "iam:GetPolicyVersion is denied" not in hand.whats()
+
+
+def test_the_escrow_of_the_key_that_is_adopted_is_no_orphan(hand) -> None:
+    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    findings = hand.check(adoption=ALL)
+    assert findings.problems == ()
+    assert (findings.stored_data_key is not None, findings.adopted_data_key) == (True, None)
+
+
+def test_the_escrow_of_another_key_stays_an_orphan(hand) -> None:
+    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=OTHER_KEY, version=1)
+    assert any(OTHER_KEY in what for what in hand.whats(adoption=ALL))
+
+
+def test_a_data_key_that_vercel_hides_has_to_be_given(hand) -> None:
+    hand.vercel.sensitive = True
+    findings = hand.check(adoption=ALL)
+    assert findings.data_key_hidden
+    assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in findings.problems)
+    given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value))
+    assert (given.problems, given.adopted_data_key) == ((), wrapped("by hand"))
+
+
+def test_a_data_key_that_is_given_and_is_not_vercels_is_refused(hand) -> None:
+    whats = hand.whats(adoption=replace(ALL, data_key=wrapped("another").value))
+    assert any("is not the one on Vercel" in what for what in whats)
+
+
+def test_a_data_key_that_was_cut_is_refused_without_being_shown(hand) -> None:
+    cut = wrapped("by hand").value[:40]
+    whats = hand.whats(adoption=replace(ALL, data_key=cut))
+    assert any("EONPRO_ENCRYPTED_PHI_KEY holds is no wrapped data key" in what for what in whats)
+    assert cut not in " ".join(whats)
+
+
+def test_a_project_that_cannot_be_asked_for_its_data_key_stops_an_adoption(hand) -> None:
+    hand.vercel.failures["find_data_key"] = PermissionDenied("the token may not list variables", "another token")
+    assert "the token may not list variables" in hand.whats(adoption=ALL)
+
+
+def test_where_nobody_tells_the_data_key_none_is_made_for_a_key_that_is_adopted(hand) -> None:
+    problem = hand.check(adoption=ALL, target=("ecs",)).problems[-1]
+    assert problem.what == f"nothing tells which data key the application has under the key {KEY}"
+    assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next
+    given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value), target=("ecs",))
+    assert (given.problems, given.adopted_data_key) == ((), wrapped("by hand"))
+
+
+def test_a_person_may_say_that_there_never_was_a_data_key(hand) -> None:
+    findings = hand.check(adoption=replace(ALL, data_key="none"), target=("ecs",))
+    assert (findings.problems, findings.adopted_data_key) == ((), None)
+
+
+# --- an adoption that was begun
+
+
+def begun(hand: World) -> Any:
+    """An adoption whose update went through, and that ended before the data key was in the escrow."""
+    wanted = hand.check(adoption=Adoption(repaired=(ImportGroup.KEY,))).settings
+    assert wanted is not None
+    hand.engine.stack_state = StackState(
+        exists=True,
+        has_key=True,
+        owned=tuple(part for found in hand.aws.discovered.things for part in (found.id, found.arn)),
+        outputs=OUTPUTS,
+    )
+    return wanted
+
+
+def test_an_adoption_that_was_begun_goes_on_and_no_other_data_key_is_made(hand) -> None:
+    wanted = begun(hand)
+    findings = hand.check(saved=wanted, trail_bucket=BUCKET)
+    assert findings.problems == ()
+    assert findings.adopted_data_key == wrapped("by hand")
+    assert findings.settings == wanted
+
+
+def test_what_the_stack_made_beside_it_is_not_taken_in_again(hand) -> None:
+    wanted = begun(hand)
+    made = DiscoveredResource(thing=ResourceKind.BUCKET_POLICY, id=BUCKET, arn=BUCKET)
+    hand.aws.discovered = replace(hand.aws.discovered, things=(*hand.aws.discovered.things, made))
+    for adoption in (None, ALL):
+        findings = hand.check(saved=wanted, adoption=adoption, trail_bucket=BUCKET)
+        assert findings.settings is not None and findings.settings.adopted == wanted.adopted
+
+
+def test_a_hidden_data_key_has_to_be_given_again_for_it(hand) -> None:
+    wanted = begun(hand)
+    hand.vercel.sensitive = True
+    problems = hand.check(saved=wanted, trail_bucket=BUCKET).problems
+    assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in problems)
+    given = hand.check(saved=wanted, trail_bucket=BUCKET, encrypted_phi_key=wrapped("by hand").value)
+    assert given.adopted_data_key == wrapped("by hand")
+
+
+def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) -> None:
+    wanted = begun(hand)
+    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    hand.log.clear()
+    findings = hand.check(saved=wanted, trail_bucket=BUCKET)
+    assert (findings.problems, findings.settings, findings.adopted_data_key) == ((), wanted, None)
+    assert "cloud.find_hand_made" not in hand.log
+
+
+def test_a_part_that_was_left_as_found_can_be_repaired_later(hand) -> None:
+    wanted = begun(hand)
+    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    findings = hand.check(saved=wanted, adoption=Adoption(repaired=(ImportGroup.TRAIL,)))
+    assert findings.settings is not None
+    assert ImportGroup.TRAIL in wanted.kept_as_found and ImportGroup.TRAIL not in findings.settings.kept_as_found
+
+
+# --- the exit code
+
+
+@pytest.mark.parametrize(("codes", "exit_code"), [((1,), 1), ((2, 1), 2), ((1, 2, 3), 3), ((3, 1), 3)])
+def test_the_gravest_problem_gives_the_exit_code(codes, exit_code) -> None:
+    problems = tuple(Problem(what="a", why="b", next="c", exit_code=code) for code in codes)
+    assert PreflightFailed(problems).exit_code == exit_code
+
+
+def test_the_failure_counts_its_problems() -> None:
+    one = Problem(what="a", why="b", next="c")
+    assert PreflightFailed((one,)).message.startswith("1 problem was found; nothing was created")
+    assert PreflightFailed((one, replace(one, what="d"))).message.startswith("2 problems were found")

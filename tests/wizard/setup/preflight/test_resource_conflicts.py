@@ -1,0 +1,411 @@
+"""What the account has already: another's is told and left alone, a crashed run's own is found and taken up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    APP,
+    APP_POLICY,
+    APP_USER,
+    BUCKET,
+    KEY,
+    KEY_ID,
+    MULTI_KEY,
+    MULTI_KEY_ID,
+    OTHER_KEY,
+    REPLICA,
+    REPLICA_REGION,
+    TRAIL,
+    FakeCloud,
+    built,
+    key_fact,
+    multi_region,
+    settings,
+    step,
+    trail_fact,
+)
+from wizard.core.models.account import Existing
+from wizard.core.models.delivery import StackState
+from wizard.setup.preflight.resource_conflicts import crashed, taken, with_existing_provider
+
+EMPTY = StackState(exists=False, has_key=False)
+VERCEL = settings()
+ECS = settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None)
+EXECUTION = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
+PARAMETERS = f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess"
+SECRETS = f"arn:aws:iam::{ACCOUNT}:policy/EONPROSecretAccess"
+SECRETS_ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-secrets-role"
+LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-trail-logs-role"
+LOG_GROUP = "/aws/cloudtrail/eonpro-audit-trail"
+LOG_GROUP_ARN = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{LOG_GROUP}"
+TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
+READERS = f"eonpro-access-logs-{ACCOUNT}-us-east-1"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
+
+
+def whats(wanted, existing: Existing, state: StackState = EMPTY, orphaned_creations=()) -> list[str]:
+    return [problem.what for problem in taken(wanted, existing, state, dict(orphaned_creations))]
+
+
+def test_a_free_account_has_no_problem() -> None:
+    assert whats(ECS, Existing()) == []
+
+
+def test_an_alias_of_another_key_is_told_with_whose_it_is() -> None:
+    other = key_fact(OTHER_KEY, description="Billing", tags={"Owner": "finance"})
+    (problem,) = taken(VERCEL, Existing(alias_target=other), EMPTY, {})
+    assert problem.what == (
+        f"alias/eonpro-phi-key already points to the key {OTHER_KEY} (Enabled, Billing, Owner=finance)"
+    )
+    assert "was not touched" in problem.why
+    assert "aws kms describe-key --key-id alias/eonpro-phi-key --region us-east-1" in problem.next
+
+
+@pytest.mark.parametrize(
+    ("existing", "named"),
+    [
+        (Existing(role_arn=APP), APP),
+        (Existing(execution_role_arn=EXECUTION), EXECUTION),
+        (Existing(app_policy_arn=APP_POLICY), APP_POLICY),
+        (Existing(parameter_policy_arn=PARAMETERS), PARAMETERS),
+        (Existing(trail=trail_fact()), TRAIL),
+    ],
+    ids=lambda value: getattr(value, "rpartition", lambda _: ("", "", ""))("/")[2] or None,
+)
+def test_a_name_that_something_else_has_is_told(existing, named) -> None:
+    (problem,) = taken(ECS, existing, EMPTY, {})
+    assert f"{named} exists already and is not in this stack" in problem.what
+    assert "it was not touched" in problem.why
+
+
+@pytest.mark.parametrize(
+    ("wanted", "existing", "arn", "id_"),
+    [
+        ({"vercel_access": "user"}, Existing(app_user_arn=APP_USER), APP_USER, "eonpro-app-user"),
+        (
+            {"deploy_targets": ("eks",), "eks_cluster": "clinic"},
+            Existing(secrets_role_arn=SECRETS_ROLE),
+            SECRETS_ROLE,
+            "eonpro-secrets-role",
+        ),
+        ({"secret_store": "secrets-manager"}, Existing(secret_policy_arn=SECRETS), SECRETS, SECRETS),
+        ({}, Existing(trail_key=key_fact(OTHER_KEY)), OTHER_KEY, OTHER_KEY.rsplit("/", 1)[-1]),
+        ({"cloudwatch_logs": True}, Existing(log_role_arn=LOG_ROLE), LOG_ROLE, "eonpro-trail-logs-role"),
+        ({"cloudwatch_logs": True}, Existing(log_group_arn=LOG_GROUP_ARN), LOG_GROUP_ARN, LOG_GROUP),
+        ({}, Existing(alert_topic_arn=TOPIC), TOPIC, TOPIC),
+    ],
+)
+def test_a_name_of_an_option_that_something_else_has_is_told_and_the_stacks_own_is_not(
+    wanted, existing, arn, id_
+) -> None:
+    (what,) = whats(settings(**wanted), existing)
+    assert f"{arn} exists already and is not in this stack" in what
+    # The stack knows what it has by its ARN, what a crashed run left by the engine's id.
+    assert whats(settings(**wanted), existing, StackState(exists=True, has_key=True, owned=(arn,))) == []
+    assert whats(settings(**wanted), existing, orphaned_creations={"urn": id_}) == []
+
+
+@pytest.mark.parametrize(("owner", "said"), [("foreign", "another account"), ("ours", "this account, outside")])
+def test_the_bucket_of_the_readers_log_is_told_with_the_way_out(owner, said) -> None:
+    (problem,) = taken(VERCEL, Existing(access_log_bucket=owner), EMPTY, {})
+    assert said in problem.what and READERS in problem.what
+    assert problem.next.endswith("do without: --access-logging no")
+    # Nobody takes in what is another account's.
+    assert ("--adopt" in problem.next) is (owner == "ours")
+
+
+def test_a_bucket_that_is_left_as_found_brings_no_readers_log_and_needs_no_name_for_it() -> None:
+    assert whats(settings(kept_as_found=("bucket",)), Existing(access_log_bucket="foreign")) == []
+    assert whats(settings(access_logging=False), Existing(access_log_bucket="foreign")) == []
+
+
+def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_stack() -> None:
+    (problem,) = taken(VERCEL, Existing(trail_key=key_fact(OTHER_KEY)), EMPTY, {})
+    assert f"aws kms list-resource-tags --key-id {OTHER_KEY}" in problem.next
+    assert "Purpose=AuditLogs" in problem.next and "--adopt" in problem.next and "--trail-key no" in problem.next
+
+
+def test_what_is_adopted_is_the_stacks() -> None:
+    found = Existing(alias_target=key_fact(), role_arn=APP, trail=trail_fact(), bucket="ours")
+    assert len(whats(VERCEL, found)) == 4
+    adopted = ("alias=alias/eonpro-phi-key", "application-role=eonpro-app-role", f"trail={TRAIL}", f"bucket={BUCKET}")
+    assert whats(settings(adopted=adopted), found) == []
+    assert len(whats(settings(adopted=adopted[:2]), found)) == 2
+
+
+def test_whoever_made_it_by_hand_is_told_of_the_adoption() -> None:
+    problems = taken(ECS, Existing(alias_target=key_fact(), role_arn=APP), EMPTY, {})
+    assert [("--adopt" in problem.next) for problem in problems] == [True, True]
+
+
+def test_a_trail_that_is_there_may_be_used_instead() -> None:
+    (problem,) = taken(ECS, Existing(trail=trail_fact()), EMPTY, {})
+    assert f"--trail {TRAIL}" in problem.next
+
+
+@pytest.mark.parametrize(("owner", "said"), [("foreign", "another account"), ("ours", "this account, outside")])
+def test_a_bucket_that_is_there_is_told_with_its_owner(owner, said) -> None:
+    (problem,) = taken(ECS, Existing(bucket=owner), EMPTY, {})
+    assert said in problem.what and BUCKET in problem.what
+    assert problem.next == "name another: --trail-bucket NAME"
+
+
+def test_all_names_that_are_taken_are_told_in_one_pass() -> None:
+    existing = Existing(
+        alias_target=key_fact(OTHER_KEY),
+        role_arn=APP,
+        execution_role_arn=EXECUTION,
+        app_policy_arn=APP_POLICY,
+        parameter_policy_arn=PARAMETERS,
+        trail=trail_fact(),
+        bucket="foreign",
+    )
+    assert len(whats(ECS, existing)) == 7
+
+
+def test_what_the_stack_would_not_make_is_no_problem() -> None:
+    existing = Existing(role_arn=APP, execution_role_arn=EXECUTION, trail=trail_fact(), bucket="ours")
+    existing = replace(existing, trail_key=key_fact(OTHER_KEY), access_log_bucket="ours", log_role_arn=LOG_ROLE)
+    wanted = settings(app_principal_arn=APP, existing_trail_arn=TRAIL, trail_bucket=BUCKET)
+    assert whats(wanted, existing) == []
+    assert whats(settings(**{**ECS.model_dump(), "ecs_execution_role_arn": EXECUTION}), Existing()) == []
+
+
+def test_names_that_the_stack_owns_are_no_problem() -> None:
+    aws = FakeCloud()
+    state = built(aws, VERCEL)
+    assert whats(VERCEL, aws.existing, state) == []
+
+
+def test_each_name_is_judged_by_itself() -> None:
+    aws = FakeCloud()
+    state = built(aws, VERCEL)
+    others = replace(state, owned=tuple(owned for owned in state.owned if owned != APP))
+    assert whats(VERCEL, aws.existing, others) == [f"the role {APP} exists already and is not in this stack"]
+
+
+def test_what_a_crashed_run_made_is_no_strangers() -> None:
+    left = {"urn:alias": "alias/eonpro-phi-key", "urn:bucket": BUCKET}
+    assert whats(VERCEL, Existing(alias_target=key_fact(), bucket="ours"), EMPTY, left) == []
+
+
+# --- the OIDC provider
+
+
+def test_an_oidc_provider_that_is_there_is_used() -> None:
+    used = with_existing_provider(VERCEL, Existing(oidc_provider_arn=PROVIDER), EMPTY, {})
+    assert used == settings(vercel_oidc_provider_arn=PROVIDER)
+
+
+def test_the_stacks_own_oidc_provider_stays_its_own() -> None:
+    state = StackState(exists=True, has_key=True, owned=(PROVIDER,))
+    assert with_existing_provider(VERCEL, Existing(oidc_provider_arn=PROVIDER), state, {}) == VERCEL
+
+
+def test_a_provider_that_a_crashed_run_made_stays_the_stacks_own() -> None:
+    left = {"urn:provider": PROVIDER}
+    assert with_existing_provider(VERCEL, Existing(oidc_provider_arn=PROVIDER), EMPTY, left) == VERCEL
+
+
+def test_a_user_on_vercel_needs_no_oidc_provider_and_is_given_none() -> None:
+    wanted = settings(vercel_access="user")
+    assert with_existing_provider(wanted, Existing(), EMPTY, {}) == wanted
+
+
+def test_a_provider_that_was_named_wins_over_the_one_found() -> None:
+    named = settings(vercel_oidc_provider_arn=f"{PROVIDER}-named")
+    assert with_existing_provider(named, Existing(oidc_provider_arn=PROVIDER), EMPTY, {}) == named
+
+
+def test_ecs_needs_no_oidc_provider() -> None:
+    assert with_existing_provider(ECS, Existing(oidc_provider_arn=PROVIDER), EMPTY, {}) == ECS
+
+
+# --- a crashed run
+
+ALIAS = step("creating", "aws:kms/alias:Alias", "alias", physical_name="alias/eonpro-phi-key")
+LOGS_KEY = step("creating", "aws:kms/key:Key", "audit-trail-key")
+LOGS_ALIAS = step("creating", "aws:kms/alias:Alias", "audit-trail-key", physical_name="alias/eonpro-audit-key")
+THE_KEY = step("creating", "aws:kms/key:Key", "phi-key")
+
+
+def found(existing: Existing, *pending, aws: FakeCloud | None = None, wanted=VERCEL, owned=()) -> dict[str, str]:
+    state = StackState(exists=True, has_key=False, pending=pending, owned=owned)
+    return crashed(wanted, existing, state, aws or FakeCloud())
+
+
+def cloud_with(*keys) -> FakeCloud:
+    return FakeCloud(keys={key.arn: key for key in keys})
+
+
+@pytest.mark.parametrize(
+    ("pending", "existing", "id_"),
+    [
+        (ALIAS, Existing(alias_target=key_fact()), "alias/eonpro-phi-key"),
+        (LOGS_ALIAS, Existing(trail_key=key_fact(OTHER_KEY)), "alias/eonpro-audit-key"),
+        (step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET), Existing(bucket="ours"), BUCKET),
+        (
+            step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS),
+            Existing(access_log_bucket="ours"),
+            READERS,
+        ),
+        (
+            step("creating", "aws:iam/user:User", "user", physical_name="eonpro-app-user"),
+            Existing(app_user_arn=APP_USER),
+            "eonpro-app-user",
+        ),
+        (
+            step("creating", "aws:iam/role:Role", "secrets", physical_name="eonpro-secrets-role"),
+            Existing(secrets_role_arn=SECRETS_ROLE),
+            "eonpro-secrets-role",
+        ),
+        (
+            step("creating", "aws:iam/policy:Policy", "secret", physical_name="EONPROSecretAccess"),
+            Existing(secret_policy_arn=SECRETS),
+            SECRETS,
+        ),
+        (
+            step("creating", "aws:iam/role:Role", "log-role", physical_name="eonpro-trail-logs-role"),
+            Existing(log_role_arn=LOG_ROLE),
+            "eonpro-trail-logs-role",
+        ),
+        (
+            step("creating", "aws:cloudwatch/logGroup:LogGroup", "log-group", physical_name=LOG_GROUP),
+            Existing(log_group_arn=LOG_GROUP_ARN),
+            LOG_GROUP,
+        ),
+        (
+            step("creating", "aws:sns/topic:Topic", "alerts", physical_name="eonpro-alerts"),
+            Existing(alert_topic_arn=TOPIC),
+            TOPIC,
+        ),
+        (step("creating", "aws:cloudtrail/trail:Trail", "trail"), Existing(trail=trail_fact()), TRAIL),
+        (
+            step("creating", "aws:iam/openIdConnectProvider:OpenIdConnectProvider", "vercel"),
+            Existing(oidc_provider_arn=PROVIDER),
+            PROVIDER,
+        ),
+        (
+            step("creating", "aws:iam/role:Role", "app", physical_name="eonpro-app-role"),
+            Existing(role_arn=APP),
+            "eonpro-app-role",
+        ),
+        (
+            step("creating", "aws:iam/policy:Policy", "access", physical_name="EONPROKMSAccess"),
+            Existing(app_policy_arn=APP_POLICY),
+            APP_POLICY,
+        ),
+        (
+            step("creating", "aws:iam/role:Role", "execution", physical_name="eonpro-execution-role"),
+            Existing(execution_role_arn=EXECUTION),
+            "eonpro-execution-role",
+        ),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_creation_that_happened_is_found_by_its_name(pending, existing, id_) -> None:
+    assert found(existing, pending) == {pending.urn: id_}
+
+
+def test_a_creation_that_did_not_happen_is_dropped() -> None:
+    pending = (ALIAS, THE_KEY, step("creating", "aws:iam/role:Role", "app", physical_name="eonpro-app-role"))
+    assert found(Existing(), *pending) == {}
+
+
+def test_a_strangers_bucket_of_that_name_is_never_taken() -> None:
+    bucket = step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET)
+    readers = step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS)
+    assert found(Existing(bucket="foreign", access_log_bucket="foreign"), bucket, readers) == {}
+
+
+def test_each_bucket_and_each_alias_is_judged_by_itself() -> None:
+    bucket = step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET)
+    readers = step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS)
+    assert found(Existing(bucket="ours"), bucket, readers) == {bucket.urn: BUCKET}
+    assert found(Existing(alias_target=key_fact()), ALIAS, LOGS_ALIAS) == {ALIAS.urn: "alias/eonpro-phi-key"}
+
+
+def test_a_role_of_another_name_is_never_taken() -> None:
+    pending = step("creating", "aws:iam/role:Role", "app", physical_name="somebody-else")
+    assert found(Existing(role_arn=APP), pending) == {}
+
+
+def test_only_creations_are_taken_up() -> None:
+    assert found(Existing(alias_target=key_fact()), replace(ALIAS, op="updating")) == {}
+
+
+def test_the_key_is_found_by_the_stacks_own_tags() -> None:
+    billing = key_fact(OTHER_KEY, tags={"Application": "BILLING", "Environment": "Production"})
+    assert found(Existing(), THE_KEY, aws=cloud_with(key_fact(), billing)) == {THE_KEY.urn: KEY_ID}
+
+
+def test_of_two_keys_that_could_be_it_neither_is_taken() -> None:
+    assert found(Existing(), THE_KEY, aws=cloud_with(key_fact(), key_fact(OTHER_KEY))) == {}
+
+
+def test_the_key_of_the_logs_is_told_from_the_phi_key_by_the_one_tag_more() -> None:
+    logs = key_fact(OTHER_KEY, tags={**key_fact().tags, "Purpose": "AuditLogs"})
+    aws = cloud_with(key_fact(), logs)
+    assert found(Existing(), THE_KEY, LOGS_KEY, aws=aws) == {
+        THE_KEY.urn: KEY_ID,
+        LOGS_KEY.urn: OTHER_KEY.rsplit("/", 1)[-1],
+    }
+
+
+@pytest.mark.parametrize("pending", [THE_KEY, LOGS_KEY])
+def test_neither_key_is_ever_taken_for_the_other(pending) -> None:
+    tags = key_fact().tags if pending is LOGS_KEY else {**key_fact().tags, "Purpose": "AuditLogs"}
+    assert found(Existing(), pending, aws=cloud_with(key_fact(tags=tags))) == {}
+
+
+# --- other Regions
+
+REPLICATED = step("creating", "aws:kms/replicaKey:ReplicaKey", f"phi-key-{REPLICA_REGION}")
+REPLICAS_ALIAS = step(
+    "creating", "aws:kms/alias:Alias", f"phi-key-{REPLICA_REGION}", physical_name="alias/eonpro-phi-key"
+)
+
+
+def test_a_replica_is_found_in_its_region_by_the_id_of_its_primary() -> None:
+    aws = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
+    owned = (MULTI_KEY_ID, MULTI_KEY)
+    assert found(Existing(), REPLICATED, aws=aws, wanted=multi_region(), owned=owned) == {REPLICATED.urn: MULTI_KEY_ID}
+
+
+def test_a_replica_that_was_not_made_is_dropped() -> None:
+    aws = cloud_with(key_fact(MULTI_KEY))
+    assert found(Existing(), REPLICATED, aws=aws, wanted=multi_region(), owned=(MULTI_KEY_ID, MULTI_KEY)) == {}
+
+
+def test_a_replica_without_its_primary_in_the_stack_is_nobodys() -> None:
+    aws = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
+    assert found(Existing(), REPLICATED, aws=aws, wanted=multi_region()) == {}
+
+
+def test_the_alias_of_a_replica_is_looked_for_in_the_replicas_region() -> None:
+    aws = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
+    there = Existing(alias_target=key_fact(MULTI_KEY))
+    assert found(there, REPLICAS_ALIAS, aws=aws, wanted=multi_region()) == {}
+    aws.with_region(REPLICA_REGION).aliases["alias/eonpro-phi-key"] = REPLICA
+    assert found(Existing(), REPLICAS_ALIAS, aws=aws, wanted=multi_region()) == {
+        REPLICAS_ALIAS.urn: "alias/eonpro-phi-key"
+    }
+
+
+def test_a_key_that_the_stack_has_already_is_no_candidate() -> None:
+    aws = cloud_with(key_fact(), key_fact(OTHER_KEY))
+    assert found(Existing(), THE_KEY, aws=aws, owned=(OTHER_KEY,)) == {THE_KEY.urn: KEY_ID}
+
+
+@pytest.mark.parametrize("state", ["PendingDeletion", "Disabled"])
+def test_a_key_that_is_off_or_being_deleted_is_not_taken(state) -> None:
+    assert found(Existing(), THE_KEY, aws=cloud_with(key_fact(state=state))) == {}
+
+
+def test_a_key_of_another_environment_is_not_taken() -> None:
+    aws = cloud_with(key_fact(KEY, tags={"Application": "EONPRO", "Environment": "Staging"}))
+    assert found(Existing(), THE_KEY, aws=aws) == {}

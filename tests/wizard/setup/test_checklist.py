@@ -1,0 +1,403 @@
+"""The guide's eight items: each done, open or unknown with its evidence; what could not be read is never done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components import policies
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    APP_POLICY,
+    APP_USER,
+    BUCKET,
+    ESCROW,
+    KEY,
+    MULTI_OUTPUTS,
+    OTHER_KEY,
+    OUTPUTS,
+    SECOND,
+    FakeCloud,
+    built,
+    key_fact,
+    multi_region,
+    settings,
+    trail_fact,
+    wrapped,
+)
+from wizard.core.errors import PermissionDenied
+from wizard.core.models.account import Retention
+from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
+from wizard.setup.checklist import ChecklistEntry, ItemState, read
+
+ALIAS, POLICY, IAM, ROTATION, TRAIL, DATA_KEY, TESTED, REVIEWED = range(8)
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+PATTERN = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_KeyAdmin_*"
+STRANGER = "arn:aws:iam::999988887777:role/auditor"
+GOOD = Retention(expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True)
+HELD = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
+
+
+def proof(state: VerificationState, target: str = "vercel", detail: str = "as the application") -> Verification:
+    return Verification(target=target, state=state, principal=APP, detail=detail, at="2026-01-01T00:00:00+00:00")
+
+
+@pytest.fixture
+def aws() -> FakeCloud:
+    made = FakeCloud()
+    built(made, settings())
+    return made
+
+
+def items(
+    aws: FakeCloud, stored_data_key: StoredDataKey | None = HELD, *proofs: Verification, **changes: Any
+) -> tuple[ChecklistEntry, ...]:
+    return read(aws=aws, settings=settings(**changes), outputs=OUTPUTS, stored_data_key=stored_data_key, proofs=proofs)
+
+
+def test_a_good_account_has_six_items_done_and_two_for_a_person(aws) -> None:
+    found = items(aws, HELD, proof(VerificationState.PROVED))
+    assert [item.state for item in found] == [ItemState.DONE] * 6 + [ItemState.PERSON] * 2
+    assert all(item.evidence for item in found)
+
+
+def test_the_items_are_the_guides_in_the_guides_order(aws) -> None:
+    assert [item.title for item in items(aws)] == [
+        "Customer managed key with its alias",
+        "Key policy restricts access",
+        "IAM policy follows least privilege",
+        "Automatic key rotation",
+        "CloudTrail logging",
+        "ENCRYPTED_PHI_KEY generated and stored",
+        "Application tested with KMS",
+        "Key access reviewed quarterly",
+    ]
+
+
+def test_reading_the_evidence_writes_nothing(aws) -> None:
+    items(aws)
+    assert {call.split()[0] for call in aws.log} == {
+        f"cloud.{name}" for name in ("describe_key", "key_policy", "policy_document", "find_trail", "bucket_retention")
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "places"),
+    [
+        ("describe_key", {ALIAS, ROTATION}),
+        ("key_policy", {POLICY}),
+        ("policy_document", {IAM}),
+        ("find_trail", {TRAIL}),
+        ("bucket_retention", {TRAIL}),
+    ],
+)
+def test_a_read_that_is_denied_is_unknown_and_never_done(aws, method, places) -> None:
+    aws.failures[method] = PermissionDenied(f"{method} is denied", "ask for it")
+    found = items(aws)
+    assert {place for place, item in enumerate(found) if item.state is ItemState.UNKNOWN} == places
+    assert all("could not be read" in found[place].evidence for place in places)
+
+
+# --- the key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [key_fact(OTHER_KEY), key_fact(state="Disabled"), key_fact(state="PendingDeletion"), key_fact(spec="RSA_2048")],
+)
+def test_an_alias_of_another_or_of_an_unusable_key_is_open(aws, key) -> None:
+    aws.keys[KEY] = key
+    assert items(aws)[ALIAS].state is ItemState.OPEN
+
+
+def test_no_key_at_all_is_open(aws) -> None:
+    aws.keys.clear()
+    found = items(aws)
+    assert [(found[place].state, found[place].evidence) for place in (ALIAS, ROTATION)] == [
+        (ItemState.OPEN, "there is none")
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("key", "state", "evidence"),
+    [
+        (key_fact(rotation_enabled=False), ItemState.OPEN, "rotation is off"),
+        (key_fact(rotation_enabled=None), ItemState.UNKNOWN, "the rotation status could not be read"),
+        (key_fact(rotation_period_days=None), ItemState.DONE, "on, the period could not be read"),
+        (key_fact(rotation_period_days=2560), ItemState.OPEN, "on, every 2560 days"),
+        (key_fact(), ItemState.DONE, "on, every 365 days"),
+    ],
+)
+def test_rotation_is_done_only_where_it_is_on_as_it_was_set(aws, key, state, evidence) -> None:
+    aws.keys[KEY] = key
+    assert (items(aws)[ROTATION].state, items(aws)[ROTATION].evidence) == (state, evidence)
+
+
+# --- the key policy
+
+
+def statement(principal: Any, action: Any = "kms:Decrypt", **others: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*", **others}
+
+
+def no_principal(**others: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*", **others}
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (statement("*"), "also names *"),
+        (statement({"AWS": "*"}), "also names *"),
+        (statement("*", Condition={"StringEquals": {"kms:CallerAccount": ACCOUNT}}), "also names *"),
+        (statement({"AWS": [ADMIN, STRANGER]}), f"also names {STRANGER}"),
+        (statement({"AWS": STRANGER}, "kms:DescribeKey"), f"also names {STRANGER}"),
+        (statement({"AWS": "999988887777"}), "also names 999988887777"),
+        (statement({"Service": "lambda.amazonaws.com"}), "also names lambda.amazonaws.com"),
+        (no_principal(NotPrincipal={"AWS": STRANGER}), "NotPrincipal"),
+        (statement({"AWS": ADMIN}), f"lets {ADMIN} decrypt"),
+        (statement({"AWS": ADMIN}, "kms:*"), f"lets {ADMIN} decrypt"),
+        (statement({"AWS": APP}, "kms:*"), "lets the application do"),
+        (statement({"AWS": APP}, ["kms:PutKeyPolicy"]), "lets the application do kms:PutKeyPolicy"),
+        (statement({"AWS": APP}, "kms:CreateGrant"), "lets the application do kms:CreateGrant"),
+        (
+            {"Effect": "Deny", "Principal": {"AWS": APP}, "Action": "kms:Decrypt", "Resource": "*"},
+            f"does not itself allow kms:Decrypt of {APP}",
+        ),
+    ],
+)
+def test_a_key_policy_that_lets_more_or_others_in_is_open(aws, added, said) -> None:
+    there = aws.key_policies[KEY]["Statement"]
+    aws.key_policies[KEY] = policies.policy([*there, added])
+    item = items(aws)[POLICY]
+    assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "names the account's IAM, the application, 1 administrator without the right to decrypt; nobody may"),
+        ({"administrators": (ADMIN, SECOND)}, "2 administrators"),
+        (
+            {"administrators": (ADMIN, SECOND), "strict_key_policy": True},
+            "names the application and 2 administrators without the right to decrypt",
+        ),
+        ({"deletion_administrators": (SECOND,)}, "1 may delete it"),
+        ({"exclusive_use": True}, "1 administrator"),
+        ({"administrators": (), "administrator_patterns": (PATTERN,)}, "1 administrator"),
+    ],
+)
+def test_every_key_policy_that_the_settings_can_mean_is_done(aws, changes, told) -> None:
+    aws.build(settings(**changes))
+    item = items(aws, **changes)[POLICY]
+    assert (item.state, told in item.evidence) == (ItemState.DONE, True), item.evidence
+
+
+@pytest.mark.parametrize(
+    ("built_with", "said"),
+    [
+        ({"deletion_administrators": (ADMIN,)}, f"lets {ADMIN} delete the key"),
+        ({"deletion_administrators": (SECOND,)}, f"also names {SECOND}"),
+        ({"administrators": (SECOND,)}, f"does not itself allow kms:PutKeyPolicy of {ADMIN}"),
+    ],
+)
+def test_a_key_policy_of_other_settings_is_open(aws, built_with, said) -> None:
+    aws.build(settings(**built_with))
+    item = items(aws)[POLICY]
+    assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
+
+
+def test_the_user_on_vercel_is_an_application_like_the_role(aws) -> None:
+    wanted = settings(vercel_access="user", deploy_targets=("vercel", "ecs"))
+    aws.build(wanted)
+    both = replace(OUTPUTS, app_user_arn=APP_USER)
+    found = read(aws=aws, settings=wanted, outputs=both, stored_data_key=HELD, proofs=())
+    assert found[POLICY].state is ItemState.DONE
+    without = read(aws=aws, settings=wanted, outputs=OUTPUTS, stored_data_key=HELD, proofs=())
+    assert f"also names {APP_USER}" in without[POLICY].evidence
+
+
+def test_a_stranger_who_is_only_denied_is_no_stranger(aws) -> None:
+    there = aws.key_policies[KEY]["Statement"]
+    deny = {"Effect": "Deny", "Principal": {"AWS": STRANGER}, "Action": "kms:*", "Resource": "*"}
+    aws.key_policies[KEY] = policies.policy([*there, deny])
+    assert items(aws)[POLICY].state is ItemState.DONE
+
+
+@pytest.mark.parametrize("lost", [ADMIN, APP])
+def test_a_key_policy_that_lost_whom_it_was_made_for_is_open(aws, lost) -> None:
+    there = aws.key_policies[KEY]["Statement"]
+    kept = [each for each in there if lost not in str(each["Principal"])]
+    aws.key_policies[KEY] = policies.policy(kept)
+    item = items(aws)[POLICY]
+    assert (item.state, lost in item.evidence) == (ItemState.OPEN, True)
+
+
+def test_an_administrator_of_the_key_who_is_not_in_the_settings_is_a_stranger(aws) -> None:
+    aws.key_policies[KEY] = policies.key_policy(
+        account_id=ACCOUNT, administrators=(ADMIN, SECOND), app_principal_arns=(APP,)
+    )
+    assert items(aws)[POLICY].evidence == f"the key policy also names {SECOND}"
+    assert items(aws, administrators=(ADMIN, SECOND))[POLICY].state is ItemState.DONE
+
+
+def test_a_policy_of_one_statement_without_a_list_is_read_all_the_same(aws) -> None:
+    aws.key_policies[KEY] = {"Version": "2012-10-17", "Statement": statement("*", "kms:*")}
+    aws.documents[APP_POLICY] = {"Version": "2012-10-17", "Statement": no_principal(Action="kms:*")}
+    found = items(aws)
+    assert [found[place].state for place in (POLICY, IAM)] == [ItemState.OPEN] * 2
+
+
+# --- the application's policy
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Action": "kms:*"},
+        {"Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:Encrypt"]},
+        {"Action": ["kms:Decrypt"]},
+        {"Resource": "*"},
+        {"Resource": [KEY, OTHER_KEY]},
+        {"Resource": f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/eonpro-phi-key"},
+    ],
+)
+def test_an_application_policy_that_is_wider_or_narrower_is_open(aws, changes) -> None:
+    (good,) = policies.application_statements(key_arns=(KEY,))
+    aws.documents[APP_POLICY] = policies.policy([{**good, **changes}])
+    assert items(aws)[IAM].state is ItemState.OPEN
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"Effect": "Allow", "NotAction": "iam:*", "Resource": KEY},
+        {"Effect": "Allow", "Action": "kms:Decrypt", "NotResource": KEY},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"},
+    ],
+)
+def test_a_second_statement_that_allows_more_is_open(aws, added) -> None:
+    (good,) = policies.application_statements(key_arns=(KEY,))
+    aws.documents[APP_POLICY] = policies.policy([good, added])
+    assert items(aws)[IAM].state is ItemState.OPEN
+
+
+def test_an_application_policy_covers_the_key_and_its_replicas(aws) -> None:
+    wanted = multi_region()
+    aws.build(wanted)
+    assert (
+        read(aws=aws, settings=wanted, outputs=MULTI_OUTPUTS, stored_data_key=HELD, proofs=())[IAM].state
+        is ItemState.DONE
+    )
+    aws.documents[APP_POLICY] = policies.application_policy(key_arns=MULTI_OUTPUTS.key_arns[:1])
+    assert (
+        read(aws=aws, settings=wanted, outputs=MULTI_OUTPUTS, stored_data_key=HELD, proofs=())[IAM].state
+        is ItemState.OPEN
+    )
+
+
+# --- the trail
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"logging": False}, "lacks: logging"),
+        ({"kms_events": False}, "lacks: events of KMS"),
+        ({"multi_region": False}, "lacks: all Regions"),
+        ({"global_events": False}, "lacks: global events"),
+        ({"validation": False}, "lacks: log files validated"),
+        ({"bucket": "elsewhere"}, f"writes to elsewhere, not to {BUCKET}"),
+        ({"arn": "arn:aws:cloudtrail:us-east-1:111122223333:trail/other"}, "there is no trail"),
+        (
+            {"logging": False, "multi_region": False, "validation": False},
+            "lacks: logging, all Regions, log files validated",
+        ),
+    ],
+)
+def test_a_trail_that_lacks_something_is_open(aws, changes, said) -> None:
+    aws.trails = (trail_fact(**changes),)
+    item = items(aws)[TRAIL]
+    assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"logging": None}, "is logging"), ({"kms_events": None}, "records KMS")]
+)
+def test_a_trail_that_does_not_say_what_it_does_is_unknown(aws, changes, said) -> None:
+    aws.trails = (trail_fact(**changes),)
+    item = items(aws)[TRAIL]
+    assert (item.state, f"{said} could not be read" in item.evidence) == (ItemState.UNKNOWN, True)
+
+
+def test_a_locked_log_says_how_and_for_how_long(aws) -> None:
+    aws.retention = replace(GOOD, lock="GOVERNANCE", lock_days=2557)
+    assert "locked (governance) 2557 days" in items(aws)[TRAIL].evidence
+
+
+@pytest.mark.parametrize(
+    ("retention", "state"),
+    [
+        (GOOD, ItemState.DONE),
+        (replace(GOOD, expires_after_days=None), ItemState.DONE),
+        (replace(GOOD, expires_after_days=2192), ItemState.DONE),
+        (replace(GOOD, expires_after_days=2191), ItemState.OPEN),
+        (replace(GOOD, expires_after_days=0), ItemState.OPEN),
+        (replace(GOOD, versioned=False), ItemState.OPEN),
+        (replace(GOOD, public_access_blocked=False), ItemState.OPEN),
+        (replace(GOOD, encrypted=False), ItemState.OPEN),
+        (replace(GOOD, tls_only=False), ItemState.OPEN),
+        (replace(GOOD, tls_only=True), ItemState.DONE),
+        (None, ItemState.UNKNOWN),
+    ],
+)
+def test_a_log_that_is_not_kept_six_years_in_private_is_open(aws, retention, state) -> None:
+    aws.retention = retention
+    assert items(aws)[TRAIL].state is state
+
+
+# --- the data key and the test
+
+
+def test_the_data_key_is_done_with_its_fingerprint_and_never_its_value(aws) -> None:
+    item = items(aws)[DATA_KEY]
+    assert wrapped().fingerprint in item.evidence
+    assert wrapped().value[:16] not in repr(items(aws))
+
+
+def test_no_data_key_is_open(aws) -> None:
+    assert items(aws, None)[DATA_KEY].state is ItemState.OPEN
+
+
+@pytest.mark.parametrize(
+    ("proofs", "state", "said"),
+    [
+        ((VerificationState.PROVED,), ItemState.PERSON, "proved from here"),
+        ((VerificationState.SIMULATED,), ItemState.PERSON, "deploy"),
+        ((VerificationState.UNPROVEN,), ItemState.PERSON, "deploy"),
+        ((), ItemState.PERSON, "nothing was delivered in this run"),
+        ((VerificationState.FAILED,), ItemState.OPEN, "detail of failed"),
+        ((VerificationState.PROVED, VerificationState.FAILED), ItemState.OPEN, "detail of failed"),
+        ((VerificationState.PROVED, VerificationState.UNPROVEN), ItemState.PERSON, "detail of unproven"),
+        ((VerificationState.PROVED, VerificationState.SIMULATED), ItemState.PERSON, "detail of simulated"),
+    ],
+)
+def test_a_test_from_here_is_never_the_applications_own(aws, proofs, state, said) -> None:
+    item = items(aws, HELD, *(proof(each, detail=f"detail of {each}") for each in proofs))[TESTED]
+    assert (item.state, said in item.evidence) == (state, True), item.evidence
+
+
+def test_the_review_always_needs_a_person(aws) -> None:
+    assert items(aws)[REVIEWED].state is ItemState.PERSON
+
+
+def test_a_bug_in_a_read_is_no_unknown(aws) -> None:
+    broken: Callable[..., Any] = {}.popitem
+    aws.describe_key = broken
+    with pytest.raises(TypeError):
+        items(aws)

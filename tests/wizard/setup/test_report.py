@@ -1,0 +1,333 @@
+"""The report in its two forms, against golden files; and nothing secret in any form of anything it is made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.settings import SecretStore, Target
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    APP,
+    CREDENTIALS,
+    ESCROW,
+    IDENTITY,
+    KEY,
+    KEY_ID,
+    MULTI_OUTPUTS,
+    OUTPUTS,
+    REPLICA,
+    REPLICA_REGION,
+    SECRET_OF_ACCESS_KEY,
+    TOKEN,
+    USER_OUTPUTS,
+    FakeTalk,
+    multi_region,
+    settings,
+    step,
+    wrapped,
+)
+from wizard.cli.parser import parser
+from wizard.core.models.delivery import (
+    AccessKey,
+    AppVariables,
+    Delivered,
+    DeliveryState,
+    StoredDataKey,
+    VercelVariable,
+    Verification,
+    VerificationState,
+)
+from wizard.data_key.access_key import Ensured
+from wizard.inputs.answers import Answer, Source
+from wizard.inputs.registry import by_key
+from wizard.setup.checklist import ChecklistEntry, ItemState
+from wizard.setup.importing.discovery import Adoption
+from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
+from wizard.setup.steps import Request
+from wizard.setup.workflow import show_report
+
+GOLDEN = Path(__file__).parent / "golden"
+SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}" for name in ("A", "B"))
+
+
+def delivered(target: str, state: DeliveryState = DeliveryState.WRITTEN) -> Delivered:
+    place = {"vercel": "Vercel project acme/portal, production"}.get(target, "Parameter Store /eonpro/production")
+    return Delivered(
+        target=target,
+        place=place,
+        state=state,
+        fingerprint=wrapped().fingerprint,
+        checked_by="values read back",
+    )
+
+
+def proof(target: str, state: VerificationState = VerificationState.PROVED) -> Verification:
+    return Verification(target=target, state=state, principal=APP, detail="as told", at="2026-01-01T00:00:00+00:00")
+
+
+def report(*targets: str, **changes: Any) -> Report:
+    values: dict[str, Any] = {
+        "stack": "production",
+        "settings": settings(),
+        "identity": IDENTITY,
+        "outputs": OUTPUTS,
+        "stored_data_key": StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True),
+        "changed": (step(),),
+        "delivered": tuple(delivered(target) for target in targets),
+        "proofs": tuple(proof(target) for target in targets),
+        "checklist": (
+            ChecklistEntry(title="Customer managed key with its alias", state=ItemState.DONE, evidence="it is there"),
+            ChecklistEntry(title="CloudTrail logging", state=ItemState.UNKNOWN, evidence="could not be read: denied"),
+            ChecklistEntry(title="Key access reviewed quarterly", state=ItemState.PERSON, evidence="somebody looks"),
+        ),
+        "seconds": 12.34,
+    }
+    return Report(**{**values, **changes})
+
+
+ECS = report(
+    "ecs",
+    settings=settings(deploy_targets=("ecs", "vercel"), ecs_cluster="clinic", ecs_service="web"),
+    outputs=replace(OUTPUTS, task_secrets=(("AWS_KMS_KEY_ID", SECRETS[0]), ("AWS_REGION", SECRETS[1]))),
+    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+)
+USER = report(
+    "vercel",
+    settings=settings(vercel_access="user"),
+    outputs=USER_OUTPUTS,
+    access_key=Ensured(
+        key_id="AKIAMADENUMBER000001",
+        made_now=True,
+        age_days=0,
+        key=AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY),
+    ),
+)
+EKS = report(
+    "eks",
+    settings=settings(deploy_targets=("eks",), eks_cluster="clinic", secret_store="secrets-manager"),
+    outputs=replace(OUTPUTS, secrets_role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-secrets-role"),
+    stored_data_key=StoredDataKey(
+        parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True, store=SecretStore.SECRETS_MANAGER
+    ),
+)
+REPLICATED = report(
+    "ecs",
+    settings=multi_region(deploy_targets=("ecs",)),
+    outputs=MULTI_OUTPUTS,
+    delivered=(
+        replace(delivered("ecs"), region="us-east-1", place="Parameter Store /eonpro/production in us-east-1"),
+        replace(delivered("ecs"), region=REPLICA_REGION, place=f"Parameter Store in {REPLICA_REGION}"),
+    ),
+)
+ADOPTED = report(
+    "vercel",
+    settings=settings(adopted=(f"key={KEY_ID}",), kept_as_found=("bucket",)),
+    changed=(step("import"), step("update", changed=("enableKeyRotation",))),
+    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+)
+REPORTS = {
+    "report-vercel": report("vercel"),
+    "report-ecs": ECS,
+    "report-vercel-user": USER,
+    "report-eks": EKS,
+    "report-multi-region": REPLICATED,
+    "report-adopted": ADOPTED,
+}
+
+
+def shown(of: Report) -> str:
+    ui = FakeTalk()
+    show_report(ui, of)
+    return "\n".join(ui.said) + "\n"
+
+
+def compare(file: Path, text: str) -> None:
+    if os.environ.get("UPDATE_GOLDEN") == "1" and (not file.exists() or file.read_text() != text):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        pytest.fail(f"wrote {file.name}: review it, and run again without UPDATE_GOLDEN")
+    assert text == file.read_text()
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_is_the_one_that_was_reviewed(name: str) -> None:
+    """To take a change over: UPDATE_GOLDEN=1, which fails for every file it changes; then review the diff."""
+    compare(GOLDEN / f"{name}.txt", shown(REPORTS[name]))
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_document_is_the_one_that_was_reviewed(name: str) -> None:
+    """To take a change over: UPDATE_GOLDEN=1, which fails for every file it changes; then review the diff."""
+    compare(GOLDEN / f"{name}.json", json.dumps(document(REPORTS[name]), indent=2) + "\n")
+
+
+def test_every_golden_file_of_a_report_has_its_report() -> None:
+    assert {file.stem for file in GOLDEN.iterdir() if file.stem.startswith("report-")} == set(REPORTS)
+
+
+def test_the_document_has_these_keys() -> None:
+    assert set(document(report("vercel"))) == set(
+        (
+            "ok stack account region identity settings outputs dataKey "
+            "changes delivered proofs checklist seconds repeat"
+        ).split()
+    )
+
+
+def test_the_documents_outputs_are_the_stacks_own_names() -> None:
+    names = "keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trailBucket parameterPrefix".split()
+    assert list(document(report("vercel"))["outputs"]) == names
+    assert list(document(ECS)["outputs"]) == [*names, "taskSecrets"]
+    assert list(document(USER)["outputs"]) == [*names, "appUserArn"]
+    assert list(document(EKS)["outputs"]) == [*names, "secretsRoleArn"]
+    assert list(document(REPLICATED)["outputs"]) == [*names, "replicaKeyArns"]
+
+
+def test_an_access_key_is_in_the_document_by_its_id_alone() -> None:
+    assert document(USER)["accessKey"] == {"id": "AKIAMADENUMBER000001", "madeNow": True, "ageDays": 0}
+    assert "accessKey" not in document(report("vercel"))
+
+
+@pytest.mark.parametrize("state", list(VerificationState))
+def test_only_a_failed_proof_is_not_ok(state) -> None:
+    of = report("vercel", proofs=(proof("vercel"), proof("ecs", state)))
+    assert document(of)["ok"] is (state is not VerificationState.FAILED)
+    assert len(of.failed) == (state is VerificationState.FAILED)
+
+
+def test_nothing_secret_is_in_any_form_of_a_report() -> None:
+    for of in REPORTS.values():
+        for text in (shown(of), json.dumps(document(of)), repr(of)):
+            assert wrapped().value[:16] not in text
+            assert SECRET_OF_ACCESS_KEY not in text
+
+
+# --- what is left to do
+
+
+def whats(of: Report) -> list[str]:
+    return [todo.what for todo in next_steps(of)]
+
+
+def test_vercel_by_oidc_gets_the_patch_with_its_role() -> None:
+    patch = next_steps(report("vercel"))[0].verbatim
+    assert f'roleArn: "{APP}"' in patch
+
+
+def test_a_user_on_vercel_gets_no_patch_and_the_command_that_changes_its_key() -> None:
+    assert not [todo for todo in next_steps(USER) if "roleArn" in todo.verbatim]
+    (rotate,) = [todo for todo in next_steps(USER) if "access-key rotate" in todo.verbatim]
+    assert "AKIAMADENUMBER000001" in rotate.what and "90 days" in rotate.what
+    assert parser().parse_args(shlex.split(rotate.verbatim)[3:]).action == "rotate"
+
+
+def test_eks_gets_the_manifests_and_the_commands_for_both_roles() -> None:
+    associated, manifest = [todo.verbatim for todo in next_steps(EKS) if "External Secrets" in todo.what]
+    assert APP in associated and "role/eonpro-secrets-role" in associated
+    assert [each["kind"] for each in yaml.safe_load_all(manifest)] == ["ClusterSecretStore", "ExternalSecret"]
+
+
+def test_each_replica_is_told_with_its_region() -> None:
+    assert (f"replica in {REPLICA_REGION}", REPLICA) in what_exists(REPLICATED)
+    assert not [row for row in what_exists(ECS) if "replica" in row[0]]
+
+
+def test_a_run_in_two_regions_is_repeated_with_its_target_once() -> None:
+    assert repeated(REPLICATED).target == ["ecs"]
+
+
+def test_an_application_with_a_principal_of_its_own_gets_no_patch() -> None:
+    of = report("vercel", settings=settings(app_principal_arn=f"arn:aws:iam::{ACCOUNT}:user/app"))
+    assert not [todo for todo in next_steps(of) if "roleArn" in todo.verbatim]
+
+
+def test_ecs_gets_the_secrets_and_both_roles() -> None:
+    todo = next(todo for todo in next_steps(ECS) if "task role" in todo.what)
+    assert APP in todo.what and f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role" in todo.what
+    assert json.loads(todo.verbatim)["secrets"][0] == {"name": "AWS_KMS_KEY_ID", "valueFrom": SECRETS[0]}
+
+
+def test_the_service_to_start_anew_is_the_one_that_was_named() -> None:
+    [todo] = [todo for todo in next_steps(ECS) if "--redeploy" in todo.verbatim]
+    assert "clinic/web" in todo.what
+    assert todo.verbatim == f"python -m wizard push --redeploy --stack {ECS.stack}"
+
+
+def test_only_what_this_run_delivered_is_to_be_deployed() -> None:
+    assert not [what for what in whats(ECS) if "Vercel" in what]
+    assert not [what for what in whats(report("vercel")) if "task" in what]
+
+
+def test_the_settings_file_to_keep_is_the_stacks() -> None:
+    files = [todo.verbatim for todo in next_steps(report("vercel", stack="acme/staging")) if "git add" in todo.verbatim]
+    assert files == ["git add Pulumi.staging.yaml"]
+
+
+# --- again
+
+
+def repeated(of: Report) -> Any:
+    program = shlex.split(repeat_command(of))
+    assert program[:3] == ["python", "-m", "wizard"]
+    return parser().parse_args(program[3:])
+
+
+def test_the_command_that_repeats_a_run_is_one_the_wizard_takes() -> None:
+    options = repeated(report("vercel", "ecs"))
+    assert (options.command, options.stack, options.yes, options.non_interactive) == ("setup", "production", True, True)
+    assert options.target == ["vercel,ecs"]
+
+
+def test_the_profile_that_was_named_is_named_again() -> None:
+    assert repeated(report("vercel", profile="my clinic")).profile == "my clinic"
+    assert repeated(report("vercel")).profile is None
+
+
+def test_the_command_holds_no_secret() -> None:
+    assert "token" not in repeat_command(report("vercel")).lower()
+
+
+# --- nothing secret has a repr
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        CREDENTIALS,
+        AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY),
+        USER.access_key,
+        Adoption(data_key=wrapped().value),
+        AppVariables(region="us-east-1", key_arn=KEY, wrapped=wrapped()),
+        Answer(value=TOKEN, source=Source.ENVIRONMENT, where="VERCEL_TOKEN", secret=True),
+        Request(
+            stack="production",
+            answers={"vercel_token": Answer(value=TOKEN, source=Source.ASKED, where="prompt", secret=True)},
+        ),
+        VercelVariable(
+            id="1", key="ENCRYPTED_PHI_KEY", type="encrypted", targets=(), comment="", value=wrapped().value
+        ),
+    ],
+    ids=lambda holder: type(holder).__name__,
+)
+def test_what_holds_a_secret_does_not_show_it(holder) -> None:
+    secrets = (
+        CREDENTIALS.access_key_id,
+        CREDENTIALS.secret_access_key,
+        str(CREDENTIALS.session_token),
+        wrapped().value[:16],
+        SECRET_OF_ACCESS_KEY,
+        TOKEN,
+    )
+    assert not [secret for secret in secrets if secret in repr(holder) or secret in str(holder)]
+
+
+def test_targets_are_told_by_the_words_that_the_wizard_takes() -> None:
+    assert {each.value for each in Target} == {choice.value for choice in by_key["target"].choices}

@@ -1,0 +1,82 @@
+"""What stays when a stack is taken away: named, with its reason, and with the commands for its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.wizard.fakes.clients import (
+    BUCKET,
+    ESCROW,
+    KEY,
+    KEY_ID,
+    MULTI_OUTPUTS,
+    OUTPUTS,
+    REPLICA,
+    TRAIL,
+    multi_region,
+    settings,
+)
+from wizard.data_key.storage import region_of
+from wizard.setup.retained_resources import ending, orphaned_creations
+
+
+def whats(**changes: Any) -> list[str]:
+    return [what for what, _ in orphaned_creations(settings(**changes), OUTPUTS)]
+
+
+def test_the_key_its_alias_the_data_key_and_the_whole_audit_trail_stay() -> None:
+    assert whats() == [
+        f"the key {KEY}",
+        "its alias alias/eonpro-phi-key",
+        f"the parameter {ESCROW}",
+        "every parameter under /eonpro/production/data-keys",
+        "the OIDC provider of the Vercel team",
+        f"the trail {TRAIL}",
+        f"the bucket {BUCKET}",
+        "the key of alias/eonpro-audit-key",
+        "the bucket eonpro-access-logs-111122223333-us-east-1",
+    ]
+
+
+def test_each_thing_that_stays_says_why() -> None:
+    assert all(why and why != what for what, why in orphaned_creations(multi_region(), MULTI_OUTPUTS))
+
+
+@pytest.mark.parametrize(
+    ("changes", "absent"),
+    [
+        ({"trail_key": False}, "audit-key"),
+        ({"access_logging": False}, "access-logs"),
+        ({"existing_trail_arn": TRAIL, "trail_bucket": BUCKET}, TRAIL),
+        ({"existing_trail_arn": TRAIL, "trail_bucket": BUCKET}, BUCKET),
+        ({"existing_trail_arn": TRAIL, "trail_bucket": BUCKET}, "audit-key"),
+    ],
+)
+def test_what_the_stack_never_had_is_not_told(changes: dict[str, Any], absent: str) -> None:
+    assert absent not in " ".join(whats(**changes))
+
+
+def test_a_replica_stays_like_the_key() -> None:
+    told = dict(orphaned_creations(multi_region(), MULTI_OUTPUTS))
+    assert told[f"the replica {REPLICA}"] == told[f"the key {MULTI_OUTPUTS.key_arn}"]
+
+
+def test_the_escrow_beside_a_replica_stays_too() -> None:
+    assert f"the parameter {ESCROW} in {region_of(REPLICA)}" in dict(orphaned_creations(multi_region(), MULTI_OUTPUTS))
+
+
+def test_a_provider_that_was_there_before_is_not_told() -> None:
+    arn = "arn:aws:iam::111122223333:oidc-provider/oidc.vercel.com/eonpro"
+    assert "OIDC" not in " ".join(whats(vercel_oidc_provider_arn=arn))
+
+
+def test_a_secret_is_called_a_secret() -> None:
+    assert f"the secret {ESCROW}" in whats(secret_store="secrets-manager")
+
+
+def test_the_end_of_the_key_takes_a_name_in_its_policy_first() -> None:
+    text = ending(settings(), OUTPUTS)
+    assert text.index("deletionAdministrators") < text.index("schedule-key-deletion")
+    assert KEY_ID in text and "--region us-east-1" in text and "--pending-window-in-days 30" in text

@@ -1,0 +1,173 @@
+"""A saved plan: what is in it, what is refused when it is read, and each way in which the world can have moved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from components.settings import Target
+from tests.wizard.fakes.clients import ESCROW, IDENTITY, KEY, OTHER_ACCOUNT, TOKEN, settings, step, wrapped
+from wizard.core.errors import UsageError
+from wizard.core.models.delivery import StackState, StoredDataKey
+from wizard.core.models.progress import Step
+from wizard.setup.plan import Plan
+from wizard.setup.saved_plan import SavedPlan, document, moved, read
+
+AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+ENGINE = "3.259.0"
+STATE = StackState(exists=True, has_key=True, digest="sha256:0123456789abcdef")
+KEPT = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
+ROTATED = step("update", changed=("rotationPeriodInDays",))
+PLAN = Plan(
+    stack="production",
+    settings=settings(),
+    identity=IDENTITY,
+    steps=(ROTATED, step("same", "aws:kms/alias:Alias", "phi-key-alias")),
+    stored_data_key=KEPT,
+    targets=(Target.VERCEL,),
+)
+
+
+def content(planned: Plan = PLAN, **changes: Any) -> dict[str, Any]:
+    return document(planned, STATE, at=AT, version=ENGINE) | changes
+
+
+def saved(planned: Plan = PLAN) -> SavedPlan:
+    return read(json.dumps(content(planned)), "plan.json")
+
+
+def differences(planned: Plan = PLAN, state: StackState = STATE, version: str = ENGINE) -> tuple[str, ...]:
+    return moved(saved(), planned, state, version=version)
+
+
+def sealed(document: dict[str, Any]) -> str:
+    """The document with a checksum that fits it, as a forger would write it."""
+    rest = {key: value for key, value in document.items() if key != "sha256"}
+    return json.dumps(rest | {"sha256": hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()})
+
+
+def test_a_plan_says_whose_account_what_is_changed_and_what_it_stands_on() -> None:
+    found = content()
+    assert {key: found[key] for key in ("stack", "account", "region", "targets", "engine", "at", "state")} == {
+        "stack": "production",
+        "account": IDENTITY.account_id,
+        "region": "us-east-1",
+        "targets": ["vercel"],
+        "engine": ENGINE,
+        "at": "2026-11-24T12:00:00+00:00",
+        "state": STATE.digest,
+    }
+    assert [(each["op"], each["name"], each["changed"]) for each in found["steps"]] == [
+        ("update", "phi-key", ["rotationPeriodInDays"])
+    ]
+    assert found["dataKey"] == KEPT.wrapped.fingerprint
+
+
+def test_no_wrapped_key_and_no_token_is_in_it() -> None:
+    text = json.dumps(content(replace(PLAN, stored_data_key=None, adopted_data_key=wrapped("two"))))
+    assert wrapped("two").fingerprint in text
+    assert wrapped("two").value not in text
+    assert TOKEN not in text
+
+
+def test_a_plan_that_was_read_still_fits_a_world_that_did_not_move() -> None:
+    assert differences() == ()
+    assert saved().at == AT
+
+
+def test_the_order_in_which_the_engine_tells_its_steps_is_no_difference() -> None:
+    alias = step("create", "aws:kms/alias:Alias", "phi-key-alias")
+    there, back = replace(PLAN, steps=(ROTATED, alias)), replace(PLAN, steps=(alias, ROTATED))
+    assert moved(saved(there), back, STATE, version=ENGINE) == ()
+
+
+def test_which_half_of_a_replacement_was_told_last_is_no_difference() -> None:
+    old, new = (replace(PLAN, steps=(step(op),)) for op in ("delete-replaced", "create-replacement"))
+    assert moved(saved(old), new, STATE, version=ENGINE) == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (replace(PLAN, identity=replace(IDENTITY, account_id=OTHER_ACCOUNT)), f"the account is {OTHER_ACCOUNT}"),
+        (replace(PLAN, stack="staging"), "the stack is staging, and was production"),
+        (replace(PLAN, targets=(Target.ECS,)), "the delivery is ecs, and was vercel"),
+        (replace(PLAN, settings=settings(rotation_period_days=180)), "the setting rotationPeriodDays is 180"),
+        (replace(PLAN, settings=settings(multi_region=True)), "the setting multiRegion"),
+        (replace(PLAN, stored_data_key=None), "the data key in the escrow is none, and was sha256:"),
+        (replace(PLAN, stored_data_key=replace(KEPT, wrapped=wrapped("two"))), "the data key in the escrow is sha256:"),
+        (replace(PLAN, adopted_data_key=wrapped("two")), "the data key to be taken in is sha256:"),
+        (replace(PLAN, steps=()), "phi-key: Pulumi would now leave it as it is, and the plan was to update"),
+        (
+            replace(PLAN, steps=(step("replace", changed=("rotationPeriodInDays",)),)),
+            "phi-key: Pulumi would now replace (rotationPeriodInDays), and the plan was to update",
+        ),
+        (replace(PLAN, steps=(step("update", changed=("policy",)),)), "phi-key: Pulumi would now update (policy)"),
+        (
+            replace(PLAN, steps=(ROTATED, step("delete", "aws:kms/alias:Alias", "phi-key-alias"))),
+            "phi-key-alias: Pulumi would now delete, and the plan was to leave it as it is",
+        ),
+    ],
+)
+def test_each_way_the_world_moved_is_told_and_nothing_else(now: Plan, said: str) -> None:
+    (told,) = differences(now)
+    assert said in told
+
+
+def test_a_stack_that_was_changed_since_is_told() -> None:
+    (told,) = differences(state=replace(STATE, digest="sha256:fedcba9876543210"))
+    assert "the stack was changed since" in told
+
+
+def test_another_engine_is_told() -> None:
+    assert differences(version="3.260.0") == ("Pulumi is 3.260.0, and was 3.259.0",)
+
+
+def test_all_differences_are_told_at_once() -> None:
+    now = replace(PLAN, stack="staging", stored_data_key=None, steps=())
+    assert len(differences(now, replace(STATE, digest=""))) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it is not JSON"),
+        ("a plan", "it is not JSON"),
+        ("[]", "is no saved plan"),
+        ('{"resourcePlans": {}}', "is no saved plan"),
+        (json.dumps(content(version=2)), "another version"),
+        (json.dumps(content(version=None)), "another version"),
+        (json.dumps(content(account=OTHER_ACCOUNT)), "is not as it was saved"),
+        (json.dumps(content(steps=[])), "is not as it was saved"),
+        (json.dumps(content(more=True)), "is not as it was saved"),
+        (json.dumps({key: value for key, value in content().items() if key != "sha256"}), "is not as it was saved"),
+        (sealed({key: value for key, value in content().items() if key != "state"}), "is not as it was saved"),
+        (sealed(content(at="yesterday")), "its content does not"),
+        (sealed(content(steps=[{"op": "create"}])), "its content does not"),
+        (sealed(content(settings=None)), "its content does not"),
+    ],
+)
+def test_what_is_no_plan_is_refused_by_its_name_and_tells_how_one_is_saved(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as refused:
+        read(text, "plan.json")
+    assert refused.value.message.startswith("plan.json")
+    assert "--save-plan" in refused.value.hint
+    assert refused.value.exit_code == 2
+
+
+def test_a_forged_plan_gains_nothing() -> None:
+    """Its checksum fits; what is carried out is worked out anew, and differs."""
+    forged = read(sealed(content(steps=[])), "plan.json")
+    (told,) = moved(forged, PLAN, STATE, version=ENGINE)
+    assert "the plan was to leave it as it is" in told
+
+
+def test_a_plan_keeps_what_is_taken_in_and_what_it_becomes_as_two_steps() -> None:
+    taken: tuple[Step, ...] = (step("import"), ROTATED)
+    told = saved(replace(PLAN, steps=taken)).steps
+    assert [each.op for each in told] == ["import", "update"]

@@ -1,0 +1,138 @@
+"""The step that settles where the state is: what is made, what is told, and what becomes a problem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeCloud, FakeTalk, key_fact
+from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
+from wizard.core.models.discovery import BackendFact
+from wizard.core.state_backend import KEY_ALIAS, Circumstances
+from wizard.inputs.answers import Answer, Source
+from wizard.inputs.interview import Interview
+from wizard.setup.state import StateLocation, settle
+
+FOUND = BackendFact(url="s3://clinic-state", source="the login of the Pulumi CLI")
+BUCKET = f"eonpro-pulumi-state-{ACCOUNT}-us-east-1"
+
+
+class FakePlaces:
+    """A machine in memory. Implements `wizard.setup.state.StatePlaces`."""
+
+    def __init__(self) -> None:
+        self.found = Circumstances(account="", region="", detected=FOUND, given="PULUMI_CONFIG_PASSPHRASE_FILE")
+        self.made: list[str] = []
+        self.error: SetupError | None = None
+
+    def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
+        if self.error:
+            raise self.error
+        return replace(self.found, account=account, region=region, interactive=interactive)
+
+    def make_passphrase(self, stack: str) -> str:
+        self.made.append(stack)
+        return f"/home/ada/.config/eonpro-kms/{stack}.passphrase"
+
+
+class Room:
+    """One settling over fakes."""
+
+    def __init__(self) -> None:
+        self.aws = FakeCloud()
+        self.ui = FakeTalk(interactive=True)
+        self.places = FakePlaces()
+        self.identity: Any = IDENTITY
+
+    def settle(self, source: Source = Source.FLAG, **values: Any) -> StateLocation:
+        answers = {key: Answer(value=value, source=source, where="x") for key, value in values.items()}
+        interview = Interview(answers=answers, aws=self.aws, identity=self.identity)
+        return settle("production", interview, self.ui, self.places)
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+def test_a_backend_that_is_in_use_is_used_and_nothing_is_made(room) -> None:
+    assert room.settle() == StateLocation(secrets_provider="passphrase")
+    assert (room.places.made, room.aws.state_buckets) == ([], [])
+
+
+def test_the_bucket_that_was_asked_for_is_made_and_told(room) -> None:
+    placed = room.settle(backend="s3")
+    assert placed.environment["PULUMI_BACKEND_URL"] == f"s3://{BUCKET}?region=us-east-1"
+    assert room.aws.state_buckets == [BUCKET]
+    assert f"{BUCKET}: made; private, versioned, encrypted" in room.ui.said
+
+
+def test_a_bucket_that_is_there_is_not_said_to_be_made(room) -> None:
+    room.aws.state_buckets.append(BUCKET)
+    room.settle(backend="s3")
+    assert f"{BUCKET}: there already; private, versioned, encrypted" in room.ui.said
+
+
+def test_only_what_a_person_chose_at_the_prompt_becomes_the_login_of_the_cli(room) -> None:
+    assert room.settle(Source.ASKED, backend="local").log_in_to == "file://~"
+    assert room.settle(Source.FLAG, backend="local").log_in_to is None
+
+
+def test_a_key_for_the_state_encrypts_the_secrets_of_a_new_stack(room) -> None:
+    room.aws.aliases[KEY_ALIAS] = "key"
+    room.aws.keys["key"] = key_fact()
+    assert room.settle().secrets_provider == f"awskms://{KEY_ALIAS}?region=us-east-1"
+
+
+def test_a_key_that_may_not_be_looked_at_is_not_used(room) -> None:
+    room.aws.failures["describe_key"] = PermissionDenied("denied", "ask")
+    assert room.settle().secrets_provider == "passphrase"
+
+
+@pytest.mark.parametrize("told", [{"provider": "passphrase"}, {}])
+def test_the_account_is_asked_for_the_key_of_a_new_stack_only(room, told) -> None:
+    room.places.found = replace(room.places.found, **told)
+    room.settle()
+    assert ("cloud.describe_key" in " ".join(room.aws.log)) is not bool(told)
+
+
+def test_a_passphrase_that_nobody_gave_is_made_in_a_file_and_never_shown(room) -> None:
+    room.places.found = replace(room.places.found, given=None)
+    placed = room.settle()
+    path = "/home/ada/.config/eonpro-kms/production.passphrase"
+    assert placed.environment == {"PULUMI_CONFIG_PASSPHRASE_FILE": path}
+    assert room.places.made == ["production"]
+    assert any(path in line for line in room.ui.said)
+
+
+def test_unattended_a_missing_passphrase_is_a_problem_and_none_is_made(room) -> None:
+    room.places.found = replace(room.places.found, given=None)
+    room.ui.interactive = False
+    (problem,) = room.settle().problems
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" in problem.next
+    assert room.places.made == []
+
+
+def test_no_backend_at_all_is_a_problem_with_the_flag_that_mends_it(room) -> None:
+    room.places.found = replace(room.places.found, detected=None)
+    (problem,) = room.settle().problems
+    assert problem.next.startswith("--backend s3") and problem.exit_code == 2
+
+
+@pytest.mark.parametrize("where", ["places", "bucket"])
+def test_what_cannot_be_had_is_a_problem_among_the_others(room, where) -> None:
+    error = SetupError("somebody else has the bucket", "--backend s3://another")
+    if where == "places":
+        room.places.error = error
+    else:
+        room.aws.failures["make_state_bucket"] = error
+    (problem,) = room.settle(backend="s3").problems
+    assert (problem.what, problem.next) == ("somebody else has the bucket", "--backend s3://another")
+
+
+def test_whose_account_it_is_comes_first(room) -> None:
+    room.identity = CredentialsError("expired", "aws sso login")
+    assert room.settle(backend="s3") == StateLocation()
+    assert room.aws.log == []

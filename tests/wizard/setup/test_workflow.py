@@ -1,0 +1,931 @@
+"""The order of the steps over fakes: what is called, in which order, and what is never called."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from components.settings import ImportGroup, Settings
+from tests.wizard.fakes.clients import (
+    ADMIN,
+    APP,
+    APP_USER,
+    CREDENTIALS,
+    ESCROW,
+    IDENTITY,
+    KEY,
+    KEY_ID,
+    MULTI_OUTPUTS,
+    REPLICA_REGION,
+    SECOND,
+    SECRET_OF_ACCESS_KEY,
+    TOKEN,
+    USER_OUTPUTS,
+    FakeCloud,
+    FakeDrafts,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    built,
+    by_hand,
+    key_fact,
+    multi_region,
+    outputs_of,
+    settings,
+    step,
+    wrapped,
+)
+from tests.wizard.inputs.test_interview import GIVEN
+from wizard.commands.doctor import verify
+from wizard.core.errors import (
+    Cancelled,
+    CredentialsError,
+    DataKeyConflict,
+    PreflightFailed,
+    ResourceError,
+    StackNotFound,
+    StalePlan,
+    UsageError,
+)
+from wizard.core.models.account import Existing
+from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
+from wizard.core.models.inputs import Question
+from wizard.inputs.answers import Answer, Source, from_settings
+from wizard.setup import saved_plan, workflow
+from wizard.setup.saved_plan import SavedPlan
+from wizard.setup.steps import Clients, Request
+
+WRITES = {
+    "engine.up",
+    "cloud.make_data_key",
+    "cloud.write_escrow",
+    "cloud.deliver_parameters",
+    "hosting.deliver",
+    "hosting.deliver_access_key",
+    "cloud.make_access_key",
+    "cloud.retire_access_key",
+    "cloud.delete_access_key",
+    "engine.destroy",
+}
+MILESTONES = (
+    "engine.alone",
+    "cloud.identify",
+    "engine.prepare",
+    "engine.recover",
+    "engine.preview",
+    "engine.up",
+    "engine.alone ends",
+    "cloud.make_data_key",
+    "cloud.write_escrow",
+    "cloud.deliver_parameters",
+    "hosting.deliver",
+    "prover.prove",
+    "cloud.policy_document",
+)
+
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class World:
+    """A run's edges, all fakes, over one log."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.aws = FakeCloud(log=self.log, credentials=CREDENTIALS)
+        self.vercel = FakeHosting(log=self.log)
+        self.engine = FakeEngine(aws=self.aws, log=self.log)
+        self.prover = FakeProver(aws=self.aws, log=self.log)
+        self.ui = FakeTalk(log=self.log)
+        self.drafts = FakeDrafts()
+        self.saved: Any = None
+        self.given = dict(GIVEN)
+        self.ticks = iter(range(1000))
+
+    @property
+    def clients(self) -> Clients:
+        return Clients(
+            ui=self.ui,
+            connect=lambda profile, region: self.aws,
+            vercel=lambda token: replace_token(self.vercel, token),
+            engine=self.made_engine,
+            prover=self.prover,
+            drafts=self.drafts,
+            clock=lambda: float(next(self.ticks)),
+        )
+
+    def made_engine(self, environment, *, secrets_provider=None) -> FakeEngine:
+        self.engine.environment = environment
+        return self.engine
+
+    def request(
+        self, *, yes: bool = True, confirmed: str | None = None, adopt: bool = False, **changes: Any
+    ) -> Request:
+        values = {**(from_settings(self.saved) if self.saved else {}), **self.given, **changes}
+        answers = {
+            key: Answer(value=value, source=Source.FLAG, where=key, secret=key == "vercel_token")
+            for key, value in values.items()
+        }
+        return Request(stack="production", answers=answers, saved=self.saved, yes=yes, confirmed=confirmed, adopt=adopt)
+
+    def setup(self, **changes: Any):
+        return workflow.setup(self.request(**changes), self.clients)
+
+    def stand(self, wanted: Settings | None = None, **changes: Any) -> None:
+        """A stack that was set up by an earlier run, with nothing to do."""
+        self.saved = wanted or settings()
+        self.engine.stack_state = built(self.aws, self.saved, **changes)
+        self.engine.outputs = outputs_of(self.saved)
+        self.engine.steps = tuple(replace(each, op="same") for each in self.engine.steps)
+        self.vercel.variables = {
+            "AWS_REGION": "us-east-1",
+            "AWS_KMS_KEY_ID": self.engine.outputs.key_arn,
+            "ENCRYPTED_PHI_KEY": wrapped().value,
+        }
+        for key in ("multi_region", "vercel_access"):
+            self.given.pop(key)
+
+    @property
+    def calls(self) -> list[str]:
+        return [call if call == "engine.alone ends" else call.split()[0] for call in self.log]
+
+    @property
+    def written(self) -> set[str]:
+        return WRITES & set(self.calls)
+
+
+def replace_token(vercel: FakeHosting, token: str) -> FakeHosting:
+    vercel.token = token
+    return vercel
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_first_run_does_every_step_once_and_in_order(world) -> None:
+    done = world.setup()
+    milestones = [call for call in world.calls if call in MILESTONES]
+    assert milestones == [
+        "cloud.identify",
+        "engine.alone",
+        "engine.prepare",
+        "engine.preview",
+        "engine.up",
+        "engine.alone ends",
+        "cloud.make_data_key",
+        "cloud.write_escrow",
+        "hosting.deliver",
+        "prover.prove",
+        "cloud.policy_document",
+    ]
+    assert (done.failed, done.stored_data_key.made_now) == ((), True)
+    assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
+
+
+def test_everything_that_can_be_wrong_is_looked_at_before_the_stack_is_touched(world) -> None:
+    world.setup()
+    before = world.calls[: world.calls.index("engine.prepare")]
+    for check in ("cloud.find_existing", "cloud.read_escrow", "hosting.find_project", "hosting.conflict"):
+        assert check in before
+
+
+def test_the_engine_works_with_the_credentials_that_were_identified(world) -> None:
+    world.setup()
+    assert world.engine.environment == world.aws.environment()
+
+
+def test_credentials_are_renewed_when_the_last_page_has_stood_open(world) -> None:
+    world.ui.interactive = True
+    world.ui.answers = {"decision": ["carry out"]}
+    asked = world.ui.ask
+
+    def much_later(question: Question, **drawn: Any) -> Any:
+        world.aws.environment = lambda: {"AWS_ACCESS_KEY_ID": "renewed"}
+        return asked(question, **drawn)
+
+    world.ui.ask = much_later
+    world.setup(yes=False)
+    assert world.engine.environment == {"AWS_ACCESS_KEY_ID": "renewed"}
+
+
+def test_the_settings_that_are_prepared_are_those_that_were_reviewed(world) -> None:
+    done = world.setup()
+    assert world.engine.prepared == done.settings == settings()
+    assert ("account", "111122223333 (clinic)", "account") in world.ui.rows
+
+
+def test_both_targets_get_one_key(world) -> None:
+    done = world.setup(target=("vercel", "ecs"), ecs_execution_role="create")
+    assert [each.target for each in done.delivered] == ["vercel", "ecs"]
+    assert len({each.fingerprint for each in done.delivered}) == 1
+    assert world.calls.count("cloud.make_data_key") == 1
+
+
+def test_problems_end_the_run_with_nothing_written_and_the_stack_let_go(world) -> None:
+    world.aws.existing = Existing(alias_target=key_fact(), bucket="foreign")
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup()
+    assert len(refused.value.problems) == 2
+    assert world.written == set()
+    assert "engine.prepare" not in world.calls
+    assert world.calls[-1] == "engine.alone ends"
+
+
+def test_no_identity_is_one_of_the_problems_where_nobody_is_there(world) -> None:
+    world.aws.failures["identify"] = CredentialsError("expired", "aws sso login")
+    world.given["vercel_token"] = "wrong"
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup()
+    assert [problem.what for problem in refused.value.problems] == ["expired", "Vercel refuses the token"]
+    assert refused.value.exit_code == 3
+
+
+# --- the confirmation
+
+
+def test_yes_on_the_command_line_is_the_confirmation(world) -> None:
+    world.ui.interactive = True
+    world.setup(yes=True)
+    assert not [call for call in world.log if call.startswith("talk.confirm")]
+
+
+def test_without_yes_a_person_is_asked_after_the_plan_and_before_the_update(world) -> None:
+    world.ui.interactive = True
+    world.ui.answers = {"decision": ["carry out"]}
+    world.setup(yes=False)
+    (confirm,) = [place for place, call in enumerate(world.log) if call == "talk.ask decision"]
+    assert world.log.index("engine.preview") < confirm < world.log.index("engine.up")
+
+
+def test_a_no_writes_nothing(world) -> None:
+    world.ui.interactive = True
+    world.ui.answers = {"decision": ["leave"]}
+    with pytest.raises(Cancelled) as refused:
+        world.setup(yes=False)
+    assert (refused.value.exit_code, world.written) == (8, set())
+
+
+def test_an_answer_changed_on_the_last_page_is_checked_and_planned_anew(world) -> None:
+    world.ui.interactive = True
+    world.ui.answers = {
+        "decision": ["change", "carry out"],
+        "change": ["rotation_period_days"],
+        "rotation_period_days": ["180"],
+    }
+    done = world.setup(yes=False)
+    assert done.settings.rotation_period_days == 180
+    assert [world.calls.count(f"engine.{call}") for call in ("alone", "preview", "up")] == [2, 2, 1]
+    assert world.calls.count("cloud.identify") == 1
+
+
+def test_problems_can_be_mended_beside_and_looked_at_again(world) -> None:
+    world.ui.interactive = True
+    world.aws.existing = Existing(bucket="foreign")
+    asked = world.ui.ask
+
+    def mend(question: Question, **drawn: Any) -> Any:
+        world.aws.existing = Existing()
+        return asked(question, **drawn)
+
+    world.ui.ask = mend
+    world.ui.answers = {"problems": ["again"]}
+    assert world.setup(yes=True).failed == ()
+
+
+def test_a_problem_can_be_mended_by_another_answer(world) -> None:
+    world.ui.interactive = True
+    world.given["vercel_project"] = "intranet"
+    world.vercel.projects = (world.vercel.project,)
+    world.ui.answers = {
+        "problems": ["change"],
+        "change": ["vercel_project"],
+        "vercel_project": ["acme/portal"],
+    }
+    assert world.setup(yes=True).settings.vercel_project == "portal"
+
+
+def test_problems_that_are_left_end_the_run_and_change_nothing(world) -> None:
+    world.ui.interactive = True
+    world.aws.existing = Existing(bucket="foreign")
+    world.ui.answers = {"problems": ["leave"]}
+    with pytest.raises(Cancelled) as refused:
+        world.setup(yes=True)
+    assert (refused.value.exit_code, world.written) == (8, set())
+
+
+# --- a saved plan
+
+
+def saved(world: World, **changes: Any) -> SavedPlan:
+    """The plan of the world as it is, through its file."""
+    planned = workflow.preview(world.request(**changes), world.clients)
+    document = saved_plan.document(planned, world.engine.stack_state, at=AT, version=planned.engine)
+    return saved_plan.read(json.dumps(document), "plan.json")
+
+
+def test_a_saved_plan_that_still_fits_is_the_confirmation(world) -> None:
+    request = replace(world.request(yes=False), plan=saved(world))
+    assert workflow.setup(request, world.clients).failed == ()
+
+
+def test_a_saved_plan_with_another_setting_is_refused_before_the_settings_are_written(world) -> None:
+    plan = saved(world)
+    world.engine.prepared = None
+    request = replace(world.request(yes=False, rotation_period_days=180), plan=plan)
+    with pytest.raises(StalePlan, match="the setting rotationPeriodDays is 180, and was 365"):
+        workflow.setup(request, world.clients)
+    assert (world.engine.prepared, world.written & {"engine.up"}) == (None, set())
+
+
+def test_a_saved_plan_is_refused_when_the_stack_was_changed_since(world) -> None:
+    plan = saved(world)
+    world.engine.stack_state = replace(world.engine.stack_state, digest="sha256:another")
+    with pytest.raises(StalePlan, match="the stack was changed since"):
+        workflow.setup(replace(world.request(yes=False), plan=plan), world.clients)
+    assert "engine.up" not in world.calls
+
+
+# --- drafts
+
+
+def test_the_draft_goes_with_the_end_of_the_run(world) -> None:
+    world.setup()
+    assert world.drafts.kept == {}
+    assert [draft.stage for draft in world.drafts.saved] == ["planned"]
+
+
+def test_an_update_that_fails_leaves_a_draft_of_what_the_configuration_does_not_hold(world) -> None:
+    world.engine.failures["up"] = ResourceError("denied", "look")
+    with pytest.raises(ResourceError):
+        world.setup(profile="clinic")
+    assert world.drafts.kept["production"].answers == {"profile": "clinic"}
+
+
+def test_an_interrupted_question_leaves_the_answers_before_it(world) -> None:
+    world.ui.interactive = True
+    world.given.pop("multi_region")
+    world.given.pop("target")
+    world.ui.answers = {"target": [("vercel",)], "multi_region": [KeyboardInterrupt]}
+    with pytest.raises(KeyboardInterrupt):
+        world.setup()
+    draft = world.drafts.kept["production"]
+    assert (draft.stage, draft.asked, draft.answers["target"]) == ("answering", ("target",), ("vercel",))
+    assert "vercel_token" not in draft.answers
+
+
+def test_with_nobody_to_confirm_nothing_is_written(world) -> None:
+    with pytest.raises(Cancelled) as refused:
+        world.setup(yes=False)
+    assert world.written == set()
+    assert refused.value.hint == "python -m wizard setup --stack production --yes"
+
+
+def test_a_loss_is_told_and_turns_the_default_to_no(world) -> None:
+    world.stand()
+    world.ui.interactive = True
+    world.engine.steps = (step("delete-replaced", "aws:s3/bucket:Bucket", "audit-trail-bucket"),)
+    world.ui.answers = {"decision": ["leave"]}
+    with pytest.raises(Cancelled):
+        world.setup(yes=False)
+    assert [question.default for question in world.ui.asked] == ["leave"]
+    assert "audit-trail-bucket would be replaced" in world.ui.said
+
+
+# --- a run over what is there
+
+
+def test_nothing_to_do_skips_the_update_but_still_checks_delivery_and_proof(world) -> None:
+    world.stand()
+    done = world.setup()
+    assert "engine.up" not in world.calls
+    assert [each.state for each in done.delivered] == [DeliveryState.UNCHANGED]
+    assert [each.state for each in done.proofs] == [VerificationState.PROVED]
+    assert not world.written - {"hosting.deliver"}
+
+
+def test_a_data_key_that_exists_is_kept_and_said_so(world) -> None:
+    world.stand()
+    done = world.setup()
+    assert (done.stored_data_key.wrapped, done.stored_data_key.made_now) == (wrapped(), False)
+    assert any(line.startswith("ENCRYPTED_PHI_KEY exists") for line in world.ui.said)
+
+
+def test_a_second_run_changes_nothing(world) -> None:
+    first = world.setup()
+    world.saved = settings()
+    world.engine.steps = tuple(replace(each, op="same") for each in world.engine.steps)
+    owned = (KEY_ID, KEY, "alias/eonpro-phi-key")
+    world.engine.stack_state = replace(world.engine.stack_state, owned=owned)
+    second = world.setup()
+    assert second.stored_data_key == replace(first.stored_data_key, made_now=False)
+    assert world.calls.count("engine.up") == world.calls.count("cloud.make_data_key") == 1
+
+
+def test_a_variable_that_went_missing_at_vercel_is_written_again(world) -> None:
+    world.stand()
+    del world.vercel.variables["ENCRYPTED_PHI_KEY"]
+    done = world.setup()
+    assert [each.state for each in done.delivered] == [DeliveryState.WRITTEN]
+    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
+
+
+def test_a_target_set_up_earlier_stays_in_the_settings_and_is_not_delivered_to(world) -> None:
+    world.stand()
+    world.engine.steps = (*world.engine.steps, step("create", "aws:iam/role:Role", "delivery-execution-role"))
+    done = world.setup(target=("ecs",), ecs_execution_role="create")
+    assert done.settings.deploy_targets == ("ecs", "vercel")
+    assert [each.target for each in done.delivered] == ["ecs"]
+    assert "hosting.deliver" not in world.calls
+
+
+def test_no_changes_without_outputs_is_an_update_that_has_to_be_ended(world) -> None:
+    world.stand(outputs=None)
+    world.setup()
+    assert "engine.up" in world.calls
+
+
+# --- a crashed run
+
+
+def test_what_a_crashed_run_left_is_taken_up_before_the_plan(world) -> None:
+    world.saved = settings()
+    world.aws.keys = {KEY: key_fact()}
+    world.engine.stack_state = StackState(exists=True, has_key=False, pending=(step("creating"),))
+    world.setup()
+    places = [world.calls.index(f"engine.{name}") for name in ("prepare", "recover", "preview", "up")]
+    assert places == sorted(places)
+    assert world.engine.recovered == {step().urn: KEY_ID}
+
+
+def test_nothing_pending_is_nothing_to_recover(world) -> None:
+    world.setup()
+    assert "engine.recover" not in world.calls
+
+
+def test_an_update_that_fails_makes_no_data_key(world) -> None:
+    world.engine.failures["up"] = ResourceError("the bucket could not be made", "again")
+    with pytest.raises(ResourceError):
+        world.setup()
+    assert world.written == {"engine.up"}
+
+
+def test_a_foreign_data_key_that_appears_during_the_run_is_never_overwritten(world) -> None:
+    world.vercel.conflict = lambda *args, **kwargs: None
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    with pytest.raises(DataKeyConflict):
+        world.setup()
+    assert world.vercel.variables == {"ENCRYPTED_PHI_KEY": wrapped("foreign").value}
+
+
+# --- the proof and the report
+
+
+def test_a_proof_that_fails_is_a_report_that_failed(world) -> None:
+    world.stand()
+    world.aws.wrapped_by.clear()
+    done = world.setup()
+    assert [proof.state for proof in done.failed] == [VerificationState.FAILED]
+
+
+def test_the_report_is_shown_and_timed(world) -> None:
+    done = world.setup()
+    assert done.seconds > 0
+    assert "Again, without questions" in world.ui.said
+    assert len(done.checklist) == 8
+
+
+def test_the_profile_that_was_named_reaches_the_report(world) -> None:
+    assert world.setup(profile="clinic").profile == "clinic"
+
+
+def test_nothing_that_is_said_holds_the_token_or_the_wrapped_key(world) -> None:
+    done = world.setup()
+    text = "\n".join(world.ui.said)
+    for secret in (TOKEN, done.stored_data_key.wrapped.value[:20], CREDENTIALS.secret_access_key):
+        assert secret not in text
+
+
+def test_only_what_changes_is_shown_while_it_happens(world) -> None:
+    world.engine.steps = (*world.engine.steps, step("same", "aws:iam/role:Role", "app-role"))
+    world.setup()
+    assert "phi-key done" in world.ui.said
+    assert "app-role done" not in world.ui.said
+
+
+def test_who_you_are_is_told_where_nobody_was_asked(world) -> None:
+    world.setup()
+    assert f"{IDENTITY.arn}, by {IDENTITY.source}" in world.ui.said
+
+
+# --- what cannot be undone
+
+LOCK = step("create", "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration", "audit-trail-lock")
+FOREVER = {"trail_lock": "compliance"}
+
+
+@pytest.fixture
+def locking(world: World) -> World:
+    world.engine.steps = (*world.engine.steps, LOCK)
+    return world
+
+
+def test_a_compliance_lock_takes_the_stacks_name_typed(locking) -> None:
+    locking.ui.interactive = True
+    locking.ui.answers = {"decision": ["carry out"], "confirmation": ["production"]}
+    locking.setup(yes=False, **FOREVER)
+    (asked,) = [place for place, call in enumerate(locking.log) if call == "talk.ask confirmation"]
+    assert locking.log.index("engine.preview") < asked < locking.log.index("engine.up")
+    assert any("Object Lock in compliance mode" in line for line in locking.ui.said)
+
+
+@pytest.mark.parametrize("typed", ["yes", "Production", "", "production "])
+def test_anything_else_than_the_name_changes_nothing(locking, typed) -> None:
+    locking.ui.interactive = True
+    locking.ui.answers = {"decision": ["carry out"], "confirmation": [typed]}
+    with pytest.raises(Cancelled) as refused:
+        locking.setup(yes=False, **FOREVER)
+    assert (refused.value.exit_code, locking.written) == (8, set())
+    assert refused.value.hint == "python -m wizard setup --stack production --confirm production"
+
+
+def test_yes_alone_does_not_confirm_what_cannot_be_undone(locking) -> None:
+    with pytest.raises(Cancelled):
+        locking.setup(yes=True, **FOREVER)
+    assert locking.written == set()
+
+
+@pytest.mark.parametrize("named", ["staging", "yes", ""])
+def test_another_name_on_the_command_line_confirms_nothing_even_where_a_person_is_there(locking, named) -> None:
+    locking.ui.interactive = True
+    with pytest.raises(Cancelled):
+        locking.setup(yes=True, confirmed=named, **FOREVER)
+    assert locking.written == set()
+
+
+def test_the_name_on_the_command_line_confirms_it_beforehand(locking) -> None:
+    done = locking.setup(yes=True, confirmed="production", **FOREVER)
+    assert (done.failed, done.settings.trail_lock) == ((), "compliance")
+
+
+def test_the_name_does_not_confirm_the_rest_of_the_plan(locking) -> None:
+    with pytest.raises(Cancelled, match="nobody is there to confirm the plan"):
+        locking.setup(yes=False, confirmed="production", **FOREVER)
+    assert locking.written == set()
+
+
+def test_a_lock_that_is_on_is_not_confirmed_again(world) -> None:
+    world.stand(settings(trail_lock="compliance"))
+    world.engine.steps = (*world.engine.steps, replace(LOCK, op="same"))
+    assert world.setup(yes=True).failed == ()
+
+
+def test_a_no_is_no_confirmation_for_the_next_run(world) -> None:
+    """The stack's settings were written before the question: they hold the wish, and not the answer to it."""
+    world.stand()
+    world.engine.steps = (*world.engine.steps, replace(LOCK, op="update"))
+    world.ui.interactive = True
+    world.ui.answers = {"confirmation": ["no"]}
+    with pytest.raises(Cancelled):
+        world.setup(**FOREVER)
+    world.saved = world.engine.prepared
+    assert world.saved.trail_lock == "compliance"
+    world.ui.interactive = False
+    with pytest.raises(Cancelled):
+        world.setup()
+    assert world.written == set()
+
+
+# --- an account that was set up by hand
+
+TAKEN_IN = (step("import"), step("update", changed=("enableKeyRotation",)))
+
+
+@pytest.fixture
+def hand(world: World) -> World:
+    by_hand(world.aws)
+    world.engine.steps = TAKEN_IN
+    world.vercel.sensitive = False
+    world.vercel.variables = {
+        "AWS_REGION": "us-east-1",
+        "AWS_KMS_KEY_ID": KEY,
+        "ENCRYPTED_PHI_KEY": wrapped("by hand").value,
+    }
+    world.aws.wrapped_by[wrapped("by hand").fingerprint] = KEY
+    return world
+
+
+def test_an_adoption_unattended_keeps_the_data_key_and_makes_none(hand) -> None:
+    done = hand.setup(adopt=True, repair=("all",))
+    assert (done.stored_data_key.wrapped, done.stored_data_key.made_now) == (wrapped("by hand"), False)
+    assert hand.aws.escrows[ESCROW].wrapped == wrapped("by hand")
+    assert "cloud.make_data_key" not in hand.calls
+    assert [each.state for each in done.delivered] == [DeliveryState.UNCHANGED]
+    assert [each.state for each in done.proofs] == [VerificationState.PROVED]
+    assert set(hand.engine.prepared.adopted) == set(hand.aws.discovered.adopted)
+
+
+def test_without_the_wish_nothing_of_it_is_touched(hand) -> None:
+    with pytest.raises(PreflightFailed) as refused:
+        hand.setup()
+    assert any("--adopt" in problem.next for problem in refused.value.problems)
+    assert (hand.written, hand.engine.prepared) == (set(), None)
+
+
+@pytest.mark.parametrize(
+    ("repair", "kept"),
+    [
+        (("all",), set()),
+        (("none",), set(ImportGroup)),
+        (None, set(ImportGroup)),
+        (("key", "trail"), set(ImportGroup) - {"key", "trail"}),
+    ],
+)
+def test_only_what_was_agreed_is_repaired(hand, repair, kept) -> None:
+    hand.setup(adopt=True, repair=repair)
+    assert set(hand.engine.prepared.kept_as_found) == kept
+
+
+def test_a_person_is_shown_what_was_found_and_how_it_differs_and_offered_the_adoption(hand) -> None:
+    hand.ui.interactive = True
+    hand.ui.answers = {"repair": [("key",)]}
+    done = hand.setup()
+    assert f"key: {KEY}" in hand.ui.said and "alias: alias/eonpro-phi-key" in hand.ui.said
+    assert any(row[0] == "key, rotation" and row[1:] == ("off", "on") for row in hand.ui.rows)
+    assert "talk.confirm Take it into the stack?" in hand.log
+    assert done.stored_data_key.wrapped == wrapped("by hand")
+    assert "key" not in done.settings.kept_as_found
+
+
+def test_a_person_who_chooses_nothing_to_repair_has_all_left_as_found(hand) -> None:
+    hand.ui.interactive = True
+    hand.ui.answers = {"repair": [()]}
+    hand.setup()
+    assert set(hand.engine.prepared.kept_as_found) == set(ImportGroup)
+
+
+def test_a_person_who_does_not_want_it_is_told_what_is_in_the_way(hand) -> None:
+    hand.ui.interactive = True
+    hand.ui.confirms = [False]
+    hand.ui.answers = {"problems": ["leave"]}
+    with pytest.raises(Cancelled):
+        hand.setup()
+    assert "alias/eonpro-phi-key already points to" in " ".join(hand.ui.said)
+    assert (hand.written, hand.engine.prepared) == (set(), None)
+
+
+def test_a_person_is_asked_for_the_data_key_that_vercel_hides(hand) -> None:
+    hand.vercel.sensitive = True
+    hand.ui.interactive = True
+    hand.ui.answers = {"repair": [("key",)], "encrypted_phi_key": [wrapped("by hand").value]}
+    done = hand.setup()
+    assert done.stored_data_key.wrapped == wrapped("by hand")
+    assert wrapped("by hand").value[:20] not in "\n".join(hand.ui.said)
+
+
+def test_a_hidden_data_key_is_never_replaced_by_a_new_one(hand) -> None:
+    hand.vercel.sensitive = True
+    with pytest.raises(PreflightFailed):
+        hand.setup(adopt=True, repair=("all",))
+    assert hand.written == set()
+    assert hand.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped("by hand").value
+
+
+@pytest.mark.parametrize("op", ["replace", "create-replacement", "delete-replaced", "import-replacement", "delete"])
+@pytest.mark.parametrize("interactive", [True, False])
+def test_an_adoption_that_would_lose_something_is_refused_whoever_wants_it(hand, op, interactive) -> None:
+    hand.engine.steps = (*TAKEN_IN, step(op, "aws:s3/bucket:Bucket", "audit-trail-bucket"))
+    hand.ui.interactive = interactive
+    hand.ui.answers = {"repair": [("key",)]}
+    with pytest.raises(ResourceError, match="would be replaced, not taken in"):
+        hand.setup(adopt=not interactive, repair=None if interactive else ("all",))
+    assert hand.written == set()
+
+
+def test_an_adopted_stack_may_lose_what_is_confirmed_later(hand) -> None:
+    hand.setup(adopt=True, repair=("all",))
+    hand.saved = hand.engine.prepared
+    hand.engine.stack_state = replace(
+        hand.engine.stack_state,
+        owned=tuple(part for found in hand.aws.discovered.things for part in (found.id, found.arn)),
+    )
+    hand.engine.steps = (step("delete", "aws:sns/topic:Topic", "alerts"),)
+    assert hand.setup(yes=True).failed == ()
+
+
+# --- the access key of a user on Vercel
+
+USER = settings(vercel_access="user")
+
+
+def test_a_user_gets_its_access_key_after_the_variables_and_is_proved_with_it(world) -> None:
+    world.engine.outputs = USER_OUTPUTS
+    world.aws.credentials = None
+    done = world.setup(vercel_access="user")
+    order = [world.calls.index(call) for call in ("engine.up", "hosting.deliver", "cloud.make_access_key")]
+    assert order == sorted(order)
+    assert world.calls.index("hosting.deliver_access_key") < world.calls.index("prover.prove")
+    assert [(proof.state, proof.principal) for proof in done.proofs] == [(VerificationState.PROVED, APP_USER)]
+    assert done.access_key is not None and done.access_key.made_now
+    assert [each.secret_access_key for each in world.prover.given] == [SECRET_OF_ACCESS_KEY]
+    assert SECRET_OF_ACCESS_KEY not in "\n".join(world.ui.said) + repr(done)
+
+
+def test_an_access_key_that_is_on_vercel_is_kept_and_the_proof_simulated(world) -> None:
+    world.stand(USER)
+    kept(world)
+    world.aws.credentials = None
+    done = world.setup()
+    assert [proof.state for proof in done.proofs] == [VerificationState.SIMULATED]
+    assert done.access_key is not None and not done.access_key.made_now
+    assert not {"cloud.make_access_key", "hosting.deliver_access_key", "prover.prove"} & set(world.calls)
+
+
+def test_a_run_that_does_not_deliver_to_vercel_leaves_the_access_keys_alone(world) -> None:
+    world.stand(settings(vercel_access="user", deploy_targets=("vercel", "ecs")))
+    world.setup(target=("ecs",))
+    assert "cloud.list_access_keys" not in world.calls
+
+
+def test_a_role_has_no_access_key(world) -> None:
+    assert world.setup().access_key is None
+    assert "cloud.list_access_keys" not in world.calls
+
+
+def kept(world: World, **changes: Any) -> AccessKeyFact:
+    """An access key that an earlier run made and pushed."""
+    fact = AccessKeyFact(id="AKIAOLDNUMBER0000001", active=True, made=datetime.now(UTC) - timedelta(days=3), **changes)
+    world.aws.access_keys["eonpro-app-user"] = [fact]
+    world.vercel.access_key = AccessKey(id=fact.id, secret="nobody has it any more")
+    return fact
+
+
+def test_rotating_pushes_a_second_access_key_and_leaves_the_old_one_on(world) -> None:
+    world.stand(USER)
+    old = kept(world)
+    done = workflow.rotate_access_key(world.request(), world.clients)
+    assert done["old"] == old.id and done["id"] != old.id
+    assert world.vercel.access_key.id == done["id"]
+    assert [key.active for key in world.aws.access_keys["eonpro-app-user"]] == [True, True]
+    assert not {"engine.prepare", "engine.up"} & set(world.calls)
+
+
+def test_retiring_switches_off_what_vercel_no_longer_has(world) -> None:
+    world.stand(USER)
+    old = kept(world)
+    workflow.rotate_access_key(world.request(), world.clients)
+    done = workflow.retire_access_key(world.request(yes=True), world.clients)
+    assert (done["id"], done["done"]) == (old.id, "switched off")
+    assert {key.id: key.active for key in world.aws.access_keys["eonpro-app-user"]}[old.id] is False
+
+
+def test_an_access_key_that_may_be_in_use_is_not_retired_without_a_yes(world) -> None:
+    world.stand(USER)
+    kept(world, last_used=datetime.now(UTC))
+    workflow.rotate_access_key(world.request(), world.clients)
+    with pytest.raises(ResourceError, match="may still be in use"):
+        workflow.retire_access_key(world.request(yes=False), world.clients)
+    assert "cloud.retire_access_key" not in world.calls
+
+
+@pytest.mark.parametrize("command", [workflow.rotate_access_key, workflow.retire_access_key])
+def test_an_application_that_takes_a_role_has_no_access_key_to_change(world, command) -> None:
+    world.stand()
+    with pytest.raises(UsageError, match="it takes a role"):
+        command(world.request(), world.clients)
+    assert world.written == set()
+
+
+# --- several Regions, several stores
+
+
+def test_a_replica_gets_the_data_key_and_each_region_its_proof(world) -> None:
+    world.engine.outputs = MULTI_OUTPUTS
+    done = world.setup(
+        target=("ecs",), ecs_execution_role="create", multi_region=True, replica_regions=(REPLICA_REGION,)
+    )
+    assert [each.region for each in done.delivered] == ["us-east-1", REPLICA_REGION]
+    assert [each.state for each in done.proofs] == [VerificationState.PROVED] * 2
+    assert f"and in {REPLICA_REGION}, beside the replica" in world.ui.said
+    assert world.aws.with_region(REPLICA_REGION).escrows[ESCROW].wrapped == done.stored_data_key.wrapped
+
+
+def test_a_replica_that_was_planned_and_not_built_is_not_verified(world) -> None:
+    world.stand(multi_region(deploy_targets=("ecs",), replica_regions=()))
+    world.saved = multi_region(deploy_targets=("ecs",))
+    for key in ("target", "vercel_team", "vercel_project", "vercel_token"):
+        world.given.pop(key)
+    assert len(verify.verify(world.request(), world.clients).proofs) == 1
+    assert not any(REPLICA_REGION in line for line in world.ui.said)
+
+
+def test_a_stack_that_moves_to_secrets_manager_keeps_its_data_key(world) -> None:
+    world.stand(settings(deploy_targets=("ecs",)))
+    done = world.setup(target=("ecs",), secret_store="secrets-manager")
+    assert (done.stored_data_key.wrapped, done.stored_data_key.store) == (wrapped(), "secrets-manager")
+    assert done.delivered[0].place.startswith("Secrets Manager")
+    assert world.aws.escrows[ESCROW].wrapped == wrapped()
+    assert "cloud.make_data_key" not in world.calls
+
+
+# --- the end of a stack
+
+
+def test_a_stack_ends_by_its_name_and_says_what_stays_and_why(world) -> None:
+    world.stand()
+    world.ui.interactive = True
+    world.ui.answers = {"confirmation": ["production"]}
+    left = workflow.destroy(world.request(yes=False), world.clients)
+    assert world.written == {"engine.destroy"}
+    assert [what for what, _ in left][:3] == [
+        f"the key {KEY}",
+        "its alias alias/eonpro-phi-key",
+        f"the parameter {ESCROW}",
+    ]
+    said = world.ui.said
+    assert f"the key {KEY}" in said and "  every record encrypted under the data key is lost with it" in said
+    assert any("aws kms schedule-key-deletion" in line for line in said)
+    assert world.aws.escrows[ESCROW].wrapped == wrapped()
+
+
+def test_what_stays_is_told_before_the_name_is_asked_for(world) -> None:
+    world.stand()
+    world.ui.interactive = True
+    world.ui.answers = {"confirmation": ["no"]}
+    with pytest.raises(Cancelled) as refused:
+        workflow.destroy(world.request(yes=False), world.clients)
+    assert world.log.index("talk.section What stays") < world.log.index("talk.ask confirmation")
+    assert (refused.value.exit_code, world.written) == (8, set())
+    assert refused.value.hint == "python -m wizard destroy --stack production --confirm production"
+
+
+def test_yes_does_not_end_a_stack_and_its_name_does(world) -> None:
+    world.stand()
+    with pytest.raises(Cancelled):
+        workflow.destroy(world.request(yes=True), world.clients)
+    assert world.written == set()
+    workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert world.calls[world.calls.index("engine.destroy") - 1] == "engine.alone"
+    assert world.written == {"engine.destroy"}
+
+
+def test_a_stack_that_is_not_built_cannot_be_ended(world) -> None:
+    with pytest.raises(StackNotFound):
+        workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert world.written == set()
+
+
+# --- the other commands
+
+
+def test_preview_shows_what_each_option_that_was_not_taken_would_cost(world) -> None:
+    workflow.preview(world.request(yes=False), world.clients)
+    flags = {row[2] for row in world.ui.rows if len(row) == 3}
+    assert {"--cloudwatch-logs yes|no", "--secret-store secrets-manager"} <= flags
+    assert "--trail-key yes|no" not in flags
+    assert any(line.startswith("What it costs: $2.10 a month") for line in world.ui.said)
+
+
+def test_preview_stops_at_the_plan(world) -> None:
+    planned = workflow.preview(world.request(yes=False), world.clients)
+    assert [each.name for each in planned.changes] == ["phi-key", "phi-key-alias"]
+    assert world.written == set()
+    assert "engine.preview" in world.calls and "engine.recover" not in world.calls
+
+
+def test_verify_only_reads(world) -> None:
+    world.stand()
+    (proof,) = verify.verify(world.request(), world.clients).proofs
+    assert proof.state is VerificationState.PROVED
+    assert world.written == set()
+    assert not {"engine.prepare", "engine.preview"} & set(world.calls)
+
+
+def test_a_stack_that_is_not_built_cannot_be_verified(world) -> None:
+    with pytest.raises(StackNotFound) as refused:
+        verify.verify(world.request(), world.clients)
+    assert (refused.value.exit_code, world.written) == (6, set())
+
+
+def test_there_is_nothing_to_verify_without_a_data_key(world) -> None:
+    world.stand()
+    world.aws.escrows.clear()
+    world.vercel.variables.clear()
+    with pytest.raises(StackNotFound, match="holds no data key yet"):
+        verify.verify(world.request(), world.clients)
+    assert world.written == set()
+
+
+def test_an_administrator_who_steps_aside_is_planned_with_the_new_names(world) -> None:
+    world.stand()
+    world.engine.steps = (step("update", changed=("policy",)),)
+    done = world.setup(administrators=(ADMIN, SECOND))
+    assert done.settings.administrators == (ADMIN, SECOND)
+    assert [each.op for each in done.changed] == ["update"]
+    assert done.outputs.app_principal_arn == APP

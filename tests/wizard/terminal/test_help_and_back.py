@@ -1,0 +1,254 @@
+"""`?` and `<` beside an answer: what is told, and what stands in the prompt when it is put again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.wizard.terminal.terminals import BACKSPACE, DOWN, ENTER, SPACE, UP, Bell, Typed, menus, plain_lines
+from wizard.core.models.inputs import Back, Choice, InputType, Question
+from wizard.inputs.registry import INPUTS
+from wizard.terminal.prompt_types import (
+    CONFIRM_KEYS,
+    NO_KEYS,
+    SELECT_KEYS,
+    TICK_KEYS,
+    PromptRequest,
+    instruction,
+)
+from wizard.terminal.text import cells
+
+WHY = "It keeps the records readable."
+EXPLANATION = f"{WHY}\n\nHIPAA Security Rule: 164.312(a)(2)(iv). " + "A sentence that goes on. " * 6
+FRUIT = tuple(Choice(value=name, title=name.title()) for name in ("apple", "pear", "plum"))
+MANY = tuple(Choice(value=f"fruit-{number:02}", title=f"Fruit {number:02}") for number in range(20))
+
+
+def question(kind: InputType, **fields: Any) -> Question:
+    told = {"key": "x", "prompt": "Which one?", "why": WHY, "explanation": EXPLANATION} | fields
+    return Question(kind=kind, **told)
+
+
+EVERY_KIND = {
+    "text": (question(InputType.TEXT, default="pear"), ENTER, "", "pear"),
+    "secret": (question(InputType.SECRET), "pear" + ENTER, "pear", "pear"),
+    "select": (question(InputType.SELECT, choices=FRUIT, default="pear"), ENTER, "", "pear"),
+    "search": (question(InputType.SEARCH, choices=FRUIT, default="pear"), ENTER, "", "pear"),
+    "checkbox": (question(InputType.CHECKBOX, choices=FRUIT, default="pear"), ENTER, "", ("pear",)),
+    "confirm": (question(InputType.CONFIRM, default="no"), ENTER, "", False),
+}
+"""The question, the keys and the line that answer it, the answer."""
+
+each_kind = pytest.mark.parametrize("kind", EVERY_KIND)
+
+
+@pytest.fixture
+def typing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
+    with menus(monkeypatch) as typed:
+        yield typed
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
+    # Its own would read from the terminal that the tests run in.
+    monkeypatch.setattr("getpass.getpass", lambda prompt="", stream=None: sys.stdin.readline().strip())
+    with plain_lines(monkeypatch) as typed:
+        yield typed
+
+
+# --- every kind of prompt, in both manners -------------------------------------------------------------------------
+
+
+@each_kind
+def test_a_question_mark_explains_and_the_question_comes_again(typing: Typed, kind: str) -> None:
+    asked, keys, _, answer = EVERY_KIND[kind]
+    terminal, out = typing("?" + keys)
+    assert terminal.ask(asked) == answer
+    assert "\n\n  It keeps the records readable.\n\n  HIPAA Security Rule: 164.312(a)(2)(iv)." in out.getvalue()
+    assert max(map(cells, out.getvalue().splitlines())) <= 80
+
+
+@each_kind
+def test_a_question_mark_alone_in_a_plain_line_explains_too(lines: Typed, kind: str) -> None:
+    asked, _, line, answer = EVERY_KIND[kind]
+    terminal, out = lines(f"?\n{line}\n")
+    assert terminal.ask(asked) == answer
+    shown = out.getvalue()
+    assert "\n\n  HIPAA Security Rule: 164.312(a)(2)(iv)." in shown
+    assert shown.count("Which one?") == 2
+    assert "\a" not in shown
+
+
+@each_kind
+def test_the_way_back_is_taken_where_there_is_one(typing: Typed, kind: str) -> None:
+    terminal, _ = typing("<")
+    with pytest.raises(Back):
+        terminal.ask(replace(EVERY_KIND[kind][0], back=True))
+    assert Bell.rung == 0
+
+
+@each_kind
+def test_a_plain_line_has_the_way_back_too(lines: Typed, kind: str) -> None:
+    terminal, out = lines("<\n")
+    with pytest.raises(Back):
+        terminal.ask(replace(EVERY_KIND[kind][0], back=True))
+    assert "< back)" in out.getvalue() and "\a" not in out.getvalue()
+
+
+@each_kind
+def test_from_the_first_question_there_is_no_way_back(typing: Typed, kind: str) -> None:
+    asked, keys, _, answer = EVERY_KIND[kind]
+    terminal, out = typing("<" + keys)
+    assert terminal.ask(asked) == answer
+    assert "· this is the first question\n" in out.getvalue()
+    assert Bell.rung == 1
+
+
+@each_kind
+def test_from_the_first_question_of_plain_lines_there_is_no_way_back(lines: Typed, kind: str) -> None:
+    asked, _, line, answer = EVERY_KIND[kind]
+    terminal, out = lines(f"<\n{line}\n")
+    assert terminal.ask(asked) == answer
+    assert "\a" in out.getvalue() and "this is the first question\n" in out.getvalue()
+
+
+@each_kind
+@pytest.mark.parametrize("manner", ["typing", "lines"])
+def test_who_waits_for_the_prompt_is_called_once(kind: str, manner: str, request: pytest.FixtureRequest) -> None:
+    asked, keys, line, answer = EVERY_KIND[kind]
+    typed: Typed = request.getfixturevalue(manner)
+    terminal, out = typed("?" + keys if manner == "typing" else f"?\n{line}\n")
+    seen: list[str] = []
+    assert terminal.ask(asked, on_first_render=lambda: seen.append(out.getvalue())) == answer
+    assert len(seen) == 1
+    assert "HIPAA" not in seen[0], "it was called before anything else was said"
+    assert manner == "typing" or seen[0].endswith((": ", "] ", ") "))
+
+
+def test_a_confirmation_explains_itself_and_leads_back(typing: Typed) -> None:
+    terminal, out = typing("?" + "<" + "n" + ENTER)
+    with pytest.raises(Back):
+        terminal.confirm("Go on?", why="Nothing was changed.", explanation="Only now is it made.", back=True)
+    assert "\n  Only now is it made.\n" in out.getvalue()
+    assert terminal.confirm("Go on?") is False
+
+
+def test_a_confirmation_with_nothing_behind_it_says_so(lines: Typed) -> None:
+    terminal, out = lines("?\n<\ny\n")
+    assert terminal.confirm("Go on?") is True
+    assert out.getvalue() == (
+        "\nGo on? (y/n) [y] \a· there is nothing more to tell of it\n"
+        "Go on? (y/n) [y] \a· there is no way back from here\n"
+        "Go on? (y/n) [y] "
+    )
+
+
+# --- what stood in the prompt is kept ------------------------------------------------------------------------------
+
+
+def test_the_pointer_stays_where_it_was(typing: Typed) -> None:
+    terminal, _ = typing(DOWN + DOWN + "?" + ENTER)
+    assert terminal.ask(question(InputType.SELECT, choices=FRUIT)) == "plum"
+
+
+def test_the_ticks_and_the_pointer_stay(typing: Typed) -> None:
+    terminal, _ = typing(SPACE + DOWN + DOWN + "<" + SPACE + ENTER)
+    assert terminal.ask(question(InputType.CHECKBOX, choices=FRUIT)) == ("apple", "plum")
+
+
+def test_what_was_unticked_stays_so(typing: Typed) -> None:
+    terminal, _ = typing(SPACE + "?" + DOWN + SPACE + ENTER)
+    assert terminal.ask(question(InputType.CHECKBOX, choices=FRUIT, default="apple")) == ("pear",)
+
+
+def test_the_filter_of_a_long_list_stays(typing: Typed) -> None:
+    terminal, _ = typing("1" + DOWN + DOWN + "?" + ENTER)
+    assert terminal.ask(question(InputType.SEARCH, choices=MANY)) == "fruit-11"
+
+
+def test_the_filter_and_the_ticks_of_a_long_list_stay(typing: Typed) -> None:
+    terminal, _ = typing("07" + SPACE + "?" + BACKSPACE * 2 + "08" + SPACE + ENTER)
+    assert terminal.ask(question(InputType.CHECKBOX, choices=MANY)) == ("fruit-07", "fruit-08")
+
+
+def test_the_yes_that_was_typed_stays(typing: Typed) -> None:
+    terminal, _ = typing("y?" + ENTER)
+    assert terminal.confirm("Go on?", default=False, why=WHY) is True
+
+
+@pytest.mark.parametrize("typed", ["arn:aws:iam::1:role/r?", "a<b", "a?<"])
+def test_the_signs_are_text_once_something_was_typed(typing: Typed, typed: str) -> None:
+    terminal, out = typing(typed + ENTER)
+    assert terminal.ask(question(InputType.TEXT, back=True)) == typed
+    assert "HIPAA" not in out.getvalue()
+
+
+def test_the_signs_are_text_once_the_default_was_touched(typing: Typed) -> None:
+    terminal, _ = typing(BACKSPACE + "?" + ENTER)
+    assert terminal.ask(question(InputType.TEXT, default="pear", back=True)) == "pea?"
+
+
+def test_the_signs_are_part_of_a_secret_once_it_began(typing: Typed) -> None:
+    terminal, out = typing("s?<" + ENTER)
+    assert terminal.ask(question(InputType.SECRET, back=True)) == "s?<"
+    assert "s?<" not in out.getvalue()
+
+
+def test_the_signs_are_text_within_a_plain_line(lines: Typed) -> None:
+    terminal, _ = lines("role/a?\n")
+    assert terminal.ask(question(InputType.TEXT, back=True)) == "role/a?"
+
+
+# --- a question of two lines ---------------------------------------------------------------------------------------
+
+
+def test_the_way_back_from_a_typed_value_leads_to_the_list(typing: Typed) -> None:
+    asked = question(InputType.SELECT, choices=FRUIT, free_text=True)
+    terminal, _ = typing(UP + ENTER + "<" + DOWN + ENTER)
+    assert terminal.ask(asked) == "apple", "from `Another`, where the pointer stood, one down is the first"
+
+
+def test_the_way_back_from_one_more_leads_to_the_ticks(typing: Typed) -> None:
+    terminal, _ = typing(SPACE + ENTER + "<" + DOWN + SPACE + ENTER + ENTER)
+    assert terminal.ask(question(InputType.CHECKBOX, choices=FRUIT, free_text=True)) == ("apple", "pear")
+
+
+# --- what the line says of it --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["text", "select", "checkbox", "confirm"])
+def test_a_plain_line_says_what_can_be_typed(lines: Typed, kind: str) -> None:
+    asked, _, line, _ = EVERY_KIND[kind]
+    terminal, out = lines(f"{line}\n")
+    terminal.ask(replace(asked, back=True))
+    assert "? why, < back) [" in out.getvalue()
+
+
+@pytest.mark.parametrize("keys", [NO_KEYS, SELECT_KEYS, TICK_KEYS, CONFIRM_KEYS[True]])
+def test_the_line_says_less_where_it_has_less_room_and_never_too_much(keys: tuple[str, ...]) -> None:
+    put = PromptRequest(text="Which one?", explained=True, back=True)
+    told = [instruction(put, keys, room) for room in range(60)]
+    assert told[-1] == f"({'; '.join(filter(None, (keys[0], '? why, < back')))})"
+    least = f"({keys[-1]})" if keys[-1] else ""
+    assert all(len(each) <= room or each == least for room, each in enumerate(told))
+    assert [len(each) for each in told] == sorted(len(each) for each in told)
+
+
+def test_what_leads_nowhere_is_not_offered() -> None:
+    assert instruction(PromptRequest(text="Which one?"), SELECT_KEYS, 60) == "(arrows, Enter)"
+    assert instruction(PromptRequest(text="Which one?"), NO_KEYS, 60) == ""
+    assert instruction(PromptRequest(text="Which one?", explained=True), NO_KEYS, 60) == "(? why)"
+
+
+@pytest.mark.parametrize(
+    "each", [each for each in INPUTS if each.kind is not InputType.SECRET], ids=lambda each: each.key
+)
+def test_every_question_of_the_table_fits_in_one_line_with_its_keys(each: Any) -> None:
+    put = PromptRequest(text=each.prompt, explained=True, back=True)
+    keys = {InputType.CONFIRM: CONFIRM_KEYS[True], InputType.CHECKBOX: TICK_KEYS}.get(each.kind, SELECT_KEYS)
+    told = instruction(put, keys, 80 - cells(f"? {each.prompt}  ") - 1)
+    assert cells(f"? {each.prompt} {told} ") <= 80

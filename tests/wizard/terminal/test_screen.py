@@ -1,0 +1,226 @@
+"""What is told: within the width, in the signs the stream has, never as markup."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import struct
+import termios
+from collections.abc import Callable
+
+import pyte
+import pytest
+
+from tests.wizard.terminal.terminals import Hands, Written
+from wizard.core.errors import Problem, ResourceError
+from wizard.core.models.progress import Mark, Progress, Step, StepState
+from wizard.core.next_command import Run
+from wizard.terminal.terminal import Terminal
+
+ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY = Step(urn="urn:key", op="create", type="aws:kms/key:Key", name="phi-key")
+ALIAS = Step(urn="urn:alias", op="create", type="aws:kms/alias:Alias", name="phi-alias")
+
+Told = Callable[[Callable[[Terminal], None]], str]
+
+
+@pytest.fixture(autouse=True)
+def capable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture
+def told() -> Told:
+    def tell(say: Callable[[Terminal], None]) -> str:
+        out = io.StringIO()
+        hands = Hands()
+        say(Terminal(interactive=False, out=out, width=60, clock=hands.clock, ticking=hands.ticking))
+        return out.getvalue()
+
+    return tell
+
+
+def everything(terminal: Terminal) -> None:
+    terminal.title("Set-up · production")
+    terminal.section("Identity", "who the credentials belong to")
+    for mark in Mark:
+        terminal.line(f"{ARN} — said", mark=mark)
+    terminal.table([("key", ARN), ("alias", "→ phi")], headings=("name", "value"))
+    terminal.problems((Problem(what="An alias is taken", why="It points elsewhere.", next="aws kms list-aliases"),))
+    terminal.error(ResourceError("It failed", "python -m wizard"))
+    for state in StepState:
+        terminal.progress(Progress(step=KEY, state=state, message="≥ 1"), 0.41)
+
+
+def test_data_is_never_taken_for_markup(told: Told) -> None:
+    def say(terminal: Terminal) -> None:
+        terminal.line("[bold]a[/bold] [/nothing] :key:")
+        terminal.table([("[red]b[/red]", "[link=x]c[/link]")])
+        terminal.section("[i]d[/i]", "[u]e[/u]")
+
+    text = told(say)
+    for part in ("[bold]a[/bold] [/nothing] :key:", "[red]b[/red]", "[link=x]c[/link]", "[i]d[/i]", "[u]e[/u]"):
+        assert part in text
+
+
+def test_escape_sequences_and_changes_of_direction_in_data_do_not_reach_the_terminal(told: Told) -> None:
+    text = told(lambda terminal: terminal.line("a\x1b]0;title\x07b\x9b31mc\u202ed\re"))
+    assert text == "a?]0;title?b?31mc?d?e\n"
+
+
+def test_a_line_is_wrapped_between_words_under_its_own_beginning(told: Told) -> None:
+    text = told(lambda terminal: terminal.line("word " * 20 + "\n  deep", mark=Mark.OK))
+    first, second, last = text.splitlines()
+    assert first.startswith("✓ word") and second.startswith("  word") and last == "    deep"
+    assert max(map(len, text.splitlines())) <= 60
+
+
+def test_an_arn_longer_than_the_line_is_not_cut(told: Told) -> None:
+    assert ARN in told(lambda terminal: terminal.line(f"the key that was made is {ARN}", mark=Mark.INFO)).split()
+
+
+def test_a_table_keeps_to_the_width_and_loses_nothing(told: Told) -> None:
+    text = told(lambda terminal: terminal.table([("key", ARN), ("b",)], headings=("name", "value")))
+    assert max(map(len, text.splitlines())) <= 60
+    assert ARN in "".join(line[6:] for line in text.splitlines())
+    assert text.splitlines()[0].split() == ["name", "value"]
+
+
+def test_an_empty_table_says_nothing(told: Told) -> None:
+    assert told(lambda terminal: terminal.table([])) == ""
+
+
+def test_problems_are_numbered_with_what_why_and_next(told: Told) -> None:
+    problems = [Problem(what=f"What {n}", why=f"Why {n}", next=f"next-command --number {n} " * 3) for n in (1, 2)]
+    lines = [line for line in told(lambda terminal: terminal.problems(problems)).splitlines() if line]
+    assert lines == [
+        *("1. What 1", "   Why 1", "   next: " + ("next-command --number 1 " * 3).strip()),
+        *("2. What 2", "   Why 2", "   next: " + ("next-command --number 2 " * 3).strip()),
+    ]
+
+
+def test_an_error_says_what_happened_and_then_the_next_command(told: Told) -> None:
+    text = told(lambda terminal: terminal.error(ResourceError("It failed:\n  at once", "python -m wizard")))
+    assert text.splitlines() == ["✗ It failed:", "    at once", "  next: python -m wizard"]
+
+
+@pytest.mark.parametrize(
+    ("op", "line"),
+    [
+        ("create", "  + Key phi-key created 0.4 s"),
+        ("update", "  ~ Key phi-key updated 0.4 s"),
+        ("replace", "  ± Key phi-key replaced 0.4 s"),
+        ("delete", "  - Key phi-key deleted 0.4 s"),
+        ("same", "  = Key phi-key unchanged 0.4 s"),
+        ("novelty", "  * Key phi-key novelty 0.4 s"),
+    ],
+)
+def test_a_resource_has_a_line_when_it_starts_and_one_when_it_is_done(told: Told, op: str, line: str) -> None:
+    step = Step(urn="u", op=op, type="aws:kms/key:Key", name="phi-key")
+
+    def say(terminal: Terminal) -> None:
+        terminal.progress(Progress(step=step, state=StepState.STARTED), 0.0)
+        terminal.progress(Progress(step=step, state=StepState.DONE), 0.41)
+
+    assert told(say).splitlines() == ["... Key phi-key", line]
+
+
+def test_a_resource_that_failed_says_why(told: Told) -> None:
+    progress = Progress(step=KEY, state=StepState.FAILED, message="the policy locks you out")
+    assert told(lambda terminal: terminal.progress(progress, 1.26)).splitlines() == [
+        "  ✗ Key phi-key: create failed after 1.3 s",
+        "    the policy locks you out",
+    ]
+
+
+def test_on_a_terminal_what_is_under_way_is_shown_and_wiped() -> None:
+    out, hands = Written(tty=True), Hands()
+    terminal = Terminal(interactive=True, out=out, clock=hands.clock, ticking=hands.ticking)
+    screen = pyte.Screen(80, 10)
+
+    def rows() -> list[str]:
+        screen.reset()
+        pyte.Stream(screen).feed(out.text.replace("\n", "\r\n"))
+        return [row.rstrip() for row in screen.display if row.strip()]
+
+    terminal.progress(Progress(step=KEY, state=StepState.STARTED), 0.0)
+    terminal.progress(Progress(step=ALIAS, state=StepState.STARTED), 0.0)
+    assert rows() == ["  … Key phi-key, Alias phi-alias"]
+    terminal.progress(Progress(step=KEY, state=StepState.DONE), 0.4)
+    assert rows() == ["  + Key phi-key created 0.4 s", "  … Alias phi-alias"]
+    terminal.error(ResourceError("Cut off", "python -m wizard"))
+    assert rows() == ["  + Key phi-key created 0.4 s", "✗ Cut off", "  next: python -m wizard"]
+    terminal.progress(Progress(step=KEY, state=StepState.STARTED), 0.0)
+    assert rows()[-1] == "  … Key phi-key"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_stream_without_the_signs_gets_plain_ones_and_every_mark_differs(encoding: str) -> None:
+    out = Written(encoding)
+    everything(Terminal(interactive=False, out=out, width=60))
+    marks = [line.split()[0] for line in out.text.splitlines() if line.endswith(ARN)]
+    assert len(set(marks)) == len(Mark)
+    assert "?" not in out.text
+
+
+def test_a_mark_is_a_sign_whatever_the_colour() -> None:
+    seen = []
+    for colour in (True, False):
+        out = io.StringIO()
+        terminal = Terminal(interactive=False, out=out, width=60, colour=colour)
+        for mark in Mark:
+            terminal.line("x", mark=mark)
+        seen.append(out.getvalue())
+    assert "\x1b[" in seen[0] and "\x1b[" not in seen[1]
+    assert [line[0] for line in seen[1].splitlines()] == list("✓!✗·…")
+
+
+@pytest.mark.parametrize(
+    ("tty", "environment", "coloured"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"TERM": "dumb"}, False),
+    ],
+)
+def test_colour_is_for_terminals_that_have_it_and_people_who_want_it(
+    tty: bool, environment: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    out = Written(tty=tty)
+    Terminal(interactive=False, out=out).line("x", mark=Mark.OK)
+    assert ("\x1b[" in out.text) is coloured
+
+
+def test_a_dumb_terminal_gets_no_escape_sequence_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    out = Written(tty=True)
+    everything(Terminal(interactive=False, out=out))
+    assert "\x1b" not in out.text and "\r" not in out.text
+
+
+def test_the_width_is_that_of_the_stream_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    main, replica = pty.openpty()
+    fcntl.ioctl(replica, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 33, 0, 0))
+    with os.fdopen(replica, "w", encoding="utf-8") as out:
+        Terminal(interactive=False, out=out, colour=False).line("word " * 20)
+        out.flush()
+        lines = os.read(main, 4096).decode().splitlines()
+    os.close(main)
+    assert 28 < max(map(len, lines)) <= 33
+
+
+def test_a_command_that_is_shown_calls_python_as_it_is_called_here() -> None:
+    out = io.StringIO()
+    screen = Terminal(interactive=False, out=out, width=40, run=Run(python=".venv/bin/python"))
+    screen.error(ResourceError("no", "python -m wizard push"))
+    screen.verbatim("python -m wizard verify")
+    assert out.getvalue() == "✗ no\n  next: .venv/bin/python -m wizard push\n    .venv/bin/python -m wizard verify\n"

@@ -1,0 +1,590 @@
+"""The edge to Vercel against the stand-in, over a real socket: what it writes and what it never overwrites."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import flask
+import httpx
+import pytest
+from werkzeug.serving import make_server
+
+from sandbox.vercel import create_app
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import (
+    CredentialsError,
+    DataKeyConflict,
+    PermissionDenied,
+    ResourceError,
+    SetupError,
+    Unreachable,
+    UsageError,
+)
+from wizard.core.models.delivery import AppVariables, DeliveryState, VercelProject
+from wizard.vercel.client import Vercel
+from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS
+
+TOKEN = "a-token-nobody-may-see"
+ARN = "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d-0000-4000-8000-000000000001"
+OURS = WrappedDataKey.from_blob(b"\x01" * 184)
+OTHER = WrappedDataKey.from_blob(b"\x02" * 184)
+BATCH = AppVariables(region="us-east-1", key_arn=ARN, wrapped=OURS)
+NAMES = {"ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION"}
+
+
+@dataclass
+class Clock:
+    """Time that passes only by sleeping."""
+
+    time: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+@dataclass
+class Place:
+    """An endpoint, the edge to it, and a door to look in behind the edge's back."""
+
+    url: str
+    door: httpx.Client
+    clock: Clock
+    edges: list[Vercel] = field(default_factory=list)
+
+    def edge(self, token: str = TOKEN, **more: Any) -> Vercel:
+        edge = Vercel(token=token, base_url=self.url, timeout=0.5, sleep=self.clock.sleep, now=self.clock.now, **more)
+        self.edges.append(edge)
+        return edge
+
+    def project(self) -> VercelProject:
+        return self.edge().find_project("clinic", "eonpro")
+
+    def put(self, key: str, value: str, **more: Any) -> dict[str, Any]:
+        body = {"key": key, "value": value, "type": "encrypted", "target": ["production"], **more}
+        answer = self.door.post("/v10/projects/eonpro/env?slug=clinic", json=body)
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()["created"]
+        return created
+
+    def envs(self) -> dict[str, dict[str, Any]]:
+        envs = self.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+        return {each["key"]: each for each in envs}
+
+    def value(self, key: str) -> str:
+        return self.value_of(self.envs()[key]["id"])
+
+    def value_of(self, id: str) -> str:
+        return str(self.door.get(f"/v1/projects/eonpro/env/{id}?slug=clinic").json()["value"])
+
+    def fault(self, **fault: Any) -> None:
+        assert self.door.post("/_sandbox/faults", json=fault).status_code == 201
+
+    def writes(self, act: Callable[[], object]) -> int:
+        self.door.delete("/_sandbox/calls")
+        act()
+        return int(self.door.get("/_sandbox/calls").json()["writes"])
+
+
+def serve(app: flask.Flask) -> Iterator[Place]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.port}"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=5, trust_env=False) as door:
+        place = Place(url=url, door=door, clock=Clock())
+        yield place
+        for edge in place.edges:
+            edge.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def vercel() -> Iterator[Place]:
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro"))
+
+
+# --- the project
+
+
+def test_a_project_is_found_by_names_and_by_ids_with_the_same_facts(vercel: Place) -> None:
+    by_name = vercel.project()
+    assert by_name.team_id is not None
+    by_id = vercel.edge().find_project(by_name.team_id, by_name.id)
+    assert by_name == by_id
+    assert (by_id.team_slug, by_id.name) == ("clinic", "eonpro")
+
+
+def test_the_ids_do_where_the_endpoint_has_no_api_for_teams(vercel: Place) -> None:
+    known = vercel.project()
+    assert known.team_id is not None
+    vercel.fault(path="/v2/teams", status=404)
+    found = vercel.edge().find_project(known.team_id, known.id)
+    assert (found.id, found.name, found.team_id, found.team_slug) == (known.id, "eonpro", known.team_id, None)
+
+
+def test_a_wrong_token_is_told_with_the_way_to_a_right_one(vercel: Place) -> None:
+    with pytest.raises(CredentialsError) as caught:
+        vercel.edge(token="wrong-token").find_project("clinic", "eonpro")
+    assert "token" in caught.value.message
+    assert "https://vercel.com/account/settings/tokens" in caught.value.hint
+    assert "VERCEL_TOKEN" in caught.value.hint
+
+
+def test_a_team_out_of_reach_is_told_with_the_teams_within(vercel: Place) -> None:
+    with pytest.raises(CredentialsError, match="no access to the team bank; it reaches clinic"):
+        vercel.edge().find_project("bank", "eonpro")
+
+
+def test_a_project_that_is_not_there_is_told_with_the_near_ones(vercel: Place) -> None:
+    with pytest.raises(SetupError, match="no project eonpr0 in the Vercel team clinic; there is eonpro") as caught:
+        vercel.edge().find_project("clinic", "eonpr0")
+    assert not isinstance(caught.value, CredentialsError)
+
+
+def test_an_endpoint_that_is_not_there_is_told_at_once(vercel: Place) -> None:
+    edge = Vercel(token=TOKEN, base_url="http://127.0.0.1:1", sleep=vercel.clock.sleep, now=vercel.clock.now)
+    vercel.edges.append(edge)
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"):
+        edge.find_project("clinic", "eonpro")
+    assert len(vercel.clock.slept) == FIRST_CONTACT_ATTEMPTS - 1
+
+
+def test_an_endpoint_that_stays_silent_is_unreachable(vercel: Place) -> None:
+    vercel.fault(kind="timeout", path="/projects", seconds=1, times=99)
+    with pytest.raises(Unreachable, match="did not answer"):
+        vercel.edge().find_project("clinic", "eonpro")
+
+
+# --- the token
+
+
+@pytest.mark.parametrize("token", ["", "  ", "two words", "line\nbreak", "schlüssel"])
+def test_what_cannot_be_a_token_is_refused_unquoted(token: str) -> None:
+    with pytest.raises(CredentialsError) as caught:
+        Vercel(token=token)
+    assert not token.strip() or token not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://example.com", "ftp://127.0.0.1", "api.vercel.com", "https://u:p@x.example"])
+def test_the_token_is_sent_to_no_address_that_could_leak_it(url: str) -> None:
+    with pytest.raises(UsageError):
+        Vercel(token=TOKEN, base_url=url)
+
+
+def test_the_token_is_in_no_repr_no_traceback_and_no_log(vercel: Place, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    edge = vercel.edge(deadline=1.0)
+    project = edge.find_project("clinic", "eonpro")
+    told = [repr(edge), repr(vars(edge)), repr(project)]
+    for status in (500, 403, 429):
+        vercel.fault(path="/env", status=status, times=99)
+        with pytest.raises(SetupError) as caught:
+            edge.deliver(project, BATCH)
+        told += traceback.format_exception(caught.value)
+        vercel.door.delete("/_sandbox/faults")
+    vercel.fault(kind="drop", path="/env", times=99)
+    with pytest.raises(Unreachable) as lost:
+        edge.deliver(project, BATCH)
+    told += [*traceback.format_exception(lost.value), caplog.text]
+    assert not [text for text in told if TOKEN in text or OURS.value in text]
+
+
+# --- delivering
+
+
+def test_all_three_go_in_one_request_and_are_there_afterwards(vercel: Place) -> None:
+    project = vercel.project()
+    delivered = []
+    assert vercel.writes(lambda: delivered.append(vercel.edge().deliver(project, BATCH))) == 1
+    assert delivered[0].state is DeliveryState.WRITTEN
+    assert delivered[0].place == "Vercel project clinic/eonpro, production"
+    assert (delivered[0].target, delivered[0].fingerprint) == ("vercel", OURS.fingerprint)
+    assert (delivered[0].checked_by, delivered[0].kept) == ("listing and fingerprint", ())
+    envs = vercel.envs()
+    assert envs.keys() == NAMES
+    assert {key: each["type"] for key, each in envs.items()} == {
+        "ENCRYPTED_PHI_KEY": "sensitive",
+        "AWS_KMS_KEY_ID": "encrypted",
+        "AWS_REGION": "encrypted",
+    }
+    assert all(each["target"] == ["production"] for each in envs.values())
+    assert all(OURS.fingerprint in each["comment"] for each in envs.values())
+    assert (vercel.value("AWS_REGION"), vercel.value("AWS_KMS_KEY_ID")) == ("us-east-1", ARN)
+
+
+def test_a_second_delivery_writes_nothing(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.edge().deliver(project, BATCH)
+    before = vercel.envs()
+    again = []
+    assert vercel.writes(lambda: again.append(vercel.edge().deliver(project, BATCH))) == 0
+    assert again[0].state is DeliveryState.UNCHANGED
+    assert set(again[0].kept) == NAMES
+    assert vercel.envs() == before
+
+
+def test_two_deliveries_at_once_leave_one_of_each(vercel: Place) -> None:
+    project = vercel.project()
+    states: list[DeliveryState] = []
+    edges = [vercel.edge(), vercel.edge()]
+    threads = [threading.Thread(target=lambda e=edge: states.append(e.deliver(project, BATCH).state)) for edge in edges]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(states) == 2
+    assert len(vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]) == 3
+
+
+def test_variables_of_others_are_left_alone(vercel: Place) -> None:
+    vercel.put("DATABASE_URL", "postgres://")
+    vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, target=["preview"], comment="of the preview")
+    before = vercel.envs()
+    vercel.edge().deliver(vercel.project(), BATCH)
+    envs = vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+    assert [each for each in envs if each["id"] in {old["id"] for old in before.values()}] == list(before.values())
+    assert len(envs) == 5
+
+
+def test_what_is_missing_or_was_changed_is_mended_by_a_whole_batch(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.edge().deliver(project, BATCH)
+    id = vercel.envs()["AWS_REGION"]["id"]
+    vercel.door.patch(f"/v9/projects/eonpro/env/{id}?slug=clinic", json={"value": "eu-west-1"})
+    delivered = vercel.edge().deliver(project, BATCH)
+    assert delivered.state is DeliveryState.WRITTEN
+    assert set(delivered.kept) == {"ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID"}
+    assert vercel.value("AWS_REGION") == "us-east-1"
+
+
+def test_a_team_that_makes_everything_sensitive_is_judged_by_the_comments(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.edge().deliver(project, BATCH)
+    for env in vercel.envs().values():
+        vercel.door.patch(f"/v9/projects/eonpro/env/{env['id']}?slug=clinic", json={"type": "sensitive"})
+    assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 0
+    other_region = AppVariables(region="eu-west-1", key_arn=ARN, wrapped=OURS)
+    assert vercel.writes(lambda: vercel.edge().deliver(project, other_region)) == 1
+
+
+def test_our_key_stored_readably_is_made_sensitive(vercel: Place) -> None:
+    vercel.put("ENCRYPTED_PHI_KEY", OURS.value)
+    project = vercel.project()
+    assert vercel.edge().conflict(project, OURS) is None
+    vercel.edge().deliver(project, BATCH)
+    assert vercel.envs()["ENCRYPTED_PHI_KEY"]["type"] == "sensitive"
+    assert OURS.fingerprint in vercel.envs()["ENCRYPTED_PHI_KEY"]["comment"]
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [AppVariables(region="", key_arn=ARN, wrapped=OURS), AppVariables(region="x", key_arn=f"{ARN}\n", wrapped=OURS)],
+)
+def test_an_empty_or_ragged_value_is_not_delivered(vercel: Place, batch: AppVariables) -> None:
+    project = vercel.project()
+    with pytest.raises(UsageError):
+        vercel.edge().deliver(project, batch)
+    assert vercel.envs() == {}
+
+
+# --- another data key is never overwritten
+
+FOREIGN: list[dict[str, Any]] = [
+    {
+        "type": "sensitive",
+        "value": OTHER.value,
+        "comment": f"eonpro-kms: data key {OTHER.fingerprint}; do not edit",
+    },
+    {"type": "sensitive", "value": OTHER.value},
+    {"type": "sensitive", "value": OTHER.value, "target": ["production", "preview"]},
+    {"type": "encrypted", "value": OTHER.value},
+    {"type": "plain", "value": OTHER.value},
+    {
+        "type": "encrypted",
+        "value": OTHER.value,
+        "comment": f"eonpro-kms: data key {OURS.fingerprint}; do not edit",
+    },
+    {"type": "encrypted", "value": "no data key, and not known to have been ours"},
+]
+
+DAMAGED: list[dict[str, Any]] = [
+    {"type": "encrypted", "value": ""},
+    {"type": "encrypted", "value": f'"{OURS.value}"'},
+    {"type": "plain", "value": f"{OURS.value}\n"},
+    {"type": "encrypted", "value": OURS.value[:100]},
+    {"type": "encrypted", "value": "x", "comment": f"eonpro-kms: data key {OURS.fingerprint}; do not edit"},
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED, ids=("empty", "quoted", "a line's end", "cut off", "ours by its comment"))
+def test_our_own_data_key_damaged_is_put_right(vercel: Place, damaged: dict[str, Any]) -> None:
+    vercel.put("ENCRYPTED_PHI_KEY", **damaged)
+    project, edge = vercel.project(), vercel.edge()
+    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) is None
+    assert edge.deliver(project, BATCH).state is DeliveryState.WRITTEN
+    assert edge.check(project, BATCH) is None
+
+
+def test_a_foreign_data_key_is_set_aside_with_its_value(vercel: Place) -> None:
+    id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value)["id"]
+    project, edge = vercel.project(), vercel.edge()
+    told = edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    assert "ENCRYPTED_PHI_KEY_ASIDE_20261124" in told
+    assert edge.conflict(project, OURS) is None
+    (kept,) = vercel.envs().values()
+    assert (kept["id"], kept["key"].startswith("ENCRYPTED_PHI_KEY_ASIDE_20261124_")) == (id, True)
+    assert edge.read_value(project, edge.list_variables(project)[0]) == OTHER.value
+
+
+def test_a_foreign_data_key_that_serves_preview_too_goes_on_serving_it(vercel: Place) -> None:
+    id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value, target=["production", "preview"])["id"]
+    project, edge = vercel.project(), vercel.edge()
+    edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    (kept,) = vercel.envs().values()
+    assert (kept["key"], kept["target"]) == ("ENCRYPTED_PHI_KEY", ["preview"])
+
+
+def test_the_escrowed_data_key_is_never_set_aside(vercel: Place) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    edge.deliver(project, BATCH)
+    before = vercel.envs()
+    id = before["ENCRYPTED_PHI_KEY"]["id"]
+    with pytest.raises(DataKeyConflict, match="is the escrowed data key"):
+        edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    with pytest.raises(UsageError, match="nothing was changed"):
+        edge.rename_variable(project, "no-such-id", stored=OURS, today=date(2026, 11, 24))
+    assert vercel.envs() == before
+
+
+@pytest.mark.parametrize("foreign", FOREIGN, ids=lambda foreign: f"{foreign['type']} {foreign.get('comment', '')}")
+def test_another_data_key_is_told_and_not_overwritten(vercel: Place, foreign: dict[str, Any]) -> None:
+    id = vercel.put("ENCRYPTED_PHI_KEY", **foreign)["id"]
+    project, before = vercel.project(), vercel.envs()
+    edge = vercel.edge()
+    told = []
+
+    def act() -> None:
+        with pytest.raises(DataKeyConflict) as caught:
+            edge.deliver(project, BATCH)
+        told.append(caught.value)
+
+    assert vercel.writes(act) == 0
+    assert vercel.envs() == before
+    assert id in told[0].message
+    assert "UTC" in told[0].message
+    assert "nothing was overwritten" in told[0].message
+    assert "vercel env rm ENCRYPTED_PHI_KEY production" in told[0].hint
+    assert edge.conflict(project, OURS) == told[0].message
+    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) == told[0].message
+
+
+def test_before_there_is_a_data_key_any_other_is_a_conflict(vercel: Place) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    assert edge.conflict(project, None) is None
+    edge.deliver(project, BATCH)
+    assert edge.conflict(project, OURS) is None
+    assert "was not put there by this stack" in (edge.conflict(project, None) or "")
+
+
+def test_a_data_key_that_appears_between_two_attempts_is_not_overwritten(vercel: Place) -> None:
+    def meanwhile(seconds: float) -> None:
+        vercel.clock.sleep(seconds)
+        vercel.put("ENCRYPTED_PHI_KEY", OTHER.value)
+
+    edge = Vercel(token=TOKEN, base_url=vercel.url, sleep=meanwhile, now=vercel.clock.now)
+    vercel.edges.append(edge)
+    vercel.fault(method="POST", path="/env", status=500)
+    with pytest.raises(DataKeyConflict):
+        edge.deliver(vercel.project(), BATCH)
+    assert vercel.value("ENCRYPTED_PHI_KEY") == OTHER.value
+    assert vercel.envs().keys() == {"ENCRYPTED_PHI_KEY"}
+
+
+# --- a variable that serves other environments too
+
+
+@pytest.mark.parametrize("key", ["AWS_KMS_KEY_ID", "AWS_REGION"])
+def test_a_variable_is_not_taken_from_other_environments(vercel: Place, key: str) -> None:
+    vercel.put(key, "something else", target=["production", "preview"])
+    project, before, edge = vercel.project(), vercel.envs(), vercel.edge()
+
+    def act() -> None:
+        with pytest.raises(ResourceError, match=f"{key} .* also serves preview"):
+            edge.deliver(project, BATCH)
+
+    assert vercel.writes(act) == 0
+    assert vercel.envs() == before
+    assert key in (edge.conflict(project, None, region="us-east-1") or "")
+
+
+def test_our_data_key_is_not_taken_from_other_environments(vercel: Place) -> None:
+    comment = f"eonpro-kms: data key {OURS.fingerprint}; do not edit"
+    vercel.put("ENCRYPTED_PHI_KEY", OURS.value, type="sensitive", target=["production", "preview"], comment=comment)
+    project, before = vercel.project(), vercel.envs()
+    with pytest.raises(ResourceError, match="also serves preview"):
+        vercel.edge().deliver(project, BATCH)
+    assert vercel.envs() == before
+    assert "preview" in (vercel.edge().conflict(project, OURS, region="us-east-1", key_arn=ARN) or "")
+
+
+def test_a_region_that_is_right_for_every_environment_is_kept(vercel: Place) -> None:
+    vercel.put("AWS_REGION", "us-east-1", target=["production", "preview", "development"], comment="of the team")
+    project, before = vercel.project(), vercel.envs()["AWS_REGION"]
+    assert vercel.edge().conflict(project, None, region="us-east-1") is None
+    delivered = vercel.edge().deliver(project, BATCH)
+    assert (delivered.state, delivered.kept) == (DeliveryState.WRITTEN, ("AWS_REGION",))
+    assert vercel.envs()["AWS_REGION"] == before
+    assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 0
+
+
+# --- bad luck
+
+
+def test_a_rate_limit_is_waited_out_as_long_as_it_says(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.fault(method="POST", path="/env", status=429, retryAfter=7, times=2)
+    assert vercel.edge().deliver(project, BATCH).state is DeliveryState.WRITTEN
+    assert vercel.clock.slept == [7.0, 7.0]
+
+
+def test_a_rate_limit_longer_than_the_deadline_is_told_without_waiting(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.fault(path="/env", status=429, retryAfter=3600, times=99)
+    with pytest.raises(ResourceError) as caught:
+        vercel.edge().deliver(project, BATCH)
+    assert "3600 seconds" in caught.value.hint
+    assert vercel.clock.slept == []
+
+
+MISHAPS: list[dict[str, Any]] = [
+    {"kind": "half", "nth": 1},
+    {"kind": "half", "nth": 2, "times": 3},
+    {"kind": "half", "nth": 3},
+    {"kind": "drop"},
+    {"kind": "drop", "applied": True},
+    {"kind": "timeout", "seconds": 1},
+    {"status": 500, "times": 4},
+    {"status": 503},
+    {"status": 429},
+]
+
+
+@pytest.mark.parametrize("mishap", MISHAPS, ids=repr)
+def test_a_passing_mishap_ends_in_a_whole_delivery(vercel: Place, mishap: dict[str, Any]) -> None:
+    project = vercel.project()
+    vercel.fault(method="POST", path="/env", **mishap)
+    delivered = vercel.edge().deliver(project, BATCH)
+    assert delivered.state is DeliveryState.WRITTEN
+    assert vercel.envs().keys() == NAMES
+    assert (vercel.value("AWS_REGION"), vercel.value("AWS_KMS_KEY_ID")) == ("us-east-1", ARN)
+    assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 0
+
+
+def test_a_write_that_was_done_but_not_answered_is_not_repeated(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.fault(kind="drop", method="POST", path="/env", applied=True)
+    assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 1
+
+
+@pytest.mark.parametrize(("nth", "key"), [(1, "ENCRYPTED_PHI_KEY"), (2, "AWS_KMS_KEY_ID"), (3, "AWS_REGION")])
+def test_a_variable_that_is_never_taken_is_named_after_the_deadline(vercel: Place, nth: int, key: str) -> None:
+    project = vercel.project()
+    vercel.fault(kind="half", method="POST", path="/env", nth=nth, times=999)
+    with pytest.raises(ResourceError) as caught:
+        vercel.edge(deadline=20.0).deliver(project, BATCH)
+    assert f"{key}: it is not there" in caught.value.message
+    assert all(other in caught.value.message.split("in place:")[1] for other in NAMES - {key})
+    assert "taken back" in caught.value.message and "as it was before" in caught.value.hint
+    assert vercel.envs() == {}
+    assert 10 < vercel.clock.time <= 20
+
+
+def test_what_vercel_will_never_take_is_told_at_once(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.fault(kind="half", method="POST", path="/env", nth=3, times=999, code="BAD_REQUEST")
+    with pytest.raises(ResourceError, match="BAD_REQUEST"):
+        vercel.edge().deliver(project, BATCH)
+    assert vercel.clock.slept == []
+
+
+def test_a_full_environment_is_told_with_vercels_words(vercel: Place) -> None:
+    vercel.put("LARGE", "x" * 65_400)
+    with pytest.raises(ResourceError, match="64KB"):
+        vercel.edge().deliver(vercel.project(), BATCH)
+
+
+def test_a_token_that_may_read_only_is_told_as_a_permission(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.fault(method="POST", path="/env", status=403)
+    with pytest.raises(PermissionDenied, match="set the variables of Vercel project clinic/eonpro"):
+        vercel.edge().deliver(project, BATCH)
+
+
+def test_a_server_that_keeps_failing_is_given_up_at_the_deadline(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.fault(method="POST", path="/env", status=502, times=999)
+    with pytest.raises(ResourceError, match="it is not there"):
+        vercel.edge().deliver(project, BATCH)
+    assert 50 < vercel.clock.time <= 60
+    assert vercel.envs() == {}
+
+
+def test_not_knowing_what_was_written_is_told_as_such(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.fault(method="GET", path="/env", status=500, skip=1, times=999)
+    with pytest.raises(Unreachable, match="not known whether Vercel took the variables") as caught:
+        vercel.edge().deliver(project, BATCH)
+    assert "run the same command again" in caught.value.hint
+
+
+# --- reading
+
+
+def test_variables_are_listed_and_readable_values_are_had_on_asking(vercel: Place) -> None:
+    vercel.put("PLAIN", "open", type="plain", comment="why")
+    vercel.put("CLOSED", "inside", target=["preview"], gitBranch="next")
+    vercel.put("SECRET", "hidden", type="sensitive")
+    project, edge = vercel.project(), vercel.edge()
+    listed = {each.key: each for each in edge.list_variables(project)}
+    assert (listed["PLAIN"].value, listed["PLAIN"].comment) == ("open", "why")
+    assert (listed["CLOSED"].value, listed["CLOSED"].git_branch) == (None, "next")
+    assert [edge.read_value(project, listed[key]) for key in ("PLAIN", "CLOSED", "SECRET")] == [
+        "open",
+        "inside",
+        None,
+    ]
+    assert not [each for each in listed.values() if "open" in repr(each) or "inside" in repr(each)]
+
+
+def test_a_project_that_went_away_is_told(vercel: Place) -> None:
+    gone = VercelProject(id="prj_gone", name="gone", team_id=None, team_slug="clinic")
+    with pytest.raises(SetupError, match="no Vercel project clinic/gone"):
+        vercel.edge().list_variables(gone)
+
+
+def test_what_httpx_would_load_besides_is_left_and_can_be_loaded_later():
+    program = (
+        "import sys; from wizard.vercel.http import Api\n"
+        "Api(token='token', base_url='https://api.example.org', timeout=1, sleep=print, now=print)\n"
+        "besides = ('anyio', 'click', 'trio', 'rich')\n"
+        "print([name for name in besides if name in sys.modules])\n"
+        "import anyio, click, trio, rich, httpx; print(httpx.get.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "get"]

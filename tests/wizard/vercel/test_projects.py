@@ -1,0 +1,118 @@
+"""Which projects a token reaches, over a real socket from the stand-in: what can be had is told, and nothing raises."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.vercel import create_app
+from tests.wizard.vercel.test_client import TOKEN, Place, serve
+from wizard.vercel import projects
+
+
+@pytest.fixture
+def vercel() -> Iterator[Place]:
+    teams = {"bank": ("ledger", "atlas"), "school": ("lessons",)}
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams=teams))
+
+
+@pytest.fixture
+def scoped() -> Iterator[Place]:
+    """A token that is for the bank alone, of a person who is in three teams and whose default team is the clinic."""
+    teams = {"bank": ("ledger",), "school": ("lessons",)}
+    barred = {"clinic": ("scope",), "school": ("saml", "scope")}
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams=teams, limited=barred))
+
+
+def names(vercel: Place, token: str = TOKEN) -> list[str]:
+    return [f"{each.team_slug}/{each.name}" for each in vercel.edge(token).list_projects()]
+
+
+def test_the_projects_of_every_team_come_by_team_and_name(vercel: Place) -> None:
+    assert names(vercel) == ["bank/atlas", "bank/ledger", "clinic/eonpro", "school/lessons"]
+
+
+def test_a_listed_project_is_the_project_that_is_found(vercel: Place) -> None:
+    listed = {each.name: each for each in vercel.edge().list_projects()}
+    assert listed["eonpro"] == vercel.project()
+    assert listed["eonpro"].framework == "nextjs"
+    assert (listed["eonpro"].team_id or "").startswith("team_")
+
+
+def test_a_project_without_a_framework_says_so(vercel: Place) -> None:
+    assert vercel.door.post("/v11/projects?slug=clinic", json={"name": "api"}).status_code == 200
+    listed = {each.name: each.framework for each in vercel.edge().list_projects()}
+    assert listed["api"] is None
+    assert vercel.edge().find_project("clinic", "api").framework is None
+
+
+def test_no_project_is_written_or_told_twice(vercel: Place) -> None:
+    assert vercel.writes(lambda: names(vercel)) == 0
+    assert len(names(vercel)) == len(set(names(vercel)))
+
+
+def test_every_page_of_teams_is_read(vercel: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projects, "PAGE", "1")
+    assert [project.split("/")[0] for project in names(vercel)] == ["bank", "clinic", "school"]
+
+
+def test_a_token_for_one_team_tells_that_teams(scoped: Place) -> None:
+    assert names(scoped) == ["bank/ledger"]
+
+
+def test_a_token_that_may_not_list_teams_tells_its_default_teams(vercel: Place) -> None:
+    vercel.fault(path="/v2/teams", status=403, times=1)
+    assert names(vercel) == ["clinic/eonpro"]
+
+
+def test_a_token_that_may_list_nothing_but_its_own_scope_tells_that(scoped: Place) -> None:
+    scoped.fault(path="/v2/teams", status=403, times=1)
+    scoped.fault(path="/v2/user", status=403, times=9)
+    assert names(scoped) == ["bank/ledger"]
+
+
+def test_a_team_that_fails_costs_only_its_own_projects(vercel: Place) -> None:
+    # Of the four listings, the person's own and one for each team, one is refused.
+    vercel.fault(path="/v9/projects", status=403, times=1, skip=3)
+    assert len({name.split("/")[0] for name in names(vercel)}) == 2
+
+
+def test_where_the_ninth_listing_is_unknown_the_tenth_is_asked(vercel: Place) -> None:
+    vercel.fault(path="/v9/projects", status=404, times=99)
+    assert "clinic/eonpro" in names(vercel)
+
+
+def test_a_team_whose_name_is_not_told_is_known_by_its_id(vercel: Place) -> None:
+    vercel.fault(path="/v2/teams", status=403, times=99)
+    (project,) = vercel.edge().list_projects()
+    assert (project.name, project.team_slug) == ("eonpro", None)
+    assert (project.team_id or "").startswith("team_")
+
+
+@pytest.mark.parametrize("fault", [{"status": 403}, {"status": 500}, {"kind": "drop"}], ids=repr)
+def test_where_nothing_can_be_had_there_is_nothing(vercel: Place, fault: dict[str, object]) -> None:
+    vercel.fault(path="/v", times=999, **fault)
+    assert vercel.edge().list_projects() == ()
+
+
+def test_a_wrong_token_reaches_nothing(vercel: Place) -> None:
+    assert vercel.edge("wrong-token").list_projects() == ()
+
+
+def test_an_endpoint_that_stays_silent_is_not_waited_for(vercel: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projects, "LISTING_SECONDS", 0.6)
+    monkeypatch.setattr(projects, "REQUEST_SECONDS", 0.2)
+    vercel.fault(kind="timeout", path="/v9/projects", seconds=1, times=999)
+    started = time.monotonic()
+    assert vercel.edge().list_projects() == ()
+    assert time.monotonic() - started < 2
+
+
+def test_the_teams_are_asked_side_by_side(vercel: Place) -> None:
+    """Four listings are each silent for 0.4 seconds and then asked again; one after the other that is 1.6 seconds."""
+    vercel.fault(kind="timeout", path="/v9/projects", seconds=0.4, times=4)
+    started = time.monotonic()
+    assert len(vercel.edge().list_projects()) == 4
+    assert time.monotonic() - started < 1.4

@@ -1,0 +1,199 @@
+"""A delivery to Vercel ends with all three variables or as it began, whatever Vercel does in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.vercel import create_app
+from tests.wizard.vercel.test_client import ARN, BATCH, NAMES, OTHER, OURS, TOKEN, Place, serve
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
+from wizard.vercel.variable_state import data_key_comment
+
+EARLIER = WrappedDataKey.from_blob(b"\x07" * 184)
+
+
+@pytest.fixture
+def vercel() -> Iterator[Place]:
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro"))
+
+
+def running(vercel: Place) -> dict[str, str]:
+    found: dict[str, str] = vercel.door.get("/_sandbox/deployment/eonpro").json()
+    return found
+
+
+def never(vercel: Place, nth: int, **more: Any) -> None:
+    """Vercel takes the others of a batch and never the nth."""
+    vercel.fault(kind="half", method="POST", path="/env", nth=nth, times=999, code="BAD_REQUEST", **more)
+
+
+ORDERS: dict[str, dict[str, Any]] = {
+    "500s": {"status": 500, "times": 3},
+    "429 with a wait": {"status": 429, "retryAfter": 2, "times": 2},
+    "429 without one": {"status": 429, "times": 2},
+    "a time-out": {"kind": "timeout", "seconds": 2},
+    "a dropped connection": {"kind": "drop", "times": 2},
+    "an answer that is lost": {"kind": "drop", "applied": True},
+    "half of it": {"kind": "half", "nth": 1, "times": 2},
+    "the other half": {"kind": "half", "nth": 3, "times": 2},
+}
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
+def test_a_fault_that_passes_ends_delivered(vercel: Place, order: dict[str, Any]) -> None:
+    project = vercel.project()
+    vercel.fault(method="POST", path="/env", **order)
+    vercel.edge().deliver(project, BATCH)
+    assert running(vercel) == dict(BATCH.values)
+    assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 0
+
+
+FOREVER: dict[str, dict[str, Any]] = {
+    "500s": {"status": 500},
+    "429s": {"status": 429, "retryAfter": 7},
+    "dropped connections": {"kind": "drop"},
+    "no data key": {"kind": "half", "nth": 1},
+    "no KMS key": {"kind": "half", "nth": 2},
+    "no Region": {"kind": "half", "nth": 3},
+}
+
+
+@pytest.mark.parametrize("there", [{}, {"AWS_REGION": "eu-west-1"}, {"AWS_KMS_KEY_ID": "alias/by-hand", "OTHER": "x"}])
+@pytest.mark.parametrize("order", FOREVER.values(), ids=FOREVER.keys())
+def test_a_fault_that_lasts_ends_as_it_began(vercel: Place, order: dict[str, Any], there: dict[str, str]) -> None:
+    project = vercel.project()
+    for key, value in there.items():
+        vercel.put(key, value, comment="set by hand")
+    vercel.fault(method="POST", path="/env", times=9999, **order)
+    with pytest.raises(SetupError):
+        vercel.edge(deadline=20.0).deliver(project, BATCH)
+    assert running(vercel) == there
+    assert {each["comment"] for each in vercel.envs().values()} <= {"set by hand"}
+
+
+def test_what_was_changed_has_its_old_value_and_what_was_made_is_gone(vercel: Place) -> None:
+    vercel.put("AWS_KMS_KEY_ID", "alias/by-hand", comment="mine")
+    vercel.put("UNTOUCHED", "yes")
+    never(vercel, 1)
+    with pytest.raises(ResourceError) as caught:
+        vercel.edge().deliver(vercel.project(), BATCH)
+    assert running(vercel) == {"AWS_KMS_KEY_ID": "alias/by-hand", "UNTOUCHED": "yes"}
+    assert vercel.envs()["AWS_KMS_KEY_ID"]["comment"] == "mine"
+    assert "ENCRYPTED_PHI_KEY: it is not there" in caught.value.message
+    assert "what this run had set was taken back" in caught.value.message
+
+
+def test_the_kms_key_goes_before_the_data_key(vercel: Place) -> None:
+    never(vercel, 3)
+    with pytest.raises(ResourceError):
+        vercel.edge().deliver(vercel.project(), BATCH)
+    calls = vercel.door.get("/_sandbox/calls").json()["calls"]
+    removed = [call for call in calls if call.startswith("DELETE ")]
+    assert len(removed) == 2 and vercel.envs() == {}
+    # While it was being taken back, the application could never have found the KMS key without its data key.
+    never(vercel, 3)
+    vercel.fault(kind="status", status=400, method="DELETE", path="/env", skip=1)
+    with pytest.raises(ResourceError):
+        vercel.edge().deliver(vercel.project(), BATCH)
+    assert "AWS_KMS_KEY_ID" not in vercel.envs()
+
+
+def test_a_data_key_that_was_there_is_neither_deleted_nor_changed(vercel: Place) -> None:
+    vercel.put("ENCRYPTED_PHI_KEY", OURS.value, comment=data_key_comment(OURS), type="sensitive")
+    never(vercel, 1)
+    with pytest.raises(ResourceError):
+        vercel.edge().deliver(vercel.project(), BATCH)
+    assert running(vercel) == {"ENCRYPTED_PHI_KEY": OURS.value}
+
+
+def test_a_data_key_of_another_type_keeps_its_value_whatever_happens(vercel: Place) -> None:
+    vercel.put("ENCRYPTED_PHI_KEY", OURS.value)
+    never(vercel, 2)
+    with pytest.raises(ResourceError):
+        vercel.edge().deliver(vercel.project(), BATCH)
+    assert running(vercel) == {"ENCRYPTED_PHI_KEY": OURS.value}
+
+
+def test_an_escrowed_version_that_made_way_is_put_back_where_it_could_be_read(vercel: Place) -> None:
+    vercel.put("ENCRYPTED_PHI_KEY", EARLIER.value)
+    never(vercel, 2)
+    with pytest.raises(ResourceError):
+        vercel.edge().deliver(vercel.project(), BATCH, replaceable=frozenset({EARLIER.fingerprint}))
+    assert running(vercel) == {"ENCRYPTED_PHI_KEY": EARLIER.value}
+
+
+def test_what_could_not_be_read_stays_as_it_was_written_and_is_told(vercel: Place) -> None:
+    vercel.put("AWS_KMS_KEY_ID", "alias/by-hand", type="sensitive")
+    never(vercel, 1)
+    with pytest.raises(ResourceError) as caught:
+        vercel.edge().deliver(vercel.project(), BATCH)
+    assert running(vercel) == {"AWS_KMS_KEY_ID": ARN}
+    assert "taken back" not in caught.value.message and "do not deploy" in caught.value.hint
+
+
+def test_an_outage_after_half_of_it_is_told_as_it_is_and_the_next_push_completes_it(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.fault(kind="half", method="POST", path="/env", nth=3)
+    vercel.fault(path="/env", status=503, skip=1, times=9999)
+    with pytest.raises(Unreachable) as caught:
+        vercel.edge(deadline=20.0).deliver(project, BATCH)
+    assert "not known" in caught.value.message and "do not deploy" in caught.value.hint
+    vercel.door.delete("/_sandbox/faults")
+    vercel.edge().deliver(project, BATCH)
+    assert running(vercel) == dict(BATCH.values)
+
+
+def test_taking_back_goes_on_through_faults_of_its_own(vercel: Place) -> None:
+    never(vercel, 1)
+    vercel.fault(method="DELETE", path="/env", status=500, times=2)
+    vercel.fault(method="DELETE", path="/env", kind="drop", applied=True)
+    with pytest.raises(ResourceError, match="taken back"):
+        vercel.edge().deliver(vercel.project(), BATCH)
+    assert vercel.envs() == {}
+
+
+def test_somebody_elses_data_key_that_comes_in_between_is_left_and_ours_is_taken_back(vercel: Place) -> None:
+    vercel.fault(kind="half", method="POST", path="/env", nth=1)
+    project, clock, sleep = vercel.project(), vercel.clock, vercel.clock.sleep
+
+    def meanwhile(seconds: float) -> None:
+        if not clock.slept:
+            vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, comment=data_key_comment(OTHER), type="sensitive")
+        sleep(seconds)
+
+    clock.sleep = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(DataKeyConflict):
+        vercel.edge().deliver(project, BATCH)
+    assert running(vercel) == {"ENCRYPTED_PHI_KEY": OTHER.value}
+
+
+def test_another_runs_delivery_that_is_whole_is_not_taken_back(vercel: Place) -> None:
+    project = vercel.project()
+    never(vercel, 1, skip=1)
+    vercel.fault(method="POST", path="/env", status=500)
+    clock, sleep = vercel.clock, vercel.clock.sleep
+    other = vercel.edge()
+
+    def meanwhile(seconds: float) -> None:
+        if not clock.slept:
+            vercel.door.delete("/_sandbox/faults")
+            other.deliver(project, BATCH)
+            never(vercel, 1)
+        sleep(seconds)
+
+    clock.sleep = meanwhile  # type: ignore[method-assign]
+    vercel.edge().deliver(project, BATCH)
+    assert vercel.envs().keys() == NAMES and running(vercel) == dict(BATCH.values)
+
+
+def test_no_value_is_in_what_is_told(vercel: Place) -> None:
+    vercel.put("AWS_KMS_KEY_ID", "alias/the-old-value")
+    never(vercel, 1)
+    with pytest.raises(ResourceError) as caught:
+        vercel.edge().deliver(vercel.project(), BATCH)
+    told = f"{caught.value.message} {caught.value.hint} {caught.value!r}"
+    assert OURS.value not in told and "the-old-value" not in told

@@ -1,0 +1,72 @@
+"""What a token that is refused is told: which of the ways it falls short, and the way to one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.vercel import create_app
+from tests.wizard.vercel.test_client import TOKEN, Place, serve
+from wizard.core.errors import CredentialsError, PermissionDenied, Unreachable
+
+TOKENS = "https://vercel.com/account/settings/tokens"
+
+
+@pytest.fixture
+def vercel() -> Iterator[Place]:
+    others = {"bank": ("ledger",), "school": ("lessons",), "court": ("cases",)}
+    barred = {"bank": ("scope",), "school": ("saml",), "court": ("mfa", "scope")}
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams=others, limited=barred))
+
+
+@pytest.mark.parametrize(
+    ("team", "why", "way"),
+    [
+        ("bank", "the token's scope leaves that team out", TOKENS),
+        ("school", r"identity provider \(SAML\)", "vercel login"),
+        ("court", "second factor", "https://vercel.com/account/settings/authentication"),
+        ("library", "it reaches clinic", TOKENS),
+    ],
+)
+def test_a_team_out_of_reach_is_told_with_the_reason_and_the_way(vercel: Place, team: str, why: str, way: str) -> None:
+    with pytest.raises(PermissionDenied, match=why) as caught:
+        vercel.edge().find_project(team, "eonpro")
+    assert f"no access to the team {team}" in caught.value.message
+    assert way in caught.value.hint
+
+
+def test_a_team_is_told_by_its_name_where_it_was_asked_for_by_its_id(vercel: Place) -> None:
+    teams = vercel.door.get("/v2/teams").json()["teams"]
+    id = next(team["id"] for team in teams if team["slug"] == "bank")
+    with pytest.raises(PermissionDenied, match=rf"no access to the team bank \({id}\): the token's scope"):
+        vercel.edge().find_project(id, "ledger")
+
+
+def test_a_member_who_may_not_see_the_project_is_told_apart(vercel: Place) -> None:
+    vercel.fault(path="/v9/projects", status=403)
+    with pytest.raises(PermissionDenied, match="a member of the team clinic, who may not see its projects") as caught:
+        vercel.edge().find_project("clinic", "eonpro")
+    assert "an owner of the team" in caught.value.hint
+
+
+def test_a_token_that_is_not_accepted_is_told_with_what_it_may_be(vercel: Place) -> None:
+    with pytest.raises(CredentialsError, match="expired, was deleted, or was not copied whole") as caught:
+        vercel.edge("wrong-token").find_project("clinic", "eonpro")
+    assert TOKENS in caught.value.hint
+    assert "its scope the team of the project" in caught.value.hint
+
+
+def test_a_token_that_expires_between_two_requests_is_told_as_such(vercel: Place) -> None:
+    vercel.fault(path="/v9/projects", status=403)
+    vercel.fault(path="/v2/teams", status=401, code="forbidden")
+    with pytest.raises(CredentialsError, match="does not accept the token") as caught:
+        vercel.edge().find_project("clinic", "eonpro")
+    assert not isinstance(caught.value, PermissionDenied)
+
+
+def test_teams_that_cannot_be_asked_for_are_no_verdict_on_the_token(vercel: Place) -> None:
+    vercel.fault(path="/v9/projects", status=403)
+    vercel.fault(path="/v2/teams", status=500, times=999)
+    with pytest.raises(Unreachable):
+        vercel.edge().find_project("clinic", "eonpro")

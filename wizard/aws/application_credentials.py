@@ -1,0 +1,192 @@
+"""Credentials of the application's principal, for the proof that it can open its data key.
+
+Reads the EONPRO_APP_… variables, the files they name and the container endpoint they name; calls STS.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.credentials import Credentials
+
+from components.settings import Target
+from wizard.aws.auth.errors import BOTOCORE_ERRORS
+from wizard.aws.auth.http import is_loopback
+from wizard.aws.auth.session import Session
+from wizard.core.errors import SetupError
+from wizard.core.models.account import Principal
+from wizard.core.models.delivery import AppCredentials, CredentialsSearch
+
+SESSION_NAME = "eonpro-proof"
+SESSION_SECONDS = 900
+"""The shortest that STS gives."""
+
+CONTAINER_HOSTS = ("169.254.170.2",)
+"""The address of ECS's credentials endpoint (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html)."""
+
+CONTAINER_TIMEOUT = 3
+LARGEST_DOCUMENT = 65536
+
+
+class _NotHad(Exception):
+    """One way did not lead to credentials; the message says why and holds no secret."""
+
+
+_Way = tuple[str, Callable[[Session, Principal], Credentials | None]]
+
+
+def search(session: Session, principal_arn: str, target: str) -> CredentialsSearch:
+    """Credentials of that very principal: given ones, then as the target gives them, then by sts:AssumeRole."""
+    deployed: tuple[_Way, _Way] = (
+        ("a web identity token (sts:AssumeRoleWithWebIdentity)", _from_web_identity),
+        ("the container's credentials endpoint", _from_container),
+    )
+    ways: tuple[_Way, ...] = (
+        ("the access key in EONPRO_APP_ACCESS_KEY_ID", _from_environment),
+        ("the profile in EONPRO_APP_PROFILE", _from_profile),
+        # Either opens the key; the target's own way proves more.
+        *(reversed(deployed) if target == Target.ECS else deployed),
+        ("sts:AssumeRole", _from_assume_role),
+    )
+    tried = []
+    for how, way in ways:
+        try:
+            keys = way(session, Principal(arn=principal_arn))
+            if keys is None:
+                continue
+            _check_owner(session, keys, principal_arn)
+        except _NotHad as error:
+            tried.append(f"{how}: {error}")
+        except SetupError as error:
+            tried.append(f"{how}: {error.message}")
+        else:
+            found = AppCredentials(
+                how=how,
+                access_key_id=keys.access_key,
+                secret_access_key=keys.secret_key,
+                session_token=keys.token,
+            )
+            return CredentialsSearch(found=found, tried=(*tried, f"{how}: used"))
+    return CredentialsSearch(found=None, tried=tuple(tried))
+
+
+def _from_environment(session: Session, principal: Principal) -> Credentials | None:
+    return session.environment_keys("EONPRO_APP_")
+
+
+def _from_profile(session: Session, principal: Principal) -> Credentials | None:
+    profile = session.environ.get("EONPRO_APP_PROFILE")
+    if not profile:
+        return None
+    try:
+        credentials = session.other(profile).get_credentials()
+        frozen = credentials.get_frozen_credentials() if credentials else None
+    except BOTOCORE_ERRORS as error:
+        raise _NotHad(f"{profile} gave no credentials ({type(error).__name__})") from error
+    if frozen is None:
+        raise _NotHad(f"{profile} has no credentials")
+    return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def _from_web_identity(session: Session, principal: Principal) -> Credentials | None:
+    file = session.environ.get("EONPRO_APP_WEB_IDENTITY_TOKEN_FILE")
+    if not file or principal.kind != "role":
+        return None
+    try:
+        token = Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _NotHad(f"the file {file} cannot be read ({type(error).__name__})") from error
+    client = session.make_client("sts", unsigned=True)
+    with session.translating("sts", "AssumeRoleWithWebIdentity"):
+        answer = client.assume_role_with_web_identity(
+            RoleArn=principal.arn,
+            RoleSessionName=SESSION_NAME,
+            WebIdentityToken=token,
+            DurationSeconds=SESSION_SECONDS,
+        )
+    return _from_sts(answer)
+
+
+def _from_container(session: Session, principal: Principal) -> Credentials | None:
+    url = session.environ.get("EONPRO_APP_CONTAINER_CREDENTIALS_URI")
+    if not url:
+        return None
+    document = _fetch(url)
+    try:
+        return Credentials(
+            str(document["AccessKeyId"]), str(document["SecretAccessKey"]), document.get("Token") or None
+        )
+    except KeyError as error:
+        raise _NotHad(f"its answer lacks {error}") from None
+
+
+def _from_assume_role(session: Session, principal: Principal) -> Credentials | None:
+    if principal.kind != "role":
+        return None
+    return _from_sts(
+        session.call(
+            "sts",
+            "AssumeRole",
+            RoleArn=principal.arn,
+            RoleSessionName=SESSION_NAME,
+            DurationSeconds=SESSION_SECONDS,
+        )
+    )
+
+
+def _from_sts(answer: Any) -> Credentials:
+    keys = answer["Credentials"]
+    return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+
+def _check_owner(session: Session, keys: Credentials, principal_arn: str) -> None:
+    """STS says whose they are; a proof with anybody else's would prove nothing."""
+    client = session.make_client("sts", keys=keys)
+    try:
+        with session.translating("sts", "GetCallerIdentity"):
+            arn = str(client.get_caller_identity()["Arn"])
+    except SetupError as error:
+        raise _NotHad(f"STS did not say whose they are ({type(error).__name__})") from error
+    if _owner(arn) != _owner(principal_arn):
+        raise _NotHad(f"they belong to {arn}, not to {principal_arn}")
+
+
+def _owner(arn: str) -> tuple[str, str, str]:
+    # A role's name is unique in its account whatever its path, and the path is lost in an assumed role's ARN.
+    _, partition, service, _, account, rest = arn.split(":", 5)
+    kind, _, name = rest.partition("/")
+    if kind == "assumed-role":
+        return account, "role", name.split("/")[0]
+    return account, kind, name.rsplit("/", 1)[-1]
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _fetch(url: str) -> dict[str, Any]:
+    """The JSON object at a URL of this machine or of ECS's agent. Credentials are taken from nowhere else."""
+    parts = urlsplit(url)
+    if (
+        parts.scheme != "http"
+        or not (is_loopback(url) or parts.hostname in CONTAINER_HOSTS)
+        or parts.username is not None
+    ):
+        raise _NotHad("refused: EONPRO_APP_CONTAINER_CREDENTIALS_URI must be http, on loopback or 169.254.170.2")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+    try:
+        with opener.open(url, timeout=CONTAINER_TIMEOUT) as response:
+            document = json.loads(response.read(LARGEST_DOCUMENT))
+    except (OSError, ValueError) as error:
+        reason = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__
+        raise _NotHad(f"it gave no credentials ({reason})") from error
+    if not isinstance(document, dict):
+        raise _NotHad("its answer is no JSON object")
+    return document

@@ -1,0 +1,202 @@
+"""How a client is made: which endpoint, how long it waits, how often it tries.
+
+Pure but for botocore, which reads its own service descriptions; calls no service.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session as Botocore
+
+from wizard.core.errors import Throttled, Unreachable, UsageError
+
+CONNECT_TIMEOUT = 3
+READ_TIMEOUT = 10
+ATTEMPTS = 3
+"""Tries of a call, the first included (botocore's `standard` mode, which retries throttling and 5xx)."""
+
+FIRST_READ_TIMEOUT = 4
+FIRST_ATTEMPTS = 2
+"""For STS, which is asked first: an endpoint that never answers is found within ten seconds."""
+
+
+def endpoint_of(service: str, environ: Mapping[str, str]) -> str | None:
+    """The service's endpoint, if the environment names one: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL."""
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    variable = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"
+    return environ.get(variable) or environ.get("AWS_ENDPOINT_URL") or None
+
+
+class PatientSession(Botocore):  # type: ignore[misc]
+    """botocore's session, whose own clients, made to assume a role or to sign in, wait no longer than ours do.
+
+    They go to the endpoints of the environment that is given here, not of the process's.
+    """
+
+    def __init__(self, *, environ: Mapping[str, str], **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self._environ = environ
+
+    def create_client(self, service_name: str, *arguments: Any, **parameters: Any) -> Any:
+        """A client whose waiting is bounded, whatever else its config says."""
+        endpoint = parameters.get("endpoint_url") or endpoint_of(service_name, self._environ)
+        config = Config(**_waiting(service_name, endpoint))
+        if given := parameters.get("config"):
+            config = config.merge(given)
+        return super().create_client(
+            service_name, *arguments, **{**parameters, "config": config, "endpoint_url": endpoint}
+        )
+
+
+def _waiting(service: str, endpoint: str | None) -> dict[str, Any]:
+    first = service == "sts"
+    options: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT,
+        "read_timeout": FIRST_READ_TIMEOUT if first else READ_TIMEOUT,
+        "retries": {"mode": "standard", "total_max_attempts": FIRST_ATTEMPTS if first else ATTEMPTS},
+    }
+    if endpoint and is_loopback(endpoint):
+        options["proxies"] = {}
+    return options
+
+
+def make_client(
+    service: str,
+    *,
+    botocore: Botocore,
+    region: str,
+    endpoint: str | None,
+    keys: Credentials | None = None,
+    unsigned: bool = False,
+) -> Any:
+    """A client with bounded waiting. Raises UsageError for an endpoint that is no URL."""
+    options: dict[str, Any] = {}
+    if unsigned:
+        options["signature_version"] = UNSIGNED
+    if endpoint:
+        # A bucket's name is no part of a host name that an emulator or a private endpoint has.
+        options["s3"] = {"addressing_style": "path"}
+    given: dict[str, str | None] = {}
+    if keys is not None:
+        given = {"aws_access_key_id": keys.access_key, "aws_secret_access_key": keys.secret_key}
+        given["aws_session_token"] = keys.token
+    config = Config(**options)
+    try:
+        return botocore.create_client(service, region_name=region, endpoint_url=endpoint, config=config, **given)
+    except BotoCoreError:
+        raise
+    except ValueError as error:
+        raise UsageError(
+            f"the endpoint {endpoint!r} cannot be used: {error}",
+            "set AWS_ENDPOINT_URL to a URL such as http://127.0.0.1:5000, or unset it to use AWS itself",
+        ) from error
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_LOGGER = logging.getLogger("eonpro.aws")
+_BEGAN = "eonpro_began"
+_SECRET_MEMBERS = frozenset(
+    "secretaccesskey sessiontoken accesstoken refreshtoken idtoken plaintext ciphertextblob".split()
+)
+# A parameter's or secret's value is a wrapped data key, or as public as a Region.
+_VALUE_MEMBERS = frozenset(("value", "secretstring"))
+_SHORTEST_VALUE = 64
+
+
+def watch(session: Botocore) -> None:
+    """Have the session's calls logged from now on, those for its own credentials too."""
+    session.register("before-call", _begin)
+    session.register("after-call", _end)
+    session.register("after-call-error", _fail)
+
+
+def _begin(context: dict[str, Any], **_: Any) -> None:
+    context[_BEGAN] = time.monotonic()
+
+
+def _end(http_response: Any, parsed: Mapping[str, Any], model: Any, context: Mapping[str, Any], **_: Any) -> None:
+    if not _LOGGER.isEnabledFor(logging.DEBUG):
+        return
+    about = parsed.get("ResponseMetadata", {})
+    code = parsed.get("Error", {}).get("Code")
+    _LOGGER.debug(
+        "%s: %s%s%s%s",
+        _call(model, context),
+        http_response.status_code,
+        f" {code}" if code and code != str(http_response.status_code) else "",
+        f", tried {about['RetryAttempts'] + 1} times" if about.get("RetryAttempts") else "",
+        f", request {about['RequestId']}" if about.get("RequestId") else "",
+        extra={"secrets": dict(_secrets(parsed))},
+    )
+
+
+def _fail(exception: BaseException, context: Mapping[str, Any], **more: Any) -> None:
+    name = str(more.get("event_name", "")).removeprefix("after-call-error.").replace(".", ":")
+    _LOGGER.debug("%s%s: %s: %s", name, _where(context), type(exception).__name__, exception)
+
+
+def _call(model: Any, context: Mapping[str, Any]) -> str:
+    return f"{model.service_model.service_name}:{model.name}{_where(context)}"
+
+
+def _where(context: Mapping[str, Any]) -> str:
+    took = f", {(time.monotonic() - context[_BEGAN]) * 1000:.0f} ms" if _BEGAN in context else ""
+    return f" {context.get('client_region') or ''}".rstrip() + took
+
+
+def _secrets(value: Any) -> Iterator[tuple[str, str | bytes]]:
+    """What the answer holds that may never be written, wherever it stands in it."""
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            word = str(name).lower()
+            if isinstance(member, str | bytes):
+                if word in _SECRET_MEMBERS or (word in _VALUE_MEMBERS and len(member) >= _SHORTEST_VALUE):
+                    yield str(name), member
+            else:
+                yield from _secrets(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _secrets(member)
+
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 60.0
+"""From the first try to the beginning of the last."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+"""Seconds between tries; they double."""
+
+
+def patiently(
+    errand: Callable[[], T], *, pause: Callable[[float], None], now: Callable[[], float] = time.monotonic
+) -> T:
+    """What the errand returns; its last failure, when the time is over. Every other failure is raised at once."""
+    begun, slept, wait = now(), 0.0, FIRST_PAUSE
+    while True:
+        try:
+            return errand()
+        except (Throttled, Unreachable):
+            # What was slept counts even where a test's clock stands still.
+            if max(now() - begun, slept) + wait > PATIENCE_SECONDS:
+                raise
+        pause(wait)
+        slept, wait = slept + wait, min(wait * 2, LONGEST_PAUSE)

@@ -1,0 +1,259 @@
+"""Trails and the buckets they write to: what there is, and how long it is kept.
+
+Asks CloudTrail and S3; changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wizard.aws.auth.session import Session
+from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.models.account import Retention, TrailFact
+
+_NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
+
+
+def list_trails(session: Session) -> tuple[TrailFact, ...]:
+    """Every trail that records this Region, sorted by ARN: of this Region only, of all Regions, of the organization."""
+    trails = session.call("cloudtrail", "DescribeTrails", includeShadowTrails=True)["trailList"]
+    facts = session.together(*(lambda trail=trail: fact_of(session, trail) for trail in trails))
+    return tuple(sorted(facts, key=lambda fact: fact.arn))
+
+
+def find_trail(session: Session, name: str) -> TrailFact | None:
+    """The trail of that name whose home is this Region."""
+    trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[name], includeShadowTrails=False)
+    # Some emulators answer with every trail.
+    return next((fact_of(session, trail) for trail in trails["trailList"] if trail["Name"] == name), None)
+
+
+def find_trail_by_arn(session: Session, arn: str) -> TrailFact | None:
+    """The trail with this ARN, asked in its home Region; None when it does not exist.
+
+    The one reading of a stack's trail: the checklist, `status`, `doctor` and `report` ask here.
+    """
+    session = session.with_region(arn.split(":")[3])
+    trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True)
+    return next((fact_of(session, trail) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
+
+
+def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
+    """A trail as DescribeTrails tells it, with its status and what it selects."""
+    # An organization's trail tells its status and its selectors to the management account only.
+    status, selectors = session.together(
+        lambda: _tolerated(session, "GetTrailStatus", Name=trail["TrailARN"]),
+        lambda: _tolerated(session, "GetEventSelectors", TrailName=trail["TrailARN"]),
+    )
+    return TrailFact(
+        arn=str(trail["TrailARN"]),
+        name=str(trail["Name"]),
+        bucket=str(trail.get("S3BucketName", "")),
+        multi_region=bool(trail.get("IsMultiRegionTrail")),
+        global_events=bool(trail.get("IncludeGlobalServiceEvents")),
+        validation=bool(trail.get("LogFileValidationEnabled")),
+        organization=bool(trail.get("IsOrganizationTrail")),
+        logging=None if status is None else status.get("IsLogging"),
+        kms_events=None if selectors is None else records_kms(selectors),
+        key_arn=str(trail["KmsKeyId"]) if trail.get("KmsKeyId") else None,
+        prefix=str(trail.get("S3KeyPrefix") or ""),
+        delivery_error=_delivery_error(status or {}),
+    )
+
+
+def _delivery_error(status: Mapping[str, Any]) -> str | None:
+    error = status.get("LatestDeliveryError") or status.get("LatestDigestDeliveryError")
+    return str(error) if error else None
+
+
+def _tolerated(session: Session, operation: str, **parameters: Any) -> Any | None:
+    try:
+        return session.call("cloudtrail", operation, **parameters)
+    except (PermissionDenied, Unsupported, ResourceError):
+        return None
+
+
+def bucket_owner(session: Session, bucket: str, account_id: str) -> str | None:
+    """`ours`, `foreign`, or None for a name that is free: bucket names are global."""
+    try:
+        found = session.find("s3", "HeadBucket", absent=_NO_BUCKET, Bucket=bucket, ExpectedBucketOwner=account_id)
+    except PermissionDenied:
+        # A stranger's bucket and one of ours that we may not open answer the same; the account's list tells.
+        return "ours" if bucket in _own_buckets(session) else "foreign"
+    except ResourceError as error:
+        # 301: the bucket is in another Region, and the endpoint did not say which.
+        if _status(error) == 301:
+            return "ours" if bucket in _own_buckets(session) else "foreign"
+        raise
+    return "ours" if found else None
+
+
+def _own_buckets(session: Session) -> frozenset[str]:
+    try:
+        return frozenset(str(bucket["Name"]) for bucket in session.call("s3", "ListBuckets").get("Buckets", ()))
+    except (PermissionDenied, Unsupported):
+        return frozenset()
+
+
+def _status(error: ResourceError) -> int | None:
+    response = getattr(error.__cause__, "response", {})
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status if isinstance(status, int) else None
+
+
+def bucket_retention(session: Session, bucket: str, account_id: str) -> Retention | None:
+    """How long the account's bucket keeps its objects and how it is guarded; None when it has no such bucket.
+
+    What makes the trail is asked in earnest; what an auditor wants beside that is None where it is denied.
+    """
+
+    def ask(operation: str, *absent: str) -> Any:
+        return session.find("s3", operation, absent=absent, Bucket=bucket, ExpectedBucketOwner=account_id)
+
+    if ask("HeadBucket", *_NO_BUCKET) is None:
+        return None
+
+    def ask_gently(operation: str, *absent: str) -> Any:
+        try:
+            return ask(operation, *absent) or {}
+        except (PermissionDenied, Unsupported, ResourceError):
+            return None
+
+    lifecycle, versioning, block, encryption, locked, admitted, logged = session.together(
+        lambda: ask("GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration"),
+        lambda: ask("GetBucketVersioning"),
+        lambda: ask("GetPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
+        lambda: ask("GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"),
+        lambda: ask_gently("GetObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"),
+        lambda: ask_gently("GetBucketPolicy", "NoSuchBucketPolicy"),
+        lambda: ask_gently("GetBucketLogging"),
+    )
+    shut = (block or {}).get("PublicAccessBlockConfiguration", {})
+    lock, lock_days = _default_lock((locked or {}).get("ObjectLockConfiguration", {}))
+    return Retention(
+        expires_after_days=_first_expiry((lifecycle or {}).get("Rules", ())),
+        versioned=versioning.get("Status") == "Enabled",
+        public_access_blocked=all(shut.get(part) for part in _SHUT),
+        encrypted=bool((encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules")),
+        lock=lock,
+        lock_days=lock_days,
+        lock_known=locked is not None,
+        tls_only=None if admitted is None else denies_plain_http(admitted.get("Policy"), bucket),
+        access_logged=None if logged is None else bool(logged.get("LoggingEnabled")),
+    )
+
+
+_SHUT = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+def _first_expiry(rules: Any) -> int | None:
+    # The earliest of all: a rule for a prefix may be the one the logs are under. A date spares nothing older.
+    days = []
+    for rule in rules:
+        expiration = rule.get("Expiration") or {}
+        if rule.get("Status") == "Enabled":
+            days += [int(expiration["Days"])] if "Days" in expiration else [0] if "Date" in expiration else []
+    return min(days, default=None)
+
+
+def _default_lock(configuration: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Mode and days of the lock that a new object gets. A bucket may have Object Lock and lock nothing by default."""
+    kept = configuration.get("Rule", {}).get("DefaultRetention", {})
+    mode, days, years = kept.get("Mode"), kept.get("Days"), kept.get("Years")
+    if configuration.get("ObjectLockEnabled") != "Enabled" or not mode or not (days or years):
+        return None, None
+    return str(mode), int(days) if days else 365 * int(years)
+
+
+def denies_plain_http(policy: str | None, bucket: str) -> bool:
+    """Whether the bucket's policy denies everybody everything over plain HTTP, on the bucket and on its objects.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html#transit
+    """
+    try:
+        found = json.loads(policy) if policy else {}
+    except ValueError:
+        return False
+    guarded = {
+        resource.partition(":s3:::")[2] if resource != "*" else "*"
+        for statement in _several(found.get("Statement"))
+        if _is_tls_denial(statement)
+        for resource in _several(statement.get("Resource"))
+    }
+    return "*" in guarded or f"{bucket}*" in guarded or {bucket, f"{bucket}/*"} <= guarded
+
+
+def _is_tls_denial(statement: Mapping[str, Any]) -> bool:
+    # Any condition beside this one would let some plain HTTP through.
+    principal, conditions = statement.get("Principal"), statement.get("Condition") or {}
+    everybody = "*" in _several(principal.get("AWS") if isinstance(principal, dict) else principal)
+    return (
+        statement.get("Effect") == "Deny"
+        and everybody
+        and not {"s3:*", "*"}.isdisjoint(_several(statement.get("Action")))
+        and {operator: _lowered(keys) for operator, keys in conditions.items()}
+        in ({"Bool": {"aws:securetransport": ["false"]}}, {"BoolIfExists": {"aws:securetransport": ["false"]}})
+    )
+
+
+def _lowered(keys: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {key.lower(): [str(one).lower() for one in _several(values)] for key, values in keys.items()}
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+KMS = "kms.amazonaws.com"
+BOTH = frozenset({"reads", "writes"})
+_NONE: frozenset[str] = frozenset()
+_OF_BASIC = {"All": BOTH, "ReadOnly": frozenset({"reads"}), "WriteOnly": frozenset({"writes"})}
+
+_RULES: Mapping[str, Callable[[str, str], bool]] = {
+    "Equals": str.__eq__,
+    "StartsWith": str.startswith,
+    "EndsWith": str.endswith,
+}
+
+
+def records_kms(answer: Mapping[str, Any]) -> bool:
+    """Whether the selectors, taken together, record every management event of KMS.
+
+    A trail without any selector records all management events.
+    """
+    basic, advanced = answer.get("EventSelectors") or (), answer.get("AdvancedEventSelectors") or ()
+    if not basic and not advanced:
+        return True
+    recorded = _NONE.union(*(_of_basic(one) for one in basic), *(_of_advanced(one) for one in advanced))
+    return recorded == BOTH
+
+
+def _of_basic(selector: Mapping[str, Any]) -> frozenset[str]:
+    if not selector.get("IncludeManagementEvents", True) or KMS in (
+        selector.get("ExcludeManagementEventSources") or ()
+    ):
+        return _NONE
+    return _OF_BASIC.get(str(selector.get("ReadWriteType") or "All"), _NONE)
+
+
+def _of_advanced(selector: Mapping[str, Any]) -> frozenset[str]:
+    fields = {str(field["Field"]): field for field in selector.get("FieldSelectors") or ()}
+    category = fields.pop("eventCategory", {})
+    source, read_only = fields.pop("eventSource", {}), fields.pop("readOnly", {})
+    # Any other field (eventName, eventType, userIdentity.arn, …) takes some of the events away.
+    if fields or "Management" not in (category.get("Equals") or ()) or not _fits(source, KMS):
+        return _NONE
+    return frozenset(kind for kind, value in (("reads", "true"), ("writes", "false")) if _fits(read_only, value))
+
+
+def _fits(field: Mapping[str, Any], value: str) -> bool:
+    """Whether the value passes every condition of the field; one passes any value of its list."""
+    for name, rule in _RULES.items():
+        wanted, unwanted = field.get(name), field.get(f"Not{name}")
+        if wanted and not any(rule(value, one) for one in wanted):
+            return False
+        if unwanted and any(rule(value, one) for one in unwanted):
+            return False
+    return True

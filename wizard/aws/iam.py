@@ -1,0 +1,270 @@
+"""Who the caller is, which Regions the account has, and whom it could name as administrators.
+
+Asks STS, IAM, Account Management and EC2; changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from wizard.aws.auth.clock import skew_of
+from wizard.aws.auth.credentials import FALLBACK_REGION
+from wizard.aws.auth.errors import code_of
+from wizard.aws.auth.session import Session
+from wizard.core.errors import (
+    CredentialsError,
+    PermissionDenied,
+    ResourceError,
+    SetupError,
+    Unreachable,
+    Unsupported,
+    UsageError,
+)
+from wizard.core.models.account import Identity, Principal, RegionFact
+from wizard.core.models.delivery import AccessKey, AccessKeyFact
+
+T = TypeVar("T")
+
+SERVICE_LINKED = "/aws-service-role/"
+"""Path of the roles that only an AWS service can assume."""
+
+_NOT_TO_BE_HAD = (PermissionDenied, Unsupported, ResourceError)
+
+
+def identify(session: Session) -> Identity:
+    """The caller, as STS answers. Raises CredentialsError, Unreachable."""
+    return _wherever_it_is_known(session, _identify)
+
+
+def _identify(session: Session) -> Identity:
+    # Alone and first: an endpoint that is silent is found out by this one call, which is not patient.
+    answer = session.call("sts", "GetCallerIdentity")
+    session.heard(skew_of(answer))
+    account, arn = str(answer["Account"]), str(answer["Arn"])
+    alias, (principal_arn, guess) = session.together(
+        lambda: _account_alias(session), lambda: _principal_arn(session, arn)
+    )
+    source = f"{session.source}; {guess}" if guess else session.source
+    return Identity(account_id=account, arn=arn, principal_arn=principal_arn, account_alias=alias, source=source)
+
+
+def _wherever_it_is_known(session: Session, ask: Callable[[Session], T]) -> T:
+    """The answer of the session's Region, else of the one that is never off: in a Region that is off an account's
+    credentials are not known (https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html)."""
+    try:
+        return ask(session)
+    except (CredentialsError, Unreachable) as error:
+        # An endpoint that is named and silent is so for every Region; AWS has none for a Region that it has not.
+        silent = isinstance(error, Unreachable) and session.endpoint("sts") is not None
+        if silent or session.region == FALLBACK_REGION:
+            raise
+        try:
+            return ask(session.with_region(FALLBACK_REGION))
+        except SetupError:
+            raise error from error.__cause__
+
+
+def _account_alias(session: Session) -> str | None:
+    try:
+        return next(iter(session.call("iam", "ListAccountAliases")["AccountAliases"]), None)
+    except _NOT_TO_BE_HAD:
+        return None
+
+
+def _principal_arn(session: Session, arn: str) -> tuple[str, str]:
+    """The principal's own ARN, and in words what of it is not IAM's answer; nothing where all is."""
+    _, partition, service, _, account, rest = arn.split(":", 5)
+    kind, _, name = rest.partition("/")
+    iam = f"arn:{partition}:iam::{account}:"
+    if kind == "assumed-role":
+        role = name.rsplit("/", 1)[0]
+        # The session's ARN has lost the role's path, which a key policy needs.
+        if found := _role_arn(session, role):
+            return found, ""
+        path, guess = _path_without_iam(session, role)
+        return f"{iam}role{path}{role}", guess
+    if kind == "federated-user":
+        raise CredentialsError(
+            f"{arn} is a federation session, no IAM user or role: the key policy cannot name it",
+            "use the credentials of an IAM user or role: AWS_PROFILE=…",
+        )
+    # Some emulators say `sts` where STS says `iam`.
+    return f"{iam}{rest}" if service == "sts" else arn, ""
+
+
+_SSO_ROLE = "AWSReservedSSO_"
+_SSO_PATH = "/aws-reserved/sso.amazonaws.com/"
+_SSO_HOME = "us-east-1"
+"""The one Region that is no part of the path of Identity Center's roles."""
+
+
+def _path_without_iam(session: Session, role: str) -> tuple[str, str]:
+    if not role.startswith(_SSO_ROLE):
+        return "/", "the role's path is not known (iam:GetRole), / is supposed"
+    region = session.sso_region()
+    if region is None:
+        return _SSO_PATH, f"the role's path is not known (iam:GetRole), {_SSO_HOME}'s is supposed"
+    path = _SSO_PATH if region == _SSO_HOME else f"{_SSO_PATH}{region}/"
+    return path, f"the role's path is not known (iam:GetRole), that of the profile's sso_region {region} is supposed"
+
+
+def _role_arn(session: Session, name: str) -> str | None:
+    try:
+        found = session.find("iam", "GetRole", absent=("NoSuchEntity",), RoleName=name)
+    except _NOT_TO_BE_HAD:
+        return None
+    return str(found["Role"]["Arn"]) if found else None
+
+
+def list_regions(session: Session) -> tuple[RegionFact, ...]:
+    """The Regions of the partition, by name, with those the account has switched off."""
+    for ask in (_account_regions, _ec2_regions):
+        try:
+            found = _wherever_it_is_known(session, ask)
+        except _NOT_TO_BE_HAD:
+            continue
+        if found:
+            return found
+    return tuple(RegionFact(name=name, enabled=True) for name in sorted(session.service_regions("kms")))
+
+
+def _account_regions(session: Session) -> tuple[RegionFact, ...]:
+    regions = session.pages("account", "ListRegions", "Regions")
+    return _sorted((str(region["RegionName"]), region["RegionOptStatus"] in _ON) for region in regions)
+
+
+_ON = ("ENABLED", "ENABLED_BY_DEFAULT")
+
+
+def _ec2_regions(session: Session) -> tuple[RegionFact, ...]:
+    regions = session.call("ec2", "DescribeRegions", AllRegions=True)["Regions"]
+    return _sorted((str(region["RegionName"]), region.get("OptInStatus") != "not-opted-in") for region in regions)
+
+
+def _sorted(regions: Iterable[tuple[str, bool]]) -> tuple[RegionFact, ...]:
+    return tuple(RegionFact(name=name, enabled=enabled) for name, enabled in sorted(regions))
+
+
+def list_principals(session: Session) -> tuple[Principal, ...]:
+    """The account's users, then its roles, by ARN; no service-linked roles."""
+    users, roles = session.together(
+        lambda: [str(user["Arn"]) for user in session.pages("iam", "ListUsers", "Users")],
+        lambda: [
+            str(role["Arn"])
+            for role in session.pages("iam", "ListRoles", "Roles")
+            if not role["Path"].startswith(SERVICE_LINKED)
+        ],
+    )
+    return tuple(Principal(arn=arn) for arn in (*sorted(users), *sorted(roles)))
+
+
+def find_principal(session: Session, arn: str, *, caller: Identity) -> Principal | None:
+    """The user or role of that very ARN, path included; None when there is none.
+
+    The caller is taken at STS's word, the account's root at its own.
+    """
+    wanted = Principal(arn=arn)
+    if arn == caller.principal_arn:
+        return wanted
+    if arn.split(":")[4] != caller.account_id:
+        return None
+    if wanted.kind == "root":
+        return wanted
+    operation, parameter, key = {
+        "user": ("GetUser", "UserName", "User"),
+        "role": ("GetRole", "RoleName", "Role"),
+    }[wanted.kind]
+    found = session.find("iam", operation, absent=("NoSuchEntity", "ValidationError"), **{parameter: wanted.name})
+    return wanted if found and found[key]["Arn"] == arn else None
+
+
+_TRIES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries while a user made a moment ago is not yet visible everywhere: IAM is eventually consistent
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency)."""
+
+_ABSENT = ("NoSuchEntity", "NoSuchEntityException")
+_FULL = ("LimitExceeded", "LimitExceededException")
+
+
+def list_access_keys(session: Session, user: str) -> tuple[AccessKeyFact, ...]:
+    """The user's access keys, the oldest first; none where there is no such user.
+
+    When a key was last used is None where the caller may not know.
+    """
+    # IAM gives a user two at the most, which is one page.
+    answer = session.find("iam", "ListAccessKeys", absent=_ABSENT, UserName=user) or {}
+    keys = answer.get("AccessKeyMetadata", ())
+    used = session.together(*(lambda key=key: _last_used(session, str(key["AccessKeyId"])) for key in keys))
+    facts = (
+        AccessKeyFact(
+            id=str(key["AccessKeyId"]),
+            active=key["Status"] == "Active",
+            made=_utc(key["CreateDate"]),
+            last_used=last,
+        )
+        for key, last in zip(keys, used, strict=True)
+    )
+    return tuple(sorted(facts, key=lambda fact: (fact.made, fact.id)))
+
+
+def _last_used(session: Session, key_id: str) -> datetime | None:
+    try:
+        answer = session.find("iam", "GetAccessKeyLastUsed", absent=_ABSENT, AccessKeyId=key_id) or {}
+    except (PermissionDenied, Unsupported):
+        return None
+    last = answer.get("AccessKeyLastUsed", {}).get("LastUsedDate")
+    return _utc(last) if isinstance(last, datetime) else None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def make_access_key(session: Session, user: str) -> AccessKey:
+    """A new access key, active. Waits a few seconds for a user made a moment ago.
+
+    Raises ResourceError when the user has two already, which is all that IAM gives
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
+    """
+    for seconds in (*_TRIES, None):
+        try:
+            made = session.call("iam", "CreateAccessKey", UserName=user)["AccessKey"]
+        except ResourceError as error:
+            cause: Any = error.__cause__
+            if code_of(cause) in _FULL:
+                raise ResourceError(
+                    f"the user {user} has two access keys already, and IAM gives no third",
+                    f"aws iam list-access-keys --user-name {user}   # then switch off and delete the one nobody uses: "
+                    f"aws iam delete-access-key --user-name {user} --access-key-id …",
+                ) from cause
+            if seconds is None or code_of(cause) not in _ABSENT:
+                raise
+            session.pause(seconds)
+        else:
+            return AccessKey(id=str(made["AccessKeyId"]), secret=str(made["SecretAccessKey"]))
+    raise AssertionError("the last try returns or raises")
+
+
+def retire_access_key(session: Session, user: str, key_id: str) -> None:
+    """Switch the key off; it can be switched on again."""
+    session.call("iam", "UpdateAccessKey", UserName=user, AccessKeyId=key_id, Status="Inactive")
+
+
+def delete_access_key(session: Session, user: str, key_id: str) -> None:
+    """Delete a key that is switched off; one that is gone already is no error.
+
+    Raises UsageError, before anything is deleted, for a key that is active: whoever uses it shows when it is switched
+    off, which can be undone, and a deletion cannot.
+    """
+    found = next((key for key in list_access_keys(session, user) if key.id == key_id), None)
+    if found is None:
+        return
+    if found.active:
+        raise UsageError(
+            f"the access key {key_id} of the user {user} is active; it was not deleted",
+            f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive"
+            "   # and see that nothing fails without it",
+        )
+    session.find("iam", "DeleteAccessKey", absent=_ABSENT, UserName=user, AccessKeyId=key_id)

@@ -1,0 +1,209 @@
+"""The meter: KMS requests, calls on the key, the logs' size and the trails, as AWS itself counts them.
+
+Asks CloudWatch and CloudTrail; changes nothing. GetMetricData and LookupEvents are bounded, and say when they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from wizard.aws.auth.session import Session
+from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.models.audit import Usage
+
+T = TypeVar("T")
+
+CRYPTOGRAPHIC = frozenset(
+    "Decrypt Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncrypt GenerateDataKeyPair "
+    "GenerateDataKeyPairWithoutPlaintext GenerateMac VerifyMac GenerateRandom Sign Verify DeriveSharedSecret".split()
+)
+"""The calls that use a key. https://docs.aws.amazon.com/kms/latest/developerguide/kms-cryptography.html"""
+
+TOGETHER = "CryptographicOperations"
+"""What the name of a resource begins with that counts all calls of a quota at once (CryptographicOperationsSymmetric).
+https://aws.amazon.com/blogs/security/manage-your-aws-kms-api-request-rates-using-service-quotas-and-amazon-cloudwatch/"""
+
+PAGES = 60
+"""Of the event history, 50 events each: it takes two calls a second.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html"""
+
+_BETWEEN_PAGES = 0.5
+"""Seconds, so that the account's share is not used up."""
+
+HISTORY_DAYS = 90
+"""How far back the event history goes."""
+
+METRICS_AT_ONCE = 100
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+_SHORT = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class CloudWatchUsage:
+    """The counts of the session's Region: a `wizard.core.ports.aws.UsageMetrics`."""
+
+    session: Session
+    pages: int = PAGES
+
+    def read(self, *, key_arn: str, bucket: str, since: datetime, until: datetime) -> Usage:
+        """What was counted from `since` to `until`; what may not be asked is None, with the reason."""
+        unknown: dict[str, str] = {}
+
+        def ask(field: str, call: Callable[[], T | None]) -> T | None:
+            try:
+                return call()
+            except (PermissionDenied, Unsupported, ResourceError) as error:
+                unknown[field] = error.message
+                return None
+
+        since = max(since, ask("since", lambda: self._made(key_arn)) or since)
+        requests, found, size, trails = self.session.together(
+            lambda: ask("kms_requests", lambda: self._kms_requests(since, until)),
+            lambda: ask("key_requests", lambda: self._key_requests(key_arn, since, until)),
+            lambda: ask("trail_bytes", lambda: self._size(bucket, until)),
+            lambda: ask("trails", self._trails),
+        )
+        calls, cut_off_at = found or (None, None)
+        if size is None and "trail_bytes" not in unknown:
+            unknown["trail_bytes"] = f"CloudWatch has no size of {bucket} yet: S3 tells it once a day"
+        return Usage(
+            since=since,
+            until=until,
+            kms_requests=requests,
+            key_requests=calls,
+            is_key_requests_cut_off=cut_off_at is not None,
+            key_requests_since=cut_off_at,
+            trail_bytes=size,
+            trails=trails,
+            unknown=unknown,
+        )
+
+    def _made(self, key_arn: str) -> datetime | None:
+        """When the key was made: before that nothing of the stack's was used."""
+        metadata = self.session.call("kms", "DescribeKey", KeyId=key_arn)["KeyMetadata"]
+        made = metadata.get("CreationDate")
+        return made.astimezone(UTC) if isinstance(made, datetime) else None
+
+    def _kms_requests(self, since: datetime, until: datetime) -> int:
+        """The sum of AWS/Usage CallCount, over all of KMS's operations.
+
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AWS-API-Usage-Metrics.html
+        """
+        wanted = [{"Name": "Service", "Value": "KMS"}, {"Name": "Type", "Value": "API"}]
+        found = self.session.pages(
+            "cloudwatch", "ListMetrics", "Metrics", Namespace="AWS/Usage", MetricName="CallCount", Dimensions=wanted
+        )
+        metrics = _each_once(tuple(found))
+        # Whole days do for a long window; each value more would be one more to fetch.
+        period = _HOUR if until - since < _SHORT else _DAY
+        sums = self._values(metrics, "Sum", since, until, period=period)
+        return round(sum(value for values in sums for value in values))
+
+    def _key_requests(self, key_arn: str, since: datetime, until: datetime) -> tuple[int, datetime | None]:
+        """How many calls used the key, and since when they were all counted where the history was not read whole."""
+        asked: dict[str, Any] = {
+            "LookupAttributes": [{"AttributeKey": "ResourceName", "AttributeValue": key_arn}],
+            "StartTime": max(since, until - timedelta(days=HISTORY_DAYS)),
+            "EndTime": until,
+        }
+        calls, oldest = 0, until
+        for page in range(self.pages):
+            if page:
+                self.session.pause(_BETWEEN_PAGES)
+            answer = self.session.call("cloudtrail", "LookupEvents", **asked)
+            for event in answer.get("Events", ()):
+                calls += event.get("EventName") in CRYPTOGRAPHIC
+                oldest = min(oldest, event["EventTime"].astimezone(UTC))
+            if not answer.get("NextToken"):
+                return calls, None
+            asked["NextToken"] = answer["NextToken"]
+        return calls, oldest
+
+    def _size(self, bucket: str, until: datetime) -> int | None:
+        """The bucket's newest size over all storage classes; None before S3 first told one.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+        """
+        metrics = tuple(
+            self.session.pages(
+                "cloudwatch",
+                "ListMetrics",
+                "Metrics",
+                Namespace="AWS/S3",
+                MetricName="BucketSizeBytes",
+                Dimensions=[{"Name": "BucketName", "Value": bucket}],
+            )
+        )
+        values = self._values(metrics, "Average", until - 3 * _DAY, until, period=_DAY)
+        newest = [found[-1] for found in values if found]
+        return round(sum(newest)) if newest else None
+
+    def _trails(self) -> int:
+        """The trails that record here: those of every Region, of the organization, and of this Region alone."""
+        trails = self.session.call("cloudtrail", "DescribeTrails", includeShadowTrails=True)["trailList"]
+        logging = self.session.together(*(lambda arn=trail["TrailARN"]: self._is_logging(arn) for trail in trails))
+        return sum(logging)
+
+    def _is_logging(self, arn: str) -> bool:
+        # An organization's trail tells its status to the management account only; it is taken for one that records.
+        try:
+            return bool(self.session.call("cloudtrail", "GetTrailStatus", Name=arn).get("IsLogging"))
+        except (PermissionDenied, ResourceError):
+            return True
+
+    def _values(
+        self,
+        metrics: Sequence[Mapping[str, Any]],
+        statistic: str,
+        since: datetime,
+        until: datetime,
+        *,
+        period: timedelta,
+    ) -> Iterator[Sequence[float]]:
+        """The values of each metric, the oldest first. Whole periods: CloudWatch rounds a start down by itself."""
+        start, end = _down(since, period), _down(until, period) + period
+        for first in range(0, len(metrics), METRICS_AT_ONCE):
+            some = metrics[first : first + METRICS_AT_ONCE]
+            queries = [
+                {
+                    "Id": f"m{number}",
+                    "MetricStat": {
+                        "Metric": {name: metric[name] for name in ("Namespace", "MetricName", "Dimensions")},
+                        "Period": int(period.total_seconds()),
+                        "Stat": statistic,
+                    },
+                }
+                for number, metric in enumerate(some)
+            ]
+            values: dict[str, list[float]] = {}
+            for result in self.session.pages(
+                "cloudwatch",
+                "GetMetricData",
+                "MetricDataResults",
+                MetricDataQueries=queries,
+                StartTime=start,
+                EndTime=end,
+                ScanBy="TimestampAscending",
+            ):
+                values.setdefault(str(result["Id"]), []).extend(result["Values"])
+            yield from (values.get(str(query["Id"]), []) for query in queries)
+
+
+def _each_once(metrics: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """The metrics that count each call once: an operation that a sum of several counts already is left out."""
+    named = [(_resource(metric), metric) for metric in metrics]
+    summed = any(name.startswith(TOGETHER) for name, _ in named)
+    return tuple(metric for name, metric in named if not (summed and name in CRYPTOGRAPHIC))
+
+
+def _resource(metric: Mapping[str, Any]) -> str:
+    return next((str(each["Value"]) for each in metric["Dimensions"] if each["Name"] == "Resource"), "")
+
+
+def _down(at: datetime, period: timedelta) -> datetime:
+    seconds = int(period.total_seconds())
+    return datetime.fromtimestamp(at.timestamp() // seconds * seconds, UTC)

@@ -1,1 +1,0 @@
-"""`backup`: the wrapped data key outside its escrow, with all that its restoration needs."""

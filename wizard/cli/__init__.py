@@ -1,0 +1,1 @@
+"""The command line: parser, dispatch, clients of a run, completion, run log."""

@@ -1,0 +1,158 @@
+"""The edges of a run, made from the environment: AWS, Vercel, Pulumi, the proof, and what this machine knows.
+
+Touches the environment and nothing else; each edge says what it touches itself. Loads all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from wizard import aws
+from wizard.aws.auth.sign_in import sign_in
+from wizard.core.errors import UsageError
+from wizard.core.models.delivery import StackState
+from wizard.core.models.discovery import BackendFact
+from wizard.core.models.inputs import InputType, Question
+from wizard.core.state_backend import in_words
+from wizard.data_key.verification import ChildDecryptVerifier
+from wizard.data_key.wrapping import ChildWrapper
+from wizard.inputs import vercel_cli
+from wizard.inputs.answers import Answer
+from wizard.inputs.application_folder import ApplicationFolder
+from wizard.inputs.saved_progress import DraftFiles
+from wizard.pulumi_engine import process
+from wizard.pulumi_engine.backend import StatePlaces
+from wizard.pulumi_engine.engine import PulumiEngine
+from wizard.setup import saved_plan
+from wizard.setup.plan import Plan
+from wizard.setup.steps import Clients
+from wizard.terminal.terminal import Terminal
+from wizard.vercel import client
+
+Secret = Callable[[str | None, str], None]
+"""Takes a value that no log may hold, and the name that is written instead."""
+
+
+def build_clients(
+    options: argparse.Namespace,
+    terminal: Terminal,
+    secret: Secret,
+    *,
+    project: Path,
+    folder: Path,
+    drafts: DraftFiles,
+    application: ApplicationFolder,
+    resolved: Mapping[str, Answer],
+) -> Clients:
+    """The edges of a run. `project` is the project's folder, `folder` the application's."""
+
+    def tell(text: str) -> None:
+        terminal.line(text)
+        terminal.working("waiting for Pulumi")
+
+    def engine(environment: Mapping[str, str], *, secrets_provider: str | None = None) -> PulumiEngine:
+        for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PULUMI_CONFIG_PASSPHRASE"):
+            secret(environment.get(name), name)
+        return PulumiEngine(
+            project,
+            environment=environment,
+            tell=tell,
+            policy_pack=project / "guardrails",
+            secrets_provider=secrets_provider,
+            program=program(),
+        )
+
+    def vercel(token: str) -> client.Vercel:
+        secret(token, "Vercel token")
+        return client.Vercel(token=token, base_url=os.environ.get("VERCEL_API_URL") or client.BASE_URL)
+
+    def code(serial: str) -> str:
+        secret_code = Question(
+            key="mfa_code",
+            kind=InputType.SECRET,
+            prompt=f"The code of {serial.rsplit('/', 1)[-1]}",
+            why="The profile takes a code; it is asked for once, and the session is used for all of this run.",
+            explanation=f"The MFA device {serial} shows six digits; each can be used once.",
+            check=lambda text: None if text.strip().isdecimal() else "It is not made of digits",
+        )
+        return str(terminal.ask(secret_code)).strip()
+
+    # Begun when AWS is first asked: whoever needs an account needs Pulumi next, and who needs none starts no program.
+    program = cache(process.ahead)
+
+    def connect(profile: str | None, region: str | None) -> aws.Aws:
+        program()
+        return aws.connect(
+            profile=profile,
+            region=region,
+            environ=os.environ,
+            ask_code=code if terminal.interactive else None,
+        )
+
+    places = StatePlaces(project, os.environ)
+    backend = places.detect()
+    return Clients(
+        ui=terminal,
+        connect=connect,
+        vercel=vercel,
+        engine=engine,
+        prover=ChildDecryptVerifier(project),
+        wrapper=ChildWrapper(project),
+        linked=vercel_cli.linked_by_environment()
+        or (vercel_cli.linked(application.linked) if application.linked else None),
+        found=tuple(_found(application, folder, resolved, backend)),
+        sign_in=lambda profile: sign_in(profile, os.environ),
+        drafts=drafts,
+        state=places,
+        is_state_placed=backend is not None or options.command not in ("setup", "preview"),
+        save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,
+    )
+
+
+def _found(
+    application: ApplicationFolder, folder: Path, resolved: Mapping[str, Answer], backend: BackendFact | None
+) -> list[str]:
+    """What was found beside the account, in words, each with its source."""
+    told = []
+    if application.framework:
+        told.append(f"application {application.framework}, in {_short(folder)}")
+    if application.linked:
+        name = application.linked.project_name or application.linked.project_id
+        told.append(f"Vercel project {name}, by {application.linked.source}")
+    token, target = resolved.get("vercel_token"), resolved.get("target")
+    if target is None or "vercel" in target.value:
+        if token is not None:
+            told.append(f"Vercel token, by {token.where}")
+        elif (login := vercel_cli.cli_login()) is not None:
+            lacking = "has expired" if login.expired else "cannot be read from here"
+            told.append(f"{login.source} {lacking}: {login.way_out}")
+    if backend is not None:
+        told.append(f"Pulumi state in {in_words(backend.url)}, by {backend.source}")
+    return told
+
+
+def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState], None]:
+    def keep(planned: Plan, state: StackState) -> None:
+        document = saved_plan.document(planned, state, at=datetime.now(UTC), version=planned.engine)
+        try:
+            file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"the plan cannot be written: {error}", "name another file: --save-plan FILE") from error
+        terminal.line()
+        terminal.line(f"the plan is in {file}; nothing was changed. To carry it out:")
+        terminal.verbatim(f"python -m wizard setup --stack {planned.stack} --plan {file}")
+
+    return keep
+
+
+def _short(folder: Path) -> str:
+    try:
+        return f"~/{folder.resolve().relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(folder)

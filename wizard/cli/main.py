@@ -1,0 +1,154 @@
+"""The bell: `python -m wizard`. Reads the command line, makes the terminal, runs one command, prints its error, exits.
+
+Touches standard input and output, and all of the wizard. Libraries are loaded after `--help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from wizard.cli import parser, request
+from wizard.cli.parser import INTERRUPTED
+from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
+from wizard.core.next_command import Run
+
+if TYPE_CHECKING:
+    from wizard.cli.dispatch import Ended
+    from wizard.cli.run_log import Log
+    from wizard.terminal.screen import Screen
+    from wizard.terminal.terminal import Terminal
+
+_NO_FAULT = (UsageError, Cancelled)
+"""Errors that a log explains no better than they do themselves."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code (`command_line.EXIT_CODES`)."""
+    _open_streams()
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        options = parser.parse(words)
+    except UsageError as error:
+        return _refused(words, error)
+    try:
+        from wizard.cli import dispatch
+        from wizard.terminal.terminal import Terminal
+        from wizard.terminal.text import lasting
+
+        asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
+        out = sys.stderr if options.json else sys.stdout
+        run_ = request.run_of(words)
+        terminal = Terminal(interactive=asks, out=out if asks else lasting(out), run=run_)
+        with dispatch.logging_of(options, terminal, words) as log:
+            code, document = _run(options, terminal, log, run_)
+            if log:
+                log.ended(code)
+    except KeyboardInterrupt:  # before anything began, or a second time
+        code, document = _interrupted(options, _stderr(Run()))
+    if options.json:
+        print(json.dumps(request.run_of(words).complete_all(document), indent=2))
+    return code
+
+
+def _run(options: argparse.Namespace, terminal: Terminal, log: Log | None, run: Run) -> Ended:
+    from wizard.cli import dispatch
+    from wizard.core import json_documents
+
+    path = str(log.path) if log and log.path else None
+    if log and log.warning:
+        _stderr(run).line(log.warning)
+    if path and (options.verbose or options.debug):
+        _stderr(run).line(f"the log: {request.near(path)}")
+    try:
+        return dispatch.run(options, terminal, log)
+    except KeyboardInterrupt:
+        return _interrupted(options, terminal)
+    except SetupError as error:
+        terminal.settle()
+        if log:
+            log.failed(error)
+        _print(error, None if isinstance(error, _NO_FAULT) else path, run)
+        return error.exit_code, json_documents.failure(error, command=options.command, log=path)
+    except BaseException as bug:
+        terminal.settle()
+        if log:
+            log.failed(bug)
+            sys.excepthook = log.excepthook(sys.stderr)
+        if options.json:
+            print(json.dumps(json_documents.bug(command=options.command, log=path), indent=2))
+        raise
+
+
+def _interrupted(options: argparse.Namespace, screen: Screen) -> Ended:
+    from wizard.core import json_documents
+
+    screen.line()
+    screen.line("interrupted; nothing is half done: run the same command again and it goes on from here")
+    return INTERRUPTED, json_documents.interrupted(command=options.command, exit_code=INTERRUPTED)
+
+
+def _refused(words: Sequence[str], error: UsageError) -> int:
+    """A command line that cannot be read: told as every failure is."""
+    from wizard.core import json_documents
+
+    run = request.run_of(words)
+    _print(error, None, run)
+    if "--json" in words:
+        document = json_documents.failure(error, command=parser.command_of(words))
+        print(json.dumps(run.complete_all(document), indent=2))
+    return error.exit_code
+
+
+def _stderr(run: Run) -> Screen:
+    from wizard.terminal.screen import Screen
+
+    return Screen(out=sys.stderr, run=run)
+
+
+def _open_streams() -> None:
+    """Those that were closed, onto the null device: what is opened next would take their place, and be written to."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free: this one.
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    # Python has none for a descriptor that was closed before it started.
+    return stream is not None and stream.isatty()
+
+
+def _print(error: SetupError, log: str | None, run: Run) -> None:
+    screen = _stderr(run)
+    if isinstance(error, PreflightFailed):
+        screen.problems(error.problems)
+    screen.error(error)
+    if log:
+        screen.line(f"the log: {request.near(log)}")
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process; after a Ctrl-C at once, for a call that nobody waits for any more would hold the end up."""
+    if code == INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def run() -> None:
+    """The process from its start to its end: never returns."""
+    # Until the first question shows all that is loaded stays: there is nothing to collect. `request` turns it on again.
+    gc.disable()
+    _leave(main())

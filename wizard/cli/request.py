@@ -1,0 +1,264 @@
+"""From the command line to a request and its edges: answers taken at every door, the first question put on the way.
+
+Touches the environment, the answers file, the stack's configuration file and its draft, the folder of the application.
+The edges' libraries are loaded while the first question is being answered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard import PROJECT_FOLDER
+from wizard.cli import first_prompt, parser
+from wizard.core.errors import UsageError
+from wizard.core.next_command import Run
+from wizard.inputs import answers, application_folder, saved_progress
+from wizard.inputs.answers_file import read_file
+from wizard.inputs.registry import by_key
+
+if TYPE_CHECKING:
+    from components.settings import Settings
+    from wizard.inputs.vercel_cli import CliLogin
+    from wizard.setup.saved_plan import SavedPlan
+    from wizard.setup.steps import Clients, Request
+    from wizard.terminal.terminal import Terminal
+
+
+Secret = Callable[[str | None, str], None]
+"""Takes a value that no log may hold, and the name that is written instead."""
+
+
+def build_request(options: argparse.Namespace, terminal: Terminal, secret: Secret) -> tuple[Request, Clients]:
+    """What the run was asked to do, and its edges. Raises UsageError with each answer that cannot be used."""
+    drafts = saved_progress.DraftFiles(PROJECT_FOLDER)
+    application = application_folder.detect(_application_folder())
+    opened = _opened(options, terminal, drafts, application)
+    gc.enable()
+    saved, plan = saved_settings(options.stack), _saved_plan(options)
+    resolved = _resolved(options, opened, saved, plan)
+    for key, answer in resolved.items():
+        if by_key[key].secret:
+            secret(str(answer.value), by_key[key].variable)
+    from wizard.cli.clients import build_clients
+
+    clients = build_clients(
+        options,
+        terminal,
+        secret,
+        project=PROJECT_FOLDER,
+        folder=_application_folder(),
+        drafts=drafts,
+        application=application,
+        resolved=resolved,
+    )
+    return _request(options, resolved, saved, opened, plan), clients
+
+
+def config_file(stack: str) -> str:
+    """The name of the file with a stack's configuration."""
+    return f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
+
+
+def saved_settings(stack: str) -> Settings | None:
+    """The settings that the stack's configuration file holds; None where it holds none of the project's."""
+    from components.settings import PROJECT, ContractError, Settings, correction
+    from wizard.pulumi_engine import config as engine_config
+
+    file = config_file(stack)
+    config = engine_config.read(PROJECT_FOLDER / file)
+    if not any(key.startswith(f"{PROJECT}:") for key in config):
+        return None
+    try:
+        return Settings.from_config(config, deployed=True)
+    except ContractError as error:
+        commands = [command for field, _ in error.faults if (command := correction(field, stack))]
+        raise UsageError(
+            f"{file} cannot be used: {error}",
+            "   ".join(dict.fromkeys(commands))
+            or f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away",
+        ) from error
+
+
+def answers_file(options: argparse.Namespace) -> dict[str, Any]:
+    """The answers file's answers; none without a file."""
+    if not options.answers:
+        return {}
+    try:
+        return read_file(options.answers.read_text(), str(options.answers))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the answers file {options.answers} cannot be read: {error}", "ls examples/") from error
+
+
+def flags(options: argparse.Namespace) -> dict[str, Any]:
+    """What was given on the command line, by the key that each input has in an answers file."""
+    return {each.file_key: getattr(options, each.file_key, None) for each in by_key.values()}
+
+
+# --- the first question ----------------------------------------------------------------------------------------
+
+
+def _opened(
+    options: argparse.Namespace,
+    terminal: Terminal,
+    drafts: saved_progress.DraftFiles,
+    application: application_folder.ApplicationFolder,
+) -> first_prompt.EarlyAnswers:
+    asks = terminal.interactive and options.command in ("setup", "preview")
+    if not asks:
+        return first_prompt.EarlyAnswers()
+    given = options.target is not None or os.environ.get(by_key["target"].variable)
+    # Another stack's settings, an answers file or this stack's own say where the application runs.
+    told = (
+        options.from_stack or options.answers or options.plan or (PROJECT_FOLDER / config_file(options.stack)).exists()
+    )
+    draft = drafts.load(options.stack)
+    others = sorted(file.name[len("Pulumi.") : -len(".yaml")] for file in PROJECT_FOLDER.glob("Pulumi.*.yaml"))
+    return first_prompt.begin(
+        stack=options.stack,
+        others=() if given or told else others,
+        ui=terminal,
+        draft=draft,
+        is_target_known=bool(given or told),
+        suggested=application.targets,
+        now=datetime.now(UTC),
+        on_first_render=_load_meanwhile,
+    )
+
+
+@cache
+def _load_meanwhile() -> None:
+    """Begin to import what is needed next, while a person reads the first question; once, however many there are."""
+    gc.enable()
+    threading.Thread(target=_load, name="loading", daemon=True).start()
+
+
+def _load() -> None:
+    import wizard.cli.clients
+    import wizard.setup.workflow  # noqa: F401
+
+
+# --- answers ---------------------------------------------------------------------------------------------------
+
+
+def _resolved(
+    options: argparse.Namespace, opened: first_prompt.EarlyAnswers, saved: Settings | None, plan: SavedPlan | None
+) -> dict[str, answers.Answer]:
+    copied: Mapping[str, Any] = {}
+    # In a checkout that has no settings of the stack, a saved plan's are the ones that were approved.
+    told = saved or (_planned_settings(plan) if plan else None)
+    other = options.from_stack or opened.copied
+    if other:
+        copied = answers.from_settings(_other(other))
+    detected: dict[str, answers.Answer] = {}
+    if login := _vercel_login():
+        token = answers.Answer(value=login.token, source=answers.Source.DETECTED, where=login.source)
+        detected["vercel_token"] = token
+    resolved = answers.resolve(
+        flags=flags(options),
+        environ=os.environ,
+        file=answers_file(options),
+        file_name=str(options.answers or ""),
+        draft=opened.draft,
+        saved=answers.from_settings(told) if told else {},
+        saved_name=config_file(options.stack) if saved or not plan else plan.name,
+        copied=copied,
+        copied_name=config_file(other or ""),
+        detected=detected,
+        read_secret=lambda path: Path(path).expanduser().read_text(encoding="utf-8"),
+    )
+    if opened.target is not None:
+        resolved["target"] = answers.Answer(value=opened.target, source=answers.Source.ASKED, where="your answer")
+    return resolved
+
+
+def _other(stack: str) -> Settings:
+    settings = saved_settings(stack)
+    if settings is None:
+        there = ", ".join(sorted(file.name[7:-5] for file in PROJECT_FOLDER.glob("Pulumi.*.yaml"))) or "none"
+        raise UsageError(
+            f"there is no stack {stack} to take settings from: {config_file(stack)} is not here (stacks: {there})",
+            "python -m wizard status --all",
+        )
+    return settings
+
+
+def _request(
+    options: argparse.Namespace,
+    resolved: Mapping[str, answers.Answer],
+    saved: Settings | None,
+    opened: first_prompt.EarlyAnswers,
+    plan: SavedPlan | None,
+) -> Request:
+    from wizard.setup.steps import Request
+
+    return Request(
+        stack=options.stack,
+        answers=resolved,
+        saved=saved,
+        yes=options.yes,
+        confirmed=options.confirm,
+        adopt=options.adopt,
+        plan=plan,
+        asked=opened.asked,
+    )
+
+
+def _saved_plan(options: argparse.Namespace) -> SavedPlan | None:
+    if options.plan is None:
+        return None
+    from wizard.setup import saved_plan
+
+    try:
+        return saved_plan.read(options.plan.read_text(encoding="utf-8"), str(options.plan))
+    except (OSError, UnicodeDecodeError) as error:
+        again = f"python -m wizard preview --stack {options.stack} --save-plan {options.plan}"
+        raise UsageError(f"the plan {options.plan} cannot be read: {error}", again) from error
+
+
+def _planned_settings(plan: SavedPlan) -> Settings:
+    from components.settings import ContractError, Settings
+    from wizard.pulumi_engine import config as engine_config
+
+    try:
+        return Settings.from_config({key: engine_config.as_text(value) for key, value in plan.settings.items()})
+    except ContractError as error:
+        again = "save one: python -m wizard preview --save-plan FILE"
+        raise UsageError(f"the settings of the plan {plan.name} cannot be used: {error}", again) from error
+
+
+def _vercel_login() -> CliLogin | None:
+    from wizard.inputs import vercel_cli
+
+    login = vercel_cli.cli_login()
+    return login if login is not None and login.token is not None else None
+
+
+def _application_folder() -> Path:
+    """Where the application is: EONPRO_APP_FOLDER, or the folder that the wizard was started in."""
+    return Path(os.environ.get("EONPRO_APP_FOLDER") or Path.cwd()).expanduser()
+
+
+def run_of(argv: Sequence[str]) -> Run:
+    """What a command that this run prints repeats of this command line."""
+    return Run(flags=parser.given_flags(argv), takes=parser.flags_of, python=python())
+
+
+def python() -> str:
+    """How this interpreter is called from here: `python` where that is it, else by its path."""
+    return "python" if shutil.which("python") == sys.executable else near(sys.executable)
+
+
+def near(path: str) -> str:
+    """A path relative to this folder, for what is in it; else as it is."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative

@@ -1,0 +1,1 @@
+"""The commands for a deployed stack, a package each."""

@@ -1,0 +1,1 @@
+"""`backup`: a copy of the wrapped data key outside the account's parameters."""

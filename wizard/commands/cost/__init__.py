@@ -1,0 +1,1 @@
+"""`cost`: what the set-up costs a month."""

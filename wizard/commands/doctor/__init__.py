@@ -1,0 +1,1 @@
+"""`doctor` and `verify`: what is wrong, and the command that fixes it."""

@@ -1,0 +1,160 @@
+"""What runs: whether it holds the values that were delivered last, and whether it remembers a failed load of its key.
+
+Pure: reads through the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from components.settings import Target
+from wizard.commands.doctor import fixes
+from wizard.commands.doctor.context import CheckContext
+from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Skipped, Told
+from wizard.commands.push.redeploy import Instances
+from wizard.commands.push.task_definition import ExpectedDefinition, changes, container_of, with_variables
+from wizard.core.errors import SetupError
+from wizard.core.models.audit import KeyUse
+from wizard.core.models.deployment import Deployment
+
+_PLACES = {Target.VERCEL: "production on Vercel", Target.ECS: "the service on ECS", Target.EKS: "the pods on EKS"}
+_HISTORY = timedelta(days=90)
+"""How far back CloudTrail's event history goes."""
+
+
+def of_the_deployment(evidence: CheckContext) -> Iterator[Told]:
+    """What runs at each target."""
+    if evidence.outputs is None:
+        return
+    for instances in evidence.instances:
+        place = _PLACES[instances.target]
+        if instances.target is Target.EKS:
+            yield Skipped(what=f"{place}: they read the values when they start, and are not asked")
+        elif instances.deployment is None:
+            yield _nothing_seen(evidence, instances, place)
+        else:
+            yield from _values(evidence, instances, instances.deployment, place)
+            yield from _memory(evidence, instances, instances.deployment, place)
+
+
+def _nothing_seen(evidence: CheckContext, instances: Instances, place: str) -> Told:
+    settings = evidence.settings
+    if instances.stale is False:
+        return Passed(what=f"{place}: {instances.why}")
+    if instances.target is Target.ECS:
+        cluster, name = settings.ecs_cluster, settings.ecs_service
+        if cluster is None:
+            return Skipped(what=f"{place}: {instances.why} (pulumi config set eonpro-kms:ecsCluster NAME)")
+        if name and evidence.once("service", lambda: evidence.aws.ecs_services().service(cluster, name)) is None:
+            return Passed(what=f"{place}: there is no service {cluster}/{name} yet, so that nothing holds old values")
+    return NotChecked(what=f"whether {place} holds the delivered values", why=instances.why)
+
+
+def _values(evidence: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[Told]:
+    if instances.stale is None:
+        yield NotChecked(what=f"whether {place}, {runs.name}, holds the delivered values", why=instances.why)
+    elif not instances.stale:
+        yield Passed(what=f"{place}, {runs.name}, began after its values were last changed")
+    else:
+        changed = f", and its values were changed at {_time(instances.changed)}" if instances.changed else ""
+        yield Finding(
+            cause="deployment-stale",
+            what=f"{place}, {runs.name}, began at {_time(runs.made)}{changed}",
+            why="variables are read when a deployment is made or a task starts: what runs has the old values, or none",
+            command=_anew(evidence),
+        )
+
+
+def _memory(evidence: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[Told]:
+    """Whether its last use of the key was refused: then it remembers that, though the cause may be mended."""
+    outputs = evidence.outputs
+    if outputs is None:
+        return
+    key, principal = outputs.key_arn, outputs.principal_of(instances.target)
+    since = max(runs.made, datetime.now(UTC) - _HISTORY)
+    found = evidence.once(f"key uses {since}", lambda: evidence.aws.audit().key_uses(key, since=since))
+    if isinstance(found, SetupError):
+        yield NotChecked.of(f"whether {place} failed to load its key", found)
+        return
+    # The ARN of a session's role comes without the role's path.
+    uses = [use for use in found.uses if _name(use.principal) == _name(principal) and use.at >= since]
+    failed = [use for use in uses if use.error is not None]
+    if failed and uses[0].error is not None:
+        yield _remembered(evidence, runs, place, failed)
+    elif not found.complete and not uses:
+        yield NotChecked(
+            what=f"whether {place} failed to load its key",
+            why="CloudTrail has more events than are read, and none of the application's is among the newest",
+        )
+    else:
+        yield Passed(what=f"{place} was not refused the key when it used it last, as far as CloudTrail tells yet")
+
+
+def _remembered(evidence: CheckContext, runs: Deployment, place: str, failed: list[KeyUse]) -> Finding:
+    times = "once" if len(failed) == 1 else f"{len(failed)} times"
+    return Finding(
+        cause="failure-remembered",
+        what=f"{place}, {runs.name}, was refused the key {times}, last at {_time(failed[0].at)} ({failed[0].error}), "
+        "and has not opened it since",
+        why="the application remembers a failed load of its key until it is started anew, though the cause is mended",
+        command=_anew(evidence),
+    )
+
+
+def _anew(evidence: CheckContext) -> str:
+    return fixes.wizard(evidence, "push", "--redeploy", "--yes")
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def _time(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "a time that is not told"
+
+
+def the_task_definition(evidence: CheckContext) -> Iterator[Told]:
+    """Whether the service's task definition has the stack's roles and secrets."""
+    settings, outputs = evidence.settings, evidence.outputs
+    cluster, name = settings.ecs_cluster, settings.ecs_service
+    if Target.ECS not in settings.deploy_targets or outputs is None or not cluster or not name:
+        return  # Without a service named there is none to look at; what runs is told by the check of what runs.
+    service = evidence.once("service", lambda: evidence.aws.ecs_services().service(cluster, name))
+    if service is None or isinstance(service, SetupError):
+        return
+    arn = service.task_definition
+    definition = evidence.once("task definition", lambda: evidence.aws.ecs_services().task_definition(arn))
+    if isinstance(definition, SetupError):
+        yield NotChecked.of(f"the task definition {arn}", definition)
+        return
+    if definition is None:
+        yield NotChecked(what=f"the task definition {arn}", why="ECS does not find it")
+        return
+    wanted = ExpectedDefinition.of(settings, outputs)
+    found = definition.body.get("taskRoleArn")
+    if found != wanted.task_role:
+        yield Finding(
+            cause="wrong-principal",
+            what=f"the service {cluster}/{name} runs as {found or 'no role at all'}, not as {wanted.task_role}",
+            why="the key lets the application's own role in and nobody else: KMS answers AccessDeniedException"
+            if found
+            else "its tasks have no credentials for KMS",
+            command=fixes.wizard(evidence, "push", "--redeploy", "--yes"),
+        )
+    try:
+        container = container_of(definition, wanted, service)
+    except SetupError as error:
+        yield NotChecked.of(f"which container of {arn} is the application's", error)
+        return
+    rest = {**definition.body, "taskRoleArn": wanted.task_role}
+    told = changes(rest, with_variables(rest, container, wanted), container)
+    if told:
+        yield Finding(
+            cause="task-definition-behind",
+            what=f"the task definition of {cluster}/{name} lacks: {'; '.join(told)}",
+            why="its tasks do not get the variables from the stack's store, and say “Encryption key not initialized”",
+            command=fixes.wizard(evidence, "push", "--redeploy", "--yes"),
+        )
+    elif found == wanted.task_role:
+        yield Passed(what=f"the service {cluster}/{name} runs as the application, with the stack's variables")

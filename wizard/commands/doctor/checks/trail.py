@@ -1,0 +1,261 @@
+"""The audit trail: whether it is there, logs, records all that it has to, and delivers.
+
+Pure: reads through the evidence. A trail that the stack does not own is mended by the AWS CLI alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from components import policies
+from components.policies.stack import trail_arn_of
+from components.settings import ImportGroup, Settings
+from wizard.commands.doctor import fixes
+from wizard.commands.doctor.context import CheckContext
+from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.core.errors import SetupError
+from wizard.core.models.account import KeyFact, TrailFact
+from wizard.core.models.delivery import StackState
+from wizard.core.trail_requirements import Gap, Trait, trail_gaps, trail_unread
+
+TRAIL = "aws:cloudtrail/trail:Trail::audit-trail"
+BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy::audit-trail"
+TRAIL_KEY = "aws:kms/key:Key::audit-trail-key"
+
+_KMS = "kms.amazonaws.com"
+_UNSEEN = "without it nobody can say who used the key, and when"
+_CAUSES: Mapping[Trait, str] = {
+    Trait.LOGGING: "trail-stopped",
+    Trait.EVERY_REGION: "trail-single-region",
+    Trait.GLOBAL_EVENTS: "trail-global-events-off",
+    Trait.VALIDATED: "trail-validation-off",
+    Trait.KMS_EVENTS: "trail-excludes-kms",
+}
+_WHY: Mapping[Trait, str] = {
+    Trait.LOGGING: f"GetTrailStatus says so; {_UNSEEN}",
+    Trait.EVERY_REGION: "a key used from another Region, and what is done there, would leave no trace",
+    Trait.GLOBAL_EVENTS: "who changes IAM, and so who may use the key, would leave no trace",
+    Trait.VALIDATED: "nobody could show that no log file was changed or deleted",
+    Trait.KMS_EVENTS: f"GetEventSelectors says so; {_UNSEEN}",
+}
+
+
+def owns_trail(settings: Settings) -> bool:
+    """Whether an update of the stack may change the trail."""
+    return settings.existing_trail_arn is None and ImportGroup.TRAIL not in settings.kept_as_found
+
+
+def owns_bucket(settings: Settings) -> bool:
+    """Whether an update of the stack may change the bucket."""
+    return settings.existing_trail_arn is None and ImportGroup.BUCKET not in settings.kept_as_found
+
+
+def of_the_trail(evidence: CheckContext) -> Iterator[Told]:
+    """The trail itself."""
+    settings = evidence.settings
+    arn = trail_arn_of(settings)
+    trail = evidence.once("trail", lambda: evidence.aws.find_trail(arn))
+    if isinstance(trail, SetupError):
+        yield NotChecked.of(f"the audit trail {arn}", trail)
+        return
+    if trail is None:
+        yield _missing(evidence, arn)
+        return
+    lacking = [*trail_gaps(trail)]
+    for gap in lacking:
+        yield Finding(
+            cause=_CAUSES[gap.trait],
+            what=f"the audit trail {trail.name}: {gap.what}",
+            why=_WHY[gap.trait],
+            command=_command(evidence, trail, gap),
+        )
+    yield from _place(evidence, trail)
+    for what in trail_unread(trail):
+        yield NotChecked(
+            what=f"of the audit trail {trail.name}, {what}", why="CloudTrail does not tell it", is_denied=True
+        )
+    if not lacking and trail.logging and trail.kms_events:
+        yield Passed(what=f"the audit trail {trail.name} logs, in every Region, the events of KMS too")
+
+
+def _missing(evidence: CheckContext, arn: str) -> Finding:
+    mended = (
+        fixes.wizard(evidence, "setup", "--trail", "create", "--yes")
+        if evidence.settings.existing_trail_arn
+        else fixes.by_the_stack(evidence, TRAIL)
+    )
+    return Finding(cause="trail-missing", what=f"there is no trail {arn}", why=_UNSEEN, command=mended)
+
+
+def _command(evidence: CheckContext, trail: TrailFact, gap: Gap) -> str:
+    home = trail.arn.split(":")[3]
+    if gap.trait is Trait.LOGGING:
+        return fixes.aws(evidence, "cloudtrail", "start-logging", "--name", trail.arn, region=home)
+    if gap.trait is Trait.KMS_EVENTS:
+        return _selecting(evidence, trail, home)
+    flags = {
+        # CloudTrail takes a trail of every Region only with the global services in it.
+        Trait.EVERY_REGION: ("--is-multi-region-trail", "--include-global-service-events"),
+        Trait.GLOBAL_EVENTS: ("--include-global-service-events",),
+        Trait.VALIDATED: ("--enable-log-file-validation",),
+    }[gap.trait]
+    return fixes.aws(evidence, "cloudtrail", "update-trail", "--name", trail.arn, *flags, region=home)
+
+
+def _selecting(evidence: CheckContext, trail: TrailFact, home: str) -> str:
+    """The trail's selectors, with every management event among them."""
+    found = evidence.once("selectors", lambda: evidence.aws.audit().selectors(trail.arn))
+    put = ("cloudtrail", "put-event-selectors", "--trail-name", trail.arn)
+    # The stack's own trail has none beside this one; another may record more than the stack asks for, and goes on so.
+    selectors: Mapping[str, Any] = {}
+    if not isinstance(found, SetupError) and not owns_trail(evidence.settings):
+        selectors = found
+    if advanced := selectors.get("AdvancedEventSelectors"):
+        wanted = [_EVERY_MANAGEMENT_EVENT, *(each for each in advanced if not _is_of_management(each))]
+        return fixes.aws(evidence, *put, "--advanced-event-selectors", wanted, region=home)
+    first, *rest = selectors.get("EventSelectors") or [{}]
+    excluded = [each for each in first.get("ExcludeManagementEventSources") or () if each != _KMS]
+    first = {
+        **first,
+        "ReadWriteType": "All",
+        "IncludeManagementEvents": True,
+        "ExcludeManagementEventSources": excluded,
+    }
+    return fixes.aws(evidence, *put, "--event-selectors", [first, *rest], region=home)
+
+
+_EVERY_MANAGEMENT_EVENT = {
+    "Name": "Management events",
+    "FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}],
+}
+
+
+def _is_of_management(selector: Mapping[str, Any]) -> bool:
+    return any(
+        field.get("Field") == "eventCategory" and "Management" in (field.get("Equals") or ())
+        for field in selector.get("FieldSelectors") or ()
+    )
+
+
+def _place(evidence: CheckContext, trail: TrailFact) -> Iterator[Told]:
+    """Where it delivers to, how that is encrypted, and whether the last delivery went well."""
+    settings = evidence.settings
+    bucket, home = settings.names.trail_bucket, trail.arn.split(":")[3]
+    update = ("cloudtrail", "update-trail", "--name", trail.arn)
+    if trail.bucket != bucket:
+        yield Finding(
+            cause="trail-other-bucket",
+            what=f"the audit trail {trail.name} writes to the bucket {trail.bucket}, not to {bucket}",
+            why="the retention that was agreed to is the other bucket's",
+            command=fixes.aws(evidence, *update, "--s3-bucket-name", bucket, region=home),
+        )
+    if trail.delivery_error and trail.bucket == bucket:
+        yield _undelivered(evidence, trail)
+    if owns_trail(settings) and settings.trail_key and trail.key_arn is None:
+        alias = settings.names.trail_key_alias
+        key = evidence.once("logs' key", lambda: evidence.aws.describe_key(alias))
+        yield Finding(
+            cause="trail-key-off",
+            what=f"the audit trail {trail.name} does not encrypt its logs under {alias}",
+            why="whoever may read the bucket may read the logs; the settings say that a key guards them too",
+            command=fixes.aws(
+                evidence, *update, "--kms-key-id", key.arn if isinstance(key, KeyFact) else alias, region=home
+            ),
+        )
+
+
+def _undelivered(evidence: CheckContext, trail: TrailFact) -> Finding:
+    if owns_bucket(evidence.settings):
+        command = fixes.by_the_stack(evidence, BUCKET_POLICY, TRAIL_KEY)
+    else:
+        document = _with_delivery(evidence, trail)
+        command = fixes.aws(evidence, "s3api", "put-bucket-policy", "--bucket", trail.bucket, "--policy", document)
+    return Finding(
+        cause="trail-delivery-failing",
+        what=f"the audit trail {trail.name} cannot write to {trail.bucket}: {trail.delivery_error}",
+        why=f"GetTrailStatus tells the last delivery's error; {_UNSEEN}",
+        command=command,
+        then="CloudTrail delivers about every five minutes, and tells the error until the next delivery",
+    )
+
+
+def _with_delivery(evidence: CheckContext, trail: TrailFact) -> Mapping[str, Any]:
+    """The bucket's own policy, with the statements that let this trail deliver."""
+    bucket = trail.bucket
+    found = evidence.once("bucket documents", lambda: evidence.aws.audit().bucket_documents(bucket))
+    policy = None if isinstance(found, SetupError) else found.policy
+    wanted = policies.trail_bucket_policy(
+        bucket=bucket,
+        account_id=trail.arn.split(":")[4],
+        trail_arn=trail.arn,
+        partition=evidence.settings.partition,
+    )
+    return with_statements(policy, [each for each in wanted["Statement"] if each["Effect"] == "Allow"])
+
+
+def with_statements(policy: Mapping[str, Any] | None, wanted: list[Any]) -> Mapping[str, Any]:
+    """A policy with more statements; those of the same Sid make way."""
+    there = (policy or {}).get("Statement") or []
+    sids = {each.get("Sid") for each in wanted}
+    kept = [each for each in (there if isinstance(there, list) else [there]) if each.get("Sid") not in sids]
+    return {"Version": "2012-10-17", **(policy or {}), "Statement": [*kept, *wanted]}
+
+
+_UNTOLD = "a change of the key or the trail would be noticed by nobody"
+
+
+def of_the_alerts(evidence: CheckContext) -> Iterator[Told]:
+    """The topic, and the rules that publish to it."""
+    settings = evidence.settings
+    if not settings.alerts:
+        return
+    found = evidence.once("alerts", lambda: evidence.aws.audit().alerts(settings))
+    if isinstance(found, SetupError):
+        yield NotChecked.of("the alerts", found)
+        return
+    if not found.topic:
+        yield Finding(
+            cause="alerts-topic-missing",
+            what=f"the topic of the alerts, {settings.names.alert_topic}, is gone",
+            why=_UNTOLD,
+            command=fixes.by_urn(evidence, _of_alerts(evidence)),
+            then="whoever is told by e-mail has to confirm it anew",
+        )
+    silent = [rule for rule in found.rules if not (rule.state or "").startswith("ENABLED")]
+    for rule in silent:
+        state = "is gone" if rule.state is None else f"is {rule.state}"
+        yield Finding(
+            cause="alerts-rule-off",
+            what=f"the rule {rule.name} of the alerts {state}",
+            why=_UNTOLD,
+            command=fixes.by_the_stack(evidence, f"Rule::{_resource(evidence, rule.name)}"),
+        )
+    # The alarm counts what matches the rule of denied use: that rule has no target.
+    told = [rule for rule in found.rules if rule.name != settings.names.denied_use_rule]
+    for rule in told:
+        if rule.targets == 0 and rule not in silent:
+            yield Finding(
+                cause="alerts-rule-off",
+                what=f"the rule {rule.name} of the alerts tells nobody: it has no target",
+                why=_UNTOLD,
+                command=fixes.by_the_stack(evidence, f"Target::{_resource(evidence, rule.name)}"),
+            )
+    if found.topic and not silent:
+        yield Passed(what=f"the alerts are published to {settings.names.alert_topic}")
+
+
+def _of_alerts(evidence: CheckContext) -> list[str]:
+    state = evidence.state
+    resources = state.resources if isinstance(state, StackState) else ()
+    return [each.urn for each in resources if "eonpro:kms:Alerts$" in each.urn]
+
+
+def _resource(evidence: CheckContext, rule: str) -> str:
+    """The name in the stack of the rule of that name."""
+    names = evidence.settings.names
+    return {
+        names.key_changes_rule: "alerts-key-changes",
+        names.trail_changes_rule: "alerts-trail-changes",
+        names.denied_use_rule: "alerts-denied-use",
+    }[rule]

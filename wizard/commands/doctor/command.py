@@ -1,0 +1,109 @@
+"""`doctor`: looks at everything of a stack, tells what is wrong and the command that mends it.
+
+Pure: reads through the edges' Protocols and changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+
+from wizard.commands import deployed_stack
+from wizard.commands.doctor.checks import all_checks
+from wizard.commands.doctor.diagnosis import Check, Diagnosis, diagnose
+from wizard.commands.doctor.finding import Finding, NotChecked
+from wizard.core import json_documents
+from wizard.core.errors import CredentialsError, SetupError, StackNotFound
+from wizard.core.models.progress import Mark
+from wizard.core.ports.run import UserInterface
+from wizard.setup.steps import Clients, Request
+
+
+def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+    """The diagnosis, told and as a document. Raises StackNotFound without settings."""
+    clients.ui.working("looking at the account, the state and where the application runs")
+    told = _diagnosis(request, clients, last=() if options.quick else all_checks.LAST)
+    show(clients.ui, told)
+    return told.exit_code, document(told)
+
+
+def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, Check]]) -> Diagnosis:
+    try:
+        found = deployed_stack.find(request, clients)
+    except StackNotFound:
+        raise
+    except CredentialsError as error:
+        finding = Finding(
+            cause="operator-credentials",
+            what=error.message,
+            why="without them nothing of the stack can be looked at",
+            command=error.hint,
+        )
+        return Diagnosis(stack=request.stack, findings=(finding,), unlooked=(_everything(),))
+    except SetupError as error:
+        return Diagnosis(stack=request.stack, unlooked=(NotChecked.of("the account", error), _everything()))
+    told = diagnose(found, clients, all_checks.ALL, last=last)
+    unwanted = tuple(what for what, check in all_checks.LAST if (what, check) not in last)
+    return replace(told, left_out=(*told.left_out, *unwanted))
+
+
+def _everything() -> NotChecked:
+    return NotChecked(what="the stack", why="the account could not be asked")
+
+
+def show(ui: UserInterface, told: Diagnosis) -> None:
+    """The diagnosis, on the terminal."""
+    if told.findings:
+        ui.section("What is wrong", "the root causes first")
+    show_findings(ui, told.findings)
+    for each in told.consequences:
+        ui.line(f"{each.what}: it follows from the above", mark=Mark.INFO)
+    if told.unlooked:
+        ui.section("What could not be looked at", "so it is not known to be well")
+    for unlooked in told.unlooked:
+        ui.line(f"{unlooked.what}: {unlooked.why}", mark=Mark.WARN)
+    if told.well:
+        ui.section("What is well")
+    for what in told.well:
+        ui.line(what, mark=Mark.OK)
+    for what in told.left_out:
+        ui.line(f"not looked at: {what}", mark=Mark.INFO)
+    if told.healthy:
+        everything = "everything else" if told.left_out else "everything"
+        ui.line(f"healthy: {everything} was looked at, and nothing is wrong", mark=Mark.OK)
+
+
+def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
+    """Each cause with its command."""
+    for finding in findings:
+        ui.line(finding.what, mark=Mark.FAIL)
+        ui.line(f"  {finding.why} ({finding.cause})")
+        ui.verbatim(finding.command)
+        if finding.then:
+            ui.line(f"  then: {finding.then}")
+
+
+def document(told: Diagnosis) -> json_documents.Document:
+    """Of a diagnosis; `ok` is whether everything was looked at and is well."""
+    return {
+        **json_documents.head("doctor", ok=told.healthy),
+        "stack": told.stack,
+        "exitCode": told.exit_code,
+        "findings": [plain(finding) for finding in told.findings],
+        "consequences": [plain(finding) for finding in told.consequences],
+        "unlooked": [{"what": each.what, "why": each.why} for each in told.unlooked],
+        "leftOut": list(told.left_out),
+        "well": list(told.well),
+    }
+
+
+def plain(finding: Finding) -> dict[str, str]:
+    """A finding as plain values."""
+    return {
+        "cause": finding.cause,
+        "what": finding.what,
+        "why": finding.why,
+        "command": finding.command,
+        "then": finding.then,
+    }

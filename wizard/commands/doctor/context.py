@@ -1,0 +1,171 @@
+"""What several checks need to know, each thing read once and only when it is asked for; errors are values.
+
+Pure: reads through the edges' Protocols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TypeVar, cast
+
+from components import policies
+from components.settings import Outputs, Settings
+from wizard.commands.deployed_stack import DeployedStack, attempted
+from wizard.commands.push.redeploy import Instances, look
+from wizard.core.errors import SetupError, Unsupported
+from wizard.core.models.account import KeyFact
+from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.models.diagnostics import StatementEvaluation, VariableEntry
+from wizard.core.models.iam import IamPrincipal
+from wizard.core.ports.aws import AccessDiagnostics
+from wizard.core.ports.run import AwsClient
+from wizard.data_key.storage import find_stored_data_key, region_of
+from wizard.setup.steps import Clients
+
+T = TypeVar("T")
+
+
+class CheckContext:
+    """Of one stack. Safe to be asked by checks that run side by side: each thing is read at most once."""
+
+    def __init__(self, found: DeployedStack, clients: Clients) -> None:
+        self.found = found
+        self.clients = clients
+        self._guard = Lock()
+        self._locks: dict[str, Lock] = {}
+        self._read: dict[str, object] = {}
+
+    def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
+        """What `read` returns, or the SetupError that it raised; read by whoever asks first under that name."""
+        with self._guard:
+            lock = self._locks.setdefault(name, Lock())
+        with lock:
+            if name not in self._read:
+                self._read[name] = attempted(read)
+            return cast("T | SetupError", self._read[name])
+
+    # --- what is known without asking
+
+    @property
+    def stack(self) -> str:
+        """Its name, as `--stack` takes it."""
+        return self.found.stack
+
+    @property
+    def settings(self) -> Settings:
+        """As the stack's configuration file has them."""
+        return self.found.settings
+
+    @property
+    def aws(self) -> AwsClient:
+        """In the stack's own Region."""
+        return self.found.aws
+
+    @property
+    def state(self) -> StackState | SetupError:
+        """What Pulumi's backend knows of the stack."""
+        return self.found.state
+
+    @property
+    def outputs(self) -> Outputs | None:
+        """What the stack tells; None where it is not built or its backend could not be asked."""
+        return self.found.outputs
+
+    # --- the key
+
+    @property
+    def alias_target(self) -> KeyFact | SetupError | None:
+        """The key under the stack's alias; None for none."""
+        return self.once("alias", lambda: self.aws.describe_key(self.settings.names.alias))
+
+    @property
+    def key_arn(self) -> str | None:
+        """The stack's key: as the stack tells it, else as its alias points; None where neither can be had."""
+        if self.outputs is not None:
+            return self.outputs.key_arn
+        target = self.alias_target
+        return target.arn if isinstance(target, KeyFact) else None
+
+    @property
+    def key(self) -> KeyFact | SetupError | None:
+        """The stack's key; None where there is none of that ARN."""
+        arn = self.key_arn
+        if arn is None:
+            return self.alias_target
+        return self.once("key", lambda: self.aws.describe_key(arn))
+
+    @property
+    def key_policy(self) -> Mapping[str, object] | SetupError:
+        """The policy of the stack's key."""
+        arn = self.key_arn
+        if arn is None:
+            return self._no_key()
+        return self.once("key policy", lambda: self.aws.key_policy(arn))
+
+    def replica(self, arn: str) -> KeyFact | SetupError | None:
+        """The key of that ARN, in its own Region."""
+        return self.once(f"key {arn}", lambda: self.aws.with_region(region_of(arn)).describe_key(arn))
+
+    def _no_key(self) -> SetupError:
+        return Unsupported("the key is not known", f"aws kms list-aliases --region {self.settings.region}")
+
+    # --- the application's rights
+
+    @property
+    def principals(self) -> tuple[str, ...]:
+        """The ARNs of all that the application runs as."""
+        return self.outputs.app_principal_arns if self.outputs else self.settings.app_principal_arns
+
+    def principal(self, arn: str) -> IamPrincipal | SetupError | None:
+        """A user or role with its policies, boundary and trust; None where it is gone."""
+        return self.once(f"principal {arn}", lambda: self.access_diagnostics.principal(arn))
+
+    def weighed(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:
+        """What IAM's simulator says of the principal and the stack's key."""
+        key = self.key_arn
+        if key is None:
+            return self._no_key()
+        actions = policies.APPLICATION_ACTIONS
+        return self.once(f"weighed {arn}", lambda: self.access_diagnostics.weigh(arn, actions, key))
+
+    @property
+    def access_diagnostics(self) -> AccessDiagnostics:
+        """What the edge can tell of the application's rights and variables, in the stack's own Region."""
+        return self.aws.access_diagnostics()
+
+    # --- the data key, the variables
+
+    @property
+    def stored_data_key(self) -> StoredDataKey | SetupError | None:
+        """The escrowed data key; a DataKeyConflict where the escrow holds anything else."""
+        return self.once("escrow", lambda: find_stored_data_key(self.aws, self.settings))
+
+    @property
+    def kept(self) -> frozenset[str] | SetupError:
+        """The fingerprints of all versions of the data key that are kept."""
+        return self.once(
+            "versions", lambda: frozenset(each.fingerprint for each in self.aws.key_rotation().versions(self.settings))
+        )
+
+    @property
+    def on_vercel(self) -> tuple[VariableEntry, ...] | SetupError | None:
+        """The three variables as the project has them; None where Vercel is no target, or cannot be asked at all."""
+        vercel, project = self.found.vercel, self.found.project
+        if vercel is None or not isinstance(project, VercelProject):
+            return None
+        return self.once("on Vercel", lambda: vercel.read_variables(project))
+
+    def stored(self, region: str) -> Mapping[str, str] | SetupError:
+        """What the store holds under the stack's names in a Region, by the name of the variable."""
+        prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
+        names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
+        access_diagnostics = self.aws.with_region(region).access_diagnostics()
+        found = self.once(f"stored {region}", lambda: access_diagnostics.held(names, store))
+        return found if isinstance(found, SetupError) else {name.rpartition("/")[2]: found[name] for name in found}
+
+    @property
+    def instances(self) -> tuple[Instances, ...]:
+        """What runs at each target, and whether it holds old values."""
+        found = self.once("instances", lambda: look(self.found, self.settings.deploy_targets))
+        return () if isinstance(found, SetupError) else found

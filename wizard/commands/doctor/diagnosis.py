@@ -1,0 +1,95 @@
+"""The diagnosis of a stack: every check side by side, causes before their consequences, the unknown never called well.
+
+Pure: reads through the edges' Protocols. A check is a plain function of the evidence, in a file `of_the_<thing>.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from wizard.commands.deployed_stack import DeployedStack
+from wizard.commands.doctor import check_codes
+from wizard.commands.doctor.context import CheckContext
+from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Skipped, Told
+from wizard.core.errors import SetupError
+from wizard.setup.steps import Clients
+
+Check = Callable[[CheckContext], Iterable[Told]]
+
+AT_ONCE = 8
+"""Checks that run side by side."""
+
+CREDENTIALS = frozenset({"operator-credentials", "vercel-token-refused"})
+"""Causes that are the doctor's own lack of credentials: exit code 3."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What was found, root causes first."""
+
+    stack: str
+    findings: tuple[Finding, ...] = ()
+    consequences: tuple[Finding, ...] = ()
+    """What was found too and follows from a finding: it goes when that is mended."""
+    unlooked: tuple[NotChecked, ...] = ()
+    well: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """What nobody can see from here, and what the caller did not want to be looked at."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether everything was looked at and all of it is well."""
+        return not self.findings and not self.unlooked
+
+    @property
+    def exit_code(self) -> int:
+        """0 healthy; 3 where the doctor's own credentials or rights are what is wrong; else 1."""
+        if self.healthy:
+            return 0
+        first = self.findings[0].cause in CREDENTIALS if self.findings else False
+        blind = not self.findings and any(each.is_denied for each in self.unlooked)
+        return 3 if first or blind else 1
+
+
+def diagnose(
+    found: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
+) -> Diagnosis:
+    """What ails the stack, by these checks; and by the last, each with what it looks at, if these found nothing.
+
+    The last take long, and would tell in other words what was found already.
+    """
+    evidence = CheckContext(found, clients)
+
+    def run(check: Check) -> tuple[Told, ...]:
+        try:
+            return tuple(check(evidence))
+        except SetupError as error:
+            # A check that did not think of it: what it would have said is unknown.
+            return (NotChecked.of(check.__name__.replace("_", " "), error),)
+
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        told = [each for answers in pool.map(run, checks) for each in answers]
+    if not any(isinstance(each, Finding) for each in told):
+        told += [each for _, check in last for each in run(check)]
+    else:
+        told += [NotChecked(what=what, why="that is looked at when nothing else is wrong") for what, _ in last]
+    return sorted_out(found.stack, told)
+
+
+def sorted_out(stack: str, told: Iterable[Told]) -> Diagnosis:
+    """Findings in the table's order, each said once; what follows from one is told apart."""
+    told = tuple(dict.fromkeys(told))
+    findings = sorted(
+        (each for each in told if isinstance(each, Finding)), key=lambda finding: check_codes.place(finding.cause)
+    )
+    explained = check_codes.explained_by({finding.cause for finding in findings})
+    return Diagnosis(
+        stack=stack,
+        findings=tuple(each for each in findings if each.cause not in explained),
+        consequences=tuple(each for each in findings if each.cause in explained),
+        unlooked=tuple(each for each in told if isinstance(each, NotChecked)),
+        well=tuple(each.what for each in told if isinstance(each, Passed)),
+        left_out=tuple(each.what for each in told if isinstance(each, Skipped)),
+    )

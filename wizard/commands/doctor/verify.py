@@ -1,0 +1,88 @@
+"""`verify`: the proof that the application opens the escrowed data key; where it fails, its cause and the command.
+
+Pure: reads through the edges' Protocols and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.settings import Outputs, Target
+from wizard.commands import deployed_stack
+from wizard.commands.doctor.checks import all_checks
+from wizard.commands.doctor.command import plain, show_findings
+from wizard.commands.doctor.diagnosis import Diagnosis, diagnose
+from wizard.commands.push.deliver import application, targets_of
+from wizard.core import json_documents
+from wizard.core.errors import StackNotFound
+from wizard.core.models.delivery import (
+    Delivered,
+    DeliveryState,
+    StoredDataKey,
+    Verification,
+    VerificationState,
+)
+from wizard.data_key.storage import find_stored_data_key, region_of
+from wizard.setup import deliver_and_verify
+from wizard.setup.deliver_and_verify import Application
+from wizard.setup.steps import Clients, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """The proofs, and what keeps those that failed from being had."""
+
+    stack: str
+    proofs: tuple[Verification, ...]
+    diagnosis: Diagnosis | None = None
+    """None where no proof failed."""
+
+
+def run(request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+    """The proofs, told and as a document. Raises SetupError."""
+    done = verify(request, clients)
+    findings = [plain(each) for each in done.diagnosis.findings] if done.diagnosis else []
+    told = json_documents.verify(done.stack, done.proofs, findings)
+    return int(not told["ok"]), told
+
+
+def verify(request: Request, clients: Clients) -> Verified:
+    """Prove again that the application can open the escrowed key, and say what is in the way where it cannot."""
+    clients.ui.working("looking at the stack")
+    found = deployed_stack.find(request, clients)
+    outputs = deployed_stack.outputs_of(found)
+    to = application(found, targets_of(request, found))
+    stored_data_key = find_stored_data_key(found.aws, found.settings)
+    if stored_data_key is None:
+        raise StackNotFound(
+            f"{found.settings.names.stored_data_key} holds no data key yet",
+            f"python -m wizard push --stack {found.stack}",
+        )
+    delivered = _delivered(to, outputs, stored_data_key)
+    proofs = deliver_and_verify.prove(clients, to, outputs, delivered, stored_data_key.wrapped, look_again=True)
+    if all(proof.state is not VerificationState.FAILED for proof in proofs):
+        return Verified(stack=found.stack, proofs=proofs)
+    clients.ui.working("looking for the cause")
+    diagnosis = diagnose(found, clients, all_checks.OF_ACCESS)
+    clients.ui.section("What is wrong", "the root causes first")
+    show_findings(clients.ui, diagnosis.findings)
+    if not diagnosis.findings:
+        clients.ui.line(f"nothing that was looked at explains it: python -m wizard doctor --stack {found.stack}")
+    return Verified(stack=found.stack, proofs=proofs, diagnosis=diagnosis)
+
+
+def _delivered(to: Application, outputs: Outputs, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
+    """What should be at every target, in every Region: that it is, the proof looks at."""
+    regions = [region_of(arn) for arn in outputs.key_arns]
+    return tuple(
+        Delivered(
+            target=target,
+            place=to.settings.names.stored_data_key,
+            state=DeliveryState.UNCHANGED,
+            fingerprint=stored_data_key.wrapped.fingerprint,
+            checked_by="the escrow",
+            region=region,
+        )
+        for target in to.targets
+        for region in (regions if target is not Target.VERCEL else regions[:1])
+    )

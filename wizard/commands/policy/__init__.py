@@ -1,0 +1,1 @@
+"""`policy`: the IAM policies for operator, auditor, delivery and CI."""

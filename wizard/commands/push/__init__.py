@@ -1,0 +1,1 @@
+"""`push`: deliver the variables again."""

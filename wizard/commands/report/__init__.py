@@ -1,0 +1,1 @@
+"""`report`: the evidence for an auditor."""

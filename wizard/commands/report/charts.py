@@ -1,0 +1,179 @@
+"""The drawings of the cost: bars of its drivers, and curves of what it would be if one thing were different.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from html import escape
+
+from wizard.commands.report.html import Child, Fact, Form, Markup, cite, label, svg, tag
+
+_WIDTH = 960
+_LEFT = 300
+_ROW = 30
+
+_PLOT_WIDTH, _PLOT_HEIGHT = 440, 210
+_X0, _X1, _Y0, _Y1 = 20.0, 420.0, 165.0, 45.0
+
+
+def bars(drivers: Fact) -> Markup:
+    """A bar for each driver."""
+    most = max((each["monthly"].value or 0 for each in drivers), default=0) or 1
+    drawn: list[Child] = []
+    for index, each in enumerate(drivers):
+        y = 12 + _ROW * index
+        width = (_WIDTH - _LEFT - 110) * (each["monthly"].value or 0) / most
+        drawn += [
+            label(_LEFT - 16, y + 15, each["what"], class_="row-label", text_anchor="end"),
+            tag("rect", x=_LEFT, y=y, width=max(width, 1.5), height=20, rx=3, class_="bar storage"),
+            label(_LEFT + max(width, 1.5) + 10, y + 15, each["monthly"], Form.MONEY, class_="date"),
+        ]
+    description = (
+        "A bar for each driver of the cost, as long as its part of a month's bill. The table below says the same."
+    )
+    return svg("cost-bars", "Cost by driver", description, _WIDTH, 24 + _ROW * len(drivers), *drawn)
+
+
+def now(each: Fact) -> int:
+    """Which point is nearest to how it is now."""
+    values = [point["at"].value for point in each["points"]]
+    return min(range(len(values)), key=lambda index: abs(values[index] - each["now"].value))
+
+
+def curve(each: Fact, name: str) -> Markup:
+    """The cost over the values of one thing."""
+    points = list(each["points"])
+    along = [_along(point["at"].value, bool(each["isLogarithmic"])) for point in points]
+    costs = [float(point["monthly"].value) for point in points]
+    low, high = min(along), max(along)
+    top = max(costs) or 1.0
+    places = [
+        (_X0 + (_X1 - _X0) * ((a - low) / ((high - low) or 1)), _Y0 + (_Y1 - _Y0) * (c / top))
+        for a, c in zip(along, costs, strict=True)
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    here = now(each)
+    drawn: list[Child] = [
+        tag("line", x1=_X0, x2=_X1, y1=_Y0, y2=_Y0, class_="axis"),
+        tag("polyline", points=line, class_="curve"),
+        *(
+            tag("circle", cx=x, cy=y, r=6 if i == here else 3, class_="now-point" if i == here else "point")
+            for i, (x, y) in enumerate(places)
+        ),
+    ]
+    shown = dict.fromkeys((0, here, len(points) - 1))
+    taken: list[float] = []
+    for index in shown:
+        x, y = places[index]
+        if any(abs(x - other) < 70 for other in taken):
+            continue
+        taken.append(x)
+        anchor = "start" if x < _X0 + 60 else "end" if x > _X1 - 60 else "middle"
+        drawn += [
+            label(x, y - 12, points[index]["monthly"], Form.MONEY, class_="date", text_anchor=anchor),
+            label(x, _Y0 + 20, points[index]["at"], class_="tick", text_anchor=anchor),
+        ]
+    drawn.append(
+        tag(
+            "text",
+            Markup(escape(each["unit"].told())),
+            x=_X1,
+            y=_Y0 + 38,
+            class_="tick",
+            text_anchor="end",
+            data_fact=each["unit"].pointer,
+        )
+    )
+    description = "A curve of a month's cost over the values of one thing. The table below says the same."
+    return svg(f"{name}-curve", "What if", description, _PLOT_WIDTH, _PLOT_HEIGHT, *drawn)
+
+
+def _along(value: float, logarithmic: bool) -> float:
+    return math.log10(max(value, 0.1)) if logarithmic else value
+
+
+_TIMELINE_WIDTH = 960
+_TIMELINE_LEFT = 250
+_RIGHT = 930
+_TIMELINE_ROW = 30
+_TOP = 44
+_TOP_WITHOUT_NOW = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of a timeline: an event, or something that lasts."""
+
+    told: Fact | str
+    kind: str
+    """Class of its mark; a class ends with a shape: `dot`, `diamond`, `ring`, or `bar`."""
+    at: Fact
+    until: Fact | None = None
+    """Of a bar: when it ends; None where it does not."""
+
+
+def timeline(name: str, title: str, description: str, rows: Sequence[Row], now: Fact | None) -> Markup:
+    """From the first to the last time; `now` is marked where it is given."""
+    times = [row.at.time for row in rows]
+    times += [row.until.time for row in rows if row.until is not None and row.until.is_known]
+    times += [now.time] if now is not None else []
+    first, last = min(times), max(times)
+    span = max(last - first, timedelta(days=1))
+
+    def x(when: datetime) -> float:
+        return _TIMELINE_LEFT + (_RIGHT - _TIMELINE_LEFT) * ((when - first) / span)
+
+    top = _TOP if now is not None else _TOP_WITHOUT_NOW
+    height = top + _TIMELINE_ROW * len(rows) + 10
+    drawn: list[Child] = []
+    for index, row in enumerate(rows):
+        y = top + _TIMELINE_ROW * index + _TIMELINE_ROW / 2
+        drawn += [
+            tag("line", x1=_TIMELINE_LEFT, x2=_RIGHT, y1=y, y2=y, class_="rail"),
+            label(_TIMELINE_LEFT - 18, y + 4, row.told, class_="row-label", text_anchor="end"),
+            *_mark(row, x, y),
+        ]
+    if now is not None:
+        at, end = x(now.time), top + _TIMELINE_ROW * len(rows) + 2
+        anchor = "end" if at > (_TIMELINE_LEFT + _RIGHT) / 2 else "start"
+        told = tag(
+            "text",
+            "this report, ",
+            cite(now, Form.DAY, in_drawing=True),
+            x=at,
+            y=top - 14,
+            class_="now",
+            text_anchor=anchor,
+        )
+        drawn += [tag("line", x1=at, x2=at, y1=top - 8, y2=end, class_="now"), told]
+    return svg(name, title, description, _TIMELINE_WIDTH, height, *drawn)
+
+
+def _mark(row: Row, x: Callable[[datetime], float], y: float) -> list[Child]:
+    at = x(row.at.time)
+    shape = row.kind.split()[-1]
+    if shape == "bar":
+        ends = row.until is not None and row.until.is_known
+        end = x(row.until.time) if ends and row.until is not None else float(_RIGHT)
+        bar = tag("rect", x=at, y=y - 9, width=max(end - at, 3.0), height=18, rx=3, class_=row.kind)
+        inside = end - at > 150
+        where = (end - 8, "end", "in-bar") if inside else (end + 8, "start", "date")
+        if not ends or row.until is None:
+            return [bar, label(end - 8, y + 4, "without end", class_="in-bar", text_anchor="end")]
+        if not inside and end > _RIGHT - 130:
+            where = (at - 8, "end", "date")
+        return [bar, label(where[0], y + 4, row.until, Form.DAY, class_=where[2], text_anchor=where[1])]
+    left = at > (_TIMELINE_LEFT + _RIGHT) / 2 + 120
+    date = label(
+        at - 14 if left else at + 14, y + 4, row.at, Form.DAY, class_="date", text_anchor="end" if left else "start"
+    )
+    if shape == "diamond":
+        mark = tag("path", d=f"M{at:.1f} {y - 8:.1f}l8 8l-8 8l-8 -8z", class_=row.kind)
+    else:
+        mark = tag("circle", cx=at, cy=y, r=6, class_=row.kind)
+    return [mark, date]

@@ -1,0 +1,155 @@
+"""The cost as facts of the report: what the settings cost, what that stands on, and what if one thing were different.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from components.settings import Settings
+from wizard.commands.cost import estimate as spending
+from wizard.commands.cost.estimate import Assumptions, CostItem
+from wizard.commands.cost.measure import Measured
+from wizard.commands.cost.output import WHAT, reasons
+from wizard.commands.report.facts import Assumption, CostFacts, Counted, Driver, Point, WhatIf
+from wizard.core.models.access import Unread
+from wizard.setup.cost import Price
+
+ASSUMED = "assumed"
+GIVEN = "given on the command line"
+
+
+def cost(
+    settings: Settings, assumptions: Assumptions, used: Measured | None, *, sources: Mapping[str, str]
+) -> CostFacts:
+    """A month's bill. `sources`: where an assumption comes from, by its field's name; those left out are assumed."""
+    bill = spending.estimate(settings, assumptions)
+    planned = {(item.driver, item.part) for item in bill.items}
+    unplanned = [item for item in used.bill.items if (item.driver, item.part) not in planned] if used else []
+    return CostFacts(
+        monthly=_dollars(bill.monthly),
+        basis="by the settings and the assumptions below",
+        drivers=(
+            *(_driver(item, used.beside(item) if used else None) for item in bill.items),
+            *(replace(_driver(item, item.monthly), monthly=None) for item in unplanned),
+        ),
+        assumptions=tuple(_assumptions(settings, assumptions, sources)),
+        what_ifs=tuple(_what_ifs(settings, assumptions)),
+        counted=_counted(used) if used else None,
+    )
+
+
+def _driver(item: CostItem, used: Decimal | None) -> Driver:
+    what = WHAT[item.driver] + (f", {item.part}" if item.part else "")
+    return Driver(
+        what=what[0].upper() + what[1:],
+        quantity=float(round(item.quantity, 3)),
+        unit=item.price.unit if item.price.unit == "GB" else f"{item.price.unit}s",
+        price=_in_words(item.price),
+        monthly=_dollars(item.monthly),
+        used=None if used is None else _dollars(used),
+    )
+
+
+def _counted(used: Measured) -> Counted:
+    return Counted(
+        since=used.usage.since,
+        until=used.usage.until,
+        monthly=_dollars(used.bill.monthly),
+        key_requests=used.usage.key_requests,
+        kms_requests=used.usage.kms_requests,
+        trail_bytes=used.usage.trail_bytes,
+        notes=used.notes,
+        unknown=tuple(Unread(what=what, why=why) for what, why in reasons(used)),
+    )
+
+
+def _in_words(price: Price) -> str:
+    each = f"${price.dollars} per {price.unit if price.per == 1 else f'{price.per:,}'}"
+    return f"{each}, {price.free:,} are free" if price.free else each
+
+
+def _assumptions(settings: Settings, given: Assumptions, sources: Mapping[str, str]) -> Iterator[Assumption]:
+    replicas = len(settings.replica_regions) if given.replicas is None else given.replicas
+    told: tuple[tuple[str, str, float, str], ...] = (
+        ("instances", "Instances of the application that run all month", given.instances, "instances"),
+        ("cache_minutes", "How long an instance keeps the unwrapped key", given.cache_minutes, "minutes"),
+        ("requests", "Requests of the application to KMS", float(given.application_requests), "requests a month"),
+        ("replicas", "Replicas of the key", replicas, "replicas"),
+        ("rotations", "Rotations that the keys have had", given.rotations, "rotations"),
+        ("other_trails", "Trails beside the stack's own", given.other_trails, "trails"),
+        ("events", "Management events of the account", given.events, "events a month"),
+        ("active_regions", "Regions with events", given.active_regions, "Regions"),
+        ("months", "Months since the trail began", given.months, "months"),
+    )
+    for name, what, value, unit in told:
+        derived = "instances and cache" if name == "requests" and given.requests is None else ASSUMED
+        source = "the settings" if name == "replicas" and given.replicas is None else derived
+        yield Assumption(what=what, value=value, unit=unit, source=sources.get(name, source))
+
+
+def _what_ifs(settings: Settings, given: Assumptions) -> Iterator[WhatIf]:
+    requests = float(given.application_requests)
+    replicas = float(len(settings.replica_regions) if given.replicas is None else given.replicas)
+    yield _what_if(
+        settings,
+        given,
+        "requests",
+        "Requests of the application",
+        "requests a month",
+        requests,
+        (1_000.0, 10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0, 100_000_000.0),
+        logarithmic=True,
+    )
+    if given.requests is None:
+        yield _what_if(
+            settings,
+            given,
+            "cache_minutes",
+            "How long the key is cached",
+            "minutes",
+            given.cache_minutes,
+            (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
+            logarithmic=True,
+        )
+    yield _what_if(settings, given, "replicas", "Replicas of the key", "replicas", replicas, (0.0, 1.0, 2.0, 3.0, 4.0))
+    if settings.existing_trail_arn is None:
+        yield _what_if(
+            settings,
+            given,
+            "other_trails",
+            "Trails that were there before",
+            "trails",
+            float(given.other_trails),
+            (0.0, 1.0),
+        )
+
+
+def _what_if(
+    settings: Settings,
+    given: Assumptions,
+    vary: str,
+    what: str,
+    unit: str,
+    now: float,
+    values: tuple[float, ...],
+    *,
+    logarithmic: bool = False,
+) -> WhatIf:
+    at = sorted({*values, now} if now > 0 or not logarithmic else set(values))
+    points = spending.what_if(settings, given, vary, at)
+    return WhatIf(
+        what=what,
+        unit=unit,
+        now=now,
+        points=tuple(Point(at=point.value, monthly=_dollars(point.monthly)) for point in points),
+        is_logarithmic=logarithmic,
+    )
+
+
+def _dollars(amount: Decimal) -> float:
+    # Cents are what a bill has; a fraction of one would only seem exact.
+    return float(round(amount, 2))

@@ -1,0 +1,1 @@
+"""`review`: who may use the key, compared with what is expected."""

@@ -1,0 +1,100 @@
+"""`python -m wizard review`: read, judge, compare, keep, tell, and sign where that is asked for.
+
+Asks AWS and changes nothing there; writes new files to the folder of the reviews.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from wizard import PROJECT_FOLDER
+from wizard.commands import deployed_stack
+from wizard.commands.review import baseline, collect, output, storage
+from wizard.commands.review.output import ReviewResult, document
+from wizard.commands.review.storage import StoredReview
+from wizard.core.errors import Cancelled, UsageError
+from wizard.core.models.access import SignOff
+from wizard.core.models.inputs import InputType, Question
+from wizard.setup.steps import Clients, Request
+
+DAYS = range(1, 91)
+"""What the event history goes back. https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html"""
+
+DEFAULT_FOLDER = PROJECT_FOLDER / "reviews"
+"""Beside Pulumi.<stack>.yaml, to be committed with it."""
+
+
+def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+    """The review of a stack. Exit code 1 where one has a right that nobody gave or accepted, or that is not known."""
+    days = options.days if options.days is not None else DAYS.stop - 1
+    if days not in DAYS:
+        raise UsageError(
+            f"--days {days}: CloudTrail's event history goes back {DAYS.stop - 1} days",
+            f"python -m wizard review --days {DAYS.stop - 1}",
+        )
+    if options.sign is not None and not options.sign.strip():
+        raise UsageError("--sign takes the name of who signs", "python -m wizard review --sign 'Ada Lovelace'")
+    if options.sign and not clients.ui.interactive:
+        _refuse_without_the_word(request)
+    found = deployed_stack.find(request, clients)
+    outputs = deployed_stack.outputs_of(found)
+    clients.ui.working("reading who may use the key, and who did")
+    now = clients.now().replace(microsecond=0)
+    review = collect.review(found.aws, found.settings, outputs, stack=_plain(request.stack), now=now, window_days=days)
+    place = options.out or DEFAULT_FOLDER
+    earlier = storage.read(place, review.stack)
+    before, signed = storage.last_whole(earlier), storage.last_signed(earlier)
+    kept = storage.write(place, review, before)
+    outcome = ReviewResult(
+        review=review,
+        file=str(kept.file),
+        digest=kept.digest,
+        differences=baseline.between(before.review, review, since=before.file.name)
+        if before is not None and before.review is not None
+        else None,
+        accepted=signed.review if signed else None,
+        faults=tuple(each.fault for each in earlier if each.fault),
+    )
+    output.show(clients.ui, outcome)
+    if options.sign:
+        sign_off = _signed(options, request, clients, kept, arn=found.identity.arn)
+        outcome = replace(outcome, sign_off=sign_off)
+        clients.ui.line(f"signed by {sign_off.signer} as {sign_off.signer_arn}: {sign_off.file}")
+    told = document(outcome)
+    return int(not told["ok"]), told
+
+
+def _plain(stack: str) -> str:
+    return stack.rsplit("/", 1)[-1]
+
+
+def _refuse_without_the_word(request: Request) -> None:
+    if request.confirmed != request.stack:
+        raise Cancelled(
+            "nothing was signed: a sign-off has to be confirmed by the stack's name",
+            f"python -m wizard review --stack {request.stack} --sign NAME --confirm {request.stack}",
+        )
+
+
+def _signed(
+    options: argparse.Namespace, request: Request, clients: Clients, kept: StoredReview, *, arn: str
+) -> SignOff:
+    """The sign-off of the review that was just shown. Raises Cancelled where the stack's name was not typed."""
+    if clients.ui.interactive and request.confirmed is None:
+        question = Question(
+            key="confirmation",
+            kind=InputType.TEXT,
+            prompt=f"Type the stack's name, {request.stack}, to sign this review",
+            why="You sign that you looked at who has access, and that it is as it should be.",
+        )
+        if clients.ui.ask(question) != request.stack:
+            raise Cancelled(
+                f"nothing was signed; the review is kept in {kept.file}",
+                f"python -m wizard review --stack {request.stack} --sign NAME",
+            )
+    else:
+        _refuse_without_the_word(request)
+    return storage.sign(kept, signer=options.sign.strip(), signer_arn=arn, at=clients.now())

@@ -1,0 +1,1 @@
+"""`rotate`, `restore` and `adopt`: the versions of key and data key."""

@@ -1,0 +1,108 @@
+"""`adopt --encryption-key`: the ENCRYPTION_KEY that the application used so far, wrapped and kept like any data key.
+
+Pure: acts through the edges' Protocols. A child reads the key and has KMS wrap it; it never comes into this process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wizard.commands.rotate.data_key import put_in_place
+from wizard.commands.rotate.data_key_versions import (
+    DataKeyStore,
+    keep_everywhere,
+    keep_seats,
+    refuse_other_store,
+    take,
+)
+from wizard.commands.rotate.result import Action, RotateResult, show_versions
+from wizard.commands.rotate.temporary_grant import leave_for_a_moment
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import Cancelled, PermissionDenied
+from wizard.core.models.progress import Mark
+from wizard.core.models.rotation import VersionOrigin
+from wizard.setup import confirmation
+from wizard.setup.steps import Clients, Request
+
+
+def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
+    """The former key into the escrow, where that holds nothing and never did; beside the current one otherwise."""
+    holding = take(request, clients)
+    refuse_other_store(holding)
+    ui, command = clients.ui, f"adopt --encryption-key --stack {holding.stack}"
+    seat, versions = holding.seat(), holding.versions()
+    # What an interrupted run of this very command left is no data key that anything is under.
+    others = [each for each in versions if each.was_current or each.origin is not VersionOrigin.ADOPTED]
+    first = not seat.taken and not others and not _had_one(holding)
+    ui.section("The former key")
+    if first:
+        ui.line("no data key is escrowed yet: the former ENCRYPTION_KEY becomes the application's data key")
+    else:
+        show_versions(ui, versions, holding.outputs.key_arns)
+        ui.line("it is kept beside what is there; whether it is the same nobody can tell without opening both")
+    why = "The key is read by a child process, wrapped by KMS, and kept for good; nobody sees it."
+    if not confirmation.typed(request, ui, why=why):
+        raise Cancelled(
+            "nothing was changed: it has to be confirmed by the stack's name",
+            f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}',
+        )
+    wrapped = _wrapped(clients, holding)
+    with holding.found.engine.alone(request.stack):
+        now = clients.now()
+        keep_seats(holding, at=now)
+        version = keep_everywhere(
+            holding, wrapped, key_arn=holding.outputs.key_arn, origin=VersionOrigin.ADOPTED, at=now
+        )
+    ui.line(f"{version.fingerprint} is kept in {version.parameter}", mark=Mark.OK)
+    if first:
+        return put_in_place(
+            replace(request, confirmed=request.stack),
+            clients,
+            holding,
+            version,
+            action=Action.ADOPT,
+            warnings=(),
+            command=command,
+            redeploy=redeploy,
+        )
+    return RotateResult(
+        action=Action.ADOPT,
+        stack=holding.stack,
+        changed=True,
+        versions=holding.versions(),
+        subject=version,
+        next=(_next(holding, version.fingerprint, is_gone=not seat.taken),),
+    )
+
+
+def _had_one(holding: DataKeyStore) -> bool:
+    """Whether the key's ARN stands beside the escrow: it is written after it, so that there was a data key once."""
+    settings = holding.settings
+    beside = f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
+    return holding.found.aws.variable_exists(beside, store=settings.secret_store)
+
+
+def _wrapped(clients: Clients, holding: DataKeyStore) -> WrappedDataKey:
+    assert clients.wrapper is not None, "this run was given no child that wraps"
+    aws, key_arn = holding.found.aws, holding.outputs.key_arn
+    try:
+        return clients.wrapper.wrap(aws.environment(), key_arn=key_arn, prompt=clients.ui.interactive)
+    except PermissionDenied as error:
+        statements = [{"Effect": "Allow", "Action": "kms:Encrypt", "Resource": key_arn}]
+        raise PermissionDenied(
+            f"the caller may not do kms:Encrypt under {key_arn}, which the key's policy gives to nobody; "
+            "nothing was changed",
+            leave_for_a_moment(holding, statements, name="eonpro-adopt"),
+        ) from error
+
+
+def _next(holding: DataKeyStore, fingerprint: str, *, is_gone: bool) -> str:
+    if is_gone:
+        return (
+            f"python -m wizard restore --stack {holding.stack}"
+            "   # the escrow is gone: choose the version that the records are under, or a backup (--from-backup)"
+        )
+    return (
+        f"python -m wizard rotate --promote {fingerprint} --stack {holding.stack} --confirm {holding.stack}"
+        "   # only if the records are under it, or were re-encrypted"
+    )

@@ -1,0 +1,207 @@
+"""`rotate --data-key` and `rotate --promote`: a new data key beside the old one, and later in its place.
+
+Pure: acts through the edges' Protocols. KMS makes the new one wrapped; both are kept, and the old one is never dropped.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from components.settings import DATA_KEY_VARIABLE, SecretStore
+from wizard.commands.deployed_stack import attempted
+from wizard.commands.push.redeploy import offer
+from wizard.commands.rotate import deliver
+from wizard.commands.rotate.data_key_versions import (
+    DataKeyStore,
+    keep_everywhere,
+    keep_seats,
+    pending,
+    stored,
+    take,
+    version_of,
+)
+from wizard.commands.rotate.replace_version import (
+    look,
+    make_current,
+    prove_opening,
+    refuse_another_key,
+    settled,
+)
+from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_spoiled
+from wizard.core.errors import Cancelled, SetupError
+from wizard.core.models.progress import Mark
+from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.setup import confirmation
+from wizard.setup.deliver_and_verify import Application
+from wizard.setup.steps import Clients, Request
+
+
+def make_new(request: Request, clients: Clients) -> RotateResult:
+    """A new data key, kept beside the current one. One that was made before and is not in use yet is shown instead."""
+    holding = take(request, clients)
+    ui = clients.ui
+    current = stored(holding)
+    assert current.wrapped is not None
+    ui.section("Data keys")
+    waiting = pending(holding.versions())
+    if waiting:
+        show_versions(ui, holding.versions(), holding.outputs.key_arns)
+        ui.line(f"{waiting[0].fingerprint} was made before and is not in use yet; no other is made", mark=Mark.INFO)
+    else:
+        ui.line(f"{current.wrapped.fingerprint} stays what the application has; a new one is kept beside it")
+        _confirm(
+            request,
+            clients,
+            f"rotate --data-key --stack {holding.stack}",
+            why="From then on records will have to be moved from one data key to another; both are kept for good.",
+        )
+    with holding.found.engine.alone(request.stack):
+        now = clients.now()
+        keep_seats(holding, at=now)
+        # Somebody may have made one while this run was being confirmed.
+        waiting = pending(holding.versions())
+        wrapped = waiting[0].wrapped if waiting else holding.found.aws.make_data_key(holding.outputs.key_arn)
+        made = not waiting
+        new = keep_everywhere(holding, wrapped, key_arn=holding.outputs.key_arn, origin=VersionOrigin.MADE, at=now)
+    versions = holding.versions()
+    if made:
+        ui.line(f"{new.fingerprint} made, wrapped by the key; kept in {new.parameter}", mark=Mark.OK)
+        show_versions(ui, versions, holding.outputs.key_arns)
+    steps = next_steps(holding, old=current.wrapped.fingerprint, new=new)
+    return RotateResult(
+        action=Action.DATA_KEY, stack=holding.stack, changed=made, versions=versions, subject=new, next=steps
+    )
+
+
+def next_steps(holding: DataKeyStore, *, old: str, new: DataKeyVersion) -> tuple[str, ...]:
+    """What comes between the making of a data key and its use, each as it is typed."""
+    former = holding.own.ring.version(holding.settings, old)
+    assert former is not None
+    return (
+        f"export AWS_REGION={holding.own.region} AWS_KMS_KEY_ID={holding.own.key_arn} "
+        f"{DATA_KEY_VARIABLE}={_fetched(holding, former)} NEW_{DATA_KEY_VARIABLE}={_fetched(holding, new)}"
+        f"   # the wrapped {old} and {new.fingerprint}; they open only with the key",
+        "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
+        "--key-column id --dry-run   # with the application's AWS credentials, for every table that holds records; "
+        "then without --dry-run",
+        f"python -m wizard rotate --promote {new.fingerprint} --stack {holding.stack} --confirm {holding.stack}"
+        "   # when no record needs the old one any more; it is kept all the same",
+    )
+
+
+def _fetched(holding: DataKeyStore, version: DataKeyVersion) -> str:
+    """The words of a shell that stand for the wrapped key as the store keeps it."""
+    if holding.settings.secret_store is SecretStore.SECRETS_MANAGER:
+        what = f"secretsmanager get-secret-value --secret-id {version.parameter} --query SecretString"
+    else:
+        what = f"ssm get-parameter --name {version.parameter} --with-decryption --query Parameter.Value"
+    return f'"$(aws {what} --output text --region {holding.own.region})"'
+
+
+def promote(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
+    """The version into the place of the current one, after a typed confirmation; then delivered and proved."""
+    holding = take(request, clients)
+    command = f"python -m wizard rotate --promote FINGERPRINT --stack {holding.stack}"
+    current = stored(holding)
+    assert current.wrapped is not None
+    version = version_of(holding, fingerprint, command=command)
+    return put_in_place(
+        request,
+        clients,
+        holding,
+        version,
+        action=Action.PROMOTE,
+        warnings=_warnings(holding, version, old=current.wrapped.fingerprint),
+        command=f"rotate --promote {version.fingerprint} --stack {holding.stack}",
+        redeploy=redeploy,
+    )
+
+
+def _warnings(holding: DataKeyStore, version: DataKeyVersion, *, old: str) -> tuple[str, ...]:
+    was = holding.own.ring.version(holding.settings, old)
+    if was is not None and was.same_as == version.same_as:
+        return ("it is the same data key in another wrapping: no record has to be re-encrypted",)
+    return (
+        f"records under {old} cannot be read by the application from then on, unless they were re-encrypted before",
+        f"{old} is kept: python -m wizard restore --version {old} puts it back",
+    )
+
+
+def put_in_place(
+    request: Request,
+    clients: Clients,
+    holding: DataKeyStore,
+    version: DataKeyVersion,
+    *,
+    action: Action,
+    warnings: tuple[str, ...],
+    command: str,
+    redeploy: bool | None,
+    trusted: bool = True,
+) -> RotateResult:
+    """The version made current everywhere, delivered, proved and, where that is wanted, deployed.
+
+    Where it is current already nothing is asked and nothing replaced; a run that was stopped is finished.
+    """
+    ui = clients.ui
+    refuse_another_key(holding, version)
+    versions = holding.versions()
+    kept = deliver.replaceable((*versions, version))
+    to = deliver.deliverable(holding, version, kept)
+    ui.section("Data keys")
+    show_versions(ui, versions, holding.outputs.key_arns)
+    warn_of_spoiled(ui, holding.own.ring.spoiled(holding.settings))
+    seen, opened = look(holding), None
+    changed = not settled(holding, version)
+    if changed:
+        ui.working("opening it, to be sure that the key does")
+        opened = prove_opening(clients, holding, version, trusted=trusted)
+        ui.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
+        for warning in warnings:
+            ui.line(warning, mark=Mark.WARN)
+        _confirm(request, clients, command, why=f"{version.fingerprint} takes the place of what the escrow holds.")
+        with holding.found.engine.alone(request.stack):
+            ui.working("replacing what the escrow holds")
+            version = make_current(holding, version, seen=seen, at=clients.now())
+        ui.line(
+            f"{version.fingerprint} is in {holding.settings.names.stored_data_key}; every other is kept", mark=Mark.OK
+        )
+    else:
+        ui.line(f"{version.fingerprint} is what the escrow holds", mark=Mark.OK)
+    handed = deliver.hand_over(clients, holding, to, version.wrapped, kept)
+    redeploys = offer(argparse.Namespace(redeploy=redeploy), holding.found, clients, holding.settings.deploy_targets)
+    return RotateResult(
+        action=action,
+        stack=holding.stack,
+        changed=changed,
+        versions=holding.versions(),
+        subject=version,
+        opened=opened,
+        handed=handed,
+        redeploys=redeploys,
+        next=_elsewhere(holding, to),
+    )
+
+
+def _elsewhere(holding: DataKeyStore, to: Application) -> tuple[str, ...]:
+    """What has the three variables beside production on Vercel, and keeps the data key that it has."""
+    if to.vercel is None or to.project is None:
+        return ()
+    found = attempted(to.vercel.overlaps, to.project)
+    if isinstance(found, SetupError):
+        # All is done; what else there is can be looked at later.
+        return (f"what has the variables beside production was not told ({found.message}): vercel env ls",)
+    return tuple(
+        f"{words}: it keeps the data key that it has; python -m wizard push --to ENVIRONMENT --stack {holding.stack}"
+        for words in found
+        if DATA_KEY_VARIABLE in words
+    )
+
+
+def _confirm(request: Request, clients: Clients, command: str, *, why: str) -> None:
+    """The stack's name, typed here or given by `--confirm`. Raises Cancelled without it."""
+    if not confirmation.typed(request, clients.ui, why=why):
+        raise Cancelled(
+            "nothing was changed: it has to be confirmed by the stack's name",
+            f"python -m wizard {command} --confirm {request.stack}",
+        )

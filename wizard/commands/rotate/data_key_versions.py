@@ -1,0 +1,184 @@
+"""A stack with the key rings of all its Regions: which versions of the data key there are, and keeping one in each.
+
+Pure: acts through the edges' Protocols.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from components.settings import Outputs, Settings
+from wizard.commands import deployed_stack
+from wizard.commands.deployed_stack import DeployedStack
+from wizard.core.data_key import FINGERPRINT, WrappedDataKey
+from wizard.core.errors import ResourceError, StackNotFound, UsageError
+from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
+from wizard.core.ports.aws import KeyRotation
+from wizard.data_key import storage
+from wizard.setup.steps import Clients, Request
+
+_HEX = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionStore:
+    """One Region with the stack's key or a replica of it."""
+
+    region: str
+    key_arn: str
+    ring: KeyRotation
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataKeyStore:
+    """A stack that is built, and where its data key is held."""
+
+    found: DeployedStack
+    outputs: Outputs
+    places: tuple[RegionStore, ...]
+    """The stack's own Region first, then its replicas'."""
+
+    @property
+    def stack(self) -> str:
+        """The stack's name."""
+        return self.found.stack
+
+    @property
+    def settings(self) -> Settings:
+        """The stack's settings."""
+        return self.found.settings
+
+    @property
+    def own(self) -> RegionStore:
+        """The stack's own Region."""
+        return self.places[0]
+
+    def seat(self) -> StoredKey:
+        """What the escrow of the stack's own Region holds."""
+        return self.own.ring.seat(self.settings)
+
+    def versions(self) -> tuple[DataKeyVersion, ...]:
+        """Every version that is kept in the stack's own Region, the oldest first."""
+        return self.own.ring.versions(self.settings)
+
+
+def take(request: Request, clients: Clients) -> DataKeyStore:
+    """The stack as it stands. Raises StackNotFound for one that is not built."""
+    clients.ui.working("looking at the stack and its data keys")
+    found = deployed_stack.find(request, clients)
+    return holding_of(found)
+
+
+def holding_of(found: DeployedStack) -> DataKeyStore:
+    """The holding of a stack that was found. Raises StackNotFound for one that is not built."""
+    outputs = deployed_stack.outputs_of(found)
+    places = tuple(
+        RegionStore(region=region, key_arn=arn, ring=found.aws.with_region(region).key_rotation())
+        for arn in outputs.key_arns
+        for region in (storage.region_of(arn),)
+    )
+    return DataKeyStore(found=found, outputs=outputs, places=places)
+
+
+def stored(holding: DataKeyStore) -> StoredKey:
+    """What the escrow holds, where it has to hold a data key.
+
+    Raises StackNotFound where there is none yet, ResourceError where it is in the other store, or is no data key.
+    """
+    seat = holding.seat()
+    name, stack = holding.settings.names.stored_data_key, holding.stack
+    if not seat.taken:
+        refuse_other_store(holding)
+        if holding.versions():
+            raise ResourceError(
+                f"{name} is gone, and versions of it are kept; nothing was changed",
+                f"python -m wizard restore --stack {stack}   # lists them; the one that was current last goes back",
+            )
+        raise StackNotFound(f"{name} holds no data key yet", f"python -m wizard push --stack {stack}")
+    if seat.wrapped is None:
+        raise ResourceError(
+            f"{name} holds something that is no wrapped data key; nothing was changed",
+            f"python -m wizard restore --stack {stack}   # lists the kept versions; one of them goes back",
+        )
+    return seat
+
+
+def refuse_other_store(holding: DataKeyStore) -> None:
+    """Raises ResourceError where the escrow is still in the store that the settings do not name."""
+    elsewhere = storage.find_stored_data_key(holding.found.aws, holding.settings)
+    if elsewhere is not None and elsewhere.store is not holding.settings.secret_store:
+        raise ResourceError(
+            f"the data key is still in the {elsewhere.store}, and the settings say {holding.settings.secret_store}; "
+            "nothing was changed",
+            f"python -m wizard push --stack {holding.stack}   # copies it first",
+        )
+
+
+def version_of(holding: DataKeyStore, given: str, *, command: str) -> DataKeyVersion:
+    """The kept version of a fingerprint as a person gives it. Raises UsageError, which names those there are."""
+    fingerprint = given if given.startswith("sha256:") else f"sha256:{given}"
+    if not FINGERPRINT.fullmatch(fingerprint):
+        raise UsageError(
+            f"{given!r} is not a fingerprint: sha256: and 16 hex digits",
+            f"python -m wizard restore --stack {holding.stack}   # lists the kept versions",
+        )
+    version = holding.own.ring.version(holding.settings, fingerprint)
+    if version is None:
+        there = ", ".join(each.fingerprint for each in holding.versions()) or "none"
+        raise UsageError(f"no version {fingerprint} is kept (there are: {there})", f"{command}   # with one of those")
+    return version
+
+
+def keep_everywhere(
+    holding: DataKeyStore,
+    wrapped: WrappedDataKey,
+    *,
+    key_arn: str | None,
+    origin: VersionOrigin,
+    at: datetime,
+    same_as: str | None = None,
+) -> DataKeyVersion:
+    """The version in the ledger of every Region, the stack's own first; an entry that is there is left alone."""
+    kept = [
+        place.ring.keep(
+            holding.settings,
+            wrapped,
+            key_arn=_in_region(key_arn, place, holding.outputs),
+            origin=origin,
+            at=at,
+            same_as=same_as,
+        )
+        for place in holding.places
+    ]
+    return kept[0]
+
+
+def keep_seats(holding: DataKeyStore, *, at: datetime) -> None:
+    """What each Region's escrow holds, into that Region's ledger, before anything could take its place."""
+    for place in holding.places:
+        seat = place.ring.seat(holding.settings)
+        if seat.wrapped is None:
+            continue
+        version = place.ring.version(holding.settings, seat.wrapped.fingerprint)
+        if version is not None and not version.kept:
+            place.ring.keep(
+                holding.settings,
+                seat.wrapped,
+                key_arn=version.key_arn,
+                origin=version.origin,
+                at=at,
+                same_as=version.same_as,
+            )
+
+
+def _in_region(key_arn: str | None, place: RegionStore, outputs: Outputs) -> str | None:
+    # A replica opens what its primary wrapped, by its own ARN.
+    return place.key_arn if key_arn in outputs.key_arns else key_arn
+
+
+def pending(versions: Iterable[DataKeyVersion]) -> tuple[DataKeyVersion, ...]:
+    """The new data keys that were made to take the current one's place and have not done so yet."""
+    return tuple(each for each in versions if each.origin is VersionOrigin.MADE and not each.was_current)

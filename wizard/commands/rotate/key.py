@@ -1,0 +1,148 @@
+"""`rotate --cmk` and `rotate --schedule`: the material of the KMS key, now or every so many days.
+
+Pure: acts through the edges' Protocols. The data key and the records are not concerned: what the old material wrapped,
+the key opens as before.
+"""
+
+from __future__ import annotations
+
+from components.settings import ContractError, Settings
+from wizard.commands.rotate.data_key_versions import DataKeyStore, take
+from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
+from wizard.core.errors import Cancelled, ResourceError, UsageError
+from wizard.core.models.progress import Mark, Progress, Step
+from wizard.setup import plan
+from wizard.setup.steps import Clients, Request
+
+
+def rotate_material(request: Request, clients: Clients) -> RotateResult:
+    """New material for the key, now; confirmed by a plain yes."""
+    holding = take(request, clients)
+    ui, own = clients.ui, holding.own
+    ui.section("The key's rotations", own.key_arn)
+    before = own.ring.rotations(own.key_arn)
+    show_rotations(ui, before)
+    if before.on_demand_started is not None:
+        raise ResourceError(
+            "a rotation on demand is under way; nothing was changed",
+            f"aws kms get-key-rotation-status --key-id {own.key_arn}   # and again when it is over",
+        )
+    if before.on_demand_left == 0:
+        raise ResourceError(
+            f"the key has had all of its {before.on_demand_limit} rotations on demand; nothing was changed",
+            f"python -m wizard rotate --schedule DAYS --stack {holding.stack}   # automatic ones have no such limit",
+        )
+    ui.line(f"cost: {cost_of_another(before)}", mark=Mark.INFO)
+    if len(holding.places) > 1:
+        ui.line("its replicas follow by themselves: KMS rotates the primary and copies the material", mark=Mark.INFO)
+    ui.line("records and the wrapped data key stay as they are: the key opens what its old material wrapped")
+    _confirm(request, clients, "Rotate the key's material now?", f"rotate --cmk --stack {holding.stack}")
+    with holding.found.engine.alone(request.stack):
+        own.ring.rotate_on_demand(own.key_arn)
+    after = own.ring.rotations(own.key_arn)
+    ui.line("the rotation has begun; it takes KMS some minutes at most", mark=Mark.OK)
+    return RotateResult(
+        action=Action.CMK,
+        stack=holding.stack,
+        changed=True,
+        rotations=after,
+        next=(
+            f"python -m wizard rotate --rewrap {own.key_arn} --stack {holding.stack}"
+            "   # if the data key's wrapping is to be under the new material too; it need not be",
+        ),
+    )
+
+
+def change_schedule(request: Request, clients: Clients, days: int) -> RotateResult:
+    """Another period for the automatic rotation: the stack's own setting, by its own update."""
+    holding = take(request, clients)
+    settings = _with_period(holding.settings, days, holding.stack)
+    ui, engine = clients.ui, holding.found.engine
+    own = holding.own
+    before = own.ring.rotations(own.key_arn)
+    ui.section("The key's rotations", own.key_arn)
+    show_rotations(ui, before)
+    if settings == holding.settings and before.enabled and before.period_days == days:
+        ui.line(f"the period is {days} days already", mark=Mark.OK)
+        return RotateResult(action=Action.SCHEDULE, stack=holding.stack, changed=False, rotations=before)
+    with engine.alone(request.stack):
+        _update(request, clients, holding, settings)
+    after = own.ring.rotations(own.key_arn)
+    if not after.enabled or after.period_days not in (days, None):
+        raise ResourceError(
+            f"the stack was updated, and the key is still rotated every {after.period_days} days",
+            f"aws kms get-key-rotation-status --key-id {own.key_arn}   # who else sets it?",
+        )
+    ui.line(f"the key is rotated every {days} days from now on", mark=Mark.OK)
+    return RotateResult(
+        action=Action.SCHEDULE,
+        stack=holding.stack,
+        changed=True,
+        rotations=after,
+        next=(f"commit Pulumi.{request.stack.rsplit('/', 1)[-1]}.yaml, which holds the new period",),
+    )
+
+
+def _with_period(settings: Settings, days: int, stack: str) -> Settings:
+    changed = {**settings.model_dump(), "rotation_period_days": days}
+    try:
+        return Settings.read(changed)
+    except ContractError as error:
+        raise UsageError(
+            f"{days} is no rotation period: KMS takes 90 to 2560 days",
+            f"python -m wizard rotate --schedule 365 --stack {stack}",
+        ) from error
+
+
+def _update(request: Request, clients: Clients, holding: DataKeyStore, settings: Settings) -> None:
+    ui, engine = clients.ui, holding.found.engine
+    again = f"rotate --schedule {settings.rotation_period_days} --stack {holding.stack}"
+    ui.section("Plan")
+    ui.working("Pulumi works out what an update would do")
+    agreed = False
+    engine.prepare(request.stack, settings)
+    try:
+        steps = [step for step in engine.preview(request.stack, lambda progress: None) if step.op not in plan.QUIET]
+        for step in steps:
+            note = f" ({', '.join(step.changed)})" if step.changed else ""
+            other = "" if _is_the_period(step) else "   not of the rotation: it was waiting in the stack"
+            ui.line(f"  {plan.SIGNS.get(step.op, '?')} {step.op} {step.type} {step.name}{note}{other}")
+        others = [step for step in steps if not _is_the_period(step)]
+        if others:
+            ui.line(f"{len(others)} change(s) beside the period would be carried out with it", mark=Mark.WARN)
+        if any("delete" in step.op or "replace" in step.op for step in others):
+            raise ResourceError(
+                "nothing was changed: the stack would delete or replace something else with this update",
+                f"python -m wizard preview --stack {holding.stack}   # look at that first",
+            )
+        _confirm(request, clients, "Carry out this plan?", again)
+        agreed = True
+    finally:
+        if not agreed:
+            # The settings file says what the stack is, not what somebody thought of.
+            engine.prepare(request.stack, holding.settings)
+    ui.section("Resources", "Ctrl-C ends this safely")
+    ui.working("Pulumi starts")
+    engine.renew(holding.found.aws.environment())
+    started = clients.clock()
+
+    def live(progress: Progress) -> None:
+        if progress.step.op not in plan.QUIET:
+            ui.progress(progress, clients.clock() - started)
+
+    engine.up(request.stack, live)
+
+
+def _is_the_period(step: Step) -> bool:
+    return step.op == "update" and step.type == "aws:kms/key:Key" and set(step.changed) <= {"rotationPeriodInDays"}
+
+
+def _confirm(request: Request, clients: Clients, prompt: str, command: str) -> None:
+    """A plain yes, here or by `--yes`. Raises Cancelled without one."""
+    again = f"python -m wizard {command} --yes"
+    if request.yes:
+        return
+    if not clients.ui.interactive:
+        raise Cancelled("nothing was changed: nobody is there to confirm it", again)
+    if not clients.ui.confirm(prompt, default=False):
+        raise Cancelled("nothing was changed", again)

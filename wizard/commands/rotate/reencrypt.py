@@ -1,0 +1,204 @@
+"""`rotate --rewrap KEY`: the same data key, wrapped by another KMS key, or anew by the same; the old wrapping is kept.
+
+Pure: acts through the edges' Protocols. KMS re-encrypts inside itself; no plaintext comes out, and no record changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from wizard.commands.rotate.data_key import put_in_place
+from wizard.commands.rotate.data_key_versions import (
+    DataKeyStore,
+    RegionStore,
+    keep_everywhere,
+    keep_seats,
+    stored,
+    take,
+)
+from wizard.commands.rotate.result import Action, RotateResult, show_versions
+from wizard.commands.rotate.temporary_grant import leave_for_a_moment
+from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, UsageError
+from wizard.core.models.account import KeyFact
+from wizard.core.models.progress import Mark
+from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.data_key import storage
+from wizard.setup import confirmation
+from wizard.setup.steps import Clients, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """The key that is to wrap the data key."""
+
+    arn: str
+    """In the stack's own Region, where ReEncrypt works."""
+    copy_to: RegionStore | None = None
+    """Another Region, with a replica of that key, whose ledger gets a copy."""
+    copy_arn: str | None = None
+
+
+def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
+    """The current data key under another key. Under the stack's own it becomes current; under any other it is kept."""
+    holding = take(request, clients)
+    ui = clients.ui
+    current = stored(holding)
+    assert current.wrapped is not None
+    old = holding.own.ring.version(holding.settings, current.wrapped.fingerprint)
+    assert old is not None
+    destination = _destination(holding, key)
+    own = destination.arn == holding.outputs.key_arn
+    source = old.key_arn or holding.outputs.key_arn
+    command = f"rotate --rewrap {key} --stack {holding.stack}"
+    ui.section("Re-wrapping")
+    ui.line(f"{old.fingerprint}, wrapped by {source}")
+    ui.line(f"is wrapped by {destination.arn} too, inside KMS: it stays the same data key, and no record changes")
+    if own:
+        ui.line("that is the stack's own key, so that the new wrapping becomes what the application gets")
+    else:
+        ui.line("the application keeps the wrapping under the stack's own key; the new one is kept beside it")
+    _agree(request, clients, holding, command, own=own)
+    with holding.found.engine.alone(request.stack):
+        new = _kept(clients, holding, old, source, destination)
+    ui.line(f"{new.fingerprint} is kept in {new.parameter}", mark=Mark.OK)
+    if own:
+        return put_in_place(
+            _confirmed(request),
+            clients,
+            holding,
+            new,
+            action=Action.REWRAP,
+            warnings=("it is the same data key in another wrapping: no record has to be re-encrypted",),
+            command=command,
+            redeploy=redeploy,
+        )
+    versions = holding.versions()
+    show_versions(ui, versions, holding.outputs.key_arns)
+    return RotateResult(
+        action=Action.REWRAP,
+        stack=holding.stack,
+        changed=True,
+        versions=versions,
+        subject=new,
+        next=(
+            f"an application that gets AWS_KMS_KEY_ID={destination.copy_arn or destination.arn} opens it with "
+            f"ENCRYPTED_PHI_KEY of {new.parameter}; it becomes this stack's only when the stack's key is that one",
+        ),
+    )
+
+
+def _confirmed(request: Request) -> Request:
+    # The name was typed before the key was touched; the same run does not ask twice.
+    return replace(request, confirmed=request.stack)
+
+
+def _agree(request: Request, clients: Clients, holding: DataKeyStore, command: str, *, own: bool) -> None:
+    if own:
+        if not confirmation.typed(
+            request, clients.ui, why="The new wrapping takes the place of what the escrow holds."
+        ):
+            raise Cancelled(
+                "nothing was changed: it has to be confirmed by the stack's name",
+                f"python -m wizard {command} --confirm {request.stack}",
+            )
+        return
+    if request.yes or request.confirmed == request.stack:
+        return
+    if not (clients.ui.interactive and clients.ui.confirm("Wrap it under that key too?", default=False)):
+        raise Cancelled("nothing was changed", f"python -m wizard {command} --yes")
+
+
+def _kept(
+    clients: Clients, holding: DataKeyStore, old: DataKeyVersion, source: str, destination: Destination
+) -> DataKeyVersion:
+    """The new wrapping in the ledger; one that an interrupted run has left there is taken up."""
+    now = clients.now()
+    keep_seats(holding, at=now)
+    left = next(
+        (
+            each
+            for each in holding.versions()
+            if each.origin is VersionOrigin.REWRAPPED
+            and each.same_as == old.same_as
+            and each.key_arn == destination.arn
+            and not each.was_current
+        ),
+        None,
+    )
+    if left is not None:
+        wrapped = left.wrapped
+    else:
+        try:
+            wrapped = holding.own.ring.reencrypt(old.wrapped, source=source, destination=destination.arn)
+        except PermissionDenied as error:
+            raise _denied(error, holding, source, destination.arn) from error
+    kept = keep_everywhere(
+        holding, wrapped, key_arn=destination.arn, origin=VersionOrigin.REWRAPPED, at=now, same_as=old.same_as
+    )
+    if destination.copy_to is not None:
+        destination.copy_to.ring.keep(
+            holding.settings,
+            wrapped,
+            key_arn=destination.copy_arn,
+            origin=VersionOrigin.REWRAPPED,
+            at=now,
+            same_as=old.same_as,
+        )
+    return kept
+
+
+# --- the destination -----------------------------------------------------------------------------------------------
+
+
+def _destination(holding: DataKeyStore, key: str) -> Destination:
+    """The key that is meant, fit to wrap a data key. Raises UsageError or ResourceError, which say what is not."""
+    region = storage.region_of(key) if key.startswith("arn:") and key.count(":") >= 5 else holding.settings.region
+    aws = holding.found.aws
+    fact = (aws if region == holding.settings.region else aws.with_region(region)).describe_key(key)
+    if fact is None:
+        raise UsageError(
+            f"there is no KMS key {key} in {region}", f"aws kms list-aliases --region {region}   # then name one"
+        )
+    _refuse_unfit(fact)
+    if region == holding.settings.region:
+        return Destination(arn=fact.arn)
+    if fact.replica_of is None or storage.region_of(fact.replica_of) != holding.settings.region:
+        raise UsageError(
+            f"{fact.arn} is in {region}, and ReEncrypt works inside one Region ({holding.settings.region}): only a "
+            "replica of a multi-Region key of this Region can open there what is wrapped here",
+            f"aws kms replicate-key --key-id KEY --replica-region {region}   # of a multi-Region key of "
+            f"{holding.settings.region}; then --rewrap the replica's ARN",
+        )
+    place = RegionStore(region=region, key_arn=fact.arn, ring=aws.with_region(region).key_rotation())
+    return Destination(arn=fact.replica_of, copy_to=place, copy_arn=fact.arn)
+
+
+def _refuse_unfit(fact: KeyFact) -> None:
+    if fact.state != "Enabled":
+        raise ResourceError(
+            f"{fact.arn} is {fact.state}; nothing was changed", f"aws kms enable-key --key-id {fact.arn}   # or another"
+        )
+    if fact.spec != "SYMMETRIC_DEFAULT" or fact.usage != "ENCRYPT_DECRYPT":
+        raise UsageError(
+            f"{fact.arn} is a key for {fact.usage} ({fact.spec}), which wraps no data key",
+            "name a symmetric key for ENCRYPT_DECRYPT",
+        )
+
+
+# --- the right that nobody has -------------------------------------------------------------------------------------
+
+
+def _denied(error: PermissionDenied, holding: DataKeyStore, source: str, destination: str) -> PermissionDenied:
+    """Who may not re-encrypt, why, and how to give the right for a moment and take it away again."""
+    return PermissionDenied(
+        "the caller may not re-encrypt: kms:ReEncryptFrom on the key that wraps the data key now and kms:ReEncryptTo "
+        f"on the one that shall are given to nobody by the key's policy; nothing was changed ({error.message})",
+        leave_for_a_moment(
+            holding,
+            [
+                {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": source},
+                {"Effect": "Allow", "Action": "kms:ReEncryptTo", "Resource": destination},
+            ],
+            name="eonpro-rewrap",
+        ),
+    )

@@ -1,0 +1,131 @@
+"""One version of the data key in the place of another, in every Region: proved beforehand, both kept, nothing lost.
+
+Pure: acts through the edges' Protocols.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from wizard.commands.rotate.data_key_versions import DataKeyStore, keep_everywhere, keep_seats
+from wizard.core.errors import DataKeyConflict, PermissionDenied, Unsupported
+from wizard.core.models.delivery import AppVariables
+from wizard.core.models.rotation import DataKeyVersion, StoredKey
+from wizard.setup.steps import Clients
+
+
+class ProofMethod(StrEnum):
+    """How it is known that the stack's key opens a version."""
+
+    APPLICATION = "application"
+    """The application opened it, in a child process with its own credentials."""
+    REENCRYPTED = "reencrypted"
+    """KMS opened it under that very key, for a ReEncrypt whose result was let go."""
+    LEDGER = "ledger"
+    """Neither could be tried from here; the ledger says that this key wrapped it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """What was learnt of a version before it became current."""
+
+    how: ProofMethod
+    words: str
+
+
+def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersion, *, trusted: bool) -> Opened:
+    """That the stack's key opens the version: as the application, else by a ReEncrypt onto the same key.
+
+    Raises DataKeyConflict when it does not, and when neither can be tried and the version is not `trusted`: one that
+    this ledger has had since KMS made it.
+    """
+    refuse_another_key(holding, version)
+    batch = AppVariables(region=holding.settings.region, key_arn=holding.outputs.key_arn, wrapped=version.wrapped)
+    aws = holding.found.aws
+    for target in holding.settings.deploy_targets:
+        principal = holding.outputs.principal_of(target)
+        credentials = aws.app_credentials(principal, target=target).found
+        if credentials is None:
+            continue
+        verdict = clients.prover.prove(credentials, batch)
+        if not verdict.proved or verdict.fingerprint != version.fingerprint:
+            cause = f"{verdict.cause}: {verdict.message}" if not verdict.proved else f"it opened {verdict.fingerprint}"
+            raise DataKeyConflict(
+                f"the application cannot open {version.fingerprint} with the key {batch.key_arn} ({cause}); "
+                "nothing was changed",
+                f"python -m wizard doctor --stack {holding.stack}   # if it is the key; else choose another version",
+            )
+        return Opened(how=ProofMethod.APPLICATION, words=f"opened by the key, as {principal}")
+    try:
+        holding.own.ring.reencrypt(version.wrapped, source=batch.key_arn, destination=batch.key_arn)
+    except (PermissionDenied, Unsupported) as error:
+        if trusted and version.key_arn == batch.key_arn:
+            return Opened(
+                how=ProofMethod.LEDGER,
+                words="wrapped by the stack's key, as its entry says; it could not be opened from here to prove it",
+            )
+        raise DataKeyConflict(
+            f"that the key opens {version.fingerprint} could not be proved from here ({error.message}); "
+            "nothing was changed",
+            "give the application's credentials (EONPRO_APP_PROFILE, or EONPRO_APP_ACCESS_KEY_ID and "
+            "EONPRO_APP_SECRET_ACCESS_KEY), or have kms:ReEncryptFrom and kms:ReEncryptTo allowed for this command",
+        ) from error
+    return Opened(
+        how=ProofMethod.REENCRYPTED, words="opened by the key, inside KMS (a ReEncrypt whose result was let go)"
+    )
+
+
+def refuse_another_key(holding: DataKeyStore, version: DataKeyVersion) -> None:
+    """Raises DataKeyConflict for a version that another KMS key than the stack's wraps."""
+    if version.key_arn not in (None, *holding.outputs.key_arns):
+        raise DataKeyConflict(
+            f"{version.fingerprint} is wrapped by {version.key_arn}, not by the stack's key "
+            f"{holding.outputs.key_arn}, whose ARN is what the application gets; nothing was changed",
+            f"python -m wizard rotate --rewrap {holding.outputs.key_arn} --stack {holding.stack}"
+            "   # wraps the current data key under the stack's key",
+        )
+
+
+def settled(holding: DataKeyStore, version: DataKeyVersion) -> bool:
+    """Whether every Region's escrow holds the version already, and says so."""
+    return all(_is_settled(place.ring.seat(holding.settings), version, place.key_arn) for place in holding.places)
+
+
+def _is_settled(seat: StoredKey, version: DataKeyVersion, key_arn: str) -> bool:
+    return seat.wrapped == version.wrapped and seat.agrees and seat.key_arn == key_arn
+
+
+def make_current(
+    holding: DataKeyStore, version: DataKeyVersion, *, seen: dict[str, StoredKey], at: datetime
+) -> DataKeyVersion:
+    """The version into every Region's escrow, in the place of what was `seen` there, by Region.
+
+    Both are in the ledger of every Region before any escrow is touched. The stack's own Region comes last: until then
+    what it holds is the data key, and the same command again goes on from wherever this one was stopped.
+    """
+    keep_seats(holding, at=at)
+    kept = keep_everywhere(
+        holding,
+        version.wrapped,
+        key_arn=version.key_arn or holding.outputs.key_arn,
+        origin=version.origin,
+        at=at,
+        same_as=version.same_as,
+    )
+    for place in (*holding.places[1:], holding.own):
+        if not _is_settled(seen[place.region], version, place.key_arn):
+            place.ring.replace_current(holding.settings, kept, key_arn=place.key_arn, seen=seen[place.region])
+    found = holding.own.ring.version(holding.settings, version.fingerprint)
+    if found is None or not found.current:
+        raise DataKeyConflict(
+            f"{holding.settings.names.stored_data_key} does not hold {version.fingerprint}, just written to it",
+            "run the same command again; look who else writes it",
+        )
+    return found
+
+
+def look(holding: DataKeyStore) -> dict[str, StoredKey]:
+    """What each Region's escrow holds now, by Region: what a person is shown before they confirm."""
+    return {place.region: place.ring.seat(holding.settings) for place in holding.places}

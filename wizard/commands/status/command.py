@@ -1,0 +1,385 @@
+"""How the stacks stand: what the settings, the state's backend and the account say, several stacks side by side.
+
+Pure: reads through the edges' Protocols, changes nothing and asks nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from components.policies.stack import trail_arn_of
+from components.settings import Settings, Target
+from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
+from wizard.core.models.account import Identity, KeyFact
+from wizard.core.models.delivery import AppVariables, StoredDataKey
+from wizard.core.models.progress import Mark
+from wizard.core.models.stack_status import HealthStatus, ListedStack, Look, StackStatus
+from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
+from wizard.data_key.storage import find_stored_data_key
+from wizard.setup.steps import Clients
+
+ListStacks = Callable[[Mapping[str, str]], tuple[ListedStack, ...]]
+"""The environment of the credentials to the backend's stacks (`wizard.pulumi_engine.backend`). Raises SetupError."""
+
+AT_ONCE = 8
+"""Stacks that are looked at side by side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Caller:
+    """Who asks, and by what; or why nobody can."""
+
+    aws: AwsClient | None = None
+    identity: Identity | None = None
+    vercel: VercelClient | None = None
+    why: str = ""
+
+
+def read(
+    clients: Clients,
+    settings_by_stack: Mapping[str, Settings],
+    *,
+    all_stacks: bool,
+    stack: str,
+    list_stacks: ListStacks,
+    unreadable: Mapping[str, str] | None = None,
+    profile: str | None = None,
+    region: str | None = None,
+    vercel_token: str | None = None,
+) -> tuple[StackStatus, ...]:
+    """One row a stack, by name: the one that is named, or all that have settings here or a state in the backend.
+
+    `unreadable`: why the settings of a stack cannot be used. What cannot be asked is unknown, and no error.
+    Raises StackNotFound when the named stack is neither here nor in the backend.
+    """
+    name = stack.rsplit("/", 1)[-1]
+    unreadable = unreadable or {}
+    here = sorted({*settings_by_stack, *unreadable}) if all_stacks else [name]
+    wanted = [settings_by_stack[each] for each in here if each in settings_by_stack]
+    caller = _caller(clients, profile, region or next((each.region for each in wanted), None), vercel_token)
+    listed, why_unlisted = _listed(list_stacks, caller)
+    by_name = {each.name: each for each in listed or ()}
+    names = sorted({*here, *by_name}) if all_stacks else here
+    if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
+        raise StackNotFound(
+            f"there is no stack {name}: neither Pulumi.{name}.yaml nor a state in the backend",
+            "python -m wizard status --all",
+        )
+
+    def look(each: str) -> StackStatus:
+        found = by_name.get(each)
+        bare = StackStatus(
+            stack=each,
+            in_backend=None if listed is None else found is not None,
+            last_update=found.last_update if found else None,
+            resources=found.resources if found else None,
+            updating=bool(found and found.updating),
+            caller=caller.identity.account_id if caller.identity else None,
+        )
+        if each not in settings_by_stack:
+            why = unreadable.get(each, f"its settings, Pulumi.{each}.yaml, are not here")
+            return replace(bare, why=why)
+        status = _look(bare, settings_by_stack[each], caller)
+        return replace(status, why=status.why or why_unlisted)
+
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(len(names), 1))) as pool:
+        return tuple(pool.map(look, names))
+
+
+def _caller(clients: Clients, profile: str | None, region: str | None, token: str | None) -> _Caller:
+    try:
+        aws = clients.connect(profile, region)
+        return _Caller(aws=aws, identity=aws.identify(), vercel=clients.vercel(token) if token else None)
+    except SetupError as error:
+        return _Caller(why=f"AWS cannot be asked: {error.message}")
+
+
+def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, str]:
+    """The backend's stacks, or None and why they are not known."""
+    try:
+        return list_stacks(caller.aws.environment() if caller.aws else {}), ""
+    except SetupError as error:
+        return None, error.message
+
+
+def _look(bare: StackStatus, settings: Settings, caller: _Caller) -> StackStatus:
+    status = replace(
+        bare,
+        account=settings.account_id,
+        region=settings.region,
+        environment=settings.environment,
+        targets=tuple(settings.deploy_targets),
+    )
+    if bare.in_backend is False or bare.resources == 0:
+        return replace(status, standing=HealthStatus.NOT_BUILT)
+    if caller.aws is None or caller.identity is None:
+        return replace(status, why=caller.why)
+    if caller.identity.account_id != settings.account_id:
+        why = f"your credentials are of the account {caller.identity.account_id}"
+        return replace(status, standing=HealthStatus.ELSEWHERE, why=why)
+    fingerprint, looks = _looks(caller.aws.with_region(settings.region), caller.vercel, settings)
+    worst = [
+        kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(look.standing is kind for look in looks)
+    ]
+    return replace(status, fingerprint=fingerprint, looks=looks, standing=worst[0] if worst else HealthStatus.GOOD)
+
+
+def _looks(aws: AwsClient, vercel: VercelClient | None, settings: Settings) -> tuple[str | None, tuple[Look, ...]]:
+    """Every look at one stack, those that need no other's answer side by side; and the data key's fingerprint."""
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        asked = pool.submit(_key, aws, settings), pool.submit(_escrow, aws, settings)
+        trail = pool.submit(_trail, aws, settings)
+        (key, of_the_key), (stored_data_key, of_the_escrow) = asked[0].result(), asked[1].result()
+        if stored_data_key and key and stored_data_key.key_arn not in (None, key.arn):
+            detail = f"{stored_data_key.parameter} is wrapped by {stored_data_key.key_arn}, not by the key under {settings.names.alias}"
+            of_the_escrow = Look(what="escrow", standing=HealthStatus.WRONG, detail=detail)
+        delivered = list(
+            pool.map(lambda each: _target(each, aws, vercel, settings, key, stored_data_key), settings.deploy_targets)
+        )
+    return stored_data_key.wrapped.fingerprint if stored_data_key else None, (
+        *of_the_key,
+        trail.result(),
+        of_the_escrow,
+        *delivered,
+    )
+
+
+def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Look, ...]]:
+    alias = settings.names.alias
+    try:
+        key = aws.describe_key(alias)
+    except SetupError as error:
+        return None, (_unasked("key", error), _unasked("rotation", error))
+    if key is None:
+        missing = f"{alias} points to no key"
+        return None, tuple(Look(what=what, standing=HealthStatus.WRONG, detail=missing) for what in ("key", "rotation"))
+    state = HealthStatus.GOOD if key.state == "Enabled" else HealthStatus.WRONG
+    days = f"every {key.rotation_period_days} days" if key.rotation_period_days else "on"
+    rotation = {
+        True: (HealthStatus.GOOD, days),
+        False: (HealthStatus.WRONG, "off"),
+        None: (HealthStatus.UNKNOWN, "not told by KMS"),
+    }[key.rotation_enabled]
+    return key, (
+        Look(what="key", standing=state, detail=f"{key.state}, {key.arn}"),
+        Look(what="rotation", standing=rotation[0], detail=rotation[1]),
+    )
+
+
+def _trail(aws: AwsClient, settings: Settings) -> Look:
+    arn = trail_arn_of(settings)
+    try:
+        trail = aws.find_trail(arn)
+    except SetupError as error:
+        return _unasked("trail", error)
+    if trail is None:
+        return Look(what="trail", standing=HealthStatus.WRONG, detail=f"there is no trail {arn}")
+    standing, detail = {
+        True: (HealthStatus.GOOD, f"{trail.name} is logging"),
+        False: (HealthStatus.WRONG, f"{trail.name} is not logging"),
+        None: (HealthStatus.UNKNOWN, f"whether {trail.name} is logging may not be asked"),
+    }[trail.logging]
+    return Look(what="trail", standing=standing, detail=detail)
+
+
+def _escrow(aws: AwsClient, settings: Settings) -> tuple[StoredDataKey | None, Look]:
+    try:
+        stored_data_key = find_stored_data_key(aws, settings)
+    except SetupError as error:
+        return None, _unasked("escrow", error)
+    if stored_data_key is None:
+        detail = f"there is no data key in {settings.names.stored_data_key}"
+        return None, Look(what="escrow", standing=HealthStatus.WRONG, detail=detail)
+    return stored_data_key, Look(
+        what="escrow",
+        standing=HealthStatus.GOOD,
+        detail=f"{stored_data_key.wrapped.fingerprint} in {stored_data_key.parameter}",
+    )
+
+
+def _target(
+    target: Target,
+    aws: AwsClient,
+    vercel: VercelClient | None,
+    settings: Settings,
+    key: KeyFact | None,
+    stored_data_key: StoredDataKey | None,
+) -> Look:
+    """Whether the target has the three variables of the stack."""
+    if key is None or stored_data_key is None:
+        detail = "key and data key are not known, so there is nothing to compare with"
+        return Look(what=target, standing=HealthStatus.UNKNOWN, detail=detail)
+    if target is Target.VERCEL and vercel is None:
+        return Look(what=target, standing=HealthStatus.UNKNOWN, detail="there is no Vercel token to ask with")
+    batches = [
+        AppVariables(
+            region=region,
+            key_arn=key.arn.replace(f":{settings.region}:", f":{region}:"),
+            wrapped=stored_data_key.wrapped,
+        )
+        for region in settings.regions
+    ]
+    try:
+        if target is Target.VERCEL and vercel is not None:
+            project = vercel.find_project(settings.vercel_team or "", settings.vercel_project or "")
+            lacks = vercel.check(project, batches[0]) or ""
+        else:
+            prefix, store = settings.names.parameter_prefix, settings.secret_store
+            lacking = [
+                batch.region
+                for batch in batches
+                if not aws.with_region(batch.region).check_parameters(prefix, batch, store=store)
+            ]
+            lacks = f"what is under {prefix} in {', '.join(lacking)} is not the stack's" if lacking else ""
+    except DataKeyConflict as error:
+        lacks = error.message
+    except SetupError as error:
+        return _unasked(target, error)
+    standing = HealthStatus.WRONG if lacks else HealthStatus.GOOD
+    return Look(what=target, standing=standing, detail=lacks or "has the three variables")
+
+
+def _unasked(what: str, error: SetupError) -> Look:
+    denied = "you may not look: " if isinstance(error, PermissionDenied) else ""
+    return Look(what=what, standing=HealthStatus.UNKNOWN, detail=denied + error.message)
+
+
+MARKS = {
+    HealthStatus.GOOD: Mark.OK,
+    HealthStatus.WRONG: Mark.FAIL,
+    HealthStatus.UNKNOWN: Mark.WARN,
+    HealthStatus.ELSEWHERE: Mark.INFO,
+    HealthStatus.NOT_BUILT: Mark.INFO,
+}
+
+WIDTH = 80
+"""Columns."""
+
+_INDENT = "  "
+_SPARE = 5
+"""Columns of a sign before, and of the ellipsis in a name, where only ASCII can be written: `ok `, `...`."""
+_GAP = "  "
+_HEADINGS = ("stack", "account", "region", "targets", "updated", "res.")
+_SIGNS = {HealthStatus.GOOD: "✓", HealthStatus.WRONG: "✗", HealthStatus.UNKNOWN: "?"}
+
+
+def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
+    """One stack in full, several in two lines each."""
+    if len(rows) == 1:
+        _in_full(ui, rows[0])
+        return
+    if not rows:
+        ui.line("there is no stack, neither here nor in the backend", mark=Mark.INFO)
+        ui.line("next: python -m wizard setup")
+        return
+    cells = [_HEADINGS, *(_cells(row) for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    # A name is the one thing that can be cut and still be known.
+    widths[0] = min(widths[0], max(WIDTH - _SPARE - sum(widths[1:]) - len(_GAP) * (len(widths) - 1), 8))
+    ui.line(_INDENT + _joined(_HEADINGS, widths))
+    for row, line in zip(rows, cells[1:], strict=True):
+        ui.line(_joined(line, widths), mark=MARKS[row.standing])
+        ui.line(_cut("    " + _second(row), WIDTH - _SPARE))
+    for why in dict.fromkeys(
+        row.why for row in rows if row.why and row.standing is not HealthStatus.ELSEWHERE and row.account
+    ):
+        ui.line(_cut(why, WIDTH - _SPARE), mark=Mark.WARN)
+    if any(row.standing in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows):
+        ui.line("each in full: python -m wizard status --stack NAME")
+
+
+def _cells(row: StackStatus) -> tuple[str, ...]:
+    return (
+        row.stack,
+        row.account or "?",
+        row.region or "?",
+        ",".join(row.targets) or "?",
+        _when(row)[:10],
+        "?" if row.resources is None and row.in_backend is None else str(row.resources or 0),
+    )
+
+
+def _when(row: StackStatus) -> str:
+    if row.updating:
+        return "now"
+    if row.last_update:
+        return row.last_update.partition(".")[0].replace("T", " ").removesuffix("Z")
+    return "?" if row.in_backend is None else "never"
+
+
+def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return _GAP.join(_cut(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _second(row: StackStatus) -> str:
+    """The line below a stack's own: how it stands."""
+    if row.standing is HealthStatus.NOT_BUILT:
+        return f"not built yet: python -m wizard setup --stack {row.stack}"
+    if row.standing is HealthStatus.ELSEWHERE:
+        return f"other account: {row.why}"
+    if not row.looks:
+        return row.why if row.account is None else "unknown"
+    # The escrow speaks by its fingerprint.
+    told = [row.fingerprint or "no data key"]
+    for standing, sign in _SIGNS.items():
+        names = [look.what for look in row.of(standing) if look.what != "escrow" or standing is HealthStatus.WRONG]
+        if names:
+            told.append(f"{sign} {' '.join(names)}")
+    return _GAP.join(told)
+
+
+def _in_full(ui: UserInterface, row: StackStatus) -> None:
+    facts = (
+        ("account", row.account or "not known here"),
+        ("region", row.region or "not known here"),
+        ("environment", row.environment or "not known here"),
+        ("targets", ", ".join(row.targets) or "not known here"),
+        ("updated", f"{_when(row)} UTC" if row.last_update and not row.updating else _when(row)),
+        ("resources", "?" if row.resources is None else str(row.resources)),
+        ("data key", row.fingerprint or "?"),
+    )
+    ui.table(facts)
+    for look in row.looks:
+        ui.line(f"{look.what}: {look.detail}", mark=MARKS[look.standing])
+    if row.standing is HealthStatus.NOT_BUILT or row.standing is HealthStatus.ELSEWHERE:
+        ui.line(_second(row), mark=MARKS[row.standing])
+    elif row.why:
+        ui.line(row.why, mark=Mark.WARN)
+    if row.standing is HealthStatus.WRONG:
+        ui.line(f"next: python -m wizard setup --stack {row.stack}")
+
+
+def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
+    """All of it as plain values; `ok` is whether nothing is known to be wrong."""
+    return {
+        "ok": all(row.standing is not HealthStatus.WRONG for row in rows),
+        "stacks": [
+            {
+                "stack": row.stack,
+                "standing": row.standing.value,
+                "why": row.why,
+                "account": row.account,
+                "region": row.region,
+                "environment": row.environment,
+                "targets": list(row.targets),
+                "inBackend": row.in_backend,
+                "updatedAt": row.last_update,
+                "updating": row.updating,
+                "resources": row.resources,
+                "dataKey": row.fingerprint,
+                "checks": [_plain(look) for look in row.looks],
+            }
+            for row in rows
+        ],
+    }
+
+
+def _plain(look: Look) -> dict[str, str]:
+    return {"what": look.what, "standing": look.standing.value, "detail": look.detail}

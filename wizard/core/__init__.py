@@ -1,0 +1,1 @@
+"""What every part of the wizard shares: errors, models, ports. Pure."""

@@ -1,0 +1,131 @@
+"""Everything that can go wrong, as one tree: what happened, and the next command to type.
+
+Pure. An edge translates its library's exception into one of these, `from` the cause; `wizard/cli/main.py` prints it.
+The exit codes are Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing found wrong before anything was created."""
+
+    what: str
+    """What is wrong, in one sentence, with the name of the thing."""
+    why: str
+    """Why it stops the set-up."""
+    next: str
+    """The next command to type, or the next thing to do."""
+    exit_code: int = 1
+
+
+class SetupError(Exception):
+    """A failure with its cause told and its way out. Subclasses set `exit_code`."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SetupError):
+    """The command line or an answer cannot be used."""
+
+    exit_code = 2
+
+
+class MissingAnswers(UsageError):
+    """Answers are missing and nobody can be asked. `missing` holds the key of each."""
+
+    def __init__(self, message: str, hint: str, missing: tuple[str, ...]) -> None:
+        super().__init__(message, hint)
+        self.missing = missing
+
+
+class CredentialsError(SetupError):
+    """Credentials are missing, expired, or not allowed to do what is needed."""
+
+    exit_code = 3
+
+
+class SignInNeeded(CredentialsError):
+    """The profile's sign-in to IAM Identity Center has expired, or there was none. `profile` names it."""
+
+    def __init__(self, message: str, hint: str, profile: str) -> None:
+        super().__init__(message, hint)
+        self.profile = profile
+
+
+class PermissionDenied(CredentialsError):
+    """The service answered that the caller may not do this."""
+
+
+class ResourceError(SetupError):
+    """The engine or a service could not make or change a resource."""
+
+    exit_code = 4
+
+
+class Throttled(ResourceError):
+    """The service answered that it cannot just now: too many calls, or a fault of its own. The same again may do."""
+
+
+class PolicyRefusal(SetupError):
+    """A policy pack refused the plan."""
+
+    exit_code = 5
+
+
+class StackNotFound(SetupError):
+    """There is no such stack in this backend."""
+
+    exit_code = 6
+
+
+class Cancelled(SetupError):
+    """The user said no, or the run was cancelled before it was done."""
+
+    exit_code = 8
+
+
+class Unreachable(SetupError):
+    """An endpoint did not answer."""
+
+
+class Unsupported(SetupError):
+    """The endpoint answered that it has no such operation (an emulator, or a Region without the service)."""
+
+
+class DataKeyConflict(SetupError):
+    """Two data keys meet where only one may be; nothing was overwritten."""
+
+
+class StackBusy(SetupError):
+    """Another run holds the stack's lock."""
+
+
+class CorruptStateFile(StackBusy):
+    """A killed run left a torn file in the backend; it was removed, and the same again goes well."""
+
+
+class StalePlan(SetupError):
+    """A saved plan no longer fits: the account, the settings or the stack changed since it was saved."""
+
+
+class PreflightFailed(SetupError):
+    """Problems found before anything was created, all of them at once."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        # The gravest tells the exit code: missing credentials (3) explain more than what follows from them.
+        self.exit_code = 3 if any(problem.exit_code == 3 for problem in problems) else problems[0].exit_code
+        count = "1 problem was" if len(problems) == 1 else f"{len(problems)} problems were"
+        super().__init__(
+            f"{count} found; nothing was created or changed",
+            "mend what is listed, then run the same command again",
+        )

@@ -1,0 +1,122 @@
+"""The documents of `--json`: one for each command and one for every failure, made from facts.
+
+Pure. `schemas/` holds the JSON Schema of each; a field that changes its meaning changes VERSION. No secret is among the
+facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from wizard.core import next_command
+from wizard.core.errors import MissingAnswers, PreflightFailed, SetupError
+
+if TYPE_CHECKING:
+    from wizard.core.models.delivery import Verification
+    from wizard.setup.plan import Plan
+    from wizard.setup.report import Report
+
+VERSION = "1"
+"""Of the documents' form."""
+
+Document = dict[str, Any]
+
+
+def setup(report: Report) -> Document:
+    """Of a set-up that came to its end; `ok` is whether no proof failed."""
+    from wizard.setup.report import document
+
+    return {**head("setup", ok=not report.failed), **document(report)}
+
+
+def preview(plan: Plan, *, command: str = "preview") -> Document:
+    """Of a plan that was drawn and not carried out; `command` is `setup` for a `setup --dry-run`."""
+    changes = [
+        {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)} for step in plan.changes
+    ]
+    return {**head(command), "stack": plan.stack, "changes": changes}
+
+
+def verify(stack: str, proofs: Sequence[Verification], findings: Sequence[Mapping[str, str]] = ()) -> Document:
+    """Of the proofs, and of what keeps those that failed from being had; `ok` is whether none failed."""
+    told = [
+        {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at} for p in proofs
+    ]
+    ok = all(p.state != "failed" for p in proofs)
+    return {**head("verify", ok=ok), "stack": stack, "proofs": told, "findings": [dict(each) for each in findings]}
+
+
+def status(rows: Document) -> Document:
+    """Of the stacks (`wizard.commands.status.command.document`); `ok` is whether nothing is known to be wrong."""
+    return {**head("status"), **rows}
+
+
+def access_key(stack: str, change: Mapping[str, str | None]) -> Document:
+    """Of a change of the application's access key."""
+    return {**head("access-key"), "stack": stack, "accessKey": dict(change)}
+
+
+def policy(document: Any) -> Document:
+    """Of the operator's policy: one policy document, or several by name."""
+    return {**head("policy"), "policy": document}
+
+
+def destroy(stack: str, left: Sequence[tuple[str, str]]) -> Document:
+    """Of a stack that was taken away, and what stays."""
+    return {**head("destroy"), "stack": stack, "left": [{"what": what, "why": why} for what, why in left]}
+
+
+def schema(name: str, found: Mapping[str, Any]) -> Document:
+    """Of a shipped schema."""
+    return {**head("schema"), "name": name, "schema": dict(found)}
+
+
+def completion(shell: str, script: str) -> Document:
+    """Of a shell's completion script."""
+    return {**head("completion"), "shell": shell, "script": script}
+
+
+def failure(error: SetupError, *, command: str | None, log: str | None = None) -> Document:
+    """Of a run that failed. `command` is None where the command line could not be read."""
+    document: Document = {
+        **head(command, ok=False),
+        "message": error.message,
+        "next": next_command.document(error.hint),
+        "exitCode": error.exit_code,
+    }
+    if isinstance(error, PreflightFailed):
+        document["problems"] = [
+            {"what": p.what, "why": p.why, "next": next_command.document(p.next)} for p in error.problems
+        ]
+    if isinstance(error, MissingAnswers):
+        document["missing"] = list(error.missing)
+    if log:
+        document["log"] = log
+    return document
+
+
+def interrupted(*, command: str | None, exit_code: int) -> Document:
+    """Of a run that Ctrl-C ended."""
+    return {
+        **head(command, ok=False),
+        "message": "interrupted; nothing is half done",
+        "next": next_command.document("run the same command again and it goes on from here"),
+        "exitCode": exit_code,
+    }
+
+
+def bug(*, command: str | None, log: str | None = None) -> Document:
+    """Of a run that a fault of the wizard's own ended; its traceback is on standard error."""
+    return {
+        **head(command, ok=False),
+        "message": "the wizard itself failed; its traceback is on standard error",
+        "next": next_command.document("run the same command again; if it fails again, report it with the log"),
+        "exitCode": 1,
+        **({"log": log} if log else {}),
+    }
+
+
+def head(command: str | None, *, ok: bool = True) -> Document:
+    """What every document begins with."""
+    return {"version": VERSION, "command": command, "ok": ok}

@@ -1,0 +1,1 @@
+"""The frozen records that clients return and steps pass on. Pure."""

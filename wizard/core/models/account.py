@@ -1,0 +1,215 @@
+"""What the steps learn of the account: who asks, what there is, and what was set up by hand. Frozen facts.
+
+Pure. They carry no words for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.settings import ImportGroup, ResourceKind
+from wizard.core.data_key import WrappedDataKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who the credentials belong to, as STS answers (GetCallerIdentity)."""
+
+    account_id: str
+    arn: str
+    """As STS said it; for an assumed role the session's ARN."""
+    principal_arn: str
+    """The IAM user's or role's own ARN, the form a key policy takes."""
+    account_alias: str | None
+    source: str
+    """Where the credentials came from, in words: `the profile clinic`, `environment variables`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionFact:
+    """A Region and whether the account may use it."""
+
+    name: str
+    enabled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """An IAM user or role."""
+
+    arn: str
+
+    @property
+    def kind(self) -> str:
+        """`user`, `role` or `root`."""
+        return self.arn.split(":", 5)[5].split("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The name, without path."""
+        return self.arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFact:
+    """A KMS key (DescribeKey, GetKeyRotationStatus, ListResourceTags)."""
+
+    arn: str
+    state: str
+    """Enabled, Disabled, PendingDeletion, …"""
+    spec: str
+    usage: str
+    description: str
+    tags: Mapping[str, str]
+    rotation_enabled: bool | None = None
+    rotation_period_days: int | None = None
+    """None where the service does not tell."""
+    origin: str = "AWS_KMS"
+    """Who made its material: AWS_KMS, EXTERNAL (imported), AWS_CLOUDHSM or EXTERNAL_KEY_STORE."""
+    replica_of: str | None = None
+    """The primary's ARN, where it is a replica."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrailFact:
+    """A trail and whether it is logging (DescribeTrails, GetTrailStatus)."""
+
+    arn: str
+    name: str
+    bucket: str
+    multi_region: bool
+    global_events: bool
+    validation: bool
+    organization: bool
+    logging: bool | None
+    kms_events: bool | None = None
+    """Whether the management events of KMS are recorded, reads and writes (GetEventSelectors); None: not known."""
+    key_arn: str | None = None
+    """The key the logs are encrypted under; None: S3's own."""
+    prefix: str = ""
+    """Under which the logs are in the bucket."""
+    delivery_error: str | None = None
+    """The error of the last delivery to S3, from CloudTrail (`AccessDenied`); None: no error, or not known."""
+
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether a stack may use it instead of a trail of its own: it records all Regions or a whole organization."""
+        return self.multi_region or self.organization
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """How long a bucket keeps its objects, and whether it is shut to the public."""
+
+    expires_after_days: int | None
+    """None: nothing expires."""
+    versioned: bool
+    public_access_blocked: bool
+    encrypted: bool
+    lock: str | None = None
+    """`GOVERNANCE` or `COMPLIANCE` where Object Lock keeps new objects by default; None where it does not."""
+    lock_days: int | None = None
+    lock_known: bool = True
+    """Whether the lock could be read."""
+    tls_only: bool | None = None
+    """Whether the bucket's policy denies plain HTTP; None: not known."""
+    access_logged: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Existing:
+    """What the account already has under the names that the stack would take. None or empty: free."""
+
+    alias_target: KeyFact | None = None
+    role_arn: str | None = None
+    execution_role_arn: str | None = None
+    app_policy_arn: str | None = None
+    parameter_policy_arn: str | None = None
+    trail: TrailFact | None = None
+    bucket: str | None = None
+    """`ours` when this account owns the bucket of that name, `foreign` when somebody else does."""
+    oidc_provider_arn: str | None = None
+    app_user_arn: str | None = None
+    secrets_role_arn: str | None = None
+    secret_policy_arn: str | None = None
+    trail_key: KeyFact | None = None
+    """The key that the alias of the trail's key points to."""
+    access_log_bucket: str | None = None
+    """`ours` or `foreign`, as with `bucket`."""
+    log_group_arn: str | None = None
+    log_role_arn: str | None = None
+    alert_topic_arn: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscoveredResource:
+    """One thing of an account that was set up by hand, as the engine would import it."""
+
+    thing: ResourceKind
+    id: str
+    """The engine's import id."""
+    arn: str
+    """What a person calls it: its ARN or name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundDataKey:
+    """What a project's production environment has under the three names, set there by hand."""
+
+    wrapped: WrappedDataKey | None
+    """None where there is none, or where Vercel does not tell it (a sensitive variable)."""
+    there: bool
+    """Whether ENCRYPTED_PHI_KEY is there, readable or not."""
+    key_arn: str | None
+    """AWS_KMS_KEY_ID, where it can be read."""
+    claimed: str | None = None
+    """The fingerprint in the comment of one that is not told: what an earlier run put there."""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it is there and not told."""
+        return self.there and self.wrapped is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscoveredSetup:
+    """What somebody set up by hand under the names that the stack would take; documents as AWS has them."""
+
+    things: tuple[DiscoveredResource, ...] = ()
+    key: KeyFact | None = None
+    key_policy: Mapping[str, Any] | None = None
+    role_arn: str | None = None
+    role_trust: Mapping[str, Any] | None = None
+    role_boundary: str | None = None
+    """ARN of the policy that bounds the role's rights."""
+    role_policies: tuple[str, ...] = ()
+    """What the role has beside the application's policy: ARNs of managed policies, `inline NAME`."""
+    policy_arn: str | None = None
+    policy: Mapping[str, Any] | None = None
+    trail: TrailFact | None = None
+    retention: Retention | None = None
+    bucket_policy: Mapping[str, Any] | None = None
+    bucket_region: str | None = None
+    """The bucket's Region, where it is not the stack's."""
+    logs_key: KeyFact | None = None
+    """The key that the alias of the logs' key points to, whoever made it."""
+    data_key: FoundDataKey | None = None
+    """What Parameter Store has under the guide's names, beside the key that was found."""
+
+    @property
+    def adopted(self) -> tuple[str, ...]:
+        """As the settings take it."""
+        return tuple(f"{found.thing}={found.id}" for found in self.things)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One way in which what was set up by hand is not as the stack would have it."""
+
+    part: ImportGroup
+    what: str
+    """The thing and its property, in words."""
+    found: str
+    wanted: str

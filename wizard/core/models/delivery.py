@@ -1,0 +1,230 @@
+"""What the steps learn: frozen facts.
+
+Pure. They carry no words for people; `plan` and `report` make those. What an edge can do stands in `wizard.core.ports.run`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from components.settings import Outputs, SecretStore
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.models.drift import StateResource
+from wizard.core.models.progress import Step
+
+# --- the data key -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredDataKey:
+    """The wrapped data key as the parameter holds it."""
+
+    parameter: str
+    wrapped: WrappedDataKey
+    key_arn: str | None
+    """The key it is wrapped by, as the parameter's tags say; None where they do not."""
+    version: int
+    """Of the parameter; 1 for a secret, whose versions have no numbers."""
+    made_now: bool = False
+    store: SecretStore = SecretStore.PARAMETER_STORE
+    type: str = ""
+    """The parameter's, `SecureString` unless somebody else made it; a secret has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppVariables:
+    """The three variables of the application. They travel together."""
+
+    region: str
+    key_arn: str
+    wrapped: WrappedDataKey
+
+    @property
+    def values(self) -> tuple[tuple[str, str], ...]:
+        """(name, value) of each, the data key first, so that no reader ever sees a key without it."""
+        return (
+            ("ENCRYPTED_PHI_KEY", self.wrapped.value),
+            ("AWS_KMS_KEY_ID", self.key_arn),
+            ("AWS_REGION", self.region),
+        )
+
+
+class DeliveryState(StrEnum):
+    """What a delivery did."""
+
+    WRITTEN = "written"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """One target has the three variables; checked after writing."""
+
+    target: str
+    """`vercel` or `ecs`."""
+    place: str
+    """Where: `Vercel project eonpro/eonpro, production` or `Parameter Store /eonpro/production`."""
+    state: DeliveryState
+    fingerprint: str
+    checked_by: str
+    """How it was checked: `values read back` or `listing and fingerprint`."""
+    kept: tuple[str, ...] = ()
+    """Variables that were there already and were left as they are."""
+    region: str = ""
+    """The Region whose key the delivered values name; empty: the stack's own."""
+    plain: str = ""
+    """The type of the data key's parameter, where it is not SecureString; AWS changes no parameter's type."""
+    environment: str = ""
+    """On Vercel, the environment in words; empty elsewhere, and where nobody chose one: production."""
+
+
+# --- the application's credentials and the proof ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppCredentials:
+    """Credentials of the application's principal. Never printed."""
+
+    how: str
+    """How they were had: `a Vercel OIDC token`, `sts:AssumeRole`, …"""
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessKey:
+    """An access key as IAM gives it, once. Its secret goes to the application's platform, and nowhere else."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessKeyFact:
+    """An access key of an IAM user (ListAccessKeys, GetAccessKeyLastUsed)."""
+
+    id: str
+    active: bool
+    made: datetime
+    """UTC."""
+    last_used: datetime | None = None
+    """UTC; None: never, or not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CredentialsSearch:
+    """The application's credentials, if they could be had, and how each way that was tried ended."""
+
+    found: AppCredentials | None
+    tried: tuple[str, ...] = ()
+    """In words, without secrets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildResult:
+    """What the child process of `phi` said, as the application (`python -m phi prove`)."""
+
+    proved: bool
+    principal: str
+    fingerprint: str
+    cause: str = ""
+    message: str = ""
+
+
+class VerificationState(StrEnum):
+    """What a proof says."""
+
+    PROVED = "proved"
+    SIMULATED = "simulated"
+    """Not run as the application, whose credentials could not be had; its policies were evaluated instead."""
+    UNPROVEN = "unproven"
+    """Neither could be had: said plainly."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """Whether the application can open what was delivered to one target."""
+
+    target: str
+    state: VerificationState
+    principal: str
+    detail: str
+    at: str
+    """UTC, ISO 8601."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """What IAM's policy simulator says of one principal (SimulatePrincipalPolicy), or that it could not be asked."""
+
+    allowed: bool | None
+    """None: the simulator is not to be had here."""
+    detail: str
+
+
+# --- Vercel -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class VercelProject:
+    """A project the token can reach."""
+
+    id: str
+    name: str
+    team_id: str | None
+    team_slug: str | None
+    framework: str | None = None
+    """As Vercel detected it: `nextjs`; None where it did not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VercelVariable:
+    """An environment variable as Vercel lists it."""
+
+    id: str
+    key: str
+    type: str
+    """`plain`, `encrypted`, `sensitive`, …"""
+    targets: tuple[str, ...]
+    comment: str
+    git_branch: str | None = None
+    custom_environments: tuple[str, ...] = ()
+    """Ids of the custom environments it is for."""
+    value: str | None = field(default=None, repr=False)
+    """Only where Vercel tells it: never for a sensitive variable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linked:
+    """The project that a folder is linked to (`vercel link`)."""
+
+    project_id: str
+    team_id: str | None
+    """`team_…`; None when the project belongs to a person's own account."""
+    project_name: str | None = None
+    """Only newer versions of the CLI write it."""
+
+
+# --- the engine -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackState:
+    """What the backend knows of a stack before this run."""
+
+    exists: bool
+    has_key: bool
+    """Whether the PHI key is in the stack's state."""
+    owned: tuple[str, ...] = ()
+    """Ids and ARNs of all resources in the state."""
+    pending: tuple[Step, ...] = ()
+    """Operations that a crashed run left behind."""
+    outputs: Outputs | None = None
+    resources: tuple[StateResource, ...] = ()
+    """All that is in the state, in its order."""
+    digest: str = ""
+    """`sha256:` and 16 hex of the state's resources (URNs, ids, inputs); empty for none. Changes with any update."""

@@ -1,0 +1,302 @@
+"""What an input and a question are: how a value is spelled at each door, read from it, and asked for.
+
+Pure. Every rule about a value stands in `components.settings.settings`, which is loaded only when a value is checked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+CALLER = "caller"
+"""Stands for whoever the credentials belong to, so that one answers file is good for any account."""
+
+CREATE = "create"
+"""Stands for a thing that the set-up makes."""
+
+
+class Back(Exception):
+    """The person wants the question before this one."""
+
+
+def targets_include(name: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether the application runs at the target of that name, given the values so far."""
+    return lambda values: name in (values.get("target") or ())
+
+
+class InputType(StrEnum):
+    """How a question is put."""
+
+    TEXT = "text"
+    SELECT = "select"
+    SEARCH = "search"
+    CHECKBOX = "checkbox"
+    SECRET = "secret"
+    CONFIRM = "confirm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One of the answers offered."""
+
+    value: str
+    title: str
+    checked: bool = False
+    note: str = ""
+    disabled: str | None = None
+    """Why it cannot be chosen; None where it can."""
+
+
+def _unchecked(_: str) -> str | None:
+    return None
+
+
+def _as_given(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """An input as it is put to a person."""
+
+    key: str
+    kind: InputType
+    prompt: str
+    why: str
+    choices: tuple[Choice, ...] = ()
+    default: str | tuple[str, ...] | None = None
+    check: Callable[[str], str | None] = _unchecked
+    """The fault of what was typed, in words; None for none."""
+    parse: Callable[[Any], Any] = _as_given
+    """The value of what was chosen or typed."""
+    free_text: bool = False
+    """Whether a value may be typed that is not among the choices."""
+    typed_as: str = "ARN"
+    """What is typed then, in a word."""
+    optional: bool = False
+    """Whether no answer is an answer."""
+    explanation: str = ""
+    """What `?` tells: why it matters, which safeguard stands on it, what it takes. Empty lines part its paragraphs."""
+    back: bool = False
+    """Whether there is a question before this one, to which a person can go back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One value the set-up needs, with its doors: a flag, an environment variable, a key of a file."""
+
+    key: str
+    kind: InputType
+    prompt: str
+    why: str
+    """Why it matters, or which safeguard stands on it: one sentence."""
+    safeguard: str = ""
+    """The safeguard of the HIPAA Security Rule that it serves, by section (45 CFR 164.3xx) and name; empty for none."""
+    help: str
+    metavar: str
+    field: str | None = None
+    """The field of `Settings` it ends up in; None for what is never saved."""
+    needed: Callable[[Mapping[str, Any]], bool] = lambda values: True
+    """Whether it has a meaning, given the values so far."""
+    asked: bool = True
+    """Whether it is asked at a prompt; if not, it has its doors and its default only."""
+    optional: bool = False
+    default: Any = None
+    many: bool = False
+    secret: bool = False
+    words: tuple[str, ...] = ()
+    """Words that are values too: `caller`, `create`."""
+    choices: tuple[Choice, ...] = ()
+    """What is offered whatever the account holds."""
+    free_text: bool = False
+    follows: str | None = None
+    """The input whose change makes a saved value of this one meaningless."""
+    own: bool = False
+    """Whether each stack needs one of its own: not copied from another stack."""
+    accepts: Callable[[str], None] | None = None
+    """The rule of an input that has no field in `Settings`. Raises ValueError in words."""
+    own_variable: str | None = None
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag. A secret's names a file, because a command line is no place for one."""
+        return "--" + self.file_key.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return self.own_variable or "EONPRO_" + self.key.upper()
+
+    @property
+    def file_key(self) -> str:
+        """The key in an answers file. A secret's names a file that holds it."""
+        return f"{self.key}_file" if self.secret else self.key
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Where it can be given beside a prompt, in words, the strongest first."""
+        named = "FILE" if self.secret else self.metavar
+        return (f"{self.flag} {named}", self.variable, f"`{self.file_key}` in an answers file")
+
+    @property
+    def explanation(self) -> str:
+        """What `?` tells of it, beside why it matters, which stands above the question."""
+        serves = f"HIPAA Security Rule: {self.safeguard}." if self.safeguard else ""
+        elsewhere = "It can also be given as " + ", or ".join(self.clients) + "."
+        return "\n\n".join(filter(None, (serves, f"It takes: {self.help}.", elsewhere)))
+
+    def parse(self, raw: str | Sequence[str] | int | None) -> Any:
+        """The value of what was given: text, a whole number, or a tuple of texts.
+
+        An optional input takes an empty text as `none`. A value parses to itself.
+        Raises ValueError in words; they never hold a secret.
+        """
+        if self.many:
+            return self._parse_many(raw)
+        if self.kind is InputType.CONFIRM:
+            return _yes_or_no(raw)
+        if isinstance(raw, bool) or not (raw is None or isinstance(raw, str | int)):
+            raise ValueError("must be one value, not a list" if isinstance(raw, Sequence) else "must be text")
+        text = "" if raw is None else str(raw).strip()
+        if not text:
+            if self.optional:
+                return None
+            raise ValueError("is empty")
+        if self.secret and self.accepts is None:
+            return _secret(text)
+        if self.secret:
+            # A passphrase may have white space around it.
+            return self._validated(str(raw))
+        return text if text in self.words else self._validated(text)
+
+    def question(
+        self,
+        choices: Iterable[Choice] = (),
+        default: str | tuple[str, ...] | None = None,
+        prompt: str | None = None,
+    ) -> Question:
+        """The question: its own choices, then those given; of two with one value the given one stands."""
+        offered = {choice.value: choice for choice in (*self.choices, *choices)}
+        if default is None and self.kind is InputType.CONFIRM:
+            default = "yes" if self.default else "no"
+        elif default is None and self.default is not None:
+            default = str(self.default)
+        return Question(
+            key=self.key,
+            kind=self.kind,
+            prompt=prompt or self.prompt,
+            why=self.why,
+            choices=tuple(offered.values()),
+            default=default,
+            check=self.fault,
+            parse=self.parse,
+            free_text=self.free_text,
+            typed_as=word if (word := self.metavar.partition(",")[0]) in ("ARN", "URL") else word.lower(),
+            optional=self.optional,
+            explanation=self.explanation,
+        )
+
+    def fault(self, raw: str) -> str | None:
+        """What is wrong with a text, as a sentence; None for nothing."""
+        try:
+            self.parse(raw)
+        except ValueError as error:
+            fault = str(error)
+            return f"It {fault}" if fault.startswith(("is ", "has ", "must ")) else fault
+        return None
+
+    def _parse_many(self, raw: str | Sequence[str] | int | None) -> tuple[str, ...] | None:
+        if not (raw is None or isinstance(raw, str | Sequence)):
+            raise ValueError("must be text or a list of texts")
+        parts = [raw] if isinstance(raw, str) else list(raw or ())
+        if not all(isinstance(part, str) for part in parts):
+            raise ValueError("must be text or a list of texts")
+        # A dictionary, because the order is the asker's and twins are one.
+        members = tuple(dict.fromkeys(member for part in parts for member in _split(part)))
+        if not members:
+            if self.optional:
+                return None
+            raise ValueError("is empty")
+        faults = []
+        for member in members:
+            try:
+                if member not in self.words:
+                    self._validated((member,))
+            except ValueError as error:
+                faults.append(str(error))
+        if faults:
+            raise ValueError("; ".join(faults))
+        return members
+
+    def _validated(self, value: Any) -> Any:
+        if self.field is None:
+            text = value if isinstance(value, str) else value[0]
+            if self.accepts is not None:
+                self.accepts(text)
+                return value
+            if self.words:
+                raise ValueError(f"{text!r} is not one of {', '.join(self.words)}")
+            if not text.isprintable():
+                raise ValueError(f"{text!r} has characters that cannot be printed")
+            return value
+        from components.settings import ContractError, Settings
+
+        if isinstance(self.default, int) and not isinstance(self.default, bool):
+            value = _whole(value)
+        try:
+            Settings.read({self.field: value})
+        except ContractError as error:
+            # Other fields are missing here, of course: only what is said of this one counts.
+            cause: Any = error.__cause__
+            for detail in cause.errors(include_url=False):
+                if detail["type"] != "missing" and detail["loc"]:
+                    raise ValueError(_in_words(detail)) from None
+        return value
+
+
+def _yes_or_no(raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    word = str(raw or "").strip().lower()
+    if word not in ("yes", "no", "true", "false", "y", "n"):
+        raise ValueError(f"{raw!r} is neither yes nor no" if word else "is empty")
+    return word in ("yes", "true", "y")
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _in_words(detail: Mapping[str, Any]) -> str:
+    kind, given, limits = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "enum":
+        return f"{given!r} is not one of {str(limits['expected']).replace(' or ', ', ')}"
+    if kind == "greater_than_equal":
+        return f"{given} is less than {limits['ge']}"
+    if kind == "less_than":
+        return f"{given} is more than {limits['lt'] - 1}"
+    if kind == "less_than_equal":
+        return f"{given} is more than {limits['le']}"
+    return str(detail["msg"]).removeprefix("Value error, ")
+
+
+def _split(text: str) -> list[str]:
+    # An IAM name may hold a comma, but no space: after an ARN a bare comma parts only before an ARN or word.
+    parts: list[str] = []
+    for chunk in re.split(r"\s*,\s+|\s+,\s*|\s*\n\s*", text.strip()):
+        pieces = re.split(rf",(?=arn:|{CALLER}(?:,|$)|$)", chunk) if chunk.startswith("arn:") else chunk.split(",")
+        parts += [piece.strip() for piece in pieces]
+    return [part for part in parts if part]
+
+
+def _secret(text: str) -> str:
+    if text[0] in "'\"" or text[-1] in "'\"":
+        raise ValueError("has quotation marks around it")
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("has white space or odd characters in it: was it cut, or pasted twice?")
+    return text

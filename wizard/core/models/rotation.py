@@ -1,0 +1,116 @@
+"""What is known of a key's rotations and of the escrowed versions of the data key: frozen facts.
+
+Pure. They carry no words for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from wizard.core.data_key import WrappedDataKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """One rotation of a key's material that is over (ListKeyRotations)."""
+
+    at: datetime
+    """UTC."""
+    on_demand: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyRotations:
+    """The rotations of a key, past and to come (GetKeyRotationStatus, ListKeyRotations)."""
+
+    enabled: bool
+    period_days: int | None
+    """None where the service does not tell."""
+    next_at: datetime | None
+    """UTC; None where nothing is due or it is not told."""
+    rotations: tuple[Rotation, ...] = ()
+    """The oldest first."""
+    on_demand_limit: int | None = None
+    """How many rotations on demand a key may have, by Service Quotas; None where that is not told."""
+    on_demand_started: datetime | None = None
+    """UTC; when a rotation on demand began that is not over yet; None for none."""
+
+    @property
+    def on_demand_left(self) -> int | None:
+        """How many rotations on demand are left; None where the limit is not told."""
+        if self.on_demand_limit is None:
+            return None
+        used = sum(each.on_demand for each in self.rotations) + (self.on_demand_started is not None)
+        return max(0, self.on_demand_limit - used)
+
+
+class VersionOrigin(StrEnum):
+    """How a version of the data key came to be."""
+
+    FIRST = "first"
+    """What the escrow held before any other was kept: made by the set-up, or taken in by it."""
+    MADE = "made"
+    """By GenerateDataKeyWithoutPlaintext."""
+    REWRAPPED = "rewrapped"
+    """The same data key, re-encrypted under another KMS key (ReEncrypt)."""
+    ADOPTED = "adopted"
+    """Wrapped from an ENCRYPTION_KEY that was used before."""
+    RESTORED = "restored"
+    """Brought back from a backup."""
+    UNKNOWN = "unknown"
+    """Its tags may not be read, or do not say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataKeyVersion:
+    """One version of the wrapped data key that is kept; no version is ever overwritten or deleted."""
+
+    wrapped: WrappedDataKey
+    key_arn: str | None
+    """The KMS key that wraps it; None where nothing says so."""
+    parameter: str
+    """Where it is kept."""
+    origin: VersionOrigin
+    kept_at: datetime | None
+    """UTC; None where the store does not tell."""
+    same_as: str
+    """Fingerprint of the first version of the same plaintext key: its own, unless it was rewrapped."""
+    current: bool
+    """Whether it is what ENCRYPTED_PHI_KEY of the escrow holds, and so what is delivered."""
+    was_current: bool = False
+    """Whether it is known to have been that once."""
+    kept: bool = True
+    """False for the escrow's own where it has no entry of its own yet: it gets one before anything replaces it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """`sha256:` and 16 hex."""
+        return self.wrapped.fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredKey:
+    """What is in the escrow, well formed or not: what a replacement is compared with right before it is made."""
+
+    parameter: str
+    version: int
+    """Of the parameter; 0 where there is none. A secret's versions have no numbers: 1."""
+    value: str = field(default="", repr=False)
+    wrapped: WrappedDataKey | None = None
+    """None where there is nothing, or nothing that could be a wrapped data key."""
+    key_arn: str | None = None
+    """The KMS key that wraps it, by the tags that fit its value; None where they do not say."""
+    told: str | None = None
+    """The fingerprint that its tags say it has; None where they say none."""
+
+    @property
+    def taken(self) -> bool:
+        """Whether there is a value."""
+        return self.version > 0
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the value is the wrapped key that the tags speak of."""
+        return self.wrapped is not None and self.told == self.wrapped.fingerprint

@@ -1,0 +1,75 @@
+"""How a stack stands: frozen facts.
+
+Pure. They carry no words of the renderer; a detail is what an edge said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class HealthStatus(StrEnum):
+    """How one thing, or a whole stack, stands."""
+
+    GOOD = "good"
+    WRONG = "wrong"
+    UNKNOWN = "unknown"
+    """It could not be looked at: denied, unreachable, or without a token."""
+    ELSEWHERE = "elsewhere"
+    """It is in another account than the caller's, where nothing was asked."""
+    NOT_BUILT = "not built"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One read-only look at the account or at a target."""
+
+    what: str
+    """`key`, `rotation`, `trail`, `stored_data_key`, or the name of a target."""
+    standing: HealthStatus
+    detail: str
+    """In words, without secrets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedStack:
+    """A stack as the state's backend lists it (`pulumi stack ls`)."""
+
+    name: str
+    """Without organization and project."""
+    last_update: str | None
+    """UTC, ISO 8601; None: never."""
+    resources: int | None
+    updating: bool = False
+    """Whether an update is under way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackStatus:
+    """One stack: what its settings, the backend and the account say of it."""
+
+    stack: str
+    account: str | None = None
+    """None where its settings are not here."""
+    region: str | None = None
+    environment: str | None = None
+    targets: tuple[str, ...] = ()
+    in_backend: bool | None = None
+    """None where the backend could not be asked."""
+    last_update: str | None = None
+    """UTC, ISO 8601."""
+    resources: int | None = None
+    updating: bool = False
+    fingerprint: str | None = None
+    """Of the escrowed data key."""
+    looks: tuple[Look, ...] = ()
+    standing: HealthStatus = HealthStatus.UNKNOWN
+    why: str = ""
+    """Why it stands so, where no look says it, in words."""
+    caller: str | None = None
+    """The account that was asked."""
+
+    def of(self, standing: HealthStatus) -> tuple[Look, ...]:
+        """The looks that ended so."""
+        return tuple(look for look in self.looks if look.standing is standing)

@@ -1,0 +1,1 @@
+"""What the wizard needs of AWS, Vercel, Pulumi and the terminal, as Protocols. Pure."""

@@ -1,0 +1,243 @@
+"""What the edges can do for a rotation: the keys with their rotations and every kept version, and the wrapping child.
+
+Pure. An edge implements a Protocol and knows no step; the steps know no edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from components.settings import SecretStore, Settings
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.models.access import AccessKeyAge, GrantFact, History, KeyUse
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUses, Usage
+from wizard.core.models.backup import BucketLock, StoredObject
+from wizard.core.models.deployment import Rollout, Service, TaskDefinition
+from wizard.core.models.diagnostics import FormerText, ProviderFact, StatementEvaluation
+from wizard.core.models.iam import AccountIam, IamPrincipal, KeyEvents
+from wizard.core.models.rotation import DataKeyVersion, KeyRotations, StoredKey, VersionOrigin
+
+
+class KeyRotation(Protocol):
+    """The KMS keys and the ledger of data keys of one Region (`wizard/aws/key_rotation.py`).
+
+    Methods raise errors of `wizard.core.errors` only. None of them returns, or asks KMS for, a data key's plaintext.
+    """
+
+    def rotations(self, key_arn: str) -> KeyRotations:
+        """The rotations of a key, past and to come; what may not be asked for is None."""
+        ...
+
+    def rotate_on_demand(self, key_arn: str) -> None:
+        """RotateKeyOnDemand: new material for the key; what the old material wrapped, it opens as before."""
+        ...
+
+    def reencrypt(self, wrapped: WrappedDataKey, *, source: str, destination: str) -> WrappedDataKey:
+        """ReEncrypt, inside KMS and without an encryption context: the same data key under another key.
+
+        Raises PermissionDenied without kms:ReEncryptFrom or kms:ReEncryptTo, DataKeyConflict when the source does not
+        open it.
+        """
+        ...
+
+    def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
+        """Every version that is kept, the oldest first, and the escrow's own where it has no entry yet."""
+        ...
+
+    def spoiled(self, settings: Settings) -> tuple[str, ...]:
+        """The names of entries whose value somebody replaced by hand; they are no versions any more."""
+        ...
+
+    def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
+        """The kept version of that fingerprint, read by its name; None for none."""
+        ...
+
+    def keep(
+        self,
+        settings: Settings,
+        wrapped: WrappedDataKey,
+        *,
+        key_arn: str | None,
+        origin: VersionOrigin,
+        at: datetime,
+        same_as: str | None = None,
+    ) -> DataKeyVersion:
+        """An entry for a version, create-only, read back; one that is there is left alone.
+
+        Raises DataKeyConflict when its name holds anything else.
+        """
+        ...
+
+    def seat(self, settings: Settings) -> StoredKey:
+        """What the escrow holds now, whatever that is."""
+        ...
+
+    def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
+        """The kept version into the escrow, in place of what was `seen` there; `key_arn` is its key in this Region.
+
+        Raises DataKeyConflict, and changes nothing, unless both are kept and the escrow is as it was seen.
+        """
+        ...
+
+
+class Wrapper(Protocol):
+    """The child that reads an ENCRYPTION_KEY and has KMS wrap it (`wizard/data_key/wrapping.py`): it alone sees the key."""
+
+    def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
+        """The wrapped key; with `prompt` the child asks at the terminal, masked, else it reads standard input.
+
+        `environment` makes it the operator. Raises UsageError for what is no 64 hex digits, PermissionDenied without
+        kms:Encrypt.
+        """
+        ...
+
+
+class AccessReader(Protocol):
+    """AWS, asked who may use the key and who did. In one Region; IAM is the account's.
+
+    Every method raises `PermissionDenied` where the caller may not look, `Unsupported` where the endpoint cannot tell,
+    and the other errors of `wizard.core.ports.run.AwsClient`.
+    """
+
+    def grants(self, key_arn: str) -> tuple[GrantFact, ...]:
+        """Every grant on the key, all pages."""
+        ...
+
+    def iam(self) -> AccountIam:
+        """Every user and role with all their policies, all pages.
+
+        A policy whose document may not be read is there without it.
+        """
+        ...
+
+    def access_keys(self, user: str, *, now: datetime) -> tuple[AccessKeyAge, ...]:
+        """The access keys of the user of that name, the oldest first."""
+        ...
+
+    def last_use(self, key_arn: str) -> KeyUse:
+        """When the key was last used, whoever by."""
+        ...
+
+    def events(self, key_arn: str, *, since: datetime) -> tuple[History, tuple[KeyEvents, ...]]:
+        """The calls on the key since then, by principal; as many as are read at once."""
+        ...
+
+
+class AuditReader(Protocol):
+    """The audit of one Region (`wizard/aws/audit.py`). Reads only; raises errors of `wizard.core.errors` only."""
+
+    def selectors(self, arn: str) -> Mapping[str, Any]:
+        """What the trail selects, as CloudTrail has it: `EventSelectors`, `AdvancedEventSelectors`."""
+        ...
+
+    def bucket_documents(self, bucket: str) -> BucketDocuments: ...
+
+    def alerts(self, settings: Settings) -> AlertsFact:
+        """The topic of the alerts and their rules, under the stack's names, in its own Region."""
+        ...
+
+    def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
+        """The Decrypt calls on the key since then, refused ones too, without those of a proof of this product's.
+
+        CloudTrail tells them within minutes.
+        """
+        ...
+
+
+class BackupStorage(Protocol):
+    """S3, as a backup needs it (`wizard/aws/s3.py`). Methods raise errors of `wizard.core.errors` only."""
+
+    def lock_of(self, bucket: str) -> BucketLock | None:
+        """The bucket's Object Lock; None where it has none.
+
+        Raises ResourceError where the account has no such bucket, in any Region.
+        """
+        ...
+
+    def create(self, bucket: str, key: str, body: bytes, *, until: datetime | None) -> bool:
+        """The object, if there is none of that name; False, and nothing written, where there is.
+
+        `until`: it is locked in GOVERNANCE mode until then; None leaves that to the bucket.
+        """
+        ...
+
+    def read(self, bucket: str, key: str) -> StoredObject | None:
+        """The object's newest version with its lock; None for no object, or no bucket of the account's."""
+        ...
+
+
+class EcsServices(Protocol):
+    """The services of ECS in one Region. Its methods raise errors of `wizard.core.errors` only."""
+
+    def services(self, cluster: str) -> tuple[Service, ...]:
+        """All active services of a cluster. Raises ResourceError where there is no such cluster."""
+        ...
+
+    def service(self, cluster: str, name: str) -> Service | None:
+        """An active service; None when the cluster has none of that name."""
+        ...
+
+    def task_definition(self, name: str) -> TaskDefinition | None:
+        """A revision by its ARN, or the newest active one of a family; None when there is none."""
+        ...
+
+    def register(self, body: Mapping[str, Any]) -> TaskDefinition:
+        """A new revision. Every revision before stays."""
+        ...
+
+    def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
+        """Have the service run that revision; nothing else of it is changed. The deployment that is then its newest.
+
+        `force`: a new deployment even where it runs that revision already, so that its tasks read their values anew.
+        """
+        ...
+
+    def stopped(self, service: Service, rollout: Rollout) -> tuple[str, ...]:
+        """Why tasks of that deployment stopped, in ECS's words; empty where the caller may not see it."""
+        ...
+
+    def changed_at(self, names: Sequence[str], *, store: SecretStore = SecretStore.PARAMETER_STORE) -> datetime | None:
+        """When the value of any of those parameters or secrets was written last, UTC; None where there is none."""
+        ...
+
+
+class AccessDiagnostics(Protocol):
+    """AWS, asked what keeps the application from its key. In one Region; IAM is the account's.
+
+    Every method raises `PermissionDenied` where the caller may not look, `Unsupported` where the endpoint cannot tell,
+    and the other errors of `wizard.core.ports.run.AwsClient`.
+    """
+
+    def principal(self, arn: str) -> IamPrincipal | None:
+        """One user or role with its policies, boundary and trust; None where there is none of that ARN."""
+        ...
+
+    def provider(self, arn: str) -> ProviderFact | None:
+        """One OIDC provider; None where the account has none of that ARN."""
+        ...
+
+    def weigh(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
+        """What IAM's simulator says of each action, and which limit had the say."""
+        ...
+
+    def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
+        """The documents of a managed policy by their versions, the default one first; None where it is gone."""
+        ...
+
+    def held(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
+        """The text under each of those names that are there, whatever it is."""
+        ...
+
+    def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
+        """Every text that is still kept under the name, the oldest first."""
+        ...
+
+
+class UsageMetrics(Protocol):
+    """The counts of one Region (`wizard/aws/usage_metrics.py`). Reads only; what is denied is None, with the reason."""
+
+    def read(self, *, key_arn: str, bucket: str, since: datetime, until: datetime) -> Usage:
+        """What was counted from `since` to `until`. Raises only where the endpoint itself cannot be asked."""
+        ...

@@ -1,0 +1,427 @@
+"""What the edges can do: one Protocol for each, by which the steps know them.
+
+Pure. An edge implements a Protocol and knows no step; the steps know no edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from components.settings import Outputs, SecretStore, Settings
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import Problem, SetupError
+from wizard.core.models.account import (
+    DiscoveredSetup,
+    Existing,
+    FoundDataKey,
+    Identity,
+    KeyFact,
+    Principal,
+    RegionFact,
+    Retention,
+    TrailFact,
+)
+from wizard.core.models.delivery import (
+    AccessKey,
+    AccessKeyFact,
+    AppCredentials,
+    AppVariables,
+    ChildResult,
+    CredentialsSearch,
+    Delivered,
+    Simulation,
+    StackState,
+    StoredDataKey,
+    VercelProject,
+    VercelVariable,
+)
+from wizard.core.models.deployment import Deployment, Redeployed
+from wizard.core.models.discovery import PermissionsFact, ProfileFact, QuotaFact
+from wizard.core.models.progress import Mark, OnProgress, Progress, Step
+from wizard.core.models.vercel_environment import PRODUCTION, Scope
+
+if TYPE_CHECKING:
+    from wizard.core.models.diagnostics import VariableEntry
+    from wizard.core.models.drift import Drift
+    from wizard.core.models.inputs import Question
+    from wizard.core.ports.aws import (
+        AccessDiagnostics,
+        AccessReader,
+        AuditReader,
+        BackupStorage,
+        EcsServices,
+        KeyRotation,
+        UsageMetrics,
+    )
+
+
+class AwsClient(Protocol):
+    """AWS, as the wizard needs it (`wizard/aws`). Methods raise errors of `wizard.core.errors` only.
+
+    `Unreachable` when the endpoint does not answer, `CredentialsError` for missing, expired or wrong credentials,
+    `PermissionDenied` when the caller may not, `Unsupported` when the endpoint lacks the operation.
+    """
+
+    @property
+    def region(self) -> str: ...
+    @property
+    def region_source(self) -> str | None:
+        """Where the Region comes from, in words; None when nothing names one and `region` only stands in."""
+        ...
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """Sources of credentials or Region that contradict each other, in words."""
+        ...
+
+    @property
+    def has_environment_credentials(self) -> bool: ...
+    @property
+    def profile(self) -> str | None:
+        """The profile in use, where one is named."""
+        ...
+
+    def profiles(self) -> tuple[ProfileFact, ...]: ...
+
+    def with_region(self, region: str) -> AwsClient: ...
+    def environment(self) -> Mapping[str, str]:
+        """What a child process needs in its environment to be the same caller in the same Region. Secret."""
+        ...
+
+    def identify(self) -> Identity: ...
+    def list_regions(self) -> tuple[RegionFact, ...]: ...
+    def list_principals(self) -> tuple[Principal, ...]:
+        """Users and roles that could be administrators: no service-linked roles."""
+        ...
+
+    def find_principal(self, arn: str) -> Principal | None: ...
+    def find_existing(self, settings: Settings) -> Existing: ...
+    def list_trails(self) -> tuple[TrailFact, ...]:
+        """Every trail that records this Region."""
+        ...
+
+    def find_trail(self, arn: str) -> TrailFact | None:
+        """The trail with this ARN, in any Region; None when it does not exist."""
+        ...
+
+    def describe_key(self, key: str) -> KeyFact | None:
+        """A key by id, ARN or alias; None when there is none."""
+        ...
+
+    def key_policy(self, key_arn: str) -> Mapping[str, object]: ...
+    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
+        """The default version of a managed IAM policy."""
+        ...
+
+    def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
+        """The customer managed keys that carry all these tags."""
+        ...
+
+    def bucket_retention(self, bucket: str) -> Retention | None: ...
+    def discover_setup(self, settings: Settings) -> DiscoveredSetup:
+        """What was set up by hand under the stack's names, with all that is needed to compare and import it."""
+        ...
+
+    def read_stored_data_key(
+        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> StoredDataKey | None: ...
+    def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        """Whether there is a parameter or secret of that name."""
+        ...
+
+    def make_data_key(self, key_arn: str) -> WrappedDataKey:
+        """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context."""
+        ...
+
+    def store_data_key(
+        self,
+        name: str,
+        wrapped: WrappedDataKey,
+        *,
+        key_arn: str,
+        tags: Mapping[str, str],
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> bool:
+        """Create-only. False when the parameter or secret was there already; it is then untouched."""
+        ...
+
+    def deliver_parameters(
+        self,
+        prefix: str,
+        batch: AppVariables,
+        *,
+        tags: Mapping[str, str],
+        target: str = "ecs",
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> Delivered:
+        """The other two variables beside the escrow; read back and compared."""
+        ...
+
+    def check_parameters(
+        self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> bool:
+        """Whether the parameters or secrets under the prefix are the batch, read back with decryption."""
+        ...
+
+    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
+        """The access keys of the user of that name, the oldest first; none where there is no such user."""
+        ...
+
+    def make_access_key(self, user: str) -> AccessKey: ...
+    def retire_access_key(self, user: str, key_id: str) -> None:
+        """Switch the access key off; it can be switched on again."""
+        ...
+
+    def delete_access_key(self, user: str, key_id: str) -> None: ...
+
+    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
+        """Credentials of the application's principal, as it has them where it is deployed, where they can be had."""
+        ...
+
+    def check_permissions(self, settings: Settings) -> PermissionsFact:
+        """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
+        ...
+
+    def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
+        """The account's limits that the set-up takes a share of; those that cannot be asked for are left out."""
+        ...
+
+    def clock_skew(self) -> float | None:
+        """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer; None: not known."""
+        ...
+
+    def make_state_bucket(self, bucket: str) -> bool:
+        """A bucket for Pulumi's state: private, versioned, encrypted, TLS only. False when it was there already.
+
+        One that is there and lacks any of these is brought up to them, if the account owns it.
+        Raises SetupError for a name that somebody else has.
+        """
+        ...
+
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
+    def access_diagnostics(self) -> AccessDiagnostics:
+        """What keeps the application from its key, in this Region."""
+        ...
+
+    def backup_storage(self) -> BackupStorage:
+        """The account's buckets, as a backup needs them."""
+        ...
+
+    def usage(self) -> UsageMetrics:
+        """What was used in this Region, as AWS counts it."""
+        ...
+
+    def key_rotation(self) -> KeyRotation:
+        """The keys of this Region with their rotations, and every kept version of the data key."""
+        ...
+
+    def ecs_services(self) -> EcsServices:
+        """The services of ECS in this Region, for the redeploy."""
+        ...
+
+    def audit(self) -> AuditReader:
+        """The audit of this Region, as the doctor looks at it."""
+        ...
+
+    def access(self) -> AccessReader:
+        """Who may use the key, and who did."""
+        ...
+
+
+class VercelClient(Protocol):
+    """Vercel, as the wizard needs it (`wizard/vercel/client.py`)."""
+
+    def find_project(self, team: str, project: str) -> VercelProject:
+        """Raises CredentialsError for a bad token or scope, SetupError when there is no such team or project."""
+        ...
+
+    def list_projects(self) -> tuple[VercelProject, ...]:
+        """Every project that the token reaches, of every team: a choice to offer. The first hundred of each team."""
+        ...
+
+    def overlaps(self, project: VercelProject) -> tuple[str, ...]:
+        """What the three names are used for outside production, in words: preview, a branch, a custom environment."""
+        ...
+
+    def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]: ...
+    def conflict(
+        self,
+        project: VercelProject,
+        stored: WrappedDataKey | None,
+        *,
+        region: str | None = None,
+        key_arn: str | None = None,
+        replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
+    ) -> str | None:
+        """Why `deliver` would be refused, in words: above all, another data key than the escrowed one is there.
+
+        `replaceable` are fingerprints of data keys that may make way: versions that are escrowed. Without `region` or
+        `key_arn`, what stands under their names is not looked at.
+        """
+        ...
+
+    def find_data_key(self, project: VercelProject) -> FoundDataKey:
+        """What production has under the three names, for the adoption of a set-up by hand. Reads only."""
+        ...
+
+    def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
+        """Write which data key it is into the comment of one that Vercel does not tell. Its value is left alone.
+
+        Raises DataKeyConflict where the comment names another.
+        """
+        ...
+
+    def access_key_id(self, project: VercelProject) -> str | None:
+        """The id of the access key that was pushed to production, as its variables' comment says; None for none."""
+        ...
+
+    def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
+        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to production, sensitive, in one POST; checked by listing.
+
+        Raises DataKeyConflict, before anything is written, for variables of these names that somebody else set.
+        """
+        ...
+
+    def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
+        """The entries of the three names, for whichever environments, with the values that Vercel tells. Reads only."""
+        ...
+
+    def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
+        """A data key of somebody else's out of production's way, value and all; what became of it, in words.
+
+        Raises UsageError where production has no such variable, DataKeyConflict for the escrowed data key itself.
+        """
+        ...
+
+    def check(self, project: VercelProject, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
+        """What the scope lacks of the batch, in words; None when all three are there and right. Reads only."""
+        ...
+
+    def deliver(
+        self,
+        project: VercelProject,
+        batch: AppVariables,
+        *,
+        replaceable: frozenset[str] = frozenset(),
+        scope: Scope = PRODUCTION,
+    ) -> Delivered:
+        """The batch to the scope in one POST; unchanged when it is there; never overwrites another data key.
+
+        Of the data keys whose fingerprints are `replaceable` it takes the place: versions that are escrowed.
+        """
+        ...
+
+    def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
+        """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
+        ...
+
+    def production_deployment(self, project: VercelProject) -> Deployment | None:
+        """What production runs; None where nothing was deployed there yet. Raises Unsupported where it is not told."""
+        ...
+
+    def last_change(self, project: VercelProject) -> datetime | None:
+        """When one of the delivered variables of production was last changed; None where that is not told."""
+        ...
+
+    def redeploy(self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None]) -> Redeployed:
+        """One more production deployment of the former's code, waited for; one that fails leaves the former running."""
+        ...
+
+
+class Engine(Protocol):
+    """Pulumi, as the wizard needs it (`wizard/pulumi_engine/engine.py`)."""
+
+    def check(self) -> str:
+        """The engine's version. Raises SetupError when there is none that fits."""
+        ...
+
+    def alone(self, stack: str) -> AbstractContextManager[None]:
+        """Holds the stack in this folder: a second wizard waits."""
+        ...
+
+    def saved_config(self, stack: str) -> Mapping[str, str]:
+        """The stack's configuration file, by full key; empty when there is none. Asks no backend."""
+        ...
+
+    def check_backend(self, stack: str) -> str:
+        """The state's backend, reached, and in words: `s3://bucket`, `Pulumi Cloud as clinic`.
+
+        Raises SetupError for a backend that does not answer, nobody logged in to it, or a passphrase that does not
+        open the stack.
+        """
+        ...
+
+    def login(self, url: str) -> None:
+        """Log the CLI in to a backend, before the person where it asks; the plain `pulumi` then finds it too."""
+        ...
+
+    def state(self, stack: str) -> StackState: ...
+    def compare(self, stack: str) -> tuple[Drift, ...]:
+        """What an update would not leave as it is, by a preview that reads the account anew and keeps nothing."""
+        ...
+
+    def prepare(self, stack: str, settings: Settings) -> None:
+        """The stack, made where missing, with its configuration."""
+        ...
+
+    def recover(self, stack: str, found: Mapping[str, str]) -> None:
+        """Resolve what a crashed run left pending: `found` maps the URN of each creation that happened to its id."""
+        ...
+
+    def renew(self, environment: Mapping[str, str]) -> None:
+        """The same caller's credentials, renewed."""
+        ...
+
+    def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]: ...
+    def up(self, stack: str, on_progress: OnProgress) -> Outputs:
+        """The update; where this engine previewed the stack, nothing but what that preview showed."""
+        ...
+
+    def destroy(self, stack: str, on_progress: OnProgress) -> None:
+        """Take the stack's resources away; those to be retained leave its state and stay in the account."""
+        ...
+
+
+class DecryptVerifier(Protocol):
+    """The application, as a child process with its own credentials (`wizard/data_key/verification.py`)."""
+
+    def warm_up(self) -> None:
+        """Get ready; a proof is going to be asked for."""
+        ...
+
+    def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
+        """What the application says; `patient` asks again while what was made a moment ago may not be everywhere."""
+        ...
+
+
+class UserInterface(Protocol):
+    """The terminal, as the steps need it (`wizard/terminal/terminal.py`). Ctrl-C at a prompt is KeyboardInterrupt."""
+
+    interactive: bool
+
+    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
+        """The answer's value. `?` explains the question and puts it again. `on_first_render` is called when it shows.
+
+        Raises Back, where the question lets a person go back and one does.
+        """
+        ...
+
+    def confirm(
+        self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
+    ) -> bool: ...
+    def title(self, text: str) -> None: ...
+    def section(self, text: str, note: str = "") -> None: ...
+    def line(self, text: str = "", *, mark: Mark | None = None) -> None: ...
+    def verbatim(self, text: str) -> None: ...
+    def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None: ...
+    def problems(self, problems: Sequence[Problem]) -> None: ...
+    def error(self, error: SetupError) -> None: ...
+    def working(self, text: str) -> None:
+        """What takes a moment, with the seconds it has taken, until the next word."""
+        ...
+
+    def progress(self, progress: Progress, elapsed: float) -> None: ...

@@ -1,0 +1,187 @@
+"""When a call is tried again: one schedule for each kind of reason, and one deadline for each operation.
+
+Pure but for the clock that it is given: it waits, and says so once.
+
+How a client uses it:
+
+    with retry.operation(60, clock=self._clock) as deadline:       # one delivery, one read: all its requests
+        while True:
+            answer = request()
+            if answer.ok or not deadline.wait(Reason.THROTTLED, at_least=answer.retry_after):
+                return answer
+
+    retry.call(lambda: store.write(), clock=session.clock)          # repeats Throttled and Unreachable
+
+    for _ in retry.attempts(Reason.BUSY, clock=clock):              # polls; the loop ends when the time is over
+        if lock(): break
+    else: raise StackBusy(...)
+
+An operation inside another one never waits longer than the outer one has left. Threads do not share a deadline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from wizard.core.errors import SetupError, Throttled, Unreachable
+
+T = TypeVar("T")
+
+
+class Reason(StrEnum):
+    """Why the same call may succeed later. The value is what a person reads."""
+
+    THROTTLED = "the service limits the number of calls"
+    NETWORK = "the network or the endpoint does not answer"
+    PROPAGATION = "AWS has not applied a new role, policy or access key everywhere yet"
+    CONSISTENCY = "what was written a moment ago cannot be read everywhere yet"
+    BUSY = "another run or operation has to end first"
+    ROLLOUT = "the deployment is not complete yet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Pauses that double from `first` to `longest`, until `seconds` have passed."""
+
+    first: float
+    longest: float
+    seconds: float
+    """From the start to the start of the last try, where only this reason is waited for."""
+
+    def pause(self, number: int) -> float:
+        """Seconds to wait before the try after `number` waits."""
+        return min(self.first * 2.0 ** min(number, 32), self.longest)
+
+
+SCHEDULES = {
+    Reason.THROTTLED: Schedule(first=0.5, longest=8.0, seconds=60.0),
+    Reason.NETWORK: Schedule(first=0.5, longest=8.0, seconds=60.0),
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+    Reason.PROPAGATION: Schedule(first=1.0, longest=8.0, seconds=30.0),
+    # https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency
+    Reason.CONSISTENCY: Schedule(first=0.2, longest=3.2, seconds=10.0),
+    Reason.BUSY: Schedule(first=0.5, longest=2.0, seconds=600.0),
+    Reason.ROLLOUT: Schedule(first=0.5, longest=10.0, seconds=900.0),
+}
+
+SECONDS = 60.0
+"""In which the tries of one operation start, where it says nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """How time passes, and who hears that a call waits. Tests give one that does not wait."""
+
+    now: Callable[[], float] = time.monotonic
+    """Seconds, of a clock that never goes back."""
+    sleep: Callable[[float], None] = time.sleep
+    on_wait: Callable[[str], None] = lambda text: None
+    """Gets one sentence at the first wait for each reason of an operation."""
+
+
+SYSTEM_CLOCK = Clock()
+
+
+@dataclass(kw_only=True)
+class Deadline:
+    """The time that one operation has in all, whatever it waits for."""
+
+    clock: Clock
+    seconds: float
+    outer: Deadline | None = None
+    _began: float = field(init=False)
+    _slept: float = field(default=0.0, init=False)
+    _waits: dict[Reason, int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock.now()
+
+    @property
+    def passed(self) -> float:
+        """Seconds since the start. What was slept counts even where a test's clock stands still."""
+        return max(self.clock.now() - self._began, self._slept)
+
+    @property
+    def left(self) -> float:
+        """Seconds in which one more try may start."""
+        left = self.seconds - self.passed
+        return min(left, self.outer.left) if self.outer else left
+
+    def wait(self, reason: Reason, *, at_least: float | None = None) -> bool:
+        """Wait before the next try; False, without waiting, when that try would start too late.
+
+        `at_least`: seconds that the service asked for (Retry-After).
+        """
+        number = self._waits.get(reason, 0)
+        pause = max(at_least or 0.0, SCHEDULES[reason].pause(number))
+        left = self.left
+        if pause > left:
+            return False
+        if number == 0:
+            self.clock.on_wait(f"{reason.value}; trying again for up to {left:.0f} s")
+        self._waits[reason] = number + 1
+        self.clock.sleep(pause)
+        deadline: Deadline | None = self
+        while deadline is not None:
+            deadline._slept += pause
+            deadline = deadline.outer
+        return True
+
+
+_current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def operation(seconds: float = SECONDS, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[Deadline]:
+    """One operation with one deadline for all that it waits for, and for every operation inside it."""
+    deadline = Deadline(clock=clock, seconds=seconds, outer=_current.get())
+    token = _current.set(deadline)
+    try:
+        yield deadline
+    finally:
+        _current.reset(token)
+
+
+def reason_of(error: SetupError) -> Reason | None:
+    """Why a failed call may succeed later; None when it cannot."""
+    if isinstance(error, Throttled):
+        return Reason.THROTTLED
+    return Reason.NETWORK if isinstance(error, Unreachable) else None
+
+
+def call(
+    action: Callable[[], T],
+    *,
+    clock: Clock,
+    seconds: float = SECONDS,
+    reason: Callable[[SetupError], Reason | None] = reason_of,
+) -> T:
+    """What the action returns; its last error when the time is over. An error without a reason is raised at once."""
+    with operation(seconds, clock=clock) as deadline:
+        while True:
+            try:
+                return action()
+            except SetupError as error:
+                why = reason(error)
+                if why is None or not deadline.wait(why):
+                    raise
+
+
+def attempts(reason: Reason, *, clock: Clock, seconds: float | None = None) -> Iterator[int]:
+    """The number of each try, from 1, with the pauses in between; ends when the time is over.
+
+    `seconds` is None for those of the reason's schedule.
+    """
+    number = 1
+    total = SCHEDULES[reason].seconds if seconds is None else seconds
+    deadline = Deadline(clock=clock, seconds=total, outer=_current.get())
+    yield number
+    while deadline.wait(reason):
+        number += 1
+        yield number

@@ -1,0 +1,157 @@
+"""The answers file: YAML or JSON, read as it is spelled, with all that is wrong with it told at once.
+
+Pure: the text is handed in. No error holds a value of the file: it may be a secret, put there by mistake.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from wizard.core.errors import UsageError
+from wizard.inputs.registry import INPUTS, by_key
+
+_SECRET_NAMES = re.compile(r"token|secret|passw|passphrase|credential|access_?key|private_?key|api_?key", re.IGNORECASE)
+
+
+class _Entry(NamedTuple):
+    key: str
+    value: Any
+    """Text, a list of texts, None for `null`, or `_WRONG`."""
+    line: int | None
+
+
+_WRONG = object()
+
+_LONGEST = 600
+"""Characters of a fault."""
+
+
+def read_file(text: str, name: str) -> dict[str, Any]:
+    """The answers in a YAML or JSON file, as text or lists of text; what is null is left out.
+
+    Raises UsageError with every unknown key, secret, twin and wrong type. It never holds a value.
+    """
+    entries = _read_json(text, name) if _is_json(text, name) else _read_yaml(text, name)
+    answers: dict[str, Any] = {}
+    seen: set[str] = set()
+    faults = []
+    for entry in entries:
+        place = f"line {entry.line}: " if entry.line else ""
+        fault = f"`{entry.key}` is there twice" if entry.key in seen else _entry_fault(entry)
+        seen.add(entry.key)
+        if fault:
+            faults.append(place + fault)
+        elif entry.value is not None:
+            answers[entry.key] = entry.value
+    if faults:
+        raise UsageError(
+            listed(f"the answers file {name} cannot be used", faults),
+            f"mend {name}, then run the same command again",
+        )
+    return answers
+
+
+_BY_FILE_KEY = {each.file_key: each for each in INPUTS}
+
+
+def _entry_fault(entry: _Entry) -> str | None:
+    known = _BY_FILE_KEY.get(entry.key)
+    if known is not None:
+        if entry.value is _WRONG or (isinstance(entry.value, list) and not known.many):
+            return f"`{entry.key}` must be {'text or a list of texts' if known.many else 'one value'}"
+        return None
+    secret = by_key.get(entry.key)
+    if secret is not None or _SECRET_NAMES.search(entry.key):
+        instead = secret or (by_key["vercel_token"] if "token" in entry.key.lower() else None)
+        advice = f"name a file with `{instead.file_key}`, or set {instead.variable}; " if instead else ""
+        return f"`{entry.key}` is a secret, which no answers file may hold: take it out; {advice}revoke it if shared"
+    from difflib import get_close_matches
+
+    near = get_close_matches(entry.key.lower().replace("-", "_"), list(_BY_FILE_KEY), n=1)
+    return f"`{entry.key}` is no answer" + (f": did you mean `{near[0]}`?" if near else "")
+
+
+def _is_json(text: str, name: str) -> bool:
+    if name.endswith(".json"):
+        return True
+    if not text.lstrip().startswith("{"):
+        return False
+    try:
+        json.loads(text)
+    except ValueError:
+        return False  # `{a: b}` is YAML
+    return True
+
+
+def _read_json(text: str, name: str) -> list[_Entry]:
+    try:
+        # Numbers stay as they are spelled; pairs stay apart, so that twins are seen.
+        pairs = json.loads(
+            text, parse_int=str, parse_float=str, object_pairs_hook=lambda pairs: tuple(map(tuple, pairs))
+        )
+    except ValueError as error:
+        where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "a number"
+        raise UsageError(f"{name} is not JSON: {where}", f"mend {name}, then run the same command again") from None
+    if not isinstance(pairs, tuple):
+        raise _no_mapping(name)
+    return [_Entry(key, _plain(value), None) for key, value in pairs]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, list) and all(isinstance(member, str) for member in value) else _WRONG
+
+
+def _read_yaml(text: str, name: str) -> list[_Entry]:
+    import yaml
+
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        # Neither the error's excerpt nor its cause is passed on: the line may hold a secret.
+        mark = getattr(error, "problem_mark", None)
+        where = (
+            f"line {mark.line + 1}, column {mark.column + 1}"
+            if mark
+            else "it holds characters that YAML does not allow"
+        )
+        raise UsageError(f"{name} is not YAML: {where}", f"mend {name}, then run the same command again") from None
+    if root is None:
+        return []
+    if not isinstance(root, yaml.MappingNode):
+        raise _no_mapping(name)
+
+    def scalar(node: Any) -> Any:
+        # The text as it is spelled: read by YAML's rules, the account 012345670123 would be an octal number.
+        if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith("tag:yaml.org,2002:"):
+            return _WRONG
+        return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
+
+    entries = []
+    for key_node, node in root.value:
+        key = scalar(key_node)
+        value = (
+            _plain([scalar(member) for member in node.value]) if isinstance(node, yaml.SequenceNode) else scalar(node)
+        )
+        entries.append(_Entry(key if isinstance(key, str) else "?", value, key_node.start_mark.line + 1))
+    return entries
+
+
+def _no_mapping(name: str) -> UsageError:
+    return UsageError(f"{name} holds no answers: it must be lines of `key: value`", "see examples/vercel.yaml")
+
+
+def listed(heading: str, lines: Sequence[str]) -> str:
+    """A heading and its lines, as one message."""
+    return "\n".join([f"{heading}:", *(f"  {_shortened(line)}" for line in lines)])
+
+
+def _shortened(line: str) -> str:
+    # A file that was pasted by mistake is no help as its own fault.
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"

@@ -1,0 +1,141 @@
+"""What a question offers: the account's Regions, principals and trails, Vercel's projects, the answers so far.
+
+Pure: asks the edges through their Protocols. What may not be listed is not offered, and can still be typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.models.account import Principal, TrailFact
+from wizard.core.models.delivery import VercelProject
+from wizard.core.models.discovery import ProfileFact, ProfileKind
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
+from wizard.core.ports.run import AwsClient
+from wizard.core.trail_requirements import gaps
+from wizard.inputs.answers import Answer, Source
+from wizard.inputs.detection import listed
+
+Offer = tuple[tuple[Choice, ...], str | tuple[str, ...] | None]
+"""Choices and the default among them."""
+
+ANOTHER_PROJECT = "another"
+
+
+def choices_for(key: str, aws: AwsClient, values: Mapping[str, Any]) -> Offer:
+    """The choices and the default of the question of that key; none where nothing is known."""
+    if key == "region":
+        return _regions(aws), aws.region if aws.region_source else None
+    if key == "trail":
+        return _trails(aws), CREATE
+    if key in ("app_principal", "ecs_execution_role"):
+        return (), CREATE
+    if key == "replica_regions":
+        own = values.get("region")
+        return tuple(choice for choice in _regions(aws) if choice.value != own and not choice.disabled), None
+    if key == "vercel_access":
+        return (), "oidc"
+    return (), None
+
+
+def profiles(aws: AwsClient) -> tuple[Choice, ...]:
+    """The profiles of the AWS configuration, each with how it comes by its credentials."""
+    return tuple(Choice(value=profile.name, title=profile.name, note=_comes_by(profile)) for profile in aws.profiles())
+
+
+def _comes_by(profile: ProfileFact) -> str:
+    told: str = profile.kind
+    if profile.kind is ProfileKind.ROLE and profile.role_arn:
+        told = f"role {Principal(arn=profile.role_arn).name}"
+    return f"{told}, with a code" if profile.mfa_serial else told
+
+
+def principals(aws: AwsClient, caller: str) -> tuple[Choice, ...]:
+    """Who could administer the key: the caller first, and ticked."""
+    return (
+        Choice(value=caller, title=_title(caller), note="you", checked=True),
+        *(
+            Choice(value=principal.arn, title=_title(principal.arn))
+            for principal in listed(aws.list_principals)
+            if principal.arn != caller
+        ),
+    )
+
+
+def projects(known: Sequence[VercelProject]) -> dict[str, Any]:
+    """The choices of a question for team and project at once, and how what is chosen is read."""
+    choices = [
+        Choice(value=f"{one.team_slug}/{one.name}", title=f"{one.team_slug}/{one.name}", note=one.framework or "")
+        for one in known
+    ]
+    choices.append(Choice(value=ANOTHER_PROJECT, title="Another (type its names)"))
+    return {"choices": tuple(choices), "parse": str, "check": lambda _: None, "free_text": False}
+
+
+def which_to_change(inputs: Sequence[Input], answers: Mapping[str, Answer]) -> Question:
+    """The question which answer to change, each with its value and where that comes from."""
+    width = max(len(each.key) for each in inputs)
+    return Question(
+        key="change",
+        kind=InputType.SEARCH,
+        prompt="Which answer?",
+        why="After a change everything is checked and planned anew; nothing has been changed so far.",
+        choices=tuple(
+            Choice(value=each.key, title=f"{each.key.replace('_', ' '):<{width}}  {told(answers.get(each.key))}")
+            for each in inputs
+        ),
+        explanation="Each of them can also be given as a flag: python -m wizard --help tells all.",
+    )
+
+
+def told(answer: Answer | None) -> str:
+    """An answer in words; never a secret."""
+    if answer is None or answer.value in (None, ()):
+        return "none"
+    if answer.secret:
+        return "(hidden)"
+    if isinstance(answer.value, bool):
+        return "yes" if answer.value else "no"
+    return ", ".join(answer.value) if isinstance(answer.value, tuple) else str(answer.value)
+
+
+def source(answer: Answer | None) -> str:
+    """Where an answer comes from, in words."""
+    if answer is None:
+        return ""
+    return "asked" if answer.source is Source.ASKED else answer.where
+
+
+def may_exist(aws: AwsClient, arn: str) -> bool:
+    """False only for a principal that IAM says is not there; the pass before the plan tells what could not be asked."""
+    try:
+        return aws.find_principal(arn) is not None
+    except (PermissionDenied, Unsupported):
+        return True
+
+
+def _regions(aws: AwsClient) -> tuple[Choice, ...]:
+    # Those that can be chosen first: half of the list may be off.
+    return tuple(
+        Choice(value=fact.name, title=fact.name, disabled=None if fact.enabled else "off in this account")
+        for fact in sorted(listed(aws.list_regions), key=lambda fact: not fact.enabled)
+    )
+
+
+def _trails(aws: AwsClient) -> tuple[Choice, ...]:
+    return tuple(
+        Choice(value=trail.arn, title=f"Use {trail.name}", note=_lacks(trail) or f"writes to {trail.bucket}")
+        for trail in listed(aws.list_trails)
+        if trail.multi_region
+    )
+
+
+def _lacks(trail: TrailFact) -> str:
+    return "; ".join(gap.what for gap in gaps(trail, None))
+
+
+def _title(arn: str) -> str:
+    principal = Principal(arn=arn)
+    return f"{principal.kind} {principal.name}"

@@ -1,0 +1,130 @@
+"""A run's answers while it is under way, so that the next one can go on where it was left.
+
+Pure: text in, text out. Holds no secret; `wizard/inputs/saved_progress.py` keeps it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from wizard.inputs.answers import Answer, Source
+from wizard.inputs.registry import by_key
+
+ANSWERING = "answering"
+"""The questions were being answered."""
+PLANNED = "planned"
+"""The plan had been drawn: what can be saved is in the stack's configuration."""
+
+_KEPT = (Source.FLAG, Source.ENVIRONMENT, Source.FILE, Source.DRAFT, Source.COPIED, Source.ASKED)
+"""An answer that was detected is detected anew, a saved one is saved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What a run had been told when it ended."""
+
+    stage: str
+    at: datetime
+    """When it was last told something; UTC."""
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """Values by the key of their input; None is the answer `none`."""
+    asked: tuple[str, ...] = ()
+    """The questions that were answered, in order."""
+
+
+class Drafts(Protocol):
+    """Where drafts are kept (`wizard/inputs/saved_progress.py`)."""
+
+    def load(self, stack: str) -> Draft | None:
+        """The stack's draft; None where there is none that can be read."""
+        ...
+
+    def save(self, stack: str, draft: Draft) -> None: ...
+    def remove(self, stack: str) -> None: ...
+
+
+def progress_from_answers(answers: Mapping[str, Answer], *, stage: str, at: datetime, asked: tuple[str, ...]) -> Draft:
+    """The draft of what was answered so far. Once the plan is drawn, only what the configuration does not hold."""
+    return Draft(
+        stage=stage,
+        at=at,
+        answers={
+            key: answer.value
+            for key, answer in answers.items()
+            if answer.source in _KEPT
+            and not by_key[key].secret
+            and not (stage == PLANNED and by_key[key].field is not None)
+        },
+        asked=tuple(key for key in asked if not by_key[key].secret),
+    )
+
+
+def text(draft: Draft) -> str:
+    """The draft as JSON."""
+    answers = {key: list(value) if isinstance(value, tuple) else value for key, value in draft.answers.items()}
+    document = {"stage": draft.stage, "at": draft.at.isoformat(), "asked": list(draft.asked), "answers": answers}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def read(content: str) -> Draft | None:
+    """The draft in a text; None for what is none, whatever is wrong with it. A draft is a help, never a hindrance."""
+    try:
+        document = json.loads(content)
+        return Draft(
+            stage=str(document["stage"]),
+            at=datetime.fromisoformat(document["at"]),
+            asked=tuple(key for key in document["asked"] if key in by_key),
+            # What each value is worth shows where answers of all doors are read.
+            answers={
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in document["answers"].items()
+                if key in by_key and not by_key[key].secret
+            },
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+class DraftFiles:
+    """The drafts of one project. Implements `wizard.inputs.saved_progress.Drafts`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / ".wizard"
+
+    def load(self, stack: str) -> Draft | None:
+        """The stack's draft; None where there is none that can be read."""
+        try:
+            return read(self._file(stack).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def save(self, stack: str, draft: Draft) -> None:
+        """Replace the stack's draft: it is there whole, as it was or as it is now, whenever the machine stops."""
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".draft-")
+            try:
+                # `mkstemp` makes it readable by its owner alone (0600).
+                with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                    stream.write(text(draft))
+                os.replace(name, self._file(stack))
+            except OSError:
+                os.unlink(name)
+
+    def remove(self, stack: str) -> None:
+        """Forget the stack's draft."""
+        with contextlib.suppress(OSError):
+            self._file(stack).unlink()
+
+    def _file(self, stack: str) -> Path:
+        # A stack may be called `organization/project/name`.
+        return self._folder / f"{quote(stack, safe='')}.json"

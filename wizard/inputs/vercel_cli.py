@@ -1,0 +1,153 @@
+"""What the Vercel CLI left on this machine: a folder's link to a project, and a login.
+
+Reads `.vercel/` of a folder and the CLI's own data folder; writes nothing and asks no network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wizard.core.models.delivery import Linked
+from wizard.inputs.application_folder import FolderLink, read_link
+
+SIGN_IN = "vercel login"
+RENEW = "vercel whoami"
+"""Any command of the CLI renews a login that has expired, where it still may; this one does nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CliLogin:
+    """The login of the Vercel CLI on this machine, as far as it can be read."""
+
+    source: str
+    """Where it was found, in words: `the login of the Vercel CLI`."""
+    token: str | None = field(default=None, repr=False)
+    """None where there is none that can be used."""
+    expired: bool = False
+    renewable: bool = False
+    """Whether the CLI can renew an expired login without anybody signing in."""
+    in_keyring: bool = False
+    """Whether the CLI keeps the token in the system's keyring, where only the CLI reads it."""
+    team: str | None = None
+    """The team that the CLI works for (`vercel switch`): a `team_…` id or a slug."""
+
+    @property
+    def way_out(self) -> str | None:
+        """The command that makes the login usable, or what to do instead; None where it is usable."""
+        if self.token is not None:
+            return None
+        if self.in_keyring:
+            return "vercel tokens add eonpro-kms   # the CLI keeps its own token in the keyring"
+        return RENEW if self.renewable else SIGN_IN
+
+
+def detect(folder: Path) -> Linked | None:
+    """The link of a folder: `.vercel/project.json`, or a `.vercel/repo.json` with one project; else None."""
+    link = read_link(folder)
+    return None if link is None else linked(link)
+
+
+def linked(link: FolderLink) -> Linked:
+    """The same link as the fact that the steps know."""
+    return Linked(project_id=link.project_id, team_id=link.team_id, project_name=link.project_name)
+
+
+def linked_by_environment(environment: Mapping[str, str] | None = None) -> Linked | None:
+    """The project that VERCEL_PROJECT_ID and VERCEL_ORG_ID name, which the CLI heeds before a folder's link.
+
+    The CLI takes both or none (https://vercel.com/docs/cli/deploying-from-cli#relevant-environment-variables).
+    """
+    told = os.environ if environment is None else environment
+    project, owner = _text(told.get("VERCEL_PROJECT_ID")), _text(told.get("VERCEL_ORG_ID"))
+    if project is None or owner is None:
+        return None
+    return Linked(project_id=project, team_id=owner if owner.startswith("team_") else None)
+
+
+def cli_token(environment: Mapping[str, str] | None = None) -> str | None:
+    """The token of the Vercel CLI's login; None when there is no login or it has expired."""
+    login = cli_login(environment)
+    return None if login is None else login.token
+
+
+def login_source(environment: Mapping[str, str] | None = None) -> str | None:
+    """Where `cli_token` was found, in words; None when there is none that can be used."""
+    login = cli_login(environment)
+    return None if login is None or login.token is None else login.source
+
+
+def cli_login(environment: Mapping[str, str] | None = None) -> CliLogin | None:
+    """The CLI's login: the first that can be used, else the first that there is; None for none.
+
+    The CLI's folders and files: https://github.com/vercel/vercel/tree/main/packages/cli-config
+    """
+    told = os.environ if environment is None else environment
+    logins = [login for folder in _folders(told) if (login := _login(folder, told)) is not None]
+    usable = [login for login in logins if login.token is not None]
+    return next(iter((*usable, *logins)), None)
+
+
+def _login(folder: Path, environment: Mapping[str, str]) -> CliLogin | None:
+    login, settings = _object(folder / "auth.json"), _object(folder / "config.json") or {}
+    team = _text(settings.get("currentTeam"))
+    token, renewal = (_text((login or {}).get(name)) for name in ("token", "refreshToken"))
+    if token is None and renewal is None:
+        if not folder.is_dir():
+            return None
+        # The variable takes precedence over the file, as it does for the CLI.
+        storage = environment.get("VERCEL_TOKEN_STORAGE") or settings.get("credStorage")
+        if storage not in ("keyring", "auto"):
+            return None
+        return CliLogin(source="the login of the Vercel CLI (in the keyring)", in_keyring=True, team=team)
+    expires = (login or {}).get("expiresAt")
+    # Only the CLI itself renews a login that has expired; `expiresAt` is in seconds since 1970.
+    expired = token is None or (isinstance(expires, int | float) and expires <= time.time())
+    return CliLogin(
+        source="the login of the Vercel CLI",
+        token=None if expired else token,
+        expired=expired,
+        renewable=renewal is not None,
+        team=team,
+    )
+
+
+def _folders(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """The CLI's data folders, and those that it still reads from before it was called so."""
+    data = _data_folders(environment)
+    return (*(each / "com.vercel.cli" for each in data), _home(environment) / ".now", *(each / "now" for each in data))
+
+
+def _data_folders(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    folders = []
+    if told := environment.get("XDG_DATA_HOME"):
+        folders.append(Path(told))
+    home = _home(environment)
+    if sys.platform == "darwin":
+        folders.append(home / "Library" / "Application Support")
+    if roaming := environment.get("APPDATA"):
+        folders += [Path(roaming) / "xdg.data", Path(roaming)]
+    folders.append(home / ".local" / "share")
+    return tuple(folders)
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("HOME") or Path.home())
+
+
+def _object(file: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _text(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None

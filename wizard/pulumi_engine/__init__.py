@@ -1,0 +1,1 @@
+"""The Pulumi engine, run as a child process."""

@@ -1,0 +1,69 @@
+"""Who holds a stack: the lock of this folder's own runs, and the backend's lock of a run that is no more.
+
+Part of the engine's edge: touches one lock file, and looks at the processes of this machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wizard.core.errors import StackBusy
+
+PATIENCE_SECONDS = 600.0
+"""How long a run waits for another run that holds the stack."""
+
+_HOLDER = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+
+
+@contextmanager
+def alone(file: Path, stack: str, *, tell: Callable[[str], None], sleep: Callable[[float], None]) -> Iterator[None]:
+    """Hold the lock file; wait for whoever holds it. Raises StackBusy after PATIENCE_SECONDS."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as handle:
+        started = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() == started or int(time.monotonic() - started) % 10 == 0:
+                    tell(f"another run is working on the stack {stack} in this folder; waiting for it")
+                if time.monotonic() - started > PATIENCE_SECONDS:
+                    raise StackBusy(
+                        f"another run has held the stack {stack} for {PATIENCE_SECONDS:.0f} s",
+                        "end it (ps ax | grep 'm wizard'), then run the same command again",
+                    ) from None
+                sleep(0.5)
+        yield
+
+
+def is_dead(complaint: str) -> bool:
+    """Whether the backend's complaint names only runs of this machine that are no more.
+
+    A lock of another machine is never called dead: nobody here can know.
+    """
+    holders = [match.groupdict() for match in _HOLDER.finditer(complaint)]
+    return bool(holders) and all(
+        holder["host"] == socket.gethostname() and not _alive(int(holder["pid"])) for holder in holders
+    )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:
+        # Killed, and not yet waited for by whoever adopted it: in a container without an init that lasts for ever.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True

@@ -1,0 +1,150 @@
+"""The passphrase of a stack whose state is kept in a backend of one's own: found, made once, tried.
+
+Part of the engine's edge: touches one file a stack in the user's configuration folder, readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from wizard.core.errors import SetupError, UsageError
+
+VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
+
+LOST = (
+    "a lost passphrase loses only what the stack encrypts with it, and this project encrypts nothing there: "
+    "take the line `encryptionsalt` out of Pulumi.<stack>.yaml, and the next run takes the passphrase that it is given "
+    "(to change one that is known: pulumi stack change-secrets-provider passphrase)"
+)
+"""What a wrong passphrase means, and the way back."""
+
+_ITERATIONS = 1_000_000
+"""Of PBKDF2-HMAC-SHA256, as the engine derives the key (pulumi/pkg/v3/secrets/passphrase, state version v1)."""
+
+
+def place(environ: Mapping[str, str], stack: str) -> Path:
+    """The file for a stack's passphrase: `eonpro-kms/STACK.passphrase` in the user's configuration folder."""
+    config = environ.get("XDG_CONFIG_HOME")
+    home = Path(config) if config else Path(environ.get("HOME") or Path.home()) / ".config"
+    return home / "eonpro-kms" / f"{stack.rsplit('/', 1)[-1]}.passphrase"
+
+
+def find(environ: Mapping[str, str], stack: str) -> Path | None:
+    """The file that an earlier run made; None where there is none.
+
+    Raises SetupError for a file that others can read, or that holds nothing.
+    """
+    file = place(environ, stack)
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SetupError(f"the passphrase's file cannot be read: {error}", f"ls -l {file}") from error
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise SetupError(f"others can read the passphrase of {stack}: {file}", f"chmod 600 {file}")
+    if not _read(file):
+        raise SetupError(f"the file for the passphrase of {stack} holds none: {file}", f"rm {file}")
+    return file
+
+
+def make(environ: Mapping[str, str], stack: str) -> Path:
+    """A new passphrase in its file, whole or not at all; the one that is there already stays. Never told to anybody.
+
+    Raises SetupError where it cannot be kept, or cannot be read again.
+    """
+    file = place(environ, stack)
+    made = secrets.token_urlsafe(32)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "w", encoding="ascii") as out:
+                out.write(made + "\n")
+                out.flush()
+                os.fsync(out.fileno())
+            # A link fails where the name is taken, so that of two runs at once one passphrase stays.
+            with suppress(FileExistsError):
+                os.link(draft, file)
+        finally:
+            draft.unlink()
+    except OSError as error:
+        raise SetupError(
+            f"the stack's passphrase cannot be kept in {file}: {error.strerror}",
+            f"export {FILE_VARIABLE}=<a file only you can read>",
+        ) from error
+    if find(environ, stack) is None:
+        raise SetupError(f"the passphrase just kept in {file} cannot be read again", f"ls -l {file}")
+    return file
+
+
+def variable(environ: Mapping[str, str]) -> str | None:
+    """The variable from which the engine would take the passphrase; None where neither is set."""
+    if VARIABLE in environ:
+        return VARIABLE
+    return FILE_VARIABLE if environ.get(FILE_VARIABLE) else None
+
+
+def given(environ: Mapping[str, str], folder: Path) -> str | None:
+    """The passphrase that the engine would use in a folder: the variable, else the file; None for neither.
+
+    Raises UsageError for a file that cannot be read. An empty passphrase is one.
+    """
+    source = variable(environ)
+    if source is None or source == VARIABLE:
+        return environ.get(VARIABLE)
+    file = folder / environ[FILE_VARIABLE]
+    try:
+        return _read(file)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(
+            f"the stack's passphrase cannot be read: {FILE_VARIABLE} names {file} ({why})",
+            f"export {FILE_VARIABLE}=<a file only you can read>",
+        ) from error
+
+
+def opens(passphrase: str, salt: str) -> bool:
+    """Whether a passphrase is the stack's, tried on the `encryptionsalt` of its settings as the engine tries it.
+
+    The CLI tries it only when it runs the program. A salt of a form that is not known here says nothing: True.
+    """
+    # Only where there is something to try: at start it would cost more than all else here.
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    parts = salt.split(":")
+    if len(parts) != 5 or parts[0] != "v1" or parts[2] != "v1":
+        return True
+    try:
+        salted, nonce, sealed = (base64.b64decode(parts[index], validate=True) for index in (1, 3, 4))
+    except ValueError:
+        return True
+    key = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salted, _ITERATIONS, 32)
+    try:
+        return AESGCM(key).decrypt(nonce, sealed, None) == b"pulumi"
+    except (InvalidTag, ValueError):
+        return False
+
+
+def check(environ: Mapping[str, str], folder: Path, *, stack: str, salt: str) -> None:
+    """Raises UsageError where the passphrase of a stack is missing, cannot be read, or is not the stack's."""
+    passphrase = given(environ, folder)
+    export = f"export {FILE_VARIABLE}=<a file only you can read>   or: export {VARIABLE}=..."
+    if passphrase is None:
+        raise UsageError(f"the passphrase of the stack {stack} is not known: {FILE_VARIABLE} is not set", export)
+    if not opens(passphrase, salt):
+        raise UsageError(f"the passphrase of {variable(environ)} does not open the stack {stack}; {LOST}", export)
+
+
+def _read(file: Path) -> str:
+    # As the engine reads it: without the white space around it.
+    return file.read_text(encoding="utf-8").strip()

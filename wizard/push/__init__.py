@@ -1,1 +1,0 @@
-"""`push`: the escrowed data key to its targets again, and the redeploy that makes them use it."""

@@ -1,1 +1,0 @@
-"""`rotate`, `restore`, `adopt`: the KMS key's material, the wrapping of the data key, and its escrowed versions."""

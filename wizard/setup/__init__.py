@@ -1,0 +1,1 @@
+"""The first run: preflight, plan, confirmation, update, evidence, report."""

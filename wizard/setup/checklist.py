@@ -1,0 +1,298 @@
+"""The guide's eight compliance items, each with its state and the evidence for it, read from the account after the run.
+
+Pure: reads the cloud through its Protocol. What could not be read is `unknown`, never `done`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from components import policies
+from components.settings import Outputs, Settings
+from wizard.core.errors import SetupError
+from wizard.core.models.account import KeyFact, Retention, TrailFact
+from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
+from wizard.core.ports.run import AwsClient
+from wizard.core.trail_requirements import OF_THE_BUCKET, OF_THE_TRAIL, gaps
+
+T = TypeVar("T")
+
+
+class ItemState(StrEnum):
+    """Where an item stands."""
+
+    DONE = "done"
+    OPEN = "open"
+    """Not so; the evidence says what is wrong."""
+    PERSON = "needs a person"
+    UNKNOWN = "unknown"
+    """Could not be read; never taken for done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChecklistEntry:
+    """One item of the checklist."""
+
+    title: str
+    state: ItemState
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readings:
+    """What the items are judged by, each as it was read; an error where it could not be."""
+
+    key: KeyFact | SetupError | None
+    """Under the alias."""
+    key_policy: Mapping[str, Any] | SetupError | None
+    app_policy: Mapping[str, Any] | SetupError | None
+    trail: TrailFact | SetupError | None
+    retention: Retention | SetupError | None
+
+
+def read(
+    *,
+    aws: AwsClient,
+    settings: Settings,
+    outputs: Outputs,
+    stored_data_key: StoredDataKey | None,
+    proofs: tuple[Verification, ...],
+) -> tuple[ChecklistEntry, ...]:
+    """All eight, in the guide's order."""
+    return judge(look(aws, outputs), settings=settings, outputs=outputs, stored_data_key=stored_data_key, proofs=proofs)
+
+
+def look(aws: AwsClient, outputs: Outputs) -> Readings:
+    """What is to be read of the account. Side by side, for each call is a round trip."""
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        key = pool.submit(_read, aws.describe_key, outputs.alias_name)
+        key_policy = pool.submit(_read, aws.key_policy, outputs.key_arn)
+        app_policy = pool.submit(_read, aws.policy_document, outputs.app_policy_arn)
+        trail = pool.submit(_read, aws.find_trail, outputs.trail_arn)
+        retention = pool.submit(_read, aws.bucket_retention, outputs.trail_bucket)
+    return Readings(
+        key=key.result(),
+        key_policy=key_policy.result(),
+        app_policy=app_policy.result(),
+        trail=trail.result(),
+        retention=retention.result(),
+    )
+
+
+def judge(
+    readings: Readings,
+    *,
+    settings: Settings,
+    outputs: Outputs,
+    stored_data_key: StoredDataKey | SetupError | None,
+    proofs: tuple[Verification, ...],
+) -> tuple[ChecklistEntry, ...]:
+    """All eight, by what was read."""
+    return (
+        _of(readings.key, "Customer managed key with its alias", lambda fact: _alias(fact, outputs)),
+        _of(
+            readings.key_policy,
+            "Key policy restricts access",
+            lambda policy: _key_policy(policy, settings, outputs),
+        ),
+        _of(
+            readings.app_policy,
+            "IAM policy follows least privilege",
+            lambda policy: _app_policy(policy, outputs),
+        ),
+        _of(readings.key, "Automatic key rotation", lambda fact: _rotation(fact, settings)),
+        _of(
+            readings.trail,
+            "CloudTrail logging",
+            lambda fact: _trail(fact, readings.retention, outputs),
+            missing=f"there is no trail {outputs.trail_arn}",
+        ),
+        _data_key(stored_data_key),
+        _tested(proofs),
+        ChecklistEntry(
+            title="Key access reviewed quarterly",
+            state=ItemState.PERSON,
+            evidence="every three months somebody looks at who may use and administer the key, and signs",
+        ),
+    )
+
+
+def _read(call: Callable[..., T], *args: Any) -> T | SetupError | None:
+    try:
+        return call(*args)
+    except SetupError as error:
+        return error
+
+
+def _of(
+    fact: Any, title: str, judge: Callable[[Any], tuple[ItemState, str]], *, missing: str = "there is none"
+) -> ChecklistEntry:
+    if isinstance(fact, SetupError):
+        return ChecklistEntry(title=title, state=ItemState.UNKNOWN, evidence=f"could not be read: {fact.message}")
+    state, evidence = (ItemState.OPEN, missing) if fact is None else judge(fact)
+    return ChecklistEntry(title=title, state=state, evidence=evidence)
+
+
+def _state(good: bool) -> ItemState:
+    return ItemState.DONE if good else ItemState.OPEN
+
+
+def _alias(key: KeyFact, outputs: Outputs) -> tuple[ItemState, str]:
+    good = key.arn == outputs.key_arn and key.state == "Enabled" and key.spec == "SYMMETRIC_DEFAULT"
+    which = key.arn.rpartition("/")[2] if good else key.arn
+    return _state(good), f"{outputs.alias_name} → {which}, {key.state}, {key.spec}"
+
+
+def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs) -> tuple[ItemState, str]:
+    named = {arn for statement in _allowing(policy) for arn in _principals(statement)}
+    root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
+    applications = outputs.app_principal_arns
+    strangers = named - {root, *applications, *settings.administrators, *settings.deletion_administrators}
+    using = [
+        arn for arn in settings.administrators if policies.grants(policy, arn, "kms:Decrypt") is policies.Grant.NAMED
+    ]
+    management = (*policies.ADMINISTRATOR_ACTIONS, *policies.DELETION_ACTIONS, *policies.USE_ACTIONS)
+    beyond = [
+        action
+        for action in dict.fromkeys(management)
+        if action not in policies.APPLICATION_ACTIONS
+        and any(policies.grants(policy, arn, action) is policies.Grant.NAMED for arn in applications)
+    ]
+    deleting = [
+        arn
+        for arn in settings.administrators
+        if arn not in settings.deletion_administrators
+        and any(policies.grants(policy, arn, action) is policies.Grant.NAMED for action in policies.DELETION_ACTIONS)
+    ]
+    needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
+    needed += [(arn, action) for arn in applications for action in policies.APPLICATION_ACTIONS]
+    lost = [
+        f"{action} of {arn}"
+        for arn, action in needed
+        if policies.grants(policy, arn, action) is not policies.Grant.NAMED
+    ]
+    told = [f"also names {', '.join(sorted(strangers))}"] if strangers else []
+    told += [f"lets {', '.join(using)} decrypt"] if using else []
+    told += [f"lets {', '.join(deleting)} delete the key"] if deleting else []
+    told += [f"lets the application do {', '.join(beyond)}"] if beyond else []
+    told += [f"does not itself allow {', '.join(lost)}"] if lost else []
+    if told:
+        return ItemState.OPEN, "the key policy " + " and ".join(told)
+    number = len(settings.administrators) + len(settings.administrator_patterns)
+    who = f"{number} administrator{'s' if number > 1 else ''}"
+    iam = "the application and" if settings.strict_key_policy else "the account's IAM, the application,"
+    ending = f"{len(settings.deletion_administrators) or 'nobody'} may delete it"
+    return ItemState.DONE, f"names {iam} {who} without the right to decrypt; {ending}"
+
+
+def _allowing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    # IAM takes one statement without a list around it.
+    statements = policy.get("Statement") or ()
+    listed = [statements] if isinstance(statements, Mapping) else statements
+    return [statement for statement in listed if statement.get("Effect") == "Allow"]
+
+
+def _principals(statement: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whoever is named, services and federations too; everybody but a few is everybody."""
+    if "NotPrincipal" in statement:
+        return ("everybody but a few (NotPrincipal)",)
+    principal = statement.get("Principal")
+    if isinstance(principal, Mapping):
+        return tuple(name for names in principal.values() for name in _listed(names))
+    return _listed(principal)
+
+
+def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState, str]:
+    allowed = _allowing(policy)
+    actions = {action for statement in allowed for action in _listed(statement.get("Action"))}
+    resources = {resource for statement in allowed for resource in _listed(statement.get("Resource"))}
+    # "All but" allows what nobody listed.
+    actions |= {f"all but {action}" for statement in allowed for action in _listed(statement.get("NotAction"))}
+    resources |= {f"all but {arn}" for statement in allowed for arn in _listed(statement.get("NotResource"))}
+    good = actions == set(policies.APPLICATION_ACTIONS) and resources == set(outputs.key_arns)
+    name = outputs.app_policy_arn.rsplit("/", 1)[-1]
+    if good:
+        return ItemState.DONE, f"{name}: {', '.join(sorted(a.removeprefix('kms:') for a in actions))} on this key only"
+    return ItemState.OPEN, f"{name}: {', '.join(sorted(actions))} on {', '.join(sorted(resources))}"
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _rotation(key: KeyFact, settings: Settings) -> tuple[ItemState, str]:
+    if key.rotation_enabled is None:
+        return ItemState.UNKNOWN, "the rotation status could not be read"
+    if not key.rotation_enabled:
+        return ItemState.OPEN, "rotation is off"
+    period = f"every {key.rotation_period_days} days" if key.rotation_period_days else "the period could not be read"
+    return _state(key.rotation_period_days in (None, settings.rotation_period_days)), f"on, {period}"
+
+
+def _trail(trail: TrailFact, retention: Retention | SetupError | None, outputs: Outputs) -> tuple[ItemState, str]:
+    if trail.bucket != outputs.trail_bucket:
+        return ItemState.OPEN, f"{trail.name} writes to {trail.bucket}, not to {outputs.trail_bucket}"
+    lacking = {gap.trait for gap in gaps(trail, retention if isinstance(retention, Retention) else None)}
+    traits = [*OF_THE_TRAIL]
+    kept = f"bucket {outputs.trail_bucket} could not be read"
+    if isinstance(retention, Retention):
+        days = retention.expires_after_days
+        traits += OF_THE_BUCKET
+        lasting = "never expires" if days is None else f"{days} days"
+        lasting += f", locked ({retention.lock.lower()}) {retention.lock_days} days" if retention.lock else ""
+        kept = f"{lasting} in {outputs.trail_bucket}"
+    missing = [trait for trait in traits if trait in lacking]
+    if missing:
+        return ItemState.OPEN, f"{trail.name} lacks: {', '.join(missing)}; {kept}"
+    if trail.logging is None or trail.kms_events is None:
+        what = "is logging" if trail.logging is None else "records KMS"
+        return ItemState.UNKNOWN, f"whether {trail.name} {what} could not be read; {kept}"
+    return (
+        ItemState.DONE if isinstance(retention, Retention) else ItemState.UNKNOWN,
+        f"{trail.name}: {', '.join(traits)}; {kept}",
+    )
+
+
+def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> ChecklistEntry:
+    title = "ENCRYPTED_PHI_KEY generated and stored"
+    if isinstance(stored_data_key, SetupError):
+        return ChecklistEntry(
+            title=title, state=ItemState.UNKNOWN, evidence=f"could not be read: {stored_data_key.message}"
+        )
+    if stored_data_key is None:
+        return ChecklistEntry(title=title, state=ItemState.OPEN, evidence="there is no data key yet")
+    made = "made now" if stored_data_key.made_now else "kept"
+    return ChecklistEntry(
+        title=title,
+        state=ItemState.DONE,
+        evidence=f"{stored_data_key.wrapped.fingerprint}, {made}, in {stored_data_key.parameter} version {stored_data_key.version}; "
+        "never seen in the clear",
+    )
+
+
+def _tested(proofs: tuple[Verification, ...]) -> ChecklistEntry:
+    title = "Application tested with KMS"
+    rest = "deploy, and save one record in the application itself"
+    if any(proof.state is VerificationState.FAILED for proof in proofs):
+        return ChecklistEntry(
+            title=title,
+            state=ItemState.OPEN,
+            evidence=next(p.detail for p in proofs if p.state is VerificationState.FAILED),
+        )
+    if proofs and all(proof.state is VerificationState.PROVED for proof in proofs):
+        return ChecklistEntry(
+            title=title,
+            state=ItemState.PERSON,
+            evidence=f"proved from here as {proofs[0].principal} at {proofs[0].at}; now {rest}",
+        )
+    short = next((proof for proof in proofs if proof.state is not VerificationState.PROVED), None)
+    detail = f"{short.target}: {short.detail}" if short else "nothing was delivered in this run"
+    return ChecklistEntry(
+        title=title,
+        state=ItemState.PERSON,
+        evidence=f"{detail}; {rest}",
+    )

@@ -1,0 +1,1 @@
+"""Resources that were created manually become the stack's."""

@@ -1,0 +1,239 @@
+"""What stands against taking in what is there: each reason with its way out, all of them told together.
+
+Pure: facts and settings in, problems out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from components.settings import ContractError, ImportGroup, Settings
+from wizard.core.errors import Problem
+from wizard.core.models.account import DiscoveredSetup, KeyFact
+from wizard.core.models.delivery import StackState
+from wizard.setup.importing.trail import bucket_of
+
+_BESIDE = "set up another environment beside it: --environment NAME --stack NAME"
+
+
+def obstacles(discovered: DiscoveredSetup, settings: Settings, state: StackState) -> tuple[Problem, ...]:
+    """Why what was found cannot be taken in; empty where it can. What is the stack's already is passed over."""
+    owned = set(state.owned)
+    problems: list[Problem] = []
+    if discovered.key is not None and discovered.key.arn not in owned:
+        problems += _key(discovered.key, settings, state)
+    if discovered.role_arn is not None and discovered.role_arn not in owned:
+        problems += _role(discovered.role_arn)
+    if discovered.policy_arn is not None and discovered.policy_arn not in owned:
+        problems += _policy(discovered.policy_arn, settings)
+    if discovered.trail is not None and discovered.trail.arn not in owned:
+        problems += _trail(discovered, settings)
+    if (bucket := bucket_of(discovered)) is not None and bucket not in owned:
+        problems += _bucket(bucket, discovered, settings)
+    if discovered.logs_key is not None and discovered.logs_key.arn not in owned:
+        problems += _logs_key(discovered.logs_key, settings)
+    return tuple(problems)
+
+
+def at_odds(discovered: DiscoveredSetup, settings: Settings, kept: Sequence[ImportGroup]) -> tuple[Problem, ...]:
+    """Why these parts cannot be left as they were found while the others are repaired, or be repaired as wanted."""
+    problems: list[Problem] = []
+    boundary = discovered.role_boundary
+    if boundary and boundary != settings.permissions_boundary_arn and ImportGroup.APPLICATION_ROLE not in kept:
+        problems.append(
+            Problem(
+                what=f"the role {discovered.role_arn} has the permissions boundary {boundary}, "
+                "which the settings do not name",
+                why="a repair of the role would take it away, and with it what bounds the role's rights",
+                next=f"keep it: --permissions-boundary {boundary}   or leave the role as found (--repair without it)",
+                exit_code=2,
+            )
+        )
+    trail = discovered.trail
+    if trail is not None and trail.prefix and ImportGroup.TRAIL in kept and ImportGroup.BUCKET not in kept:
+        problems.append(
+            Problem(
+                what=f"the trail {trail.arn} writes its logs under {trail.prefix}/, and the bucket's repair would "
+                "let it write under AWSLogs/ only",
+                why="the trail would be recorded nowhere from then on",
+                next="repair both or neither: --repair with trail and bucket, or without both",
+                exit_code=2,
+            )
+        )
+    return tuple(problems)
+
+
+def _key(key: KeyFact, settings: Settings, state: StackState) -> Iterator[Problem]:
+    alias, region = settings.names.alias, settings.region
+    named = f"the key {key.arn} of {alias}"
+    about = f"--key-id {key.arn} --region {region}"
+    if state.has_key:
+        yield Problem(
+            what=f"{alias} points to the key {key.arn}, and the stack has another key already",
+            why="a stack has one PHI key, and its alias would be taken from the key that bears it now",
+            next=f"whose is it: aws kms describe-key {about}   or use another stack: --stack NAME",
+        )
+        return
+    if key.arn.split(":")[4] != settings.account_id:
+        yield Problem(
+            what=f"{named} belongs to another account than {settings.account_id}",
+            why="a stack manages keys of its own account",
+            next="use the account of the key: --account ID with its credentials",
+        )
+        return
+    yield from _wrong_kind(key, named, settings)
+    yield from _wrong_state(key, named, about, settings)
+    yield from _wrong_owner(key, named, about, settings)
+
+
+def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Problem]:
+    if key.origin != "AWS_KMS":
+        yield Problem(
+            what=f"{named} has material that KMS did not make ({key.origin})",
+            why="KMS never rotates it, and whoever made it can take it away; the stack makes no such key",
+            next=_BESIDE,
+        )
+    if key.replica_of is not None:
+        region = key.replica_of.split(":")[3] if key.replica_of.count(":") > 3 else "REGION"
+        yield Problem(
+            what=f"{named} is a replica; its primary is {key.replica_of}",
+            why="a stack manages the primary, and makes the replicas itself",
+            next=f"run in the primary's Region: --region {region}   or {_BESIDE}",
+            exit_code=2,
+        )
+    if key.spec != "SYMMETRIC_DEFAULT" or key.usage != "ENCRYPT_DECRYPT":
+        yield Problem(
+            what=f"{named} is of the spec {key.spec} for {key.usage}",
+            why="a data key is wrapped by a symmetric key for ENCRYPT_DECRYPT; what a key is never changes",
+            next=f"point the alias to the right key: aws kms update-alias --alias-name {settings.names.alias} "
+            f"--target-key-id KEY --region {settings.region}   or {_BESIDE}",
+        )
+    multi_region = key.arn.rpartition("/")[2].startswith("mrk-")
+    if multi_region != settings.multi_region:
+        is_, wanted = (
+            ("is a multi-Region key", "one of a single Region")
+            if multi_region
+            else (
+                "is a key of a single Region",
+                "a multi-Region key",
+            )
+        )
+        yield Problem(
+            what=f"{named} {is_}, and the settings want {wanted}",
+            why="that is decided when a key is made, and never changes",
+            next=f"take it as it is: --multi-region {'yes' if multi_region else 'no'}   or {_BESIDE}",
+            exit_code=2,
+        )
+
+
+def _wrong_state(key: KeyFact, named: str, about: str, settings: Settings) -> Iterator[Problem]:
+    if key.state == "Enabled":
+        return
+    enable = f"aws kms enable-key {about}"
+    if key.state in ("PendingDeletion", "PendingReplicaDeletion"):
+        yield Problem(
+            what=f"{named} is going to be deleted ({key.state})",
+            why="with it all is lost that was ever encrypted under its data keys; nothing can be adopted of it",
+            next=f"save it: aws kms cancel-key-deletion {about} && {enable}",
+        )
+    elif key.state == "Disabled":
+        yield Problem(
+            what=f"{named} is disabled",
+            why="somebody may have meant it; a disabled key opens no data key",
+            next=f"if it is to be used: {enable}",
+        )
+    else:
+        yield Problem(
+            what=f"{named} is not enabled: {key.state}",
+            why="only an enabled key opens a data key",
+            next=f"look at it: aws kms describe-key {about}   or {_BESIDE}",
+        )
+
+
+def _wrong_owner(key: KeyFact, named: str, about: str, settings: Settings) -> Iterator[Problem]:
+    for tag, wanted in settings.tags.items():
+        told = key.tags.get(tag)
+        # Production or production: a difference to be repaired, but nobody else's key.
+        if told is not None and told.casefold() != wanted.casefold():
+            yield Problem(
+                what=f"{named} is somebody else's by its tags: {tag}={told}, where this stack's is {tag}={wanted}",
+                why="two environments or applications under one key can read each other's records",
+                next=f"if the tag is wrong: aws kms tag-resource {about} --tags TagKey={tag},TagValue={wanted}"
+                f"   else {_BESIDE}",
+            )
+
+
+def _role(arn: str) -> Iterator[Problem]:
+    if "/" in arn.partition(":role/")[2]:
+        yield Problem(
+            what=f"the role {arn} has a path",
+            why="a path never changes, and the stack's role has none: it would have to be another role",
+            next=f"use the role as it is: --app-principal {arn}",
+        )
+
+
+def _policy(arn: str, settings: Settings) -> Iterator[Problem]:
+    if "/" in arn.partition(":policy/")[2]:
+        yield Problem(
+            what=f"the policy {arn} has a path",
+            why=f"a path never changes, and a second policy {settings.names.app_policy} cannot be beside it",
+            next=f"who uses it: aws iam list-entities-for-policy --policy-arn {arn}   "
+            f"then detach and delete it (aws iam delete-policy --policy-arn {arn}), or {_BESIDE}",
+        )
+
+
+def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]:
+    trail = discovered.trail
+    assert trail is not None, "its caller looked"
+    as_it_is = f"use the trail as it is: --trail {trail.arn} --trail-bucket {trail.bucket or 'NAME'}"
+    _, _, _, home, owner, _ = trail.arn.split(":", 5)
+    if trail.organization or owner != settings.account_id:
+        yield Problem(
+            what=f"the trail {trail.arn} is an organization's",
+            why="it is managed for all accounts of the organization, not by one stack",
+            next=as_it_is,
+        )
+    elif home != settings.region:
+        yield Problem(
+            what=f"the trail {trail.arn} has its home in {home}, and this stack is in {settings.region}",
+            why="a trail is changed in its home Region only, and its name is taken in all others",
+            next=as_it_is,
+        )
+    elif bucket_of(discovered) is None:
+        yield Problem(
+            what=f"the trail {trail.arn} writes to the bucket {trail.bucket}, which is not in this account, or is gone",
+            why="the stack would guard the records, and cannot guard what is somebody else's",
+            next=f"give it a bucket of this account: aws cloudtrail update-trail --name {trail.arn} "
+            f"--s3-bucket-name NAME --region {settings.region}   or {as_it_is}",
+        )
+
+
+def _logs_key(key: KeyFact, settings: Settings) -> Iterator[Problem]:
+    alias = settings.names.trail_key_alias
+    if key.state != "Enabled":
+        about = f"--key-id {key.arn} --region {settings.region}"
+        save = f"aws kms cancel-key-deletion {about} && " if key.state.startswith("Pending") else ""
+        yield Problem(
+            what=f"the key {key.arn} of {alias} is not enabled: {key.state}",
+            why="the audit log is encrypted under it: without it the log can be neither read nor written",
+            next=f"if it is to be used: {save}aws kms enable-key {about}",
+        )
+
+
+def _bucket(bucket: str, discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]:
+    if discovered.bucket_region is not None:
+        trail = discovered.trail.arn if discovered.trail else "ARN"
+        yield Problem(
+            what=f"the bucket {bucket} is in {discovered.bucket_region}, and this stack in {settings.region}",
+            why="a bucket never moves, and the stack manages what is in its own Region",
+            next=f"use the trail as it is: --trail {trail} --trail-bucket {bucket}   "
+            f"or give it another bucket: aws cloudtrail update-trail --name {trail} --s3-bucket-name NAME",
+        )
+    try:
+        Settings.read({**settings.model_dump(), "trail_bucket": bucket})
+    except ContractError as error:
+        yield Problem(
+            what=f"the bucket {bucket} cannot be a stack's: {dict(error.faults).get('trailBucket', error)}",
+            why="a bucket's name never changes",
+            next="let the trail write to another: aws cloudtrail update-trail --s3-bucket-name NAME",
+        )

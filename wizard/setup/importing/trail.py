@@ -1,0 +1,149 @@
+"""How a trail that was set up by hand, and its bucket, are not as the stack would have them; and who else is in it.
+
+Pure: facts and settings in, words out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from components import policies
+from components.settings import ObjectLock, ResourceKind, Settings
+from wizard.core.models.account import DiscoveredSetup, Retention
+from wizard.setup.importing.policies import Right, condition_of, listed, principals, rights, short, statements
+
+Told = tuple[str, str, str]
+"""What, found, wanted."""
+
+_CLOUDTRAIL = "Service: cloudtrail.amazonaws.com"
+
+
+def trail_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+    """What, found and wanted of the trail itself."""
+    trail = discovered.trail
+    if trail is None:
+        return
+    own = discovered.logs_key.arn if discovered.logs_key else None
+    for what, wrong, found, wanted in (
+        ("trail, Regions", not trail.multi_region, "one", "all"),
+        ("trail, global services", not trail.global_events, "left out", "recorded"),
+        ("trail, validation", not trail.validation, "logs carry no digests", "logs are signed"),
+        ("trail, logging", trail.logging is False, "stopped", "started"),
+        ("trail, logging", trail.logging is None, "not known", "started"),
+        ("trail, events of KMS", trail.kms_events is False, "left out", "recorded, reads and writes"),
+        ("trail, key of the logs", settings.trail_key and trail.key_arn is None, "S3's own", "a key of their own"),
+        (
+            "trail, key of the logs",
+            settings.trail_key and trail.key_arn not in (None, own),
+            short(trail.key_arn or ""),
+            settings.names.trail_key_alias,
+        ),
+        ("trail, key of the logs", not settings.trail_key and trail.key_arn is not None, "a key", "S3's own"),
+        ("trail, place of the logs", bool(trail.prefix), f"under {trail.prefix}/", "under AWSLogs/"),
+    ):
+        if wrong:
+            yield (what, found, wanted)
+
+
+def bucket_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+    """What, found and wanted of the bucket and its settings; first, and in capitals, who would be cut off."""
+    bucket = bucket_of(discovered)
+    if bucket is None:
+        return
+    for who in sharers(discovered, settings):
+        yield ("bucket, SHARED", f"{short(who)} uses it", "the stack's trail alone: a repair CUTS THIS OFF")
+    yield from _bucket_policy(discovered, settings, bucket)
+    if discovered.retention is not None:
+        yield from _retention(discovered.retention, settings)
+
+
+def _retention(retention: Retention, settings: Settings) -> Iterator[Told]:
+    days = settings.trail_retention_days
+    expires = retention.expires_after_days
+    lock = settings.trail_lock
+    wanted_lock = "none" if lock is ObjectLock.NONE else f"{lock.upper()}, {days} days"
+    found_lock = f"{retention.lock}, {retention.lock_days} days" if retention.lock else "none"
+    for what, wrong, found, wanted in (
+        ("bucket, public access", not retention.public_access_blocked, "not blocked", "blocked"),
+        ("bucket, versions", not retention.versioned, "not kept", "kept"),
+        ("bucket, encryption", not retention.encrypted, "none by default", "by default"),
+        (
+            "bucket, logs expire",
+            expires != days,
+            "never" if expires is None else f"after {expires} days",
+            f"after {days} days",
+        ),
+        ("bucket, Object Lock", found_lock != wanted_lock, found_lock, wanted_lock),
+        ("bucket, access log", settings.access_logging and retention.access_logged is False, "none", "kept"),
+    ):
+        if wrong:
+            yield (what, found, wanted)
+
+
+def _bucket_policy(discovered: DiscoveredSetup, settings: Settings, bucket: str) -> Iterator[Told]:
+    arn = _trail_arn(discovered, settings)
+    have = rights(discovered.bucket_policy)
+    allowed = {right for right in have if right.effect == "Allow"}
+    wanted = policies.trail_bucket_policy(
+        bucket=bucket, account_id=settings.account_id, trail_arn=arn, partition=settings.partition
+    )
+    missing = {str(each["Sid"]) for each in statements(wanted) if not rights({"Statement": [each]}) <= have}
+    if missing & {"CloudTrailReadsTheAcl", "CloudTrailWritesTheLogs"}:
+        unbound = any(right.principal in (_CLOUDTRAIL, "*") and not _sources(right) for right in allowed)
+        yield ("bucket policy, delivery", "open to any trail" if unbound else "not this trail's", "this trail's only")
+    if "DenyPlainHttp" in missing:
+        yield ("bucket policy, plain HTTP", "not denied", "denied")
+    if "DenyOldTls" in missing:
+        yield ("bucket policy, TLS below 1.2", "not denied", "denied")
+    extra = {right for right in have - rights(wanted) if right.effect == "Deny"}
+    if extra:
+        yield ("bucket policy, denials", f"{len(extra)} of somebody's own", "none beside those of TLS")
+
+
+def sharers(discovered: DiscoveredSetup, settings: Settings) -> tuple[str, ...]:
+    """Who else the bucket's policy lets in: other trails by their ARN, other principals. A repair would cut them off.
+
+    CloudTrail without a source is told as a delivery open to any trail; whose else it is cannot be known.
+    """
+    arn = _trail_arn(discovered, settings)
+    found: list[str] = []
+    for statement in statements(discovered.bucket_policy):
+        if statement.get("Effect") != "Allow":
+            continue
+        whom = principals(statement.get("Principal"))
+        sources = [value for _, key, values in condition_of(statement) for value in values if key == "aws:sourcearn"]
+        if _CLOUDTRAIL in whom:
+            found += [source for source in sources if source != arn]
+            found += [] if sources else _other_accounts(statement, settings)
+        found += [who.partition(": ")[2] or who for who in whom if who != _CLOUDTRAIL]
+    return tuple(dict.fromkeys(found))
+
+
+def _other_accounts(statement: Mapping[str, Any], settings: Settings) -> list[str]:
+    owners = [
+        str(resource).partition("/AWSLogs/")[2].split("/")[0]
+        for resource in listed(statement.get("Resource"))
+        if "/AWSLogs/" in str(resource)
+    ]
+    return [f"the trail of {owner}" for owner in owners if owner not in (settings.account_id, "*", "")]
+
+
+def _sources(right: Right) -> Sequence[str]:
+    return [value for _, key, values in right.condition if key == "aws:sourcearn" for value in values]
+
+
+def _trail_arn(discovered: DiscoveredSetup, settings: Settings) -> str:
+    if discovered.trail is not None:
+        return discovered.trail.arn
+    return policies.trail_arn(
+        account_id=settings.account_id,
+        region=settings.region,
+        name=settings.names.trail,
+        partition=settings.partition,
+    )
+
+
+def bucket_of(discovered: DiscoveredSetup) -> str | None:
+    """Name of the bucket that can be taken in; None where there is none, or where it is not this account's."""
+    return next((found.id for found in discovered.things if found.thing is ResourceKind.BUCKET), None)

@@ -1,0 +1,191 @@
+"""The joint plan: what the engine would do, and what the wizard does beside it, in one text.
+
+Pure. The words are pinned by golden files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from components.settings import APPLICATION_VARIABLES, ObjectLock, SecretStore, Settings, Target
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.models.account import Identity
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.progress import Step
+from wizard.setup import cost
+
+SIGNS = {
+    "create": "+",
+    "update": "~",
+    "delete": "-",
+    "replace": "±",
+    "import": "=",
+    "retain": "=",
+    "same": " ",
+}
+"""What a step of the engine does, as a sign and a word: never as a colour alone."""
+
+WORDS = {"create-replacement": "replace", "delete-replaced": "replace", "import-replacement": "replace"}
+"""Halves of a replacement, by the word for the whole. The engine tells the halves too, and which comes last varies."""
+
+QUIET = ("same", "read", "refresh")
+
+_LOCK = "bucketObjectLockConfiguration:"
+
+PARTS = {
+    "eonpro:kms:PhiKey": "The key",
+    "eonpro:kms:AppPrincipal": "The application's identity",
+    "eonpro:kms:AppAccess": "Its access to the key",
+    "eonpro:kms:AuditTrail": "The audit trail",
+    "eonpro:kms:Alerts": "The alerts",
+    "eonpro:kms:Delivery": "The delivery",
+}
+"""What each component is for, in the order in which a reader wants them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything a run is going to do."""
+
+    stack: str
+    settings: Settings
+    identity: Identity
+    steps: tuple[Step, ...]
+    stored_data_key: StoredDataKey | None
+    targets: tuple[Target, ...]
+    """Where this run delivers to; the settings may hold more, set up earlier."""
+    adopted_data_key: WrappedDataKey | None = None
+    """The data key that is in use already, and goes into the escrow instead of a new one."""
+    engine: str = ""
+    """The version of Pulumi that worked it out."""
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that change something in the account."""
+        return tuple(step for step in self.steps if step.op not in QUIET and step.type.startswith("aws:"))
+
+    @property
+    def first(self) -> bool:
+        """Whether the key is still to be made or taken in."""
+        return any(
+            step.urn.endswith("aws:kms/key:Key::phi-key") and step.op in ("create", "import") for step in self.steps
+        )
+
+    @property
+    def takes_in(self) -> bool:
+        """Whether something that was set up by hand is taken in."""
+        return any(step.op.startswith("import") for step in self.steps)
+
+    @property
+    def losses(self) -> tuple[Step, ...]:
+        """The steps that delete or replace something."""
+        lost = ("delete", "replace", "retain")
+        return tuple(step for step in self.changes if any(op in step.op for op in lost))
+
+
+def irreversible(plan: Plan) -> tuple[str, ...]:
+    """What the plan does that nobody can undo, in words; what an earlier run did is not told again.
+
+    Judged by the engine's steps: the saved settings hold the wish before anybody has confirmed it.
+    """
+    told = []
+    if plan.settings.trail_lock is ObjectLock.COMPLIANCE and any(_LOCK in step.type for step in plan.changes):
+        told.append(
+            f"Object Lock in compliance mode: for {plan.settings.trail_retention_days} days nobody, the account's root "
+            "and AWS included, can delete the logs, shorten their time, or end what they cost"
+        )
+    return tuple(told)
+
+
+def lines(plan: Plan) -> tuple[str, ...]:
+    """The plan as text, one line each, in the order in which it is carried out."""
+    settings = plan.settings
+    text = [f"In the account {settings.account_id}, {settings.region}, by Pulumi (stack {plan.stack}):"]
+    width = max((len(_type(step)) for step in plan.changes), default=0)
+    for part, steps in _by_part(plan.changes):
+        text.append(f"  {part}")
+        text += [
+            f"    {SIGNS.get(word(step), '?')} {word(step):<8} {_type(step):<{width}}  {step.name}" + _changed(step)
+            for step in steps
+        ]
+    text.append(f"  {_counts(plan)}")
+    text += ["", "Outside Pulumi, so that no later update can touch it:"]
+    store = "Secrets Manager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
+    if plan.stored_data_key is None and plan.adopted_data_key is not None:
+        text.append(f"  = keep the data key {plan.adopted_data_key.fingerprint} that the application uses today")
+        text.append(f"  + copy it to {store}, written once: {settings.names.stored_data_key}")
+    elif plan.stored_data_key is None:
+        text.append(
+            "  + make the data key: KMS returns only its wrapped form (GenerateDataKeyWithoutPlaintext, AES-256)"
+        )
+        text.append(f"  + keep it in {store}, written once: {settings.names.stored_data_key}")
+    else:
+        text.append(
+            f"  = keep the data key {plan.stored_data_key.wrapped.fingerprint} that is in {plan.stored_data_key.parameter}"
+        )
+        if plan.stored_data_key.store is not settings.secret_store:
+            text.append(f"  + copy it to {store}, written once; the other one stays")
+    for region in settings.replica_regions:
+        text.append(f"  + the same wrapped data key beside the replica in {region}")
+    variables = ", ".join(APPLICATION_VARIABLES)
+    if Target.VERCEL in plan.targets:
+        text.append(f"  > deliver {variables}")
+        text.append(f"    to the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only")
+        if settings.makes_user:
+            text.append(f"  > an access key of {settings.names.app_user}, sensitive, unless one is there already")
+    if {Target.ECS, Target.EKS} & set(plan.targets):
+        text.append(f"  > deliver {variables}")
+        readers = ["the task definition's `secrets`"] if Target.ECS in plan.targets else []
+        readers += ["the pods' ExternalSecret"] if Target.EKS in plan.targets else []
+        text.append(f"    to {store} under {settings.names.parameter_prefix}, for {' and '.join(readers)}")
+    text.append("  > prove it: as the application, unwrap the key and carry one made-up record there and back")
+    text += ["", f"What it costs: ${cost.monthly(settings):.2f} a month, and what goes by use:"]
+    taken = [driver for driver in cost.costs(settings) if driver.taken]
+    wide = max(len(driver.what) for driver in taken)
+    text += [f"  {driver.what:<{wide}}  {driver.price}" for driver in taken if driver.price != "nothing"]
+    text += ["", f"How long it takes: about {duration(plan)}"]
+    return tuple(text)
+
+
+def duration(plan: Plan) -> str:
+    """How long an account takes for it, roughly: what is read and proved, and what is made.
+
+    A replica is the slowest: KMS copies the key's material. In whole minutes, never less than one.
+    """
+    seconds = 30 + 2 * len(plan.changes) + (60 * len(plan.settings.replica_regions) if plan.first else 0)
+    minutes = -(-seconds // 60)
+    return "a minute" if minutes == 1 else f"{minutes} minutes"
+
+
+def _by_part(steps: Iterable[Step]) -> list[tuple[str, list[Step]]]:
+    """The steps under what they are for: the engine's own order mixes them, for it works on all parts at once."""
+    found: dict[str, list[Step]] = {part: [] for part in PARTS.values()}
+    for step in steps:
+        # A URN names the types of a resource's parents: urn:pulumi:<stack>::<project>::<parent>$<type>::<name>.
+        parent = step.urn.rsplit("::", 2)[-2].partition("$")[0]
+        found.setdefault(PARTS.get(parent, "Beside these"), []).append(step)
+    return [(part, members) for part, members in found.items() if members]
+
+
+def _counts(plan: Plan) -> str:
+    counts = Counter(word(step) for step in plan.changes)
+    same = sum(1 for step in plan.steps if step.op == "same" and step.type.startswith("aws:"))
+    told = [f"{number} to {op}" for op, number in sorted(counts.items())]
+    if same:
+        told.append(f"{same} unchanged")
+    return ", ".join(told) or "nothing to do"
+
+
+def _type(step: Step) -> str:
+    return step.type.rsplit(":", 1)[-1]
+
+
+def word(step: Step) -> str:
+    """The engine's word for a step, one for all parts of a replacement."""
+    return WORDS.get(step.op, step.op)
+
+
+def _changed(step: Step) -> str:
+    return f"  ({', '.join(step.changed)})" if step.changed and word(step) in ("update", "replace") else ""

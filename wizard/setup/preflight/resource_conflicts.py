@@ -1,0 +1,206 @@
+"""What the account has already under the names the stack would take: somebody else's, or a crashed run's own.
+
+Pure: facts in, problems and ids out; asks the cloud only which keys carry the stack's tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from components.settings import ImportGroup, Settings, Target
+from wizard.core.errors import Problem
+from wizard.core.models.account import Existing, KeyFact
+from wizard.core.models.delivery import StackState
+from wizard.core.models.progress import Step
+from wizard.core.ports.run import AwsClient
+
+_ANOTHER = "or take it into this stack as it is: --adopt   or another environment: --environment NAME --stack NAME"
+
+
+def taken(
+    settings: Settings, existing: Existing, state: StackState, orphaned_creations: Mapping[str, str]
+) -> list[Problem]:
+    """Names the stack would take that something else has already. Nothing of it is touched."""
+    problems = []
+    names = settings.names
+    adopted = {entry.partition("=")[2] for entry in settings.adopted}
+    ours = {*state.owned, *orphaned_creations.values(), *adopted}
+    if existing.alias_target is not None and names.alias not in ours:
+        problems.append(_alias(existing.alias_target, settings))
+    for what, arn in (
+        ("role", existing.role_arn if settings.makes_role else None),
+        ("user", existing.app_user_arn if settings.makes_user else None),
+        (
+            "role",
+            None
+            if settings.ecs_execution_role_arn or Target.ECS not in settings.deploy_targets
+            else existing.execution_role_arn,
+        ),
+        ("policy", existing.app_policy_arn),
+        ("role", existing.secrets_role_arn if Target.EKS in settings.deploy_targets else None),
+        ("policy", existing.parameter_policy_arn),
+        ("policy", existing.secret_policy_arn),
+        ("key", existing.trail_key.arn if existing.trail_key and not settings.existing_trail_arn else None),
+        ("role", existing.log_role_arn if settings.cloudwatch_logs and not settings.existing_trail_arn else None),
+        ("log group", existing.log_group_arn),
+        ("alert topic", existing.alert_topic_arn),
+        ("trail", existing.trail.arn if existing.trail and not settings.existing_trail_arn else None),
+    ):
+        # The engine knows a role, a user and a key by its name or id, everything else here by its ARN.
+        known = {*orphaned_creations.values(), *adopted}
+        by_name = what in ("role", "user", "key") and arn and arn.rsplit("/", 1)[-1] in known
+        by_name = by_name or (what == "log group" and names.log_group in known)
+        if arn and arn not in ours and not by_name:
+            problems.append(
+                Problem(
+                    what=f"the {what} {arn} exists already and is not in this stack",
+                    why="the stack would make one of that name; it was not touched",
+                    next=_next(what, arn, settings),
+                )
+            )
+    return problems + [
+        _bucket(bucket, owner, settings) for bucket, owner in _buckets(settings, existing) if bucket not in ours
+    ]
+
+
+def surely_taken(settings: Settings, existing: Existing, *, adopting: bool) -> list[Problem]:
+    """Of the names that are taken, those that are not this stack's whatever its state would say, were it known."""
+    problems = []
+    target = existing.alias_target
+    # The stack's own key has its tags, unless it was taken in or is going to be.
+    if target is not None and not (adopting or settings.adopted) and not settings.tags.items() <= target.tags.items():
+        problems.append(_alias(target, settings))
+    foreign = [(bucket, owner) for bucket, owner in _buckets(settings, existing) if owner == "foreign"]
+    return problems + [_bucket(bucket, owner, settings) for bucket, owner in foreign]
+
+
+def _alias(target: KeyFact, settings: Settings) -> Problem:
+    alias = settings.names.alias
+    tags = (f"{k}={v}" for k, v in sorted(target.tags.items()))
+    about = ", ".join(filter(None, (target.state, target.description, *tags)))
+    return Problem(
+        what=f"{alias} already points to the key {target.arn} ({about})",
+        why="that key is not in this stack; it was not touched, and neither was its alias",
+        next=f"whose is it: aws kms describe-key --key-id {alias} --region {settings.region}   {_ANOTHER}",
+    )
+
+
+def _buckets(settings: Settings, existing: Existing) -> list[tuple[str, str]]:
+    """The buckets that the stack would make and that are there: name and whose it is."""
+    if settings.existing_trail_arn:
+        return []
+    logs_reads = settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
+    found = (
+        (settings.names.trail_bucket, existing.bucket),
+        (settings.names.access_log_bucket, existing.access_log_bucket if logs_reads else None),
+    )
+    return [(bucket, owner) for bucket, owner in found if owner]
+
+
+def _bucket(bucket: str, owner: str, settings: Settings) -> Problem:
+    way_out = "name another: --trail-bucket NAME"
+    if bucket == settings.names.access_log_bucket:
+        taken_in = "" if owner == "foreign" else "take it in, if an earlier stack left it with its tags: --adopt   or "
+        way_out = f"{taken_in}do without: --access-logging no"
+    return Problem(
+        what=f"the bucket {bucket} exists already "
+        f"({'another account' if owner == 'foreign' else 'this account, outside this stack'})",
+        why="bucket names are global, and the audit trail needs one of its own",
+        next=way_out,
+    )
+
+
+def _next(what: str, arn: str, settings: Settings) -> str:
+    if what == "key":
+        tags = " ".join(f"{name}={value}" for name, value in {**settings.tags, "Purpose": "AuditLogs"}.items())
+        return (
+            f"whose is it: aws kms list-resource-tags --key-id {arn} --region {settings.region}   "
+            f"with the tags {tags} an earlier stack made it: --adopt   or do without: --trail-key no"
+        )
+    trail = f"   or use that trail: --trail {arn} --trail-bucket NAME" if what == "trail" else ""
+    return f"remove or rename it if nobody needs it, {_ANOTHER}{trail}"
+
+
+def with_existing_provider(
+    settings: Settings, existing: Existing, state: StackState, orphaned_creations: Mapping[str, str]
+) -> Settings:
+    """An account takes one OIDC provider per URL: one that is there, and not this stack's, is used, not made again."""
+    arn = existing.oidc_provider_arn
+    if (
+        arn
+        and arn not in (*state.owned, *orphaned_creations.values())
+        and Target.VERCEL in settings.deploy_targets
+        and not settings.vercel_oidc_provider_arn
+    ):
+        return settings.model_copy(update={"vercel_oidc_provider_arn": arn})
+    return settings
+
+
+def crashed(settings: Settings, existing: Existing, state: StackState, aws: AwsClient) -> dict[str, str]:
+    """URN → id of the creations that a crashed run began, that happened, and that its state does not know by id.
+
+    Only what has one home by name, and the keys, known by the stack's own tags, are looked for: making any of the rest
+    a second time changes nothing (they are settings of a bucket, attachments, inline policies, rules).
+    """
+    found = {}
+    for step in state.pending:
+        id_ = _made(step, settings, existing, state, aws) if step.op == "creating" else None
+        if id_:
+            found[step.urn] = id_
+    return found
+
+
+def _made(step: Step, settings: Settings, existing: Existing, state: StackState, aws: AwsClient) -> str | None:
+    names, kind, name = settings.names, step.type.rsplit(":", 1)[-1], step.physical_name
+    if kind == "Key":
+        return _own_key(step, settings, state, aws)
+    if kind == "ReplicaKey":
+        return _replica(step, settings, state, aws)
+    if kind == "Alias":
+        region = _region_of(step, settings)
+        if region != settings.region:
+            return name if aws.with_region(region).describe_key(name) else None
+        there = existing.trail_key if name == names.trail_key_alias else existing.alias_target
+        return name if there else None
+    if kind in ("Role", "User", "LogGroup"):
+        arns = (existing.role_arn, existing.app_user_arn, existing.execution_role_arn, existing.secrets_role_arn)
+        there_by_name = {arn.rsplit("/", 1)[-1] for arn in (*arns, existing.log_role_arn) if arn}
+        return name if name in there_by_name or (kind == "LogGroup" and existing.log_group_arn) else None
+    if kind == "Policy":
+        by_name = {
+            names.app_policy: existing.app_policy_arn,
+            names.parameter_policy: existing.parameter_policy_arn,
+            names.secret_policy: existing.secret_policy_arn,
+        }
+        return by_name.get(name)
+    if kind == "Bucket":
+        owner = existing.access_log_bucket if name == names.access_log_bucket else existing.bucket
+        return name if owner == "ours" else None
+    return {
+        "OpenIdConnectProvider": existing.oidc_provider_arn,
+        "Topic": existing.alert_topic_arn,
+        "Trail": existing.trail.arn if existing.trail else None,
+    }.get(kind)
+
+
+def _own_key(step: Step, settings: Settings, state: StackState, aws: AwsClient) -> str | None:
+    """The id of the key that carries the stack's tags: the PHI key, or the logs' key, which has one tag more."""
+    for_logs = step.urn.rsplit("::", 1)[-1] != "phi-key"
+    keys = [
+        key
+        for key in aws.find_keys(settings.tags)
+        if key.arn not in state.owned and key.state == "Enabled" and ("Purpose" in key.tags) == for_logs
+    ]
+    # Two such keys: which of them is ours cannot be told, so neither is taken.
+    return keys[0].arn.rsplit("/", 1)[-1] if len(keys) == 1 else None
+
+
+def _replica(step: Step, settings: Settings, state: StackState, aws: AwsClient) -> str | None:
+    """The id of the replica: its primary's, which the state has, for a replica is made after it."""
+    regional = aws.with_region(_region_of(step, settings))
+    ids = {owned.rsplit("/", 1)[-1] for owned in state.owned if "mrk-" in owned}
+    return next((id_ for id_ in sorted(ids) if regional.describe_key(id_)), None)
+
+
+def _region_of(step: Step, settings: Settings) -> str:
+    return next((region for region in settings.replica_regions if step.urn.endswith(f"-{region}")), settings.region)

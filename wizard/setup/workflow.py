@@ -1,0 +1,144 @@
+"""What each command does with the steps: set up, preview, the access key, the end.
+
+Pure: runs the steps over the edges' Protocols.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from components.settings import Target
+from wizard.core.errors import Cancelled, UsageError
+from wizard.core.models.delivery import VercelProject
+from wizard.core.models.progress import Mark
+from wizard.core.ports.run import UserInterface, VercelClient
+from wizard.data_key import access_key
+from wizard.setup import checklist, confirmation, cost, deliver_and_verify, plan, report, retained_resources, steps
+from wizard.setup.steps import Clients, Request
+
+
+def setup(request: Request, clients: Clients) -> report.Report:
+    """The whole onboarding, or a run over what is there already: it converges, and does nothing twice."""
+    started = clients.clock()
+    with confirmation.confirmed(request, clients) as agreed:
+        ready, planned = agreed.ready, agreed.planned
+        outputs = steps.update(request, clients, ready, planned)
+    handed = deliver_and_verify.deliver_and_verify(clients, ready, outputs)
+    ui = clients.ui
+    ui.section("Evidence", "the compliance checklist, read from the account just now")
+    ui.working("reading the account")
+    items = checklist.read(
+        aws=ready.aws,
+        settings=ready.settings,
+        outputs=outputs,
+        stored_data_key=handed.stored_data_key,
+        proofs=handed.proofs,
+    )
+    done = report.Report(
+        stack=request.stack,
+        settings=ready.settings,
+        identity=ready.identity,
+        outputs=outputs,
+        stored_data_key=handed.stored_data_key,
+        changed=planned.changes,
+        delivered=handed.delivered,
+        proofs=handed.proofs,
+        access_key=handed.access_key,
+        checklist=items,
+        seconds=clients.clock() - started,
+        profile=ready.profile,
+    )
+    show_report(ui, done)
+    if clients.drafts is not None and not done.failed:
+        clients.drafts.remove(request.stack)
+    return done
+
+
+def preview(request: Request, clients: Clients) -> plan.Plan:
+    """Everything up to the plan; nothing is made but the stack's empty state and its configuration."""
+    with confirmation.confirmed(request, clients, confirmed=False) as agreed:
+        planned = agreed.planned
+        if clients.save_plan is not None:
+            clients.save_plan(planned, agreed.ready.findings.state)
+    clients.ui.section("Options", "what was not taken, and what it would cost")
+    clients.ui.table(cost.table(planned.settings), headings=("option", "price", "flag"))
+    return planned
+
+
+def rotate_access_key(request: Request, clients: Clients) -> dict[str, str | None]:
+    """A second access key of the application on Vercel, pushed; the old one works on until it is retired."""
+    ready, project, vercel = _with_access_key(request, clients)
+    user = ready.settings.names.app_user
+    done = access_key.rotate(ready.aws, vercel, project, user, _teller(clients, request))
+    return {"id": done.key_id, "old": done.old_id}
+
+
+def retire_access_key(request: Request, clients: Clients) -> dict[str, str | None]:
+    """The access key that Vercel no longer has is switched off; at a second time, deleted."""
+    ready, project, vercel = _with_access_key(request, clients)
+    user, now = ready.settings.names.app_user, datetime.now(UTC)
+
+    done = access_key.retire_old(ready.aws, vercel, project, user, now, _teller(clients, request), force=request.yes)
+    return {"id": done.key_id, "done": done.done}
+
+
+def _teller(clients: Clients, request: Request) -> access_key.Tell:
+    return lambda line: clients.ui.line(deliver_and_verify.of_stack(line, request.stack), mark=Mark.OK)
+
+
+def _with_access_key(request: Request, clients: Clients) -> tuple[steps.PreparedRun, VercelProject, VercelClient]:
+    ready, _ = steps.find_deployed(request, clients)
+    project = ready.findings.project
+    if not ready.settings.makes_user or project is None or ready.vercel is None:
+        raise UsageError(
+            f"the application of the stack {request.stack} has no access key of its own: it takes a role",
+            "python -m wizard verify",
+        )
+    clients.ui.section("Access key")
+    return ready, project, ready.vercel
+
+
+def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
+    """Take the stack away. What records depend on leaves the stack and stays in the account: (what, why)."""
+    ready, outputs = steps.find_deployed(request, clients)
+    ui, settings = clients.ui, ready.settings
+    left = retained_resources.orphaned_creations(settings, outputs)
+    ui.section("What stays", "it leaves the stack, and no stack can take it away any more")
+    for what, why in left:
+        ui.line(what, mark=Mark.INFO)
+        ui.line(f"  {why}")
+    ui.section("What goes")
+    ui.line("the application's access to the key, its roles and policies, and the alerts", mark=Mark.WARN)
+    ui.line("records cannot be read or written any more until it is set up again", mark=Mark.WARN)
+    if not confirmation.typed(request, ui):
+        raise Cancelled(
+            "nothing was changed: the end of a stack has to be confirmed by its name",
+            f"python -m wizard destroy --stack {request.stack} --confirm {request.stack}",
+        )
+    with ready.engine.alone(request.stack):
+        ui.working("Pulumi takes the stack away")
+        ready.engine.destroy(request.stack, lambda progress: ui.progress(progress, 0.0))
+    ui.section("To end the rest")
+    ui.verbatim(retained_resources.ending(settings, outputs))
+    return left
+
+
+def show_report(ui: UserInterface, done: report.Report) -> None:
+    """The report, on the terminal."""
+    for item in done.checklist:
+        ui.line(f"{item.title}: {item.state}", mark=report.MARKS[item.state])
+        ui.line(f"  {item.evidence}")
+    ui.section("What exists")
+    for what, *names in report.what_exists(done):
+        ui.line(what)
+        for name in names:
+            ui.line(f"  {name}")
+    ui.section("What is left to do")
+    for number, todo in enumerate(report.next_steps(done), 1):
+        ui.line(f"{number}. {todo.what}")
+        if todo.verbatim:
+            ui.verbatim(todo.verbatim)
+    # The token is the one answer that is never saved.
+    token = any(delivered.target == Target.VERCEL for delivered in done.delivered)
+    ui.section("Again, without questions", "with VERCEL_TOKEN in the environment" if token else "")
+    ui.verbatim(report.repeat_command(done))

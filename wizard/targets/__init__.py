@@ -1,0 +1,1 @@
+"""The deploy targets: where the application runs, and what each of them needs."""

@@ -1,0 +1,289 @@
+"""The screen: what is told to a person, within the width and the signs that the stream has.
+
+Touches the stream it is given, and the variables that `terminal_manner` reads.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from wizard.core.errors import Problem, SetupError
+from wizard.core.models.progress import Mark, Progress, StepState
+from wizard.core.next_command import Command, Run
+from wizard.terminal.capabilities import manner_of
+from wizard.terminal.status_line import Clock, Status, Ticking, every
+from wizard.terminal.text import Piece, cells, divided, folded, longest_part, longest_word, painted
+
+_STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "bold red", Mark.INFO: "dim", Mark.RUN: "cyan"}
+_SIGNS = {Mark.OK: "✓", Mark.WARN: "!", Mark.FAIL: "✗", Mark.INFO: "·", Mark.RUN: "…"}
+_ASCII_SIGNS = {Mark.OK: "ok", Mark.WARN: "! ", Mark.FAIL: "x ", Mark.INFO: "- ", Mark.RUN: ".."}
+
+_OPERATIONS = {
+    "create": ("+", "created"),
+    "create-replacement": ("+", "created anew"),
+    "replace": ("±", "replaced"),
+    "update": ("~", "updated"),
+    "delete": ("-", "deleted"),
+    "retain": ("=", "left in the account"),
+    "delete-replaced": ("-", "deleted, being replaced"),
+    "import": ("+", "imported"),
+    "import-replacement": ("+", "imported anew"),
+    "read": (">", "read"),
+    "refresh": (">", "refreshed"),
+    "same": ("=", "unchanged"),
+}
+
+# A line of a list: what follows its sign or number hangs under its own beginning.
+_ITEM = re.compile(r"(?:[-+~±=>] +(?:(?:create|update|delete|replace|import|retain) +)?|\d+\. )(?=\S)")
+
+_LEAST_COLUMN = 20
+_SOURCE = 2
+
+
+class Screen:
+    """Where the wizard speaks. Whatever it is given is text, never markup."""
+
+    def __init__(
+        self,
+        *,
+        out: TextIO,
+        width: int | None = None,
+        colour: bool | None = None,
+        run: Run | None = None,
+        clock: Clock = time.monotonic,
+        ticking: Ticking = every,
+    ) -> None:
+        """`width`, `colour` None: as the stream and the environment say (`terminal_manner`).
+
+        `run` completes the commands that are shown.
+        """
+        self._run = run or Run()
+        self._out = out
+        self._manner = manner_of(out, width=width, colour=colour)
+        self._status = Status(out, self._manner, clock=clock, ticking=ticking)
+
+    def title(self, text: str) -> None:
+        """The heading of the run."""
+        with self._speech():
+            self._paragraph(text, style="bold")
+            length = min(cells(self._clean(text)), self._manner.width)
+            self._print((("─" if self._manner.signs else "-") * length, "dim"))
+
+    def section(self, text: str, note: str = "") -> None:
+        """A heading after an empty line, with a note beside it."""
+        with self._speech():
+            self._print()
+            heading = [(self._clean(text), "bold")]
+            self._wrapped([*heading, (f"  {self._clean(note)}", "dim")] if note else heading, "", "")
+
+    def line(self, text: str = "", *, mark: Mark | None = None) -> None:
+        """A line, or several; each is wrapped between words and keeps its indent. A long word is not cut."""
+        with self._speech():
+            text = self._run.complete(text)
+            if mark is None:
+                self._paragraph(text)
+                return
+            sign = self._sign(mark)
+            first, *rest = self._clean(text).split("\n")
+            indent = " " * (cells(sign) + 1)
+            self._wrapped([(first, "")], sign + " ", indent, mark_style=_STYLES[mark])
+            for each in rest:
+                self._paragraph(each, indent=indent)
+
+    def verbatim(self, text: str) -> None:
+        """Lines to be copied, a command or code: indented and never wrapped, for a wrapped command is another one."""
+        with self._speech():
+            self._commands(text, "    ")
+
+    def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None:
+        """Rows in columns, within the width. Without headings a third column is dim: where the value is from."""
+        with self._speech():
+            columns = max((len(row) for row in (*rows, headings)), default=0)
+            if not columns:
+                return
+            all_rows = [headings, *rows] if headings else list(rows)
+            texts = [[*map(self._clean, row), *[""] * (columns - len(row))] for row in all_rows]
+            styles = [[""] * columns for _ in all_rows]
+            if headings:
+                styles[0] = ["bold"] * columns
+            else:
+                for each in styles:
+                    each[_SOURCE:] = ["dim"] * len(each[_SOURCE:])
+            for pieces in table_lines(texts, styles, self._manner.width):
+                self._print(*pieces)
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """What was found wrong, numbered: what, why, and what to type next."""
+        with self._speech():
+            for number, problem in enumerate(problems, 1):
+                head = f"{number}. "
+                indent = " " * len(head)
+                self._print()
+                self._wrapped([(self._clean(problem.what), "bold")], head, indent, mark_style="bold red")
+                self._paragraph(problem.why, indent=indent)
+                self._next(problem.next, indent)
+
+    def error(self, error: SetupError) -> None:
+        """What happened, and the next command to type."""
+        with self._speech():
+            self.line(error.message, mark=Mark.FAIL)
+            if error.hint:
+                self._next(error.hint, "  " if self._manner.signs else "   ")
+
+    def working(self, text: str) -> None:
+        """What takes a moment, until the next word: with its seconds on a terminal, with a dot a moment elsewhere."""
+        self._status.say(text)
+
+    def progress(self, progress: Progress, elapsed: float) -> None:
+        """A line for each resource done or failed, with its seconds; below it what runs. May come from any thread."""
+        step = progress.step
+        # The token's last part says it all to a person: `aws:kms/key:Key` is a Key.
+        name = f"{step.type.rsplit(':', 1)[-1]} {step.name}"
+        if progress.state is StepState.STARTED:
+            self._status.start(step.urn, name)
+            return
+        with self._status.lock:
+            self._status.stop(step.urn)
+            self._ended(progress, name, elapsed)
+            self._status.resume()
+
+    def settle(self) -> None:
+        """Wipe what was said to be under way: whoever speaks next, this or another, begins on a clean line."""
+        self._status.settle()
+
+    def _ended(self, progress: Progress, name: str, elapsed: float) -> None:
+        op = progress.step.op
+        sign, done = _OPERATIONS.get(op, ("*", op))
+        if progress.state is StepState.FAILED:
+            text = self._clean(f"{name}: {op} failed after {elapsed:.1f} s")
+            self._wrapped([(text, "")], f"  {self._sign(Mark.FAIL).strip()} ", "    ", mark_style=_STYLES[Mark.FAIL])
+            if progress.message:
+                self._paragraph(progress.message, indent="    ")
+            return
+        style = {"=": "dim", "-": "red", "~": "yellow", "±": "yellow"}.get(sign, "green")
+        text = self._clean(f"{name} {done} {elapsed:.1f} s")
+        self._wrapped([(text, "dim" if sign == "=" else "")], f"  {self._clean(sign)} ", "    ", mark_style=style)
+
+    @contextmanager
+    def _speech(self) -> Iterator[None]:
+        # One speaks at a time: the engine's events come from a thread of their own.
+        with self._status.lock:
+            self._status.settle()
+            yield
+            self._out.flush()
+
+    def _sign(self, mark: Mark) -> str:
+        return (_SIGNS if self._manner.signs else _ASCII_SIGNS)[mark]
+
+    def _next(self, text: str, indent: str) -> None:
+        if isinstance(text, Command):
+            self._print((f"{indent}next:", "bold"))
+            self._commands(text, indent + "  ")
+            if text.advice:
+                self._paragraph(self._run.complete(text.advice), indent=indent)
+            return
+        self._print((f"{indent}next: ", "bold"), (self._clean(self._run.complete(text)), "cyan"))
+
+    def _commands(self, text: str, indent: str) -> None:
+        # Not wrapped: a command that is copied must stay one line.
+        for line in self._clean(self._run.complete(text)).split("\n"):
+            self._print((f"{indent}{line}", "cyan"))
+
+    def _paragraph(self, text: str, *, style: str = "", indent: str = "") -> None:
+        for line in self._clean(text).split("\n"):
+            bare = line.lstrip(" ")
+            own = indent + " " * (len(line) - len(bare))
+            item = _ITEM.match(bare)
+            head, bare = (item[0], bare[item.end() :]) if item else ("", bare)
+            self._wrapped([(bare, style)], own + head, own + " " * cells(head))
+
+    def _wrapped(self, pieces: Sequence[Piece], first: str, rest: str, *, mark_style: str = "") -> None:
+        width = max(self._manner.width - cells(rest), _LEAST_COLUMN)
+        head, style = first, mark_style
+        for line in divided(pieces, width):
+            self._print((head, style), *line)
+            head, style = rest, ""
+
+    def _print(self, *pieces: Piece) -> None:
+        # Without white space at its end, which would be copied with it.
+        line = "".join(text for text, _ in pieces)
+        surplus = len(line) - len(line.rstrip())
+        kept = list(pieces)
+        while surplus:
+            text, style = kept.pop()
+            if len(text) > surplus:
+                kept.append((text[:-surplus], style))
+            surplus = max(surplus - len(text), 0)
+        for text, style in kept:
+            self._out.write(painted(text, style) if self._manner.colour else text)
+        self._out.write("\n")
+
+    def _clean(self, text: str) -> str:
+        return self._manner.clean(text)
+
+
+_GAP = 2
+_LEAST = 4
+
+
+def table_lines(
+    rows: Sequence[Sequence[str]], styles: Sequence[Sequence[str]], width: int
+) -> Iterator[tuple[Piece, ...]]:
+    """The lines of a table; what does not fit in one line of a cell hangs under its column. Rows have one length."""
+    columns = [[row[number] for row in rows] for number in range(len(rows[0]))]
+    widths = _widths(columns, width - _GAP * (len(columns) - 1))
+    for row, row_styles in zip(rows, styles, strict=True):
+        cell_lines = [_lines(cell, columns) for cell, columns in zip(row, widths, strict=True)]
+        for number in range(max(map(len, cell_lines))):
+            texts = [lines[number] if number < len(lines) else "" for lines in cell_lines]
+            yield tuple(_line(texts, row_styles, widths))
+
+
+def _line(texts: Sequence[str], styles: Sequence[str], widths: Sequence[int]) -> Iterator[Piece]:
+    last = max((number for number, text in enumerate(texts) if text), default=-1)
+    for number, text in enumerate(texts[: last + 1]):
+        yield text, styles[number]
+        if number < last:
+            yield " " * (widths[number] - cells(text) + _GAP), ""
+
+
+def _lines(cell: str, width: int) -> list[str]:
+    # A cell that fits stays as it is, also where it is aligned by spaces of its own.
+    return [line for whole in cell.split("\n") for line in ([whole] if cells(whole) <= width else folded(whole, width))]
+
+
+def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    # First no word is broken, then none but at its joints; only what still does not fit is cut anywhere.
+    natural = [max(map(_natural, column), default=0) for column in columns]
+    for need in (longest_word, longest_part, _nothing):
+        floors = [min(most, max(_LEAST, _most(need, column))) for most, column in zip(natural, columns, strict=True)]
+        widths = _narrowed(natural, floors, room)
+        if sum(widths) <= room:
+            break
+    return widths
+
+
+def _narrowed(widths: Sequence[int], floors: Sequence[int], room: int) -> list[int]:
+    narrowed = list(widths)
+    while sum(narrowed) > room:
+        wide = [number for number, width in enumerate(narrowed) if width > floors[number]]
+        if not wide:
+            break
+        narrowed[max(wide, key=narrowed.__getitem__)] -= 1
+    return narrowed
+
+
+def _natural(cell: str) -> int:
+    return max(map(cells, cell.split("\n")))
+
+
+def _most(need: Callable[[str], int], column: Sequence[str]) -> int:
+    return max(map(need, column), default=0)
+
+
+def _nothing(_: str) -> int:
+    return 0

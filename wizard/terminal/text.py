@@ -1,0 +1,157 @@
+"""Text in cells: how wide it is, where it may be broken, and the codes that style it.
+
+Pure. Knows no stream.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO, cast
+
+Piece = tuple[str, str]
+"""A stretch of a line and its style: words of `_CODES`, parted by spaces."""
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_NO_CELL = {"Mn", "Me", "Cf"}
+
+# Where an identifier may be broken, the better places first: an ARN's parts, then the words of a name.
+_JOINTS = (r"(?<=[/:,=])(?=[^/:,=])", r"(?<=[-_.])(?=[^-_.])|(?<=[a-z])(?=[A-Z])")
+
+
+def cells(text: str) -> int:
+    """The columns that a text takes on a terminal (Unicode Standard Annex 11)."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells(character) for character in text)
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in _NO_CELL:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def shortened(text: str, width: int, *, end: str) -> str:
+    """The text, cut to the width; what was cut is stood for by `end`."""
+    if cells(text) <= width:
+        return text
+    return _head(text, width - cells(end)) + end
+
+
+def _head(text: str, width: int) -> str:
+    taken = 0
+    for offset, character in enumerate(text):
+        taken += _cells(character)
+        if taken > width:
+            return text[:offset]
+    return text
+
+
+def divided(pieces: Sequence[Piece], width: int) -> Iterator[list[Piece]]:
+    """Lines of that width, broken between words only: an ARN or a path that is cut in two cannot be copied."""
+    text = "".join(piece for piece, _ in pieces)
+    starts = [0, *_breaks(text, width), len(text)]
+    for start, next_start in zip(starts, starts[1:], strict=False):
+        yield list(_between(pieces, start, start + len(text[start:next_start].rstrip())))
+
+
+def _breaks(text: str, width: int) -> Iterator[int]:
+    column = 0
+    for word in re.finditer(r"\S+\s*", text):
+        if column and column + cells(word[0].rstrip()) > width:
+            yield word.start()
+            column = 0
+        column += cells(word[0])
+
+
+def _between(pieces: Sequence[Piece], start: int, end: int) -> Iterator[Piece]:
+    offset = 0
+    for text, style in pieces:
+        part = text[max(start - offset, 0) : max(end - offset, 0)]
+        if part:
+            yield part, style
+        offset += len(text)
+
+
+def folded(text: str, width: int) -> list[str]:
+    """Lines of that width: broken between words, within a longer word at its joints, else wherever it has to be."""
+    lines = [""]
+    for word in text.split():
+        gap = " " if lines[-1] else ""
+        if cells(lines[-1] + gap + word) <= width:
+            lines[-1] += gap + word
+            continue
+        lines += _packed(word, width)
+        if not lines[0]:
+            del lines[0]
+    return lines
+
+
+def _packed(word: str, width: int, joints: Sequence[str] = _JOINTS) -> list[str]:
+    if cells(word) <= width:
+        return [word]
+    if not joints:
+        head = _head(word, width) or word[0]
+        return [head, *_packed(word[len(head) :], width, joints)]
+    lines = [""]
+    for part in re.split(joints[0], word):
+        if cells(lines[-1] + part) <= width:
+            lines[-1] += part
+        else:
+            lines += _packed(part, width, joints[1:])
+    return lines if lines[0] else lines[1:]
+
+
+def longest_word(text: str) -> int:
+    """The cells that a text needs if no word is to be broken."""
+    return max(map(cells, text.split()), default=0)
+
+
+def longest_part(text: str) -> int:
+    """The cells that a text needs if words are broken at their best joints only."""
+    return max((cells(part) for word in text.split() for part in re.split(_JOINTS[0], word)), default=0)
+
+
+def painted(text: str, style: str) -> str:
+    """The text between the codes of its style (ECMA-48, SGR)."""
+    if not (text and style):
+        return text
+    return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"
+
+
+class _Lasting:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            to_nowhere(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            to_nowhere(self._stream)
+
+
+def lasting(stream: TextIO) -> TextIO:
+    """The stream, which nobody's leaving breaks: an update that is under way has to come to its end."""
+    return cast(TextIO, _Lasting(stream))
+
+
+def to_nowhere(stream: TextIO) -> None:
+    """Let what is left go. Python writes that when it ends, too
+    (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

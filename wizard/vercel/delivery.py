@@ -1,0 +1,227 @@
+"""The delivery to Vercel: whose is what is there, one POST of all three, then proof by a new listing.
+
+Writes `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` of one environment, never over another data key. It ends
+with all three or as it began: see docs/decisions for what cannot be held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.settings import DATA_KEY_VARIABLE
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable, UsageError
+from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
+from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.vercel.conflicts import inherited_data_key
+from wizard.vercel.rollback import remember, take_back
+from wizard.vercel.variable_state import (
+    SHAREABLE,
+    ListedVariable,
+    Read,
+    VariableState,
+    foreign_data_key,
+    same,
+    stand,
+    wanted,
+)
+from wizard.vercel.variables import Posted, Variables, entry, post
+
+_AGAIN = "run the same command again; until it has ended well, do not deploy the application"
+_ONCE_MORE = "run the same command again; until then everything is as it was before"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Terms:
+    """What is delivered, where to, and which data keys may make way."""
+
+    batch: AppVariables
+    scope: Scope
+    replaceable: frozenset[str] = frozenset()
+
+
+def refusal(
+    variables: Variables,
+    stored: WrappedDataKey | None,
+    *,
+    region: str | None,
+    key_arn: str | None,
+    replaceable: frozenset[str] = frozenset(),
+    scope: Scope = PRODUCTION,
+) -> str | None:
+    """Why a delivery would be refused, in words; None when it would not be. Reads only."""
+    listed = variables.list()
+    read = variables.reader()
+    if inherited := inherited_data_key(variables, listed, stored, read, replaceable=replaceable, scope=scope):
+        return inherited
+    if stored is not None and region and key_arn:
+        batch = AppVariables(region=region, key_arn=key_arn, wrapped=stored)
+        try:
+            terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
+            standing = _examine(variables, terms, listed, None, read)
+            _to_write(variables, standing if _gaps(standing) else ())
+        except (DataKeyConflict, ResourceError) as error:
+            return error.message
+        return None
+    if foreign := foreign_data_key(listed, stored, read, replaceable=replaceable, scope=scope):
+        return f"{variables.owner}: {foreign}"
+    shared = [each for each in listed if scope.sees(each) and scope.beside(each)]
+    # A key yet to be made differs from any shared one; with an old one there may be nothing left to write.
+    blocking = [each for each in shared if each.key == "AWS_KMS_KEY_ID" and stored is None]
+    blocking += [each for each in shared if each.key == SHAREABLE and region and not same(each, region, read)]
+    return shared_words(variables, blocking, scope) if blocking else None
+
+
+def deliver(
+    variables: Variables,
+    batch: AppVariables,
+    *,
+    replaceable: frozenset[str] = frozenset(),
+    scope: Scope = PRODUCTION,
+) -> Delivered:
+    """The batch to the scope; see `wizard.vercel.client.Vercel.deliver`."""
+    for name, value in batch.values:
+        if not value or value.strip() != value:
+            message = f"{name} is empty or has white space around it, and is not delivered"
+            raise UsageError(message, "run the same command again")
+    before, read = variables.list(), variables.reader()
+    terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
+    standing = _examine(variables, terms, before, None, read)
+    kept = tuple(each.wanted.key for each in standing if not each.gap)
+    if not _gaps(standing):
+        return _delivered(variables, terms, standing, DeliveryState.UNCHANGED, kept)
+    writing = _to_write(variables, standing, spared := _spared(standing))
+    former = remember(before, writing, read)
+    taken: frozenset[str] = frozenset()
+    while True:
+        try:
+            posted = _post(variables, writing, scope)
+            taken |= set(posted.ids)
+            known = before if posted.taken else None
+            standing = _look_again(variables, terms, known)
+            if not _gaps(standing):
+                return _delivered(variables, terms, standing, DeliveryState.WRITTEN, kept)
+            if posted.definitive or not variables.patience.pause(posted.retry_after):
+                raise _incomplete(variables, standing, posted)
+            # Whoever put another data key there during the pause must not be overwritten either.
+            standing = _look_again(variables, terms, known)
+            if not _gaps(standing):
+                return _delivered(variables, terms, standing, DeliveryState.WRITTEN, kept)
+            writing = _to_write(variables, standing, spared)
+        except SetupError as error:
+            if not take_back(variables, former, [each.wanted for each in writing], taken, scope):
+                raise
+            hint = _ONCE_MORE if isinstance(error, (ResourceError, Unreachable)) else error.hint
+            raise type(error)(f"{error.message}; what this run had set was taken back", hint) from error
+
+
+def lacking(variables: Variables, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
+    """What the scope lacks of the batch; see `wizard.vercel.client.Vercel.check`."""
+    listed, read = variables.list(), variables.reader()
+    if foreign := foreign_data_key(listed, batch.wrapped, read, scope=scope):
+        return foreign
+    gaps = _gaps(tuple(stand(want, listed, read, None, scope) for want in wanted(batch)))
+    return "; ".join(f"{each.wanted.key} {each.gap}" for each in gaps) or None
+
+
+def _look_again(
+    variables: Variables, terms: _Terms, before: tuple[ListedVariable, ...] | None
+) -> tuple[VariableState, ...]:
+    try:
+        return _examine(variables, terms, variables.list(), before, variables.reader())
+    except Unreachable as error:
+        message = f"it is not known whether Vercel took the variables: {error.message}"
+        raise Unreachable(message, _AGAIN) from error
+
+
+def _examine(
+    variables: Variables,
+    terms: _Terms,
+    listed: tuple[ListedVariable, ...],
+    before: tuple[ListedVariable, ...] | None,
+    read: Read,
+) -> tuple[VariableState, ...]:
+    batch, scope = terms.batch, terms.scope
+    foreign = foreign_data_key(listed, batch.wrapped, read, before, replaceable=terms.replaceable, scope=scope)
+    if foreign:
+        raise DataKeyConflict(
+            f"{variables.owner}: {foreign}",
+            "find out what it is a key to; only if no record needs it:"
+            f" vercel env rm {DATA_KEY_VARIABLE} {scope.typed}, then run the same command again",
+        )
+    return tuple(stand(want, listed, read, before, scope) for want in wanted(batch))
+
+
+def _post(variables: Variables, writing: tuple[VariableState, ...], scope: Scope) -> Posted:
+    batch = [
+        entry(key=each.wanted.key, value=each.wanted.value, type=each.wanted.type, comment=each.comment, scope=scope)
+        for each in writing
+    ]
+    return post(variables, batch)
+
+
+def _gaps(standing: tuple[VariableState, ...]) -> tuple[VariableState, ...]:
+    return tuple(each for each in standing if each.gap)
+
+
+def _spared(standing: tuple[VariableState, ...]) -> tuple[str, ...]:
+    """A data key that was there before, is right by its comment, and cannot be read back: its value stays, for nobody
+    could restore it."""
+    found = [each.wanted.key for each in standing if not each.gap and each.proof == "fingerprint"]
+    return tuple(name for name in found if name == DATA_KEY_VARIABLE)
+
+
+def _to_write(
+    variables: Variables, standing: tuple[VariableState, ...], spared: tuple[str, ...] = ()
+) -> tuple[VariableState, ...]:
+    """What goes into the POST: all three but the `spared`. Raises ResourceError where that would narrow an entry."""
+    # A Region that is right and serves other environments too is left alone: a write would take it from them.
+    kept = [each for each in standing if each.shared and each.wanted.key == SHAREABLE and not each.gap]
+    blocking = [each for each in standing if each.shared and each not in kept]
+    if blocking:
+        scope = blocking[0].scope
+        raise ResourceError(
+            shared_words(variables, [each.entry for each in blocking if each.entry is not None], scope),
+            f"in Vercel's settings take {scope.words} out of each or remove it, then run the same command",
+        )
+    return tuple(each for each in standing if each not in kept and each.wanted.key not in spared)
+
+
+def shared_words(variables: Variables, entries: Sequence[ListedVariable], scope: Scope = PRODUCTION) -> str:
+    """Why variables that serve other environments than the scope too are not written."""
+    told = "; ".join(f"{each.key} ({each.id}) also serves {', '.join(scope.beside(each))}" for each in entries)
+    return f"{variables.owner}: {told}; it is not changed, for that would take it from there"
+
+
+def _incomplete(variables: Variables, standing: tuple[VariableState, ...], posted: Posted) -> ResourceError:
+    missing = "; ".join(f"{each.wanted.key}: {each.gap}" for each in _gaps(standing))
+    there = ", ".join(each.wanted.key for each in standing if not each.gap)
+    words = posted.words
+    for each in standing:
+        words = words.replace(each.wanted.value, "…")
+    said = f" (Vercel said: {words})" if words else ""
+    rest = f"; in place: {there}" if there else ""
+    return ResourceError(f"the variables of {variables.owner} are not complete: {missing}{rest}{said}", _AGAIN)
+
+
+def _delivered(
+    variables: Variables,
+    terms: _Terms,
+    standing: tuple[VariableState, ...],
+    state: DeliveryState,
+    kept: tuple[str, ...],
+) -> Delivered:
+    proofs = {each.proof for each in standing}
+    checked = "values read back" if proofs == {"value"} else "listing and fingerprint"
+    if "write" in proofs:
+        checked = "listing"
+    place = f"{variables.owner}, {terms.scope.words}"
+    return Delivered(
+        target="vercel",
+        place=place,
+        state=state,
+        fingerprint=terms.batch.wrapped.fingerprint,
+        checked_by=checked,
+        kept=kept,
+    )

@@ -1,0 +1,204 @@
+"""Every project that a token reaches, of every team, asked for side by side and within a bounded time.
+
+Touches the network through `wizard/vercel/http.py` only; reads, and never raises: what cannot be had is left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
+from wizard.core.models.delivery import VercelProject
+from wizard.vercel.http import NEW_TOKEN, Api, Response
+from wizard.vercel.parsing import next_page, owner, read_entries, read_project, text
+
+LISTING_SECONDS = 8.0
+"""How long a person waits for a choice that can also be typed."""
+REQUEST_SECONDS = 4.0
+"""Of one request; with the pauses of one repeat it stays below the whole."""
+SIDE_BY_SIDE = 8
+PAGE = "100"
+MOST_PAGES = 5
+"""Of teams."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """A team that the token belongs to, or a scope that it is for."""
+
+    id: str
+    slug: str | None = None
+    barred_by: tuple[str, ...] = ()
+    """Why the token may not act for it: `scope`, `saml`, `mfa`, `invalidated` (the API's own words)."""
+
+
+def list_projects(api: Api) -> tuple[VercelProject, ...]:
+    """The first hundred projects of each team and of the person's own account, by team and name."""
+    until = time.monotonic() + LISTING_SECONDS
+    crew = ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="vercel")
+    try:
+        own = crew.submit(_projects, api, None)
+        reached = _result(crew.submit(list_teams, api), until) or ()
+        teams = [team for team in reached if not team.barred_by]
+        if not teams:
+            scopes = [crew.submit(named, api) for named in (_default_team, _token_teams)]
+            teams = [team for scope in scopes for team in _result(scope, until) or ()]
+        asked = {team.id: crew.submit(_projects, api, team.id) for team in teams}
+        wait([own, *asked.values()], timeout=max(0.0, until - time.monotonic()))
+        found = [(None, own), *asked.items()]
+        entries = [(team, entry) for team, future in found for entry in _result(future, until) or ()]
+        slugs = _slugs(crew, api, [*teams, *reached], entries, until)
+    finally:
+        # A request that is still under way ends by its own time-out; nobody waits for it here.
+        crew.shutdown(wait=False, cancel_futures=True)
+    return _sorted(entries, slugs)
+
+
+def list_teams(api: Api) -> tuple[Team, ...]:
+    """Every team of the token's person, page after page. Raises SetupError where the token may not list them.
+
+    A team that the token is not for is listed all the same, as `limited`
+    (https://vercel.com/docs/rest-api/teams/list-all-teams).
+    """
+    teams: dict[str, Team] = {}
+    query = {"limit": PAGE}
+    for _ in range(MOST_PAGES):
+        answer = _ask(api, "/v2/teams", query)
+        if not answer.ok:
+            raise api.refusal(answer, "list the teams")
+        for entry in read_entries(answer.body, "teams"):
+            slug = text(entry.get("slug"))
+            if id := text(entry.get("id")) or slug:
+                teams.setdefault(id, Team(id=id, slug=slug, barred_by=_barred_by(entry)))
+        following = next_page(answer.body)
+        if following is None or following == query.get("until"):
+            break
+        query["until"] = following
+    return tuple(teams.values())
+
+
+def _barred_by(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    if entry.get("limited") is not True:
+        return ()
+    reasons = entry.get("limitedBy")
+    return tuple(str(each) for each in reasons) if isinstance(reasons, list) and reasons else ("scope",)
+
+
+def _default_team(api: Api) -> tuple[Team, ...]:
+    answer = _ask(api, "/v2/user", {})
+    body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
+    user = body.get("user")
+    id = text((user if isinstance(user, dict) else body).get("defaultTeamId"))
+    return (Team(id=id),) if id else ()
+
+
+def _token_teams(api: Api) -> tuple[Team, ...]:
+    """The teams that the token itself is for (https://vercel.com/docs/rest-api/authentication)."""
+    answer = _ask(api, "/v5/user/tokens/current", {})
+    token = answer.body.get("token") if answer.ok and isinstance(answer.body, dict) else None
+    ids = [text(scope.get("teamId")) for scope in read_entries(token, "scopes")] if isinstance(token, dict) else []
+    return tuple(Team(id=id) for id in ids if id)
+
+
+def _projects(api: Api, team: str | None) -> tuple[Mapping[str, Any], ...]:
+    query = {"limit": PAGE, **({"teamId" if team.startswith("team_") else "slug": team} if team else {})}
+    answer = _ask(api, "/v9/projects", query)
+    if answer.status in (404, 405, 501):
+        answer = _ask(api, "/v10/projects", query)
+    return read_entries(answer.body, "projects") if answer.ok else ()
+
+
+def _slugs(
+    crew: ThreadPoolExecutor,
+    api: Api,
+    teams: Iterable[Team],
+    entries: Iterable[tuple[str | None, Mapping[str, Any]]],
+    until: float,
+) -> Mapping[str, str]:
+    slugs = {team.id: team.slug for team in teams if team.slug}
+    wanted = {id for team, entry in entries if (id := owner(entry) or team) is not None} - slugs.keys()
+    asked = {id: crew.submit(_ask, api, f"/v2/teams/{id}", {}) for id in wanted if id.startswith("team_")}
+    for id, future in asked.items():
+        answer = _result(future, until)
+        told = answer.body if answer is not None and answer.ok and isinstance(answer.body, dict) else {}
+        if slug := text(told.get("slug")):
+            slugs[id] = slug
+    return slugs
+
+
+def _sorted(
+    entries: Iterable[tuple[str | None, Mapping[str, Any]]], slugs: Mapping[str, str]
+) -> tuple[VercelProject, ...]:
+    found: dict[str, VercelProject] = {}
+    for team, entry in entries:
+        id, name = text(entry.get("id")), text(entry.get("name"))
+        if id is None and name is None:
+            continue
+        scope = owner(entry) or team
+        team_id = scope if scope and scope.startswith("team_") else None
+        slug = slugs.get(scope, None if team_id else scope) if scope else None
+        project = read_project(entry, fallback=id or name or "", team_id=team_id, team_slug=slug)
+        # Without a team Vercel answers for the default one: the same project comes twice.
+        found[project.id] = project
+    return tuple(sorted(found.values(), key=lambda each: (each.team_slug or each.team_id or "", each.name, each.id)))
+
+
+def _ask(api: Api, path: str, query: Mapping[str, str]) -> Response:
+    patience = api.patience(LISTING_SECONDS - REQUEST_SECONDS)
+    return api.persist("GET", path, query=query, patience=patience, seconds=REQUEST_SECONDS)
+
+
+def _result(future: Future[Result], until: float) -> Result | None:
+    try:
+        return future.result(timeout=max(0.0, until - time.monotonic()))
+    except (SetupError, TimeoutError):
+        return None
+
+
+_BARRED = {
+    "scope": "the token's scope leaves that team out",
+    "saml": "that team lets in whoever signed in by its identity provider (SAML), and the token did not",
+    "mfa": "that team demands a second factor, and the token's person has none set up",
+    "invalidated": "that team has invalidated the token",
+}
+_WAYS = {
+    "saml": "sign in to the team at https://vercel.com, then: vercel login   # or: " + NEW_TOKEN,
+    "mfa": "set up a second factor at https://vercel.com/account/settings/authentication, then: " + NEW_TOKEN,
+}
+
+
+def out_of_reach(api: Api, team: str, refused: Response) -> SetupError:
+    """Why the token may not act for a team: its scope, the team's rules, or no membership at all."""
+    try:
+        teams = list_teams(api)
+    except PermissionDenied:
+        either = f"Vercel does not accept the token, or it has no access to the team {team}"
+        return CredentialsError(f"{either} ({refused.words})", NEW_TOKEN)
+    except SetupError as error:
+        return error
+    named = next((each for each in teams if team in (each.id, each.slug)), None)
+    if named is not None and named.barred_by:
+        return _barred(named, team, refused)
+    if named is not None:
+        return PermissionDenied(
+            f"the Vercel token belongs to a member of the team {team}, who may not see its projects ({refused.words})",
+            f"let an owner of the team give the member a role with access to the project, or: {NEW_TOKEN}",
+        )
+    within = [each.slug or each.id for each in teams if not each.barred_by]
+    reach = f"; it reaches {', '.join(within)}" if within else "; it reaches no team"
+    return PermissionDenied(f"the Vercel token has no access to the team {team}{reach} ({refused.words})", NEW_TOKEN)
+
+
+def _barred(named: Team, team: str, refused: Response) -> SetupError:
+    reason = next((each for each in named.barred_by if each in _BARRED), "scope")
+    told = team if named.slug in (None, team) else f"{named.slug} ({team})"
+    return PermissionDenied(
+        f"the Vercel token has no access to the team {told}: {_BARRED[reason]} ({refused.words})",
+        _WAYS.get(reason, NEW_TOKEN),
+    )

@@ -1,0 +1,279 @@
+"""What a listing of variables says: whose the data key is, what is in place, what is missing.
+
+Pure; values are asked for through a function that the caller gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from components.settings import DATA_KEY_VARIABLE
+from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
+from wizard.core.models.delivery import AppVariables, VercelVariable
+from wizard.core.models.vercel_environment import PRODUCTION as IN_PRODUCTION
+from wizard.core.models.vercel_environment import Scope, places
+
+PRODUCTION_TARGET = IN_PRODUCTION.environment
+MARK = "eonpro-kms:"
+"""How the comments begin that were written here."""
+SHAREABLE = "AWS_REGION"
+"""The one variable that says nothing of the key: often set for every environment, welcome if right."""
+
+_VALUE = re.compile(rf"value ({FINGERPRINT.pattern})")
+
+
+ID_VARIABLE = "AWS_ACCESS_KEY_ID"
+SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"
+ACCESS_KEY_VARIABLES = (ID_VARIABLE, SECRET_VARIABLE)
+
+_ACCESS_KEY_COMMENT = re.compile(rf"^{re.escape(MARK)} access key (\w{{16,128}});")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedVariable(VercelVariable):
+    """A variable with what else the listing tells of it."""
+
+    updated_at: int | None = None
+    """Milliseconds since 1970."""
+    every_custom_environment: bool = False
+    """Whether it is for all custom environments, those to come too: a team's shared variables may be."""
+    raw: str | None = field(default=None, repr=False)
+    """The listing's `value`, which may be ciphertext: good for being equal to something, for nothing else."""
+
+    @property
+    def in_production(self) -> bool:
+        """Whether deployments to production see it."""
+        return IN_PRODUCTION.sees(self)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The environments beside production that see it too."""
+        return IN_PRODUCTION.beside(self)
+
+    @property
+    def stamp(self) -> tuple[str, int | None]:
+        """What differs after a write."""
+        return (self.id, self.updated_at)
+
+
+Read = Callable[[ListedVariable], str | None]
+"""The value of a variable; None when it cannot be had."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedVariable:
+    """One variable as it shall be."""
+
+    key: str
+    type: str
+    comment: str
+    value: str = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the value as it stands, not of the decoded key."""
+        return value_fingerprint(self.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariableState:
+    """Where one wanted variable stands."""
+
+    wanted: ExpectedVariable
+    entry: ListedVariable | None
+    gap: str | None
+    """What is not yet as it shall be, in words; None when all is."""
+    proof: str = ""
+    """How it is known: `value`, `fingerprint`, `write` (nothing but that it was written and then listed)."""
+    scope: Scope
+
+    @property
+    def shared(self) -> bool:
+        """Whether the entry serves other environments too, which a write would take it away from."""
+        return self.entry is not None and bool(self.scope.beside(self.entry))
+
+    @property
+    def comment(self) -> str:
+        """The comment to write: somebody else's stays where only the value is the same."""
+        theirs = self.entry.comment if self.entry is not None and not self.gap else ""
+        return self.wanted.comment if not theirs or theirs.startswith(MARK) else theirs
+
+
+def value_fingerprint(value: str) -> str:
+    """The fingerprint of a value that is not a data key."""
+    return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
+
+
+def data_key_comment(wrapped: WrappedDataKey) -> str:
+    """The comment by which a data key is known whose value Vercel does not tell."""
+    return f"{MARK} data key {wrapped.fingerprint}; do not edit"
+
+
+def same(entry: ListedVariable, value: str, read: Read) -> bool | None:
+    """Whether the variable's value is this one; None when the value cannot be had."""
+    if entry.raw == value:
+        return True
+    known = read(entry)
+    return None if known is None else known == value
+
+
+def data_key_identity(entry: ListedVariable, read: Read) -> str | None:
+    """The fingerprint of a data key: by its value where that can be had, else by its comment; else None."""
+    # A comment outlives an edit of the value, so the value counts wherever it can be had.
+    value = None if entry.type == "sensitive" else entry.value or read(entry)
+    if value is None:
+        told = FINGERPRINT.search(entry.comment)
+        return told[0] if told else None
+    try:
+        return WrappedDataKey(value=value).fingerprint
+    except MalformedDataKey:
+        return value_fingerprint(value)
+
+
+def wanted(batch: AppVariables) -> tuple[ExpectedVariable, ...]:
+    """The three variables, the data key first."""
+    key = batch.wrapped.fingerprint
+    made = []
+    for name, value in batch.values:
+        if name == DATA_KEY_VARIABLE:
+            made.append(
+                ExpectedVariable(key=name, type="sensitive", comment=data_key_comment(batch.wrapped), value=value)
+            )
+        else:
+            comment = f"{MARK} goes with data key {key}; value {value_fingerprint(value)}; do not edit"
+            made.append(ExpectedVariable(key=name, type="encrypted", comment=comment, value=value))
+    return tuple(made)
+
+
+def seen(listed: tuple[ListedVariable, ...], name: str, scope: Scope) -> tuple[ListedVariable, ...]:
+    """The entries of that name that are for the scope, or for more environments and for it too."""
+    custom = scope.custom_id is not None
+    return tuple(
+        each for each in listed if each.key == name and (scope.sees(each) or (custom and each.every_custom_environment))
+    )
+
+
+def in_production(listed: tuple[ListedVariable, ...], name: str) -> tuple[ListedVariable, ...]:
+    """The entries of that name that production sees."""
+    return seen(listed, name, IN_PRODUCTION)
+
+
+def foreign_data_key(
+    listed: tuple[ListedVariable, ...],
+    wrapped: WrappedDataKey | None,
+    read: Read,
+    before: tuple[ListedVariable, ...] | None = None,
+    *,
+    replaceable: frozenset[str] = frozenset(),
+    scope: Scope = IN_PRODUCTION,
+) -> str | None:
+    """Whether the scope has a data key that is not `wrapped`, told in words; None when it has not.
+
+    `before` is the listing before a write of `wrapped` that was acknowledged, if there was one. A data key whose
+    fingerprint is among the `replaceable` is none of somebody else's: an earlier version of it is escrowed. Nor is one
+    that is `wrapped` damaged: empty, cut off, in quotation marks.
+    """
+    for entry in seen(listed, DATA_KEY_VARIABLE, scope):
+        if wrapped is not None:
+            told = FINGERPRINT.search(entry.comment)
+            claimed = told is not None and told[0] == wrapped.fingerprint
+            # A comment outlives an edit of the value, so the value counts wherever it can be had.
+            if claimed and entry.type == "sensitive":
+                continue
+            equal = same(entry, wrapped.value, read)
+            if equal or (equal is None and (claimed or _newly_written(entry, listed, before))):
+                continue
+            if replaceable and data_key_identity(entry, read) in replaceable:
+                continue
+            if _is_damaged(read(entry), wrapped, claimed=claimed):
+                continue
+        return _whose(entry, wrapped)
+    return None
+
+
+def _is_damaged(value: str | None, wrapped: WrappedDataKey, *, claimed: bool) -> bool:
+    """Whether nothing is lost with a value that is no data key: it is empty, or it was ours and somebody broke it."""
+    if value is None or damage(value, of=wrapped) is None:
+        return False
+    return claimed or is_remnant(value, of=wrapped)
+
+
+def stand(
+    want: ExpectedVariable,
+    listed: tuple[ListedVariable, ...],
+    read: Read,
+    before: tuple[ListedVariable, ...] | None,
+    scope: Scope = IN_PRODUCTION,
+) -> VariableState:
+    """Where one variable stands in the scope. `before` is the listing before a write that was acknowledged; else None.
+
+    For the data key, `foreign_data_key` must have been asked first.
+    """
+    entries = seen(listed, want.key, scope)
+    if not entries:
+        return VariableState(wanted=want, entry=None, gap="it is not there", scope=scope)
+    entry = entries[0]
+    if len(entries) > 1:
+        return VariableState(wanted=want, entry=entry, gap=f"it is there {len(entries)} times", scope=scope)
+    if want.type == "sensitive" and entry.type not in ("sensitive", ""):
+        gap = f"it is stored as {entry.type}, not as sensitive"
+        return VariableState(wanted=want, entry=entry, gap=gap, scope=scope)
+    proof = _proof(want, entry, read)
+    if not proof and _newly_written(entry, listed, before) and same(entry, want.value, read) is None:
+        proof = "write"
+    unknown = None if proof else "its value is not known to be ours"
+    return VariableState(wanted=want, entry=entry, gap=unknown, proof=proof, scope=scope)
+
+
+def _newly_written(
+    entry: ListedVariable, listed: tuple[ListedVariable, ...], before: tuple[ListedVariable, ...] | None
+) -> bool:
+    # The weakest evidence, for endpoints that keep no comments; where any is kept, ours must be there.
+    if before is None or any(each.comment for each in listed):
+        return False
+    return entry.stamp not in {each.stamp for each in before}
+
+
+def _proof(want: ExpectedVariable, entry: ListedVariable, read: Read) -> str:
+    if want.type == "sensitive":
+        told = FINGERPRINT.search(entry.comment)
+        ours = FINGERPRINT.search(want.comment)
+        if told is not None:
+            return "fingerprint" if ours is not None and told[0] == ours[0] else ""
+        equal = same(entry, want.value, read)
+    else:
+        equal = same(entry, want.value, read)
+        if equal is None and (told := _VALUE.search(entry.comment)):
+            return "fingerprint" if told[1] == want.fingerprint else ""
+    return "value" if equal else ""
+
+
+def description(entry: ListedVariable) -> str:
+    """Which entry it is and where it may come from: its id, environments, last change and comment."""
+    told = [f"id {entry.id}", f"for {', '.join(places(entry)) or PRODUCTION_TARGET}"]
+    if entry.updated_at is not None:
+        told.append(f"last changed {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    told.append(f"comment “{entry.comment}”" if entry.comment else "no comment")
+    return ", ".join(told)
+
+
+def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:
+    ours = (
+        f"is not known to be the data key {wrapped.fingerprint} of this stack"
+        if wrapped
+        else "was not put there by this stack"
+    )
+    return (
+        f"there is an {DATA_KEY_VARIABLE} already ({description(entry)}) that {ours};"
+        " nothing was overwritten: it may be the only key to records that exist"
+    )
+
+
+def access_key_of(variable: ListedVariable) -> str | None:
+    """The access key that a variable's comment names; None for one that was not written here."""
+    told = _ACCESS_KEY_COMMENT.match(variable.comment)
+    return told[1] if told else None

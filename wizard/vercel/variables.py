@@ -1,0 +1,263 @@
+"""The environment variables of one Vercel project: list, read one value, set a batch.
+
+Touches the network through `wizard/vercel/http.py` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.settings import DATA_KEY_VARIABLE
+from wizard.core.data_key import FINGERPRINT
+from wizard.core.errors import PermissionDenied, SetupError, Unreachable
+from wizard.core.models.delivery import VercelProject, VercelVariable
+from wizard.core.models.diagnostics import VariableEntry
+from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.vercel.http import Api, Response, RetryBudget
+from wizard.vercel.parsing import (
+    Unreadable,
+    next_page,
+    read_created,
+    read_environments,
+    read_failures,
+    read_listing,
+    read_shared,
+)
+from wizard.vercel.variable_state import ListedVariable, Read
+
+
+class Variables:
+    """The variables of one project, for one errand: `patience` is shared by all its requests."""
+
+    def __init__(self, api: Api, project: VercelProject, patience: RetryBudget) -> None:
+        self._api, self._project, self.patience = api, project, patience
+        self._path = f"/projects/{project.id}/env"
+        self._scope: dict[str, str] = {}
+        if project.team_id:
+            self._scope = {"teamId": project.team_id}
+        elif project.team_slug:
+            self._scope = {"slug": project.team_slug}
+
+    def afresh(self, seconds: float) -> Variables:
+        """The same for another errand, of so many seconds at most."""
+        return Variables(self._api, self._project, self._api.patience(seconds))
+
+    @property
+    def owner(self) -> str:
+        """The project in words: `Vercel project team/name`."""
+        team = self._project.team_slug or self._project.team_id
+        return f"Vercel project {team}/{self._project.name}" if team else f"Vercel project {self._project.name}"
+
+    def list(self) -> tuple[ListedVariable, ...]:
+        """All of them, page after page. Raises SetupError for a listing that cannot be understood."""
+        listed: dict[str, ListedVariable] = {}
+        query = dict(self._scope)
+        while True:
+            body = self._page(query)
+            try:
+                fresh = {entry.id: entry for entry in read_listing(body) if entry.id not in listed}
+            except Unreadable as error:
+                raise SetupError(
+                    f"the listing of the variables of {self.owner} cannot be understood: {error}",
+                    "unset VERCEL_API_URL, or set it to the address of the API itself",
+                ) from error
+            listed.update(fresh)
+            following = next_page(body)
+            # An endpoint that knows no `until` gives the first page again: nothing fresh, so an end.
+            if following is None or not fresh:
+                return tuple(listed.values())
+            query["until"] = following
+
+    def _page(self, query: Mapping[str, str]) -> Any:
+        answer = self._api.persist("GET", f"/v10{self._path}", query=query, patience=self.patience)
+        if answer.status in (404, 405, 501):
+            # The listing is older than its tenth version, and so are some that imitate it.
+            answer = self._api.persist("GET", f"/v9{self._path}", query=query, patience=self.patience)
+        if answer.status == 404:
+            hint = "check the project's name, then run the same command again"
+            raise SetupError(f"there is no {self.owner} ({answer.words})", hint)
+        if not answer.ok:
+            raise self._api.refusal(answer, f"list the variables of {self.owner}")
+        return answer.body
+
+    def decrypt(self, variable: VercelVariable) -> str | None:
+        """The value of one; None where it is not told."""
+        path = f"/v1{self._path}/{variable.id}"
+        answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
+        return _value(answer)
+
+    def told(self, variable: VercelVariable) -> str | None:
+        """The value of one, empty where Vercel says that it is empty; None where it is not told."""
+        path = f"/v1{self._path}/{variable.id}"
+        answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
+        body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
+        is_empty = body.get("value") == "" and body.get("decrypted") is True and body.get("type") != "sensitive"
+        return "" if is_empty else _value(answer)
+
+    def shared(self) -> tuple[ListedVariable, ...]:
+        """The team's shared variables that are linked to the project; none where they cannot be listed.
+
+        The project's own variable wins over a shared one of the same name and environment
+        (https://vercel.com/docs/environment-variables/shared-environment-variables).
+        """
+        if not self._scope:
+            return ()
+        query = {**self._scope, "projectId": self._project.id}
+        answer = self._api.persist("GET", "/v1/env", query=query, patience=self.patience)
+        return read_shared(answer.body, self._project.id) if answer.ok else ()
+
+    def decrypt_shared(self, variable: VercelVariable) -> str | None:
+        """The value of one shared variable; None where it is not told."""
+        answer = self._api.persist("GET", f"/v1/env/{variable.id}", query=self._scope, patience=self.patience)
+        return _value(answer)
+
+    def custom_environments(self) -> Mapping[str, str]:
+        """The name of each of the project's custom environments by its id; empty where they cannot be listed."""
+        path = f"/v9/projects/{self._project.id}/custom-environments"
+        answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
+        return read_environments(answer.body) if answer.ok else {}
+
+    def rename_variable(self, variable: VercelVariable, fields: Mapping[str, Any]) -> None:
+        """Another name, or fewer environments, for one; its value stays. Raises SetupError where it is not taken.
+
+        https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
+        """
+        path = f"/v9{self._path}/{variable.id}"
+        answer = self._api.attempt("PATCH", path, query=self._scope, content=dict(fields))
+        if not answer.ok:
+            raise self._api.refusal(answer, f"set a variable of {self.owner} aside")
+
+    def comment(self, variable: VercelVariable, comment: str) -> None:
+        """Another comment for one; its value, type and environments stay. Raises SetupError where it is not taken.
+
+        https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
+        """
+        path = f"/v9{self._path}/{variable.id}"
+        answer = self._api.attempt("PATCH", path, query=self._scope, content={"comment": comment})
+        if not answer.ok:
+            raise self._api.refusal(answer, f"comment the variables of {self.owner}")
+
+    def put_back(self, variable: VercelVariable, value: str) -> None:
+        """The value and the comment that a variable had before; its type and environments stay.
+
+        Raises SetupError where that is not taken.
+        """
+        content = {"value": value, "comment": variable.comment}
+        path = f"/v9{self._path}/{variable.id}"
+        answer = self._api.persist("PATCH", path, query=self._scope, content=content, patience=self.patience)
+        if not answer.ok:
+            raise self._api.refusal(answer, f"put back a variable of {self.owner}")
+
+    def remove(self, variable: VercelVariable) -> None:
+        """Delete one. Raises SetupError where that is not taken; one that is gone already is gone.
+
+        https://vercel.com/docs/rest-api/projects/remove-an-environment-variable
+        """
+        path = f"/v9{self._path}/{variable.id}"
+        answer = self._api.persist("DELETE", path, query=self._scope, patience=self.patience)
+        if not answer.ok and answer.status != 404:
+            raise self._api.refusal(answer, f"take back a variable of {self.owner}")
+
+    def reader(self) -> Read:
+        """A look at values that asks for each at most once."""
+        values: dict[str, str | None] = {}
+
+        def read(entry: ListedVariable) -> str | None:
+            if entry.id not in values:
+                values[entry.id] = entry.value or self.told(entry)
+            return values[entry.id]
+
+        return read
+
+    def upsert(self, batch: Sequence[Mapping[str, Any]]) -> Response:
+        """Set a batch in one POST, once. Raises Unreachable when no answer came."""
+        query = {**self._scope, "upsert": "true"}
+        return self._api.attempt("POST", f"/v10{self._path}", query=query, content=[*batch])
+
+    def refusal(self, answer: Response) -> SetupError:
+        """The error that the answer to `upsert` amounts to."""
+        return self._api.refusal(answer, f"set the variables of {self.owner}")
+
+
+def _value(answer: Response) -> str | None:
+    body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
+    value = body.get("value")
+    # An empty value may be an empty value or one that is not told: it proves nothing.
+    told = isinstance(value, str) and value and body.get("decrypted", True) is not False
+    return value if told else None
+
+
+_DEFINITIVE = frozenset({"ENV_CONFLICT", "BAD_REQUEST", "bad_request", "forbidden"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posted:
+    """What came of one POST."""
+
+    taken: bool = False
+    ids: tuple[str, ...] = ()
+    """Of the variables that Vercel says it took."""
+    words: str = ""
+    """Vercel's own, which may quote a value."""
+    retry_after: float | None = None
+    """Seconds."""
+    definitive: bool = False
+    """Whether no repeat can help."""
+
+
+def entry(*, key: str, value: str, type: str, comment: str, scope: Scope = PRODUCTION) -> Mapping[str, Any]:
+    """One variable of a batch, for the scope and nothing else."""
+    return {"key": key, "value": value, "type": type, "comment": comment, **scope.fields}
+
+
+def post(variables: Variables, batch: Sequence[Mapping[str, Any]]) -> Posted:
+    """Set the batch, once. Raises CredentialsError and PermissionDenied; all else is in what comes back."""
+    try:
+        answer = variables.upsert(batch)
+    except Unreachable as error:
+        # Whether it was taken, the listing will tell.
+        return Posted(words=error.message)
+    return _taken(answer) if answer.ok else _refused(variables, answer)
+
+
+def _taken(answer: Response) -> Posted:
+    failures = read_failures(answer.body)
+    words = "; ".join(f"{name or 'a variable'}: {code} {message}".strip() for name, code, message in failures)
+    # One entry that Vercel will never take is enough: the batch cannot become whole.
+    final = any(code in _DEFINITIVE for _, code, _ in failures)
+    return Posted(taken=not failures, ids=read_created(answer.body), words=words, definitive=final)
+
+
+def _refused(variables: Variables, answer: Response) -> Posted:
+    if answer.passing:
+        return Posted(words=answer.words, retry_after=answer.retry_after)
+    error = variables.refusal(answer)
+    if answer.bad_token or isinstance(error, PermissionDenied):
+        raise error
+    return Posted(words=answer.words, definitive=True)
+
+
+NAMES = (DATA_KEY_VARIABLE, "AWS_KMS_KEY_ID", "AWS_REGION")
+
+
+def see(variables: Variables) -> tuple[VariableEntry, ...]:
+    """Every entry of the three names, for whichever environments."""
+    return tuple(_seen(variables, each) for each in variables.list() if each.key in NAMES)
+
+
+def _seen(variables: Variables, entry: ListedVariable) -> VariableEntry:
+    claim = FINGERPRINT.search(entry.comment)
+    # Of the data keys of other environments nothing is asked.
+    is_ours = entry.in_production and entry.type != "sensitive"
+    return VariableEntry(
+        name=entry.key,
+        place=f"{variables.owner} (id {entry.id})",
+        in_production=entry.in_production,
+        elsewhere=entry.elsewhere,
+        type=entry.type,
+        claimed=claim[0] if claim else None,
+        value=(entry.value or variables.told(entry)) if is_ours else None,
+        id=entry.id,
+    )
