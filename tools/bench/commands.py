@@ -23,6 +23,7 @@ from pathlib import Path
 
 from tools.bench import onboarding
 from tools.bench.rows import Bound, Measured, compared
+from tools.bootstrap.places import PROJECT
 from wizard.inputs.registry import by_key
 
 BARE = "import questionary; questionary.select('Where?', choices=['a', 'b']).unsafe_ask()"
@@ -37,7 +38,7 @@ def product() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="eonpro-bench-") as name:
         folder = Path(name)
         for part in onboarding.PARTS:
-            source = onboarding.PROJECT / part
+            source = PROJECT / part
             if source.is_dir():
                 shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
             else:
@@ -100,7 +101,7 @@ def process_seconds(command: list[str], environment: Mapping[str, str] | None = 
     started = time.perf_counter()
     subprocess.run(
         command,
-        cwd=onboarding.PROJECT,
+        cwd=PROJECT,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ from tools.bootstrap.places import Places
 from tools.bootstrap.running import CommandFailed, Job
 
 PROJECT = Path(__file__).parents[3]
+COMPLETION = "tests/wizard/cli/test_completion.py"
 
 
 class Debian:
@@ -123,7 +124,7 @@ def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Pat
     bash = programs.PROGRAMS["bash"].find()
     assert bash
     (tmp_path / "bash").symlink_to(bash)
-    tests = ("tests/wizard/test_completion.py", "-k", "good_shell", "-p", "no:cacheprovider")
+    tests = (COMPLETION, "-k", "good_shell", "-p", "no:cacheprovider")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *workers, *tests],
         cwd=PROJECT,
@@ -134,6 +135,6 @@ def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Pat
     )
     assert done.returncode == 0, done.stdout
     assert "Left out, because a program is missing" in done.stdout
-    assert "zsh: 1 test\n    tests/wizard/test_completion.py: test_a_script_is_good_shell\n" in done.stdout
+    assert f"zsh: 1 test\n    {COMPLETION}: test_a_script_is_good_shell\n" in done.stdout
     assert "To run them too: sudo apt-get install zsh fish" in done.stdout
     assert "1 passed" in done.stdout
