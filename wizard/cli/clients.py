@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from components.settings import Settings
 from wizard import aws
 from wizard.aws.auth.sign_in import sign_in
-from wizard.core.errors import UsageError
+from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.inputs import InputType, Question
@@ -27,8 +28,8 @@ from wizard.inputs import vercel_cli
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder
 from wizard.inputs.saved_progress import DraftFiles
-from wizard.pulumi_engine import process
-from wizard.pulumi_engine.backend import StatePlaces
+from wizard.pulumi_engine import config, process
+from wizard.pulumi_engine.backend import StatePlaces, list_stacks
 from wizard.pulumi_engine.engine import PulumiEngine
 from wizard.setup import saved_plan
 from wizard.setup.plan import Plan
@@ -112,6 +113,8 @@ def build_clients(
         drafts=drafts,
         state=places,
         is_state_placed=backend is not None or options.command not in ("setup", "preview"),
+        saved_settings=lambda: _saved_settings(project),
+        list_stacks=lambda environment: list_stacks(project, environment),
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,
     )
 
@@ -136,6 +139,19 @@ def _found(
     if backend is not None:
         told.append(f"Pulumi state in {in_words(backend.url)}, by {backend.source}")
     return told
+
+
+def _saved_settings(project: Path) -> dict[str, Settings | SetupError]:
+    saved: dict[str, Settings | SetupError] = {}
+    for stack in config.stacks(project):
+        try:
+            settings = config.saved_settings(project, stack)
+        except SetupError as error:
+            saved[stack] = error
+        else:
+            if settings is not None:
+                saved[stack] = settings
+    return saved
 
 
 def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState], None]:

@@ -1,6 +1,7 @@
 """The table of commands: name, group, help, where its options are, which shared options it takes, what it touches.
 
-Pure. Parser, dispatch, help, completion and the table in docs/ARCHITECTURE.md are made from it.
+Pure. Parser, dispatch, help, completion and the table in docs/ARCHITECTURE.md are made from it. The packages of the
+commands that it loads hold no more than the options; what runs is loaded when it runs.
 """
 
 from __future__ import annotations
@@ -8,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any
+
+from wizard.cli.offline import CompletionOptions, HelpOptions, SchemaOptions
+from wizard.commands.backup import BackupOptions
+from wizard.commands.cost import CostOptions
+from wizard.commands.doctor import DoctorOptions, VerifyOptions
+from wizard.commands.policy import PolicyOptions
+from wizard.commands.push import PushOptions
+from wizard.commands.report import ReportOptions
+from wizard.commands.review import ReviewOptions
+from wizard.commands.rotate import AdoptOptions, RestoreOptions, RotateOptions
+from wizard.commands.status import StatusOptions
+from wizard.setup import AccessKeyOptions, DestroyOptions, PreviewOptions, SetupOptions
 
 
 class Shared(StrEnum):
@@ -39,8 +51,8 @@ class Command:
     group: str
     help: str
     """One line."""
-    options: str
-    """Its options class, as `module:Class` (wizard/core/run_options.py says what it has)."""
+    options: Any
+    """Its options class (wizard/core/run_options.py says what it has)."""
     shared: tuple[Shared, ...] = (STACK, ACCOUNT)
     reads: str = ""
     locks: bool = False
@@ -50,11 +62,6 @@ class Command:
     """Whether it asks no service; then it also writes no log."""
     tolerates_settings: bool = False
     """Whether it runs although the stack's settings file cannot be used."""
-
-    def load(self) -> Any:
-        """The options class."""
-        module, _, name = self.options.partition(":")
-        return getattr(import_module(module), name)
 
 
 SET_UP = "set up"
@@ -68,7 +75,7 @@ TABLE: tuple[Command, ...] = (
         name="setup",
         group=SET_UP,
         help="set up or update everything, then verify it (the default)",
-        options="wizard.setup:SetupOptions",
+        options=SetupOptions,
         shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
         locks=True,
@@ -78,7 +85,7 @@ TABLE: tuple[Command, ...] = (
         name="preview",
         group=SET_UP,
         help="show what setup would do",
-        options="wizard.setup:PreviewOptions",
+        options=PreviewOptions,
         shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
         writes="the plan's file, with --save-plan",
@@ -87,7 +94,7 @@ TABLE: tuple[Command, ...] = (
         name="destroy",
         group=SET_UP,
         help="remove the stack; the key, the data key and the audit trail stay",
-        options="wizard.setup:DestroyOptions",
+        options=DestroyOptions,
         shared=(STACK, ACCOUNT, INPUTS, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         locks=True,
@@ -97,7 +104,7 @@ TABLE: tuple[Command, ...] = (
         name="push",
         group=DELIVER,
         help="deliver the stored data key again, and offer the redeploy",
-        options="wizard.commands.push:PushOptions",
+        options=PushOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         writes="the variables at each target; the stored data key, where there is none; what runs, with --redeploy",
@@ -106,14 +113,14 @@ TABLE: tuple[Command, ...] = (
         name="verify",
         group=DELIVER,
         help="verify again that the application can decrypt the data key",
-        options="wizard.commands.doctor:VerifyOptions",
+        options=VerifyOptions,
         reads="AWS, Vercel, Pulumi state, the stack's settings",
     ),
     Command(
         name="status",
         group=INSPECT,
         help="the state of the stack in one screen; --all: every stack",
-        options="wizard.commands.status:StatusOptions",
+        options=StatusOptions,
         reads="AWS, Vercel, the state's backend, every stack's settings",
         tolerates_settings=True,
     ),
@@ -121,14 +128,14 @@ TABLE: tuple[Command, ...] = (
         name="doctor",
         group=INSPECT,
         help="what is wrong, and the command that fixes it",
-        options="wizard.commands.doctor:DoctorOptions",
+        options=DoctorOptions,
         reads="AWS, Vercel, Pulumi state, the stack's settings",
     ),
     Command(
         name="review",
         group=INSPECT,
         help="who can use or administer the key, and what changed",
-        options="wizard.commands.review:ReviewOptions",
+        options=ReviewOptions,
         shared=(STACK, ACCOUNT, CONFIRM),
         reads="AWS, Pulumi state, the stack's settings, earlier reviews",
         writes="files in reviews/",
@@ -137,7 +144,7 @@ TABLE: tuple[Command, ...] = (
         name="report",
         group=INSPECT,
         help="the compliance report, as a page, as text and as data",
-        options="wizard.commands.report:ReportOptions",
+        options=ReportOptions,
         reads="AWS, Vercel, Pulumi state, the stack's settings, reviews",
         writes="files in reports/",
     ),
@@ -145,7 +152,7 @@ TABLE: tuple[Command, ...] = (
         name="cost",
         group=INSPECT,
         help="what it costs: by the settings, or by what was used",
-        options="wizard.commands.cost:CostOptions",
+        options=CostOptions,
         shared=(STACK, ACCOUNT, INPUTS),
         reads="the stack's settings; with --used AWS",
     ),
@@ -153,7 +160,7 @@ TABLE: tuple[Command, ...] = (
         name="rotate",
         group=CHANGE,
         help="new key material, schedule, KMS key or data key",
-        options="wizard.commands.rotate:RotateOptions",
+        options=RotateOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         locks=True,
@@ -163,7 +170,7 @@ TABLE: tuple[Command, ...] = (
         name="restore",
         group=CHANGE,
         help="put an earlier data key, or a backup, back in its place",
-        options="wizard.commands.rotate:RestoreOptions",
+        options=RestoreOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, a backup",
         locks=True,
@@ -173,7 +180,7 @@ TABLE: tuple[Command, ...] = (
         name="adopt",
         group=CHANGE,
         help="wrap the ENCRYPTION_KEY that the application used until now",
-        options="wizard.commands.rotate:AdoptOptions",
+        options=AdoptOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, standard input",
         locks=True,
@@ -183,7 +190,7 @@ TABLE: tuple[Command, ...] = (
         name="backup",
         group=CHANGE,
         help="copy the wrapped data key to a file, to S3 or to another Region",
-        options="wizard.commands.backup:BackupOptions",
+        options=BackupOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, the stack's settings",
         writes="a file, an S3 object, or a parameter in another Region",
@@ -192,7 +199,7 @@ TABLE: tuple[Command, ...] = (
         name="access-key",
         group=CHANGE,
         help="rotate or retire the application's access key on Vercel",
-        options="wizard.setup:AccessKeyOptions",
+        options=AccessKeyOptions,
         shared=(STACK, ACCOUNT, INPUTS, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         writes="the access keys of the IAM user, two variables on Vercel",
@@ -201,7 +208,7 @@ TABLE: tuple[Command, ...] = (
         name="policy",
         group=HELP,
         help="print the least IAM policy for operator, auditor, delivery or CI",
-        options="wizard.commands.policy:PolicyOptions",
+        options=PolicyOptions,
         shared=(STACK, ACCOUNT, INPUTS),
         reads="the stack's settings, the answers file",
         is_offline=True,
@@ -210,7 +217,7 @@ TABLE: tuple[Command, ...] = (
         name="schema",
         group=HELP,
         help="print the JSON Schema of what --json prints, or of an answers file",
-        options="wizard.cli.offline:SchemaOptions",
+        options=SchemaOptions,
         shared=(),
         reads="schemas/",
         is_offline=True,
@@ -219,7 +226,7 @@ TABLE: tuple[Command, ...] = (
         name="completion",
         group=HELP,
         help="print the line that turns on completion in bash, zsh or fish",
-        options="wizard.cli.offline:CompletionOptions",
+        options=CompletionOptions,
         shared=(),
         is_offline=True,
     ),
@@ -227,7 +234,7 @@ TABLE: tuple[Command, ...] = (
         name="help",
         group=HELP,
         help="help COMMAND, or help inputs: what each of the inputs takes",
-        options="wizard.cli.offline:HelpOptions",
+        options=HelpOptions,
         shared=(),
         is_offline=True,
     ),
@@ -239,6 +246,3 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({command.name: command for co
 
 SCHEMAS = (*COMMANDS, "failure", "answers")
 """The JSON Schemas in `schemas/`: of each command's document, of every failure's, of an answers file."""
-
-SHELLS = ("bash", "zsh", "fish")
-"""The shells whose completion can be turned on."""

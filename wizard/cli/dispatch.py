@@ -10,14 +10,13 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wizard import PROJECT_FOLDER
 from wizard.cli import request
 from wizard.cli.parser import CommandLine
 from wizard.core.next_command import PROGRAM
-from wizard.core.run_options import Result
+from wizard.core.run_options import Offline, Result, RunOptions
 
 if TYPE_CHECKING:
     from wizard.cli.run_log import Log
@@ -54,7 +53,7 @@ def logging_of(line: CommandLine, terminal: Terminal, words: Sequence[str]) -> I
 def run(line: CommandLine, terminal: Terminal, log: Log | None = None) -> Result:
     """One command to its end. Raises SetupError. The log is given every secret that the run reads, to leave it out."""
     if line.command.is_offline:
-        result: Result = line.options.run_offline(replace(line.run, project=PROJECT_FOLDER))
+        result: Result = line.options.run_offline(_offline(line.run))
         return result
     every_stack = getattr(line.options, "all_stacks", False)
     terminal.title(f"EONPRO KMS · {line.command.name} · {'every stack' if every_stack else f'stack {line.run.stack}'}")
@@ -66,3 +65,16 @@ def run(line: CommandLine, terminal: Terminal, log: Log | None = None) -> Result
     )
     result = line.options.run(asked, clients)
     return result
+
+
+def _offline(options: RunOptions) -> Offline:
+    from wizard.pulumi_engine import config
+    from wizard.terminal.text import print_text
+
+    return Offline(
+        run=options,
+        project=PROJECT_FOLDER,
+        saved=lambda: config.saved_settings(PROJECT_FOLDER, options.stack),
+        saved_name=config.file_name(options.stack),
+        print=(lambda text: None) if options.json else print_text,
+    )

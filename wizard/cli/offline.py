@@ -9,11 +9,13 @@ import argparse
 import json
 from dataclasses import dataclass
 
-from wizard.cli.commands import COMMANDS, SCHEMAS, SHELLS
 from wizard.core import json_documents
 from wizard.core.errors import SetupError
 from wizard.core.next_command import shell
-from wizard.core.run_options import Result, RunOptions
+from wizard.core.run_options import Offline, Result
+
+SHELLS = ("bash", "zsh", "fish")
+"""The shells whose completion can be turned on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +26,18 @@ class SchemaOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
+        from wizard.cli.commands import SCHEMAS
+
         parser.add_argument("name", choices=SCHEMAS, metavar="NAME", help="a command, failure, or answers")
 
-    def run_offline(self, run: RunOptions) -> Result:
-        path = run.project / "schemas" / f"{self.name}.schema.json"
+    def run_offline(self, offline: Offline) -> Result:
+        path = offline.project / "schemas" / f"{self.name}.schema.json"
         try:
             schema = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             message = f"the schema {path} cannot be read: {error}"
             raise SetupError(message, shell("git", "checkout", "--", "schemas")) from error
-        _print(run, json.dumps(schema, indent=2))
+        offline.print(json.dumps(schema, indent=2))
         return 0, json_documents.schema(self.name, schema)
 
 
@@ -51,11 +55,11 @@ class CompletionOptions:
             "in config.fish:            python -m wizard completion fish | source"
         )
 
-    def run_offline(self, run: RunOptions) -> Result:
+    def run_offline(self, offline: Offline) -> Result:
         from wizard.cli.completion import script
 
         text = script(self.shell)
-        _print(run, text)
+        offline.print(text)
         return 0, json_documents.completion(self.shell, text)
 
 
@@ -67,19 +71,14 @@ class HelpOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
+        from wizard.cli.commands import COMMANDS
+
         topics = (*COMMANDS, "inputs")
         parser.add_argument("topic", nargs="?", choices=topics, metavar="COMMAND", help="a command, or inputs")
 
-    def run_offline(self, run: RunOptions) -> Result:
+    def run_offline(self, offline: Offline) -> Result:
         from wizard.cli.parser import help_of
 
         text = help_of(self.topic)
-        _print(run, text.rstrip("\n"))
+        offline.print(text.rstrip("\n"))
         return 0, json_documents.help_text(self.topic, text)
-
-
-def _print(run: RunOptions, text: str) -> None:
-    from wizard.terminal.text import print_text
-
-    if not run.json:
-        print_text(text)

@@ -97,7 +97,7 @@ def parser_of(command: Command) -> argparse.ArgumentParser:
 
 def fill(parser: argparse.ArgumentParser, command: Command) -> None:
     """Add the arguments of a command: its own, then those that it shares with others."""
-    command.load().add_arguments(parser)
+    command.options.add_arguments(parser)
     if Shared.START in command.shared:
         parser.add_argument("--from", dest="from_stack", metavar="STACK", help="start from the settings of that stack")
         parser.add_argument("--adopt", action="store_true", help="import what was created manually")
@@ -131,7 +131,7 @@ def parse(argv: Sequence[str]) -> CommandLine:
     if unknown:
         raise UsageError(_unknown(command, unknown), wizard(command.name, "--help"))
     values = vars(namespace)
-    kinds = command.load(), RunOptions
+    kinds = command.options, RunOptions
     own, run = ({name: values[name] for name in _fields(kind) if name in values} for kind in kinds)
     inputs = {each.file_key: values.get(each.file_key) for each in INPUTS}
     return CommandLine(
@@ -249,7 +249,7 @@ def _actions(command: Command) -> dict[str, argparse.Action]:
 
 def _own_actions(command: Command) -> list[argparse.Action]:
     parser = _Parser(add_help=False)
-    command.load().add_arguments(parser)
+    command.options.add_arguments(parser)
     return parser._actions
 
 

@@ -182,7 +182,6 @@ def _request(
 
     return Request(
         stack=options.stack,
-        project=PROJECT_FOLDER,
         answers=resolved,
         saved=saved,
         yes=options.yes,

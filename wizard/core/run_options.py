@@ -1,20 +1,19 @@
 """What every command is started with: the stack, the answers, how it is confirmed, what it prints.
 
-Pure, and light: the parser loads it before anything else. A command's own options are a class in its package.
+Pure, and light: the parser loads it before anything else. A command's own options are a frozen dataclass in its
+package, whose fields are the destinations of its arguments. It has `add_arguments(parser)`, and `run(request, clients)`
+or, for a command that asks no service, `run_offline(offline)`; both return a Result and raise SetupError.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-from wizard import PROJECT_FOLDER
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wizard.setup.steps import Clients, Request
+    from components.settings import Settings
 
 Result = tuple[int, Mapping[str, Any]]
 """An exit code, and the document that `--json` prints."""
@@ -25,8 +24,6 @@ class RunOptions:
     """The options that commands share; each has its default where the command does not take it."""
 
     command: str
-    project: Path = PROJECT_FOLDER
-    """The project's folder, which holds the stacks' settings."""
     stack: str = "production"
     answers: Path | None = None
     from_stack: str | None = None
@@ -47,24 +44,16 @@ class RunOptions:
     """The flags of the inputs by the input's key in an answers file, unparsed; None where not given."""
 
 
-class Options(Protocol):
-    """The options of one command: a frozen dataclass whose fields are the destinations of its arguments."""
+@dataclass(frozen=True, kw_only=True)
+class Offline:
+    """What a command has that asks no service."""
 
-    @staticmethod
-    def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the command's own arguments. Loads no library."""
-        ...
-
-    def run(self, request: Request, clients: Clients) -> Result:
-        """The command, from the request to its end. Raises SetupError."""
-        ...
-
-
-class OfflineOptions(Protocol):
-    """The options of a command that asks no service and builds no request."""
-
-    @staticmethod
-    def add_arguments(parser: argparse.ArgumentParser) -> None: ...
-    def run_offline(self, run: RunOptions) -> Result:
-        """The command, to its end. Raises SetupError."""
-        ...
+    run: RunOptions
+    project: Path
+    """The project's folder."""
+    saved: Callable[[], Settings | None]
+    """The settings in the stack's file. Raises UsageError for settings that cannot be used."""
+    saved_name: str
+    """The name of that file."""
+    print: Callable[[str], None]
+    """Prints the result alone on standard output, where no JSON document is asked for."""

@@ -20,8 +20,9 @@ import pexpect
 import pytest
 from argcomplete.finders import CompletionFinder
 
-from wizard.cli.commands import COMMANDS, SHELLS
+from wizard.cli.commands import COMMANDS
 from wizard.cli.completion import NAME, script, tree
+from wizard.cli.offline import SHELLS
 from wizard.cli.parser import flags_of
 from wizard.core.models.inputs import Input
 from wizard.inputs.registry import INPUTS

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from wizard.core.run_options import Result, RunOptions
+from wizard.core.run_options import Offline, Result
 
 ACTIONS = ("operator", "auditor", "delivery", "ci")
 
@@ -28,8 +28,8 @@ class PolicyOptions:
         parser.add_argument("--repository", metavar="OWNER/NAME", help="with ci: the repository on GitHub")
         parser.add_argument("--adopt", action="store_true", help="with operator: what an import needs, too")
 
-    def run_offline(self, run: RunOptions) -> Result:
+    def run_offline(self, offline: Offline) -> Result:
         """The command, to its end. Raises SetupError."""
         from wizard.commands.policy import command
 
-        return command.run(self, run)
+        return command.run(self, offline)

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 from wizard.commands.policy import PolicyOptions, auditor, ci, delivery, operator
 from wizard.core import json_documents
 from wizard.core.next_command import wizard
-from wizard.core.run_options import Result, RunOptions
+from wizard.core.run_options import Offline, Result
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
-from wizard.pulumi_engine import config
-from wizard.terminal.text import print_text
 
 if TYPE_CHECKING:
     from components.policies.documents import Policy
@@ -27,28 +25,27 @@ if TYPE_CHECKING:
 _OTHERS = {"auditor": auditor.policies_of, "delivery": delivery.policies_of}
 
 
-def run(options: PolicyOptions, run: RunOptions) -> Result:
+def run(options: PolicyOptions, offline: Offline) -> Result:
     """Print the policy. Raises SetupError."""
-    document = _for_ci(options, run) if options.action == "ci" else _for_person(options, run)
-    if not run.json:
-        print_text(json.dumps(document, indent=2))
+    document = _for_ci(options, offline) if options.action == "ci" else _for_person(options, offline)
+    offline.print(json.dumps(document, indent=2))
     return 0, json_documents.policy(document)
 
 
-def _for_person(options: PolicyOptions, run: RunOptions) -> Mapping[str, object]:
+def _for_person(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     def policies(setup: Setup) -> Mapping[str, Policy]:
         for remark in auditor.remarks(setup) if options.action == "auditor" else ():
             print(remark, file=sys.stderr)
         return _OTHERS[options.action](setup)
 
     document = operator.for_values(
-        run.inputs,
+        offline.run.inputs,
         os.environ,
-        file=read_answers(run.answers),
-        file_name=str(run.answers or ""),
-        saved=config.saved_settings(run.project, run.stack),
-        saved_name=config.file_name(run.stack),
-        adopt=run.adopt,
+        file=read_answers(offline.run.answers),
+        file_name=str(offline.run.answers or ""),
+        saved=offline.saved(),
+        saved_name=offline.saved_name,
+        adopt=offline.run.adopt,
         written=policies if options.action in _OTHERS else None,
         command=wizard("policy", options.action),
     )
@@ -61,9 +58,9 @@ def _for_person(options: PolicyOptions, run: RunOptions) -> Mapping[str, object]
     return document
 
 
-def _for_ci(options: PolicyOptions, run: RunOptions) -> Mapping[str, object]:
-    saved = config.saved_settings(run.project, run.stack)
-    account = run.inputs["account"] or os.environ.get(by_key["account"].variable)
+def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
+    saved = offline.saved()
+    account = offline.run.inputs["account"] or os.environ.get(by_key["account"].variable)
     account = account or (saved.account_id if saved else None)
     documents = ci.for_repository(options.repository, account_id=account, partition=saved.partition if saved else "aws")
     for line in ci.to_do(str(account)):

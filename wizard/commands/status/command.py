@@ -5,7 +5,7 @@ Pure: reads through the edges' Protocols, changes nothing and asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,11 +23,7 @@ from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.run_options import Result
 from wizard.core.state_backend import S3, url_of
 from wizard.data_key.storage import find_stored_data_key
-from wizard.pulumi_engine import backend, config
-from wizard.setup.steps import Clients, Request
-
-ListStacks = Callable[[Mapping[str, str]], tuple[ListedStack, ...]]
-"""The environment of the credentials to the backend's stacks (`wizard.pulumi_engine.backend`). Raises SetupError."""
+from wizard.setup.steps import Clients, ListStacks, Request
 
 AT_ONCE = 8
 """Stacks that are looked at side by side."""
@@ -45,25 +41,18 @@ class _Caller:
 
 def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
     """The state of the stacks; exit code 1 where something is known to be wrong. Raises SetupError."""
-    settings: dict[str, Settings] = {}
-    unreadable: dict[str, str] = {}
-    for stack in config.stacks(request.project):
-        try:
-            if (found := config.saved_settings(request.project, stack)) is not None:
-                settings[stack] = found
-        except SetupError as error:
-            unreadable[stack] = error.message
+    saved = clients.saved_settings()
     value = {key: answer.value for key, answer in request.answers.items()}
     # `s3` names the account's own bucket, which no answer knows: then the CLI's own backend is asked.
     place = str(value.get("backend") or "")
     backend_url = {"PULUMI_BACKEND_URL": url_of(place, account="", region="")} if place not in ("", S3) else {}
     rows = read(
         clients,
-        settings,
+        {stack: settings for stack, settings in saved.items() if isinstance(settings, Settings)},
         all_stacks=options.all_stacks,
         stack=request.stack,
-        list_stacks=lambda environment: backend.list_stacks(request.project, {**environment, **backend_url}),
-        unreadable=unreadable,
+        list_stacks=lambda environment: clients.list_stacks({**environment, **backend_url}),
+        unreadable={stack: error.message for stack, error in saved.items() if isinstance(error, SetupError)},
         profile=value.get("profile"),
         region=value.get("region"),
         vercel_token=value.get("vercel_token"),
