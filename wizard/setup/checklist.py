@@ -1,4 +1,4 @@
-"""The guide's eight compliance items, each with its state and the evidence for it, read from the account after the run.
+"""The eight items of the compliance checklist, each with its state and the evidence for it, read from the account.
 
 Pure: reads the cloud through its Protocol. What could not be read is `unknown`, never `done`.
 """
@@ -25,14 +25,14 @@ T = TypeVar("T")
 
 
 class ItemState(StrEnum):
-    """Where an item stands."""
+    """The state of an item."""
 
     DONE = "done"
     OPEN = "open"
-    """Not so; the evidence says what is wrong."""
+    """Not met; the evidence says what is wrong."""
     PERSON = "needs a person"
     UNKNOWN = "unknown"
-    """Could not be read; never taken for done."""
+    """Could not be read; never shown as done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class ChecklistEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
-    """What the items are judged by, each as it was read; an error where it could not be."""
+    """What the items are evaluated by; an error where it could not be read."""
 
     key: KeyFact | SetupError | None
     """Under the alias."""
@@ -69,12 +69,12 @@ def read(
     stored_data_key: StoredDataKey | None,
     proofs: tuple[Verification, ...],
 ) -> tuple[ChecklistEntry, ...]:
-    """All eight, in the guide's order."""
-    return judge(look(aws, outputs), settings=settings, outputs=outputs, stored_data_key=stored_data_key, proofs=proofs)
+    """All eight, in order."""
+    return evaluate(read_account(aws, outputs), settings=settings, outputs=outputs, stored_data_key=stored_data_key, proofs=proofs)
 
 
-def look(aws: AwsClient, outputs: Outputs) -> Readings:
-    """What is to be read of the account. Side by side, for each call is a round trip."""
+def read_account(aws: AwsClient, outputs: Outputs) -> Readings:
+    """Everything that the items need of the account, read at the same time."""
     with ThreadPoolExecutor(max_workers=6) as pool:
         key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
         key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
@@ -90,7 +90,7 @@ def look(aws: AwsClient, outputs: Outputs) -> Readings:
     )
 
 
-def judge(
+def evaluate(
     readings: Readings,
     *,
     settings: Settings,
@@ -123,7 +123,7 @@ def judge(
         ChecklistEntry(
             topic=Topic.REVIEW,
             state=ItemState.PERSON,
-            evidence="every three months somebody looks at who may use and administer the key, and signs",
+            evidence="every three months a person reviews who can use and administer the key, and signs",
         ),
     )
 
@@ -136,11 +136,11 @@ def _read(call: Callable[..., T], *args: Any) -> T | SetupError | None:
 
 
 def _of(
-    fact: Any, topic: Topic, judge: Callable[[Any], tuple[ItemState, str]], *, missing: str = "there is none"
+    fact: Any, topic: Topic, check: Callable[[Any], tuple[ItemState, str]], *, missing: str = "it does not exist"
 ) -> ChecklistEntry:
     if isinstance(fact, SetupError):
         return ChecklistEntry(topic=topic, state=ItemState.UNKNOWN, evidence=f"could not be read: {fact.message}")
-    state, evidence = (ItemState.OPEN, missing) if fact is None else judge(fact)
+    state, evidence = (ItemState.OPEN, missing) if fact is None else check(fact)
     return ChecklistEntry(topic=topic, state=state, evidence=evidence)
 
 
@@ -249,22 +249,22 @@ def _trail(trail: TrailFact, retention: Retention | SetupError | None, outputs: 
         return ItemState.OPEN, f"{trail.name} writes to {trail.bucket}, not to {outputs.trail_bucket}"
     missed = {gap.requirement.label for gap in gaps(trail, retention if isinstance(retention, Retention) else None)}
     labels = [BY_ID[id_].label for id_ in OF_THE_TRAIL]
-    kept = f"bucket {outputs.trail_bucket} could not be read"
+    retained = f"bucket {outputs.trail_bucket} could not be read"
     if isinstance(retention, Retention):
         days = retention.expires_after_days
         labels += [BY_ID[id_].label for id_ in OF_THE_BUCKET]
         lasting = "never expires" if days is None else f"{days} days"
         lasting += f", locked ({retention.lock.lower()}) {retention.lock_days} days" if retention.lock else ""
-        kept = f"{lasting} in {outputs.trail_bucket}"
+        retained = f"{lasting} in {outputs.trail_bucket}"
     missing = [label for label in labels if label in missed]
     if missing:
-        return ItemState.OPEN, f"{trail.name} lacks: {', '.join(missing)}; {kept}"
+        return ItemState.OPEN, f"{trail.name} does not meet: {', '.join(missing)}; {retained}"
     if trail.logging is None or trail.kms_events is None:
         what = "is logging" if trail.logging is None else "records KMS"
-        return ItemState.UNKNOWN, f"whether {trail.name} {what} could not be read; {kept}"
+        return ItemState.UNKNOWN, f"whether {trail.name} {what} could not be read; {retained}"
     return (
         ItemState.DONE if isinstance(retention, Retention) else ItemState.UNKNOWN,
-        f"{trail.name}: {', '.join(labels)}; {kept}",
+        f"{trail.name}: {', '.join(labels)}; {retained}",
     )
 
 
@@ -275,19 +275,19 @@ def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> ChecklistEn
             topic=topic, state=ItemState.UNKNOWN, evidence=f"could not be read: {stored_data_key.message}"
         )
     if stored_data_key is None:
-        return ChecklistEntry(topic=topic, state=ItemState.OPEN, evidence="there is no data key yet")
-    made = "made now" if stored_data_key.made_now else "kept"
+        return ChecklistEntry(topic=topic, state=ItemState.OPEN, evidence="no data key is stored yet")
+    origin = "generated now" if stored_data_key.made_now else "unchanged"
     return ChecklistEntry(
         topic=topic,
         state=ItemState.DONE,
-        evidence=f"{stored_data_key.wrapped.fingerprint}, {made}, in {stored_data_key.parameter} version {stored_data_key.version}; "
-        "never seen in the clear",
+        evidence=f"{stored_data_key.wrapped.fingerprint}, {origin}, in {stored_data_key.parameter} version {stored_data_key.version}; "
+        "its plaintext was never read",
     )
 
 
 def _tested(proofs: tuple[Verification, ...]) -> ChecklistEntry:
     topic = Topic.APPLICATION
-    rest = "deploy, and save one record in the application itself"
+    rest = "deploy, and save a record in the application"
     if any(proof.state is VerificationState.FAILED for proof in proofs):
         return ChecklistEntry(
             topic=topic,
@@ -298,10 +298,10 @@ def _tested(proofs: tuple[Verification, ...]) -> ChecklistEntry:
         return ChecklistEntry(
             topic=topic,
             state=ItemState.PERSON,
-            evidence=f"proved from here as {proofs[0].principal} at {proofs[0].at}; now {rest}",
+            evidence=f"verified as {proofs[0].principal} at {proofs[0].at}; now {rest}",
         )
-    short = next((proof for proof in proofs if proof.state is not VerificationState.PROVED), None)
-    detail = f"{short.target}: {short.detail}" if short else "nothing was delivered in this run"
+    incomplete = next((proof for proof in proofs if proof.state is not VerificationState.PROVED), None)
+    detail = f"{incomplete.target}: {incomplete.detail}" if incomplete else "nothing was delivered in this run"
     return ChecklistEntry(
         topic=topic,
         state=ItemState.PERSON,

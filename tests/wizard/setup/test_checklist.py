@@ -119,7 +119,7 @@ def test_no_key_at_all_is_open(aws) -> None:
     aws.keys.clear()
     found = items(aws)
     assert [(found[place].state, found[place].evidence) for place in (ALIAS, ROTATION)] == [
-        (ItemState.OPEN, "there is none")
+        (ItemState.OPEN, "it does not exist")
     ] * 2
 
 
@@ -307,16 +307,16 @@ def test_an_application_policy_covers_the_key_and_its_replicas(aws) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"logging": False}, "lacks: logging"),
-        ({"kms_events": False}, "lacks: KMS events"),
-        ({"multi_region": False}, "lacks: all Regions"),
-        ({"global_events": False}, "lacks: global services"),
-        ({"validation": False}, "lacks: log file validation"),
+        ({"logging": False}, "does not meet: logging"),
+        ({"kms_events": False}, "does not meet: KMS events"),
+        ({"multi_region": False}, "does not meet: all Regions"),
+        ({"global_events": False}, "does not meet: global services"),
+        ({"validation": False}, "does not meet: log file validation"),
         ({"bucket": "elsewhere"}, f"writes to elsewhere, not to {BUCKET}"),
         ({"arn": "arn:aws:cloudtrail:us-east-1:111122223333:trail/other"}, "there is no trail"),
         (
             {"logging": False, "multi_region": False, "validation": False},
-            "lacks: logging, all Regions, log file validation",
+            "does not meet: logging, all Regions, log file validation",
         ),
     ],
 )
@@ -377,7 +377,7 @@ def test_no_data_key_is_open(aws) -> None:
 @pytest.mark.parametrize(
     ("proofs", "state", "said"),
     [
-        ((VerificationState.PROVED,), ItemState.PERSON, "proved from here"),
+        ((VerificationState.PROVED,), ItemState.PERSON, "verified as"),
         ((VerificationState.SIMULATED,), ItemState.PERSON, "deploy"),
         ((VerificationState.UNPROVEN,), ItemState.PERSON, "deploy"),
         ((), ItemState.PERSON, "nothing was delivered in this run"),
