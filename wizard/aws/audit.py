@@ -93,7 +93,11 @@ class AwsAuditReader:
                 complete = False
                 break
             record = json.loads(event["CloudTrailEvent"])
-            if record.get("eventSource") == "kms.amazonaws.com" and _is_of(record, key_arn) and not _is_verification(record):
+            if (
+                record.get("eventSource") == "kms.amazonaws.com"
+                and _is_of(record, key_arn)
+                and not _is_verification(record)
+            ):
                 calls.append(_call(record))
         return KeyCalls(calls=tuple(calls), complete=complete)
 

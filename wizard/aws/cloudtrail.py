@@ -127,7 +127,9 @@ def _call_or_none(session: Session, operation: str, **parameters: Any) -> Any | 
 def bucket_owner(session: Session, bucket: str, account_id: str) -> str | None:
     """`ours`, `foreign` (of another account), or None for a free name: bucket names are global."""
     try:
-        bucket_exists = session.find("s3", "HeadBucket", absent=_NO_BUCKET, Bucket=bucket, ExpectedBucketOwner=account_id)
+        bucket_exists = session.find(
+            "s3", "HeadBucket", absent=_NO_BUCKET, Bucket=bucket, ExpectedBucketOwner=account_id
+        )
     except PermissionDenied:
         # A bucket of another account and one of ours without access get the same answer; the account's list decides.
         return "ours" if bucket in _own_buckets(session) else "foreign"
@@ -233,7 +235,9 @@ def records_kms(answer: Mapping[str, Any]) -> bool:
     basic, advanced = answer.get("EventSelectors") or (), answer.get("AdvancedEventSelectors") or ()
     if not basic and not advanced:
         return True
-    recorded = _NONE.union(*(_of_basic(selector) for selector in basic), *(_of_advanced(selector) for selector in advanced))
+    recorded = _NONE.union(
+        *(_of_basic(selector) for selector in basic), *(_of_advanced(selector) for selector in advanced)
+    )
     return recorded == BOTH
 
 

@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from components import policies
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.evaluation import AccountIam, GrantFact, KeyPolicyDecision, decide_by_key_policy
 from components.policies.requirements import BY_ID, Topic
 from components.settings import Outputs, Settings
 from wizard.core.errors import SetupError
+from wizard.core.key_access import administrators_of, documents_of
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
 from wizard.core.ports.run import AwsClient
@@ -59,6 +60,9 @@ class Readings:
     app_policy: Mapping[str, Any] | SetupError | None
     trail: TrailFact | SetupError | None
     retention: Retention | SetupError | None
+    grants: tuple[GrantFact, ...] | SetupError | None
+    iam: AccountIam | SetupError | None
+    """Both only decide which administrators can decrypt."""
 
 
 def read(
@@ -70,23 +74,29 @@ def read(
     proofs: tuple[Verification, ...],
 ) -> tuple[ChecklistEntry, ...]:
     """All eight, in order."""
-    return evaluate(read_account(aws, outputs), settings=settings, outputs=outputs, stored_data_key=stored_data_key, proofs=proofs)
+    return evaluate(
+        read_account(aws, outputs), settings=settings, outputs=outputs, stored_data_key=stored_data_key, proofs=proofs
+    )
 
 
 def read_account(aws: AwsClient, outputs: Outputs) -> Readings:
     """Everything that the items need of the account, read at the same time."""
-    with ThreadPoolExecutor(max_workers=6) as pool:
+    with ThreadPoolExecutor(max_workers=7) as pool:
         key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
         key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
         app_policy = pool.submit(_read, aws.iam.policy_document, outputs.app_policy_arn)
         trail = pool.submit(_read, aws.cloudtrail.find_trail, outputs.trail_arn)
         retention = pool.submit(_read, aws.cloudtrail.bucket_retention, outputs.trail_bucket)
+        grants = pool.submit(_read, aws.access.grants, outputs.key_arn)
+        iam = pool.submit(_read, aws.access.iam)
     return Readings(
         key=key.result(),
         key_policy=key_policy.result(),
         app_policy=app_policy.result(),
         trail=trail.result(),
         retention=retention.result(),
+        grants=grants.result(),
+        iam=iam.result(),
     )
 
 
@@ -104,7 +114,7 @@ def evaluate(
         _of(
             readings.key_policy,
             Topic.KEY_POLICY,
-            lambda policy: _key_policy(policy, settings, outputs),
+            lambda policy: _key_policy(policy, readings, settings, outputs),
         ),
         _of(
             readings.app_policy,
@@ -154,11 +164,13 @@ def _alias(key: KeyFact, outputs: Outputs) -> tuple[ItemState, str]:
     return _state(good), f"{outputs.alias_name} → {which}, {key.state}, {key.spec}"
 
 
-def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs) -> tuple[ItemState, str]:
+def _key_policy(
+    policy: Mapping[str, Any], readings: Readings, settings: Settings, outputs: Outputs
+) -> tuple[ItemState, str]:
     named = {arn for statement in _allowing(policy) for arn in _principals(statement)}
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
     applications = outputs.app_principal_arns
-    strangers = named - {root, *applications, *settings.administrators, *settings.deletion_administrators}
+    unknown = named - {root, *applications, *settings.administrators, *settings.deletion_administrators}
     using = [
         arn
         for arn in settings.administrators
@@ -181,49 +193,54 @@ def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs)
     ]
     needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
     needed += [(arn, action) for arn in applications for action in policies.APPLICATION_ACTIONS]
-    lost = [
-        f"{action} of {arn}"
+    missing = [
+        f"{action} to {arn}"
         for arn, action in needed
         if decide_by_key_policy(policy, arn, action) is not KeyPolicyDecision.NAMED
     ]
-    told = [f"also names {', '.join(sorted(strangers))}"] if strangers else []
-    told += [f"lets {', '.join(using)} decrypt"] if using else []
-    told += [f"lets {', '.join(deleting)} delete the key"] if deleting else []
-    told += [f"lets the application do {', '.join(beyond)}"] if beyond else []
-    told += [f"does not itself allow {', '.join(lost)}"] if lost else []
-    if told:
-        return ItemState.OPEN, "the key policy " + " and ".join(told)
+    violations = [f"also names {', '.join(sorted(unknown))}"] if unknown else []
+    violations += [f"allows {', '.join(using)} to decrypt"] if using else []
+    violations += [f"allows {', '.join(deleting)} to delete the key"] if deleting else []
+    violations += [f"allows the application {', '.join(beyond)}"] if beyond else []
+    violations += [f"does not itself allow {', '.join(missing)}"] if missing else []
+    if violations:
+        return ItemState.OPEN, "the key policy " + " and ".join(violations)
     number = len(settings.administrators) + len(settings.administrator_patterns)
-    who = f"{number} administrator{'s' if number > 1 else ''}"
+    administrators = f"{number} administrator{'s' if number > 1 else ''}"
     iam = "the application and" if settings.strict_key_policy else "the account's IAM, the application,"
-    ending = f"{len(settings.deletion_administrators) or 'nobody'} may delete it"
-    return ItemState.DONE, f"names {iam} {who} without the right to decrypt; {ending}"
+    ending = f"{len(settings.deletion_administrators) or 'nobody'} can delete it"
+    documents = documents_of(outputs.key_arn, policy=policy, grants=readings.grants, iam=readings.iam, key=readings.key)
+    # The settings decide whether IAM can grant the right, so it does not decide the state.
+    return (
+        ItemState.DONE,
+        f"names {iam} {administrators}; {ending}; {administrators_of(documents, settings).description}",
+    )
 
 
 def _allowing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    # IAM takes one statement without a list around it.
+    # IAM accepts a single statement without a list.
     statements = policy.get("Statement") or ()
-    listed = [statements] if isinstance(statements, Mapping) else statements
-    return [statement for statement in listed if statement.get("Effect") == "Allow"]
+    as_list = [statements] if isinstance(statements, Mapping) else statements
+    return [statement for statement in as_list if statement.get("Effect") == "Allow"]
 
 
 def _principals(statement: Mapping[str, Any]) -> tuple[str, ...]:
-    """Whoever is named, services and federations too; everybody but a few is everybody."""
+    """Everybody who is named, services and federations too; NotPrincipal names everybody."""
     if "NotPrincipal" in statement:
-        return ("everybody but a few (NotPrincipal)",)
+        return ("everybody except a few (NotPrincipal)",)
     principal = statement.get("Principal")
     if isinstance(principal, Mapping):
-        return tuple(name for names in principal.values() for name in _listed(names))
-    return _listed(principal)
+        return tuple(name for names in principal.values() for name in _as_tuple(names))
+    return _as_tuple(principal)
 
 
 def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState, str]:
     allowed = _allowing(policy)
-    actions = {action for statement in allowed for action in _listed(statement.get("Action"))}
-    resources = {resource for statement in allowed for resource in _listed(statement.get("Resource"))}
-    # "All but" allows what nobody listed.
-    actions |= {f"all but {action}" for statement in allowed for action in _listed(statement.get("NotAction"))}
-    resources |= {f"all but {arn}" for statement in allowed for arn in _listed(statement.get("NotResource"))}
+    actions = {action for statement in allowed for action in _as_tuple(statement.get("Action"))}
+    resources = {resource for statement in allowed for resource in _as_tuple(statement.get("Resource"))}
+    # NotAction and NotResource allow what is not in the list.
+    actions |= {f"all except {action}" for statement in allowed for action in _as_tuple(statement.get("NotAction"))}
+    resources |= {f"all except {arn}" for statement in allowed for arn in _as_tuple(statement.get("NotResource"))}
     good = actions == set(policies.APPLICATION_ACTIONS) and resources == set(outputs.key_arns)
     name = outputs.app_policy_arn.rsplit("/", 1)[-1]
     if good:
@@ -231,7 +248,7 @@ def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState,
     return ItemState.OPEN, f"{name}: {', '.join(sorted(actions))} on {', '.join(sorted(resources))}"
 
 
-def _listed(value: Any) -> tuple[str, ...]:
+def _as_tuple(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value or ())
 
 

@@ -160,14 +160,14 @@ def no_principal(**others: Any) -> dict[str, Any]:
         (statement({"AWS": "999988887777"}), "also names 999988887777"),
         (statement({"Service": "lambda.amazonaws.com"}), "also names lambda.amazonaws.com"),
         (no_principal(NotPrincipal={"AWS": STRANGER}), "NotPrincipal"),
-        (statement({"AWS": ADMIN}), f"lets {ADMIN} decrypt"),
-        (statement({"AWS": ADMIN}, "kms:*"), f"lets {ADMIN} decrypt"),
-        (statement({"AWS": APP}, "kms:*"), "lets the application do"),
-        (statement({"AWS": APP}, ["kms:PutKeyPolicy"]), "lets the application do kms:PutKeyPolicy"),
-        (statement({"AWS": APP}, "kms:CreateGrant"), "lets the application do kms:CreateGrant"),
+        (statement({"AWS": ADMIN}), f"allows {ADMIN} to decrypt"),
+        (statement({"AWS": ADMIN}, "kms:*"), f"allows {ADMIN} to decrypt"),
+        (statement({"AWS": APP}, "kms:*"), "allows the application"),
+        (statement({"AWS": APP}, ["kms:PutKeyPolicy"]), "allows the application kms:PutKeyPolicy"),
+        (statement({"AWS": APP}, "kms:CreateGrant"), "allows the application kms:CreateGrant"),
         (
             {"Effect": "Deny", "Principal": {"AWS": APP}, "Action": "kms:Decrypt", "Resource": "*"},
-            f"does not itself allow kms:Decrypt of {APP}",
+            f"does not itself allow kms:Decrypt to {APP}",
         ),
     ],
 )
@@ -181,13 +181,13 @@ def test_a_key_policy_that_lets_more_or_others_in_is_open(aws, added, said) -> N
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({}, "names the account's IAM, the application, 1 administrator without the right to decrypt; nobody may"),
+        ({}, "names the account's IAM, the application, 1 administrator; nobody can delete it; no administrator can"),
         ({"administrators": (ADMIN, SECOND)}, "2 administrators"),
         (
             {"administrators": (ADMIN, SECOND), "strict_key_policy": True},
-            "names the application and 2 administrators without the right to decrypt",
+            "names the application and 2 administrators; nobody can delete it; no administrator can decrypt",
         ),
-        ({"deletion_administrators": (SECOND,)}, "1 may delete it"),
+        ({"deletion_administrators": (SECOND,)}, "1 can delete it"),
         ({"exclusive_use": True}, "1 administrator"),
         ({"administrators": (), "administrator_patterns": (PATTERN,)}, "1 administrator"),
     ],
@@ -201,9 +201,9 @@ def test_every_key_policy_that_the_settings_can_mean_is_done(aws, changes, told)
 @pytest.mark.parametrize(
     ("built_with", "said"),
     [
-        ({"deletion_administrators": (ADMIN,)}, f"lets {ADMIN} delete the key"),
+        ({"deletion_administrators": (ADMIN,)}, f"allows {ADMIN} to delete the key"),
         ({"deletion_administrators": (SECOND,)}, f"also names {SECOND}"),
-        ({"administrators": (SECOND,)}, f"does not itself allow kms:PutKeyPolicy of {ADMIN}"),
+        ({"administrators": (SECOND,)}, f"does not itself allow kms:PutKeyPolicy to {ADMIN}"),
     ],
 )
 def test_a_key_policy_of_other_settings_is_open(aws, built_with, said) -> None:

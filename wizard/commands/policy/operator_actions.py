@@ -185,7 +185,14 @@ MEASURED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 """Of whole set-ups in the sandbox, first run to last, one for each example and option."""
 
 
-ASKED_GENTLY = frozenset({"iam:GetAccountSummary", "s3:ListAllMyBuckets", "servicequotas:GetServiceQuota"})
+ASKED_GENTLY = frozenset(
+    {
+        "iam:GetAccountAuthorizationDetails",
+        "iam:GetAccountSummary",
+        "s3:ListAllMyBuckets",
+        "servicequotas:GetServiceQuota",
+    }
+)
 """What the wizard asks to tell early which of the account's limits the set-up would meet. It does without an answer, so
 that the operator's policy has none of it.
 

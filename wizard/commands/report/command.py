@@ -34,7 +34,9 @@ _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unkn
 def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """The report of a stack. Raises StackNotFound when it is not deployed."""
     assumptions = assumptions_of(options)
-    sources = {name: COMMAND_LINE for name in ("requests", "instances", "cache_minutes") if getattr(options, name) is not None}
+    sources = {
+        name: COMMAND_LINE for name in ("requests", "instances", "cache_minutes") if getattr(options, name) is not None
+    }
     if options.out:
         _refuse_existing(options.out)
     clients.ui.working("reading the account")
