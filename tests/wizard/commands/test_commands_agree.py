@@ -108,7 +108,7 @@ def test_every_command_sees_a_trail_of_one_region_that_was_imported_as_it_was(tm
         list_stacks=lambda environment: (ListedStack(name="production", last_update=None, resources=9),),
     )
 
-    evidence = "eonpro-audit-trail lacks: all Regions"
+    evidence = "eonpro-audit-trail does not meet: all Regions"
     assert items[4].state is ItemState.OPEN and items[4].evidence.startswith(evidence)
     assert item(report, 5).evidence.startswith(evidence)
     assert report.architecture.trail.logging is True
