@@ -1,6 +1,6 @@
 """What is written down of a resource type's life, and the policies that several lives share.
 
-May touch nothing.
+It may touch nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WRITE = document({"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": "*"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
+class ResourceCase:
     """A resource's inputs, the same inputs in other words, a change in place, a change that replaces."""
 
     token: str
@@ -39,6 +39,6 @@ class Life:
     same: dict[str, Any] = field(default_factory=dict)
     update: dict[str, Any] = field(default_factory=dict)
     replace: dict[str, Any] = field(default_factory=dict)
-    kept_in_state_only: frozenset[str] = frozenset()
+    state_only: frozenset[str] = frozenset()
     import_id: str = ""
     """The id to import it by, where that is not the one it is recorded under."""
