@@ -1,4 +1,4 @@
-"""A place for the real engine to run in: its plug-ins installed, a backend of files, an AWS emulator.
+"""A setup of the real engine: its plug-ins, a file backend, and moto as AWS.
 
 It may touch a temporary directory, loopback ports and processes of its own.
 """
@@ -93,7 +93,7 @@ class Project:
         )
 
     def steps(self, *arguments: str) -> dict[str, dict[str, Any]]:
-        """What a preview would do, by resource name, resources that stay as they are left out."""
+        """The steps of a preview by resource name, without unchanged resources."""
         done = self.pulumi("preview", "--json", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         steps = json.loads(done.stdout)["steps"]

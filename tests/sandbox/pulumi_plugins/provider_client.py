@@ -22,7 +22,7 @@ class ProviderFailure(Exception):
 
 
 class Context:
-    """What gRPC hands to a call, as far as the provider uses it."""
+    """gRPC's context of a call, as far as the provider uses it."""
 
     def __init__(self) -> None:
         self.trailing: tuple[Any, ...] = ()
@@ -32,7 +32,7 @@ class Context:
         raise ProviderFailure(details)
 
     def set_trailing_metadata(self, metadata: tuple[Any, ...]) -> None:
-        """Keep what would be sent after the answer."""
+        """Keep the trailing metadata."""
         self.trailing = metadata
 
 
@@ -53,7 +53,7 @@ class ProviderClient:
         return f"urn:pulumi:dev::project::{token}::{name}"
 
     def check(self, token: str, inputs: Properties, old: Properties | None = None) -> tuple[Properties, dict[str, str]]:
-        """The checked inputs, and the refusals by property."""
+        """The checked inputs, and the failures by property."""
         response = self.provider.Check(
             provider_pb2.CheckRequest(
                 urn=self.urn(token), news=to_struct(inputs), olds=to_struct(old or {}), randomSeed=b"seed"

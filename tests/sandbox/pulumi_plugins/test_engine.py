@@ -127,7 +127,7 @@ def test_an_input_that_cannot_change_replaces_the_key(project: Project) -> None:
     assert step["replaceReasons"] == ["multiRegion"]
 
 
-def test_a_refresh_tells_drift_and_nothing_else(project: Project, aws_endpoint: str) -> None:
+def test_a_refresh_shows_drift_and_nothing_else(project: Project, aws_endpoint: str) -> None:
     kms = client(aws_endpoint, "kms")
     key = project.outputs()["keyId"]
 
@@ -247,7 +247,7 @@ def test_installing_again_changes_nothing_and_spares_an_official_host(
     assert {path: path.stat().st_mtime_ns for path in home.rglob("pulumi-resource-aws")} == before
 
 
-def test_a_provider_of_somebody_else_is_never_overwritten(engine_setup: EngineSetup, tmp_path: Path) -> None:
+def test_another_provider_is_never_overwritten(engine_setup: EngineSetup, tmp_path: Path) -> None:
     (wrapper,) = (engine_setup.directory / "home").rglob("pulumi-resource-aws")
     real = tmp_path / "plugins" / wrapper.parent.name / wrapper.name
     real.parent.mkdir(parents=True)

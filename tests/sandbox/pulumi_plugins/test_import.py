@@ -1,4 +1,4 @@
-"""Resources that were made by hand come under the engine as they are, and are changed in place.
+"""Manually created resources are imported as they are, and changed in place.
 
 It may touch what `engine_project` makes.
 """
@@ -106,7 +106,7 @@ def document(**statement: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An account in which somebody went through a guide by hand, forgetting some of it."""
+    """An account in which a person followed a guide by hand, in part."""
 
     endpoint: str
     key: str
@@ -173,7 +173,7 @@ def _clear(kms: Any, iam: Any, s3: Any, cloudtrail: Any) -> None:
 
 
 def import_file(project: Project, account: Account) -> str:
-    """The file that the program's own preview writes, its placeholders filled, and what is not there left out."""
+    """The import file of the program's own preview, with ids, and without resources that do not exist."""
     path = project.directory / "import.json"
     project.pulumi("preview", "--import-file", str(path)).check_returncode()
     wanted = json.loads(path.read_text(encoding="utf-8"))["resources"]

@@ -71,7 +71,7 @@ def pack(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_program_is_told_where_it_runs_and_with_which_configuration(project: Project) -> None:
+def test_a_program_knows_its_directory_and_its_configuration(project: Project) -> None:
     project.configure(CONFIG)
     project.pulumi("config", "set", "--secret", "secret", "hush").check_returncode()
 

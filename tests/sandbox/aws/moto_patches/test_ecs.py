@@ -1,4 +1,4 @@
-"""The sandbox's ECS against AWS's documents: rollouts, what a task needs to start, the circuit breaker; over HTTP."""
+"""ECS in the sandbox, as AWS documents it: deployments, the start of tasks, the circuit breaker; over HTTP."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EcsService:
     first: str
 
     def register(self, **changes: Any) -> str:
-        """Another revision, whose container has the parameter as a secret."""
+        """A new revision, whose container has the parameter as a secret."""
         secrets = changes.pop("secrets", [{"name": "WORD", "valueFrom": self.parameter}])
         container = {"name": "web", "image": "web:1", "memory": 128, "secrets": secrets}
         created = self.ecs.register_task_definition(
@@ -47,7 +47,7 @@ class EcsService:
         return arn
 
     def update(self, **changes: Any) -> str:
-        """The id of the deployment that the update began."""
+        """The id of the deployment that the update started."""
         described = self.ecs.update_service(cluster=self.name, service=self.name, **changes)["service"]
         deployment_id: str = described["deployments"][0]["id"]
         return deployment_id
@@ -97,10 +97,12 @@ def service(cloud: Any) -> EcsService:
     return created
 
 
-# A rollout
+# Deployments
 
 
-def test_a_rollout_is_in_progress_until_its_tasks_run_and_then_the_former_is_gone(service: EcsService) -> None:
+def test_a_deployment_is_in_progress_until_its_tasks_run_and_then_replaces_the_previous_one(
+    service: EcsService,
+) -> None:
     revision = service.register()
     deployment_id = service.update(taskDefinition=revision)
     started = service.describe()
@@ -145,7 +147,7 @@ def test_what_an_update_leaves_out_stays_as_it_was(service: EcsService) -> None:
     assert described["healthCheckGracePeriodSeconds"] == 90 and described["deploymentConfiguration"] == BREAKER
 
 
-def test_a_service_may_be_told_its_definition_by_family_and_tells_the_arn(service: EcsService) -> None:
+def test_a_service_accepts_a_task_definition_by_family_and_returns_its_arn(service: EcsService) -> None:
     newest = service.register()
     service.update(taskDefinition=service.name)
 
@@ -223,7 +225,7 @@ def test_an_essential_container_that_ends_stops_its_task(service: EcsService) ->
     assert len(stopped) == 2 and described == {("EssentialContainerExited", 1)}
 
 
-def test_a_version_of_a_secret_tells_when_it_was_made_and_not_when_it_is_asked_for() -> None:
+def test_a_version_of_a_secret_has_the_date_of_its_creation() -> None:
     backend = secretsmanager_backends[ACCOUNT]["us-east-1"]
     backend.create_secret("old", "one", None, "", [], None, None, [], False)
     [version] = backend.secrets["old"].versions.values()
@@ -309,7 +311,7 @@ def test_a_secret_with_the_name_of_a_plain_variable_is_refused(service: EcsServi
 
 
 def required(operation: str, **parameters: Any) -> dict[str, str]:
-    """Each action that a call of ECS needs, with its resource."""
+    """Each action that an ECS call needs, with its resource."""
     call = Call(service="ecs", operation=operation, region="us-east-1", access_key_id="", parameters=parameters)
     return {need.action: need.resource for need in required_actions(call)}
 
@@ -334,7 +336,7 @@ def test_what_ecs_authorizes_is_what_its_reference_names() -> None:
     assert required("DescribeTasks", cluster="c", tasks=[f"{ecs}task/c/t"]) == {"ecs:DescribeTasks": f"{ecs}task/c/t"}
 
 
-def test_a_role_is_passed_to_ecs_tasks_and_to_nobody_else() -> None:
+def test_a_role_is_passed_to_ecs_tasks_only() -> None:
     call = Call(
         service="ecs",
         operation="RegisterTaskDefinition",

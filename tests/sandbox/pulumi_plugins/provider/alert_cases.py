@@ -1,4 +1,4 @@
-"""The lives of what watches an account: topics, rules, log groups, alarms; and of a secret's policy.
+"""The test cases of resources that watch an account: topics, rules, log groups, alarms; and of a secret's policy.
 
 It may touch nothing.
 """

@@ -1,4 +1,4 @@
-"""What is written down of a resource type's life, and the policies that several lives share.
+"""The form of a resource type's test case, and the policies that several cases share.
 
 It may touch nothing.
 """
@@ -32,7 +32,7 @@ WRITE = document({"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": "*"
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceCase:
-    """A resource's inputs, the same inputs in other words, a change in place, a change that replaces."""
+    """A resource's inputs, equivalent inputs, a change in place, a change that replaces."""
 
     token: str
     inputs: dict[str, Any]
@@ -41,4 +41,4 @@ class ResourceCase:
     replace: dict[str, Any] = field(default_factory=dict)
     state_only: frozenset[str] = frozenset()
     import_id: str = ""
-    """The id to import it by, where that is not the one it is recorded under."""
+    """The import id, where it differs from the recorded id."""

@@ -1,4 +1,4 @@
-"""What the stand-in provider refuses, and how it says so.
+"""The errors of the stand-in provider.
 
 It may touch what `engine_project` makes.
 """
@@ -79,7 +79,7 @@ def provider(endpoint_environment: str) -> ProviderClient:
         ),
     ],
 )
-def test_inputs_are_judged_by_the_installed_sdk(
+def test_inputs_are_validated_by_the_installed_sdk(
     provider: ProviderClient, token: str, inputs: dict[str, Any], refused: str, reason: str
 ) -> None:
     _, failures = provider.check(token, inputs)
@@ -158,7 +158,7 @@ def test_what_the_real_provider_fills_in_is_filled_in(provider: ProviderClient) 
     }
 
 
-def test_a_name_is_made_up_only_where_none_is_given_and_is_kept(provider: ProviderClient) -> None:
+def test_a_name_is_generated_only_when_there_is_none_and_is_kept(provider: ProviderClient) -> None:
     trust = '{"Version": "2012-10-17", "Statement": []}'
 
     named, _ = provider.check("aws:iam/role:Role", {"name": "mine", "assumeRolePolicy": trust})
@@ -199,11 +199,11 @@ def test_the_wrong_account_is_refused(endpoint_environment: str, allowed: Any) -
 
 
 @pytest.mark.parametrize("allowed", [[ACCOUNT], ["999999999999", ACCOUNT], f'["{ACCOUNT}"]'])
-def test_the_right_account_is_let_in(endpoint_environment: str, allowed: Any) -> None:
+def test_an_allowed_account_is_accepted(endpoint_environment: str, allowed: Any) -> None:
     ProviderClient(region=REGION, allowedAccountIds=allowed)
 
 
-def test_a_missing_region_is_said_with_its_remedy(endpoint_environment: str) -> None:
+def test_a_missing_region_is_an_error_with_the_command_that_sets_it(endpoint_environment: str) -> None:
     with pytest.raises(ProviderFailure, match="pulumi config set aws:region"):
         ProviderClient()
 

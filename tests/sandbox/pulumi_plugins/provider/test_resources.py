@@ -1,4 +1,4 @@
-"""Every resource type of the stand-in provider through its whole life, against an emulator.
+"""Every resource type of the stand-in provider: create, diff, refresh, import, update, delete; against moto.
 
 It may touch what `engine_project` makes.
 """
@@ -250,7 +250,7 @@ def provider(aws_endpoint: str) -> Any:
 
 @pytest.fixture(scope="module")
 def existing_resources(aws_endpoint: str) -> dict[str, str]:
-    """What the resources hang on, made past the provider."""
+    """Resources that the test cases refer to, created without the provider."""
     kms, iam, s3 = (client(aws_endpoint, service) for service in ("kms", "iam", "s3"))
     for bucket in ("surroundings", "surroundings-logs"):
         s3.create_bucket(Bucket=bucket)
@@ -299,13 +299,13 @@ def filled(value: Any, existing_resources: dict[str, str]) -> Any:
     return value
 
 
-def test_every_type_but_the_replica_has_a_life_here() -> None:
+def test_every_resource_type_but_the_replica_has_a_case() -> None:
     # A replica lives in another region than its primary; its own test follows.
     assert BY_TOKEN.keys() | {"aws:kms/replicaKey:ReplicaKey"} == RESOURCE_TYPES.keys()
 
 
 @pytest.mark.parametrize("token", sorted(BY_TOKEN))
-def test_a_resource_lives_and_dies_without_a_spurious_change(
+def test_a_resource_is_created_updated_and_deleted_without_a_spurious_change(
     token: str, provider: ProviderClient, existing_resources: dict[str, str]
 ) -> None:
     case = BY_TOKEN[token]
@@ -352,7 +352,7 @@ def test_a_resource_lives_and_dies_without_a_spurious_change(
     assert gone == (resource_id if token in lasting else "")
 
 
-def test_a_replica_lives_in_its_own_region(provider: ProviderClient, aws_endpoint: str) -> None:
+def test_a_replica_is_in_its_own_region(provider: ProviderClient, aws_endpoint: str) -> None:
     token = "aws:kms/replicaKey:ReplicaKey"
     primary = client(aws_endpoint, "kms").create_key(MultiRegion=True)["KeyMetadata"]
     inputs = {"primaryKeyArn": primary["Arn"], "region": "us-west-2"}
@@ -366,9 +366,7 @@ def test_a_replica_lives_in_its_own_region(provider: ProviderClient, aws_endpoin
     assert provider.read(token, resource_id, state, inputs)[0] == resource_id
 
 
-def test_an_alias_and_a_parameter_live_in_the_region_they_are_given(
-    provider: ProviderClient, aws_endpoint: str
-) -> None:
+def test_an_alias_and_a_parameter_are_in_the_region_of_their_input(provider: ProviderClient, aws_endpoint: str) -> None:
     primary = client(aws_endpoint, "kms").create_key(MultiRegion=True)["KeyMetadata"]
     existing = {"region": "us-west-2"}
     replica, _ = provider.create("aws:kms/replicaKey:ReplicaKey", {"primaryKeyArn": primary["Arn"], **existing})
