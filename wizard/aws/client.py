@@ -243,9 +243,9 @@ class Aws:
         """Delete an access key that is switched off. Raises UsageError for an active one."""
         iam.delete_access_key(self._session, user, key_id)
 
-    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
-        """Credentials of that very principal, as the target gives them to it, where they can be had."""
-        return application_credentials.search(self._session, principal_arn, target)
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
+        """Credentials of that very principal, where they can be had."""
+        return application_credentials.search(self._session, principal_arn, container_first=container_first)
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
         """What IAM's policy simulator says."""

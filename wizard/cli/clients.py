@@ -23,6 +23,7 @@ from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.data_key.wrapping import ChildWrapper
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder
+from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.inputs.state_backend import in_words
 from wizard.pulumi_engine import process
@@ -125,7 +126,7 @@ def _found(
         name = application.linked.project_name or application.linked.project_id
         told.append(f"Vercel project {name}, by {application.linked.source}")
     token, target = resolved.get("vercel_token"), resolved.get("target")
-    if target is None or "vercel" in target.value:
+    if target is None or by_key["vercel_token"].needed({"target": target.value}):
         if token is not None:
             told.append(f"Vercel token, by {token.where}")
         elif (login := cli_login.cli_login()) is not None:

@@ -82,7 +82,7 @@ ONLY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "--all": ("status",),
         "--to": ("push", "backup"),
         "--branch": ("push",),
-        "--set-aside": ("push",),
+        "--rename-existing": ("push",),
         "--redeploy": ("push", "rotate", "restore", "adopt"),
         "--no-redeploy": ("push", "rotate", "restore", "adopt"),
         "--cmk": ("rotate",),
@@ -165,8 +165,10 @@ def _add_day_two(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("for a stack that stands")
     group.add_argument("--to", metavar="PLACE", help="of push: environments, with commas; of backup: FILE or s3://…")
     group.add_argument("--branch", metavar="NAME", help="of push --to preview: one git branch only")
-    group.add_argument("--set-aside", metavar="ID", help="of push: that ENCRYPTED_PHI_KEY on Vercel gets another name")
-    group.add_argument("--redeploy", action="store_true", default=None, help="start the application anew afterwards")
+    group.add_argument(
+        "--rename-existing", metavar="ID", help="of push: that ENCRYPTED_PHI_KEY on Vercel gets another name"
+    )
+    group.add_argument("--redeploy", action="store_true", default=None, help="redeploy the application afterwards")
     group.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
     group.add_argument("--cmk", action="store_true", help="of rotate: new material for the KMS key, now")
     group.add_argument("--schedule", type=int, metavar="DAYS", help="of rotate: days between automatic rotations")

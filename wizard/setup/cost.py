@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from components.settings import ObjectLock, SecretStore, Settings, Target
+from components.settings import ObjectLock, SecretStore, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def monthly(settings: Settings) -> float:
 def secrets(settings: Settings) -> int:
     """How many secrets there are, or would be, in Secrets Manager."""
     # There Vercel needs the escrow only; ECS and EKS read all three variables from it.
-    return (3 if {Target.ECS, Target.EKS} & set(settings.deploy_targets) else 1) * len(settings.regions)
+    return (3 if settings.uses_store else 1) * len(settings.regions)
 
 
 def _by_number(price: Price) -> str:

@@ -34,7 +34,7 @@ def asked(aws: Aws, boto) -> list[str]:
     store = SecretStore.SECRETS_MANAGER
     aws.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={}, store=store)
     aws.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={}, store=store)
-    aws.app_credentials(ROLE, target="vercel")
+    aws.app_credentials(ROLE)
     aws.simulate(ROLE, ["kms:Decrypt"], key)
     return seen
 

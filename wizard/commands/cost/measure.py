@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from components.settings import ContractError, Settings, Target
+from components.settings import ContractError, Settings
 from wizard.commands.cost.estimate import (
     DAYS,
     GB,
@@ -155,8 +155,7 @@ def settings_of(request: Request) -> Settings:
     if not fields.get("deploy_targets"):
         raise MissingAnswers(
             f"the stack {request.stack} has no settings here, and nothing says where the application is to run",
-            f"python -m wizard cost --stack {request.stack} --target {Target.VERCEL}   "
-            "# or --answers examples/vercel.yaml",
+            f"python -m wizard cost --stack {request.stack} --target vercel   # or --answers examples/vercel.yaml",
             ("target",),
         )
     if fields.get("replica_regions"):

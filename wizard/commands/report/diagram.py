@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from types import MappingProxyType
 
 from wizard.commands.report.html import Child, Fact, Markup, cite, join, svg, tag
 from wizard.commands.report.html import label as text
-
-TARGETS = MappingProxyType({"vercel": "Vercel", "ecs": "Amazon ECS", "eks": "Amazon EKS"})
+from wizard.targets.port import deploy_target
 
 _WIDTH = 960
 _COLUMNS = (8, 352, 696)
@@ -118,7 +116,7 @@ def _down(upper: _Placed, lower: _Placed, column: int) -> Markup:
 
 def _application(each: Fact) -> _Box:
     return _Box(
-        heading=TARGETS[each["target"].value],
+        heading=deploy_target(each["target"].value).title,
         lines=(("id", each["place"]), ("note", "runs as"), ("id", each["principal"])),
         kind="application",
     )

@@ -51,7 +51,14 @@ class PushWorld(World):
         self.given = {"vercel_token": TOKEN}
 
     def push(self, *, confirmed: str | None = None, request: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        given = {"stack": "production", "to": None, "branch": None, "redeploy": None, "set_aside": None, **options}
+        given = {
+            "stack": "production",
+            "to": None,
+            "branch": None,
+            "redeploy": None,
+            "rename_existing": None,
+            **options,
+        }
         asked = self.request(confirmed=confirmed, **(request or {}))
         self.code, document = command.run(argparse.Namespace(**given), asked, self.clients)
         return document
@@ -267,8 +274,8 @@ def test_one_of_somebody_elses_is_set_aside_after_the_stacks_name_and_by_nothing
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     for confirmed in (None, "another"):
         with pytest.raises(Cancelled) as refused:
-            world.push(rename_variable="v1", confirmed=confirmed)
-        assert "--set-aside v1 --confirm production" in refused.value.hint
+            world.push(rename_existing="v1", confirmed=confirmed)
+        assert "--rename-existing v1 --confirm production" in refused.value.hint
     assert world.wrote == set() and "hosting.set_aside" not in world.log
 
 
@@ -276,7 +283,7 @@ def test_it_is_set_aside_only_where_there_is_one_to_put_in_its_place(world: Push
     world.aws.escrows.clear()
     world.vercel.variables.clear()
     with pytest.raises(UsageError, match="was not touched"):
-        world.push(rename_variable="v1", confirmed="production")
+        world.push(rename_existing="v1", confirmed="production")
     assert world.wrote == set()
 
 

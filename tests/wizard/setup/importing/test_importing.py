@@ -782,7 +782,7 @@ class Application:
         self._opens = opens
         self._found = AppCredentials(how="the test", access_key_id="a", secret_access_key="b") if credentials else None
 
-    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         self.asked.append(principal_arn)
         return CredentialsSearch(found=self._found)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from components import policies
-from components.settings import ImportGroup, Target
+from components.settings import ImportGroup
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
@@ -267,8 +267,7 @@ def _boundary(evidence: CheckContext, found: IamPrincipal, boundary: IamPolicy) 
 def the_access_key_on_vercel(evidence: CheckContext) -> Iterator[Told]:
     """Whether the user still has the access key that production signs with."""
     settings, vercel, project = evidence.settings, evidence.found.vercel, evidence.found.project
-    is_user = settings.makes_user and Target.VERCEL in settings.deploy_targets
-    if not is_user or vercel is None or not isinstance(project, VercelProject):
+    if not settings.makes_user or vercel is None or not isinstance(project, VercelProject):
         return
     user = settings.names.app_user
     keys = evidence.once("access keys", lambda: evidence.aws.list_access_keys(user))

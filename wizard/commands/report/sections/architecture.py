@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wizard.commands.report import text
-from wizard.commands.report.diagram import TARGETS, drawing
+from wizard.commands.report.diagram import drawing
 from wizard.commands.report.html import Fact, Markup, code, figure, join, listed, pairs, section, table, tag
+from wizard.targets.port import deploy_target
 
 
 def architecture(report: Fact) -> Markup:
@@ -21,7 +22,7 @@ def architecture(report: Fact) -> Markup:
     ]
     places = [
         (
-            TARGETS[each["target"].value],
+            deploy_target(each["target"].value).title,
             code(each["place"]),
             code(each["principal"]),
             each["identity"],
@@ -105,7 +106,7 @@ def architecture_as_text(report: Fact) -> Iterator[text.Piece]:
         ("Platform", "Place", "Runs as", "How it becomes that", "Reads its variables from"),
         (
             (
-                [text.hand(TARGETS[each["target"].value])],
+                [text.hand(deploy_target(each["target"].value).title)],
                 [text.code(each["place"])],
                 [text.code(each["principal"])],
                 text.cell(each["identity"]),

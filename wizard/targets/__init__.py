@@ -1,0 +1,1 @@
+"""Where the application runs: one module for each deploy target, and the port by which everything else asks them."""
