@@ -9,12 +9,21 @@ from collections.abc import Sequence
 
 import pulumi
 
-from components.settings import CONFIG_KEYS, LISTS, PROJECT, ContractError, ImportGroup, ResourceKind, Settings
+from components.settings import (
+    CONFIG_KEYS,
+    PROJECT,
+    REMOVED_KEYS,
+    ContractError,
+    ImportGroup,
+    ResourceKind,
+    Settings,
+    correction,
+)
 
 
 def read_settings() -> Settings:
     """The stack's settings. Raises RunError, which the engine shows without a traceback, with every fault."""
-    keys = ["aws:region", *(f"{PROJECT}:{key}" for key in CONFIG_KEYS)]
+    keys = ["aws:region", *(f"{PROJECT}:{key}" for key in (*CONFIG_KEYS, *REMOVED_KEYS))]
     try:
         settings = Settings.from_config({key: pulumi.runtime.get_config(key) for key in keys})
     except ContractError as error:
@@ -27,11 +36,8 @@ def read_settings() -> Settings:
 
 def advice(field: str) -> str:
     """The command that sets the field, on its own line; none for a fault between fields, which names them."""
-    if field != "region" and field not in CONFIG_KEYS:
-        return ""
-    key = "aws:region" if field == "region" else f"{PROJECT}:{field}"
-    where = f"--path '{key}[N]'" if field in LISTS else key
-    return f"\n      pulumi config set --stack {pulumi.get_stack()} {where} VALUE"
+    command = correction(field, pulumi.get_stack())
+    return f"\n      {command}" if command else ""
 
 
 def warn_of_other_accounts(account: str) -> None:

@@ -35,7 +35,7 @@ from components.policies.key import DELETION_ACTIONS as DELETION_ACTIONS
 from components.policies.key import MULTI_REGION_ACTIONS as MULTI_REGION_ACTIONS
 from components.policies.key import USE_ACTIONS as USE_ACTIONS
 from components.policies.key import administration_statement as administration_statement
-from components.policies.key import application_use_statements as application_use_statements
+from components.policies.key import application_use_statement as application_use_statement
 from components.policies.key import deletion_statements as deletion_statements
 from components.policies.key import exclusive_use_statement as exclusive_use_statement
 from components.policies.key import key_policy as key_policy

@@ -6,7 +6,6 @@ Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `js
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from components.policies.documents import Policy, Statement, account_root_statement, policy
 
@@ -78,14 +77,11 @@ def key_policy(
     strict: bool = False,
     exclusive_use: bool = False,
     multi_region: bool = False,
-    encryption_context: Sequence[str] = (),
-    via_services: Sequence[str] = (),
     partition: str = "aws",
 ) -> Policy:
     """The PHI key's own policy, its statements in the order in which an auditor reads them.
 
     `strict` leaves out the delegation to IAM; `exclusive_use` denies the use to all but the application.
-    `encryption_context` holds pairs such as `application=eonpro`.
     """
     statements = [] if strict else [account_root_statement(account_id=account_id, partition=partition)]
     actions = (*ADMINISTRATOR_ACTIONS, *(MULTI_REGION_ACTIONS if multi_region else ()))
@@ -98,9 +94,7 @@ def key_policy(
             )
         )
     statements += deletion_statements(deletion_administrators=deletion_administrators)
-    statements += application_use_statements(
-        app_principal_arns=app_principal_arns, encryption_context=encryption_context, via_services=via_services
-    )
+    statements.append(application_use_statement(app_principal_arns=app_principal_arns))
     if exclusive_use:
         statements.append(exclusive_use_statement(app_principal_arns=app_principal_arns))
     return policy(statements)
@@ -146,31 +140,9 @@ def deletion_statements(*, deletion_administrators: Sequence[str]) -> list[State
     return [_statement("Allow deletion of the key", deletion_administrators, DELETION_ACTIONS), denied]
 
 
-def application_use_statements(
-    *,
-    app_principal_arns: Sequence[str],
-    encryption_context: Sequence[str] = (),
-    via_services: Sequence[str] = (),
-) -> list[Statement]:
-    """Lets the application use the key: APPLICATION_ACTIONS and nothing else, under the conditions given.
-
-    DescribeKey takes neither condition, so with one it stands apart.
-    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
-    """
-    sid = "Allow use of the key for EONPRO"
-    conditions: dict[str, Any] = {}
-    if encryption_context:
-        pairs = (pair.partition("=") for pair in encryption_context)
-        conditions.update({f"kms:EncryptionContext:{name}": value for name, _, value in pairs})
-    if via_services:
-        conditions["kms:ViaService"] = list(via_services)
-    if not conditions:
-        return [_statement(sid, app_principal_arns, APPLICATION_ACTIONS)]
-    used = tuple(action for action in APPLICATION_ACTIONS if action != "kms:DescribeKey")
-    return [
-        {**_statement(sid, app_principal_arns, used), "Condition": {"StringEquals": conditions}},
-        _statement("Allow description of the key for EONPRO", app_principal_arns, ("kms:DescribeKey",)),
-    ]
+def application_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:
+    """Lets the application use the key: APPLICATION_ACTIONS and nothing else."""
+    return _statement("Allow use of the key for EONPRO", app_principal_arns, APPLICATION_ACTIONS)
 
 
 def exclusive_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:

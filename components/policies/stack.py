@@ -22,8 +22,6 @@ def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None =
         strict=settings.strict_key_policy,
         exclusive_use=settings.exclusive_use,
         multi_region=settings.multi_region,
-        encryption_context=settings.encryption_context,
-        via_services=settings.via_services,
         partition=settings.partition,
     )
 

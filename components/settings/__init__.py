@@ -12,9 +12,11 @@ from components.settings.settings import (
     DELETION_WINDOW_DAYS,
     LISTS,
     PROJECT,
+    REMOVED_KEYS,
     ROTATION_DAYS,
     SHORTEST_RETENTION_DAYS,
     Settings,
+    correction,
     partition_of,
 )
 from components.settings.values import (
@@ -36,6 +38,7 @@ __all__ = [
     "DELETION_WINDOW_DAYS",
     "LISTS",
     "PROJECT",
+    "REMOVED_KEYS",
     "ROTATION_DAYS",
     "SHORTEST_RETENTION_DAYS",
     "ContractError",
@@ -49,5 +52,6 @@ __all__ = [
     "Settings",
     "Target",
     "VercelAccess",
+    "correction",
     "partition_of",
 ]

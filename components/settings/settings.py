@@ -21,12 +21,13 @@ from pydantic.alias_generators import to_camel
 
 from components.settings.names import DATA_KEY_VARIABLE, Names
 from components.settings.values import (
+    DEPLOYED,
     AccountId,
+    AdministratorArn,
     Adopted,
     ApplicationArn,
     BucketName,
     ClusterProviderArn,
-    ContextPair,
     ContractError,
     EcsName,
     EksCluster,
@@ -43,7 +44,6 @@ from components.settings.values import (
     RoleArn,
     RolePattern,
     SecretStore,
-    ServiceName,
     Target,
     TrailArn,
     VercelAccess,
@@ -79,7 +79,7 @@ class Settings(BaseModel):
     environment: Environment = "production"
 
     # The key.
-    administrators: tuple[PrincipalArn, ...] = ()
+    administrators: tuple[AdministratorArn, ...] = ()
     administrator_patterns: tuple[RolePattern, ...] = ()
     """Roles by pattern, for IAM Identity Center, whose roles bear random endings."""
     deletion_administrators: tuple[PrincipalArn, ...] = ()
@@ -88,8 +88,6 @@ class Settings(BaseModel):
     """No delegation to IAM: only who is named in the key policy has any right on the key."""
     exclusive_use: bool = False
     """Everybody but the application is denied the use of the key, whatever IAM allows."""
-    encryption_context: tuple[ContextPair, ...] = ()
-    via_services: tuple[ServiceName, ...] = ()
     rotation_period_days: int = Field(default=365, ge=ROTATION_DAYS.start, lt=ROTATION_DAYS.stop)
     multi_region: bool = False
     """Whether the key can be replicated: decided when it is created, once and for all."""
@@ -138,8 +136,6 @@ class Settings(BaseModel):
         "administrators",
         "administrator_patterns",
         "deletion_administrators",
-        "encryption_context",
-        "via_services",
         "replica_regions",
         "deploy_targets",
         "alert_emails",
@@ -317,13 +313,13 @@ class Settings(BaseModel):
         return {"Application": "EONPRO", "Environment": self.environment.capitalize()}
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Self:
-        """Settings from values by field name.
+    def read(cls, values: Mapping[str, Any], *, deployed: bool = False) -> Self:
+        """Settings from values by field name; of a `deployed` stack also with root among its administrators.
 
         Raises ContractError with every fault.
         """
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(dict(values), context={DEPLOYED: deployed})
         except ValidationError as error:
             raise ContractError(_faults(error)) from error
 
@@ -342,10 +338,10 @@ class Settings(BaseModel):
         return config
 
     @classmethod
-    def from_config(cls, config: Mapping[str, str | None]) -> Self:
+    def from_config(cls, config: Mapping[str, str | None], *, deployed: bool = False) -> Self:
         """Settings from stack configuration, as the engine gives it: strings, lists in JSON; empty means unset.
 
-        Keys of other namespaces than the project's are passed over, but for `aws:region`.
+        Keys of other namespaces than the project's are ignored, except `aws:region`. `deployed` as for `read`.
         Raises ContractError with every fault, each under the name of its key.
         """
         values: dict[str, Any] = {"region": config.get("aws:region") or ""}
@@ -360,11 +356,12 @@ class Settings(BaseModel):
                     f"{text!r} is not a list; set its members: pulumi config set --path '{PROJECT}:{field}[0]' …"
                 )
         try:
-            return cls.read(values)
+            return cls.read(values, deployed=deployed)
         except ContractError as error:
-            # What the list's members would be cannot be told of a list that is none.
+            # These say more than that a value has the wrong type or an unknown name.
+            better = no_lists | dict.fromkeys(REMOVED_KEYS, "no longer exists: no application can use it")
             raise ContractError(
-                tuple((field, no_lists.get(field, fault)) for field, fault in error.faults)
+                tuple((field, better.get(field, fault)) for field, fault in error.faults)
             ) from error.__cause__
 
 
@@ -379,6 +376,20 @@ LISTS = tuple(
 
 CONFIG_KEYS = tuple(to_camel(field) for field in Settings.model_fields if field != "region")
 """The project's own configuration keys, without the namespace."""
+
+REMOVED_KEYS = ("encryptionContext", "viaServices")
+"""Configuration keys of earlier versions. The application sends no encryption context and calls KMS directly."""
+
+
+def correction(field: str, stack: str) -> str | None:
+    """The Pulumi command that corrects a field of a stack's configuration; None for a fault between fields."""
+    if field in REMOVED_KEYS:
+        return f"pulumi config rm --stack {stack} {PROJECT}:{field}"
+    if field != "region" and field not in CONFIG_KEYS:
+        return None
+    key = "aws:region" if field == "region" else f"{PROJECT}:{field}"
+    where = f"--path '{key}[N]'" if field in LISTS else key
+    return f"pulumi config set --stack {stack} {where} VALUE"
 
 
 def partition_of(region: str) -> str:

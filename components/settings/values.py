@@ -9,7 +9,7 @@ import re
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ValidationInfo
 
 _ARN = re.compile(
     r"arn:(?P<partition>aws|aws-us-gov|aws-cn):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):(?P<rest>.+)"
@@ -144,6 +144,20 @@ def _principal(value: str) -> str:
     return value
 
 
+DEPLOYED = "deployed"
+"""Of the context of a validation: the settings are those of a stack that exists, and are only read."""
+
+
+def _administrator(value: str, info: ValidationInfo) -> str:
+    # A stack that names root can still be read, for `status` and `doctor`; it cannot be updated.
+    if _principal(value).endswith(":root") and not (info.context or {}).get(DEPLOYED):
+        raise ValueError(
+            f"{value!r} is the account's root user, which cannot be a key administrator: "
+            "name IAM roles or users instead"
+        )
+    return value
+
+
 def _application(value: str) -> str:
     if _principal(value).endswith(":root"):
         raise ValueError("the account's root may not be the application")
@@ -227,23 +241,6 @@ def _eks_cluster(value: str) -> str:
     return value
 
 
-def _context_pair(value: str) -> str:
-    name, equals, text = value.partition("=")
-    if not (equals and re.fullmatch(r"[\w.:/-]{1,128}", name, re.ASCII) and text and text.isprintable()):
-        raise ValueError(f"{value!r} is not a pair of an encryption context, such as application=eonpro")
-    if "*" in value or "?" in value or "$" in value:
-        raise ValueError(f"{value!r} has a wildcard or a variable in it; an encryption context is compared in full")
-    return value
-
-
-def _service(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9-]+\.[a-z]{2}(-[a-z]+)+-[0-9]\.amazonaws\.com", value):
-        raise ValueError(
-            f"{value!r} is not a service of kms:ViaService, such as secretsmanager.us-east-1.amazonaws.com"
-        )
-    return value
-
-
 def _adopted(value: str) -> str:
     thing, equals, id_ = value.partition("=")
     if thing not in tuple(ResourceKind) or not equals or not id_ or not id_.isprintable() or " " in id_:
@@ -261,6 +258,7 @@ AccountId = Annotated[str, AfterValidator(_account)]
 Region = Annotated[str, AfterValidator(_region)]
 Environment = Annotated[str, AfterValidator(_environment)]
 PrincipalArn = Annotated[str, AfterValidator(_principal)]
+AdministratorArn = Annotated[str, AfterValidator(_administrator)]
 RolePattern = Annotated[str, AfterValidator(_role_pattern)]
 ApplicationArn = Annotated[str, AfterValidator(_application)]
 RoleArn = Annotated[str, AfterValidator(_role)]
@@ -273,7 +271,5 @@ VercelSlug = Annotated[str, AfterValidator(_slug)]
 EcsName = Annotated[str, AfterValidator(_ecs_name)]
 EksCluster = Annotated[str, AfterValidator(_eks_cluster)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
-ContextPair = Annotated[str, AfterValidator(_context_pair)]
-ServiceName = Annotated[str, AfterValidator(_service)]
 Email = Annotated[str, AfterValidator(_email)]
 Adopted = Annotated[str, AfterValidator(_adopted)]

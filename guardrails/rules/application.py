@@ -33,8 +33,8 @@ ACTIONS = frozenset({"kms:decrypt", "kms:generatedatakey", "kms:describekey"})
 OPERATIONS = frozenset({"Decrypt", "GenerateDataKey", "DescribeKey"})
 """The same actions, as the operations of a grant."""
 
-STATEMENTS = ("Allow use of the key for EONPRO", "Allow description of the key for EONPRO")
-"""The Sids of the application's statements in the key policy."""
+STATEMENT = "Allow use of the key for EONPRO"
+"""The Sid of the application's statement in the key policy."""
 
 IMPORTED_ACTIONS = frozenset({"kms:encrypt", "kms:generatedatakeywithoutplaintext"})
 """Further actions that an imported key policy may allow to the application, where the stack ignores its changes.
@@ -157,7 +157,7 @@ def _key_policy(resource: Resource) -> Iterator[str]:
 
 
 def _allows_the_application(statement: Statement) -> bool:
-    if statement.sid in STATEMENTS or any(is_application(name) for _, name in statement.principals):
+    if statement.sid == STATEMENT or any(is_application(name) for _, name in statement.principals):
         return True
     # Or the account's root, with a condition that the caller is the application.
     return any(

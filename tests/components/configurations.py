@@ -81,10 +81,6 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "deletionAdministrators": [SECOND_ADMINISTRATOR],
         "exclusiveUse": True,
     },
-    "conditions": {
-        "encryptionContext": ["application=eonpro"],
-        "viaServices": ["secretsmanager.us-east-1.amazonaws.com"],
-    },
     "full-audit": {
         "trailLock": "compliance",
         "cloudwatchLogs": True,

@@ -12,7 +12,6 @@ from guardrails.rules import RULES, STACK_RULES, Resource
 from guardrails.rules import resource_types as types
 from tests.components.configurations import ACCOUNT
 from tests.components.conftest import Recording
-from tests.components.conftest import run_program as run_program
 
 EKS = {"deployTargets": ["eks"], "eksCluster": "eonpro"}
 SSO = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Admin_*"
@@ -35,7 +34,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "ecsService": "e",
         "secretStore": "secrets-manager",
     },
-    "key-conditions": {"encryptionContext": ["application=eonpro"], "viaServices": ["ssm.us-east-1.amazonaws.com"]},
     "key-administrators": {
         "administratorPatterns": [SSO],
         "deletionAdministrators": [f"arn:aws:iam::{ACCOUNT}:role/admin"],

@@ -28,8 +28,6 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             "deletion_administrators": (f"arn:aws:iam::{ACCOUNT}:role/key-deletion",),
             "strict_key_policy": True,
             "exclusive_use": True,
-            "encryption_context": ("application=eonpro",),
-            "via_services": ("secretsmanager.us-east-1.amazonaws.com",),
             "cloudwatch_logs": True,
             "alert_emails": ("security@example.com",),
         },

@@ -121,7 +121,7 @@ def _replaced(world: World, folder: Path) -> tuple[tuple[Any, str, Any], ...]:
         (wizard.aws.auth.sign_in, "sign_in", world.sign_in),
         (wizard.vercel.client, "Vercel", world.open_vercel),
         (wizard.pulumi_engine.engine, "PulumiEngine", world.pulumi),
-        (wizard.data_key.verification, "ChildProver", world.child_prover),
+        (wizard.data_key.verification, "ChildDecryptVerifier", world.child_prover),
     )
 
 

@@ -19,13 +19,14 @@ from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.inputs import InputType, Question
+from wizard.core.state_backend import in_words
 from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.data_key.wrapping import ChildWrapper
+from wizard.inputs import vercel_cli
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder
 from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
-from wizard.inputs.state_backend import in_words
 from wizard.pulumi_engine import process
 from wizard.pulumi_engine.backend import StatePlaces
 from wizard.pulumi_engine.engine import PulumiEngine
@@ -33,7 +34,7 @@ from wizard.setup import saved_plan
 from wizard.setup.plan import Plan
 from wizard.setup.steps import Clients
 from wizard.terminal.terminal import Terminal
-from wizard.vercel import cli_login, client
+from wizard.vercel import client
 
 Secret = Callable[[str | None, str], None]
 """Takes a value that no log may hold, and the name that is written instead."""
@@ -104,8 +105,8 @@ def build_clients(
         engine=engine,
         prover=ChildDecryptVerifier(project),
         wrapper=ChildWrapper(project),
-        linked=cli_login.linked_by_environment()
-        or (cli_login.linked(application.linked) if application.linked else None),
+        linked=vercel_cli.linked_by_environment()
+        or (vercel_cli.linked(application.linked) if application.linked else None),
         found=tuple(_found(application, folder, resolved, backend)),
         sign_in=lambda profile: sign_in(profile, os.environ),
         drafts=drafts,
@@ -129,7 +130,7 @@ def _found(
     if target is None or by_key["vercel_token"].needed({"target": target.value}):
         if token is not None:
             told.append(f"Vercel token, by {token.where}")
-        elif (login := cli_login.cli_login()) is not None:
+        elif (login := vercel_cli.cli_login()) is not None:
             lacking = "has expired" if login.expired else "cannot be read from here"
             told.append(f"{login.source} {lacking}: {login.way_out}")
     if backend is not None:

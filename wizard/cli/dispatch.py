@@ -141,7 +141,7 @@ def _day_two(options: argparse.Namespace, asked: Request, clients: Clients) -> E
 def _status(options: argparse.Namespace, terminal: Terminal, log: Log | None) -> Ended:
     """How the stacks stand; exit code 1 where something is known to be wrong."""
     from wizard.commands.status import command
-    from wizard.inputs.state_backend import S3, url_of
+    from wizard.core.state_backend import S3, url_of
     from wizard.pulumi_engine import backend as engine_stacks
 
     settings: dict[str, Settings] = {}

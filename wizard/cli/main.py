@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from wizard.cli import parser, request
 from wizard.cli.parser import INTERRUPTED
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
+from wizard.core.next_command import Run
 
 if TYPE_CHECKING:
     from wizard.cli.dispatch import Ended
@@ -43,27 +44,28 @@ def main(argv: list[str] | None = None) -> int:
 
         asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         out = sys.stderr if options.json else sys.stdout
-        terminal = Terminal(interactive=asks, out=out if asks else lasting(out), python=request.python())
+        run_ = request.run_of(words)
+        terminal = Terminal(interactive=asks, out=out if asks else lasting(out), run=run_)
         with dispatch.logging_of(options, terminal, words) as log:
-            code, document = _run(options, terminal, log)
+            code, document = _run(options, terminal, log, run_)
             if log:
                 log.ended(code)
     except KeyboardInterrupt:  # before anything began, or a second time
-        code, document = _interrupted(options, _stderr())
+        code, document = _interrupted(options, _stderr(Run()))
     if options.json:
-        print(json.dumps(document, indent=2))
+        print(json.dumps(request.run_of(words).complete_all(document), indent=2))
     return code
 
 
-def _run(options: argparse.Namespace, terminal: Terminal, log: Log | None) -> Ended:
+def _run(options: argparse.Namespace, terminal: Terminal, log: Log | None, run: Run) -> Ended:
     from wizard.cli import dispatch
     from wizard.core import json_documents
 
     path = str(log.path) if log and log.path else None
     if log and log.warning:
-        _stderr().line(log.warning)
+        _stderr(run).line(log.warning)
     if path and (options.verbose or options.debug):
-        _stderr().line(f"the log: {request.near(path)}")
+        _stderr(run).line(f"the log: {request.near(path)}")
     try:
         return dispatch.run(options, terminal, log)
     except KeyboardInterrupt:
@@ -72,7 +74,7 @@ def _run(options: argparse.Namespace, terminal: Terminal, log: Log | None) -> En
         terminal.settle()
         if log:
             log.failed(error)
-        _print(error, None if isinstance(error, _NO_FAULT) else path)
+        _print(error, None if isinstance(error, _NO_FAULT) else path, run)
         return error.exit_code, json_documents.failure(error, command=options.command, log=path)
     except BaseException as bug:
         terminal.settle()
@@ -96,16 +98,18 @@ def _refused(words: Sequence[str], error: UsageError) -> int:
     """A command line that cannot be read: told as every failure is."""
     from wizard.core import json_documents
 
-    _print(error, None)
+    run = request.run_of(words)
+    _print(error, None, run)
     if "--json" in words:
-        print(json.dumps(json_documents.failure(error, command=parser.command_of(words)), indent=2))
+        document = json_documents.failure(error, command=parser.command_of(words))
+        print(json.dumps(run.complete_all(document), indent=2))
     return error.exit_code
 
 
-def _stderr() -> Screen:
+def _stderr(run: Run) -> Screen:
     from wizard.terminal.screen import Screen
 
-    return Screen(out=sys.stderr, python=request.python())
+    return Screen(out=sys.stderr, run=run)
 
 
 def _open_streams() -> None:
@@ -123,8 +127,8 @@ def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def _print(error: SetupError, log: str | None) -> None:
-    screen = _stderr()
+def _print(error: SetupError, log: str | None, run: Run) -> None:
+    screen = _stderr(run)
     if isinstance(error, PreflightFailed):
         screen.problems(error.problems)
     screen.error(error)

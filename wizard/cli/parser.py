@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from wizard.core.errors import UsageError
-from wizard.inputs.registry import add_flags
+from wizard.inputs.registry import INPUTS, add_flags
 
 PROGRAM = "python -m wizard"
 INTERRUPTED = 130
@@ -225,6 +225,35 @@ def command_of(argv: Sequence[str]) -> str | None:
     valued = {option for action in parser()._actions if action.nargs != 0 for option in action.option_strings}
     words = [word for before, word in zip(("", *argv), argv, strict=False) if before not in valued]
     return next((word for word in words if word in COMMANDS), None)
+
+
+_KEPT = ("--stack", "--answers", "--from", "--yes", "--adopt", *(each.flag for each in INPUTS))
+_CONNECTION = frozenset(
+    ("--stack", "--answers", "--yes", "--profile", "--backend", "--target", "--vercel-token-file", "--passphrase-file")
+)
+
+
+def given_flags(argv: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The flags of a command line that the next command has to repeat, each with its words."""
+    actions = {option: action for action in parser()._actions for option in action.option_strings}
+    flags: dict[str, tuple[str, ...]] = {}
+    words = iter(argv)
+    for word in words:
+        name, equals, _ = word.partition("=")
+        takes_value = name in actions and actions[name].nargs != 0
+        typed = (word,) if equals or not takes_value else (word, *(value for value in (next(words, None),) if value))
+        if name in _KEPT:
+            flags[name] = (*flags.get(name, ()), *typed)
+    return flags
+
+
+def flags_of(command: str) -> frozenset[str]:
+    """The flags of a command that it has from the run that names it."""
+    if command in ("schema", "completion") or command not in COMMANDS:
+        return frozenset()
+    if command in ("setup", "preview"):
+        return frozenset(_KEPT)
+    return frozenset(_KEPT) - {"--from", "--adopt"} if command in ("policy", "cost") else _CONNECTION
 
 
 def _given(options: argparse.Namespace, flag: str) -> bool:

@@ -12,25 +12,26 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard import PROJECT_FOLDER
-from wizard.cli import first_prompt
+from wizard.cli import first_prompt, parser
 from wizard.core.errors import UsageError
+from wizard.core.next_command import Run
 from wizard.inputs import answers, application_folder, saved_progress
 from wizard.inputs.answers_file import read_file
 from wizard.inputs.registry import by_key
 
 if TYPE_CHECKING:
     from components.settings import Settings
+    from wizard.inputs.vercel_cli import CliLogin
     from wizard.setup.saved_plan import SavedPlan
     from wizard.setup.steps import Clients, Request
     from wizard.terminal.terminal import Terminal
-    from wizard.vercel.cli_login import CliLogin
 
 
 Secret = Callable[[str | None, str], None]
@@ -70,7 +71,7 @@ def config_file(stack: str) -> str:
 
 def saved_settings(stack: str) -> Settings | None:
     """The settings that the stack's configuration file holds; None where it holds none of the project's."""
-    from components.settings import PROJECT, ContractError, Settings
+    from components.settings import PROJECT, ContractError, Settings, correction
     from wizard.pulumi_engine import config as engine_config
 
     file = config_file(stack)
@@ -78,11 +79,13 @@ def saved_settings(stack: str) -> Settings | None:
     if not any(key.startswith(f"{PROJECT}:") for key in config):
         return None
     try:
-        return Settings.from_config(config)
+        return Settings.from_config(config, deployed=True)
     except ContractError as error:
+        commands = [command for field, _ in error.faults if (command := correction(field, stack))]
         raise UsageError(
             f"{file} cannot be used: {error}",
-            f"mend it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away",
+            "   ".join(dict.fromkeys(commands))
+            or f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away",
         ) from error
 
 
@@ -234,15 +237,20 @@ def _planned_settings(plan: SavedPlan) -> Settings:
 
 
 def _vercel_login() -> CliLogin | None:
-    from wizard.vercel import cli_login
+    from wizard.inputs import vercel_cli
 
-    login = cli_login.cli_login()
+    login = vercel_cli.cli_login()
     return login if login is not None and login.token is not None else None
 
 
 def _application_folder() -> Path:
     """Where the application is: EONPRO_APP_FOLDER, or the folder that the wizard was started in."""
     return Path(os.environ.get("EONPRO_APP_FOLDER") or Path.cwd()).expanduser()
+
+
+def run_of(argv: Sequence[str]) -> Run:
+    """What a command that this run prints repeats of this command line."""
+    return Run(flags=parser.given_flags(argv), takes=parser.flags_of, python=python())
 
 
 def python() -> str:

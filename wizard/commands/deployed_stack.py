@@ -16,8 +16,8 @@ from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
+from wizard.core.state_backend import S3, url_of
 from wizard.inputs.registry import by_key
-from wizard.inputs.state_backend import S3, url_of
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext, deploy_target
 

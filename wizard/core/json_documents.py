@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from wizard.core import next_command
 from wizard.core.errors import MissingAnswers, PreflightFailed, SetupError
 
 if TYPE_CHECKING:
@@ -81,11 +82,13 @@ def failure(error: SetupError, *, command: str | None, log: str | None = None) -
     document: Document = {
         **head(command, ok=False),
         "message": error.message,
-        "next": error.hint,
+        "next": next_command.document(error.hint),
         "exitCode": error.exit_code,
     }
     if isinstance(error, PreflightFailed):
-        document["problems"] = [{"what": p.what, "why": p.why, "next": p.next} for p in error.problems]
+        document["problems"] = [
+            {"what": p.what, "why": p.why, "next": next_command.document(p.next)} for p in error.problems
+        ]
     if isinstance(error, MissingAnswers):
         document["missing"] = list(error.missing)
     if log:
@@ -98,7 +101,7 @@ def interrupted(*, command: str | None, exit_code: int) -> Document:
     return {
         **head(command, ok=False),
         "message": "interrupted; nothing is half done",
-        "next": "run the same command again and it goes on from here",
+        "next": next_command.document("run the same command again and it goes on from here"),
         "exitCode": exit_code,
     }
 
@@ -108,7 +111,7 @@ def bug(*, command: str | None, log: str | None = None) -> Document:
     return {
         **head(command, ok=False),
         "message": "the wizard itself failed; its traceback is on standard error",
-        "next": "run the same command again; if it fails again, report it with the log",
+        "next": next_command.document("run the same command again; if it fails again, report it with the log"),
         "exitCode": 1,
         **({"log": log} if log else {}),
     }

@@ -6,7 +6,7 @@ Pure. Loads no library.
 from __future__ import annotations
 
 from wizard.core.models.inputs import Choice, Input, InputType
-from wizard.inputs.state_backend import (
+from wizard.core.state_backend import (
     CLOUD,
     DEFAULT,
     LOCAL,

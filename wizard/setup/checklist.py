@@ -169,9 +169,7 @@ def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs)
         and any(policies.grants(policy, arn, action) is policies.Grant.NAMED for action in policies.DELETION_ACTIONS)
     ]
     needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
-    conditional = settings.encryption_context or settings.via_services
-    used = ("kms:DescribeKey",) if conditional else policies.APPLICATION_ACTIONS
-    needed += [(arn, action) for arn in applications for action in used]
+    needed += [(arn, action) for arn in applications for action in policies.APPLICATION_ACTIONS]
     lost = [
         f"{action} of {arn}"
         for arn, action in needed

@@ -13,9 +13,9 @@ from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import Identity
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import AwsClient, UserInterface
+from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, resolve
 from wizard.inputs.answers import Source
 from wizard.inputs.interview import Interview
-from wizard.inputs.state_backend import KEY_ALIAS, Circumstances, StateBackend, resolve
 
 PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"
 

@@ -18,11 +18,11 @@ from wizard.core.models.delivery import Linked, StackState
 from wizard.core.models.progress import Mark, Progress
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
+from wizard.core.state_backend import in_words
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.saved_progress import Drafts
-from wizard.inputs.state_backend import in_words
 from wizard.setup import plan, summary
 from wizard.setup.importing import offer
 from wizard.setup.importing.discovery import Adoption

@@ -61,8 +61,6 @@ def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | N
     ]
     policy = ["no delegation to IAM"] if settings.strict_key_policy else []
     policy += ["used by the application only"] if settings.exclusive_use else []
-    policy += [f"context {', '.join(settings.encryption_context)}"] if settings.encryption_context else []
-    policy += [f"only through {', '.join(settings.via_services)}"] if settings.via_services else []
     key = f"{settings.names.alias}, rotated every {settings.rotation_period_days} days"
     found: list[tuple[str, str, str | None]] = [("key", key, "rotation_period_days")]
     if settings.multi_region:

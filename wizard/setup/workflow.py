@@ -11,8 +11,7 @@ from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import UserInterface, VercelClient
-from wizard.data_key import deliver_and_verify
-from wizard.setup import checklist, confirmation, cost, plan, report, retained_resources, steps
+from wizard.setup import checklist, confirmation, cost, deliver_and_verify, plan, report, retained_resources, steps
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key

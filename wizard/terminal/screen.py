@@ -13,6 +13,7 @@ from typing import TextIO
 
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.progress import Mark, Progress, StepState
+from wizard.core.next_command import Command, Run
 from wizard.terminal.capabilities import manner_of
 from wizard.terminal.status_line import Clock, Status, Ticking, every
 from wizard.terminal.text import Piece, cells, divided, folded, longest_part, longest_word, painted
@@ -52,15 +53,15 @@ class Screen:
         out: TextIO,
         width: int | None = None,
         colour: bool | None = None,
-        python: str = "python",
+        run: Run | None = None,
         clock: Clock = time.monotonic,
         ticking: Ticking = every,
     ) -> None:
         """`width`, `colour` None: as the stream and the environment say (`terminal_manner`).
 
-        `python`: how the interpreter is called here, for the commands that are shown.
+        `run` completes the commands that are shown.
         """
-        self._python = python
+        self._run = run or Run()
         self._out = out
         self._manner = manner_of(out, width=width, colour=colour)
         self._status = Status(out, self._manner, clock=clock, ticking=ticking)
@@ -82,6 +83,7 @@ class Screen:
     def line(self, text: str = "", *, mark: Mark | None = None) -> None:
         """A line, or several; each is wrapped between words and keeps its indent. A long word is not cut."""
         with self._speech():
+            text = self._run.complete(text)
             if mark is None:
                 self._paragraph(text)
                 return
@@ -95,8 +97,7 @@ class Screen:
     def verbatim(self, text: str) -> None:
         """Lines to be copied, a command or code: indented and never wrapped, for a wrapped command is another one."""
         with self._speech():
-            for line in self._clean(self._callable(text)).split("\n"):
-                self._print((f"    {line}", "cyan"))
+            self._commands(text, "    ")
 
     def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None:
         """Rows in columns, within the width. Without headings a third column is dim: where the value is from."""
@@ -175,16 +176,22 @@ class Screen:
             yield
             self._out.flush()
 
-    def _callable(self, text: str) -> str:
-        # A command that is shown must run as it is, whether or not the virtual environment is active.
-        return text.replace("python -m ", f"{self._python} -m ")
-
     def _sign(self, mark: Mark) -> str:
         return (_SIGNS if self._manner.signs else _ASCII_SIGNS)[mark]
 
     def _next(self, text: str, indent: str) -> None:
+        if isinstance(text, Command):
+            self._print((f"{indent}next:", "bold"))
+            self._commands(text, indent + "  ")
+            if text.advice:
+                self._paragraph(self._run.complete(text.advice), indent=indent)
+            return
+        self._print((f"{indent}next: ", "bold"), (self._clean(self._run.complete(text)), "cyan"))
+
+    def _commands(self, text: str, indent: str) -> None:
         # Not wrapped: a command that is copied must stay one line.
-        self._print((f"{indent}next: ", "bold"), (self._clean(self._callable(text)), "cyan"))
+        for line in self._clean(self._run.complete(text)).split("\n"):
+            self._print((f"{indent}{line}", "cyan"))
 
     def _paragraph(self, text: str, *, style: str = "", indent: str = "") -> None:
         for line in self._clean(text).split("\n"):

@@ -13,6 +13,7 @@ from typing import Any, TextIO, TypeVar
 
 from wizard.core.models.inputs import Back, Choice, InputType, Question
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import Run
 from wizard.terminal.plain_prompts import Lines
 from wizard.terminal.prompt_types import LONG_LIST, WHY, HelpOrBack, PromptRequest, Prompts, PromptState
 from wizard.terminal.screen import Screen
@@ -43,11 +44,11 @@ class Terminal(Screen):
         out: TextIO,
         width: int | None = None,
         colour: bool | None = None,
-        python: str = "python",
+        run: Run | None = None,
         clock: Clock = time.monotonic,
         ticking: Ticking = every,
     ) -> None:
-        super().__init__(out=out, width=width, colour=colour, python=python, clock=clock, ticking=ticking)
+        super().__init__(out=out, width=width, colour=colour, run=run, clock=clock, ticking=ticking)
         self.interactive = interactive
         self._prompts: Prompts | None = None
 

@@ -246,7 +246,6 @@ TWO = (ADMIN, f"arn:aws:iam::{ACCOUNT}:user/ops/second")
 MODES: dict[str, dict[str, Any]] = {
     "default": {},
     "several Regions": {"multi_region": True, "replica_regions": ("us-west-2",)},
-    "conditions on use": {"encryption_context": ("application=eonpro",), "via_services": ()},
     "exclusive": {"exclusive_use": True},
     "deletion": {"deletion_administrators": (DELETER,)},
     "sso": {"administrator_patterns": (PATTERN,)},
@@ -340,10 +339,6 @@ def test_no_administrator_is_named_for_a_use_in_any_mode(mode: str, action: str,
     assert (told is Grant.DENIED) == ("exclusive" in mode)
 
 
-@pytest.mark.parametrize("mode", [mode for mode in EACH_MODE if mode != "conditions on use"])
+@pytest.mark.parametrize("mode", EACH_MODE)
 def test_the_application_may_decrypt_in_every_mode(mode: str) -> None:
     assert grants(_future_policy(mode), APP, "kms:Decrypt") is Grant.NAMED
-
-
-def test_under_an_encryption_context_nobody_can_say_of_the_application_alone_that_it_may() -> None:
-    assert grants(_future_policy("conditions on use"), APP, "kms:Decrypt") is Grant.THROUGH_ROOT

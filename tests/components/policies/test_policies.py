@@ -102,8 +102,6 @@ DOCUMENTS: dict[str, Callable[[], policies.Policy]] = {
     "key-strict": lambda: _key(administrators=(ADMIN, SECOND_ADMIN), strict=True),
     "key-exclusive": lambda: _key(app_principal_arns=(APP, USER), exclusive_use=True),
     "key-multi-region": lambda: _key(multi_region=True),
-    "key-encryption-context": lambda: _key(encryption_context=("application=eonpro", "purpose=a=b")),
-    "key-via-service": lambda: _key(via_services=("secretsmanager.us-east-1.amazonaws.com",)),
     "key-everything": lambda: _key(
         administrators=(ADMIN, SECOND_ADMIN),
         administrator_patterns=(SSO,),
@@ -112,8 +110,6 @@ DOCUMENTS: dict[str, Callable[[], policies.Policy]] = {
         strict=True,
         exclusive_use=True,
         multi_region=True,
-        encryption_context=("application=eonpro",),
-        via_services=("secretsmanager.us-east-1.amazonaws.com",),
     ),
     "key-gov": lambda: _key(
         administrators=(_gov(ADMIN),),
@@ -273,7 +269,7 @@ def test_an_application_policy_on_anything_but_keys_is_refused(arn: str) -> None
 
 def test_the_application_uses_by_the_key_s_policy_what_it_uses_by_its_own() -> None:
     (identity,) = policies.application_statements(key_arns=(KEY,))
-    (by_key,) = policies.application_use_statements(app_principal_arns=(APP,))
+    by_key = policies.application_use_statement(app_principal_arns=(APP,))
     assert set(identity["Action"]) == set(by_key["Action"]) == set(policies.APPLICATION_ACTIONS)
 
 
@@ -289,21 +285,3 @@ def test_only_a_multi_region_key_can_be_replicated_by_its_administrators() -> No
     plain, multi = (json.dumps(_key(multi_region=multi)) for multi in (False, True))
     assert "kms:ReplicateKey" not in plain
     assert "kms:ReplicateKey" in multi
-
-
-def test_a_value_of_an_encryption_context_may_have_an_equals_sign() -> None:
-    conditional, _ = policies.application_use_statements(
-        app_principal_arns=(APP,), encryption_context=("purpose=a=b", "application=eonpro")
-    )
-    assert conditional["Condition"] == {
-        "StringEquals": {"kms:EncryptionContext:purpose": "a=b", "kms:EncryptionContext:application": "eonpro"}
-    }
-
-
-def test_description_takes_neither_context_nor_service_and_stands_without_them() -> None:
-    conditional, described = policies.application_use_statements(
-        app_principal_arns=(APP,), via_services=("s3.us-east-1.amazonaws.com",)
-    )
-    assert "kms:DescribeKey" not in conditional["Action"]
-    assert described["Action"] == ["kms:DescribeKey"]
-    assert "Condition" not in described

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,6 +39,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.delivery import VerificationState
 from wizard.core.models.stack_status import HealthStatus, StackStatus
+from wizard.core.next_command import wizard as wizard_command
 from wizard.inputs.answers import Source
 from wizard.setup import workflow
 from wizard.setup.plan import Plan
@@ -101,7 +103,8 @@ def test_every_error_has_its_exit_code_and_is_printed_once_with_its_way_out(
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert document["ok"] is False
-    assert (document["message"], document["next"], document["exitCode"]) == (outcome.message, outcome.hint, code)
+    assert (document["message"], document["exitCode"]) == (outcome.message, code)
+    assert document["next"] == {"command": None, "advice": outcome.hint}
     assert " ".join(err.split()).count(outcome.message) == 1
     assert "Traceback" not in err
 
@@ -110,8 +113,27 @@ def test_a_failed_pass_gives_all_its_problems(folder, steps, capsys) -> None:
     steps(PreflightFailed(PROBLEMS))
     bell.main(["--json"])
     out, err = capsys.readouterr()
-    assert json.loads(out)["problems"] == [{"what": p.what, "why": p.why, "next": p.next} for p in PROBLEMS]
+    assert json.loads(out)["problems"] == [
+        {"what": p.what, "why": p.why, "next": {"command": None, "advice": p.next}} for p in PROBLEMS
+    ]
     assert all(problem.what in err and problem.next in err for problem in PROBLEMS)
+
+
+KEEPS = ["--stack", "staging", "--from", "production", "--target", "ecs", "--yes"]
+
+
+@pytest.mark.parametrize("given", [["--stack", "staging"], ["--stack=staging", "--yes"], KEEPS])
+def test_the_next_command_keeps_the_flags_of_this_run(folder, steps, capsys, given) -> None:
+    (folder / "Pulumi.production.yaml").write_text(json.dumps({"config": settings().to_config()}))
+    steps(ResourceError("it went wrong", wizard_command("setup", advice="it goes on")))
+    assert bell.main([*given, "--json"]) == 4
+    out, err = capsys.readouterr()
+    command = json.loads(out)["next"]["command"]
+    assert shlex.split(command)[-len(given) :] == given
+    assert f"    {command}" in err.splitlines()
+    assert bell.main(["cost", *[word for word in given if word not in ("--from", "production")], "--days", "9"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "-m wizard cost" in line]
+    assert all(word in line for word in given if word not in ("--from", "production"))
 
 
 def test_missing_answers_give_their_keys(folder, steps, capsys) -> None:

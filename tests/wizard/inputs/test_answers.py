@@ -362,8 +362,6 @@ def good_values() -> dict[str, Any]:
         "deletion_administrators": (ADMIN,),
         "strict_key_policy": True,
         "exclusive_use": True,
-        "encryption_context": ("application=eonpro",),
-        "via_services": ("secretsmanager.eu-west-1.amazonaws.com",),
         "multi_region": True,
         "replica_regions": ("eu-central-1", "eu-west-2"),
         "repair": ("key", "trail"),

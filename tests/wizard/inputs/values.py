@@ -31,8 +31,6 @@ _NAMED: Mapping[str, tuple[str, str]] = {
         f"{IAM}:role/admins/*",
     ),
     "deletion_administrators": (f"{IAM}:role/ends-keys", "caller"),
-    "encryption_context": ("application=eonpro,purpose=phi", "application=eonpro"),
-    "via_services": ("secretsmanager.us-east-1.amazonaws.com", "ssm.us-east-1.amazonaws.com"),
     "replica_regions": ("us-west-2, eu-west-1", "us-west-2"),
     "rotation_period_days": ("90", "2560"),
     "app_principal": ("create", f"{IAM}:role/service/app"),

@@ -189,8 +189,6 @@ def test_a_key_policy_that_lets_more_or_others_in_is_open(aws, added, said) -> N
         ),
         ({"deletion_administrators": (SECOND,)}, "1 may delete it"),
         ({"exclusive_use": True}, "1 administrator"),
-        ({"encryption_context": ("application=eonpro",)}, "1 administrator"),
-        ({"via_services": ("secretsmanager.us-east-1.amazonaws.com",)}, "1 administrator"),
         ({"administrators": (), "administrator_patterns": (PATTERN,)}, "1 administrator"),
     ],
 )
@@ -206,7 +204,6 @@ def test_every_key_policy_that_the_settings_can_mean_is_done(aws, changes, told)
         ({"deletion_administrators": (ADMIN,)}, f"lets {ADMIN} delete the key"),
         ({"deletion_administrators": (SECOND,)}, f"also names {SECOND}"),
         ({"administrators": (SECOND,)}, f"does not itself allow kms:PutKeyPolicy of {ADMIN}"),
-        ({"encryption_context": ("application=eonpro",)}, f"does not itself allow kms:Decrypt of {APP}"),
     ],
 )
 def test_a_key_policy_of_other_settings_is_open(aws, built_with, said) -> None:

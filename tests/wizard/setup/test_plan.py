@@ -146,8 +146,6 @@ REVIEWS = {
             deletion_administrators=(SECOND,),
             strict_key_policy=True,
             exclusive_use=True,
-            encryption_context=("application=eonpro",),
-            via_services=("secretsmanager.us-east-1.amazonaws.com",),
             multi_region=True,
             replica_regions=(REPLICA_REGION,),
             deploy_targets=("vercel", "ecs", "eks"),

@@ -79,7 +79,7 @@ def report(*targets: str, **changes: Any) -> Report:
         "settings": settings(),
         "identity": IDENTITY,
         "outputs": OUTPUTS,
-        "escrow": StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True),
+        "stored_data_key": StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True),
         "changed": (step(),),
         "delivered": tuple(delivered(target) for target in targets),
         "proofs": tuple(proof(target) for target in targets),

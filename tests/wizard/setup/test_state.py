@@ -10,9 +10,9 @@ import pytest
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeCloud, FakeTalk, key_fact
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.discovery import BackendFact
+from wizard.core.state_backend import KEY_ALIAS, Circumstances
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.interview import Interview
-from wizard.inputs.state_backend import KEY_ALIAS, Circumstances
 from wizard.setup.state import StateLocation, settle
 
 FOUND = BackendFact(url="s3://clinic-state", source="the login of the Pulumi CLI")

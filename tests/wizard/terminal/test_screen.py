@@ -16,6 +16,7 @@ import pytest
 from tests.wizard.terminal.terminals import Hands, Written
 from wizard.core.errors import Problem, ResourceError
 from wizard.core.models.progress import Mark, Progress, Step, StepState
+from wizard.core.next_command import Run
 from wizard.terminal.terminal import Terminal
 
 ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -219,7 +220,7 @@ def test_the_width_is_that_of_the_stream_written_to(monkeypatch: pytest.MonkeyPa
 
 def test_a_command_that_is_shown_calls_python_as_it_is_called_here() -> None:
     out = io.StringIO()
-    screen = Terminal(interactive=False, out=out, width=40, python=".venv/bin/python")
+    screen = Terminal(interactive=False, out=out, width=40, run=Run(python=".venv/bin/python"))
     screen.error(ResourceError("no", "python -m wizard push"))
     screen.verbatim("python -m wizard verify")
     assert out.getvalue() == "✗ no\n  next: .venv/bin/python -m wizard push\n    .venv/bin/python -m wizard verify\n"

@@ -35,14 +35,12 @@ ROOT_SID = "Enable IAM policies"
 ADMIN_SID = "Allow administration of the key"
 SSO_SID = "Allow administration by SSO roles"
 USE_SID = "Allow use of the key for EONPRO"
-DESCRIBE_SID = "Allow description of the key for EONPRO"
 DELETE_SID = "Allow deletion of the key"
 NO_DELETION = "Deny deletion of the key"
 NO_USE = "Deny use of the key to all but EONPRO"
 
 USES = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant")
 END = "kms:ScheduleKeyDeletion"
-CONTEXT_KEY = "kms:EncryptionContext:application"
 
 BY_DEFAULT = Table(
     title="The PHI key, as it is made by default",
@@ -164,53 +162,6 @@ EXCLUSIVE = Table(
     ),
 )
 
-IN_CONTEXT = Table(
-    title="The PHI key with an encryption context",
-    about="`encryptionContext` is `application=eonpro`: the application has to send exactly that pair with each use. "
-    "Today's application sends none.",
-    kind=Kind.KEY,
-    policy=key_policy_of(settings(encryption_context=("application=eonpro",))),
-    resource=KEY,
-    rows=(
-        *may(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", by=USE_SID, given={CONTEXT_KEY: "eonpro"}),
-        *may(APPLICATION, "kms:DescribeKey", by=DESCRIBE_SID, how="which takes no context"),
-        *may_not(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", how="without a context", but=(CONTEXT_KEY,)),
-        *may_not(
-            APPLICATION, "kms:Decrypt", how="in another context", but=(CONTEXT_KEY,), given={CONTEXT_KEY: "EONPRO"}
-        ),
-        *may_not(ADMINISTRATOR, "kms:Decrypt", how="in the right context", given={CONTEXT_KEY: "eonpro"}),
-    ),
-)
-
-VIA = Table(
-    title="The PHI key through one service",
-    about="`viaServices` is `secretsmanager.us-east-1.amazonaws.com`: the application has to use the key through it. "
-    "Today's application calls KMS itself.",
-    kind=Kind.KEY,
-    policy=key_policy_of(settings(via_services=("secretsmanager.us-east-1.amazonaws.com",))),
-    resource=KEY,
-    rows=(
-        *may(
-            APPLICATION, "kms:Decrypt", by=USE_SID, given={"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
-        ),
-        *may(APPLICATION, "kms:DescribeKey", by=DESCRIBE_SID),
-        *may_not(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", how="directly", but=("kms:ViaService",)),
-        *may_not(
-            APPLICATION,
-            "kms:Decrypt",
-            how="through another service",
-            but=("kms:ViaService",),
-            given={"kms:ViaService": "s3.us-east-1.amazonaws.com"},
-        ),
-        *may_not(
-            ADMINISTRATOR,
-            "kms:Decrypt",
-            how="through the service",
-            given={"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"},
-        ),
-    ),
-)
-
 MULTI_REGION = Table(
     title="The PHI key in several Regions",
     about="The primary and each replica have this one policy.",
@@ -227,4 +178,4 @@ MULTI_REGION = Table(
     ),
 )
 
-TABLES = (BY_DEFAULT, DELETION, SSO, STRICT, EXCLUSIVE, IN_CONTEXT, VIA, MULTI_REGION)
+TABLES = (BY_DEFAULT, DELETION, SSO, STRICT, EXCLUSIVE, MULTI_REGION)

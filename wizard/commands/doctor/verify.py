@@ -21,8 +21,8 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.data_key import deliver_and_verify
 from wizard.data_key.storage import find_stored_data_key
+from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext, deploy_target
 

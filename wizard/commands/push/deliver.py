@@ -13,7 +13,8 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, PreflightFaile
 from wizard.core.models.delivery import Delivered, StoredDataKey, Verification
 from wizard.core.models.progress import Mark
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
-from wizard.data_key import deliver_and_verify, delivery, storage
+from wizard.data_key import delivery, storage
+from wizard.setup import deliver_and_verify
 from wizard.setup.preflight.data_key import lost_stored_data_key
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext, deploy_target

@@ -13,7 +13,8 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.delivery import Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.data_key import deliver_and_verify, delivery
+from wizard.data_key import delivery
+from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients
 from wizard.targets.port import TargetContext, deploy_target
 

@@ -219,16 +219,6 @@ def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
             "refused until it is deployed anew with Vercel's own token; then take the key's two variables away: "
             "vercel env rm AWS_ACCESS_KEY_ID production && vercel env rm AWS_SECRET_ACCESS_KEY production"
         )
-    if settings.encryption_context:
-        told.append(
-            f"the key policy will demand the encryption context {', '.join(settings.encryption_context)}: the "
-            "application as it is sends none, and the data key is made without one, so it will be refused"
-        )
-    if settings.via_services:
-        told.append(
-            f"the key policy will demand that the key is used through {', '.join(settings.via_services)}: the "
-            "application as it is calls KMS itself, and will be refused"
-        )
     if settings.makes_user:
         told.append(
             "an access key never expires, and whoever has it is the application: Vercel's own token "

@@ -283,14 +283,6 @@ def test_a_re_run_with_patterns_only_needs_no_administrators(aws) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (
-            {"encryption_context": ("application=eonpro",)},
-            "encryption context application=eonpro: the application as it is sends none",
-        ),
-        (
-            {"via_services": ("secretsmanager.us-east-1.amazonaws.com",)},
-            "through secretsmanager.us-east-1.amazonaws.com: the application as it is calls KMS itself",
-        ),
         ({"vercel_access": "user"}, "an access key never expires"),
         ({"alerts": True}, "nobody gets the alerts of eonpro-alerts yet: --alert-emails ADDRESS"),
         ({"deletion_administrators": (SECOND,)}, f"may schedule the key's deletion: {SECOND}"),

@@ -9,8 +9,7 @@ import pytest
 
 from tests.wizard.fakes.clients import ACCOUNT, REGION
 from wizard.core.models.discovery import BackendFact, BackendKind
-from wizard.inputs.state import STATE_INPUTS
-from wizard.inputs.state_backend import (
+from wizard.core.state_backend import (
     FILE_VARIABLE,
     VARIABLE,
     Circumstances,
@@ -21,6 +20,7 @@ from wizard.inputs.state_backend import (
     in_words,
     resolve,
 )
+from wizard.inputs.state import STATE_INPUTS
 
 BUCKET = f"eonpro-pulumi-state-{ACCOUNT}-{REGION}"
 LOGGED_IN = BackendFact(url="s3://theirs", source="the login of the Pulumi CLI")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wizard.core.models.delivery import Linked
-from wizard.vercel.cli_login import (
+from wizard.inputs.vercel_cli import (
     CliLogin,
     cli_login,
     cli_token,

@@ -1,0 +1,341 @@
+"""The table of packages: which package may import which, and which outside libraries, read from the imports themselves.
+
+Touches the source tree, which it only reads, and starts the wizard once for its `--help`.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ANY = ("*",)
+PURE_COMPONENTS = ("components.settings.*", "components.policies.*")
+CORE = ("wizard.core.*", *PURE_COMPONENTS)
+STEPS = (*CORE, "wizard.inputs.*", "wizard.data_key.*", "wizard.targets.*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of the table: the files of this pattern may import these outside libraries and these modules of ours."""
+
+    files: tuple[str, ...]
+    outside: tuple[str, ...] = ()
+    ours: tuple[str, ...] = ()
+    pure: bool = False
+    lines: int | None = None
+
+
+# The first row that fits a file is its row. Everybody may import the standard library, but pure rows not its EFFECTS.
+TABLE = (
+    Row(files=("__main__.py",), outside=("pulumi",), ours=("components.*",), lines=60),
+    Row(files=("components/settings/*.py",), outside=("pydantic",), ours=("components.settings.*",), pure=True),
+    Row(files=("components/policies/*.py",), ours=PURE_COMPONENTS, pure=True),
+    Row(files=("components/*.py",), outside=("pulumi", "pulumi_aws"), ours=("components.*",)),
+    Row(files=("wizard/cli/*.py", "wizard/__main__.py"), outside=("argcomplete",), ours=("wizard.*", *PURE_COMPONENTS)),
+    Row(files=("wizard/__init__.py",), pure=True),
+    Row(files=("wizard/core/json_documents.py",), ours=(*CORE, "wizard.setup.plan", "wizard.setup.report"), pure=True),
+    Row(files=("wizard/core/*.py",), ours=CORE, pure=True),
+    # The edges: one outside library each; none knows another.
+    Row(files=("wizard/terminal/*.py",), outside=("questionary", "prompt_toolkit"), ours=("wizard.terminal.*", *CORE)),
+    Row(files=("wizard/aws/*.py",), outside=("boto3", "botocore"), ours=("wizard.aws.*", *CORE)),
+    Row(files=("wizard/vercel/*.py",), outside=("httpx", "httpcore"), ours=("wizard.vercel.*", *CORE)),
+    # A passphrase is tried as the engine tries it, because the engine itself does so only when it is too late.
+    Row(
+        files=("wizard/pulumi_engine/*.py",),
+        outside=("pulumi", "yaml", "cryptography"),
+        ours=("wizard.pulumi_engine.*", *CORE),
+    ),
+    # The registry finds the targets in its package, so that a new one is one file.
+    Row(
+        files=("wizard/targets/port.py",),
+        ours=("wizard.targets", "wizard.targets.*", "a module chosen at run time", *CORE),
+        pure=True,
+    ),
+    Row(files=("wizard/targets/*.py",), outside=("yaml",), ours=("wizard.targets.*", *CORE), pure=True),
+    Row(files=("wizard/inputs/*.py",), outside=("yaml",), ours=("wizard.inputs.*", "wizard.targets.*", *CORE)),
+    # The application's side (phi) is reached as a child process, never imported.
+    Row(files=("wizard/data_key/*.py",), ours=("wizard.data_key.*", "wizard.targets.*", *CORE)),
+    Row(files=("wizard/setup/*.py",), outside=("yaml",), ours=("wizard.setup.*", *STEPS), pure=True),
+    Row(
+        files=("wizard/commands/*.py",),
+        outside=("jinja2",),
+        ours=("wizard", "wizard.commands.*", "wizard.setup.*", *STEPS),
+        pure=True,
+    ),
+    Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
+    # An adapter knows the errors and what it was given, never a key or a cipher.
+    *(
+        Row(files=(f"phi/adapters/{name}.py",), outside=libraries, ours=("phi.adapters.*", "phi.errors"))
+        for name, libraries in (
+            ("sqlalchemy", ("sqlalchemy",)),
+            ("django", ("django",)),
+            # A column of Spark's is a series of pandas'.
+            ("spark", ("pyspark", "pandas")),
+        )
+    ),
+    Row(files=("phi/adapters/*.py",), ours=("phi.adapters.*", "phi.errors"), pure=True),
+    Row(files=("phi/reencryption/*.py",), outside=("psycopg", "cryptography", "pybase64"), ours=("phi.*",)),
+    Row(files=("phi/*.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
+    Row(files=("sandbox/*.py",), outside=ANY, ours=("sandbox.*",)),
+    # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
+    Row(
+        files=("guardrails/*.py",),
+        outside=("pulumi", "pulumi_policy", "rules"),
+        ours=("guardrails.*", *PURE_COMPONENTS),
+    ),
+    # It runs before anything is installed.
+    Row(files=("tools/bootstrap/*.py",), ours=("tools.bootstrap.*",)),
+    Row(files=("tests/*.py", "tools/*.py"), outside=ANY, ours=ANY),
+)
+
+EFFECTS = ("subprocess", "socket", "ssl", "http.*", "urllib.request", "multiprocessing", "ctypes")
+NAMELESS = frozenset({"util", "utils", "helper", "helpers", "common", "manager"})
+RUN_TIME_IMPORTS = frozenset({"import_module", "__import__"})
+
+
+def python_files(root: Path) -> Iterator[Path]:
+    """Every .py of the tree, relative to it; hidden directories and virtual environments are no room."""
+    for entry in sorted(root.iterdir()):
+        if entry.name.startswith(".") or entry.name in ("__pycache__", "node_modules"):
+            continue
+        if entry.is_dir() and not (entry / "pyvenv.cfg").exists():
+            yield from (Path(entry.name) / below for below in python_files(entry))
+        elif entry.suffix == ".py":
+            yield Path(entry.name)
+
+
+def module_name(file: Path) -> str:
+    """The dotted name of a file: `a/b.py` is a.b, `a/__init__.py` is a."""
+    parts = file.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path, source: str, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """Line and absolute name of each module a file imports, at any depth, lazily or by name at run time."""
+    for node in ast.walk(ast.parse(source, str(file))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = file.parent.parts[: len(file.parent.parts) - node.level + 1] if node.level else ()
+            origin = ".".join((*package, *([node.module] if node.module else [])))
+            for alias in node.names:
+                dotted = f"{origin}.{alias.name}" if origin else alias.name
+                yield node.lineno, dotted if dotted in modules or not origin else origin
+        elif isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+            if called in RUN_TIME_IMPORTS:
+                match node.args:
+                    case [ast.Constant(value=str(name)), *_]:
+                        yield node.lineno, name
+                    case _:
+                        yield node.lineno, "a module chosen at run time"
+
+
+def findings(root: Path, table: tuple[Row, ...]) -> list[str]:
+    """What the tree does that the table does not allow, as sentences; empty when the table holds."""
+    files = list(python_files(root))
+    modules = frozenset(module_name(file) for file in files) | {".".join(f.parent.parts) for f in files}
+    packages = {name.partition(".")[0] for name in modules} - {"", "__main__"}
+    found = []
+    for file in files:
+        row = next((row for row in table if fits(file.as_posix(), row.files)), None)
+        if row is None:
+            found.append(f"{file.as_posix()} is in no row of the table")
+            continue
+        source = (root / file).read_text(encoding="utf-8")
+        for line, name in imports(file, source, modules):
+            top = name.partition(".")[0]
+            if top in packages:
+                allowed = fits(name, row.ours)
+            elif top in sys.stdlib_module_names:
+                allowed = not (row.pure and fits(name, EFFECTS))
+            else:
+                allowed = fits(top, row.outside)
+            if not allowed:
+                found.append(f"{file.as_posix()}:{line} imports {name}")
+        if row.lines and source.count("\n") > row.lines:
+            found.append(f"{file.as_posix()} has more than {row.lines} lines")
+    return list(dict.fromkeys(found))
+
+
+def idle_rows(root: Path, table: tuple[Row, ...]) -> list[tuple[str, ...]]:
+    """The rows that no file of the tree has; a table that speaks of nothing there is out of date."""
+    files = [file.as_posix() for file in python_files(root)]
+    return [row.files for row in table if not any(fits(file, row.files) for file in files)]
+
+
+def fits(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a name is one of the patterns, `x.*` meaning x as well as everything in it."""
+    return any(fnmatchcase(name, one) or fnmatchcase(f"{name}.", one) for one in patterns)
+
+
+def test_every_import_of_this_tree_follows_the_table() -> None:
+    assert findings(ROOT, TABLE) == []
+
+
+def test_every_row_of_the_table_speaks_of_a_file_that_is_there() -> None:
+    assert idle_rows(ROOT, TABLE) == []
+
+
+@pytest.mark.parametrize("file", ["__main__.py", "components/key.py", "wizard/core/errors.py", "phi/kms.py"])
+def test_the_table_is_held_against_a_tree_that_is_really_there(file: str) -> None:
+    assert Path(file) in set(python_files(ROOT))
+
+
+def test_tests_are_no_package() -> None:
+    assert [file.as_posix() for file in python_files(ROOT / "tests") if file.name == "__init__.py"] == []
+
+
+def test_no_file_hides_behind_a_name_that_means_nothing() -> None:
+    named = [file for file in python_files(ROOT) for part in file.with_suffix("").parts if nameless(part)]
+    assert named == []
+
+
+def nameless(part: str) -> bool:
+    """Whether any word of a file's or directory's name is one that could hold anything."""
+    # AWS Secrets Manager is a product's name.
+    return not NAMELESS.isdisjoint(part.lower().replace("secrets_manager", "").split("_"))
+
+
+def test_the_help_of_the_wizard_loads_no_heavy_library() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "wizard", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    timed = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    assert done.returncode == 0, [line for line in done.stderr.splitlines() if line not in timed]
+    assert "usage" in done.stdout.lower()
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in timed}
+    assert "wizard" in loaded or "argparse" in loaded
+    heavy = {"boto3", "botocore", "pulumi", "pulumi_aws", "prompt_toolkit", "pydantic", "httpx", "yaml"}
+    assert loaded & heavy == set()
+
+
+# The checker itself, on small trees made up for it.
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name, source in {
+        "__main__.py": "import pulumi\nfrom components import PhiKey\n",
+        "components/__init__.py": "",
+        "components/settings/values.py": "from pydantic import BaseModel\n",
+        "components/policies/key.py": "from components.settings import values\n",
+        "components/key.py": "import pulumi_aws\nfrom .policies import key\n",
+        "wizard/__init__.py": "",
+        "wizard/cli/main.py": "def main():\n    from wizard.terminal import screen\n    import wizard.aws\n",
+        "wizard/core/errors.py": "",
+        "wizard/inputs/answers.py": "",
+        "wizard/terminal/screen.py": "import prompt_toolkit.styles\nfrom wizard.core import errors\n",
+        "wizard/aws/__init__.py": "from wizard.aws.client import Client\n",
+        "wizard/aws/client.py": "from . import iam\nfrom ..core.errors import SetupError\n",
+        "wizard/aws/iam.py": "def ask():\n    import boto3\n",
+        "wizard/setup/plan.py": "from components.policies import key\nfrom wizard.core.errors import SetupError\n",
+        "wizard/commands/push/command.py": "from wizard.setup import plan\n",
+        "phi/__init__.py": "from phi.kms import KmsKeySource\n",
+        "phi/kms.py": "def decrypt():\n    import botocore.session\n",
+        "tests/wizard/setup/test_plan.py": "import anything, sandbox, wizard.setup.plan\n",
+        "sandbox/cloud.py": "import moto.server\nfrom sandbox import ports\n",
+        "sandbox/ports.py": "",
+        ".venv/lib/forbidden.py": "import wizard\n",
+        "venv/pyvenv.cfg": "",
+        "venv/lib/forbidden.py": "import wizard\n",
+    }.items():
+        write(tmp_path, name, source)
+    return tmp_path
+
+
+def write(tree: Path, name: str, source: str) -> None:
+    file = tree / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(source, encoding="utf-8")
+
+
+def test_a_tree_that_follows_the_table_has_no_findings(tree: Path) -> None:
+    assert findings(tree, TABLE) == []
+
+
+PLAN, SCREEN, CLIENT = "wizard/setup/plan.py", "wizard/terminal/screen.py", "wizard/aws/client.py"
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "finding"),
+    [
+        ("components/settings/values.py", "import pulumi\n", "1 imports pulumi"),
+        ("components/key.py", "import wizard.core.errors\n", "1 imports wizard.core.errors"),
+        ("components/key.py", "from phi import kms\n", "1 imports phi.kms"),
+        ("components/policies/key.py", "from .. import key\n", "1 imports components.key"),
+        ("components/policies/key.py", "from ..key import x\n", "1 imports components.key"),
+        (PLAN, "\ndef f():\n    import boto3\n", "3 imports boto3"),
+        (PLAN, "class A:\n  def f(self):\n    from rich import x\n", "3 imports rich"),
+        (PLAN, "from wizard.terminal import screen\n", "1 imports wizard.terminal.screen"),
+        (PLAN, "from ..terminal import screen as s\n", "1 imports wizard.terminal.screen"),
+        (PLAN, "from ..commands.push import command\n", "1 imports wizard.commands.push.command"),
+        (PLAN, "import wizard.aws.client as c\n", "1 imports wizard.aws.client"),
+        (PLAN, "from components.key import X\n", "1 imports components.key"),
+        (PLAN, "from components import *\n", "1 imports components"),
+        (PLAN, "import subprocess\n", "1 imports subprocess"),
+        (PLAN, "import http.client\n", "1 imports http.client"),
+        (PLAN, "from urllib.request import x\n", "1 imports urllib.request"),
+        (PLAN, "if TYPE_CHECKING:\n    import rich\n", "2 imports rich"),
+        (PLAN, "try:\n    import rich\nexcept ImportError: ...\n", "2 imports rich"),
+        (PLAN, "import importlib\nimportlib.import_module('rich')\n", "2 imports rich"),
+        (PLAN, "x = __import__('rich')\n", "1 imports rich"),
+        (PLAN, "__import__(name)\n", "1 imports a module chosen at run time"),
+        ("wizard/core/errors.py", "from wizard.inputs import answers\n", "1 imports wizard.inputs.answers"),
+        (CLIENT, "from ..terminal import screen\n", "1 imports wizard.terminal.screen"),
+        (CLIENT, "from ..setup.plan import x\n", "1 imports wizard.setup.plan"),
+        (SCREEN, "from wizard.aws import x\n", "1 imports wizard.aws"),
+        (SCREEN, "import httpx\n", "1 imports httpx"),
+        ("wizard/data_key/verification.py", "from phi import PhiCipher\n", "1 imports phi"),
+        ("wizard/cli/main.py", "import sandbox.cloud\n", "1 imports sandbox.cloud"),
+        ("wizard/cli/main.py", "import rich\n", "1 imports rich"),
+        ("phi/__main__.py", "import boto3\n", "1 imports boto3"),
+        ("phi/cipher.py", "import wizard\n", "1 imports wizard"),
+        ("sandbox/cloud.py", "from phi import kms\n", "1 imports phi.kms"),
+        ("sandbox/cloud.py", "import wizard.core\n", "1 imports wizard.core"),
+        ("tools/bootstrap/__main__.py", "import rich\n", "1 imports rich"),
+        ("tools/bootstrap/__main__.py", "from sandbox import ports\n", "1 imports sandbox.ports"),
+        ("guardrails/rules.py", "import wizard.core\n", "1 imports wizard.core"),
+    ],
+)
+def test_what_the_table_forbids_is_found(tree: Path, file: str, source: str, finding: str) -> None:
+    write(tree, file, source)
+    assert findings(tree, TABLE) == [f"{file}:{finding}"]
+
+
+@pytest.mark.parametrize("file", ["wizard/attic.py", "attic/__init__.py", "top.py"])
+def test_a_file_outside_the_packages_is_found(tree: Path, file: str) -> None:
+    write(tree, file, "")
+    assert findings(tree, TABLE) == [f"{file} is in no row of the table"]
+
+
+def test_a_program_that_is_too_long_is_found(tree: Path) -> None:
+    write(tree, "__main__.py", "pass\n" * 61)
+    assert findings(tree, TABLE) == ["__main__.py has more than 60 lines"]
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        (PLAN, "from urllib.parse import urlsplit\nimport importlib.metadata\n"),
+        ("wizard/inputs/answers.py", "import yaml\nfrom ..core.errors import SetupError\n"),
+        ("wizard/vercel/client.py", "import httpx\nfrom wizard.core import errors\n"),
+        ("wizard/pulumi_engine/engine.py", "from pulumi import automation\n"),
+        ("guardrails/__main__.py", "from pulumi_policy import PolicyPack\nfrom rules import RULES\n"),
+        ("tools/screens.py", "import sandbox, wizard.core, whatever\n"),
+    ],
+)
+def test_what_the_table_allows_is_not_found(tree: Path, file: str, source: str) -> None:
+    write(tree, file, source)
+    assert findings(tree, TABLE) == []
+
+
+def test_a_row_without_a_file_is_found(tree: Path) -> None:
+    assert idle_rows(tree, (Row(files=("attic/*.py",)),)) == [("attic/*.py",)]

@@ -1,0 +1,117 @@
+"""The next command to type: written as words, quoted for a shell, completed with the flags of the run that prints it.
+
+Pure. Messages name a command with `wizard` or `shell`; where a message is printed, `Run.complete` adds what this run
+was started with (`--stack`, `--from`, `--target`, `--yes` and others): a copied command acts on the same stack.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PROGRAM = "python -m wizard"
+
+DEFAULT_COMMAND = "setup"
+"""What runs where the command line names no command."""
+
+# From the program to the end of this command: a quoted word may hold anything, an operator of the shell or a
+# backquote ends it.
+_COMMAND = re.compile(rf"""{PROGRAM}(?![\w.])(?:'[^']*'|"[^"]*"|[^'"|;&<>#`\n()])*""")
+
+_PYTHON = re.compile(r"(?<![\w./-])python -m ")
+
+
+class Command(str):
+    """A command that runs as it is. Where `str` is expected it is the command alone; `advice` is prose about it."""
+
+    __slots__ = ("advice",)
+    advice: str
+
+    def __new__(cls, text: str, *, advice: str = "") -> Command:
+        command = super().__new__(cls, text)
+        command.advice = advice
+        return command
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, str]]:
+        return (str(self),), {"advice": self.advice}
+
+
+def wizard(*words: str, advice: str = "") -> Command:
+    """`python -m wizard WORDS`, each word quoted where a shell needs it: `wizard("push", "--to", place)`.
+
+    Leave out `--stack` and the other flags of this run: they are added where the command is printed.
+    """
+    return Command(" ".join((PROGRAM, *map(shlex.quote, words))), advice=advice)
+
+
+def shell(*words: str, advice: str = "") -> Command:
+    """A command of another program, each word quoted where a shell needs it."""
+    return Command(shlex.join(words), advice=advice)
+
+
+def document(step: str) -> dict[str, Any]:
+    """The next step as `--json` has it: `command` runs as it is, `advice` is prose; null where there is none."""
+    if isinstance(step, Command):
+        return {"command": str(step), "advice": step.advice or None}
+    return {"command": None, "advice": step or None}
+
+
+def _takes_all(command: str) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a command printed by this run has to repeat."""
+
+    flags: Mapping[str, tuple[str, ...]] | None = None
+    """The flags that this run was given, each with its words as they were typed: `{"--stack": ("--stack", "dev")}`."""
+    takes: Callable[[str], Collection[str] | None] = _takes_all
+    """The flags that a command has, by its name; None for all."""
+    python: str = "python"
+    """How the interpreter is called from here."""
+
+    def complete(self, text: str) -> str:
+        """The text; each wizard command in it has the flags of this run that it takes and does not have yet."""
+        if "python -m " not in text:
+            return text
+        completed = _PYTHON.sub(f"{self.python} -m ", _COMMAND.sub(self._with_flags, text))
+        return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
+
+    def complete_all(self, value: Any) -> Any:
+        """The same for every text in a document."""
+        if isinstance(value, str):
+            return self.complete(value)
+        if isinstance(value, Mapping):
+            return {key: self.complete_all(inner) for key, inner in value.items()}
+        return [self.complete_all(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    def _with_flags(self, found: re.Match[str]) -> str:
+        text = found[0].rstrip()
+        try:
+            words = shlex.split(text)[3:]
+        except ValueError:
+            return found[0]
+        command = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
+        present = {word.partition("=")[0] for word in words}
+        takes = self.takes(command)
+        missing = [
+            typed
+            for flag, typed in (self.flags or {}).items()
+            if (takes is None or flag in takes) and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
+        ]
+        added = "".join(f" {shlex.quote(word)}" for typed in missing for word in typed)
+        return text + added + found[0][len(text) :]
+
+
+_REPLACED_BY: Mapping[str, tuple[str, ...]] = {
+    "--stack": ("--all", "--help"),
+    "--yes": ("--help",),
+    "--target": ("--help", "--plan"),
+    "--from": ("--help", "--plan"),
+    "--answers": ("--help", "--plan"),
+}
+"""Flags beside which another has no meaning: a saved plan holds its own settings, `--all` is every stack."""
