@@ -56,7 +56,8 @@ TABLE = (
     # The registry finds the targets in its package, so that a new one is one file.
     Row(
         files=("wizard/targets/port.py",),
-        ours=("wizard.targets", "wizard.targets.*", "a module chosen at run time", *CORE),
+        outside=("a module chosen at run time",),
+        ours=("wizard.targets.*", *CORE),
         pure=True,
     ),
     Row(files=("wizard/targets/*.py",), outside=("yaml",), ours=("wizard.targets.*", *CORE), pure=True),

@@ -152,7 +152,7 @@ def test_an_escrowed_version_at_the_target_makes_way_where_the_run_says_so(aws) 
 
 def test_a_target_that_says_it_holds_another_key_is_refused(aws) -> None:
     vercel = FakeHosting(delivered_instead=wrapped("another"))
-    with pytest.raises(DataKeyConflict, match="not the escrowed"):
+    with pytest.raises(DataKeyConflict, match="not the stored"):
         delivered(aws, vercel, Target.VERCEL)
 
 
