@@ -76,7 +76,7 @@ def test_what_was_used_is_what_was_called(on_vercel: Clinic) -> None:
     assert counts["kmsRequests"] - before["kmsRequests"] == made + a_reading
     assert told["assumptions"]["requests"] == round(counts["keyRequests"] * DAY)
     assert told["assumptions"]["rotations"] == counts["rotations"] == 0
-    assert counts["trails"] == 1 and "trail-events" not in {each["driver"] for each in told["drivers"]}
+    assert counts["otherTrails"] == 0 and "trail-events" not in {each["driver"] for each in told["drivers"]}
     assert told["unknown"] == []
     assert counts["keyRequestsCutOff"] is False
 
@@ -91,5 +91,5 @@ def test_what_may_not_be_asked_is_unknown_and_never_nothing(on_vercel: Clinic) -
         on_vercel.no_more_faults()
     counts, unknown = told["counts"], {each["what"] for each in told["unknown"]}
     assert (counts["keyRequests"], counts["kmsRequests"], counts["trailBytes"]) == (None, None, None)
-    assert {"uses of the keys", "the logs in S3", "the KMS requests of the Region"} <= unknown
+    assert {"KMS requests", "audit logs, storage in S3", "KMS requests in the Region"} <= unknown
     assert {"requests", "log-storage"}.isdisjoint(each["driver"] for each in told["drivers"])

@@ -1,4 +1,4 @@
-"""The meter: KMS requests, calls on the key, the logs' size and the trails, as AWS itself counts them.
+"""The meter: KMS requests, calls on the key and the size of the logs, as AWS counts them.
 
 Asks CloudWatch and CloudTrail; changes nothing. GetMetricData and LookupEvents are bounded, and say when they are.
 """
@@ -61,11 +61,10 @@ class CloudWatchUsage:
                 return None
 
         since = max(since, ask("since", lambda: self._made(key_arn)) or since)
-        requests, found, size, trails = self.session.together(
+        requests, found, size = self.session.together(
             lambda: ask("kms_requests", lambda: self._kms_requests(since, until)),
             lambda: ask("key_requests", lambda: self._key_requests(key_arn, since, until)),
             lambda: ask("trail_bytes", lambda: self._size(bucket, until)),
-            lambda: ask("trails", self._trails),
         )
         calls, cut_off_at = found or (None, None)
         if size is None and "trail_bytes" not in unknown:
@@ -78,7 +77,6 @@ class CloudWatchUsage:
             is_key_requests_cut_off=cut_off_at is not None,
             key_requests_since=cut_off_at,
             trail_bytes=size,
-            trails=trails,
             unknown=unknown,
         )
 
@@ -141,19 +139,6 @@ class CloudWatchUsage:
         values = self._values(metrics, "Average", until - 3 * _DAY, until, period=_DAY)
         newest = [found[-1] for found in values if found]
         return round(sum(newest)) if newest else None
-
-    def _trails(self) -> int:
-        """The trails that record here: those of every Region, of the organization, and of this Region alone."""
-        trails = self.session.call("cloudtrail", "DescribeTrails", includeShadowTrails=True)["trailList"]
-        logging = self.session.together(*(lambda arn=trail["TrailARN"]: self._is_logging(arn) for trail in trails))
-        return sum(logging)
-
-    def _is_logging(self, arn: str) -> bool:
-        # An organization's trail tells its status to the management account only; it is taken for one that records.
-        try:
-            return bool(self.session.call("cloudtrail", "GetTrailStatus", Name=arn).get("IsLogging"))
-        except (PermissionDenied, ResourceError):
-            return True
 
     def _values(
         self,

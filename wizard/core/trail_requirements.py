@@ -1,60 +1,49 @@
-"""What an audit trail has to be, whoever made it, and what one that is there lacks of it.
+"""Which requirements a trail and its bucket do not meet, whoever created them.
 
-Pure: facts in, words out.
+Pure: facts in; the words are those of `components.policies.requirements`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
+from components.policies.requirements import BY_ID, Requirement
 from components.settings import SHORTEST_RETENTION_DAYS
 from wizard.core.models.account import Retention, TrailFact
 
-
-class Trait(StrEnum):
-    """What a trail and its bucket have to be, in words of a few letters, in the order of the evidence."""
-
-    LOGGING = "logging"
-    EVERY_REGION = "all Regions"
-    GLOBAL_EVENTS = "global events"
-    VALIDATED = "log files validated"
-    KMS_EVENTS = "events of KMS"
-    PRIVATE = "bucket private"
-    VERSIONED = "versioned"
-    ENCRYPTED = "encrypted"
-    KEPT = "kept for six years"
-    TLS_ONLY = "TLS only"
-
-
-OF_THE_TRAIL = (Trait.LOGGING, Trait.EVERY_REGION, Trait.GLOBAL_EVENTS, Trait.VALIDATED, Trait.KMS_EVENTS)
-OF_THE_BUCKET = tuple(trait for trait in Trait if trait not in OF_THE_TRAIL)
+OF_THE_TRAIL = ("trail-logging", "trail-all-regions", "trail-global-events", "trail-validation", "trail-kms-events")
+OF_THE_BUCKET = ("bucket-private", "bucket-versioned", "bucket-encrypted", "bucket-retention", "bucket-tls")
+"""Ids of the requirements that are checked here, in the order of the evidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """One thing that a trail or its bucket lacks."""
+    """One requirement that a trail or its bucket does not meet."""
 
-    trait: Trait
-    what: str
-    fatal: bool = False
-    """Whether the use of the key is not recorded at all."""
+    requirement: Requirement
+    text: str
+    """What is wrong: `its bucket is not encrypted`."""
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the use of the key is not recorded at all."""
+        return self.requirement.id in ("trail-logging", "trail-kms-events")
 
 
 def gaps(trail: TrailFact, retention: Retention | None) -> tuple[Gap, ...]:
-    """What the trail and its bucket lack; what could not be read is no gap here, and `unknown` in the evidence."""
+    """What the trail and its bucket do not meet; what could not be read is no gap here, and `unread` names it."""
     return (*trail_gaps(trail), *(bucket_gaps(retention) if retention else ()))
 
 
 def unread(trail: TrailFact, retention: Retention | None) -> tuple[str, ...]:
     """What could not be read of them, in words."""
-    told = [*trail_unread(trail)]
+    text = [*trail_unread(trail)]
     if retention is None:
-        told.append(f"its bucket {trail.bucket}")
+        text.append(f"its bucket {trail.bucket}")
     elif retention.tls_only is None:
-        told.append("the bucket's policy")
-    return tuple(told)
+        text.append("the bucket's policy")
+    return tuple(text)
 
 
 def trail_unread(trail: TrailFact) -> Iterator[str]:
@@ -66,29 +55,29 @@ def trail_unread(trail: TrailFact) -> Iterator[str]:
 
 
 def trail_gaps(trail: TrailFact) -> Iterator[Gap]:
-    """What the trail itself lacks."""
-    if trail.logging is False:
-        yield Gap(trait=Trait.LOGGING, what="it is stopped", fatal=True)
-    if trail.kms_events is False:
-        yield Gap(trait=Trait.KMS_EVENTS, what="it leaves out the events of KMS", fatal=True)
-    if not trail.multi_region:
-        yield Gap(trait=Trait.EVERY_REGION, what="it covers one Region only")
-    if not trail.global_events:
-        yield Gap(trait=Trait.GLOBAL_EVENTS, what="it leaves out the global services, IAM among them")
-    if not trail.validation:
-        yield Gap(trait=Trait.VALIDATED, what="its log files cannot be validated")
+    """What the trail itself does not meet."""
+    # What could not be read (None) is no gap.
+    met = (trail.logging, trail.multi_region, trail.global_events, trail.validation, trail.kms_events)
+    for id_, is_met in zip(OF_THE_TRAIL, met, strict=True):
+        if is_met is False:
+            yield _gap(id_)
 
 
 def bucket_gaps(retention: Retention) -> Iterator[Gap]:
-    """What its bucket lacks."""
+    """What its bucket does not meet."""
     days = retention.expires_after_days
-    if days is not None and days < SHORTEST_RETENTION_DAYS:
-        yield Gap(trait=Trait.KEPT, what=f"its logs expire after {days} days, before six years are over")
-    if not retention.public_access_blocked:
-        yield Gap(trait=Trait.PRIVATE, what="its bucket does not block public access")
-    if not retention.versioned:
-        yield Gap(trait=Trait.VERSIONED, what="its bucket keeps no earlier versions")
-    if not retention.encrypted:
-        yield Gap(trait=Trait.ENCRYPTED, what="its bucket is not encrypted")
-    if retention.tls_only is False:
-        yield Gap(trait=Trait.TLS_ONLY, what="its bucket may be read over plain HTTP")
+    met = (
+        retention.public_access_blocked,
+        retention.versioned,
+        retention.encrypted,
+        days is None or days >= SHORTEST_RETENTION_DAYS,
+        retention.tls_only,
+    )
+    for id_, is_met in zip(OF_THE_BUCKET, met, strict=True):
+        if is_met is False:
+            yield _gap(id_, days=days)
+
+
+def _gap(id_: str, **values: object) -> Gap:
+    requirement = BY_ID[id_]
+    return Gap(requirement=requirement, text=requirement.gap.format(**values))

@@ -133,7 +133,7 @@ def _trails(aws: AwsClient) -> tuple[Choice, ...]:
 
 
 def _lacks(trail: TrailFact) -> str:
-    return "; ".join(gap.what for gap in gaps(trail, None))
+    return "; ".join(gap.text for gap in gaps(trail, None))
 
 
 def _title(arn: str) -> str:

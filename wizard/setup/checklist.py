@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from components import policies
+from components.policies.requirements import BY_ID, Topic
 from components.settings import Outputs, Settings
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, Retention, TrailFact
@@ -35,11 +36,16 @@ class ItemState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistEntry:
-    """One item of the checklist."""
+    """One item of the checklist, with its state and the evidence for it."""
 
-    title: str
+    topic: Topic
     state: ItemState
     evidence: str
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return str(self.topic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,28 +99,28 @@ def judge(
 ) -> tuple[ChecklistEntry, ...]:
     """All eight, by what was read."""
     return (
-        _of(readings.key, "Customer managed key with its alias", lambda fact: _alias(fact, outputs)),
+        _of(readings.key, Topic.KEY, lambda fact: _alias(fact, outputs)),
         _of(
             readings.key_policy,
-            "Key policy restricts access",
+            Topic.KEY_POLICY,
             lambda policy: _key_policy(policy, settings, outputs),
         ),
         _of(
             readings.app_policy,
-            "IAM policy follows least privilege",
+            Topic.APPLICATION_POLICY,
             lambda policy: _app_policy(policy, outputs),
         ),
-        _of(readings.key, "Automatic key rotation", lambda fact: _rotation(fact, settings)),
+        _of(readings.key, Topic.ROTATION, lambda fact: _rotation(fact, settings)),
         _of(
             readings.trail,
-            "CloudTrail logging",
+            Topic.TRAIL,
             lambda fact: _trail(fact, readings.retention, outputs),
             missing=f"there is no trail {outputs.trail_arn}",
         ),
         _data_key(stored_data_key),
         _tested(proofs),
         ChecklistEntry(
-            title="Key access reviewed quarterly",
+            topic=Topic.REVIEW,
             state=ItemState.PERSON,
             evidence="every three months somebody looks at who may use and administer the key, and signs",
         ),
@@ -129,12 +135,12 @@ def _read(call: Callable[..., T], *args: Any) -> T | SetupError | None:
 
 
 def _of(
-    fact: Any, title: str, judge: Callable[[Any], tuple[ItemState, str]], *, missing: str = "there is none"
+    fact: Any, topic: Topic, judge: Callable[[Any], tuple[ItemState, str]], *, missing: str = "there is none"
 ) -> ChecklistEntry:
     if isinstance(fact, SetupError):
-        return ChecklistEntry(title=title, state=ItemState.UNKNOWN, evidence=f"could not be read: {fact.message}")
+        return ChecklistEntry(topic=topic, state=ItemState.UNKNOWN, evidence=f"could not be read: {fact.message}")
     state, evidence = (ItemState.OPEN, missing) if fact is None else judge(fact)
-    return ChecklistEntry(title=title, state=state, evidence=evidence)
+    return ChecklistEntry(topic=topic, state=state, evidence=evidence)
 
 
 def _state(good: bool) -> ItemState:
@@ -236,16 +242,16 @@ def _rotation(key: KeyFact, settings: Settings) -> tuple[ItemState, str]:
 def _trail(trail: TrailFact, retention: Retention | SetupError | None, outputs: Outputs) -> tuple[ItemState, str]:
     if trail.bucket != outputs.trail_bucket:
         return ItemState.OPEN, f"{trail.name} writes to {trail.bucket}, not to {outputs.trail_bucket}"
-    lacking = {gap.trait for gap in gaps(trail, retention if isinstance(retention, Retention) else None)}
-    traits = [*OF_THE_TRAIL]
+    missed = {gap.requirement.label for gap in gaps(trail, retention if isinstance(retention, Retention) else None)}
+    labels = [BY_ID[id_].label for id_ in OF_THE_TRAIL]
     kept = f"bucket {outputs.trail_bucket} could not be read"
     if isinstance(retention, Retention):
         days = retention.expires_after_days
-        traits += OF_THE_BUCKET
+        labels += [BY_ID[id_].label for id_ in OF_THE_BUCKET]
         lasting = "never expires" if days is None else f"{days} days"
         lasting += f", locked ({retention.lock.lower()}) {retention.lock_days} days" if retention.lock else ""
         kept = f"{lasting} in {outputs.trail_bucket}"
-    missing = [trait for trait in traits if trait in lacking]
+    missing = [label for label in labels if label in missed]
     if missing:
         return ItemState.OPEN, f"{trail.name} lacks: {', '.join(missing)}; {kept}"
     if trail.logging is None or trail.kms_events is None:
@@ -253,21 +259,21 @@ def _trail(trail: TrailFact, retention: Retention | SetupError | None, outputs: 
         return ItemState.UNKNOWN, f"whether {trail.name} {what} could not be read; {kept}"
     return (
         ItemState.DONE if isinstance(retention, Retention) else ItemState.UNKNOWN,
-        f"{trail.name}: {', '.join(traits)}; {kept}",
+        f"{trail.name}: {', '.join(labels)}; {kept}",
     )
 
 
 def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> ChecklistEntry:
-    title = "ENCRYPTED_PHI_KEY generated and stored"
+    topic = Topic.DATA_KEY
     if isinstance(stored_data_key, SetupError):
         return ChecklistEntry(
-            title=title, state=ItemState.UNKNOWN, evidence=f"could not be read: {stored_data_key.message}"
+            topic=topic, state=ItemState.UNKNOWN, evidence=f"could not be read: {stored_data_key.message}"
         )
     if stored_data_key is None:
-        return ChecklistEntry(title=title, state=ItemState.OPEN, evidence="there is no data key yet")
+        return ChecklistEntry(topic=topic, state=ItemState.OPEN, evidence="there is no data key yet")
     made = "made now" if stored_data_key.made_now else "kept"
     return ChecklistEntry(
-        title=title,
+        topic=topic,
         state=ItemState.DONE,
         evidence=f"{stored_data_key.wrapped.fingerprint}, {made}, in {stored_data_key.parameter} version {stored_data_key.version}; "
         "never seen in the clear",
@@ -275,24 +281,24 @@ def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> ChecklistEn
 
 
 def _tested(proofs: tuple[Verification, ...]) -> ChecklistEntry:
-    title = "Application tested with KMS"
+    topic = Topic.APPLICATION
     rest = "deploy, and save one record in the application itself"
     if any(proof.state is VerificationState.FAILED for proof in proofs):
         return ChecklistEntry(
-            title=title,
+            topic=topic,
             state=ItemState.OPEN,
             evidence=next(p.detail for p in proofs if p.state is VerificationState.FAILED),
         )
     if proofs and all(proof.state is VerificationState.PROVED for proof in proofs):
         return ChecklistEntry(
-            title=title,
+            topic=topic,
             state=ItemState.PERSON,
             evidence=f"proved from here as {proofs[0].principal} at {proofs[0].at}; now {rest}",
         )
     short = next((proof for proof in proofs if proof.state is not VerificationState.PROVED), None)
     detail = f"{short.target}: {short.detail}" if short else "nothing was delivered in this run"
     return ChecklistEntry(
-        title=title,
+        topic=topic,
         state=ItemState.PERSON,
         evidence=f"{detail}; {rest}",
     )

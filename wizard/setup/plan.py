@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from components.settings import APPLICATION_VARIABLES, ObjectLock, SecretStore, Settings, Target
+from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.progress import Step
-from wizard.setup import cost
 from wizard.targets.port import deploy_targets
 
 SIGNS = {
@@ -62,6 +62,8 @@ class Plan:
     """The data key that is in use already, and goes into the escrow instead of a new one."""
     engine: str = ""
     """The version of Pulumi that worked it out."""
+    assumptions: Assumptions = Assumptions()
+    """What the cost is estimated with."""
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -139,10 +141,11 @@ def lines(plan: Plan) -> tuple[str, ...]:
         text.append(f"    to {destination}" + (f", for {' and '.join(readers)}" if readers else ""))
         text += [f"  > {line}" for target in members for line in target.plan(settings)]
     text.append("  > prove it: as the application, unwrap the key and carry one made-up record there and back")
-    text += ["", f"What it costs: ${cost.monthly(settings):.2f} a month, and what goes by use:"]
-    taken = [driver for driver in cost.costs(settings) if driver.taken]
-    wide = max(len(driver.what) for driver in taken)
-    text += [f"  {driver.what:<{wide}}  {driver.price}" for driver in taken if driver.price != "nothing"]
+    cost = estimate(settings, plan.assumptions)
+    text += ["", f"What it costs: ${cost.monthly:.2f} a month, estimated (python -m wizard cost):"]
+    wide = max(len(item.name) for item in cost.items)
+    text += [f"  {item.name:<{wide}}  {f'${item.monthly:.2f}':>6}  {item.price.text}" for item in cost.items]
+    text.append(f"  after two rotations of every key: ${growth(settings, plan.assumptions)[-1].monthly:.2f} a month")
     text += ["", f"How long it takes: about {duration(plan)}"]
     return tuple(text)
 

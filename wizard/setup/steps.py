@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from components.settings import Outputs, Settings, Target
+from wizard.core.cost.account import read_account
+from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PreflightFailed, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
@@ -237,7 +240,9 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
         clients.drafts.save(request.stack, left)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
-    steps = engine.preview(request.stack, lambda progress: None)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        account = pool.submit(read_account, ready.aws, ready.settings)
+        steps = engine.preview(request.stack, lambda progress: None)
     planned = plan.Plan(
         stack=request.stack,
         settings=ready.settings,
@@ -247,6 +252,7 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
         targets=ready.targets,
         adopted_data_key=ready.findings.adopted_data_key,
         engine=ready.findings.engine_version,
+        assumptions=account.result().applied(Assumptions()),
     )
     for line in plan.lines(planned):
         ui.line(line)

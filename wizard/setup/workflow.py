@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import UserInterface, VercelClient
-from wizard.setup import checklist, confirmation, cost, deliver_and_verify, plan, report, retained_resources, steps
+from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, retained_resources, steps
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
@@ -60,8 +61,9 @@ def preview(request: Request, clients: Clients) -> plan.Plan:
         planned = agreed.planned
         if clients.save_plan is not None:
             clients.save_plan(planned, agreed.ready.findings.state)
-    clients.ui.section("Options", "what was not taken, and what it would cost")
-    clients.ui.table(cost.table(planned.settings), headings=("option", "price", "flag"))
+    clients.ui.section("Options", "not selected, with their cost")
+    rows = [(option.name, option.price, option.flag) for option in options(planned.settings) if not option.selected]
+    clients.ui.table(rows, headings=("option", "price", "flag"))
     return planned
 
 

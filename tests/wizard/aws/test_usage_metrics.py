@@ -135,7 +135,7 @@ def asked_for(account: Any) -> list[str]:
 
 def test_where_nothing_was_called_the_count_is_nought_and_not_unknown(account, scripted):
     found = usage_of(scripted)
-    assert (found.kms_requests, found.key_requests, found.trails) == (0, 0, 0)
+    assert (found.kms_requests, found.key_requests) == (0, 0)
 
 
 def test_a_size_that_s3_has_not_told_yet_is_unknown_and_says_why(account, scripted):
@@ -153,27 +153,15 @@ def test_the_newest_sizes_of_all_storage_classes_are_added_up(account, scripted)
     assert usage_of(scripted).trail_bytes == 127
 
 
-def test_a_trail_that_is_stopped_bills_nothing_and_one_that_keeps_it_to_itself_is_taken_for_one_that_logs(
-    account, scripted
-):
-    trails = [{"Name": name, "TrailARN": f"arn:aws:cloudtrail:us-east-1:1:trail/{name}"} for name in ("one", "two")]
-    account.answer("DescribeTrails", {"trailList": trails})
-    account.answer_in_turn("GetTrailStatus", json.dumps({"IsLogging": True}), json.dumps({"IsLogging": False}))
-    assert usage_of(scripted).trails == 1
-    account.in_turn.clear()
-    account.refuse("GetTrailStatus", "AccessDeniedException")
-    assert usage_of(scripted).trails == 2
-
-
 @pytest.mark.parametrize(
     ("operation", "field"),
-    [("LookupEvents", "key_requests"), ("DescribeTrails", "trails"), ("ListMetrics", "kms_requests")],
+    [("LookupEvents", "key_requests"), ("ListMetrics", "kms_requests")],
 )
 def test_what_is_denied_is_unknown_with_its_reason_and_the_rest_is_told(account, scripted, operation, field):
     account.refuse(operation, "AccessDeniedException")
     found = usage_of(scripted)
     assert getattr(found, field) is None and operation in found.unknown[field]
-    others = {"key_requests", "trails", "kms_requests"} - {field}
+    others = {"key_requests", "kms_requests"} - {field}
     assert all(getattr(found, other) == 0 for other in others)
 
 

@@ -27,6 +27,8 @@ class FakeKeyRing:
 
     aws: FakeCloud
     told: KeyRotations = KeyRotations(enabled=True, period_days=365, next_at=None)
+    by_key: dict[str, KeyRotations] = field(default_factory=dict)
+    """By ARN, of keys whose rotations are not `told`."""
     entries: dict[str, DataKeyVersion] = field(default_factory=dict)
     """By fingerprint."""
     spoiled_entries: tuple[str, ...] = ()
@@ -44,7 +46,7 @@ class FakeKeyRing:
 
     def rotations(self, key_arn: str) -> KeyRotations:
         self._call("rotations", key_arn)
-        return self.told
+        return self.by_key.get(key_arn, self.told)
 
     def rotate_on_demand(self, key_arn: str) -> None:
         self._call("rotate_on_demand", key_arn)

@@ -308,15 +308,15 @@ def test_an_application_policy_covers_the_key_and_its_replicas(aws) -> None:
     ("changes", "said"),
     [
         ({"logging": False}, "lacks: logging"),
-        ({"kms_events": False}, "lacks: events of KMS"),
+        ({"kms_events": False}, "lacks: KMS events"),
         ({"multi_region": False}, "lacks: all Regions"),
-        ({"global_events": False}, "lacks: global events"),
-        ({"validation": False}, "lacks: log files validated"),
+        ({"global_events": False}, "lacks: global services"),
+        ({"validation": False}, "lacks: log file validation"),
         ({"bucket": "elsewhere"}, f"writes to elsewhere, not to {BUCKET}"),
         ({"arn": "arn:aws:cloudtrail:us-east-1:111122223333:trail/other"}, "there is no trail"),
         (
             {"logging": False, "multi_region": False, "validation": False},
-            "lacks: logging, all Regions, log files validated",
+            "lacks: logging, all Regions, log file validation",
         ),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.policies.requirements import Topic
 from components.settings import SecretStore, Target
 from tests.wizard.fakes.clients import (
     ACCOUNT,
@@ -84,9 +85,9 @@ def report(*targets: str, **changes: Any) -> Report:
         "delivered": tuple(delivered(target) for target in targets),
         "proofs": tuple(proof(target) for target in targets),
         "checklist": (
-            ChecklistEntry(title="Customer managed key with its alias", state=ItemState.DONE, evidence="it is there"),
-            ChecklistEntry(title="CloudTrail logging", state=ItemState.UNKNOWN, evidence="could not be read: denied"),
-            ChecklistEntry(title="Key access reviewed quarterly", state=ItemState.PERSON, evidence="somebody looks"),
+            ChecklistEntry(topic=Topic.KEY, state=ItemState.DONE, evidence="it is there"),
+            ChecklistEntry(topic=Topic.TRAIL, state=ItemState.UNKNOWN, evidence="could not be read: denied"),
+            ChecklistEntry(topic=Topic.REVIEW, state=ItemState.PERSON, evidence="somebody looks"),
         ),
         "seconds": 12.34,
     }

@@ -887,9 +887,9 @@ def test_a_stack_that_is_not_built_cannot_be_ended(world) -> None:
 def test_preview_shows_what_each_option_that_was_not_taken_would_cost(world) -> None:
     workflow.preview(world.request(yes=False), world.clients)
     flags = {row[2] for row in world.ui.rows if len(row) == 3}
-    assert {"--cloudwatch-logs yes|no", "--secret-store secrets-manager"} <= flags
-    assert "--trail-key yes|no" not in flags
-    assert any(line.startswith("What it costs: $2.10 a month") for line in world.ui.said)
+    assert {"--cloudwatch-logs yes", "--secret-store secrets-manager"} <= flags
+    assert "--trail-key yes" not in flags
+    assert any(line.startswith("What it costs: $2.18 a month") for line in world.ui.said)
 
 
 def test_preview_stops_at_the_plan(world) -> None:

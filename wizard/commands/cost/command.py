@@ -1,6 +1,6 @@
-"""`cost` from the command line to its end: by the settings, and with --used by what was really used beside it.
+"""`cost`: a month's cost of the stack, and with --used also the cost by what was really used.
 
-Touches nothing; without --used it asks nobody, and needs no account.
+Reads and changes nothing. Without settings of a deployed stack it asks nobody and needs no account.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from components.settings import ContractError, Settings
 from wizard.commands import deployed_stack
-from wizard.commands.cost import measure, output
-from wizard.commands.cost.estimate import Assumptions, estimate, growth
-from wizard.commands.cost.measure import Measured, measured
+from wizard.commands.cost import output
 from wizard.commands.deployed_stack import DeployedStack
-from wizard.core.errors import SetupError, StackNotFound, UsageError
-from wizard.core.models.rotation import KeyRotations
+from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, not_asked, read_account
+from wizard.core.cost.drivers import Assumptions, estimate, growth
+from wizard.core.errors import MissingAnswers, SetupError, StackNotFound, UsageError
+from wizard.core.models.inputs import CREATE
+from wizard.inputs import answers
+from wizard.inputs.registry import INPUTS
 from wizard.setup.steps import Clients, Request
 
 DEFAULT_DAYS = 90
@@ -24,28 +27,33 @@ DEFAULT_DAYS = 90
 
 
 def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-    """What it costs. Raises MissingAnswers where nothing says what, StackNotFound for --used without a stack."""
+    """The cost. Raises MissingAnswers where nothing says what is set up, StackNotFound for --used without a stack."""
     assumptions = assumptions_of(options)
+    by_use: CostByUse | None = None
     if options.used:
         days = _days(options)
         clients.ui.working("asking CloudWatch and CloudTrail")
-        found = deployed_stack.find(request, clients)
-        settings, used = found.settings, _measured(found, clients, assumptions, days)
+        stack = deployed_stack.find(request, clients)
+        settings, by_use = stack.settings, _by_use(stack, clients, assumptions, days)
+        account = by_use.account
     elif options.days is not None:
-        raise UsageError("--days says how far back use is counted", "python -m wizard cost --used --days 30")
+        raise UsageError(
+            "--days needs --used: use is counted over this many days", "python -m wizard cost --used --days 30"
+        )
     else:
-        settings, used = measure.settings_of(request), None
-    bill, steps = estimate(settings, assumptions), growth(settings, assumptions)
-    output.show(clients.ui, bill, steps, used)
-    return 0, output.document(request.stack, bill, steps, used, region=settings.region)
+        settings, account = settings_of(request), _account(request, clients)
+    assumed = account.applied(assumptions)
+    bill, steps = estimate(settings, assumed), growth(settings, assumed)
+    output.show(clients.ui, bill, steps, account, by_use)
+    return 0, output.document(request.stack, bill, steps, account, by_use, region=settings.region)
 
 
 def assumptions_of(options: argparse.Namespace) -> Assumptions:
     """The assumptions, with what the command line changes of them."""
     named = ("requests", "instances", "cache_minutes")
-    given = {name: value for name in named if (value := getattr(options, name)) is not None}
+    changes = {name: value for name in named if (value := getattr(options, name)) is not None}
     try:
-        return Assumptions(**given)
+        return Assumptions(**changes)
     except ValueError as error:
         raise UsageError(str(error), "python -m wizard cost --instances 2 --cache-minutes 5") from error
 
@@ -59,27 +67,84 @@ def _days(options: argparse.Namespace) -> int:
     return days
 
 
-def _measured(found: DeployedStack, clients: Clients, assumptions: Assumptions, days: int) -> Measured:
-    settings, until = found.settings, clients.now()
-    key_arn = found.outputs.key_arn if found.outputs else _key_by_alias(found)
-    bucket = found.outputs.trail_bucket if found.outputs else settings.names.trail_bucket
-    usage = found.aws.usage().read(key_arn=key_arn, bucket=bucket, since=until - timedelta(days=days), until=until)
-    rotations = deployed_stack.attempted(found.aws.key_rotation().rotations, key_arn)
-    if isinstance(rotations, KeyRotations):
-        return measured(settings, assumptions, usage, rotations)
-    return measured(settings, assumptions, usage, None, why=rotations.message)
+def _account(request: Request, clients: Clients) -> AccountFacts:
+    """What the account of a stack with saved settings says; without them nobody is asked."""
+    settings = request.saved
+    if settings is None:
+        return AccountFacts()
+    profile = request.answers.get("profile")
+    clients.ui.working("asking KMS and CloudTrail")
+    try:
+        aws = clients.connect(profile.value if profile else None, settings.region)
+        identity = aws.identify()
+    except SetupError as error:
+        return not_asked(error.message)
+    if identity.account_id != settings.account_id:
+        return not_asked(f"the credentials are for the account {identity.account_id}, not {settings.account_id}")
+    return read_account(aws, settings)
 
 
-def _key_by_alias(found: DeployedStack) -> str:
-    """The key of a stack whose state cannot be read, by its alias."""
-    fact = found.aws.describe_key(found.settings.names.alias)
-    if fact is None:
-        raise (
-            found.state
-            if isinstance(found.state, SetupError)
-            else StackNotFound(
-                f"the stack {found.stack} is not built yet",
-                f"python -m wizard cost --stack {found.stack}   # the estimate",
-            )
+def _by_use(stack: DeployedStack, clients: Clients, assumptions: Assumptions, days: int) -> CostByUse:
+    settings, until = stack.settings, clients.now()
+    key_arn = stack.outputs.key_arn if stack.outputs else _key_by_alias(stack)
+    bucket = stack.outputs.trail_bucket if stack.outputs else settings.names.trail_bucket
+    trail_arn = stack.outputs.trail_arn if stack.outputs else None
+    usage = stack.aws.usage().read(key_arn=key_arn, bucket=bucket, since=until - timedelta(days=days), until=until)
+    account = read_account(stack.aws, settings, key_arn=key_arn, trail_arn=trail_arn)
+    return cost_by_use(settings, assumptions, usage, account)
+
+
+def _key_by_alias(stack: DeployedStack) -> str:
+    """The key of a stack whose state cannot be read."""
+    key = stack.aws.describe_key(stack.settings.names.alias)
+    if key is not None:
+        return key.arn
+    if isinstance(stack.state, SetupError):
+        raise stack.state
+    raise StackNotFound(
+        f"the stack {stack.stack} is not deployed yet", f"python -m wizard cost --stack {stack.stack}   # the estimate"
+    )
+
+
+_ACCOUNT = "000000000000"
+_PLACEHOLDERS: Mapping[str, Any] = {
+    "account_id": _ACCOUNT,
+    "region": "us-east-1",
+    "administrators": (f"arn:aws:iam::{_ACCOUNT}:role/nobody",),
+    "vercel_team": "any",
+    "vercel_project": "any",
+    "eks_cluster": "any",
+}
+_PRICED = frozenset(
+    "region environment deploy_targets multi_region replica_regions secret_store existing_trail_arn trail_bucket "
+    "trail_retention_days trail_key trail_lock trail_archive_days access_logging cloudwatch_logs alerts".split()
+)
+"""The fields that change the cost."""
+
+
+def settings_of(request: Request) -> Settings:
+    """The saved settings of the stack with the changes of flags, environment and answers file.
+
+    Raises MissingAnswers where nothing says where the application runs, UsageError where answers contradict each other.
+    """
+    answered = {
+        each.field: request.answers[each.key].value for each in INPUTS if each.field and each.key in request.answers
+    }
+    fields = {name: value for name, value in answered.items() if name in _PRICED and value not in (None, CREATE)}
+    if request.saved is not None:
+        saved = tuple(target.value for target in request.saved.deploy_targets)
+        fields["deploy_targets"] = (*(fields.get("deploy_targets") or ()), *saved)
+    if not fields.get("deploy_targets"):
+        raise MissingAnswers(
+            f"the stack {request.stack} has no settings here, and nothing says where the application runs",
+            f"python -m wizard cost --stack {request.stack} --target vercel   # or --answers examples/vercel.yaml",
+            ("target",),
         )
-    return fact.arn
+    if fields.get("replica_regions"):
+        fields["multi_region"] = True
+    if fields.get("existing_trail_arn"):
+        fields.setdefault("trail_bucket", "any-bucket")
+    try:
+        return Settings.read({**_PLACEHOLDERS, **fields})
+    except ContractError as error:
+        raise answers.refused(error) from error

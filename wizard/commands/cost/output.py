@@ -1,4 +1,4 @@
-"""The cost before a person: a row for each driver, what is assumed, what was counted; and the same as a document.
+"""The cost for a person, a row for each driver; and the same as a document.
 
 Pure: renders what it is given.
 """
@@ -7,99 +7,90 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
 
-from wizard.commands.cost.estimate import Assumptions, CostItem, Driver, Estimate, Point
-from wizard.commands.cost.measure import Measured
 from wizard.core import json_documents
+from wizard.core.cost.account import AccountFacts, CostByUse
+from wizard.core.cost.drivers import TABLE, Assumptions, CostItem, Estimate, Point
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import UserInterface
 from wizard.inputs.answers import camel
-from wizard.setup.cost import Price
 
-WHAT = MappingProxyType(
-    {
-        Driver.KEY: "the key",
-        Driver.REPLICAS: "replicas of the key",
-        Driver.TRAIL_KEY: "a key of the logs' own",
-        Driver.REQUESTS: "uses of the keys",
-        Driver.TRAIL_EVENTS: "a second copy of the events",
-        Driver.LOG_WRITES: "writing the logs",
-        Driver.LOG_STORAGE: "the logs in S3",
-        Driver.LOG_ARCHIVE: "the logs in cheaper storage",
-        Driver.CLOUDWATCH_LOGS: "the events in CloudWatch Logs",
-        Driver.ALARMS: "alerts",
-        Driver.SECRETS: "Secrets Manager",
-        Driver.SECRET_READS: "reads of the secrets",
-    }
-)
+FACT_NAMES = {
+    "rotations": "how often the key has rotated",
+    "trail_key_rotations": "how often the key of the audit logs has rotated",
+    "other_trails": "how many other trails there are",
+}
 
 
-def show(ui: UserInterface, bill: Estimate, growth: tuple[Point, ...], used: Measured | None) -> None:
-    """The whole of it."""
+def show(
+    ui: UserInterface, bill: Estimate, growth: tuple[Point, ...], account: AccountFacts, by_use: CostByUse | None
+) -> None:
+    """All of it."""
     ui.section("Cost", "US dollars a month, by the prices of us-east-1")
-    headings = ("driver", "how many", "price", "estimate", *(("by use",) if used else ()))
-    rows = [_row(item, used) for item in bill.items]
-    if used is not None:
-        planned = {(item.driver, item.part) for item in bill.items}
-        rows += [_only_used(item) for item in used.bill.items if (item.driver, item.part) not in planned]
-        missing = used.unknown.keys() - {item.driver for item in bill.items}
-        rows += [(WHAT[driver], "", "", "", "unknown") for driver in Driver if driver in missing]
-    together = (f"${bill.monthly:.2f}", *((f"${used.bill.monthly:.2f}",) if used else ()))
-    ui.table([*rows, ("together", "", "", *together)], headings=headings)
-    ui.line(f"free of it: ${bill.spared:.2f}", mark=Mark.INFO)
+    headings = ("driver", "quantity", "price", "estimate", *(("by use",) if by_use else ()))
+    rows = [_row(item, by_use) for item in bill.items]
+    if by_use is not None:
+        planned = {item.driver for item in bill.items}
+        rows += [
+            (item.name, quantity_text(item), item.price.text, "", f"${item.monthly:.2f}")
+            for item in by_use.estimate.items
+            if item.driver not in planned
+        ]
+        rows += [(TABLE[driver].name, "", "", "", "unknown") for driver in by_use.unknown if driver not in planned]
+    total = (f"${bill.monthly:.2f}", *((f"${by_use.estimate.monthly:.2f}",) if by_use else ()))
+    ui.table([*rows, ("total", "", "", *total)], headings=headings)
+    ui.line(f"value of the free units: ${bill.free_value:.2f}", mark=Mark.INFO)
     steps = ", then ".join(f"${point.monthly:.2f}" for point in growth)
-    ui.line(f"with the key's first two rotations: {steps}; no later one costs more", mark=Mark.INFO)
-    ui.line(f"assumed: {', '.join(assumed(bill.assumptions))}", mark=Mark.INFO)
-    if used is not None:
-        _show_used(ui, used)
+    ui.line(f"before, after one and after two rotations of every key: {steps}", mark=Mark.INFO)
+    ui.line(f"assumed: {', '.join(assumptions_text(bill.assumptions))}", mark=Mark.INFO)
+    for name, why in account.unknown.items():
+        ui.line(f"not known: {FACT_NAMES[name]}: {why}", mark=Mark.WARN)
+    if by_use is not None:
+        _show_usage(ui, by_use)
 
 
-def _row(item: CostItem, used: Measured | None) -> tuple[str, ...]:
-    row = (_what(item), _quantity(item), _price(item.price), f"${item.monthly:.2f}")
-    if used is None:
+def _row(item: CostItem, by_use: CostByUse | None) -> tuple[str, ...]:
+    row = (item.name, quantity_text(item), item.price.text, f"${item.monthly:.2f}")
+    if by_use is None:
         return row
-    told = used.beside(item)
-    return (*row, "unknown" if told is None else f"${told:.2f}")
+    monthly = by_use.of(item.driver)
+    return (*row, "unknown" if monthly is None else f"${monthly:.2f}")
 
 
-def _only_used(item: CostItem) -> tuple[str, ...]:
-    return (_what(item), _quantity(item), _price(item.price), "", f"${item.monthly:.2f}")
-
-
-def _show_used(ui: UserInterface, used: Measured) -> None:
-    usage = used.usage
-    ui.section("Counted", f"{usage.since:%Y-%m-%d %H:%M} to {usage.until:%Y-%m-%d %H:%M} UTC")
+def _show_usage(ui: UserInterface, by_use: CostByUse) -> None:
+    usage, account = by_use.usage, by_use.account
+    ui.section("Usage", f"{usage.since:%Y-%m-%d %H:%M} to {usage.until:%Y-%m-%d %H:%M} UTC")
     ui.table(
         [
             ("calls on the key", _count(usage.key_requests, at_least=usage.is_key_requests_cut_off), "CloudTrail"),
-            ("KMS requests of the Region", _count(usage.kms_requests), "CloudWatch, AWS/Usage"),
-            ("octets of logs", _count(usage.trail_bytes), "CloudWatch, AWS/S3"),
-            ("trails that record", _count(usage.trails), "CloudTrail"),
-            ("rotations of the key", _count(used.rotations), "KMS"),
+            ("KMS requests in the Region", _count(usage.kms_requests), "CloudWatch, AWS/Usage"),
+            ("bytes of audit logs", _count(usage.trail_bytes), "CloudWatch, AWS/S3"),
+            ("other trails", _count(account.other_trails), "CloudTrail"),
+            ("rotations of the key", _count(account.rotations), "KMS"),
+            ("rotations of the logs' key", _count(account.trail_key_rotations), "KMS"),
         ],
-        headings=("what", "how many", "by"),
+        headings=("what", "count", "source"),
     )
-    for note in used.notes:
+    for note in by_use.notes:
         ui.line(note, mark=Mark.INFO)
-    for what, why in reasons(used):
-        ui.line(f"{what} is unknown: {why}", mark=Mark.WARN)
+    for what, why in reasons(by_use):
+        ui.line(f"{what}: not known: {why}", mark=Mark.WARN)
 
 
-def reasons(used: Measured) -> Iterator[tuple[str, str]]:
-    """What is not known, and why."""
-    yield from ((WHAT[driver], why) for driver, why in used.unknown.items())
-    if "kms_requests" in used.usage.unknown:
-        yield "the KMS requests of the Region", used.usage.unknown["kms_requests"]
+def reasons(by_use: CostByUse) -> Iterator[tuple[str, str]]:
+    """What is not known of the cost by use, and why."""
+    yield from ((TABLE[driver].name, why) for driver, why in by_use.unknown.items())
+    if "kms_requests" in by_use.usage.unknown:
+        yield "KMS requests in the Region", by_use.usage.unknown["kms_requests"]
 
 
 def _count(number: int | None, *, at_least: bool = False) -> str:
     return "unknown" if number is None else f"{'at least ' if at_least else ''}{number:,}"
 
 
-def assumed(assumptions: Assumptions) -> Iterator[str]:
-    """The assumptions that a reader would want to change, each in words."""
+def assumptions_text(assumptions: Assumptions) -> Iterator[str]:
+    """The assumptions that a reader may want to change."""
     yield (
         f"{assumptions.application_requests:,.0f} KMS requests of the application"
         if assumptions.requests is not None
@@ -108,30 +99,26 @@ def assumed(assumptions: Assumptions) -> Iterator[str]:
     yield f"{assumptions.events:,} management events a month"
     yield f"log files of {assumptions.active_regions} Region{'s' if assumptions.active_regions != 1 else ''}"
     yield f"{assumptions.months} months of logs"
-    if assumptions.other_trails:
-        yield f"{assumptions.other_trails} other trails"
 
 
-def _what(item: CostItem) -> str:
-    return f"{WHAT[item.driver]}{f', {item.part}' if item.part else ''}"
-
-
-def _quantity(item: CostItem) -> str:
+def quantity_text(item: CostItem) -> str:
+    """`26,280 requests`."""
     few = item.quantity.quantize(Decimal("0.001")).normalize()
     number = f"{few:f}" if item.quantity < 100 else f"{round(item.quantity):,}"
     return f"{number} {item.price.unit}{'' if number == '1' or item.price.unit == 'GB' else 's'}"
-
-
-def _price(price: Price) -> str:
-    per = f" per {price.per:,}" if price.per > 1 else f" per {price.unit}"
-    return f"${price.dollars}{per}{f', {price.free:,} free' if price.free else ''}"
 
 
 # --- the document ------------------------------------------------------------------------------------------------
 
 
 def document(
-    stack: str, bill: Estimate, growth: tuple[Point, ...], used: Measured | None, *, region: str
+    stack: str,
+    bill: Estimate,
+    growth: tuple[Point, ...],
+    account: AccountFacts,
+    by_use: CostByUse | None,
+    *,
+    region: str,
 ) -> json_documents.Document:
     """Of a cost. Dollars are rounded to a hundredth of a cent."""
     return {
@@ -141,41 +128,44 @@ def document(
         "currency": "USD",
         "estimate": _bill(bill),
         "growth": [{"rotations": int(point.value), "monthly": _dollars(point.monthly)} for point in growth],
-        "used": None if used is None else _used(used),
+        "unknown": [{"what": FACT_NAMES[name], "why": why} for name, why in account.unknown.items()],
+        "used": None if by_use is None else _used(by_use),
     }
 
 
 def _bill(bill: Estimate) -> dict[str, Any]:
     return {
         "monthly": _dollars(bill.monthly),
-        "free": _dollars(bill.spared),
+        "free": _dollars(bill.free_value),
         "assumptions": {camel(name): value for name, value in vars(bill.assumptions).items()}
         | {"applicationRequests": _dollars(bill.assumptions.application_requests)},
-        "drivers": [
-            {
-                "driver": item.driver,
-                "what": _what(item),
-                "quantity": float(round(item.quantity, 6)),
-                "unit": item.price.unit,
-                "price": {
-                    "dollars": float(item.price.dollars),
-                    "per": item.price.per,
-                    "free": item.price.free,
-                    "note": item.price.note or None,
-                    "page": item.price.page,
-                },
-                "monthly": _dollars(item.monthly),
-                "free": _dollars(item.spared),
-            }
-            for item in bill.items
-        ],
+        "drivers": [_driver(item) for item in bill.items],
     }
 
 
-def _used(used: Measured) -> dict[str, Any]:
-    usage = used.usage
+def _driver(item: CostItem) -> dict[str, Any]:
+    price = item.price
     return {
-        **_bill(used.bill),
+        "driver": item.driver,
+        "name": item.name,
+        "quantity": float(round(item.quantity, 6)),
+        "unit": price.unit,
+        "price": {
+            "dollars": float(price.dollars),
+            "per": price.per,
+            "free": price.free,
+            "note": price.note or None,
+            "page": price.page,
+        },
+        "monthly": _dollars(item.monthly),
+        "free": _dollars(item.free_value),
+    }
+
+
+def _used(by_use: CostByUse) -> dict[str, Any]:
+    usage, account = by_use.usage, by_use.account
+    return {
+        **_bill(by_use.estimate),
         "since": usage.since.isoformat(timespec="seconds"),
         "until": usage.until.isoformat(timespec="seconds"),
         "counts": {
@@ -183,11 +173,12 @@ def _used(used: Measured) -> dict[str, Any]:
             "keyRequestsCutOff": usage.is_key_requests_cut_off,
             "kmsRequests": usage.kms_requests,
             "trailBytes": usage.trail_bytes,
-            "trails": usage.trails,
-            "rotations": used.rotations,
+            "otherTrails": account.other_trails,
+            "rotations": account.rotations,
+            "trailKeyRotations": account.trail_key_rotations,
         },
-        "notes": list(used.notes),
-        "unknown": [{"what": what, "why": why} for what, why in reasons(used)],
+        "notes": list(by_use.notes),
+        "unknown": [{"what": what, "why": why} for what, why in reasons(by_use)],
     }
 
 

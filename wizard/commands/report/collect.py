@@ -13,8 +13,6 @@ from pathlib import Path
 
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
 from wizard.commands import deployed_stack
-from wizard.commands.cost.estimate import Assumptions
-from wizard.commands.cost.measure import measured
 from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.doctor.checks import all_checks as doctor_checks
 from wizard.commands.doctor.checks.stack import COMPARISON
@@ -35,6 +33,8 @@ from wizard.commands.report.facts import (
 from wizard.commands.review import storage
 from wizard.commands.review.collect import review as read_review
 from wizard.commands.review.storage import Latest
+from wizard.core.cost.account import AccountFacts, cost_by_use, read_account
+from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview, Unread
 from wizard.core.models.account import KeyFact, Retention
@@ -65,6 +65,7 @@ class _Read:
     live: AccessReview | SetupError
     diagnosis: Diagnosis | SetupError
     usage: Usage | SetupError
+    account: AccountFacts
     at: datetime
 
 
@@ -105,7 +106,7 @@ def _plain(stack: str) -> str:
 
 def _read(found: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
     aws, settings, now = found.aws, found.settings, clients.now().replace(microsecond=0)
-    with ThreadPoolExecutor(max_workers=6) as pool:
+    with ThreadPoolExecutor(max_workers=7) as pool:
         readings = pool.submit(checklist.look, aws, outputs)
         stored_data_key = pool.submit(attempted, find_stored_data_key, aws, settings)
         keys = {
@@ -132,6 +133,7 @@ def _read(found: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
             since=now - timedelta(days=WINDOW_DAYS),
             until=now,
         )
+        account = pool.submit(read_account, aws, settings, key_arn=outputs.key_arn, trail_arn=outputs.trail_arn)
         return _Read(
             readings=readings.result(),
             stored_data_key=stored_data_key.result(),
@@ -141,6 +143,7 @@ def _read(found: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
             live=live.result(),
             diagnosis=diagnosis.result(),
             usage=usage.result(),
+            account=account.result(),
             at=now,
         )
 
@@ -260,16 +263,10 @@ def _rotation(read: _Read) -> RotationTimeline:
 
 
 def _cost(settings: Settings, read: _Read, assumptions: Assumptions, given: Mapping[str, str]) -> CostFacts:
-    sources = dict(given)
-    rotations = None if isinstance(read.rotations, SetupError) else read.rotations
-    if rotations is not None:
-        assumptions = replace(assumptions, rotations=len(rotations.rotations))
-        sources["rotations"] = "kms:ListKeyRotations"
-    used = None
+    by_use = None
     if isinstance(read.usage, Usage):
-        why = read.rotations.message if isinstance(read.rotations, SetupError) else ""
-        used = measured(settings, assumptions, read.usage, rotations, why=why)
-    return cost(settings, assumptions, used, sources=sources)
+        by_use = cost_by_use(settings, assumptions, read.usage, read.account)
+    return cost(settings, assumptions, read.account, by_use, sources=given)
 
 
 def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> DoctorFacts:

@@ -10,55 +10,59 @@ from dataclasses import replace
 from decimal import Decimal
 
 from components.settings import Settings
-from wizard.commands.cost import estimate as spending
-from wizard.commands.cost.estimate import Assumptions, CostItem
-from wizard.commands.cost.measure import Measured
-from wizard.commands.cost.output import WHAT, reasons
+from wizard.commands.cost.output import reasons
 from wizard.commands.report.facts import Assumption, CostFacts, Counted, Driver, Point, WhatIf
+from wizard.core.cost.account import FACTS, AccountFacts, CostByUse
+from wizard.core.cost.drivers import Assumptions, CostItem, creates_trail, estimate, what_if
 from wizard.core.models.access import Unread
-from wizard.setup.cost import Price
 
 ASSUMED = "assumed"
 GIVEN = "given on the command line"
 
 
 def cost(
-    settings: Settings, assumptions: Assumptions, used: Measured | None, *, sources: Mapping[str, str]
+    settings: Settings,
+    assumptions: Assumptions,
+    account: AccountFacts,
+    by_use: CostByUse | None,
+    *,
+    sources: Mapping[str, str],
 ) -> CostFacts:
-    """A month's bill. `sources`: where an assumption comes from, by its field's name; those left out are assumed."""
-    bill = spending.estimate(settings, assumptions)
-    planned = {(item.driver, item.part) for item in bill.items}
-    unplanned = [item for item in used.bill.items if (item.driver, item.part) not in planned] if used else []
+    """A month's cost. `sources`: where an assumption comes from, by its field's name; the others are assumed."""
+    assumed = account.applied(assumptions)
+    read = {name: call for name, (call, _) in FACTS.items() if getattr(account, name) is not None}
+    bill = estimate(settings, assumed)
+    planned = {item.driver for item in bill.items}
+    unplanned = [item for item in by_use.estimate.items if item.driver not in planned] if by_use else []
     return CostFacts(
         monthly=_dollars(bill.monthly),
         basis="by the settings and the assumptions below",
         drivers=(
-            *(_driver(item, used.beside(item) if used else None) for item in bill.items),
+            *(_driver(item, by_use.of(item.driver) if by_use else None) for item in bill.items),
             *(replace(_driver(item, item.monthly), monthly=None) for item in unplanned),
         ),
-        assumptions=tuple(_assumptions(settings, assumptions, sources)),
-        what_ifs=tuple(_what_ifs(settings, assumptions)),
-        counted=_counted(used) if used else None,
+        assumptions=tuple(_assumptions(settings, assumed, {**read, **sources})),
+        what_ifs=tuple(_what_ifs(settings, assumed)),
+        counted=_counted(by_use) if by_use else None,
     )
 
 
-def _driver(item: CostItem, used: Decimal | None) -> Driver:
-    what = WHAT[item.driver] + (f", {item.part}" if item.part else "")
+def _driver(item: CostItem, by_use: Decimal | None) -> Driver:
     return Driver(
-        what=what[0].upper() + what[1:],
+        what=item.name[0].upper() + item.name[1:],
         quantity=float(round(item.quantity, 3)),
         unit=item.price.unit if item.price.unit == "GB" else f"{item.price.unit}s",
-        price=_in_words(item.price),
+        price=item.price.text,
         monthly=_dollars(item.monthly),
-        used=None if used is None else _dollars(used),
+        used=None if by_use is None else _dollars(by_use),
     )
 
 
-def _counted(used: Measured) -> Counted:
+def _counted(used: CostByUse) -> Counted:
     return Counted(
         since=used.usage.since,
         until=used.usage.until,
-        monthly=_dollars(used.bill.monthly),
+        monthly=_dollars(used.estimate.monthly),
         key_requests=used.usage.key_requests,
         kms_requests=used.usage.kms_requests,
         trail_bytes=used.usage.trail_bytes,
@@ -67,23 +71,18 @@ def _counted(used: Measured) -> Counted:
     )
 
 
-def _in_words(price: Price) -> str:
-    each = f"${price.dollars} per {price.unit if price.per == 1 else f'{price.per:,}'}"
-    return f"{each}, {price.free:,} are free" if price.free else each
-
-
 def _assumptions(settings: Settings, given: Assumptions, sources: Mapping[str, str]) -> Iterator[Assumption]:
-    replicas = len(settings.replica_regions) if given.replicas is None else given.replicas
     told: tuple[tuple[str, str, float, str], ...] = (
         ("instances", "Instances of the application that run all month", given.instances, "instances"),
         ("cache_minutes", "How long an instance keeps the unwrapped key", given.cache_minutes, "minutes"),
         ("requests", "Requests of the application to KMS", float(given.application_requests), "requests a month"),
-        ("replicas", "Replicas of the key", replicas, "replicas"),
-        ("rotations", "Rotations that the keys have had", given.rotations, "rotations"),
-        ("other_trails", "Trails beside the stack's own", given.other_trails, "trails"),
+        ("replicas", "Replicas of the key", given.replicas_of(settings), "replicas"),
+        ("rotations", "Rotations of the key", given.rotations, "rotations"),
+        ("trail_key_rotations", "Rotations of the audit logs' key", given.trail_key_rotations, "rotations"),
+        ("other_trails", "Trails besides the stack's own", given.other_trails, "trails"),
         ("events", "Management events of the account", given.events, "events a month"),
         ("active_regions", "Regions with events", given.active_regions, "Regions"),
-        ("months", "Months since the trail began", given.months, "months"),
+        ("months", "Months since the trail was created", given.months, "months"),
     )
     for name, what, value, unit in told:
         derived = "instances and cache" if name == "requests" and given.requests is None else ASSUMED
@@ -93,7 +92,7 @@ def _assumptions(settings: Settings, given: Assumptions, sources: Mapping[str, s
 
 def _what_ifs(settings: Settings, given: Assumptions) -> Iterator[WhatIf]:
     requests = float(given.application_requests)
-    replicas = float(len(settings.replica_regions) if given.replicas is None else given.replicas)
+    replicas = float(given.replicas_of(settings))
     yield _what_if(
         settings,
         given,
@@ -116,12 +115,12 @@ def _what_ifs(settings: Settings, given: Assumptions) -> Iterator[WhatIf]:
             logarithmic=True,
         )
     yield _what_if(settings, given, "replicas", "Replicas of the key", "replicas", replicas, (0.0, 1.0, 2.0, 3.0, 4.0))
-    if settings.existing_trail_arn is None:
+    if creates_trail(settings):
         yield _what_if(
             settings,
             given,
             "other_trails",
-            "Trails that were there before",
+            "Trails that exist already",
             "trails",
             float(given.other_trails),
             (0.0, 1.0),
@@ -140,7 +139,7 @@ def _what_if(
     logarithmic: bool = False,
 ) -> WhatIf:
     at = sorted({*values, now} if now > 0 or not logarithmic else set(values))
-    points = spending.what_if(settings, given, vary, at)
+    points = what_if(settings, given, vary, at)
     return WhatIf(
         what=what,
         unit=unit,

@@ -81,8 +81,6 @@ class Usage:
     """UTC; where it was cut off, since when they were all counted."""
     trail_bytes: int | None = None
     """Size of the trail's bucket (CloudWatch, AWS/S3 BucketSizeBytes)."""
-    trails: int | None = None
-    """Trails that record management events in the Region: each after the first is billed by event."""
     unknown: Mapping[str, str] = field(default_factory=dict)
     """Why, by the name of each field that is None."""
 

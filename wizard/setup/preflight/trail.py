@@ -58,13 +58,13 @@ def trail(settings: Settings, aws: AwsClient) -> CheckResult:
     lacking = gaps(found, retention)
     problems = tuple(
         Problem(
-            what=f"the trail {arn} does not record the use of the key: {gap.what}",
+            what=f"the trail {arn} does not record the use of the key: {gap.text}",
             why="without it nobody could say who used the key, and when",
             next=f"have its owner mend it, or have one made beside it: --trail {CREATE}",
         )
         for gap in lacking
         if gap.fatal
     )
-    told = [f"the trail {found.name} is used as it is, and {gap.what}" for gap in lacking if not gap.fatal]
+    told = [f"the trail {found.name} is used as it is, and {gap.text}" for gap in lacking if not gap.fatal]
     told += [f"of the trail {found.name} could not be read {what}" for what in unread(found, retention)]
     return CheckResult(problems=problems, notes=tuple(told))

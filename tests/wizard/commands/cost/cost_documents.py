@@ -5,26 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.wizard.commands.cost.test_measure import GIVEN, rotations, usage
+from tests.wizard.core.cost.test_account import GIVEN, account, usage
 from tests.wizard.fakes.clients import settings
-from wizard.commands.cost.estimate import Assumptions, estimate, growth
-from wizard.commands.cost.measure import measured
 from wizard.commands.cost.output import document
+from wizard.core.cost.account import AccountFacts, cost_by_use, not_asked
+from wizard.core.cost.drivers import Assumptions, estimate, growth
 
 
-def _of(settings_: Any, used: Any = None) -> dict[str, Any]:
+def _of(settings_: Any, facts: AccountFacts, used: Any = None) -> dict[str, Any]:
     bill, steps = estimate(settings_, Assumptions(other_trails=1)), growth(settings_)
-    return document("production", bill, steps, used, region="us-east-1")
+    return document("production", bill, steps, facts, used, region="us-east-1")
 
 
 _EVERYTHING = settings(secret_store="secrets-manager", cloudwatch_logs=True)
-_NOTHING = replace(
-    usage(), kms_requests=None, key_requests=None, trail_bytes=None, trails=None, unknown={"kms_requests": "denied"}
-)
+_NOTHING = replace(usage(), kms_requests=None, key_requests=None, trail_bytes=None, unknown={"kms_requests": "denied"})
+_DENIED = not_asked("denied")
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
-    "by the settings": _of(settings()),
-    "with everything": _of(_EVERYTHING),
-    "by use": _of(settings(), measured(settings(), GIVEN, usage(), rotations(2))),
-    "by use that nobody tells": _of(_EVERYTHING, measured(_EVERYTHING, GIVEN, _NOTHING, None, why="denied")),
+    "by the settings": _of(settings(), AccountFacts()),
+    "with everything": _of(_EVERYTHING, account(rotations=1)),
+    "by use": _of(settings(), account(), cost_by_use(settings(), GIVEN, usage(), account(rotations=2))),
+    "by use, nothing known": _of(_EVERYTHING, _DENIED, cost_by_use(_EVERYTHING, GIVEN, _NOTHING, _DENIED)),
 }

@@ -12,6 +12,7 @@ import pytest
 from tests.wizard.fakes.clients import (
     BUCKET,
     KEY,
+    OTHER_ACCOUNT,
     TRAIL,
     FakeCloud,
     FakeEngine,
@@ -19,11 +20,19 @@ from tests.wizard.fakes.clients import (
     FakeProver,
     FakeTalk,
     built,
+    trail_fact,
 )
 from tests.wizard.fakes.clients import settings as settings_
-from wizard.commands.cost import command, measure, output
-from wizard.commands.cost.estimate import Driver
-from wizard.core.errors import MissingAnswers, PermissionDenied, StackNotFound, Unreachable, UsageError
+from wizard.commands.cost import command
+from wizard.core.errors import (
+    CredentialsError,
+    MissingAnswers,
+    PermissionDenied,
+    SetupError,
+    StackNotFound,
+    Unreachable,
+    UsageError,
+)
 from wizard.core.models.audit import Usage
 from wizard.inputs.answers import Answer, Source, from_settings
 from wizard.setup.steps import Clients, Request
@@ -32,7 +41,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OPTIONS: dict[str, Any] = {
     "used": False, "days": None, "requests": None, "instances": None, "cache_minutes": None,
 }  # fmt: skip
-COUNTED = Usage(since=NOW, until=NOW, kms_requests=900, key_requests=300, trail_bytes=2**20, trails=2)
+COUNTED = Usage(since=NOW, until=NOW, kms_requests=900, key_requests=300, trail_bytes=2**20)
 
 
 class World:
@@ -64,22 +73,44 @@ def drivers(told: dict[str, Any]) -> dict[str, float]:
     return {each["driver"]: each["monthly"] for each in told["drivers"]}
 
 
-def test_without_used_nobody_is_asked() -> None:
+def test_without_used_only_the_keys_and_the_trails_are_read() -> None:
     world = World()
     told = world.run()
-    assert world.aws.log == [] and world.engine.log == [] and told["used"] is None
+    reads = {"cloud.identify", "cloud.describe_key", "cloud.list_trails", "keyring.rotations"}
+    assert {line.split()[0] for line in world.aws.log} == reads
+    assert world.engine.log == [] and told["used"] is None and told["unknown"] == []
     assert round(told["estimate"]["monthly"], 2) == 2.18
+
+
+@pytest.mark.parametrize(
+    "failure", [CredentialsError("there are no credentials", "aws configure"), Unreachable("no answer", "try again")]
+)
+def test_an_account_that_cannot_be_asked_is_no_failure_and_is_reported(failure: SetupError) -> None:
+    world = World()
+    world.aws.failures["identify"] = failure
+    told = world.run()
+    assert round(told["estimate"]["monthly"], 2) == 2.18
+    assert {each["why"] for each in told["unknown"]} == {failure.message}
+
+
+def test_another_account_is_not_asked() -> None:
+    world = World()
+    world.aws.identity = replace(world.aws.identity, account_id=OTHER_ACCOUNT)
+    told = world.run()
+    assert len(told["unknown"]) == 3 and OTHER_ACCOUNT in told["unknown"][0]["why"]
+    assert world.aws.log == ["cloud.identify"]
 
 
 def test_the_settings_may_be_answers_alone_and_need_no_account() -> None:
     world = World(saved=False, target=("ecs",), secret_store="secrets-manager", account="caller", region="eu-west-1")
     told = world.run()
+    assert world.aws.log == []
     assert drivers(told["estimate"])["secrets"] == 1.2 and told["region"] == "eu-west-1"
 
 
 def test_an_answer_changes_what_is_saved_and_targets_add_up() -> None:
     request = World(target=("eks",), secret_store="secrets-manager", trail=TRAIL, trail_bucket="clinic-logs").request
-    changed = measure.settings_of(request)
+    changed = command.settings_of(request)
     assert set(changed.deploy_targets) == {"vercel", "eks"} and changed.existing_trail_arn == TRAIL
 
 
@@ -107,11 +138,12 @@ def test_what_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
 def test_use_is_counted_of_the_stacks_key_and_bucket() -> None:
     world = World()
     world.aws.meter.usage = COUNTED
+    world.aws.trails = (*world.aws.trails, trail_fact(arn=f"{TRAIL}-billing"))
     used = world.run(used=True, days=30)["used"]
     assert world.aws.meter.asked == [(KEY, BUCKET)]
     assert used["counts"] | {"rotations": 0} == used["counts"]
     assert used["assumptions"]["requests"] == 304  # 300 in 30 days
-    assert drivers(used)["trail-events"] == 2.0  # one trail too many, of 100,000 events as assumed
+    assert drivers(used)["trail-events"] == 2.0  # a second trail, of 100,000 events as assumed
     assert used["since"] == "2026-10-25T12:00:00+00:00"
 
 
@@ -127,7 +159,7 @@ def test_a_stack_that_is_not_built_has_no_use() -> None:
     world = World()
     world.engine.stack_state = replace(world.engine.stack_state, outputs=None)
     world.aws.aliases.clear()
-    with pytest.raises(StackNotFound, match="not built"):
+    with pytest.raises(StackNotFound, match="not deployed"):
         world.run(used=True)
 
 
@@ -136,7 +168,7 @@ def test_rotations_that_may_not_be_read_leave_the_key_unknown() -> None:
     world.aws.meter.usage = COUNTED
     world.aws.key_rotation().failures["rotations"] = PermissionDenied("kms:ListKeyRotations", "ask")
     used = world.run(used=True)["used"]
-    assert {"what": "the key", "why": "kms:ListKeyRotations"} in used["unknown"]
+    assert {"what": "KMS key", "why": "kms:ListKeyRotations"} in used["unknown"]
     assert "key" not in drivers(used)
 
 
@@ -145,10 +177,6 @@ def test_a_person_sees_both_side_by_side_and_what_is_unknown() -> None:
     world.aws.meter.usage = replace(COUNTED, key_requests=None, unknown={"key_requests": "denied"})
     world.run(used=True)
     said = "\n".join(world.ui.said)
-    assert "uses of the keys is unknown: denied" in said
-    row = next(line for line in world.ui.said if line.startswith("uses of the keys 2"))
+    assert "KMS requests: not known: denied" in said
+    row = next(line for line in world.ui.said if line.startswith("KMS requests 2"))
     assert row.endswith("$0.02 unknown")
-
-
-def test_every_driver_has_its_words() -> None:
-    assert set(output.WHAT) == set(Driver)

@@ -33,13 +33,13 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands import deployed_stack
-from wizard.commands.cost.estimate import Assumptions
 from wizard.commands.report.collect import REVIEW_HOLDS_DAYS, gather
 from wizard.commands.report.document import document
 from wizard.commands.report.facts import ChecklistItem, ReportFacts, Result
 from wizard.commands.report.markdown import markdown
 from wizard.commands.report.page import page
 from wizard.commands.review import storage
+from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable
 from wizard.core.models.access import KeyUse
 from wizard.core.models.account import Retention

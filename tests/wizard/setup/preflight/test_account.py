@@ -319,7 +319,7 @@ def test_an_existing_trail_finds_its_bucket(aws) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"logging": False}, "it is stopped"), ({"kms_events": False}, "it leaves out the events of KMS")],
+    [({"logging": False}, "it is stopped"), ({"kms_events": False}, "it does not record the events of KMS")],
 )
 def test_an_existing_trail_that_does_not_record_the_use_of_the_key_is_a_problem(aws, changes, said) -> None:
     aws.trails = (trail_fact(**changes),)
@@ -336,14 +336,14 @@ def test_both_that_are_wrong_with_a_trail_are_told_at_once(aws) -> None:
 @pytest.mark.parametrize(
     ("trail", "retention", "said"),
     [
-        ({"global_events": False}, {}, "leaves out the global services"),
+        ({"global_events": False}, {}, "does not record the global services"),
         ({"validation": False}, {}, "log files cannot be validated"),
-        ({"multi_region": False, "organization": True}, {}, "covers one Region only"),
-        ({}, {"expires_after_days": 90}, "expire after 90 days, before six years are over"),
+        ({"multi_region": False, "organization": True}, {}, "records one Region only"),
+        ({}, {"expires_after_days": 90}, "expire after 90 days, earlier than six years"),
         ({}, {"public_access_blocked": False}, "does not block public access"),
-        ({}, {"versioned": False}, "keeps no earlier versions"),
+        ({}, {"versioned": False}, "does not keep earlier versions"),
         ({}, {"encrypted": False}, "is not encrypted"),
-        ({}, {"tls_only": False}, "may be read over plain HTTP"),
+        ({}, {"tls_only": False}, "allows plain HTTP"),
     ],
 )
 def test_what_else_an_existing_trail_lacks_is_a_note(aws, trail, retention, said) -> None:

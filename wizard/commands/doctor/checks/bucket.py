@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.policies import secure_transport_statements
+from components.policies.requirements import BY_ID
 from components.settings import ObjectLock
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.trail import BUCKET_POLICY, owns_bucket, with_statements
@@ -16,24 +17,18 @@ from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Retention
-from wizard.core.trail_requirements import Gap, Trait, bucket_gaps
+from wizard.core.trail_requirements import Gap, bucket_gaps
 
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration::audit-trail"
 
-_CAUSES: Mapping[Trait, str] = {
-    Trait.KEPT: "bucket-retention-short",
-    Trait.PRIVATE: "bucket-public",
-    Trait.VERSIONED: "bucket-unversioned",
-    Trait.ENCRYPTED: "bucket-unencrypted",
-    Trait.TLS_ONLY: "bucket-tls-policy-gone",
+_CAUSES: Mapping[str, str] = {
+    "bucket-retention": "bucket-retention-short",
+    "bucket-private": "bucket-public",
+    "bucket-versioned": "bucket-unversioned",
+    "bucket-encrypted": "bucket-unencrypted",
+    "bucket-tls": "bucket-tls-policy-gone",
 }
-_WHY: Mapping[Trait, str] = {
-    Trait.KEPT: "the records of six years are what an auditor asks for",
-    Trait.PRIVATE: "a policy or an ACL could open the records to everybody",
-    Trait.VERSIONED: "a log that is overwritten or deleted would be gone",
-    Trait.ENCRYPTED: "the records would lie in the clear",
-    Trait.TLS_ONLY: "the records could be read on their way",
-}
+"""The check's code, by the id of the requirement that is not met."""
 
 
 def of_the_bucket(evidence: CheckContext) -> Iterator[Told]:
@@ -56,9 +51,9 @@ def of_the_bucket(evidence: CheckContext) -> Iterator[Told]:
     lacking = [*bucket_gaps(retention)]
     for gap in lacking:
         yield Finding(
-            cause=_CAUSES[gap.trait],
-            what=f"the trail's bucket {bucket}: {gap.what}",
-            why=_WHY[gap.trait],
+            cause=_CAUSES[gap.requirement.id],
+            what=f"the trail's bucket {bucket}: {gap.text}",
+            why=gap.requirement.reason,
             command=_command(evidence, bucket, gap),
         )
     unlocked = [*_lock(evidence, bucket, retention)]
@@ -72,25 +67,25 @@ def of_the_bucket(evidence: CheckContext) -> Iterator[Told]:
 
 def _command(evidence: CheckContext, bucket: str, gap: Gap) -> str:
     on = ("--bucket", bucket)
-    match gap.trait:
-        case Trait.PRIVATE:
+    match gap.requirement.id:
+        case "bucket-private":
             shut = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true"
             return fixes.aws(
                 evidence, "s3api", "put-public-access-block", *on, "--public-access-block-configuration", shut
             )
-        case Trait.VERSIONED:
+        case "bucket-versioned":
             on_again = ("--versioning-configuration", "Status=Enabled")
             return fixes.aws(evidence, "s3api", "put-bucket-versioning", *on, *on_again)
-        case Trait.ENCRYPTED:
+        case "bucket-encrypted":
             by_s3 = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
             return fixes.aws(
                 evidence, "s3api", "put-bucket-encryption", *on, "--server-side-encryption-configuration", by_s3
             )
-        case Trait.TLS_ONLY if owns_bucket(evidence.settings):
+        case "bucket-tls" if owns_bucket(evidence.settings):
             return fixes.by_the_stack(evidence, BUCKET_POLICY)
-        case Trait.KEPT if owns_bucket(evidence.settings):
+        case "bucket-retention" if owns_bucket(evidence.settings):
             return fixes.by_the_stack(evidence, LIFECYCLE)
-        case Trait.TLS_ONLY:
+        case "bucket-tls":
             tls = secure_transport_statements(bucket=bucket, partition=evidence.settings.partition)
             document = with_statements(_documents(evidence, bucket)[0], [*tls])
             return fixes.aws(evidence, "s3api", "put-bucket-policy", *on, "--policy", document)
@@ -138,7 +133,7 @@ def _lock(evidence: CheckContext, bucket: str, retention: Retention) -> Iterator
     yield Finding(
         cause=cause,
         what=f"the trail's bucket {bucket}: {what}",
-        why="whoever may write to the bucket could delete a record before its time",
+        why=BY_ID["bucket-lock"].reason,
         command=fixes.aws(
             evidence,
             *("s3api", "put-object-lock-configuration", "--bucket", bucket),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components import policies
+from components.policies.requirements import BY_ID
 from components.policies.stack import trail_arn_of
 from components.settings import ImportGroup, Settings
 from wizard.commands.doctor import fixes
@@ -17,7 +18,7 @@ from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.delivery import StackState
-from wizard.core.trail_requirements import Gap, Trait, trail_gaps, trail_unread
+from wizard.core.trail_requirements import Gap, trail_gaps, trail_unread
 
 TRAIL = "aws:cloudtrail/trail:Trail::audit-trail"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy::audit-trail"
@@ -25,20 +26,14 @@ TRAIL_KEY = "aws:kms/key:Key::audit-trail-key"
 
 _KMS = "kms.amazonaws.com"
 _UNSEEN = "without it nobody can say who used the key, and when"
-_CAUSES: Mapping[Trait, str] = {
-    Trait.LOGGING: "trail-stopped",
-    Trait.EVERY_REGION: "trail-single-region",
-    Trait.GLOBAL_EVENTS: "trail-global-events-off",
-    Trait.VALIDATED: "trail-validation-off",
-    Trait.KMS_EVENTS: "trail-excludes-kms",
+_CAUSES: Mapping[str, str] = {
+    "trail-logging": "trail-stopped",
+    "trail-all-regions": "trail-single-region",
+    "trail-global-events": "trail-global-events-off",
+    "trail-validation": "trail-validation-off",
+    "trail-kms-events": "trail-excludes-kms",
 }
-_WHY: Mapping[Trait, str] = {
-    Trait.LOGGING: f"GetTrailStatus says so; {_UNSEEN}",
-    Trait.EVERY_REGION: "a key used from another Region, and what is done there, would leave no trace",
-    Trait.GLOBAL_EVENTS: "who changes IAM, and so who may use the key, would leave no trace",
-    Trait.VALIDATED: "nobody could show that no log file was changed or deleted",
-    Trait.KMS_EVENTS: f"GetEventSelectors says so; {_UNSEEN}",
-}
+"""The check's code, by the id of the requirement that is not met."""
 
 
 def owns_trail(settings: Settings) -> bool:
@@ -65,9 +60,9 @@ def of_the_trail(evidence: CheckContext) -> Iterator[Told]:
     lacking = [*trail_gaps(trail)]
     for gap in lacking:
         yield Finding(
-            cause=_CAUSES[gap.trait],
-            what=f"the audit trail {trail.name}: {gap.what}",
-            why=_WHY[gap.trait],
+            cause=_CAUSES[gap.requirement.id],
+            what=f"the audit trail {trail.name}: {gap.text}",
+            why=gap.requirement.reason,
             command=_command(evidence, trail, gap),
         )
     yield from _place(evidence, trail)
@@ -90,16 +85,16 @@ def _missing(evidence: CheckContext, arn: str) -> Finding:
 
 def _command(evidence: CheckContext, trail: TrailFact, gap: Gap) -> str:
     home = trail.arn.split(":")[3]
-    if gap.trait is Trait.LOGGING:
+    if gap.requirement.id == "trail-logging":
         return fixes.aws(evidence, "cloudtrail", "start-logging", "--name", trail.arn, region=home)
-    if gap.trait is Trait.KMS_EVENTS:
+    if gap.requirement.id == "trail-kms-events":
         return _selecting(evidence, trail, home)
     flags = {
         # CloudTrail takes a trail of every Region only with the global services in it.
-        Trait.EVERY_REGION: ("--is-multi-region-trail", "--include-global-service-events"),
-        Trait.GLOBAL_EVENTS: ("--include-global-service-events",),
-        Trait.VALIDATED: ("--enable-log-file-validation",),
-    }[gap.trait]
+        "trail-all-regions": ("--is-multi-region-trail", "--include-global-service-events"),
+        "trail-global-events": ("--include-global-service-events",),
+        "trail-validation": ("--enable-log-file-validation",),
+    }[gap.requirement.id]
     return fixes.aws(evidence, "cloudtrail", "update-trail", "--name", trail.arn, *flags, region=home)
 
 
@@ -158,7 +153,7 @@ def _place(evidence: CheckContext, trail: TrailFact) -> Iterator[Told]:
         yield Finding(
             cause="trail-key-off",
             what=f"the audit trail {trail.name} does not encrypt its logs under {alias}",
-            why="whoever may read the bucket may read the logs; the settings say that a key guards them too",
+            why=BY_ID["trail-encryption"].reason,
             command=fixes.aws(
                 evidence, *update, "--kms-key-id", key.arn if isinstance(key, KeyFact) else alias, region=home
             ),

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.wizard.fakes.clients import TRAIL, multi_region, settings
-from wizard.commands.cost.estimate import (
+from wizard.core.cost import prices
+from wizard.core.cost.drivers import (
     LOG_FILES,
     Assumptions,
     Driver,
@@ -19,7 +20,6 @@ from wizard.commands.cost.estimate import (
     trail_requests,
     what_if,
 )
-from wizard.setup import cost
 
 EXISTING = {"existing_trail_arn": TRAIL, "trail_bucket": "clinic-logs"}
 BARE = settings(**EXISTING, alerts=False)
@@ -61,15 +61,15 @@ def test_requests_cost_three_cents_for_ten_thousand_after_twenty_thousand(reques
 
 
 def test_what_is_free_is_told_as_what_it_would_have_cost() -> None:
-    assert estimate(BARE, assumed(requests=5_000)).spared == Decimal("0.015")
-    assert estimate(BARE, assumed(requests=500_000)).spared == Decimal("0.06")
+    assert estimate(BARE, assumed(requests=5_000)).free_value == Decimal("0.015")
+    assert estimate(BARE, assumed(requests=500_000)).free_value == Decimal("0.06")
 
 
 def test_requests_of_other_keys_use_up_the_free_ones_and_are_not_on_this_bill() -> None:
     shared = estimate(BARE, assumed(requests=10_000, other_requests=15_000))
-    assert (shared.of(Driver.REQUESTS), shared.spared) == (Decimal("0.015"), Decimal("0.015"))
+    assert (shared.of(Driver.REQUESTS), shared.free_value) == (Decimal("0.015"), Decimal("0.015"))
     late = estimate(BARE, assumed(requests=10_000, other_requests=1_000_000))
-    assert (late.of(Driver.REQUESTS), late.spared) == (Decimal("0.03"), Decimal(0))
+    assert (late.of(Driver.REQUESTS), late.free_value) == (Decimal("0.03"), Decimal(0))
 
 
 def test_a_log_file_every_five_minutes_has_a_data_key_made_for_it_where_the_logs_have_a_key() -> None:
@@ -81,6 +81,12 @@ def test_a_log_file_every_five_minutes_has_a_data_key_made_for_it_where_the_logs
 @pytest.mark.parametrize(("rotations", "dollars"), [(0, 1), (1, 2), (2, 3), (3, 3), (9, 3)])
 def test_the_first_two_rotations_raise_the_keys_price_and_no_later_one(rotations: int, dollars: int) -> None:
     assert estimate(BARE, assumed(rotations=rotations)).of(Driver.KEY) == dollars
+
+
+@pytest.mark.parametrize(("rotations", "dollars"), [(0, 1), (1, 2), (2, 3), (3, 3)])
+def test_the_key_of_the_audit_logs_is_billed_by_its_own_rotations(rotations: int, dollars: int) -> None:
+    bill = estimate(settings(), assumed(rotations=9, trail_key_rotations=rotations))
+    assert bill.of(Driver.KEY) == 3 and bill.of(Driver.TRAIL_KEY) == dollars
 
 
 def test_growth_tells_the_bill_after_none_one_and_two_rotations() -> None:
@@ -100,7 +106,7 @@ def test_a_second_trail_is_billed_by_event_and_a_first_one_is_not() -> None:
 
 
 def test_logs_that_are_kept_add_up_from_month_to_month() -> None:
-    # 2 ** 30 octets a month.
+    # 2 ** 30 bytes a month.
     month = {"events": 1024**2, "event_bytes": 1024}
     assert estimate(settings(), assumed(**month, months=1)).of(Driver.LOG_STORAGE) == Decimal("0.023")
     assert estimate(settings(), assumed(**month, months=10)).of(Driver.LOG_STORAGE) == Decimal("0.23")
@@ -108,13 +114,14 @@ def test_logs_that_are_kept_add_up_from_month_to_month() -> None:
 
 def test_log_files_under_128_kb_stay_where_they_are_and_larger_ones_move() -> None:
     small = estimate(settings(), assumed(months=24))
-    assert small.of(Driver.LOG_ARCHIVE) == 0
+    assert small.of(Driver.ARCHIVE_STORAGE) == small.of(Driver.ARCHIVE_TRANSITIONS) == 0
     large = estimate(settings(), assumed(months=24, events=10_000_000))
     months = Decimal(365) / (Decimal(43_800) / 1440)
     gigabytes = Decimal(10_000_000 * 500) / 1024**3
     assert large.of(Driver.LOG_STORAGE) == gigabytes * months * Decimal("0.023")
     moved = Decimal(43_800 // 5 + 43_800 // 60) * Decimal("0.02") / 1000
-    assert large.of(Driver.LOG_ARCHIVE) == gigabytes * (24 - months) * Decimal("0.004") + moved
+    assert large.of(Driver.ARCHIVE_STORAGE) == gigabytes * (24 - months) * Decimal("0.004")
+    assert large.of(Driver.ARCHIVE_TRANSITIONS) == moved
 
 
 def test_what_comes_along_with_an_option_is_billed_with_it_and_only_then() -> None:
@@ -124,7 +131,7 @@ def test_what_comes_along_with_an_option_is_billed_with_it_and_only_then() -> No
     always = {Driver.KEY, Driver.REQUESTS}
     assert {item.driver for item in estimate(BARE).items} == always
     assert drivers() == always | {Driver.TRAIL_KEY, Driver.LOG_WRITES, Driver.LOG_STORAGE, Driver.ALARMS}
-    assert drivers(cloudwatch_logs=True) - drivers() == {Driver.CLOUDWATCH_LOGS}
+    assert drivers(cloudwatch_logs=True) - drivers() == {Driver.CLOUDWATCH_INGESTION, Driver.CLOUDWATCH_STORAGE}
     assert drivers(secret_store="secrets-manager") - drivers() == {Driver.SECRETS, Driver.SECRET_READS}
 
 
@@ -152,7 +159,7 @@ def test_an_assumption_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_every_price_has_its_page_of_aws() -> None:
-    told = [price for price in vars(cost).values() if isinstance(price, cost.Price)]
+    told = [price for price in vars(prices).values() if isinstance(price, prices.Price)]
     assert len(told) > 8
     assert [price for price in told if not price.page.startswith("https://aws.amazon.com/")] == []
 
@@ -169,15 +176,15 @@ def test_more_requests_never_cost_less(fewer: int, more: int, others: int) -> No
 @given(requests=COUNTS, others=COUNTS)
 def test_what_is_paid_and_what_is_free_are_all_that_was_asked_for(requests: int, others: int) -> None:
     bill = estimate(BARE, assumed(requests=requests, other_requests=others))
-    assert bill.of(Driver.REQUESTS) + bill.spared == Decimal(requests) * Decimal("0.03") / 10_000
-    assert bill.spared <= Decimal("0.06")
+    assert bill.of(Driver.REQUESTS) + bill.free_value == Decimal(requests) * Decimal("0.03") / 10_000
+    assert bill.free_value <= Decimal("0.06")
 
 
 @given(others=COUNTS, requests=COUNTS)
 def test_the_free_ones_are_shared_and_never_given_twice(others: int, requests: int) -> None:
     mine = estimate(BARE, assumed(requests=requests, other_requests=others)).of(Driver.REQUESTS)
-    theirs = cost.KMS_REQUEST.of(Decimal(others))
-    assert mine + theirs == cost.KMS_REQUEST.of(Decimal(requests + others))
+    theirs = prices.KMS_REQUEST.of(Decimal(others))
+    assert mine + theirs == prices.KMS_REQUEST.of(Decimal(requests + others))
 
 
 @given(

@@ -1,0 +1,282 @@
+"""The requirements of the key, the access to it, the audit trail and its bucket: the one list, as data.
+
+Pure. Asked by the preflight notes of the plan, the checklist, `doctor`, the guardrails and the report. The sections are
+of 45 CFR Part 164, Subpart C, https://www.ecfr.gov/current/title-45/part-164/subpart-C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+SECTIONS = MappingProxyType(
+    {
+        "164.308(a)(1)(ii)(B)": "risk management",
+        "164.308(a)(1)(ii)(D)": "information system activity review",
+        "164.308(a)(3)(ii)(A)": "authorization and supervision",
+        "164.308(a)(4)(i)": "information access management",
+        "164.308(a)(4)(ii)(B)": "access authorization",
+        "164.308(a)(4)(ii)(C)": "access establishment and modification",
+        "164.308(a)(7)(ii)(A)": "data backup plan",
+        "164.308(a)(7)(ii)(B)": "disaster recovery plan",
+        "164.308(a)(8)": "evaluation",
+        "164.312(a)(1)": "access control",
+        "164.312(a)(2)(i)": "unique user identification",
+        "164.312(a)(2)(iv)": "encryption and decryption",
+        "164.312(b)": "audit controls",
+        "164.312(c)(1)": "integrity",
+        "164.312(d)": "person or entity authentication",
+        "164.316(b)(1)": "documentation",
+        "164.316(b)(2)(i)": "time limit",
+    }
+)
+"""The sections of the HIPAA Security Rule that a requirement serves, with their names."""
+
+
+class Topic(StrEnum):
+    """The eight items of the compliance checklist, in its order."""
+
+    KEY = "Customer managed key with its alias"
+    KEY_POLICY = "Key policy restricts access"
+    APPLICATION_POLICY = "IAM policy follows least privilege"
+    ROTATION = "Automatic key rotation"
+    TRAIL = "CloudTrail logging"
+    DATA_KEY = "ENCRYPTED_PHI_KEY generated and stored"
+    APPLICATION = "Application tested with KMS"
+    REVIEW = "Key access reviewed quarterly"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """One requirement."""
+
+    id: str
+    topic: Topic
+    text: str
+    """A sentence: what is required."""
+    sections: tuple[str, ...]
+    """Of `SECTIONS`."""
+    label: str = ""
+    """A few words for a list of what is met; of the trail and its bucket."""
+    gap: str = ""
+    """What is wrong where it is not met, after the name of the trail or the bucket; it may have `{days}`."""
+    reason: str = ""
+    """Why it matters."""
+    prowler: tuple[str, ...] = ()
+    """Ids of prowler's checks that look at the same (https://hub.prowler.com)."""
+    optional: bool = False
+    """Whether it holds only where the settings ask for it."""
+
+
+_UNRECORDED = "without it nobody can say who used the key, and when"
+
+REQUIREMENTS = (
+    Requirement(
+        id="key-enabled",
+        topic=Topic.KEY,
+        text="The key is enabled, encrypts symmetrically, and has the alias of the environment.",
+        sections=("164.312(a)(2)(iv)", "164.308(a)(1)(ii)(B)"),
+        prowler=("kms_cmk_are_used", "kms_cmk_not_multi_region"),
+    ),
+    Requirement(
+        id="key-deletion-window",
+        topic=Topic.KEY,
+        text="A KMS key that is scheduled for deletion can be restored for 30 days.",
+        sections=("164.308(a)(1)(ii)(B)",),
+        prowler=("kms_cmk_not_deleted_unintentionally",),
+    ),
+    Requirement(
+        id="key-policy",
+        topic=Topic.KEY_POLICY,
+        text="Policies name the principals that they allow, without wildcards.",
+        sections=("164.312(a)(1)", "164.308(a)(3)(ii)(A)", "164.308(a)(4)(i)"),
+        prowler=("kms_key_not_publicly_accessible",),
+    ),
+    Requirement(
+        id="application-policy",
+        topic=Topic.APPLICATION_POLICY,
+        text="The application's policy allows the actions that its code uses, on this key, and nothing else.",
+        sections=("164.312(a)(1)", "164.308(a)(4)(ii)(B)", "164.312(a)(2)(i)"),
+        prowler=("iam_policy_no_full_access_to_kms", "iam_customer_attached_policy_no_administrative_privileges"),
+    ),
+    Requirement(
+        id="key-rotation",
+        topic=Topic.ROTATION,
+        text="KMS keys rotate automatically, every 90 to 2,560 days.",
+        sections=("164.312(a)(2)(iv)", "164.308(a)(1)(ii)(B)"),
+        prowler=("kms_cmk_rotation_enabled",),
+    ),
+    Requirement(
+        id="trail-logging",
+        topic=Topic.TRAIL,
+        text="The audit trail is on.",
+        sections=("164.312(b)", "164.308(a)(1)(ii)(D)"),
+        label="logging",
+        gap="it is stopped",
+        reason=f"GetTrailStatus says so; {_UNRECORDED}",
+        prowler=("cloudtrail_multi_region_enabled",),
+    ),
+    Requirement(
+        id="trail-all-regions",
+        topic=Topic.TRAIL,
+        text="The audit trail records all Regions.",
+        sections=("164.312(b)",),
+        label="all Regions",
+        gap="it records one Region only",
+        reason="a key used from another Region, and what is done there, would leave no trace",
+    ),
+    Requirement(
+        id="trail-global-events",
+        topic=Topic.TRAIL,
+        text="The audit trail records the global services, IAM included.",
+        sections=("164.312(b)",),
+        label="global services",
+        gap="it does not record the global services, IAM included",
+        reason="changes of IAM, and so of the access to the key, would leave no trace",
+    ),
+    Requirement(
+        id="trail-validation",
+        topic=Topic.TRAIL,
+        text="The audit trail validates its log files.",
+        sections=("164.312(c)(1)",),
+        label="log file validation",
+        gap="its log files cannot be validated",
+        reason="nobody could show that no log file was changed or deleted",
+        prowler=("cloudtrail_log_file_validation_enabled",),
+    ),
+    Requirement(
+        id="trail-kms-events",
+        topic=Topic.TRAIL,
+        text="The audit trail records every use of the key.",
+        sections=("164.312(b)", "164.308(a)(1)(ii)(D)"),
+        label="KMS events",
+        gap="it does not record the events of KMS",
+        reason=f"GetEventSelectors says so; {_UNRECORDED}",
+        prowler=("cloudtrail_multi_region_enabled_logging_management_events",),
+    ),
+    Requirement(
+        id="trail-encryption",
+        topic=Topic.TRAIL,
+        text="A KMS key encrypts the audit logs.",
+        sections=("164.312(a)(2)(iv)",),
+        reason="with read access to the bucket alone the logs could be read; the settings ask for a key as well",
+        prowler=("cloudtrail_kms_encryption_enabled",),
+        optional=True,
+    ),
+    Requirement(
+        id="trail-cloudwatch",
+        topic=Topic.TRAIL,
+        text="The audit trail copies its events to CloudWatch Logs.",
+        sections=("164.308(a)(1)(ii)(D)",),
+        prowler=("cloudtrail_cloudwatch_logging_enabled",),
+        optional=True,
+    ),
+    Requirement(
+        id="bucket-private",
+        topic=Topic.TRAIL,
+        text="Buckets block all public access.",
+        sections=("164.312(b)",),
+        label="bucket private",
+        gap="its bucket does not block public access",
+        reason="a policy or an ACL could make the logs public",
+        prowler=("cloudtrail_logs_s3_bucket_is_not_publicly_accessible",),
+    ),
+    Requirement(
+        id="bucket-versioned",
+        topic=Topic.TRAIL,
+        text="Buckets have versioning.",
+        sections=("164.312(c)(1)",),
+        label="versioned",
+        gap="its bucket does not keep earlier versions",
+        reason="a log that is overwritten or deleted would be lost",
+        prowler=("s3_bucket_object_versioning",),
+    ),
+    Requirement(
+        id="bucket-encrypted",
+        topic=Topic.TRAIL,
+        text="Buckets encrypt by default.",
+        sections=("164.312(b)",),
+        label="encrypted",
+        gap="its bucket is not encrypted",
+        reason="the logs would be stored in clear text",
+        prowler=("s3_bucket_default_encryption",),
+    ),
+    Requirement(
+        id="bucket-retention",
+        topic=Topic.TRAIL,
+        text="Audit records are retained for at least six years (2,192 days).",
+        sections=("164.316(b)(2)(i)",),
+        label="retained for six years",
+        gap="its logs expire after {days} days, earlier than six years",
+        reason="an auditor asks for the records of six years",
+    ),
+    Requirement(
+        id="bucket-tls",
+        topic=Topic.TRAIL,
+        text="Bucket policies deny plain HTTP and TLS older than 1.2 for everybody.",
+        sections=("164.312(b)",),
+        label="TLS only",
+        gap="its bucket allows plain HTTP",
+        reason="the logs could be read in transit",
+        prowler=("s3_bucket_secure_transport_policy",),
+    ),
+    Requirement(
+        id="bucket-lock",
+        topic=Topic.TRAIL,
+        text="Where audit records are locked, they are locked for at least six years (2,192 days).",
+        sections=("164.312(c)(1)",),
+        reason="with write access to the bucket a log could be deleted too early",
+        prowler=("s3_bucket_object_lock",),
+        optional=True,
+    ),
+    Requirement(
+        id="bucket-access-logs",
+        topic=Topic.TRAIL,
+        text="Requests to the bucket of the audit logs are logged.",
+        sections=("164.312(b)",),
+        prowler=("cloudtrail_logs_s3_bucket_access_logging_enabled",),
+        optional=True,
+    ),
+    Requirement(
+        id="data-key-stored",
+        topic=Topic.DATA_KEY,
+        text="The wrapped data key is stored once, and every version of it is kept.",
+        sections=("164.312(a)(2)(iv)", "164.308(a)(7)(ii)(A)", "164.308(a)(7)(ii)(B)"),
+    ),
+    Requirement(
+        id="application-tested",
+        topic=Topic.APPLICATION,
+        text="The application encrypts and decrypts a record with the key.",
+        sections=("164.312(a)(2)(iv)", "164.312(d)", "164.308(a)(8)"),
+    ),
+    Requirement(
+        id="access-review",
+        topic=Topic.REVIEW,
+        text="A person reviews and signs every quarter who can use and who can administer the key.",
+        sections=("164.308(a)(1)(ii)(D)", "164.308(a)(4)(ii)(C)", "164.308(a)(8)", "164.316(b)(1)"),
+        prowler=("iam_rotate_access_key_90_days", "iam_user_accesskey_unused"),
+    ),
+)
+
+BY_ID = MappingProxyType({requirement.id: requirement for requirement in REQUIREMENTS})
+
+
+def texts(*ids: str) -> str:
+    """The sentences of these requirements, one after the other."""
+    return " ".join(BY_ID[id_].text for id_ in ids)
+
+
+def requirements_of(topic: Topic) -> tuple[Requirement, ...]:
+    """The requirements of an item of the checklist, in order."""
+    return tuple(requirement for requirement in REQUIREMENTS if requirement.topic is topic)
+
+
+def sections_of(topic: Topic) -> tuple[str, ...]:
+    """The sections that an item of the checklist serves, each once."""
+    return tuple(dict.fromkeys(section for each in requirements_of(topic) for section in each.sections))
+
+
+def prowler_checks_of(topic: Topic) -> tuple[str, ...]:
+    """The ids of prowler's checks that look at the same as an item of the checklist."""
+    return tuple(check for each in requirements_of(topic) for check in each.prowler)

@@ -1,0 +1,187 @@
+"""Quantities that the account knows: rotations of the keys, other trails, and what was used.
+
+Reads AWS through its Protocols and changes nothing. What cannot be read stays unknown and is never counted as nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from components import policies
+from components.settings import Settings
+from wizard.core.cost.drivers import (
+    DAYS,
+    GB,
+    Assumptions,
+    CostItem,
+    Driver,
+    Estimate,
+    creates_trail,
+    estimate,
+    trail_requests,
+)
+from wizard.core.cost.prices import STORAGE
+from wizard.core.errors import SetupError
+from wizard.core.models.audit import Usage
+from wizard.core.ports.run import AwsClient
+
+SHORTEST_DAYS = Decimal(1)
+"""A shorter window counts as a whole day: an hour's calls times 730 would be a guess, not a measurement."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountFacts:
+    """What the account says of the assumptions; None where it was not asked or did not answer."""
+
+    rotations: int | None = None
+    trail_key_rotations: int | None = None
+    other_trails: int | None = None
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    """Why, by the name of a field that was asked for and could not be read."""
+
+    def applied(self, assumptions: Assumptions) -> Assumptions:
+        """The assumptions with what is known."""
+        known = {name: value for name in FACTS if (value := getattr(self, name)) is not None}
+        return replace(assumptions, **known)
+
+
+FACTS: Mapping[str, tuple[str, tuple[Driver, ...]]] = {
+    "rotations": ("kms:ListKeyRotations", (Driver.KEY, Driver.REPLICAS)),
+    "trail_key_rotations": ("kms:ListKeyRotations", (Driver.TRAIL_KEY,)),
+    "other_trails": ("cloudtrail:DescribeTrails", (Driver.TRAIL_EVENTS,)),
+}
+"""The field, the call that it is read from, and the drivers that depend on it."""
+
+
+def not_asked(why: str) -> AccountFacts:
+    """The facts of an account that could not be asked at all."""
+    return AccountFacts(unknown=dict.fromkeys(FACTS, why))
+
+
+def read_account(
+    aws: AwsClient, settings: Settings, *, key_arn: str | None = None, trail_arn: str | None = None
+) -> AccountFacts:
+    """The facts of the stack's account and Region. Before the first set-up no key has rotated yet.
+
+    `key_arn`, `trail_arn`: the stack's own, where its outputs are known; else the ones under the settings' names.
+    """
+    unknown: dict[str, str] = {}
+
+    def asked(name: str, call: Callable[[], int]) -> int | None:
+        try:
+            return call()
+        except SetupError as error:
+            unknown[name] = error.message
+            return None
+
+    def rotations(key: str) -> int:
+        fact = aws.describe_key(key)
+        return len(aws.key_rotation().rotations(fact.arn).rotations) if fact else 0
+
+    own = trail_arn or policies.trail_arn(
+        account_id=settings.account_id,
+        region=settings.region,
+        name=settings.names.trail,
+        partition=settings.partition,
+    )
+
+    def other_trails() -> int:
+        # An organization's trail tells its status to the management account only; it counts as one that records.
+        return sum(trail.arn != own and trail.logging is not False for trail in aws.list_trails())
+
+    has_trail_key = creates_trail(settings) and settings.trail_key
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        key = pool.submit(asked, "rotations", lambda: rotations(key_arn or settings.names.alias))
+        trail_key = pool.submit(
+            asked, "trail_key_rotations", lambda: rotations(settings.names.trail_key_alias) if has_trail_key else 0
+        )
+        trails = pool.submit(asked, "other_trails", other_trails)
+    return AccountFacts(
+        rotations=key.result(),
+        trail_key_rotations=trail_key.result(),
+        other_trails=trails.result(),
+        unknown=unknown,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostByUse:
+    """The counts of a window, and the month's cost that follows from them."""
+
+    usage: Usage
+    account: AccountFacts
+    estimate: Estimate
+    """Without the drivers that are unknown."""
+    unknown: Mapping[Driver, str] = field(default_factory=dict)
+    """Why, by driver."""
+    notes: tuple[str, ...] = ()
+
+    def of(self, driver: Driver) -> Decimal | None:
+        """A driver's part in US dollars; None where it is not known."""
+        return None if driver in self.unknown else self.estimate.of(driver)
+
+
+def monthly(count: int, days: float) -> int:
+    """A count of so many days as one of a month."""
+    return round(Decimal(count) * DAYS / max(Decimal(str(days)), SHORTEST_DAYS))
+
+
+def cost_by_use(settings: Settings, assumptions: Assumptions, usage: Usage, account: AccountFacts) -> CostByUse:
+    """The cost by these counts. What they do not say is as assumed, or unknown."""
+    unknown: dict[Driver, str] = {
+        driver: account.unknown[name]
+        for name, (_, drivers) in FACTS.items()
+        if name in account.unknown
+        for driver in drivers
+    }
+    notes: list[str] = []
+    assumed = account.applied(assumptions)
+    if usage.key_requests is None:
+        unknown[Driver.REQUESTS] = usage.unknown.get("key_requests", "")
+    else:
+        days = usage.days
+        if usage.is_key_requests_cut_off and usage.key_requests_since is not None:
+            days = (usage.until - usage.key_requests_since).total_seconds() / 86400
+            notes.append(
+                f"there were more calls on the key than the {usage.key_requests:,} that were counted since "
+                f"{usage.key_requests_since:%Y-%m-%d %H:%M} UTC; for the whole window this is a lower bound"
+            )
+        assumed = replace(assumed, requests=monthly(usage.key_requests, days))
+        if usage.kms_requests is None:
+            notes.append("how many free requests other keys of the account use is not known")
+        else:
+            own = round(assumed.application_requests + trail_requests(settings, assumed))
+            assumed = replace(assumed, other_requests=max(0, monthly(usage.kms_requests, usage.days) - own))
+    items = estimate(settings, assumed).items
+    if usage.trail_bytes is None:
+        in_s3 = (Driver.LOG_STORAGE, Driver.ARCHIVE_STORAGE, Driver.ARCHIVE_TRANSITIONS)
+        unknown |= dict.fromkeys(in_s3, usage.unknown.get("trail_bytes", ""))
+    else:
+        items = tuple(_by_size(items, usage.trail_bytes))
+    if usage.days < SHORTEST_DAYS:
+        notes.append("the window is shorter than a day and counts as a whole one")
+    included = {item.driver for item in items}
+    return CostByUse(
+        usage=usage,
+        account=account,
+        estimate=Estimate(assumptions=assumed, items=tuple(item for item in items if item.driver not in unknown)),
+        # What the settings do not include is not unknown, except a second trail, which nobody planned.
+        unknown={
+            driver: reason for driver, reason in unknown.items() if driver in included or driver is Driver.TRAIL_EVENTS
+        },
+        notes=tuple(notes),
+    )
+
+
+def _by_size(items: tuple[CostItem, ...], size: int) -> list[CostItem]:
+    """The storage of the logs by the bucket's real size, all of it at the price of S3 Standard."""
+    quantity = Decimal(size) / GB
+    archived = (Driver.ARCHIVE_STORAGE, Driver.ARCHIVE_TRANSITIONS)
+    return [
+        replace(item, quantity=quantity, monthly=STORAGE.of(quantity)) if item.driver is Driver.LOG_STORAGE else item
+        for item in items
+        if item.driver not in archived
+    ]

@@ -1,0 +1,401 @@
+"""The table of cost drivers with AWS's prices, and a month's estimate from it.
+
+Pure: Decimal in and out, nothing is rounded here. Asked by the plan, `cost` and `report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from components.settings import ObjectLock, SecretStore, Settings
+from wizard.core.cost import prices
+
+# --- quantities
+
+MINUTES = 43_800
+"""Of a month, as AWS counts it: 730 hours."""
+
+DAYS = Decimal(MINUTES) / (24 * 60)
+
+LOG_FILES = MINUTES // 5
+"""Log files of a Region in a month: CloudTrail delivers about every five minutes where there are events.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html"""
+
+DIGESTS = MINUTES // 60
+"""Digest files of a Region in a month: one an hour.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-intro.html"""
+
+SMALLEST_ARCHIVED = 128 * 1024
+"""Bytes: a lifecycle rule does not move smaller objects.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html"""
+
+GB = Decimal(1024**3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumptions:
+    """The quantities that the settings do not say. What the account can tell replaces them (`account.AccountFacts`)."""
+
+    instances: int = 2
+    """Of the application, running all month."""
+    cache_minutes: float = 5.0
+    """How long an instance keeps the unwrapped data key; the application's default."""
+    requests: int | None = None
+    """KMS requests of the application in a month; None: one for each instance each time its cache expires."""
+    other_requests: int = 0
+    """KMS requests of the account's other keys, which use up free ones too."""
+    rotations: int = 0
+    """Rotations that the key and its replicas have had."""
+    trail_key_rotations: int = 0
+    """Rotations that the key of the audit logs has had."""
+    replicas: int | None = None
+    """None: as many as the settings name."""
+    other_trails: int = 0
+    """Trails besides the stack's own that record the account's management events too."""
+    events: int = 100_000
+    """Management events of the account in a month."""
+    active_regions: int = 1
+    """Regions with events: each has log files of its own."""
+    event_bytes: int = 500
+    """Of an event in a log file, compressed."""
+    event_text_bytes: int = 1_500
+    """Of an event in CloudWatch Logs, not compressed."""
+    months: int = 12
+    """Since the trail was created: its logs are retained and grow."""
+    secret_reads: int = 1_000
+    """Reads of the secrets in a month, with Secrets Manager."""
+
+    def __post_init__(self) -> None:
+        if not self.cache_minutes > 0:
+            raise ValueError("cache_minutes must be more than 0")
+        for name, value in vars(self).items():
+            if value is not None and value < 0:
+                raise ValueError(f"{name} must not be less than 0")
+
+    @property
+    def application_requests(self) -> Decimal:
+        """KMS requests of the application in a month."""
+        if self.requests is not None:
+            return Decimal(self.requests)
+        return Decimal(self.instances * MINUTES) / Decimal(str(self.cache_minutes))
+
+    def replicas_of(self, settings: Settings) -> int:
+        """How many replicas there are."""
+        return len(settings.replica_regions) if self.replicas is None else self.replicas
+
+
+def creates_trail(settings: Settings) -> bool:
+    """Whether the stack has a trail and a bucket of its own."""
+    return settings.existing_trail_arn is None
+
+
+def number_of_secrets(settings: Settings) -> int:
+    """Secrets in Secrets Manager: Vercel needs the stored data key only, ECS and EKS read all three variables."""
+    return (3 if settings.uses_store else 1) * len(settings.regions)
+
+
+def trail_requests(settings: Settings, assumed: Assumptions) -> Decimal:
+    """KMS requests of the trail in a month: one data key for each log file, under the key of the audit logs.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/encrypting-cloudtrail-log-files-with-aws-kms.html
+    """
+    encrypts = creates_trail(settings) and settings.trail_key
+    return Decimal(LOG_FILES * assumed.active_regions) if encrypts else Decimal(0)
+
+
+def _key_months(rotations: int) -> Decimal:
+    return Decimal(1 + min(rotations, prices.PAID_ROTATIONS))
+
+
+def _objects(assumed: Assumptions) -> int:
+    return (LOG_FILES + DIGESTS) * assumed.active_regions
+
+
+def _monthly_gb(assumed: Assumptions) -> Decimal:
+    return Decimal(assumed.events * assumed.event_bytes) / GB
+
+
+def _retained_months(settings: Settings, assumed: Assumptions) -> Decimal:
+    return min(Decimal(assumed.months), settings.trail_retention_days / DAYS)
+
+
+def _unarchived_months(settings: Settings, assumed: Assumptions) -> Decimal:
+    """How many months of logs are in S3 Standard: all of them unless they are archived and large enough for it."""
+    files = LOG_FILES * assumed.active_regions
+    mean = assumed.events * assumed.event_bytes / files if files else 0
+    retained = _retained_months(settings, assumed)
+    if archives(settings) and mean >= SMALLEST_ARCHIVED:
+        return min(retained, settings.trail_archive_days / DAYS)
+    return retained
+
+
+def archives(settings: Settings) -> bool:
+    """Whether the bucket moves old logs to cheaper storage."""
+    return creates_trail(settings) and 0 < settings.trail_archive_days < settings.trail_retention_days
+
+
+# --- the table
+
+
+class Driver(StrEnum):
+    """What is paid for."""
+
+    KEY = "key"
+    REPLICAS = "replicas"
+    TRAIL_KEY = "trail-key"
+    REQUESTS = "requests"
+    TRAIL_EVENTS = "trail-events"
+    LOG_WRITES = "log-writes"
+    LOG_STORAGE = "log-storage"
+    ARCHIVE_STORAGE = "archive-storage"
+    ARCHIVE_TRANSITIONS = "archive-transitions"
+    CLOUDWATCH_INGESTION = "cloudwatch-ingestion"
+    CLOUDWATCH_STORAGE = "cloudwatch-storage"
+    ALARMS = "alarms"
+    SECRETS = "secrets"
+    SECRET_READS = "secret-reads"
+
+
+Quantity = Callable[[Settings, Assumptions], Decimal | int]
+"""How many units a month; 0 where the settings do not include the driver."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverRow:
+    """One row of the table."""
+
+    name: str
+    price: prices.Price
+    quantity: Quantity
+    other_users: Callable[[Assumptions], int] = lambda assumed: 0
+    """What others in the account use of the same free units."""
+
+
+def _if_trail(quantity: Quantity) -> Quantity:
+    return lambda settings, assumed: quantity(settings, assumed) if creates_trail(settings) else 0
+
+
+def _if_secrets(quantity: Quantity) -> Quantity:
+    in_secrets_manager = SecretStore.SECRETS_MANAGER
+    return lambda settings, assumed: quantity(settings, assumed) if settings.secret_store is in_secrets_manager else 0
+
+
+TABLE = MappingProxyType(
+    {
+        Driver.KEY: DriverRow(name="KMS key", price=prices.KEY, quantity=lambda s, a: _key_months(a.rotations)),
+        Driver.REPLICAS: DriverRow(
+            name="replica keys", price=prices.KEY, quantity=lambda s, a: a.replicas_of(s) * _key_months(a.rotations)
+        ),
+        Driver.TRAIL_KEY: DriverRow(
+            name="KMS key of the audit logs",
+            price=prices.KEY,
+            quantity=_if_trail(lambda s, a: _key_months(a.trail_key_rotations) if s.trail_key else 0),
+        ),
+        Driver.REQUESTS: DriverRow(
+            name="KMS requests",
+            price=prices.KMS_REQUEST,
+            quantity=lambda s, a: a.application_requests + trail_requests(s, a),
+            other_users=lambda a: a.other_requests,
+        ),
+        # The free copy is the trail's that was there first.
+        Driver.TRAIL_EVENTS: DriverRow(
+            name="second copy of the events",
+            price=prices.SECOND_TRAIL_EVENT,
+            quantity=_if_trail(lambda s, a: a.events if a.other_trails else 0),
+        ),
+        Driver.LOG_WRITES: DriverRow(
+            name="audit logs, writing to S3", price=prices.WRITE, quantity=_if_trail(lambda s, a: _objects(a))
+        ),
+        Driver.LOG_STORAGE: DriverRow(
+            name="audit logs, storage in S3",
+            price=prices.STORAGE,
+            quantity=_if_trail(lambda s, a: _monthly_gb(a) * _unarchived_months(s, a)),
+        ),
+        Driver.ARCHIVE_STORAGE: DriverRow(
+            name="audit logs, archive storage",
+            price=prices.ARCHIVE,
+            quantity=_if_trail(lambda s, a: _monthly_gb(a) * (_retained_months(s, a) - _unarchived_months(s, a))),
+        ),
+        Driver.ARCHIVE_TRANSITIONS: DriverRow(
+            name="audit logs, moving to the archive",
+            price=prices.ARCHIVE_TRANSITION,
+            quantity=_if_trail(lambda s, a: _objects(a) if _retained_months(s, a) > _unarchived_months(s, a) else 0),
+        ),
+        Driver.CLOUDWATCH_INGESTION: DriverRow(
+            name="CloudWatch Logs, ingestion",
+            price=prices.LOG_INGESTION,
+            quantity=_if_trail(lambda s, a: Decimal(a.events * a.event_text_bytes) / GB if s.cloudwatch_logs else 0),
+        ),
+        Driver.CLOUDWATCH_STORAGE: DriverRow(
+            name="CloudWatch Logs, storage",
+            price=prices.LOG_STORAGE,
+            quantity=_if_trail(lambda s, a: _monthly_gb(a) * _retained_months(s, a) if s.cloudwatch_logs else 0),
+        ),
+        Driver.ALARMS: DriverRow(name="CloudWatch alarm", price=prices.ALARM, quantity=lambda s, a: int(s.alerts)),
+        Driver.SECRETS: DriverRow(
+            name="Secrets Manager, secrets",
+            price=prices.SECRET,
+            quantity=_if_secrets(lambda s, a: number_of_secrets(s)),
+        ),
+        Driver.SECRET_READS: DriverRow(
+            name="Secrets Manager, reads", price=prices.SECRET_READ, quantity=_if_secrets(lambda s, a: a.secret_reads)
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostItem:
+    """One driver's part of a month's cost."""
+
+    driver: Driver
+    quantity: Decimal
+    """In units of the price, the free ones included."""
+    monthly: Decimal
+    """US dollars."""
+    free_value: Decimal = Decimal(0)
+    """US dollars that the free units among them would cost."""
+
+    @property
+    def price(self) -> prices.Price:
+        """Its price."""
+        return TABLE[self.driver].price
+
+    @property
+    def name(self) -> str:
+        """Its name for people."""
+        return TABLE[self.driver].name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A month's cost, by driver."""
+
+    assumptions: Assumptions
+    items: tuple[CostItem, ...]
+
+    @property
+    def monthly(self) -> Decimal:
+        """US dollars, of all drivers."""
+        return sum((item.monthly for item in self.items), Decimal(0))
+
+    @property
+    def free_value(self) -> Decimal:
+        """US dollars that the free units would cost."""
+        return sum((item.free_value for item in self.items), Decimal(0))
+
+    def of(self, driver: Driver) -> Decimal:
+        """One driver's part in US dollars; 0 where the set-up does not include it."""
+        return sum((item.monthly for item in self.items if item.driver is driver), Decimal(0))
+
+
+def estimate(settings: Settings, assumptions: Assumptions | None = None) -> Estimate:
+    """A month's cost of the stack, by driver, in the order of the table."""
+    assumed = assumptions or Assumptions()
+    # Key and requests are part of every set-up, however few.
+    items = (
+        _item(driver, Decimal(quantity), row, assumed)
+        for driver, row in TABLE.items()
+        if (quantity := row.quantity(settings, assumed)) or driver in (Driver.KEY, Driver.REQUESTS)
+    )
+    return Estimate(assumptions=assumed, items=tuple(items))
+
+
+def _item(driver: Driver, quantity: Decimal, row: DriverRow, assumed: Assumptions) -> CostItem:
+    # What others use of the free units is gone; what they cost beyond them is not this stack's.
+    others = Decimal(row.other_users(assumed))
+    return CostItem(
+        driver=driver,
+        quantity=quantity,
+        monthly=row.price.of(quantity + others) - row.price.of(others),
+        free_value=row.price.free_value(quantity + others) - row.price.free_value(others),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of the assumption that is varied, and the month's cost with it."""
+
+    value: float
+    monthly: Decimal
+
+
+def what_if(settings: Settings, assumptions: Assumptions, vary: str, values: Iterable[float]) -> tuple[Point, ...]:
+    """The cost with one assumption at each of these values, by its field's name: `requests`, `cache_minutes`, …"""
+
+    def cost_at(value: float) -> Decimal:
+        changes: dict[str, Any] = {vary: value if vary == "cache_minutes" else int(value)}
+        return estimate(settings, replace(assumptions, **changes)).monthly
+
+    return tuple(Point(value=value, monthly=cost_at(value)) for value in values)
+
+
+def growth(settings: Settings, assumptions: Assumptions | None = None) -> tuple[Point, ...]:
+    """The cost after 0, 1 and 2 rotations of every key; later ones change nothing more."""
+    assumed = assumptions or Assumptions()
+    return tuple(
+        Point(
+            value=number,
+            monthly=estimate(settings, replace(assumed, rotations=number, trail_key_rotations=number)).monthly,
+        )
+        for number in range(prices.PAID_ROTATIONS + 1)
+    )
+
+
+# --- options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """An option of the settings, what it costs, and the flag that selects it."""
+
+    name: str
+    price: str
+    flag: str
+    selected: bool
+
+
+def options(settings: Settings) -> tuple[Option, ...]:
+    """Every option with a price or without one, in a fixed order."""
+    own, in_secrets = creates_trail(settings), settings.secret_store is SecretStore.SECRETS_MANAGER
+    number = number_of_secrets(settings)
+    secrets = f"Secrets Manager, {number} secret{'s' if number > 1 else ''}"
+    rows = (
+        (
+            "a replica key",
+            prices.KEY.text,
+            "--multi-region yes --replica-regions REGION",
+            bool(settings.replica_regions),
+        ),
+        ("Parameter Store", "nothing", "--secret-store parameter-store", not in_secrets),
+        (secrets, f"{prices.SECRET.text}, {prices.SECRET_READ.text}", "--secret-store secrets-manager", in_secrets),
+        ("a trail of the stack", f"{prices.SECOND_TRAIL_EVENT.text}, unless it is the first", "--trail create", own),
+        ("an existing trail", "nothing", "--trail ARN", not own),
+        (
+            "archived logs",
+            f"{prices.ARCHIVE.text}, {prices.ARCHIVE_TRANSITION.text}",
+            "--trail-archive-days DAYS",
+            archives(settings),
+        ),
+        ("a key of the audit logs", prices.KEY.text, "--trail-key yes", own and settings.trail_key),
+        (
+            "Object Lock",
+            "nothing; locked logs cannot be deleted and stay billed",
+            "--trail-lock governance|compliance",
+            own and settings.trail_lock is not ObjectLock.NONE,
+        ),
+        ("server access logs", prices.STORAGE.text, "--access-logging yes", own and settings.access_logging),
+        (
+            "events in CloudWatch Logs",
+            f"{prices.LOG_INGESTION.text}, {prices.LOG_STORAGE.text}",
+            "--cloudwatch-logs yes",
+            own and settings.cloudwatch_logs,
+        ),
+        ("alerts", f"{prices.ALARM.text}, 1,000 e-mails are free", "--alerts yes", settings.alerts),
+    )
+    return tuple(Option(name=name, price=price, flag=flag, selected=on) for name, price, flag, on in rows)
