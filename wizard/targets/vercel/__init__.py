@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wizard.targets.vercel.access_key import Ensured
 
 NAME = "vercel"
-_NO_TOKEN = "there is no token for Vercel"
+_NO_TOKEN = "there is no token for it (VERCEL_TOKEN)"
 
 
 class Vercel(DeployTarget):
