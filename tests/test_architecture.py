@@ -354,7 +354,9 @@ def target_comparisons(file: Path, source: str, names: frozenset[str]) -> list[s
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Target":
             found.append(f"{file.as_posix()}:{node.lineno} names Target.{node.attr}")
         elif isinstance(node, ast.Compare | ast.MatchValue):
-            constants = {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
+            constants = {
+                each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            }
             if constants & names:
                 found.append(f"{file.as_posix()}:{node.lineno} compares with {', '.join(sorted(constants & names))}")
     return found

@@ -27,8 +27,6 @@ from components.policies.documents import Policy as Policy
 from components.policies.documents import Statement as Statement
 from components.policies.documents import account_root_statement as account_root_statement
 from components.policies.documents import policy as policy
-from components.policies.grants import Grant as Grant
-from components.policies.grants import grants as grants
 from components.policies.key import ADMINISTRATOR_ACTIONS as ADMINISTRATOR_ACTIONS
 from components.policies.key import APPLICATION_ACTIONS as APPLICATION_ACTIONS
 from components.policies.key import DELETION_ACTIONS as DELETION_ACTIONS

@@ -67,7 +67,7 @@ class Place:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     """A clinic with the bucket for the state, and a key of KMS for its secrets."""
     with running_clinic(tmp_path_factory.mktemp("state")) as made:
-        assert aws.connect(environ=made.environment).make_state_bucket(bucket_name(ACCOUNT, REGION))
+        assert aws.connect(environ=made.environment).state_storage.make_state_bucket(bucket_name(ACCOUNT, REGION))
         kms = made.client("kms")
         kms.create_alias(AliasName=KEY_ALIAS, TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
         yield made

@@ -15,7 +15,7 @@ from tools.bench.onboarding import PROJECT
 from tools.bench.rows import Bound, Measured, compared
 
 UNWANTED = ("boto3", "botocore", "pulumi", "psycopg", "django", "sqlalchemy", "pyspark")
-"""Of these the import loads none: the door to AWS, this project's other rooms, and the adapters' libraries."""
+"""Of these the import loads none: botocore, this project's other packages, and the adapters' libraries."""
 
 _LOADED = f"import sys; import phi; import json; print(json.dumps([m for m in {UNWANTED!r} if m in sys.modules]))"
 _OURS = "import phi"

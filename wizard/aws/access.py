@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from wizard.aws import iam, permissions
+from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
+from wizard.aws import iam
 from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.access import AccessKeyAge, GrantFact, History, KeyUse
-from wizard.core.models.iam import AccountIam, IamPolicy, IamPrincipal, KeyEvents
+from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
 
 MOST_PAGES = 60
 """Pages of the event history that are read for one key, 50 events each."""
@@ -88,7 +88,7 @@ class AwsAccessReader:
 
     def _document(self, policy_arn: str) -> Mapping[str, Any] | None:
         try:
-            return permissions.policy_document(self._session, policy_arn)
+            return iam.Iam(self._session).policy_document(policy_arn)
         except (PermissionDenied, ResourceError, Unsupported):
             return None
 
@@ -96,7 +96,7 @@ class AwsAccessReader:
         """The user's access keys and their age, the oldest first."""
         return tuple(
             AccessKeyAge(id=key.id, active=key.active, age_days=(now - key.made).days, last_used=key.last_used)
-            for key in iam.list_access_keys(self._session, user)
+            for key in iam.Iam(self._session).list_access_keys(user)
         )
 
     def last_use(self, key_arn: str) -> KeyUse:

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import SecretStore
-from wizard.aws import permissions
+from wizard.aws import iam
 from wizard.aws.auth.session import Session
-from wizard.aws.data_keys.parameter_store import ParameterStore
-from wizard.aws.data_keys.secrets_manager import SecretsManager
-from wizard.aws.data_keys.stored import Store
+from wizard.aws.data_keys.stored import store_of
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.diagnostics import FormerText, ProviderFact, Ruling, StatementEvaluation
-from wizard.core.models.iam import IamPolicy, IamPrincipal
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 
@@ -72,7 +70,7 @@ class AwsAccessDiagnostics:
 
     def _document(self, policy_arn: str) -> Mapping[str, Any] | None:
         try:
-            return permissions.policy_document(self._session, policy_arn)
+            return iam.Iam(self._session).policy_document(policy_arn)
         except (PermissionDenied, ResourceError, Unsupported):
             return None
 
@@ -116,7 +114,7 @@ class AwsAccessDiagnostics:
 
     def held(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
         """The text under each of those names that are there."""
-        return {name: found.value for name, found in self._store(store).read(names).items()}
+        return {name: found.value for name, found in store_of(self._session, store).read(names).items()}
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
         """Every text that is kept: a parameter's last hundred versions; a secret's current and previous.
@@ -127,7 +125,7 @@ class AwsAccessDiagnostics:
             stages = ("AWSPREVIOUS", "AWSCURRENT")
             told = self._session.together(*(lambda stage=stage: self._secret(name, stage) for stage in stages))
             return tuple(each for each in told if each is not None)
-        if not self._store(store).read([name]):
+        if not store_of(self._session, store).read([name]):
             return ()
         found = self._session.pages("ssm", "GetParameterHistory", "Parameters", Name=name, WithDecryption=True)
         return tuple(
@@ -146,9 +144,6 @@ class AwsAccessDiagnostics:
         if not answer:
             return None
         return FormerText(version=str(answer["VersionId"]), text=str(answer.get("SecretString") or ""))
-
-    def _store(self, store: SecretStore) -> Store:
-        return SecretsManager(self._session) if store is SecretStore.SECRETS_MANAGER else ParameterStore(self._session)
 
 
 def _read(document: Any) -> Mapping[str, Any] | None:

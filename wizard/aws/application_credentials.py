@@ -40,39 +40,45 @@ class _NotHad(Exception):
 _Way = tuple[str, Callable[[Session, Principal], Credentials | None]]
 
 
-def search(session: Session, principal_arn: str, *, container_first: bool) -> CredentialsSearch:
-    """Credentials of that very principal: configured ones, then those of its platform, then by sts:AssumeRole."""
-    deployed: tuple[_Way, _Way] = (
-        ("a web identity token (sts:AssumeRoleWithWebIdentity)", _from_web_identity),
-        ("the container's credentials endpoint", _from_container),
-    )
-    ways: tuple[_Way, ...] = (
-        ("the access key in EONPRO_APP_ACCESS_KEY_ID", _from_environment),
-        ("the profile in EONPRO_APP_PROFILE", _from_profile),
-        # Either opens the key; the platform's own way proves more.
-        *(reversed(deployed) if container_first else deployed),
-        ("sts:AssumeRole", _from_assume_role),
-    )
-    tried = []
-    for how, way in ways:
-        try:
-            keys = way(session, Principal(arn=principal_arn))
-            if keys is None:
-                continue
-            _check_owner(session, keys, principal_arn)
-        except _NotHad as error:
-            tried.append(f"{how}: {error}")
-        except SetupError as error:
-            tried.append(f"{how}: {error.message}")
-        else:
-            found = AppCredentials(
-                how=how,
-                access_key_id=keys.access_key,
-                secret_access_key=keys.secret_key,
-                session_token=keys.token,
-            )
-            return CredentialsSearch(found=found, tried=(*tried, f"{how}: used"))
-    return CredentialsSearch(found=None, tried=tuple(tried))
+class ApplicationCredentials:
+    """Credentials of the application: a `wizard.core.ports.aws.ApplicationCredentials`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
+        """Credentials of that very principal: configured ones, then its platform's, then by sts:AssumeRole."""
+        deployed: tuple[_Way, _Way] = (
+            ("a web identity token (sts:AssumeRoleWithWebIdentity)", _from_web_identity),
+            ("the container's credentials endpoint", _from_container),
+        )
+        ways: tuple[_Way, ...] = (
+            ("the access key in EONPRO_APP_ACCESS_KEY_ID", _from_environment),
+            ("the profile in EONPRO_APP_PROFILE", _from_profile),
+            # Either opens the key; the platform's own way proves more.
+            *(reversed(deployed) if container_first else deployed),
+            ("sts:AssumeRole", _from_assume_role),
+        )
+        tried = []
+        for how, way in ways:
+            try:
+                keys = way(self._session, Principal(arn=principal_arn))
+                if keys is None:
+                    continue
+                _check_owner(self._session, keys, principal_arn)
+            except _NotHad as error:
+                tried.append(f"{how}: {error}")
+            except SetupError as error:
+                tried.append(f"{how}: {error.message}")
+            else:
+                found = AppCredentials(
+                    how=how,
+                    access_key_id=keys.access_key,
+                    secret_access_key=keys.secret_key,
+                    session_token=keys.token,
+                )
+                return CredentialsSearch(found=found, tried=(*tried, f"{how}: used"))
+        return CredentialsSearch(found=None, tried=tuple(tried))
 
 
 def _from_environment(session: Session, principal: Principal) -> Credentials | None:

@@ -13,6 +13,7 @@ from typing import Any
 from components.settings import Settings
 from wizard.aws.application_credentials import SESSION_NAME
 from wizard.aws.auth.session import Session
+from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
 
@@ -28,9 +29,12 @@ _NO_RULE = ("ResourceNotFoundException",)
 class AwsAuditReader:
     """The audit of one Region: a `wizard.core.ports.aws.AuditReader`."""
 
-    def __init__(self, session: Session, account_id: str) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._owner = account_id
+
+    @property
+    def _owner(self) -> str:
+        return identify(self._session).account_id
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """What the trail selects, as CloudTrail has it."""

@@ -10,17 +10,76 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wizard.aws.auth.session import Session
+from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
 
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
 
-def list_trails(session: Session) -> tuple[TrailFact, ...]:
-    """Every trail that records this Region, sorted by ARN: of this Region only, of all Regions, of the organization."""
-    trails = session.call("cloudtrail", "DescribeTrails", includeShadowTrails=True)["trailList"]
-    facts = session.together(*(lambda trail=trail: fact_of(session, trail) for trail in trails))
-    return tuple(sorted(facts, key=lambda fact: fact.arn))
+class CloudTrail:
+    """Trails and their buckets: a `wizard.core.ports.aws.CloudTrail`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def list_trails(self) -> tuple[TrailFact, ...]:
+        """Every trail that records this Region, by ARN: of this Region only, of all Regions, of the organization."""
+        trails = self._session.call("cloudtrail", "DescribeTrails", includeShadowTrails=True)["trailList"]
+        facts = self._session.together(*(lambda trail=trail: fact_of(self._session, trail) for trail in trails))
+        return tuple(sorted(facts, key=lambda fact: fact.arn))
+
+    def find_trail(self, arn: str) -> TrailFact | None:
+        """The trail with this ARN, asked in its home Region; None when it does not exist.
+
+        The one reading of a stack's trail: the checklist, `status`, `doctor` and `report` ask here.
+        """
+        home = self._session.with_region(arn.split(":")[3])
+        trails = home.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True)
+        return next((fact_of(home, trail) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
+
+    def bucket_retention(self, bucket: str) -> Retention | None:
+        """How long the account's bucket keeps its objects and how it is guarded; None when it has no such bucket.
+
+        What makes the trail is asked in earnest; what an auditor wants beside that is None where it is denied.
+        """
+
+        owner = identify(self._session).account_id
+
+        def ask(operation: str, *absent: str) -> Any:
+            return self._session.find("s3", operation, absent=absent, Bucket=bucket, ExpectedBucketOwner=owner)
+
+        if ask("HeadBucket", *_NO_BUCKET) is None:
+            return None
+
+        def ask_gently(operation: str, *absent: str) -> Any:
+            try:
+                return ask(operation, *absent) or {}
+            except (PermissionDenied, Unsupported, ResourceError):
+                return None
+
+        lifecycle, versioning, block, encryption, locked, admitted, logged = self._session.together(
+            lambda: ask("GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration"),
+            lambda: ask("GetBucketVersioning"),
+            lambda: ask("GetPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
+            lambda: ask("GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"),
+            lambda: ask_gently("GetObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"),
+            lambda: ask_gently("GetBucketPolicy", "NoSuchBucketPolicy"),
+            lambda: ask_gently("GetBucketLogging"),
+        )
+        shut = (block or {}).get("PublicAccessBlockConfiguration", {})
+        lock, lock_days = _default_lock((locked or {}).get("ObjectLockConfiguration", {}))
+        return Retention(
+            expires_after_days=_first_expiry((lifecycle or {}).get("Rules", ())),
+            versioned=versioning.get("Status") == "Enabled",
+            public_access_blocked=all(shut.get(part) for part in _SHUT),
+            encrypted=bool((encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules")),
+            lock=lock,
+            lock_days=lock_days,
+            lock_known=locked is not None,
+            tls_only=None if admitted is None else denies_plain_http(admitted.get("Policy"), bucket),
+            access_logged=None if logged is None else bool(logged.get("LoggingEnabled")),
+        )
 
 
 def find_trail(session: Session, name: str) -> TrailFact | None:
@@ -28,16 +87,6 @@ def find_trail(session: Session, name: str) -> TrailFact | None:
     trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[name], includeShadowTrails=False)
     # Some emulators answer with every trail.
     return next((fact_of(session, trail) for trail in trails["trailList"] if trail["Name"] == name), None)
-
-
-def find_trail_by_arn(session: Session, arn: str) -> TrailFact | None:
-    """The trail with this ARN, asked in its home Region; None when it does not exist.
-
-    The one reading of a stack's trail: the checklist, `status`, `doctor` and `report` ask here.
-    """
-    session = session.with_region(arn.split(":")[3])
-    trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True)
-    return next((fact_of(session, trail) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
 
 
 def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
@@ -101,48 +150,6 @@ def _status(error: ResourceError) -> int | None:
     response = getattr(error.__cause__, "response", {})
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return status if isinstance(status, int) else None
-
-
-def bucket_retention(session: Session, bucket: str, account_id: str) -> Retention | None:
-    """How long the account's bucket keeps its objects and how it is guarded; None when it has no such bucket.
-
-    What makes the trail is asked in earnest; what an auditor wants beside that is None where it is denied.
-    """
-
-    def ask(operation: str, *absent: str) -> Any:
-        return session.find("s3", operation, absent=absent, Bucket=bucket, ExpectedBucketOwner=account_id)
-
-    if ask("HeadBucket", *_NO_BUCKET) is None:
-        return None
-
-    def ask_gently(operation: str, *absent: str) -> Any:
-        try:
-            return ask(operation, *absent) or {}
-        except (PermissionDenied, Unsupported, ResourceError):
-            return None
-
-    lifecycle, versioning, block, encryption, locked, admitted, logged = session.together(
-        lambda: ask("GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration"),
-        lambda: ask("GetBucketVersioning"),
-        lambda: ask("GetPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
-        lambda: ask("GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"),
-        lambda: ask_gently("GetObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"),
-        lambda: ask_gently("GetBucketPolicy", "NoSuchBucketPolicy"),
-        lambda: ask_gently("GetBucketLogging"),
-    )
-    shut = (block or {}).get("PublicAccessBlockConfiguration", {})
-    lock, lock_days = _default_lock((locked or {}).get("ObjectLockConfiguration", {}))
-    return Retention(
-        expires_after_days=_first_expiry((lifecycle or {}).get("Rules", ())),
-        versioned=versioning.get("Status") == "Enabled",
-        public_access_blocked=all(shut.get(part) for part in _SHUT),
-        encrypted=bool((encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules")),
-        lock=lock,
-        lock_days=lock_days,
-        lock_known=locked is not None,
-        tls_only=None if admitted is None else denies_plain_http(admitted.get("Policy"), bucket),
-        access_logged=None if logged is None else bool(logged.get("LoggingEnabled")),
-    )
 
 
 _SHUT = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")

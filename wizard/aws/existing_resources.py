@@ -17,19 +17,25 @@ from wizard.core.models.account import Existing
 _NO_ENTITY = ("NoSuchEntity",)
 
 
-def find_existing(session: Session, settings: Settings) -> Existing:
-    """One look-up for each name that these settings would take; none for what they bring along.
+class ExistingResources:
+    """What has the stack's names: a `wizard.core.ports.aws.ExistingResources`."""
 
-    What the endpoint cannot tell counts as free. Raises PermissionDenied naming every look-up denied.
-    """
-    looks = {
-        **_application_looks(session, settings),
-        **_store_looks(session, settings),
-        **_trail_looks(session, settings),
-    }
-    answers = session.together(*(lambda look=look: _outcome(look) for look in looks.values()))
-    _raise_failures(tuple(answer for answer in answers if isinstance(answer, SetupError)))
-    return Existing(**dict(zip(looks, answers, strict=True)))
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def find_existing(self, settings: Settings) -> Existing:
+        """One look-up for each name that these settings would take; none for what they bring along.
+
+        What the endpoint cannot tell counts as free. Raises PermissionDenied naming every look-up denied.
+        """
+        looks = {
+            **_application_looks(self._session, settings),
+            **_store_looks(self._session, settings),
+            **_trail_looks(self._session, settings),
+        }
+        answers = self._session.together(*(lambda look=look: _outcome(look) for look in looks.values()))
+        _raise_failures(tuple(answer for answer in answers if isinstance(answer, SetupError)))
+        return Existing(**dict(zip(looks, answers, strict=True)))
 
 
 _Looks = dict[str, Callable[[], Any]]
@@ -38,7 +44,7 @@ _Looks = dict[str, Callable[[], Any]]
 def _application_looks(session: Session, settings: Settings) -> _Looks:
     names = settings.names
     looks: _Looks = {
-        "alias_target": lambda: kms.alias_target(session, names.alias),
+        "alias_target": lambda: kms.KmsKeys(session).alias_target(names.alias),
         "app_policy_arn": lambda: _policy_arn(session, settings, names.app_policy),
     }
     if settings.makes_role:
@@ -75,7 +81,7 @@ def _trail_looks(session: Session, settings: Settings) -> _Looks:
     looks["trail"] = lambda: cloudtrail.find_trail(session, names.trail)
     looks["bucket"] = lambda: cloudtrail.bucket_owner(session, names.trail_bucket, account)
     if settings.trail_key:
-        looks["trail_key"] = lambda: kms.alias_target(session, names.trail_key_alias)
+        looks["trail_key"] = lambda: kms.KmsKeys(session).alias_target(names.trail_key_alias)
     if settings.access_logging:
         looks["access_log_bucket"] = lambda: cloudtrail.bucket_owner(session, names.access_log_bucket, account)
     if settings.cloudwatch_logs:

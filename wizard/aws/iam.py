@@ -5,7 +5,7 @@ Asks STS, IAM, Account Management and EC2; changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -34,8 +34,9 @@ _NOT_TO_BE_HAD = (PermissionDenied, Unsupported, ResourceError)
 
 
 def identify(session: Session) -> Identity:
-    """The caller, as STS answers. Raises CredentialsError, Unreachable."""
-    return _wherever_it_is_known(session, _identify)
+    """The caller, as STS answers; asked once for every Region. Raises CredentialsError, Unreachable."""
+    found: Identity = session.once("identity", lambda: _wherever_it_is_known(session, _identify))
+    return found
 
 
 def _identify(session: Session) -> Identity:
@@ -147,37 +148,123 @@ def _sorted(regions: Iterable[tuple[str, bool]]) -> tuple[RegionFact, ...]:
     return tuple(RegionFact(name=name, enabled=enabled) for name, enabled in sorted(regions))
 
 
-def list_principals(session: Session) -> tuple[Principal, ...]:
-    """The account's users, then its roles, by ARN; no service-linked roles."""
-    users, roles = session.together(
-        lambda: [str(user["Arn"]) for user in session.pages("iam", "ListUsers", "Users")],
-        lambda: [
-            str(role["Arn"])
-            for role in session.pages("iam", "ListRoles", "Roles")
-            if not role["Path"].startswith(SERVICE_LINKED)
-        ],
-    )
-    return tuple(Principal(arn=arn) for arn in (*sorted(users), *sorted(roles)))
+class Iam:
+    """The users, roles and policies of the account: a `wizard.core.ports.aws.Iam`."""
 
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-def find_principal(session: Session, arn: str, *, caller: Identity) -> Principal | None:
-    """The user or role of that very ARN, path included; None when there is none.
+    def list_principals(self) -> tuple[Principal, ...]:
+        """The account's users, then its roles, by ARN; no service-linked roles."""
+        users, roles = self._session.together(
+            lambda: [str(user["Arn"]) for user in self._session.pages("iam", "ListUsers", "Users")],
+            lambda: [
+                str(role["Arn"])
+                for role in self._session.pages("iam", "ListRoles", "Roles")
+                if not role["Path"].startswith(SERVICE_LINKED)
+            ],
+        )
+        return tuple(Principal(arn=arn) for arn in (*sorted(users), *sorted(roles)))
 
-    The caller is taken at STS's word, the account's root at its own.
-    """
-    wanted = Principal(arn=arn)
-    if arn == caller.principal_arn:
-        return wanted
-    if arn.split(":")[4] != caller.account_id:
-        return None
-    if wanted.kind == "root":
-        return wanted
-    operation, parameter, key = {
-        "user": ("GetUser", "UserName", "User"),
-        "role": ("GetRole", "RoleName", "Role"),
-    }[wanted.kind]
-    found = session.find("iam", operation, absent=("NoSuchEntity", "ValidationError"), **{parameter: wanted.name})
-    return wanted if found and found[key]["Arn"] == arn else None
+    def find_principal(self, arn: str) -> Principal | None:
+        """The user or role of that very ARN, path included; None when there is none.
+
+        The caller is taken at STS's word, the account's root at its own.
+        """
+        wanted = Principal(arn=arn)
+        if arn == identify(self._session).principal_arn:
+            return wanted
+        if arn.split(":")[4] != identify(self._session).account_id:
+            return None
+        if wanted.kind == "root":
+            return wanted
+        operation, parameter, key = {
+            "user": ("GetUser", "UserName", "User"),
+            "role": ("GetRole", "RoleName", "Role"),
+        }[wanted.kind]
+        found = self._session.find(
+            "iam", operation, absent=("NoSuchEntity", "ValidationError"), **{parameter: wanted.name}
+        )
+        return wanted if found and found[key]["Arn"] == arn else None
+
+    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
+        """The user's access keys, the oldest first; none where there is no such user.
+
+        When a key was last used is None where the caller may not know.
+        """
+        # IAM gives a user two at the most, which is one page.
+        answer = self._session.find("iam", "ListAccessKeys", absent=_ABSENT, UserName=user) or {}
+        keys = answer.get("AccessKeyMetadata", ())
+        used = self._session.together(
+            *(lambda key=key: _last_used(self._session, str(key["AccessKeyId"])) for key in keys)
+        )
+        facts = (
+            AccessKeyFact(
+                id=str(key["AccessKeyId"]),
+                active=key["Status"] == "Active",
+                made=_utc(key["CreateDate"]),
+                last_used=last,
+            )
+            for key, last in zip(keys, used, strict=True)
+        )
+        return tuple(sorted(facts, key=lambda fact: (fact.made, fact.id)))
+
+    def make_access_key(self, user: str) -> AccessKey:
+        """A new access key, active. Waits a few seconds for a user made a moment ago.
+
+        Raises ResourceError when the user has two already, which is all that IAM gives
+        (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
+        """
+        for seconds in (*_TRIES, None):
+            try:
+                made = self._session.call("iam", "CreateAccessKey", UserName=user)["AccessKey"]
+            except ResourceError as error:
+                cause: Any = error.__cause__
+                if code_of(cause) in _FULL:
+                    raise ResourceError(
+                        f"the user {user} has two access keys already, and IAM gives no third",
+                        f"aws iam list-access-keys --user-name {user}   # then switch off and delete the one nobody uses: "
+                        f"aws iam delete-access-key --user-name {user} --access-key-id …",
+                    ) from cause
+                if seconds is None or code_of(cause) not in _ABSENT:
+                    raise
+                self._session.pause(seconds)
+            else:
+                return AccessKey(id=str(made["AccessKeyId"]), secret=str(made["SecretAccessKey"]))
+        raise AssertionError("the last try returns or raises")
+
+    def retire_access_key(self, user: str, key_id: str) -> None:
+        """Switch the key off; it can be switched on again."""
+        self._session.call("iam", "UpdateAccessKey", UserName=user, AccessKeyId=key_id, Status="Inactive")
+
+    def delete_access_key(self, user: str, key_id: str) -> None:
+        """Delete a key that is switched off; one that is gone already is no error.
+
+        Raises UsageError, before anything is deleted, for a key that is active: whoever uses it shows when it is switched
+        off, which can be undone, and a deletion cannot.
+        """
+        found = next((key for key in self.list_access_keys(user) if key.id == key_id), None)
+        if found is None:
+            return
+        if found.active:
+            raise UsageError(
+                f"the access key {key_id} of the user {user} is active; it was not deleted",
+                f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive"
+                "   # and see that nothing fails without it",
+            )
+        self._session.find("iam", "DeleteAccessKey", absent=_ABSENT, UserName=user, AccessKeyId=key_id)
+
+    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
+        """The default version of a managed policy. Raises ResourceError when there is no such policy."""
+        version = self._session.call("iam", "GetPolicy", PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
+        answer = self._session.call("iam", "GetPolicyVersion", PolicyArn=policy_arn, VersionId=version)
+        document = answer["PolicyVersion"]["Document"]
+        if not isinstance(document, dict):
+            raise ResourceError(
+                f"the policy {policy_arn} is no JSON object",
+                f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}",
+            )
+        return document
 
 
 _TRIES = (0.5, 1.0, 2.0, 4.0)
@@ -186,27 +273,6 @@ _TRIES = (0.5, 1.0, 2.0, 4.0)
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 _FULL = ("LimitExceeded", "LimitExceededException")
-
-
-def list_access_keys(session: Session, user: str) -> tuple[AccessKeyFact, ...]:
-    """The user's access keys, the oldest first; none where there is no such user.
-
-    When a key was last used is None where the caller may not know.
-    """
-    # IAM gives a user two at the most, which is one page.
-    answer = session.find("iam", "ListAccessKeys", absent=_ABSENT, UserName=user) or {}
-    keys = answer.get("AccessKeyMetadata", ())
-    used = session.together(*(lambda key=key: _last_used(session, str(key["AccessKeyId"])) for key in keys))
-    facts = (
-        AccessKeyFact(
-            id=str(key["AccessKeyId"]),
-            active=key["Status"] == "Active",
-            made=_utc(key["CreateDate"]),
-            last_used=last,
-        )
-        for key, last in zip(keys, used, strict=True)
-    )
-    return tuple(sorted(facts, key=lambda fact: (fact.made, fact.id)))
 
 
 def _last_used(session: Session, key_id: str) -> datetime | None:
@@ -220,51 +286,3 @@ def _last_used(session: Session, key_id: str) -> datetime | None:
 
 def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def make_access_key(session: Session, user: str) -> AccessKey:
-    """A new access key, active. Waits a few seconds for a user made a moment ago.
-
-    Raises ResourceError when the user has two already, which is all that IAM gives
-    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
-    """
-    for seconds in (*_TRIES, None):
-        try:
-            made = session.call("iam", "CreateAccessKey", UserName=user)["AccessKey"]
-        except ResourceError as error:
-            cause: Any = error.__cause__
-            if code_of(cause) in _FULL:
-                raise ResourceError(
-                    f"the user {user} has two access keys already, and IAM gives no third",
-                    f"aws iam list-access-keys --user-name {user}   # then switch off and delete the one nobody uses: "
-                    f"aws iam delete-access-key --user-name {user} --access-key-id …",
-                ) from cause
-            if seconds is None or code_of(cause) not in _ABSENT:
-                raise
-            session.pause(seconds)
-        else:
-            return AccessKey(id=str(made["AccessKeyId"]), secret=str(made["SecretAccessKey"]))
-    raise AssertionError("the last try returns or raises")
-
-
-def retire_access_key(session: Session, user: str, key_id: str) -> None:
-    """Switch the key off; it can be switched on again."""
-    session.call("iam", "UpdateAccessKey", UserName=user, AccessKeyId=key_id, Status="Inactive")
-
-
-def delete_access_key(session: Session, user: str, key_id: str) -> None:
-    """Delete a key that is switched off; one that is gone already is no error.
-
-    Raises UsageError, before anything is deleted, for a key that is active: whoever uses it shows when it is switched
-    off, which can be undone, and a deletion cannot.
-    """
-    found = next((key for key in list_access_keys(session, user) if key.id == key_id), None)
-    if found is None:
-        return
-    if found.active:
-        raise UsageError(
-            f"the access key {key_id} of the user {user} is active; it was not deleted",
-            f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive"
-            "   # and see that nothing fails without it",
-        )
-    session.find("iam", "DeleteAccessKey", absent=_ABSENT, UserName=user, AccessKeyId=key_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.settings import ResourceKind, Settings
-from wizard.aws import cloudtrail, kms, permissions, retained_resources
+from wizard.aws import cloudtrail, iam, kms, retained_resources
 from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.parameter_store import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -36,23 +36,29 @@ class _Look:
 _NOTHING = _Look()
 
 
-def discover_setup(session: Session, settings: Settings) -> DiscoveredSetup:
-    """Everything that can be taken in; what the settings bring along themselves is not looked up."""
-    found = session.together(
-        lambda: _tolerant(lambda: _key(session, settings)),
-        lambda: _tolerant(lambda: _role(session, settings)),
-        lambda: _tolerant(lambda: _policy(session, settings)),
-        lambda: _tolerant(lambda: _trail(session, settings)),
-        lambda: _tolerant(lambda: _logs_key(session, settings)),
-        *(
-            lambda look=look: _tolerant(lambda: _Look(things=look()))
-            for look in retained_resources.looks(session, settings)
-        ),
-    )
-    facts: dict[str, Any] = {}
-    for look in found:
-        facts.update(look.facts)
-    return DiscoveredSetup(things=tuple(thing for look in found for thing in look.things), **facts)
+class ImportDiscovery:
+    """What can be imported: a `wizard.core.ports.aws.ImportDiscovery`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def discover_setup(self, settings: Settings) -> DiscoveredSetup:
+        """Everything that can be taken in; what the settings bring along themselves is not looked up."""
+        found = self._session.together(
+            lambda: _tolerant(lambda: _key(self._session, settings)),
+            lambda: _tolerant(lambda: _role(self._session, settings)),
+            lambda: _tolerant(lambda: _policy(self._session, settings)),
+            lambda: _tolerant(lambda: _trail(self._session, settings)),
+            lambda: _tolerant(lambda: _logs_key(self._session, settings)),
+            *(
+                lambda look=look: _tolerant(lambda: _Look(things=look()))
+                for look in retained_resources.looks(self._session, settings)
+            ),
+        )
+        facts: dict[str, Any] = {}
+        for look in found:
+            facts.update(look.facts)
+        return DiscoveredSetup(things=tuple(thing for look in found for thing in look.things), **facts)
 
 
 def _tolerant(look: Callable[[], _Look]) -> _Look:
@@ -68,11 +74,11 @@ def _tolerant(look: Callable[[], _Look]) -> _Look:
 
 def _key(session: Session, settings: Settings) -> _Look:
     alias = settings.names.alias
-    key = kms.alias_target(session, alias)
+    key = kms.KmsKeys(session).alias_target(alias)
     if key is None:
         return _NOTHING
     policy, data_key = session.together(
-        lambda: kms.key_policy(session, key.arn),
+        lambda: kms.KmsKeys(session).key_policy(key.arn),
         lambda: _data_key(session, key.arn, alias),
     )
     return _Look(
@@ -153,7 +159,7 @@ def _policy(session: Session, settings: Settings) -> _Look:
         return _NOTHING
     arn = str(found["Arn"])
     document, attachment = session.together(
-        lambda: permissions.policy_document(session, arn),
+        lambda: iam.Iam(session).policy_document(arn),
         lambda: _attachment(session, settings, arn),
     )
     return _Look(
@@ -198,7 +204,7 @@ def _trail(session: Session, settings: Settings) -> _Look:
     names = settings.names
     # A trail of every Region has its name everywhere, wherever its home is.
     found = cloudtrail.find_trail(session, names.trail) or next(
-        (each for each in cloudtrail.list_trails(session) if each.name == names.trail), None
+        (each for each in cloudtrail.CloudTrail(session).list_trails() if each.name == names.trail), None
     )
     if found is None:
         return _NOTHING
@@ -231,7 +237,7 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Look:
         )
     policy, retention, settled = session.together(
         lambda: ask("GetBucketPolicy", "NoSuchBucketPolicy"),
-        lambda: cloudtrail.bucket_retention(session, bucket, account),
+        lambda: cloudtrail.CloudTrail(session).bucket_retention(bucket),
         lambda: retained_resources.settings_of_bucket(session, bucket, account, ResourceKind.BUCKET),
     )
     things = [ResourceKind.BUCKET, *([ResourceKind.BUCKET_POLICY] if policy else []), *settled]

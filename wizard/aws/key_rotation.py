@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from components.settings import SecretStore, Settings
+from components.settings import Settings
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session
-from wizard.aws.data_keys.parameter_store import ParameterStore
-from wizard.aws.data_keys.secrets_manager import SecretsManager
-from wizard.aws.data_keys.stored import Store
+from wizard.aws.data_keys.stored import store_of
 from wizard.aws.data_keys.versions import DataKeyVersions
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
@@ -158,13 +156,11 @@ class AwsKeyRotation:
     def _ledger(self, settings: Settings) -> DataKeyVersions:
         names, tags = settings.names, settings.tags
         return DataKeyVersions(
-            store=self._store(settings), prefix=names.parameter_prefix, stored_data_key=names.stored_data_key, tags=tags
+            store=store_of(self.session, settings.secret_store),
+            prefix=names.parameter_prefix,
+            stored_data_key=names.stored_data_key,
+            tags=tags,
         )
-
-    def _store(self, settings: Settings) -> Store:
-        if settings.secret_store is SecretStore.SECRETS_MANAGER:
-            return SecretsManager(self.session)
-        return ParameterStore(self.session)
 
 
 def _utc(at: object) -> datetime | None:

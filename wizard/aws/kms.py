@@ -29,10 +29,69 @@ _ABSENT = ("NotFoundException",)
 _NOT_YET = ("NotFoundException", "KMSInvalidStateException", "DependencyTimeoutException")
 
 
-def describe_key(session: Session, key: str) -> KeyFact | None:
-    """A key by id, ARN or alias; None when there is none."""
-    found = session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
-    return _fact(session, found["KeyMetadata"]) if found else None
+class KmsKeys:
+    """The KMS keys of one Region: a `wizard.core.ports.aws.KmsKeys`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def describe_key(self, key: str) -> KeyFact | None:
+        """A key by id, ARN or alias; None when there is none."""
+        found = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
+        return _fact(self._session, found["KeyMetadata"]) if found else None
+
+    def key_policy(self, key_arn: str) -> Mapping[str, object]:
+        """The key's policy document."""
+        document = json.loads(self._session.call("kms", "GetKeyPolicy", KeyId=key_arn, PolicyName="default")["Policy"])
+        if not isinstance(document, dict):
+            raise ResourceError(
+                f"the policy of {key_arn} is no JSON object", f"aws kms get-key-policy --key-id {key_arn}"
+            )
+        return document
+
+    def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
+        """The Region's customer managed keys with all these tags, by ARN; keys that tell none are left out."""
+
+        def look(key: str) -> KeyFact | None:
+            carried = _tags(self._session, key)
+            if carried is None or not tags.items() <= carried.items():
+                return None
+            found = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
+            if found is None or found["KeyMetadata"].get("KeyManager") == "AWS":
+                return None
+            return _fact(self._session, found["KeyMetadata"], carried)
+
+        keys = [str(entry["KeyArn"]) for entry in self._session.pages("kms", "ListKeys", "Keys")]
+        found = self._session.together(*(lambda key=key: look(key) for key in keys))
+        return tuple(sorted((fact for fact in found if fact is not None), key=lambda fact: fact.arn))
+
+    def alias_target(self, alias: str) -> KeyFact | None:
+        """The key that an alias points to; None when the Region has no such alias."""
+        for entry in self._session.pages("kms", "ListAliases", "Aliases"):
+            if entry["AliasName"] == alias and entry.get("TargetKeyId"):
+                return self.describe_key(str(entry["TargetKeyId"]))
+        return None
+
+    def make_data_key(self, key_arn: str) -> WrappedDataKey:
+        """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context: the application decrypts without one.
+
+        Waits a few seconds for a key made a moment ago, which may not be visible everywhere, nor its policy in force.
+        """
+        for seconds in (*_TRIES, None):
+            try:
+                answer = self._session.call("kms", "GenerateDataKeyWithoutPlaintext", KeyId=key_arn, KeySpec="AES_256")
+            except ResourceError as error:
+                cause = error.__cause__
+                if seconds is None or code_of(cause) not in _NOT_YET or "pending" in str(cause).lower():
+                    raise
+                self._session.pause(seconds)
+            except PermissionDenied:
+                if seconds is None or not _made_a_moment_ago(self._session, key_arn):
+                    raise
+                self._session.pause(seconds)
+            else:
+                return WrappedDataKey.from_blob(answer["CiphertextBlob"])
+        raise AssertionError("the last try returns or raises")
 
 
 def _fact(session: Session, metadata: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> KeyFact:
@@ -76,61 +135,6 @@ def _tags(session: Session, key: str) -> dict[str, str] | None:
         )
     except (PermissionDenied, Unsupported, ResourceError):
         return None
-
-
-def key_policy(session: Session, key_arn: str) -> Mapping[str, object]:
-    """The key's policy document."""
-    document = json.loads(session.call("kms", "GetKeyPolicy", KeyId=key_arn, PolicyName="default")["Policy"])
-    if not isinstance(document, dict):
-        raise ResourceError(f"the policy of {key_arn} is no JSON object", f"aws kms get-key-policy --key-id {key_arn}")
-    return document
-
-
-def find_keys(session: Session, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
-    """The Region's customer managed keys with all these tags, by ARN; keys that tell none are left out."""
-
-    def look(key: str) -> KeyFact | None:
-        carried = _tags(session, key)
-        if carried is None or not tags.items() <= carried.items():
-            return None
-        found = session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
-        if found is None or found["KeyMetadata"].get("KeyManager") == "AWS":
-            return None
-        return _fact(session, found["KeyMetadata"], carried)
-
-    keys = [str(entry["KeyArn"]) for entry in session.pages("kms", "ListKeys", "Keys")]
-    found = session.together(*(lambda key=key: look(key) for key in keys))
-    return tuple(sorted((fact for fact in found if fact is not None), key=lambda fact: fact.arn))
-
-
-def alias_target(session: Session, alias: str) -> KeyFact | None:
-    """The key that an alias points to; None when the Region has no such alias."""
-    for entry in session.pages("kms", "ListAliases", "Aliases"):
-        if entry["AliasName"] == alias and entry.get("TargetKeyId"):
-            return describe_key(session, str(entry["TargetKeyId"]))
-    return None
-
-
-def make_data_key(session: Session, key_arn: str) -> WrappedDataKey:
-    """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context: the application decrypts without one.
-
-    Waits a few seconds for a key made a moment ago, which may not be visible everywhere, nor its policy in force.
-    """
-    for seconds in (*_TRIES, None):
-        try:
-            answer = session.call("kms", "GenerateDataKeyWithoutPlaintext", KeyId=key_arn, KeySpec="AES_256")
-        except ResourceError as error:
-            cause = error.__cause__
-            if seconds is None or code_of(cause) not in _NOT_YET or "pending" in str(cause).lower():
-                raise
-            session.pause(seconds)
-        except PermissionDenied:
-            if seconds is None or not _made_a_moment_ago(session, key_arn):
-                raise
-            session.pause(seconds)
-        else:
-            return WrappedDataKey.from_blob(answer["CiphertextBlob"])
-    raise AssertionError("the last try returns or raises")
 
 
 class DryRun(StrEnum):

@@ -5,12 +5,13 @@ Asks IAM; changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.settings import Settings
 from wizard.aws import kms
 from wizard.aws.auth.session import Session
+from wizard.aws.iam import identify
 from wizard.aws.required_permissions import RequiredPermission, needs_of
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Identity, Principal
@@ -18,38 +19,60 @@ from wizard.core.models.delivery import Simulation
 from wizard.core.models.discovery import PermissionsFact
 
 
-def policy_document(session: Session, policy_arn: str) -> Mapping[str, object]:
-    """The default version of a managed policy. Raises ResourceError when there is no such policy."""
-    version = session.call("iam", "GetPolicy", PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
-    answer = session.call("iam", "GetPolicyVersion", PolicyArn=policy_arn, VersionId=version)
-    document = answer["PolicyVersion"]["Document"]
-    if not isinstance(document, dict):
-        raise ResourceError(
-            f"the policy {policy_arn} is no JSON object",
-            f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}",
-        )
-    return document
+class Permissions:
+    """What a principal may do: a `wizard.core.ports.aws.Permissions`."""
 
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-def simulate(session: Session, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
-    """Whether the principal's own policies, boundary included, allow all the actions on the resource.
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
+        """Whether the principal's own policies, boundary included, allow all the actions on the resource.
 
-    A key policy is no part of what the simulator weighs
-    (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html).
-    """
-    try:
-        weighed = _weigh(session, principal_arn, actions, resource)
-    except (Unsupported, PermissionDenied, ResourceError) as error:
-        return Simulation(allowed=None, detail=f"the policy simulator could not be asked: {error.message}")
-    if weighed.denied:
-        denied = ", ".join(weighed.denied)
-        return Simulation(allowed=False, detail=f"the policies of {principal_arn} do not allow {denied} on {resource}")
-    if weighed.unclear:
-        unclear = ", ".join(weighed.unclear)
+        A key policy is no part of what the simulator weighs
+        (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html).
+        """
+        try:
+            weighed = _weigh(self._session, principal_arn, actions, resource)
+        except (Unsupported, PermissionDenied, ResourceError) as error:
+            return Simulation(allowed=None, detail=f"the policy simulator could not be asked: {error.message}")
+        if weighed.denied:
+            denied = ", ".join(weighed.denied)
+            return Simulation(
+                allowed=False, detail=f"the policies of {principal_arn} do not allow {denied} on {resource}"
+            )
+        if weighed.unclear:
+            unclear = ", ".join(weighed.unclear)
+            return Simulation(
+                allowed=None, detail=f"whether {principal_arn} may do {unclear} depends on {', '.join(weighed.context)}"
+            )
         return Simulation(
-            allowed=None, detail=f"whether {principal_arn} may do {unclear} depends on {', '.join(weighed.context)}"
+            allowed=True, detail=f"the policies of {principal_arn} allow {', '.join(actions)} on {resource}"
         )
-    return Simulation(allowed=True, detail=f"the policies of {principal_arn} allow {', '.join(actions)} on {resource}")
+
+    def check_permissions(self, settings: Settings) -> PermissionsFact:
+        """What the caller may do of the set-up: by IAM's simulator, and by a dry run where the stack's key is there.
+
+        Each action is weighed on the resource it is for, so that a caller with narrow policies is not found wanting.
+        """
+        if Principal(arn=identify(self._session).principal_arn).kind == "root":
+            return PermissionsFact()
+        needs = needs_of(settings, identify(self._session).principal_arn)
+        weighed, tried = self._session.together(
+            lambda: _weigh_all(self._session, identify(self._session), needs),
+            lambda: kms.weigh_data_key(self._session, settings.names.alias),
+        )
+        denied, unknown, why = weighed
+        if tried is kms.DryRun.ALLOWED:
+            # KMS weighs the key's own policy too, so that its word goes before the simulator's.
+            denied, unknown = denied - {MAKE_DATA_KEY}, unknown - {MAKE_DATA_KEY}
+            why = why if unknown else []
+        elif tried is kms.DryRun.FORBIDDEN:
+            denied, unknown = denied | {MAKE_DATA_KEY}, unknown - {MAKE_DATA_KEY}
+        elif tried is kms.DryRun.REFUSED and MAKE_DATA_KEY not in denied:
+            # The policy of a key that was set up by hand says so; the set-up puts another on it.
+            unknown = unknown | {MAKE_DATA_KEY}
+            why = [*why, f"the policy of the key behind {settings.names.alias} refuses it as it is today"]
+        return PermissionsFact(denied=tuple(sorted(denied)), unknown=tuple(sorted(unknown)), why_unknown="; ".join(why))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,32 +112,6 @@ def _weigh(
 
 
 MAKE_DATA_KEY = "kms:GenerateDataKeyWithoutPlaintext"
-
-
-def check_permissions(session: Session, settings: Settings, *, caller: Identity) -> PermissionsFact:
-    """What the caller may do of the set-up: by IAM's simulator, and by a dry run where the stack's key is there.
-
-    Each action is weighed on the resource it is for, so that a caller with narrow policies is not found wanting.
-    """
-    if Principal(arn=caller.principal_arn).kind == "root":
-        return PermissionsFact()
-    needs = needs_of(settings, caller.principal_arn)
-    weighed, tried = session.together(
-        lambda: _weigh_all(session, caller, needs),
-        lambda: kms.weigh_data_key(session, settings.names.alias),
-    )
-    denied, unknown, why = weighed
-    if tried is kms.DryRun.ALLOWED:
-        # KMS weighs the key's own policy too, so that its word goes before the simulator's.
-        denied, unknown = denied - {MAKE_DATA_KEY}, unknown - {MAKE_DATA_KEY}
-        why = why if unknown else []
-    elif tried is kms.DryRun.FORBIDDEN:
-        denied, unknown = denied | {MAKE_DATA_KEY}, unknown - {MAKE_DATA_KEY}
-    elif tried is kms.DryRun.REFUSED and MAKE_DATA_KEY not in denied:
-        # The policy of a key that was set up by hand says so; the set-up puts another on it.
-        unknown = unknown | {MAKE_DATA_KEY}
-        why = [*why, f"the policy of the key behind {settings.names.alias} refuses it as it is today"]
-    return PermissionsFact(denied=tuple(sorted(denied)), unknown=tuple(sorted(unknown)), why_unknown="; ".join(why))
 
 
 def _weigh_all(

@@ -11,6 +11,7 @@ from typing import Any
 
 from components.settings import Settings
 from wizard.aws.auth.session import Session
+from wizard.aws.iam import identify
 from wizard.aws.required_permissions import needs_of
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Identity
@@ -83,24 +84,30 @@ Made = Mapping[str, frozenset[str]]
 """What the set-up makes: the action → the ARNs."""
 
 
-def check_quotas(session: Session, settings: Settings, *, caller: Identity) -> tuple[QuotaFact, ...]:
-    """The limits of which the set-up takes a share; none for what it makes nothing of, or what is there already."""
-    made = _made(settings, caller)
-    buckets = made.get("s3:CreateBucket")
-    home = session.with_region(_HOME.get(settings.partition, settings.region))
-    trails, summary, owned, limit = session.together(
-        lambda: _asked(lambda: _trails(session)) if "cloudtrail:CreateTrail" in made else None,
-        lambda: _asked(lambda: session.call("iam", "GetAccountSummary")["SummaryMap"]),
-        lambda: _asked(lambda: _buckets(session)) if buckets else None,
-        lambda: _asked(lambda: _applied(home, "s3", _BUCKETS_CODE)) if buckets else None,
-    )
-    found = [
-        None if trails is None else _trail_quota(settings, trails, made),
-        *([] if summary is None else [_iam_quota(session, settings, kind, summary, made) for kind in _IAM]),
-        None if summary is None else _provider_quota(session, settings, summary, made),
-        None if owned is None else _bucket_quota(settings, owned, int(limit or BUCKETS), made),
-    ]
-    return tuple(fact for fact in found if fact is not None and fact.needed)
+class ServiceQuotas:
+    """The account's limits: a `wizard.core.ports.aws.ServiceQuotas`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
+        """The limits of which the set-up takes a share; none for what it makes nothing of, or what is there already."""
+        made = _made(settings, identify(self._session))
+        buckets = made.get("s3:CreateBucket")
+        home = self._session.with_region(_HOME.get(settings.partition, settings.region))
+        trails, summary, owned, limit = self._session.together(
+            lambda: _asked(lambda: _trails(self._session)) if "cloudtrail:CreateTrail" in made else None,
+            lambda: _asked(lambda: self._session.call("iam", "GetAccountSummary")["SummaryMap"]),
+            lambda: _asked(lambda: _buckets(self._session)) if buckets else None,
+            lambda: _asked(lambda: _applied(home, "s3", _BUCKETS_CODE)) if buckets else None,
+        )
+        found = [
+            None if trails is None else _trail_quota(settings, trails, made),
+            *([] if summary is None else [_iam_quota(self._session, settings, kind, summary, made) for kind in _IAM]),
+            None if summary is None else _provider_quota(self._session, settings, summary, made),
+            None if owned is None else _bucket_quota(settings, owned, int(limit or BUCKETS), made),
+        ]
+        return tuple(fact for fact in found if fact is not None and fact.needed)
 
 
 def _made(settings: Settings, caller: Identity) -> Made:

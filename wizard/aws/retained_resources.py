@@ -37,7 +37,7 @@ def logs_key(session: Session, settings: Settings) -> KeyFact | None:
     """The key that the alias of the logs' key points to, whoever made it."""
     if not settings.trail_key or settings.existing_trail_arn is not None:
         return None
-    return kms.alias_target(session, settings.names.trail_key_alias)
+    return kms.KmsKeys(session).alias_target(settings.names.trail_key_alias)
 
 
 def of_the_logs_key(key: KeyFact | None, settings: Settings) -> tuple[DiscoveredResource, ...]:

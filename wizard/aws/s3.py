@@ -14,6 +14,7 @@ from typing import Any
 from wizard.aws import cloudtrail
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session
+from wizard.aws.iam import identify
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.backup import BucketLock, StoredObject
 
@@ -35,19 +36,25 @@ _FIRST_REGION = "us-east-1"
 """The one Region that is no LocationConstraint. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
 
 
-def make_state_bucket(session: Session, bucket: str, account_id: str) -> bool:
-    """The bucket, made in the session's Region or brought up to what it has to be. False when it was there already.
+class StateStorage:
+    """Buckets for Pulumi's state: a `wizard.core.ports.aws.StateStorage`."""
 
-    Raises SetupError for a name that another account has, UsageError for one that is no bucket's.
-    """
-    owner = cloudtrail.bucket_owner(session, bucket, account_id)
-    if owner == "foreign":
-        raise _taken(bucket, account_id)
-    made = owner is None and _create(session, bucket, account_id)
-    asked = {"Bucket": bucket, "ExpectedBucketOwner": account_id}
-    for mend in (_shut, _own, _version, _encrypt, _refuse_plain_http, _tag):
-        _patiently(session, lambda mend=mend: mend(session, asked))  # type: ignore[misc]
-    return made
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def make_state_bucket(self, bucket: str) -> bool:
+        """The bucket, made in the session's Region or brought up to what it has to be. False when it was there already.
+
+        Raises SetupError for a name that another account has, UsageError for one that is no bucket's.
+        """
+        owner = cloudtrail.bucket_owner(self._session, bucket, identify(self._session).account_id)
+        if owner == "foreign":
+            raise _taken(bucket, identify(self._session).account_id)
+        made = owner is None and _create(self._session, bucket, identify(self._session).account_id)
+        asked = {"Bucket": bucket, "ExpectedBucketOwner": identify(self._session).account_id}
+        for mend in (_shut, _own, _version, _encrypt, _refuse_plain_http, _tag):
+            _patiently(self._session, lambda mend=mend: mend(self._session, asked))  # type: ignore[misc]
+        return made
 
 
 def _create(session: Session, bucket: str, account_id: str) -> bool:
@@ -181,7 +188,11 @@ class S3BackupStorage:
     """The buckets of one account: a `wizard.core.ports.aws.BackupStorage`."""
 
     session: Session
-    account_id: str
+
+    @property
+    def account_id(self) -> str:
+        """The owner of the buckets."""
+        return identify(self.session).account_id
 
     def lock_of(self, bucket: str) -> BucketLock | None:
         """The bucket's Object Lock; None where it has none. Raises ResourceError where there is no such bucket."""

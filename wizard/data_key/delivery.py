@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, Unsupported
 from wizard.core.models.delivery import (
@@ -116,7 +117,7 @@ def _judge(
     search = (
         CredentialsSearch(found=given)
         if given
-        else aws.app_credentials(principal, container_first=target.container_credentials_first)
+        else aws.application_credentials.app_credentials(principal, container_first=target.container_credentials_first)
     )
     credentials = search.found
     if credentials is not None:
@@ -170,14 +171,14 @@ def _simulated(aws: AwsClient, principal: str, key_arn: str, tried: tuple[str, .
     if tried:
         apart += f" (tried: {'; '.join(tried)})"
     try:
-        policy = aws.key_policy(key_arn)
-        simulation = aws.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
+        policy = aws.kms.key_policy(key_arn)
+        simulation = aws.permissions.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
     except Unsupported as error:
         return VerificationState.UNPROVEN, f"{apart}; nor could its policies be evaluated ({error.message})"
     except SetupError as error:
         return VerificationState.UNPROVEN, f"{apart}; nor could its policies be read ({error.message})"
-    by_key = policies.grants(policy, principal, "kms:Decrypt")
-    if simulation.allowed is False or by_key in (policies.Grant.NONE, policies.Grant.DENIED):
+    by_key = decide_by_key_policy(policy, principal, "kms:Decrypt")
+    if simulation.allowed is False or by_key in (KeyPolicyDecision.NONE, KeyPolicyDecision.DENIED):
         return (
             VerificationState.FAILED,
             f"{apart}; its policies refuse it: key policy {by_key}, IAM {simulation.detail}",

@@ -18,7 +18,7 @@ def find_stored_data_key(aws: AwsClient, settings: Settings) -> StoredDataKey | 
     """The escrowed data key: in the store of the settings, or still in the other one, where an earlier run put it."""
     for store in (settings.secret_store, *(other for other in SecretStore if other is not settings.secret_store)):
         try:
-            stored_data_key = aws.read_stored_data_key(settings.names.stored_data_key, store=store)
+            stored_data_key = aws.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=store)
         except (PermissionDenied, Unsupported):
             # The store that is not used may be closed to the caller; the one that is used may not.
             if store is settings.secret_store:
@@ -38,18 +38,18 @@ def ensure_data_key(
     Raises DataKeyConflict when an escrow's key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
-    stored_data_key = aws.read_stored_data_key(name, store=store)
+    stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
     if stored_data_key is None:
         elsewhere = find_stored_data_key(aws, settings)
         if elsewhere is not None:
             _refuse_another(elsewhere, outputs)
-        wrapped = elsewhere.wrapped if elsewhere else adopted or aws.make_data_key(outputs.key_arn)
+        wrapped = elsewhere.wrapped if elsewhere else adopted or aws.kms.make_data_key(outputs.key_arn)
         stored_data_key = _keep(aws, settings, wrapped, outputs.key_arn, is_new=elsewhere is None and adopted is None)
     _refuse_another(stored_data_key, outputs)
     for arn in outputs.replica_key_arns:
         region = region_of(arn)
         regional = aws.with_region(region)
-        copy = regional.read_stored_data_key(name, store=store) or _keep(
+        copy = regional.stored_data_keys.read_stored_data_key(name, store=store) or _keep(
             regional, settings, stored_data_key.wrapped, arn, is_new=False
         )
         if copy.wrapped != stored_data_key.wrapped:
@@ -72,8 +72,8 @@ def _refuse_another(stored_data_key: StoredDataKey, outputs: Outputs) -> None:
 def _keep(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn: str, *, is_new: bool) -> StoredDataKey:
     """Write the escrow, create-only, and read it back: whoever wrote first, what it holds is the data key."""
     name, store = settings.names.stored_data_key, settings.secret_store
-    written = aws.store_data_key(name, wrapped, key_arn=key_arn, tags=settings.tags, store=store)
-    stored_data_key = aws.read_stored_data_key(name, store=store)
+    written = aws.stored_data_keys.store_data_key(name, wrapped, key_arn=key_arn, tags=settings.tags, store=store)
+    stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
     look = (
         f"aws ssm get-parameter-history --name {name}"
         if store is SecretStore.PARAMETER_STORE

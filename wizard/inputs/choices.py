@@ -58,7 +58,7 @@ def principals(aws: AwsClient, caller: str) -> tuple[Choice, ...]:
         Choice(value=caller, title=_title(caller), note="you", checked=True),
         *(
             Choice(value=principal.arn, title=_title(principal.arn))
-            for principal in listed(aws.list_principals)
+            for principal in listed(aws.iam.list_principals)
             if principal.arn != caller
         ),
     )
@@ -111,7 +111,7 @@ def source(answer: Answer | None) -> str:
 def may_exist(aws: AwsClient, arn: str) -> bool:
     """False only for a principal that IAM says is not there; the pass before the plan tells what could not be asked."""
     try:
-        return aws.find_principal(arn) is not None
+        return aws.iam.find_principal(arn) is not None
     except (PermissionDenied, Unsupported):
         return True
 
@@ -127,7 +127,7 @@ def _regions(aws: AwsClient) -> tuple[Choice, ...]:
 def _trails(aws: AwsClient) -> tuple[Choice, ...]:
     return tuple(
         Choice(value=trail.arn, title=f"Use {trail.name}", note=_lacks(trail) or f"writes to {trail.bucket}")
-        for trail in listed(aws.list_trails)
+        for trail in listed(aws.cloudtrail.list_trails)
         if trail.multi_region
     )
 

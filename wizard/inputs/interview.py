@@ -234,7 +234,7 @@ class Interviewer:
         self._identity = identity
         answers = detection.of_account(aws, identity)
         if "trail" not in self._answers:
-            answers |= detection.of_trails(detection.listed(aws.list_trails))
+            answers |= detection.of_trails(detection.listed(aws.cloudtrail.list_trails))
         if by_key["administrators"].needed(self._values):
             self._take(answers)
         else:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.policies.requirements import BY_ID, Topic
 from components.settings import Outputs, Settings
 from wizard.core.errors import SetupError
@@ -75,11 +76,11 @@ def read(
 def look(aws: AwsClient, outputs: Outputs) -> Readings:
     """What is to be read of the account. Side by side, for each call is a round trip."""
     with ThreadPoolExecutor(max_workers=6) as pool:
-        key = pool.submit(_read, aws.describe_key, outputs.alias_name)
-        key_policy = pool.submit(_read, aws.key_policy, outputs.key_arn)
-        app_policy = pool.submit(_read, aws.policy_document, outputs.app_policy_arn)
-        trail = pool.submit(_read, aws.find_trail, outputs.trail_arn)
-        retention = pool.submit(_read, aws.bucket_retention, outputs.trail_bucket)
+        key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
+        key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
+        app_policy = pool.submit(_read, aws.iam.policy_document, outputs.app_policy_arn)
+        trail = pool.submit(_read, aws.cloudtrail.find_trail, outputs.trail_arn)
+        retention = pool.submit(_read, aws.cloudtrail.bucket_retention, outputs.trail_bucket)
     return Readings(
         key=key.result(),
         key_policy=key_policy.result(),
@@ -159,27 +160,31 @@ def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs)
     applications = outputs.app_principal_arns
     strangers = named - {root, *applications, *settings.administrators, *settings.deletion_administrators}
     using = [
-        arn for arn in settings.administrators if policies.grants(policy, arn, "kms:Decrypt") is policies.Grant.NAMED
+        arn
+        for arn in settings.administrators
+        if decide_by_key_policy(policy, arn, "kms:Decrypt") is KeyPolicyDecision.NAMED
     ]
     management = (*policies.ADMINISTRATOR_ACTIONS, *policies.DELETION_ACTIONS, *policies.USE_ACTIONS)
     beyond = [
         action
         for action in dict.fromkeys(management)
         if action not in policies.APPLICATION_ACTIONS
-        and any(policies.grants(policy, arn, action) is policies.Grant.NAMED for arn in applications)
+        and any(decide_by_key_policy(policy, arn, action) is KeyPolicyDecision.NAMED for arn in applications)
     ]
     deleting = [
         arn
         for arn in settings.administrators
         if arn not in settings.deletion_administrators
-        and any(policies.grants(policy, arn, action) is policies.Grant.NAMED for action in policies.DELETION_ACTIONS)
+        and any(
+            decide_by_key_policy(policy, arn, action) is KeyPolicyDecision.NAMED for action in policies.DELETION_ACTIONS
+        )
     ]
     needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
     needed += [(arn, action) for arn in applications for action in policies.APPLICATION_ACTIONS]
     lost = [
         f"{action} of {arn}"
         for arn, action in needed
-        if policies.grants(policy, arn, action) is not policies.Grant.NAMED
+        if decide_by_key_policy(policy, arn, action) is not KeyPolicyDecision.NAMED
     ]
     told = [f"also names {', '.join(sorted(strangers))}"] if strangers else []
     told += [f"lets {', '.join(using)} decrypt"] if using else []

@@ -65,7 +65,7 @@ def settle(stack: str, interview: Interview, ui: UserInterface, places: StatePla
 
 def _with_key(found: Circumstances, aws: AwsClient) -> Circumstances:
     try:
-        return replace(found, key_found=aws.describe_key(KEY_ALIAS) is not None)
+        return replace(found, key_found=aws.kms.describe_key(KEY_ALIAS) is not None)
     except SetupError:
         return found  # A convenience: what may not be looked at is not used.
 
@@ -79,7 +79,7 @@ def _made(
         ui.line(sentence, mark=Mark.INFO)
     if state.make_bucket:
         ui.working("making the bucket for the state")
-        made = "made" if aws.make_state_bucket(state.make_bucket) else "there already"
+        made = "made" if aws.state_storage.make_state_bucket(state.make_bucket) else "there already"
         ui.line(f"{state.make_bucket}: {made}; private, versioned, encrypted", mark=Mark.OK)
     if state.make_passphrase:
         environment[PASSPHRASE_FILE] = path = places.make_passphrase(stack)

@@ -238,7 +238,7 @@ class StoreTarget(DeployTarget):
 
         settings = context.settings
         for region, batch in variables.items():
-            result = context.aws.with_region(region).deliver_parameters(
+            result = context.aws.with_region(region).stored_data_keys.deliver_parameters(
                 settings.names.parameter_prefix,
                 batch,
                 tags=settings.tags,
@@ -255,7 +255,7 @@ class StoreTarget(DeployTarget):
         lacking = [
             region
             for region, batch in variables.items()
-            if not context.aws.with_region(region).check_parameters(prefix, batch, store=store)
+            if not context.aws.with_region(region).stored_data_keys.check_parameters(prefix, batch, store=store)
         ]
         return f"what is under {prefix} in {', '.join(lacking)} is not what was delivered" if lacking else None
 

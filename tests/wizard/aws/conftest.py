@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +22,7 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from components.settings import Settings
-from wizard.aws import Aws, connect
+from wizard.aws.client import Aws, connect
 
 ACCOUNT = "123456789012"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTCALLER", "AWS_SECRET_ACCESS_KEY": "the-secret-of-the-caller"}
@@ -102,6 +103,11 @@ def settings_of() -> Callable[..., Settings]:
 @pytest.fixture
 def settings(settings_of: Callable[..., Settings]) -> Settings:
     return settings_of()
+
+
+def with_pause(aws: Aws, pause: Callable[[float], None]) -> Aws:
+    """The same account through a session that waits that way."""
+    return Aws(replace(aws._session, pause=pause))
 
 
 class Script:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation.account import IamPolicy
 from wizard.aws import Aws
 from wizard.aws.access import MOST_PAGES, AwsAccessReader, principal_of
 from wizard.core.errors import PermissionDenied, Unsupported
-from wizard.core.models.access import KeyUse
-from wizard.core.models.iam import IamPolicy, KeyEvents
+from wizard.core.models.access import KeyEvents, KeyUse
 
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
@@ -28,7 +28,7 @@ def document(action: str) -> dict[str, Any]:
 
 @pytest.fixture
 def access(aws: Aws) -> AwsAccessReader:
-    return aws.access()
+    return aws.access
 
 
 # IAM, in moto.
@@ -87,7 +87,7 @@ def test_the_age_of_access_keys_is_in_days(boto, access):
 def test_the_last_use_is_unsupported_where_an_emulator_has_none(scripted, script):
     script.refuse("GetKeyLastUsage", "UnknownOperationException", "not known", status=400)
     with pytest.raises(Unsupported):
-        scripted.access().last_use(KEY)
+        scripted.access.last_use(KEY)
 
 
 # IAM, page by page.
@@ -115,7 +115,7 @@ PAGES = (
 
 def test_groups_and_policies_of_a_later_page_belong_to_the_users_of_an_earlier_one(script, scripted):
     script.answer_in_turn("GetAccountAuthorizationDetails", *PAGES)
-    [ada] = scripted.access().iam().principals
+    [ada] = scripted.access.iam().principals
     assert [(policy.name, policy.document) for policy in ada.policies] == [
         ("arn:aws:iam::aws:policy/A", {"Statement": []}),
         (f"g of arn:aws:iam::{ACCOUNT}:group/crew", {"Statement": []}),
@@ -126,7 +126,7 @@ def test_groups_and_policies_of_a_later_page_belong_to_the_users_of_an_earlier_o
 def test_a_policy_that_is_in_no_page_and_may_not_be_read_has_no_document(script, scripted):
     script.answer("GetAccountAuthorizationDetails", PAGES[0].replace(">true<", ">false<"))
     script.refuse("GetPolicy", "AccessDenied", "no", status=403)
-    [ada] = scripted.access().iam().principals
+    [ada] = scripted.access.iam().principals
     assert [(policy.name, policy.document) for policy in ada.policies] == [
         ("arn:aws:iam::aws:policy/A", None),
         ("policies of the group crew", None),
@@ -146,7 +146,7 @@ def test_a_policy_that_is_in_no_page_and_may_not_be_read_has_no_document(script,
 def test_a_denial_is_raised_and_never_an_empty_answer(script, scripted, operation, ask):
     script.refuse(operation, "AccessDeniedException", "no", status=400)
     with pytest.raises(PermissionDenied):
-        ask(scripted.access())
+        ask(scripted.access)
 
 
 # KMS.
@@ -166,7 +166,7 @@ def test_grants_are_read_to_the_last_page(script, scripted):
         json.dumps({"Grants": [grant], "Truncated": True, "NextMarker": "m"}),
         json.dumps({"Grants": [more], "Truncated": False}),
     )
-    first, second = scripted.access().grants(KEY)
+    first, second = scripted.access.grants(KEY)
     assert (first.id, first.grantee, first.constraints, first.retiring) == (
         "a",
         "rds.amazonaws.com",
@@ -183,7 +183,7 @@ def test_grants_are_read_to_the_last_page(script, scripted):
 def test_a_key_that_was_used_tells_when_and_how(script, scripted):
     used = {"Operation": "Decrypt", "Timestamp": 1750000000}
     script.answer("GetKeyLastUsage", json.dumps({"KeyId": KEY, "KeyLastUsage": used, "TrackingStartDate": 1700000000}))
-    assert scripted.access().last_use(KEY) == KeyUse(
+    assert scripted.access.last_use(KEY) == KeyUse(
         at=datetime.fromtimestamp(1750000000, UTC),
         operation="Decrypt",
         tracked_since=datetime.fromtimestamp(1700000000, UTC),
@@ -192,7 +192,7 @@ def test_a_key_that_was_used_tells_when_and_how(script, scripted):
 
 def test_a_key_that_was_not_used_tells_since_when_that_is_known(script, scripted):
     script.answer("GetKeyLastUsage", json.dumps({"KeyId": KEY, "TrackingStartDate": 1700000000}))
-    use = scripted.access().last_use(KEY)
+    use = scripted.access.last_use(KEY)
     assert (use.at, use.operation, use.tracked_since is not None) == (None, None, True)
 
 
@@ -221,7 +221,7 @@ def test_uses_and_refusals_are_counted_for_each_and_sessions_for_their_role(scri
         event("Decrypt", USER, error="InvalidCiphertextException"),
     ]
     script.answer("LookupEvents", json.dumps({"Events": events}))
-    history, told = scripted.access().events(KEY, since=NOW)
+    history, told = scripted.access.events(KEY, since=NOW)
     assert told == (
         KeyEvents(principal=ROLE, uses=2, last_use=datetime.fromtimestamp(1750000300, UTC)),
         KeyEvents(principal=ADA, refused=1),
@@ -231,7 +231,7 @@ def test_uses_and_refusals_are_counted_for_each_and_sessions_for_their_role(scri
 
 def test_the_history_is_asked_for_the_key_since_the_windows_begin(script, scripted):
     script.answer("LookupEvents", json.dumps({"Events": []}))
-    scripted.access().events(KEY, since=NOW)
+    scripted.access.events(KEY, since=NOW)
     [asked] = script.requests
     assert asked["LookupAttributes"] == [{"AttributeKey": "ResourceName", "AttributeValue": KEY}]
     assert asked["StartTime"] == NOW.timestamp()
@@ -244,7 +244,7 @@ def test_pages_are_read_on_with_a_pause_between(script, scripted):
         json.dumps({"Events": [event("Decrypt", USER)]}),
     )
     pauses: list[float] = []
-    session = replace(scripted.access()._session, pause=pauses.append)
+    session = replace(scripted.access._session, pause=pauses.append)
     history, [told] = AwsAccessReader(session).events(KEY, since=NOW)
     assert (told.uses, history.is_cut_off, len(pauses)) == (2, False, 1)
     assert script.requests[1]["NextToken"] == "t"
@@ -252,7 +252,7 @@ def test_pages_are_read_on_with_a_pause_between(script, scripted):
 
 def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
     script.answer("LookupEvents", json.dumps({"Events": [event("Decrypt", USER)], "NextToken": "t"}))
-    session = replace(scripted.access()._session, pause=lambda seconds: None)
+    session = replace(scripted.access._session, pause=lambda seconds: None)
     history, _ = AwsAccessReader(session).events(KEY, since=NOW)
     assert (history.is_cut_off, history.events, len(script.requests)) == (True, MOST_PAGES, MOST_PAGES)
     assert history.since == datetime.fromtimestamp(1750000000, UTC)

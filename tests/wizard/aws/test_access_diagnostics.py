@@ -36,7 +36,7 @@ def test_a_role_is_read_with_its_policies_boundary_and_trust(boto, aws):
     iam.put_role_policy(
         RoleName="eonpro-app-role", PolicyName="freeze", PolicyDocument=json.dumps(document("kms:*", "Deny"))
     )
-    found = aws.access_diagnostics().principal(ROLE)
+    found = aws.access_diagnostics.principal(ROLE)
     assert {each.name: each.document for each in found.policies} == {
         allow: document("kms:Decrypt"),
         "freeze of role/eonpro-app-role": document("kms:*", "Deny"),
@@ -50,15 +50,15 @@ def test_a_user_is_read_with_its_groups_policies(boto, aws):
     iam.create_group(GroupName="frozen")
     iam.put_group_policy(GroupName="frozen", PolicyName="no", PolicyDocument=json.dumps(document("kms:*", "Deny")))
     iam.add_user_to_group(GroupName="frozen", UserName="app")
-    found = aws.access_diagnostics().principal(arn)
+    found = aws.access_diagnostics.principal(arn)
     assert [each.name for each in found.policies] == ["no of group/frozen"]
     assert (found.boundary, found.trust) == (None, None)
 
 
 def test_a_principal_that_is_gone_or_has_another_path_is_none(boto, aws):
-    assert aws.access_diagnostics().principal(ROLE) is None
+    assert aws.access_diagnostics.principal(ROLE) is None
     boto("iam").create_role(Path="/app/", RoleName="eonpro-app-role", AssumeRolePolicyDocument=json.dumps(TRUST))
-    assert aws.access_diagnostics().principal(ROLE) is None
+    assert aws.access_diagnostics.principal(ROLE) is None
 
 
 def test_a_provider_tells_its_audiences(boto, aws):
@@ -66,19 +66,19 @@ def test_a_provider_tells_its_audiences(boto, aws):
         Url="https://oidc.vercel.com/acme", ClientIDList=["https://vercel.com/acme"], ThumbprintList=["0" * 40]
     )
     arn = made["OpenIDConnectProviderArn"]
-    assert aws.access_diagnostics().provider(arn).audiences == ("https://vercel.com/acme",)
-    assert aws.access_diagnostics().provider(f"{arn}x") is None
+    assert aws.access_diagnostics.provider(arn).audiences == ("https://vercel.com/acme",)
+    assert aws.access_diagnostics.provider(f"{arn}x") is None
 
 
 def test_the_versions_of_a_policy_come_with_the_default_one_first(boto, aws):
     iam = boto("iam")
     arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(document("kms:Decrypt")))["Policy"]["Arn"]
     iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document("s3:*")), SetAsDefault=True)
-    assert list(aws.access_diagnostics().policy_versions(arn).items()) == [
+    assert list(aws.access_diagnostics.policy_versions(arn).items()) == [
         ("v2", document("s3:*")),
         ("v1", document("kms:Decrypt")),
     ]
-    assert aws.access_diagnostics().policy_versions(f"{arn}x") is None
+    assert aws.access_diagnostics.policy_versions(f"{arn}x") is None
 
 
 def result(inner: str) -> str:
@@ -101,21 +101,21 @@ MEMBER = (
 
 def test_the_simulator_tells_which_limit_had_the_say(script, scripted):
     script.answer("SimulatePrincipalPolicy", result(f"<EvalDecision>implicitDeny</EvalDecision>{BOUNDED}{MEMBER}"))
-    assert scripted.access_diagnostics().weigh(ROLE, ["kms:Decrypt"], "*") == (
+    assert scripted.access_diagnostics.weigh(ROLE, ["kms:Decrypt"], "*") == (
         StatementEvaluation(action="kms:Decrypt", ruling=Ruling.IMPLICIT_DENY, by_boundary=False, by_organization=True),
     )
 
 
 def test_where_there_is_no_limit_none_is_told(script, scripted):
     script.answer("SimulatePrincipalPolicy", result("<EvalDecision>allowed</EvalDecision>"))
-    (told,) = scripted.access_diagnostics().weigh(ROLE, ["kms:Decrypt"], "*")
+    (told,) = scripted.access_diagnostics.weigh(ROLE, ["kms:Decrypt"], "*")
     assert (told.ruling, told.by_boundary, told.by_organization) == (Ruling.ALLOWED, None, None)
 
 
 def test_what_is_in_the_stores_is_read_whatever_it_is(boto, aws):
     boto("ssm").put_parameter(Name="/a/ONE", Value="  not trimmed ", Type="SecureString")
     boto("secretsmanager").create_secret(Name="/a/TWO", SecretString="two")
-    access_diagnostics = aws.access_diagnostics()
+    access_diagnostics = aws.access_diagnostics
     assert access_diagnostics.held(["/a/ONE", "/a/GONE"], PARAMETERS) == {"/a/ONE": "  not trimmed "}
     assert access_diagnostics.held(["/a/TWO", "/a/GONE"], SECRETS) == {"/a/TWO": "two"}
     assert "not trimmed" not in repr(access_diagnostics.history("/a/ONE", PARAMETERS))
@@ -130,11 +130,11 @@ def test_former_texts_come_oldest_first(boto, aws, store):
     else:
         secrets.create_secret(Name="/a/ONE", SecretString="one")
         secrets.put_secret_value(SecretId="/a/ONE", SecretString="two")
-    assert [each.text for each in aws.access_diagnostics().history("/a/ONE", store)] == ["one", "two"]
-    assert aws.access_diagnostics().history("/a/GONE", store) == ()
+    assert [each.text for each in aws.access_diagnostics.history("/a/ONE", store)] == ["one", "two"]
+    assert aws.access_diagnostics.history("/a/GONE", store) == ()
 
 
 def test_a_refusal_is_a_refusal_and_no_absence(script, scripted):
     script.refuse("GetRole", "AccessDenied", "User: x is not authorized to perform: iam:GetRole", status=403)
     with pytest.raises(PermissionDenied):
-        scripted.access_diagnostics().principal(ROLE)
+        scripted.access_diagnostics.principal(ROLE)

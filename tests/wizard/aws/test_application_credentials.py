@@ -20,12 +20,12 @@ SECRETS = ("SecretAccessKey", "SessionToken")
 
 def had(aws, principal_arn: str, *, container_first: bool = False) -> Any:
     """What can be had; a test that expects credentials fails when it is None."""
-    return aws.app_credentials(principal_arn, container_first=container_first).found
+    return aws.application_credentials.app_credentials(principal_arn, container_first=container_first).found
 
 
 def tried(aws, principal_arn: str) -> str:
     """How the first way that was tried ended."""
-    return str(aws.app_credentials(principal_arn).tried[0])
+    return str(aws.application_credentials.app_credentials(principal_arn).tried[0])
 
 
 @pytest.fixture
@@ -205,5 +205,9 @@ def test_a_role_that_may_not_be_assumed_gives_none_and_the_reason(script, script
 
 def test_no_secret_of_the_application_is_in_a_repr_or_in_what_is_told(principals, environ):
     aws = connect(environ={**environ, **given(principals["role"])})
-    shown = repr(had(aws, ROLE)) + repr(aws.app_credentials(ROLE, container_first=True)) + repr(vars(aws))
+    shown = (
+        repr(had(aws, ROLE))
+        + repr(aws.application_credentials.app_credentials(ROLE, container_first=True))
+        + repr(vars(aws))
+    )
     assert not any(principals["role"][secret] in shown for secret in SECRETS)

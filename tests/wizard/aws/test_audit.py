@@ -41,11 +41,11 @@ def event(at: str, **record: Any) -> dict[str, Any]:
 
 def test_a_trail_of_one_region_is_found_by_its_arn(boto, aws, bucket):
     made = boto("cloudtrail").create_trail(Name="narrow", S3BucketName=bucket, IsMultiRegionTrail=False)
-    found = aws.find_trail(made["TrailARN"])
+    found = aws.cloudtrail.find_trail(made["TrailARN"])
     assert found is not None
     assert (found.name, found.multi_region, found.logging, found.delivery_error) == ("narrow", False, False, None)
-    assert aws.find_trail(f"{made['TrailARN']}-of-nobody") is None
-    assert [trail.can_be_shared for trail in aws.list_trails()] == [False]
+    assert aws.cloudtrail.find_trail(f"{made['TrailARN']}-of-nobody") is None
+    assert [trail.can_be_shared for trail in aws.cloudtrail.list_trails()] == [False]
 
 
 def test_the_error_of_the_last_delivery_is_told(script, scripted):
@@ -53,31 +53,31 @@ def test_the_error_of_the_last_delivery_is_told(script, scripted):
     script.answer("DescribeTrails", {"trailList": [{"Name": "audit", "TrailARN": arn}]})
     script.answer("GetTrailStatus", {"IsLogging": True, "LatestDeliveryError": "AccessDenied"})
     script.answer("GetEventSelectors", {"TrailARN": arn})
-    found = scripted.find_trail(arn)
+    found = scripted.cloudtrail.find_trail(arn)
     assert found is not None and found.delivery_error == "AccessDenied"
 
 
 def test_the_buckets_documents_are_told_and_none_where_there_are_none(boto, aws, bucket):
-    documents = aws.audit().bucket_documents(bucket)
+    documents = aws.audit.bucket_documents(bucket)
     assert (documents.policy, documents.lifecycle) == (None, ())
     rule = {"ID": "short", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 90}}
     policy = {"Version": "2012-10-17", "Statement": []}
     boto("s3").put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
     boto("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
-    documents = aws.audit().bucket_documents(bucket)
+    documents = aws.audit.bucket_documents(bucket)
     assert documents.policy == policy
     assert [(each["ID"], each["Expiration"]) for each in documents.lifecycle] == [("short", {"Days": 90})]
 
 
 def test_the_alerts_are_told_with_what_is_missing(boto, aws, settings):
-    nothing = aws.audit().alerts(settings)
+    nothing = aws.audit.alerts(settings)
     assert nothing.topic is False and [rule.state for rule in nothing.rules] == [None, None, None]
     boto("sns").create_topic(Name="eonpro-alerts")
     events = boto("events")
     events.put_rule(Name="eonpro-key-changes", EventPattern='{"source": ["aws.kms"]}', State="DISABLED")
     arn = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
     events.put_targets(Rule="eonpro-key-changes", Targets=[{"Id": "alerts", "Arn": arn}])
-    some = aws.audit().alerts(settings)
+    some = aws.audit.alerts(settings)
     assert some.topic is True
     assert [(rule.name, rule.state, rule.targets) for rule in some.rules if rule.state] == [
         ("eonpro-key-changes", "DISABLED", 1)
@@ -102,7 +102,7 @@ def test_the_uses_of_the_key_are_told_with_their_role_and_their_error(script, sc
             ]
         },
     )
-    found = scripted.audit().key_uses(KEY, since=SINCE)
+    found = scripted.audit.key_uses(KEY, since=SINCE)
     assert found.complete
     assert [(use.principal, use.error, use.at.hour) for use in found.uses] == [
         (ROLE, "AccessDenied", 10),
@@ -122,7 +122,7 @@ def test_a_proof_in_the_applications_name_is_not_the_application(script, scripte
             ]
         },
     )
-    [use] = scripted.audit().key_uses(KEY, since=SINCE).uses
+    [use] = scripted.audit.key_uses(KEY, since=SINCE).uses
     assert use.principal == f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
     assert use.at == SINCE + timedelta(days=1, hours=9)
 
@@ -131,7 +131,7 @@ def test_more_events_than_are_read_are_told(script, scripted, monkeypatch):
     monkeypatch.setattr("wizard.aws.audit.MOST_EVENTS", 1)
     script.say_who()
     script.answer("LookupEvents", {"Events": [event("2026-05-02T10:00:00Z"), event("2026-05-02T09:00:00Z")]})
-    found = scripted.audit().key_uses(KEY, since=SINCE)
+    found = scripted.audit.key_uses(KEY, since=SINCE)
     assert len(found.uses) == 1 and not found.complete
 
 
@@ -139,4 +139,4 @@ def test_a_history_that_may_not_be_read_is_told_as_that(script, scripted):
     script.say_who()
     script.refuse("LookupEvents", "AccessDeniedException")
     with pytest.raises(PermissionDenied):
-        scripted.audit().key_uses(KEY, since=SINCE)
+        scripted.audit.key_uses(KEY, since=SINCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from operator import attrgetter
 
 import pytest
 
@@ -28,14 +29,18 @@ def asked(aws: Aws, boto) -> list[str]:
     aws._session._botocore.register("before-call", lambda model, **_: seen.append(model.name), unique_id="the-test")
     key = boto("kms").create_key()["KeyMetadata"]["Arn"]
     prefix = "/eonpro/production"
-    wrapped = aws.make_data_key(key)
-    aws.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={})
-    aws.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={})
+    wrapped = aws.kms.make_data_key(key)
+    aws.stored_data_keys.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={})
+    aws.stored_data_keys.deliver_parameters(
+        prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={}
+    )
     store = SecretStore.SECRETS_MANAGER
-    aws.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={}, store=store)
-    aws.deliver_parameters(prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={}, store=store)
-    aws.app_credentials(ROLE)
-    aws.simulate(ROLE, ["kms:Decrypt"], key)
+    aws.stored_data_keys.store_data_key(f"{prefix}/ENCRYPTED_PHI_KEY", wrapped, key_arn=key, tags={}, store=store)
+    aws.stored_data_keys.deliver_parameters(
+        prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={}, store=store
+    )
+    aws.application_credentials.app_credentials(ROLE)
+    aws.permissions.simulate(ROLE, ["kms:Decrypt"], key)
     return seen
 
 
@@ -62,8 +67,8 @@ def test_clients_are_made_once_even_by_several_threads(aws: Aws):
     assert len({id(client) for client in clients}) == 1
 
 
-@pytest.mark.parametrize("call", ["identify", "list_regions", "list_principals", "list_trails"])
+@pytest.mark.parametrize("call", ["identify", "list_regions", "iam.list_principals", "cloudtrail.list_trails"])
 def test_an_endpoint_that_is_gone_raises_the_wizards_own_errors_only(environ, call):
     gone = connect(environ={**environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
     with pytest.raises(SetupError, match="AWS_ENDPOINT_URL=http://127.0.0.1:1 does not answer"):
-        getattr(gone, call)()
+        attrgetter(call)(gone)()

@@ -89,13 +89,13 @@ def told(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def ecs_services(aws: Aws) -> EcsServices:
-    return aws.ecs_services()
+    return aws.ecs_services
 
 
 @pytest.fixture
 def theirs(scripted: Aws) -> Ecs:
     """In front of the endpoint whose answers the test writes."""
-    return scripted.ecs_services()
+    return scripted.ecs_services
 
 
 def service_of(ecs_services: EcsServices) -> Service:
@@ -301,7 +301,7 @@ def test_the_last_change_of_the_secrets_is_that_of_their_current_versions(script
 
 
 def test_the_edge_is_a_fleet(aws: Aws) -> None:
-    ecs_services: EcsServices = aws.ecs_services()
+    ecs_services: EcsServices = aws.ecs_services
     assert isinstance(ecs_services, Ecs)
 
 

@@ -46,11 +46,11 @@ def full(boto) -> str:
 
 
 def test_an_empty_account_has_every_name_free(aws, settings):
-    assert aws.find_existing(settings) == Existing()
+    assert aws.existing_resources.find_existing(settings) == Existing()
 
 
 def test_every_name_that_is_taken_is_told(full, aws, settings):
-    found = aws.find_existing(settings)
+    found = aws.existing_resources.find_existing(settings)
     assert found.alias_target.arn == full
     assert found.role_arn == f"{IAM}:role/eonpro-app-role"
     assert found.execution_role_arn == f"{IAM}:role/eonpro-execution-role"
@@ -65,7 +65,7 @@ def test_every_name_that_is_taken_is_told(full, aws, settings):
 @pytest.fixture
 def look(full, aws, settings_of):
     """What is found in the account where every name is taken, for settings with these changes."""
-    return lambda **changes: aws.find_existing(settings_of(**changes))
+    return lambda **changes: aws.existing_resources.find_existing(settings_of(**changes))
 
 
 def test_what_nobody_asked_for_is_not_looked_up(look):
@@ -83,7 +83,7 @@ def test_a_log_group_is_found_by_its_whole_name_and_its_role_with_it(look):
 
 def test_a_log_group_of_a_longer_name_is_another(boto, aws, settings_of):
     boto("logs").create_log_group(logGroupName="/aws/cloudtrail/eonpro-audit-trail-older")
-    assert aws.find_existing(settings_of(cloudwatch_logs=True)) == Existing()
+    assert aws.existing_resources.find_existing(settings_of(cloudwatch_logs=True)) == Existing()
 
 
 def test_a_user_on_vercel_is_looked_up_instead_of_role_and_provider(look):
@@ -115,11 +115,11 @@ def test_with_secrets_manager_the_policy_is_the_one_for_secrets(look, target):
 def test_a_bucket_for_access_logs_that_is_somebody_elses_is_told(script, scripted, settings):
     script.answer(f"HEAD /{ACCESS_LOGS}", "", status=403)
     script.answer("GET /", "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>")
-    assert scripted.find_existing(settings).access_log_bucket == "foreign"
+    assert scripted.existing_resources.find_existing(settings).access_log_bucket == "foreign"
 
 
 def test_another_environments_names_are_its_own(full, aws, settings_of):
-    found = aws.find_existing(settings_of(environment="staging"))
+    found = aws.existing_resources.find_existing(settings_of(environment="staging"))
     assert found == Existing(oidc_provider_arn=f"{IAM}:oidc-provider/oidc.vercel.com/eonpro")
 
 
@@ -131,7 +131,7 @@ def test_what_the_settings_bring_along_is_not_looked_up(full, aws, settings_of):
         existing_trail_arn=f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs",
         trail_bucket=BUCKET,
     )
-    found = aws.find_existing(brought)
+    found = aws.existing_resources.find_existing(brought)
     assert (found.role_arn, found.execution_role_arn, found.trail, found.bucket) == (None, None, None, None)
     assert found.oidc_provider_arn is None
     assert (found.trail_key, found.access_log_bucket) == (None, None)
@@ -140,14 +140,14 @@ def test_what_the_settings_bring_along_is_not_looked_up(full, aws, settings_of):
 
 
 def test_for_vercel_alone_nothing_of_ecs_is_looked_up(full, aws, settings_of):
-    found = aws.find_existing(settings_of(deploy_targets=["vercel"]))
+    found = aws.existing_resources.find_existing(settings_of(deploy_targets=["vercel"]))
     assert (found.execution_role_arn, found.parameter_policy_arn, found.secrets_role_arn) == (None, None, None)
     assert found.role_arn == f"{IAM}:role/eonpro-app-role"
 
 
 def test_an_endpoint_without_a_service_counts_as_free(scripted, settings):
     """The scripted endpoint answers 501 to everything."""
-    assert scripted.find_existing(settings) == Existing()
+    assert scripted.existing_resources.find_existing(settings) == Existing()
 
 
 def test_every_look_up_that_is_denied_is_named_at_once(script, scripted, settings):
@@ -155,7 +155,7 @@ def test_every_look_up_that_is_denied_is_named_at_once(script, scripted, setting
     script.refuse("GetRole", "AccessDenied", status=403)
     script.refuse("GetTopicAttributes", "AuthorizationError", status=403)
     with pytest.raises(PermissionDenied) as refusal:
-        scripted.find_existing(settings)
+        scripted.existing_resources.find_existing(settings)
     for action in ("kms:ListAliases", "iam:GetRole", "sns:GetTopicAttributes"):
         assert action in refusal.value.message
 
@@ -165,9 +165,11 @@ def test_an_alias_whose_key_may_not_be_described_is_never_called_free(script, sc
     script.answer("ListAliases", {"Aliases": [alias]})
     script.refuse("DescribeKey", "AccessDeniedException")
     with pytest.raises(PermissionDenied, match="kms:DescribeKey"):
-        scripted.find_existing(settings)
+        scripted.existing_resources.find_existing(settings)
 
 
 def test_an_endpoint_that_went_away_is_no_free_name(moto_url, environ, settings):
     with pytest.raises(Unreachable):
-        connect(environ={**environ, "AWS_ENDPOINT_URL_IAM": "http://127.0.0.1:1"}).find_existing(settings)
+        connect(environ={**environ, "AWS_ENDPOINT_URL_IAM": "http://127.0.0.1:1"}).existing_resources.find_existing(
+            settings
+        )

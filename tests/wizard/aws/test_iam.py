@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.errors import PermissionDenied, ResourceError, UsageError
 from wizard.core.models.delivery import AccessKey
@@ -36,7 +36,7 @@ def user(boto) -> str:
 def patient(scripted: Aws) -> tuple[Aws, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
-    scripted._session = replace(scripted._session, pause=waited.append)
+    scripted = with_pause(scripted, waited.append)
     return scripted, waited
 
 
@@ -46,23 +46,23 @@ def statuses(boto) -> dict[str, str]:
 
 
 def test_a_user_that_does_not_exist_has_no_access_keys(aws):
-    assert aws.list_access_keys("nobody") == ()
+    assert aws.iam.list_access_keys("nobody") == ()
 
 
 def test_a_user_without_access_keys_has_none(aws, user):
-    assert aws.list_access_keys(user) == ()
+    assert aws.iam.list_access_keys(user) == ()
 
 
 def test_an_access_key_that_was_made_is_listed_as_active_and_never_used(aws, user, boto):
-    made = aws.make_access_key(user)
-    (listed,) = aws.list_access_keys(user)
+    made = aws.iam.make_access_key(user)
+    (listed,) = aws.iam.list_access_keys(user)
     assert (listed.id, listed.active, listed.last_used) == (made.id, True, None)
     assert timedelta(0) <= datetime.now(UTC) - listed.made < timedelta(minutes=5)
     assert statuses(boto) == {made.id: "Active"}
 
 
 def test_an_access_key_that_was_made_opens_the_door(aws, user, boto):
-    made = aws.make_access_key(user)
+    made = aws.iam.make_access_key(user)
     assert len(made.secret) >= 40
     assert boto("iam").get_access_key_last_used(AccessKeyId=made.id)["UserName"] == user
 
@@ -70,7 +70,7 @@ def test_an_access_key_that_was_made_opens_the_door(aws, user, boto):
 def test_access_keys_are_listed_the_oldest_first_with_their_last_use(script, scripted):
     script.answer("ListAccessKeys", LISTED)
     script.answer("GetAccessKeyLastUsed", USED)
-    old, young = scripted.list_access_keys(USER)
+    old, young = scripted.iam.list_access_keys(USER)
     assert (old.id, old.active, young.id, young.active) == ("AKIAOLDOLDOLDOLDOLD0", False, "AKIAYOUNGYOUNGYOUNG0", True)
     assert young.made == datetime(2026, 6, 1, 10, tzinfo=UTC)
     assert young.last_used == datetime(2026, 7, 1, 10, tzinfo=UTC)
@@ -80,17 +80,17 @@ def test_access_keys_are_listed_the_oldest_first_with_their_last_use(script, scr
 def test_a_last_use_that_nobody_tells_is_not_known(script, scripted, code, status):
     script.answer("ListAccessKeys", LISTED)
     script.refuse("GetAccessKeyLastUsed", code, status=status)
-    assert [key.last_used for key in scripted.list_access_keys(USER)] == [None, None]
+    assert [key.last_used for key in scripted.iam.list_access_keys(USER)] == [None, None]
 
 
 def test_a_caller_who_may_not_list_access_keys_is_told_so(script, scripted):
     script.refuse("ListAccessKeys", "AccessDenied", status=403)
     with pytest.raises(PermissionDenied, match="iam:ListAccessKeys"):
-        scripted.list_access_keys(USER)
+        scripted.iam.list_access_keys(USER)
 
 
 def test_the_secret_of_an_access_key_is_in_no_repr(aws, user):
-    made = aws.make_access_key(user)
+    made = aws.iam.make_access_key(user)
     assert made.secret not in repr(made) + str(made) + f"{made}" + repr([made])
     assert made.id in repr(made)
     assert isinstance(made, AccessKey)
@@ -100,7 +100,7 @@ def test_a_third_access_key_is_refused_with_the_way_out(script, patient):
     aws, waited = patient
     script.refuse("CreateAccessKey", "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2", status=409)
     with pytest.raises(ResourceError, match="two access keys already") as refusal:
-        aws.make_access_key(USER)
+        aws.iam.make_access_key(USER)
     assert f"aws iam list-access-keys --user-name {USER}" in refusal.value.hint
     assert f"aws iam delete-access-key --user-name {USER}" in refusal.value.hint
     assert (script.calls, waited) == (["CreateAccessKey"], [])
@@ -114,8 +114,8 @@ def test_a_user_made_a_moment_ago_is_waited_for(script, patient):
         waited.append(seconds)
         script.answer("CreateAccessKey", MADE)
 
-    aws._session = replace(aws._session, pause=seen)
-    assert aws.make_access_key(USER).id == "AKIANEW"
+    aws = with_pause(aws, seen)
+    assert aws.iam.make_access_key(USER).id == "AKIANEW"
     assert len(waited) == 1
 
 
@@ -123,7 +123,7 @@ def test_a_user_that_never_shows_is_given_up(script, patient):
     aws, waited = patient
     script.refuse("CreateAccessKey", "NoSuchEntity", status=404)
     with pytest.raises(ResourceError, match="NoSuchEntity"):
-        aws.make_access_key("nobody")
+        aws.iam.make_access_key("nobody")
     assert 0 < sum(waited) < 10
 
 
@@ -131,26 +131,26 @@ def test_a_caller_who_may_make_no_access_key_is_told_at_once(script, patient):
     aws, waited = patient
     script.refuse("CreateAccessKey", "AccessDenied", status=403)
     with pytest.raises(PermissionDenied, match="iam:CreateAccessKey"):
-        aws.make_access_key(USER)
+        aws.iam.make_access_key(USER)
     assert waited == []
 
 
 def test_a_retired_access_key_is_switched_off_and_still_there(aws, user, boto):
-    old, new = aws.make_access_key(user), aws.make_access_key(user)
-    aws.retire_access_key(user, old.id)
+    old, new = aws.iam.make_access_key(user), aws.iam.make_access_key(user)
+    aws.iam.retire_access_key(user, old.id)
     assert statuses(boto) == {old.id: "Inactive", new.id: "Active"}
-    assert {key.id: key.active for key in aws.list_access_keys(user)} == {old.id: False, new.id: True}
+    assert {key.id: key.active for key in aws.iam.list_access_keys(user)} == {old.id: False, new.id: True}
 
 
 def test_an_access_key_that_does_not_exist_cannot_be_retired(aws, user):
     with pytest.raises(ResourceError, match="NoSuchEntity"):
-        aws.retire_access_key(user, "AKIANOTTHERE0000")
+        aws.iam.retire_access_key(user, "AKIANOTTHERE0000")
 
 
 def test_an_access_key_that_is_switched_off_is_deleted_alone(aws, user, boto):
-    old, new = aws.make_access_key(user), aws.make_access_key(user)
-    aws.retire_access_key(user, old.id)
-    aws.delete_access_key(user, old.id)
+    old, new = aws.iam.make_access_key(user), aws.iam.make_access_key(user)
+    aws.iam.retire_access_key(user, old.id)
+    aws.iam.delete_access_key(user, old.id)
     assert statuses(boto) == {new.id: "Active"}
 
 
@@ -159,19 +159,19 @@ def test_an_active_access_key_is_never_deleted(script, scripted):
     script.answer("GetAccessKeyLastUsed", USED)
     script.answer("DeleteAccessKey", "<DeleteAccessKeyResponse/>")
     with pytest.raises(UsageError, match="AKIAYOUNGYOUNGYOUNG0 .* is active; it was not deleted") as refusal:
-        scripted.delete_access_key(USER, "AKIAYOUNGYOUNGYOUNG0")
+        scripted.iam.delete_access_key(USER, "AKIAYOUNGYOUNGYOUNG0")
     assert "--access-key-id AKIAYOUNGYOUNGYOUNG0 --status Inactive" in refusal.value.hint
     assert "DeleteAccessKey" not in script.calls
 
 
 def test_an_access_key_that_is_gone_already_is_no_error(aws, user, boto):
-    kept = aws.make_access_key(user)
-    aws.delete_access_key(user, "AKIANOTTHERE0000")
+    kept = aws.iam.make_access_key(user)
+    aws.iam.delete_access_key(user, "AKIANOTTHERE0000")
     assert statuses(boto) == {kept.id: "Active"}
 
 
 def test_an_access_key_that_cannot_be_seen_is_not_deleted(script, scripted):
     script.refuse("ListAccessKeys", "AccessDenied", status=403)
     with pytest.raises(PermissionDenied):
-        scripted.delete_access_key(USER, "AKIAOLDOLDOLDOLDOLD0")
+        scripted.iam.delete_access_key(USER, "AKIAOLDOLDOLDOLDOLD0")
     assert script.calls == ["ListAccessKeys"]

@@ -229,7 +229,7 @@ def test_principals_are_users_and_roles_of_every_page_but_no_service_linked_role
         iam.create_user(UserName=f"user-{number:03}")
     iam.create_role(RoleName="deployer", Path="/ci/", AssumeRolePolicyDocument=TRUST)
     iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
-    principals = aws.list_principals()
+    principals = aws.iam.list_principals()
     assert [principal.arn for principal in principals if principal.kind == "role"] == [
         f"arn:aws:iam::{ACCOUNT}:role/ci/deployer"
     ]
@@ -241,13 +241,13 @@ def test_principals_are_users_and_roles_of_every_page_but_no_service_linked_role
 def test_a_caller_who_may_not_list_users_is_told_which_action_is_denied(script, scripted):
     script.refuse("ListUsers", "AccessDenied", status=403)
     with pytest.raises(PermissionDenied, match="iam:ListUsers"):
-        scripted.list_principals()
+        scripted.iam.list_principals()
 
 
 @pytest.mark.parametrize("arn", [f"arn:aws:iam::{ACCOUNT}:user/staff/ana", f"arn:aws:iam::{ACCOUNT}:root"])
 def test_a_principal_of_the_account_is_found(boto, aws, arn):
     boto("iam").create_user(UserName="ana", Path="/staff/")
-    assert aws.find_principal(arn) == Principal(arn=arn)
+    assert aws.iam.find_principal(arn) == Principal(arn=arn)
 
 
 @pytest.mark.parametrize(
@@ -262,9 +262,9 @@ def test_a_principal_of_the_account_is_found(boto, aws, arn):
 )
 def test_a_principal_that_does_not_exist_is_not_found(boto, aws, arn):
     boto("iam").create_user(UserName="ana", Path="/staff/")
-    assert aws.find_principal(arn) is None
+    assert aws.iam.find_principal(arn) is None
 
 
 def test_the_caller_is_found_at_stss_word_even_where_iam_does_not_know_it(aws):
     arn = aws.identify().principal_arn
-    assert aws.find_principal(arn) == Principal(arn=arn)
+    assert aws.iam.find_principal(arn) == Principal(arn=arn)

@@ -102,7 +102,7 @@ def ids(found: DiscoveredSetup) -> dict[ResourceKind, str]:
 
 def test_an_account_by_the_guide_is_found_with_the_engines_ids(by_hand, aws, settings):
     key = by_hand.all()
-    found = aws.discover_setup(settings)
+    found = aws.import_discovery.discover_setup(settings)
     assert ids(found) == {
         ResourceKind.KEY: key.rpartition("/")[2],
         ResourceKind.ALIAS: ALIAS,
@@ -119,7 +119,7 @@ def test_an_account_by_the_guide_is_found_with_the_engines_ids(by_hand, aws, set
 
 def test_its_documents_and_facts_come_with_it(by_hand, aws, settings):
     key = by_hand.all()
-    found = aws.discover_setup(settings)
+    found = aws.import_discovery.discover_setup(settings)
     assert found.key.arn == key and found.key.tags == {"Application": "EONPRO", "Environment": "Production"}
     assert [each["Principal"]["AWS"] for each in found.key_policy["Statement"]] == [ADMIN, ROLE]
     assert found.role_trust["Statement"][0]["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
@@ -142,17 +142,17 @@ def test_looking_changes_nothing_and_asks_for_no_use_of_the_key(by_hand, environ
 
     monkeypatch.setattr(Session, "call", noted(Session.call))
     monkeypatch.setattr(Session, "find", noted(Session.find))
-    edge.discover_setup(settings)
+    edge.import_discovery.discover_setup(settings)
     assert asked and all(operation.startswith(("Get", "List", "Describe", "Head")) for operation in asked)
 
 
 def test_an_empty_account_has_nothing(aws, settings):
-    assert aws.discover_setup(settings) == DiscoveredSetup()
+    assert aws.import_discovery.discover_setup(settings) == DiscoveredSetup()
 
 
 def test_another_environments_things_are_not_found(by_hand, aws, settings_of):
     by_hand.all()
-    assert aws.discover_setup(settings_of(environment="staging")) == DiscoveredSetup()
+    assert aws.import_discovery.discover_setup(settings_of(environment="staging")) == DiscoveredSetup()
 
 
 def test_what_the_bucket_was_told_is_found_too(by_hand, boto, aws, settings):
@@ -167,7 +167,7 @@ def test_what_the_bucket_was_told_is_found_too(by_hand, boto, aws, settings):
     s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration=encryption)
     rule = {"ID": "soon", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 90}}
     s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": [rule]})
-    found = aws.discover_setup(settings)
+    found = aws.import_discovery.discover_setup(settings)
     told = set(ids(found))
     assert {thing for thing in ResourceKind if thing.startswith("bucket")} == {
         thing for thing in told if thing.startswith("bucket")
@@ -180,33 +180,36 @@ def test_what_the_bucket_was_told_is_found_too(by_hand, boto, aws, settings):
 
 def test_a_key_without_anything_else_is_found(by_hand, aws, settings):
     by_hand.key()
-    assert set(ids(aws.discover_setup(settings))) == {ResourceKind.KEY, ResourceKind.ALIAS}
+    assert set(ids(aws.import_discovery.discover_setup(settings))) == {ResourceKind.KEY, ResourceKind.ALIAS}
 
 
 def test_a_trail_without_a_key_is_found(by_hand, aws, settings):
     by_hand.bucket()
     by_hand.trail()
-    found = aws.discover_setup(settings)
+    found = aws.import_discovery.discover_setup(settings)
     assert (found.key, bucket_of(found), ids(found)[ResourceKind.TRAIL]) == (None, BUCKET, TRAIL)
     assert ResourceKind.BUCKET_POLICY not in ids(found) and found.bucket_policy is None
 
 
 def test_a_policy_without_a_role_is_found_unattached(by_hand, aws, settings):
     by_hand.policy(attached=False)
-    assert ids(aws.discover_setup(settings)) == {ResourceKind.APPLICATION_POLICY: POLICY}
+    assert ids(aws.import_discovery.discover_setup(settings)) == {ResourceKind.APPLICATION_POLICY: POLICY}
 
 
 def test_a_role_without_the_policy_attached_is_told_as_that(by_hand, aws, settings):
     by_hand.role()
     by_hand.policy(attached=False)
-    assert set(ids(aws.discover_setup(settings))) == {ResourceKind.APPLICATION_ROLE, ResourceKind.APPLICATION_POLICY}
+    assert set(ids(aws.import_discovery.discover_setup(settings))) == {
+        ResourceKind.APPLICATION_ROLE,
+        ResourceKind.APPLICATION_POLICY,
+    }
 
 
 def test_a_trails_bucket_that_is_gone_is_not_found_and_stands_against_it(by_hand, boto, aws, settings):
     by_hand.bucket()
     by_hand.trail()
     boto("s3").delete_bucket(Bucket=BUCKET)
-    found = aws.discover_setup(settings)
+    found = aws.import_discovery.discover_setup(settings)
     assert set(ids(found)) == {ResourceKind.TRAIL}
     (problem,) = obstacles(found, settings, NOTHING)
     assert f"the bucket {BUCKET}, which is not in this account, or is gone" in problem.what
@@ -219,7 +222,7 @@ def test_a_principal_that_is_brought_along_is_looked_at_for_the_policy_only(by_h
     by_hand.role()
     boto("iam").create_user(UserName="app", Path="/clinic/")
     boto("iam").attach_user_policy(UserName="app", PolicyArn=by_hand.policy(attached=False))
-    found = aws.discover_setup(settings_of(app_principal_arn=f"{IAM}:user/clinic/app"))
+    found = aws.import_discovery.discover_setup(settings_of(app_principal_arn=f"{IAM}:user/clinic/app"))
     assert ids(found) == {ResourceKind.APPLICATION_POLICY: POLICY, ResourceKind.POLICY_ATTACHMENT: f"app/{POLICY}"}
     assert found.role_arn is None
 
@@ -228,7 +231,7 @@ def test_a_trail_that_is_brought_along_is_not_looked_for(by_hand, aws, settings_
     by_hand.bucket()
     by_hand.trail()
     brought = settings_of(existing_trail_arn=TRAIL.replace("eonpro", "clinic"), trail_bucket="of-the-clinic")
-    assert aws.discover_setup(brought) == DiscoveredSetup()
+    assert aws.import_discovery.discover_setup(brought) == DiscoveredSetup()
 
 
 # --- found before the plan
@@ -237,36 +240,36 @@ def test_a_trail_that_is_brought_along_is_not_looked_for(by_hand, aws, settings_
 def test_a_key_that_waits_for_its_deletion_is_told_with_the_way_to_save_it(by_hand, boto, aws, settings):
     key = by_hand.key()
     boto("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2], PendingWindowInDays=7)
-    (problem,) = obstacles(aws.discover_setup(settings), settings, NOTHING)
+    (problem,) = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
     assert "going to be deleted (PendingDeletion)" in problem.what
     assert f"aws kms cancel-key-deletion --key-id {key}" in problem.next
 
 
 def test_a_key_of_the_wrong_spec_is_told(by_hand, aws, settings):
     by_hand.key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
-    (problem,) = obstacles(aws.discover_setup(settings), settings, NOTHING)
+    (problem,) = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
     assert "is of the spec RSA_2048 for SIGN_VERIFY" in problem.what
 
 
 def test_a_multi_region_key_is_told_to_settings_of_one_region(by_hand, aws, settings, settings_of):
     by_hand.key(MultiRegion=True)
-    (problem,) = obstacles(aws.discover_setup(settings), settings, NOTHING)
+    (problem,) = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
     assert "is a multi-Region key" in problem.what
     multi_region = settings_of(multi_region=True)
-    assert obstacles(aws.discover_setup(multi_region), multi_region, NOTHING) == ()
+    assert obstacles(aws.import_discovery.discover_setup(multi_region), multi_region, NOTHING) == ()
 
 
 @pytest.mark.parametrize("kind", ["EXTERNAL", "AWS_CLOUDHSM"])
 def test_a_key_of_other_material_stands_against_it(by_hand, aws, settings, kind):
     by_hand.key(Origin=kind)
-    problems = obstacles(aws.discover_setup(settings), settings, NOTHING)
+    problems = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
     assert any(f"material that KMS did not make ({kind})" in each.what for each in problems)
 
 
 def test_a_policy_under_another_path_is_found_and_stands_against_it(by_hand, aws, settings):
     by_hand.role()
     arn = by_hand.policy(Path="/clinic/")
-    found = aws.discover_setup(settings)
+    found = aws.import_discovery.discover_setup(settings)
     assert (found.policy_arn, ids(found)[ResourceKind.POLICY_ATTACHMENT]) == (arn, f"eonpro-app-role/{arn}")
     (problem,) = obstacles(found, settings, NOTHING)
     assert f"the policy {IAM}:policy/clinic/EONPROKMSAccess has a path" in problem.what
@@ -274,7 +277,7 @@ def test_a_policy_under_another_path_is_found_and_stands_against_it(by_hand, aws
 
 def test_a_role_under_another_path_is_found_and_can_be_used_as_it_is(by_hand, aws, settings):
     by_hand.role(Path="/clinic/")
-    (problem,) = obstacles(aws.discover_setup(settings), settings, NOTHING)
+    (problem,) = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
     assert problem.next == f"use the role as it is: --app-principal {IAM}:role/clinic/eonpro-app-role"
 
 
@@ -284,7 +287,7 @@ def test_a_permissions_boundary_is_never_taken_away_in_passing(by_hand, aws, set
         PolicyName="boundary", PolicyDocument=document({"Action": "kms:*", "Resource": "*"})
     )
     by_hand.role(PermissionsBoundary=boundary)
-    found = aws.discover_setup(settings)
+    found = aws.import_discovery.discover_setup(settings)
     (problem,) = at_odds(found, settings, ())
     assert problem.next.startswith(f"keep it: --permissions-boundary {boundary}")
     assert at_odds(found, settings_of(permissions_boundary_arn=boundary), ()) == ()
@@ -294,7 +297,7 @@ def test_a_bucket_that_another_trail_writes_to_is_told_with_the_trail(by_hand, a
     other = TRAIL.replace("eonpro-audit-trail", "billing")
     by_hand.bucket(delivery(), delivery(other))
     by_hand.trail()
-    found = aws.discover_setup(settings)
+    found = aws.import_discovery.discover_setup(settings)
     assert sharers(found, settings) == (other,)
     assert any(
         "CUTS THIS OFF" in each.wanted and "trail/billing" in each.found for each in differences_of(found, settings)
@@ -307,7 +310,7 @@ def test_a_trail_of_another_home_is_found_and_stands_against_it(by_hand, moto_ur
     abroad._session.call(
         "cloudtrail", "CreateTrail", Name="eonpro-audit-trail", S3BucketName=BUCKET, IsMultiRegionTrail=True
     )
-    found = connect(environ=environ).discover_setup(settings)
+    found = connect(environ=environ).import_discovery.discover_setup(settings)
     (problem,) = obstacles(found, settings, NOTHING)
     assert "has its home in eu-west-1, and this stack is in us-east-1" in problem.what
 
@@ -315,7 +318,7 @@ def test_a_trail_of_another_home_is_found_and_stands_against_it(by_hand, moto_ur
 def test_a_bucket_of_another_region_stands_against_it(boto, aws, settings):
     boto("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     boto("cloudtrail").create_trail(Name="eonpro-audit-trail", S3BucketName=BUCKET)
-    (problem,) = obstacles(aws.discover_setup(settings), settings, NOTHING)
+    (problem,) = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
     assert problem.what == f"the bucket {BUCKET} is in eu-west-1, and this stack in us-east-1"
 
 
@@ -328,7 +331,7 @@ def test_what_else_the_role_has_is_found(by_hand, aws, settings):
     iam.put_role_policy(
         RoleName="eonpro-app-role", PolicyName="Backup", PolicyDocument=document({"Action": "s3:*", "Resource": "*"})
     )
-    assert aws.discover_setup(settings).role_policies == (wide["Policy"]["Arn"], "inline Backup")
+    assert aws.import_discovery.discover_setup(settings).role_policies == (wide["Policy"]["Arn"], "inline Backup")
 
 
 @pytest.mark.parametrize("named", ["arn", "id", "alias"])
@@ -337,7 +340,7 @@ def test_the_data_key_of_a_guide_for_ecs_is_found_beside_its_key(by_hand, boto, 
     name = {"arn": arn, "id": arn.rpartition("/")[2], "alias": ALIAS}[named]
     boto("ssm").put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=name, Type="String")
     boto("ssm").put_parameter(Name="/eonpro/ENCRYPTED_PHI_KEY", Value=WRAPPED.value, Type="SecureString")
-    found = aws.discover_setup(settings).data_key
+    found = aws.import_discovery.discover_setup(settings).data_key
     assert found is not None and (found.wrapped, found.there) == (WRAPPED, True)
 
 
@@ -347,20 +350,20 @@ def test_a_data_key_of_nobody_knows_which_key_is_not_found(by_hand, boto, aws, s
     if key:
         boto("ssm").put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=key, Type="String")
     boto("ssm").put_parameter(Name="/eonpro/ENCRYPTED_PHI_KEY", Value=WRAPPED.value, Type="SecureString")
-    assert aws.discover_setup(settings).data_key is None
+    assert aws.import_discovery.discover_setup(settings).data_key is None
 
 
 def test_what_is_no_data_key_is_found_as_one_that_is_not_told(by_hand, boto, aws, settings):
     arn = by_hand.key()
     boto("ssm").put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=arn, Type="String")
     boto("ssm").put_parameter(Name="/eonpro/ENCRYPTED_PHI_KEY", Value="hunter2", Type="SecureString")
-    found = aws.discover_setup(settings).data_key
+    found = aws.import_discovery.discover_setup(settings).data_key
     assert found is not None and found.hidden
 
 
 def test_an_endpoint_without_the_services_has_nothing(scripted: Aws, settings):
     """The scripted endpoint answers 501 to everything."""
-    assert scripted.discover_setup(settings) == DiscoveredSetup()
+    assert scripted.import_discovery.discover_setup(settings) == DiscoveredSetup()
 
 
 def test_a_key_whose_policy_may_not_be_read_is_no_key_without_one(script, scripted, settings):
@@ -368,4 +371,4 @@ def test_a_key_whose_policy_may_not_be_read_is_no_key_without_one(script, script
     script.answer("DescribeKey", {"KeyMetadata": {"Arn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1", "KeyId": "1"}})
     script.answer("GetKeyPolicy", {"__type": "AccessDeniedException", "message": "said by the test"}, status=400)
     with pytest.raises(PermissionDenied, match="kms:GetKeyPolicy"):
-        scripted.discover_setup(settings)
+        scripted.import_discovery.discover_setup(settings)

@@ -43,7 +43,7 @@ def told(script):
 
 
 def test_rotations_are_told_the_oldest_first_with_what_is_left(scripted, told):
-    found = scripted.key_rotation().rotations(KEY)
+    found = scripted.key_rotation.rotations(KEY)
     assert found.rotations == (Rotation(at=MAY, on_demand=False), Rotation(at=JUNE, on_demand=True))
     assert (found.enabled, found.period_days, found.next_at) == (True, 180, NEXT)
     assert (found.on_demand_limit, found.on_demand_left, found.on_demand_started) == (25, 24, None)
@@ -51,26 +51,26 @@ def test_rotations_are_told_the_oldest_first_with_what_is_left(scripted, told):
 
 def test_one_that_is_under_way_is_told_and_counts(scripted, told):
     told.answer("GetKeyRotationStatus", {"KeyRotationEnabled": False, "OnDemandRotationStartDate": JUNE.timestamp()})
-    found = scripted.key_rotation().rotations(KEY)
+    found = scripted.key_rotation.rotations(KEY)
     assert (found.enabled, found.period_days, found.on_demand_started, found.on_demand_left) == (False, None, JUNE, 23)
 
 
 def test_a_quota_that_only_aws_defaults_know_is_taken(scripted, told):
     told.answer("ListServiceQuotas", quotas("AWS KMS keys"))
     told.answer("ListAWSDefaultServiceQuotas", quotas("On-demand rotations per KMS key"))
-    assert scripted.key_rotation().rotations(KEY).on_demand_limit == 25
+    assert scripted.key_rotation.rotations(KEY).on_demand_limit == 25
 
 
 def test_a_limit_that_may_not_be_asked_for_is_unknown(scripted, told):
     for operation in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas"):
         told.refuse(operation, "AccessDeniedException")
-    assert scripted.key_rotation().rotations(KEY).on_demand_left is None
+    assert scripted.key_rotation.rotations(KEY).on_demand_left is None
 
 
 def test_rotations_that_may_not_be_listed_are_no_rotations_of_nought(scripted, told):
     told.refuse("ListKeyRotations", "AccessDeniedException")
     with pytest.raises(PermissionDenied, match="kms:ListKeyRotations"):
-        scripted.key_rotation().rotations(KEY)
+        scripted.key_rotation.rotations(KEY)
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_rotations_that_may_not_be_listed_are_no_rotations_of_nought(scripted, t
 def test_a_rotation_that_kms_refuses_is_told_in_words(scripted, script, code, word):
     script.refuse("RotateKeyOnDemand", code)
     with pytest.raises(ResourceError, match=word):
-        scripted.key_rotation().rotate_on_demand(KEY)
+        scripted.key_rotation.rotate_on_demand(KEY)
 
 
 def test_a_reencryption_names_both_keys_and_no_context(scripted, script):
     script.answer("ReEncrypt", {"CiphertextBlob": TWO.value, "SourceKeyId": KEY, "KeyId": OTHER_KEY})
-    assert scripted.key_rotation().reencrypt(ONE, source=KEY, destination=OTHER_KEY) == TWO
+    assert scripted.key_rotation.reencrypt(ONE, source=KEY, destination=OTHER_KEY) == TWO
     (asked,) = script.requests
     assert asked == {"CiphertextBlob": ONE.value, "SourceKeyId": KEY, "DestinationKeyId": OTHER_KEY}
 
@@ -94,7 +94,7 @@ def test_a_reencryption_names_both_keys_and_no_context(scripted, script):
 def test_a_data_key_that_the_source_does_not_open_is_a_conflict(scripted, script, code):
     script.refuse("ReEncrypt", code)
     with pytest.raises(DataKeyConflict, match=f"does not open the data key {ONE.fingerprint}"):
-        scripted.key_rotation().reencrypt(ONE, source=KEY, destination=OTHER_KEY)
+        scripted.key_rotation.reencrypt(ONE, source=KEY, destination=OTHER_KEY)
 
 
 @pytest.mark.parametrize(
@@ -103,4 +103,4 @@ def test_a_data_key_that_the_source_does_not_open_is_a_conflict(scripted, script
 def test_a_reencryption_that_may_not_be_is_told(scripted, script, code, error):
     script.refuse("ReEncrypt", code)
     with pytest.raises(error):
-        scripted.key_rotation().reencrypt(ONE, source=KEY, destination=OTHER_KEY)
+        scripted.key_rotation.reencrypt(ONE, source=KEY, destination=OTHER_KEY)

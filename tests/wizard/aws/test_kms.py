@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.errors import PermissionDenied, ResourceError
 
@@ -23,14 +23,14 @@ def make_key(boto, **tags: str) -> str:
 def patient(scripted: Aws) -> tuple[Aws, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
-    scripted._session = replace(scripted._session, pause=waited.append)
+    scripted = with_pause(scripted, waited.append)
     return scripted, waited
 
 
 def test_a_key_is_described_with_its_tags_and_rotation(boto, aws):
     arn = make_key(boto, **TAGS)
     boto("kms").enable_key_rotation(KeyId=arn)
-    key = aws.describe_key(arn)
+    key = aws.kms.describe_key(arn)
     assert (key.arn, key.state, key.spec, key.usage) == (arn, "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
     assert (key.description, key.tags, key.rotation_enabled) == ("of the test", TAGS, True)
 
@@ -38,48 +38,48 @@ def test_a_key_is_described_with_its_tags_and_rotation(boto, aws):
 def test_a_key_is_described_by_its_alias(boto, aws):
     arn = make_key(boto)
     boto("kms").create_alias(AliasName="alias/x", TargetKeyId=arn)
-    assert aws.describe_key("alias/x").arn == arn
+    assert aws.kms.describe_key("alias/x").arn == arn
 
 
 @pytest.mark.parametrize("key", ["alias/none", KEY])
 def test_a_key_that_does_not_exist_is_none(aws, key):
-    assert aws.describe_key(key) is None
+    assert aws.kms.describe_key(key) is None
 
 
 def test_a_key_that_shows_neither_tags_nor_rotation_is_described_all_the_same(script, scripted):
     script.answer("DescribeKey", {"KeyMetadata": {"Arn": KEY, "KeyId": KEY, "KeyState": "PendingDeletion"}})
     script.refuse("GetKeyRotationStatus", "KMSInvalidStateException")
     script.refuse("ListResourceTags", "AccessDeniedException")
-    key = scripted.describe_key(KEY)
+    key = scripted.kms.describe_key(KEY)
     assert (key.state, key.tags, key.rotation_enabled, key.rotation_period_days) == ("PendingDeletion", {}, None, None)
 
 
 def test_a_key_that_may_not_be_described_is_denied_and_never_called_absent(script, scripted):
     script.refuse("DescribeKey", "AccessDeniedException")
     with pytest.raises(PermissionDenied, match="kms:DescribeKey"):
-        scripted.describe_key(KEY)
+        scripted.kms.describe_key(KEY)
 
 
 def test_the_key_policy_is_a_document(boto, aws):
-    assert aws.key_policy(make_key(boto))["Version"] == "2012-10-17"
+    assert aws.kms.key_policy(make_key(boto))["Version"] == "2012-10-17"
 
 
 def test_keys_are_found_by_all_of_the_tags(boto, aws):
     ours = make_key(boto, **TAGS, Owner="us")
     make_key(boto, Application="EONPRO", Environment="Staging")
     make_key(boto)
-    assert [key.arn for key in aws.find_keys(TAGS)] == [ours]
+    assert [key.arn for key in aws.kms.find_keys(TAGS)] == [ours]
 
 
 def test_keys_that_show_nobody_their_tags_are_passed_over(script, scripted):
     script.answer("ListKeys", {"Keys": [{"KeyArn": KEY, "KeyId": KEY}]})
     script.refuse("ListResourceTags", "AccessDeniedException")
-    assert scripted.find_keys(TAGS) == ()
+    assert scripted.kms.find_keys(TAGS) == ()
 
 
 def test_the_data_key_is_made_without_plaintext_and_without_context(script, scripted):
     script.answer("GenerateDataKeyWithoutPlaintext", {"CiphertextBlob": "A" * 248, "KeyId": KEY})
-    wrapped = scripted.make_data_key(KEY)
+    wrapped = scripted.kms.make_data_key(KEY)
     assert wrapped.value == "A" * 248
     assert script.calls == ["GenerateDataKeyWithoutPlaintext"]
     assert script.requests == [{"KeyId": KEY, "KeySpec": "AES_256"}]
@@ -87,7 +87,7 @@ def test_the_data_key_is_made_without_plaintext_and_without_context(script, scri
 
 def test_the_data_key_opens_to_256_bits_with_no_context(boto, aws):
     arn = make_key(boto)
-    wrapped = aws.make_data_key(arn)
+    wrapped = aws.kms.make_data_key(arn)
     assert len(boto("kms").decrypt(CiphertextBlob=wrapped.blob, KeyId=arn)["Plaintext"]) == 32
 
 
@@ -96,7 +96,7 @@ def test_a_key_made_a_moment_ago_is_waited_for_and_then_given_up(script, patient
     aws, waited = patient
     script.refuse("GenerateDataKeyWithoutPlaintext", code, "Key is Creating")
     with pytest.raises(ResourceError, match=code):
-        aws.make_data_key(KEY)
+        aws.kms.make_data_key(KEY)
     assert len(script.calls) == len(waited) + 1 > 2
     assert sum(waited) < 10
 
@@ -110,8 +110,8 @@ def test_a_key_that_is_seen_at_last_makes_one_data_key(script, patient):
         waited.append(seconds)
         script.answer("GenerateDataKeyWithoutPlaintext", answer)
 
-    aws._session = replace(aws._session, pause=seen)
-    assert aws.make_data_key(KEY).value == "A" * 248
+    aws = with_pause(aws, seen)
+    assert aws.kms.make_data_key(KEY).value == "A" * 248
     assert len(waited) == 1
 
 
@@ -127,7 +127,7 @@ def test_a_key_that_will_not_do_is_told_at_once(script, patient, code, message, 
     aws, waited = patient
     script.refuse("GenerateDataKeyWithoutPlaintext", code, message)
     with pytest.raises(kind):
-        aws.make_data_key(KEY)
+        aws.kms.make_data_key(KEY)
     assert waited == []
 
 
@@ -146,8 +146,8 @@ def test_a_young_keys_policy_is_waited_for(script, patient, age):
         waited.append(seconds)
         script.answer("GenerateDataKeyWithoutPlaintext", {"CiphertextBlob": "A" * 248, "KeyId": KEY})
 
-    aws._session = replace(aws._session, pause=in_force)
-    assert aws.make_data_key(KEY).value == "A" * 248
+    aws = with_pause(aws, in_force)
+    assert aws.kms.make_data_key(KEY).value == "A" * 248
     assert len(waited) == 1
 
 
@@ -156,7 +156,7 @@ def test_a_young_key_that_goes_on_denying_is_given_up_and_the_denial_told(script
     script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
     born(script, 1)
     with pytest.raises(PermissionDenied, match="kms:GenerateDataKeyWithoutPlaintext"):
-        aws.make_data_key(KEY)
+        aws.kms.make_data_key(KEY)
     assert 0 < sum(waited) < 10
 
 
@@ -165,7 +165,7 @@ def test_an_old_key_that_denies_is_told_at_once(script, patient):
     script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
     born(script, 61)
     with pytest.raises(PermissionDenied):
-        aws.make_data_key(KEY)
+        aws.kms.make_data_key(KEY)
     assert waited == []
 
 
@@ -175,12 +175,12 @@ def test_a_key_whose_age_nobody_tells_is_not_waited_for(script, patient, code):
     script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
     script.refuse("DescribeKey", code)
     with pytest.raises(PermissionDenied, match="kms:GenerateDataKeyWithoutPlaintext"):
-        aws.make_data_key(KEY)
+        aws.kms.make_data_key(KEY)
     assert waited == []
 
 
 def test_of_two_keys_with_the_stacks_tags_both_are_found_and_told_apart_by_the_further_tag(boto, aws):
     phi, audit = make_key(boto, **TAGS), make_key(boto, **TAGS, Purpose="AuditLogs")
-    found = {key.arn: key.tags.get("Purpose") for key in aws.find_keys(TAGS)}
+    found = {key.arn: key.tags.get("Purpose") for key in aws.kms.find_keys(TAGS)}
     assert found == {phi: None, audit: "AuditLogs"}
-    assert [key.arn for key in aws.find_keys({**TAGS, "Purpose": "AuditLogs"})] == [audit]
+    assert [key.arn for key in aws.kms.find_keys({**TAGS, "Purpose": "AuditLogs"})] == [audit]

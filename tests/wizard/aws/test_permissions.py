@@ -35,12 +35,12 @@ def test_a_policys_document_is_that_of_its_default_version(boto, aws):
     iam = boto("iam")
     arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(first))["Policy"]["Arn"]
     iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(second), SetAsDefault=True)
-    assert aws.policy_document(arn) == second
+    assert aws.iam.policy_document(arn) == second
 
 
 def test_a_policy_that_does_not_exist_is_an_error_and_no_empty_document(aws):
     with pytest.raises(ResourceError, match="NoSuchEntity"):
-        aws.policy_document(f"arn:aws:iam::{ACCOUNT}:policy/none")
+        aws.iam.policy_document(f"arn:aws:iam::{ACCOUNT}:policy/none")
 
 
 def allow(action: str) -> dict[str, str]:
@@ -49,7 +49,7 @@ def allow(action: str) -> dict[str, str]:
 
 def test_what_the_policies_allow_is_allowed(script, scripted):
     script.answer("SimulatePrincipalPolicy", decisions(kms_Decrypt="allowed", kms_DescribeKey="allowed"))
-    simulation = scripted.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY)
+    simulation = scripted.permissions.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY)
     assert simulation.allowed is True
     assert script.requests[0]["PolicySourceArn"] == [ROLE]
     assert script.requests[0]["ResourceArns.member.1"] == [KEY]
@@ -58,7 +58,7 @@ def test_what_the_policies_allow_is_allowed(script, scripted):
 @pytest.mark.parametrize("decision", ["implicitDeny", "explicitDeny"])
 def test_one_action_that_is_denied_denies_all_and_is_named(script, scripted, decision):
     script.answer("SimulatePrincipalPolicy", decisions(kms_Decrypt=decision, kms_DescribeKey="allowed"))
-    simulation = scripted.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY)
+    simulation = scripted.permissions.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY)
     assert simulation.allowed is False
     assert "kms:Decrypt" in simulation.detail and "kms:DescribeKey" not in simulation.detail
 
@@ -71,14 +71,14 @@ UNCLEAR = decisions(kms_CreateKey="implicitDeny").replace(
 
 def test_a_denial_that_hangs_on_an_unknown_condition_is_no_finding(script, scripted):
     script.answer("SimulatePrincipalPolicy", UNCLEAR)
-    simulation = scripted.simulate(ADMIN, ["kms:CreateKey"], "*")
+    simulation = scripted.permissions.simulate(ADMIN, ["kms:CreateKey"], "*")
     assert (simulation.allowed, "aws:MultiFactorAuthPresent" in simulation.detail) == (None, True)
 
 
 def test_a_right_that_hangs_on_an_unknown_condition_is_not_called_missing(script, scripted, settings):
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", UNCLEAR)
-    found = scripted.check_permissions(settings)
+    found = scripted.permissions.check_permissions(settings)
     assert "kms:CreateKey" not in found.denied
     assert "kms:CreateKey" in found.unknown
     assert found.why_unknown == "it depends on aws:MultiFactorAuthPresent"
@@ -86,7 +86,7 @@ def test_a_right_that_hangs_on_an_unknown_condition_is_not_called_missing(script
 
 def test_an_action_that_the_simulator_passes_over_is_not_allowed(script, scripted):
     script.answer("SimulatePrincipalPolicy", decisions(kms_DescribeKey="allowed"))
-    assert scripted.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY).allowed is False
+    assert scripted.permissions.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY).allowed is False
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_an_action_that_the_simulator_passes_over_is_not_allowed(script, scripte
 )
 def test_a_simulator_that_will_not_say_leaves_it_open(script, scripted, code, status):
     script.refuse("SimulatePrincipalPolicy", code, "not implemented", status=status)
-    assert scripted.simulate(ROLE, ["kms:Decrypt"], KEY).allowed is None
+    assert scripted.permissions.simulate(ROLE, ["kms:Decrypt"], KEY).allowed is None
 
 
 def test_moto_has_no_simulator_and_that_is_said(aws):
-    simulation = aws.simulate(ROLE, ["kms:Decrypt"], KEY)
+    simulation = aws.permissions.simulate(ROLE, ["kms:Decrypt"], KEY)
     assert isinstance(simulation, Simulation)
     assert (simulation.allowed, "could not be asked" in simulation.detail) == (None, True)
 
@@ -106,7 +106,7 @@ def test_moto_has_no_simulator_and_that_is_said(aws):
 def test_actions_that_the_caller_lacks_are_listed_once_each(script, scripted, settings):
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", decisions(kms_CreateKey="allowed", kms_CreateAlias="implicitDeny"))
-    missing = scripted.check_permissions(settings).denied
+    missing = scripted.permissions.check_permissions(settings).denied
     assert "kms:CreateAlias" in missing and "kms:CreateKey" not in missing
     assert list(missing) == sorted(set(missing))
 
@@ -114,7 +114,7 @@ def test_actions_that_the_caller_lacks_are_listed_once_each(script, scripted, se
 def test_each_action_is_weighed_on_the_resource_it_is_for(script, scripted, settings):
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", decisions())
-    scripted.check_permissions(settings)
+    scripted.permissions.check_permissions(settings)
     weighed = {
         (form["ActionNames.member.1"][0], form["ResourceArns.member.1"][0])
         for form in script.requests
@@ -132,7 +132,7 @@ def test_each_action_is_weighed_in_the_region_where_it_happens(script, scripted,
     """A policy that is bound to Regions is found wanting in the others, and in no other way."""
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", decisions())
-    scripted.check_permissions(settings_of(multi_region=True, replica_regions=["eu-west-1"]))
+    scripted.permissions.check_permissions(settings_of(multi_region=True, replica_regions=["eu-west-1"]))
     weighed = {
         (form["ActionNames.member.1"][0], form["ContextEntries.member.1.ContextKeyValues.member.1"][0])
         for form in script.requests
@@ -150,23 +150,23 @@ def test_an_administrator_of_the_key_needs_no_policy_to_make_the_data_key(script
     """The key's own policy gives it; the simulator does not weigh that."""
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", decisions())
-    assert "kms:GenerateDataKeyWithoutPlaintext" not in scripted.check_permissions(settings).denied
+    assert "kms:GenerateDataKeyWithoutPlaintext" not in scripted.permissions.check_permissions(settings).denied
 
 
 def test_a_caller_who_is_no_administrator_needs_a_policy_to_make_the_data_key(script, scripted, settings):
     script.say_who(f"arn:aws:iam::{ACCOUNT}:user/somebody")
     script.answer("SimulatePrincipalPolicy", decisions())
-    assert "kms:GenerateDataKeyWithoutPlaintext" in scripted.check_permissions(settings).denied
+    assert "kms:GenerateDataKeyWithoutPlaintext" in scripted.permissions.check_permissions(settings).denied
 
 
 def test_the_accounts_root_lacks_nothing_and_is_not_asked_about(script, scripted, settings):
     script.say_who(f"arn:aws:iam::{ACCOUNT}:root")
-    assert scripted.check_permissions(settings) == PermissionsFact()
+    assert scripted.permissions.check_permissions(settings) == PermissionsFact()
     assert script.calls == ["GetCallerIdentity", "ListAccountAliases"]
 
 
 def test_without_a_simulator_every_action_is_unknown_and_none_is_called_missing(aws, settings):
-    found = aws.check_permissions(settings)
+    found = aws.permissions.check_permissions(settings)
     assert found.denied == ()
     assert {"kms:CreateKey", "iam:CreatePolicy", "s3:CreateBucket", "cloudtrail:CreateTrail"} <= set(found.unknown)
     assert "simulator could not be asked" in found.why_unknown
@@ -187,7 +187,7 @@ def asked(script, scripted, settings):
         script.say_who(caller)
         script.answer("SimulatePrincipalPolicy", decisions(**{MAKE.replace(":", "_"): simulated or "implicitDeny"}))
         script.refuse("GenerateDataKeyWithoutPlaintext", kms_says, message)
-        found: PermissionsFact = scripted.check_permissions(settings)
+        found: PermissionsFact = scripted.permissions.check_permissions(settings)
         return found
 
     return check
@@ -242,7 +242,7 @@ def test_without_a_key_that_can_be_used_a_dry_run_says_nothing(asked, code):
 def test_a_dry_run_speaks_where_the_simulator_may_not_be_asked(asked, script, scripted, settings):
     asked("DryRunOperationException", caller=SOMEBODY)
     script.refuse("SimulatePrincipalPolicy", "AccessDenied", status=403)
-    found = scripted.check_permissions(settings)
+    found = scripted.permissions.check_permissions(settings)
     assert MAKE not in found.unknown
     assert "kms:CreateKey" in found.unknown and "iam:SimulatePrincipalPolicy" in found.why_unknown
 

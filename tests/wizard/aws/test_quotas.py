@@ -54,7 +54,7 @@ def by_name(facts: tuple[QuotaFact, ...]) -> dict[str, tuple[int, int, int]]:
 
 
 def test_each_limit_is_told_with_what_is_used_and_what_is_needed(account, scripted, settings):
-    assert by_name(scripted.check_quotas(settings)) == {
+    assert by_name(scripted.service_quotas.check_quotas(settings)) == {
         "trails in us-east-1": (2, 5, 1),
         "IAM roles": (40, 1000, 2),
         "customer managed IAM policies": (7, 1500, 2),
@@ -66,12 +66,12 @@ def test_each_limit_is_told_with_what_is_used_and_what_is_needed(account, script
 def test_four_calls_are_enough(account, scripted, settings):
     scripted.identify()
     account.calls.clear()
-    scripted.check_quotas(settings)
+    scripted.service_quotas.check_quotas(settings)
     assert sorted(account.calls) == ["DescribeTrails", LIST_BUCKETS, "GetAccountSummary", "GetServiceQuota"]
 
 
 def test_the_limit_of_buckets_is_asked_where_alone_it_is_known(account, scripted, settings_of):
-    scripted.with_region("eu-west-1").check_quotas(settings_of(region="eu-west-1"))
+    scripted.with_region("eu-west-1").service_quotas.check_quotas(settings_of(region="eu-west-1"))
     (asked,) = [headers for headers, form in zip(account.headers, account.requests, strict=True) if "QuotaCode" in form]
     assert "/us-east-1/servicequotas/" in asked["Authorization"]
 
@@ -92,12 +92,12 @@ NEEDED = [
 
 @pytest.mark.parametrize(("changes", "what", "needed"), NEEDED)
 def test_what_is_needed_follows_from_the_settings(account, scripted, settings_of, changes, what, needed):
-    found = by_name(scripted.check_quotas(settings_of(**changes)))
+    found = by_name(scripted.service_quotas.check_quotas(settings_of(**changes)))
     assert found.get(what, (0, 0, None))[2] == needed
 
 
 def test_with_an_existing_trail_neither_trails_nor_buckets_are_asked_for(account, scripted, settings_of):
-    scripted.check_quotas(settings_of(**THEIR_TRAIL))
+    scripted.service_quotas.check_quotas(settings_of(**THEIR_TRAIL))
     assert not {"DescribeTrails", LIST_BUCKETS, "GetServiceQuota"} & set(account.calls)
 
 
@@ -107,7 +107,7 @@ def test_what_is_there_under_the_stacks_names_is_not_needed(account, scripted, s
         LIST_BUCKETS,
         buckets(f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1", f"eonpro-access-logs-{ACCOUNT}-us-east-1"),
     )
-    assert not {"trails in us-east-1", "S3 buckets"} & by_name(scripted.check_quotas(settings)).keys()
+    assert not {"trails in us-east-1", "S3 buckets"} & by_name(scripted.service_quotas.check_quotas(settings)).keys()
 
 
 # --- met ----------------------------------------------------------------------------------------------------------
@@ -119,9 +119,9 @@ def exceeded(facts: tuple[QuotaFact, ...]) -> dict[str, str]:
 
 def test_a_fifth_trail_fits_and_a_sixth_does_not(account, scripted, settings):
     account.answer("DescribeTrails", trails("1", "2", "3", "4"))
-    assert exceeded(scripted.check_quotas(settings)) == {}
+    assert exceeded(scripted.service_quotas.check_quotas(settings)) == {}
     account.answer("DescribeTrails", trails("1", "2", "3", "4", "5"))
-    (told,) = exceeded(scripted.check_quotas(settings)).items()
+    (told,) = exceeded(scripted.service_quotas.check_quotas(settings)).items()
     assert told[0] == "trails in us-east-1"
     assert "--trail ARN" in told[1] and told[1].startswith("aws cloudtrail describe-trails")
 
@@ -129,7 +129,7 @@ def test_a_fifth_trail_fits_and_a_sixth_does_not(account, scripted, settings):
 def test_a_limit_that_can_be_raised_is_told_with_the_command_and_the_number(account, scripted, settings):
     account.answer("GetAccountSummary", summary(Roles=999))
     account.refuse("GetRole", "NoSuchEntity", status=404)
-    assert exceeded(scripted.check_quotas(settings)) == {
+    assert exceeded(scripted.service_quotas.check_quotas(settings)) == {
         "IAM roles": "aws service-quotas request-service-quota-increase --region us-east-1"
         " --service-code iam --quota-code L-FE177D64 --desired-value 1001"
     }
@@ -142,7 +142,7 @@ def test_a_role_that_an_earlier_run_made_takes_no_more_room(account, scripted, s
         "<GetRoleResponse><GetRoleResult><Role><Arn>a</Arn><RoleName>r</RoleName><Path>/</Path><RoleId>i</RoleId>"
         "<CreateDate>2026-01-01T00:00:00Z</CreateDate></Role></GetRoleResult></GetRoleResponse>",
     )
-    assert "IAM roles" not in by_name(scripted.check_quotas(settings))
+    assert "IAM roles" not in by_name(scripted.service_quotas.check_quotas(settings))
 
 
 def test_identity_providers_of_saml_are_not_counted_when_it_matters(account, scripted, settings):
@@ -154,7 +154,7 @@ def test_identity_providers_of_saml_are_not_counted_when_it_matters(account, scr
         f"{listed}</OpenIDConnectProviderList></ListOpenIDConnectProvidersResult></ListOpenIDConnectProvidersResponse>",
     )
     account.refuse("GetServiceQuota", "AccessDeniedException")
-    assert by_name(scripted.check_quotas(settings))["OpenID Connect identity providers"] == (60, 100, 1)
+    assert by_name(scripted.service_quotas.check_quotas(settings))["OpenID Connect identity providers"] == (60, 100, 1)
 
 
 # --- not told -----------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def test_identity_providers_of_saml_are_not_counted_when_it_matters(account, scr
 
 def test_without_service_quotas_the_documented_limit_of_buckets_counts(account, scripted, settings):
     account.refuse("GetServiceQuota", "AccessDeniedException")
-    assert by_name(scripted.check_quotas(settings))["S3 buckets"] == (3, 10_000, 2)
+    assert by_name(scripted.service_quotas.check_quotas(settings))["S3 buckets"] == (3, 10_000, 2)
 
 
 @pytest.mark.parametrize(
@@ -175,12 +175,12 @@ def test_without_service_quotas_the_documented_limit_of_buckets_counts(account, 
 )
 @pytest.mark.parametrize(("code", "status"), [("AccessDenied", 403), ("NotImplemented", 501)])
 def test_what_may_not_be_asked_is_left_out_and_the_rest_is_told(account, scripted, settings, call, gone, code, status):
-    everything = by_name(scripted.check_quotas(settings)).keys()
+    everything = by_name(scripted.service_quotas.check_quotas(settings)).keys()
     account.refuse(call, code, status=status)
-    assert everything - by_name(scripted.check_quotas(settings)).keys() == gone
+    assert everything - by_name(scripted.service_quotas.check_quotas(settings)).keys() == gone
 
 
 def test_an_emulators_account_has_room(aws, settings):
-    found = aws.check_quotas(settings)
+    found = aws.service_quotas.check_quotas(settings)
     assert {"trails in us-east-1", "S3 buckets"} <= by_name(found).keys()
     assert exceeded(found) == {}

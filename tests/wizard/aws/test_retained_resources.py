@@ -40,7 +40,7 @@ def left(boto: Any, tags: dict[str, str]) -> None:
 
 def test_everything_with_the_stacks_tags_is_found_with_the_engines_ids(boto, aws, settings_of):
     left(boto, OURS)
-    found = {each.thing: each.id for each in aws.discover_setup(settings_of(**EVERYTHING)).things}
+    found = {each.thing: each.id for each in aws.import_discovery.discover_setup(settings_of(**EVERYTHING)).things}
     key = boto("kms").describe_key(KeyId=LOGS_ALIAS)["KeyMetadata"]["KeyId"]
     assert {thing: id_ for thing, id_ in found.items() if not thing.startswith("access-log-bucket-")} == {
         ResourceKind.LOGS_KEY: key,
@@ -58,7 +58,7 @@ def test_everything_with_the_stacks_tags_is_found_with_the_engines_ids(boto, aws
 
 def test_the_user_is_looked_for_where_the_settings_make_one(boto, aws, settings_of):
     left(boto, OURS)
-    found = aws.discover_setup(settings_of(vercel_access="user")).things
+    found = aws.import_discovery.discover_setup(settings_of(vercel_access="user")).things
     assert (ResourceKind.APPLICATION_USER, "eonpro-app-user") in [(each.thing, each.id) for each in found]
 
 
@@ -66,14 +66,14 @@ def test_the_user_is_looked_for_where_the_settings_make_one(boto, aws, settings_
 def test_what_bears_other_tags_is_left_alone(boto, aws, settings_of, tags):
     left(boto, tags)
     for wanted in (settings_of(**EVERYTHING), settings_of(vercel_access="user")):
-        assert aws.discover_setup(wanted).things == ()
+        assert aws.import_discovery.discover_setup(wanted).things == ()
 
 
 def test_the_logs_key_without_its_purpose_is_not_the_logs_key_of_a_stack(boto, aws, settings):
     kms = boto("kms")
     key = kms.create_key(Tags=listed(OURS, "TagKey", "TagValue"))["KeyMetadata"]
     kms.create_alias(AliasName=LOGS_ALIAS, TargetKeyId=key["KeyId"])
-    found = aws.discover_setup(settings)
+    found = aws.import_discovery.discover_setup(settings)
     assert found.things == ()
     assert found.logs_key is not None and found.logs_key.arn == key["Arn"]
 
@@ -81,4 +81,4 @@ def test_the_logs_key_without_its_purpose_is_not_the_logs_key_of_a_stack(boto, a
 def test_what_the_settings_do_without_is_not_looked_for(boto, aws, settings_of):
     left(boto, OURS)
     bare = settings_of(deploy_targets=("vercel",), trail_key=False, access_logging=False, alerts=False)
-    assert aws.discover_setup(bare).things == ()
+    assert aws.import_discovery.discover_setup(bare).things == ()

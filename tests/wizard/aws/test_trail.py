@@ -36,7 +36,7 @@ def test_every_trail_that_records_the_region_is_listed_with_its_logging(boto, aw
     trails.create_trail(Name="quiet", S3BucketName=bucket, IsMultiRegionTrail=True, IncludeGlobalServiceEvents=True)
     trails.create_trail(Name="narrow", S3BucketName=bucket, IsMultiRegionTrail=False)
     trails.start_logging(Name="wide")
-    listed = {trail.name: trail for trail in aws.list_trails()}
+    listed = {trail.name: trail for trail in aws.cloudtrail.list_trails()}
     assert {name: trail.can_be_shared for name, trail in listed.items()} == {
         "wide": True,
         "quiet": True,
@@ -55,7 +55,7 @@ def test_an_organizations_trail_that_keeps_its_status_to_itself_is_listed(script
     }
     script.answer("DescribeTrails", {"trailList": [trail]})
     script.refuse("GetTrailStatus", "AccessDeniedException")
-    (listed,) = scripted.list_trails()
+    (listed,) = scripted.cloudtrail.list_trails()
     assert (listed.organization, listed.logging, listed.kms_events, listed.key_arn) == (True, None, None, None)
 
 
@@ -68,7 +68,7 @@ def test_a_trails_key_and_its_selectors_are_told(boto, aws, bucket):
     field = {"Field": "eventCategory", "Equals": ["Data"]}
     selector = {"Name": "objects", "FieldSelectors": [field]}
     trails.put_event_selectors(TrailName="narrow", AdvancedEventSelectors=[selector])
-    listed = {trail.name: trail for trail in aws.list_trails()}
+    listed = {trail.name: trail for trail in aws.cloudtrail.list_trails()}
     assert {name: fact.kms_events for name, fact in listed.items()} == {"whole": True, "deaf": False, "narrow": False}
     assert {fact.key_arn for fact in listed.values()} == {key}
 
@@ -79,22 +79,22 @@ def test_selectors_that_nobody_tells_are_not_known(script, scripted, code):
     script.answer("DescribeTrails", {"trailList": [{"Name": "wide", "TrailARN": arn, "IsMultiRegionTrail": True}]})
     script.answer("GetTrailStatus", {"IsLogging": True})
     script.refuse("GetEventSelectors", code)
-    (listed,) = scripted.list_trails()
+    (listed,) = scripted.cloudtrail.list_trails()
     assert (listed.logging, listed.kms_events) == (True, None)
 
 
 def test_a_caller_who_may_list_no_trails_is_told_so(script, scripted):
     script.refuse("DescribeTrails", "AccessDeniedException")
     with pytest.raises(PermissionDenied, match="cloudtrail:DescribeTrails"):
-        scripted.list_trails()
+        scripted.cloudtrail.list_trails()
 
 
 def test_there_is_no_retention_without_a_bucket(aws):
-    assert aws.bucket_retention("the-bucket-of-nobody") is None
+    assert aws.cloudtrail.bucket_retention("the-bucket-of-nobody") is None
 
 
 def test_a_bare_bucket_keeps_everything_but_is_not_shut(aws, bucket):
-    retention = aws.bucket_retention(bucket)
+    retention = aws.cloudtrail.bucket_retention(bucket)
     assert (retention.expires_after_days, retention.versioned, retention.public_access_blocked) == (None, False, False)
 
 
@@ -104,7 +104,7 @@ def test_a_bucket_made_right_says_so(boto, aws, bucket):
     shut(boto, "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     boto("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
-    assert aws.bucket_retention(bucket) == Retention(
+    assert aws.cloudtrail.bucket_retention(bucket) == Retention(
         expires_after_days=2557,
         versioned=True,
         public_access_blocked=True,
@@ -118,7 +118,7 @@ def test_a_bucket_made_right_says_so(boto, aws, bucket):
 
 def test_a_bucket_shut_in_part_is_not_shut(boto, aws, bucket):
     shut(boto, "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy")
-    assert aws.bucket_retention(bucket).public_access_blocked is False
+    assert aws.cloudtrail.bucket_retention(bucket).public_access_blocked is False
 
 
 RULES = [
@@ -132,7 +132,7 @@ RULES = [
 @pytest.mark.parametrize(("rules", "days"), RULES)
 def test_the_earliest_rule_in_force_is_the_retention(boto, aws, bucket, rules, days):
     expire(boto, *rules)
-    assert aws.bucket_retention(bucket).expires_after_days == days
+    assert aws.cloudtrail.bucket_retention(bucket).expires_after_days == days
 
 
 OWNED = (
@@ -183,13 +183,13 @@ def test_what_locks_new_objects_by_default_is_told_with_its_days(boto, aws, kept
     boto("s3").create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
     rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": kept}}
     boto("s3").put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration=rule)
-    retention = aws.bucket_retention(BUCKET)
+    retention = aws.cloudtrail.bucket_retention(BUCKET)
     assert (retention.lock, retention.lock_days) == told
 
 
 def test_object_lock_that_locks_nothing_by_default_is_no_lock(boto, aws):
     boto("s3").create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
-    retention = aws.bucket_retention(BUCKET)
+    retention = aws.cloudtrail.bucket_retention(BUCKET)
     assert (retention.lock, retention.lock_days) == (None, None)
 
 
@@ -197,7 +197,7 @@ def test_access_logging_is_told(boto, aws, bucket):
     boto("s3").create_bucket(Bucket="the-access-logs", ObjectOwnership="BucketOwnerPreferred", ACL="log-delivery-write")
     logging = {"LoggingEnabled": {"TargetBucket": "the-access-logs", "TargetPrefix": ""}}
     boto("s3").put_bucket_logging(Bucket=bucket, BucketLoggingStatus=logging)
-    assert aws.bucket_retention(bucket).access_logged is True
+    assert aws.cloudtrail.bucket_retention(bucket).access_logged is True
 
 
 def tls(**changes: object) -> dict[str, object]:
@@ -238,7 +238,7 @@ LEAKS = [
 def test_a_bucket_is_for_tls_alone_when_everybody_is_denied_everything_else(boto, aws, bucket, statements, held):
     policy = {"Version": "2012-10-17", "Statement": statements}
     boto("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
-    assert aws.bucket_retention(bucket).tls_only is held
+    assert aws.cloudtrail.bucket_retention(bucket).tls_only is held
 
 
 def test_what_an_auditor_wants_and_the_caller_may_not_see_is_not_known(aws, bucket):
@@ -247,6 +247,6 @@ def test_what_an_auditor_wants_and_the_caller_may_not_see_is_not_known(aws, buck
             raise ClientError({"Error": {"Code": "AccessDenied"}}, model.name)
 
     aws._session._botocore.register("before-call.s3", denied, unique_id="the-test")
-    retention = aws.bucket_retention(bucket)
+    retention = aws.cloudtrail.bucket_retention(bucket)
     assert (retention.lock, retention.lock_days, retention.tls_only, retention.access_logged) == (None,) * 4
     assert retention.versioned is False

@@ -16,7 +16,7 @@ UNTIL = datetime(2033, 11, 24, tzinfo=UTC)
 
 @pytest.fixture
 def backup_storage(aws):
-    return aws.backup_storage()
+    return aws.backup_storage
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_bucket_that_is_not_there_is_told_with_the_command_that_makes_it(backu
 
 def test_the_command_for_another_region_says_so(aws):
     with pytest.raises(ResourceError) as told:
-        aws.with_region("eu-west-1").backup_storage().lock_of("nowhere")
+        aws.with_region("eu-west-1").backup_storage.lock_of("nowhere")
     assert "LocationConstraint=eu-west-1" in told.value.hint
 
 
@@ -98,7 +98,7 @@ def test_what_is_not_there_reads_as_nothing(backup_storage, locked):
 def test_a_strangers_bucket_of_that_name_gets_nothing(script, scripted):
     # S3's answer to a caller who expects another owner.
     script.answer("HEAD /locked", "", status=403)
-    backup_storage = S3BackupStorage(scripted._session, ACCOUNT)
+    backup_storage = S3BackupStorage(scripted._session)
     for ask in (
         lambda: backup_storage.lock_of("locked"),
         lambda: backup_storage.create("locked", "b.json", b"it", until=UNTIL),

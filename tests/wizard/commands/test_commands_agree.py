@@ -42,7 +42,7 @@ def test_plan_cost_cost_by_use_and_report_state_the_same_cost_of_one_account(tmp
     once = replace(never, rotations=(Rotation(at=NOW - timedelta(days=30), on_demand=False),))
     world.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
     world.aws.aliases["alias/eonpro-audit-key"] = OTHER_KEY
-    world.aws.key_rotation().by_key = {KEY: once, OTHER_KEY: never}
+    world.aws.key_rotation.by_key = {KEY: once, OTHER_KEY: never}
     world.aws.trails = (trail_fact(), trail_fact(arn=TRAIL.replace("eonpro-audit-trail", "billing"), name="billing"))
     world.aws.meter.usage = Usage(since=NOW, until=NOW, kms_requests=40_000, key_requests=30_000, trail_bytes=2**30)
     # Two for the key, one for the key of the logs, an alarm, 100,000 events twice, requests and logs.

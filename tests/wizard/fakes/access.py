@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from components.policies.evaluation.account import AccountIam, GrantFact
 from wizard.core.errors import SetupError
-from wizard.core.models.access import AccessKeyAge, GrantFact, History, KeyUse
-from wizard.core.models.iam import AccountIam, KeyEvents
+from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
 
 
 @dataclass(kw_only=True)

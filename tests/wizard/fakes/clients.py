@@ -261,24 +261,69 @@ class FakeCloud:
         if name in self.failures:
             raise self.failures[name]
 
+    @property
     def backup_storage(self) -> FakeVault:
         return self.buckets_held
 
-    def usage(self) -> FakeMeter:
+    @property
+    def usage_metrics(self) -> FakeMeter:
         return self.meter
 
+    @property
     def access_diagnostics(self) -> FakeSymptoms:
         if self.noted is None:
             self.noted = FakeSymptoms(aws=self)
         return self.noted
 
+    @property
     def key_rotation(self) -> FakeKeyRing:
         if self.keys_held is None:
             self.keys_held = FakeKeyRing(aws=self)
         return self.keys_held
 
+    @property
     def access(self) -> FakeAccess:
         return self.who_has_access
+
+    @property
+    def kms(self) -> FakeCloud:
+        return self
+
+    @property
+    def iam(self) -> FakeCloud:
+        return self
+
+    @property
+    def permissions(self) -> FakeCloud:
+        return self
+
+    @property
+    def application_credentials(self) -> FakeCloud:
+        return self
+
+    @property
+    def cloudtrail(self) -> FakeCloud:
+        return self
+
+    @property
+    def stored_data_keys(self) -> FakeCloud:
+        return self
+
+    @property
+    def existing_resources(self) -> FakeCloud:
+        return self
+
+    @property
+    def import_discovery(self) -> FakeCloud:
+        return self
+
+    @property
+    def service_quotas(self) -> FakeCloud:
+        return self
+
+    @property
+    def state_storage(self) -> FakeCloud:
+        return self
 
     def build(self, wanted: Settings) -> None:
         """What `up` makes: the key with its alias and policies, and the trail."""
@@ -288,7 +333,7 @@ class FakeCloud:
             self.key_policies[arn] = key_policy_of(wanted)
         self.aliases[wanted.names.alias] = made[0]
         self.documents[APP_POLICY] = policies.application_policy(key_arns=made)
-        self.access_diagnostics().build(wanted, made)
+        self.access_diagnostics.build(wanted, made)
         self.trails = (trail_fact(),)
 
     def profiles(self) -> tuple[ProfileFact, ...]:
@@ -491,10 +536,12 @@ class FakeCloud:
         self.state_buckets.append(bucket)
         return new
 
+    @property
     def ecs_services(self) -> FakeFleet:
         self.ships.log = self.log
         return self.ships
 
+    @property
     def audit(self) -> FakeAudit:
         self._call("audit")
         return FakeAudit(aws=self)
@@ -731,6 +778,8 @@ class FakeEngine:
     steps: tuple[Step, ...] = (step(), step("create", "aws:kms/alias:Alias", "phi-key-alias"))
     drifts: tuple[Drift, ...] = ()
     prepared: Settings | None = None
+    written: Settings | None = None
+    """What the stack's settings file holds."""
     recovered: Mapping[str, str] | None = None
     outputs: Outputs = OUTPUTS
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -774,6 +823,13 @@ class FakeEngine:
         self._call("prepare")
         self.prepared = settings
 
+    def write_settings(self, stack: str) -> None:
+        self.written = self.prepared
+
+    def discard(self, stack: str) -> None:
+        if self.written is not self.prepared:
+            self.prepared = None
+
     def recover(self, stack: str, found: Mapping[str, str]) -> None:
         self._call("recover")
         self.recovered = found
@@ -788,6 +844,7 @@ class FakeEngine:
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         self._call("up")
         assert self.prepared is not None, "up without its configuration"
+        self.written = self.prepared
         for each in self.steps:
             on_progress(Progress(step=each, state=StepState.STARTED))
             on_progress(Progress(step=each, state=StepState.DONE))

@@ -398,6 +398,6 @@ def test_the_review_always_needs_a_person(aws) -> None:
 
 def test_a_bug_in_a_read_is_no_unknown(aws) -> None:
     broken: Callable[..., Any] = {}.popitem
-    aws.describe_key = broken
+    aws.kms.describe_key = broken
     with pytest.raises(TypeError):
         items(aws)

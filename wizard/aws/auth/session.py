@@ -158,6 +158,12 @@ class Session:
                 raise
             self._kept["settled"] = True
 
+    def once(self, name: str, find: Callable[[], Any]) -> Any:
+        """What is found once for every Region; an error is raised, and not kept."""
+        if name not in self._kept:
+            self._kept[name] = find()
+        return self._kept[name]
+
     def heard(self, skew: float | None) -> None:
         """Keep by how many seconds this machine's clock is ahead of AWS's."""
         self._kept["skew"] = skew

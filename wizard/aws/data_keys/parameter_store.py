@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from components.settings import SecretStore
 from wizard.aws.auth.session import Session, tags_of
-from wizard.aws.data_keys.stored import SECURE, Held
+from wizard.aws.data_keys.store import SECURE, Held
 from wizard.core.errors import PermissionDenied, Unsupported
 
 
 @dataclass(frozen=True)
 class ParameterStore:
-    """The parameters of the session's Region: a `wizard.aws.data_keys.stored.Store`."""
+    """The parameters of the session's Region: a `wizard.aws.data_keys.store.Store`."""
 
     session: Session
     kind = SecretStore.PARAMETER_STORE

@@ -16,7 +16,7 @@ from uuid import uuid4
 from components.settings import SecretStore
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of
-from wizard.aws.data_keys.stored import READ_BACK, Held
+from wizard.aws.data_keys.store import READ_BACK, Held
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 
 _SERVICE = "secretsmanager"
@@ -25,7 +25,7 @@ _ABSENT = ("ResourceNotFoundException",)
 
 @dataclass(frozen=True)
 class SecretsManager:
-    """The secrets of the session's Region: a `wizard.aws.data_keys.stored.Store`."""
+    """The secrets of the session's Region: a `wizard.aws.data_keys.store.Store`."""
 
     session: Session
     kind = SecretStore.SECRETS_MANAGER

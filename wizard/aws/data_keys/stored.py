@@ -1,96 +1,92 @@
-"""The laws of the escrow and of the two variables beside it, the same in Parameter Store and in Secrets Manager.
+"""The wrapped data key and the two variables that go with it, the same in Parameter Store and in Secrets Manager.
 
-Touches only the store it is given. Here an escrow is only created; `wizard.aws.data_keys.versions` replaces what it holds.
+Calls SSM and Secrets Manager. The stored data key is only created here; `versions` replaces its value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
+from wizard.aws.auth.http import patiently
+from wizard.aws.auth.session import Session
+from wizard.aws.data_keys.parameter_store import ParameterStore
+from wizard.aws.data_keys.secrets_manager import SecretsManager
+from wizard.aws.data_keys.store import (
+    DESCRIPTION,
+    FINGERPRINT_TAG,
+    KEY_ARN_TAG,
+    MADE_BY,
+    MADE_BY_TAG,
+    NEXT_FINGERPRINT_TAG,
+    NEXT_KEY_ARN_TAG,
+    READ_BACK,
+    SECURE,
+    Held,
+    Store,
+)
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
 
-KEY_ARN_TAG = "eonpro:key-arn"
-FINGERPRINT_TAG = "eonpro:fingerprint"
-NEXT_KEY_ARN_TAG = "eonpro:next-key-arn"
-NEXT_FINGERPRINT_TAG = "eonpro:next-fingerprint"
-"""What a replacement under way is about to put there (`wizard.aws.data_keys.versions`); until it is over, either value is right."""
-MADE_BY_TAG = "eonpro:made-by"
-MADE_BY = "eonpro-kms wizard"
-SECURE = "SecureString"
-"""The type of a parameter that is encrypted where it is kept."""
 
-DESCRIPTION = (
-    "EONPRO PHI data key, wrapped; the tags say by which key. Never delete or overwrite it: PHI is lost with it."
-)
-"""Of an escrow, whichever version it holds: Secrets Manager keeps it through a change of the value."""
-
-READ_BACK = (0.2, 0.6, 1.5)
-"""Seconds between readings of what was just written: for a moment the old value may be answered."""
+def store_of(session: Session, kind: SecretStore) -> Store:
+    """The store of that kind in the session's Region."""
+    return SecretsManager(session) if kind is SecretStore.SECRETS_MANAGER else ParameterStore(session)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """What a store has under a name."""
+class StoredDataKeys:
+    """The stored data key of one Region: a `wizard.core.ports.aws.StoredDataKeys`."""
 
-    value: str = field(repr=False)
-    """Empty where it is no text, or where there is a name without a value."""
-    version: int = 1
-    type: str = ""
-    """The parameter's; a secret has none."""
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
+    def read_stored_data_key(
+        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> StoredDataKey | None:
+        """The wrapped data key under that name. Raises DataKeyConflict when there is anything else."""
+        return read_stored_data_key(store_of(self._session, store), name)
 
-class Store(Protocol):
-    """A store of named values in one Region. Its methods raise errors of `wizard.core.errors` only."""
+    def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        """Whether there is a parameter or secret of that name."""
+        return name in store_of(self._session, store).read([name])
 
-    kind: SecretStore
-    noun: str
-    """`parameter` or `secret`."""
-    title: str
+    def store_data_key(
+        self,
+        name: str,
+        wrapped: WrappedDataKey,
+        *,
+        key_arn: str,
+        tags: Mapping[str, str],
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> bool:
+        """Create-only. False when the name was taken already; its value is then untouched."""
+        return store_data_key(store_of(self._session, store), name, wrapped, key_arn=key_arn, tags=tags)
 
-    def pause(self, seconds: float) -> None:
-        """Wait, between bounded tries."""
-        ...
+    def deliver_parameters(
+        self,
+        prefix: str,
+        batch: AppVariables,
+        *,
+        tags: Mapping[str, str],
+        target: str = "ecs",
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> Delivered:
+        """The other two variables next to the stored data key; all three read back and compared.
 
-    def read(self, names: Sequence[str]) -> Mapping[str, Held]:
-        """The values of those names that are there, decrypted."""
-        ...
+        Throttling and a network that fails are outlasted for a minute: it goes on with what is not there yet.
+        """
+        there, begun = store_of(self._session, store), set[str]()
+        return patiently(
+            lambda: deliver(there, prefix, batch, tags=tags, target=target, begun=begun),
+            pause=self._session.pause,
+        )
 
-    def tags(self, name: str) -> Mapping[str, str]:
-        """Its tags; empty where the caller may not see them."""
-        ...
-
-    def create(self, name: str, value: str, *, secret: bool, description: str, tags: Mapping[str, str]) -> bool:
-        """False when the name is taken; what is there is then untouched."""
-        ...
-
-    def overwrite(self, name: str, value: str, there: Held, *, description: str) -> None:
-        """Another value for a name that is taken. Of an escrow, the ledger's one replacement alone calls it."""
-        ...
-
-    def under(self, folder: str) -> Mapping[str, Held]:
-        """All names under a folder, with their values, decrypted."""
-        ...
-
-    def tag(self, name: str, tags: Mapping[str, str]) -> None:
-        """Tags for a name that is taken, beside those it has; its value is left alone."""
-        ...
-
-    def untag(self, name: str, keys: Sequence[str]) -> None:
-        """Take tags away; those it does not have are no error."""
-        ...
-
-    def history_command(self, name: str) -> str:
-        """What a person types to see which values the name has had."""
-        ...
-
-    def listing_command(self, prefix: str) -> str:
-        """What a person types to see the names under the prefix."""
-        ...
+    def check_parameters(
+        self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> bool:
+        """Whether the parameters or secrets under the prefix are the batch."""
+        return check(store_of(self._session, store), prefix, batch)
 
 
 def read_stored_data_key(store: Store, name: str) -> StoredDataKey | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from wizard.aws.data_keys.stored import (
+from wizard.aws.data_keys.store import (
     DESCRIPTION,
     FINGERPRINT_TAG,
     KEY_ARN_TAG,
@@ -22,8 +22,8 @@ from wizard.aws.data_keys.stored import (
     READ_BACK,
     Held,
     Store,
-    store_data_key,
 )
+from wizard.aws.data_keys.stored import store_data_key
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace, request: Request, clients: Clients) -> tupl
     backup = _backup(request, clients, found)
     kept: list[Kept] = []
     if options.to:
-        backup_storage = found.aws.backup_storage()
+        backup_storage = found.aws.backup_storage
         kept.append(
             destination.keep(options.to, backup, backup_storage, retention_days=found.settings.trail_retention_days)
         )
@@ -77,7 +77,7 @@ def _key_of(request: Request, found: DeployedStack, stored: StoredDataKey) -> st
 def _versions(aws: AwsClient, settings: Settings, stored: StoredDataKey) -> tuple[DataKeyVersion, ...]:
     """Every version that is kept, in the store where the escrow is."""
     there = settings.model_copy(update={"secret_store": stored.store})
-    versions = aws.key_rotation().versions(there)
+    versions = aws.key_rotation.versions(there)
     if [each.wrapped for each in versions if each.current] != [stored.wrapped]:
         raise DataKeyConflict(
             f"{stored.parameter} changed while it was read; nothing was written",
@@ -134,4 +134,4 @@ def document(stack: str, backup: Backup, kept: tuple[Kept, ...]) -> json_documen
 
 def read(where: str, aws: AwsClient) -> Backup:
     """The backup at a place, judged: for whoever restores it. Raises UsageError for one that cannot be used."""
-    return destination.read(where, aws.backup_storage())
+    return destination.read(where, aws.backup_storage)

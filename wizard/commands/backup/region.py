@@ -32,10 +32,10 @@ def keep(region: str, backup: Backup, aws: AwsClient, settings: Settings, *, rep
     replica = _replica(region, backup, replica_arns)
     name = settings.names.stored_data_key if replica else name_without_a_replica(backup, settings)
     opens_with = replica or backup.key_arn
-    written = there.store_data_key(
+    written = there.stored_data_keys.store_data_key(
         name, backup.wrapped, key_arn=opens_with, tags=settings.tags, store=settings.secret_store
     )
-    found = there.read_stored_data_key(name, store=settings.secret_store)
+    found = there.stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
     if found is None:
         raise ResourceError(
             f"{name} in {region} was written and is not there",

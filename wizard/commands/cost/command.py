@@ -89,14 +89,16 @@ def _by_use(stack: DeployedStack, clients: Clients, assumptions: Assumptions, da
     key_arn = stack.outputs.key_arn if stack.outputs else _key_by_alias(stack)
     bucket = stack.outputs.trail_bucket if stack.outputs else settings.names.trail_bucket
     trail_arn = stack.outputs.trail_arn if stack.outputs else None
-    usage = stack.aws.usage().read(key_arn=key_arn, bucket=bucket, since=until - timedelta(days=days), until=until)
+    usage = stack.aws.usage_metrics.read(
+        key_arn=key_arn, bucket=bucket, since=until - timedelta(days=days), until=until
+    )
     account = read_account(stack.aws, settings, key_arn=key_arn, trail_arn=trail_arn)
     return cost_by_use(settings, assumptions, usage, account)
 
 
 def _key_by_alias(stack: DeployedStack) -> str:
     """The key of a stack whose state cannot be read."""
-    key = stack.aws.describe_key(stack.settings.names.alias)
+    key = stack.aws.kms.describe_key(stack.settings.names.alias)
     if key is not None:
         return key.arn
     if isinstance(stack.state, SetupError):

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TypeVar, cast
 
 from components import policies
+from components.policies.evaluation.account import IamPrincipal
 from components.settings import Outputs, Settings
 from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.push.redeploy import running
@@ -18,7 +19,6 @@ from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
 from wizard.core.models.diagnostics import StatementEvaluation, VariableEntry
-from wizard.core.models.iam import IamPrincipal
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.storage import find_stored_data_key, region_of
@@ -78,7 +78,7 @@ class CheckContext:
     @property
     def alias_target(self) -> KeyFact | SetupError | None:
         """The key under the stack's alias; None for none."""
-        return self.once("alias", lambda: self.aws.describe_key(self.settings.names.alias))
+        return self.once("alias", lambda: self.aws.kms.describe_key(self.settings.names.alias))
 
     @property
     def key_arn(self) -> str | None:
@@ -94,7 +94,7 @@ class CheckContext:
         arn = self.key_arn
         if arn is None:
             return self.alias_target
-        return self.once("key", lambda: self.aws.describe_key(arn))
+        return self.once("key", lambda: self.aws.kms.describe_key(arn))
 
     @property
     def key_policy(self) -> Mapping[str, object] | SetupError:
@@ -102,11 +102,11 @@ class CheckContext:
         arn = self.key_arn
         if arn is None:
             return self._no_key()
-        return self.once("key policy", lambda: self.aws.key_policy(arn))
+        return self.once("key policy", lambda: self.aws.kms.key_policy(arn))
 
     def replica(self, arn: str) -> KeyFact | SetupError | None:
         """The key of that ARN, in its own Region."""
-        return self.once(f"key {arn}", lambda: self.aws.with_region(region_of(arn)).describe_key(arn))
+        return self.once(f"key {arn}", lambda: self.aws.with_region(region_of(arn)).kms.describe_key(arn))
 
     def _no_key(self) -> SetupError:
         return Unsupported("the key is not known", f"aws kms list-aliases --region {self.settings.region}")
@@ -133,7 +133,7 @@ class CheckContext:
     @property
     def access_diagnostics(self) -> AccessDiagnostics:
         """What the edge can tell of the application's rights and variables, in the stack's own Region."""
-        return self.aws.access_diagnostics()
+        return self.aws.access_diagnostics
 
     # --- the data key, the variables
 
@@ -146,7 +146,7 @@ class CheckContext:
     def kept(self) -> frozenset[str] | SetupError:
         """The fingerprints of all versions of the data key that are kept."""
         return self.once(
-            "versions", lambda: frozenset(each.fingerprint for each in self.aws.key_rotation().versions(self.settings))
+            "versions", lambda: frozenset(each.fingerprint for each in self.aws.key_rotation.versions(self.settings))
         )
 
     @property
@@ -161,7 +161,7 @@ class CheckContext:
         """What the store holds under the stack's names in a Region, by the name of the variable."""
         prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
         names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
-        access_diagnostics = self.aws.with_region(region).access_diagnostics()
+        access_diagnostics = self.aws.with_region(region).access_diagnostics
         found = self.once(f"stored {region}", lambda: access_diagnostics.held(names, store))
         return found if isinstance(found, SetupError) else {name.rpartition("/")[2]: found[name] for name in found}
 

@@ -93,7 +93,7 @@ def _refuse_a_loss(context: TargetContext, scopes: tuple[Scope, ...]) -> None:
     values = {"target": tuple(context.targets)}
     if problems := lost_stored_data_key(settings, settings, values, context.stack, context.aws):
         raise PreflightFailed(tuple(problems))
-    if versions := context.aws.key_rotation().versions(settings):
+    if versions := context.aws.key_rotation.versions(settings):
         raise DataKeyConflict(
             f"{name} is gone, and {len(versions)} of its versions are kept; no other data key was made",
             f"python -m wizard restore --stack {context.stack}   # lists them; the one that was current goes back",
@@ -142,7 +142,7 @@ def _refuse_conflicts(
 def _kept_versions(context: TargetContext) -> frozenset[str]:
     """The fingerprints of every stored version; none where the caller may not list them."""
     try:
-        return frozenset(each.fingerprint for each in context.aws.key_rotation().versions(context.settings))
+        return frozenset(each.fingerprint for each in context.aws.key_rotation.versions(context.settings))
     except PermissionDenied:
         # Then what is there is treated as another data key, and is not changed.
         return frozenset()

@@ -110,10 +110,11 @@ def _read(found: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
         readings = pool.submit(checklist.look, aws, outputs)
         stored_data_key = pool.submit(attempted, find_stored_data_key, aws, settings)
         keys = {
-            arn: pool.submit(attempted, aws.with_region(region_of(arn)).describe_key, arn) for arn in outputs.key_arns
+            arn: pool.submit(attempted, aws.with_region(region_of(arn)).kms.describe_key, arn)
+            for arn in outputs.key_arns
         }
-        rotations = pool.submit(attempted, aws.key_rotation().rotations, outputs.key_arn)
-        versions = pool.submit(attempted, aws.key_rotation().versions, settings)
+        rotations = pool.submit(attempted, aws.key_rotation.rotations, outputs.key_arn)
+        versions = pool.submit(attempted, aws.key_rotation.versions, settings)
         live = pool.submit(
             attempted,
             read_review,
@@ -127,7 +128,7 @@ def _read(found: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
         diagnosis = pool.submit(attempted, diagnose, found, clients, doctor_checks.ALL)
         usage = pool.submit(
             attempted,
-            aws.usage().read,
+            aws.usage_metrics.read,
             key_arn=outputs.key_arn,
             bucket=outputs.trail_bucket,
             since=now - timedelta(days=WINDOW_DAYS),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from components.policies.evaluation.account import GrantFact
 from wizard.commands.doctor.finding import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
 from wizard.core import json_documents
@@ -20,7 +21,6 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.access import (
     AccessKeyAge,
     AccessReview,
-    GrantFact,
     History,
     KeyUse,
     PrincipalAccess,

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from components import policies
+from components.policies.evaluation.account import KeyPermission
+from components.policies.evaluation.conditions import matches
+from components.policies.evaluation.statements import Statement, statements_of
 from components.policies.stack import application_trust_of
 from components.settings import Outputs, Settings
-from wizard.commands.review.conditions import fits
-from wizard.commands.review.statements import Statement, statements_of
-from wizard.core.models.access import AccessReview, KeyPermission, PrincipalAccess
+from wizard.core.models.access import AccessReview, PrincipalAccess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +33,11 @@ class Expectation:
 
     def names(self, arn: str) -> bool:
         """Whether the settings name somebody."""
-        return arn in self.rights or any(fits(pattern, arn) for pattern in self.patterns)
+        return arn in self.rights or any(matches(pattern, arn) for pattern in self.patterns)
 
     def given(self, arn: str) -> frozenset[str]:
         """The rights that the settings give to somebody."""
-        by_pattern = {"administer"} if any(fits(pattern, arn) for pattern in self.patterns) else set()
+        by_pattern = {"administer"} if any(matches(pattern, arn) for pattern in self.patterns) else set()
         return self.rights.get(arn, frozenset()) | by_pattern
 
     def trusts(self, statement: Statement) -> bool:

@@ -12,25 +12,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from components.policies.evaluation import trust
+from components.policies.evaluation.account import AccountIam, Document, GrantFact, KeyPermission
+from components.policies.evaluation.key_access import RIGHTS, KeyAccessDocuments, key_context
+from components.policies.evaluation.principals import PrincipalKind
 from components.settings import Outputs, Settings
-from wizard.commands.review import baseline, output, trust
+from wizard.commands.review import baseline, output
 from wizard.commands.review.baseline import Expectation
-from wizard.commands.review.evaluate import RIGHTS, KeyAccessDocuments, facts_of_key
 from wizard.commands.review.output import Rights
-from wizard.commands.review.principals import PrincipalKind
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported
 from wizard.core.models.access import (
     AccessReview,
-    GrantFact,
     History,
-    KeyPermission,
+    KeyEvents,
     KeyUse,
     PrincipalAccess,
     ReplicaUse,
     Unread,
 )
 from wizard.core.models.account import KeyFact
-from wizard.core.models.iam import AccountIam, Document, KeyEvents
 from wizard.core.ports.run import AwsClient
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def review(
     """
     keys = outputs.key_arns
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="review") as pool:
-        iam_reading = pool.submit(_tolerated, aws.access().iam)
+        iam_reading = pool.submit(_tolerated, aws.access.iam)
         readings = list(pool.map(lambda arn: _read(aws, arn, now - timedelta(days=window_days)), keys))
         iam = iam_reading.result()
     meant = baseline.of(settings, outputs)
@@ -116,12 +116,12 @@ def _tolerated(call: Callable[..., T], *arguments: Any, **more: Any) -> T | Setu
 
 def _read(aws: AwsClient, arn: str, since: datetime) -> KeyReading:
     there = aws if _region(arn) == aws.region else aws.with_region(_region(arn))
-    access = there.access()
+    access = there.access
     return KeyReading(
         arn=arn,
-        policy=_tolerated(there.key_policy, arn),
+        policy=_tolerated(there.kms.key_policy, arn),
         grants=_tolerated(access.grants, arn),
-        fact=_tolerated(there.describe_key, arn),
+        fact=_tolerated(there.kms.describe_key, arn),
         last_use=_tolerated(access.last_use, arn),
         events=_tolerated(access.events, arn, since=since),
     )
@@ -139,7 +139,7 @@ def _papers(reading: KeyReading, iam: AccountIam | SetupError, account: str) -> 
         policy=None if isinstance(reading.policy, SetupError) else reading.policy,
         grants=None if isinstance(reading.grants, SetupError) else reading.grants,
         iam=None if isinstance(iam, SetupError) else iam,
-        facts=facts_of_key(reading.arn, tags=fact.tags if isinstance(fact, KeyFact) else None),
+        context=key_context(reading.arn, tags=fact.tags if isinstance(fact, KeyFact) else None),
     )
 
 
@@ -178,7 +178,7 @@ def _ways_in(
     for arn, rights in found.items():
         role = iam.find(arn) if iam else None
         if role is not None and role.is_role and rights.has_some:
-            ways[arn], is_cut_off = trust.entrances(role, iam or AccountIam(principals=()), account=account)
+            ways[arn], is_cut_off = trust.assume_paths(role, iam or AccountIam(principals=()), account=account)
             cut_off += [arn] if is_cut_off else []
     return ways, cut_off
 
@@ -192,8 +192,8 @@ def _with_those_who_become(
     whom the settings do not mean.
     """
     more = []
-    for arn, entrances in ways_in.items():
-        for entrance in entrances:
+    for arn, assume_paths in ways_in.items():
+        for entrance in assume_paths:
             theirs = entrance.kind in (PrincipalKind.SERVICE, PrincipalKind.FEDERATED)
             is_strange = (
                 arn in meant.application
@@ -233,7 +233,7 @@ def _principal(
         administer=rights.may["administer"],
         delete=rights.may["delete"],
         ways=rights.ways,
-        assumed_by=tuple(entrance.told for entrance in ways_in),
+        assumed_by=tuple(entrance.description for entrance in ways_in),
         last_use=last_use,
         events=events,
         refused=refused,
@@ -248,7 +248,7 @@ def _with_access_keys(
     """The access keys of the users among them."""
     listed = list(principals)
     users = [each for each in listed if ":user/" in each.arn and f"::{account}:" in each.arn]
-    access = aws.access()
+    access = aws.access
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="access-keys") as pool:
         asked = {
             each.arn: pool.submit(_tolerated, access.access_keys, each.arn.rpartition("/")[2], now=now)

@@ -1,4 +1,4 @@
-"""`python -m wizard review`: read, judge, compare, keep, tell, and sign where that is asked for.
+"""`python -m wizard review`: read, evaluate, compare, store, show, and sign where that is asked for.
 
 Asks AWS and changes nothing there; writes new files to the folder of the reviews.
 """

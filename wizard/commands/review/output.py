@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from components.policies.evaluation.account import KeyPermission
+from components.policies.evaluation.key_access import RIGHTS, AccessDecision, KeyAccessDocuments, evaluate_access
+from components.policies.evaluation.principals import Caller, PrincipalKind, allowed_principals, caller_of, kind_of
+from components.policies.evaluation.statements import Request, evaluate_policies
 from wizard.commands.review import storage
 from wizard.commands.review.baseline import Differences
-from wizard.commands.review.evaluate import RIGHTS, AccessDecision, KeyAccessDocuments, judge
-from wizard.commands.review.principals import PrincipalKind, Subject, kind_of, named_in, subject
-from wizard.commands.review.statements import Asked, weigh
 from wizard.core import json_documents
-from wizard.core.models.access import AccessKeyAge, AccessReview, KeyPermission, PrincipalAccess, SignOff
+from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import UserInterface
 
@@ -68,47 +69,52 @@ def rights_on(papers: KeyAccessDocuments, *, expected: Collection[str], where: s
     if None in (papers.policy, papers.grants, papers.iam):
         # Whom nobody named may be let by what was not read.
         name = everybody_else(papers.account, papers.arn.split(":")[1])
-        somebody = subject(name, account=papers.account, facts=papers.facts, kind=PrincipalKind.PRINCIPAL)
-        known = {key: value for key, value in somebody.known.items() if key not in ("aws:principalarn",)}
-        rest = _rights(papers, Subject(arn=name, kind=PrincipalKind.PRINCIPAL, known=known), where)
+        somebody = caller_of(name, account=papers.account, context=papers.context, kind=PrincipalKind.PRINCIPAL)
+        known = {key: value for key, value in somebody.context.items() if key not in ("aws:principalarn",)}
+        rest = _rights(papers, Caller(arn=name, kind=PrincipalKind.PRINCIPAL, context=known), where)
         if KeyPermission.UNKNOWN in rest.may.values():
             yield Rights(arn=name, kind=PrincipalKind.OTHER, may=rest.may, ways=tuple(_not_read(papers, where)))
 
 
-def _subjects(papers: KeyAccessDocuments, expected: Collection[str]) -> Iterator[Subject]:
+def _subjects(papers: KeyAccessDocuments, expected: Collection[str]) -> Iterator[Caller]:
     names: dict[str, PrincipalKind] = {}
     for arn in (*expected, *(each.arn for each in (papers.iam.principals if papers.iam else ()))):
         names.setdefault(arn, kind_of(arn, papers.account))
-    names |= dict(named_in(papers.policy, papers.account))
+    names |= dict(allowed_principals(papers.policy, papers.account))
     for grant in papers.grants or ():
         service = "Service" if grant.grantee.endswith(".amazonaws.com") else "AWS"
         names.setdefault(grant.grantee, kind_of(grant.grantee, papers.account, service))
     for name in sorted(names):
-        yield subject(name, account=papers.account, facts=papers.facts, iam=papers.iam, kind=names[name])
+        yield caller_of(name, account=papers.account, context=papers.context, iam=papers.iam, kind=names[name])
 
 
-def _rights(papers: KeyAccessDocuments, who: Subject, where: str) -> Rights:
-    verdicts = {(right, action): judge(papers, who, action) for right in RIGHTS for action in RIGHTS[right]}
+def _rights(papers: KeyAccessDocuments, who: Caller, where: str) -> Rights:
+    decisions = {
+        (right, action): evaluate_access(papers, who, action, include_everybody=False)
+        for right in RIGHTS
+        for action in RIGHTS[right]
+    }
     may = {
-        right: max((verdicts[right, action].may for action in RIGHTS[right]), key=_STRONGER.index) for right in RIGHTS
+        right: max((decisions[right, action].permission for action in RIGHTS[right]), key=_STRONGER.index)
+        for right in RIGHTS
     }
     direct = frozenset(
-        right for (right, _), verdict in verdicts.items() if any(not way.through_iam for way in verdict.ways)
+        right for (right, _), decision in decisions.items() if any(not way.through_iam for way in decision.sources)
     )
-    return Rights(arn=who.arn, kind=who.kind, may=may, ways=tuple(_told(verdicts, who, where)), direct=direct)
+    return Rights(arn=who.arn, kind=who.kind, may=may, ways=tuple(_told(decisions, who, where)), direct=direct)
 
 
-def _told(verdicts: Mapping[tuple[str, str], AccessDecision], who: Subject, where: str) -> Iterator[str]:
+def _told(decisions: Mapping[tuple[str, str], AccessDecision], who: Caller, where: str) -> Iterator[str]:
     """Each source once, with the rights that it gives and the terms it hangs on."""
     given: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = {}
-    for (right, action), verdict in verdicts.items():
-        for way in verdict.ways:
+    for (right, action), decision in decisions.items():
+        for way in decision.sources:
             given.setdefault((way.source, way.terms), {}).setdefault(right, []).append(action)
     for (source, terms), actions in given.items():
         told = "; ".join(_in_words(right, found) for right, found in actions.items())
         in_region = f" in {where}" if where else ""
         # A stranger's own account has to let them as well, which nobody can see from here.
-        and_theirs = ("their own account allows it",) if who.kind is PrincipalKind.STRANGER else ()
+        and_theirs = ("their own account allows it",) if who.kind is PrincipalKind.OTHER_ACCOUNT else ()
         hanging = " and ".join((*terms, *and_theirs))
         yield f"{source} ({told}){in_region}{f' if {hanging}' if hanging else ''}"
 
@@ -116,10 +122,12 @@ def _told(verdicts: Mapping[tuple[str, str], AccessDecision], who: Subject, wher
 def _in_words(right: str, actions: Iterable[str]) -> str:
     found = list(actions)
     # Named by the right where the action is among them that is meant by it; else by what little it is.
-    return right if RIGHTS[right][0] in found else f"{right}: {', '.join(found)}"
+    return (
+        right if RIGHTS[right][0] in found else f"{right}: {', '.join(action.removeprefix('kms:') for action in found)}"
+    )
 
 
-def _is_in_doubt(papers: KeyAccessDocuments, who: Subject, found: Rights) -> bool:
+def _is_in_doubt(papers: KeyAccessDocuments, who: Caller, found: Rights) -> bool:
     """Whether something of this one's own is unknown, beyond what is unknown of everybody."""
     if KeyPermission.UNKNOWN not in found.may.values() or who.kind is PrincipalKind.EVERYBODY:
         return False
@@ -128,11 +136,11 @@ def _is_in_doubt(papers: KeyAccessDocuments, who: Subject, found: Rights) -> boo
     return who.iam is not None and any(policy.document is None for policy in who.iam.policies)
 
 
-def _iam_speaks(papers: KeyAccessDocuments, who: Subject) -> bool:
+def _iam_speaks(papers: KeyAccessDocuments, who: Caller) -> bool:
     """Whether one of their own policies allows something of the three rights."""
     policies = who.iam.policies if who.iam else ()
     return any(
-        weigh(policies, Asked(action=f"kms:{action}", resource=papers.arn, known=who.known)).is_allowed
+        evaluate_policies(policies, Request(action=action, resource=papers.arn, context=who.context)).is_allowed
         for actions in RIGHTS.values()
         for action in actions
     )

@@ -18,13 +18,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from components.policies.evaluation.account import GrantFact, KeyPermission
 from wizard.core.errors import SetupError
 from wizard.core.models.access import (
     AccessKeyAge,
     AccessReview,
-    GrantFact,
     History,
-    KeyPermission,
     KeyUse,
     PrincipalAccess,
     ReplicaUse,

@@ -79,7 +79,7 @@ def _had_one(holding: DataKeyStore) -> bool:
     """Whether the key's ARN stands beside the escrow: it is written after it, so that there was a data key once."""
     settings = holding.settings
     beside = f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
-    return holding.found.aws.variable_exists(beside, store=settings.secret_store)
+    return holding.found.aws.stored_data_keys.variable_exists(beside, store=settings.secret_store)
 
 
 def _wrapped(clients: Clients, holding: DataKeyStore) -> WrappedDataKey:

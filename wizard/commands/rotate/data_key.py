@@ -59,7 +59,7 @@ def make_new(request: Request, clients: Clients) -> RotateResult:
         keep_seats(holding, at=now)
         # Somebody may have made one while this run was being confirmed.
         waiting = pending(holding.versions())
-        wrapped = waiting[0].wrapped if waiting else holding.found.aws.make_data_key(holding.outputs.key_arn)
+        wrapped = waiting[0].wrapped if waiting else holding.found.aws.kms.make_data_key(holding.outputs.key_arn)
         made = not waiting
         new = keep_everywhere(holding, wrapped, key_arn=holding.outputs.key_arn, origin=VersionOrigin.MADE, at=now)
     versions = holding.versions()

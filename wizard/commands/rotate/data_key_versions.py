@@ -76,7 +76,7 @@ def holding_of(found: DeployedStack) -> DataKeyStore:
     """The holding of a stack that was found. Raises StackNotFound for one that is not built."""
     outputs = deployed_stack.outputs_of(found)
     places = tuple(
-        RegionStore(region=region, key_arn=arn, ring=found.aws.with_region(region).key_rotation())
+        RegionStore(region=region, key_arn=arn, ring=found.aws.with_region(region).key_rotation)
         for arn in outputs.key_arns
         for region in (storage.region_of(arn),)
     )

@@ -154,7 +154,7 @@ def _destination(holding: DataKeyStore, key: str) -> Destination:
     """The key that is meant, fit to wrap a data key. Raises UsageError or ResourceError, which say what is not."""
     region = storage.region_of(key) if key.startswith("arn:") and key.count(":") >= 5 else holding.settings.region
     aws = holding.found.aws
-    fact = (aws if region == holding.settings.region else aws.with_region(region)).describe_key(key)
+    fact = (aws if region == holding.settings.region else aws.with_region(region)).kms.describe_key(key)
     if fact is None:
         raise UsageError(
             f"there is no KMS key {key} in {region}", f"aws kms list-aliases --region {region}   # then name one"
@@ -169,7 +169,7 @@ def _destination(holding: DataKeyStore, key: str) -> Destination:
             f"aws kms replicate-key --key-id KEY --replica-region {region}   # of a multi-Region key of "
             f"{holding.settings.region}; then --rewrap the replica's ARN",
         )
-    place = RegionStore(region=region, key_arn=fact.arn, ring=aws.with_region(region).key_rotation())
+    place = RegionStore(region=region, key_arn=fact.arn, ring=aws.with_region(region).key_rotation)
     return Destination(arn=fact.replica_of, copy_to=place, copy_arn=fact.arn)
 
 

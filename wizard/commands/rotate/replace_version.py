@@ -47,7 +47,9 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
     aws = holding.found.aws
     for target in deploy_targets(holding.settings.deploy_targets):
         principal = holding.outputs.principal_of(target.name)
-        credentials = aws.app_credentials(principal, container_first=target.container_credentials_first).found
+        credentials = aws.application_credentials.app_credentials(
+            principal, container_first=target.container_credentials_first
+        ).found
         if credentials is None:
             continue
         verdict = clients.prover.prove(credentials, batch)

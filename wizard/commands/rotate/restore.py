@@ -59,7 +59,7 @@ def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: 
     holding = take(request, clients)
     refuse_other_store(holding)
     ui = clients.ui
-    found = destination.read(where, holding.found.aws.backup_storage())
+    found = destination.read(where, holding.found.aws.backup_storage)
     backup.refuse_foreign(found, holding.settings, where)
     if found.key_arn not in holding.outputs.key_arns:
         raise UsageError(

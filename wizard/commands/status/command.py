@@ -157,7 +157,7 @@ def _looks(
 def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Look, ...]]:
     alias = settings.names.alias
     try:
-        key = aws.describe_key(alias)
+        key = aws.kms.describe_key(alias)
     except SetupError as error:
         return None, (_unasked("key", error), _unasked("rotation", error))
     if key is None:
@@ -179,7 +179,7 @@ def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Look
 def _trail(aws: AwsClient, settings: Settings) -> Look:
     arn = trail_arn_of(settings)
     try:
-        trail = aws.find_trail(arn)
+        trail = aws.cloudtrail.find_trail(arn)
     except SetupError as error:
         return _unasked("trail", error)
     if trail is None:

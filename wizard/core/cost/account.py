@@ -78,8 +78,8 @@ def read_account(
             return None
 
     def rotations(key: str) -> int:
-        fact = aws.describe_key(key)
-        return len(aws.key_rotation().rotations(fact.arn).rotations) if fact else 0
+        fact = aws.kms.describe_key(key)
+        return len(aws.key_rotation.rotations(fact.arn).rotations) if fact else 0
 
     own = trail_arn or policies.trail_arn(
         account_id=settings.account_id,
@@ -90,7 +90,7 @@ def read_account(
 
     def other_trails() -> int:
         # An organization's trail tells its status to the management account only; it counts as one that records.
-        return sum(trail.arn != own and trail.logging is not False for trail in aws.list_trails())
+        return sum(trail.arn != own and trail.logging is not False for trail in aws.cloudtrail.list_trails())
 
     has_trail_key = creates_trail(settings) and settings.trail_key
     with ThreadPoolExecutor(max_workers=3) as pool:

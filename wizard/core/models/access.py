@@ -7,16 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-
-class KeyPermission(StrEnum):
-    """Whether a principal may do something."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
-    """What would tell could not be read."""
+from components.policies.evaluation.account import GrantFact, KeyPermission
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,22 +64,6 @@ class PrincipalAccess:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrantFact:
-    """A grant on the key (ListGrants)."""
-
-    id: str
-    grantee: str
-    operations: tuple[str, ...]
-    made: datetime | None
-    retiring: str | None
-    name: str = ""
-    key_arn: str = ""
-    """The key or the replica that it is on."""
-    constraints: tuple[str, ...] = ()
-    """What the encryption context has to be, `EncryptionContextEquals name=value`; or the source's ARN."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class KeyUse:
     """When the key was last used (GetKeyLastUsage)."""
 
@@ -116,6 +92,20 @@ class History:
     """All that were read."""
     is_cut_off: bool = False
     """Whether there were more than are read at once: then every count is a lower bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyEvents:
+    """What the event history tells of one principal and the key."""
+
+    principal: str
+    """An IAM user's or role's ARN, sessions reduced to their role; an account's root; a service."""
+    uses: int = 0
+    """Cryptographic calls that succeeded."""
+    refused: int = 0
+    """Calls of any kind that were denied."""
+    last_use: datetime | None = None
+    """UTC, of the successful ones."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""What the edges can do for a rotation: the keys with their rotations and every kept version, and the wrapping child.
+"""What the services of AWS can do for the steps: one Protocol for each, implemented in `wizard/aws`.
 
-Pure. An edge implements a Protocol and knows no step; the steps know no edge.
+Pure. Methods raise errors of `wizard.core.errors` only, above all those that `wizard.core.ports.run.AwsClient` names.
 """
 
 from __future__ import annotations
@@ -9,15 +9,188 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from components.policies.evaluation.account import AccountIam, GrantFact, IamPrincipal
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.access import AccessKeyAge, GrantFact, History, KeyUse
+from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
+from wizard.core.models.account import (
+    DiscoveredSetup,
+    Existing,
+    KeyFact,
+    Principal,
+    Retention,
+    TrailFact,
+)
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUses, Usage
 from wizard.core.models.backup import BucketLock, StoredObject
+from wizard.core.models.delivery import (
+    AccessKey,
+    AccessKeyFact,
+    AppVariables,
+    CredentialsSearch,
+    Delivered,
+    Simulation,
+    StoredDataKey,
+)
 from wizard.core.models.deployment import Rollout, Service, TaskDefinition
 from wizard.core.models.diagnostics import FormerText, ProviderFact, StatementEvaluation
-from wizard.core.models.iam import AccountIam, IamPrincipal, KeyEvents
+from wizard.core.models.discovery import PermissionsFact, QuotaFact
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, StoredKey, VersionOrigin
+
+
+class KmsKeys(Protocol):
+    """The KMS keys of one Region (`wizard/aws/kms.py`). No method returns a data key's plaintext."""
+
+    def describe_key(self, key: str) -> KeyFact | None:
+        """A key by id, ARN or alias; None when there is none."""
+        ...
+
+    def key_policy(self, key_arn: str) -> Mapping[str, object]: ...
+
+    def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
+        """The customer managed keys that carry all these tags."""
+        ...
+
+    def make_data_key(self, key_arn: str) -> WrappedDataKey:
+        """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context."""
+        ...
+
+
+class StoredDataKeys(Protocol):
+    """The stored data key of one Region, in Parameter Store or Secrets Manager (`wizard/aws/data_keys`)."""
+
+    def read_stored_data_key(
+        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> StoredDataKey | None: ...
+
+    def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        """Whether there is a parameter or secret of that name."""
+        ...
+
+    def store_data_key(
+        self,
+        name: str,
+        wrapped: WrappedDataKey,
+        *,
+        key_arn: str,
+        tags: Mapping[str, str],
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> bool:
+        """Create-only. False when the parameter or secret was there already; it is then untouched."""
+        ...
+
+    def deliver_parameters(
+        self,
+        prefix: str,
+        batch: AppVariables,
+        *,
+        tags: Mapping[str, str],
+        target: str = "ecs",
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+    ) -> Delivered:
+        """The other two variables beside the escrow; read back and compared."""
+        ...
+
+    def check_parameters(
+        self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> bool:
+        """Whether the parameters or secrets under the prefix are the batch, read back with decryption."""
+        ...
+
+
+class Iam(Protocol):
+    """The users, roles and policies of the account (`wizard/aws/iam.py`)."""
+
+    def list_principals(self) -> tuple[Principal, ...]:
+        """Users and roles that could be administrators: no service-linked roles."""
+        ...
+
+    def find_principal(self, arn: str) -> Principal | None: ...
+
+    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
+        """The default version of a managed IAM policy."""
+        ...
+
+    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
+        """The access keys of the user of that name, the oldest first; none where there is no such user."""
+        ...
+
+    def make_access_key(self, user: str) -> AccessKey: ...
+
+    def retire_access_key(self, user: str, key_id: str) -> None:
+        """Switch the access key off; it can be switched on again."""
+        ...
+
+    def delete_access_key(self, user: str, key_id: str) -> None: ...
+
+
+class Permissions(Protocol):
+    """What a principal may do (`wizard/aws/permissions.py`)."""
+
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
+
+    def check_permissions(self, settings: Settings) -> PermissionsFact:
+        """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
+        ...
+
+
+class ApplicationCredentials(Protocol):
+    """Credentials of the application (`wizard/aws/application_credentials.py`)."""
+
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
+        """Credentials of the application's principal, from wherever they can be had.
+
+        With `container_first` a container's endpoint is asked before a web identity token.
+        """
+        ...
+
+
+class CloudTrail(Protocol):
+    """Trails and their buckets (`wizard/aws/cloudtrail.py`)."""
+
+    def list_trails(self) -> tuple[TrailFact, ...]:
+        """Every trail that records this Region."""
+        ...
+
+    def find_trail(self, arn: str) -> TrailFact | None:
+        """The trail with this ARN, in any Region; None when it does not exist."""
+        ...
+
+    def bucket_retention(self, bucket: str) -> Retention | None: ...
+
+
+class ExistingResources(Protocol):
+    """What the account has under the stack's names (`wizard/aws/existing_resources.py`)."""
+
+    def find_existing(self, settings: Settings) -> Existing: ...
+
+
+class ImportDiscovery(Protocol):
+    """What the stack can import (`wizard/aws/import_discovery.py`)."""
+
+    def discover_setup(self, settings: Settings) -> DiscoveredSetup:
+        """What was set up by hand under the stack's names, with all that is needed to compare and import it."""
+        ...
+
+
+class ServiceQuotas(Protocol):
+    """The account's limits (`wizard/aws/quotas.py`)."""
+
+    def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
+        """The account's limits that the set-up takes a share of; those that cannot be asked for are left out."""
+        ...
+
+
+class StateStorage(Protocol):
+    """Buckets for Pulumi's state (`wizard/aws/s3.py`)."""
+
+    def make_state_bucket(self, bucket: str) -> bool:
+        """A bucket for Pulumi's state: private, versioned, encrypted, TLS only. False when it was there already.
+
+        One that is there and lacks any of these is brought up to them, if the account owns it.
+        Raises SetupError for a name that somebody else has.
+        """
+        ...
 
 
 class KeyRotation(Protocol):

@@ -10,36 +10,26 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from components.settings import Outputs, SecretStore, Settings
+from components.settings import Outputs, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import (
-    DiscoveredSetup,
-    Existing,
     FoundDataKey,
     Identity,
-    KeyFact,
-    Principal,
     RegionFact,
-    Retention,
-    TrailFact,
 )
 from wizard.core.models.delivery import (
     AccessKey,
-    AccessKeyFact,
     AppCredentials,
     AppVariables,
     ChildResult,
-    CredentialsSearch,
     Delivered,
-    Simulation,
     StackState,
-    StoredDataKey,
     VercelProject,
     VercelVariable,
 )
 from wizard.core.models.deployment import Deployment, Redeployed
-from wizard.core.models.discovery import PermissionsFact, ProfileFact, QuotaFact
+from wizard.core.models.discovery import ProfileFact
 from wizard.core.models.progress import Mark, OnProgress, Progress, Step
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 
@@ -50,16 +40,28 @@ if TYPE_CHECKING:
     from wizard.core.ports.aws import (
         AccessDiagnostics,
         AccessReader,
+        ApplicationCredentials,
         AuditReader,
         BackupStorage,
+        CloudTrail,
         EcsServices,
+        ExistingResources,
+        Iam,
+        ImportDiscovery,
         KeyRotation,
+        KmsKeys,
+        Permissions,
+        ServiceQuotas,
+        StateStorage,
+        StoredDataKeys,
         UsageMetrics,
     )
 
 
 class AwsClient(Protocol):
-    """AWS, as the wizard needs it (`wizard/aws`). Methods raise errors of `wizard.core.errors` only.
+    """AWS with one set of credentials in one Region (`wizard/aws`): facts of the session, and the services.
+
+    Methods, and those of the services, raise errors of `wizard.core.errors` only.
 
     `Unreachable` when the endpoint does not answer, `CredentialsError` for missing, expired or wrong credentials,
     `PermissionDenied` when the caller may not, `Unsupported` when the endpoint lacks the operation.
@@ -93,145 +95,44 @@ class AwsClient(Protocol):
 
     def identify(self) -> Identity: ...
     def list_regions(self) -> tuple[RegionFact, ...]: ...
-    def list_principals(self) -> tuple[Principal, ...]:
-        """Users and roles that could be administrators: no service-linked roles."""
-        ...
-
-    def find_principal(self, arn: str) -> Principal | None: ...
-    def find_existing(self, settings: Settings) -> Existing: ...
-    def list_trails(self) -> tuple[TrailFact, ...]:
-        """Every trail that records this Region."""
-        ...
-
-    def find_trail(self, arn: str) -> TrailFact | None:
-        """The trail with this ARN, in any Region; None when it does not exist."""
-        ...
-
-    def describe_key(self, key: str) -> KeyFact | None:
-        """A key by id, ARN or alias; None when there is none."""
-        ...
-
-    def key_policy(self, key_arn: str) -> Mapping[str, object]: ...
-    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
-        """The default version of a managed IAM policy."""
-        ...
-
-    def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
-        """The customer managed keys that carry all these tags."""
-        ...
-
-    def bucket_retention(self, bucket: str) -> Retention | None: ...
-    def discover_setup(self, settings: Settings) -> DiscoveredSetup:
-        """What was set up by hand under the stack's names, with all that is needed to compare and import it."""
-        ...
-
-    def read_stored_data_key(
-        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
-    ) -> StoredDataKey | None: ...
-    def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
-        """Whether there is a parameter or secret of that name."""
-        ...
-
-    def make_data_key(self, key_arn: str) -> WrappedDataKey:
-        """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context."""
-        ...
-
-    def store_data_key(
-        self,
-        name: str,
-        wrapped: WrappedDataKey,
-        *,
-        key_arn: str,
-        tags: Mapping[str, str],
-        store: SecretStore = SecretStore.PARAMETER_STORE,
-    ) -> bool:
-        """Create-only. False when the parameter or secret was there already; it is then untouched."""
-        ...
-
-    def deliver_parameters(
-        self,
-        prefix: str,
-        batch: AppVariables,
-        *,
-        tags: Mapping[str, str],
-        target: str = "ecs",
-        store: SecretStore = SecretStore.PARAMETER_STORE,
-    ) -> Delivered:
-        """The other two variables beside the escrow; read back and compared."""
-        ...
-
-    def check_parameters(
-        self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
-    ) -> bool:
-        """Whether the parameters or secrets under the prefix are the batch, read back with decryption."""
-        ...
-
-    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
-        """The access keys of the user of that name, the oldest first; none where there is no such user."""
-        ...
-
-    def make_access_key(self, user: str) -> AccessKey: ...
-    def retire_access_key(self, user: str, key_id: str) -> None:
-        """Switch the access key off; it can be switched on again."""
-        ...
-
-    def delete_access_key(self, user: str, key_id: str) -> None: ...
-
-    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
-        """Credentials of the application's principal, from wherever they can be had.
-
-        With `container_first` a container's endpoint is asked before a web identity token.
-        """
-        ...
-
-    def check_permissions(self, settings: Settings) -> PermissionsFact:
-        """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
-        ...
-
-    def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
-        """The account's limits that the set-up takes a share of; those that cannot be asked for are left out."""
-        ...
-
     def clock_skew(self) -> float | None:
         """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer; None: not known."""
         ...
 
-    def make_state_bucket(self, bucket: str) -> bool:
-        """A bucket for Pulumi's state: private, versioned, encrypted, TLS only. False when it was there already.
-
-        One that is there and lacks any of these is brought up to them, if the account owns it.
-        Raises SetupError for a name that somebody else has.
-        """
-        ...
-
-    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
-    def access_diagnostics(self) -> AccessDiagnostics:
-        """What keeps the application from its key, in this Region."""
-        ...
-
-    def backup_storage(self) -> BackupStorage:
-        """The account's buckets, as a backup needs them."""
-        ...
-
-    def usage(self) -> UsageMetrics:
-        """What was used in this Region, as AWS counts it."""
-        ...
-
-    def key_rotation(self) -> KeyRotation:
-        """The keys of this Region with their rotations, and every kept version of the data key."""
-        ...
-
-    def ecs_services(self) -> EcsServices:
-        """The services of ECS in this Region, for the redeploy."""
-        ...
-
-    def audit(self) -> AuditReader:
-        """The audit of this Region, as the doctor looks at it."""
-        ...
-
-    def access(self) -> AccessReader:
-        """Who may use the key, and who did."""
-        ...
+    @property
+    def kms(self) -> KmsKeys: ...
+    @property
+    def iam(self) -> Iam: ...
+    @property
+    def permissions(self) -> Permissions: ...
+    @property
+    def application_credentials(self) -> ApplicationCredentials: ...
+    @property
+    def cloudtrail(self) -> CloudTrail: ...
+    @property
+    def stored_data_keys(self) -> StoredDataKeys: ...
+    @property
+    def key_rotation(self) -> KeyRotation: ...
+    @property
+    def existing_resources(self) -> ExistingResources: ...
+    @property
+    def import_discovery(self) -> ImportDiscovery: ...
+    @property
+    def service_quotas(self) -> ServiceQuotas: ...
+    @property
+    def state_storage(self) -> StateStorage: ...
+    @property
+    def backup_storage(self) -> BackupStorage: ...
+    @property
+    def ecs_services(self) -> EcsServices: ...
+    @property
+    def access(self) -> AccessReader: ...
+    @property
+    def access_diagnostics(self) -> AccessDiagnostics: ...
+    @property
+    def audit(self) -> AuditReader: ...
+    @property
+    def usage_metrics(self) -> UsageMetrics: ...
 
 
 class VercelClient(Protocol):
@@ -368,7 +269,15 @@ class Engine(Protocol):
         ...
 
     def prepare(self, stack: str, settings: Settings) -> None:
-        """The stack, made where missing, with its configuration."""
+        """The stack, made where missing, and a copy of its settings file for the preview; the file stays as it is."""
+        ...
+
+    def write_settings(self, stack: str) -> None:
+        """Make the prepared copy the stack's settings file: the plan is confirmed. Without a copy, nothing is done."""
+        ...
+
+    def discard(self, stack: str) -> None:
+        """Forget the prepared copy, and remove the stack that was made for it. Without a copy, nothing is done."""
         ...
 
     def recover(self, stack: str, found: Mapping[str, str]) -> None:

@@ -178,7 +178,9 @@ def prove_beforehand(
     batch = AppVariables(region=settings.region, key_arn=outputs.key_arn, wrapped=wrapped)
     for target in map(deploy_target, targets):
         principal = outputs.principal_of(target.name)
-        found = aws.app_credentials(principal, container_first=target.container_credentials_first).found
+        found = aws.application_credentials.app_credentials(
+            principal, container_first=target.container_credentials_first
+        ).found
         if found is None:
             continue
         verdict = prover.prove(found, batch)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.policies.stack import application_trust_of, key_policy_of
 from components.settings import ImportGroup, ResourceKind, Settings
 from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
@@ -82,7 +83,7 @@ def _key_policy(found: Mapping[str, Any], settings: Settings) -> Iterator[Told]:
 
 def _delegates(document: Mapping[str, Any], settings: Settings) -> bool:
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
-    return policies.grants(document, root, "kms:PutKeyPolicy") is policies.Grant.NAMED
+    return decide_by_key_policy(document, root, "kms:PutKeyPolicy") is KeyPolicyDecision.NAMED
 
 
 def _delegation(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Settings) -> Iterator[Told]:
@@ -136,12 +137,12 @@ def _who_deletes(found: Mapping[str, Any], settings: Settings) -> str:
     able = [
         arn
         for arn in settings.administrators
-        if policies.grants(found, arn, "kms:ScheduleKeyDeletion") is policies.Grant.NAMED
+        if decide_by_key_policy(found, arn, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     ]
     if able:
         return "administrators may schedule it"
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
-    through = policies.grants(found, root, "kms:ScheduleKeyDeletion") is policies.Grant.NAMED
+    through = decide_by_key_policy(found, root, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     return "whoever IAM allows may schedule it" if through else "not denied"
 
 

@@ -55,7 +55,7 @@ def look(
     adoption: Adoption | None,
 ) -> ByHand:
     """What could be adopted. Without the wish to, it is only looked at, and what is wrong with it is not told yet."""
-    found, error = attempt(aws.discover_setup, settings)
+    found, error = attempt(aws.import_discovery.discover_setup, settings)
     if error is not None or found is None or not found.things:
         told = (problem(error, "what was set up by hand has to be known to be adopted"),) if error and adoption else ()
         # What was to be adopted is gone, all of it: it is made.

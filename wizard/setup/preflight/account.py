@@ -47,7 +47,7 @@ class Rights(CheckResult):
 def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:
     """What the caller may not do of what the set-up does, all of it in one problem; what nobody knows is a note."""
     policy = "python -m wizard policy operator" + ("" if stack == "production" else f" --stack {stack}")
-    fact, error = attempt(aws.check_permissions, settings)
+    fact, error = attempt(aws.permissions.check_permissions, settings)
     if fact is None:
         # A check that cannot be made is no finding: AWS itself will say what is not allowed.
         why = error.message if error else ""
@@ -73,7 +73,7 @@ def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:
 
 def quotas(settings: Settings, aws: AwsClient) -> CheckResult:
     """The account's limits that the set-up would run into."""
-    found, error = attempt(aws.check_quotas, settings)
+    found, error = attempt(aws.service_quotas.check_quotas, settings)
     if found is None:
         return CheckResult(notes=(f"the account's quotas could not be asked ({error.message if error else ''})",))
     return CheckResult(
@@ -154,7 +154,7 @@ def look(
     with ThreadPoolExecutor(max_workers=10) as pool:
         region_job = pool.submit(_region, values, aws)
         principals_job = pool.submit(principals, settings, identity, aws)
-        existing_job = pool.submit(attempt, aws.find_existing, settings)
+        existing_job = pool.submit(attempt, aws.existing_resources.find_existing, settings)
         escrow_job = pool.submit(attempt, find_stored_data_key, aws, settings)
         lockout_job = pool.submit(lockout, settings, identity, aws)
         trail_job = pool.submit(trail, settings, aws)

@@ -52,7 +52,7 @@ def lost_stored_data_key(
     stores = {settings.secret_store, saved.secret_store} if saved else set(SecretStore)
     there = False
     for store in sorted(stores):
-        found, error = attempt(partial(aws.variable_exists, store=store), beside)
+        found, error = attempt(partial(aws.stored_data_keys.variable_exists, store=store), beside)
         if error is not None:
             return [
                 problem(error, f"whether {names.stored_data_key} was ever there has to be known before another is made")
@@ -127,5 +127,5 @@ def kept_versions(aws: AwsClient | None, settings: Settings) -> frozenset[str]:
     """The fingerprints of the versions of the data key that are kept; none where they cannot be listed."""
     if aws is None:
         return frozenset()
-    versions, _ = attempt(lambda: aws.key_rotation().versions(settings))
+    versions, _ = attempt(lambda: aws.key_rotation.versions(settings))
     return frozenset(each.fingerprint for each in versions or ())

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.policies.stack import key_policy_of
 from components.settings import Settings
 from wizard.core.errors import Problem
@@ -59,7 +60,7 @@ def _absent(wanted: Mapping[str, str], aws: AwsClient) -> list[Problem]:
     problems = []
     for arn, key in wanted.items():
         role = ROLES[key]
-        principal, error = attempt(aws.find_principal, arn)
+        principal, error = attempt(aws.iam.find_principal, arn)
         if error is not None:
             problems.append(problem(error, f"the {role} {arn} could not be looked up"))
         elif principal is None:
@@ -84,8 +85,8 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
     """
     action = "kms:PutKeyPolicy"
     caller = identity.principal_arn
-    grant = policies.grants(future_key_policy(settings), caller, action)
-    if grant is policies.Grant.NAMED or (caller.endswith(":root") and not settings.strict_key_policy):
+    grant = decide_by_key_policy(future_key_policy(settings), caller, action)
+    if grant is KeyPolicyDecision.NAMED or (caller.endswith(":root") and not settings.strict_key_policy):
         return []
     if settings.strict_key_policy:
         return [
@@ -98,9 +99,9 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
         ]
     named = (*settings.administrators, *settings.administrator_patterns)
     why = f"the new key policy names {', '.join(named)}, not you"
-    if grant is policies.Grant.THROUGH_ROOT:
+    if grant is KeyPolicyDecision.THROUGH_IAM:
         key = f"arn:{settings.partition}:kms:{settings.region}:{settings.account_id}:key/*"
-        simulation, error = attempt(aws.simulate, caller, (action,), key)
+        simulation, error = attempt(aws.permissions.simulate, caller, (action,), key)
         if simulation is not None and simulation.allowed:
             return []
         detail = simulation.detail if simulation else error.message if error else ""

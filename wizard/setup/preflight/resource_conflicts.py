@@ -152,7 +152,7 @@ def _made(step: Step, settings: Settings, existing: Existing, state: StackState,
     if kind == "Alias":
         region = _region_of(step, settings)
         if region != settings.region:
-            return name if aws.with_region(region).describe_key(name) else None
+            return name if aws.with_region(region).kms.describe_key(name) else None
         there = existing.trail_key if name == names.trail_key_alias else existing.alias_target
         return name if there else None
     if kind in ("Role", "User", "LogGroup"):
@@ -181,7 +181,7 @@ def _own_key(step: Step, settings: Settings, state: StackState, aws: AwsClient) 
     for_logs = step.urn.rsplit("::", 1)[-1] != "phi-key"
     keys = [
         key
-        for key in aws.find_keys(settings.tags)
+        for key in aws.kms.find_keys(settings.tags)
         if key.arn not in state.owned and key.state == "Enabled" and ("Purpose" in key.tags) == for_logs
     ]
     # Two such keys: which of them is ours cannot be told, so neither is taken.
@@ -192,7 +192,7 @@ def _replica(step: Step, settings: Settings, state: StackState, aws: AwsClient) 
     """The id of the replica: its primary's, which the state has, for a replica is made after it."""
     regional = aws.with_region(_region_of(step, settings))
     ids = {owned.rsplit("/", 1)[-1] for owned in state.owned if "mrk-" in owned}
-    return next((id_ for id_ in sorted(ids) if regional.describe_key(id_)), None)
+    return next((id_ for id_ in sorted(ids) if regional.kms.describe_key(id_)), None)
 
 
 def _region_of(step: Step, settings: Settings) -> str:

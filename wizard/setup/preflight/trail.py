@@ -21,7 +21,7 @@ def with_trail_bucket(values: Mapping[str, Any], aws: AwsClient) -> Mapping[str,
     arn = values.get("trail")
     if arn in (None, CREATE) or values.get("trail_bucket"):
         return values
-    trails, _ = attempt(aws.list_trails)
+    trails, _ = attempt(aws.cloudtrail.list_trails)
     bucket = next((trail.bucket for trail in trails or () if trail.arn == arn), None)
     return {**values, "trail_bucket": bucket} if bucket else values
 
@@ -29,7 +29,7 @@ def with_trail_bucket(values: Mapping[str, Any], aws: AwsClient) -> Mapping[str,
 def trail(settings: Settings, aws: AwsClient) -> CheckResult:
     """An existing trail has to be there, to record KMS, and to write to the bucket whose retention is checked."""
     arn = settings.existing_trail_arn
-    trails, _ = attempt(aws.list_trails) if arn else ((), None)
+    trails, _ = attempt(aws.cloudtrail.list_trails) if arn else ((), None)
     if arn is None or trails is None:
         return (
             CheckResult()
@@ -54,7 +54,7 @@ def trail(settings: Settings, aws: AwsClient) -> CheckResult:
             exit_code=2,
         )
         return CheckResult(problems=(other,))
-    retention, _ = attempt(aws.bucket_retention, found.bucket)
+    retention, _ = attempt(aws.cloudtrail.bucket_retention, found.bucket)
     lacking = gaps(found, retention)
     problems = tuple(
         Problem(

@@ -79,7 +79,7 @@ class Ecs(StoreTarget):
         from wizard.core.models.deployment import Instances
         from wizard.targets.ecs import service
 
-        services, settings = context.aws.ecs_services(), context.settings
+        services, settings = context.aws.ecs_services, context.settings
         cluster, name = settings.ecs_cluster, settings.ecs_service
         if cluster is None:
             why = (
@@ -117,7 +117,7 @@ class Ecs(StoreTarget):
         """Have the service start tasks with the three variables, and wait until they run."""
         from wizard.targets.ecs import redeploy
 
-        return redeploy.redeploy(context.aws.ecs_services(), context, tell=tell, now=now, pause=pause)
+        return redeploy.redeploy(context.aws.ecs_services, context, tell=tell, now=now, pause=pause)
 
     def redeploy_statements(self, settings: Settings) -> list[dict[str, Any]]:
         """Those of the service; none where the stack names no cluster."""

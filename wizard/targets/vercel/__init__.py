@@ -198,7 +198,7 @@ class Vercel(DeployTarget):
             return access_key.of_stack(line, context.stack)
 
         ensured = access_key.ensure(context.aws, vercel, project, user, tell=lambda line: tell(of_stack(line)))
-        if warning := access_key.age_warning(context.aws.list_access_keys(user), datetime.now(UTC)):
+        if warning := access_key.age_warning(context.aws.iam.list_access_keys(user), datetime.now(UTC)):
             warn(of_stack(warning))
         return ensured
 

@@ -85,7 +85,7 @@ def ensure(
     taken by keys that may be in use, and what the edges raise; a key that was not pushed is deleted again.
     """
     now = clock()
-    keys = aws.list_access_keys(user)
+    keys = aws.iam.list_access_keys(user)
     # After the list: a key that another run has just pushed must not look like one left behind.
     named = vercel.access_key_id(project)
     if kept := _kept(keys, named, now):
@@ -95,12 +95,12 @@ def ensure(
         tell(f"the access key {off.id}, which Vercel names, is switched off; it is replaced")
     left = _make_room(aws, user, keys, named, now, tell) if len(keys) >= LIMIT else keys
     try:
-        key = aws.make_access_key(user)
+        key = aws.iam.make_access_key(user)
     except ResourceError as error:
         # Another run may have taken the last place meanwhile, and may be done.
         if kept := _kept_by_another(aws, vercel, project, user, now):
             return kept
-        raise _full(user, aws.list_access_keys(user), error) from error
+        raise _full(user, aws.iam.list_access_keys(user), error) from error
     if overtaken := _push(aws, vercel, project, user, key, tell, before=named):
         # What ours was made for is done, by another run.
         if kept := _kept_by_another(aws, vercel, project, user, now):
@@ -115,7 +115,7 @@ def rotate(aws: AwsClient, vercel: VercelClient, project: VercelProject, user: s
 
     Raises ResourceError where the user has two already; a key that was not pushed is deleted again.
     """
-    keys = aws.list_access_keys(user)
+    keys = aws.iam.list_access_keys(user)
     named = vercel.access_key_id(project)
     if len(keys) >= LIMIT:
         known = any(key.id == named and key.active for key in keys)
@@ -123,7 +123,7 @@ def rotate(aws: AwsClient, vercel: VercelClient, project: VercelProject, user: s
             f"the user {user} has two access keys already: {described(keys, named)}",
             f"{RETIRE}   # then rotate again" if known else by_hand(user, keys, named),
         )
-    key = aws.make_access_key(user)
+    key = aws.iam.make_access_key(user)
     if overtaken := _push(aws, vercel, project, user, key, tell, before=named):
         raise overtaken
     old = keys[0].id if keys else None
@@ -147,7 +147,7 @@ def retire_old(
 
     Raises ResourceError where Vercel names none of the user's, or the old one may still be in use, unless forced.
     """
-    keys = aws.list_access_keys(user)
+    keys = aws.iam.list_access_keys(user)
     named = vercel.access_key_id(project)
     current = next((key for key in keys if key.id == named and key.active), None)
     if current is None:
@@ -162,7 +162,7 @@ def retire_old(
         return Retired(key_id=None, done=Retirement.NOTHING)
     old = min(others, key=lambda key: (not key.active, key.made))
     if not old.active:
-        aws.delete_access_key(user, old.id)
+        aws.iam.delete_access_key(user, old.id)
         tell(f"the access key {old.id} was off and is deleted")
         return Retired(key_id=old.id, done=Retirement.DELETED)
     if not force and (why := use_of(old, current, now)):
@@ -170,7 +170,7 @@ def retire_old(
             f"the access key {old.id} may still be in use: {why}",
             f"vercel redeploy, and an hour later: {RETIRE}   # or at once, whatever has it: {RETIRE} --yes",
         )
-    aws.retire_access_key(user, old.id)
+    aws.iam.retire_access_key(user, old.id)
     tell(f"the access key {old.id} is switched off; if the application misses it: {switch(user, old.id, 'Active')}")
     tell(f"if it does not, delete it: {RETIRE}")
     return Retired(key_id=old.id, done=Retirement.SWITCHED_OFF)
@@ -239,7 +239,7 @@ def _look_again(vercel: VercelClient, project: VercelProject) -> tuple[str | Non
 
 def _discard(aws: AwsClient, user: str, key: AccessKey, tell: Tell) -> None:
     try:
-        aws.delete_access_key(user, key.id)
+        aws.iam.delete_access_key(user, key.id)
     except SetupError as error:
         tell(
             f"the access key {key.id}, whose secret nobody has, could not be deleted again ({error.message}):"
@@ -260,7 +260,7 @@ def _kept(keys: Iterable[AccessKeyFact], named: str | None, now: datetime) -> En
 def _kept_by_another(
     aws: AwsClient, vercel: VercelClient, project: VercelProject, user: str, now: datetime
 ) -> Ensured | None:
-    return _kept(aws.list_access_keys(user), vercel.access_key_id(project), now)
+    return _kept(aws.iam.list_access_keys(user), vercel.access_key_id(project), now)
 
 
 def _make_room(
@@ -286,8 +286,8 @@ def _make_room(
         )
     orphan = orphans[0]
     if orphan.active:
-        aws.retire_access_key(user, orphan.id)
-    aws.delete_access_key(user, orphan.id)
+        aws.iam.retire_access_key(user, orphan.id)
+    aws.iam.delete_access_key(user, orphan.id)
     tell(f"the access key {orphan.id} was never used and Vercel does not name it; it is deleted")
     return tuple(key for key in keys if key.id != orphan.id)
 

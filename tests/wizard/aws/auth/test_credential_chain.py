@@ -242,7 +242,7 @@ def test_a_code_that_is_refused_is_told_and_not_asked_for_again(script, environ,
         "AssumeRole", "AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code.", 403
     )
     aws = connect(profile="with-mfa", environ=environ, ask_code=person)
-    for call in (aws.identify, aws.list_trails, aws.identify):
+    for call in (aws.identify, aws.cloudtrail.list_trails, aws.identify):
         with pytest.raises(CredentialsError, match="did not take the code") as refusal:
             call()
         assert "next code" in refusal.value.hint
@@ -276,7 +276,7 @@ def test_where_a_code_is_needed_for_that_it_is_asked_for_and_later_calls_have_th
     assert keys(aws) == keys(aws) == ("ASIAROLE2", "secret-2", "token-2")
     assert len(person.asked) == 2
     script.answer("DescribeTrails", {"trailList": []})
-    aws.list_trails()
+    aws.cloudtrail.list_trails()
     assert "ASIAROLE2" in script.headers[-1]["Authorization"]
 
 

@@ -8,13 +8,13 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.aws.auth.http import PATIENCE_SECONDS, patiently
 from wizard.core.data_key import WrappedDataKey
@@ -109,8 +109,8 @@ def cut_after(request: Any) -> None:
 def ready(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     """An account with its escrow, whose caller waits for nothing."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    aws._session = replace(aws._session, pause=lambda _: None)
-    aws.store_data_key(f"{PREFIX}/ENCRYPTED_PHI_KEY", ONE, key_arn=KEY, tags={})
+    aws = with_pause(aws, lambda _: None)
+    aws.stored_data_keys.store_data_key(f"{PREFIX}/ENCRYPTED_PHI_KEY", ONE, key_arn=KEY, tags={})
     return aws
 
 
@@ -129,7 +129,7 @@ def order(aws: Aws, cut: Cut, times: int) -> Counter[str]:
 
 
 def deliver(aws: Aws) -> DeliveryState:
-    return aws.deliver_parameters(PREFIX, BATCH, tags={}).state
+    return aws.stored_data_keys.deliver_parameters(PREFIX, BATCH, tags={}).state
 
 
 def written(boto: Any) -> dict[str, tuple[str, int]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from components.settings import SecretStore
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
@@ -24,14 +25,14 @@ DELETED = "You can't create this secret because a secret with this name is alrea
 
 
 def stored_data_key(aws: Aws, wrapped: WrappedDataKey = ONE) -> bool:
-    return aws.store_data_key(ESCROW, wrapped, key_arn=KEY, tags={}, store=STORE)
+    return aws.stored_data_keys.store_data_key(ESCROW, wrapped, key_arn=KEY, tags={}, store=STORE)
 
 
 @pytest.fixture
 def patient(scripted: Aws) -> tuple[Aws, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
-    scripted._session = replace(scripted._session, pause=waited.append)
+    scripted = with_pause(scripted, waited.append)
     return scripted, waited
 
 
@@ -80,31 +81,31 @@ def test_each_value_beside_the_escrow_comes_with_a_token_of_its_own(aws):
     )
     stored_data_key(aws)
     for region in ("us-east-1", "eu-west-1", "us-east-1"):
-        aws.deliver_parameters(PREFIX, replace(BATCH, region=region), tags={}, store=STORE)
+        aws.stored_data_keys.deliver_parameters(PREFIX, replace(BATCH, region=region), tags={}, store=STORE)
     assert len(seen) == len(set(seen)) == 2
 
 
 @pytest.mark.parametrize("act", ["read", "look", "write", "deliver"])
 def test_a_secret_that_is_scheduled_for_deletion_is_never_called_absent(dying, boto, act):
     acts: dict[str, Callable[[], object]] = {
-        "read": lambda: dying.read_stored_data_key(ESCROW, store=STORE),
-        "look": lambda: dying.variable_exists(ESCROW, store=STORE),
+        "read": lambda: dying.stored_data_keys.read_stored_data_key(ESCROW, store=STORE),
+        "look": lambda: dying.stored_data_keys.variable_exists(ESCROW, store=STORE),
         "write": lambda: stored_data_key(dying, TWO),
-        "deliver": lambda: dying.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE),
+        "deliver": lambda: dying.stored_data_keys.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE),
     }
     with pytest.raises(ResourceError, match="scheduled for deletion; nothing was overwritten") as refusal:
         acts[act]()
     assert f"aws secretsmanager restore-secret --secret-id {ESCROW} --region us-east-1" in refusal.value.hint
     boto("secretsmanager").restore_secret(SecretId=ESCROW)
-    assert dying.read_stored_data_key(ESCROW, store=STORE).wrapped == ONE
+    assert dying.stored_data_keys.read_stored_data_key(ESCROW, store=STORE).wrapped == ONE
 
 
 def test_what_is_beside_the_escrow_and_scheduled_for_deletion_is_told_too(aws, boto):
     stored_data_key(aws)
-    aws.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE)
+    aws.stored_data_keys.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE)
     boto("secretsmanager").delete_secret(SecretId=f"{PREFIX}/AWS_REGION", RecoveryWindowInDays=7)
     with pytest.raises(ResourceError, match=f"{PREFIX}/AWS_REGION is scheduled for deletion"):
-        aws.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE)
+        aws.stored_data_keys.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE)
 
 
 def test_a_deletion_is_told_by_creation_alone_where_nothing_else_may_be_seen(script, scripted):
@@ -118,46 +119,46 @@ def test_another_invalid_request_is_told_as_it_is(script, scripted):
     script.refuse("GetSecretValue", "InvalidRequestException", "the secret is managed by another service")
     script.answer("DescribeSecret", {"Name": ESCROW})
     with pytest.raises(ResourceError, match="managed by another service") as refusal:
-        scripted.read_stored_data_key(ESCROW, store=STORE)
+        scripted.stored_data_keys.read_stored_data_key(ESCROW, store=STORE)
     assert "restore-secret" not in refusal.value.hint
 
 
 def test_an_escrow_that_may_not_be_read_is_denied_and_never_called_absent(script, scripted):
     script.refuse("GetSecretValue", "AccessDeniedException")
     with pytest.raises(PermissionDenied, match="secretsmanager:GetSecretValue"):
-        scripted.read_stored_data_key(ESCROW, store=STORE)
+        scripted.stored_data_keys.read_stored_data_key(ESCROW, store=STORE)
 
 
 def test_an_endpoint_without_secrets_manager_says_so(scripted):
     with pytest.raises(Unsupported, match="secretsmanager:GetSecretValue"):
-        scripted.read_stored_data_key(ESCROW, store=STORE)
+        scripted.stored_data_keys.read_stored_data_key(ESCROW, store=STORE)
 
 
 def test_tags_that_may_not_be_seen_are_none_and_the_escrow_is_read_all_the_same(script, scripted):
     script.answer("GetSecretValue", {"Name": ESCROW, "SecretString": ONE.value})
     script.refuse("DescribeSecret", "AccessDeniedException")
-    found = scripted.read_stored_data_key(ESCROW, store=STORE)
+    found = scripted.stored_data_keys.read_stored_data_key(ESCROW, store=STORE)
     assert (found.wrapped, found.key_arn, found.version) == (ONE, None, 1)
 
 
 def test_a_secret_without_a_value_takes_the_name_and_is_no_escrow(aws, boto):
     boto("secretsmanager").create_secret(Name=ESCROW)
     with pytest.raises(DataKeyConflict, match="it is empty"):
-        aws.read_stored_data_key(ESCROW, store=STORE)
+        aws.stored_data_keys.read_stored_data_key(ESCROW, store=STORE)
     assert stored_data_key(aws) is False
 
 
 def test_a_binary_secret_is_no_escrow(aws, boto):
     boto("secretsmanager").create_secret(Name=ESCROW, SecretBinary=ONE.blob)
     with pytest.raises(DataKeyConflict, match="nothing was overwritten"):
-        aws.read_stored_data_key(ESCROW, store=STORE)
+        aws.stored_data_keys.read_stored_data_key(ESCROW, store=STORE)
 
 
 def test_a_variable_beside_the_escrow_without_a_value_gets_one(aws, boto):
     stored_data_key(aws)
     boto("secretsmanager").create_secret(Name=f"{PREFIX}/AWS_REGION")
-    aws.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE)
-    assert aws.check_parameters(PREFIX, BATCH, store=STORE)
+    aws.stored_data_keys.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE)
+    assert aws.stored_data_keys.check_parameters(PREFIX, BATCH, store=STORE)
 
 
 def test_a_secret_made_a_moment_ago_is_waited_for(script, patient):
@@ -170,7 +171,7 @@ def test_a_secret_made_a_moment_ago_is_waited_for(script, patient):
         waited.append(seconds)
         script.answer("GetSecretValue", {"Name": ESCROW, "SecretString": ONE.value})
 
-    aws._session = replace(aws._session, pause=seen)
+    aws = with_pause(aws, seen)
     assert stored_data_key(aws) is True
     assert len(waited) == 1
 
@@ -188,6 +189,6 @@ def test_a_secret_is_only_read_created_and_given_a_value(aws):
     seen: list[str] = []
     aws._session._botocore.register("before-call", lambda model, **_: seen.append(model.name), unique_id="the-test")
     stored_data_key(aws)
-    aws.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE)
-    aws.deliver_parameters(PREFIX, replace(BATCH, region="eu-west-1"), tags={}, store=STORE)
+    aws.stored_data_keys.deliver_parameters(PREFIX, BATCH, tags={}, store=STORE)
+    aws.stored_data_keys.deliver_parameters(PREFIX, replace(BATCH, region="eu-west-1"), tags={}, store=STORE)
     assert set(seen) == {"CreateSecret", "DescribeSecret", "GetSecretValue", "PutSecretValue"}

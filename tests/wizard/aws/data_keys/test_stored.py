@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
@@ -37,16 +38,16 @@ class Place:
     store: SecretStore
 
     def stored_data_key(self, wrapped: WrappedDataKey = ONE) -> bool:
-        return self.aws.store_data_key(ESCROW, wrapped, key_arn=KEY, tags=TAGS, store=self.store)
+        return self.aws.stored_data_keys.store_data_key(ESCROW, wrapped, key_arn=KEY, tags=TAGS, store=self.store)
 
     def read(self):
-        return self.aws.read_stored_data_key(ESCROW, store=self.store)
+        return self.aws.stored_data_keys.read_stored_data_key(ESCROW, store=self.store)
 
     def deliver(self, what: AppVariables, target: str = "ecs"):
-        return self.aws.deliver_parameters(PREFIX, what, tags=TAGS, target=target, store=self.store)
+        return self.aws.stored_data_keys.deliver_parameters(PREFIX, what, tags=TAGS, target=target, store=self.store)
 
     def check(self, what: AppVariables) -> bool:
-        return self.aws.check_parameters(PREFIX, what, store=self.store)
+        return self.aws.stored_data_keys.check_parameters(PREFIX, what, store=self.store)
 
     def put_by_hand(self, name: str, value: str) -> None:
         if self.store is SecretStore.PARAMETER_STORE:
@@ -81,7 +82,7 @@ class Place:
 
 @pytest.fixture(params=list(SecretStore))
 def place(request, aws: Aws, boto) -> Place:
-    aws._session = replace(aws._session, pause=lambda _: None)
+    aws = with_pause(aws, lambda _: None)
     return Place(aws, boto, request.param)
 
 
@@ -108,15 +109,15 @@ def test_the_escrow_says_in_its_tags_what_it_is(place):
 
 def test_a_variable_is_there_or_not_by_its_whole_name(place):
     place.stored_data_key()
-    assert place.aws.variable_exists(ESCROW, store=place.store)
-    assert not place.aws.variable_exists(f"{PREFIX}/AWS_KMS_KEY_ID", store=place.store)
-    assert not place.aws.variable_exists(ESCROW.removesuffix("KEY"), store=place.store)
+    assert place.aws.stored_data_keys.variable_exists(ESCROW, store=place.store)
+    assert not place.aws.stored_data_keys.variable_exists(f"{PREFIX}/AWS_KMS_KEY_ID", store=place.store)
+    assert not place.aws.stored_data_keys.variable_exists(ESCROW.removesuffix("KEY"), store=place.store)
 
 
 def test_the_one_store_knows_nothing_of_the_other(place):
     place.stored_data_key()
     (other,) = set(SecretStore) - {place.store}
-    assert place.aws.read_stored_data_key(ESCROW, store=other) is None
+    assert place.aws.stored_data_keys.read_stored_data_key(ESCROW, store=other) is None
 
 
 def test_a_second_escrow_is_refused_and_the_first_is_untouched(place):
@@ -243,11 +244,11 @@ HELD = {
 @pytest.mark.parametrize("store", list(SecretStore))
 def test_a_store_that_forgets_what_was_written_is_found_out(script, scripted, store):
     waited: list[float] = []
-    scripted._session = replace(scripted._session, pause=waited.append)
+    scripted = with_pause(scripted, waited.append)
     for action, answer in HELD.items():
         script.answer(action, answer)
     with pytest.raises(ResourceError, match="do not read back"):
-        scripted.deliver_parameters(PREFIX, batch(), tags=TAGS, store=store)
+        scripted.stored_data_keys.deliver_parameters(PREFIX, batch(), tags=TAGS, store=store)
     assert 0 < sum(waited) < 10
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore, Settings
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
@@ -44,7 +45,7 @@ class Place:
 
     @property
     def ring(self) -> Any:
-        return self.aws.key_rotation()
+        return self.aws.key_rotation
 
     @property
     def stored_data_key(self) -> str:
@@ -52,7 +53,7 @@ class Place:
 
     def begin(self, wrapped: WrappedDataKey = ONE) -> None:
         """What a set-up leaves: the escrow and no ledger."""
-        assert self.aws.store_data_key(
+        assert self.aws.stored_data_keys.store_data_key(
             self.stored_data_key, wrapped, key_arn=KEY, tags=self.settings.tags, store=self.store
         )
 
@@ -72,7 +73,7 @@ class Place:
         return found
 
     def read(self) -> Any:
-        return self.aws.read_stored_data_key(self.stored_data_key, store=self.store)
+        return self.aws.stored_data_keys.read_stored_data_key(self.stored_data_key, store=self.store)
 
     def put_by_hand(self, name: str, value: str) -> None:
         if self.store is SecretStore.PARAMETER_STORE:
@@ -134,7 +135,7 @@ def power(aws: Aws) -> Power:
 
 @pytest.fixture(params=list(SecretStore))
 def place(request, aws: Aws, boto, settings_of, power) -> Place:
-    aws._session = replace(aws._session, pause=lambda _: None)
+    aws = with_pause(aws, lambda _: None)
     return Place(aws, boto, settings_of(secret_store=request.param))
 
 

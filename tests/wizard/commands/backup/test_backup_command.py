@@ -84,7 +84,7 @@ def test_it_holds_what_is_escrowed_and_says_when_it_was_read(tmp_path: Path) -> 
 
 def test_every_kept_version_is_in_it() -> None:
     world = World()
-    ring = world.aws.key_rotation()
+    ring = world.aws.key_rotation
     for seed, key in (("older", KEY), ("oldest", OTHER_KEY)):
         ring.keep(world.settings, wrapped(seed), key_arn=key, origin=VersionOrigin.MADE, at=NOW)
     world.run(to=S3)
@@ -136,19 +136,19 @@ def test_an_escrow_that_is_gone_is_told_with_the_way_back() -> None:
     with pytest.raises(DataKeyConflict, match="to back up") as refused:
         world.run(to=S3)
     assert "--from-backup" in refused.value.hint
-    assert world.aws.backup_storage().objects == {}
+    assert world.aws.backup_storage.objects == {}
 
 
 def test_an_escrow_that_is_still_in_the_other_store_is_backed_up_from_there() -> None:
     world = World(settings(secret_store=SecretStore.SECRETS_MANAGER))
     world.aws.escrows[ESCROW] = replace(world.aws.secrets.pop(ESCROW), store=SecretStore.PARAMETER_STORE)
     world.run(to=S3)
-    assert destination.read(S3, world.aws.backup_storage()).store is SecretStore.PARAMETER_STORE
+    assert destination.read(S3, world.aws.backup_storage).store is SecretStore.PARAMETER_STORE
 
 
 def test_an_escrow_that_changes_meanwhile_is_not_backed_up_by_halves(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
-    ring = world.aws.key_rotation()
+    ring = world.aws.key_rotation
     versions = ring.versions
 
     def meanwhile(wanted: Settings) -> Any:
@@ -159,7 +159,7 @@ def test_an_escrow_that_changes_meanwhile_is_not_backed_up_by_halves(monkeypatch
     monkeypatch.setattr(ring, "versions", meanwhile)
     with pytest.raises(DataKeyConflict, match="changed while it was read"):
         world.run(to=S3)
-    assert world.aws.backup_storage().objects == {}
+    assert world.aws.backup_storage.objects == {}
 
 
 def test_the_wrapped_key_is_in_the_backup_and_nowhere_else() -> None:

@@ -166,7 +166,7 @@ def test_a_stack_that_is_not_built_has_no_use() -> None:
 def test_rotations_that_may_not_be_read_leave_the_key_unknown() -> None:
     world = World()
     world.aws.meter.usage = COUNTED
-    world.aws.key_rotation().failures["rotations"] = PermissionDenied("kms:ListKeyRotations", "ask")
+    world.aws.key_rotation.failures["rotations"] = PermissionDenied("kms:ListKeyRotations", "ask")
     used = world.run(used=True)["used"]
     assert {"what": "KMS key", "why": "kms:ListKeyRotations"} in used["unknown"]
     assert "key" not in drivers(used)

@@ -35,7 +35,7 @@ class Ward(World):
     @property
     def access_diagnostics(self) -> FakeSymptoms:
         """Of the stack's own Region."""
-        return self.aws.access_diagnostics()
+        return self.aws.access_diagnostics
 
     def change(self, **changes: Any) -> None:
         """The application's role otherwise than it was."""

@@ -148,7 +148,7 @@ def test_a_foreign_data_key_is_refused_before_anything_is_written(world: PushWor
 
 def test_an_earlier_version_that_is_kept_makes_way_for_the_current_one(world: PushWorld) -> None:
     earlier = wrapped("earlier")
-    world.aws.key_rotation().keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
+    world.aws.key_rotation.keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = earlier.value
     assert [each["state"] for each in world.push()["delivered"]] == ["written"]
     assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
@@ -156,7 +156,7 @@ def test_an_earlier_version_that_is_kept_makes_way_for_the_current_one(world: Pu
 
 def test_who_may_not_list_the_versions_replaces_none(world: PushWorld) -> None:
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("earlier").value
-    world.aws.key_rotation().failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
+    world.aws.key_rotation.failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
     with pytest.raises(DataKeyConflict):
         world.push()
     assert world.wrote == set()
@@ -165,7 +165,7 @@ def test_who_may_not_list_the_versions_replaces_none(world: PushWorld) -> None:
 def test_an_escrow_that_is_gone_is_not_made_anew_where_versions_are_kept_or_cannot_be_listed(world: PushWorld) -> None:
     world.aws.escrows.clear()
     world.vercel.variables.clear()
-    ring = world.aws.key_rotation()
+    ring = world.aws.key_rotation
     ring.keep(settings(), wrapped("earlier"), key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
     with pytest.raises(DataKeyConflict, match="of its versions are kept"):
         world.push()

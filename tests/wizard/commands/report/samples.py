@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from components.policies.evaluation.account import GrantFact, KeyPermission
 from components.settings import APPLICATION_VARIABLES
 from tests.wizard.fakes.clients import (
     ACCOUNT,
@@ -48,8 +49,6 @@ from wizard.commands.report.facts import (
 from wizard.core.models.access import (
     AccessKeyAge,
     AccessReview,
-    GrantFact,
-    KeyPermission,
     KeyUse,
     PrincipalAccess,
     SignOff,

@@ -41,10 +41,9 @@ from wizard.commands.report.page import page
 from wizard.commands.review import storage
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable
-from wizard.core.models.access import KeyUse
+from wizard.core.models.access import KeyEvents, KeyUse
 from wizard.core.models.account import Retention
 from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.core.models.iam import KeyEvents
 from wizard.core.models.rotation import KeyRotations, Rotation
 from wizard.inputs.answers import Answer, Source
 from wizard.setup.checklist import ItemState
@@ -169,7 +168,7 @@ def test_what_may_not_be_read_is_unknown_and_said_to_be(world, method, numbers) 
 def test_where_nothing_may_be_read_nothing_is_done_and_every_form_can_still_be_made(world) -> None:
     for method in READ:
         world.aws.failures[method] = DENIED
-    for of in (world.aws.key_rotation(), world.aws.access()):
+    for of in (world.aws.key_rotation, world.aws.access):
         of.failures.update(dict.fromkeys(("rotations", "versions", "grants", "iam", "events", "last_use"), DENIED))
     report = world.report()
     assert ItemState.DONE not in [each.state for each in report.checklist]
@@ -419,7 +418,7 @@ def test_who_has_access_is_read_anew_and_what_the_review_could_not_read_is_unkno
 def test_rotations_raise_the_cost_and_are_on_the_timeline(world) -> None:
     before = world.report().cost.monthly
     rotated = Rotation(at=NOW - timedelta(days=30), on_demand=False)
-    world.aws.key_rotation().told = KeyRotations(
+    world.aws.key_rotation.told = KeyRotations(
         enabled=True, period_days=365, next_at=NOW + timedelta(days=335), rotations=(rotated,), on_demand_limit=10
     )
     report = world.report()

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
 from components.policies.stack import application_trust_of
-from tests.wizard.commands.review.policy_documents import allow, document, grant, principal
+from tests.components.policies.evaluation.policy_documents import allow, document, grant, principal
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, OUTPUTS, FakeCloud, settings
 from wizard.commands.review import collect
@@ -17,13 +18,13 @@ from wizard.commands.review.output import document as document_of
 from wizard.core.models.access import (
     AccessKeyAge,
     AccessReview,
+    KeyEvents,
     KeyUse,
     PrincipalAccess,
     ReplicaUse,
     SignOff,
     Unread,
 )
-from wizard.core.models.iam import AccountIam, IamPolicy, IamPrincipal, KeyEvents
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.wizard.commands.review.policy_documents import allow, document, grant, principal
+from components.policies.evaluation.account import AccountIam, IamPolicy
+from tests.components.policies.evaluation.policy_documents import allow, document, grant, principal
 from tests.wizard.commands.review.reviews import (
     NOW,
     STRANGER,
@@ -18,7 +19,7 @@ from tests.wizard.fakes.clients import ADMIN, APP, KEY, FakeCloud
 from wizard.commands.review import baseline
 from wizard.commands.review.baseline import Changed, Differences
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.iam import AccountIam, IamPolicy, KeyEvents
+from wizard.core.models.access import KeyEvents
 
 BEFORE = NOW - timedelta(days=90)
 SINCE = "2026-04-02.json"

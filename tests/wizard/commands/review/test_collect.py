@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from wizard.commands.review.collect import Histories, counted, history_of
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.access import History
-from wizard.core.models.iam import KeyEvents
+from wizard.core.models.access import History, KeyEvents
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 APP = "arn:aws:iam::111122223333:role/team/app"

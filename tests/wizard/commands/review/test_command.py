@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.wizard.commands.review.policy_documents import allow, document, grant, named, principal
+from tests.components.policies.evaluation.policy_documents import allow, document, grant, named, principal
 from tests.wizard.commands.review.reviews import (
     NOW,
     SETTINGS,

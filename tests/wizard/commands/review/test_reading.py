@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.commands.review.policy_documents import allow, document, grant, named, principal
+from components.policies.evaluation.account import AccountIam, IamPolicy, KeyPermission
+from tests.components.policies.evaluation.policy_documents import allow, document, grant, named, principal
 from tests.wizard.commands.review.reviews import (
     NOW,
     PROVIDER,
@@ -38,8 +39,7 @@ from tests.wizard.fakes.clients import (
     settings,
 )
 from wizard.core.errors import CredentialsError, PermissionDenied, Unsupported
-from wizard.core.models.access import AccessKeyAge, AccessReview, KeyPermission, KeyUse
-from wizard.core.models.iam import AccountIam, IamPolicy, KeyEvents
+from wizard.core.models.access import AccessKeyAge, AccessReview, KeyEvents, KeyUse
 
 DENIED = PermissionDenied("you may not", "ask for it")
 REST = f"arn:aws:iam::{ACCOUNT}:*"

@@ -232,7 +232,7 @@ class Clinic:
 
     def backup(self) -> None:
         """A backup of what is kept now, as `backup --to FILE` writes it."""
-        versions = self.account.aws.key_rotation().versions(self.settings)
+        versions = self.account.aws.key_rotation.versions(self.settings)
         if not any(each.current for each in versions):
             return
         file = self.folder / f"{self.environment}-{len(self.backups)}.json"

@@ -60,7 +60,7 @@ class World:
     @property
     def ring(self) -> FakeKeyRing:
         """The keys and the ledger of the stack's own Region."""
-        return self.aws.key_rotation()
+        return self.aws.key_rotation
 
     @property
     def current(self) -> WrappedDataKey:

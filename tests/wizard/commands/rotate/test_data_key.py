@@ -139,7 +139,7 @@ def test_an_escrow_that_is_gone_is_restored_not_rotated(world: World, new: str) 
 def test_with_replicas_every_region_keeps_both_under_its_own_key() -> None:
     world = World(multi_region())
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    there = world.aws.with_region(REPLICA_REGION).key_rotation().entries
+    there = world.aws.with_region(REPLICA_REGION).key_rotation.entries
     assert {each.key_arn for each in world.kept().values()} == {MULTI_KEY}
     assert {each: entry.key_arn for each, entry in there.items()} == {OLD: REPLICA, new: REPLICA}
 

@@ -131,7 +131,7 @@ def test_a_replica_in_another_region_gets_a_copy_of_what_its_primary_wraps() -> 
     world.aws.keys[replica] = key_fact(replica, replica_of=primary)
     told = world.run("rotate", "--rewrap", replica, yes=True, confirm=None)
     assert f"keyring.reencrypt {MULTI_KEY} {primary}" in world.log
-    there = world.aws.with_region(REPLICA_REGION).key_rotation().entries[told["fingerprint"]]
+    there = world.aws.with_region(REPLICA_REGION).key_rotation.entries[told["fingerprint"]]
     assert there.wrapped == world.kept()[told["fingerprint"]].wrapped
     assert replica in told["next"][0]
 

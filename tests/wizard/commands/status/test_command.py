@@ -77,7 +77,9 @@ class World:
         for arn in outputs.key_arns:
             regional = self.aws.with_region(arn.split(":")[3])
             batch = AppVariables(region=regional.region, key_arn=arn, wrapped=wrapped())
-            regional.deliver_parameters(outputs.parameter_prefix, batch, tags={}, store=wanted.secret_store)
+            regional.stored_data_keys.deliver_parameters(
+                outputs.parameter_prefix, batch, tags={}, store=wanted.secret_store
+            )
             if regional is self.aws:
                 self.vercel.deliver(self.vercel.project, batch)
         self.aws.log.clear()

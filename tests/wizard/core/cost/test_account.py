@@ -164,7 +164,7 @@ def test_the_account_tells_rotations_of_each_key_and_the_other_trails_that_recor
     built(aws, settings())
     aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
     aws.aliases["alias/eonpro-audit-key"] = OTHER_KEY
-    aws.key_rotation().by_key = {KEY: rotations(2), OTHER_KEY: rotations(1)}
+    aws.key_rotation.by_key = {KEY: rotations(2), OTHER_KEY: rotations(1)}
     aws.trails = (
         trail_fact(),
         trail_fact(arn=f"{TRAIL}-org", logging=None),

@@ -704,7 +704,7 @@ def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken)
 
 
 @pytest.mark.parametrize(
-    ("found", "hand_made", "held", "given", "what", "next_"),
+    ("found", "discovered", "held", "given", "what", "next_"),
     [
         (on_vercel(key_arn=OTHER_KEY), GUIDE, None, None, f"names {OTHER_KEY}", "aws kms update-alias"),
         (on_vercel(key_arn=f"x{KEY}"), GUIDE, None, None, "names x", "aws kms update-alias"),
@@ -781,6 +781,10 @@ class Application:
         self.asked: list[str] = []
         self._opens = opens
         self._found = AppCredentials(how="the test", access_key_id="a", secret_access_key="b") if credentials else None
+
+    @property
+    def application_credentials(self) -> Application:
+        return self
 
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         self.asked.append(principal_arn)

@@ -592,7 +592,7 @@ def test_an_earlier_version_at_vercel_is_no_foreign_one_and_the_push_is_named(wo
     world.engine.stack_state = built(world.aws, settings())
     earlier = wrapped("earlier")
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    world.aws.key_rotation().keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
+    world.aws.key_rotation.keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = earlier.value
     (problem,) = world.check(saved=settings()).problems
     assert "an earlier version of the data key" in problem.why

@@ -42,6 +42,10 @@ class Keys:
         last = None if used is None else NOW - used
         self.facts.append(AccessKeyFact(id=id, active=active, made=NOW - age, last_used=last))
 
+    @property
+    def iam(self) -> Keys:
+        return self
+
     def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
         assert user == USER
         return tuple(sorted(self.facts, key=lambda fact: fact.made))

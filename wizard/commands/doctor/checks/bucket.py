@@ -34,7 +34,7 @@ _CAUSES: Mapping[str, str] = {
 def of_the_bucket(evidence: CheckContext) -> Iterator[Told]:
     """The bucket of the records."""
     bucket = evidence.settings.names.trail_bucket
-    retention = evidence.once("retention", lambda: evidence.aws.bucket_retention(bucket))
+    retention = evidence.once("retention", lambda: evidence.aws.cloudtrail.bucket_retention(bucket))
     if isinstance(retention, SetupError):
         yield NotChecked.of(f"the trail's bucket {bucket}", retention)
         return
@@ -98,7 +98,7 @@ def _command(evidence: CheckContext, bucket: str, gap: Gap) -> str:
 
 
 def _documents(evidence: CheckContext, bucket: str) -> tuple[Mapping[str, Any] | None, tuple[Mapping[str, Any], ...]]:
-    found = evidence.once("bucket documents", lambda: evidence.aws.audit().bucket_documents(bucket))
+    found = evidence.once("bucket documents", lambda: evidence.aws.audit.bucket_documents(bucket))
     return (None, ()) if isinstance(found, SetupError) else (found.policy, found.lifecycle)
 
 

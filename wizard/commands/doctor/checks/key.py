@@ -208,7 +208,9 @@ def the_replicas_escrows(evidence: CheckContext) -> Iterator[Told]:
         return  # Told by the check of the escrow.
     name, ours = settings.names.stored_data_key, stored_data_key.wrapped.fingerprint
     for region in map(region_of, outputs.replica_key_arns):
-        read = partial(evidence.aws.with_region(region).read_stored_data_key, name, store=settings.secret_store)
+        read = partial(
+            evidence.aws.with_region(region).stored_data_keys.read_stored_data_key, name, store=settings.secret_store
+        )
         copy = evidence.once(f"escrow in {region}", read)
         if isinstance(copy, SetupError):
             yield NotChecked.of(f"the escrow {name} in {region}", copy)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.policies.stack import key_policy_of
 from components.settings import ImportGroup, ResourceKind
 from wizard.commands.doctor import fixes
@@ -22,10 +23,10 @@ from wizard.data_key.storage import region_of
 from wizard.setup.importing.differences import differences_of
 
 _WEIGHT = {
-    policies.Grant.DENIED: 0,
-    policies.Grant.NONE: 1,
-    policies.Grant.THROUGH_ROOT: 2,
-    policies.Grant.NAMED: 3,
+    KeyPolicyDecision.DENIED: 0,
+    KeyPolicyDecision.NONE: 1,
+    KeyPolicyDecision.THROUGH_IAM: 2,
+    KeyPolicyDecision.NAMED: 3,
 }
 
 
@@ -43,8 +44,8 @@ def the_key_policy_and_the_application(evidence: CheckContext) -> Iterator[Told]
 
 def _granted(evidence: CheckContext, arn: str, policy: Mapping[str, Any], wanted: Mapping[str, Any]) -> Told:
     actions = policies.APPLICATION_ACTIONS
-    found = {action: policies.grants(policy, arn, action) for action in actions}
-    denied = [action for action, grant in found.items() if grant is policies.Grant.DENIED]
+    found = {action: decide_by_key_policy(policy, arn, action) for action in actions}
+    denied = [action for action, grant in found.items() if grant is KeyPolicyDecision.DENIED]
     if denied:
         return Finding(
             cause="key-policy-denies",
@@ -53,12 +54,12 @@ def _granted(evidence: CheckContext, arn: str, policy: Mapping[str, Any], wanted
             command=fixes.by_the_stack(evidence, KEY),
             then=RESTART,
         )
-    less = [action for action in actions if _WEIGHT[found[action]] < _WEIGHT[policies.grants(wanted, arn, action)]]
+    less = [action for action in actions if _WEIGHT[found[action]] < _WEIGHT[decide_by_key_policy(wanted, arn, action)]]
     # Left as it was found on purpose: then it is enough that IAM has the say.
     is_kept = ImportGroup.KEY in evidence.settings.kept_as_found
-    if not less or (is_kept and all(grant is policies.Grant.THROUGH_ROOT for grant in found.values())):
+    if not less or (is_kept and all(grant is KeyPolicyDecision.THROUGH_IAM for grant in found.values())):
         return Passed(what=f"the key's policy lets {arn} use the key")
-    through_iam = all(found[action] is policies.Grant.THROUGH_ROOT for action in less)
+    through_iam = all(found[action] is KeyPolicyDecision.THROUGH_IAM for action in less)
     return Finding(
         cause="key-policy-without-application",
         what=f"the key's policy no longer lets {arn} do {', '.join(less)}",
@@ -87,7 +88,7 @@ def of_the_key_policies(evidence: CheckContext) -> Iterator[Told]:
         region = region_of(arn)
         key = evidence.replica(arn)
         if isinstance(key, KeyFact):
-            policy = evidence.once(f"policy {arn}", partial(evidence.aws.with_region(region).key_policy, arn))
+            policy = evidence.once(f"policy {arn}", partial(evidence.aws.with_region(region).kms.key_policy, arn))
             whose = f"the policy of the replica in {region}"
             yield from _judged(evidence, key, policy, whose, f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}")
 
@@ -133,7 +134,7 @@ def of_the_application_policy(evidence: CheckContext) -> Iterator[Told]:
     ):
         return
     arn = outputs.app_policy_arn
-    policy = evidence.once("application policy", lambda: evidence.aws.policy_document(arn))
+    policy = evidence.once("application policy", lambda: evidence.aws.iam.policy_document(arn))
     if isinstance(policy, SetupError):
         # That it is gone is told by the check of the application's rights.
         yield NotChecked.of(f"the application's policy {arn}", policy)

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.evaluation.account import IamPolicy, IamPrincipal
+from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import ImportGroup
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
-from wizard.commands.review.statements import Asked, weigh
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.diagnostics import Ruling, StatementEvaluation
-from wizard.core.models.iam import IamPolicy, IamPrincipal
 
 ROLE = "aws:iam/role:Role::app-principal"
 USER = "aws:iam/user:User::app-principal"
@@ -83,18 +84,21 @@ def _policies_of(evidence: CheckContext, found: IamPrincipal) -> Iterator[Told]:
     yield _lacking(evidence, found, lacking)
 
 
-def asked(found: IamPrincipal, action: str, key: str) -> Asked:
-    return Asked(action=action, resource=key, known={"aws:principalarn": (found.arn,)})
+def asked(found: IamPrincipal, action: str, key: str) -> Request:
+    return Request(action=action, resource=key, context={"aws:principalarn": (found.arn,)})
 
 
 def _says(what: str, policy: IamPolicy, found: IamPrincipal, key: str) -> bool:
-    hits = (getattr(weigh((policy,), asked(found, action, key)), what) for action in policies.APPLICATION_ACTIONS)
+    hits = (
+        getattr(evaluate_policies((policy,), asked(found, action, key)), what)
+        for action in policies.APPLICATION_ACTIONS
+    )
     return any(not hit.terms for hit in (one for each in hits for one in each))
 
 
 def _allowed(found: IamPrincipal, action: str, key: str) -> bool:
     # Denials are told apart, each by its policy.
-    return any(not hit.terms for hit in weigh(found.policies, asked(found, action, key)).allows)
+    return any(not hit.terms for hit in evaluate_policies(found.policies, asked(found, action, key)).allows)
 
 
 def _denying(evidence: CheckContext, found: IamPrincipal, policy: IamPolicy) -> Finding:
@@ -133,7 +137,7 @@ def _lacking(evidence: CheckContext, found: IamPrincipal, actions: list[str]) ->
     by_key = _by_key_policy(evidence, found.arn)
     why = (
         "today the key's own policy still lets it in by name; nothing else does"
-        if by_key is policies.Grant.NAMED
+        if by_key is KeyPolicyDecision.NAMED
         else f"{REFUSED}, “because no identity-based policy allows” {', '.join(actions)}"
     )
     is_role = found.is_role
@@ -176,11 +180,11 @@ def _former_version(
     return fixes.aws(evidence, "iam", "set-default-policy-version", "--policy-arn", arn, "--version-id", name)
 
 
-def _by_key_policy(evidence: CheckContext, arn: str) -> policies.Grant:
+def _by_key_policy(evidence: CheckContext, arn: str) -> KeyPolicyDecision:
     policy = evidence.key_policy
     if isinstance(policy, SetupError):
-        return policies.Grant.NONE
-    return policies.grants(policy, arn, "kms:Decrypt")
+        return KeyPolicyDecision.NONE
+    return decide_by_key_policy(policy, arn, "kms:Decrypt")
 
 
 def the_limits_of_the_principals(evidence: CheckContext) -> Iterator[Told]:
@@ -224,7 +228,7 @@ def _passes(
     key = evidence.key_arn
     if boundary.document is None or key is None:
         return True
-    says = [weigh((boundary,), asked(found, action, key)) for action in policies.APPLICATION_ACTIONS]
+    says = [evaluate_policies((boundary,), asked(found, action, key)) for action in policies.APPLICATION_ACTIONS]
     return all(each.is_allowed for each in says)
 
 
@@ -270,7 +274,7 @@ def the_access_key_on_vercel(evidence: CheckContext) -> Iterator[Told]:
     if not settings.makes_user or vercel is None or not isinstance(project, VercelProject):
         return
     user = settings.names.app_user
-    keys = evidence.once("access keys", lambda: evidence.aws.list_access_keys(user))
+    keys = evidence.once("access keys", lambda: evidence.aws.iam.list_access_keys(user))
     pushed = evidence.once("access key on Vercel", lambda: vercel.access_key_id(project))
     for what, told in ((f"the access keys of {user}", keys), ("the access key on Vercel", pushed)):
         if isinstance(told, SetupError):

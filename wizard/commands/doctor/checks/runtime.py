@@ -60,7 +60,7 @@ def _memory(evidence: CheckContext, instances: Instances, runs: Deployment, plac
         return
     key, principal = outputs.key_arn, outputs.principal_of(instances.target)
     since = max(runs.made, datetime.now(UTC) - _HISTORY)
-    found = evidence.once(f"key uses {since}", lambda: evidence.aws.audit().key_uses(key, since=since))
+    found = evidence.once(f"key uses {since}", lambda: evidence.aws.audit.key_uses(key, since=since))
     if isinstance(found, SetupError):
         yield NotChecked.of(f"whether {place} failed to load its key", found)
         return
@@ -107,11 +107,11 @@ def the_task_definition(evidence: CheckContext) -> Iterator[Told]:
     cluster, name = settings.ecs_cluster, settings.ecs_service
     if outputs is None or not outputs.task_secrets or not cluster or not name:
         return  # Without a service named there is none to look at; what runs is told by the check of what runs.
-    service = evidence.once("service", lambda: evidence.aws.ecs_services().service(cluster, name))
+    service = evidence.once("service", lambda: evidence.aws.ecs_services.service(cluster, name))
     if service is None or isinstance(service, SetupError):
         return
     arn = service.task_definition
-    definition = evidence.once("task definition", lambda: evidence.aws.ecs_services().task_definition(arn))
+    definition = evidence.once("task definition", lambda: evidence.aws.ecs_services.task_definition(arn))
     if isinstance(definition, SetupError):
         yield NotChecked.of(f"the task definition {arn}", definition)
         return

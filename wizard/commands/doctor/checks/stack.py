@@ -110,7 +110,7 @@ def of_the_drift(evidence: CheckContext) -> Iterator[Told]:
 
 def _lost(evidence: CheckContext) -> Iterator[str]:
     """What has the stack's names in the account and is not in its state; nothing where the account cannot be asked."""
-    existing = evidence.once("existing", lambda: evidence.aws.find_existing(evidence.settings))
+    existing = evidence.once("existing", lambda: evidence.aws.existing_resources.find_existing(evidence.settings))
     if isinstance(existing, SetupError) or isinstance(evidence.state, SetupError):
         return
     for problem in taken(evidence.settings, existing, evidence.state, {}):

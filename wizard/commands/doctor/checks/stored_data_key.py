@@ -93,7 +93,7 @@ def _was_delivered(evidence: CheckContext) -> bool:
 def _conflict(evidence: CheckContext, conflict: DataKeyConflict) -> Told:
     """The escrow holds no wrapped key, or another than its tag says."""
     name = evidence.settings.names.stored_data_key
-    seat = evidence.once("seat", lambda: evidence.aws.key_rotation().seat(evidence.settings))
+    seat = evidence.once("seat", lambda: evidence.aws.key_rotation.seat(evidence.settings))
     if isinstance(seat, SetupError):
         return NotChecked.of(f"the escrow {name}", conflict)
     former = _former(evidence)
@@ -173,7 +173,7 @@ def _back(evidence: CheckContext, fingerprint: str | None, former: dict[str, For
     """What puts that data key back: out of the ledger, out of the store's own history, out of a backup."""
     if fingerprint is None:
         return _from_backup(evidence, _on_vercel(evidence))
-    kept = evidence.once("kept", lambda: evidence.aws.key_rotation().version(evidence.settings, fingerprint))
+    kept = evidence.once("kept", lambda: evidence.aws.key_rotation.version(evidence.settings, fingerprint))
     if kept is not None:
         return _restore(evidence, fingerprint)
     if fingerprint not in former:

@@ -50,7 +50,7 @@ def of_the_trail(evidence: CheckContext) -> Iterator[Told]:
     """The trail itself."""
     settings = evidence.settings
     arn = trail_arn_of(settings)
-    trail = evidence.once("trail", lambda: evidence.aws.find_trail(arn))
+    trail = evidence.once("trail", lambda: evidence.aws.cloudtrail.find_trail(arn))
     if isinstance(trail, SetupError):
         yield NotChecked.of(f"the audit trail {arn}", trail)
         return
@@ -100,7 +100,7 @@ def _command(evidence: CheckContext, trail: TrailFact, gap: Gap) -> str:
 
 def _selecting(evidence: CheckContext, trail: TrailFact, home: str) -> str:
     """The trail's selectors, with every management event among them."""
-    found = evidence.once("selectors", lambda: evidence.aws.audit().selectors(trail.arn))
+    found = evidence.once("selectors", lambda: evidence.aws.audit.selectors(trail.arn))
     put = ("cloudtrail", "put-event-selectors", "--trail-name", trail.arn)
     # The stack's own trail has none beside this one; another may record more than the stack asks for, and goes on so.
     selectors: Mapping[str, Any] = {}
@@ -149,7 +149,7 @@ def _place(evidence: CheckContext, trail: TrailFact) -> Iterator[Told]:
         yield _undelivered(evidence, trail)
     if owns_trail(settings) and settings.trail_key and trail.key_arn is None:
         alias = settings.names.trail_key_alias
-        key = evidence.once("logs' key", lambda: evidence.aws.describe_key(alias))
+        key = evidence.once("logs' key", lambda: evidence.aws.kms.describe_key(alias))
         yield Finding(
             cause="trail-key-off",
             what=f"the audit trail {trail.name} does not encrypt its logs under {alias}",
@@ -178,7 +178,7 @@ def _undelivered(evidence: CheckContext, trail: TrailFact) -> Finding:
 def _with_delivery(evidence: CheckContext, trail: TrailFact) -> Mapping[str, Any]:
     """The bucket's own policy, with the statements that let this trail deliver."""
     bucket = trail.bucket
-    found = evidence.once("bucket documents", lambda: evidence.aws.audit().bucket_documents(bucket))
+    found = evidence.once("bucket documents", lambda: evidence.aws.audit.bucket_documents(bucket))
     policy = None if isinstance(found, SetupError) else found.policy
     wanted = policies.trail_bucket_policy(
         bucket=bucket,
@@ -205,7 +205,7 @@ def of_the_alerts(evidence: CheckContext) -> Iterator[Told]:
     settings = evidence.settings
     if not settings.alerts:
         return
-    found = evidence.once("alerts", lambda: evidence.aws.audit().alerts(settings))
+    found = evidence.once("alerts", lambda: evidence.aws.audit.alerts(settings))
     if isinstance(found, SetupError):
         yield NotChecked.of("the alerts", found)
         return

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from components import policies
+from components.policies.evaluation.account import IamPrincipal
+from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.stack import application_trust_of
 from components.settings import ImportGroup, SecretStore
 from wizard.commands.doctor import fixes
@@ -15,11 +17,9 @@ from wizard.commands.doctor.checks.principal import RESTART, ROLE
 from wizard.commands.doctor.checks.stored_data_key import former_data_key
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
-from wizard.commands.review.statements import Asked, weigh
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
-from wizard.core.models.iam import IamPrincipal
 from wizard.setup.importing.policies import rights
 from wizard.targets.port import DeployTarget, deploy_targets
 
@@ -120,7 +120,8 @@ def _verdict(
 ) -> ChildResult | SetupError | None:
     container_first = target.container_credentials_first
     search = evidence.once(
-        f"credentials {arn}", lambda: evidence.aws.app_credentials(arn, container_first=container_first)
+        f"credentials {arn}",
+        lambda: evidence.aws.application_credentials.app_credentials(arn, container_first=container_first),
     )
     if isinstance(search, SetupError) or search.found is None:
         return None
@@ -186,7 +187,9 @@ def the_execution_role(evidence: CheckContext) -> Iterator[Told]:
     resource = make(
         account_id=settings.account_id, region=settings.region, name=names.stored_data_key, partition=settings.partition
     ) + ("-AbCdEf" if is_secret else "")
-    says = weigh(found.policies, Asked(action=action, resource=resource, known={"aws:principalarn": (arn,)}))
+    says = evaluate_policies(
+        found.policies, Request(action=action, resource=resource, context={"aws:principalarn": (arn,)})
+    )
     if says.is_allowed:
         yield Passed(what=f"the execution role {arn} may read the variables")
     elif says.unread:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation.account import IamPolicy
 from tests.wizard.commands.doctor.account import APP, KEY, Ward, wrapped
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
 from wizard.commands.doctor.checks import principal
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
 from wizard.core.models.diagnostics import Ruling, VariableEntry
-from wizard.core.models.iam import IamPolicy
 
 DENIED = PermissionDenied("you may not", "have it allowed")
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
@@ -283,8 +283,8 @@ def test_an_earlier_version_is_out_of_step_and_pushed_anew(ward: Ward) -> None:
     ward.vercel.sensitive = False
     ward.vercel.variables[NAME] = wrapped("two").value
     before = wrapped("two")
-    ward.aws.key_rotation().entries[before.fingerprint] = replace(
-        ward.aws.key_rotation().versions(settings())[0], wrapped=before, current=False
+    ward.aws.key_rotation.entries[before.fingerprint] = replace(
+        ward.aws.key_rotation.versions(settings())[0], wrapped=before, current=False
     )
     found = ward.first()
     assert found.cause == "variable-outdated" and "--rename-existing" not in found.command
@@ -399,7 +399,7 @@ def test_of_several_before_it_is_the_last_one_that_is_put_back(ward: Ward) -> No
 @pytest.fixture
 def as_user() -> Ward:
     ward = Ward(settings(vercel_access="user"))
-    ward.aws.make_access_key("eonpro-app-user")
+    ward.aws.iam.make_access_key("eonpro-app-user")
     ward.vercel.access_key = AccessKey(id="AKIAMADENUMBER000001", secret="never told")
     return ward
 
@@ -410,7 +410,7 @@ def test_an_access_key_that_works_is_well(as_user: Ward) -> None:
 
 
 def test_an_access_key_that_is_switched_off_is_switched_on(as_user: Ward) -> None:
-    as_user.aws.retire_access_key("eonpro-app-user", "AKIAMADENUMBER000001")
+    as_user.aws.iam.retire_access_key("eonpro-app-user", "AKIAMADENUMBER000001")
     found = as_user.first((principal.the_access_key_on_vercel,))
     assert found.cause == "access-key-inactive"
     assert "--access-key-id AKIAMADENUMBER000001 --status Active" in found.command

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
+from components.policies.evaluation.key_access import KeyAccessDocuments, key_context
 from tests.wizard.fakes.clients import ACCOUNT, KEY, OTHER_ACCOUNT
-from wizard.commands.review.evaluate import KeyAccessDocuments, facts_of_key
-from wizard.core.models.access import GrantFact
-from wizard.core.models.iam import AccountIam, IamPolicy, IamPrincipal
 
 ADA = f"arn:aws:iam::{ACCOUNT}:user/ada"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/work"
@@ -64,6 +63,6 @@ def papers(*key_policy: dict[str, Any], iam: Any = (), **more: Any) -> KeyAccess
         "policy": document(*key_policy),
         "grants": (),
         "iam": None if iam is None else AccountIam(principals=tuple(iam)),
-        "facts": facts_of_key(KEY, tags={"Application": "EONPRO"}),
+        "context": key_context(KEY, tags={"Application": "EONPRO"}),
     }
     return KeyAccessDocuments(**values | more)

@@ -1,4 +1,4 @@
-"""Conditions and patterns where only a part of the request is known: yes, no, or it depends."""
+"""Conditions and patterns where only part of the request is known: yes, no, or unknown."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import itertools
 
 import pytest
 
-from wizard.commands.review.conditions import every, fits, hold, in_words, open_ones, opposite, some
+from components.policies.evaluation.conditions import (
+    all_of,
+    any_of,
+    conditions_hold,
+    describe_condition,
+    matches,
+    negate,
+    unknown_conditions,
+)
 
 KNOWN = {"aws:principalarn": ("arn:aws:iam::111122223333:role/app",), "aws:securetransport": ("true",), "absent": ()}
 TRUTHS = (True, False, None)
 
 
-@pytest.mark.parametrize(("one", "other"), list(itertools.product(TRUTHS, TRUTHS)))
-def test_what_is_open_decides_nothing_that_the_rest_does_not_decide(one, other):
-    assert every((one, other)) == (False if False in (one, other) else None if None in (one, other) else True)
-    assert some((one, other)) == (True if True in (one, other) else None if None in (one, other) else False)
-    assert opposite(opposite(one)) == one
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(TRUTHS, TRUTHS)))
+def test_what_is_unknown_decides_nothing_that_the_rest_does_not_decide(first, second):
+    assert all_of((first, second)) == (False if False in (first, second) else None if None in (first, second) else True)
+    assert any_of((first, second)) == (True if True in (first, second) else None if None in (first, second) else False)
+    assert negate(negate(first)) == first
 
 
 @pytest.mark.parametrize(
@@ -36,12 +44,12 @@ def test_what_is_open_decides_nothing_that_the_rest_does_not_decide(one, other):
         ("key/${*}", "key/*", True),
     ],
 )
-def test_a_pattern_fits_or_not_and_a_variable_leaves_it_open(pattern, value, expected):
-    assert fits(pattern, value) is expected
+def test_a_pattern_matches_or_not_and_a_variable_leaves_it_unknown(pattern, value, expected):
+    assert matches(pattern, value) is expected
 
 
 @pytest.mark.parametrize(
-    ("operator", "key", "wanted", "expected"),
+    ("operator", "key", "values", "expected"),
     [
         ("ArnLike", "aws:PrincipalArn", "arn:aws:iam::111122223333:role/*", True),
         ("ArnEquals", "AWS:PRINCIPALARN", ["arn:aws:iam::111122223333:role/app", "other"], True),
@@ -68,29 +76,29 @@ def test_a_pattern_fits_or_not_and_a_variable_leaves_it_open(pattern, value, exp
         ("SomeNewOperator", "aws:PrincipalArn", "x", None),
     ],
 )
-def test_a_condition_holds_or_not_or_it_depends(operator, key, wanted, expected):
-    assert hold({operator: {key: wanted}}, KNOWN) is expected
+def test_a_condition_holds_or_not_or_is_unknown(operator, key, values, expected):
+    assert conditions_hold({operator: {key: values}}, KNOWN) is expected
 
 
-def test_one_condition_that_fails_is_enough_whatever_the_open_ones_are():
+def test_one_condition_that_fails_is_enough_whatever_the_unknown_ones_are():
     conditions = {"Bool": {"aws:MultiFactorAuthPresent": "true", "aws:SecureTransport": "false"}}
-    assert hold(conditions, KNOWN) is False
+    assert conditions_hold(conditions, KNOWN) is False
 
 
-def test_the_open_conditions_are_told_and_the_decided_ones_are_not():
+def test_the_unknown_conditions_are_listed_and_the_decided_ones_are_not():
     conditions = {
         "Bool": {"aws:MultiFactorAuthPresent": "true", "aws:SecureTransport": "true"},
         "StringNotEquals": {"kms:ViaService": ["a", "b"]},
         "Null": {"kms:EncryptionContext:app": "false"},
     }
-    assert open_ones(conditions, KNOWN) == (
+    assert unknown_conditions(conditions, KNOWN) == (
         "aws:MultiFactorAuthPresent is true",
         "kms:ViaService is not a or b",
         "kms:EncryptionContext:app is present",
     )
 
 
-def test_a_limit_is_told_with_its_operator():
-    assert in_words("NumericLessThan", "aws:MultiFactorAuthAge", ("3600",)) == (
+def test_a_limit_is_described_with_its_operator():
+    assert describe_condition("NumericLessThan", "aws:MultiFactorAuthAge", ("3600",)) == (
         "aws:MultiFactorAuthAge NumericLessThan 3600"
     )

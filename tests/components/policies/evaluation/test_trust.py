@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.commands.review.policy_documents import ADA, allow, deny, document, limit, principal
+from components.policies.evaluation import trust
+from components.policies.evaluation.account import AccountIam, IamPrincipal
+from components.policies.evaluation.principals import PrincipalKind
+from tests.components.policies.evaluation.policy_documents import ADA, allow, deny, document, limit, principal
 from tests.wizard.fakes.clients import ACCOUNT, OTHER_ACCOUNT
-from wizard.commands.review import trust
-from wizard.commands.review.principals import PrincipalKind
-from wizard.core.models.iam import AccountIam, IamPrincipal
 
 APP = f"arn:aws:iam::{ACCOUNT}:role/app"
 MIDDLE = f"arn:aws:iam::{ACCOUNT}:role/middle"
@@ -28,9 +28,9 @@ def role(arn: str, *statements: dict[str, Any], **more: Any) -> IamPrincipal:
 
 
 def ways_into(app: IamPrincipal, *others: IamPrincipal) -> list[str]:
-    found, is_cut_off = trust.entrances(app, AccountIam(principals=(app, *others)), account=ACCOUNT)
-    assert not is_cut_off
-    return [each.told for each in found]
+    found, is_incomplete = trust.assume_paths(app, AccountIam(principals=(app, *others)), account=ACCOUNT)
+    assert not is_incomplete
+    return [path.description for path in found]
 
 
 def test_a_user_that_is_named_may_become_it_without_an_iam_policy():
@@ -106,20 +106,20 @@ def test_roles_that_trust_each_other_end_nowhere():
 
 
 def test_a_chain_that_is_too_long_is_told_to_be_cut_off():
-    arns = [f"arn:aws:iam::{ACCOUNT}:role/r{number}" for number in range(trust.CHAIN + 2)]
+    arns = [f"arn:aws:iam::{ACCOUNT}:role/r{number}" for number in range(trust.MAX_CHAIN + 2)]
     roles = [role(arn, trusting({"AWS": before})) for arn, before in zip(arns, [*arns[1:], ADA], strict=True)]
-    found, is_cut_off = trust.entrances(roles[0], AccountIam(principals=tuple(roles)), account=ACCOUNT)
-    assert ([each.principal for each in found], is_cut_off) == (arns[1 : trust.CHAIN + 1], True)
+    found, is_incomplete = trust.assume_paths(roles[0], AccountIam(principals=tuple(roles)), account=ACCOUNT)
+    assert ([each.principal for each in found], is_incomplete) == (arns[1 : trust.MAX_CHAIN + 1], True)
 
 
 def test_more_ways_than_are_told_are_told_to_be_cut_off():
-    users = [principal(f"arn:aws:iam::{ACCOUNT}:user/u{number}") for number in range(trust.MOST + 1)]
+    users = [principal(f"arn:aws:iam::{ACCOUNT}:user/u{number}") for number in range(trust.MAX_PATHS + 1)]
     app = role(APP, trusting({"AWS": [each.arn for each in users]}))
-    found, is_cut_off = trust.entrances(app, AccountIam(principals=(app, *users)), account=ACCOUNT)
-    assert (len(found), is_cut_off) == (trust.MOST, True)
+    found, is_incomplete = trust.assume_paths(app, AccountIam(principals=(app, *users)), account=ACCOUNT)
+    assert (len(found), is_incomplete) == (trust.MAX_PATHS, True)
 
 
 def test_what_one_becomes_tells_its_kind():
     app = role(APP, trusting({"Service": "ec2.amazonaws.com"}), trusting({"AWS": ADA}))
-    found, _ = trust.entrances(app, AccountIam(principals=(app, principal(ADA))), account=ACCOUNT)
+    found, _ = trust.assume_paths(app, AccountIam(principals=(app, principal(ADA))), account=ACCOUNT)
     assert [each.kind for each in found] == [PrincipalKind.SERVICE, PrincipalKind.PRINCIPAL]

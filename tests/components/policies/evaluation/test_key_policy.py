@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components import policies
-from components.policies import Grant, grants
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.policies.stack import key_policy_of
 from components.settings import Settings
 
@@ -25,124 +25,128 @@ def _statement(effect: str = "Allow", principal: Any = None, **others: Any) -> d
     return {**statement, **others}
 
 
-def _judged(*statements: dict[str, Any], principal: str = ADMIN, action: str = PUT) -> Grant:
-    return grants({"Version": "2012-10-17", "Statement": list(statements)}, principal, action)
+def _decision(*statements: dict[str, Any], principal: str = ADMIN, action: str = PUT) -> KeyPolicyDecision:
+    return decide_by_key_policy({"Version": "2012-10-17", "Statement": list(statements)}, principal, action)
 
 
 @pytest.mark.parametrize(
-    ("principal", "action", "grant"),
+    ("principal", "action", "decision"),
     [
-        (ADMIN, "kms:PutKeyPolicy", Grant.NAMED),
-        (ADMIN, "kms:GenerateDataKeyWithoutPlaintext", Grant.NAMED),
-        (ADMIN, "kms:CancelKeyDeletion", Grant.NAMED),
-        (ADMIN, "kms:ScheduleKeyDeletion", Grant.DENIED),
-        (ADMIN, "kms:Decrypt", Grant.THROUGH_ROOT),
-        (ADMIN, "kms:GenerateDataKey", Grant.THROUGH_ROOT),
-        (ADMIN, "kms:CreateGrant", Grant.THROUGH_ROOT),
-        (APP, "kms:Decrypt", Grant.NAMED),
-        (APP, "kms:GenerateDataKey", Grant.NAMED),
-        (APP, "kms:DescribeKey", Grant.NAMED),
-        (APP, "kms:ScheduleKeyDeletion", Grant.DENIED),
-        (ROOT, "kms:ScheduleKeyDeletion", Grant.DENIED),
-        (APP, "kms:PutKeyPolicy", Grant.THROUGH_ROOT),
-        (OTHER, "kms:PutKeyPolicy", Grant.THROUGH_ROOT),
-        (ROOT, "kms:PutKeyPolicy", Grant.NAMED),
-        (STRANGER, "kms:Decrypt", Grant.NONE),
-        (STRANGER, "kms:PutKeyPolicy", Grant.NONE),
+        (ADMIN, "kms:PutKeyPolicy", KeyPolicyDecision.NAMED),
+        (ADMIN, "kms:GenerateDataKeyWithoutPlaintext", KeyPolicyDecision.NAMED),
+        (ADMIN, "kms:CancelKeyDeletion", KeyPolicyDecision.NAMED),
+        (ADMIN, "kms:ScheduleKeyDeletion", KeyPolicyDecision.DENIED),
+        (ADMIN, "kms:Decrypt", KeyPolicyDecision.THROUGH_IAM),
+        (ADMIN, "kms:GenerateDataKey", KeyPolicyDecision.THROUGH_IAM),
+        (ADMIN, "kms:CreateGrant", KeyPolicyDecision.THROUGH_IAM),
+        (APP, "kms:Decrypt", KeyPolicyDecision.NAMED),
+        (APP, "kms:GenerateDataKey", KeyPolicyDecision.NAMED),
+        (APP, "kms:DescribeKey", KeyPolicyDecision.NAMED),
+        (APP, "kms:ScheduleKeyDeletion", KeyPolicyDecision.DENIED),
+        (ROOT, "kms:ScheduleKeyDeletion", KeyPolicyDecision.DENIED),
+        (APP, "kms:PutKeyPolicy", KeyPolicyDecision.THROUGH_IAM),
+        (OTHER, "kms:PutKeyPolicy", KeyPolicyDecision.THROUGH_IAM),
+        (ROOT, "kms:PutKeyPolicy", KeyPolicyDecision.NAMED),
+        (STRANGER, "kms:Decrypt", KeyPolicyDecision.NONE),
+        (STRANGER, "kms:PutKeyPolicy", KeyPolicyDecision.NONE),
     ],
 )
-def test_who_may_do_what_by_the_product_s_own_policy(principal: str, action: str, grant: Grant) -> None:
+def test_who_may_do_what_by_the_product_s_own_policy(principal: str, action: str, decision: KeyPolicyDecision) -> None:
     policy = policies.key_policy(account_id=ACCOUNT, administrators=(ADMIN,), app_principal_arns=(APP,))
-    assert grants(policy, principal, action) is grant
+    assert decide_by_key_policy(policy, principal, action) is decision
 
 
 def test_without_the_root_statement_who_is_not_named_is_locked_out() -> None:
     statements = [policies.administration_statement(administrators=(ADMIN,))]
-    assert _judged(*statements, principal=ADMIN) is Grant.NAMED
-    assert _judged(*statements, principal=OTHER) is Grant.NONE
-    assert _judged(*statements, principal=ROOT) is Grant.NONE
+    assert _decision(*statements, principal=ADMIN) is KeyPolicyDecision.NAMED
+    assert _decision(*statements, principal=OTHER) is KeyPolicyDecision.NONE
+    assert _decision(*statements, principal=ROOT) is KeyPolicyDecision.NONE
 
 
 @pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": ADMIN}, {"AWS": [OTHER, ADMIN]}])
 def test_a_principal_is_named_as_a_string_in_a_list_or_with_everybody(principal: Any) -> None:
-    assert _judged(_statement(principal=principal)) is Grant.NAMED
+    assert _decision(_statement(principal=principal)) is KeyPolicyDecision.NAMED
 
 
 @pytest.mark.parametrize("principal", [{"AWS": ROOT}, {"AWS": ACCOUNT}, {"AWS": [STRANGER, ROOT]}])
 def test_the_account_is_named_by_its_root_or_its_number(principal: Any) -> None:
-    assert _judged(_statement(principal=principal)) is Grant.THROUGH_ROOT
+    assert _decision(_statement(principal=principal)) is KeyPolicyDecision.THROUGH_IAM
 
 
 def test_being_named_outweighs_the_way_through_the_account() -> None:
     through, named = _statement(principal={"AWS": ROOT}), _statement()
-    assert _judged(through, named) is Grant.NAMED
-    assert _judged(named, through) is Grant.NAMED
+    assert _decision(through, named) is KeyPolicyDecision.NAMED
+    assert _decision(named, through) is KeyPolicyDecision.NAMED
 
 
 @pytest.mark.parametrize("principal", [{"AWS": "arn:aws:iam::999999999999:root"}, {"Service": "ecs"}, {}])
 def test_somebody_else_s_grant_is_none(principal: Any) -> None:
-    assert _judged({"Effect": "Allow", "Principal": principal, "Action": PUT, "Resource": "*"}) is Grant.NONE
+    assert (
+        _decision({"Effect": "Allow", "Principal": principal, "Action": PUT, "Resource": "*"}) is KeyPolicyDecision.NONE
+    )
 
 
 @pytest.mark.parametrize("action", ["kms:*", "*", "KMS:putkeypolicy", "kms:Put*", ["kms:Get*", "kms:?utKeyPolicy"]])
 def test_an_action_is_matched_by_wildcards_and_in_any_case(action: Any) -> None:
-    assert _judged(_statement(Action=action)) is Grant.NAMED
+    assert _decision(_statement(Action=action)) is KeyPolicyDecision.NAMED
 
 
 @pytest.mark.parametrize("action", ["kms:Put", "kms:PutKey", "s3:*", [], ["kms:Decrypt"]])
 def test_an_action_that_does_not_match_is_not_granted(action: Any) -> None:
-    assert _judged(_statement(Action=action)) is Grant.NONE
+    assert _decision(_statement(Action=action)) is KeyPolicyDecision.NONE
 
 
 def test_a_deny_wins_wherever_it_stands() -> None:
-    assert _judged(_statement("Deny"), _statement()) is Grant.DENIED
-    assert _judged(_statement(), _statement("Deny", principal="*")) is Grant.DENIED
-    assert _judged(_statement(), _statement("Deny", principal={"AWS": ROOT})) is Grant.DENIED
+    assert _decision(_statement("Deny"), _statement()) is KeyPolicyDecision.DENIED
+    assert _decision(_statement(), _statement("Deny", principal="*")) is KeyPolicyDecision.DENIED
+    assert _decision(_statement(), _statement("Deny", principal={"AWS": ROOT})) is KeyPolicyDecision.DENIED
 
 
 def test_a_deny_of_somebody_or_something_else_does_not_matter() -> None:
-    assert _judged(_statement(), _statement("Deny", principal={"AWS": OTHER})) is Grant.NAMED
-    assert _judged(_statement(), _statement("Deny", Action="kms:Decrypt")) is Grant.NAMED
+    assert _decision(_statement(), _statement("Deny", principal={"AWS": OTHER})) is KeyPolicyDecision.NAMED
+    assert _decision(_statement(), _statement("Deny", Action="kms:Decrypt")) is KeyPolicyDecision.NAMED
 
 
 def test_under_a_condition_an_allow_counts_for_nothing_and_a_deny_in_full() -> None:
     condition = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
-    assert _judged(_statement(Condition=condition)) is Grant.NONE
-    assert _judged(_statement(), _statement("Deny", Condition=condition)) is Grant.DENIED
+    assert _decision(_statement(Condition=condition)) is KeyPolicyDecision.NONE
+    assert _decision(_statement(), _statement("Deny", Condition=condition)) is KeyPolicyDecision.DENIED
 
 
-def test_what_a_statement_excepts_is_judged_to_be_on_the_safe_side() -> None:
+def test_what_a_statement_excepts_is_evaluated_to_be_on_the_safe_side() -> None:
     everybody_but_other = {"Effect": "Allow", "NotPrincipal": {"AWS": OTHER}, "Action": PUT, "Resource": "*"}
-    assert _judged(everybody_but_other) is Grant.NONE
-    assert _judged(_statement(), {**everybody_but_other, "Effect": "Deny"}) is Grant.DENIED
+    assert _decision(everybody_but_other) is KeyPolicyDecision.NONE
+    assert _decision(_statement(), {**everybody_but_other, "Effect": "Deny"}) is KeyPolicyDecision.DENIED
     spared = {**everybody_but_other, "Effect": "Deny", "NotPrincipal": {"AWS": ADMIN}}
-    assert _judged(_statement(), spared) is Grant.NAMED
+    assert _decision(_statement(), spared) is KeyPolicyDecision.NAMED
     everything_but = {"Effect": "Allow", "Principal": {"AWS": ADMIN}, "Resource": "*"}
-    assert _judged({**everything_but, "NotAction": "kms:Decrypt"}) is Grant.NAMED
-    assert _judged({**everything_but, "NotAction": PUT}) is Grant.NONE
+    assert _decision({**everything_but, "NotAction": "kms:Decrypt"}) is KeyPolicyDecision.NAMED
+    assert _decision({**everything_but, "NotAction": PUT}) is KeyPolicyDecision.NONE
 
 
 def test_a_statement_on_another_resource_grants_nothing() -> None:
-    assert _judged(_statement(Resource=f"arn:aws:kms:us-east-1:{ACCOUNT}:key/other")) is Grant.NONE
+    other = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/other"
+    assert _decision(_statement(Resource=other)) is KeyPolicyDecision.NONE
+    assert _decision(_statement(), _statement("Deny", Resource=other)) is KeyPolicyDecision.DENIED
 
 
 @pytest.mark.parametrize(
-    ("session", "grant"),
+    ("session", "decision"),
     [
-        (f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/alice", Grant.NAMED),
-        (f"arn:aws:sts::{ACCOUNT}:assumed-role/administrator/alice", Grant.THROUGH_ROOT),
-        ("arn:aws:sts::999999999999:assumed-role/admin/alice", Grant.NONE),
-        ("arn:aws-us-gov:sts::999999999999:assumed-role/admin/alice", Grant.NONE),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/alice", KeyPolicyDecision.NAMED),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/administrator/alice", KeyPolicyDecision.THROUGH_IAM),
+        ("arn:aws:sts::999999999999:assumed-role/admin/alice", KeyPolicyDecision.NONE),
+        ("arn:aws-us-gov:sts::999999999999:assumed-role/admin/alice", KeyPolicyDecision.NONE),
     ],
 )
-def test_a_role_s_session_has_what_the_role_has(session: str, grant: Grant) -> None:
+def test_a_role_s_session_has_what_the_role_has(session: str, decision: KeyPolicyDecision) -> None:
     statements = [_statement(), _statement(principal={"AWS": ROOT})]
-    assert _judged(*statements, principal=session) is grant
+    assert _decision(*statements, principal=session) is decision
 
 
 @pytest.mark.parametrize("policy", [{}, {"Statement": []}, {"Statement": {"Effect": "Allow"}}])
 def test_an_empty_policy_grants_nothing(policy: dict[str, Any]) -> None:
-    assert grants(policy, ADMIN, PUT) is Grant.NONE
+    assert decide_by_key_policy(policy, ADMIN, PUT) is KeyPolicyDecision.NONE
 
 
 # Conditions about the principal.
@@ -166,6 +170,10 @@ def _if(operator: str, value: Any, key: str = BY_ARN) -> dict[str, Any]:
         ("StringLike", "*admin", True),
         ("ArnNotEquals", OTHER, True),
         ("ArnNotLike", f"arn:aws:iam::{ACCOUNT}:user/*", True),
+        ("ArnLikeIfExists", ADMIN, True),
+        ("ForAnyValue:StringLike", ADMIN, True),
+        ("Null", "false", True),
+        ("Null", "true", False),
         ("StringNotEquals", OTHER, True),
         ("StringNotLike", "*user/*", True),
         ("ArnLike", f"arn:aws:iam::{ACCOUNT}:role/admin*", False),
@@ -181,24 +189,26 @@ def _if(operator: str, value: Any, key: str = BY_ARN) -> dict[str, Any]:
         ("StringNotLike", "*admin", False),
     ],
 )
-def test_a_condition_on_the_principal_s_arn_is_judged(operator: str, value: Any, holds: bool) -> None:
-    assert _judged(_statement(**_if(operator, value))) is (Grant.NAMED if holds else Grant.NONE)
-    denied = _judged(_statement(), _statement("Deny", principal="*", **_if(operator, value)))
-    assert denied is (Grant.DENIED if holds else Grant.NAMED)
+def test_a_condition_on_the_principal_s_arn_is_evaluated(operator: str, value: Any, holds: bool) -> None:
+    assert _decision(_statement(**_if(operator, value))) is (
+        KeyPolicyDecision.NAMED if holds else KeyPolicyDecision.NONE
+    )
+    denied = _decision(_statement(), _statement("Deny", principal="*", **_if(operator, value)))
+    assert denied is (KeyPolicyDecision.DENIED if holds else KeyPolicyDecision.NAMED)
 
 
 @pytest.mark.parametrize("key", ["aws:PrincipalAccount", "kms:CallerAccount", "AWS:PRINCIPALACCOUNT"])
-def test_a_condition_on_the_principal_s_account_is_judged_in_any_case_of_its_key(key: str) -> None:
-    assert _judged(_statement(**_if("StringEquals", ACCOUNT, key))) is Grant.NAMED
-    assert _judged(_statement(**_if("StringEquals", "999999999999", key))) is Grant.NONE
+def test_a_condition_on_the_principal_s_account_is_evaluated_in_any_case_of_its_key(key: str) -> None:
+    assert _decision(_statement(**_if("StringEquals", ACCOUNT, key))) is KeyPolicyDecision.NAMED
+    assert _decision(_statement(**_if("StringEquals", "999999999999", key))) is KeyPolicyDecision.NONE
 
 
 def test_the_account_s_grant_under_a_pattern_is_through_the_account_for_whom_it_fits() -> None:
     by_pattern = _statement(principal={"AWS": ROOT}, **_if("ArnLike", f"arn:aws:iam::{ACCOUNT}:role/team/*"))
-    assert _judged(by_pattern) is Grant.THROUGH_ROOT
-    assert _judged(by_pattern, principal=OTHER) is Grant.NONE
+    assert _decision(by_pattern) is KeyPolicyDecision.THROUGH_IAM
+    assert _decision(by_pattern, principal=OTHER) is KeyPolicyDecision.NONE
     # The root user is named by the statement, but fits no pattern of roles.
-    assert _judged(by_pattern, principal=ROOT) is Grant.NONE
+    assert _decision(by_pattern, principal=ROOT) is KeyPolicyDecision.NONE
 
 
 @pytest.mark.parametrize(
@@ -206,30 +216,27 @@ def test_the_account_s_grant_under_a_pattern_is_through_the_account_for_whom_it_
     [
         {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
         {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}},
-        {"ArnLikeIfExists": {BY_ARN: ADMIN}},
-        {"ForAnyValue:StringLike": {BY_ARN: ADMIN}},
-        {"Null": {BY_ARN: "false"}},
         {"ArnLike": {BY_ARN: ADMIN}, "Bool": {"aws:SecureTransport": "true"}},
         {"ArnLike": {BY_ARN: ADMIN, "aws:SourceArn": "*"}},
     ],
 )
 def test_a_condition_that_cannot_be_known_neither_grants_nor_spares(condition: dict[str, Any]) -> None:
-    assert _judged(_statement(Condition=condition)) is Grant.NONE
-    assert _judged(_statement(), _statement("Deny", Condition=condition)) is Grant.DENIED
+    assert _decision(_statement(Condition=condition)) is KeyPolicyDecision.NONE
+    assert _decision(_statement(), _statement("Deny", Condition=condition)) is KeyPolicyDecision.DENIED
 
 
 def test_one_condition_that_fails_for_certain_settles_it_whatever_the_others_are() -> None:
     condition = {"ArnLike": {BY_ARN: OTHER}, "Bool": {"aws:MultiFactorAuthPresent": "false"}}
-    assert _judged(_statement(), _statement("Deny", Condition=condition)) is Grant.NAMED
+    assert _decision(_statement(), _statement("Deny", Condition=condition)) is KeyPolicyDecision.NAMED
 
 
 def test_of_a_session_the_role_s_path_is_unknown_so_that_no_pattern_is_relied_on() -> None:
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/alice"
     fits = _if("ArnLike", f"arn:aws:iam::{ACCOUNT}:role/*")
-    assert _judged(_statement(**fits), principal=session) is Grant.NONE
-    assert _judged(_statement(), _statement("Deny", **fits), principal=session) is Grant.DENIED
+    assert _decision(_statement(**fits), principal=session) is KeyPolicyDecision.NONE
+    assert _decision(_statement(), _statement("Deny", **fits), principal=session) is KeyPolicyDecision.DENIED
     by_account = _if("StringEquals", ACCOUNT, "aws:PrincipalAccount")
-    assert _judged(_statement(**by_account), principal=session) is Grant.NAMED
+    assert _decision(_statement(**by_account), principal=session) is KeyPolicyDecision.NAMED
 
 
 # The lockout: may whoever sets the stack up change the future policy again?
@@ -273,29 +280,29 @@ def _future_policy(mode: str) -> policies.Policy:
 @pytest.mark.parametrize("mode", NAMING_ADMIN)
 @pytest.mark.parametrize("caller", [ADMIN, ADMIN_SESSION])
 def test_a_named_administrator_is_never_locked_out(mode: str, caller: str) -> None:
-    assert grants(_future_policy(mode), caller, PUT) is Grant.NAMED
+    assert decide_by_key_policy(_future_policy(mode), caller, PUT) is KeyPolicyDecision.NAMED
 
 
 @pytest.mark.parametrize("mode", LENIENT)
 @pytest.mark.parametrize("caller", [OTHER, SSO_ROLE, SSO_ROLE_HOME, SSO_SESSION, DELETER])
 def test_whoever_is_not_named_depends_on_iam_where_the_policy_delegates(mode: str, caller: str) -> None:
-    assert grants(_future_policy(mode), caller, PUT) is Grant.THROUGH_ROOT
+    assert decide_by_key_policy(_future_policy(mode), caller, PUT) is KeyPolicyDecision.THROUGH_IAM
 
 
 @pytest.mark.parametrize("mode", STRICT)
 @pytest.mark.parametrize("caller", [OTHER, ROOT, DELETER, f"arn:aws:sts::{ACCOUNT}:assumed-role/other/eve"])
 def test_whoever_is_not_named_is_locked_out_by_a_strict_policy_the_root_user_too(mode: str, caller: str) -> None:
-    assert grants(_future_policy(mode), caller, PUT) is Grant.NONE
+    assert decide_by_key_policy(_future_policy(mode), caller, PUT) is KeyPolicyDecision.NONE
 
 
 @pytest.mark.parametrize("caller", [SSO_ROLE, SSO_ROLE_HOME])
 def test_an_sso_role_that_fits_the_pattern_depends_on_its_permission_set_in_strict_mode_too(caller: str) -> None:
-    assert grants(_future_policy("strict, sso"), caller, PUT) is Grant.THROUGH_ROOT
-    assert grants(_future_policy("strict"), caller, PUT) is Grant.NONE
+    assert decide_by_key_policy(_future_policy("strict, sso"), caller, PUT) is KeyPolicyDecision.THROUGH_IAM
+    assert decide_by_key_policy(_future_policy("strict"), caller, PUT) is KeyPolicyDecision.NONE
 
 
 def test_an_sso_session_whose_role_could_not_be_looked_up_is_not_relied_on_in_strict_mode() -> None:
-    assert grants(_future_policy("strict, sso"), SSO_SESSION, PUT) is Grant.NONE
+    assert decide_by_key_policy(_future_policy("strict, sso"), SSO_SESSION, PUT) is KeyPolicyDecision.NONE
 
 
 @pytest.mark.parametrize(
@@ -307,13 +314,13 @@ def test_an_sso_session_whose_role_could_not_be_looked_up_is_not_relied_on_in_st
     ],
 )
 def test_a_role_that_only_looks_like_the_pattern_s_is_locked_out(role: str) -> None:
-    assert grants(_future_policy("strict, sso"), role, PUT) is Grant.NONE
+    assert decide_by_key_policy(_future_policy("strict, sso"), role, PUT) is KeyPolicyDecision.NONE
 
 
 @pytest.mark.parametrize("mode", EACH_MODE)
 @pytest.mark.parametrize("caller", [STRANGER, STRANGER.replace("role/admin", "root")])
 def test_another_account_is_locked_out_in_every_mode(mode: str, caller: str) -> None:
-    assert grants(_future_policy(mode), caller, PUT) is Grant.NONE
+    assert decide_by_key_policy(_future_policy(mode), caller, PUT) is KeyPolicyDecision.NONE
 
 
 @pytest.mark.parametrize("mode", EACH_MODE)
@@ -321,24 +328,24 @@ def test_another_account_is_locked_out_in_every_mode(mode: str, caller: str) -> 
 def test_the_key_s_deletion_is_denied_in_every_mode_to_all_but_the_deletion_administrators(
     mode: str, caller: str
 ) -> None:
-    assert grants(_future_policy(mode), caller, "kms:ScheduleKeyDeletion") is Grant.DENIED
+    assert decide_by_key_policy(_future_policy(mode), caller, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.DENIED
 
 
 def test_a_deletion_administrator_may_delete_and_do_nothing_else_of_the_administrators() -> None:
     policy = _future_policy("deletion")
-    assert grants(policy, DELETER, "kms:ScheduleKeyDeletion") is Grant.NAMED
-    assert grants(policy, DELETER, "kms:CancelKeyDeletion") is Grant.THROUGH_ROOT
+    assert decide_by_key_policy(policy, DELETER, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
+    assert decide_by_key_policy(policy, DELETER, "kms:CancelKeyDeletion") is KeyPolicyDecision.THROUGH_IAM
 
 
 @pytest.mark.parametrize("mode", EACH_MODE)
 @pytest.mark.parametrize("action", ["kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:CreateGrant"])
 @pytest.mark.parametrize("caller", [ADMIN, SSO_ROLE])
 def test_no_administrator_is_named_for_a_use_in_any_mode(mode: str, action: str, caller: str) -> None:
-    told = grants(_future_policy(mode), caller, action)
-    assert told is not Grant.NAMED
-    assert (told is Grant.DENIED) == ("exclusive" in mode)
+    told = decide_by_key_policy(_future_policy(mode), caller, action)
+    assert told is not KeyPolicyDecision.NAMED
+    assert (told is KeyPolicyDecision.DENIED) == ("exclusive" in mode)
 
 
 @pytest.mark.parametrize("mode", EACH_MODE)
 def test_the_application_may_decrypt_in_every_mode(mode: str) -> None:
-    assert grants(_future_policy(mode), APP, "kms:Decrypt") is Grant.NAMED
+    assert decide_by_key_policy(_future_policy(mode), APP, "kms:Decrypt") is KeyPolicyDecision.NAMED

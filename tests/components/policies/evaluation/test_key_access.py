@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
-from components.policies.grants import Grant, grants
+from components.policies.evaluation.account import IamPolicy, KeyPermission
+from components.policies.evaluation.key_access import (
+    RIGHTS,
+    AccessDecision,
+    KeyAccessDocuments,
+    KeyPolicyDecision,
+    decide_by_key_policy,
+    evaluate_access,
+)
 from components.policies.stack import key_policy_of
-from tests.wizard.commands.review.policy_documents import (
+from tests.components.policies.evaluation.policy_documents import (
     ADA,
     LEAVES_IT_TO_IAM,
     ROLE,
@@ -24,10 +32,6 @@ from tests.wizard.commands.review.policy_documents import (
     principal,
 )
 from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, KEY, OTHER_ACCOUNT, OTHER_KEY, SECOND, settings
-from wizard.commands.review.evaluate import RIGHTS, AccessDecision, KeyAccessDocuments, judge
-from wizard.commands.review.principals import subject
-from wizard.core.models.access import KeyPermission
-from wizard.core.models.iam import IamPolicy
 
 ALIAS = f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/eonpro-phi-key"
 MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
@@ -35,7 +39,7 @@ NO_MFA = {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}
 
 
 def asked(read: KeyAccessDocuments, arn: str = ADA, action: str = "Decrypt") -> AccessDecision:
-    return judge(read, subject(arn, account=ACCOUNT, facts=read.facts, iam=read.iam), action)
+    return evaluate_access(read, read.caller(arn), action if ":" in action else f"kms:{action}")
 
 
 def through_iam(*statements: dict[str, Any], arn: str = ADA, **more: Any) -> KeyAccessDocuments:
@@ -138,14 +142,14 @@ REFUSED = {
 
 @pytest.mark.parametrize("why", ALLOWED)
 def test_allowed_without_a_condition(why):
-    verdict = asked(ALLOWED[why])
-    assert verdict.may is KeyPermission.YES
-    assert any(not way.terms for way in verdict.ways)
+    decision = asked(ALLOWED[why])
+    assert decision.permission is KeyPermission.YES
+    assert any(not way.terms for way in decision.sources)
 
 
 @pytest.mark.parametrize("why", REFUSED)
 def test_refused(why):
-    assert asked(REFUSED[why]) == AccessDecision(may=KeyPermission.NO)
+    assert asked(REFUSED[why]) == AccessDecision(permission=KeyPermission.NO)
 
 
 def test_there_are_as_many_refusals_as_grants():
@@ -187,34 +191,34 @@ CONDITIONAL = {
 @pytest.mark.parametrize("why", CONDITIONAL)
 def test_a_condition_on_the_request_is_a_yes_on_its_terms(why):
     read, terms = CONDITIONAL[why]
-    verdict = asked(read)
-    assert (verdict.may, [way.terms for way in verdict.ways]) == (KeyPermission.YES, [terms])
+    decision = asked(read)
+    assert (decision.permission, [way.terms for way in decision.sources]) == (KeyPermission.YES, [terms])
 
 
 def test_a_role_that_is_named_is_held_by_its_boundary():
     held = papers(named(ROLE), iam=[principal(ROLE, boundary=limit(allow("s3:*")))])
     free = papers(named(ROLE), iam=[principal(ROLE, boundary=limit(allow("kms:*")))])
-    assert (asked(held, ROLE).may, asked(free, ROLE).may) == (KeyPermission.NO, KeyPermission.YES)
+    assert (asked(held, ROLE).permission, asked(free, ROLE).permission) == (KeyPermission.NO, KeyPermission.YES)
 
 
 def test_the_root_user_needs_no_iam_policy_and_is_denied_like_everybody():
-    assert asked(papers(LEAVES_IT_TO_IAM), ROOT).may is KeyPermission.YES
-    assert asked(papers(LEAVES_IT_TO_IAM, named("*", effect="Deny")), ROOT).may is KeyPermission.NO
-    assert asked(papers(named(ADA)), ROOT).may is KeyPermission.NO
+    assert asked(papers(LEAVES_IT_TO_IAM), ROOT).permission is KeyPermission.YES
+    assert asked(papers(LEAVES_IT_TO_IAM, named("*", effect="Deny")), ROOT).permission is KeyPermission.NO
+    assert asked(papers(named(ADA)), ROOT).permission is KeyPermission.NO
 
 
 def test_another_account_is_let_in_by_name_only():
-    assert asked(papers(named(STRANGER)), STRANGER).may is KeyPermission.YES
-    assert asked(papers(named(OTHER_ACCOUNT)), OTHER_ACCOUNT).may is KeyPermission.YES
-    assert asked(papers(LEAVES_IT_TO_IAM), STRANGER).may is KeyPermission.NO
+    assert asked(papers(named(STRANGER)), STRANGER).permission is KeyPermission.YES
+    assert asked(papers(named(OTHER_ACCOUNT)), OTHER_ACCOUNT).permission is KeyPermission.YES
+    assert asked(papers(LEAVES_IT_TO_IAM), STRANGER).permission is KeyPermission.NO
 
 
 def test_everybody_is_let_in_by_a_star_and_by_an_exception_from_everybody():
-    assert asked(papers(named("*")), "*").may is KeyPermission.YES
-    assert asked(papers({**named("*"), "Principal": {"AWS": "*"}}), "*").may is KeyPermission.YES
+    assert asked(papers(named("*")), "*").permission is KeyPermission.YES
+    assert asked(papers({**named("*"), "Principal": {"AWS": "*"}}), "*").permission is KeyPermission.YES
     but = {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "NotPrincipal": {"AWS": ADA}}
-    assert asked(papers(but), "*").may is KeyPermission.YES
-    assert asked(papers(LEAVES_IT_TO_IAM), "*").may is KeyPermission.NO
+    assert asked(papers(but), "*").permission is KeyPermission.YES
+    assert asked(papers(LEAVES_IT_TO_IAM), "*").permission is KeyPermission.NO
 
 
 # What could not be read.
@@ -301,16 +305,16 @@ KNOWN_ALL_THE_SAME = {
 @pytest.mark.parametrize("what", UNKNOWN)
 def test_what_hangs_on_what_could_not_be_read_is_unknown(what):
     read, arn, action = UNKNOWN[what]
-    assert asked(read, arn, action) == AccessDecision(may=KeyPermission.UNKNOWN)
+    assert asked(read, arn, action) == AccessDecision(permission=KeyPermission.UNKNOWN)
 
 
 @pytest.mark.parametrize("what", KNOWN_ALL_THE_SAME)
 def test_what_does_not_hang_on_it_is_still_known(what):
     read, arn, action, may = KNOWN_ALL_THE_SAME[what]
-    assert asked(read, arn, action).may is may
+    assert asked(read, arn, action).permission is may
 
 
-# The product's own key policy, and its own judge of it.
+# The product's own key policy, and its own evaluate_access of it.
 
 STACKS = {
     "default": settings(administrators=(ADMIN, SECOND)),
@@ -327,5 +331,7 @@ def test_it_says_of_the_products_key_policy_what_the_products_own_judge_says(sta
     read = papers(policy=policy)
     for actions in RIGHTS.values():
         for action in actions:
-            found = grants(policy, arn, f"kms:{action}")
-            assert (asked(read, arn, action).may is KeyPermission.YES) == (found is Grant.NAMED), action
+            found = decide_by_key_policy(policy, arn, action)
+            assert (asked(read, arn, action).permission is KeyPermission.YES) == (found is KeyPolicyDecision.NAMED), (
+                action
+            )

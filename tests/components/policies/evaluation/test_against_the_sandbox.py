@@ -11,8 +11,11 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
+from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal, KeyPermission
+from components.policies.evaluation.key_access import KeyAccessDocuments, evaluate_access, key_context
+from components.policies.evaluation.principals import caller_of
 from sandbox.aws.iam.policy import Decision, Request, applies, evaluate, names_principal, statements, without_resource
-from tests.wizard.commands.review.policy_documents import (
+from tests.components.policies.evaluation.policy_documents import (
     ADA,
     LEAVES_IT_TO_IAM,
     ROLE,
@@ -23,10 +26,6 @@ from tests.wizard.commands.review.policy_documents import (
     named,
 )
 from tests.wizard.fakes.clients import ACCOUNT, KEY, OTHER_KEY
-from wizard.commands.review.evaluate import KeyAccessDocuments, facts_of_key, judge
-from wizard.commands.review.principals import subject
-from wizard.core.models.access import KeyPermission
-from wizard.core.models.iam import AccountIam, IamPolicy, IamPrincipal
 
 ACTIONS = ("Decrypt", "PutKeyPolicy", "ScheduleKeyDeletion")
 OPEN = {
@@ -112,7 +111,7 @@ contexts = st.fixed_dictionaries({key: st.sampled_from((None, *values)) for key,
 def allowed(arn: str, action: str, key_policy: Any, own: Any, boundary: Any, more: dict[str, tuple[str, ...]]) -> bool:
     """What the sandbox (`sandbox.aws.moto_patches.kms.keys`) does with a request, its IAM given as documents."""
     context = {
-        **facts_of_key(KEY),
+        **key_context(KEY),
         "aws:PrincipalArn": (arn,),
         "aws:PrincipalAccount": (ACCOUNT,),
         "kms:CallerAccount": (ACCOUNT,),
@@ -161,15 +160,15 @@ def test_no_request_that_is_allowed_is_judged_a_no_and_every_plain_yes_is_allowe
         policy=key_policy,
         grants=(),
         iam=AccountIam(principals=(one,)),
-        facts=facts_of_key(KEY),
+        context=key_context(KEY),
     )
-    verdict = judge(read, subject(arn, account=ACCOUNT, facts=read.facts, iam=read.iam), action)
-    assert verdict.may is not KeyPermission.UNKNOWN
+    decision = evaluate_access(read, read.caller(arn), f"kms:{action}")
+    assert decision.permission is not KeyPermission.UNKNOWN
     if is_allowed:
-        assert verdict.may is KeyPermission.YES
-    if any(not way.terms for way in verdict.ways):
+        assert decision.permission is KeyPermission.YES
+    if any(not way.terms for way in decision.sources):
         assert is_allowed
-    if verdict.may is KeyPermission.NO:
+    if decision.permission is KeyPermission.NO:
         assert not is_allowed
 
 
@@ -196,9 +195,11 @@ def test_what_is_lost_makes_no_answer_a_no_that_was_a_yes(key_policy, own, lost,
             policy=None if "policy" in missing else key_policy,
             grants=None if "grants" in missing else (),
             iam=None if "iam" in missing else AccountIam(principals=(one,)),
-            facts=facts_of_key(KEY),
+            context=key_context(KEY),
         )
-        return judge(read, subject(arn, account=ACCOUNT, facts=read.facts, iam=read.iam), action).may
+        return evaluate_access(
+            read, caller_of(arn, account=ACCOUNT, context=read.context, iam=read.iam), action
+        ).permission
 
     whole, partly = judged(frozenset()), judged(frozenset(lost))
     assert (whole, partly) != (KeyPermission.YES, KeyPermission.NO)

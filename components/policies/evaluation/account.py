@@ -1,6 +1,6 @@
-"""What an account's IAM says, as it was read: users, groups, roles, their policies and whom a role trusts.
+"""What was read of an account for an evaluation: users, roles, their policies, trust, and grants on a key.
 
-Pure: frozen facts. Documents are as IAM gives them; nothing is judged here.
+Pure: frozen facts. Documents are as IAM returns them; nothing is evaluated here.
 """
 
 from __future__ import annotations
@@ -8,14 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 Document = Mapping[str, Any]
 
 
+class KeyPermission(StrEnum):
+    """Whether a principal may do something."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+    """What would decide it could not be read."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class IamPolicy:
-    """One policy of a principal's: its own, its group's, or a managed one."""
+    """One policy of a principal: its own, its group's, or a managed one."""
 
     name: str
     """The ARN of a managed policy, else `<name> of <ARN of its holder>`."""
@@ -25,11 +35,11 @@ class IamPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class IamPrincipal:
-    """A user or a role, with everything that gives or limits its rights within the account."""
+    """A user or a role, with everything that gives or limits its permissions within the account."""
 
     arn: str
     policies: tuple[IamPolicy, ...] = ()
-    """All that give and deny: inline, attached, and its groups'."""
+    """All that allow or deny: inline, attached, and those of its groups."""
     boundary: IamPolicy | None = None
     trust: Document | None = None
     """Of a role: who may assume it."""
@@ -58,19 +68,21 @@ class AccountIam:
     principals: tuple[IamPrincipal, ...]
 
     def find(self, arn: str) -> IamPrincipal | None:
-        """The user or role of that very ARN."""
-        return next((each for each in self.principals if each.arn == arn), None)
+        """The user or role with exactly this ARN."""
+        return next((principal for principal in self.principals if principal.arn == arn), None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyEvents:
-    """What the event history tells of one principal and the key."""
+class GrantFact:
+    """A grant on the key (ListGrants)."""
 
-    principal: str
-    """An IAM user's or role's ARN, sessions reduced to their role; an account's root; a service."""
-    uses: int = 0
-    """Cryptographic calls that succeeded."""
-    refused: int = 0
-    """Calls of any kind that were denied."""
-    last_use: datetime | None = None
-    """UTC, of the successful ones."""
+    id: str
+    grantee: str
+    operations: tuple[str, ...]
+    made: datetime | None
+    retiring: str | None
+    name: str = ""
+    key_arn: str = ""
+    """The key or the replica that it is on."""
+    constraints: tuple[str, ...] = ()
+    """The required encryption context, `EncryptionContextEquals name=value`; or the source's ARN."""

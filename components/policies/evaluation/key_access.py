@@ -1,0 +1,293 @@
+"""What a principal may do with a key: the key policy, the account's IAM and the grants together.
+
+Pure: documents in, decisions out. What could not be read makes the answers that depend on it unknown. Policies of an
+organization and of sessions are not considered: they can only take permissions away.
+https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from components.policies.evaluation.account import AccountIam, Document, GrantFact, KeyPermission
+from components.policies.evaluation.conditions import Context
+from components.policies.evaluation.principals import (
+    Caller,
+    PrincipalKind,
+    PrincipalMatch,
+    account_of,
+    caller_of,
+    match_principal,
+)
+from components.policies.evaluation.statements import (
+    PolicyEvaluation,
+    Request,
+    Statement,
+    StatementMatch,
+    evaluate_policies,
+    match_statement,
+    statements_of,
+)
+
+DECRYPT = "kms:Decrypt"
+
+USE = (DECRYPT, "kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:ReEncryptFrom", "kms:CreateGrant")
+"""What returns plaintext, and the grant that gives this to oneself or to somebody else."""
+
+ADMINISTER = (
+    "kms:PutKeyPolicy",
+    "kms:DisableKey",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:DisableKeyRotation",
+    "kms:RotateKeyOnDemand",
+    "kms:CreateAlias",
+    "kms:UpdateAlias",
+    "kms:DeleteAlias",
+    "kms:UpdateKeyDescription",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:RevokeGrant",
+    "kms:CancelKeyDeletion",
+    "kms:ReplicateKey",
+    "kms:UpdatePrimaryRegion",
+)
+"""What changes the key, except its deletion."""
+
+DELETE = ("kms:ScheduleKeyDeletion",)
+
+RIGHTS: Mapping[str, tuple[str, ...]] = {"use": USE, "administer": ADMINISTER, "delete": DELETE}
+"""Each right by its actions, of which one is enough; the first is the one that stands for the right."""
+
+GRANTABLE = frozenset(
+    (
+        DECRYPT,
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:GenerateDataKeyPair",
+        "kms:GenerateDataKeyPairWithoutPlaintext",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+        "kms:CreateGrant",
+        "kms:RetireGrant",
+        "kms:DescribeKey",
+    )
+)
+"""What a grant on a symmetric key can give. https://docs.aws.amazon.com/kms/latest/developerguide/grants.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyAccessDocuments:
+    """Everything that was read about the access to one key; None is what could not be read."""
+
+    arn: str
+    account: str
+    policy: Document | None
+    grants: tuple[GrantFact, ...] | None
+    iam: AccountIam | None
+    context: Context = field(default_factory=dict)
+    """The condition keys that the key itself decides, above all its tags."""
+
+    def caller(self, arn: str) -> Caller:
+        """A principal of the account, with its IAM policies where they were read."""
+        return caller_of(arn, account=self.account, context=self.context, iam=self.iam)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermissionSource:
+    """One source of a permission: what it is, and on which terms it gives it."""
+
+    source: str
+    terms: tuple[str, ...] = ()
+    through_iam: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessDecision:
+    """Whether a caller may do one action on a key, and by which sources."""
+
+    permission: KeyPermission
+    sources: tuple[PermissionSource, ...] = ()
+
+
+def key_context(arn: str, *, tags: Mapping[str, str] | None = None) -> Context:
+    """What is known of every request for a key: transport, Region, account, and the key's tags where they were read.
+
+    KMS answers over TLS alone. https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html
+    """
+    known = {
+        "aws:securetransport": ("true",),
+        "aws:requestedregion": (arn.split(":")[3],),
+        "aws:resourceaccount": (arn.split(":")[4],),
+    }
+    return known | {f"aws:resourcetag/{name.lower()}": (value,) for name, value in (tags or {}).items()}
+
+
+def evaluate_access(
+    documents: KeyAccessDocuments, caller: Caller, action: str, *, include_everybody: bool = True
+) -> AccessDecision:
+    """Whether a caller may do an action such as `kms:Decrypt` on the key.
+
+    Without `include_everybody` a statement that allows everybody does not count for this caller: the review lists
+    "everybody" once, and not as a right of each principal.
+    """
+    request = Request(action=action, resource=documents.arn, context={**documents.context, **caller.context})
+    identity = evaluate_policies(caller.iam.policies, request) if caller.iam else PolicyEvaluation()
+    has_boundary = caller.iam is not None and caller.iam.boundary is not None
+    boundary = evaluate_policies((caller.iam.boundary,), request) if caller.iam and caller.iam.boundary else None
+    by_key = _match_key_policy(documents.policy, caller, request, documents.account)
+    if any(not match.terms for match in by_key.denies) or identity.is_denied or (boundary and boundary.is_denied):
+        return AccessDecision(permission=KeyPermission.NO)
+    unless = tuple(
+        f"not ({' and '.join(match.terms)}), by {match.source}"
+        for match in (*by_key.denies, *identity.denies, *(boundary.denies if boundary else ()))
+    )
+    limit, passes_boundary = _limit(boundary)
+    named = [*by_key.named, *by_key.everybody] if include_everybody else [*by_key.named, *by_key.everybody_meant]
+    if caller.kind is PrincipalKind.EVERYBODY:
+        named = [*by_key.named, *by_key.everybody]
+    # A boundary limits a role that the key policy names; it does not limit a user that is named.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+    is_limited = has_boundary and caller.iam is not None and caller.iam.is_role
+    granted = [_source(match, unless) for match in _grants(documents, caller, action)]
+    by_name = [_source(match, (*unless, *(limit if is_limited else ()))) for match in named]
+    by_iam = [
+        _source(allow, (*delegation.terms, *limit, *unless), through_iam=True)
+        for delegation in by_key.account[:1]
+        for allow in identity.allows
+    ]
+    certain = list(granted)
+    if passes_boundary is KeyPermission.YES or not is_limited:
+        certain += by_name
+    if passes_boundary is KeyPermission.YES:
+        certain += by_iam
+    if certain:
+        return AccessDecision(permission=KeyPermission.YES, sources=tuple(certain))
+    is_held_back = passes_boundary is KeyPermission.UNKNOWN and bool(by_name or by_iam)
+    if is_held_back or _could_be_allowed(documents, caller, action, identity, is_delegated=bool(by_key.account)):
+        return AccessDecision(permission=KeyPermission.UNKNOWN)
+    return AccessDecision(permission=KeyPermission.NO)
+
+
+class KeyPolicyDecision(StrEnum):
+    """What a key policy alone decides for a principal and an action."""
+
+    NAMED = "named"
+    """The policy itself allows it, whatever IAM says: it names the principal, or everybody."""
+    THROUGH_IAM = "through-iam"
+    """The policy leaves it to the account: an IAM policy must allow the principal the action on the key."""
+    NONE = "none"
+    """Nothing in the policy allows it."""
+    DENIED = "denied"
+    """The policy denies it, whatever else allows it."""
+
+
+def decide_by_key_policy(policy: Document, principal_arn: str, action: str) -> KeyPolicyDecision:
+    """What a key policy, of a key that may not exist yet, decides for a user, a role, a session or an account's root.
+
+    It errs on the side of a lockout: an Allow counts only where it certainly applies, a Deny counts unless it
+    certainly does not. KMS checks a new policy in the same way.
+    """
+    account = account_of(principal_arn) or ""
+    caller = caller_of(principal_arn, account=account)
+    # In a key policy "*" is the key itself: an Allow on anything else allows nothing. A Deny counts on anything.
+    statements = [
+        {
+            name: value
+            for name, value in statement.items()
+            if statement.get("Effect") != "Deny" or "Resource" not in name
+        }
+        for statement in statements_of(policy)
+    ]
+    request = Request(action=action, resource="*", context=caller.context)
+    by_key = _match_key_policy({"Statement": statements}, caller, request, account)
+    if by_key.denies:
+        return KeyPolicyDecision.DENIED
+    if any(not match.terms for match in (*by_key.named, *by_key.everybody_named)):
+        return KeyPolicyDecision.NAMED
+    if any(not match.terms for match in by_key.account):
+        return KeyPolicyDecision.THROUGH_IAM
+    return KeyPolicyDecision.NONE
+
+
+@dataclass(kw_only=True)
+class _KeyPolicyMatches:
+    """The statements of a key policy that apply to a request, by how they cover the caller."""
+
+    named: list[StatementMatch] = field(default_factory=list)
+    account: list[StatementMatch] = field(default_factory=list)
+    """Those that leave it to the account's IAM, the one with the fewest terms first."""
+    everybody: list[StatementMatch] = field(default_factory=list)
+    everybody_named: list[StatementMatch] = field(default_factory=list)
+    """Of `everybody` those with a Principal. A NotPrincipal that allows is nothing to rely on."""
+    everybody_meant: list[StatementMatch] = field(default_factory=list)
+    """Of `everybody` those whose conditions select this caller."""
+    denies: list[StatementMatch] = field(default_factory=list)
+
+
+def _match_key_policy(policy: Document | None, caller: Caller, request: Request, account: str) -> _KeyPolicyMatches:
+    matches = _KeyPolicyMatches()
+    for statement in statements_of(policy):
+        covers = match_principal(statement, caller, account)
+        source = f"key policy: {statement.get('Sid') or 'a statement without Sid'}"
+        match = match_statement(statement, request, source=source)
+        if covers is None or match is None:
+            continue
+        if statement.get("Effect") == "Deny":
+            matches.denies.append(match)
+        elif covers is PrincipalMatch.ACCOUNT:
+            matches.account.append(match)
+        elif covers is PrincipalMatch.NAMED:
+            matches.named.append(match)
+        else:
+            _add_for_everybody(matches, statement, match)
+    matches.account.sort(key=lambda match: len(match.terms))
+    return matches
+
+
+def _add_for_everybody(matches: _KeyPolicyMatches, statement: Statement, match: StatementMatch) -> None:
+    matches.everybody.append(match)
+    if "NotPrincipal" not in statement:
+        matches.everybody_named.append(match)
+    if statement.get("Condition") and not match.terms:
+        matches.everybody_meant.append(match)
+
+
+def _limit(boundary: PolicyEvaluation | None) -> tuple[tuple[str, ...], KeyPermission]:
+    """On which terms a permissions boundary lets the request pass, and whether."""
+    if boundary is None:
+        return (), KeyPermission.YES
+    if boundary.unread:
+        return (), KeyPermission.UNKNOWN
+    if not boundary.allows:
+        return (), KeyPermission.NO
+    best = min(boundary.allows, key=lambda match: len(match.terms))
+    return best.terms, KeyPermission.YES
+
+
+def _grants(documents: KeyAccessDocuments, caller: Caller, action: str) -> Iterator[StatementMatch]:
+    operation = action.removeprefix("kms:")
+    for grant in documents.grants or ():
+        if grant.grantee == caller.arn and operation in grant.operations and action in GRANTABLE:
+            yield StatementMatch(source=f"grant {grant.id}", terms=grant.constraints)
+
+
+def _source(match: StatementMatch, more: Iterable[str], *, through_iam: bool = False) -> PermissionSource:
+    source = f"IAM policy {match.source}" if through_iam else match.source
+    return PermissionSource(source=source, terms=tuple(dict.fromkeys((*match.terms, *more))), through_iam=through_iam)
+
+
+def _could_be_allowed(
+    documents: KeyAccessDocuments, caller: Caller, action: str, identity: PolicyEvaluation, *, is_delegated: bool
+) -> bool:
+    """Whether what was not read could allow it."""
+    if documents.policy is None:
+        return True
+    if documents.grants is None and action in GRANTABLE:
+        return True
+    if caller.kind is not PrincipalKind.PRINCIPAL or not is_delegated:
+        return False
+    return documents.iam is None or bool(identity.unread)

@@ -1,0 +1,170 @@
+"""Who policies name: users and roles, an account's root, other accounts, services, everybody.
+
+Pure. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from components.policies.evaluation.account import AccountIam, Document, IamPrincipal
+from components.policies.evaluation.conditions import Context, as_tuple
+from components.policies.evaluation.statements import Statement, statements_of
+
+EVERYBODY = "*"
+_ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root|(\d{12})")
+_OWNER = re.compile(r"arn:[a-z-]+:(?:iam|sts)::(\d{12}):.+")
+_SESSION = re.compile(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+")
+
+
+class PrincipalKind(StrEnum):
+    """What a name in a policy stands for."""
+
+    PRINCIPAL = "principal"
+    """A user or a role of the account."""
+    ROOT = "root"
+    """The account itself: its root user, and whoever its IAM allows."""
+    OTHER_ACCOUNT = "other account"
+    """Another account, or a principal of it."""
+    SERVICE = "service"
+    FEDERATED = "federated"
+    EVERYBODY = "everybody"
+    OTHER = "other"
+    """A session, a federated user, or the id of a deleted principal."""
+
+
+class PrincipalMatch(StrEnum):
+    """How a statement's principal element covers a caller."""
+
+    NAMED = "named"
+    ACCOUNT = "account"
+    """It names the account: the account's IAM has to allow it too."""
+    EVERYBODY = "everybody"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """A principal that may send a request, and what is known of every request of it."""
+
+    arn: str
+    kind: PrincipalKind
+    context: Context
+    iam: IamPrincipal | None = None
+    """Of a user or role whose policies were read."""
+
+
+def account_of(arn: str) -> str | None:
+    """The account that an ARN, or an account's bare id, belongs to."""
+    if match := _ROOT.fullmatch(arn):
+        return match[1] or match[2]
+    match = _OWNER.fullmatch(arn)
+    return match[1] if match else None
+
+
+def kind_of(name: str, account: str, principal_type: str = "AWS") -> PrincipalKind:
+    """What a name in a policy of this account stands for."""
+    if name == EVERYBODY:
+        return PrincipalKind.EVERYBODY
+    if principal_type in ("Service", "Federated"):
+        return PrincipalKind.SERVICE if principal_type == "Service" else PrincipalKind.FEDERATED
+    owner = account_of(name)
+    if owner is not None and owner != account:
+        return PrincipalKind.OTHER_ACCOUNT
+    if _ROOT.fullmatch(name):
+        return PrincipalKind.ROOT
+    return PrincipalKind.PRINCIPAL if owner and re.search(r":(user|role)/", name) else PrincipalKind.OTHER
+
+
+def caller_of(
+    name: str,
+    *,
+    account: str,
+    context: Context | None = None,
+    iam: AccountIam | None = None,
+    kind: PrincipalKind | None = None,
+) -> Caller:
+    """A caller by the name that a policy has for it; `context` is what is known of the key and every request.
+
+    A session's ARN does not contain its role's path, so that `aws:PrincipalArn` is not known of a session.
+    """
+    kind = kind or kind_of(name, account)
+    known = dict(context or {})
+    owner = account_of(name)
+    if owner is not None:
+        known |= {"aws:principalaccount": (owner,), "kms:calleraccount": (owner,)}
+    if kind in (PrincipalKind.PRINCIPAL, PrincipalKind.ROOT):
+        root = kind is PrincipalKind.ROOT
+        known |= {
+            "aws:principalarn": (name,),
+            "aws:principalisawsservice": ("false",),
+            "aws:principaltype": ("Account" if root else "AssumedRole" if ":role/" in name else "User",),
+        }
+    if kind is PrincipalKind.SERVICE:
+        known |= {"aws:principalisawsservice": ("true",), "aws:principalservicename": (name,)}
+    return Caller(arn=name, kind=kind, context=known, iam=iam.find(name) if iam else None)
+
+
+def match_principal(statement: Statement, caller: Caller, account: str) -> PrincipalMatch | None:
+    """How a statement of a key policy or trust policy covers a caller; None where it does not."""
+    if "NotPrincipal" in statement:
+        excepted = set(_names(statement["NotPrincipal"]))
+        is_excepted = EVERYBODY in excepted or any(_is_same(name, caller.arn) for name in excepted)
+        return None if is_excepted else PrincipalMatch.EVERYBODY
+    names = set(_names(statement.get("Principal")))
+    if any(_is_same(name, caller.arn) for name in names):
+        return PrincipalMatch.NAMED
+    is_of_account = account_of(caller.arn) == account and caller.kind in (
+        PrincipalKind.ROOT,
+        PrincipalKind.PRINCIPAL,
+        PrincipalKind.OTHER,
+    )
+    if is_of_account and account in {account_of(name) for name in names if _ROOT.fullmatch(name)}:
+        # The root user is the account: it needs no IAM policy.
+        return PrincipalMatch.NAMED if caller.kind is PrincipalKind.ROOT else PrincipalMatch.ACCOUNT
+    return PrincipalMatch.EVERYBODY if EVERYBODY in names else None
+
+
+def _is_same(name: str, arn: str) -> bool:
+    if name == arn:
+        return True
+    session = _SESSION.fullmatch(arn)
+    if session is None:
+        return False
+    # A session's ARN has the role's name without its path; a role name is unique in its account whatever its path.
+    partition, account, role = session.groups()
+    return name.startswith(f"arn:{partition}:iam::{account}:role/") and name.rpartition("/")[2] == role
+
+
+def allowed_principals(document: Document | None, account: str) -> Iterator[tuple[str, PrincipalKind]]:
+    """Everybody that the Allow statements name, once; an account by its root's ARN."""
+    seen = set()
+    for statement in statements_of(document):
+        if statement.get("Effect") != "Allow":
+            continue
+        for name, kind in statement_principals(statement, account):
+            if name not in seen:
+                seen.add(name)
+                yield name, kind
+
+
+def statement_principals(statement: Statement, account: str) -> Iterator[tuple[str, PrincipalKind]]:
+    """Everybody that one statement names."""
+    principal = statement.get("Principal")
+    if "NotPrincipal" in statement or principal == EVERYBODY:
+        # Everybody except a few includes everybody that nobody thought of.
+        yield EVERYBODY, PrincipalKind.EVERYBODY
+        return
+    for principal_type, names in principal.items() if isinstance(principal, Mapping) else ():
+        for name in as_tuple(names):
+            yield name, kind_of(name, account, principal_type)
+
+
+def _names(principal: object) -> Iterator[str]:
+    if principal == EVERYBODY:
+        yield EVERYBODY
+    elif isinstance(principal, Mapping):
+        for names in principal.values():
+            yield from as_tuple(names)
