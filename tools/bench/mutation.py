@@ -16,8 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.bench.onboarding import PROJECT
-from tools.bootstrap.places import CACHE, tool
+from tools.bootstrap.places import CACHE, PROJECT, tool
 
 CHANGED = ("cipher", "record", "usage", "batches", "key_cache", "cache_entry", "refresh", "fields")
 """The files of phi/ that are changed: the cipher and what it is made of, the cached key and what it is made of."""

@@ -22,6 +22,7 @@ COMMANDS = (
     "bench",
     "mutation",
     "spark-tests",
+    "measure",
     "recording",
     "lock",
     "clean",

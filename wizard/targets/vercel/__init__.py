@@ -264,9 +264,9 @@ class Vercel(DeployTarget):
         """The project, and how it becomes a principal."""
         return TargetDescription(
             place=f"{settings.vercel_team}/{settings.vercel_project}",
-            identity="an IAM user's access key, kept by Vercel as a sensitive variable"
+            identity="an IAM user's access key, a sensitive variable on Vercel"
             if settings.vercel_access == "user"
-            else "Vercel's OIDC token, by sts:AssumeRoleWithWebIdentity",
+            else "Vercel's OIDC token, with sts:AssumeRoleWithWebIdentity",
             reads_from="sensitive environment variables of the project's production",
         )
 
