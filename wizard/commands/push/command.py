@@ -5,23 +5,23 @@ Writes the stored data key where none was ever made, the targets' variables, and
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE
 from wizard.commands import deployed_stack
-from wizard.commands.push import deliver, redeploy
+from wizard.commands.push import PushOptions, deliver, redeploy
 from wizard.commands.push.document import document
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import wizard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext, deploy_target
 
 
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """Deliver the stored data key, and offer the redeploy. Raises SetupError."""
     clients.ui.working("reading the stack")
     stack = deployed_stack.find(request, clients)
@@ -56,18 +56,18 @@ def _confirm(id: str, request: Request, clients: Clients) -> None:
     if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
             "nothing was changed: renaming a data key has to be confirmed with the stack's name",
-            f"python -m wizard push --stack {request.stack} --rename-existing {id} --confirm {request.stack}",
+            wizard("push", "--rename-existing", id, "--confirm", request.stack),
         )
 
 
-def _scopes(options: argparse.Namespace, context: TargetContext) -> tuple[Scope, ...]:
+def _scopes(options: PushOptions, context: TargetContext) -> tuple[Scope, ...]:
     if options.to is None and options.branch is None:
         return (PRODUCTION,)
     target = next((each for each in map(deploy_target, context.targets) if each.has_environments), None)
     if target is None:
         raise UsageError(
             "--to and --branch name environments on Vercel, and this push does not deliver there",
-            f"python -m wizard push --stack {context.stack}",
+            wizard("push"),
         )
     names = [name for name in (options.to or PRODUCTION.environment).replace(" ", "").split(",") if name]
     custom = target.custom_environments(context) if set(names) - {_PRODUCTION, _PREVIEW} else {}
@@ -84,7 +84,7 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
     """
     if branch is not None and tuple(names) != (_PREVIEW,):
         raise UsageError(
-            "a branch narrows preview, and nothing else", f"python -m wizard push --to preview --branch {branch}"
+            "a branch narrows preview, and nothing else", wizard("push", "--to", _PREVIEW, "--branch", branch)
         )
     ids = {slug: id for id, slug in custom.items()}
     scopes = []
@@ -103,8 +103,8 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
             existing = ", ".join((_PRODUCTION, _PREVIEW, *sorted(ids)))
             raise UsageError(
                 f"the project has no environment {name!r}; it has {existing}",
-                f"python -m wizard push --to {_PRODUCTION}",
+                wizard("push", "--to", _PRODUCTION),
             )
     if not scopes:
-        raise UsageError("--to names no environment", f"python -m wizard push --to {_PRODUCTION}")
+        raise UsageError("--to names no environment", wizard("push", "--to", _PRODUCTION))
     return tuple(scopes)

@@ -12,6 +12,7 @@ from datetime import datetime
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients
 from wizard.targets.port import TargetContext, deploy_target
@@ -137,7 +138,7 @@ def _show_result(ui: UserInterface, stack: str, done: Redeployed) -> None:
             ui.line(f"{place} runs again what ran before: {done.why}", mark=Mark.FAIL)
         case RedeployState.SKIPPED:
             ui.line("nothing was redeployed. To do it later:", mark=Mark.INFO)
-            ui.verbatim(f"python -m wizard push --redeploy --stack {stack}")
+            ui.verbatim(wizard("push", "--redeploy"))
 
 
 def _time(at: datetime | None) -> str:

@@ -86,7 +86,7 @@ def refuse_another_key(holding: DataKeyStore, version: DataKeyVersion) -> None:
         raise DataKeyConflict(
             f"{version.fingerprint} is wrapped by {version.key_arn}, not by the stack's key "
             f"{holding.outputs.key_arn}, whose ARN is what the application gets; nothing was changed",
-            f"python -m wizard rotate --rewrap {holding.outputs.key_arn} --stack {holding.stack}"
+            f"python -m wizard rotate --reencrypt {holding.outputs.key_arn} --stack {holding.stack}"
             "   # wraps the current data key under the stack's key",
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,7 +22,7 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.inputs.test_interview import GIVEN
 from tests.wizard.setup.test_workflow import WRITES, World
-from wizard.commands.push import command
+from wizard.commands.push import PushOptions, command
 from wizard.core.errors import (
     Cancelled,
     CredentialsError,
@@ -51,16 +50,8 @@ class PushWorld(World):
         self.given = {"vercel_token": TOKEN}
 
     def push(self, *, confirmed: str | None = None, request: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        given = {
-            "stack": "production",
-            "to": None,
-            "branch": None,
-            "redeploy": None,
-            "rename_existing": None,
-            **options,
-        }
         asked = self.request(confirmed=confirmed, **(request or {}))
-        self.code, document = command.run(argparse.Namespace(**given), asked, self.clients)
+        self.code, document = command.run(PushOptions(**options), asked, self.clients)
         return document
 
     @property
