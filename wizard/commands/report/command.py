@@ -5,14 +5,13 @@ Reads AWS and changes nothing there; writes three new files to a folder, and nev
 
 from __future__ import annotations
 
-import argparse
 from datetime import datetime
 from pathlib import Path
 
 from wizard import PROJECT_FOLDER
 from wizard.commands import deployed_stack
 from wizard.commands.cost.command import assumptions_of
-from wizard.commands.report import document
+from wizard.commands.report import ReportOptions, document
 from wizard.commands.report.collect import gather
 from wizard.commands.report.cost import COMMAND_LINE
 from wizard.commands.report.render import markdown, page
@@ -31,7 +30,7 @@ PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
 _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unknown": Mark.WARN}
 
 
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """The report of a stack. Raises StackNotFound when it is not deployed."""
     assumptions = assumptions_of(options)
     sources = {
