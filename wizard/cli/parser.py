@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "verify": "prove again that the application can open the data key; change nothing",
         "status": "how the stack stands, in one screen; --all: every stack",
         "doctor": "what is wrong, each fault by its cause, with the command that mends it; changes nothing",
-        "rotate": "--cmk | --schedule | --rewrap | --data-key | --promote: change the key, its wrapping, the data key",
+        "rotate": "--cmk | --schedule | --reencrypt | --data-key | --promote: change the key, its wrapping, the data key",
         "restore": "put an escrowed version of the data key, or a backup, back in its place",
         "adopt": "--encryption-key: wrap the ENCRYPTION_KEY that the application used so far",
         "backup": "the wrapped data key to a file or a locked S3 object, in another Region too",
@@ -87,7 +87,7 @@ ONLY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "--no-redeploy": ("push", "rotate", "restore", "adopt"),
         "--cmk": ("rotate",),
         "--schedule": ("rotate",),
-        "--rewrap": ("rotate",),
+        "--reencrypt": ("rotate",),
         "--data-key": ("rotate",),
         "--promote": ("rotate",),
         "--version": ("restore",),
@@ -170,7 +170,9 @@ def _add_day_two(made: argparse.ArgumentParser) -> None:
     group.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
     group.add_argument("--cmk", action="store_true", help="of rotate: new material for the KMS key, now")
     group.add_argument("--schedule", type=int, metavar="DAYS", help="of rotate: days between automatic rotations")
-    group.add_argument("--rewrap", metavar="KEY", help="of rotate: the same data key under another KMS key (its ARN)")
+    group.add_argument(
+        "--reencrypt", metavar="KEY", help="of rotate: the same data key under another KMS key (its ARN)"
+    )
     group.add_argument("--data-key", action="store_true", help="of rotate: a new data key beside the old one")
     group.add_argument("--promote", metavar="FINGERPRINT", help="of rotate: the new data key into the old one's place")
     group.add_argument("--version", metavar="FINGERPRINT", help="of restore: the escrowed version")

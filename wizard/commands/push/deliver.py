@@ -13,7 +13,6 @@ from wizard.core.errors import (
     DataKeyConflict,
     MissingAnswers,
     PermissionDenied,
-    PreflightFailed,
     SetupError,
     UsageError,
 )
@@ -21,10 +20,9 @@ from wizard.core.models.delivery import Delivered, StoredDataKey, VercelProject,
 from wizard.core.models.progress import Mark
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.core.ports.run import VercelClient
-from wizard.data_key import access_key, delivery, storage
+from wizard.data_key import access_key, delivery, guard, storage
 from wizard.setup import deliver_and_verify
 from wizard.setup.deliver_and_verify import Application
-from wizard.setup.preflight.data_key import lost_stored_data_key
 from wizard.setup.steps import Clients, Request
 
 
@@ -92,7 +90,7 @@ def push(
     ui.working("looking for it in its escrow")
     held = storage.find_stored_data_key(aws, settings)
     if held is None:
-        _refuse_a_loss(to, scopes)
+        _refuse_second_data_key(to, outputs, scopes)
     aside = _set_aside(clients, to, rename_variable, held) if rename_variable else None
     replaceable = _refuse_conflicts(to, outputs, scopes, held)
     kept = storage.ensure_data_key(aws, settings, outputs)
@@ -122,27 +120,13 @@ def push(
     return Pushed(stored_data_key=kept, delivered=delivered, proofs=proofs, warnings=warnings, rename_variable=aside)
 
 
-def _refuse_a_loss(to: Application, scopes: tuple[Scope, ...]) -> None:
-    """Raises where there was a data key once: another one could not open the records under it."""
-    settings, name = to.settings, to.settings.names.stored_data_key
-    values = {"target": tuple(to.targets)}
-    if problems := lost_stored_data_key(settings, settings, values, to.stack, to.aws):
-        raise PreflightFailed(tuple(problems))
-    if versions := to.aws.key_rotation.versions(settings):
-        raise DataKeyConflict(
-            f"{name} is gone, and {len(versions)} of its versions are kept; no other data key was made",
-            f"python -m wizard restore --stack {to.stack}   # lists them; the one that was current goes back",
-        )
-    if Target.VERCEL not in to.targets:
-        return
-    vercel, project = _on_vercel(to)
-    for scope in dict.fromkeys((PRODUCTION, *scopes)):
-        if conflict := vercel.conflict(project, None, scope=scope):
-            raise DataKeyConflict(
-                f"{name} does not exist; {conflict}; no other data key was made",
-                f"put the wrapped key back from your backup: python -m wizard restore --from-backup FILE --stack "
-                f"{to.stack}   # or, where nothing was set up by this stack yet: setup --adopt",
-            )
+def _refuse_second_data_key(to: Application, outputs: Outputs, scopes: tuple[Scope, ...]) -> None:
+    """Raises where there was a data key before: another one could not open the records under it."""
+    guard.may_create(to.aws, to.settings, saved=to.settings, outputs=outputs).require()
+    delivers_to_vercel = Target.VERCEL in to.settings.deploy_targets
+    if delivers_to_vercel or Target.VERCEL in to.targets:
+        vercel, project = (to.vercel, to.project) if Target.VERCEL in to.targets else (None, None)
+        guard.may_create_for(vercel, project, to.settings, scopes=scopes, is_deployed=True).require()
 
 
 def _set_aside(clients: Clients, to: Application, id: str, held: StoredDataKey | None) -> str:

@@ -14,7 +14,7 @@ from wizard.commands.rotate.result import RotateResult, show_next
 from wizard.core.errors import UsageError
 from wizard.setup.steps import Clients, Request
 
-_ROTATE = ("--cmk", "--schedule DAYS", "--rewrap KEY", "--data-key", "--promote FINGERPRINT")
+_ROTATE = ("--cmk", "--schedule DAYS", "--reencrypt KEY", "--data-key", "--promote FINGERPRINT")
 
 
 def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
@@ -55,7 +55,7 @@ def _rotate(options: argparse.Namespace, request: Request, clients: Clients) -> 
             (
                 options.cmk,
                 options.schedule is not None,
-                options.rewrap is not None,
+                options.reencrypt is not None,
                 options.data_key,
                 options.promote is not None,
             ),
@@ -72,8 +72,8 @@ def _rotate(options: argparse.Namespace, request: Request, clients: Clients) -> 
         return key.rotate_material(request, clients)
     if options.schedule is not None:
         return key.change_schedule(request, clients, options.schedule)
-    if options.rewrap is not None:
-        return reencrypt.rewrap(request, clients, options.rewrap, redeploy=options.redeploy)
+    if options.reencrypt is not None:
+        return reencrypt.reencrypt(request, clients, options.reencrypt, redeploy=options.redeploy)
     if options.data_key:
         return data_key.make_new(request, clients)
     return data_key.promote(request, clients, options.promote, redeploy=options.redeploy)

@@ -1,4 +1,4 @@
-"""`rotate --rewrap KEY`: the same data key, wrapped by another KMS key, or anew by the same; the old wrapping is kept.
+"""`rotate --reencrypt KEY`: the same data key, wrapped by another KMS key, or anew by the same; the old wrapping is kept.
 
 Pure: acts through the edges' Protocols. KMS re-encrypts inside itself; no plaintext comes out, and no record changes.
 """
@@ -38,7 +38,7 @@ class Destination:
     copy_arn: str | None = None
 
 
-def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
+def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
     """The current data key under another key. Under the stack's own it becomes current; under any other it is kept."""
     holding = take(request, clients)
     ui = clients.ui
@@ -49,7 +49,7 @@ def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | Non
     destination = _destination(holding, key)
     own = destination.arn == holding.outputs.key_arn
     source = old.key_arn or holding.outputs.key_arn
-    command = f"rotate --rewrap {key} --stack {holding.stack}"
+    command = f"rotate --reencrypt {key} --stack {holding.stack}"
     ui.section("Re-wrapping")
     ui.line(f"{old.fingerprint}, wrapped by {source}")
     ui.line(f"is wrapped by {destination.arn} too, inside KMS: it stays the same data key, and no record changes")
@@ -67,7 +67,7 @@ def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | Non
             clients,
             holding,
             new,
-            action=Action.REWRAP,
+            action=Action.REENCRYPT,
             warnings=("it is the same data key in another wrapping: no record has to be re-encrypted",),
             command=command,
             redeploy=redeploy,
@@ -75,7 +75,7 @@ def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | Non
     versions = holding.versions()
     show_versions(ui, versions, holding.outputs.key_arns)
     return RotateResult(
-        action=Action.REWRAP,
+        action=Action.REENCRYPT,
         stack=holding.stack,
         changed=True,
         versions=versions,
@@ -118,7 +118,7 @@ def _kept(
         (
             each
             for each in holding.versions()
-            if each.origin is VersionOrigin.REWRAPPED
+            if each.origin is VersionOrigin.REENCRYPTED
             and each.same_as == old.same_as
             and each.key_arn == destination.arn
             and not each.was_current
@@ -133,14 +133,14 @@ def _kept(
         except PermissionDenied as error:
             raise _denied(error, holding, source, destination.arn) from error
     kept = keep_everywhere(
-        holding, wrapped, key_arn=destination.arn, origin=VersionOrigin.REWRAPPED, at=now, same_as=old.same_as
+        holding, wrapped, key_arn=destination.arn, origin=VersionOrigin.REENCRYPTED, at=now, same_as=old.same_as
     )
     if destination.copy_to is not None:
         destination.copy_to.ring.keep(
             holding.settings,
             wrapped,
             key_arn=destination.copy_arn,
-            origin=VersionOrigin.REWRAPPED,
+            origin=VersionOrigin.REENCRYPTED,
             at=now,
             same_as=old.same_as,
         )
@@ -167,7 +167,7 @@ def _destination(holding: DataKeyStore, key: str) -> Destination:
             f"{fact.arn} is in {region}, and ReEncrypt works inside one Region ({holding.settings.region}): only a "
             "replica of a multi-Region key of this Region can open there what is wrapped here",
             f"aws kms replicate-key --key-id KEY --replica-region {region}   # of a multi-Region key of "
-            f"{holding.settings.region}; then --rewrap the replica's ARN",
+            f"{holding.settings.region}; then --reencrypt the replica's ARN",
         )
     place = RegionStore(region=region, key_arn=fact.arn, ring=aws.with_region(region).key_rotation)
     return Destination(arn=fact.replica_of, copy_to=place, copy_arn=fact.arn)
@@ -199,6 +199,6 @@ def _denied(error: PermissionDenied, holding: DataKeyStore, source: str, destina
                 {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": source},
                 {"Effect": "Allow", "Action": "kms:ReEncryptTo", "Resource": destination},
             ],
-            name="eonpro-rewrap",
+            name="eonpro-reencrypt",
         ),
     )
