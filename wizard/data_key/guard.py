@@ -83,23 +83,20 @@ def may_create(
     used = {settings.secret_store, saved.secret_store} if saved else {settings.secret_store}
     try:
         for regional, store in product(_regions(aws, settings, saved, outputs), SecretStore):
+            has_variable, stored = False, None
+            versions: tuple[DataKeyVersion, ...] = ()
             try:
                 has_variable = regional.stored_data_keys.variable_exists(beside, store=store)
                 stored = regional.stored_data_keys.read_stored_data_key(name, store=store)
-            except (PermissionDenied, Unsupported):
-                if store in used:
+                versions = regional.key_rotation.versions(settings.model_copy(update={"secret_store": store}))
+            except SetupError as error:
+                # The store that this stack never used may be closed to whoever uses the other one; and a variable is
+                # proof enough for whoever may not list the versions.
+                is_closed = isinstance(error, PermissionDenied | Unsupported) and store not in used
+                if not is_closed and not has_variable:
                     raise
-                # The store that this stack never used may be closed to whoever uses the other one.
-                continue
             if stored is not None:
                 return _stored(stored, regional.region)
-            try:
-                versions = regional.key_rotation.versions(settings.model_copy(update={"secret_store": store}))
-            except SetupError:
-                # The variable is proof enough for who may not list the versions.
-                if has_variable:
-                    return _lost(name, beside)
-                raise
             if counted := [each for each in versions if not (importing and _is_leftover(each))]:
                 return _kept(name, len(counted))
             if has_variable:
