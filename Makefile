@@ -28,7 +28,7 @@ IN_SANDBOX = unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURIT
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test check bench mutation spark-tests recording lock clean
+.PHONY: help setup test-setup demo wizard test check bench mutation spark-tests measure recording lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -39,6 +39,7 @@ help:
 	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
 	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
+	@echo 'make measure    the size and shape of the code, and old words left in it (ARGS="--before REVISION")'
 	@echo 'make recording  run the demo and write its recording for the README'
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
 	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'
@@ -109,6 +110,9 @@ spark-tests: setup tool-spark
 # How many changes of the cipher and of the key cache the tests find: docs/mutation.md.
 mutation: setup tool-mutation
 	@$(V) -m tools.bench.mutation $(ARGS)
+
+measure: setup
+	@$(V) -m tools.measure $(ARGS)
 
 recording: setup
 	@$(V) -m tools.documents.recording $(ARGS)

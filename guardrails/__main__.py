@@ -15,7 +15,7 @@ from pulumi_policy import (
     StackValidationArgs,
     StackValidationPolicy,
 )
-from rules import RULES, STACK_RULES, Resource, Rule, StackRule  # type: ignore[import-not-found]  # this directory's
+from rules import RULES, STACK_RULES, Resource, Rule, StackRule  # type: ignore[import-not-found]  # of this directory
 
 
 def resource_policy(rule: Rule) -> ResourceValidationPolicy:

@@ -71,8 +71,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("Left out, because a program is missing")
     for name, tests in left_out.items():
-        terminalreporter.line(f"{name}: {len(tests)} tests")
+        terminalreporter.line(f"{name}: {len(tests)} test{'s' * (len(tests) > 1)}")
         for file in dict.fromkeys(test.partition("::")[0] for test in tests):
-            names = dict.fromkeys(test.partition("::")[2] for test in tests if test.startswith(f"{file}::"))
-            terminalreporter.line(f"    {file}: {', '.join(names)}")
+            functions = (test.partition("::")[2].partition("[")[0] for test in tests if test.startswith(f"{file}::"))
+            terminalreporter.line(f"    {file}: {', '.join(dict.fromkeys(functions))}")
     terminalreporter.line(f"To run them too: {programs.command(tuple(left_out))}")

@@ -60,7 +60,7 @@ TABLE = (
     Row(files=("wizard/setup/*.py",), outside=("yaml",), ours=("wizard.setup.*", *STEPS), pure=True),
     Row(
         files=("wizard/commands/*.py",),
-        outside=("jinja2",),
+        outside=("jinja2", "markupsafe"),
         ours=("wizard", "wizard.commands.*", "wizard.setup.*", *STEPS),
         pure=True,
     ),

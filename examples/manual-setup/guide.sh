@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
-# The setup guide followed by hand: what one would type with the AWS CLI and curl, and no wizard.
+# The setup guide as a script: the same steps with the AWS CLI and curl, without the wizard.
 #
-#   eval "$(python -m sandbox env)"    # to try it; leave this out and it is your own account
+#   eval "$(python -m sandbox env)"    # to try it in the sandbox; without this line it uses your own account
 #   bash examples/manual-setup/guide.sh
 #
 # It needs bash, aws, curl and python3, AWS credentials of an administrator, and for Vercel VERCEL_TOKEN.
-# It makes things once: when one of them is there already, it says which, changes nothing and ends with 1.
-# Values are changed by variables: GUIDE_RUNS_ON=ecs bash examples/manual-setup/guide.sh
+# It creates everything once: when something exists already, it names it, changes nothing and exits with 1.
+# Variables change the values: GUIDE_RUNS_ON=ecs bash examples/manual-setup/guide.sh
 set -euo pipefail
 
 REGION=${AWS_REGION:-${AWS_DEFAULT_REGION:-us-east-1}}
-RUNS_ON=${GUIDE_RUNS_ON:-vercel}                          # vercel, or ecs: who may take the role, who gets the variables
+RUNS_ON=${GUIDE_RUNS_ON:-vercel}                          # vercel, or ecs: what can assume the role and gets the variables
 KEY_DESCRIPTION="EONPRO PHI encryption key for HIPAA compliance"
 KEY_ALIAS=${GUIDE_KEY_ALIAS:-alias/eonpro-phi-key}
 ROLE_NAME=${GUIDE_ROLE_NAME:-eonpro-app-role}
 POLICY_NAME=${GUIDE_POLICY_NAME:-EONPROKMSAccess}
 TRAIL_NAME=${GUIDE_TRAIL_NAME:-eonpro-audit-trail}
-TRAIL_BUCKET=${GUIDE_TRAIL_BUCKET:-}                      # empty: eonpro-cloudtrail-logs-<account>; names are global
+TRAIL_BUCKET=${GUIDE_TRAIL_BUCKET:-}                      # empty: eonpro-cloudtrail-logs-<account>; bucket names are global
 ADMIN_ARN=${GUIDE_ADMIN_ARN:-}                            # empty: the caller
 VERCEL_API_URL=${VERCEL_API_URL:-https://api.vercel.com}
 VERCEL_TEAM=${GUIDE_VERCEL_TEAM:-eonpro}                  # the slug, as in vercel.com/<team>
 VERCEL_PROJECT=${GUIDE_VERCEL_PROJECT:-eonpro}
-VERCEL_TYPE=${GUIDE_VERCEL_TYPE:-encrypted}               # encrypted, or sensitive: a value that nobody reads back
-PAUSE_SECONDS=${GUIDE_PAUSE_SECONDS:-5}                   # between two tries of what AWS does not know yet
+VERCEL_TYPE=${GUIDE_VERCEL_TYPE:-encrypted}               # encrypted, or sensitive: a value that cannot be read back
+PAUSE_SECONDS=${GUIDE_PAUSE_SECONDS:-5}                   # between two attempts, until AWS has propagated a change
 PARAMETER_PREFIX=${GUIDE_PARAMETER_PREFIX:-/eonpro}       # for ECS
 
 export AWS_REGION=$REGION AWS_DEFAULT_REGION=$REGION AWS_PAGER=""
@@ -43,56 +43,56 @@ begin() {
   say "$STEP"
 }
 
-ended() {
+on_exit() {
   local code=$?
   if [ "$code" -ne 0 ] && [ -n "$STEP" ]; then
-    printf '  It stopped in: %s. What was made before is still there; a second run will name it.\n' "$STEP" >&2
+    printf '  Stopped in: %s. What was created before still exists; a second run names it.\n' "$STEP" >&2
   fi
 }
-trap ended EXIT
+trap on_exit EXIT
 
-# Whether something is there, asked by a command: yes, or no when AWS answers with this code. Another error is the end.
-there() {
-  local absent=$1 said
+# Whether a resource exists: the command succeeds, or AWS answers with this code. Any other error stops the script.
+exists() {
+  local not_found=$1 output
   shift
-  if said=$("$@" 2>&1 >/dev/null); then return 0; fi
-  case $said in *"($absent)"*) return 1 ;; esac
-  case $said in *"(403)"*) stop "AWS keeps to itself whether this is there: $*" "$said" \
-    "a bucket may be another account's, since their names are global: set GUIDE_TRAIL_BUCKET" ;; esac
-  stop "AWS did not say whether this is there: $*" "$said"
+  if output=$("$@" 2>&1 >/dev/null); then return 0; fi
+  case $output in *"($not_found)"*) return 1 ;; esac
+  case $output in *"(403)"*) stop "AWS does not allow this request: $*" "$output" \
+    "the bucket may belong to another account, because bucket names are global: set GUIDE_TRAIL_BUCKET" ;; esac
+  stop "AWS answered with another error: $*" "$output"
 }
 
-# A command tried again, twelve times in all, while AWS answers with these words: what is new to IAM or S3 becomes known
-# to the other services within seconds, not at once.
-patiently() {
-  local words=$1 left=12 said
+# Run a command, up to twelve times, while AWS answers with this text: a change in IAM or S3 reaches the other services
+# within seconds, not at once.
+retry() {
+  local text=$1 left=12 output
   shift
-  until said=$("$@" 2>&1); do
+  until output=$("$@" 2>&1); do
     left=$((left - 1))
-    case $said in *"$words"*) [ "$left" -gt 0 ] || stop "AWS still refuses: $*" "$said" ;; *) stop "AWS refuses: $*" "$said" ;; esac
+    case $output in *"$text"*) [ "$left" -gt 0 ] || stop "AWS still refuses: $*" "$output" ;; *) stop "AWS refuses: $*" "$output" ;; esac
     sleep "$PAUSE_SECONDS"
   done
 }
 
-# Vercel's answer to METHOD PATH [BODY] on standard output, its status as the last line. The token goes to curl on
-# standard input, since every user of a machine can read the arguments of its processes.
+# Vercel's response to METHOD PATH [BODY] on standard output, with the status as the last line. curl gets the token on
+# standard input, because every user of a machine can read the arguments of its processes.
 vercel() (
   set +x
-  case $VERCEL_TOKEN in *[!A-Za-z0-9._~+/=-]*) stop "VERCEL_TOKEN is no token: it has a space, a quotation mark or the like" ;; esac
+  case $VERCEL_TOKEN in *[!A-Za-z0-9._~+/=-]*) stop "VERCEL_TOKEN is not a token: it has a space, a quotation mark or a similar character" ;; esac
   printf 'header = "Authorization: Bearer %s"\n' "$VERCEL_TOKEN" |
     curl --config - --silent --show-error --max-time 30 --request "$1" --write-out '\n%{http_code}\n' \
       --header "Content-Type: application/json" ${3:+--data-binary "$3"} \
       "$VERCEL_API_URL$2?slug=$VERCEL_TEAM"
 )
 
-# The names among ours that a listing of Vercel's has for production.
+# Which of the three names a response of Vercel lists for production.
 in_production() {
   python3 -c '
 import json, sys
-for each in json.load(sys.stdin)["envs"]:
-    targets = each.get("target") or []
-    if each["key"] in sys.argv[1:] and "production" in ([targets] if isinstance(targets, str) else targets):
-        print(each["key"])' $NAMES
+for variable in json.load(sys.stdin)["envs"]:
+    targets = variable.get("target") or []
+    if variable["key"] in sys.argv[1:] and "production" in ([targets] if isinstance(targets, str) else targets):
+        print(variable["key"])' $NAMES
 }
 
 vercel_names() {
@@ -101,17 +101,17 @@ vercel_names() {
   status=${answer##*$'\n'}
   case $status in
     200) ;;
-    403) stop "Vercel does not let this token into the team $VERCEL_TEAM" "make one for it: https://vercel.com/account/settings/tokens" ;;
+    403) stop "Vercel does not accept this token for the team $VERCEL_TEAM" "create one for the team: https://vercel.com/account/settings/tokens" ;;
     404) stop "Vercel has no project $VERCEL_PROJECT in the team $VERCEL_TEAM" "set GUIDE_VERCEL_TEAM and GUIDE_VERCEL_PROJECT" ;;
-    *) stop "Vercel answered HTTP $status when asked for the project's variables" ;;
+    *) stop "Vercel answered HTTP $status to the request for the project's variables" ;;
   esac
   printf '%s\n' "${answer%$'\n'*}" | in_production
 }
 
-# Before anything is made: who asks, is everything at hand, is anything there already.
+# Before anything is created: the caller, the programs, and what exists already.
 
 for program in aws curl python3; do
-  command -v "$program" >/dev/null || stop "there is no $program on the PATH"
+  command -v "$program" >/dev/null || stop "$program is not on the PATH"
 done
 case $RUNS_ON in
   vercel) [ -n "${VERCEL_TOKEN:+set}" ] || stop "VERCEL_TOKEN is not set" "export VERCEL_TOKEN=…, from https://vercel.com/account/settings/tokens" ;;
@@ -127,7 +127,7 @@ PARTITION=${CALLER#arn:}
 PARTITION=${PARTITION%%:*}
 case $CALLER in
   *:assumed-role/*)
-    # A session's ARN ends with the session; the role behind it stays, and its path is known to IAM only.
+    # The ARN of a session has no path of its role; IAM has the role's own ARN.
     session=${CALLER#*:assumed-role/}
     : "${ADMIN_ARN:=$(aws iam get-role --role-name "${session%%/*}" --query Role.Arn --output text)}"
     ;;
@@ -143,42 +143,42 @@ PROVIDER_ARN=arn:$PARTITION:iam::$ACCOUNT:oidc-provider/$ISSUER
 
 say "Account $ACCOUNT, $REGION; key administrator $ADMIN_ARN; application on $RUNS_ON"
 
-FOUND=()
+EXISTING=()
 aliased=$(aws kms list-aliases --query "Aliases[?AliasName=='$KEY_ALIAS'].[TargetKeyId]" --output text)
-if [ -n "$aliased" ]; then FOUND+=("$KEY_ALIAS, of the key $aliased"); fi
-if there NoSuchEntity aws iam get-role --role-name "$ROLE_NAME"; then FOUND+=("the role $ROLE_NAME"); fi
-if there NoSuchEntity aws iam get-policy --policy-arn "$POLICY_ARN"; then FOUND+=("the policy $POLICY_NAME"); fi
-if there TrailNotFoundException aws cloudtrail get-trail --name "$TRAIL_NAME"; then FOUND+=("the trail $TRAIL_NAME"); fi
-if there 404 aws s3api head-bucket --bucket "$TRAIL_BUCKET"; then FOUND+=("the bucket $TRAIL_BUCKET"); fi
+if [ -n "$aliased" ]; then EXISTING+=("$KEY_ALIAS, of the key $aliased"); fi
+if exists NoSuchEntity aws iam get-role --role-name "$ROLE_NAME"; then EXISTING+=("the role $ROLE_NAME"); fi
+if exists NoSuchEntity aws iam get-policy --policy-arn "$POLICY_ARN"; then EXISTING+=("the policy $POLICY_NAME"); fi
+if exists TrailNotFoundException aws cloudtrail get-trail --name "$TRAIL_NAME"; then EXISTING+=("the trail $TRAIL_NAME"); fi
+if exists 404 aws s3api head-bucket --bucket "$TRAIL_BUCKET"; then EXISTING+=("the bucket $TRAIL_BUCKET"); fi
 if [ "$RUNS_ON" = vercel ]; then
-  given=$(vercel_names)
-  for name in $given; do FOUND+=("$name in production of the Vercel project $VERCEL_PROJECT"); done
+  existing=$(vercel_names)
+  for name in $existing; do EXISTING+=("$name in production of the Vercel project $VERCEL_PROJECT"); done
 else
   for name in $NAMES; do
-    if there ParameterNotFound aws ssm get-parameter --name "$PARAMETER_PREFIX/$name"; then
-      FOUND+=("the parameter $PARAMETER_PREFIX/$name")
+    if exists ParameterNotFound aws ssm get-parameter --name "$PARAMETER_PREFIX/$name"; then
+      EXISTING+=("the parameter $PARAMETER_PREFIX/$name")
     fi
   done
 fi
-if [ "${#FOUND[@]}" -gt 0 ]; then
-  stop "already there, so nothing was changed:" "${FOUND[@]}"
+if [ "${#EXISTING[@]}" -gt 0 ]; then
+  stop "already exists, nothing was changed:" "${EXISTING[@]}"
 fi
 
-# "Select the IAM role/user that will run EONPRO" (step 1, point 8): the guide takes the role for granted.
+# "Select the IAM role/user that will run EONPRO" (step 1, point 8): the guide assumes that the role exists.
 
 begin "Step 1: the role that runs EONPRO"
 if [ "$RUNS_ON" = vercel ]; then
-  # An account has one provider for each address. One that is there is used, if it lets this team's tokens in.
-  if there NoSuchEntity aws iam get-open-id-connect-provider --open-id-connect-provider-arn "$PROVIDER_ARN"; then
+  # An account has one provider for each URL. An existing one is used, if it has the audience of this team.
+  if exists NoSuchEntity aws iam get-open-id-connect-provider --open-id-connect-provider-arn "$PROVIDER_ARN"; then
     audiences=$(aws iam get-open-id-connect-provider --open-id-connect-provider-arn "$PROVIDER_ARN" \
       --query ClientIDList --output text)
     case "$(printf ' %s ' $audiences)" in
       *" $AUDIENCE "*) ;;
-      *) stop "$PROVIDER_ARN does not know the audience $AUDIENCE" \
+      *) stop "$PROVIDER_ARN does not have the audience $AUDIENCE" \
         "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn $PROVIDER_ARN --client-id $AUDIENCE" ;;
     esac
   else
-    # As JSON, since version 1 of the CLI takes a parameter that is a URL for the place where the value is.
+    # As JSON: version 1 of the CLI would download a parameter that is a URL.
     aws iam create-open-id-connect-provider --url "https://$ISSUER" --client-id-list "[\"$AUDIENCE\"]" >/dev/null
   fi
   trust=$(cat <<JSON
@@ -224,14 +224,14 @@ KEY_ARN=$(aws kms create-key --description "$KEY_DESCRIPTION" \
 KEY_ID=${KEY_ARN##*/}
 aws kms create-alias --alias-name "$KEY_ALIAS" --target-key-id "$KEY_ID"
 
-# Here and not after step 3, because the policy of step 2 lets nobody but the application make a data key. The guide's
-# script calls GenerateDataKey, which also answers with the key in the clear; this call does not.
-begin "Step 4: the data key, never seen in the clear"
+# Here and not after step 3: the policy of step 2 allows only the application to generate a data key. The guide's script
+# calls GenerateDataKey, which also returns the plaintext key; this call does not.
+begin "Step 4: the data key, without its plaintext"
 ENCRYPTED_PHI_KEY=$(aws kms generate-data-key-without-plaintext --key-id "$KEY_ARN" --key-spec AES_256 \
   --query CiphertextBlob --output text)
 
-# As the guide has it: without a statement for the account, IAM policies alone open nothing here, and the administrator
-# named is the only one. KMS takes it as long as the caller may put the next policy.
+# As in the guide: without a statement for the account, IAM policies have no effect on this key, and there is one
+# administrator. KMS accepts the policy if the caller can put the next one.
 begin "Step 2: the key policy"
 key_policy=$(cat <<JSON
 {
@@ -274,10 +274,10 @@ key_policy=$(cat <<JSON
 }
 JSON
 )
-patiently "invalid principals" \
+retry "invalid principals" \
   aws kms put-key-policy --key-id "$KEY_ID" --policy-name default --policy "$key_policy"
 
-# The guide's JSON has a policy within a policy, which IAM refuses; this is the inner one.
+# The guide's JSON has a policy inside a policy, which IAM refuses; this is the inner one.
 begin "Step 3: the application's IAM policy"
 app_policy=$(cat <<JSON
 {
@@ -298,8 +298,8 @@ aws iam attach-role-policy --role-name "$ROLE_NAME" --policy-arn "$POLICY_ARN"
 begin "Step 6: key rotation"
 aws kms enable-key-rotation --key-id "$KEY_ID"
 
-# The guide has neither the bucket nor its policy, without which CloudTrail refuses to make the trail, and does not
-# start it: a trail of the CLI records nothing until then.
+# The guide has neither the bucket nor its policy, without which CloudTrail refuses to create the trail. It does not start
+# the trail either: a trail that the CLI creates records nothing until then.
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
 begin "Step 7: the trail"
 if [ "$REGION" = us-east-1 ]; then
@@ -335,12 +335,12 @@ bucket_policy=$(cat <<JSON
 JSON
 )
 aws s3api put-bucket-policy --bucket "$TRAIL_BUCKET" --policy "$bucket_policy"
-patiently InsufficientS3BucketPolicyException \
+retry InsufficientS3BucketPolicyException \
   aws cloudtrail create-trail --name "$TRAIL_NAME" --s3-bucket-name "$TRAIL_BUCKET" --include-global-service-events
 aws cloudtrail start-logging --name "$TRAIL_NAME"
 
-# Last, so that the application gets its variables when all that they need is there; and all three at once, since it
-# makes itself another data key when the third alone is missing.
+# Last, so that everything exists when the application gets its variables. All three at once: with only the third missing
+# the application generates another data key.
 begin "Step 5: the application's variables"
 if [ "$RUNS_ON" = vercel ]; then
   body=$(cat <<JSON
@@ -352,12 +352,12 @@ if [ "$RUNS_ON" = vercel ]; then
 JSON
   )
   answer=$(vercel POST "/v10/projects/$VERCEL_PROJECT/env" "$body") || answer="no answer"
-  given=$(vercel_names) || given=""
+  existing=$(vercel_names) || existing=""
   for name in $NAMES; do
-    case "$(printf ' %s ' $given)" in
+    case "$(printf ' %s ' $existing)" in
       *" $name "*) ;;
-      # It is wrapped, so that it may be shown; it is in no other place, so that it must be.
-      *) stop "Vercel did not take $name (HTTP ${answer##*$'\n'}). Before the next deployment, put all three in by hand:" \
+      # The data key is wrapped, so it can be shown; it is stored nowhere else, so it must be shown.
+      *) stop "Vercel did not accept $name (HTTP ${answer##*$'\n'}). Before the next deployment, set all three manually:" \
         "AWS_REGION=$REGION" "AWS_KMS_KEY_ID=$KEY_ARN" "ENCRYPTED_PHI_KEY=$ENCRYPTED_PHI_KEY" ;;
     esac
   done

@@ -1,25 +1,25 @@
 #!/usr/bin/env bash
-# A trail as the organization's security team would have made it before EONPRO came: every Region, validated, started,
-# into a bucket that is private, versioned, encrypted and closed to plain HTTP.
+# A trail as an organization's security team creates it before EONPRO is set up: every Region, log file validation, started,
+# with a bucket that is private, versioned, encrypted and denies plain HTTP.
 #
-#   eval "$(python -m sandbox env)"    # to try it; leave this out and it is your own account
+#   eval "$(python -m sandbox env)"    # to try it in the sandbox; without this line it uses your own account
 #   bash examples/manual-setup/trail.sh >> answers.yaml
 #
 # It needs bash, aws and AWS credentials of an administrator. Standard output is two lines of an answers file: the
-# trail's ARN and its bucket. When the trail or the bucket is there already, it says so, changes nothing, ends with 1.
+# trail's ARN and its bucket. When the trail or the bucket exists already, it names it, changes nothing and exits with 1.
 #
-# Faults, for a trail that should not be used:
+# Faults, for a trail that EONPRO should not use:
 #   --single-region     it records its own Region only
-#   --not-validated     its log files carry no digests
-#   --without-kms       it leaves the events of KMS out
+#   --not-validated     without log file validation
+#   --without-kms       it does not record the events of KMS
 #   --stopped           it records nothing
-#   --bare-bucket       its bucket is not versioned, not closed to the public by its settings, and open to plain HTTP
+#   --bare-bucket       its bucket has no versioning, no public access block, and allows plain HTTP
 #   --poor              the first three
 set -euo pipefail
 
 REGION=${AWS_REGION:-${AWS_DEFAULT_REGION:-us-east-1}}
 TRAIL_NAME=${COMPANY_TRAIL_NAME:-company-trail}
-TRAIL_BUCKET=${COMPANY_TRAIL_BUCKET:-}                     # empty: company-trail-logs-<account>; names are global
+TRAIL_BUCKET=${COMPANY_TRAIL_BUCKET:-}                     # empty: company-trail-logs-<account>; bucket names are global
 
 export AWS_REGION=$REGION AWS_DEFAULT_REGION=$REGION AWS_PAGER=""
 
@@ -30,31 +30,31 @@ stop() {
   exit 1
 }
 
-# Whether something is there, asked by a command: yes, or no when AWS answers with this code. Another error is the end.
-there() {
-  local absent=$1 said
+# Whether a resource exists: the command succeeds, or AWS answers with this code. Any other error stops the script.
+exists() {
+  local not_found=$1 output
   shift
-  if said=$("$@" 2>&1 >/dev/null); then return 0; fi
-  case $said in *"($absent)"*) return 1 ;; esac
-  case $said in *"(403)"*) stop "AWS keeps to itself whether this is there: $*" "$said" \
-    "a bucket may be another account's, since their names are global: set COMPANY_TRAIL_BUCKET" ;; esac
-  stop "AWS did not say whether this is there: $*" "$said"
+  if output=$("$@" 2>&1 >/dev/null); then return 0; fi
+  case $output in *"($not_found)"*) return 1 ;; esac
+  case $output in *"(403)"*) stop "AWS does not allow this request: $*" "$output" \
+    "the bucket may belong to another account, because bucket names are global: set COMPANY_TRAIL_BUCKET" ;; esac
+  stop "AWS answered with another error: $*" "$output"
 }
 
-REACH=--is-multi-region-trail
+REGIONS=--is-multi-region-trail
 VALIDATION=--enable-log-file-validation
 KMS_EVENTS=yes
-STARTED=yes
+LOGGING=yes
 BUCKET=good
 for option in "$@"; do
   case $option in
-    --single-region) REACH=--no-is-multi-region-trail ;;
+    --single-region) REGIONS=--no-is-multi-region-trail ;;
     --not-validated) VALIDATION=--no-enable-log-file-validation ;;
     --without-kms) KMS_EVENTS=no ;;
-    --stopped) STARTED=no ;;
+    --stopped) LOGGING=no ;;
     --bare-bucket) BUCKET=bare ;;
     --poor)
-      REACH=--no-is-multi-region-trail
+      REGIONS=--no-is-multi-region-trail
       VALIDATION=--no-enable-log-file-validation
       KMS_EVENTS=no
       ;;
@@ -62,7 +62,7 @@ for option in "$@"; do
   esac
 done
 
-command -v aws >/dev/null || stop "there is no aws on the PATH"
+command -v aws >/dev/null || stop "aws is not on the PATH"
 CALLER=$(aws sts get-caller-identity --query '[Account,Arn]' --output text) || stop "AWS does not know the caller" "try: aws sts get-caller-identity"
 ACCOUNT=${CALLER%%[[:space:]]*}
 PARTITION=${CALLER##*[[:space:]]arn:}
@@ -71,10 +71,10 @@ PARTITION=${PARTITION%%:*}
 TRAIL_ARN=arn:$PARTITION:cloudtrail:$REGION:$ACCOUNT:trail/$TRAIL_NAME
 BUCKET_ARN=arn:$PARTITION:s3:::$TRAIL_BUCKET
 
-FOUND=()
-if there TrailNotFoundException aws cloudtrail get-trail --name "$TRAIL_NAME"; then FOUND+=("the trail $TRAIL_NAME"); fi
-if there 404 aws s3api head-bucket --bucket "$TRAIL_BUCKET"; then FOUND+=("the bucket $TRAIL_BUCKET"); fi
-[ "${#FOUND[@]}" -eq 0 ] || stop "already there, so nothing was changed:" "${FOUND[@]}"
+EXISTING=()
+if exists TrailNotFoundException aws cloudtrail get-trail --name "$TRAIL_NAME"; then EXISTING+=("the trail $TRAIL_NAME"); fi
+if exists 404 aws s3api head-bucket --bucket "$TRAIL_BUCKET"; then EXISTING+=("the bucket $TRAIL_BUCKET"); fi
+[ "${#EXISTING[@]}" -eq 0 ] || stop "already exists, nothing was changed:" "${EXISTING[@]}"
 
 if [ "$REGION" = us-east-1 ]; then
   aws s3api create-bucket --bucket "$TRAIL_BUCKET" >/dev/null
@@ -120,7 +120,7 @@ if [ "$BUCKET" = good ]; then
   aws s3api put-bucket-encryption --bucket "$TRAIL_BUCKET" --server-side-encryption-configuration \
     '{"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}'
 else
-  # A new bucket is closed to the public.
+  # AWS gives every new bucket a public access block.
   aws s3api delete-public-access-block --bucket "$TRAIL_BUCKET"
 fi
 aws s3api put-bucket-policy --bucket "$TRAIL_BUCKET" --policy "{
@@ -130,19 +130,19 @@ $statements
   ]
 }"
 
-# A bucket's policy becomes known to CloudTrail within seconds, not at once.
+# A bucket policy reaches CloudTrail within seconds, not at once.
 left=12
-until said=$(aws cloudtrail create-trail --name "$TRAIL_NAME" --s3-bucket-name "$TRAIL_BUCKET" \
-  --include-global-service-events $REACH $VALIDATION 2>&1); do
+until output=$(aws cloudtrail create-trail --name "$TRAIL_NAME" --s3-bucket-name "$TRAIL_BUCKET" \
+  --include-global-service-events $REGIONS $VALIDATION 2>&1); do
   left=$((left - 1))
-  case $said in *InsufficientS3BucketPolicyException*) [ "$left" -gt 0 ] || stop "$said" ;; *) stop "$said" ;; esac
+  case $output in *InsufficientS3BucketPolicyException*) [ "$left" -gt 0 ] || stop "$output" ;; *) stop "$output" ;; esac
   sleep 5
 done
 if [ "$KMS_EVENTS" = no ]; then
   aws cloudtrail put-event-selectors --trail-name "$TRAIL_NAME" --event-selectors \
     '[{"ReadWriteType": "All", "IncludeManagementEvents": true, "ExcludeManagementEventSources": ["kms.amazonaws.com"]}]' >/dev/null
 fi
-if [ "$STARTED" = yes ]; then
+if [ "$LOGGING" = yes ]; then
   aws cloudtrail start-logging --name "$TRAIL_NAME"
 fi
 

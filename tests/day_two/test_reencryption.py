@@ -46,7 +46,7 @@ def test_the_next_steps_of_a_new_data_key_are_typed_and_no_record_is_lost(clinic
             moving.replace("--dry-run", ""),
         ]
         said = clinic.run(["sh", "-ec", "\n".join(typed)], folder=PROJECT).out
-        assert "email: 0 under the new key, 3 under the old one" in said
+        assert "email: 0 under the new key, 3 under the old key" in said
         assert "No record of these columns needs the old key." in said
         clinic.run(["sh", "-ec", promoting.replace("python ", f"{sys.executable} ") + "\n"])
         after = [record for (record,) in patients.execute("select email from patients order by id")]

@@ -17,7 +17,6 @@ from tests.browsing.browser import Browser, opened_browser
 from tests.browsing.reading import Page, resolved, ways_to_tell
 from tests.day_two.patient import ABOUT_WHAT_RUNS
 from tests.onboarding.clinic import Clinic
-from wizard.commands.report.html import words
 
 FORMS = ("report.html", "report.json", "report.md")
 
@@ -53,8 +52,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def test_the_report_of_a_clinic_that_was_set_up_well_is_read_from_the_account_and_changes_nothing(made: Made) -> None:
     states = {item["number"]: item["state"] for item in made.document["checklist"]}
     assert [states[number] for number in range(1, 7)] == ["done"] * 6, made.document["checklist"]
-    results = {check["id"]: check["result"] for item in made.document["checklist"] for check in item["checks"]}
-    assert set(results.values()) == {"pass", "fails by choice"}, results
     # What runs is older than the set-up, or than a fault that another test made and mended; all else is well.
     assert {each["cause"] for each in made.document["doctor"]["findings"]} <= set(ABOUT_WHAT_RUNS)
     assert made.document["unread"] == []
@@ -76,7 +73,7 @@ def test_it_draws_the_clinic_as_it_is(made: Made) -> None:
         ("vercel", outputs["appPrincipalArn"])
     ]
     assert len(made.document["rotation"]["versions"]) == 1
-    assert made.document["retention"]["keptDays"] == 2557
+    assert made.document["retention"]["retentionDays"] == 2557
 
 
 def test_no_form_holds_the_wrapped_key_or_anything_secret(made: Made) -> None:
@@ -144,7 +141,7 @@ def test_what_may_not_be_read_is_unknown_in_the_report(made: Made) -> None:
         made.clinic.no_more_faults()
     assert told["checklist"][1]["state"] == "unknown"
     assert "the key's policy" in [each["what"] for each in told["unread"]]
-    assert words("Unknown") in (made.clinic.folder / "denied" / "report.html").read_text()
+    assert "Unknown" in (made.clinic.folder / "denied" / "report.html").read_text()
 
 
 @pytest.mark.thorough

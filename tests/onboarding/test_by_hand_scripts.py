@@ -253,9 +253,9 @@ def test_a_second_run_changes_nothing_and_names_what_is_there(hand_made: HandMad
     before, after = hand_made.inventories
     assert hand_made.changed == {} and after == before
     told = hand_made.second.told
-    assert "already there, so nothing was changed" in told
+    assert "already exists, nothing was changed" in told
     for name in (ALIAS, "the role eonpro-app-role", "the policy EONPROKMSAccess", "eonpro-audit-trail", BUCKET, *NAMES):
-        assert name in told.partition("so nothing was changed")[2]
+        assert name in told.partition("nothing was changed")[2]
 
 
 def test_neither_token_nor_data_key_is_said_nor_seen_among_the_processes(hand_made: HandMade):
@@ -271,7 +271,7 @@ def test_neither_token_nor_data_key_is_said_nor_seen_among_the_processes(hand_ma
     ("changes", "told"),
     [
         ({"VERCEL_TOKEN": None}, "VERCEL_TOKEN is not set"),
-        ({"VERCEL_TOKEN": "not-the-token"}, "does not let this token into the team eonpro"),
+        ({"VERCEL_TOKEN": "not-the-token"}, "does not accept this token for the team eonpro"),
         ({"GUIDE_VERCEL_PROJECT": "nobodys"}, "no project nobodys in the team eonpro"),
         ({"GUIDE_RUNS_ON": "a-laptop"}, "vercel or ecs, not a-laptop"),
         ({"GUIDE_VERCEL_TYPE": "plain"}, "encrypted or sensitive, not plain"),
@@ -339,7 +339,7 @@ def test_what_vercel_did_not_take_is_shown_to_be_put_in_by_hand(an_empty_project
     ended = script(clinic, "guide.sh", env=named("half", GUIDE_VERCEL_TYPE="sensitive"), expect=1)
     given = {name: each["type"] for name, each in clinic.variables().items()}
     assert given == dict.fromkeys(NAMES[:2], "sensitive")
-    assert "did not take ENCRYPTED_PHI_KEY" in ended.told and "It stopped in: Step 5" in ended.told
+    assert "did not accept ENCRYPTED_PHI_KEY" in ended.told and "Stopped in: Step 5" in ended.told
     shown = dict(line.strip().partition("=")[::2] for line in ended.err.splitlines() if line.strip().startswith(NAMES))
     key = clinic.client("kms").describe_key(KeyId=f"{ALIAS}-half")["KeyMetadata"]["Arn"]
     assert (shown["AWS_REGION"], shown["AWS_KMS_KEY_ID"]) == ("us-east-1", key)

@@ -86,7 +86,7 @@ def test_a_trail_that_does_not_record_the_key_is_refused_and_what_it_lacks_besid
         assert bare.changes() == {} and (bare.inventory(), trail_of(bare)) == before
         assert [problem["what"] for problem in document["problems"]] == [
             f"the trail {TRAIL} does not record the use of the key: {why}"
-            for why in ("it is stopped", "it leaves out the events of KMS")
+            for why in ("it is stopped", "it does not record the events of KMS")
         ]
         assert all("--trail create" in problem["next"] for problem in document["problems"])
 

@@ -10,20 +10,20 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from tools.bench import commands, fields_elsewhere, imports, reencryption, results
+from tools.bench import commands, phi, reencryption, results
 from tools.bench.rows import HEADING, Measured, Part, line
 
 Rows = Callable[[int], Iterator[Measured]]
 """Rows, each as it is measured, given how often a long one is repeated."""
 
 PARTS: Mapping[str, Sequence[Rows]] = {
-    "phi": (fields_elsewhere.rows, imports.rows),
+    "phi": (phi.field_rows, phi.import_rows),
     "reencryption": (reencryption.rows,),
     "commands": (commands.rows,),
     "onboarding": (commands.onboarding_rows,),
 }
 LIBRARIES: Mapping[str, Callable[[], Mapping[str, str]]] = {
-    "phi": fields_elsewhere.versions,
+    "phi": phi.versions,
     "reencryption": reencryption.versions,
     "commands": lambda: results.versions("questionary", "pulumi"),
     "onboarding": lambda: results.versions("pulumi", "pulumi-aws", "boto3"),

@@ -16,19 +16,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.bench.onboarding import PROJECT
-from tools.bootstrap.places import CACHE, tool
+from tools.bootstrap.places import CACHE, PROJECT, tool
 
-CHANGED = ("cipher", "record", "usage", "batches", "keys", "leases", "flights", "fields")
+CHANGED = ("cipher", "record", "usage", "batches", "key_cache", "cache_entry", "refresh", "fields")
 """The files of phi/ that are changed: the cipher and what it is made of, the cached key and what it is made of."""
 
-TESTS = ("test_cipher", "test_record", "test_keys", "test_fields")
-"""How the names of the tests begin that judge a change, in tests/phi."""
+TESTS = ("cipher", "key_cache", "fields")
+"""The folders of the tests that judge a change, in tests/phi."""
 
 SHARED = ("key_sources", "scripted_kms")
 """What these tests share."""
 
-ELSEWHERE = ("test_cipher_elsewhere.py",)
+ELSEWHERE = ("test_interoperability.py",)
 """Tests against other implementations, which are not in mutmut's environment."""
 
 UNUSED = "not node and not importing"
@@ -93,10 +92,10 @@ def laid_out(folder: Path) -> None:
     tests = folder / "tests" / "phi"
     tests.mkdir(parents=True)
     source = PROJECT / "tests" / "phi"
-    shutil.copytree(source / "vectors", tests / "vectors")
-    for path in source.glob("*.py"):
-        if path.name not in ELSEWHERE and path.name.startswith((*TESTS, *SHARED)):
-            shutil.copy(path, tests)
+    for name in TESTS:
+        shutil.copytree(source / name, tests / name, ignore=shutil.ignore_patterns("__pycache__", *ELSEWHERE))
+    for name in SHARED:
+        shutil.copy(source / f"{name}.py", tests)
     changed = [f"phi/{name}.py" for name in CHANGED]
     (folder / "pyproject.toml").write_text(
         "[tool.pytest.ini_options]\n"

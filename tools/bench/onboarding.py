@@ -17,7 +17,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tools.bootstrap.places import PROJECT
+from wizard.aws.client import connect
+from wizard.inputs.answers import resolve, to_settings
+from wizard.inputs.answers_file import read_file
+
 PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples")
 STACK = "production"
 
@@ -95,7 +99,7 @@ def unguarded_seconds() -> float:
 
 def _bare_seconds(*guarded: str) -> float:
     with fresh() as (folder, environment):
-        config = json.dumps({key: _entry(value) for key, value in _config(folder, environment).items()})
+        config = json.dumps({key: _entry(value) for key, value in _config(environment).items()})
         started = time.perf_counter()
         run(["pulumi", "stack", "init", STACK], folder, environment)
         run(["pulumi", "config", "set-all", "--stack", STACK, "--json", config], folder, environment)
@@ -105,24 +109,27 @@ def _bare_seconds(*guarded: str) -> float:
         return time.perf_counter() - started
 
 
-def _config(folder: Path, environment: Mapping[str, str]) -> dict[str, object]:
-    """The configuration that the wizard writes for the same answers."""
-    program = (
-        "import json, os\n"
-        "from pathlib import Path\n"
-        "from wizard import answers, aws\n"
-        "file = answers.read_file(Path('examples/vercel.yaml').read_text(), 'examples/vercel.yaml')\n"
-        "none = dict(flags={}, file_name='', saved={}, saved_name='', detected={})\n"
-        "resolved = answers.resolve(environ=os.environ, file=file, **none)\n"
-        "identity = aws.connect(profile=None, region=None, environ=os.environ).identify()\n"
-        "settings = answers.to_settings({k: a.value for k, a in resolved.items()}, identity=identity)\n"
-        "print(json.dumps(settings.to_config()))\n"
-    )
-    told: dict[str, object] = json.loads(run([sys.executable, "-c", program], folder, environment))
-    return told
+def _config(environment: Mapping[str, str]) -> dict[str, object]:
+    """The configuration that the wizard writes for the same answers, read in a process with that environment."""
+    config: dict[str, object] = json.loads(run([sys.executable, "-m", "tools.bench.onboarding"], PROJECT, environment))
+    return config
+
+
+def configuration() -> str:
+    """The stack configuration of examples/vercel.yaml in the account that the environment leads to, as JSON."""
+    name = "examples/vercel.yaml"
+    file = read_file((PROJECT / name).read_text(), name)
+    resolved = resolve(environ=os.environ, file=file, flags={}, file_name="", saved={}, saved_name="", detected={})
+    identity = connect(profile=None, region=None, environ=os.environ).identify()
+    settings = to_settings({key: answer.value for key, answer in resolved.items()}, identity=identity)
+    return json.dumps(settings.to_config())
 
 
 def _entry(value: object) -> dict[str, object]:
     if isinstance(value, list):
         return {"value": json.dumps(value), "objectValue": value, "secret": False}
     return {"value": str(value).lower() if isinstance(value, bool) else str(value), "secret": False}
+
+
+if __name__ == "__main__":
+    print(configuration())

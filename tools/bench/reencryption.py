@@ -32,8 +32,8 @@ from phi.reencryption.passes import default_processes, reencrypt
 from phi.reencryption.progress import Progress
 from tests.phi.reencryption.postgres import Server, running
 from tools.bench import results
-from tools.bench.onboarding import PROJECT
 from tools.bench.rows import Bound, Measured, compared
+from tools.bootstrap.places import PROJECT
 
 FEW, SOME, MANY = 10_000, 100_000, 1_000_000
 """Rows."""

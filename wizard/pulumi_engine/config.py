@@ -1,13 +1,16 @@
 """A stack's settings file, `Pulumi.<stack>.yaml`, and the forms its values take on the way to the CLI.
 
-Part of the engine's edge: reads the one file it is given.
+Part of the engine's edge: reads and writes the one file it is given, and keeps a copy in a private folder.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 
@@ -35,6 +38,44 @@ def read(path: Path) -> dict[str, str]:
     if not isinstance(config, dict):
         raise UsageError(f"{path.name} is not a stack's settings: its `config` is no list of keys and values", mend)
     return {key: as_text(value) for key, value in config.items()}
+
+
+class PreparedSettings:
+    """Copies of settings files for plans that are not confirmed yet, in a folder that only its owner may read."""
+
+    def __init__(self) -> None:
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def file(self, stack: str) -> Path:
+        """The path of the stack's copy, there or not."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="eonpro-kms-")
+        return Path(self._folder.name) / f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
+
+    def existing(self, stack: str) -> str | None:
+        """The path of the stack's copy; None without one."""
+        return str(self.file(stack)) if self._folder is not None and self.file(stack).exists() else None
+
+    def take(self, stack: str) -> bytes | None:
+        """The content of the copy, which is then gone; None without one."""
+        if self.existing(stack) is None:
+            return None
+        content = self.file(stack).read_bytes()
+        self.file(stack).unlink()
+        return content
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace the settings file as a whole: a crash leaves the old one or the new one. Raises UsageError."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        new.write_bytes(content)
+        os.replace(new, path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise UsageError(f"{path.name} cannot be written: {error}", f"ls -l {path.parent}") from error
 
 
 def as_text(value: object) -> str:

@@ -57,6 +57,9 @@ class PulumiEngine:
         self._tell = tell
         self._sleep = sleep
         self._plan = engine_plan.StoredPlan()
+        self._settings = config.PreparedSettings()
+        self._made = False
+        """Whether the stack was made for a plan that is not confirmed yet."""
 
     # --- what is there -----------------------------------------------------------------------------------------
 
@@ -143,29 +146,52 @@ class PulumiEngine:
             yield
 
     def prepare(self, stack: str, settings: Settings) -> None:
-        """The stack, made where it is missing, with exactly this configuration for the project's own keys."""
+        """The stack, made where it is missing, and a copy of its settings file with exactly this configuration.
+
+        The preview runs on the copy. `Pulumi.<stack>.yaml` stays byte for byte as it is until `write_settings`.
+        """
         wanted = settings.to_config()
         saved = self.saved_config(stack)
         rendered = {key: config.as_text(value) for key, value in wanted.items()}
         stale = [key for key in saved if key.startswith(f"{PROJECT}:") and key not in rendered]
 
         def configure(watch: Watch) -> None:
-            workspace = self._at.open()
-            if not self._at.settings_file(stack).exists():
-                # A new stack is made with its settings beside it: `stack init` adds to the file what it needs itself.
-                self._at.settings_file(stack).write_text(config.document(wanted), encoding="utf-8")
-                self._at.make(stack)
+            file, copy = self._at.settings_file(stack), self._settings.file(stack)
+            if not file.exists() and stack not in self._at.missing:
+                # A run that ended before its confirmation left an empty stack. What its secrets are encrypted with is
+                # lost with its settings, and it has none: it is made again.
+                self._at.remove_empty(stack)
+            new = self._at.make(stack)
+            self._made = new is not None
+            if not file.exists():
+                copy.write_text(config.document(wanted) + (new or ""), encoding="utf-8")
                 return
-            self._at.make(stack)
+            copy.write_bytes(file.read_bytes() + (new or "").encode())
             if any(saved.get(key) != value for key, value in rendered.items()):
-                workspace.set_all_config_json(
-                    stack, json.dumps({key: config.entry(value) for key, value in wanted.items()})
-                )
+                entries = json.dumps({key: config.entry(value) for key, value in wanted.items()})
+                self._configure(stack, "set-all", "--json", entries)
             if stale:
-                workspace.remove_all_config(stack, stale)
+                self._configure(stack, "rm-all", *stale)
 
         self._plan.forget()
         self._change(stack, None, configure)
+
+    def _configure(self, stack: str, command: str, *arguments: str) -> None:
+        copy = str(self._settings.file(stack))
+        self._at.open()._run_pulumi_cmd_sync(["config", command, "--stack", stack, "--config-file", copy, *arguments])
+
+    def write_settings(self, stack: str) -> None:
+        """Make the prepared copy the stack's settings file. Without one, nothing is done."""
+        if (content := self._settings.take(stack)) is not None:
+            config.write(self._at.settings_file(stack), content)
+            self._made = False
+
+    def discard(self, stack: str) -> None:
+        """Forget the prepared copy, and remove the stack that was made for it: the plan was not confirmed."""
+        self._plan.forget()
+        if self._settings.take(stack) is not None and self._made:
+            self._made = False
+            self._change(stack, None, lambda watch: self._at.remove_empty(stack))
 
     def recover(self, stack: str, found: Mapping[str, str]) -> None:
         """Take up what a crashed run left pending: what was made (`found`: URN → id) is imported, the rest dropped."""
@@ -189,7 +215,12 @@ class PulumiEngine:
 
         def look() -> tuple[Step, ...]:
             with self._at.watched(stack, on_progress) as watch, self._plan.written(stack) as plan:
-                self._at.stack(stack).preview(on_event=watch, policy_packs=self._policy_packs(), plan=plan)
+                self._at.stack(stack).preview(
+                    on_event=watch,
+                    policy_packs=self._policy_packs(),
+                    plan=plan,
+                    config_file=self._settings.existing(stack),
+                )
             return tuple(watch.planned.values())
 
         return self._read(stack, look)
@@ -199,6 +230,7 @@ class PulumiEngine:
 
         Raises PlanMoved, before the first step that this engine's preview of the stack did not show.
         """
+        self.write_settings(stack)
         told: list[Mapping[str, Any]] = []
 
         def update(watch: Watch) -> None:

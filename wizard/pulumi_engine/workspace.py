@@ -103,23 +103,50 @@ class EngineWorkspace:
             self._handle = MinimalStack(stack, self.open(), StackInitMode.SELECT)
         return self._handle
 
-    def make(self, stack: str) -> None:
-        """Select the stack, or make it. What is in `missing` is made first; others may have made it since."""
-        if self._handle is not None or (stack in self.missing and self._create(stack)):
-            return
+    def make(self, stack: str) -> str | None:
+        """Select the stack, or make it. What is in `missing` is made first; others may have made it since.
+
+        Returns what the CLI wrote to the settings file of a new stack (its secrets provider or salt); None for a stack
+        that was there. The settings file itself stays as it was.
+        """
+        if self._handle is not None:
+            return None
+        if stack in self.missing and (written := self._create(stack)) is not None:
+            return written
         try:
             self.stack(stack)
         except pulumi_errors.StackNotFoundError:
-            if not self._create(stack):
-                self.stack(stack)
+            if (written := self._create(stack)) is not None:
+                return written
+            self.stack(stack)
+        return None
 
-    def _create(self, stack: str) -> bool:
-        """Make the stack; False when it is there already."""
+    def remove_empty(self, stack: str) -> bool:
+        """Remove a stack whose state holds nothing at all; False where it holds something."""
+        try:
+            if (self.open().export_stack(stack).deployment or {}).get("resources"):
+                return False
+            self.open()._run_pulumi_cmd_sync(["stack", "rm", "--stack", stack, "--yes", "--preserve-config"])
+        except pulumi_errors.StackNotFoundError:
+            pass
+        self._handle = None
+        self.missing.add(stack)
+        return True
+
+    def _create(self, stack: str) -> str | None:
+        """Make the stack, and take back what the CLI wrote to its settings file; None when the stack is there."""
+        file = self.settings_file(stack)
+        before = file.read_bytes() if file.exists() else None
         try:
             self._handle = MinimalStack(stack, self.open(), StackInitMode.CREATE)
+            return file.read_text(encoding="utf-8") if file.exists() else ""
         except pulumi_errors.StackAlreadyExistsError:
-            return False
-        return True
+            return None
+        finally:
+            if before is not None:
+                file.write_bytes(before)
+            else:
+                file.unlink(missing_ok=True)
 
     @contextmanager
     def watched(self, stack: str, on_progress: OnProgress | None) -> Iterator[Watch]:

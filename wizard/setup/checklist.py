@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from components import policies
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.evaluation import AccountIam, GrantFact, KeyPolicyDecision, decide_by_key_policy
 from components.policies.requirements import BY_ID, Topic
 from components.settings import Outputs, Settings
 from wizard.core.errors import SetupError
+from wizard.core.key_access import administrators_of, documents_of
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
 from wizard.core.ports.run import AwsClient
@@ -59,6 +60,9 @@ class Readings:
     app_policy: Mapping[str, Any] | SetupError | None
     trail: TrailFact | SetupError | None
     retention: Retention | SetupError | None
+    grants: tuple[GrantFact, ...] | SetupError | None
+    iam: AccountIam | SetupError | None
+    """Both only say which administrators can decrypt."""
 
 
 def read(
@@ -75,18 +79,22 @@ def read(
 
 def look(aws: AwsClient, outputs: Outputs) -> Readings:
     """What is to be read of the account. Side by side, for each call is a round trip."""
-    with ThreadPoolExecutor(max_workers=6) as pool:
+    with ThreadPoolExecutor(max_workers=7) as pool:
         key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
         key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
         app_policy = pool.submit(_read, aws.iam.policy_document, outputs.app_policy_arn)
         trail = pool.submit(_read, aws.cloudtrail.find_trail, outputs.trail_arn)
         retention = pool.submit(_read, aws.cloudtrail.bucket_retention, outputs.trail_bucket)
+        grants = pool.submit(_read, aws.access.grants, outputs.key_arn)
+        iam = pool.submit(_read, aws.access.iam)
     return Readings(
         key=key.result(),
         key_policy=key_policy.result(),
         app_policy=app_policy.result(),
         trail=trail.result(),
         retention=retention.result(),
+        grants=grants.result(),
+        iam=iam.result(),
     )
 
 
@@ -104,7 +112,7 @@ def judge(
         _of(
             readings.key_policy,
             Topic.KEY_POLICY,
-            lambda policy: _key_policy(policy, settings, outputs),
+            lambda policy: _key_policy(policy, readings, settings, outputs),
         ),
         _of(
             readings.app_policy,
@@ -154,7 +162,9 @@ def _alias(key: KeyFact, outputs: Outputs) -> tuple[ItemState, str]:
     return _state(good), f"{outputs.alias_name} → {which}, {key.state}, {key.spec}"
 
 
-def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs) -> tuple[ItemState, str]:
+def _key_policy(
+    policy: Mapping[str, Any], readings: Readings, settings: Settings, outputs: Outputs
+) -> tuple[ItemState, str]:
     named = {arn for statement in _allowing(policy) for arn in _principals(statement)}
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
     applications = outputs.app_principal_arns
@@ -197,7 +207,9 @@ def _key_policy(policy: Mapping[str, Any], settings: Settings, outputs: Outputs)
     who = f"{number} administrator{'s' if number > 1 else ''}"
     iam = "the application and" if settings.strict_key_policy else "the account's IAM, the application,"
     ending = f"{len(settings.deletion_administrators) or 'nobody'} may delete it"
-    return ItemState.DONE, f"names {iam} {who} without the right to decrypt; {ending}"
+    documents = documents_of(outputs.key_arn, policy=policy, grants=readings.grants, iam=readings.iam, key=readings.key)
+    # That IAM can give the right is a choice of the settings, so it does not decide the state.
+    return ItemState.DONE, f"names {iam} {who}; {ending}; {administrators_of(documents, settings).description}"
 
 
 def _allowing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:

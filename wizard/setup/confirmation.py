@@ -58,7 +58,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
     wish: Adoption | None = None
     while True:
         engine, placed = steps.place(request, clients, interview)
-        with engine.alone(request.stack):
+        with engine.alone(request.stack), _discarding(engine, request.stack):
             try:
                 ready, wish = steps.check(request, clients, interview, engine, placed, wish)
                 _refuse_other_settings(request, ready)
@@ -77,6 +77,15 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
                 return
         if decision is Decision.CHANGE:
             interview = interviewer.change()
+
+
+@contextmanager
+def _discarding(engine: Engine, stack: str) -> Iterator[None]:
+    """Whatever ends a plan that was not confirmed leaves the stack's settings as they were."""
+    try:
+        yield
+    finally:
+        engine.discard(stack)
 
 
 def _mend(request: Request, ui: UserInterface, failed: PreflightFailed) -> Decision:
@@ -114,8 +123,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
             raise Cancelled("nothing was changed: nobody is there to confirm the plan", f"{again} --yes")
         decision = _asked(ui, planned)
         if decision is Decision.LEAVE:
-            file = f"Pulumi.{request.stack.rsplit('/', 1)[-1]}.yaml"
-            raise Cancelled(f"nothing was changed; your answers are kept in {file}", again)
+            raise Cancelled("nothing was changed", again)
         if decision is Decision.CHANGE:
             return decision
     if forever and not typed(request, ui):

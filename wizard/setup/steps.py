@@ -232,12 +232,6 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
     ui.section("Plan")
     ui.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, ready.settings)
-    if clients.drafts is not None:
-        # From here on the stack's configuration holds the answers; a draft of them would overrule what changes there.
-        left = saved_progress.progress_from_answers(
-            ready.answers, stage=saved_progress.PLANNED, at=clients.now(), asked=()
-        )
-        clients.drafts.save(request.stack, left)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -260,7 +254,14 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
 
 
 def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan.Plan) -> Outputs:
-    """The resources, as the plan says."""
+    """The resources, as the plan says. The stack's settings are written first: the plan is confirmed."""
+    ready.engine.write_settings(request.stack)
+    if clients.drafts is not None:
+        # From here on the stack's configuration holds the answers; a draft of them would overrule what changes there.
+        left = saved_progress.progress_from_answers(
+            ready.answers, stage=saved_progress.PLANNED, at=clients.now(), asked=()
+        )
+        clients.drafts.save(request.stack, left)
     outputs = ready.findings.state.outputs
     if not planned.changes and outputs is not None:
         clients.ui.line("the resources are as they should be", mark=Mark.OK)

@@ -226,7 +226,7 @@ def test_it_is_neither_pickled_nor_copied(cache: CacheFixture, copier: Callable[
         copier(PhiFields(cache.cached))
 
 
-def test_the_import_loads_no_heavy_library() -> None:
+def test_importing_it_loads_no_heavy_library() -> None:
     heavy = ("boto3", "botocore", "pulumi", "psycopg", "asyncio", "urllib3")
     code = f"import sys, phi; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -96,3 +98,13 @@ def test_each_package_asked_for_has_its_reason_beside_it():
     asked = re.findall(r'(?m)^    ".*$', content[content.index("dependencies = [") : content.index("[tool.uv]")])
     assert len(asked) > 40
     assert [line for line in asked if "  # " not in line] == []
+
+
+def test_the_console_script_starts_the_wizard():
+    scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts.keys() == {"eonpro-kms"}
+    module, _, function = scripts["eonpro-kms"].partition(":")
+    command = [sys.executable, "-c", f"import sys; from {module} import {function}; sys.exit({function}())", "--help"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "exit codes:" in done.stdout

@@ -22,6 +22,7 @@ COMMANDS = (
     "bench",
     "mutation",
     "spark-tests",
+    "measure",
     "recording",
     "lock",
     "clean",
@@ -61,7 +62,7 @@ def test_there_is_a_demo_for_each_example():
         "ecs-secrets-manager",
         "multi-region",
         "existing-trail",
-        "adopted",
+        "imported",
     } <= EXAMPLES
 
 
@@ -87,7 +88,7 @@ def test_an_example_whose_key_cannot_be_anothers_gets_a_cloud_of_its_own(target:
 @pytest.mark.parametrize(
     ("target", "script", "argument"),
     [
-        ("adopted", "examples/manual-setup/guide.sh", "--adopt"),
+        ("imported", "examples/manual-setup/guide.sh", "--adopt"),
         ("existing-trail", "examples/manual-setup/trail.sh", "--trail "),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ from tools.bootstrap import programs
 from tools.bootstrap.machine import Machine
 from tools.bootstrap.places import Places
 from tools.bootstrap.running import CommandFailed, Job
+
+PROJECT = Path(__file__).parents[3]
+COMPLETION = "tests/wizard/cli/test_completion.py"
 
 
 class Debian:
@@ -111,3 +116,25 @@ def test_debians_newest_database_server_is_found_outside_path(tmp_path: Path, mo
 
 def test_the_command_to_install_names_the_packages():
     assert programs.command(("zsh", "node", "chromedriver")) == "sudo apt-get install zsh nodejs chromium-driver"
+
+
+@pytest.mark.needs("bash")
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two workers"])
+def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Path, workers: tuple[str, ...]):
+    bash = programs.PROGRAMS["bash"].find()
+    assert bash
+    (tmp_path / "bash").symlink_to(bash)
+    tests = (COMPLETION, "-k", "good_shell", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *workers, *tests],
+        cwd=PROJECT,
+        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Left out, because a program is missing" in done.stdout
+    assert f"zsh: 1 test\n    {COMPLETION}: test_a_script_is_good_shell\n" in done.stdout
+    assert "To run them too: sudo apt-get install zsh fish" in done.stdout
+    assert "1 passed" in done.stdout

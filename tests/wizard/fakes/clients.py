@@ -777,6 +777,8 @@ class FakeEngine:
     steps: tuple[Step, ...] = (step(), step("create", "aws:kms/alias:Alias", "phi-key-alias"))
     drifts: tuple[Drift, ...] = ()
     prepared: Settings | None = None
+    written: Settings | None = None
+    """What the stack's settings file holds."""
     recovered: Mapping[str, str] | None = None
     outputs: Outputs = OUTPUTS
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -820,6 +822,13 @@ class FakeEngine:
         self._call("prepare")
         self.prepared = settings
 
+    def write_settings(self, stack: str) -> None:
+        self.written = self.prepared
+
+    def discard(self, stack: str) -> None:
+        if self.written is not self.prepared:
+            self.prepared = None
+
     def recover(self, stack: str, found: Mapping[str, str]) -> None:
         self._call("recover")
         self.recovered = found
@@ -834,6 +843,7 @@ class FakeEngine:
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         self._call("up")
         assert self.prepared is not None, "up without its configuration"
+        self.written = self.prepared
         for each in self.steps:
             on_progress(Progress(step=each, state=StepState.STARTED))
             on_progress(Progress(step=each, state=StepState.DONE))

@@ -80,6 +80,7 @@ class Place:
     def built(self, wanted: Settings | None = None) -> PulumiEngine:
         made = self.engine()
         made.prepare(STACK, wanted or settings())
+        made.write_settings(STACK)
         return made
 
     @property
@@ -124,6 +125,55 @@ def quiet(progress: Progress) -> None:
 # --- the configuration
 
 
+def test_a_plan_that_is_not_confirmed_leaves_the_settings_byte_for_byte(place) -> None:
+    place.built()
+    file = place.folder / f"Pulumi.{STACK}.yaml"
+    file.write_text(file.read_text() + "# a remark of the team\n")
+    before = file.read_bytes()
+    engine = place.engine()
+    engine.prepare(STACK, BOTH)
+    engine.preview(STACK, quiet)
+    assert file.read_bytes() == before
+    engine.discard(STACK)
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in place.folder.glob("*Pulumi.*")) == [f"Pulumi.{STACK}.yaml", "Pulumi.yaml"]
+
+
+def test_the_preview_runs_with_the_settings_that_are_planned(place) -> None:
+    place.built()
+    place.program("import pulumi\nraise pulumi.RunError(pulumi.Config('eonpro-kms').require('ecsCluster'))\n")
+    engine = place.engine()
+    engine.prepare(STACK, BOTH)
+    with pytest.raises(ResourceError, match=BOTH.ecs_cluster):
+        engine.preview(STACK, quiet)
+
+
+def test_a_new_stack_whose_plan_is_not_confirmed_leaves_nothing(place) -> None:
+    engine = place.engine()
+    assert not engine.state(STACK).exists
+    engine.prepare(STACK, settings())
+    engine.preview(STACK, quiet)
+    assert not (place.folder / f"Pulumi.{STACK}.yaml").exists()
+    engine.discard(STACK)
+    assert not place.engine().state(STACK).exists
+
+
+def test_an_empty_stack_whose_settings_were_lost_is_made_again(place) -> None:
+    place.engine().prepare(STACK, settings())  # killed before its confirmation
+    engine = place.built(BOTH)
+    assert engine.up(STACK, quiet) == OUTPUTS
+    assert "encryptionsalt" in place.config
+
+
+def test_a_built_stack_whose_settings_were_lost_is_not_removed(place) -> None:
+    place.built().up(STACK, quiet)
+    (place.folder / f"Pulumi.{STACK}.yaml").unlink()
+    engine = place.engine()
+    engine.prepare(STACK, settings())
+    engine.discard(STACK)
+    assert place.engine().state(STACK).has_key
+
+
 def test_the_settings_come_back_equal_from_the_file_that_the_engine_wrote(place) -> None:
     made = place.built(BOTH)
     assert Settings.from_config(made.saved_config(STACK)) == BOTH
@@ -144,6 +194,7 @@ def test_a_setting_that_is_gone_is_removed_and_other_peoples_keys_stay(place) ->
     document["config"] |= {"aws:profile": "clinic", "other:thing": "theirs"}
     (place.folder / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump(document))
     made.prepare(STACK, settings())
+    made.write_settings(STACK)
     saved = made.saved_config(STACK)
     assert Settings.from_config(saved) == settings()
     assert "eonpro-kms:ecsCluster" not in saved

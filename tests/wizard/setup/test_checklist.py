@@ -181,11 +181,11 @@ def test_a_key_policy_that_lets_more_or_others_in_is_open(aws, added, said) -> N
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({}, "names the account's IAM, the application, 1 administrator without the right to decrypt; nobody may"),
+        ({}, "names the account's IAM, the application, 1 administrator; nobody may delete it; no administrator can"),
         ({"administrators": (ADMIN, SECOND)}, "2 administrators"),
         (
             {"administrators": (ADMIN, SECOND), "strict_key_policy": True},
-            "names the application and 2 administrators without the right to decrypt",
+            "names the application and 2 administrators; nobody may delete it; no administrator can decrypt",
         ),
         ({"deletion_administrators": (SECOND,)}, "1 may delete it"),
         ({"exclusive_use": True}, "1 administrator"),

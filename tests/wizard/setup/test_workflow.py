@@ -586,20 +586,15 @@ def test_a_lock_that_is_on_is_not_confirmed_again(world) -> None:
     assert world.setup(yes=True).failed == ()
 
 
-def test_a_no_is_no_confirmation_for_the_next_run(world) -> None:
-    """The stack's settings were written before the question: they hold the wish, and not the answer to it."""
+@pytest.mark.parametrize("refusal", ["no", "not-its-name"])
+def test_a_plan_that_is_not_confirmed_is_in_no_settings(world, refusal) -> None:
     world.stand()
     world.engine.steps = (*world.engine.steps, replace(LOCK, op="update"))
     world.ui.interactive = True
-    world.ui.answers = {"confirmation": ["no"]}
+    world.ui.answers = {"confirmation": [refusal]}
     with pytest.raises(Cancelled):
         world.setup(**FOREVER)
-    world.saved = world.engine.prepared
-    assert world.saved.trail_lock == "compliance"
-    world.ui.interactive = False
-    with pytest.raises(Cancelled):
-        world.setup()
-    assert world.written == set()
+    assert (world.engine.written, world.engine.prepared, world.written) == (None, None, set())
 
 
 # --- an account that was set up by hand

@@ -1,4 +1,4 @@
-"""The drawings of the cost: bars of its drivers, and curves of what it would be if one thing were different.
+"""The charts of the report: bars and curves of the cost, timelines of the rotations and of the retention.
 
 Pure.
 """
@@ -9,9 +9,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from html import escape
+from xml.etree.ElementTree import Element
 
-from wizard.commands.report.html import Child, Fact, Form, Markup, cite, label, svg, tag
+from markupsafe import Markup
+
+from wizard.commands.report.document import Fact, Form
+from wizard.commands.report.svg import cited, element, label, svg
 
 _WIDTH = 960
 _LEFT = 300
@@ -24,29 +27,27 @@ _X0, _X1, _Y0, _Y1 = 20.0, 420.0, 165.0, 45.0
 def bars(drivers: Fact) -> Markup:
     """A bar for each driver."""
     most = max((each["monthly"].value or 0 for each in drivers), default=0) or 1
-    drawn: list[Child] = []
+    drawn: list[Element] = []
     for index, each in enumerate(drivers):
         y = 12 + _ROW * index
         width = (_WIDTH - _LEFT - 110) * (each["monthly"].value or 0) / most
         drawn += [
             label(_LEFT - 16, y + 15, each["what"], class_="row-label", text_anchor="end"),
-            tag("rect", x=_LEFT, y=y, width=max(width, 1.5), height=20, rx=3, class_="bar storage"),
+            element("rect", x=_LEFT, y=y, width=max(width, 1.5), height=20, rx=3, class_="bar storage"),
             label(_LEFT + max(width, 1.5) + 10, y + 15, each["monthly"], Form.MONEY, class_="date"),
         ]
-    description = (
-        "A bar for each driver of the cost, as long as its part of a month's bill. The table below says the same."
-    )
+    description = "A bar for each driver, as long as its part of a month's cost. The table below has the same data."
     return svg("cost-bars", "Cost by driver", description, _WIDTH, 24 + _ROW * len(drivers), *drawn)
 
 
-def now(each: Fact) -> int:
-    """Which point is nearest to how it is now."""
+def chosen(each: Fact) -> int:
+    """The index of the point that is nearest to the present value."""
     values = [point["at"].value for point in each["points"]]
     return min(range(len(values)), key=lambda index: abs(values[index] - each["now"].value))
 
 
 def curve(each: Fact, name: str) -> Markup:
-    """The cost over the values of one thing."""
+    """The cost over the values of one quantity."""
     points = list(each["points"])
     along = [_along(point["at"].value, bool(each["isLogarithmic"])) for point in points]
     costs = [float(point["monthly"].value) for point in points]
@@ -57,12 +58,12 @@ def curve(each: Fact, name: str) -> Markup:
         for a, c in zip(along, costs, strict=True)
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    here = now(each)
-    drawn: list[Child] = [
-        tag("line", x1=_X0, x2=_X1, y1=_Y0, y2=_Y0, class_="axis"),
-        tag("polyline", points=line, class_="curve"),
+    here = chosen(each)
+    drawn: list[Element] = [
+        element("line", x1=_X0, x2=_X1, y1=_Y0, y2=_Y0, class_="axis"),
+        element("polyline", points=line, class_="curve"),
         *(
-            tag("circle", cx=x, cy=y, r=6 if i == here else 3, class_="now-point" if i == here else "point")
+            element("circle", cx=x, cy=y, r=6 if i == here else 3, class_="now-point" if i == here else "point")
             for i, (x, y) in enumerate(places)
         ),
     ]
@@ -79,9 +80,9 @@ def curve(each: Fact, name: str) -> Markup:
             label(x, _Y0 + 20, points[index]["at"], class_="tick", text_anchor=anchor),
         ]
     drawn.append(
-        tag(
+        element(
             "text",
-            Markup(escape(each["unit"].told())),
+            each["unit"].text(),
             x=_X1,
             y=_Y0 + 38,
             class_="tick",
@@ -89,7 +90,7 @@ def curve(each: Fact, name: str) -> Markup:
             data_fact=each["unit"].pointer,
         )
     )
-    description = "A curve of a month's cost over the values of one thing. The table below says the same."
+    description = "A curve of a month's cost over the values of one quantity. The table below has the same data."
     return svg(f"{name}-curve", "What if", description, _PLOT_WIDTH, _PLOT_HEIGHT, *drawn)
 
 
@@ -107,18 +108,18 @@ _TOP_WITHOUT_NOW = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of a timeline: an event, or something that lasts."""
+    """A row of a timeline: an event, or a period."""
 
-    told: Fact | str
+    name: Fact | str
     kind: str
-    """Class of its mark; a class ends with a shape: `dot`, `diamond`, `ring`, or `bar`."""
+    """Class of its mark, which ends with a shape: `dot`, `diamond`, `ring`, or `bar`."""
     at: Fact
     until: Fact | None = None
-    """Of a bar: when it ends; None where it does not."""
+    """The end of a bar; None without an end."""
 
 
-def timeline(name: str, title: str, description: str, rows: Sequence[Row], now: Fact | None) -> Markup:
-    """From the first to the last time; `now` is marked where it is given."""
+def _timeline(name: str, title: str, description: str, rows: Sequence[Row], now: Fact | None) -> Markup:
+    """From the first to the last time; `now` is marked where there is one."""
     times = [row.at.time for row in rows]
     times += [row.until.time for row in rows if row.until is not None and row.until.is_known]
     times += [now.time] if now is not None else []
@@ -130,41 +131,41 @@ def timeline(name: str, title: str, description: str, rows: Sequence[Row], now: 
 
     top = _TOP if now is not None else _TOP_WITHOUT_NOW
     height = top + _TIMELINE_ROW * len(rows) + 10
-    drawn: list[Child] = []
+    drawn: list[Element] = []
     for index, row in enumerate(rows):
         y = top + _TIMELINE_ROW * index + _TIMELINE_ROW / 2
         drawn += [
-            tag("line", x1=_TIMELINE_LEFT, x2=_RIGHT, y1=y, y2=y, class_="rail"),
-            label(_TIMELINE_LEFT - 18, y + 4, row.told, class_="row-label", text_anchor="end"),
+            element("line", x1=_TIMELINE_LEFT, x2=_RIGHT, y1=y, y2=y, class_="rail"),
+            label(_TIMELINE_LEFT - 18, y + 4, row.name, class_="row-label", text_anchor="end"),
             *_mark(row, x, y),
         ]
     if now is not None:
         at, end = x(now.time), top + _TIMELINE_ROW * len(rows) + 2
         anchor = "end" if at > (_TIMELINE_LEFT + _RIGHT) / 2 else "start"
-        told = tag(
+        caption = element(
             "text",
             "this report, ",
-            cite(now, Form.DAY, in_drawing=True),
+            cited(now, Form.DAY),
             x=at,
             y=top - 14,
             class_="now",
             text_anchor=anchor,
         )
-        drawn += [tag("line", x1=at, x2=at, y1=top - 8, y2=end, class_="now"), told]
+        drawn += [element("line", x1=at, x2=at, y1=top - 8, y2=end, class_="now"), caption]
     return svg(name, title, description, _TIMELINE_WIDTH, height, *drawn)
 
 
-def _mark(row: Row, x: Callable[[datetime], float], y: float) -> list[Child]:
+def _mark(row: Row, x: Callable[[datetime], float], y: float) -> list[Element]:
     at = x(row.at.time)
     shape = row.kind.split()[-1]
     if shape == "bar":
         ends = row.until is not None and row.until.is_known
         end = x(row.until.time) if ends and row.until is not None else float(_RIGHT)
-        bar = tag("rect", x=at, y=y - 9, width=max(end - at, 3.0), height=18, rx=3, class_=row.kind)
+        bar = element("rect", x=at, y=y - 9, width=max(end - at, 3.0), height=18, rx=3, class_=row.kind)
         inside = end - at > 150
         where = (end - 8, "end", "in-bar") if inside else (end + 8, "start", "date")
         if not ends or row.until is None:
-            return [bar, label(end - 8, y + 4, "without end", class_="in-bar", text_anchor="end")]
+            return [bar, label(end - 8, y + 4, "no end", class_="in-bar", text_anchor="end")]
         if not inside and end > _RIGHT - 130:
             where = (at - 8, "end", "date")
         return [bar, label(where[0], y + 4, row.until, Form.DAY, class_=where[2], text_anchor=where[1])]
@@ -173,7 +174,53 @@ def _mark(row: Row, x: Callable[[datetime], float], y: float) -> list[Child]:
         at - 14 if left else at + 14, y + 4, row.at, Form.DAY, class_="date", text_anchor="end" if left else "start"
     )
     if shape == "diamond":
-        mark = tag("path", d=f"M{at:.1f} {y - 8:.1f}l8 8l-8 8l-8 -8z", class_=row.kind)
+        mark = element("path", d=f"M{at:.1f} {y - 8:.1f}l8 8l-8 8l-8 -8z", class_=row.kind)
     else:
-        mark = tag("circle", cx=at, cy=y, r=6, class_=row.kind)
+        mark = element("circle", cx=at, cy=y, r=6, class_=row.kind)
     return [mark, date]
+
+
+def rotation_timeline(report: Fact) -> Markup | None:
+    """When the key rotated and rotates next, and when each version of the data key was stored; None without any."""
+    rotations, versions = report["rotation"]["rotations"], report["rotation"]["versions"]
+    rows = [
+        Row(name=each["wrapped"], kind="version dot", at=each["keptAt"])
+        for each in (versions if versions.is_known else ())
+        if each["keptAt"].is_known
+    ]
+    if rotations.is_known:
+        for each in rotations["rotations"]:
+            on_demand = bool(each["onDemand"])
+            name, kind = ("Rotation on demand", "demand diamond") if on_demand else ("Rotation", "automatic dot")
+            rows.append(Row(name=name, kind=kind, at=each["at"]))
+        if rotations["nextAt"].is_known:
+            rows.append(Row(name="Next rotation", kind="next ring", at=rotations["nextAt"]))
+    if not rows:
+        return None
+    return _timeline(
+        "rotation-timeline",
+        "Timeline of rotations",
+        "When the key's material was rotated, when it rotates next, and when each version of the data key was stored. "
+        "The tables below have the same data.",
+        sorted(rows, key=lambda row: row.at.time),
+        report["createdAt"],
+    )
+
+
+_PHASES = ("storage", "archive", "lock", "required")
+
+
+def retention_timeline(phases: Fact) -> Markup:
+    """The life of a log file that is written at the time of the report."""
+    rows = [
+        Row(name=each["name"], kind=f"{_PHASES[index % 4]} bar", at=each["fromDate"], until=each["untilDate"])
+        for index, each in enumerate(phases)
+    ]
+    return _timeline(
+        "retention-timeline",
+        "Timeline of retention",
+        "The life of a log file that is written at the time of the report: its storage class, how long it is locked, "
+        "and how long it has to be retained. The table below has the same data.",
+        rows,
+        None,
+    )

@@ -1,6 +1,6 @@
 """The facts of a report, read from the account, the stack and the folder of the reviews.
 
-Pure: reads through the edges' Protocols, and changes nothing. What could not be read is unknown, with why.
+Pure: reads through Protocols and changes nothing. What could not be read is unknown, with the reason.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from components.policies.requirements import SECTIONS, Topic, prowler_checks_of, requirements_of, sections_of
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.deployed_stack import DeployedStack, attempted
@@ -18,7 +19,7 @@ from wizard.commands.doctor.checks import all_checks as doctor_checks
 from wizard.commands.doctor.checks.stack import COMPARISON
 from wizard.commands.doctor.diagnosis import Diagnosis, diagnose
 from wizard.commands.doctor.finding import NotChecked
-from wizard.commands.report import destinations, prowler, safeguards
+from wizard.commands.report.architecture import architecture
 from wizard.commands.report.cost import cost
 from wizard.commands.report.facts import (
     AccessFacts,
@@ -29,6 +30,7 @@ from wizard.commands.report.facts import (
     ReportFacts,
     RetentionTimeline,
     RotationTimeline,
+    Section,
 )
 from wizard.commands.review import storage
 from wizard.commands.review.collect import review as read_review
@@ -47,15 +49,15 @@ from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
 from wizard.setup.steps import Clients
 
 WINDOW_DAYS = 90
-"""How far back the use of the key is looked at: a quarter, and all that CloudTrail's event history has."""
+"""How far back the use of the key is read: a quarter, which is all that CloudTrail's event history has."""
 
-REVIEW_HOLDS_DAYS = 92
-"""A quarter: the guide asks that access be reviewed quarterly."""
+REVIEW_VALID_DAYS = 92
+"""A quarter: access is reviewed quarterly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """What was read, side by side."""
+    """Everything that was read, at the same time."""
 
     readings: Readings
     stored_data_key: StoredDataKey | SetupError | None
@@ -70,32 +72,32 @@ class _Read:
 
 
 def gather(
-    found: DeployedStack, clients: Clients, *, reviews: Path, assumptions: Assumptions, given: Mapping[str, str]
+    stack: DeployedStack, clients: Clients, *, reviews: Path, assumptions: Assumptions, given: Mapping[str, str]
 ) -> ReportFacts:
-    """All that the report says. `given`: which assumptions somebody gave, and where.
+    """Everything that the report says. `given`: which assumptions were given, and where.
 
-    Raises StackNotFound for a stack that is not built, or what kept its state from being read.
+    Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
     """
-    settings, outputs = found.settings, deployed_stack.outputs_of(found)
-    read = _read(found, clients, outputs)
-    access = _access(read, storage.latest(reviews, _plain(found.stack), now=read.at), reviews)
+    settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
+    read = _read(stack, clients, outputs)
+    access = _access(read, storage.latest(reviews, _plain(stack.stack), now=read.at), reviews)
     return ReportFacts(
-        stack=_plain(found.stack),
+        stack=_plain(stack.stack),
         environment=settings.environment,
         account=settings.account_id,
-        account_alias=found.identity.account_alias,
+        account_alias=stack.identity.account_alias,
         region=settings.region,
-        made_at=read.at,
-        made_by=found.identity.arn,
-        checklist=tuple(_checklist(read, access, settings, outputs, found.stack)),
-        architecture=destinations.architecture(
+        created_at=read.at,
+        created_by=stack.identity.arn,
+        checklist=tuple(_checklist(read, access, settings, outputs, stack.stack)),
+        architecture=architecture(
             settings, outputs, keys=read.keys, stored_data_key=read.stored_data_key, trail=read.readings.trail
         ),
         access=access,
         rotation=_rotation(read),
         retention=retention(read.readings.retention, settings, outputs, at=read.at),
         cost=_cost(settings, read, assumptions, given),
-        doctor=_doctor(read.diagnosis, found.stack),
+        doctor=_doctor(read.diagnosis, stack.stack),
         unread=tuple(_unread(read, settings)),
     )
 
@@ -104,8 +106,8 @@ def _plain(stack: str) -> str:
     return stack.rsplit("/", 1)[-1]
 
 
-def _read(found: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
-    aws, settings, now = found.aws, found.settings, clients.now().replace(microsecond=0)
+def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
+    aws, settings, now = stack.aws, stack.settings, clients.now().replace(microsecond=0)
     with ThreadPoolExecutor(max_workers=7) as pool:
         readings = pool.submit(checklist.look, aws, outputs)
         stored_data_key = pool.submit(attempted, find_stored_data_key, aws, settings)
@@ -121,11 +123,11 @@ def _read(found: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
             aws,
             settings,
             outputs,
-            stack=_plain(found.stack),
+            stack=_plain(stack.stack),
             now=now,
             window_days=WINDOW_DAYS,
         )
-        diagnosis = pool.submit(attempted, diagnose, found, clients, doctor_checks.ALL)
+        diagnosis = pool.submit(attempted, diagnose, stack, clients, doctor_checks.ALL)
         usage = pool.submit(
             attempted,
             aws.usage_metrics.read,
@@ -152,103 +154,132 @@ def _read(found: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
 # --- the checklist ------------------------------------------------------------------------------------------------
 
 
+_CALLS: Mapping[Topic, tuple[str, ...]] = {
+    Topic.KEY: ("kms:DescribeKey",),
+    Topic.KEY_POLICY: ("kms:GetKeyPolicy",),
+    Topic.APPLICATION_POLICY: ("iam:GetPolicy", "iam:GetPolicyVersion"),
+    Topic.ROTATION: ("kms:GetKeyRotationStatus",),
+    Topic.TRAIL: (
+        "cloudtrail:DescribeTrails",
+        "cloudtrail:GetTrailStatus",
+        "cloudtrail:GetEventSelectors",
+        "s3:GetBucketLifecycleConfiguration",
+        "s3:GetObjectLockConfiguration",
+        "s3:GetBucketVersioning",
+        "s3:GetBucketEncryption",
+        "s3:GetPublicAccessBlock",
+        "s3:GetBucketPolicy",
+        "s3:GetBucketLogging",
+    ),
+    Topic.DATA_KEY: ("ssm:GetParameters", "ssm:ListTagsForResource"),
+    Topic.APPLICATION: ("cloudtrail:LookupEvents",),
+    Topic.REVIEW: (
+        "kms:GetKeyPolicy",
+        "kms:ListGrants",
+        "iam:GetAccountAuthorizationDetails",
+        "iam:ListAccessKeys",
+        "cloudtrail:LookupEvents",
+    ),
+}
+"""The calls that the evidence of each item comes from."""
+
+_SECRET_CALLS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue")
+"""The calls for the data key where it is in Secrets Manager."""
+
+
 def _checklist(
     read: _Read, access: AccessFacts, settings: Settings, outputs: Outputs, stack: str
 ) -> Iterator[ChecklistItem]:
-    items = list(
-        checklist.judge(
+    entries = {
+        entry.topic: entry
+        for entry in checklist.judge(
             read.readings, settings=settings, outputs=outputs, stored_data_key=read.stored_data_key, proofs=()
         )
-    )
-    items[6] = _tested(items[6], access.review, outputs)
-    items[7] = _reviewed(items[7], access)
-    again = {
+    }
+    entries[Topic.APPLICATION] = _tested(entries[Topic.APPLICATION], access.review, outputs)
+    entries[Topic.REVIEW] = _reviewed(entries[Topic.REVIEW], access)
+    by_state = {
         ItemState.OPEN: f"python -m wizard doctor --stack {stack}",
         ItemState.UNKNOWN: f"python -m wizard policy auditor --stack {stack}",
     }
     by_person = {
-        7: f"python -m wizard verify --stack {stack}",
-        8: f"python -m wizard review --sign NAME --stack {stack}",
+        Topic.APPLICATION: f"python -m wizard verify --stack {stack}",
+        Topic.REVIEW: f"python -m wizard review --sign NAME --stack {stack}",
     }
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-    for number, (asked, item) in enumerate(zip(safeguards.ITEMS, items, strict=True), start=1):
-        calls = safeguards.SECRET_CALLS if number == 6 and in_secrets else asked.calls
-        next_ = "" if item.state is ItemState.DONE else by_person.get(number, again.get(item.state, ""))
+    for number, (topic, entry) in enumerate(entries.items(), start=1):
+        next_ = by_person.get(topic, by_state.get(entry.state, ""))
         yield ChecklistItem(
             number=number,
-            asked=asked.words,
-            state=item.state,
-            evidence=item.evidence,
-            calls=calls,
+            title=entry.title,
+            state=entry.state,
+            evidence=entry.evidence,
+            requirements=tuple(each.text for each in requirements_of(topic) if not each.optional),
+            calls=_SECRET_CALLS if topic is Topic.DATA_KEY and in_secrets else _CALLS[topic],
             read_at=read.at,
-            safeguards=asked.safeguards,
-            checks=prowler.checks(number, read.readings, settings, access.review),
-            next=next_,
+            sections=tuple(Section(section=section, name=SECTIONS[section]) for section in sections_of(topic)),
+            prowler_checks=prowler_checks_of(topic),
+            next="" if entry.state is ItemState.DONE else next_,
         )
 
 
-def _tested(item: ChecklistEntry, review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
-    """By what CloudTrail has of the application's own use of the key."""
+def _tested(entry: ChecklistEntry, review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
+    """By the application's own use of the key, as CloudTrail has it."""
     if review is None or review.history is None:
-        return replace(item, evidence="whether the application used the key could not be read; verify proves it")
+        text = "whether the application used the key could not be read; `verify` tests it"
+        return replace(entry, evidence=text)
     used = [each for each in review.principals if each.arn in outputs.app_principal_arns and each.events]
     if not used:
-        told = f"CloudTrail has no use of the key by the application in {review.window_days} days; verify proves it"
-        return replace(item, evidence=told)
-    told = "; ".join(
+        text = f"CloudTrail has no use of the key by the application in {review.window_days} days; `verify` tests it"
+        return replace(entry, evidence=text)
+    text = "; ".join(
         f"{each.arn} used the key {_times(each.events)} in {review.window_days} days"
         + (f", the last time at {each.last_use:%Y-%m-%d %H:%M} UTC" if each.last_use else "")
         + (f", and was refused {_times(each.refused)}" if each.refused else "")
         for each in used
     )
-    return replace(item, state=ItemState.PERSON, evidence=f"{told}; a person sees that a record opens")
+    return replace(entry, state=ItemState.PERSON, evidence=f"{text}; a person checks that a record can be opened")
 
 
 def _times(number: int | None) -> str:
     return "once" if number == 1 else f"{number:,} times"
 
 
-def _reviewed(item: ChecklistEntry, access: AccessFacts) -> ChecklistEntry:
+def _reviewed(entry: ChecklistEntry, access: AccessFacts) -> ChecklistEntry:
     if access.sign_off is None or access.signed_days_ago is None:
-        return replace(item, evidence="no review is signed yet")
+        return replace(entry, evidence="no review is signed yet")
     days = access.signed_days_ago
     when = {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
-    told = f"signed by {access.sign_off.signer} {when}"
-    if access.signed_days_ago > access.due_days:
-        return replace(item, state=ItemState.OPEN, evidence=f"{told}: a review holds {access.due_days} days")
-    return replace(item, state=ItemState.DONE, evidence=told)
+    text = f"signed by {access.sign_off.signer} {when}"
+    if days > access.valid_days:
+        return replace(entry, state=ItemState.OPEN, evidence=f"{text}: a review is valid for {access.valid_days} days")
+    return replace(entry, state=ItemState.DONE, evidence=text)
 
 
 # --- the other parts ----------------------------------------------------------------------------------------------
 
 
-def _access(read: _Read, kept: Latest, reviews: Path) -> AccessFacts:
+def _access(read: _Read, saved: Latest, reviews: Path) -> AccessFacts:
     live = None if isinstance(read.live, SetupError) else read.live
-    sign_off = kept.sign_off or kept.last_sign_off
-    why = (
-        ""
-        if live
-        else f"the account could not be asked: {read.live.message}"
-        if isinstance(read.live, SetupError)
-        else ""
-    )
+    sign_off = saved.sign_off or saved.last_sign_off
+    why = f"the account could not be read: {read.live.message}" if isinstance(read.live, SetupError) else ""
     return AccessFacts(
-        review=live or kept.review,
+        review=live or saved.review,
         is_live=live is not None,
-        kept_file=_below(kept.file, reviews) if kept.file else None,
-        kept_at=kept.review.at if kept.review else None,
-        kept_digest=kept.digest or None,
-        age_days=kept.age_days,
+        saved_file=_below(saved.file, reviews) if saved.file else None,
+        saved_at=saved.review.at if saved.review else None,
+        saved_digest=saved.digest or None,
+        age_days=saved.age_days,
         sign_off=replace(sign_off, file=_below(sign_off.file, reviews)) if sign_off else None,
         signed_days_ago=max((read.at - sign_off.at).days, 0) if sign_off else None,
-        due_days=REVIEW_HOLDS_DAYS,
-        faults=tuple(each.replace(f"{reviews.parent}/", "") for each in kept.faults),
+        valid_days=REVIEW_VALID_DAYS,
+        problems=tuple(each.replace(f"{reviews.parent}/", "") for each in saved.faults),
         why=why,
     )
 
 
 def _below(file: str, reviews: Path) -> str:
-    """`reviews/production/….json`: a report that is handed on tells nothing of the machine it was made on."""
+    """`reviews/production/….json`: a report that is passed on says nothing of the machine it was created on."""
     return file.removeprefix(f"{reviews.parent}/")
 
 
@@ -273,12 +304,12 @@ def _cost(settings: Settings, read: _Read, assumptions: Assumptions, given: Mapp
 def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> DoctorFacts:
     if isinstance(diagnosis, SetupError):
         return DoctorFacts(findings=None, why=diagnosis.message)
-    # What takes a preview of the engine's is the doctor's own; that it was not looked at here is told.
-    later = NotChecked(what=COMPARISON, why=f"not looked at for a report: python -m wizard doctor --stack {stack}")
+    # A check that needs a preview of the engine takes too long for a report.
+    later = NotChecked(what=COMPARISON, why=f"not part of a report: python -m wizard doctor --stack {stack}")
     return DoctorFacts(
         findings=diagnosis.findings,
-        unlooked=(*diagnosis.unlooked, later),
-        well=diagnosis.well,
+        not_checked=(*diagnosis.unlooked, later),
+        passed=diagnosis.well,
     )
 
 
@@ -289,12 +320,12 @@ def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
         "the application's IAM policy": read.readings.app_policy,
         "the audit trail": read.readings.trail,
         f"the bucket {settings.names.trail_bucket}": read.readings.retention,
-        f"the escrow {settings.names.stored_data_key}": read.stored_data_key,
+        f"the stored data key {settings.names.stored_data_key}": read.stored_data_key,
         "the key's rotations": read.rotations,
         "the versions of the data key": read.versions,
-        "who has access to the key": read.live,
-        "the doctor's diagnosis": read.diagnosis,
-        "what was used": read.usage,
+        "the access to the key": read.live,
+        "the checks of doctor": read.diagnosis,
+        "the usage": read.usage,
         **{f"the key {arn}": each for arn, each in read.keys.items()},
     }
     for what, found in parts.items():
@@ -304,22 +335,22 @@ def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
         yield from read.live.unread
 
 
-RULE = "45 CFR 164.316(b)(2)(i): six years, for documentation; by common practice for audit logs too"
+RULE = "45 CFR 164.316(b)(2)(i): six years for documentation, by common practice for audit logs too"
 
 
 def retention(
-    found: Retention | SetupError | None, settings: Settings, outputs: Outputs, *, at: datetime
+    reading: Retention | SetupError | None, settings: Settings, outputs: Outputs, *, at: datetime
 ) -> RetentionTimeline:
-    """The timeline, by what was read of the bucket; without it nothing but what is asked for."""
-    known = found if isinstance(found, Retention) else None
+    """The timeline of the bucket, as it was read; without a reading only what is required."""
+    known = reading if isinstance(reading, Retention) else None
     why = ""
-    if isinstance(found, SetupError):
-        why = f"the bucket could not be read: {found.message}"
-    elif found is None:
+    if isinstance(reading, SetupError):
+        why = f"the bucket could not be read: {reading.message}"
+    elif reading is None:
         why = f"there is no bucket {outputs.trail_bucket}"
     return RetentionTimeline(
         bucket=outputs.trail_bucket,
-        kept_days=known.expires_after_days if known else None,
+        retention_days=known.expires_after_days if known else None,
         required_days=SHORTEST_RETENTION_DAYS,
         lock=known.lock if known else None,
         phases=tuple(_phases(known, settings, at)) if known else (),
@@ -327,23 +358,27 @@ def retention(
     )
 
 
-def _phases(found: Retention, settings: Settings, at: datetime) -> Iterator[Phase]:
-    end = found.expires_after_days
-    made = settings.existing_trail_arn is None
-    moved = settings.trail_archive_days if made else 0
+def _phases(bucket: Retention, settings: Settings, at: datetime) -> Iterator[Phase]:
+    end = bucket.expires_after_days
+    own = settings.existing_trail_arn is None
+    moved = settings.trail_archive_days if own else 0
     archives = moved > 0 and (end is None or moved < end)
     rule = "lifecycle rule of the bucket"
-    if not made:
-        yield _phase("In the bucket", 0, end, at, rule if end else "no lifecycle rule lets it expire")
+    if not own:
+        yield _phase("In the bucket", 0, end, at, rule if end else "no lifecycle rule ends it")
     else:
         yield _phase(
-            "In S3 Standard", 0, moved if archives else end, at, rule if archives or end else "nothing ends it"
+            "In S3 Standard",
+            0,
+            moved if archives else end,
+            at,
+            rule if archives or end else "no lifecycle rule ends it",
         )
         if archives:
-            yield _phase("In cheaper storage", moved, end, at, rule if end else "no lifecycle rule lets it expire")
-    if found.lock and found.lock_days:
-        yield _phase("Locked against deletion", 0, found.lock_days, at, f"Object Lock, {found.lock} mode")
-    yield _phase("Asked for by the rule", 0, SHORTEST_RETENTION_DAYS, at, RULE)
+            yield _phase("In archive storage", moved, end, at, rule if end else "no lifecycle rule ends it")
+    if bucket.lock and bucket.lock_days:
+        yield _phase("Locked against deletion", 0, bucket.lock_days, at, f"Object Lock, {bucket.lock} mode")
+    yield _phase("Required by the rule", 0, SHORTEST_RETENTION_DAYS, at, RULE)
 
 
 def _phase(name: str, first: int, last: int | None, at: datetime, why: str) -> Phase:

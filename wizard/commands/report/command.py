@@ -1,6 +1,6 @@
-"""`report` from the command line to its end: one set of facts, kept as a page, as text and as data.
+"""`report`: one set of facts, written as a page, as Markdown and as JSON.
 
-Asks AWS and changes nothing there; writes three new files to a new folder, and never over any that is there.
+Reads AWS and changes nothing there; writes three new files to a folder, and never overwrites one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from wizard.commands.cost.command import assumptions_of
 from wizard.commands.report import document
 from wizard.commands.report.collect import gather
 from wizard.commands.report.cost import GIVEN
-from wizard.commands.report.markdown import markdown
-from wizard.commands.report.page import page
+from wizard.commands.report.render import markdown, page
 from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
 from wizard.core import json_documents
 from wizard.core.errors import SetupError, UsageError
@@ -25,7 +24,7 @@ from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients, Request
 
 DEFAULT_FOLDER = PROJECT_FOLDER / "reports"
-"""Beside Pulumi.<stack>.yaml."""
+"""Next to Pulumi.<stack>.yaml."""
 
 PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
 
@@ -33,57 +32,59 @@ _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unkn
 
 
 def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
-    """The report of a stack. Raises StackNotFound for one that is not built."""
+    """The report of a stack. Raises StackNotFound when it is not deployed."""
     assumptions = assumptions_of(options)
     given = {name: GIVEN for name in ("requests", "instances", "cache_minutes") if getattr(options, name) is not None}
     if options.out:
-        _refuse_taken(options.out)
+        _refuse_existing(options.out)
     clients.ui.working("reading the account")
-    found = deployed_stack.find(request, clients)
-    facts = gather(found, clients, reviews=REVIEWS, assumptions=assumptions, given=given)
-    folder = options.out or _folder(facts.stack, facts.made_at)
-    told = document.document(facts, files={"folder": str(folder), "page": PAGE, "text": TEXT, "data": DATA})
-    _keep(folder, {DATA: document.text(told), PAGE: page(told), TEXT: markdown(told)})
-    _show(clients.ui, told)
-    return 0, told
+    stack = deployed_stack.find(request, clients)
+    facts = gather(stack, clients, reviews=REVIEWS, assumptions=assumptions, given=given)
+    folder = options.out or _folder(facts.stack, facts.created_at)
+    report = document.document(facts, files={"folder": str(folder), "page": PAGE, "text": TEXT, "data": DATA})
+    _write(folder, {DATA: document.text(report), PAGE: page(report), TEXT: markdown(report)})
+    _show(clients.ui, report)
+    return 0, report
 
 
 def _folder(stack: str, at: datetime) -> Path:
-    place = DEFAULT_FOLDER / stack / f"{at:%Y-%m-%dT%H-%M-%SZ}"
-    # As it is typed where the wizard was started, so that a report that is handed on tells nothing of the machine.
-    return place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
+    folder = DEFAULT_FOLDER / stack / f"{at:%Y-%m-%dT%H-%M-%SZ}"
+    # Relative to the current folder, so that a report that is passed on says nothing of the machine.
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
-def _refuse_taken(folder: Path) -> None:
-    there = [name for name in (PAGE, TEXT, DATA) if (folder / name).exists()]
-    if there:
+def _refuse_existing(folder: Path) -> None:
+    existing = [name for name in (PAGE, TEXT, DATA) if (folder / name).exists()]
+    if existing:
         raise UsageError(
-            f"{folder} holds a report already: {', '.join(there)}; nothing was overwritten",
+            f"{folder} already holds a report: {', '.join(existing)}; nothing was overwritten",
             "python -m wizard report --out ANOTHER-FOLDER",
         )
 
 
-def _keep(folder: Path, files: dict[str, str]) -> None:
-    _refuse_taken(folder)
+def _write(folder: Path, files: dict[str, str]) -> None:
+    _refuse_existing(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            with (folder / name).open("x", encoding="utf-8") as opened:
-                opened.write(text)
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(text)
     except OSError as error:
         raise SetupError(
             f"the report cannot be written to {folder}: {error}", "python -m wizard report --out FOLDER"
         ) from error
 
 
-def _show(ui: UserInterface, told: json_documents.Document) -> None:
+def _show(ui: UserInterface, report: json_documents.Document) -> None:
     ui.section("Compliance checklist")
-    for item in told["checklist"]:
-        ui.line(f"{item['asked']}: {item['evidence']}", mark=_MARKS[item["state"]])
-    summary, files = told["summary"], told["files"]
+    for item in report["checklist"]:
+        ui.line(f"{item['title']}: {item['evidence']}", mark=_MARKS[item["state"]])
+    summary, files = report["summary"], report["files"]
     if summary["findings"]:
-        ui.line(f"{summary['findings']} open findings: python -m wizard doctor --stack {told['stack']}", mark=Mark.WARN)
+        ui.line(
+            f"{summary['findings']} open findings: python -m wizard doctor --stack {report['stack']}", mark=Mark.WARN
+        )
     if summary["unread"]:
-        ui.line(f"{summary['unread']} things could not be read; the report names them", mark=Mark.WARN)
+        ui.line(f"{summary['unread']} things could not be read; the report lists them", mark=Mark.WARN)
     for name in ("page", "text", "data"):
         ui.line(f"{files['folder']}/{files[name]}", mark=Mark.OK)

@@ -1,4 +1,4 @@
-"""The one document of a report, which `report.json` holds and the page and the text are made from.
+"""The one document of a report: `report.json` holds it, the page and the Markdown are rendered from it.
 
 Pure. No wrapped key is in it, only fingerprints.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -30,7 +31,7 @@ from wizard.core.models.access import (
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation
 from wizard.setup.checklist import ItemState
 
-TOLD: Mapping[type, tuple[str, ...]] = MappingProxyType(
+INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
     {
         AccessReview: ("at", "window_days", "principals", "grants", "last_use", "history", "unread"),
         PrincipalAccess: (
@@ -50,14 +51,13 @@ TOLD: Mapping[type, tuple[str, ...]] = MappingProxyType(
         NotChecked: ("what", "why"),
     }
 )
-"""What the report tells of facts that it shares with other commands; of its own facts it tells all."""
+"""The fields that the report includes of facts that it shares with other commands; of its own facts it has all."""
 
 LAW = "45 CFR Part 164, Subpart C (HIPAA Security Rule)"
 
 
 def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.Document:
-    """All facts as plain values, with what can be counted in them counted; `files` says where the forms are."""
-    told = plain(facts)
+    """All facts as plain values, with a summary of counts; `files` names the folder and the three files."""
     states = Counter(item.state for item in facts.checklist)
     summary = {
         "items": len(facts.checklist),
@@ -69,20 +69,20 @@ def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.
         "principals": len(facts.access.review.principals) if facts.access.review else None,
         "unread": len(facts.unread),
     }
-    return {**json_documents.head("report"), "law": LAW, "summary": summary, **told, "files": dict(files)}
+    return {**json_documents.head("report"), "law": LAW, "summary": summary, **plain(facts), "files": dict(files)}
 
 
-def text(told: json_documents.Document) -> str:
-    """As `report.json` holds it."""
-    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+def text(document: json_documents.Document) -> str:
+    """The content of `report.json`."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def plain(value: Any) -> Any:
-    """A fact as JSON knows it: names in camel case, times in ISO 8601 with Z, a data key as its fingerprint."""
+    """A fact as JSON: names in camel case, times in ISO 8601 with Z, a data key as its fingerprint."""
     if isinstance(value, WrappedDataKey):
         return value.fingerprint
     if is_dataclass(value) and not isinstance(value, type):
-        names = TOLD.get(type(value)) or tuple(field.name for field in fields(value))
+        names = INCLUDED.get(type(value)) or tuple(field.name for field in fields(value))
         return {_camel(name): plain(getattr(value, name)) for name in names}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -97,3 +97,68 @@ def plain(value: Any) -> Any:
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.title() for word in rest)
+
+
+# --- its values, as they are rendered
+
+
+class Form(StrEnum):
+    """How a value is written."""
+
+    PLAIN = "plain"
+    MONEY = "money"
+    DAY = "day"
+    MOMENT = "moment"
+
+
+def written(value: Any, form: Form = Form.PLAIN) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    match form:
+        case Form.MONEY:
+            return f"${value:,.2f}"
+        case Form.DAY:
+            return f"{datetime.fromisoformat(value):%-d %B %Y}"
+        case Form.MOMENT:
+            return f"{datetime.fromisoformat(value):%-d %B %Y, %H:%M} UTC"
+        case _ if isinstance(value, float):
+            return f"{value:,.3f}".rstrip("0").rstrip(".")
+        case _:
+            return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A value of the document and its place there."""
+
+    value: Any
+    pointer: str = ""
+
+    def __getitem__(self, key: str | int) -> Fact:
+        return Fact(self.value[key], f"{self.pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
+
+    def __iter__(self) -> Iterator[Fact]:
+        return (self[index] for index in range(len(self.value)))
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a value."""
+        return self.value is not None
+
+    @property
+    def time(self) -> datetime:
+        """Of a value that is a time, UTC."""
+        return datetime.fromisoformat(str(self.value))
+
+    def text(self, form: Form = Form.PLAIN) -> str:
+        """The value as a person reads it."""
+        return written(self.value, form)

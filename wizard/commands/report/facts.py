@@ -1,13 +1,12 @@
-"""What a compliance report says, all of it: frozen facts, from which its three forms are made.
+"""Everything that a compliance report says: frozen facts, which its three forms are rendered from.
 
-Pure. They carry no secret: of a data key its fingerprint alone. What could not be read is unknown, with why.
+Pure. They hold no secret, and of a data key only its fingerprint. What could not be read is unknown, with the reason.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from wizard.commands.doctor.finding import Finding, NotChecked
 from wizard.core.models.access import AccessReview, SignOff, Unread
@@ -15,28 +14,8 @@ from wizard.core.models.rotation import DataKeyVersion, KeyRotations
 from wizard.setup.checklist import ItemState
 
 
-class Result(StrEnum):
-    """What a check of prowler's would say of this stack, by what was read for the report."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    UNKNOWN = "unknown"
-    """What would tell could not be read."""
-    CHOICE = "fails by choice"
-    """It fails, by a setting that somebody chose for a reason."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """One check of prowler's that looks at the same thing (https://hub.prowler.com)."""
-
-    id: str
-    result: Result
-    evidence: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Safeguard:
+class Section:
     """A section of the HIPAA Security Rule that an item serves."""
 
     section: str
@@ -46,41 +25,43 @@ class Safeguard:
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistItem:
-    """One of the guide's eight items."""
+    """One of the eight items of the checklist."""
 
     number: int
-    asked: str
-    """In the guide's words."""
+    title: str
     state: ItemState
     evidence: str
+    requirements: tuple[str, ...]
+    """What is required, a sentence each."""
     calls: tuple[str, ...]
-    """What it was read from: `kms:DescribeKey`."""
+    """The calls that the evidence comes from: `kms:DescribeKey`."""
     read_at: datetime
     """UTC."""
-    safeguards: tuple[Safeguard, ...]
-    checks: tuple[Check, ...]
+    sections: tuple[Section, ...]
+    prowler_checks: tuple[str, ...]
+    """Ids of prowler's checks that look at the same (https://hub.prowler.com)."""
     next: str = ""
     """The command to type, where something is to be done."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationFacts:
-    """One place where the application runs, and how it comes by what it needs."""
+    """One platform where the application runs, and how it gets its identity and its variables."""
 
     target: str
     """`vercel`, `ecs` or `eks`."""
     place: str
     """`team/project`, `cluster/service`, `cluster/namespace/service account`."""
     principal: str
-    """ARN of whom it runs as."""
+    """ARN of the role or user that it runs as."""
     identity: str
-    """How it becomes that: in words."""
+    """How it gets that identity, in words."""
     reads_from: str
-    """Where its three variables come from: in words."""
+    """Where it reads its three variables from, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyPlace:
+class RegionKey:
     """The KMS key in one Region."""
 
     region: str
@@ -91,8 +72,8 @@ class KeyPlace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataKeyPlace:
-    """Where the wrapped data key is escrowed."""
+class DataKeyFacts:
+    """The stored data key."""
 
     name: str
     store: str
@@ -103,16 +84,16 @@ class DataKeyPlace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrailPlace:
-    """The audit trail and what hangs on it."""
+class TrailDetails:
+    """The audit trail, its bucket and its alerts."""
 
     arn: str
     bucket: str
-    made: bool
-    """By the stack; else it was there before and is used."""
+    is_own: bool
+    """Whether the stack created it; else it uses an existing one."""
     logging: bool | None
     encrypted_by: str
-    """In words: a key of its own, the key it has, or S3's own."""
+    """In words: the ARN of its key, or the default encryption of S3."""
     access_log_bucket: str | None
     log_group: str | None
     alert_topic: str | None
@@ -121,19 +102,19 @@ class TrailPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """This stack, as it stands."""
+    """The deployed stack."""
 
     cipher: str
     variables: tuple[str, ...]
     applications: tuple[ApplicationFacts, ...]
     alias: str
-    keys: tuple[KeyPlace, ...]
+    keys: tuple[RegionKey, ...]
     administrators: tuple[str, ...]
     deletion_administrators: tuple[str, ...]
     deletion_window_days: int
-    data_key: DataKeyPlace | None
-    """None: there is none, or it could not be read; then `unread` says why."""
-    trail: TrailPlace
+    data_key: DataKeyFacts | None
+    """None: there is none, or it could not be read, and `unread` says why."""
+    trail: TrailDetails
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,22 +122,22 @@ class AccessFacts:
     """Who can use and who can administer the key."""
 
     review: AccessReview | None
-    """As read for the report, or the newest that was kept; None: neither could be had."""
+    """As read for the report, or the newest saved one; None: neither is available."""
     is_live: bool
     """Whether it was read for the report."""
-    kept_file: str | None
-    """The newest review that was kept; None: none is."""
-    kept_at: datetime | None
-    kept_digest: str | None
+    saved_file: str | None
+    """The newest saved review; None: there is none."""
+    saved_at: datetime | None
+    saved_digest: str | None
     age_days: int | None
-    """Of the kept one."""
+    """Of the saved one."""
     sign_off: SignOff | None
-    """The newest; None: nobody signed any."""
+    """The newest; None: no review is signed."""
     signed_days_ago: int | None
-    due_days: int
-    """How many days a signed review holds."""
-    faults: tuple[str, ...] = ()
-    """What is wrong with the kept files, in words."""
+    valid_days: int
+    """How many days a signed review is valid."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the saved files, in words."""
     why: str = ""
     """Why it could not be read now."""
 
@@ -179,7 +160,7 @@ class Phase:
     name: str
     from_day: int
     until_day: int | None
-    """None: without end."""
+    """None: no end."""
     from_date: datetime
     until_date: datetime | None
     why: str
@@ -187,10 +168,10 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class RetentionTimeline:
-    """How long the audit log is kept."""
+    """How long the audit logs are retained."""
 
     bucket: str
-    kept_days: int | None
+    retention_days: int | None
     """None: nothing expires; or not known, where `phases` is empty."""
     required_days: int
     lock: str | None
@@ -209,21 +190,21 @@ class Driver:
     price: str
     """In words, with its unit."""
     monthly: float | None
-    """US dollars, by the settings and what is assumed; None: that does not bring it along."""
-    used: float | None
-    """US dollars, by what was counted; None: not known."""
+    """US dollars, estimated; None: not part of the estimate."""
+    by_use: float | None
+    """US dollars, by what was used; None: not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counted:
-    """What was really used, as AWS counted it."""
+class CountedUse:
+    """What was used, as AWS counted it."""
 
     since: datetime
     """UTC."""
     until: datetime
     """UTC."""
     monthly: float
-    """US dollars, without what is not known."""
+    """US dollars, without what is unknown."""
     key_requests: int | None
     """Calls on the key in the window."""
     kms_requests: int | None
@@ -234,18 +215,18 @@ class Counted:
 
 @dataclass(frozen=True, kw_only=True)
 class Assumption:
-    """A number that the cost stands on."""
+    """A number that the estimate uses."""
 
     what: str
     value: float
     unit: str
     source: str
-    """`assumed`, `asked for`, or what counted it."""
+    """`assumed`, the call that it was read with, or where it was given."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """What it would cost a month at one value of what is varied."""
+    """The cost a month at one value of the quantity."""
 
     at: float
     monthly: float
@@ -253,7 +234,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class WhatIf:
-    """The cost as one thing varies and all else stays."""
+    """The cost as one quantity varies and all others stay."""
 
     what: str
     unit: str
@@ -264,41 +245,40 @@ class WhatIf:
 
 @dataclass(frozen=True, kw_only=True)
 class CostFacts:
-    """What it costs a month, in US dollars."""
+    """The cost a month, in US dollars."""
 
     monthly: float
     basis: str
     drivers: tuple[Driver, ...]
     assumptions: tuple[Assumption, ...]
     what_ifs: tuple[WhatIf, ...]
-    counted: Counted | None
-    """None: the counts could not be had."""
+    counted: CountedUse | None
+    """None: not available."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorFacts:
-    """What the doctor found."""
+    """The result of doctor."""
 
     findings: tuple[Finding, ...] | None
-    """None: it could not be asked; `why` says why."""
-    unlooked: tuple[NotChecked, ...] = ()
-    well: tuple[str, ...] = ()
-    """What it looked at and found as it should be."""
+    """None: it could not run, and `why` says why."""
+    not_checked: tuple[NotChecked, ...] = ()
+    passed: tuple[str, ...] = ()
     why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFacts:
-    """All that the report says."""
+    """Everything that the report says."""
 
     stack: str
     environment: str
     account: str
     account_alias: str | None
     region: str
-    made_at: datetime
+    created_at: datetime
     """UTC."""
-    made_by: str
+    created_by: str
     """ARN of the credentials that it was read with."""
     checklist: tuple[ChecklistItem, ...]
     architecture: Architecture

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 from components.policies.evaluation import trust
 from components.policies.evaluation.account import AccountIam, Document, GrantFact, KeyPermission
-from components.policies.evaluation.key_access import RIGHTS, KeyAccessDocuments, key_context
+from components.policies.evaluation.key_access import RIGHTS, KeyAccessDocuments
 from components.policies.evaluation.principals import PrincipalKind
 from components.settings import Outputs, Settings
 from wizard.commands.review import baseline, output
 from wizard.commands.review.baseline import Expectation
 from wizard.commands.review.output import Rights
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported
+from wizard.core.key_access import documents_of
 from wizard.core.models.access import (
     AccessReview,
     History,
@@ -64,7 +65,7 @@ def review(
         readings = list(pool.map(lambda arn: _read(aws, arn, now - timedelta(days=window_days)), keys))
         iam = iam_reading.result()
     meant = baseline.of(settings, outputs)
-    papers = [_papers(each, iam, settings.account_id) for each in readings]
+    papers = [_documents(reading, iam) for reading in readings]
     found = output.together(
         right
         for each in papers
@@ -131,16 +132,8 @@ def _region(arn: str) -> str:
     return arn.split(":")[3]
 
 
-def _papers(reading: KeyReading, iam: AccountIam | SetupError, account: str) -> KeyAccessDocuments:
-    fact = reading.fact
-    return KeyAccessDocuments(
-        arn=reading.arn,
-        account=account,
-        policy=None if isinstance(reading.policy, SetupError) else reading.policy,
-        grants=None if isinstance(reading.grants, SetupError) else reading.grants,
-        iam=None if isinstance(iam, SetupError) else iam,
-        context=key_context(reading.arn, tags=fact.tags if isinstance(fact, KeyFact) else None),
-    )
+def _documents(reading: KeyReading, iam: AccountIam | SetupError) -> KeyAccessDocuments:
+    return documents_of(reading.arn, policy=reading.policy, grants=reading.grants, iam=iam, key=reading.fact)
 
 
 def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Iterator[Unread]:

@@ -99,7 +99,6 @@ def _update(request: Request, clients: Clients, holding: DataKeyStore, settings:
     again = f"rotate --schedule {settings.rotation_period_days} --stack {holding.stack}"
     ui.section("Plan")
     ui.working("Pulumi works out what an update would do")
-    agreed = False
     engine.prepare(request.stack, settings)
     try:
         steps = [step for step in engine.preview(request.stack, lambda progress: None) if step.op not in plan.QUIET]
@@ -116,11 +115,9 @@ def _update(request: Request, clients: Clients, holding: DataKeyStore, settings:
                 f"python -m wizard preview --stack {holding.stack}   # look at that first",
             )
         _confirm(request, clients, "Carry out this plan?", again)
-        agreed = True
+        engine.write_settings(request.stack)
     finally:
-        if not agreed:
-            # The settings file says what the stack is, not what somebody thought of.
-            engine.prepare(request.stack, holding.settings)
+        engine.discard(request.stack)
     ui.section("Resources", "Ctrl-C ends this safely")
     ui.working("Pulumi starts")
     engine.renew(holding.found.aws.environment())

@@ -269,7 +269,15 @@ class Engine(Protocol):
         ...
 
     def prepare(self, stack: str, settings: Settings) -> None:
-        """The stack, made where missing, with its configuration."""
+        """The stack, made where missing, and a copy of its settings file for the preview; the file stays as it is."""
+        ...
+
+    def write_settings(self, stack: str) -> None:
+        """Make the prepared copy the stack's settings file: the plan is confirmed. Without a copy, nothing is done."""
+        ...
+
+    def discard(self, stack: str) -> None:
+        """Forget the prepared copy, and remove the stack that was made for it. Without a copy, nothing is done."""
         ...
 
     def recover(self, stack: str, found: Mapping[str, str]) -> None:

@@ -28,22 +28,20 @@ from wizard.commands.report.facts import (
     ApplicationFacts,
     Architecture,
     Assumption,
-    Check,
     ChecklistItem,
     CostFacts,
-    Counted,
-    DataKeyPlace,
+    CountedUse,
+    DataKeyFacts,
     DoctorFacts,
     Driver,
-    KeyPlace,
     Phase,
     Point,
+    RegionKey,
     ReportFacts,
-    Result,
     RetentionTimeline,
     RotationTimeline,
-    Safeguard,
-    TrailPlace,
+    Section,
+    TrailDetails,
     WhatIf,
 )
 from wizard.core.models.access import (
@@ -68,35 +66,33 @@ def ago(days: float) -> datetime:
     return AT - timedelta(days=days)
 
 
-def item(number: int, asked: str, state: ItemState = ItemState.DONE, **changes: Any) -> ChecklistItem:
+def item(number: int, title: str, state: ItemState = ItemState.DONE, **changes: Any) -> ChecklistItem:
     made = ChecklistItem(
         number=number,
-        asked=asked,
+        title=title,
         state=state,
         evidence=f"as read: alias/eonpro-phi-key → {KEY.rpartition('/')[2]}, Enabled, every 365 days",
         calls=("kms:DescribeKey", "kms:GetKeyRotationStatus"),
         read_at=AT,
-        safeguards=(
-            Safeguard(section="164.312(a)(2)(iv)", name="encryption and decryption"),
-            Safeguard(section="164.308(a)(4)(ii)(B)", name="access authorization"),
+        requirements=("KMS keys rotate automatically, every 90 to 2,560 days.",),
+        sections=(
+            Section(section="164.312(a)(2)(iv)", name="encryption and decryption"),
+            Section(section="164.308(a)(4)(ii)(B)", name="access authorization"),
         ),
-        checks=(
-            Check(id="kms_cmk_rotation_enabled", result=Result.PASS, evidence="on, every 365 days"),
-            Check(id="kms_cmk_not_multi_region", result=Result.CHOICE, evidence="replicated to 1 Region"),
-        ),
+        prowler_checks=("kms_cmk_rotation_enabled", "kms_cmk_not_multi_region"),
     )
     return replace(made, **changes)
 
 
 CHECKLIST = (
-    item(1, "CMK created with appropriate alias"),
+    item(1, "Customer managed key with its alias"),
     item(2, "Key policy restricts access", ItemState.OPEN, next="python -m wizard setup --stack production"),
     item(3, "IAM policy follows least privilege"),
-    item(4, "Automatic key rotation enabled"),
-    item(5, "CloudTrail logging enabled", ItemState.UNKNOWN, evidence="could not be read: you may not look"),
-    item(6, "ENCRYPTED_PHI_KEY generated and stored securely", checks=()),
-    item(7, "Application tested with KMS integration", ItemState.PERSON, calls=(), checks=()),
-    item(8, "Key access reviewed quarterly", ItemState.PERSON, checks=()),
+    item(4, "Automatic key rotation"),
+    item(5, "CloudTrail logging", ItemState.UNKNOWN, evidence="could not be read: you may not look"),
+    item(6, "ENCRYPTED_PHI_KEY generated and stored", prowler_checks=()),
+    item(7, "Application tested with KMS", ItemState.PERSON, calls=(), prowler_checks=()),
+    item(8, "Key access reviewed quarterly", ItemState.PERSON, prowler_checks=()),
 )
 
 PRINCIPALS = (
@@ -208,23 +204,23 @@ ARCHITECTURE = Architecture(
     ),
     alias="alias/eonpro-phi-key",
     keys=(
-        KeyPlace(region=REGION, arn=KEY, replica=False, state="Enabled"),
-        KeyPlace(region=REPLICA_REGION, arn=REPLICA, replica=True, state=None),
+        RegionKey(region=REGION, arn=KEY, replica=False, state="Enabled"),
+        RegionKey(region=REPLICA_REGION, arn=REPLICA, replica=True, state=None),
     ),
     administrators=(ADMIN, SECOND),
     deletion_administrators=(),
     deletion_window_days=30,
-    data_key=DataKeyPlace(
+    data_key=DataKeyFacts(
         name=ESCROW,
         store="Parameter Store",
         fingerprint=wrapped("new").fingerprint,
         version=2,
         wrapped_by=KEY,
     ),
-    trail=TrailPlace(
+    trail=TrailDetails(
         arn=TRAIL,
         bucket=BUCKET,
-        made=True,
+        is_own=True,
         logging=True,
         encrypted_by="a KMS key of its own",
         access_log_bucket=f"eonpro-access-logs-{ACCOUNT}-{REGION}",
@@ -241,7 +237,7 @@ def days_on(days: int) -> datetime:
 
 RETENTION = RetentionTimeline(
     bucket=BUCKET,
-    kept_days=2557,
+    retention_days=2557,
     required_days=2192,
     lock="GOVERNANCE",
     phases=(
@@ -254,7 +250,7 @@ RETENTION = RetentionTimeline(
             why="lifecycle rule",
         ),
         Phase(
-            name="In cheaper storage",
+            name="In archive storage",
             from_day=365,
             until_day=2557,
             from_date=days_on(365),
@@ -270,7 +266,7 @@ RETENTION = RetentionTimeline(
             why="Object Lock",
         ),
         Phase(
-            name="Asked for by the rule",
+            name="Required by the rule",
             from_day=0,
             until_day=2192,
             from_date=AT,
@@ -281,13 +277,18 @@ RETENTION = RetentionTimeline(
 )
 COST = CostFacts(
     monthly=4.14,
-    basis="By the settings and the assumptions below",
+    basis="estimated from the settings and the assumptions below",
     drivers=(
-        Driver(what="PHI key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, used=1.0),
-        Driver(what="Replicas of the key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, used=1.0),
-        Driver(what="Key of the logs", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, used=1.0),
+        Driver(what="PHI key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, by_use=1.0),
+        Driver(what="Replicas of the key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, by_use=1.0),
+        Driver(what="Key of the logs", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, by_use=1.0),
         Driver(
-            what="Requests to KMS", quantity=26280.0, unit="requests", price="$0.03 per 10,000", monthly=0.02, used=0.02
+            what="Requests to KMS",
+            quantity=26280.0,
+            unit="requests",
+            price="$0.03 per 10,000",
+            monthly=0.02,
+            by_use=0.02,
         ),
         Driver(
             what="Second copy of events",
@@ -295,14 +296,14 @@ COST = CostFacts(
             unit="events",
             price="$2.00 per 100,000",
             monthly=1.12,
-            used=1.12,
+            by_use=1.12,
         ),
     ),
     assumptions=(
         Assumption(what="Instances of the application", value=2, unit="", source="assumed"),
         Assumption(what="Minutes the key is cached", value=5.0, unit="minutes", source="assumed"),
     ),
-    counted=Counted(
+    counted=CountedUse(
         since=ago(90),
         until=AT,
         monthly=3.05,
@@ -310,7 +311,7 @@ COST = CostFacts(
         kms_requests=None,
         trail_bytes=52_428_800,
         notes=("there were more calls on the key than the 8,760 that were counted",),
-        unknown=(Unread(what="the KMS requests of the Region", why="cloudwatch:GetMetricData was denied"),),
+        unknown=(Unread(what="KMS requests in the Region", why="cloudwatch:GetMetricData was denied"),),
     ),
     what_ifs=(
         WhatIf(
@@ -327,7 +328,7 @@ COST = CostFacts(
             points=tuple(Point(at=float(n), monthly=3.14 + n) for n in range(5)),
         ),
         WhatIf(
-            what="Trails that were there before",
+            what="Trails that exist already",
             unit="trails",
             now=1.0,
             points=(Point(at=0.0, monthly=2.14), Point(at=1.0, monthly=4.14)),
@@ -350,20 +351,20 @@ DOCTOR = DoctorFacts(
             then="nothing else",
         ),
     ),
-    unlooked=(NotChecked(what="the deployment on Vercel", why="no token was given"),),
-    well=("the key is enabled", "the trail records all Regions"),
+    not_checked=(NotChecked(what="the deployment on Vercel", why="no token was given"),),
+    passed=("the key is enabled", "the trail records all Regions"),
 )
 
 ACCESS = AccessFacts(
     review=REVIEW,
     is_live=True,
-    kept_file="reviews/production/2026-01-20.json",
-    kept_at=ago(41),
-    kept_digest="sha256:" + "3f" * 32,
+    saved_file="reviews/production/2026-01-20.json",
+    saved_at=ago(41),
+    saved_digest="sha256:" + "3f" * 32,
     age_days=41,
     sign_off=SIGN_OFF,
     signed_days_ago=40,
-    due_days=92,
+    valid_days=92,
 )
 
 
@@ -375,8 +376,8 @@ def facts(**changes: Any) -> ReportFacts:
         account=ACCOUNT,
         account_alias="clinic",
         region=REGION,
-        made_at=AT,
-        made_by=ADMIN,
+        created_at=AT,
+        created_by=ADMIN,
         checklist=CHECKLIST,
         architecture=ARCHITECTURE,
         access=ACCESS,
@@ -396,7 +397,6 @@ def _nothing_read() -> ReportFacts:
             each,
             state=ItemState.UNKNOWN,
             evidence=f"could not be read: {why}",
-            checks=tuple(Check(id=one.id, result=Result.UNKNOWN, evidence=why) for one in each.checks),
         )
         for each in CHECKLIST
     )
@@ -409,17 +409,17 @@ def _nothing_read() -> ReportFacts:
             ACCESS,
             review=None,
             is_live=False,
-            kept_file=None,
-            kept_at=None,
-            kept_digest=None,
+            saved_file=None,
+            saved_at=None,
+            saved_digest=None,
             age_days=None,
             sign_off=None,
             signed_days_ago=None,
             why=why,
         ),
         rotation=RotationTimeline(rotations=None, on_demand_left=None, versions=None, why=why),
-        retention=replace(RETENTION, kept_days=None, lock=None, phases=(), why=why),
-        cost=replace(COST, counted=None, drivers=tuple(replace(each, used=None) for each in COST.drivers)),
+        retention=replace(RETENTION, retention_days=None, lock=None, phases=(), why=why),
+        cost=replace(COST, counted=None, drivers=tuple(replace(each, by_use=None) for each in COST.drivers)),
         doctor=DoctorFacts(findings=None, why=why),
     )
 
@@ -442,8 +442,8 @@ _EXISTING = replace(
     ARCHITECTURE.trail,
     arn=f"arn:aws:cloudtrail:{REGION}:999988887777:trail/organization",
     bucket="organization-logs",
-    made=False,
-    encrypted_by="S3's own key",
+    is_own=False,
+    encrypted_by="the default encryption of S3",
     access_log_bucket=None,
     alert_topic=None,
     alert_emails=0,
@@ -460,18 +460,24 @@ STATES: dict[str, ReportFacts] = {
     ),
     "no review yet": facts(
         access=replace(
-            ACCESS, kept_file=None, kept_at=None, kept_digest=None, age_days=None, sign_off=None, signed_days_ago=None
+            ACCESS,
+            saved_file=None,
+            saved_at=None,
+            saved_digest=None,
+            age_days=None,
+            sign_off=None,
+            signed_days_ago=None,
         )
     ),
     "a review that was changed": facts(
-        access=replace(ACCESS, faults=("reviews/production/2026-01-20.json was changed since it was written",))
+        access=replace(ACCESS, problems=("reviews/production/2026-01-20.json was changed since it was written",))
     ),
     "multi-Region": facts(
         architecture=replace(
             ARCHITECTURE,
             keys=(
                 *ARCHITECTURE.keys,
-                KeyPlace(
+                RegionKey(
                     region="ap-southeast-2",
                     arn=REPLICA.replace("eu-central-1", "ap-southeast-2"),
                     replica=True,
@@ -485,7 +491,7 @@ STATES: dict[str, ReportFacts] = {
         retention=replace(
             RETENTION,
             bucket="organization-logs",
-            kept_days=None,
+            retention_days=None,
             lock=None,
             phases=(
                 Phase(
@@ -494,7 +500,7 @@ STATES: dict[str, ReportFacts] = {
                     until_day=None,
                     from_date=AT,
                     until_date=None,
-                    why="no lifecycle rule lets it expire",
+                    why="no lifecycle rule ends it",
                 ),
                 RETENTION.phases[3],
             ),

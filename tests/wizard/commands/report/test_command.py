@@ -24,8 +24,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.cli import parser
 from wizard.commands.report import command
-from wizard.commands.report.markdown import markdown
-from wizard.commands.report.page import page
+from wizard.commands.report.render import markdown, page
 from wizard.core.errors import SetupError, StackNotFound, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.inputs.answers import Answer, Source
@@ -121,7 +120,7 @@ def test_what_is_told_is_the_checklist_and_the_files(run) -> None:
     run()
     told = [line for _, line in run.ui.marked]
     assert [line.partition(":")[0] for line in told][:2] == [
-        "CMK created with appropriate alias",
+        "Customer managed key with its alias",
         "Key policy restricts access",
     ]
     assert "reports/production/2026-03-02T09-30-15Z/report.html" in told

@@ -17,7 +17,7 @@ from tests.browsing.browser import Browser
 from tests.browsing.reading import resolved
 from tests.wizard.commands.report.samples import FILES, STATES
 from wizard.commands.report.document import document
-from wizard.commands.report.page import page
+from wizard.commands.report.render import page
 
 pytestmark = pytest.mark.needs("chromium", "chromedriver")
 

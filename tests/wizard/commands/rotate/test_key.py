@@ -175,14 +175,14 @@ def test_an_update_that_would_replace_something_else_is_refused_and_the_settings
     world.engine.steps = (PERIOD, step("replace", "aws:s3/bucket:Bucket", "logs"))
     with pytest.raises(ResourceError, match="delete or replace something else"):
         world.run("rotate", "--schedule", "180", yes=True)
-    assert world.engine.prepared == world.settings
+    assert world.engine.written is None
     assert "engine.up" not in world.log
 
 
 def test_without_a_yes_the_settings_stay_as_they_are(world: World) -> None:
     with pytest.raises(Cancelled):
         world.run("rotate", "--schedule", "180", confirm=None)
-    assert world.engine.prepared == world.settings
+    assert world.engine.written is None
     assert "engine.up" not in world.log
 
 
@@ -190,7 +190,7 @@ def test_a_preview_that_fails_leaves_the_settings_as_they_are(world: World) -> N
     world.engine.failures["preview"] = ResourceError("the policy pack refused the plan", "look")
     with pytest.raises(ResourceError):
         world.run("rotate", "--schedule", "180", yes=True)
-    assert world.engine.prepared == world.settings
+    assert world.engine.written is None
 
 
 def test_a_key_that_still_has_another_period_is_told(world: World) -> None:

@@ -47,6 +47,7 @@ OF_THE_REST: tuple[Check, ...] = (
     key.of_the_alias,
     key.of_the_rotation,
     policies.of_the_key_policies,
+    policies.administrators_who_decrypt,
     policies.of_the_application_policy,
     key.the_replicas_escrows,
     trail.of_the_trail,

@@ -16,8 +16,9 @@ from components.settings import ImportGroup, ResourceKind
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Skipped, Told
 from wizard.core.errors import SetupError
+from wizard.core.key_access import administrators_of, documents_of
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.data_key.storage import region_of
 from wizard.setup.importing.differences import differences_of
@@ -91,6 +92,25 @@ def of_the_key_policies(evidence: CheckContext) -> Iterator[Told]:
             policy = evidence.once(f"policy {arn}", partial(evidence.aws.with_region(region).kms.key_policy, arn))
             whose = f"the policy of the replica in {region}"
             yield from _judged(evidence, key, policy, whose, f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}")
+
+
+def administrators_who_decrypt(evidence: CheckContext) -> Iterator[Told]:
+    """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
+    key, access = evidence.key, evidence.aws.access
+    if not isinstance(key, KeyFact) or isinstance(evidence.key_policy, SetupError):
+        return  # The check of the key, or of its policy, says so.
+    documents = documents_of(
+        key.arn,
+        policy=evidence.key_policy,
+        grants=evidence.once("grants", lambda: access.grants(key.arn)),
+        iam=evidence.once("iam", access.iam),
+        key=key,
+    )
+    administrators = administrators_of(documents, evidence.settings)
+    # The settings allow either, so that it is no finding; `review` compares each right with the settings.
+    yield (
+        Skipped(what=administrators.description) if administrators.unknown else Passed(what=administrators.description)
+    )
 
 
 def _judged(

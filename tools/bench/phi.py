@@ -1,28 +1,29 @@
-"""What `import phi` costs, and what it must not load.
+"""The part `phi`: its fields and keys, measured in the environment of the tool `bench`; and what `import phi` costs.
 
-Touches the processes it times.
+Touches the processes it starts and times.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from tools.bench.onboarding import PROJECT
 from tools.bench.rows import Bound, Measured, compared
+from tools.bootstrap.places import PROJECT, tool
 
 UNWANTED = ("boto3", "botocore", "pulumi", "psycopg", "django", "sqlalchemy", "pyspark")
-"""Of these the import loads none: the door to AWS, this project's other rooms, and the adapters' libraries."""
+"""Of these the import loads none: botocore, this project's other packages, and the adapters' libraries."""
 
 _LOADED = f"import sys; import phi; import json; print(json.dumps([m for m in {UNWANTED!r} if m in sys.modules]))"
 _OURS = "import phi"
 _THEIRS = "import cryptography.hazmat.primitives.ciphers.aead, pybase64"
 
 
-def rows(rounds: int) -> Iterator[Measured]:
+def import_rows(rounds: int) -> Iterator[Measured]:
     """What is loaded, and how long it takes beside the two libraries that it cannot do without."""
     loaded = json.loads(_started(_LOADED))
     yield Measured(
@@ -58,3 +59,26 @@ def _milliseconds(program: str) -> float:
 def _started(program: str) -> str:
     command = [sys.executable, "-c", program]
     return subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+
+
+def field_rows(rounds: int) -> Iterator[Measured]:
+    """Each as it is measured there; the rounds are short, and many for each of a long row."""
+    command = [str(tool("bench")), "-m", "tools.bench.fields", "--rounds", str(60 * rounds)]
+    with subprocess.Popen(command, cwd=PROJECT, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            yield Measured.from_document(json.loads(line))
+    if process.returncode:
+        raise SystemExit(f"the rows of fields ended with {process.returncode}")
+
+
+def versions() -> Mapping[str, str]:
+    """The versions there of what is compared, and of the OpenSSL that cryptography brings."""
+    command = [str(tool("bench")), "-m", "tools.bench.fields", "--versions"]
+    told = subprocess.run(command, cwd=PROJECT, env=_environment(), stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, str] = json.loads(told.stdout)
+    return found
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(PROJECT)}

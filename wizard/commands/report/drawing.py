@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from types import MappingProxyType
+from xml.etree.ElementTree import Element
 
-from wizard.commands.report.html import Child, Fact, Markup, cite, join, svg, tag
-from wizard.commands.report.html import label as text
+from markupsafe import Markup
 
-TARGETS = MappingProxyType({"vercel": "Vercel", "ecs": "Amazon ECS", "eks": "Amazon EKS"})
+from wizard.commands.report.document import Fact
+from wizard.commands.report.svg import element, svg
+from wizard.commands.report.svg import label as text
+
+PLATFORMS = MappingProxyType({"vercel": "Vercel", "ecs": "Amazon ECS", "eks": "Amazon EKS"})
 
 _WIDTH = 960
 _COLUMNS = (8, 352, 696)
@@ -45,31 +48,34 @@ _Placed = tuple[float, _Box]
 """Where the top of a box is, and the box."""
 
 
-def drawing(report: Fact) -> Markup:
-    """Left the application, in the middle key and escrow, right the audit."""
+def architecture(report: Fact) -> Markup:
+    """On the left the application, in the middle the key and the stored data key, on the right the audit trail."""
     drawn = report["architecture"]
     applications, bottom = _stacked([_application(each) for each in drawn["applications"]])
     keys, below = _stacked([_key(each, drawn["alias"]) for each in drawn["keys"]])
-    escrow_box = _escrow(drawn["dataKey"])
+    data_key_box = _data_key(drawn["dataKey"])
     # So low that its line passes under the applications.
-    stored_data_key = (max(below + _GAP, bottom + 34 - escrow_box.height / 2), escrow_box)
+    data_key = (max(below + _GAP, bottom + 34 - data_key_box.height / 2), data_key_box)
     audit, ended = _stacked(_audit(drawn["trail"]))
-    height = max(bottom, stored_data_key[0] + escrow_box.height, ended) + 24
+    height = max(bottom, data_key[0] + data_key_box.height, ended) + 24
     frame_x = _COLUMNS[1] - 20
-    frame = tag("rect", x=frame_x, y=10, width=_WIDTH - 6 - frame_x, height=height - 18, rx=10, class_="frame")
-    lines = [_calls(applications, keys[0]), _variables(stored_data_key, applications), _recorded(keys[0], audit)]
+    frame = element("rect", x=frame_x, y=10, width=_WIDTH - 6 - frame_x, height=height - 18, rx=10, class_="frame")
+    lines = [
+        *_calls(applications, keys[0]),
+        *_variables(data_key, applications),
+        *_recorded(keys[0], audit),
+    ]
     lines += [_down(upper, lower, _COLUMNS[1]) for upper, lower in zip(keys, keys[1:], strict=False)]
     boxes = [
         _drawn(box, x, y)
-        for x, placed in zip(_COLUMNS, (applications, [*keys, stored_data_key], audit), strict=True)
+        for x, placed in zip(_COLUMNS, (applications, [*keys, data_key], audit), strict=True)
         for y, box in placed
     ]
     return svg(
         "architecture-drawing",
         "Architecture of this stack",
-        "On the left the application; in the middle the KMS key and the escrow of the wrapped data key; on the right "
-        "the audit trail, its bucket and the alerts. The application unwraps the data key by KMS, and each call is "
-        "recorded by the trail.",
+        "On the left the application; in the middle the KMS key and the stored data key; on the right the audit trail, "
+        "its bucket and the alerts. KMS unwraps the data key for the application, and the trail records each call.",
         _WIDTH,
         height,
         _arrowhead(),
@@ -80,25 +86,25 @@ def drawing(report: Fact) -> Markup:
     )
 
 
-def _calls(applications: list[_Placed], key: _Placed) -> Markup:
+def _calls(applications: list[_Placed], key: _Placed) -> list[Element]:
     """From each application to the key, as one bus."""
     start, bus, end, y = _COLUMNS[0] + _BOX, _COLUMNS[0] + _BOX + 34, _COLUMNS[1], _TOP + 40
     branches = [f"M{start} {top + 40:g}H{bus}V{y}" for top, _ in applications]
-    drawn = [tag("path", d=each, class_="arrow") for each in branches]
+    drawn = [element("path", d=each, class_="arrow") for each in branches]
     label = text(start + 12, y - 9, "unwraps", class_="arrow-label")
-    return join(*drawn, _path(f"M{bus} {y}H{end - 3}"), label)
+    return [*drawn, _path(f"M{bus} {y}H{end - 3}"), label]
 
 
-def _variables(stored_data_key: _Placed, applications: list[_Placed]) -> Markup:
-    """From the escrow to the last application, from below."""
-    y, x = _middle(stored_data_key), _COLUMNS[0] + _BOX / 2
+def _variables(data_key: _Placed, applications: list[_Placed]) -> list[Element]:
+    """From the stored data key to the last application, from below."""
+    y, x = _middle(data_key), _COLUMNS[0] + _BOX / 2
     top, last = applications[-1]
     line = _path(f"M{_COLUMNS[1]} {y:g}H{x:g}V{top + last.height + 3:g}")
-    return join(line, text(x + 12, y - 9, "the variables", class_="arrow-label"))
+    return [line, text(x + 12, y - 9, "the variables", class_="arrow-label")]
 
 
-def _recorded(key: _Placed, audit: list[_Placed]) -> Markup:
-    """From the key to the trail, and on to where its logs lie; to the alerts by a line of their own."""
+def _recorded(key: _Placed, audit: list[_Placed]) -> list[Element]:
+    """From the key to the trail and its bucket, and to the alerts."""
     y = _TOP + 40
     to_trail = _path(f"M{_COLUMNS[1] + _BOX} {y}H{_COLUMNS[2] - 3}")
     label = text(_COLUMNS[1] + _BOX + _BETWEEN / 2, y - 9, "each call", class_="arrow-label", text_anchor="middle")
@@ -109,16 +115,16 @@ def _recorded(key: _Placed, audit: list[_Placed]) -> Markup:
         x, half = _COLUMNS[1] + _BOX, _COLUMNS[1] + _BOX + _BETWEEN / 2
         lines.append(_path(f"M{half:g} {y}V{_middle(alerts):g}H{_COLUMNS[2] - 3}"))
         lines.append(text(x + 8, _middle(alerts) - 9, "changes", class_="arrow-label"))
-    return join(to_trail, label, *lines)
+    return [to_trail, label, *lines]
 
 
-def _down(upper: _Placed, lower: _Placed, column: int) -> Markup:
+def _down(upper: _Placed, lower: _Placed, column: int) -> Element:
     return _path(f"M{column + _BOX / 2:g} {upper[0] + upper[1].height:g}V{lower[0] - 3:g}")
 
 
 def _application(each: Fact) -> _Box:
     return _Box(
-        heading=TARGETS[each["target"].value],
+        heading=PLATFORMS[each["target"].value],
         lines=(("id", each["place"]), ("note", "runs as"), ("id", each["principal"])),
         kind="application",
     )
@@ -134,23 +140,23 @@ def _key(each: Fact, alias: Fact) -> _Box:
     )
 
 
-def _escrow(data_key: Fact) -> _Box:
+def _data_key(data_key: Fact) -> _Box:
     if not data_key:
-        return _Box(heading="Escrow", lines=(("note", "no data key, or not readable"),))
+        return _Box(heading="Stored data key", lines=(("note", "none, or not readable"),))
     return _Box(
-        heading="Escrow of the wrapped key",
+        heading="Stored data key (wrapped)",
         lines=(("note", data_key["store"]), ("id", data_key["name"]), ("id", data_key["fingerprint"])),
     )
 
 
 def _audit(trail: Fact) -> list[_Box]:
-    kind = "made by the stack" if trail["made"] else "there before, and used"
+    kind = "created by the stack" if trail["isOwn"] else "an existing trail"
     boxes = [
         _Box(heading="CloudTrail", lines=(("note", kind), ("id", trail["arn"])), kind="audit"),
-        _Box(heading="Bucket of the logs", lines=(("id", trail["bucket"]),), kind="audit"),
+        _Box(heading="Bucket of the audit logs", lines=(("id", trail["bucket"]),), kind="audit"),
     ]
     if trail["accessLogBucket"]:
-        boxes.append(_Box(heading="Who reads the logs", lines=(("id", trail["accessLogBucket"]),), kind="audit"))
+        boxes.append(_Box(heading="Server access logs", lines=(("id", trail["accessLogBucket"]),), kind="audit"))
     if trail["alertTopic"]:
         boxes.append(_Box(heading="Alerts", lines=(("id", trail["alertTopic"]),), kind="alerts"))
     return boxes
@@ -164,47 +170,44 @@ def _stacked(boxes: Sequence[_Box]) -> tuple[list[_Placed], float]:
     return placed, y - _GAP
 
 
-def _drawn(box: _Box, x: float, y: float) -> Markup:
-    shape = tag("rect", x=x, y=y, width=_BOX, height=box.height, rx=7, class_=f"box {box.kind}")
-    lines: list[Child] = [text(x + 14, y + 22, box.heading, class_="heading")]
+def _drawn(box: _Box, x: float, y: float) -> Element:
+    shape = element("rect", x=x, y=y, width=_BOX, height=box.height, rx=7, class_=f"box {box.kind}")
+    lines = [text(x + 14, y + 22, box.heading, class_="heading")]
     down = y + 41
     for kind, what in box.lines:
         parts = _wrapped(what, kind)
         if isinstance(what, Fact):
-            spans = "".join(
-                f'<tspan x="{x + 14:g}" y="{down + _LINE * i:g}">{escape(part)}</tspan>' for i, part in enumerate(parts)
-            )
-            lines.append(tag("text", Markup(spans), class_=kind, data_fact=what.pointer))
+            spans = [element("tspan", part, x=x + 14, y=down + _LINE * i) for i, part in enumerate(parts)]
+            lines.append(element("text", *spans, class_=kind, data_fact=what.pointer))
         else:
             lines.append(text(x + 14, down, what, class_=kind))
         down += _LINE * len(parts)
-    return tag("g", shape, *lines)
+    return element("g", shape, *lines)
 
 
 def _wrapped(what: Fact | str, kind: str) -> list[str]:
-    told = what.told() if isinstance(what, Fact) else what
+    words = what.text() if isinstance(what, Fact) else what
     if kind != "id":
-        return [told]
-    return [told[start : start + _LETTERS] for start in range(0, len(told), _LETTERS)] or [""]
+        return [words]
+    return [words[start : start + _LETTERS] for start in range(0, len(words), _LETTERS)] or [""]
 
 
-def _frame_label(report: Fact) -> Markup:
-    account = cite(report["account"], in_drawing=True)
-    return tag("text", "AWS account ", account, x=_COLUMNS[1], y=38, class_="heading")
+def _frame_label(report: Fact) -> Element:
+    return element("text", "AWS account ", report["account"], x=_COLUMNS[1], y=38, class_="heading")
 
 
 def _middle(placed: _Placed) -> float:
     return placed[0] + placed[1].height / 2
 
 
-def _path(d: str) -> Markup:
-    return tag("path", d=d, class_="arrow", marker_end="url(#arrowhead)")
+def _path(d: str) -> Element:
+    return element("path", d=d, class_="arrow", marker_end="url(#arrowhead)")
 
 
-def _arrowhead() -> Markup:
-    marker = tag(
+def _arrowhead() -> Element:
+    marker = element(
         "marker",
-        tag("path", d="M0 0L8 4L0 8z"),
+        element("path", d="M0 0L8 4L0 8z"),
         id="arrowhead",
         viewBox="0 0 8 8",
         refX=7,
@@ -213,4 +216,4 @@ def _arrowhead() -> Markup:
         markerHeight=7,
         orient="auto-start-reverse",
     )
-    return tag("defs", marker)
+    return element("defs", marker)

@@ -1,4 +1,4 @@
-"""The architecture of a stack as facts: where the application runs, the key in its Regions, the escrow, the trail.
+"""The architecture of a stack as facts: where the application runs, the keys, the stored data key, the audit trail.
 
 Pure.
 """
@@ -17,7 +17,7 @@ from components.settings import (
     Target,
     VercelAccess,
 )
-from wizard.commands.report.facts import ApplicationFacts, Architecture, DataKeyPlace, KeyPlace, TrailPlace
+from wizard.commands.report.facts import ApplicationFacts, Architecture, DataKeyFacts, RegionKey, TrailDetails
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.delivery import StoredDataKey
@@ -40,14 +40,14 @@ def architecture(
     stored_data_key: StoredDataKey | SetupError | None,
     trail: TrailFact | SetupError | None,
 ) -> Architecture:
-    """This stack as it stands. `keys`: by ARN, as each was read in its Region."""
+    """The deployed stack. `keys`: by ARN, each read in its Region."""
     return Architecture(
         cipher=CIPHER,
         variables=APPLICATION_VARIABLES,
         applications=tuple(_applications(settings, outputs)),
         alias=outputs.alias_name,
         keys=tuple(
-            KeyPlace(region=region_of(arn), arn=arn, replica=arn != outputs.key_arn, state=_state(keys.get(arn)))
+            RegionKey(region=region_of(arn), arn=arn, replica=arn != outputs.key_arn, state=_state(keys.get(arn)))
             for arn in outputs.key_arns
         ),
         administrators=(*settings.administrators, *settings.administrator_patterns),
@@ -61,13 +61,13 @@ def architecture(
 def _state(key: KeyFact | SetupError | None) -> str | None:
     if isinstance(key, SetupError):
         return None
-    return key.state if key else "there is none"
+    return key.state if key else "it does not exist"
 
 
-def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> DataKeyPlace | None:
+def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> DataKeyFacts | None:
     if stored_data_key is None or isinstance(stored_data_key, SetupError):
         return None
-    return DataKeyPlace(
+    return DataKeyFacts(
         name=stored_data_key.parameter,
         store=_STORES[stored_data_key.store],
         fingerprint=stored_data_key.wrapped.fingerprint,
@@ -84,9 +84,9 @@ def _applications(settings: Settings, outputs: Outputs) -> Iterator[ApplicationF
             case Target.VERCEL:
                 by_user = settings.vercel_access is VercelAccess.USER
                 identity = (
-                    "an IAM user's access key, kept by Vercel as a sensitive variable"
+                    "an IAM user's access key, a sensitive variable on Vercel"
                     if by_user
-                    else "Vercel's OIDC token, by sts:AssumeRoleWithWebIdentity"
+                    else "Vercel's OIDC token, with sts:AssumeRoleWithWebIdentity"
                 )
                 place = f"{settings.vercel_team}/{settings.vercel_project}"
                 reads = "sensitive environment variables of the project's production"
@@ -104,17 +104,17 @@ def _applications(settings: Settings, outputs: Outputs) -> Iterator[ApplicationF
         yield ApplicationFacts(target=target, place=place, principal=principal, identity=identity, reads_from=reads)
 
 
-def _trail(settings: Settings, outputs: Outputs, trail: TrailFact | SetupError | None) -> TrailPlace:
-    made = settings.existing_trail_arn is None
-    found = trail if isinstance(trail, TrailFact) else None
-    return TrailPlace(
+def _trail(settings: Settings, outputs: Outputs, trail: TrailFact | SetupError | None) -> TrailDetails:
+    own = settings.existing_trail_arn is None
+    fact = trail if isinstance(trail, TrailFact) else None
+    return TrailDetails(
         arn=outputs.trail_arn,
         bucket=outputs.trail_bucket,
-        made=made,
-        logging=found.logging if found else None,
-        encrypted_by="unknown" if found is None else found.key_arn or "S3's own key",
-        access_log_bucket=settings.names.access_log_bucket if made and settings.access_logging else None,
-        log_group=settings.names.log_group if made and settings.cloudwatch_logs else None,
+        is_own=own,
+        logging=fact.logging if fact else None,
+        encrypted_by="unknown" if fact is None else fact.key_arn or "the default encryption of S3",
+        access_log_bucket=settings.names.access_log_bucket if own and settings.access_logging else None,
+        log_group=settings.names.log_group if own and settings.cloudwatch_logs else None,
         alert_topic=settings.names.alert_topic if settings.alerts else None,
         alert_emails=len(settings.alert_emails),
     )

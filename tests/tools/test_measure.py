@@ -1,0 +1,71 @@
+"""The measurement counts what a reader would count, on small trees."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import measure
+from tools.measure import Tree, main
+
+SOURCES = {
+    "wizard/key_policy.py": "from wizard import key_names\n",
+    "wizard/key_names.py": '"""No word: escrow."""\n\nescrow_name = 1\n"""Nor here: told so."""\n',
+    "wizard/plan.py": "from wizard.core import clients\nclass Doors: ...\nprint(f'{clients} was told so')\n",
+    "wizard/core/clients.py": "HOST = 'told-so'\n" + "\n" * measure.SMALL,
+    "tests/wizard/test_plan.py": "import wizard.key_names\ntold = 1\n",
+}
+
+
+@pytest.fixture
+def tree() -> Tree:
+    return Tree([*SOURCES, "README.md", ".ci/run"], SOURCES)
+
+
+def test_modules_of_a_folder_that_share_a_prefix_are_a_family(tree: Tree):
+    assert tree.families == {"wizard/key_": ["key_names.py", "key_policy.py"]}
+
+
+def test_a_short_module_with_one_importer_is_named_with_it_and_tests_import_nothing(tree: Tree):
+    assert tree.small == {"wizard/key_names.py": "wizard/key_policy.py"}
+
+
+def test_a_folder_of_too_many_modules_is_counted():
+    names = [f"sandbox/m{number}.py" for number in range(measure.LARGE_FOLDER + 1)]
+    assert Tree(names, dict.fromkeys(names, "")).large_folders == {"sandbox": measure.LARGE_FOLDER + 1}
+
+
+def test_old_words_are_found_in_identifiers_and_in_strings_that_are_no_documentation(tree: Tree):
+    assert {word: (len(uses.identifiers), len(uses.strings)) for word, uses in tree.words.items()} == {
+        "escrow": (1, 0),
+        "Doors": (1, 0),
+        "told so": (0, 1),
+    }
+
+
+def test_the_entries_of_the_root_are_folders_and_files(tree: Tree):
+    assert tree.root == {"wizard", "tests", "README.md", ".ci"}
+
+
+def test_it_prints_a_revision_beside_the_working_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *arguments], cwd=tmp_path, check=True
+        )
+
+    monkeypatch.setattr(measure, "PROJECT", tmp_path)
+    (tmp_path / "phi").mkdir()
+    (tmp_path / "phi" / "keys.py").write_text("one = 1\n")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+    (tmp_path / "phi" / "keys.py").write_text("key = 1\n\n\n")
+    assert main(["--before", "HEAD"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Figures", "HEAD", "now"] in lines
+    assert ["phi:", "lines", "1", "3"] in lines
+    assert ["one", "1", "0"] in lines

@@ -1,0 +1,75 @@
+"""Setup's evidence, `review`, `doctor` and `report` say the same about one account: which administrators can decrypt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.policies.evaluation import AccountIam, IamPolicy, IamPrincipal, KeyPermission
+from tests.wizard.commands.report.test_collect import NOW, World
+from tests.wizard.fakes.clients import ADMIN, OUTPUTS, SECOND, settings
+from wizard.commands import deployed_stack
+from wizard.commands.doctor.checks import policies
+from wizard.commands.doctor.diagnosis import diagnose
+from wizard.commands.review import collect
+from wizard.core.errors import PermissionDenied
+from wizard.setup import checklist
+from wizard.setup.steps import Request
+
+ADMINISTRATOR_ACCESS = "arn:aws:iam::aws:policy/AdministratorAccess"
+EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+FULL = IamPrincipal(arn=ADMIN, policies=(IamPolicy(name=ADMINISTRATOR_ACCESS, document=EVERYTHING),))
+NARROW = IamPrincipal(arn=SECOND)
+TWO = {"administrators": (ADMIN, SECOND)}
+
+CAN = f"role/admin can decrypt (IAM policy {ADMINISTRATOR_ACCESS})"
+CANNOT = "no administrator can decrypt"
+
+
+def unreadable(world: World) -> None:
+    world.aws.who_has_access.failures["iam"] = PermissionDenied("you may not read IAM", "ask for the right")
+
+
+def unchanged(world: World) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("changes", "change", "text", "permission"),
+    [
+        (TWO, unchanged, CAN, KeyPermission.YES),
+        ({**TWO, "exclusive_use": True}, unchanged, CANNOT, KeyPermission.NO),
+        ({**TWO, "strict_key_policy": True}, unchanged, CANNOT, KeyPermission.NO),
+        (TWO, unreadable, "whether role/admin, user/second can decrypt is unknown", KeyPermission.UNKNOWN),
+    ],
+    ids=["default", "exclusive use", "strict key policy", "IAM not readable"],
+)
+def test_all_four_commands_say_the_same_of_an_administrator_with_administrator_access(
+    tmp_path: Path, changes: dict[str, Any], change: Callable[[World], None], text: str, permission: KeyPermission
+) -> None:
+    world = World(settings(**changes), tmp_path / "reviews")
+    world.aws.who_has_access.account = AccountIam(principals=(FULL, NARROW))
+    change(world)
+    stack = deployed_stack.find(Request(stack="production", answers={}, saved=world.settings), world.clients())
+
+    evidence = checklist.read(aws=world.aws, settings=world.settings, outputs=OUTPUTS, stored_data_key=None, proofs=())[
+        1
+    ].evidence
+    diagnosis = diagnose(stack, world.clients(), [policies.administrators_who_decrypt])
+    review = collect.review(world.aws, world.settings, OUTPUTS, stack="production", now=NOW, window_days=1)
+    report = world.report()
+
+    assert text in evidence
+    assert any(text in line for line in (*diagnosis.well, *diagnosis.left_out))
+    assert text in report.checklist[1].evidence
+    for access in (review, report.access.review):
+        assert access is not None
+        rows = {principal.arn: principal.use for principal in access.principals}
+        if permission is KeyPermission.UNKNOWN:
+            # Of everybody whose IAM was not read the review says so in one row.
+            assert {use for arn, use in rows.items() if arn.endswith(":*")} == {KeyPermission.UNKNOWN}
+        assert rows[ADMIN] is permission
+        assert rows[SECOND] is (KeyPermission.UNKNOWN if permission is KeyPermission.UNKNOWN else KeyPermission.NO)

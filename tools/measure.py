@@ -1,0 +1,266 @@
+"""`python -m tools.measure [--before REVISION]`: the size and the shape of the code, and the old words left in it.
+
+It may read the working tree, a revision through git, and write to standard output. A reader judges; nothing fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+PROJECT = Path(__file__).resolve().parents[1]
+WORDS = json.loads(Path(__file__).with_name("old_words.json").read_text(encoding="utf-8"))
+PRODUCT = ("__main__.py", "components", "guardrails", "phi", "sandbox", "wizard")
+TOOLS = ("bench", "docs", "setup", "tools")
+"""Where the tools are, and where they were before they had one package."""
+SMALL, LARGE_FOLDER, EXAMPLES = 80, 18, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """One use of an old word: file, line, and the identifier or the string."""
+
+    file: str
+    line: int
+    text: str
+
+
+@dataclass(kw_only=True)
+class Uses:
+    """The uses of one old word, of one kind."""
+
+    identifiers: list[Use] = field(default_factory=list)
+    strings: list[Use] = field(default_factory=list)
+
+
+class Tree:
+    """The files of one revision, or of the working tree."""
+
+    def __init__(self, names: Iterable[str], sources: Mapping[str, str]) -> None:
+        self.names = tuple(sorted(names))
+        self.sources = {name: sources[name] for name in self.names if name in sources}
+
+    @classmethod
+    def working(cls) -> Tree:
+        """What git tracks or would track, as it is on disk."""
+        listed = _git("ls-files", "--cached", "--others", "--exclude-standard", "-z").decode().split("\0")
+        names = [name for name in listed if name and (PROJECT / name).is_file()]
+        return cls(names, {name: (PROJECT / name).read_text("utf-8") for name in names if name.endswith(".py")})
+
+    @classmethod
+    def of(cls, revision: str) -> Tree:
+        """A revision that git knows."""
+        with tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", revision))) as archive:
+            files = [member for member in archive.getmembers() if member.isfile()]
+            texts = {
+                member.name: content.read().decode()
+                for member in files
+                if member.name.endswith(".py") and (content := archive.extractfile(member))
+            }
+        return cls([member.name for member in files], texts)
+
+    def under(self, *packages: str) -> dict[str, str]:
+        """The modules of these packages or files at the root."""
+        return {name: text for name, text in self.sources.items() if name.partition("/")[0] in packages}
+
+    @property
+    def product(self) -> dict[str, str]:
+        """All modules but the tests'."""
+        return self.under(*PRODUCT, *TOOLS)
+
+    @property
+    def root(self) -> set[str]:
+        """The entries of the root folder."""
+        return {name.partition("/")[0] for name in self.names}
+
+    @cached_property
+    def families(self) -> dict[str, list[str]]:
+        """Folder and prefix to the modules that share them."""
+        families = defaultdict(list)
+        for path in map(PurePosixPath, self.product):
+            prefix, underscore, _ = path.stem.partition("_")
+            if prefix and underscore:
+                families[f"{path.parent}/{prefix}_"].append(path.name)
+        return {prefix: names for prefix, names in families.items() if len(names) > 1}
+
+    @cached_property
+    def large_folders(self) -> dict[str, int]:
+        """Folder to its number of modules, where they are many."""
+        sizes = Counter(str(path.parent) for path in map(PurePosixPath, self.product) if path.name != "__init__.py")
+        return {folder: size for folder, size in sizes.items() if size > LARGE_FOLDER}
+
+    @cached_property
+    def small(self) -> dict[str, str]:
+        """Short module to its only importer."""
+        modules = {_module(name): name for name in self.product}
+        importers: dict[str, set[str]] = defaultdict(set)
+        for name, source in self.product.items():
+            for imported in _imports(name, source, modules):
+                importers[imported].add(name)
+        return {
+            modules[imported]: next(iter(names))
+            for imported, names in sorted(importers.items())
+            if len(names) == 1 and _lines(self.sources[modules[imported]]) < SMALL
+            if PurePosixPath(modules[imported]).stem not in ("__init__", "__main__")
+        }
+
+    @cached_property
+    def words(self) -> dict[str, Uses]:
+        """Old word to its uses."""
+        uses: dict[str, Uses] = defaultdict(Uses)
+        for name, source in self.product.items():
+            for word in _words_of_path(PurePosixPath(name)):
+                uses[word].identifiers.append(Use(file=name, line=1, text=f"the name of {name}"))
+            tree = ast.parse(source)
+            for line, identifier in _identifiers(tree):
+                for word in _words_of_identifier(identifier):
+                    uses[word].identifiers.append(Use(file=name, line=line, text=identifier))
+            for line, text in _strings(tree):
+                for word in _PHRASE.findall(text):
+                    uses[_CANONICAL[word.lower()]].strings.append(Use(file=name, line=line, text=text))
+        return uses
+
+
+_CANONICAL = {phrase.lower(): phrase for phrase in WORDS["phrases"]}
+_PHRASE = re.compile(
+    rf"(?i)(?<![\w-])({'|'.join(re.escape(phrase) for phrase in sorted(_CANONICAL, key=len, reverse=True))})(?![\w-])"
+)
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=PROJECT, check=True, capture_output=True).stdout
+
+
+def _module(name: str) -> str:
+    parts = PurePosixPath(name).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _lines(source: str) -> int:
+    return len(source.splitlines())
+
+
+def _imports(name: str, source: str, modules: Mapping[str, str]) -> Iterator[str]:
+    package = PurePosixPath(name).parent.parts
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            origin = ".".join((*above, *([node.module] if node.module else [])))
+            for alias in node.names:
+                imported = f"{origin}.{alias.name}"
+                yield from (one for one in ((imported if imported in modules else origin),) if one in modules)
+
+
+def _identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                yield node.lineno, name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield node.lineno, name
+            case ast.keyword(arg=str(name)):
+                yield node.lineno, name
+
+
+def _strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    # A string that stands alone documents what is before it.
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+            yield node.lineno, node.value
+
+
+def _words_of_identifier(identifier: str) -> set[str]:
+    if identifier in WORDS["classes"] or identifier in WORDS["names"]:
+        return {identifier}
+    parts = set(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower().split("_"))
+    return parts & set(WORDS["words"])
+
+
+def _words_of_path(path: PurePosixPath) -> set[str]:
+    padded = f"_{path.stem}_"
+    return {f"{word} (module)" for word in WORDS["modules"] if f"_{word}_" in padded}
+
+
+def _rows(tree: Tree) -> dict[str, int]:
+    rows = {}
+    for package in PRODUCT:
+        modules = tree.under(package)
+        rows[f"{package}: modules"] = len(modules)
+        rows[f"{package}: lines"] = sum(map(_lines, modules.values()))
+    for title, modules in (
+        ("product", tree.under(*PRODUCT)),
+        ("tools", tree.under(*TOOLS)),
+        ("product and tools", tree.product),
+        ("tests", tree.under("tests")),
+    ):
+        rows[f"{title}: modules"] = len(modules)
+        rows[f"{title}: lines"] = sum(map(_lines, modules.values()))
+    flat = [path for path in map(PurePosixPath, tree.under("wizard")) if len(path.parts) == 2]
+    rows["modules flat in wizard/"] = len([path for path in flat if path.stem not in ("__init__", "__main__")])
+    rows["prefixes that modules of a folder share"] = len(tree.families)
+    rows[f"folders of more than {LARGE_FOLDER} modules"] = len(tree.large_folders)
+    rows[f"modules with one importer and under {SMALL} lines"] = len(tree.small)
+    rows["entries of the root"] = len(tree.root)
+    rows["entries of the root that are hidden"] = sum(entry.startswith(".") for entry in tree.root)
+    rows["old words: uses in identifiers"] = sum(len(uses.identifiers) for uses in tree.words.values())
+    rows["old words: uses in strings"] = sum(len(uses.strings) for uses in tree.words.values())
+    return rows
+
+
+def _print_table(heading: str, rows: Mapping[str, Sequence[int]], before: str | None) -> None:
+    width = max(map(len, [heading, *rows]))
+    print(f"{heading:{width}}  {f'{before[:10]:>10}  ' if before else ''}{'now':>10}")
+    for title, numbers in rows.items():
+        print(f"{title:{width}}  " + "  ".join(f"{number:>10,}" for number in numbers))
+    print()
+
+
+def _print_words(now: Tree, then: Tree | None, before: str | None) -> None:
+    trees = [tree for tree in (then, now) if tree]
+    for kind in ("identifiers", "strings"):
+        counts = {
+            word: [len(getattr(tree.words[word], kind)) if word in tree.words else 0 for tree in trees]
+            for word in sorted({word for tree in trees for word in tree.words}, key=str.lower)
+        }
+        _print_table(f"Old words in {kind}", {word: row for word, row in counts.items() if any(row)}, before)
+        for word in [word for word, row in counts.items() if row[-1]]:
+            places = [f"{use.file}:{use.line} {use.text!r:.60}" for use in getattr(now.words[word], kind)]
+            print(f"  {word}: " + "; ".join(dict.fromkeys(places[:EXAMPLES])))
+        print()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints the figures; always 0."""
+    parser = argparse.ArgumentParser(prog="python -m tools.measure", description="Measures the code; judges nothing.")
+    parser.add_argument("--before", metavar="REVISION", help="a revision of git whose figures are printed beside")
+    before: str | None = parser.parse_args(arguments).before
+    now, then = Tree.working(), Tree.of(before) if before else None
+    figures = [_rows(tree) for tree in (then, now) if tree]
+    _print_table("Figures", {title: [rows[title] for rows in figures] for title in figures[-1]}, before)
+    for title, lines in (
+        ("Prefixes that modules of a folder share", [f"{each}: {', '.join(n)}" for each, n in now.families.items()]),
+        (f"Folders of more than {LARGE_FOLDER} modules", [f"{each}: {n}" for each, n in now.large_folders.items()]),
+        (f"One importer and under {SMALL} lines", [f"{each}: only {n}" for each, n in now.small.items()]),
+        ("Entries of the root", [" ".join(sorted(now.root))]),
+    ):
+        print("\n".join([title, *(f"  {line}" for line in lines or ["none"]), ""]))
+    _print_words(now, then, before)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

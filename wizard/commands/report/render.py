@@ -1,0 +1,137 @@
+"""The report's page and its Markdown: templates of Jinja2, and facts that name their place in the report's document.
+
+Reads the templates beside this file, nothing else. The words of the templates hold no digit, so that each number that a
+reader sees is a fact: `data-fact` is its JSON Pointer (RFC 6901) in `report.json`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from wizard.commands.report import charts, drawing
+from wizard.commands.report.document import Fact, Form
+from wizard.core.json_documents import Document
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+CITATION = Markup('<{0} data-fact="{1}">{2}</{0}>')
+"""Element, JSON Pointer and text of a fact."""
+
+STATES = MappingProxyType(
+    {
+        "done": ("good", "check", "Done"),
+        "open": ("bad", "cross", "Open"),
+        "needs a person": ("person", "person", "Needs a person"),
+        "unknown": ("unknown", "question", "Unknown"),
+    }
+)
+"""Of each state: the class of its colour, its icon and its name."""
+
+# --- the page
+
+
+def page(document: Document) -> str:
+    """The whole page: HTML that asks no other address for anything, and needs no script to be read."""
+    style, script = _file("page.css"), _file("page.js")
+    policy = (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    template = _page_environment().get_template("page.html.j2")
+    return template.render(report=Fact(document), style=Markup(style), script=Markup(script), policy=policy)
+
+
+@cache
+def _page_environment() -> Environment:
+    environment = _environment(autoescape=True, finalize=_cited)
+    environment.filters |= {
+        "money": lambda fact: _cited(fact, Form.MONEY),
+        "day": lambda fact: _cited(fact, Form.DAY),
+        "moment": lambda fact: _cited(fact, Form.MOMENT),
+        "code": lambda fact: CITATION.format("code", fact.pointer, fact.text()),
+        "chosen": charts.chosen,
+    }
+    environment.globals |= {
+        "architecture_drawing": drawing.architecture,
+        "bars": charts.bars,
+        "curve": charts.curve,
+        "rotation_timeline": charts.rotation_timeline,
+        "retention_timeline": charts.retention_timeline,
+    }
+    return environment
+
+
+def _cited(value: Any, form: Form = Form.PLAIN) -> Any:
+    """A fact as an element that names its place; anything else as it is."""
+    if not isinstance(value, Fact):
+        return value
+    if form in (Form.DAY, Form.MOMENT) and value.is_known:
+        time = Markup('<time datetime="{}" data-fact="{}">{}</time>')
+        return time.format(value.value, value.pointer, value.text(form))
+    return CITATION.format("span", value.pointer, value.text(form))
+
+
+@cache
+def _file(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+# --- the Markdown
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&])")
+# In a code span only its end is special, and the bar in a table's cell.
+_SPECIAL_IN_CODE = re.compile(r"[`|\r\n]")
+
+Mark = Callable[[Fact, str], str]
+
+
+def markdown(document: Document, *, mark: Mark = lambda fact, text: text) -> str:
+    """The same facts in the same order as Markdown. `mark` sees each fact with its text, and returns what is written."""
+
+    def cited(value: Any, form: Form = Form.PLAIN) -> Any:
+        if not isinstance(value, Fact):
+            return value
+        return mark(value, _SPECIAL.sub(r"\\\1", " ".join(value.text(form).split())))
+
+    def code(fact: Fact) -> str:
+        text = fact.text()
+        return str(cited(fact)) if _SPECIAL_IN_CODE.search(text) else mark(fact, f"`{text}`")
+
+    environment = _environment(autoescape=False, finalize=cited)
+    environment.filters |= {
+        "money": lambda fact: cited(fact, Form.MONEY),
+        "day": lambda fact: cited(fact, Form.DAY),
+        "moment": lambda fact: cited(fact, Form.MOMENT),
+        "code": code,
+        "codes": lambda facts: ", ".join(code(each) for each in facts),
+    }
+    return environment.get_template("report.md.j2").render(report=Fact(document))
+
+
+def _environment(*, autoescape: bool, finalize: Callable[[Any], Any]) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=autoescape,
+        finalize=finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals |= {"STATES": STATES, "PLATFORMS": drawing.PLATFORMS}
+    return environment
