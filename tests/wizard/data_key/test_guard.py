@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from components.settings import SecretStore
 from tests.wizard.commands.rotate.stack_world import NOW, World
 from tests.wizard.fakes.clients import IDENTITY, KEY, REPLICA_REGION, TOKEN, multi_region, settings, wrapped
+from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push_command
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError
 from wizard.core.models.delivery import StoredDataKey
@@ -101,9 +101,7 @@ def setup(world: World) -> str | None:
 
 
 def push(world: World) -> str | None:
-    options = argparse.Namespace(
-        stack="production", to=None, branch=None, redeploy=None, rename_variable=None, yes=True
-    )
+    options = PushOptions()
     answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="--vercel-token-file")}
     request = Request(stack="production", answers=answers, saved=world.settings, yes=True)
     try:

@@ -44,7 +44,7 @@ from wizard.core.models.account import (
     Retention,
     TrailFact,
 )
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, RuleFact
 from wizard.core.models.delivery import (
     AccessKey,
     AccessKeyFact,
@@ -245,7 +245,7 @@ class FakeCloud:
     bucket_documents: BucketDocuments = BucketDocuments(policy=None)
     alerts: AlertsFact | None = None
     """None: all are there and enabled."""
-    key_uses: tuple[KeyUse, ...] = ()
+    key_calls: tuple[KeyCall, ...] = ()
     meanwhile: list[WrappedDataKey] = field(default_factory=list)
     """Written into the escrow by somebody else between this run's look and this run's write."""
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
@@ -571,9 +571,9 @@ class FakeAudit:
         there = AlertsFact(topic=True, rules=tuple(RuleFact(name=name, state="ENABLED", targets=1) for name in rules))
         return self.aws.alerts or there
 
-    def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
-        self.aws._call("audit.key_uses")
-        return KeyUses(uses=tuple(use for use in self.aws.key_uses if use.at >= since))
+    def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
+        self.aws._call("audit.key_calls")
+        return KeyCalls(calls=tuple(use for use in self.aws.key_calls if use.at >= since))
 
 
 SECRET_OF_ACCESS_KEY = "secret-of-the-access-key"

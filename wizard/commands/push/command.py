@@ -5,23 +5,23 @@ Touches what the steps touch: the escrow, where none was made yet, the targets, 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE, Target
 from wizard.commands import deployed_stack
-from wizard.commands.push import deliver, redeploy
+from wizard.commands.push import PushOptions, deliver, redeploy
 from wizard.commands.push import redeploy as instances
 from wizard.commands.push.document import document
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import wizard
 from wizard.setup import confirmation
 from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients, Request
 
 
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """Deliver the escrowed data key, and offer the redeploy. Raises SetupError."""
     clients.ui.working("looking at the stack")
     found = deployed_stack.find(request, clients)
@@ -29,15 +29,15 @@ def run(options: argparse.Namespace, request: Request, clients: Clients) -> tupl
     targets = deliver.targets_of(request, found)
     to = deliver.application(found, targets)
     scopes = _scopes(options, to)
-    if options.rename_variable:
-        _confirm(options.rename_variable, request, clients)
-    pushed = deliver.push(clients, to, outputs, scopes, rename_variable=options.rename_variable)
+    if options.rename_existing:
+        _confirm(options.rename_existing, request, clients)
+    pushed = deliver.push(clients, to, outputs, scopes, rename_variable=options.rename_existing)
     # What runs in preview and elsewhere is made anew by every push of a branch; production is not.
     running = tuple(target for target in targets if target is not Target.VERCEL or PRODUCTION in scopes)
     seen = instances.look(found, running)
-    done = redeploy.offer(options, found, clients, running, seen=seen) if running else ()
+    done = redeploy.offer(options.redeploy, found, clients, running, seen=seen) if running else ()
     told = document(
-        options.stack,
+        request.stack,
         pushed,
         targets=targets,
         scopes=scopes,
@@ -52,17 +52,17 @@ def _confirm(id: str, request: Request, clients: Clients) -> None:
     if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
             "nothing was changed: setting a data key aside has to be confirmed by the stack's name",
-            f"python -m wizard push --stack {request.stack} --set-aside {id} --confirm {request.stack}",
+            wizard("push", "--rename-existing", id, "--confirm", request.stack),
         )
 
 
-def _scopes(options: argparse.Namespace, to: Application) -> tuple[Scope, ...]:
+def _scopes(options: PushOptions, to: Application) -> tuple[Scope, ...]:
     if options.to is None and options.branch is None:
         return (PRODUCTION,)
     if Target.VERCEL not in to.targets or to.vercel is None or to.project is None:
         raise UsageError(
             "--to and --branch name environments on Vercel, and this push does not deliver there",
-            f"python -m wizard push --stack {to.stack}",
+            wizard("push"),
         )
     names = [name for name in (options.to or PRODUCTION.environment).replace(" ", "").split(",") if name]
     custom = to.vercel.custom_environments(to.project) if set(names) - {"production", "preview"} else {}
@@ -79,7 +79,7 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
     """
     if branch is not None and tuple(names) != (_PREVIEW,):
         raise UsageError(
-            "a branch narrows preview, and nothing else", f"python -m wizard push --to preview --branch {branch}"
+            "a branch narrows preview, and nothing else", wizard("push", "--to", _PREVIEW, "--branch", branch)
         )
     ids = {slug: id for id, slug in custom.items()}
     scopes = []
@@ -98,8 +98,8 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
             there = ", ".join((_PRODUCTION, _PREVIEW, *sorted(ids)))
             raise UsageError(
                 f"the project tells of no environment {name!r}; there is {there}",
-                f"python -m wizard push --to {_PRODUCTION}",
+                wizard("push", "--to", _PRODUCTION),
             )
     if not scopes:
-        raise UsageError("--to names no environment", f"python -m wizard push --to {_PRODUCTION}")
+        raise UsageError("--to names no environment", wizard("push", "--to", _PRODUCTION))
     return tuple(scopes)

@@ -5,7 +5,6 @@ Pure: acts through the edges' Protocols. Unattended, nothing is started anew wit
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from wizard.commands.push.service import changed_at, is_stale, running
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients
 
@@ -28,7 +28,7 @@ _PLACES = {Target.VERCEL: "production on Vercel", Target.ECS: "the service on EC
 
 
 def offer(
-    options: argparse.Namespace,
+    redeploy: bool | None,
     found: DeployedStack,
     clients: Clients,
     targets: tuple[Target, ...],
@@ -36,7 +36,7 @@ def offer(
     seen: tuple[Instances, ...] | None = None,
     pause: Pause = time.sleep,
 ) -> tuple[Redeployed, ...]:
-    """Start anew what holds old values, where that is wanted; `options.redeploy` answers beforehand.
+    """Start anew what holds old values, where that is wanted; `redeploy` answers beforehand.
 
     `seen` is what runs, where that was looked at already. Never raises a SetupError: what was delivered is delivered,
     and a redeploy that could not be is in what comes back.
@@ -46,9 +46,9 @@ def offer(
     done = []
     for instances in seen:
         _tell(clients.ui, instances)
-        if not _can_be(instances, options.redeploy):
+        if not _can_be(instances, redeploy):
             continue
-        if _wanted(options.redeploy, clients.ui, instances):
+        if _wanted(redeploy, clients.ui, instances):
             done.append(_told(clients.ui, found.stack, _redeployed(instances, found, clients, pause)))
         elif instances.stale:
             skipped = Redeployed(
@@ -126,7 +126,7 @@ def _told(ui: UserInterface, stack: str, done: Redeployed) -> Redeployed:
             ui.line(f"{place} is back on what ran before: {done.why}", mark=Mark.FAIL)
         case RedeployState.SKIPPED:
             ui.line("nothing was started anew; when it suits:", mark=Mark.INFO)
-            ui.verbatim(f"python -m wizard push --redeploy --stack {stack}")
+            ui.verbatim(wizard("push", "--redeploy"))
     return done
 
 

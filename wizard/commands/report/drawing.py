@@ -1,4 +1,4 @@
-"""The drawing of a stack's architecture, made from the facts.
+"""The drawing of a stack's architecture.
 
 Pure.
 """

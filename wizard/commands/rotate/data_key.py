@@ -5,8 +5,6 @@ Pure: acts through the edges' Protocols. KMS makes the new one wrapped; both are
 
 from __future__ import annotations
 
-import argparse
-
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.commands.deployed_stack import attempted
 from wizard.commands.push.redeploy import offer
@@ -169,7 +167,7 @@ def put_in_place(
     else:
         ui.line(f"{version.fingerprint} is what the escrow holds", mark=Mark.OK)
     handed = deliver.hand_over(clients, holding, to, version.wrapped, kept)
-    redeploys = offer(argparse.Namespace(redeploy=redeploy), holding.found, clients, holding.settings.deploy_targets)
+    redeploys = offer(redeploy, holding.found, clients, holding.settings.deploy_targets)
     return RotateResult(
         action=action,
         stack=holding.stack,

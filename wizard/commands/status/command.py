@@ -5,24 +5,25 @@ Pure: reads through the edges' Protocols, changes nothing and asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from components.policies.stack import trail_arn_of
 from components.settings import Settings, Target
+from wizard.commands.status import StatusOptions
+from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.progress import Mark
 from wizard.core.models.stack_status import HealthStatus, ListedStack, Look, StackStatus
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
+from wizard.core.run_options import Result
+from wizard.core.state_backend import S3, url_of
 from wizard.data_key.storage import find_stored_data_key
-from wizard.setup.steps import Clients
-
-ListStacks = Callable[[Mapping[str, str]], tuple[ListedStack, ...]]
-"""The environment of the credentials to the backend's stacks (`wizard.pulumi_engine.backend`). Raises SetupError."""
+from wizard.setup.steps import Clients, ListStacks, Request
 
 AT_ONCE = 8
 """Stacks that are looked at side by side."""
@@ -36,6 +37,29 @@ class _Caller:
     identity: Identity | None = None
     vercel: VercelClient | None = None
     why: str = ""
+
+
+def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
+    """The state of the stacks; exit code 1 where something is known to be wrong. Raises SetupError."""
+    saved = clients.saved_settings()
+    value = {key: answer.value for key, answer in request.answers.items()}
+    # `s3` names the account's own bucket, which no answer knows: then the CLI's own backend is asked.
+    place = str(value.get("backend") or "")
+    backend_url = {"PULUMI_BACKEND_URL": url_of(place, account="", region="")} if place not in ("", S3) else {}
+    rows = read(
+        clients,
+        {stack: settings for stack, settings in saved.items() if isinstance(settings, Settings)},
+        all_stacks=options.all_stacks,
+        stack=request.stack,
+        list_stacks=lambda environment: clients.list_stacks({**environment, **backend_url}),
+        unreadable={stack: error.message for stack, error in saved.items() if isinstance(error, SetupError)},
+        profile=value.get("profile"),
+        region=value.get("region"),
+        vercel_token=value.get("vercel_token"),
+    )
+    show(clients.ui, rows)
+    told = json_documents.status(document(rows))
+    return int(not told["ok"]), told
 
 
 def read(

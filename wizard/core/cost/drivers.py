@@ -39,7 +39,7 @@ GB = Decimal(1024**3)
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """The quantities that the settings do not say. What the account can tell replaces them (`account.AccountFacts`)."""
+    """The quantities that the settings do not say. `account.AccountFacts` replaces what the account knows."""
 
     instances: int = 2
     """Of the application, running all month."""
@@ -202,7 +202,7 @@ TABLE = MappingProxyType(
             quantity=lambda s, a: a.application_requests + trail_requests(s, a),
             other_users=lambda a: a.other_requests,
         ),
-        # The free copy is the trail's that was there first.
+        # The first trail of a Region has the free copy.
         Driver.TRAIL_EVENTS: DriverRow(
             name="second copy of the events",
             price=prices.SECOND_TRAIL_EVENT,

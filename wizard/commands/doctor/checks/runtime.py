@@ -15,7 +15,7 @@ from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Skipped,
 from wizard.commands.push.redeploy import Instances
 from wizard.commands.push.task_definition import ExpectedDefinition, changes, container_of, with_variables
 from wizard.core.errors import SetupError
-from wizard.core.models.audit import KeyUse
+from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment
 
 _PLACES = {Target.VERCEL: "production on Vercel", Target.ECS: "the service on ECS", Target.EKS: "the pods on EKS"}
@@ -73,12 +73,12 @@ def _memory(evidence: CheckContext, instances: Instances, runs: Deployment, plac
         return
     key, principal = outputs.key_arn, outputs.principal_of(instances.target)
     since = max(runs.made, datetime.now(UTC) - _HISTORY)
-    found = evidence.once(f"key uses {since}", lambda: evidence.aws.audit.key_uses(key, since=since))
+    found = evidence.once(f"key uses {since}", lambda: evidence.aws.audit.key_calls(key, since=since))
     if isinstance(found, SetupError):
         yield NotChecked.of(f"whether {place} failed to load its key", found)
         return
     # The ARN of a session's role comes without the role's path.
-    uses = [use for use in found.uses if _name(use.principal) == _name(principal) and use.at >= since]
+    uses = [use for use in found.calls if _name(use.principal) == _name(principal) and use.at >= since]
     failed = [use for use in uses if use.error is not None]
     if failed and uses[0].error is not None:
         yield _remembered(evidence, runs, place, failed)
@@ -91,7 +91,7 @@ def _memory(evidence: CheckContext, instances: Instances, runs: Deployment, plac
         yield Passed(what=f"{place} was not refused the key when it used it last, as far as CloudTrail tells yet")
 
 
-def _remembered(evidence: CheckContext, runs: Deployment, place: str, failed: list[KeyUse]) -> Finding:
+def _remembered(evidence: CheckContext, runs: Deployment, place: str, failed: list[KeyCall]) -> Finding:
     times = "once" if len(failed) == 1 else f"{len(failed)} times"
     return Finding(
         cause="failure-remembered",

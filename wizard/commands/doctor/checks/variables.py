@@ -232,7 +232,7 @@ def _damaged(
 
 def _set_aside(evidence: CheckContext, seen: VariableEntry) -> str:
     """The variable under another name, value and all, and ours in its place."""
-    return fixes.push(evidence, "--set-aside", seen.id, "--confirm", evidence.stack)
+    return fixes.push(evidence, "--rename-existing", seen.id, "--confirm", evidence.stack)
 
 
 def _by_comment(evidence: CheckContext, one: Expected, seen: VariableEntry, ours: WrappedDataKey | None) -> Told:
