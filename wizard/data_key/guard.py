@@ -6,18 +6,17 @@ setup, push, rotate, restore, import. An answer that cannot be known counts as n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
 from components.settings import Outputs, SecretStore, Settings
-from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
-from wizard.core.models.delivery import StoredDataKey, VercelProject
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.models.vercel_environment import PRODUCTION, Scope
-from wizard.core.next_command import shell, wizard
-from wizard.core.ports.run import AwsClient, VercelClient
+from wizard.core.next_command import wizard
+from wizard.core.ports.run import AwsClient
 
 
 class Verdict(StrEnum):
@@ -107,66 +106,41 @@ def may_create(
 
 
 def may_create_for(
-    vercel: VercelClient | None,
-    project: VercelProject | None,
-    settings: Settings,
-    *,
-    scopes: tuple[Scope, ...] = (),
-    imported: WrappedDataKey | None = None,
-    is_deployed: bool,
+    target: str, conflict: Callable[[], DataKeyConflict | None] | None, settings: Settings, *, is_deployed: bool
 ) -> Decision:
-    """May a data key be made where none is stored? By what Vercel has, which may hold the only copy of one.
+    """May a data key be made where none is stored? By what a target has that keeps the variables itself.
 
-    `imported` is the data key that production has, and that is going to be stored. `is_deployed`: whether the stack
-    has its KMS key.
+    `conflict` asks the target why a delivery would be refused; None where this run does not reach the target.
+    `is_deployed`: whether the stack has its KMS key.
     """
     name = settings.names.stored_data_key
-    if vercel is None or project is None:
-        targets = ",".join(settings.deploy_targets)
+    if conflict is None:
         return Decision(
             verdict=Verdict.UNKNOWN,
-            what=f"{name} does not exist, and this run does not look at Vercel, where the stack delivered",
-            why="Vercel may hold the only copy of the data key; another one could not open its records",
-            next=wizard("setup", "--target", targets),
+            what=f"{name} does not exist, and this run does not look at {target}, where the stack delivered",
+            why=f"{target} may hold the only copy of the data key; another one could not open its records",
+            next=wizard("setup", "--target", ",".join(settings.deploy_targets)),
         )
-    for scope in dict.fromkeys((PRODUCTION, *scopes)):
-        try:
-            conflict = vercel.conflict(project, imported, region=settings.region if imported else None, scope=scope)
-        except SetupError as error:
-            return _unknown(error, "what the project already has must be known before anything is pushed")
-        if conflict is None:
-            continue
-        if not is_deployed:
-            return Decision(
-                verdict=Verdict.NO,
-                what=conflict,
-                why="the delivery would be refused, after everything else was made",
-                next=vercel_advice(project),
-            )
-        return Decision(
-            verdict=Verdict.NO,
-            what=f"{name} does not exist; {conflict}",
-            why="a new data key could not open the records under that one",
-            next=wizard(
-                "restore",
-                "--from-backup",
-                "PLACE",
-                advice="puts the wrapped key back from your backup; where nothing was set up by this stack yet: "
-                "setup --adopt",
-            ),
-        )
-    return ALLOWED
-
-
-def vercel_advice(project: VercelProject) -> str:
-    """The next step where production has a data key that nobody here knows."""
-    return shell(
-        "vercel",
-        "env",
-        "ls",
-        "production",
-        advice=f"shows it (project {project.name}); a data key there may be the only key to records that exist: "
-        "remove it only if there are none",
+    try:
+        found = conflict()
+    except SetupError as error:
+        return _unknown(error, "what the target already has must be known before anything is delivered")
+    if found is None:
+        return ALLOWED
+    if not is_deployed:
+        why = "the delivery would be refused, after everything else was made"
+        return Decision(verdict=Verdict.NO, what=found.message, why=why, next=found.hint)
+    return Decision(
+        verdict=Verdict.NO,
+        what=f"{name} does not exist; {found.message}",
+        why="a new data key could not open the records under that one",
+        next=wizard(
+            "restore",
+            "--from-backup",
+            "PLACE",
+            advice="puts the wrapped key back from your backup; where nothing was set up by this stack yet: "
+            "setup --adopt",
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from components.settings import ContractError, Settings, Target
+from components.settings import ContractError, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.cost import CostOptions, output
 from wizard.commands.deployed_stack import DeployedStack
@@ -139,8 +139,7 @@ def settings_of(request: Request) -> Settings:
     if not fields.get("deploy_targets"):
         raise MissingAnswers(
             f"the stack {request.stack} has no settings here, and nothing says where the application runs",
-            f"python -m wizard cost --stack {request.stack} --target {Target.VERCEL}   "
-            "# or --answers examples/vercel.yaml",
+            f"python -m wizard cost --stack {request.stack} --target vercel   # or --answers examples/vercel.yaml",
             ("target",),
         )
     if fields.get("replica_regions"):

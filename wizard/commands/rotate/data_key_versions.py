@@ -9,17 +9,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from components.settings import Outputs, Settings, Target
+from components.settings import Outputs, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.core.data_key import FINGERPRINT, WrappedDataKey
-from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, StackNotFound, UsageError
+from wizard.core.errors import DataKeyConflict, ResourceError, StackNotFound, UsageError
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.data_key import guard, storage
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import deploy_targets
 
 _HEX = re.compile(r"[0-9a-f]{16}")
 
@@ -108,10 +110,13 @@ def may_create(holding: DataKeyStore, *, importing: bool = False) -> guard.Decis
     """May a first data key be made or imported: by the account, and by Vercel where the stack delivers there."""
     found, settings = holding.found, holding.settings
     decision = guard.may_create(found.aws, settings, saved=settings, outputs=holding.outputs, importing=importing)
-    if not decision.is_allowed or Target.VERCEL not in settings.deploy_targets:
-        return decision
-    project = None if isinstance(found.project, SetupError) else found.project
-    return guard.may_create_for(found.vercel, project, settings, is_deployed=True)
+    context = found.context(settings.deploy_targets)
+    for target in deploy_targets(settings.deploy_targets):
+        if decision.is_allowed and target.has_own_copy:
+            reached = target.access_problem(context) is None
+            conflict = partial(target.conflict, context, None) if reached else None
+            decision = guard.may_create_for(target.title, conflict, settings, is_deployed=True)
+    return decision
 
 
 def refuse_other_store(holding: DataKeyStore) -> None:

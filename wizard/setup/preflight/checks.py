@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from components.settings import ImportGroup, Settings, Target
+from components.settings import ImportGroup, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import Difference, DiscoveredSetup, Existing, FoundDataKey, Identity
@@ -23,6 +23,7 @@ from wizard.setup.importing import data_key, discovery
 from wizard.setup.importing import importing as adopting
 from wizard.setup.preflight import account, services
 from wizard.setup.preflight.data_key import (
+    conflict_on_vercel,
     foreign_data_key,
     kept_versions,
     orphaned_stored_data_key,
@@ -30,6 +31,7 @@ from wizard.setup.preflight.data_key import (
 from wizard.setup.preflight.resource_conflicts import surely_taken, taken, with_existing_provider
 from wizard.setup.preflight.result import deduplicate, drop_covered
 from wizard.setup.preflight.services import moved, orphaned_creations
+from wizard.targets.port import deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,9 +247,13 @@ def _data_key(
     is_deployed = state is not None and state.has_key
     # A data key that Vercel does not tell is the one that was given: what that is worth the proof shows.
     vouched = hand.wrapped is not None and hand.data_key is not None and hand.data_key.hidden
-    delivered = is_deployed and saved is not None and Target.VERCEL in saved.deploy_targets
-    skipped = delivered and Target.VERCEL not in (values.get("target") or ())
-    if decision.is_allowed and not vouched and (skipped or (project is not None and vercel is not None)):
-        asked, where = (None, None) if skipped else (vercel, project)
-        decision = guard.may_create_for(asked, where, settings, imported=hand.wrapped, is_deployed=is_deployed)
+    for target in deploy_targets(settings.deploy_targets):
+        if not target.has_own_copy or vouched or not decision.is_allowed:
+            continue
+        is_reached = target.name in (values.get("target") or ())
+        if is_reached and project is not None and vercel is not None:
+            conflict = partial(conflict_on_vercel, vercel, project, hand.wrapped, settings.region)
+            decision = guard.may_create_for(target.title, conflict, settings, is_deployed=is_deployed)
+        elif not is_reached and is_deployed and saved is not None and target.name in saved.deploy_targets:
+            decision = guard.may_create_for(target.title, None, settings, is_deployed=is_deployed)
     return list(decision.problems)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from functools import partial
 
 from components.settings import Settings
-from wizard.core.errors import Problem
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import DataKeyConflict, Problem
 from wizard.core.models.account import DiscoveredSetup
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.next_command import shell
 from wizard.core.ports.run import AwsClient, VercelClient
-from wizard.data_key.guard import vercel_advice
 from wizard.setup.preflight.result import attempt, problem
 
 
@@ -82,3 +83,23 @@ def kept_versions(aws: AwsClient | None, settings: Settings) -> frozenset[str]:
         return frozenset()
     versions, _ = attempt(lambda: aws.key_rotation.versions(settings))
     return frozenset(each.fingerprint for each in versions or ())
+
+
+def vercel_advice(project: VercelProject) -> str:
+    """The next step where production has a data key that nobody here knows."""
+    return shell(
+        "vercel",
+        "env",
+        "ls",
+        "production",
+        advice=f"shows it (project {project.name}); a data key there may be the only key to records that exist: "
+        "remove it only if there are none",
+    )
+
+
+def conflict_on_vercel(
+    vercel: VercelClient, project: VercelProject, imported: WrappedDataKey | None, region: str
+) -> DataKeyConflict | None:
+    """Why a first delivery to production would be refused; `imported` is the data key that is there and may stay."""
+    conflict = vercel.conflict(project, imported, region=region)
+    return DataKeyConflict(conflict, vercel_advice(project)) if conflict else None
