@@ -13,10 +13,11 @@ from components import policies
 from components.policies.evaluation.account import IamPrincipal
 from components.settings import Outputs, Settings
 from wizard.commands.deployed_stack import DeployedStack, attempted
-from wizard.commands.push.redeploy import Instances, look
+from wizard.commands.push.redeploy import running
 from wizard.core.errors import SetupError, Unsupported
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.models.deployment import Instances
 from wizard.core.models.diagnostics import StatementEvaluation, VariableEntry
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
@@ -127,7 +128,7 @@ class CheckContext:
         if key is None:
             return self._no_key()
         actions = policies.APPLICATION_ACTIONS
-        return self.once(f"weighed {arn}", lambda: self.access_diagnostics.weigh(arn, actions, key))
+        return self.once(f"weighed {arn}", lambda: self.access_diagnostics.simulate(arn, actions, key))
 
     @property
     def access_diagnostics(self) -> AccessDiagnostics:
@@ -161,11 +162,11 @@ class CheckContext:
         prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
         names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
         access_diagnostics = self.aws.with_region(region).access_diagnostics
-        found = self.once(f"stored {region}", lambda: access_diagnostics.held(names, store))
+        found = self.once(f"stored {region}", lambda: access_diagnostics.read_values(names, store))
         return found if isinstance(found, SetupError) else {name.rpartition("/")[2]: found[name] for name in found}
 
     @property
     def instances(self) -> tuple[Instances, ...]:
         """What runs at each target, and whether it holds old values."""
-        found = self.once("instances", lambda: look(self.found, self.settings.deploy_targets))
+        found = self.once("instances", lambda: running(self.found.context()))
         return () if isinstance(found, SetupError) else found

@@ -29,7 +29,6 @@ from wizard.core.errors import (
     DataKeyConflict,
     MissingAnswers,
     PermissionDenied,
-    PreflightFailed,
     ResourceError,
     SetupError,
     StackNotFound,
@@ -116,9 +115,9 @@ def test_nor_where_the_variable_beside_it_is_there(world: PushWorld) -> None:
     world.aws.escrows.clear()
     world.vercel.variables.clear()
     world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
-    with pytest.raises(PreflightFailed) as refused:
+    with pytest.raises(DataKeyConflict, match="is gone") as refused:
         world.push()
-    assert "is gone" in refused.value.problems[0].what
+    assert "restore" in refused.value.hint
     assert world.wrote == set()
 
 
@@ -158,7 +157,7 @@ def test_an_escrow_that_is_gone_is_not_made_anew_where_versions_are_kept_or_cann
     world.vercel.variables.clear()
     ring = world.aws.key_rotation
     ring.keep(settings(), wrapped("earlier"), key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
-    with pytest.raises(DataKeyConflict, match="of its versions are kept"):
+    with pytest.raises(DataKeyConflict, match="versions of it are kept"):
         world.push()
     ring.entries.clear()
     ring.failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
@@ -261,7 +260,7 @@ def test_development_and_a_push_without_vercel_are_refused(world: PushWorld) -> 
 # --- a data key that is in the way
 
 
-def test_one_of_somebody_elses_is_set_aside_after_the_stacks_name_and_by_nothing_less(world: PushWorld) -> None:
+def test_another_data_key_is_renamed_after_the_stacks_name_was_typed_and_only_then(world: PushWorld) -> None:
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     for confirmed in (None, "another"):
         with pytest.raises(Cancelled) as refused:
@@ -270,10 +269,10 @@ def test_one_of_somebody_elses_is_set_aside_after_the_stacks_name_and_by_nothing
     assert world.wrote == set() and "hosting.set_aside" not in world.log
 
 
-def test_it_is_set_aside_only_where_there_is_one_to_put_in_its_place(world: PushWorld) -> None:
+def test_it_is_renamed_only_where_the_stack_has_a_data_key_to_put_in_its_place(world: PushWorld) -> None:
     world.aws.escrows.clear()
     world.vercel.variables.clear()
-    with pytest.raises(UsageError, match="was not touched"):
+    with pytest.raises(UsageError, match="was not changed"):
         world.push(rename_existing="v1", confirmed="production")
     assert world.wrote == set()
 
