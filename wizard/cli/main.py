@@ -47,8 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     options = line.run
     try:
         from wizard.cli import dispatch
-        from wizard.terminal.terminal import Terminal
         from wizard.terminal.stream import ignore_broken_pipe
+        from wizard.terminal.terminal import Terminal
 
         asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         out = sys.stderr if options.json else sys.stdout
