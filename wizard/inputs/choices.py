@@ -150,12 +150,12 @@ def which_to_change(inputs: Sequence[Input], answers: Mapping[str, Answer]) -> Q
         key="change",
         kind=InputType.SEARCH,
         prompt="Which answer?",
-        why="After a change everything is checked and planned anew; nothing has been changed so far.",
+        why="After a change everything is checked and planned again; nothing has been created or changed yet.",
         choices=tuple(
             Choice(value=each.key, title=f"{each.key.replace('_', ' '):<{width}}  {told(answers.get(each.key))}")
             for each in inputs
         ),
-        explanation="Each of them can also be given as a flag: python -m wizard --help tells all.",
+        explanation="Each of them can also be given as a flag: python -m wizard --help lists all.",
     )
 
 

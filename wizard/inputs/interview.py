@@ -259,7 +259,7 @@ class Interviewer:
     def _show(self, identity: Identity, aws: AwsClient) -> None:
         alias = f" ({identity.account_alias})" if identity.account_alias else ""
         ui = self._talk
-        ui.section("What was found")
+        ui.section("Detected")
         ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
         if region := self._answers.get("region"):
