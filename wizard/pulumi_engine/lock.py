@@ -9,38 +9,40 @@ import fcntl
 import os
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wizard.core import retry
 from wizard.core.errors import StackBusy
+from wizard.core.retry import SCHEDULES, Clock, Reason
 
-PATIENCE_SECONDS = 600.0
+LOCK_SECONDS = SCHEDULES[Reason.BUSY].seconds
 """How long a run waits for another run that holds the stack."""
 
 _HOLDER = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
 
 
 @contextmanager
-def alone(file: Path, stack: str, *, tell: Callable[[str], None], sleep: Callable[[float], None]) -> Iterator[None]:
-    """Hold the lock file; wait for whoever holds it. Raises StackBusy after PATIENCE_SECONDS."""
+def alone(file: Path, stack: str, *, tell: Callable[[str], None], clock: Clock) -> Iterator[None]:
+    """Hold the lock file; wait for whoever holds it. Raises StackBusy after LOCK_SECONDS."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
-        started = time.monotonic()
-        while True:
+        for number in retry.attempts(Reason.BUSY, clock=clock, seconds=LOCK_SECONDS):
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() == started or int(time.monotonic() - started) % 10 == 0:
-                    tell(f"another run is working on the stack {stack} in this folder; waiting for it")
-                if time.monotonic() - started > PATIENCE_SECONDS:
-                    raise StackBusy(
-                        f"another run has held the stack {stack} for {PATIENCE_SECONDS:.0f} s",
-                        "end it (ps ax | grep 'm wizard'), then run the same command again",
-                    ) from None
-                sleep(0.5)
+                if number == 1:
+                    tell(
+                        f"another run is working on the stack {stack} in this folder; "
+                        f"waiting for it for up to {LOCK_SECONDS:.0f} s"
+                    )
+        else:
+            raise StackBusy(
+                f"another run has held the stack {stack} for {LOCK_SECONDS:.0f} s",
+                "end it (ps ax | grep 'm wizard'), then run the same command again",
+            )
         yield
 
 
