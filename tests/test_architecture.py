@@ -329,7 +329,7 @@ def test_a_program_that_is_too_long_is_found(tree: Path) -> None:
     [
         (PLAN, "from urllib.parse import urlsplit\nimport importlib.metadata\n"),
         ("wizard/inputs/answers.py", "import yaml\nfrom ..core.errors import SetupError\n"),
-        ("wizard/vercel/client.py", "import httpx\nfrom wizard.core import errors\n"),
+        ("wizard/vercel/client.py", "import urllib3\nfrom wizard.core import errors\n"),
         ("wizard/pulumi_engine/engine.py", "from pulumi import automation\n"),
         ("guardrails/__main__.py", "from pulumi_policy import PolicyPack\nfrom rules import RULES\n"),
         ("tools/screens.py", "import sandbox, wizard.core, whatever\n"),
