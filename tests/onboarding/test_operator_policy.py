@@ -21,7 +21,7 @@ from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
 from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
-from wizard.commands.policy.iam_resources import Setup, things
+from wizard.aws.required_permissions.resources import Setup, things
 from wizard.commands.policy.operator import for_values, needed, policies_of
 from wizard.commands.policy.operator_actions import PROVIDER_READS
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from components.policies.documents import Policy
     from components.settings import Settings
     from wizard.cli.run_log import Log
-    from wizard.commands.policy.iam_resources import Setup
+    from wizard.aws.required_permissions.resources import Setup
     from wizard.setup.steps import Clients, Request
     from wizard.terminal.terminal import Terminal
 
