@@ -1,4 +1,4 @@
-"""`Alerts`: somebody is told when the key or the audit trail is changed, and when the use of the key is denied often.
+"""`Alerts`: e-mails when the key or the audit trail is changed, and when the use of the key is denied often.
 
 Touches the Pulumi engine only: it registers resources.
 """
@@ -14,17 +14,17 @@ import pulumi_aws as aws
 
 from components import policies
 from components.audit import AuditTrail
-from components.configuration import taken_in
+from components.configuration import import_options
 from components.policies import event_patterns
 from components.settings import ResourceKind, Settings
 
 BURST = 5
-"""Denied uses of the key within BURST_SECONDS that are an alert: one may be a typing error."""
+"""Denied uses of the key within BURST_SECONDS that cause an alert: a single one may be a typing error."""
 
 BURST_SECONDS = 300
 
 READS_TOO = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
-"""State of a rule that is to see read-only calls such as Decrypt; any other rule never does.
+"""State of a rule that matches read-only calls such as Decrypt too; other rules do not.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
 """
@@ -32,7 +32,7 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudt
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsArgs:
-    """What Alerts are made of."""
+    """The arguments of Alerts."""
 
     settings: Settings
     key_arns: Sequence[pulumi.Input[str]]
@@ -41,7 +41,7 @@ class AlertsArgs:
 
 
 class Alerts(pulumi.ComponentResource):
-    """The topic, who is told by e-mail, and the rules and the alarm that publish to it."""
+    """The topic, its e-mail subscriptions, and the rules and the alarm that publish to it."""
 
     topic_arn: pulumi.Output[str]
 
@@ -50,10 +50,10 @@ class Alerts(pulumi.ComponentResource):
         settings = args.settings
         names = settings.names
         self._settings = settings
-        topic, open_to_publishers = self._topic(name, args.trail)
-        told = pulumi.ResourceOptions(depends_on=[open_to_publishers])
-        # The stack's first run makes the trail and its buckets: nobody needs to be told of that.
-        made = pulumi.ResourceOptions(parent=self, depends_on=[args.trail])
+        topic, topic_policy = self._topic(name, args.trail)
+        after_topic = pulumi.ResourceOptions(depends_on=[topic_policy])
+        # The stack's first run creates the trail and its buckets, which needs no alert.
+        after_trail = pulumi.ResourceOptions(parent=self, depends_on=[args.trail])
 
         audit_key = [] if args.trail.key_arn is None else [args.trail.key_arn]
         key_changes = pulumi.Output.all(*args.key_arns, *audit_key).apply(
@@ -67,9 +67,9 @@ class Alerts(pulumi.ComponentResource):
             lambda arns: json.dumps(event_patterns.denied_use_pattern(key_arns=arns, aliases=[names.alias]))
         )
         rule = self._rule(
-            f"{name}-key-changes", names.key_changes_rule, key_changes, "Changes of the EONPRO keys", made
+            f"{name}-key-changes", names.key_changes_rule, key_changes, "Changes of the EONPRO keys", after_trail
         )
-        self._tell(f"{name}-key-changes", rule, topic, "an EONPRO key", told)
+        self._publish(f"{name}-key-changes", rule, topic, "an EONPRO key", after_topic)
 
         trail_arn = _home_trail(settings)
         if trail_arn is not None:
@@ -79,12 +79,14 @@ class Alerts(pulumi.ComponentResource):
                 names.trail_changes_rule,
                 json.dumps(pattern),
                 "Changes of the EONPRO audit trail",
-                made,
+                after_trail,
             )
-            self._tell(f"{name}-trail-changes", rule, topic, "the EONPRO audit trail", told)
+            self._publish(f"{name}-trail-changes", rule, topic, "the EONPRO audit trail", after_topic)
 
-        self._rule(f"{name}-denied-use", names.denied_use_rule, denied_use, "Denied uses of the EONPRO PHI key", made)
-        self._alarm(f"{name}-denied-use", topic, told)
+        self._rule(
+            f"{name}-denied-use", names.denied_use_rule, denied_use, "Denied uses of the EONPRO PHI key", after_trail
+        )
+        self._alarm(f"{name}-denied-use", topic, after_topic)
         if settings.replica_regions:
             self._forward(name, key_changes, denied_use)
         self.topic_arn = topic.arn
@@ -97,12 +99,12 @@ class Alerts(pulumi.ComponentResource):
         topic = aws.sns.Topic(
             name,
             name=names.alert_topic,
-            # Without a key of the trail's own the topic is not encrypted: the policy of the key that AWS manages for
-            # SNS lets neither EventBridge nor CloudWatch use it, so that no alert would arrive.
+            # Without a key of the trail's own the topic is not encrypted: neither EventBridge nor CloudWatch may use the
+            # key that AWS manages for SNS, so that no alert would arrive.
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             kms_master_key_id=trail.key_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, ResourceKind.ALERT_TOPIC)),
+            opts=pulumi.ResourceOptions.merge(child, import_options(settings, ResourceKind.ALERT_TOPIC)),
         )
         policy = aws.sns.TopicPolicy(
             name,
@@ -117,7 +119,7 @@ class Alerts(pulumi.ComponentResource):
             opts=child,
         )
         for email in settings.alert_emails:
-            # SNS sends a link first; until it is followed nothing else arrives.
+            # SNS first sends a confirmation link; until somebody opens it, no alert arrives.
             aws.sns.TopicSubscription(f"{name}-{email}", topic=topic.arn, protocol="email", endpoint=email, opts=child)
         return topic, policy
 
@@ -142,7 +144,7 @@ class Alerts(pulumi.ComponentResource):
             opts=opts,
         )
 
-    def _tell(
+    def _publish(
         self,
         name: str,
         rule: aws.cloudwatch.EventRule,
@@ -171,7 +173,7 @@ class Alerts(pulumi.ComponentResource):
         )
 
     def _alarm(self, name: str, topic: aws.sns.Topic, opts: pulumi.ResourceOptions) -> None:
-        # The rule has no target, for each denial alone is no alert. MatchedEvents counts the events that matched a
+        # The rule has no target, because one denial is no alert. MatchedEvents counts the events that matched a
         # rule, whereas Invocations counts what was sent to its targets. On the default bus its dimension is the rule's
         # name alone; and it is not sent when it is zero.
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
@@ -199,8 +201,8 @@ class Alerts(pulumi.ComponentResource):
         )
 
     def _forward(self, name: str, key_changes: pulumi.Input[str], denied_use: pulumi.Input[str]) -> None:
-        # What is done to a replica is an event of its Region. It is sent to the key's own Region, where the same
-        # patterns wait for it: a topic is published to from its own Region only, and nobody confirms an address twice.
+        # A change of a replica is an event of the replica's Region. It is sent to the key's own Region, where the same
+        # rules match it: only its own Region can publish to a topic, and nobody has to confirm an address twice.
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
         settings = self._settings
         child = pulumi.ResourceOptions(parent=self)
@@ -214,7 +216,7 @@ class Alerts(pulumi.ComponentResource):
             tags=settings.tags,
             opts=child,
         )
-        granted = aws.iam.RolePolicy(
+        permissions = aws.iam.RolePolicy(
             f"{name}-forwarding",
             name=settings.names.forwarding_role,
             role=role.name,
@@ -235,7 +237,7 @@ class Alerts(pulumi.ComponentResource):
                     target_id="home",
                     arn=bus,
                     role_arn=role.arn,
-                    opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[granted])),
+                    opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[permissions])),
                 )
 
 
@@ -244,7 +246,7 @@ def _arn(settings: Settings, service: str, rest: str) -> str:
 
 
 def _home_trail(settings: Settings) -> str | None:
-    """The trail's ARN; None where what is done to it is an event of another Region or account."""
+    """The trail's ARN; None where its changes are events of another Region or account."""
     if settings.existing_trail_arn is None:
         return _arn(settings, "cloudtrail", f"trail/{settings.names.trail}")
     here = settings.existing_trail_arn.split(":")[3:5] == [settings.region, settings.account_id]
@@ -258,7 +260,7 @@ def _buckets(settings: Settings) -> list[str]:
 
 
 def _message(settings: Settings, subject: str) -> str:
-    # EventBridge takes text a quoted line at a time; a path that an event does not have is left empty.
+    # EventBridge takes text as quoted lines; a path that an event does not have is left empty.
     lines = (
         f"EONPRO {settings.environment}: <what> on {subject}.",
         "Who: <who>",

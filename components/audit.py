@@ -12,7 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.configuration import taken_in
+from components.configuration import import_options
 from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
 from components.trail_buckets import TrailBuckets
 
@@ -22,12 +22,12 @@ ROTATION_DAYS = 365
 """Between two rotations of the logs' key; the settings' period is the PHI key's."""
 
 LOG_GROUP_RETENTION_DAYS = 365
-"""CloudWatch Logs is for searching; the bucket is what is kept."""
+"""CloudWatch Logs is for searching; the bucket keeps the records."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditTrailArgs:
-    """What an AuditTrail is made of."""
+    """The arguments of AuditTrail."""
 
     settings: Settings
 
@@ -43,8 +43,8 @@ class AuditTrail(pulumi.ComponentResource):
     def __init__(self, name: str, args: AuditTrailArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:AuditTrail", name, {}, opts)
         settings = args.settings
-        # The records must outlast the stack, and what is kept keeps what makes it safe.
-        self._kept = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
+        # The records must outlast the stack, and so must what protects them.
+        self._retained = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
         self.key_arn = None
         if settings.existing_trail_arn is not None:
             self.trail_arn = pulumi.Output.from_input(settings.existing_trail_arn)
@@ -57,7 +57,7 @@ class AuditTrail(pulumi.ComponentResource):
                 settings=settings,
                 trail_arn=_trail_arn(settings),
                 key_arn=self.key_arn,
-                kept=self._kept,
+                retained=self._retained,
             )
             bucket = buckets.bucket()
             trail = self._trail(name, settings, bucket, buckets.guards(bucket))
@@ -70,8 +70,8 @@ class AuditTrail(pulumi.ComponentResource):
     def _trail(
         self, name: str, settings: Settings, bucket: aws.s3.Bucket, guards: list[pulumi.Resource]
     ) -> aws.cloudtrail.Trail:
-        group, role, *granted = self._log_group(name, settings) if _logs_to_cloudwatch(settings) else (None, None)
-        found = taken_in(settings, ResourceKind.TRAIL, part=ImportGroup.TRAIL, properties=_TRAIL_PROPERTIES)
+        group, role, *permissions = self._log_group(name, settings) if _logs_to_cloudwatch(settings) else (None, None)
+        imported = import_options(settings, ResourceKind.TRAIL, group=ImportGroup.TRAIL, properties=_TRAIL_PROPERTIES)
         return aws.cloudtrail.Trail(
             name,
             name=settings.names.trail,
@@ -80,25 +80,25 @@ class AuditTrail(pulumi.ComponentResource):
             include_global_service_events=True,
             enable_log_file_validation=True,
             enable_logging=True,
-            # No event selectors: a trail without any records every management event, the reads and those of KMS
-            # too, and the provider tells a trail that has only this one selector as one that has none. Declared, it
-            # would differ for ever; left out, a selector that somebody adds is a difference that an update takes off.
+            # No event selectors: a trail without any records every management event, including reads and KMS, and the
+            # provider reads a trail with only this selector as one without selectors. Declared, it would always
+            # differ; left out, a selector that somebody adds is a difference, and an update removes it.
             kms_key_id=self.key_arn,
             cloud_watch_logs_group_arn=pulumi.Output.concat(group.arn, ":*") if group else None,
             cloud_watch_logs_role_arn=role.arn if role else None,
             tags=settings.tags,
-            # CreateTrail tries to write to the bucket and the log group; and the first log finds the bucket guarded
-            # already. Protected, for a `pulumi destroy` takes what it can before it stops at the key: not the record
-            # of who did it.
+            # CreateTrail tests that it can write to the bucket and the log group, so that they come first. Protected,
+            # because `pulumi destroy` deletes what it can before it stops at the protected key: it must not delete the
+            # record of who did that.
             opts=pulumi.ResourceOptions.merge(
                 pulumi.ResourceOptions(
                     parent=self,
-                    depends_on=[*guards, *granted],
+                    depends_on=[*guards, *permissions],
                     protect=True,
-                    # Whoever takes the stack away is recorded by it.
+                    # It records who removes the stack.
                     retain_on_delete=True,
                 ),
-                found,
+                imported,
             ),
         )
 
@@ -113,7 +113,7 @@ class AuditTrail(pulumi.ComponentResource):
             retention_in_days=LOG_GROUP_RETENTION_DAYS,
             kms_key_id=self.key_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, ResourceKind.LOG_GROUP)),
+            opts=pulumi.ResourceOptions.merge(child, import_options(settings, ResourceKind.LOG_GROUP)),
         )
         role = aws.iam.Role(
             f"{name}-logs",
@@ -124,9 +124,9 @@ class AuditTrail(pulumi.ComponentResource):
             ),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(child, taken_in(settings, ResourceKind.LOG_ROLE)),
+            opts=pulumi.ResourceOptions.merge(child, import_options(settings, ResourceKind.LOG_ROLE)),
         )
-        granted = aws.iam.RolePolicy(
+        permissions = aws.iam.RolePolicy(
             f"{name}-logs",
             name=settings.names.log_role,
             role=role.name,
@@ -135,7 +135,7 @@ class AuditTrail(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        return group, role, granted
+        return group, role, permissions
 
     def _key(self, name: str, settings: Settings) -> pulumi.Output[str]:
         key = aws.kms.Key(
@@ -159,13 +159,13 @@ class AuditTrail(pulumi.ComponentResource):
             rotation_period_in_days=ROTATION_DAYS,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags={**settings.tags, "Purpose": "AuditLogs"},
-            opts=pulumi.ResourceOptions.merge(self._kept, taken_in(settings, ResourceKind.LOGS_KEY)),
+            opts=pulumi.ResourceOptions.merge(self._retained, import_options(settings, ResourceKind.LOGS_KEY)),
         )
         aws.kms.Alias(
             f"{name}-key",
             name=settings.names.trail_key_alias,
             target_key_id=key.key_id,
-            opts=pulumi.ResourceOptions.merge(self._kept, taken_in(settings, ResourceKind.LOGS_KEY_ALIAS)),
+            opts=pulumi.ResourceOptions.merge(self._retained, import_options(settings, ResourceKind.LOGS_KEY_ALIAS)),
         )
         arn: pulumi.Output[str] = key.arn
         return arn
@@ -209,5 +209,5 @@ def _log_group_arn(settings: Settings) -> str:
 
 
 def _logs_to_cloudwatch(settings: Settings) -> bool:
-    # A trail that is left as it was found would never write into the log group.
+    # A trail that the stack does not change would never write to the log group.
     return settings.cloudwatch_logs and ImportGroup.TRAIL not in settings.kept_as_found

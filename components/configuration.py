@@ -1,4 +1,4 @@
-"""The stack's configuration as `Settings`, and what to type where it cannot be used.
+"""The stack's configuration as `Settings`, with the command to type where it cannot be used.
 
 Touches the Pulumi engine only: it reads the configuration and warns.
 """
@@ -35,26 +35,26 @@ def read_settings() -> Settings:
 
 
 def advice(field: str) -> str:
-    """The command that sets the field, on its own line; none for a fault between fields, which names them."""
+    """The command that corrects the field, on its own line; empty for a fault between fields, which names them."""
     command = correction(field, pulumi.get_stack())
     return f"\n      {command}" if command else ""
 
 
 def warn_of_other_accounts(account: str) -> None:
-    """Say so where the provider would work in another account, and how to forbid it."""
+    """Warn where the provider could work in another account, with the command that forbids it."""
     if account not in (pulumi.runtime.get_config("aws:allowedAccountIds") or ""):
         allow = f"pulumi config set --stack {pulumi.get_stack()} --path 'aws:allowedAccountIds[0]' {account}"
         pulumi.log.warn(f"Credentials of another account than {account} are not refused. To refuse them: {allow}")
 
 
-def taken_in(
-    settings: Settings, thing: ResourceKind, *, part: ImportGroup | None = None, properties: Sequence[str] = ()
+def import_options(
+    settings: Settings, kind: ResourceKind, *, group: ImportGroup | None = None, properties: Sequence[str] = ()
 ) -> pulumi.ResourceOptions:
-    """Options under which the engine imports the thing, where the settings know it by its id, instead of making it.
+    """Options with which the engine imports an existing resource whose id is in the settings, instead of creating one.
 
-    Where the settings leave the `part` as it was found, no update changes any of these `properties`.
+    Where the settings leave the `group` unchanged, no update changes any of these `properties`.
     """
     ids = dict(adopted.split("=", 1) for adopted in settings.adopted)
     return pulumi.ResourceOptions(
-        import_=ids.get(thing), ignore_changes=list(properties) if part in settings.kept_as_found else []
+        import_=ids.get(kind), ignore_changes=list(properties) if group in settings.kept_as_found else []
     )

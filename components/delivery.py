@@ -1,7 +1,7 @@
 """`Delivery`: what the application's platform needs to read the three variables.
 
 Touches the Pulumi engine only: it registers resources. The values themselves never pass through Pulumi: one
-of them is the wrapped data key, which no infrastructure operation may make, replace or delete.
+of them is the wrapped data key, which no infrastructure operation may create, replace or delete.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.configuration import taken_in
+from components.configuration import import_options
 from components.policies.stack import secrets_trust_of
 from components.settings import APPLICATION_VARIABLES, ResourceKind, SecretStore, Settings, Target
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryArgs:
-    """What a Delivery is made of."""
+    """The arguments of Delivery."""
 
     settings: Settings
 
@@ -52,7 +52,7 @@ class Delivery(pulumi.ComponentResource):
             self.secrets_role_arn = role.arn
             readers.append(("-eks", role.name))
         if readers:
-            self._let_read(name, readers, settings)
+            self._grant_reading(name, readers, settings)
         self.register_outputs(
             {
                 "parameterPrefix": self.parameter_prefix,
@@ -73,7 +73,7 @@ class Delivery(pulumi.ComponentResource):
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(
-                pulumi.ResourceOptions(parent=self), taken_in(settings, ResourceKind.EXECUTION_ROLE)
+                pulumi.ResourceOptions(parent=self), import_options(settings, ResourceKind.EXECUTION_ROLE)
             ),
         )
         aws.iam.RolePolicy(
@@ -83,8 +83,8 @@ class Delivery(pulumi.ComponentResource):
             policy=json.dumps(policies.task_start_policy(account_id=settings.account_id, partition=settings.partition)),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        made: pulumi.Output[str] = role.name
-        return made
+        role_name: pulumi.Output[str] = role.name
+        return role_name
 
     def _secrets_role(self, name: str, settings: Settings) -> aws.iam.Role:
         return aws.iam.Role(
@@ -95,11 +95,11 @@ class Delivery(pulumi.ComponentResource):
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(
-                pulumi.ResourceOptions(parent=self), taken_in(settings, ResourceKind.SECRETS_ROLE)
+                pulumi.ResourceOptions(parent=self), import_options(settings, ResourceKind.SECRETS_ROLE)
             ),
         )
 
-    def _let_read(self, name: str, readers: list[tuple[str, pulumi.Input[str]]], settings: Settings) -> None:
+    def _grant_reading(self, name: str, readers: list[tuple[str, pulumi.Input[str]]], settings: Settings) -> None:
         child = pulumi.ResourceOptions(parent=self)
         secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
         logical = f"{name}-secrets" if secrets else f"{name}-parameters"
@@ -115,10 +115,10 @@ class Delivery(pulumi.ComponentResource):
             description=f"Reading of the EONPRO application's {'secrets' if secrets else 'parameters'}",
             policy=json.dumps(document),
             tags=settings.tags,
-            # A policy's description cannot be changed: another one would mean another policy.
+            # A policy's description cannot be changed: a new one would replace the policy.
             opts=pulumi.ResourceOptions.merge(
                 pulumi.ResourceOptions(parent=self, ignore_changes=["description"]),
-                taken_in(settings, ResourceKind.VARIABLES_POLICY),
+                import_options(settings, ResourceKind.VARIABLES_POLICY),
             ),
         )
         for ending, role in readers:
@@ -126,7 +126,7 @@ class Delivery(pulumi.ComponentResource):
 
 
 def _task_secrets(settings: Settings) -> list[dict[str, str]]:
-    # The whole ARN, not the name alone: a task in another Region fails, and finds no other parameter.
+    # The whole ARN, not only the name: a task in another Region then fails, instead of reading another parameter.
     return [{"name": name, "valueFrom": arn} for name, arn in _sources(settings, settings.region).items()]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.configuration import taken_in
+from components.configuration import import_options
 from components.policies.stack import key_policy_of
 from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
 
@@ -21,11 +21,11 @@ DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
 
 @dataclass(frozen=True, kw_only=True)
 class PhiKeyArgs:
-    """What a PhiKey is made of."""
+    """The arguments of PhiKey."""
 
     settings: Settings
     app_principal_arns: Sequence[pulumi.Input[str]]
-    """All that the application runs as. They must exist: KMS refuses a key policy that names one that does not."""
+    """The application's principals. They must exist: KMS refuses a key policy that names one that does not."""
 
 
 class PhiKey(pulumi.ComponentResource):
@@ -45,12 +45,12 @@ class PhiKey(pulumi.ComponentResource):
         settings = args.settings
         policy = pulumi.Output.all(*args.app_principal_arns).apply(lambda arns: _key_policy(settings, arns))
         # Without the key all PHI is lost. protect stops a deletion or replacement by this stack;
-        # retain_on_delete keeps the key when somebody lifts the protection and forgets what it was for.
-        kept = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
-        found = taken_in(
+        # retain_on_delete keeps the key when somebody removes the protection.
+        retained = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
+        imported = import_options(
             settings,
             ResourceKind.KEY,
-            part=ImportGroup.KEY,
+            group=ImportGroup.KEY,
             properties=["policy", "description", "tags", "enableKeyRotation", "rotationPeriodInDays"],
         )
         key = aws.kms.Key(
@@ -62,19 +62,19 @@ class PhiKey(pulumi.ComponentResource):
             enable_key_rotation=True,
             rotation_period_in_days=settings.rotation_period_days,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
-            # Left out where it is false: a key that is there already is not asked to become what it is.
+            # Left out where it is false, so that an existing key shows no difference.
             multi_region=True if settings.multi_region else None,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(kept, found),
+            opts=pulumi.ResourceOptions.merge(retained, imported),
         )
         alias = aws.kms.Alias(
             name,
             name=settings.names.alias,
             target_key_id=key.key_id,
-            opts=pulumi.ResourceOptions.merge(kept, taken_in(settings, ResourceKind.ALIAS)),
+            opts=pulumi.ResourceOptions.merge(retained, import_options(settings, ResourceKind.ALIAS)),
         )
         self.replica_arns = [
-            self._replica(f"{name}-{region}", region, key, policy, settings, kept)
+            self._replica(f"{name}-{region}", region, key, policy, settings, retained)
             for region in settings.replica_regions
         ]
         self.key_arn = key.arn
@@ -96,9 +96,9 @@ class PhiKey(pulumi.ComponentResource):
         key: aws.kms.Key,
         policy: pulumi.Input[str],
         settings: Settings,
-        kept: pulumi.ResourceOptions,
+        retained: pulumi.ResourceOptions,
     ) -> pulumi.Output[str]:
-        # Of the primary a replica has the material and the rotation; policy, alias and tags are its own.
+        # A replica has the primary's key material and rotation, but a policy, an alias and tags of its own.
         replica = aws.kms.ReplicaKey(
             name,
             region=region,
@@ -107,9 +107,9 @@ class PhiKey(pulumi.ComponentResource):
             policy=policy,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags=settings.tags,
-            opts=kept,
+            opts=retained,
         )
-        aws.kms.Alias(name, region=region, name=settings.names.alias, target_key_id=replica.key_id, opts=kept)
+        aws.kms.Alias(name, region=region, name=settings.names.alias, target_key_id=replica.key_id, opts=retained)
         arn: pulumi.Output[str] = replica.arn
         return arn
 

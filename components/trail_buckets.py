@@ -1,6 +1,6 @@
-"""The buckets of the audit trail: the one that keeps the records, and the one that logs who reads them.
+"""The buckets of the audit trail: one for the records, and one for the access logs of the first.
 
-Touches the Pulumi engine only: it registers resources, children of the component whose options it is given.
+Touches the Pulumi engine only: it registers resources as children of a component.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.configuration import taken_in
+from components.configuration import import_options
 from components.settings import ImportGroup, ObjectLock, ResourceKind, Settings
 
 ARCHIVE_STORAGE = "GLACIER_IR"
-"""The cheapest storage that still answers at once: neither an auditor nor a validation of the logs has to wait."""
+"""The cheapest storage with immediate access: neither an auditor nor a validation of the logs has to wait."""
 
 _LOGS = "AWSLogs/"
 _ACCESS_LOGS = "access/"
@@ -29,33 +29,33 @@ _Rule: TypeAlias = aws.s3.BucketLifecycleConfigurationRuleArgsDict
 
 @dataclass(frozen=True, kw_only=True)
 class TrailBuckets:
-    """Makes the buckets of one environment's trail."""
+    """Registers the buckets of one environment's trail."""
 
     name: str
     settings: Settings
     trail_arn: str
     key_arn: pulumi.Output[str] | None
     """Of the key that the records are encrypted under; None: S3's own."""
-    kept: pulumi.ResourceOptions
-    """The options of everything here: the component it belongs to, and that it outlasts the stack."""
+    retained: pulumi.ResourceOptions
+    """The options of every resource: its parent, and that it is retained when the stack is removed."""
 
     def bucket(self) -> aws.s3.Bucket:
-        """The bucket of the records, as bare as S3 makes it."""
-        found = taken_in(
-            self.settings, ResourceKind.BUCKET, part=ImportGroup.BUCKET, properties=["forceDestroy", "tags"]
+        """The bucket of the records, without any settings of its own."""
+        imported = import_options(
+            self.settings, ResourceKind.BUCKET, group=ImportGroup.BUCKET, properties=["forceDestroy", "tags"]
         )
-        # Object Lock is never declared here: it cannot be changed on the bucket itself, so that it would be
-        # another bucket. BucketObjectLockConfiguration switches it on for one that is there.
+        # Object Lock is not declared here: a change of it would replace the bucket. BucketObjectLockConfiguration
+        # enables it for an existing bucket.
         return aws.s3.Bucket(
             self.name,
             bucket=self.settings.names.trail_bucket,
             force_destroy=False,
             tags=self.settings.tags,
-            opts=pulumi.ResourceOptions.merge(self.kept, found),
+            opts=pulumi.ResourceOptions.merge(self.retained, imported),
         )
 
     def guards(self, bucket: aws.s3.Bucket) -> list[pulumi.Resource]:
-        """What guards the records; nothing at all where the settings leave the bucket as it was found."""
+        """The resources that protect the records; none where the settings leave an imported bucket unchanged."""
         settings = self.settings
         if ImportGroup.BUCKET in settings.kept_as_found:
             return []
@@ -71,7 +71,7 @@ class TrailBuckets:
             _retention(settings.trail_retention_days, _LOGS, archive_days=settings.trail_archive_days),
             document,
             key_arn=self.key_arn,
-            thing=ResourceKind.BUCKET,
+            kind=ResourceKind.BUCKET,
         )
         if settings.trail_lock is not ObjectLock.NONE:
             guards.append(self._lock(bucket, guards))
@@ -80,7 +80,7 @@ class TrailBuckets:
         return guards
 
     def _lock(self, bucket: aws.s3.Bucket, after: Sequence[pulumi.Resource]) -> aws.s3.BucketObjectLockConfiguration:
-        # S3 switches it on for any versioned bucket, whatever is in it, and never off again.
+        # S3 enables it for any versioned bucket, whatever is in it, and never disables it again.
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-configure.html
         retention: aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgsDict = {
             "mode": self.settings.trail_lock.upper(),
@@ -98,7 +98,7 @@ class TrailBuckets:
             bucket=settings.names.access_log_bucket,
             force_destroy=False,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(self.kept, taken_in(settings, ResourceKind.ACCESS_LOG_BUCKET)),
+            opts=pulumi.ResourceOptions.merge(self.retained, import_options(settings, ResourceKind.ACCESS_LOG_BUCKET)),
         )
         document = policies.access_log_bucket_policy(
             bucket=settings.names.access_log_bucket,
@@ -106,8 +106,8 @@ class TrailBuckets:
             account_id=settings.account_id,
             partition=settings.partition,
         )
-        # S3 delivers access logs neither into a bucket that is encrypted with a KMS key by default nor into one with
-        # Object Lock. They are small: in the cheaper storage each would be billed for 128 KB.
+        # S3 delivers access logs neither to a bucket with KMS encryption by default nor to one with Object Lock. They
+        # are small: in the cheaper storage each would be billed as 128 KB.
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
         guards = self._guarded(
             name,
@@ -115,7 +115,7 @@ class TrailBuckets:
             _retention(settings.trail_retention_days, _ACCESS_LOGS, archive_days=0),
             document,
             key_arn=None,
-            thing=ResourceKind.ACCESS_LOG_BUCKET,
+            kind=ResourceKind.ACCESS_LOG_BUCKET,
         )
         return aws.s3.BucketLogging(
             name,
@@ -133,10 +133,10 @@ class TrailBuckets:
         document: policies.Policy,
         *,
         key_arn: pulumi.Output[str] | None,
-        thing: ResourceKind,
+        kind: ResourceKind,
     ) -> list[pulumi.Resource]:
         def guard(setting: str, after: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
-            return self._guard(ResourceKind(f"{thing}-{setting}"), after=after)
+            return self._guard(ResourceKind(f"{kind}-{setting}"), after=after)
 
         private = aws.s3.BucketPublicAccessBlock(
             name,
@@ -147,7 +147,7 @@ class TrailBuckets:
             restrict_public_buckets=True,
             opts=guard("public-access"),
         )
-        # No ACLs. CloudTrail goes on sending bucket-owner-full-control, the one ACL that such a bucket takes.
+        # No ACLs. CloudTrail still sends bucket-owner-full-control, the only ACL that such a bucket accepts.
         owned = aws.s3.BucketOwnershipControls(
             name,
             bucket=bucket.id,
@@ -160,7 +160,7 @@ class TrailBuckets:
             versioning_configuration={"status": "Enabled"},
             opts=guard("versioning"),
         )
-        # No S3 Bucket Key: it would save a few calls of KMS, and CloudTrail would need the right to decrypt.
+        # No S3 Bucket Key: it would save a few KMS calls, but CloudTrail would need the right to decrypt.
         # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
         encrypted = aws.s3.BucketServerSideEncryptionConfiguration(
             name,
@@ -176,29 +176,29 @@ class TrailBuckets:
             ],
             opts=guard("encryption"),
         )
-        # S3 takes rules on noncurrent versions for a versioned bucket.
-        kept = aws.s3.BucketLifecycleConfiguration(
+        # S3 accepts rules on noncurrent versions only for a versioned bucket.
+        lifecycle = aws.s3.BucketLifecycleConfiguration(
             name, bucket=bucket.id, rules=retention, opts=guard("lifecycle", [versioned])
         )
         # S3 refuses two changes of a bucket's access at once (OperationAborted).
-        admitted = aws.s3.BucketPolicy(
+        policy = aws.s3.BucketPolicy(
             name,
             bucket=bucket.id,
             policy=json.dumps(document),
             opts=guard("policy", [private, owned]),
         )
-        return [private, owned, versioned, encrypted, kept, admitted]
+        return [private, owned, versioned, encrypted, lifecycle, policy]
 
     def _guard(
-        self, thing: ResourceKind | None = None, *, after: Sequence[pulumi.Resource] = ()
+        self, kind: ResourceKind | None = None, *, after: Sequence[pulumi.Resource] = ()
     ) -> pulumi.ResourceOptions:
-        options = pulumi.ResourceOptions.merge(self.kept, pulumi.ResourceOptions(depends_on=list(after)))
-        return pulumi.ResourceOptions.merge(options, taken_in(self.settings, thing)) if thing else options
+        options = pulumi.ResourceOptions.merge(self.retained, pulumi.ResourceOptions(depends_on=list(after)))
+        return pulumi.ResourceOptions.merge(options, import_options(self.settings, kind)) if kind else options
 
 
 def _retention(days: int, prefix: str, *, archive_days: int) -> list[_Rule]:
-    # A version that was overwritten or deleted, which no log should be, is kept for the whole retention from
-    # that day: however early it happened, the record is not gone before its time.
+    # A version that was overwritten or deleted, which no log should be, is kept for the whole retention from that day,
+    # so that no record is lost early.
     rule: _Rule = {
         "id": "expire-after-retention",
         "status": "Enabled",
@@ -207,12 +207,11 @@ def _retention(days: int, prefix: str, *, archive_days: int) -> list[_Rule]:
         "noncurrent_version_expiration": {"noncurrent_days": days},
     }
     if 0 < archive_days < days:
-        # Objects under 128 KB stay where they are, as S3 has it where nothing else is asked for: the cheaper storage
-        # would bill each of them for 128 KB.
+        # Objects under 128 KB stay where they are, which is S3's default: the cheaper storage would bill each as 128 KB.
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
         rule["transitions"] = [{"days": archive_days, "storage_class": ARCHIVE_STORAGE}]
         rule["noncurrent_version_transitions"] = [{"noncurrent_days": archive_days, "storage_class": ARCHIVE_STORAGE}]
-    # A rule of its own, for it is about the whole bucket: what an upload that was broken off leaves is no record.
+    # A separate rule, because it is about the whole bucket: the parts of an interrupted upload are no record.
     uploads: _Rule = {
         "id": "abort-incomplete-uploads",
         "status": "Enabled",

@@ -5,6 +5,9 @@ Touches the engine, which starts this directory as a program and sends it every 
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from pulumi_policy import (
     EnforcementLevel,
     PolicyPack,
@@ -15,6 +18,10 @@ from pulumi_policy import (
     StackValidationArgs,
     StackValidationPolicy,
 )
+
+# The engine starts this directory as a program, so that the rules do not find `components` beside it by themselves.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 from rules import RULES, STACK_RULES, Resource, Rule, StackRule  # type: ignore[import-not-found]  # of this directory
 
 

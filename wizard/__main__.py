@@ -1,9 +1,10 @@
-"""`python -m wizard`: starts the command line.
+# PYTHON_ARGCOMPLETE_OK
+"""`python -m wizard`: starts the command line. `main` is the entry point of the script `eonpro-kms`.
 
 Touches nothing itself.
 """
 
-from wizard.cli.main import run
+from wizard.cli.main import run as main
 
 if __name__ == "__main__":
-    run()
+    main()

@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from components.policies.evaluation.conditions import conditions_hold
+from components.policies.evaluation.principals import account_of
+
 from .policy_documents import Statement, check_statements
 from .resource_types import (
     APP_ACCESS,
@@ -159,12 +162,23 @@ def _key_policy(resource: Resource) -> Iterator[str]:
 def _allows_the_application(statement: Statement) -> bool:
     if statement.sid == STATEMENT or any(is_application(name) for _, name in statement.principals):
         return True
-    # Or the account's root, with a condition that the caller is the application.
-    return any(
-        key.lower() == "aws:principalarn" and any(is_application(value) for value in values)
-        for keys in statement.conditions.values()
-        for key, values in keys.items()
-    )
+    return any(_selects_the_application(statement, name) for _, name in statement.principals)
+
+
+def _selects_the_application(statement: Statement, name: str) -> bool:
+    """Whether a statement for the account's root has a condition on the caller that the application can meet.
+
+    What the condition also depends on, such as MFA, is not known here, and does not make it safe.
+    """
+    account = account_of(name)
+    callers = {key.lower(): values for keys in statement.conditions.values() for key, values in keys.items()}
+    if account is None or not name.endswith((":root", account)) or "aws:principalarn" not in callers:
+        return False
+    partition = name.split(":")[1] if ":" in name else "aws"
+    arns = [f"arn:{partition}:iam::{account}:{kind}" for kind in ("role/eonpro-app-role", "user/eonpro-app-user")]
+    # The application of another environment has the environment at the end of its name.
+    arns += [value for value in callers["aws:principalarn"] if is_application(value)]
+    return any(conditions_hold(statement.conditions, {"aws:principalarn": (arn,)}) is not False for arn in arns)
 
 
 _CHECKS = {

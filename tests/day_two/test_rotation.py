@@ -139,7 +139,7 @@ def test_a_list_of_what_can_be_restored_changes_nothing(life: Clinic) -> None:
 def test_a_rewrapping_gets_the_data_key_under_the_new_material_and_no_record_changes(life: Clinic) -> None:
     (record,) = the_application.write(life, life.deployed(), "stays as it is")
     was = life.deployed()["ENCRYPTED_PHI_KEY"]
-    told = life.wizard("rotate", "--rewrap", "alias/eonpro-phi-key", *SURE).document
+    told = life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE).document
     assert life.deployed()["ENCRYPTED_PHI_KEY"] == ledger(life)[told["fingerprint"]] != was
     assert was in ledger(life).values()
     assert the_application.read(life, life.deployed(), record) == ["stays as it is"]
@@ -173,7 +173,7 @@ def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life:
     officer = {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]}
     before = life.parameters()
 
-    refused = life.wizard("rotate", "--rewrap", "alias/eonpro-phi-key", *SURE, env=officer, expect=3).document
+    refused = life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE, env=officer, expect=3).document
     assert (
         "kms:ReEncryptFrom" in refused["message"] and f"aws iam put-user-policy --user-name {user}" in refused["next"]
     )
@@ -182,9 +182,9 @@ def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life:
     # What it says, an administrator types; then the same command goes well, and the right is taken away again.
     given, _, taken = refused["next"].partition("   # ")
     life.run(["sh", "-c", given])
-    life.wizard("rotate", "--rewrap", "alias/eonpro-phi-key", *SURE, env=officer)
+    life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE, env=officer)
     life.run(["sh", "-c", taken.partition("then: ")[2]])
-    life.wizard("rotate", "--rewrap", "alias/eonpro-phi-key", *SURE, env=officer, expect=3)
+    life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE, env=officer, expect=3)
 
 
 @pytest.mark.thorough

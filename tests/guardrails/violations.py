@@ -246,6 +246,20 @@ VIOLATIONS = (
             ROOT_ACCESS | {"Sid": "More", "Condition": {"ArnLike": {"aws:PrincipalArn": APP_ROLE}}},
         ),
     ),
+    *(
+        violation(
+            PERMISSIONS, types.KEY, policy=document(ROOT_ACCESS, ROOT_ACCESS | {"Sid": "More", "Condition": condition})
+        )
+        for condition in (
+            {"ArnLike": {"aws:PrincipalArn": APP_ROLE.replace("app-role", "*")}},
+            {"StringLike": {"aws:PrincipalArn": "*:role/eonpro-app-????"}},
+            {"ArnNotEquals": {"aws:PrincipalArn": APP_ROLE.replace("eonpro-app-role", "admin")}},
+            {
+                "ArnLike": {"aws:PrincipalArn": APP_ROLE.replace("app-role", "*")},
+                "Bool": {"aws:MultiFactorAuthPresent": "true"},
+            },
+        )
+    ),
     # and grants.
     violation(PERMISSIONS, types.GRANT, operations=["Decrypt", "CreateGrant"]),
     # Public buckets.

@@ -1,4 +1,4 @@
-"""The README's commands for a stack by hand and for undoing one, run as they are printed.
+"""The commands of docs/pulumi.md for a stack without the wizard and for removing one, run as they are printed.
 
 Touches clinics of its own, and looks at the one that is set up once for ECS.
 """
@@ -13,11 +13,11 @@ from tests.onboarding.clinic import ACCOUNT, ALIAS, PROJECT, Clinic
 
 
 def commands(section: str, after: str) -> Iterator[str]:
-    """The commands of the first console block that follows the words `after` in a section of the README."""
-    _, _, rest = (PROJECT / "README.md").read_text().partition(f"\n## {section}\n")
-    assert rest, f"the README has no section {section}"
+    """The commands of the first console block that follows the words `after` in a section of docs/pulumi.md."""
+    _, _, rest = (PROJECT / "docs" / "pulumi.md").read_text().partition(f"\n## {section}\n")
+    assert rest, f"docs/pulumi.md has no section {section}"
     _, found, rest = rest.partition("\n## ")[0].partition(after)
-    assert found, f"the README's section {section} does not say: {after}"
+    assert found, f"the section {section} does not say: {after}"
     block = rest.partition("```console\n")[2].partition("```")[0]
     assert block
     for line in block.splitlines():
@@ -37,7 +37,7 @@ def kinds(clinic: Clinic, stack: str) -> list[str]:
 
 
 def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(clinic: Clinic, on_ecs: Clinic):
-    *by_hand, push = commands("`pulumi up` and previews", "A stack by hand")
+    *by_hand, push = commands("A stack without the wizard", "deliver the data key:")
     assert "wizard push" in push and not [command for command in by_hand if "wizard" in command]
     for command in by_hand:
         clinic.run(typed(command))
@@ -56,7 +56,7 @@ def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(clinic: Clinic
 def test_undone_as_the_readme_says_the_key_and_all_that_leads_to_it_are_still_there(clinic: Clinic):
     clinic.set_up("vercel")
     outputs, variables, before = clinic.outputs(), clinic.variables(), clinic.inventory()
-    [command] = commands("Undo", "with the reason for each:")
+    [command] = commands("Removing a stack", "each of these is retained:")
     clinic.forget_calls()
     unconfirmed = clinic.run(typed(command), expect=8)
     assert "--confirm production" in unconfirmed.told and clinic.changes() == {}

@@ -1,6 +1,6 @@
-"""`python -m tools.documents.inputs` writes the table of inputs in the README and the JSON Schema of the answers file.
+"""`python -m tools.documents.inputs` writes the table of inputs in docs/inputs.md and the JSON Schema of the answers file.
 
-Touches `README.md`, between its two marks, and `schemas/answers.schema.json`. The tests hold both against the table.
+Touches `docs/inputs.md`, between its two marks, and `schemas/answers.schema.json`. The tests hold both against the table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.registry import INPUTS
 
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "inputs.md"
 SCHEMA = ROOT / "schemas" / "answers.schema.json"
 
 BEGIN = "<!-- Every input: written by `python -m tools.documents.inputs`. Do not edit it here. -->"
@@ -47,7 +47,7 @@ def grouped() -> Iterator[tuple[str, tuple[Input, ...]]]:
             yield GROUPS[part], inputs
 
 
-# --- the README's table --------------------------------------------------------------------------------------------
+# --- the table --------------------------------------------------------------------------------------------
 
 
 def section() -> str:
@@ -59,8 +59,8 @@ def section() -> str:
         "Each can be asked at a prompt, or changed from the last page; the flag wins over the variable, the variable "
         "over the answers file.",
         "A secret's flag and file key name a file that holds it; only the variable takes the secret itself.",
-        "[schemas/answers.schema.json](schemas/answers.schema.json) describes the answers file; editors read it by the",
-        "first line of [examples/vercel.yaml](examples/vercel.yaml).",
+        "[schemas/answers.schema.json](../schemas/answers.schema.json) describes the answers file; editors read it by the",
+        "first line of [examples/vercel.yaml](../examples/vercel.yaml).",
         "",
     ]
     for heading, inputs in grouped():
@@ -98,12 +98,12 @@ def _without(each: Input) -> str:
     return "none" if each.optional else "told by the set-up"
 
 
-def readme(text: str) -> str:
-    """The README with its section anew. Raises ValueError where the marks are not there, once each and in order."""
+def page(text: str) -> str:
+    """The page with its section as it is now. Raises ValueError where the marks are not there, once each and in order."""
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end) or BEGIN in tail or END in tail:
-        raise ValueError(f"README.md needs the two marks, in this order: {BEGIN} {END}")
+        raise ValueError(f"docs/inputs.md needs the two marks, in this order: {BEGIN} {END}")
     return head + section() + tail
 
 
@@ -213,6 +213,6 @@ def schema_text() -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")
-    print(README, SCHEMA, sep="\n")
+    print(PAGE, SCHEMA, sep="\n")

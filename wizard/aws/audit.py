@@ -1,4 +1,4 @@
-"""The audit as the doctor looks at it: a trail of any kind, the alerts, the bucket's documents, who used the key.
+"""What doctor reads of the audit: event selectors, alerts, the documents of the bucket, the use of the key.
 
 Asks CloudTrail, EventBridge, SNS and S3; changes nothing.
 """
@@ -15,10 +15,10 @@ from wizard.aws.application_credentials import SESSION_NAME
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, RuleFact
 
 MOST_EVENTS = 500
-"""Events that are read: LookupEvents gives 50 a call, and two calls a second are an account's share.
+"""Events that are read: LookupEvents returns 50 a call, with a quota of two calls a second.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html
 """
@@ -37,10 +37,10 @@ class AwsAuditReader:
         return identify(self._session).account_id
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
-        """What the trail selects, as CloudTrail has it."""
-        at_home = self._session.with_region(arn.split(":")[3])
-        found: Mapping[str, Any] = at_home.call("cloudtrail", "GetEventSelectors", TrailName=arn)
-        return found
+        """The trail's event selectors, from CloudTrail."""
+        home = self._session.with_region(arn.split(":")[3])
+        selectors: Mapping[str, Any] = home.call("cloudtrail", "GetEventSelectors", TrailName=arn)
+        return selectors
 
     def bucket_documents(self, bucket: str) -> BucketDocuments:
         """The bucket's policy and its lifecycle rules."""
@@ -70,58 +70,62 @@ class AwsAuditReader:
         return AlertsFact(topic=topic is not None, rules=tuple(rules))
 
     def _rule(self, name: str) -> RuleFact:
-        found = self._session.find("events", "DescribeRule", absent=_NO_RULE, Name=name)
-        if found is None:
+        rule = self._session.find("events", "DescribeRule", absent=_NO_RULE, Name=name)
+        if rule is None:
             return RuleFact(name=name, state=None)
         try:
             targets = self._session.find("events", "ListTargetsByRule", absent=_NO_RULE, Rule=name) or {}
         except (PermissionDenied, Unsupported, ResourceError):
-            return RuleFact(name=name, state=str(found["State"]))
-        return RuleFact(name=name, state=str(found["State"]), targets=len(targets.get("Targets") or ()))
+            return RuleFact(name=name, state=str(rule["State"]))
+        return RuleFact(name=name, state=str(rule["State"]), targets=len(targets.get("Targets") or ()))
 
-    def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
-        """The Decrypt calls on the key since then, without those of a proof."""
-        # Looked up by the operation: a refused call names its key in the error only, and has no resource to look up.
-        at_home = self._session.with_region(key_arn.split(":")[3])
-        wanted = {"AttributeKey": "EventName", "AttributeValue": "Decrypt"}
-        uses: list[KeyUse] = []
+    def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
+        """The Decrypt calls on the key since then, without those of a verification."""
+        # By the operation: a refused call names its key only in the error, and has no resource to look up.
+        home = self._session.with_region(key_arn.split(":")[3])
+        decrypt = {"AttributeKey": "EventName", "AttributeValue": "Decrypt"}
+        calls: list[KeyCall] = []
         complete = True
         for number, event in enumerate(
-            at_home.pages("cloudtrail", "LookupEvents", "Events", LookupAttributes=[wanted], StartTime=since)
+            home.pages("cloudtrail", "LookupEvents", "Events", LookupAttributes=[decrypt], StartTime=since)
         ):
             if number >= MOST_EVENTS:
                 complete = False
                 break
             record = json.loads(event["CloudTrailEvent"])
-            if record.get("eventSource") == "kms.amazonaws.com" and _is_of(record, key_arn) and not _is_proof(record):
-                uses.append(_use(record))
-        return KeyUses(uses=tuple(uses), complete=complete)
+            if (
+                record.get("eventSource") == "kms.amazonaws.com"
+                and _is_of(record, key_arn)
+                and not _is_verification(record)
+            ):
+                calls.append(_call(record))
+        return KeyCalls(calls=tuple(calls), complete=complete)
 
 
 def _is_of(record: Mapping[str, Any], key_arn: str) -> bool:
     key_id = key_arn.rpartition("/")[2]
-    named = [str(each.get("ARN") or "") for each in record.get("resources") or ()]
-    asked = str((record.get("requestParameters") or {}).get("keyId") or "")
-    return any(key_id in text for text in (*named, asked, str(record.get("errorMessage") or "")))
+    resources = [str(resource.get("ARN") or "") for resource in record.get("resources") or ()]
+    requested = str((record.get("requestParameters") or {}).get("keyId") or "")
+    return any(key_id in text for text in (*resources, requested, str(record.get("errorMessage") or "")))
 
 
-def _is_proof(record: Mapping[str, Any]) -> bool:
-    """Whether it was not the application, but this product's proof in its name."""
+def _is_verification(record: Mapping[str, Any]) -> bool:
+    """Whether this product's verification made the call as the application."""
     return str((record.get("userIdentity") or {}).get("arn") or "").endswith(f"/{SESSION_NAME}")
 
 
-def _use(record: Mapping[str, Any]) -> KeyUse:
-    who = record.get("userIdentity") or {}
-    issuer = (who.get("sessionContext") or {}).get("sessionIssuer") or {}
-    return KeyUse(
+def _call(record: Mapping[str, Any]) -> KeyCall:
+    identity = record.get("userIdentity") or {}
+    issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
+    return KeyCall(
         at=datetime.strptime(str(record["eventTime"]), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
         operation=str(record["eventName"]),
-        principal=str(issuer.get("arn") or _of_session(str(who.get("arn") or ""))),
+        principal=str(issuer.get("arn") or _of_session(str(identity.get("arn") or ""))),
         error=str(record["errorCode"]) if record.get("errorCode") else None,
     )
 
 
 def _of_session(arn: str) -> str:
-    """The role of a session's ARN, without its path; any other ARN as it is."""
+    """The role of a session's ARN, without its path; any other ARN unchanged."""
     head, slash, rest = arn.partition(":assumed-role/")
     return f"{head.replace(':sts:', ':iam:')}:role/{rest.split('/')[0]}" if slash else arn

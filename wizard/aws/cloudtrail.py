@@ -1,4 +1,4 @@
-"""Trails and the buckets they write to: what there is, and how long it is kept.
+"""Trails and their buckets: what they record, and how long the logs are retained.
 
 Asks CloudTrail and S3; changes nothing.
 """
@@ -39,7 +39,7 @@ class CloudTrail:
         return next((fact_of(home, trail) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
 
     def bucket_retention(self, bucket: str) -> Retention | None:
-        """How long the account's bucket keeps its objects and how it is guarded; None when it has no such bucket.
+        """How long the account's bucket retains its objects and how it is protected; None when there is no such bucket.
 
         What makes the trail is asked in earnest; what an auditor wants beside that is None where it is denied.
         """
@@ -67,12 +67,12 @@ class CloudTrail:
             lambda: ask_gently("GetBucketPolicy", "NoSuchBucketPolicy"),
             lambda: ask_gently("GetBucketLogging"),
         )
-        shut = (block or {}).get("PublicAccessBlockConfiguration", {})
+        blocked = (block or {}).get("PublicAccessBlockConfiguration", {})
         lock, lock_days = _default_lock((locked or {}).get("ObjectLockConfiguration", {}))
         return Retention(
             expires_after_days=_first_expiry((lifecycle or {}).get("Rules", ())),
             versioned=versioning.get("Status") == "Enabled",
-            public_access_blocked=all(shut.get(part) for part in _SHUT),
+            public_access_blocked=all(blocked.get(name) for name in _PUBLIC_ACCESS_SETTINGS),
             encrypted=bool((encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules")),
             lock=lock,
             lock_days=lock_days,
@@ -90,11 +90,11 @@ def find_trail(session: Session, name: str) -> TrailFact | None:
 
 
 def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
-    """A trail as DescribeTrails tells it, with its status and what it selects."""
-    # An organization's trail tells its status and its selectors to the management account only.
+    """A trail from DescribeTrails, with its status and its event selectors."""
+    # Only the management account may read the status and the selectors of an organization's trail.
     status, selectors = session.together(
-        lambda: _tolerated(session, "GetTrailStatus", Name=trail["TrailARN"]),
-        lambda: _tolerated(session, "GetEventSelectors", TrailName=trail["TrailARN"]),
+        lambda: _call_or_none(session, "GetTrailStatus", Name=trail["TrailARN"]),
+        lambda: _call_or_none(session, "GetEventSelectors", TrailName=trail["TrailARN"]),
     )
     return TrailFact(
         arn=str(trail["TrailARN"]),
@@ -117,7 +117,7 @@ def _delivery_error(status: Mapping[str, Any]) -> str | None:
     return str(error) if error else None
 
 
-def _tolerated(session: Session, operation: str, **parameters: Any) -> Any | None:
+def _call_or_none(session: Session, operation: str, **parameters: Any) -> Any | None:
     try:
         return session.call("cloudtrail", operation, **parameters)
     except (PermissionDenied, Unsupported, ResourceError):
@@ -125,18 +125,20 @@ def _tolerated(session: Session, operation: str, **parameters: Any) -> Any | Non
 
 
 def bucket_owner(session: Session, bucket: str, account_id: str) -> str | None:
-    """`ours`, `foreign`, or None for a name that is free: bucket names are global."""
+    """`ours`, `foreign` (of another account), or None for a free name: bucket names are global."""
     try:
-        found = session.find("s3", "HeadBucket", absent=_NO_BUCKET, Bucket=bucket, ExpectedBucketOwner=account_id)
+        bucket_exists = session.find(
+            "s3", "HeadBucket", absent=_NO_BUCKET, Bucket=bucket, ExpectedBucketOwner=account_id
+        )
     except PermissionDenied:
-        # A stranger's bucket and one of ours that we may not open answer the same; the account's list tells.
+        # A bucket of another account and one of ours without access get the same answer; the account's list decides.
         return "ours" if bucket in _own_buckets(session) else "foreign"
     except ResourceError as error:
         # 301: the bucket is in another Region, and the endpoint did not say which.
         if _status(error) == 301:
             return "ours" if bucket in _own_buckets(session) else "foreign"
         raise
-    return "ours" if found else None
+    return "ours" if bucket_exists else None
 
 
 def _own_buckets(session: Session) -> frozenset[str]:
@@ -152,11 +154,11 @@ def _status(error: ResourceError) -> int | None:
     return status if isinstance(status, int) else None
 
 
-_SHUT = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_PUBLIC_ACCESS_SETTINGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
 def _first_expiry(rules: Any) -> int | None:
-    # The earliest of all: a rule for a prefix may be the one the logs are under. A date spares nothing older.
+    # The earliest of all, because the logs may be under the prefix of any rule. A date expires everything older.
     days = []
     for rule in rules:
         expiration = rule.get("Expiration") or {}
@@ -166,9 +168,9 @@ def _first_expiry(rules: Any) -> int | None:
 
 
 def _default_lock(configuration: Mapping[str, Any]) -> tuple[str | None, int | None]:
-    """Mode and days of the lock that a new object gets. A bucket may have Object Lock and lock nothing by default."""
-    kept = configuration.get("Rule", {}).get("DefaultRetention", {})
-    mode, days, years = kept.get("Mode"), kept.get("Days"), kept.get("Years")
+    """Mode and days of the lock of a new object. A bucket with Object Lock may have no default retention."""
+    default = configuration.get("Rule", {}).get("DefaultRetention", {})
+    mode, days, years = default.get("Mode"), default.get("Days"), default.get("Years")
     if configuration.get("ObjectLockEnabled") != "Enabled" or not mode or not (days or years):
         return None, None
     return str(mode), int(days) if days else 365 * int(years)
@@ -180,36 +182,36 @@ def denies_plain_http(policy: str | None, bucket: str) -> bool:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html#transit
     """
     try:
-        found = json.loads(policy) if policy else {}
+        document = json.loads(policy) if policy else {}
     except ValueError:
         return False
-    guarded = {
+    protected = {
         resource.partition(":s3:::")[2] if resource != "*" else "*"
-        for statement in _several(found.get("Statement"))
+        for statement in _as_list(document.get("Statement"))
         if _is_tls_denial(statement)
-        for resource in _several(statement.get("Resource"))
+        for resource in _as_list(statement.get("Resource"))
     }
-    return "*" in guarded or f"{bucket}*" in guarded or {bucket, f"{bucket}/*"} <= guarded
+    return "*" in protected or f"{bucket}*" in protected or {bucket, f"{bucket}/*"} <= protected
 
 
 def _is_tls_denial(statement: Mapping[str, Any]) -> bool:
-    # Any condition beside this one would let some plain HTTP through.
+    # Any further condition would allow some plain HTTP.
     principal, conditions = statement.get("Principal"), statement.get("Condition") or {}
-    everybody = "*" in _several(principal.get("AWS") if isinstance(principal, dict) else principal)
+    everybody = "*" in _as_list(principal.get("AWS") if isinstance(principal, dict) else principal)
     return (
         statement.get("Effect") == "Deny"
         and everybody
-        and not {"s3:*", "*"}.isdisjoint(_several(statement.get("Action")))
-        and {operator: _lowered(keys) for operator, keys in conditions.items()}
+        and not {"s3:*", "*"}.isdisjoint(_as_list(statement.get("Action")))
+        and {operator: _lower_case(keys) for operator, keys in conditions.items()}
         in ({"Bool": {"aws:securetransport": ["false"]}}, {"BoolIfExists": {"aws:securetransport": ["false"]}})
     )
 
 
-def _lowered(keys: Mapping[str, Any]) -> dict[str, list[str]]:
-    return {key.lower(): [str(one).lower() for one in _several(values)] for key, values in keys.items()}
+def _lower_case(keys: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {key.lower(): [str(value).lower() for value in _as_list(values)] for key, values in keys.items()}
 
 
-def _several(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
@@ -226,14 +228,16 @@ _RULES: Mapping[str, Callable[[str, str], bool]] = {
 
 
 def records_kms(answer: Mapping[str, Any]) -> bool:
-    """Whether the selectors, taken together, record every management event of KMS.
+    """Whether the selectors together record every management event of KMS.
 
     A trail without any selector records all management events.
     """
     basic, advanced = answer.get("EventSelectors") or (), answer.get("AdvancedEventSelectors") or ()
     if not basic and not advanced:
         return True
-    recorded = _NONE.union(*(_of_basic(one) for one in basic), *(_of_advanced(one) for one in advanced))
+    recorded = _NONE.union(
+        *(_of_basic(selector) for selector in basic), *(_of_advanced(selector) for selector in advanced)
+    )
     return recorded == BOTH
 
 
@@ -249,18 +253,18 @@ def _of_advanced(selector: Mapping[str, Any]) -> frozenset[str]:
     fields = {str(field["Field"]): field for field in selector.get("FieldSelectors") or ()}
     category = fields.pop("eventCategory", {})
     source, read_only = fields.pop("eventSource", {}), fields.pop("readOnly", {})
-    # Any other field (eventName, eventType, userIdentity.arn, …) takes some of the events away.
+    # Any other field (eventName, eventType, userIdentity.arn, …) leaves out some of the events.
     if fields or "Management" not in (category.get("Equals") or ()) or not _fits(source, KMS):
         return _NONE
     return frozenset(kind for kind, value in (("reads", "true"), ("writes", "false")) if _fits(read_only, value))
 
 
 def _fits(field: Mapping[str, Any], value: str) -> bool:
-    """Whether the value passes every condition of the field; one passes any value of its list."""
+    """Whether the value meets every condition of the field; a condition lists alternatives."""
     for name, rule in _RULES.items():
-        wanted, unwanted = field.get(name), field.get(f"Not{name}")
-        if wanted and not any(rule(value, one) for one in wanted):
+        included, excluded = field.get(name), field.get(f"Not{name}")
+        if included and not any(rule(value, pattern) for pattern in included):
             return False
-        if unwanted and any(rule(value, one) for one in unwanted):
+        if excluded and any(rule(value, pattern) for pattern in excluded):
             return False
     return True

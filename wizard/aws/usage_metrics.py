@@ -1,4 +1,4 @@
-"""The meter: KMS requests, calls on the key and the size of the logs, as AWS counts them.
+"""Usage: KMS requests, calls on the key and the size of the logs, as AWS counts them.
 
 Asks CloudWatch and CloudTrail; changes nothing. GetMetricData and LookupEvents are bounded, and say when they are.
 """
@@ -22,8 +22,8 @@ CRYPTOGRAPHIC = frozenset(
 )
 """The calls that use a key. https://docs.aws.amazon.com/kms/latest/developerguide/kms-cryptography.html"""
 
-TOGETHER = "CryptographicOperations"
-"""What the name of a resource begins with that counts all calls of a quota at once (CryptographicOperationsSymmetric).
+QUOTA_PREFIX = "CryptographicOperations"
+"""Prefix of a resource that counts all calls of a quota together (CryptographicOperationsSymmetric).
 https://aws.amazon.com/blogs/security/manage-your-aws-kms-api-request-rates-using-service-quotas-and-amazon-cloudwatch/"""
 
 PAGES = 60
@@ -31,7 +31,7 @@ PAGES = 60
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html"""
 
 _BETWEEN_PAGES = 0.5
-"""Seconds, so that the account's share is not used up."""
+"""Seconds, so that the account's quota is not used up."""
 
 HISTORY_DAYS = 90
 """How far back the event history goes."""
@@ -50,7 +50,7 @@ class CloudWatchUsage:
     pages: int = PAGES
 
     def read(self, *, key_arn: str, bucket: str, since: datetime, until: datetime) -> Usage:
-        """What was counted from `since` to `until`; what may not be asked is None, with the reason."""
+        """The counts from `since` to `until`; None with the reason for what could not be read."""
         unknown: dict[str, str] = {}
 
         def ask(field: str, call: Callable[[], T | None]) -> T | None:
@@ -60,15 +60,15 @@ class CloudWatchUsage:
                 unknown[field] = error.message
                 return None
 
-        since = max(since, ask("since", lambda: self._made(key_arn)) or since)
-        requests, found, size = self.session.together(
+        since = max(since, ask("since", lambda: self._created(key_arn)) or since)
+        requests, key_requests, size = self.session.together(
             lambda: ask("kms_requests", lambda: self._kms_requests(since, until)),
             lambda: ask("key_requests", lambda: self._key_requests(key_arn, since, until)),
             lambda: ask("trail_bytes", lambda: self._size(bucket, until)),
         )
-        calls, cut_off_at = found or (None, None)
+        calls, cut_off_at = key_requests or (None, None)
         if size is None and "trail_bytes" not in unknown:
-            unknown["trail_bytes"] = f"CloudWatch has no size of {bucket} yet: S3 tells it once a day"
+            unknown["trail_bytes"] = f"CloudWatch has no size of {bucket} yet: S3 reports it once a day"
         return Usage(
             since=since,
             until=until,
@@ -80,30 +80,30 @@ class CloudWatchUsage:
             unknown=unknown,
         )
 
-    def _made(self, key_arn: str) -> datetime | None:
-        """When the key was made: before that nothing of the stack's was used."""
+    def _created(self, key_arn: str) -> datetime | None:
+        """When the key was created: before, the stack used nothing."""
         metadata = self.session.call("kms", "DescribeKey", KeyId=key_arn)["KeyMetadata"]
-        made = metadata.get("CreationDate")
-        return made.astimezone(UTC) if isinstance(made, datetime) else None
+        created = metadata.get("CreationDate")
+        return created.astimezone(UTC) if isinstance(created, datetime) else None
 
     def _kms_requests(self, since: datetime, until: datetime) -> int:
         """The sum of AWS/Usage CallCount, over all of KMS's operations.
 
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AWS-API-Usage-Metrics.html
         """
-        wanted = [{"Name": "Service", "Value": "KMS"}, {"Name": "Type", "Value": "API"}]
-        found = self.session.pages(
-            "cloudwatch", "ListMetrics", "Metrics", Namespace="AWS/Usage", MetricName="CallCount", Dimensions=wanted
+        dimensions = [{"Name": "Service", "Value": "KMS"}, {"Name": "Type", "Value": "API"}]
+        listed = self.session.pages(
+            "cloudwatch", "ListMetrics", "Metrics", Namespace="AWS/Usage", MetricName="CallCount", Dimensions=dimensions
         )
-        metrics = _each_once(tuple(found))
-        # Whole days do for a long window; each value more would be one more to fetch.
+        metrics = _without_duplicates(tuple(listed))
+        # Whole days are enough for a long window, and are fewer values to fetch.
         period = _HOUR if until - since < _SHORT else _DAY
         sums = self._values(metrics, "Sum", since, until, period=period)
         return round(sum(value for values in sums for value in values))
 
     def _key_requests(self, key_arn: str, since: datetime, until: datetime) -> tuple[int, datetime | None]:
-        """How many calls used the key, and since when they were all counted where the history was not read whole."""
-        asked: dict[str, Any] = {
+        """How many calls used the key; and, where the history was cut off, since when all were counted."""
+        parameters: dict[str, Any] = {
             "LookupAttributes": [{"AttributeKey": "ResourceName", "AttributeValue": key_arn}],
             "StartTime": max(since, until - timedelta(days=HISTORY_DAYS)),
             "EndTime": until,
@@ -112,17 +112,17 @@ class CloudWatchUsage:
         for page in range(self.pages):
             if page:
                 self.session.pause(_BETWEEN_PAGES)
-            answer = self.session.call("cloudtrail", "LookupEvents", **asked)
+            answer = self.session.call("cloudtrail", "LookupEvents", **parameters)
             for event in answer.get("Events", ()):
                 calls += event.get("EventName") in CRYPTOGRAPHIC
                 oldest = min(oldest, event["EventTime"].astimezone(UTC))
             if not answer.get("NextToken"):
                 return calls, None
-            asked["NextToken"] = answer["NextToken"]
+            parameters["NextToken"] = answer["NextToken"]
         return calls, oldest
 
     def _size(self, bucket: str, until: datetime) -> int | None:
-        """The bucket's newest size over all storage classes; None before S3 first told one.
+        """The bucket's newest size over all storage classes; None before S3 reports the first.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
         """
@@ -137,7 +137,7 @@ class CloudWatchUsage:
             )
         )
         values = self._values(metrics, "Average", until - 3 * _DAY, until, period=_DAY)
-        newest = [found[-1] for found in values if found]
+        newest = [series[-1] for series in values if series]
         return round(sum(newest)) if newest else None
 
     def _values(
@@ -149,10 +149,10 @@ class CloudWatchUsage:
         *,
         period: timedelta,
     ) -> Iterator[Sequence[float]]:
-        """The values of each metric, the oldest first. Whole periods: CloudWatch rounds a start down by itself."""
-        start, end = _down(since, period), _down(until, period) + period
+        """The values of each metric, the oldest first. Whole periods: CloudWatch rounds a start down."""
+        start, end = _round_down(since, period), _round_down(until, period) + period
         for first in range(0, len(metrics), METRICS_AT_ONCE):
-            some = metrics[first : first + METRICS_AT_ONCE]
+            batch = metrics[first : first + METRICS_AT_ONCE]
             queries = [
                 {
                     "Id": f"m{number}",
@@ -162,7 +162,7 @@ class CloudWatchUsage:
                         "Stat": statistic,
                     },
                 }
-                for number, metric in enumerate(some)
+                for number, metric in enumerate(batch)
             ]
             values: dict[str, list[float]] = {}
             for result in self.session.pages(
@@ -178,17 +178,17 @@ class CloudWatchUsage:
             yield from (values.get(str(query["Id"]), []) for query in queries)
 
 
-def _each_once(metrics: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """The metrics that count each call once: an operation that a sum of several counts already is left out."""
-    named = [(_resource(metric), metric) for metric in metrics]
-    summed = any(name.startswith(TOGETHER) for name, _ in named)
-    return tuple(metric for name, metric in named if not (summed and name in CRYPTOGRAPHIC))
+def _without_duplicates(metrics: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """The metrics that count each call once: without operations that the sum of a quota already counts."""
+    by_name = [(_resource(metric), metric) for metric in metrics]
+    summed = any(name.startswith(QUOTA_PREFIX) for name, _ in by_name)
+    return tuple(metric for name, metric in by_name if not (summed and name in CRYPTOGRAPHIC))
 
 
 def _resource(metric: Mapping[str, Any]) -> str:
-    return next((str(each["Value"]) for each in metric["Dimensions"] if each["Name"] == "Resource"), "")
+    return next((str(dimension["Value"]) for dimension in metric["Dimensions"] if dimension["Name"] == "Resource"), "")
 
 
-def _down(at: datetime, period: timedelta) -> datetime:
+def _round_down(at: datetime, period: timedelta) -> datetime:
     seconds = int(period.total_seconds())
     return datetime.fromtimestamp(at.timestamp() // seconds * seconds, UTC)

@@ -5,7 +5,6 @@ Touches the environment and nothing else; each edge says what it touches itself.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -13,21 +12,25 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from components.settings import Settings
 from wizard import aws
 from wizard.aws.auth.sign_in import sign_in
-from wizard.core.errors import UsageError
+from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.inputs import InputType, Question
+from wizard.core.next_command import wizard
+from wizard.core.run_options import RunOptions
 from wizard.core.state_backend import in_words
 from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.data_key.wrapping import ChildWrapper
 from wizard.inputs import vercel_cli
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder
+from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
-from wizard.pulumi_engine import process
-from wizard.pulumi_engine.backend import StatePlaces
+from wizard.pulumi_engine import config, process
+from wizard.pulumi_engine.backend import StatePlaces, list_stacks
 from wizard.pulumi_engine.engine import PulumiEngine
 from wizard.setup import saved_plan
 from wizard.setup.plan import Plan
@@ -40,7 +43,7 @@ Secret = Callable[[str | None, str], None]
 
 
 def build_clients(
-    options: argparse.Namespace,
+    options: RunOptions,
     terminal: Terminal,
     secret: Secret,
     *,
@@ -111,6 +114,8 @@ def build_clients(
         drafts=drafts,
         state=places,
         is_state_placed=backend is not None or options.command not in ("setup", "preview"),
+        saved_settings=lambda: _saved_settings(project),
+        list_stacks=lambda environment: list_stacks(project, environment),
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,
     )
 
@@ -126,7 +131,7 @@ def _found(
         name = application.linked.project_name or application.linked.project_id
         told.append(f"Vercel project {name}, by {application.linked.source}")
     token, target = resolved.get("vercel_token"), resolved.get("target")
-    if target is None or "vercel" in target.value:
+    if target is None or by_key["vercel_token"].needed({"target": target.value}):
         if token is not None:
             told.append(f"Vercel token, by {token.where}")
         elif (login := vercel_cli.cli_login()) is not None:
@@ -135,6 +140,19 @@ def _found(
     if backend is not None:
         told.append(f"Pulumi state in {in_words(backend.url)}, by {backend.source}")
     return told
+
+
+def _saved_settings(project: Path) -> dict[str, Settings | SetupError]:
+    saved: dict[str, Settings | SetupError] = {}
+    for stack in config.stacks(project):
+        try:
+            settings = config.saved_settings(project, stack)
+        except SetupError as error:
+            saved[stack] = error
+        else:
+            if settings is not None:
+                saved[stack] = settings
+    return saved
 
 
 def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState], None]:
@@ -146,7 +164,7 @@ def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState],
             raise UsageError(f"the plan cannot be written: {error}", "name another file: --save-plan FILE") from error
         terminal.line()
         terminal.line(f"the plan is in {file}; nothing was changed. To carry it out:")
-        terminal.verbatim(f"python -m wizard setup --stack {planned.stack} --plan {file}")
+        terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", str(file)))
 
     return keep
 

@@ -1,115 +1,97 @@
-"""Shell completion: what can stand where the cursor is, from the tables and from what is on this machine.
+"""Shell completion of `eonpro-kms` by argcomplete: the candidates that only this machine knows.
 
-Reads the project's stacks and schema, the AWS configuration files and botocore's list of Regions. Loads no library, for
-whoever presses TAB waits for it.
+Reads the project's stacks and schema, the AWS configuration files and botocore's list of Regions. Loads no library
+but argcomplete: a person who presses TAB waits for it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
-import shlex
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from wizard import PROJECT_FOLDER
-from wizard.cli.parser import ACTIONS, COMMANDS, ONLY, parser
+from wizard.cli.commands import COMMANDS, TABLE
+from wizard.cli.parser import fill
 from wizard.core.models.inputs import Input, InputType
+from wizard.core.next_command import DEFAULT_COMMAND
 from wizard.inputs.registry import INPUTS
 
-Candidates = tuple[tuple[str, str], ...]
-"""Values, each with its description."""
-
-Pairs = Iterable[tuple[str, str]]
-
-_NOTE = 60
-"""Characters of a description at most: it stands beside its value, in one line."""
+NAME = "eonpro-kms"
+"""The console script. Completion for `python` itself would take it away from everything else."""
 
 _INPUTS = {each.flag: each for each in INPUTS}
 _STACKS = ("--stack", "--confirm", "--from")
 _PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
 
 
-def candidates(words: Sequence[str], current: int, *, environ: Mapping[str, str], folder: Path) -> Candidates:
-    """What the word number `current` can be, given those before it; the first word is the program's name.
+def script(shell: str) -> str:
+    """What a shell runs to register the completion of the script."""
+    from argcomplete.shell_integration import shellcode
 
-    `folder` is the project's. One candidate called FILES leaves the word to the shell, which knows files best.
-    """
-    word = words[current] if current < len(words) else ""
-    flags = {name: action for action in parser()._actions for name in action.option_strings if name.startswith("--")}
-    before, given, pending = _read(words[1:current], flags)
-    if pending:
-        return _matching(word, _values(pending, flags[pending], word, environ, folder))
-    name, equals, begun = word.partition("=")
-    if equals and name in flags and _takes_value(flags[name]):
-        values = _values(name, flags[name], begun, environ, folder)
-        return _matching(word, ((value if value == FILES else f"{name}={value}", note) for value, note in values))
-    if not before and not word.startswith("-"):
-        return _matching(word, COMMANDS.items())
-    if len(before) == 1 and not word.startswith("-") and before[0] in ACTIONS:
-        return _matching(word, ((action, "") for action in ACTIONS[before[0]]))
-    command = before[0] if before else "setup"
-    return _matching(
-        word,
-        (
-            (flag, (action.help or "").partition(" [")[0])
-            for flag, action in flags.items()
-            if command in ONLY.get(flag, (command,)) and (flag not in given or _is_many(flag))
-        ),
-    )
+    return shellcode([NAME], shell=shell)
 
 
-def _read(words: Sequence[str], flags: Mapping[str, argparse.Action]) -> tuple[list[str], set[str], str | None]:
-    """The words that are no flags, the flags, and the flag whose value comes next."""
-    before: list[str] = []
-    given: set[str] = set()
-    pending: str | None = None
-    for word in words:
-        if pending:
-            pending = None
-        elif word.startswith("--"):
-            name, equals, _ = word.partition("=")
-            given.add(name)
-            pending = name if name in flags and _takes_value(flags[name]) and not equals else None
-        elif not word.startswith("-"):
-            before.append(word)
-    return before, given, pending
+def complete() -> None:
+    """Answer the shell and end the process."""
+    import argcomplete
+
+    # Most inputs are not in a command's help, but all of them can be completed.
+    argcomplete.autocomplete(tree(os.environ, PROJECT_FOLDER), print_suppressed=True)
 
 
-def _takes_value(action: argparse.Action) -> bool:
-    return action.nargs != 0
+def tree(environ: Mapping[str, str], folder: Path) -> argparse.ArgumentParser:
+    """The whole command line with a completer for each value. `folder` is the project's."""
+    root = argparse.ArgumentParser(prog=NAME, add_help=False, allow_abbrev=False)
+    commands = root.add_subparsers(dest="command", metavar="COMMAND")
+    for command in TABLE:
+        fill(commands.add_parser(command.name, help=command.help, add_help=False, allow_abbrev=False), command)
+    # Without a command it is the default one.
+    fill(root, COMMANDS[DEFAULT_COMMAND])
+    root.add_argument("--version", action="store_true", help="print the version")
+    for parser in (root, *commands.choices.values()):
+        for action in parser._actions:
+            for flag in action.option_strings:
+                if (candidates := _completer(flag, environ, folder)) is not None:
+                    # argcomplete reads this attribute; argparse does not know it.
+                    setattr(action, "completer", candidates)  # noqa: B010
+    return root
 
 
-def _is_many(flag: str) -> bool:
-    return flag in _INPUTS and _INPUTS[flag].many
+# --- the values of a flag --------------------------------------------------------------------------------------------
+
+Pairs = Iterable[tuple[str, str]]
+"""Values, each with its description."""
+
+Completer = Callable[..., dict[str, str]]
+"""Called by argcomplete with the `prefix` that was typed, and with more that it does not need."""
 
 
-def _matching(word: str, found: Pairs) -> Candidates:
-    return tuple((value, _short(note)) for value, note in found if value.startswith(word) or value == FILES)
-
-
-def _short(note: str) -> str:
-    note = " ".join(note.split())
-    return note if len(note) <= _NOTE else note[: _NOTE - 1].rpartition(" ")[0].rstrip(",;:") + "…"
-
-
-# --- the values of a flag -------------------------------------------------------------------------------------------
-
-
-def _values(flag: str, action: argparse.Action, word: str, environ: Mapping[str, str], folder: Path) -> Pairs:
-    if flag in _STACKS:
-        return stacks(folder)
+def _completer(flag: str, environ: Mapping[str, str], folder: Path) -> Completer | None:
+    """The completer of a flag's value; None where the shell completes the names of files."""
     each = _INPUTS.get(flag)
+    if flag in _STACKS:
+        return lambda **_: dict(stacks(folder))
     if each is None or each.secret:
-        return ((FILES, ""),) if action.metavar == "FILE" else ()
+        return None if each or flag in _FILES else lambda **_: {}
     if not each.many:
-        return _of_input(each, environ, folder)
-    # What is there already of a list stays as it is, and is not offered again.
-    head, comma, _ = word.rpartition(",")
-    named = head.split(",")
-    return [(head + comma + value, note) for value, note in _of_input(each, environ, folder) if value not in named]
+        return lambda **_: dict(_of_input(each, environ, folder))
+
+    def members_(prefix: str, **_: Any) -> dict[str, str]:
+        # The members typed before the last comma stay as they are, and are not offered again.
+        head, comma, _word = prefix.rpartition(",")
+        named = head.split(",")
+        values = _of_input(each, environ, folder)
+        return {head + comma + value: note for value, note in values if value not in named}
+
+    return members_
+
+
+_FILES = ("--answers", "--plan", "--save-plan", "--log", "--out", "--to", "--from-backup")
 
 
 def _of_input(each: Input, environ: Mapping[str, str], folder: Path) -> Pairs:
@@ -141,8 +123,6 @@ def members(each: Input, folder: Path) -> tuple[str, ...]:
 
     The rules themselves stand in `components.settings.settings`, which takes ten times as long to load.
     """
-    import json
-
     try:
         schema = json.loads((folder / "schemas" / "answers.schema.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -200,7 +180,6 @@ _WAYS = {
 
 def regions() -> list[tuple[str, str]]:
     """The Regions that botocore knows, with their names. AWS is not asked, and of botocore one small file is read."""
-    import json
     from importlib.util import find_spec
 
     spec = find_spec("botocore")
@@ -218,155 +197,3 @@ def regions() -> list[tuple[str, str]]:
         for name, told in sorted(partition["regions"].items())
         if not name.endswith("-global")
     ]
-
-
-# --- what the scripts call ------------------------------------------------------------------------------------------
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Print the candidates, one a line. The shell's name comes first.
-
-    Then, for bash, the signs that part words and the line up to the cursor; for the others, its words.
-    """
-    shell, *rest = arguments
-    skipped = 0
-    if shell == "bash":
-        breaks, line = rest
-        words = _split(line)
-        # bash replaces only what follows the last such sign.
-        skipped = max((words[-1].rfind(sign) + 1 for sign in breaks if sign in "=:"), default=0)
-    else:
-        words = rest
-    for value, note in candidates(words, len(words) - 1, environ=os.environ, folder=PROJECT_FOLDER):
-        if value == FILES or shell == "bash":
-            print(value if value == FILES else value[skipped:])
-        elif shell == "zsh":
-            print(value.replace("\\", "\\\\").replace(":", "\\:") + (f":{note}" if note else ""))
-        else:
-            print(f"{value}\t{note}")
-
-
-def _split(line: str) -> list[str]:
-    """The words of a line that may end in the middle of one, within quotation marks or after a backslash."""
-    words, word, quote, begun = [], "", "", False
-    characters = iter(line)
-    for character in characters:
-        if character == "\\" and quote != "'":
-            word, begun = word + next(characters, ""), True
-        elif quote:
-            quote, word = ("", word) if character == quote else (quote, word + character)
-        elif character in "'\"":
-            quote, begun = character, True
-        elif character.isspace():
-            if word or begun:
-                words.append(word)
-            word, begun = "", False
-        else:
-            word += character
-    return [*words, word]
-
-
-NAME = "eonpro-kms"
-"""The command that the scripts define. Completion for `python` itself would take it away from everything else."""
-
-FILES = "<files>"
-"""A candidate that stands for the names of files."""
-
-
-# Not by a change of folder, which would give every file on the command line another meaning, nor by PYTHONPATH, which
-# the engine and the language host would inherit.
-_RUN = "import sys; sys.path[0] = sys.argv.pop(1); from wizard.cli.main import main; sys.exit(main())"
-_COMPLETE = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from wizard.cli.completion import main; main(sys.argv[1:])"
-)
-
-_BASH = """\
-# Completion of eonpro-kms for bash. In ~/.bashrc:  {load}
-{name}() {{ {run} "$@"; }}
-_eonpro_kms() {{
-  local line IFS=$'\\n'
-  COMPREPLY=()
-  while read -r line; do
-    if [[ $line == '{files}' ]]; then
-      compopt -o default
-      return
-    fi
-    COMPREPLY+=("$(printf '%q' "$line")")
-  done < <({complete} bash "$COMP_WORDBREAKS" "${{COMP_LINE:0:COMP_POINT}}" 2>/dev/null)
-}}
-complete -F _eonpro_kms {name}
-"""
-
-_ZSH = """\
-# Completion of eonpro-kms for zsh. In ~/.zshrc:  {load}
-{name}() {{ {run} "$@" }}
-_eonpro_kms() {{
-  local -a lines
-  lines=("${{(@f)$({complete} zsh "${{(@Q)words[1,CURRENT-1]}}" "${{(Q)PREFIX}}" 2>/dev/null)}}")
-  if [[ $lines[1] == '{files}' ]]; then
-    compset -P '--[^=]#='
-    _files
-  elif [[ -n $lines[1] ]]; then
-    _describe -V '{name}' lines
-  fi
-}}
-(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit }}
-compdef _eonpro_kms {name}
-"""
-
-_FISH = """\
-# Completion of eonpro-kms for fish. In ~/.config/fish/config.fish:  {load}
-function {name} --description 'Set up AWS KMS for EONPRO'
-    {run} $argv
-end
-function __eonpro_kms_complete
-    set -l current (commandline -ct)
-    set -l lines ({complete} fish (commandline -opc) "$current" 2>/dev/null)
-    if test "$lines[1]" = '{files}'
-        set -l head (string match -r -- '^--[^=]*=' "$current")
-        for path in (__fish_complete_path (string replace -- "$head" '' "$current"))
-            echo "$head$path"
-        end
-    else
-        printf '%s\\n' $lines
-    end
-end
-complete -c {name} -f -k -a '(__eonpro_kms_complete)'
-"""
-
-SHELLS: tuple[str, ...] = ("bash", "zsh", "fish")
-
-
-def script(shell: str, *, program: str = "python -m wizard") -> str:
-    """The script of one of SHELLS, with this interpreter and this project by their paths. Raises KeyError for another.
-
-    `program` is how the wizard is called in the project's folder, for the line that loads the script.
-    """
-    text, quoted = _SCRIPTS[shell]
-    words, folder = program.split(), quoted(str(PROJECT_FOLDER))
-    python = quoted(sys.executable)
-    called = " ".join((python, *words[1:]) if words[:1] == ["python"] else words)
-    load = f"cd {folder}; and {called} completion fish | source" if shell == "fish" else ""
-    return text.format(
-        name=NAME,
-        files=FILES,
-        load=load or f"source <(cd {folder} && {called} completion {shell})",
-        run=f"{python} -c {quoted(_RUN)} {folder}",
-        # Isolated, so that no variable of Python's makes it slow, or something else.
-        complete=f"{python} -I -c {quoted(_COMPLETE)} {folder}",
-    )
-
-
-def _fish_quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-_SCRIPTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
-    "bash": (_BASH, shlex.quote),
-    "zsh": (_ZSH, shlex.quote),
-    "fish": (_FISH, _fish_quoted),
-}
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,11 +1,10 @@
-"""The bell: `python -m wizard`. Reads the command line, makes the terminal, runs one command, prints its error, exits.
+"""`python -m wizard`: reads the command line, builds the terminal, runs one command, prints its error, exits.
 
 Touches standard input and output, and all of the wizard. Libraries are loaded after `--help`.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gc
 import json
@@ -18,9 +17,10 @@ from wizard.cli import parser, request
 from wizard.cli.parser import INTERRUPTED
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
 from wizard.core.next_command import Run
+from wizard.core.run_options import Result, RunOptions
 
 if TYPE_CHECKING:
-    from wizard.cli.dispatch import Ended
+    from wizard.cli.parser import CommandLine
     from wizard.cli.run_log import Log
     from wizard.terminal.screen import Screen
     from wizard.terminal.terminal import Terminal
@@ -30,13 +30,21 @@ _NO_FAULT = (UsageError, Cancelled)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit code (`command_line.EXIT_CODES`)."""
+    """Run one command; the exit code (`parser.EXIT_CODES`)."""
     _open_streams()
+    if "_ARGCOMPLETE" in os.environ:
+        from wizard.cli import completion
+
+        completion.complete()
     words = sys.argv[1:] if argv is None else argv
     try:
-        options = parser.parse(words)
+        if (text := parser.answered(words)) is not None:
+            print(text, end="")
+            return 0
+        line = parser.parse(words)
     except UsageError as error:
         return _refused(words, error)
+    options = line.run
     try:
         from wizard.cli import dispatch
         from wizard.terminal.terminal import Terminal
@@ -46,8 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         out = sys.stderr if options.json else sys.stdout
         run_ = request.run_of(words)
         terminal = Terminal(interactive=asks, out=out if asks else lasting(out), run=run_)
-        with dispatch.logging_of(options, terminal, words) as log:
-            code, document = _run(options, terminal, log, run_)
+        with dispatch.logging_of(line, terminal, words) as log:
+            code, document = _run(line, terminal, log, run_)
             if log:
                 log.ended(code)
     except KeyboardInterrupt:  # before anything began, or a second time
@@ -57,17 +65,18 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def _run(options: argparse.Namespace, terminal: Terminal, log: Log | None, run: Run) -> Ended:
+def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Result:
     from wizard.cli import dispatch
     from wizard.core import json_documents
 
+    options = line.run
     path = str(log.path) if log and log.path else None
     if log and log.warning:
         _stderr(run).line(log.warning)
     if path and (options.verbose or options.debug):
         _stderr(run).line(f"the log: {request.near(path)}")
     try:
-        return dispatch.run(options, terminal, log)
+        return dispatch.run(line, terminal, log)
     except KeyboardInterrupt:
         return _interrupted(options, terminal)
     except SetupError as error:
@@ -86,7 +95,7 @@ def _run(options: argparse.Namespace, terminal: Terminal, log: Log | None, run: 
         raise
 
 
-def _interrupted(options: argparse.Namespace, screen: Screen) -> Ended:
+def _interrupted(options: RunOptions, screen: Screen) -> Result:
     from wizard.core import json_documents
 
     screen.line()

@@ -1,46 +1,27 @@
-"""The command line: its commands, its flags and its exit codes as tables, and the parser made from them.
+"""The command line: a parser for each command, made from the table of commands and the command's own options.
 
-Pure. Loads argparse and the table of questions, no library: `--help` is printed from here.
+Pure. Loads argparse, the tables of commands and inputs, and the options of the one command that is parsed.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from wizard import version
+from wizard.cli.commands import COMMANDS, TABLE, Command, Shared
 from wizard.core.errors import UsageError
+from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, wizard
+from wizard.core.run_options import RunOptions
 from wizard.inputs.registry import INPUTS, add_flags
 
-PROGRAM = "python -m wizard"
 INTERRUPTED = 130
 """Exit code after Ctrl-C at a prompt: 128 + SIGINT, as shells have it."""
-
-COMMANDS: Mapping[str, str] = MappingProxyType(
-    {
-        "setup": "set up or update everything: resources, data key, delivery, proof (the default)",
-        "preview": "show what setup would do; make nothing",
-        "push": "deliver the escrowed data key again, and offer the redeploy",
-        "verify": "prove again that the application can open the data key; change nothing",
-        "status": "how the stack stands, in one screen; --all: every stack",
-        "doctor": "what is wrong, each fault by its cause, with the command that mends it; changes nothing",
-        "rotate": "--cmk | --schedule | --rewrap | --data-key | --promote: change the key, its wrapping, the data key",
-        "restore": "put an escrowed version of the data key, or a backup, back in its place",
-        "adopt": "--encryption-key: wrap the ENCRYPTION_KEY that the application used so far",
-        "backup": "the wrapped data key to a file or a locked S3 object, in another Region too",
-        "review": "who can use and who can administer the key, and what changed since the last review",
-        "report": "the compliance report, as a page, as text and as data",
-        "cost": "what it costs: by the settings, and by what was really used",
-        "access-key": "rotate | retire: change the access key of the application on Vercel, where it has one",
-        "policy": "operator | auditor | delivery | ci: the least IAM policy for each; whom the roles of CI trust",
-        "destroy": "take the stack away, and leave the key, the data key and the audit trail",
-        "schema": "COMMAND | failure | answers: print the JSON Schema of what --json prints, or of an answers file",
-        "completion": "bash | zsh | fish: print the completion script of a shell",
-    }
-)
-"""What each command does, in the order of `--help`."""
 
 EXIT_CODES: Mapping[int, str] = MappingProxyType(
     {
@@ -57,234 +38,244 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType(
 )
 """Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/), and the shells' code for an interrupt."""
 
-SCHEMAS = (*COMMANDS, "failure", "answers")
-"""The JSON Schemas in `schemas/`: of each command's document, of every failure's, of an answers file."""
+ACCOUNT_INPUTS = ("target", "profile", "region", "vercel_token", "backend", "secrets_provider", "passphrase_file")
+"""The inputs that a command for a deployed stack takes: the others are in the stack's settings."""
 
-OFFLINE = frozenset(("policy", "schema", "completion"))
-"""The commands that ask no service anything; the others keep a log."""
+_SHORT = {
+    "target": "where the application runs: vercel, ecs, eks",
+    "profile": "the AWS profile",
+    "vercel_token": "a file that holds the Vercel token",
+    "backend": "where Pulumi keeps the state",
+}
+"""The account's inputs that a command's help lists; `help inputs` has all."""
 
-ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "access-key": ("rotate", "retire"),
-        "policy": ("operator", "auditor", "delivery", "ci"),
-        "schema": SCHEMAS,
-        "completion": ("bash", "zsh", "fish"),
-    }
-)
-"""What a command takes beside its name."""
+_SWITCHES = frozenset("--yes --json --non-interactive --verbose --debug --adopt --dry-run --help -h --version".split())
+"""Flags without a value that may stand before the command."""
 
-ONLY: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "--dry-run": ("setup",),
-        "--save-plan": ("setup", "preview"),
-        "--plan": ("setup",),
-        "--from": ("setup", "preview"),
-        "--all": ("status",),
-        "--to": ("push", "backup"),
-        "--branch": ("push",),
-        "--set-aside": ("push",),
-        "--redeploy": ("push", "rotate", "restore", "adopt"),
-        "--no-redeploy": ("push", "rotate", "restore", "adopt"),
-        "--cmk": ("rotate",),
-        "--schedule": ("rotate",),
-        "--rewrap": ("rotate",),
-        "--data-key": ("rotate",),
-        "--promote": ("rotate",),
-        "--version": ("restore",),
-        "--from-backup": ("restore",),
-        "--encryption-key": ("adopt",),
-        "--to-region": ("backup",),
-        "--quick": ("doctor",),
-        "--sign": ("review",),
-        "--days": ("review", "cost"),
-        "--out": ("review", "report"),
-        "--used": ("cost",),
-        "--requests": ("cost", "report"),
-        "--instances": ("cost", "report"),
-        "--cache-minutes": ("cost", "report"),
-        "--repository": ("policy",),
-    }
-)
-"""The flags that only some commands know."""
-
-_WIDTH = 78
+_NOT_KEPT = frozenset(("--help", "--json", "--non-interactive", "--verbose", "--debug", "--log", "--confirm", "--plan"))
+"""Flags that the next command does not repeat."""
 
 
-class _Paragraphs(argparse.HelpFormatter):
-    """Wraps a paragraph, and leaves what has lines of its own as it is."""
+@dataclass(frozen=True, kw_only=True)
+class CommandLine:
+    """A command line that was read: the command, what commands share, and the command's own options."""
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if "\n" in text else super()._fill_text(text, width, indent)
+    command: Command
+    run: RunOptions
+    options: Any
+
+
+class _Format(argparse.RawDescriptionHelpFormatter):
+    """One line for each option, as far as it fits."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=80)
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are errors of the wizard's own tree: told once, in one form, `--json` included."""
+    """A parser whose errors are UsageErrors: printed once, in one form, also with `--json`."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"{PROGRAM} --help")
+        words = (name,) if (name := self.prog.removeprefix(PROGRAM).strip()) else ()
+        raise UsageError(message, wizard(*words, "--help"))
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line. Its errors raise UsageError."""
-    made = _Parser(
-        prog=PROGRAM,
-        description="Set up AWS KMS for EONPRO: a key that passes an audit, and the wrapped data key delivered.",
-        epilog=_epilog(),
-        formatter_class=_Paragraphs,
+def parser_of(command: Command) -> argparse.ArgumentParser:
+    """The parser of one command. Its errors raise UsageError."""
+    parser = _Parser(
+        prog=f"{PROGRAM} {command.name}",
+        usage=f"{PROGRAM} {command.name} [options]",
+        description=f"{command.help[0].upper()}{command.help[1:]}.",
+        formatter_class=_Format,
         # `--vercel-token VALUE` must not pass for `--vercel-token-file FILE`.
         allow_abbrev=False,
+        add_help=False,
     )
-    made.add_argument("command", nargs="?", default="setup", metavar="COMMAND", help="what to do; see below")
-    made.add_argument("action", nargs="?", metavar="ACTION", help="what the command takes beside its name; see below")
-    made.add_argument("--stack", default="production", metavar="NAME", help="the Pulumi stack (default: production)")
-    made.add_argument("--all", action="store_true", dest="all_stacks", help="of status: every stack")
-    made.add_argument("--answers", type=Path, metavar="FILE", help="answers file, YAML or JSON (see examples/)")
-    made.add_argument(
-        "--from", dest="from_stack", metavar="STACK", help="take the settings of another stack as a start"
-    )
-    made.add_argument("--yes", action="store_true", help="confirm the plan beforehand")
-    made.add_argument("--confirm", metavar="NAME", help="the stack's name: confirms beforehand what cannot be undone")
-    made.add_argument("--adopt", action="store_true", help="take what was set up by hand into the stack")
-    made.add_argument("--dry-run", action="store_true", help="of setup: stop after the plan; make nothing")
-    made.add_argument("--save-plan", type=Path, metavar="FILE", help="write the plan to a file, to carry it out later")
-    made.add_argument("--plan", type=Path, metavar="FILE", help="carry out a saved plan, or refuse if it fits no more")
-    made.add_argument(
-        "--json", action="store_true", help="one JSON document on stdout, all else on stderr; asks nothing"
-    )
-    made.add_argument("--non-interactive", action="store_true", help="never ask; implied without a terminal")
-    made.add_argument("--verbose", action="store_true", help="tell every call of AWS, Vercel and Pulumi on stderr")
-    made.add_argument("--debug", action="store_true", help="--verbose, Pulumi's own output and the cause of an error")
-    made.add_argument("--log", type=Path, metavar="FILE", help="the log, without secrets (default: in .wizard/logs/)")
-    _add_day_two(made)
-    add_flags(made)
-    return made
+    fill(parser, command)
+    return parser
 
 
-def _add_day_two(made: argparse.ArgumentParser) -> None:
-    """The flags of the commands for a stack that stands."""
-    group = made.add_argument_group("for a stack that stands")
-    group.add_argument("--to", metavar="PLACE", help="of push: environments, with commas; of backup: FILE or s3://…")
-    group.add_argument("--branch", metavar="NAME", help="of push --to preview: one git branch only")
-    group.add_argument("--set-aside", metavar="ID", help="of push: that ENCRYPTED_PHI_KEY on Vercel gets another name")
-    group.add_argument("--redeploy", action="store_true", default=None, help="start the application anew afterwards")
-    group.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
-    group.add_argument("--cmk", action="store_true", help="of rotate: new material for the KMS key, now")
-    group.add_argument("--schedule", type=int, metavar="DAYS", help="of rotate: days between automatic rotations")
-    group.add_argument("--rewrap", metavar="KEY", help="of rotate: the same data key under another KMS key (its ARN)")
-    group.add_argument("--data-key", action="store_true", help="of rotate: a new data key beside the old one")
-    group.add_argument("--promote", metavar="FINGERPRINT", help="of rotate: the new data key into the old one's place")
-    group.add_argument("--version", metavar="FINGERPRINT", help="of restore: the escrowed version")
-    group.add_argument("--from-backup", metavar="PLACE", help="of restore: FILE or s3://… of a backup")
-    group.add_argument("--encryption-key", action="store_true", help="of adopt: 64 hex digits, by stdin or a prompt")
-    group.add_argument("--to-region", metavar="REGION", help="of backup: a copy in the escrow's store there")
-    group.add_argument("--quick", action="store_true", help="of doctor: without Pulumi's own comparison (seconds)")
-    group.add_argument("--sign", metavar="NAME", help="of review: sign it off by that name")
-    group.add_argument("--days", type=int, metavar="DAYS", help="of review, cost: how far back to look (default: 90)")
-    group.add_argument("--out", type=Path, metavar="FOLDER", help="of review, report: where the files go")
-    group.add_argument("--used", action="store_true", help="of cost: by what was really used")
-    group.add_argument("--requests", type=int, metavar="N", help="of cost, report: what if, KMS requests a month")
-    group.add_argument("--instances", type=int, metavar="N", help="of cost, report: what if, instances that run")
-    group.add_argument("--repository", metavar="OWNER/NAME", help="of policy ci: the repository on GitHub")
-    group.add_argument("--cache-minutes", type=float, metavar="M", help="of cost, report: what if, the key cache's TTL")
+def fill(parser: argparse.ArgumentParser, command: Command) -> None:
+    """Add the arguments of a command: its own, then those that it shares with others."""
+    command.options.add_arguments(parser)
+    if Shared.START in command.shared:
+        parser.add_argument("--from", dest="from_stack", metavar="STACK", help="start from the settings of that stack")
+        parser.add_argument("--adopt", action="store_true", help="import what was created manually")
+        parser.add_argument("--save-plan", type=Path, metavar="FILE", help="write the plan to a file, for --plan")
+    stack = parser.add_argument_group("the stack")
+    if Shared.STACK in command.shared:
+        stack.add_argument(
+            "--stack", default="production", metavar="NAME", help="the Pulumi stack (default: production)"
+        )
+        stack.add_argument("--answers", type=Path, metavar="FILE", help="answers file, YAML or JSON (see examples/)")
+    if Shared.ACCOUNT in command.shared:
+        keys = None if Shared.INPUTS in command.shared else ACCOUNT_INPUTS
+        add_flags(stack, keys=keys, helps=_SHORT)
+    run = parser.add_argument_group("this run")
+    if Shared.YES in command.shared:
+        run.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    if Shared.CONFIRM in command.shared:
+        run.add_argument("--confirm", metavar="NAME", help="the stack's name, for what cannot be undone")
+    run.add_argument("--json", action="store_true", help="one JSON document on stdout; asks nothing")
+    run.add_argument("--non-interactive", action="store_true", help="never ask; implied without a terminal")
+    run.add_argument("--verbose", action="store_true", help="print every call of AWS, Vercel and Pulumi")
+    run.add_argument("--debug", action="store_true", help="and Pulumi's output, and causes of errors")
+    run.add_argument("--log", type=Path, metavar="FILE", help="the log, without secrets (in .wizard/logs/)")
+    run.add_argument("-h", "--help", action="help", help="print this help")
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The options of a run. Raises UsageError, which names a flag that nobody knows without what was given to it."""
-    options, unknown = parser().parse_known_args(argv)
+def parse(argv: Sequence[str]) -> CommandLine:
+    """The command line of a run. Raises UsageError, which names an unknown flag without the value given to it."""
+    command, words = _split(argv)
+    namespace, unknown = parser_of(command).parse_known_args(words)
     if unknown:
-        raise UsageError(_unknown(unknown), f"{PROGRAM} --help")
-    if options.command not in COMMANDS:
-        raise UsageError(
-            f"there is no command {options.command!r}{_like(options.command, COMMANDS)}", f"{PROGRAM} --help"
-        )
-    actions = ACTIONS.get(options.command, ())
-    if actions and options.action not in actions:
-        raise UsageError(
-            f"{options.command} takes one of: {', '.join(actions)}", f"{PROGRAM} {options.command} {actions[0]}"
-        )
-    if options.action and not actions:
-        raise UsageError(f"{options.command} takes no {options.action!r}", f"{PROGRAM} {options.command}")
-    for flag, commands in ONLY.items():
-        if _given(options, flag) and options.command not in commands:
-            raise UsageError(
-                f"{options.command} knows no {flag}: it belongs to {' and '.join(commands)}",
-                f"{PROGRAM} {commands[0]} --help",
-            )
-    if options.plan and (options.dry_run or options.save_plan):
-        raise UsageError(
-            "--plan carries a saved plan out; --dry-run and --save-plan carry nothing out",
-            f"{PROGRAM} {options.command} --plan {options.plan}",
-        )
-    return options
+        raise UsageError(_unknown(command, unknown), wizard(command.name, "--help"))
+    values = vars(namespace)
+    kinds = command.options, RunOptions
+    own, run = ({name: values[name] for name in _fields(kind) if name in values} for kind in kinds)
+    inputs = {each.file_key: values.get(each.file_key) for each in INPUTS}
+    return CommandLine(
+        command=command,
+        run=RunOptions(**{**run, "command": command.name, "inputs": inputs}),
+        options=kinds[0](**own),
+    )
 
 
 def command_of(argv: Sequence[str]) -> str | None:
-    """The command that a command line names, as far as one that cannot be read tells; None where it does not."""
-    valued = {option for action in parser()._actions if action.nargs != 0 for option in action.option_strings}
-    words = [word for before, word in zip(("", *argv), argv, strict=False) if before not in valued]
-    return next((word for word in words if word in COMMANDS), None)
+    """The command that a command line names, as far as one that cannot be read names one."""
+    _, word, _ = _first_word(argv)
+    return word if word in COMMANDS else None
 
 
-_KEPT = ("--stack", "--answers", "--from", "--yes", "--adopt", *(each.flag for each in INPUTS))
-_CONNECTION = frozenset(
-    ("--stack", "--answers", "--yes", "--profile", "--backend", "--target", "--vercel-token-file", "--passphrase-file")
-)
+def _fields(kind: Any) -> Iterator[str]:
+    return (each.name for each in dataclasses.fields(kind))
+
+
+def _split(argv: Sequence[str]) -> tuple[Command, list[str]]:
+    """The command, and the words without its name."""
+    before, word, after = _first_word(argv)
+    if word is None:
+        return COMMANDS[DEFAULT_COMMAND], [*before]
+    if word not in COMMANDS:
+        raise UsageError(f"there is no command {word!r}{_like(word, COMMANDS)}", wizard("--help"))
+    return COMMANDS[word], [*before, *after]
+
+
+def _first_word(argv: Sequence[str]) -> tuple[Sequence[str], str | None, Sequence[str]]:
+    """The first word that is no flag and no flag's value, with what stands before and after it."""
+    valued = _valued_flags()
+    position = 0
+    while position < len(argv):
+        word = argv[position]
+        before = argv[position - 1] if position else ""
+        # After an unknown flag stands its value, which may be a secret: it is not taken for a command.
+        if not word.startswith("-") and (word in COMMANDS or not before.startswith("-") or before in _SWITCHES):
+            return argv[:position], word, argv[position + 1 :]
+        position += 2 if word in valued else 1
+    return argv, None, ()
+
+
+def _valued_flags() -> frozenset[str]:
+    return frozenset(("--stack", "--answers", "--from", "--confirm", "--plan", "--save-plan", "--log")) | {
+        each.flag for each in INPUTS
+    }
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+
+def help_of(topic: str | None) -> str:
+    """The help of a command, of the inputs, or of all commands for None."""
+    if topic == "inputs":
+        parser = argparse.ArgumentParser(prog=PROGRAM, usage=argparse.SUPPRESS, formatter_class=_Format, add_help=False)
+        add_flags(parser.add_argument_group("inputs"))
+        return parser.format_help()
+    return parser_of(COMMANDS[topic]).format_help() if topic else overview()
+
+
+def overview() -> str:
+    """`--help` without a command: the commands in groups, one line each, and the exit codes."""
+    import textwrap
+
+    lines = [
+        f"usage: {PROGRAM} [COMMAND] [options]",
+        "",
+        "Set up AWS KMS for EONPRO: an auditable key, and the wrapped data key delivered.",
+    ]
+    for group in dict.fromkeys(command.group for command in TABLE):
+        lines += ["", f"{group}:"]
+        lines += [f"  {command.name:<11} {command.help}" for command in TABLE if command.group == group]
+    codes = textwrap.fill(", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()), 78)
+    return "\n".join(
+        [*lines, "", "exit codes:", textwrap.indent(codes, "  "), "", f"more: {PROGRAM} COMMAND --help", ""]
+    )
+
+
+def answered(argv: Sequence[str]) -> str | None:
+    """What is printed for `--help` without a command and for `--version`; None for any other command line."""
+    _, word, _ = _first_word(argv)
+    if word is None and ("--help" in argv or "-h" in argv):
+        return overview()
+    return f"eonpro-kms {version()}\n" if word is None and "--version" in argv else None
+
+
+# --- the flags of a run, for the next command ------------------------------------------------------------------------
 
 
 def given_flags(argv: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The flags of a command line that the next command has to repeat, each with its words."""
-    actions = {option: action for action in parser()._actions for option in action.option_strings}
+    """The flags of a command line that the next command repeats, each with its words as they were typed."""
+    name = command_of(argv) or DEFAULT_COMMAND
+    actions = _actions(COMMANDS[name])
     flags: dict[str, tuple[str, ...]] = {}
     words = iter(argv)
     for word in words:
-        name, equals, _ = word.partition("=")
-        takes_value = name in actions and actions[name].nargs != 0
-        typed = (word,) if equals or not takes_value else (word, *(value for value in (next(words, None),) if value))
-        if name in _KEPT:
-            flags[name] = (*flags.get(name, ()), *typed)
-    return flags
+        flag, equals, _ = word.partition("=")
+        takes_value = flag in actions and actions[flag].nargs != 0 and not equals
+        typed = (word, *(value for value in (next(words, None),) if value)) if takes_value else (word,)
+        if flag in actions and flag.startswith("--") and flag not in _NOT_KEPT:
+            flags[flag] = (*flags.get(flag, ()), *typed)
+    own = {option for action in _own_actions(COMMANDS[name]) for option in action.option_strings}
+    return {flag: typed for flag, typed in flags.items() if flag not in own}
 
 
 def flags_of(command: str) -> frozenset[str]:
-    """The flags of a command that it has from the run that names it."""
-    if command in ("schema", "completion") or command not in COMMANDS:
-        return frozenset()
-    if command in ("setup", "preview"):
-        return frozenset(_KEPT)
-    return frozenset(_KEPT) - {"--from", "--adopt"} if command in ("policy", "cost") else _CONNECTION
+    """The flags that a command takes; none for an unknown one."""
+    return frozenset(_actions(COMMANDS[command])) if command in COMMANDS else frozenset()
 
 
-def _given(options: argparse.Namespace, flag: str) -> bool:
-    names = {"--all": "all_stacks", "--from": "from_stack", "--no-redeploy": "redeploy"}
-    value = getattr(options, names.get(flag, flag.removeprefix("--").replace("-", "_")))
-    # A flag that is not given is None, or False for those that only switch on.
-    return value is False if flag == "--no-redeploy" else value is not None and value is not False
+def _actions(command: Command) -> dict[str, argparse.Action]:
+    return {option: action for action in parser_of(command)._actions for option in action.option_strings}
 
 
-def _unknown(words: Sequence[str]) -> str:
+def _own_actions(command: Command) -> list[argparse.Action]:
+    parser = _Parser(add_help=False)
+    command.options.add_arguments(parser)
+    return parser._actions
+
+
+# --- what cannot be read ---------------------------------------------------------------------------------------------
+
+
+def _unknown(command: Command, words: Sequence[str]) -> str:
     # What follows an unknown flag may be a secret: it is not repeated.
     flags = [word.partition("=")[0] for word in words if word.startswith("-") and len(word) > 1]
     if not flags:
-        return f"there is no place for {len(words)} more words than a command and its action"
-    known = [option for action in parser()._actions for option in action.option_strings]
-    return "; ".join(f"there is no flag {flag}{_like(flag, known)}" for flag in dict.fromkeys(flags))
+        many = "1 more word" if len(words) == 1 else f"{len(words)} more words"
+        return f"{command.name} does not take {many}"
+    return "; ".join(_unknown_flag(command, flag) for flag in dict.fromkeys(flags))
 
 
-def _like(word: str, known: Sequence[str] | Mapping[str, str]) -> str:
+def _unknown_flag(command: Command, flag: str) -> str:
+    others = [each.name for each in TABLE if flag in _actions(each)]
+    if others:
+        return f"{command.name} has no {flag}: it belongs to {' and '.join(others)}"
+    return f"there is no flag {flag}{_like(flag, _actions(command))}"
+
+
+def _like(word: str, known: Iterable[str]) -> str:
     import difflib
 
-    near = next((each for each in known if each.startswith(f"{word}-")), None)
-    found = [near] if near else difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def _epilog() -> str:
-    import textwrap
-
-    codes = ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
-    lines = ["commands:"]
-    for name, text in COMMANDS.items():
-        lines += textwrap.wrap(text, _WIDTH, initial_indent=f"  {name:<10} ", subsequent_indent=" " * 13)
-    lines += ["", "exit codes:"]
-    lines += textwrap.wrap(codes, _WIDTH, initial_indent="  ", subsequent_indent="  ")
-    return "\n".join(lines)
+    names = list(known)
+    near = next((each for each in names if each.startswith(f"{word}-")), None)
+    matches = [near] if near else difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""

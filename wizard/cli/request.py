@@ -6,7 +6,6 @@ The edges' libraries are loaded while the first question is being answered.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import shutil
@@ -21,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 from wizard import PROJECT_FOLDER
 from wizard.cli import first_prompt, parser
 from wizard.core.errors import UsageError
-from wizard.core.next_command import Run
+from wizard.core.next_command import Run, wizard
+from wizard.core.run_options import RunOptions
 from wizard.inputs import answers, application_folder, saved_progress
-from wizard.inputs.answers_file import read_file
+from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
+from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -38,13 +39,18 @@ Secret = Callable[[str | None, str], None]
 """Takes a value that no log may hold, and the name that is written instead."""
 
 
-def build_request(options: argparse.Namespace, terminal: Terminal, secret: Secret) -> tuple[Request, Clients]:
-    """What the run was asked to do, and its edges. Raises UsageError with each answer that cannot be used."""
+def build_request(
+    options: RunOptions, terminal: Terminal, secret: Secret, *, tolerates_settings: bool = False
+) -> tuple[Request, Clients]:
+    """What the run was asked to do, and its clients. Raises UsageError with each answer that cannot be used.
+
+    `tolerates_settings`: settings of the stack that cannot be used are as none.
+    """
     drafts = saved_progress.DraftFiles(PROJECT_FOLDER)
     application = application_folder.detect(_application_folder())
     opened = _opened(options, terminal, drafts, application)
     gc.enable()
-    saved, plan = saved_settings(options.stack), _saved_plan(options)
+    saved, plan = _saved(options, tolerates_settings), _saved_plan(options)
     resolved = _resolved(options, opened, saved, plan)
     for key, answer in resolved.items():
         if by_key[key].secret:
@@ -64,51 +70,11 @@ def build_request(options: argparse.Namespace, terminal: Terminal, secret: Secre
     return _request(options, resolved, saved, opened, plan), clients
 
 
-def config_file(stack: str) -> str:
-    """The name of the file with a stack's configuration."""
-    return f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
-
-
-def saved_settings(stack: str) -> Settings | None:
-    """The settings that the stack's configuration file holds; None where it holds none of the project's."""
-    from components.settings import PROJECT, ContractError, Settings, correction
-    from wizard.pulumi_engine import config as engine_config
-
-    file = config_file(stack)
-    config = engine_config.read(PROJECT_FOLDER / file)
-    if not any(key.startswith(f"{PROJECT}:") for key in config):
-        return None
-    try:
-        return Settings.from_config(config, deployed=True)
-    except ContractError as error:
-        commands = [command for field, _ in error.faults if (command := correction(field, stack))]
-        raise UsageError(
-            f"{file} cannot be used: {error}",
-            "   ".join(dict.fromkeys(commands))
-            or f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away",
-        ) from error
-
-
-def answers_file(options: argparse.Namespace) -> dict[str, Any]:
-    """The answers file's answers; none without a file."""
-    if not options.answers:
-        return {}
-    try:
-        return read_file(options.answers.read_text(), str(options.answers))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the answers file {options.answers} cannot be read: {error}", "ls examples/") from error
-
-
-def flags(options: argparse.Namespace) -> dict[str, Any]:
-    """What was given on the command line, by the key that each input has in an answers file."""
-    return {each.file_key: getattr(options, each.file_key, None) for each in by_key.values()}
-
-
 # --- the first question ----------------------------------------------------------------------------------------
 
 
 def _opened(
-    options: argparse.Namespace,
+    options: RunOptions,
     terminal: Terminal,
     drafts: saved_progress.DraftFiles,
     application: application_folder.ApplicationFolder,
@@ -116,13 +82,16 @@ def _opened(
     asks = terminal.interactive and options.command in ("setup", "preview")
     if not asks:
         return first_prompt.EarlyAnswers()
-    given = options.target is not None or os.environ.get(by_key["target"].variable)
+    given = options.inputs.get("target") is not None or os.environ.get(by_key["target"].variable)
     # Another stack's settings, an answers file or this stack's own say where the application runs.
     told = (
-        options.from_stack or options.answers or options.plan or (PROJECT_FOLDER / config_file(options.stack)).exists()
+        options.from_stack
+        or options.answers
+        or options.plan
+        or (PROJECT_FOLDER / config.file_name(options.stack)).exists()
     )
     draft = drafts.load(options.stack)
-    others = sorted(file.name[len("Pulumi.") : -len(".yaml")] for file in PROJECT_FOLDER.glob("Pulumi.*.yaml"))
+    others = config.stacks(PROJECT_FOLDER)
     return first_prompt.begin(
         stack=options.stack,
         others=() if given or told else others,
@@ -151,7 +120,7 @@ def _load() -> None:
 
 
 def _resolved(
-    options: argparse.Namespace, opened: first_prompt.EarlyAnswers, saved: Settings | None, plan: SavedPlan | None
+    options: RunOptions, opened: first_prompt.EarlyAnswers, saved: Settings | None, plan: SavedPlan | None
 ) -> dict[str, answers.Answer]:
     copied: Mapping[str, Any] = {}
     # In a checkout that has no settings of the stack, a saved plan's are the ones that were approved.
@@ -164,15 +133,15 @@ def _resolved(
         token = answers.Answer(value=login.token, source=answers.Source.DETECTED, where=login.source)
         detected["vercel_token"] = token
     resolved = answers.resolve(
-        flags=flags(options),
+        flags=options.inputs,
         environ=os.environ,
-        file=answers_file(options),
+        file=read_answers(options.answers),
         file_name=str(options.answers or ""),
         draft=opened.draft,
         saved=answers.from_settings(told) if told else {},
-        saved_name=config_file(options.stack) if saved or not plan else plan.name,
+        saved_name=config.file_name(options.stack) if saved or not plan else plan.name,
         copied=copied,
-        copied_name=config_file(other or ""),
+        copied_name=config.file_name(other or ""),
         detected=detected,
         read_secret=lambda path: Path(path).expanduser().read_text(encoding="utf-8"),
     )
@@ -181,19 +150,29 @@ def _resolved(
     return resolved
 
 
+def _saved(options: RunOptions, tolerates_settings: bool) -> Settings | None:
+    try:
+        return config.saved_settings(PROJECT_FOLDER, options.stack)
+    except UsageError:
+        if not tolerates_settings:
+            raise
+        return None
+
+
 def _other(stack: str) -> Settings:
-    settings = saved_settings(stack)
+    settings = config.saved_settings(PROJECT_FOLDER, stack)
     if settings is None:
-        there = ", ".join(sorted(file.name[7:-5] for file in PROJECT_FOLDER.glob("Pulumi.*.yaml"))) or "none"
+        stacks = ", ".join(config.stacks(PROJECT_FOLDER)) or "none"
         raise UsageError(
-            f"there is no stack {stack} to take settings from: {config_file(stack)} is not here (stacks: {there})",
-            "python -m wizard status --all",
+            f"there is no stack {stack} to take settings from: {config.file_name(stack)} does not exist "
+            f"(stacks: {stacks})",
+            wizard("status", "--all"),
         )
     return settings
 
 
 def _request(
-    options: argparse.Namespace,
+    options: RunOptions,
     resolved: Mapping[str, answers.Answer],
     saved: Settings | None,
     opened: first_prompt.EarlyAnswers,
@@ -213,7 +192,7 @@ def _request(
     )
 
 
-def _saved_plan(options: argparse.Namespace) -> SavedPlan | None:
+def _saved_plan(options: RunOptions) -> SavedPlan | None:
     if options.plan is None:
         return None
     from wizard.setup import saved_plan
@@ -221,18 +200,17 @@ def _saved_plan(options: argparse.Namespace) -> SavedPlan | None:
     try:
         return saved_plan.read(options.plan.read_text(encoding="utf-8"), str(options.plan))
     except (OSError, UnicodeDecodeError) as error:
-        again = f"python -m wizard preview --stack {options.stack} --save-plan {options.plan}"
+        again = wizard("preview", "--save-plan", str(options.plan))
         raise UsageError(f"the plan {options.plan} cannot be read: {error}", again) from error
 
 
 def _planned_settings(plan: SavedPlan) -> Settings:
     from components.settings import ContractError, Settings
-    from wizard.pulumi_engine import config as engine_config
 
     try:
-        return Settings.from_config({key: engine_config.as_text(value) for key, value in plan.settings.items()})
+        return Settings.from_config({key: config.as_text(value) for key, value in plan.settings.items()})
     except ContractError as error:
-        again = "save one: python -m wizard preview --save-plan FILE"
+        again = "save another: python -m wizard preview --save-plan FILE"
         raise UsageError(f"the settings of the plan {plan.name} cannot be used: {error}", again) from error
 
 

@@ -72,8 +72,13 @@ def schema(name: str, found: Mapping[str, Any]) -> Document:
     return {**head("schema"), "name": name, "schema": dict(found)}
 
 
+def help_text(topic: str | None, text: str) -> Document:
+    """Of a help text; None is the overview."""
+    return {**head("help"), "topic": topic, "text": text}
+
+
 def completion(shell: str, script: str) -> Document:
-    """Of a shell's completion script."""
+    """Of what registers the completion in a shell."""
     return {**head("completion"), "shell": shell, "script": script}
 
 

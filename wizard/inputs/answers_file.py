@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from wizard.core.errors import UsageError
@@ -27,6 +28,17 @@ _WRONG = object()
 
 _LONGEST = 600
 """Characters of a fault."""
+
+
+def read_answers(path: Path | None) -> dict[str, Any]:
+    """The answers in a file; none for None. Raises UsageError for a file that cannot be read or used."""
+    if path is None:
+        return {}
+    try:
+        return read_file(path.read_text(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the answers file {path} cannot be read: {error}"
+        raise UsageError(message, "name another: --answers FILE; examples/ has some") from error
 
 
 def read_file(text: str, name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Pure. Loads no library: `python -m wizard --help` is printed from this table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -25,15 +25,22 @@ by_key: Mapping[str, Input] = MappingProxyType({each.key: each for each in INPUT
 """Every input by its key."""
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every input: None where it is not given, a list for many values. A secret's flag names a file."""
-    group = parser.add_argument_group(
-        "answers",
-        "Each can also be given as an environment variable, or under its name in an answers file. "
-        "A flag wins over the environment, the environment over the file.",
-    )
+def add_flags(
+    parser: argparse._ActionsContainer, *, keys: Collection[str] | None = None, helps: Mapping[str, str] | None = None
+) -> None:
+    """Add a flag for every input: None where it is not given, a list for many values. A secret's flag names a file.
+
+    `keys` are the inputs to add, None for all. `helps` are the inputs that the help lists, each with its text; None
+    for all, with all that is known of each.
+    """
+    from argparse import SUPPRESS
+
     for each in INPUTS:
+        if keys is not None and each.key not in keys:
+            continue
         text = f"{'file that holds the ' if each.secret else ''}{each.help} [{each.variable}]".replace("%", "%%")
+        if helps is not None:
+            text = helps.get(each.key, SUPPRESS)
         action = "append" if each.many else "store"
         metavar = "FILE" if each.secret else each.metavar
-        group.add_argument(each.flag, dest=each.file_key, metavar=metavar, default=None, action=action, help=text)
+        parser.add_argument(each.flag, dest=each.file_key, metavar=metavar, default=None, action=action, help=text)

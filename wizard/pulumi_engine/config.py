@@ -1,6 +1,7 @@
 """A stack's settings file, `Pulumi.<stack>.yaml`, and the forms its values take on the way to the CLI.
 
-Part of the engine's edge: reads and writes the one file it is given, and keeps a copy in a private folder.
+Part of the engine's edge: reads and writes the settings files of a folder, and keeps copies in a private folder. Loads
+YAML when one is read.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import yaml
+from typing import TYPE_CHECKING
 
 from wizard.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from components.settings import Settings
 
 Value = str | int | bool | list[str]
 """A configuration value as `Settings.to_config` gives it."""
@@ -25,7 +28,9 @@ def read(path: Path) -> dict[str, str]:
 
     Raises UsageError for a file that is no stack's settings.
     """
-    mend = f"mend {path.name}, or move it away and run again"
+    import yaml
+
+    mend = f"fix {path.name}, or move it away and run again"
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
@@ -38,6 +43,36 @@ def read(path: Path) -> dict[str, str]:
     if not isinstance(config, dict):
         raise UsageError(f"{path.name} is not a stack's settings: its `config` is no list of keys and values", mend)
     return {key: as_text(value) for key, value in config.items()}
+
+
+def file_name(stack: str) -> str:
+    """The name of the file with a stack's settings."""
+    return f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
+
+
+def saved_settings(folder: Path, stack: str) -> Settings | None:
+    """The settings in the stack's file in the project's folder; None where it has none of this project's.
+
+    Raises UsageError for settings that cannot be used, with every fault.
+    """
+    from components.settings import PROJECT, ContractError, Settings, correction
+
+    file = file_name(stack)
+    config = read(folder / file)
+    if not any(key.startswith(f"{PROJECT}:") for key in config):
+        return None
+    try:
+        return Settings.from_config(config, deployed=True)
+    except ContractError as error:
+        commands = [command for field, _ in error.faults if (command := correction(field, stack))]
+        advice = f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away"
+        message = f"{file} cannot be used: {error}"
+        raise UsageError(message, "   ".join(dict.fromkeys(commands)) or advice) from error
+
+
+def stacks(folder: Path) -> list[str]:
+    """The stacks that have a settings file in the project's folder."""
+    return sorted(file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in folder.glob("Pulumi.*.yaml"))
 
 
 class PreparedSettings:
@@ -85,6 +120,8 @@ def as_text(value: object) -> str:
 
 def document(config: Mapping[str, Value]) -> str:
     """A stack's settings file as the CLI writes it: numbers as text, keys in order."""
+    import yaml
+
     plain = {key: value if isinstance(value, list) else as_text(value) for key, value in sorted(config.items())}
     return yaml.safe_dump({"config": plain}, default_flow_style=False)
 

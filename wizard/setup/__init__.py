@@ -1,1 +1,112 @@
-"""The first run: preflight, plan, confirmation, update, evidence, report."""
+"""The first run: preflight, plan, confirmation, update, evidence, report; and the end of a stack.
+
+Touches nothing; `workflow` is loaded when a command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wizard.core.errors import UsageError
+from wizard.core.next_command import wizard
+from wizard.core.run_options import Result
+
+if TYPE_CHECKING:
+    from wizard.setup.steps import Clients, Request
+
+INPUTS = "The inputs (the Region, the trail and others): python -m wizard help inputs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupOptions:
+    """The options of `setup`."""
+
+    dry_run: bool = False
+    save_plan: Path | None = None
+    plan: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.plan and (self.dry_run or self.save_plan):
+            raise UsageError(
+                "--plan applies a saved plan; --dry-run and --save-plan apply nothing",
+                wizard("setup", "--plan", str(self.plan)),
+            )
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("--dry-run", action="store_true", help="stop after the plan")
+        parser.add_argument("--plan", type=Path, metavar="FILE", help="apply a saved plan, if it still fits")
+        parser.epilog = INPUTS
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.core import json_documents
+        from wizard.setup import workflow
+
+        if self.dry_run or self.save_plan:
+            return 0, json_documents.preview(workflow.preview(request, clients), command="setup")
+        done = workflow.setup(request, clients)
+        return int(bool(done.failed)), json_documents.setup(done)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewOptions:
+    """The options of `preview`."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.epilog = INPUTS
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.core import json_documents
+        from wizard.setup import workflow
+
+        return 0, json_documents.preview(workflow.preview(request, clients))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessKeyOptions:
+    """The options of `access-key`."""
+
+    action: str
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument(
+            "action",
+            choices=("rotate", "retire"),
+            metavar="ACTION",
+            help="rotate, or retire the old one",
+        )
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.core import json_documents
+        from wizard.setup import workflow
+
+        change = workflow.rotate_access_key if self.action == "rotate" else workflow.retire_access_key
+        return 0, json_documents.access_key(request.stack, change(request, clients))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestroyOptions:
+    """The options of `destroy`."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        del parser  # it has none of its own
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.core import json_documents
+        from wizard.setup import workflow
+
+        return 0, json_documents.destroy(request.stack, workflow.destroy(request, clients))

@@ -1,4 +1,4 @@
-"""The guide's eight compliance items, each with its state and the evidence for it, read from the account after the run.
+"""The eight items of the compliance checklist, each with its state and the evidence for it, read from the account.
 
 Pure: reads the cloud through its Protocol. What could not be read is `unknown`, never `done`.
 """
@@ -26,14 +26,14 @@ T = TypeVar("T")
 
 
 class ItemState(StrEnum):
-    """Where an item stands."""
+    """The state of an item."""
 
     DONE = "done"
     OPEN = "open"
-    """Not so; the evidence says what is wrong."""
+    """Not met; the evidence says what is wrong."""
     PERSON = "needs a person"
     UNKNOWN = "unknown"
-    """Could not be read; never taken for done."""
+    """Could not be read; never shown as done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class ChecklistEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
-    """What the items are judged by, each as it was read; an error where it could not be."""
+    """What the items are evaluated by; an error where it could not be read."""
 
     key: KeyFact | SetupError | None
     """Under the alias."""
@@ -62,7 +62,7 @@ class Readings:
     retention: Retention | SetupError | None
     grants: tuple[GrantFact, ...] | SetupError | None
     iam: AccountIam | SetupError | None
-    """Both only say which administrators can decrypt."""
+    """Both only decide which administrators can decrypt."""
 
 
 def read(
@@ -73,12 +73,14 @@ def read(
     stored_data_key: StoredDataKey | None,
     proofs: tuple[Verification, ...],
 ) -> tuple[ChecklistEntry, ...]:
-    """All eight, in the guide's order."""
-    return judge(look(aws, outputs), settings=settings, outputs=outputs, stored_data_key=stored_data_key, proofs=proofs)
+    """All eight, in order."""
+    return evaluate(
+        read_account(aws, outputs), settings=settings, outputs=outputs, stored_data_key=stored_data_key, proofs=proofs
+    )
 
 
-def look(aws: AwsClient, outputs: Outputs) -> Readings:
-    """What is to be read of the account. Side by side, for each call is a round trip."""
+def read_account(aws: AwsClient, outputs: Outputs) -> Readings:
+    """Everything that the items need of the account, read at the same time."""
     with ThreadPoolExecutor(max_workers=7) as pool:
         key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
         key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
@@ -98,7 +100,7 @@ def look(aws: AwsClient, outputs: Outputs) -> Readings:
     )
 
 
-def judge(
+def evaluate(
     readings: Readings,
     *,
     settings: Settings,
@@ -131,7 +133,7 @@ def judge(
         ChecklistEntry(
             topic=Topic.REVIEW,
             state=ItemState.PERSON,
-            evidence="every three months somebody looks at who may use and administer the key, and signs",
+            evidence="every three months a person reviews who can use and administer the key, and signs",
         ),
     )
 
@@ -144,11 +146,11 @@ def _read(call: Callable[..., T], *args: Any) -> T | SetupError | None:
 
 
 def _of(
-    fact: Any, topic: Topic, judge: Callable[[Any], tuple[ItemState, str]], *, missing: str = "there is none"
+    fact: Any, topic: Topic, check: Callable[[Any], tuple[ItemState, str]], *, missing: str = "it does not exist"
 ) -> ChecklistEntry:
     if isinstance(fact, SetupError):
         return ChecklistEntry(topic=topic, state=ItemState.UNKNOWN, evidence=f"could not be read: {fact.message}")
-    state, evidence = (ItemState.OPEN, missing) if fact is None else judge(fact)
+    state, evidence = (ItemState.OPEN, missing) if fact is None else check(fact)
     return ChecklistEntry(topic=topic, state=state, evidence=evidence)
 
 
@@ -168,7 +170,7 @@ def _key_policy(
     named = {arn for statement in _allowing(policy) for arn in _principals(statement)}
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
     applications = outputs.app_principal_arns
-    strangers = named - {root, *applications, *settings.administrators, *settings.deletion_administrators}
+    unknown = named - {root, *applications, *settings.administrators, *settings.deletion_administrators}
     using = [
         arn
         for arn in settings.administrators
@@ -191,51 +193,54 @@ def _key_policy(
     ]
     needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
     needed += [(arn, action) for arn in applications for action in policies.APPLICATION_ACTIONS]
-    lost = [
-        f"{action} of {arn}"
+    missing = [
+        f"{action} to {arn}"
         for arn, action in needed
         if decide_by_key_policy(policy, arn, action) is not KeyPolicyDecision.NAMED
     ]
-    told = [f"also names {', '.join(sorted(strangers))}"] if strangers else []
-    told += [f"lets {', '.join(using)} decrypt"] if using else []
-    told += [f"lets {', '.join(deleting)} delete the key"] if deleting else []
-    told += [f"lets the application do {', '.join(beyond)}"] if beyond else []
-    told += [f"does not itself allow {', '.join(lost)}"] if lost else []
-    if told:
-        return ItemState.OPEN, "the key policy " + " and ".join(told)
+    violations = [f"also names {', '.join(sorted(unknown))}"] if unknown else []
+    violations += [f"allows {', '.join(using)} to decrypt"] if using else []
+    violations += [f"allows {', '.join(deleting)} to delete the key"] if deleting else []
+    violations += [f"allows the application {', '.join(beyond)}"] if beyond else []
+    violations += [f"does not itself allow {', '.join(missing)}"] if missing else []
+    if violations:
+        return ItemState.OPEN, "the key policy " + " and ".join(violations)
     number = len(settings.administrators) + len(settings.administrator_patterns)
-    who = f"{number} administrator{'s' if number > 1 else ''}"
+    administrators = f"{number} administrator{'s' if number > 1 else ''}"
     iam = "the application and" if settings.strict_key_policy else "the account's IAM, the application,"
-    ending = f"{len(settings.deletion_administrators) or 'nobody'} may delete it"
+    ending = f"{len(settings.deletion_administrators) or 'nobody'} can delete it"
     documents = documents_of(outputs.key_arn, policy=policy, grants=readings.grants, iam=readings.iam, key=readings.key)
-    # That IAM can give the right is a choice of the settings, so it does not decide the state.
-    return ItemState.DONE, f"names {iam} {who}; {ending}; {administrators_of(documents, settings).description}"
+    # The settings decide whether IAM can grant the right, so it does not decide the state.
+    return (
+        ItemState.DONE,
+        f"names {iam} {administrators}; {ending}; {administrators_of(documents, settings).description}",
+    )
 
 
 def _allowing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    # IAM takes one statement without a list around it.
+    # IAM accepts a single statement without a list.
     statements = policy.get("Statement") or ()
-    listed = [statements] if isinstance(statements, Mapping) else statements
-    return [statement for statement in listed if statement.get("Effect") == "Allow"]
+    as_list = [statements] if isinstance(statements, Mapping) else statements
+    return [statement for statement in as_list if statement.get("Effect") == "Allow"]
 
 
 def _principals(statement: Mapping[str, Any]) -> tuple[str, ...]:
-    """Whoever is named, services and federations too; everybody but a few is everybody."""
+    """Everybody who is named, services and federations too; NotPrincipal names everybody."""
     if "NotPrincipal" in statement:
-        return ("everybody but a few (NotPrincipal)",)
+        return ("everybody except a few (NotPrincipal)",)
     principal = statement.get("Principal")
     if isinstance(principal, Mapping):
-        return tuple(name for names in principal.values() for name in _listed(names))
-    return _listed(principal)
+        return tuple(name for names in principal.values() for name in _as_tuple(names))
+    return _as_tuple(principal)
 
 
 def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState, str]:
     allowed = _allowing(policy)
-    actions = {action for statement in allowed for action in _listed(statement.get("Action"))}
-    resources = {resource for statement in allowed for resource in _listed(statement.get("Resource"))}
-    # "All but" allows what nobody listed.
-    actions |= {f"all but {action}" for statement in allowed for action in _listed(statement.get("NotAction"))}
-    resources |= {f"all but {arn}" for statement in allowed for arn in _listed(statement.get("NotResource"))}
+    actions = {action for statement in allowed for action in _as_tuple(statement.get("Action"))}
+    resources = {resource for statement in allowed for resource in _as_tuple(statement.get("Resource"))}
+    # NotAction and NotResource allow what is not in the list.
+    actions |= {f"all except {action}" for statement in allowed for action in _as_tuple(statement.get("NotAction"))}
+    resources |= {f"all except {arn}" for statement in allowed for arn in _as_tuple(statement.get("NotResource"))}
     good = actions == set(policies.APPLICATION_ACTIONS) and resources == set(outputs.key_arns)
     name = outputs.app_policy_arn.rsplit("/", 1)[-1]
     if good:
@@ -243,7 +248,7 @@ def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState,
     return ItemState.OPEN, f"{name}: {', '.join(sorted(actions))} on {', '.join(sorted(resources))}"
 
 
-def _listed(value: Any) -> tuple[str, ...]:
+def _as_tuple(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value or ())
 
 
@@ -261,22 +266,22 @@ def _trail(trail: TrailFact, retention: Retention | SetupError | None, outputs: 
         return ItemState.OPEN, f"{trail.name} writes to {trail.bucket}, not to {outputs.trail_bucket}"
     missed = {gap.requirement.label for gap in gaps(trail, retention if isinstance(retention, Retention) else None)}
     labels = [BY_ID[id_].label for id_ in OF_THE_TRAIL]
-    kept = f"bucket {outputs.trail_bucket} could not be read"
+    retained = f"bucket {outputs.trail_bucket} could not be read"
     if isinstance(retention, Retention):
         days = retention.expires_after_days
         labels += [BY_ID[id_].label for id_ in OF_THE_BUCKET]
         lasting = "never expires" if days is None else f"{days} days"
         lasting += f", locked ({retention.lock.lower()}) {retention.lock_days} days" if retention.lock else ""
-        kept = f"{lasting} in {outputs.trail_bucket}"
+        retained = f"{lasting} in {outputs.trail_bucket}"
     missing = [label for label in labels if label in missed]
     if missing:
-        return ItemState.OPEN, f"{trail.name} lacks: {', '.join(missing)}; {kept}"
+        return ItemState.OPEN, f"{trail.name} does not meet: {', '.join(missing)}; {retained}"
     if trail.logging is None or trail.kms_events is None:
         what = "is logging" if trail.logging is None else "records KMS"
-        return ItemState.UNKNOWN, f"whether {trail.name} {what} could not be read; {kept}"
+        return ItemState.UNKNOWN, f"whether {trail.name} {what} could not be read; {retained}"
     return (
         ItemState.DONE if isinstance(retention, Retention) else ItemState.UNKNOWN,
-        f"{trail.name}: {', '.join(labels)}; {kept}",
+        f"{trail.name}: {', '.join(labels)}; {retained}",
     )
 
 
@@ -287,19 +292,19 @@ def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> ChecklistEn
             topic=topic, state=ItemState.UNKNOWN, evidence=f"could not be read: {stored_data_key.message}"
         )
     if stored_data_key is None:
-        return ChecklistEntry(topic=topic, state=ItemState.OPEN, evidence="there is no data key yet")
-    made = "made now" if stored_data_key.made_now else "kept"
+        return ChecklistEntry(topic=topic, state=ItemState.OPEN, evidence="no data key is stored yet")
+    origin = "generated now" if stored_data_key.made_now else "unchanged"
     return ChecklistEntry(
         topic=topic,
         state=ItemState.DONE,
-        evidence=f"{stored_data_key.wrapped.fingerprint}, {made}, in {stored_data_key.parameter} version {stored_data_key.version}; "
-        "never seen in the clear",
+        evidence=f"{stored_data_key.wrapped.fingerprint}, {origin}, in {stored_data_key.parameter} version {stored_data_key.version}; "
+        "its plaintext was never read",
     )
 
 
 def _tested(proofs: tuple[Verification, ...]) -> ChecklistEntry:
     topic = Topic.APPLICATION
-    rest = "deploy, and save one record in the application itself"
+    rest = "deploy, and save a record in the application"
     if any(proof.state is VerificationState.FAILED for proof in proofs):
         return ChecklistEntry(
             topic=topic,
@@ -310,10 +315,10 @@ def _tested(proofs: tuple[Verification, ...]) -> ChecklistEntry:
         return ChecklistEntry(
             topic=topic,
             state=ItemState.PERSON,
-            evidence=f"proved from here as {proofs[0].principal} at {proofs[0].at}; now {rest}",
+            evidence=f"verified as {proofs[0].principal} at {proofs[0].at}; now {rest}",
         )
-    short = next((proof for proof in proofs if proof.state is not VerificationState.PROVED), None)
-    detail = f"{short.target}: {short.detail}" if short else "nothing was delivered in this run"
+    incomplete = next((proof for proof in proofs if proof.state is not VerificationState.PROVED), None)
+    detail = f"{incomplete.target}: {incomplete.detail}" if incomplete else "nothing was delivered in this run"
     return ChecklistEntry(
         topic=topic,
         state=ItemState.PERSON,

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 from components.settings import Outputs, Settings, Target
 from wizard.core.cost.account import read_account
 from wizard.core.cost.drivers import Assumptions
-from wizard.core.errors import PreflightFailed, StackNotFound
+from wizard.core.errors import PreflightFailed, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
 from wizard.core.models.progress import Mark, Progress
+from wizard.core.models.stack_status import ListedStack
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
 from wizard.core.state_backend import in_words
@@ -34,6 +35,10 @@ from wizard.setup.state import StateLocation, StatePlaces, settle
 
 if TYPE_CHECKING:
     from wizard.setup.saved_plan import SavedPlan
+
+
+ListStacks = Callable[[Mapping[str, str]], tuple[ListedStack, ...]]
+"""The environment of the credentials to the backend's stacks. Raises SetupError."""
 
 
 class EngineFactory(Protocol):
@@ -66,6 +71,10 @@ class Clients:
     """Whether something says where Pulumi keeps the state; if not, a person is asked."""
     save_plan: Callable[[plan.Plan, StackState], None] | None = None
     """Keeps a plan for a later run."""
+    saved_settings: Callable[[], Mapping[str, Settings | SetupError]] = dict
+    """The settings of every stack in the project's folder, or why they cannot be used."""
+    list_stacks: ListStacks = lambda environment: ()
+    """The stacks in the state's backend, with the environment of the credentials. Raises SetupError."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 

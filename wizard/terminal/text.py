@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO, cast
@@ -146,6 +147,14 @@ class _Lasting:
 def lasting(stream: TextIO) -> TextIO:
     """The stream, which nobody's leaving breaks: an update that is under way has to come to its end."""
     return cast(TextIO, _Lasting(stream))
+
+
+def print_text(text: str) -> None:
+    """Print a document on standard output; a reader that stopped early (`| head`) is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        to_nowhere(sys.stdout)
 
 
 def to_nowhere(stream: TextIO) -> None:

@@ -102,9 +102,9 @@ def test_the_uses_of_the_key_are_told_with_their_role_and_their_error(script, sc
             ]
         },
     )
-    found = scripted.audit.key_uses(KEY, since=SINCE)
+    found = scripted.audit.key_calls(KEY, since=SINCE)
     assert found.complete
-    assert [(use.principal, use.error, use.at.hour) for use in found.uses] == [
+    assert [(use.principal, use.error, use.at.hour) for use in found.calls] == [
         (ROLE, "AccessDenied", 10),
         (ROLE, None, 9),
     ]
@@ -122,7 +122,7 @@ def test_a_proof_in_the_applications_name_is_not_the_application(script, scripte
             ]
         },
     )
-    [use] = scripted.audit.key_uses(KEY, since=SINCE).uses
+    [use] = scripted.audit.key_calls(KEY, since=SINCE).calls
     assert use.principal == f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
     assert use.at == SINCE + timedelta(days=1, hours=9)
 
@@ -131,12 +131,12 @@ def test_more_events_than_are_read_are_told(script, scripted, monkeypatch):
     monkeypatch.setattr("wizard.aws.audit.MOST_EVENTS", 1)
     script.say_who()
     script.answer("LookupEvents", {"Events": [event("2026-05-02T10:00:00Z"), event("2026-05-02T09:00:00Z")]})
-    found = scripted.audit.key_uses(KEY, since=SINCE)
-    assert len(found.uses) == 1 and not found.complete
+    found = scripted.audit.key_calls(KEY, since=SINCE)
+    assert len(found.calls) == 1 and not found.complete
 
 
 def test_a_history_that_may_not_be_read_is_told_as_that(script, scripted):
     script.say_who()
     script.refuse("LookupEvents", "AccessDeniedException")
     with pytest.raises(PermissionDenied):
-        scripted.audit.key_uses(KEY, since=SINCE)
+        scripted.audit.key_calls(KEY, since=SINCE)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import wizard
 import wizard.cli.dispatch
 import wizard.cli.main as bell
 import wizard.cli.request
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.setup.test_report import proof, report
-from wizard.cli.parser import COMMANDS, EXIT_CODES
+from wizard.cli.commands import COMMANDS
+from wizard.cli.parser import EXIT_CODES
 from wizard.commands.doctor import verify
 from wizard.commands.status import command as status
 from wizard.core.errors import (
@@ -41,6 +44,7 @@ from wizard.core.models.delivery import VerificationState
 from wizard.core.models.stack_status import HealthStatus, StackStatus
 from wizard.core.next_command import wizard as wizard_command
 from wizard.inputs.answers import Source
+from wizard.inputs.registry import INPUTS
 from wizard.setup import workflow
 from wizard.setup.plan import Plan
 from wizard.setup.steps import Request
@@ -131,9 +135,10 @@ def test_the_next_command_keeps_the_flags_of_this_run(folder, steps, capsys, giv
     command = json.loads(out)["next"]["command"]
     assert shlex.split(command)[-len(given) :] == given
     assert f"    {command}" in err.splitlines()
-    assert bell.main(["cost", *[word for word in given if word not in ("--from", "production")], "--days", "9"]) == 2
+    taken = [word for word in given if word not in ("--from", "production", "--yes")]
+    assert bell.main(["cost", *taken, "--days", "9"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "-m wizard cost" in line]
-    assert all(word in line for word in given if word not in ("--from", "production"))
+    assert all(word in line for word in taken)
 
 
 def test_missing_answers_give_their_keys(folder, steps, capsys) -> None:
@@ -367,23 +372,25 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
         (["--rotation-period", "90"], "did you mean --rotation-period-days?"),
         (["verfy"], "there is no command 'verfy'; did you mean verify?"),
         (["--stack"], "argument --stack: expected one argument"),
-        (["access-key"], "access-key takes one of: rotate, retire"),
-        (["access-key", "delete"], "access-key takes one of: rotate, retire"),
-        (["policy"], "policy takes one of: operator"),
-        (["completion", "tcsh"], "completion takes one of: bash, zsh, fish"),
-        (["setup", "rotate"], "setup takes no 'rotate'"),
-        (["destroy", "production"], "destroy takes no 'production'"),
-        (["setup", "one", "two", "three"], "there is no place for 2 more words"),
-        (["verify", "--dry-run"], "verify knows no --dry-run: it belongs to setup"),
-        (["setup", "--all"], "setup knows no --all: it belongs to status"),
-        (["--plan", "a.json", "--dry-run"], "--plan carries a saved plan out"),
+        (["access-key"], "the following arguments are required: ACTION"),
+        (["access-key", "delete"], "argument ACTION: invalid choice: 'delete'"),
+        (["policy"], "the following arguments are required: WHO"),
+        (["completion", "tcsh"], "argument SHELL: invalid choice: 'tcsh'"),
+        (["help", "verfy"], "argument COMMAND: invalid choice: 'verfy'"),
+        (["setup", "rotate"], "setup does not take 1 more word"),
+        (["destroy", "production"], "destroy does not take 1 more word"),
+        (["setup", "one", "two", "three"], "setup does not take 3 more words"),
+        (["verify", "--dry-run"], "verify has no --dry-run: it belongs to setup"),
+        (["setup", "--all"], "setup has no --all: it belongs to status"),
+        (["doctor", "--yes"], "doctor has no --yes: it belongs to setup and"),
+        (["--plan", "a.json", "--dry-run"], "--plan applies a saved plan"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, steps, capsys, argv, said) -> None:
     requests = [*steps(report("vercel")), *steps((), "destroy")]
     assert bell.main(argv) == 2
     out, err = capsys.readouterr()
-    assert said in " ".join(err.split()) and "next: " in err and "Traceback" not in err
+    assert said in " ".join(err.split()) and "next:\n" in err and "Traceback" not in err
     assert (out, requests) == ("", [])
     assert bell.main([*argv, "--json"]) == 2
     document = json.loads(capsys.readouterr().out)
@@ -413,13 +420,50 @@ def test_what_follows_a_flag_that_nobody_knows_is_not_repeated(folder, steps, ca
 
 
 def test_help_tells_every_exit_code_and_command(capsys) -> None:
-    with pytest.raises(SystemExit) as ended:
-        bell.main(["--help"])
+    assert bell.main(["--help"]) == 0
     told = capsys.readouterr().out
-    assert ended.value.code == 0
     assert all(f"{code} {meaning}" in " ".join(told.split()) for code, meaning in EXIT_CODES.items())
     assert all(f"  {command} " in told for command in COMMANDS)
     assert [line for line in told.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_fits_a_screen(capsys, name) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bell.main([name, "--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert len(told.splitlines()) <= 40
+    assert [line for line in told.splitlines() if len(line) > 80] == []
+    assert bell.main(["help", name]) == 0
+    assert capsys.readouterr().out.rstrip() == told.rstrip()
+
+
+def test_the_help_of_the_inputs_names_every_input(capsys) -> None:
+    assert bell.main(["help", "inputs"]) == 0
+    told = capsys.readouterr().out
+    assert [each.flag for each in INPUTS if each.flag not in told] == []
+
+
+def test_the_version_is_the_projects(capsys) -> None:
+    assert bell.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"eonpro-kms {wizard.version()}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_options_of_its_own_that_nobody_can_change(name) -> None:
+    options = COMMANDS[name].options
+    assert is_dataclass(options) and vars(options)["__dataclass_params__"].frozen
+    assert hasattr(options, "run_offline" if COMMANDS[name].is_offline else "run")
+
+
+def test_the_help_loads_only_argparse_and_the_tables() -> None:
+    code = "import sys; from wizard.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    heavy = {"boto3", "botocore", "pulumi", "pydantic", "yaml", "httpx", "prompt_toolkit", "jinja2", "argcomplete"}
+    assert {name.partition(".")[0] for name in loaded} & heavy == set()
+    assert not [name for name in loaded if name.startswith(("components", "wizard.setup.", "wizard.data_key"))]
 
 
 # --- the words of the command line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.wizard.fakes.clients import (
     settings,
     trail_fact,
 )
+from wizard.commands.cost import CostOptions
 from wizard.commands.cost import command as cost
 from wizard.commands.status import command as status
 from wizard.core.models.audit import Usage
@@ -84,12 +84,10 @@ def _planned(world: World) -> str:
 
 def _cost(world: World, *, used: bool) -> dict[str, Any]:
     """The document of `cost`."""
-    names = ("days", "requests", "instances", "cache_minutes")
-    options = argparse.Namespace(used=used, **dict.fromkeys(names))
     saved = from_settings(world.settings).items()
     answers = {name: Answer(value=value, source=Source.SAVED, where="") for name, value in saved}
     request = Request(stack="production", answers=answers, saved=world.settings)
-    _, document = cost.run(options, request, world.clients())
+    _, document = cost.run(CostOptions(used=used), request, world.clients())
     return dict(document)
 
 
@@ -110,7 +108,7 @@ def test_every_command_sees_a_trail_of_one_region_that_was_imported_as_it_was(tm
         list_stacks=lambda environment: (ListedStack(name="production", last_update=None, resources=9),),
     )
 
-    evidence = "eonpro-audit-trail lacks: all Regions"
+    evidence = "eonpro-audit-trail does not meet: all Regions"
     assert items[4].state is ItemState.OPEN and items[4].evidence.startswith(evidence)
     assert item(report, 5).evidence.startswith(evidence)
     assert report.architecture.trail.logging is True

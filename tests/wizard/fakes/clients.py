@@ -44,7 +44,7 @@ from wizard.core.models.account import (
     Retention,
     TrailFact,
 )
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUse, KeyUses, RuleFact
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, RuleFact
 from wizard.core.models.delivery import (
     AccessKey,
     AccessKeyFact,
@@ -237,15 +237,15 @@ class FakeCloud:
     wrapped_by: dict[str, str] = field(default_factory=dict)
     """Fingerprint → ARN of the key that wrapped it."""
     credentials: AppCredentials | None = None
-    credentials_for: tuple[str, ...] = ("vercel", "ecs")
-    """The targets whose way to the application's credentials is open here."""
+    credentials_from: tuple[str, ...] = ("token", "container")
+    """Where the application's credentials can be had."""
     lacking: tuple[str, ...] = ()
     simulation: Simulation = Simulation(allowed=True, detail="allowed")
     event_selectors: Mapping[str, Any] = field(default_factory=dict)
     bucket_documents: BucketDocuments = BucketDocuments(policy=None)
     alerts: AlertsFact | None = None
     """None: all are there and enabled."""
-    key_uses: tuple[KeyUse, ...] = ()
+    key_calls: tuple[KeyCall, ...] = ()
     meanwhile: list[WrappedDataKey] = field(default_factory=list)
     """Written into the escrow by somebody else between this run's look and this run's write."""
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
@@ -512,9 +512,10 @@ class FakeCloud:
         keys = self.access_keys[user]
         keys[:] = [key for key in keys if key.id != key_id]
 
-    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
-        self._call("app_credentials", f"{principal_arn} {target}")
-        found = self.credentials if target in self.credentials_for else None
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
+        source = "container" if container_first else "token"
+        self._call("app_credentials", f"{principal_arn} {source}")
+        found = self.credentials if source in self.credentials_from else None
         return CredentialsSearch(found=found, tried=() if found else ("no token was given",))
 
     def check_permissions(self, settings: Settings) -> PermissionsFact:
@@ -571,9 +572,9 @@ class FakeAudit:
         there = AlertsFact(topic=True, rules=tuple(RuleFact(name=name, state="ENABLED", targets=1) for name in rules))
         return self.aws.alerts or there
 
-    def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
-        self.aws._call("audit.key_uses")
-        return KeyUses(uses=tuple(use for use in self.aws.key_uses if use.at >= since))
+    def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
+        self.aws._call("audit.key_calls")
+        return KeyCalls(calls=tuple(use for use in self.aws.key_calls if use.at >= since))
 
 
 SECRET_OF_ACCESS_KEY = "secret-of-the-access-key"

@@ -1,6 +1,6 @@
-"""What is written from the table of inputs: the README's section and the answers file's schema.
+"""What is written from the table of inputs: the section of docs/inputs.md and the answers file's schema.
 
-Reads README.md, schemas/ and examples/.
+Reads docs/inputs.md, schemas/ and examples/.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def complaints(document: Any) -> list[str]:
 # --- as the generator writes it ---------------------------------------------------------------------------------------
 
 
-def test_the_readme_has_the_section_as_it_is_generated() -> None:
-    text = inputs.README.read_text(encoding="utf-8")
-    assert text == inputs.readme(text), "run: .venv/bin/python -m tools.documents.inputs"
+def test_the_page_has_the_section_as_it_is_generated() -> None:
+    text = inputs.PAGE.read_text(encoding="utf-8")
+    assert text == inputs.page(text), "run: .venv/bin/python -m tools.documents.inputs"
 
 
 def test_the_schema_is_as_it_is_generated() -> None:
@@ -49,13 +49,13 @@ def test_every_input_is_in_one_group_of_the_section() -> None:
 
 
 @pytest.mark.parametrize("text", ["", inputs.BEGIN, f"{inputs.END}{inputs.BEGIN}", (inputs.BEGIN + inputs.END) * 2])
-def test_a_readme_without_its_marks_is_refused(text: str) -> None:
+def test_a_page_without_its_marks_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="two marks"):
-        inputs.readme(text)
+        inputs.page(text)
 
 
 def test_nothing_outside_the_marks_is_changed() -> None:
-    assert inputs.readme(f"before\n{inputs.BEGIN}old{inputs.END}\nafter") == f"before\n{inputs.section()}\nafter"
+    assert inputs.page(f"before\n{inputs.BEGIN}old{inputs.END}\nafter") == f"before\n{inputs.section()}\nafter"
 
 
 # --- the schema -------------------------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_a_flag_of_several_values_can_be_given_several_times(each: Input) -> Non
 
 @every_input
 def test_the_help_tells_of_every_door(each: Input) -> None:
-    told = parser.parser().format_help()
+    told = parser.help_of("inputs")
     assert each.flag in told and each.variable in "".join(told.split())
 
 

@@ -100,7 +100,7 @@ def resolved(
         return (files or {})[path]
 
     return resolve(
-        flags=vars(parser.parse(argv)) if argv else {},
+        flags=parser.parse(argv).run.inputs if argv else {},
         environ=environ or {},
         file=read_file(text, file_name),
         file_name=file_name,

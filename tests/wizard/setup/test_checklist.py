@@ -119,7 +119,7 @@ def test_no_key_at_all_is_open(aws) -> None:
     aws.keys.clear()
     found = items(aws)
     assert [(found[place].state, found[place].evidence) for place in (ALIAS, ROTATION)] == [
-        (ItemState.OPEN, "there is none")
+        (ItemState.OPEN, "it does not exist")
     ] * 2
 
 
@@ -160,14 +160,14 @@ def no_principal(**others: Any) -> dict[str, Any]:
         (statement({"AWS": "999988887777"}), "also names 999988887777"),
         (statement({"Service": "lambda.amazonaws.com"}), "also names lambda.amazonaws.com"),
         (no_principal(NotPrincipal={"AWS": STRANGER}), "NotPrincipal"),
-        (statement({"AWS": ADMIN}), f"lets {ADMIN} decrypt"),
-        (statement({"AWS": ADMIN}, "kms:*"), f"lets {ADMIN} decrypt"),
-        (statement({"AWS": APP}, "kms:*"), "lets the application do"),
-        (statement({"AWS": APP}, ["kms:PutKeyPolicy"]), "lets the application do kms:PutKeyPolicy"),
-        (statement({"AWS": APP}, "kms:CreateGrant"), "lets the application do kms:CreateGrant"),
+        (statement({"AWS": ADMIN}), f"allows {ADMIN} to decrypt"),
+        (statement({"AWS": ADMIN}, "kms:*"), f"allows {ADMIN} to decrypt"),
+        (statement({"AWS": APP}, "kms:*"), "allows the application"),
+        (statement({"AWS": APP}, ["kms:PutKeyPolicy"]), "allows the application kms:PutKeyPolicy"),
+        (statement({"AWS": APP}, "kms:CreateGrant"), "allows the application kms:CreateGrant"),
         (
             {"Effect": "Deny", "Principal": {"AWS": APP}, "Action": "kms:Decrypt", "Resource": "*"},
-            f"does not itself allow kms:Decrypt of {APP}",
+            f"does not itself allow kms:Decrypt to {APP}",
         ),
     ],
 )
@@ -181,13 +181,13 @@ def test_a_key_policy_that_lets_more_or_others_in_is_open(aws, added, said) -> N
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({}, "names the account's IAM, the application, 1 administrator; nobody may delete it; no administrator can"),
+        ({}, "names the account's IAM, the application, 1 administrator; nobody can delete it; no administrator can"),
         ({"administrators": (ADMIN, SECOND)}, "2 administrators"),
         (
             {"administrators": (ADMIN, SECOND), "strict_key_policy": True},
-            "names the application and 2 administrators; nobody may delete it; no administrator can decrypt",
+            "names the application and 2 administrators; nobody can delete it; no administrator can decrypt",
         ),
-        ({"deletion_administrators": (SECOND,)}, "1 may delete it"),
+        ({"deletion_administrators": (SECOND,)}, "1 can delete it"),
         ({"exclusive_use": True}, "1 administrator"),
         ({"administrators": (), "administrator_patterns": (PATTERN,)}, "1 administrator"),
     ],
@@ -201,9 +201,9 @@ def test_every_key_policy_that_the_settings_can_mean_is_done(aws, changes, told)
 @pytest.mark.parametrize(
     ("built_with", "said"),
     [
-        ({"deletion_administrators": (ADMIN,)}, f"lets {ADMIN} delete the key"),
+        ({"deletion_administrators": (ADMIN,)}, f"allows {ADMIN} to delete the key"),
         ({"deletion_administrators": (SECOND,)}, f"also names {SECOND}"),
-        ({"administrators": (SECOND,)}, f"does not itself allow kms:PutKeyPolicy of {ADMIN}"),
+        ({"administrators": (SECOND,)}, f"does not itself allow kms:PutKeyPolicy to {ADMIN}"),
     ],
 )
 def test_a_key_policy_of_other_settings_is_open(aws, built_with, said) -> None:
@@ -307,16 +307,16 @@ def test_an_application_policy_covers_the_key_and_its_replicas(aws) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"logging": False}, "lacks: logging"),
-        ({"kms_events": False}, "lacks: KMS events"),
-        ({"multi_region": False}, "lacks: all Regions"),
-        ({"global_events": False}, "lacks: global services"),
-        ({"validation": False}, "lacks: log file validation"),
+        ({"logging": False}, "does not meet: logging"),
+        ({"kms_events": False}, "does not meet: KMS events"),
+        ({"multi_region": False}, "does not meet: all Regions"),
+        ({"global_events": False}, "does not meet: global services"),
+        ({"validation": False}, "does not meet: log file validation"),
         ({"bucket": "elsewhere"}, f"writes to elsewhere, not to {BUCKET}"),
         ({"arn": "arn:aws:cloudtrail:us-east-1:111122223333:trail/other"}, "there is no trail"),
         (
             {"logging": False, "multi_region": False, "validation": False},
-            "lacks: logging, all Regions, log file validation",
+            "does not meet: logging, all Regions, log file validation",
         ),
     ],
 )
@@ -377,7 +377,7 @@ def test_no_data_key_is_open(aws) -> None:
 @pytest.mark.parametrize(
     ("proofs", "state", "said"),
     [
-        ((VerificationState.PROVED,), ItemState.PERSON, "proved from here"),
+        ((VerificationState.PROVED,), ItemState.PERSON, "verified as"),
         ((VerificationState.SIMULATED,), ItemState.PERSON, "deploy"),
         ((VerificationState.UNPROVEN,), ItemState.PERSON, "deploy"),
         ((), ItemState.PERSON, "nothing was delivered in this run"),

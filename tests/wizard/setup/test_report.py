@@ -35,7 +35,7 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
-from wizard.cli.parser import parser
+from wizard.cli.parser import CommandLine, parse
 from wizard.core.models.delivery import (
     AccessKey,
     AppVariables,
@@ -46,7 +46,6 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.data_key.access_key import Ensured
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.registry import by_key
 from wizard.setup.checklist import ChecklistEntry, ItemState
@@ -54,6 +53,7 @@ from wizard.setup.importing.discovery import Adoption
 from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
 from wizard.setup.steps import Request
 from wizard.setup.workflow import show_report
+from wizard.targets.vercel.access_key import Ensured
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}" for name in ("A", "B"))
@@ -227,7 +227,7 @@ def test_a_user_on_vercel_gets_no_patch_and_the_command_that_changes_its_key() -
     assert not [todo for todo in next_steps(USER) if "roleArn" in todo.verbatim]
     (rotate,) = [todo for todo in next_steps(USER) if "access-key rotate" in todo.verbatim]
     assert "AKIAMADENUMBER000001" in rotate.what and "90 days" in rotate.what
-    assert parser().parse_args(shlex.split(rotate.verbatim)[3:]).action == "rotate"
+    assert parse(shlex.split(rotate.verbatim)[3:]).options.action == "rotate"
 
 
 def test_eks_gets_the_manifests_and_the_commands_for_both_roles() -> None:
@@ -242,7 +242,7 @@ def test_each_replica_is_told_with_its_region() -> None:
 
 
 def test_a_run_in_two_regions_is_repeated_with_its_target_once() -> None:
-    assert repeated(REPLICATED).target == ["ecs"]
+    assert repeated(REPLICATED).run.inputs["target"] == ["ecs"]
 
 
 def test_an_application_with_a_principal_of_its_own_gets_no_patch() -> None:
@@ -275,21 +275,22 @@ def test_the_settings_file_to_keep_is_the_stacks() -> None:
 # --- again
 
 
-def repeated(of: Report) -> Any:
+def repeated(of: Report) -> CommandLine:
     program = shlex.split(repeat_command(of))
     assert program[:3] == ["python", "-m", "wizard"]
-    return parser().parse_args(program[3:])
+    return parse(program[3:])
 
 
 def test_the_command_that_repeats_a_run_is_one_the_wizard_takes() -> None:
-    options = repeated(report("vercel", "ecs"))
+    line = repeated(report("vercel", "ecs"))
+    options = line.run
     assert (options.command, options.stack, options.yes, options.non_interactive) == ("setup", "production", True, True)
-    assert options.target == ["vercel,ecs"]
+    assert options.inputs["target"] == ["vercel,ecs"]
 
 
 def test_the_profile_that_was_named_is_named_again() -> None:
-    assert repeated(report("vercel", profile="my clinic")).profile == "my clinic"
-    assert repeated(report("vercel")).profile is None
+    assert repeated(report("vercel", profile="my clinic")).run.inputs["profile"] == "my clinic"
+    assert repeated(report("vercel")).run.inputs["profile"] is None
 
 
 def test_the_command_holds_no_secret() -> None:

@@ -29,8 +29,8 @@ from tools.documents.permissions.operator import (
     told,
     write,
 )
-from wizard.commands.policy.auditor import things_read
 from wizard.aws.required_permissions.resources import FEATURES, Setup
+from wizard.commands.policy.auditor import things_read
 
 AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
 COMMANDS: Mapping[str, tuple[str, ...]] = {

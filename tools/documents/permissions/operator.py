@@ -1,6 +1,6 @@
 """`python -m tools.documents.permissions.operator` measures the permissions that the operator of the setup needs.
 
-Touches `wizard/commands/policy/operator_actions.py`, the sandboxes that it starts and ends, and a temporary directory.
+Touches `wizard/aws/required_permissions/measured.json`, the sandboxes that it starts and ends, and a temporary directory.
 Every scenario is a whole setup in a cloud of its own; what IAM was asked for on the operator's behalf is what it needs.
 """
 
@@ -254,7 +254,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    write(operator=explained(measured), removal=explained(removed))
+    write(operator=explained(measured))
     return 0
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ResourceKind, Settings, Target
+from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ResourceKind, Settings
 from wizard.aws.required_permissions.resources import FEATURES, Setup, resources_of
 
 TABLE = Path(__file__).with_name("measured.json")
@@ -201,5 +201,4 @@ def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[
 
 def _stored_variables(settings: Settings) -> tuple[str, ...]:
     """Something in AWS reads all three; for Vercel alone the data key is all that is stored."""
-    reads_from_store = set(settings.deploy_targets) - {Target.VERCEL}
-    return APPLICATION_VARIABLES if reads_from_store else (DATA_KEY_VARIABLE,)
+    return APPLICATION_VARIABLES if settings.uses_store else (DATA_KEY_VARIABLE,)

@@ -1,1 +1,36 @@
-"""`backup`: a copy of the wrapped data key outside the account's parameters."""
+"""`backup`: a copy of the wrapped data key outside the account's parameters.
+
+Touches nothing; `command` is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.core.run_options import Result
+
+if TYPE_CHECKING:
+    from wizard.setup.steps import Clients, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupOptions:
+    """The options of `backup`."""
+
+    to: str | None = None
+    """A file or `s3://…`."""
+    to_region: str | None = None
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("--to", metavar="PLACE", help="FILE, or s3://BUCKET/KEY with Object Lock")
+        parser.add_argument("--to-region", metavar="REGION", help="a copy in the parameter store of that Region")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.commands.backup import command
+
+        return command.run(self, request, clients)

@@ -5,13 +5,12 @@ Touches the places, which it creates, and reads the escrow; needs neither the pr
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from typing import Any
 
 from components.settings import Settings
 from wizard.commands import deployed_stack
-from wizard.commands.backup import destination, region
+from wizard.commands.backup import BackupOptions, destination, region
 from wizard.commands.backup.destination import DestinationKind, Kept, State
 from wizard.commands.backup.document import Backup, backup_of
 from wizard.commands.deployed_stack import DeployedStack
@@ -20,17 +19,18 @@ from wizard.core.errors import DataKeyConflict, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface
 from wizard.data_key import storage
 from wizard.setup.steps import Clients, Request
 
 
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """Back the wrapped data key up. Raises SetupError."""
     if not (options.to or options.to_region):
         raise UsageError(
             "backup needs a place: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
-            f"python -m wizard backup --stack {options.stack} --to eonpro-{options.stack}.backup.json",
+            wizard("backup", "--to", f"eonpro-{request.stack}.backup.json"),
         )
     clients.ui.working("reading what is escrowed")
     found = deployed_stack.find(request, clients)

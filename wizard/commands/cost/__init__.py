@@ -1,1 +1,41 @@
-"""`cost`: what the set-up costs a month."""
+"""`cost`: what the set-up costs a month.
+
+Touches nothing; `command` is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.core.run_options import Result
+
+if TYPE_CHECKING:
+    from wizard.setup.steps import Clients, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostOptions:
+    """The options of `cost`."""
+
+    used: bool = False
+    days: int | None = None
+    requests: int | None = None
+    instances: int | None = None
+    cache_minutes: float | None = None
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("--used", action="store_true", help="from what was used, as AWS counts it")
+        parser.add_argument("--days", type=int, metavar="DAYS", help="with --used: how far back (default: 90)")
+        parser.add_argument("--requests", type=int, metavar="N", help="assume this many KMS requests a month")
+        parser.add_argument("--instances", type=int, metavar="N", help="assume this many running instances")
+        parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.commands.cost import command
+
+        return command.run(self, request, clients)

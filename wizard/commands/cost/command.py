@@ -5,15 +5,15 @@ Reads and changes nothing. Without settings of a deployed stack it asks nobody a
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from components.settings import ContractError, Settings, Target
+from components.settings import ContractError, Settings
 from wizard.commands import deployed_stack
-from wizard.commands.cost import output
+from wizard.commands.cost import CostOptions, output
 from wizard.commands.deployed_stack import DeployedStack
+from wizard.commands.report import ReportOptions
 from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, not_asked, read_account
 from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.errors import MissingAnswers, SetupError, StackNotFound, UsageError
@@ -26,7 +26,7 @@ DEFAULT_DAYS = 90
 """How far back CloudTrail's event history goes."""
 
 
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: CostOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """The cost. Raises MissingAnswers where nothing says what is set up, StackNotFound for --used without a stack."""
     assumptions = assumptions_of(options)
     by_use: CostByUse | None = None
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, request: Request, clients: Clients) -> tupl
     return 0, output.document(request.stack, bill, steps, account, by_use, region=settings.region)
 
 
-def assumptions_of(options: argparse.Namespace) -> Assumptions:
+def assumptions_of(options: CostOptions | ReportOptions) -> Assumptions:
     """The assumptions, with what the command line changes of them."""
     named = ("requests", "instances", "cache_minutes")
     changes = {name: value for name in named if (value := getattr(options, name)) is not None}
@@ -58,7 +58,7 @@ def assumptions_of(options: argparse.Namespace) -> Assumptions:
         raise UsageError(str(error), "python -m wizard cost --instances 2 --cache-minutes 5") from error
 
 
-def _days(options: argparse.Namespace) -> int:
+def _days(options: CostOptions) -> int:
     days = DEFAULT_DAYS if options.days is None else int(options.days)
     if not 1 <= days <= DEFAULT_DAYS:
         raise UsageError(
@@ -139,8 +139,7 @@ def settings_of(request: Request) -> Settings:
     if not fields.get("deploy_targets"):
         raise MissingAnswers(
             f"the stack {request.stack} has no settings here, and nothing says where the application runs",
-            f"python -m wizard cost --stack {request.stack} --target {Target.VERCEL}   "
-            "# or --answers examples/vercel.yaml",
+            f"python -m wizard cost --stack {request.stack} --target vercel   # or --answers examples/vercel.yaml",
             ("target",),
         )
     if fields.get("replica_regions"):

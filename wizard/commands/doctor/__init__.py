@@ -1,1 +1,49 @@
-"""`doctor` and `verify`: what is wrong, and the command that fixes it."""
+"""`doctor` and `verify`: what is wrong, and the command that fixes it.
+
+Touches nothing; `command` and `verify` are loaded when they run.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.core.run_options import Result
+
+if TYPE_CHECKING:
+    from wizard.setup.steps import Clients, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    """The options of `doctor`."""
+
+    quick: bool = False
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("--quick", action="store_true", help="without Pulumi's own comparison (seconds)")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.commands.doctor import command
+
+        return command.run(self, request, clients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """The options of `verify`."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        del parser  # it has none of its own
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.commands.doctor import verify
+
+        return verify.run(request, clients)

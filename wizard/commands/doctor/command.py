@@ -5,11 +5,11 @@ Pure: reads through the edges' Protocols and changes nothing.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
 from wizard.commands import deployed_stack
+from wizard.commands.doctor import DoctorOptions
 from wizard.commands.doctor.checks import all_checks
 from wizard.commands.doctor.diagnosis import Check, Diagnosis, diagnose
 from wizard.commands.doctor.finding import Finding, NotChecked
@@ -20,7 +20,7 @@ from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients, Request
 
 
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """The diagnosis, told and as a document. Raises StackNotFound without settings."""
     clients.ui.working("looking at the account, the state and where the application runs")
     told = _diagnosis(request, clients, last=() if options.quick else all_checks.LAST)

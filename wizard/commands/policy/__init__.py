@@ -1,1 +1,35 @@
-"""`policy`: the IAM policies for operator, auditor, delivery and CI."""
+"""`policy`: the IAM policies for operator, auditor, delivery and CI.
+
+Touches nothing; `command` is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from wizard.core.run_options import Offline, Result
+
+ACTIONS = ("operator", "auditor", "delivery", "ci")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyOptions:
+    """The options of `policy`."""
+
+    action: str
+    repository: str | None = None
+    """The repository on GitHub, as OWNER/NAME, that CI's roles trust."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("action", choices=ACTIONS, metavar="WHO", help=", ".join(ACTIONS))
+        parser.add_argument("--repository", metavar="OWNER/NAME", help="with ci: the repository on GitHub")
+        parser.add_argument("--adopt", action="store_true", help="with operator: what an import needs, too")
+
+    def run_offline(self, offline: Offline) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.commands.policy import command
+
+        return command.run(self, offline)

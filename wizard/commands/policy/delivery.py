@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from components.settings import Target
 from wizard.aws.required_permissions.resources import Setup, variables_of
 from wizard.aws.required_permissions.table import measured_actions
 from wizard.commands.policy.operator import in_parts, statements_of
-from wizard.commands.push.permissions import redeploy_statements
+from wizard.targets.port import deploy_targets
 
 if TYPE_CHECKING:
     from components.policies.documents import Policy, Statement
@@ -24,12 +23,9 @@ def policies_of(setup: Setup) -> Mapping[str, Policy]:
 
 
 def _statements(setup: Setup) -> Iterator[Statement]:
-    settings = setup.settings
-
     def actions_on(setup: Setup, resource: str) -> set[str]:
         return measured_actions(setup, "delivery", resource)
 
-    yield from statements_of(setup, known=variables_of(settings), actions_on=actions_on)
-    if Target.ECS in settings.deploy_targets and settings.ecs_cluster:
-        role = f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.app_role}"
-        yield from redeploy_statements(settings, task_role=settings.app_principal_arn or role)
+    yield from statements_of(setup, known=variables_of(setup.settings), actions_on=actions_on)
+    for target in deploy_targets(setup.settings.deploy_targets):
+        yield from target.redeploy_statements(setup.settings)

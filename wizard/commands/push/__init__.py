@@ -1,1 +1,43 @@
-"""`push`: deliver the variables again."""
+"""`push`: deliver the stored data key to its targets again.
+
+Touches nothing; `command` is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.core.run_options import Result
+
+if TYPE_CHECKING:
+    from wizard.setup.steps import Clients, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushOptions:
+    """The options of `push`."""
+
+    to: str | None = None
+    """Environments on Vercel, with commas; None for production."""
+    branch: str | None = None
+    rename_existing: str | None = None
+    """The id of an ENCRYPTED_PHI_KEY on Vercel that gets another name."""
+    redeploy: bool | None = None
+    """None: ask."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("--to", metavar="NAMES", help="Vercel environments, with commas (production)")
+        parser.add_argument("--branch", metavar="NAME", help="with --to preview: one git branch only")
+        parser.add_argument("--rename-existing", metavar="ID", help="that ENCRYPTED_PHI_KEY gets another name")
+        parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
+        parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.commands.push import command
+
+        return command.run(self, request, clients)

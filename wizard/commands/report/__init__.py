@@ -1,1 +1,40 @@
-"""`report`: the evidence for an auditor."""
+"""`report`: the evidence for an auditor.
+
+Touches nothing; `command` is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wizard.core.run_options import Result
+
+if TYPE_CHECKING:
+    from wizard.setup.steps import Clients, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """The options of `report`."""
+
+    out: Path | None = None
+    requests: int | None = None
+    instances: int | None = None
+    cache_minutes: float | None = None
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default: reports/)")
+        parser.add_argument("--requests", type=int, metavar="N", help="assume this many KMS requests a month")
+        parser.add_argument("--instances", type=int, metavar="N", help="assume this many running instances")
+        parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.commands.report import command
+
+        return command.run(self, request, clients)

@@ -119,7 +119,7 @@ class Row:
 
 
 def _timeline(name: str, title: str, description: str, rows: Sequence[Row], now: Fact | None) -> Markup:
-    """From the first to the last time; `now` is marked where there is one."""
+    """From the first to the last time; `now` is marked, if any."""
     times = [row.at.time for row in rows]
     times += [row.until.time for row in rows if row.until is not None and row.until.is_known]
     times += [now.time] if now is not None else []

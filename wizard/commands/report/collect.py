@@ -72,9 +72,9 @@ class _Read:
 
 
 def gather(
-    stack: DeployedStack, clients: Clients, *, reviews: Path, assumptions: Assumptions, given: Mapping[str, str]
+    stack: DeployedStack, clients: Clients, *, reviews: Path, assumptions: Assumptions, sources: Mapping[str, str]
 ) -> ReportFacts:
-    """Everything that the report says. `given`: which assumptions were given, and where.
+    """Everything that the report says. `sources`: where assumptions come from, by name; the others are assumed.
 
     Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
     """
@@ -96,7 +96,7 @@ def gather(
         access=access,
         rotation=_rotation(read),
         retention=retention(read.readings.retention, settings, outputs, at=read.at),
-        cost=_cost(settings, read, assumptions, given),
+        cost=_cost(settings, read, assumptions, sources),
         doctor=_doctor(read.diagnosis, stack.stack),
         unread=tuple(_unread(read, settings)),
     )
@@ -109,7 +109,7 @@ def _plain(stack: str) -> str:
 def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
     aws, settings, now = stack.aws, stack.settings, clients.now().replace(microsecond=0)
     with ThreadPoolExecutor(max_workers=7) as pool:
-        readings = pool.submit(checklist.look, aws, outputs)
+        readings = pool.submit(checklist.read_account, aws, outputs)
         stored_data_key = pool.submit(attempted, find_stored_data_key, aws, settings)
         keys = {
             arn: pool.submit(attempted, aws.with_region(region_of(arn)).kms.describe_key, arn)
@@ -192,7 +192,7 @@ def _checklist(
 ) -> Iterator[ChecklistItem]:
     entries = {
         entry.topic: entry
-        for entry in checklist.judge(
+        for entry in checklist.evaluate(
             read.readings, settings=settings, outputs=outputs, stored_data_key=read.stored_data_key, proofs=()
         )
     }
@@ -294,11 +294,11 @@ def _rotation(read: _Read) -> RotationTimeline:
     )
 
 
-def _cost(settings: Settings, read: _Read, assumptions: Assumptions, given: Mapping[str, str]) -> CostFacts:
+def _cost(settings: Settings, read: _Read, assumptions: Assumptions, sources: Mapping[str, str]) -> CostFacts:
     by_use = None
     if isinstance(read.usage, Usage):
         by_use = cost_by_use(settings, assumptions, read.usage, read.account)
-    return cost(settings, assumptions, read.account, by_use, sources=given)
+    return cost(settings, assumptions, read.account, by_use, sources=sources)
 
 
 def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> DoctorFacts:
@@ -328,9 +328,9 @@ def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
         "the usage": read.usage,
         **{f"the key {arn}": each for arn, each in read.keys.items()},
     }
-    for what, found in parts.items():
-        if isinstance(found, SetupError):
-            yield Unread(what=what, why=found.message)
+    for what, reading in parts.items():
+        if isinstance(reading, SetupError):
+            yield Unread(what=what, why=reading.message)
     if isinstance(read.live, AccessReview):
         yield from read.live.unread
 

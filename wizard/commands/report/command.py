@@ -5,16 +5,15 @@ Reads AWS and changes nothing there; writes three new files to a folder, and nev
 
 from __future__ import annotations
 
-import argparse
 from datetime import datetime
 from pathlib import Path
 
 from wizard import PROJECT_FOLDER
 from wizard.commands import deployed_stack
 from wizard.commands.cost.command import assumptions_of
-from wizard.commands.report import document
+from wizard.commands.report import ReportOptions, document
 from wizard.commands.report.collect import gather
-from wizard.commands.report.cost import GIVEN
+from wizard.commands.report.cost import COMMAND_LINE
 from wizard.commands.report.render import markdown, page
 from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
 from wizard.core import json_documents
@@ -31,15 +30,17 @@ PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
 _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unknown": Mark.WARN}
 
 
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """The report of a stack. Raises StackNotFound when it is not deployed."""
     assumptions = assumptions_of(options)
-    given = {name: GIVEN for name in ("requests", "instances", "cache_minutes") if getattr(options, name) is not None}
+    sources = {
+        name: COMMAND_LINE for name in ("requests", "instances", "cache_minutes") if getattr(options, name) is not None
+    }
     if options.out:
         _refuse_existing(options.out)
     clients.ui.working("reading the account")
     stack = deployed_stack.find(request, clients)
-    facts = gather(stack, clients, reviews=REVIEWS, assumptions=assumptions, given=given)
+    facts = gather(stack, clients, reviews=REVIEWS, assumptions=assumptions, sources=sources)
     folder = options.out or _folder(facts.stack, facts.created_at)
     report = document.document(facts, files={"folder": str(folder), "page": PAGE, "text": TEXT, "data": DATA})
     _write(folder, {DATA: document.text(report), PAGE: page(report), TEXT: markdown(report)})

@@ -17,7 +17,7 @@ from wizard.core.cost.drivers import Assumptions, CostItem, creates_trail, estim
 from wizard.core.models.access import Unread
 
 ASSUMED = "assumed"
-GIVEN = "the command line"
+COMMAND_LINE = "the command line"
 
 
 def cost(

@@ -1,6 +1,6 @@
 """The report's page and its Markdown: templates of Jinja2, and facts that name their place in the report's document.
 
-Reads the templates beside this file, nothing else. The words of the templates hold no digit, so that each number that a
+Reads the templates in this package, nothing else. The words of the templates hold no digit, so that each number that a
 reader sees is a fact: `data-fact` is its JSON Pointer (RFC 6901) in `report.json`.
 """
 

@@ -17,17 +17,17 @@ Child = Element | Fact | str
 
 def element(name: str, *children: Child | None, **attributes: Any) -> Element:
     """An element. `class_` is `class`, `_` in other names is `-`; an attribute or a child that is None is left out."""
-    made = Element(name, {_name(key): _number(value) for key, value in attributes.items() if value is not None})
+    parent = Element(name, {_name(key): _number(value) for key, value in attributes.items() if value is not None})
     for child in children:
         if isinstance(child, Fact):
             child = cited(child)
         if isinstance(child, Element):
-            made.append(child)
-        elif child is not None and len(made):
-            made[-1].tail = (made[-1].tail or "") + child
+            parent.append(child)
+        elif child is not None and len(parent):
+            parent[-1].tail = (parent[-1].tail or "") + child
         elif child is not None:
-            made.text = (made.text or "") + child
-    return made
+            parent.text = (parent.text or "") + child
+    return parent
 
 
 def _name(name: str) -> str:
@@ -51,7 +51,7 @@ def label(x: float, y: float, child: Fact | str, form: Form = Form.PLAIN, **attr
 
 
 def svg(name: str, title: str, description: str, width: float, height: float, *children: Child) -> Markup:
-    """A drawing with a title and a description for screen readers; a table or text beside it has the same data."""
+    """A drawing with a title and a description for screen readers; a table or text next to it has the same data."""
     drawing = element(
         "svg",
         element("title", title, id=f"{name}-title"),

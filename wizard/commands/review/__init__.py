@@ -1,1 +1,39 @@
-"""`review`: who may use the key, compared with what is expected."""
+"""`review`: who may use the key, compared with what is expected.
+
+Touches nothing; `command` is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wizard.core.run_options import Result
+
+if TYPE_CHECKING:
+    from wizard.setup.steps import Clients, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewOptions:
+    """The options of `review`."""
+
+    sign: str | None = None
+    """The name of the person who signs the review off."""
+    days: int | None = None
+    out: Path | None = None
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("--sign", metavar="NAME", help="sign the review off with that name")
+        parser.add_argument("--days", type=int, metavar="DAYS", help="how far back use is read (default: 90)")
+        parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default: reviews/)")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.commands.review import command
+
+        return command.run(self, request, clients)

@@ -5,14 +5,13 @@ Asks AWS and changes nothing there; writes new files to the folder of the review
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from wizard import PROJECT_FOLDER
 from wizard.commands import deployed_stack
-from wizard.commands.review import baseline, collect, output, storage
+from wizard.commands.review import ReviewOptions, baseline, collect, output, storage
 from wizard.commands.review.output import ReviewResult, document
 from wizard.commands.review.storage import StoredReview
 from wizard.core.errors import Cancelled, UsageError
@@ -27,7 +26,7 @@ DEFAULT_FOLDER = PROJECT_FOLDER / "reviews"
 """Beside Pulumi.<stack>.yaml, to be committed with it."""
 
 
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """The review of a stack. Exit code 1 where one has a right that nobody gave or accepted, or that is not known."""
     days = options.days if options.days is not None else DAYS.stop - 1
     if days not in DAYS:
@@ -79,9 +78,7 @@ def _refuse_without_the_word(request: Request) -> None:
         )
 
 
-def _signed(
-    options: argparse.Namespace, request: Request, clients: Clients, kept: StoredReview, *, arn: str
-) -> SignOff:
+def _signed(options: ReviewOptions, request: Request, clients: Clients, kept: StoredReview, *, arn: str) -> SignOff:
     """The sign-off of the review that was just shown. Raises Cancelled where the stack's name was not typed."""
     if clients.ui.interactive and request.confirmed is None:
         question = Question(
@@ -97,4 +94,4 @@ def _signed(
             )
     else:
         _refuse_without_the_word(request)
-    return storage.sign(kept, signer=options.sign.strip(), signer_arn=arn, at=clients.now())
+    return storage.sign(kept, signer=(options.sign or "").strip(), signer_arn=arn, at=clients.now())

@@ -5,75 +5,63 @@ Touches what the steps touch: the KMS key, the escrow and its ledger, the stack'
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping
-from typing import Any
-
-from wizard.commands.rotate import adopt, data_key, key, reencrypt, restore, result
+from wizard.commands.rotate import AdoptOptions, RestoreOptions, RotateOptions, data_key, key, reencrypt, result
+from wizard.commands.rotate import adopt as adopting
+from wizard.commands.rotate import restore as restoring
 from wizard.commands.rotate.result import RotateResult, show_next
 from wizard.core.errors import UsageError
+from wizard.core.next_command import wizard
+from wizard.core.run_options import Result
 from wizard.setup.steps import Clients, Request
 
-_ROTATE = ("--cmk", "--schedule DAYS", "--rewrap KEY", "--data-key", "--promote FINGERPRINT")
 
-
-def run(options: argparse.Namespace, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-    """The command, to an exit code and its document. Raises SetupError."""
-    match options.command:
-        case "rotate":
-            done = _rotate(options, request, clients)
-        case "restore":
-            if options.version and options.from_backup:
-                raise UsageError(
-                    "restore takes a version or a backup, not both",
-                    f"python -m wizard restore --version {options.version} --stack {options.stack}",
-                )
-            if not options.version and not options.from_backup:
-                versions, again = restore.listing(request, clients)
-                return UsageError.exit_code, result.listing(request.stack, versions, next=again)
-            done = (
-                restore.restore_version(request, clients, options.version, redeploy=options.redeploy)
-                if options.version
-                else restore.restore_backup(request, clients, options.from_backup, redeploy=options.redeploy)
-            )
-        case _:
-            if not options.encryption_key:
-                raise UsageError(
-                    "adopt takes a key that was used before: --encryption-key",
-                    f"python -m wizard adopt --encryption-key --stack {options.stack}",
-                )
-            done = adopt.adopt(request, clients, redeploy=options.redeploy)
-    show_next(clients.ui, done.next)
-    return int(not done.ok), result.document(done)
-
-
-def _rotate(options: argparse.Namespace, request: Request, clients: Clients) -> RotateResult:
-    given = [
-        name
-        for name, is_given in zip(
-            _ROTATE,
-            (
-                options.cmk,
-                options.schedule is not None,
-                options.rewrap is not None,
-                options.data_key,
-                options.promote is not None,
-            ),
-            strict=True,
-        )
-        if is_given
-    ]
-    if len(given) != 1:
+def rotate(options: RotateOptions, request: Request, clients: Clients) -> Result:
+    """`rotate`: one of its five changes. Raises SetupError."""
+    given = {
+        "--cmk": options.cmk,
+        "--schedule DAYS": options.schedule is not None,
+        "--reencrypt KEY": options.reencrypt is not None,
+        "--data-key": options.data_key,
+        "--promote FINGERPRINT": options.promote is not None,
+    }
+    if (count := sum(given.values())) != 1:
         raise UsageError(
-            f"rotate takes one of {', '.join(_ROTATE)}" + (f", not {len(given)} of them" if given else ""),
-            f"python -m wizard rotate --cmk --stack {options.stack}   # the key's material; --help tells the others",
+            f"rotate takes one of {', '.join(given)}" + (f", not {count} of them" if count else ""),
+            wizard("rotate", "--help"),
         )
     if options.cmk:
-        return key.rotate_material(request, clients)
+        return _ended(clients, key.rotate_material(request, clients))
     if options.schedule is not None:
-        return key.change_schedule(request, clients, options.schedule)
-    if options.rewrap is not None:
-        return reencrypt.rewrap(request, clients, options.rewrap, redeploy=options.redeploy)
+        return _ended(clients, key.change_schedule(request, clients, options.schedule))
+    if options.reencrypt is not None:
+        return _ended(clients, reencrypt.rewrap(request, clients, options.reencrypt, redeploy=options.redeploy))
     if options.data_key:
-        return data_key.make_new(request, clients)
-    return data_key.promote(request, clients, options.promote, redeploy=options.redeploy)
+        return _ended(clients, data_key.make_new(request, clients))
+    return _ended(clients, data_key.promote(request, clients, options.promote or "", redeploy=options.redeploy))
+
+
+def restore(options: RestoreOptions, request: Request, clients: Clients) -> Result:
+    """`restore`: a version or a backup; without either, the list of versions. Raises SetupError."""
+    version, backup = options.version, options.from_backup
+    if version and backup:
+        raise UsageError("restore takes a version or a backup, not both", wizard("restore", "--version", version))
+    if version:
+        return _ended(clients, restoring.restore_version(request, clients, version, redeploy=options.redeploy))
+    if backup:
+        return _ended(clients, restoring.restore_backup(request, clients, backup, redeploy=options.redeploy))
+    versions, again = restoring.listing(request, clients)
+    return UsageError.exit_code, result.listing(request.stack, versions, next=again)
+
+
+def adopt(options: AdoptOptions, request: Request, clients: Clients) -> Result:
+    """`adopt`: a key that the application used before. Raises SetupError."""
+    if not options.encryption_key:
+        raise UsageError(
+            "adopt takes a key that was used before: --encryption-key", wizard("adopt", "--encryption-key")
+        )
+    return _ended(clients, adopting.adopt(request, clients, redeploy=options.redeploy))
+
+
+def _ended(clients: Clients, done: RotateResult) -> Result:
+    show_next(clients.ui, done.next)
+    return int(not done.ok), result.document(done)

@@ -47,7 +47,7 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
         changed=True,
         rotations=after,
         next=(
-            f"python -m wizard rotate --rewrap {own.key_arn} --stack {holding.stack}"
+            f"python -m wizard rotate --reencrypt {own.key_arn} --stack {holding.stack}"
             "   # if the data key's wrapping is to be under the new material too; it need not be",
         ),
     )

@@ -1,4 +1,4 @@
-"""`rotate --rewrap KEY`: the same data key, wrapped by another KMS key, or anew by the same; the old wrapping is kept.
+"""`rotate --reencrypt KEY`: the same data key, wrapped by another KMS key, or anew by the same; the old wrapping is kept.
 
 Pure: acts through the edges' Protocols. KMS re-encrypts inside itself; no plaintext comes out, and no record changes.
 """
@@ -49,7 +49,7 @@ def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | Non
     destination = _destination(holding, key)
     own = destination.arn == holding.outputs.key_arn
     source = old.key_arn or holding.outputs.key_arn
-    command = f"rotate --rewrap {key} --stack {holding.stack}"
+    command = f"rotate --reencrypt {key} --stack {holding.stack}"
     ui.section("Re-wrapping")
     ui.line(f"{old.fingerprint}, wrapped by {source}")
     ui.line(f"is wrapped by {destination.arn} too, inside KMS: it stays the same data key, and no record changes")
@@ -167,7 +167,7 @@ def _destination(holding: DataKeyStore, key: str) -> Destination:
             f"{fact.arn} is in {region}, and ReEncrypt works inside one Region ({holding.settings.region}): only a "
             "replica of a multi-Region key of this Region can open there what is wrapped here",
             f"aws kms replicate-key --key-id KEY --replica-region {region}   # of a multi-Region key of "
-            f"{holding.settings.region}; then --rewrap the replica's ARN",
+            f"{holding.settings.region}; then --reencrypt the replica's ARN",
         )
     place = RegionStore(region=region, key_arn=fact.arn, ring=aws.with_region(region).key_rotation)
     return Destination(arn=fact.replica_of, copy_to=place, copy_arn=fact.arn)

@@ -14,6 +14,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, Unsupported
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
 from wizard.setup.steps import Clients
+from wizard.targets.port import deploy_targets
 
 
 class ProofMethod(StrEnum):
@@ -44,9 +45,11 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
     refuse_another_key(holding, version)
     batch = AppVariables(region=holding.settings.region, key_arn=holding.outputs.key_arn, wrapped=version.wrapped)
     aws = holding.found.aws
-    for target in holding.settings.deploy_targets:
-        principal = holding.outputs.principal_of(target)
-        credentials = aws.application_credentials.app_credentials(principal, target=target).found
+    for target in deploy_targets(holding.settings.deploy_targets):
+        principal = holding.outputs.principal_of(target.name)
+        credentials = aws.application_credentials.app_credentials(
+            principal, container_first=target.container_credentials_first
+        ).found
         if credentials is None:
             continue
         verdict = clients.prover.prove(credentials, batch)
@@ -83,7 +86,7 @@ def refuse_another_key(holding: DataKeyStore, version: DataKeyVersion) -> None:
         raise DataKeyConflict(
             f"{version.fingerprint} is wrapped by {version.key_arn}, not by the stack's key "
             f"{holding.outputs.key_arn}, whose ARN is what the application gets; nothing was changed",
-            f"python -m wizard rotate --rewrap {holding.outputs.key_arn} --stack {holding.stack}"
+            f"python -m wizard rotate --reencrypt {holding.outputs.key_arn} --stack {holding.stack}"
             "   # wraps the current data key under the stack's key",
         )
 

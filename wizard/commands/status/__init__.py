@@ -1,1 +1,33 @@
-"""`status`: how the stacks are."""
+"""`status`: the state of the stacks.
+
+Touches nothing; `command` is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.core.run_options import Result
+
+if TYPE_CHECKING:
+    from wizard.setup.steps import Clients, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions:
+    """The options of `status`."""
+
+    all_stacks: bool = False
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("--all", action="store_true", dest="all_stacks", help="every stack")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        """The command, to its end. Raises SetupError."""
+        from wizard.commands.status import command
+
+        return command.run(self, request, clients)

@@ -89,7 +89,7 @@ def read_account(
     )
 
     def other_trails() -> int:
-        # An organization's trail tells its status to the management account only; it counts as one that records.
+        # Only the management account may read the status of an organization's trail; it counts as one that records.
         return sum(trail.arn != own and trail.logging is not False for trail in aws.cloudtrail.list_trails())
 
     has_trail_key = creates_trail(settings) and settings.trail_key

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from components.settings import ObjectLock, SecretStore, Settings, Target
+from components.settings import ObjectLock, SecretStore, Settings
 from wizard.core.cost import prices
 
 # --- quantities
@@ -39,7 +39,7 @@ GB = Decimal(1024**3)
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """The quantities that the settings do not say. What the account can tell replaces them (`account.AccountFacts`)."""
+    """The quantities that the settings do not say. `account.AccountFacts` replaces what the account knows."""
 
     instances: int = 2
     """Of the application, running all month."""
@@ -96,7 +96,7 @@ def creates_trail(settings: Settings) -> bool:
 
 def number_of_secrets(settings: Settings) -> int:
     """Secrets in Secrets Manager: Vercel needs the stored data key only, ECS and EKS read all three variables."""
-    return (3 if {Target.ECS, Target.EKS} & set(settings.deploy_targets) else 1) * len(settings.regions)
+    return (3 if settings.uses_store else 1) * len(settings.regions)
 
 
 def trail_requests(settings: Settings, assumed: Assumptions) -> Decimal:
@@ -202,7 +202,7 @@ TABLE = MappingProxyType(
             quantity=lambda s, a: a.application_requests + trail_requests(s, a),
             other_users=lambda a: a.other_requests,
         ),
-        # The free copy is the trail's that was there first.
+        # The first trail of a Region has the free copy.
         Driver.TRAIL_EVENTS: DriverRow(
             name="second copy of the events",
             price=prices.SECOND_TRAIL_EVENT,

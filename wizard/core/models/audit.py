@@ -1,6 +1,6 @@
-"""What is known of the audit beside trail and bucket: alerts, the bucket's documents, who used the key: frozen facts.
+"""Facts of the audit: alerts, the documents of the bucket, the use of the key.
 
-Pure. They carry no words for people.
+Pure: frozen facts without words for people.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class RuleFact:
-    """A rule of EventBridge under a name that was asked for."""
+    """A rule of EventBridge."""
 
     name: str
     state: str | None
     """ENABLED, DISABLED, …; None: there is no such rule."""
     targets: int | None = None
-    """How many targets it has; None: not known."""
+    """Number of its targets; None: not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsFact:
-    """The topic and the rules that publish to it."""
+    """The topic of the alerts and the rules that publish to it."""
 
     topic: bool
-    """Whether the topic is there."""
+    """Whether the topic exists."""
     rules: tuple[RuleFact, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class BucketDocuments:
-    """The documents on a bucket that are changed as a whole, as S3 has them."""
+    """The documents of a bucket that S3 replaces as a whole."""
 
     policy: Mapping[str, Any] | None
     """None for none."""
@@ -41,31 +41,31 @@ class BucketDocuments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyUse:
-    """One use of the key that was asked of KMS (CloudTrail's event history)."""
+class KeyCall:
+    """One call on the key (CloudTrail's event history)."""
 
     at: datetime
     """UTC."""
     operation: str
     principal: str
-    """ARN of the IAM user or role, not of its session; empty where CloudTrail does not tell it."""
+    """ARN of the IAM user or role, not of its session; empty where CloudTrail has none."""
     error: str | None = None
-    """The error's code; None where it was done."""
+    """The error's code; None for a call that succeeded."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyUses:
-    """What CloudTrail's event history has of the use of a key in a window."""
+class KeyCalls:
+    """The calls on a key in a window, from CloudTrail's event history."""
 
-    uses: tuple[KeyUse, ...]
+    calls: tuple[KeyCall, ...]
     """The newest first."""
     complete: bool = True
-    """Whether that is all; False where there were more than are read."""
+    """Whether these are all; False where there were more than are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Counts of a window of time; None where the account could not be asked, and then `unknown` says why."""
+    """Counts of a window of time; None where one could not be read, and `unknown` says why."""
 
     since: datetime
     """UTC."""
@@ -78,7 +78,7 @@ class Usage:
     is_key_requests_cut_off: bool = False
     """Whether there were more than were counted: then `key_requests` is a lower bound of the window."""
     key_requests_since: datetime | None = None
-    """UTC; where it was cut off, since when they were all counted."""
+    """UTC; where it was cut off, since when all were counted."""
     trail_bytes: int | None = None
     """Size of the trail's bucket (CloudWatch, AWS/S3 BucketSizeBytes)."""
     unknown: Mapping[str, str] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from wizard.core.models.account import (
     Retention,
     TrailFact,
 )
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyUses, Usage
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, Usage
 from wizard.core.models.backup import BucketLock, StoredObject
 from wizard.core.models.delivery import (
     AccessKey,
@@ -137,8 +137,11 @@ class Permissions(Protocol):
 class ApplicationCredentials(Protocol):
     """Credentials of the application (`wizard/aws/application_credentials.py`)."""
 
-    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
-        """Credentials of the application's principal, as it has them where it is deployed, where they can be had."""
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
+        """Credentials of the application's principal, from wherever they can be had.
+
+        With `container_first` a container's endpoint is asked before a web identity token.
+        """
         ...
 
 
@@ -308,7 +311,7 @@ class AuditReader(Protocol):
         """The topic of the alerts and their rules, under the stack's names, in its own Region."""
         ...
 
-    def key_uses(self, key_arn: str, *, since: datetime) -> KeyUses:
+    def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         """The Decrypt calls on the key since then, refused ones too, without those of a proof of this product's.
 
         CloudTrail tells them within minutes.

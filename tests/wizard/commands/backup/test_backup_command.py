@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +27,7 @@ from tests.wizard.fakes.clients import (
     settings,
     wrapped,
 )
-from wizard.commands.backup import command, destination
+from wizard.commands.backup import BackupOptions, command, destination
 from wizard.core.errors import DataKeyConflict, StackNotFound, Unreachable, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.progress import Mark
@@ -56,9 +55,8 @@ class World:
             prover=FakeProver(aws=self.aws),
             now=lambda: NOW,
         )
-        given = {"to": None, "to_region": None, "stack": "production", **options}
         request = Request(stack="production", answers={}, saved=self.settings)
-        code, document = command.run(argparse.Namespace(**given), request, clients)
+        code, document = command.run(BackupOptions(**options), request, clients)
         assert code == 0
         return dict(document)
 

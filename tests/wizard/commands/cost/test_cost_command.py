@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +22,7 @@ from tests.wizard.fakes.clients import (
     trail_fact,
 )
 from tests.wizard.fakes.clients import settings as settings_
-from wizard.commands.cost import command
+from wizard.commands.cost import CostOptions, command
 from wizard.core.errors import (
     CredentialsError,
     MissingAnswers,
@@ -38,9 +37,6 @@ from wizard.inputs.answers import Answer, Source, from_settings
 from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-OPTIONS: dict[str, Any] = {
-    "used": False, "days": None, "requests": None, "instances": None, "cache_minutes": None,
-}  # fmt: skip
 COUNTED = Usage(since=NOW, until=NOW, kms_requests=900, key_requests=300, trail_bytes=2**20)
 
 
@@ -64,7 +60,7 @@ class World:
             prover=FakeProver(aws=self.aws),
             now=lambda: NOW,
         )
-        code, document = command.run(argparse.Namespace(**{**OPTIONS, **options}), self.request, clients)
+        code, document = command.run(CostOptions(**options), self.request, clients)
         assert code == 0
         return dict(document)
 

@@ -16,10 +16,10 @@ from tests.wizard.commands.policy.test_operator import (
     granted,
     listed,
 )
-from wizard.commands.policy import auditor
-from wizard.commands.policy.auditor import things_read
 from wizard.aws.required_permissions.resources import FEATURES
 from wizard.aws.required_permissions.table import load
+from wizard.commands.policy import auditor
+from wizard.commands.policy.auditor import things_read
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values
 
 READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore, Settings, Target, VercelAccess
-from wizard.commands.policy import operator
 from wizard.aws.required_permissions.resources import FEATURES, Setup, resources_of, variables_of
 from wizard.aws.required_permissions.table import load
+from wizard.commands.policy import operator
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values, policies_of, statements_of
 from wizard.core.errors import MissingAnswers, UsageError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,7 +22,7 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.inputs.test_interview import GIVEN
 from tests.wizard.setup.test_workflow import WRITES, World
-from wizard.commands.push import command
+from wizard.commands.push import PushOptions, command
 from wizard.core.errors import (
     Cancelled,
     CredentialsError,
@@ -51,9 +50,8 @@ class PushWorld(World):
         self.given = {"vercel_token": TOKEN}
 
     def push(self, *, confirmed: str | None = None, request: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        given = {"stack": "production", "to": None, "branch": None, "redeploy": None, "set_aside": None, **options}
         asked = self.request(confirmed=confirmed, **(request or {}))
-        self.code, document = command.run(argparse.Namespace(**given), asked, self.clients)
+        self.code, document = command.run(PushOptions(**options), asked, self.clients)
         return document
 
     @property
@@ -263,20 +261,20 @@ def test_development_and_a_push_without_vercel_are_refused(world: PushWorld) -> 
 # --- a data key that is in the way
 
 
-def test_one_of_somebody_elses_is_set_aside_after_the_stacks_name_and_by_nothing_less(world: PushWorld) -> None:
+def test_another_data_key_is_renamed_after_the_stacks_name_was_typed_and_only_then(world: PushWorld) -> None:
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     for confirmed in (None, "another"):
         with pytest.raises(Cancelled) as refused:
-            world.push(rename_variable="v1", confirmed=confirmed)
-        assert "--set-aside v1 --confirm production" in refused.value.hint
+            world.push(rename_existing="v1", confirmed=confirmed)
+        assert "--rename-existing v1 --confirm production" in refused.value.hint
     assert world.wrote == set() and "hosting.set_aside" not in world.log
 
 
-def test_it_is_set_aside_only_where_there_is_one_to_put_in_its_place(world: PushWorld) -> None:
+def test_it_is_renamed_only_where_the_stack_has_a_data_key_to_put_in_its_place(world: PushWorld) -> None:
     world.aws.escrows.clear()
     world.vercel.variables.clear()
-    with pytest.raises(UsageError, match="was not touched"):
-        world.push(rename_variable="v1", confirmed="production")
+    with pytest.raises(UsageError, match="was not changed"):
+        world.push(rename_existing="v1", confirmed="production")
     assert world.wrote == set()
 
 

@@ -63,7 +63,7 @@ class World:
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, wanted))
         self.vercel = FakeHosting(team=wanted.vercel_team or "acme")
         self.assumptions = Assumptions()
-        self.given: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
         made = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
         self.aws.escrows[ESCROW] = made
         self.aws.trails = (replace(trail_fact(), key_arn=KEY),)
@@ -82,7 +82,7 @@ class World:
         clients = self.clients()
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
         found = deployed_stack.find(Request(stack="production", answers=answers, saved=self.settings), clients)
-        return gather(found, clients, reviews=self.reviews, assumptions=self.assumptions, given=self.given)
+        return gather(found, clients, reviews=self.reviews, assumptions=self.assumptions, sources=self.sources)
 
     def signed(self, days_ago: int) -> None:
         """A review that was read and signed so many days ago."""
@@ -364,7 +364,7 @@ def test_the_parts_of_the_bill_are_the_bill(world) -> None:
 
 
 def test_what_is_asked_on_the_command_line_is_told_as_that(world) -> None:
-    world.assumptions, world.given = Assumptions(requests=5_000_000), {"requests": "the command line"}
+    world.assumptions, world.sources = Assumptions(requests=5_000_000), {"requests": "the command line"}
     told = world.report().cost
     asked = next(each for each in told.assumptions if each.what.startswith("KMS requests"))
     assert (asked.value, asked.source) == (5_000_000, "the command line")

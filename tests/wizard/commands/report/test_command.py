@@ -54,7 +54,8 @@ class Run:
         )
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
         asked = Request(stack="production", answers=answers, saved=self.saved)
-        return command.run(parser.parse(["report", *argv]), asked, clients)
+        code, document = parser.parse(["report", *argv]).options.run(asked, clients)
+        return code, document
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -36,7 +35,7 @@ from tests.wizard.fakes.clients import (
     FakeTalk,
     built,
 )
-from wizard.commands.review import command, storage
+from wizard.commands.review import ReviewOptions, command, storage
 from wizard.commands.review.output import short
 from wizard.core.errors import Cancelled, PermissionDenied, StackNotFound, UsageError
 from wizard.core.models.access import AccessKeyAge
@@ -59,7 +58,7 @@ class Clinic:
 
     def review(self, *, confirmed: str | None = None, **flags: Any) -> tuple[int, dict[str, Any]]:
         self.ui = replace(self.ui, said=[], marked=[], rows=[])
-        options = argparse.Namespace(**{"sign": None, "days": None, "out": self.place} | flags)
+        options = ReviewOptions(**{"out": self.place} | flags)
         engine = FakeEngine(aws=self.aws, stack_state=self.state)
         clients = Clients(
             ui=self.ui,

@@ -28,8 +28,8 @@ from tests.wizard.fakes.clients import FakeCloud, FakeEngine, FakeTalk
 from wizard.aws import Aws, connect
 from wizard.cli.parser import parse
 from wizard.commands.backup import document
+from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push
-from wizard.commands.rotate import command
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult, StackState
@@ -202,11 +202,11 @@ class Clinic:
 
         None where the power went or the command was refused.
         """
-        options = parse([*words, "--stack", self.environment, "--confirm", self.environment, "--yes"])
+        line = parse([*words, "--stack", self.environment, "--confirm", self.environment, "--yes"])
         wire = self.account.wire
         wire.left, wire.after = cut if cut is not None else (None, False)
         try:
-            _, told = command.run(options, self._request(), self._doors(former))
+            _, told = line.options.run(self._request(), self._doors(former))
             self.done[str(told["action"])] += 1
             return dict(told)
         except PowerCut:
@@ -222,9 +222,8 @@ class Clinic:
     def push(self) -> None:
         """The escrowed data key to its targets; a new one where the stack never had any."""
         clients = self._doors(None)
-        options = parse(["push", "--stack", self.environment, "--no-redeploy"])
         try:
-            push.run(options, self._request(), clients)
+            push.run(PushOptions(redeploy=False), self._request(), clients)
         except SetupError as error:
             self.refused.append(f"push: {error.message}")
         finally:

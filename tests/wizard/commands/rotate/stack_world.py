@@ -20,7 +20,6 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.fakes.rotation import FakeKeyRing, FakeWrapper
 from wizard.cli.parser import parse
-from wizard.commands.rotate import command
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.inputs.answers import Answer, Source
@@ -79,16 +78,16 @@ class World:
     def ended(self, *words: str, confirm: str | None = "production", yes: bool = False) -> tuple[int, dict[str, Any]]:
         """One command to its exit code and its document."""
         self.log.clear()
-        options = parse([*words, *(["--confirm", confirm] if confirm else []), *(["--yes"] if yes else [])])
+        line = parse([*words, *(["--confirm", confirm] if confirm else []), *(["--yes"] if yes else [])])
         answers = (
             {"vercel_token": Answer(value=self.token, source=Source.FLAG, where="--vercel-token-file")}
             if self.token
             else {}
         )
         request = Request(
-            stack="production", answers=answers, saved=self.settings, yes=options.yes, confirmed=options.confirm
+            stack="production", answers=answers, saved=self.settings, yes=line.run.yes, confirmed=line.run.confirm
         )
-        code, document = command.run(options, request, self.clients())
+        code, document = line.options.run(request, self.clients())
         return code, dict(document)
 
     def clients(self) -> Clients:

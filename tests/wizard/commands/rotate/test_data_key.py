@@ -321,7 +321,7 @@ def test_a_power_cut_between_two_regions_is_taken_up_by_the_same_command() -> No
 
 
 def test_the_same_data_key_in_another_wrapping_asks_for_no_re_encryption(world: World) -> None:
-    world.run("rotate", "--rewrap", KEY)
+    world.run("rotate", "--reencrypt", KEY)
     world.run("rotate", "--promote", OLD)
     told = " ".join(world.ui.said)
     assert "no record has to be re-encrypted" in told

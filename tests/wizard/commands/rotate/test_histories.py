@@ -112,7 +112,7 @@ def _history(account: Account, folder: Path, seen: Counter[str]) -> type[RuleBas
 
         @rule(cut=CUTS, own=st.booleans())
         def rewrap(self, cut: Any, own: bool) -> None:
-            self._run(cut, "rotate", "--rewrap", self.clinic.key if own else self.clinic.other_key)
+            self._run(cut, "rotate", "--reencrypt", self.clinic.key if own else self.clinic.other_key)
 
         @rule(cut=CUTS)
         def rotate_the_key(self, cut: Any) -> None:

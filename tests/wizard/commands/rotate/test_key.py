@@ -202,7 +202,7 @@ def test_a_key_that_still_has_another_period_is_told(world: World) -> None:
 # --- the command line
 
 
-@pytest.mark.parametrize("words", ((), ("--cmk", "--data-key"), ("--promote", "x", "--rewrap", "y")))
+@pytest.mark.parametrize("words", ((), ("--cmk", "--data-key"), ("--promote", "x", "--reencrypt", "y")))
 def test_rotate_takes_one_of_five(world: World, words: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="rotate takes one of --cmk, --schedule DAYS"):
         world.run("rotate", *words)

@@ -1,4 +1,4 @@
-"""`rotate --rewrap` over fakes: the same data key under another KMS key, or anew under the stack's own."""
+"""`rotate --reencrypt` over fakes: the same data key under another KMS key, or anew under the stack's own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def world() -> World:
 
 
 def test_under_another_key_it_is_kept_beside_and_the_application_keeps_what_it_has(world: World) -> None:
-    told = world.run("rotate", "--rewrap", OTHER_KEY, yes=True, confirm=None)
+    told = world.run("rotate", "--reencrypt", OTHER_KEY, yes=True, confirm=None)
     new = world.kept()[told["fingerprint"]]
     assert (new.key_arn, new.origin, new.same_as) == (OTHER_KEY, VersionOrigin.REWRAPPED, OLD)
     assert world.current.fingerprint == OLD
@@ -44,82 +44,82 @@ def test_under_another_key_it_is_kept_beside_and_the_application_keeps_what_it_h
 
 
 def test_under_the_stacks_own_key_it_becomes_current(world: World) -> None:
-    told = world.run("rotate", "--rewrap", KEY)
+    told = world.run("rotate", "--reencrypt", KEY)
     assert world.current.fingerprint == told["fingerprint"] != OLD
     assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
     assert world.kept()[told["fingerprint"]].same_as == OLD
 
 
 def test_the_old_wrapping_is_kept(world: World) -> None:
-    world.run("rotate", "--rewrap", KEY)
+    world.run("rotate", "--reencrypt", KEY)
     assert world.kept()[OLD].wrapped == wrapped()
 
 
 def test_an_alias_is_as_good(world: World) -> None:
     world.aws.aliases["alias/vault"] = OTHER_KEY
-    told = world.run("rotate", "--rewrap", "alias/vault", yes=True, confirm=None)
+    told = world.run("rotate", "--reencrypt", "alias/vault", yes=True, confirm=None)
     assert world.kept()[told["fingerprint"]].key_arn == OTHER_KEY
 
 
 def test_kms_moves_it_from_the_key_that_wraps_it_now(world: World) -> None:
-    world.run("rotate", "--rewrap", OTHER_KEY, yes=True, confirm=None)
+    world.run("rotate", "--reencrypt", OTHER_KEY, yes=True, confirm=None)
     assert f"keyring.reencrypt {KEY} {OTHER_KEY}" in world.log
 
 
 def test_the_stacks_own_key_takes_the_stacks_name(world: World) -> None:
     with pytest.raises(Cancelled, match="nothing was changed") as refused:
-        world.run("rotate", "--rewrap", KEY, confirm=None, yes=True)
+        world.run("rotate", "--reencrypt", KEY, confirm=None, yes=True)
     assert "--confirm production" in refused.value.hint
     assert world.changes() == []
 
 
 def test_another_key_takes_a_yes(world: World) -> None:
     with pytest.raises(Cancelled):
-        world.run("rotate", "--rewrap", OTHER_KEY, confirm=None)
+        world.run("rotate", "--reencrypt", OTHER_KEY, confirm=None)
     assert world.changes() == []
 
 
 def test_a_person_is_asked_once(world: World) -> None:
     world.ui.interactive = True
     world.ui.answers["confirmation"] = ["production"]
-    world.run("rotate", "--rewrap", KEY, confirm=None)
+    world.run("rotate", "--reencrypt", KEY, confirm=None)
     assert world.ui.keys == ["confirmation"]
 
 
 def test_a_wrapping_that_an_interrupted_run_left_is_taken_up(world: World) -> None:
     world.ring.crash_at = "replace_current"
     with pytest.raises(KeyboardInterrupt):
-        world.run("rotate", "--rewrap", KEY)
+        world.run("rotate", "--reencrypt", KEY)
     (left,) = (each for each in world.kept().values() if each.origin is VersionOrigin.REWRAPPED)
-    told = world.run("rotate", "--rewrap", KEY)
+    told = world.run("rotate", "--reencrypt", KEY)
     assert told["fingerprint"] == left.fingerprint == world.current.fingerprint
     assert len(world.kept()) == 2
 
 
 def test_a_key_that_is_not_there_is_told(world: World) -> None:
     with pytest.raises(UsageError, match="there is no KMS key"):
-        world.run("rotate", "--rewrap", OTHER_KEY.replace("9999", "8888"))
+        world.run("rotate", "--reencrypt", OTHER_KEY.replace("9999", "8888"))
 
 
 @pytest.mark.parametrize("state", ("Disabled", "PendingDeletion"))
 def test_a_key_that_cannot_be_used_is_told(world: World, state: str) -> None:
     world.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY, state=state)
     with pytest.raises(ResourceError, match=state):
-        world.run("rotate", "--rewrap", OTHER_KEY, yes=True)
+        world.run("rotate", "--reencrypt", OTHER_KEY, yes=True)
     assert world.changes() == []
 
 
 def test_a_key_that_wraps_no_data_key_is_told(world: World) -> None:
     world.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY, usage="SIGN_VERIFY", spec="RSA_2048")
     with pytest.raises(UsageError, match="SIGN_VERIFY"):
-        world.run("rotate", "--rewrap", OTHER_KEY, yes=True)
+        world.run("rotate", "--reencrypt", OTHER_KEY, yes=True)
 
 
 def test_a_key_of_another_region_is_refused_with_the_reason(world: World) -> None:
     far = OTHER_KEY.replace("us-east-1", "eu-central-1")
     world.aws.keys[far] = key_fact(far)
     with pytest.raises(UsageError, match="ReEncrypt works inside one Region"):
-        world.run("rotate", "--rewrap", far, yes=True)
+        world.run("rotate", "--reencrypt", far, yes=True)
     assert world.changes() == []
 
 
@@ -129,7 +129,7 @@ def test_a_replica_in_another_region_gets_a_copy_of_what_its_primary_wraps() -> 
     replica = primary.replace("us-east-1", REPLICA_REGION)
     world.aws.keys[primary] = key_fact(primary)
     world.aws.keys[replica] = key_fact(replica, replica_of=primary)
-    told = world.run("rotate", "--rewrap", replica, yes=True, confirm=None)
+    told = world.run("rotate", "--reencrypt", replica, yes=True, confirm=None)
     assert f"keyring.reencrypt {MULTI_KEY} {primary}" in world.log
     there = world.aws.with_region(REPLICA_REGION).key_rotation.entries[told["fingerprint"]]
     assert there.wrapped == world.kept()[told["fingerprint"]].wrapped
@@ -139,14 +139,14 @@ def test_a_replica_in_another_region_gets_a_copy_of_what_its_primary_wraps() -> 
 def test_a_data_key_that_the_source_does_not_open_is_told(world: World) -> None:
     world.aws.wrapped_by[OLD] = OTHER_KEY
     with pytest.raises(DataKeyConflict):
-        world.run("rotate", "--rewrap", KEY)
+        world.run("rotate", "--reencrypt", KEY)
     assert world.current.fingerprint == OLD
 
 
 def test_a_denial_names_the_rights_and_how_to_give_and_take_them(world: World) -> None:
     world.ring.failures["reencrypt"] = DENIED
     with pytest.raises(PermissionDenied, match="kms:ReEncryptFrom.*kms:ReEncryptTo") as refused:
-        world.run("rotate", "--rewrap", OTHER_KEY, yes=True, confirm=None)
+        world.run("rotate", "--reencrypt", OTHER_KEY, yes=True, confirm=None)
     assert "aws iam put-role-policy --role-name admin" in refused.value.hint
     assert "aws iam delete-role-policy --role-name admin" in refused.value.hint
     assert KEY in refused.value.hint and OTHER_KEY in refused.value.hint
@@ -156,7 +156,7 @@ def test_a_user_is_given_them_as_a_user(world: World) -> None:
     world.aws.identity = replace(IDENTITY, principal_arn=SECOND)
     world.ring.failures["reencrypt"] = DENIED
     with pytest.raises(PermissionDenied) as refused:
-        world.run("rotate", "--rewrap", OTHER_KEY, yes=True, confirm=None)
+        world.run("rotate", "--reencrypt", OTHER_KEY, yes=True, confirm=None)
     assert "aws iam put-user-policy --user-name second" in refused.value.hint
 
 
@@ -164,7 +164,7 @@ def test_where_iam_has_no_say_the_keys_policy_has_to_be_changed() -> None:
     world = World(settings(strict_key_policy=True, administrators=(IDENTITY.principal_arn, SECOND)))
     world.ring.failures["reencrypt"] = DENIED
     with pytest.raises(PermissionDenied) as refused:
-        world.run("rotate", "--rewrap", KEY)
+        world.run("rotate", "--reencrypt", KEY)
     assert "put-key-policy" in refused.value.hint and "aws iam put" not in refused.value.hint
 
 
@@ -172,12 +172,12 @@ def test_where_use_is_exclusive_that_has_to_be_lifted_first() -> None:
     world = World(settings(exclusive_use=True))
     world.ring.failures["reencrypt"] = DENIED
     with pytest.raises(PermissionDenied) as refused:
-        world.run("rotate", "--rewrap", KEY)
+        world.run("rotate", "--reencrypt", KEY)
     assert "exclusiveUse false" in refused.value.hint
 
 
 def test_a_replica_of_the_stacks_own_key_is_its_own_key() -> None:
     world = World(multi_region())
     world.aws.keys[REPLICA] = key_fact(REPLICA, replica_of=MULTI_KEY)
-    told = world.run("rotate", "--rewrap", REPLICA)
+    told = world.run("rotate", "--reencrypt", REPLICA)
     assert world.current.fingerprint == told["fingerprint"]

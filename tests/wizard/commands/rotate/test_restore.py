@@ -111,7 +111,7 @@ def test_a_version_under_another_key_is_refused_with_the_way_to_wrap_it(world: W
     world.ring.entries[OLD] = replace(world.kept()[OLD], key_arn=OTHER_KEY)
     with pytest.raises(DataKeyConflict) as refused:
         world.run("restore", "--version", OLD)
-    assert f"rotate --rewrap {KEY}" in refused.value.hint
+    assert f"rotate --reencrypt {KEY}" in refused.value.hint
 
 
 def test_a_version_and_a_backup_at_once_are_refused(world: World) -> None:

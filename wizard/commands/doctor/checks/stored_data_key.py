@@ -204,6 +204,6 @@ def _other_key(evidence: CheckContext, stored_data_key: StoredDataKey, key_arn: 
         cause="escrow-of-another-key",
         what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, and the stack's key is {wanted}",
         why="the stack's key cannot open it: KMS answers IncorrectKeyException",
-        command=fixes.wizard(evidence, "rotate", "--rewrap", wanted, "--confirm", evidence.stack),
+        command=fixes.wizard(evidence, "rotate", "--reencrypt", wanted, "--confirm", evidence.stack),
         then=RESTART,
     )

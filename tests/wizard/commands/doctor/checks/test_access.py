@@ -276,7 +276,7 @@ def test_a_data_key_by_another_comment_is_set_aside_and_not_overwritten(ward: Wa
     ward.vercel.named = wrapped("two").fingerprint
     found = ward.first()
     assert found.cause == "data-key-foreign"
-    assert f"--set-aside {NAME} --confirm production" in found.command
+    assert f"--rename-existing {NAME} --confirm production" in found.command
 
 
 def test_an_earlier_version_is_out_of_step_and_pushed_anew(ward: Ward) -> None:
@@ -287,7 +287,7 @@ def test_an_earlier_version_is_out_of_step_and_pushed_anew(ward: Ward) -> None:
         ward.aws.key_rotation.versions(settings())[0], wrapped=before, current=False
     )
     found = ward.first()
-    assert found.cause == "variable-outdated" and "--set-aside" not in found.command
+    assert found.cause == "variable-outdated" and "--rename-existing" not in found.command
 
 
 @pytest.mark.parametrize(("claimed", "causes"), [(wrapped().fingerprint, []), (None, ["variable-untold"])])

@@ -12,7 +12,7 @@ from wizard.commands.doctor import check_codes as table
 from wizard.commands.doctor.checks.runtime import of_the_deployment
 from wizard.commands.doctor.finding import NotChecked, Skipped
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.audit import KeyUse
+from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment
 
 NOW = datetime.now(UTC)
@@ -24,8 +24,8 @@ def deployed(hours_ago: float) -> Deployment:
     return Deployment(target="vercel", id="dpl_1", name="portal-1.vercel.app", made=made, state="READY")
 
 
-def use(hours_ago: float, error: str | None = None, principal: str = APP) -> KeyUse:
-    return KeyUse(at=NOW - timedelta(hours=hours_ago), operation="Decrypt", principal=principal, error=error)
+def use(hours_ago: float, error: str | None = None, principal: str = APP) -> KeyCall:
+    return KeyCall(at=NOW - timedelta(hours=hours_ago), operation="Decrypt", principal=principal, error=error)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_nothing_deployed_yet_holds_no_old_values(stand: Stand):
 
 
 def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: Stand):
-    stand.aws.key_uses = (use(0.5, "AccessDenied"), use(1, "AccessDenied"))
+    stand.aws.key_calls = (use(0.5, "AccessDenied"), use(1, "AccessDenied"))
     found = finding(stand.told(of_the_deployment), "failure-remembered")
     assert "2 times" in found.what and "--redeploy" in found.command
 
@@ -73,18 +73,18 @@ def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: 
     ],
     ids=["opened since", "before the deployment", "somebody else"],
 )
-def test_no_other_refusal_is(stand: Stand, uses: tuple[KeyUse, ...]):
-    stand.aws.key_uses = uses
+def test_no_other_refusal_is(stand: Stand, uses: tuple[KeyCall, ...]):
+    stand.aws.key_calls = uses
     assert is_well(stand.told(of_the_deployment))
 
 
 def test_the_role_of_a_session_is_known_without_its_path(stand: Stand):
-    stand.aws.key_uses = (use(0.5, "AccessDenied", principal=APP.replace("role/", "role/clinic/")),)
+    stand.aws.key_calls = (use(0.5, "AccessDenied", principal=APP.replace("role/", "role/clinic/")),)
     assert causes(stand.told(of_the_deployment)) == ["failure-remembered"]
 
 
 def test_a_history_that_may_not_be_read_is_unknown(stand: Stand):
-    stand.aws.failures["audit.key_uses"] = DENIED
+    stand.aws.failures["audit.key_calls"] = DENIED
     told = stand.told(of_the_deployment)
     assert [each.is_denied for each in told if isinstance(each, NotChecked)] == [True]
 

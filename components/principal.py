@@ -1,0 +1,116 @@
+"""`AppPrincipal`: the IAM role or user that the application runs as.
+
+Touches the Pulumi engine only: it registers resources. KMS refuses a key policy that names a principal which does not
+exist, so that the principal comes before the key, and its policy, which names the key's ARN, after it:
+AppPrincipal -> PhiKey -> AppAccess.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components import policies
+from components.configuration import import_options
+from components.policies.stack import application_trust_of
+from components.settings import ImportGroup, ResourceKind, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppPrincipalArgs:
+    """The arguments of AppPrincipal."""
+
+    settings: Settings
+
+
+class AppPrincipal(pulumi.ComponentResource):
+    """The application's principals: a role and an IAM user of this stack, or the existing one that the settings name."""
+
+    arn: pulumi.Output[str]
+    """Of the role; without one, of the user."""
+    user_arn: pulumi.Output[str] | None
+    """Of the IAM user of this stack; None without one."""
+    arns: list[pulumi.Output[str]]
+    """Of all of them."""
+    roles: list[pulumi.Output[str]]
+    """Names of the roles that policies are attached to."""
+    users: list[pulumi.Output[str]]
+
+    def __init__(self, name: str, args: AppPrincipalArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("eonpro:kms:AppPrincipal", name, {}, opts)
+        settings = args.settings
+        existing = settings.app_principal_arn
+        self.arns = arns = []
+        self.roles, self.users, self.user_arn = [], [], None
+        if existing is not None:
+            arns.append(pulumi.Output.from_input(existing))
+            (self.users if ":user/" in existing else self.roles).append(pulumi.Output.from_input(_name_of(existing)))
+        if settings.makes_role:
+            role = self._role(name, settings)
+            arns.append(role.arn)
+            self.roles.append(role.name)
+        if settings.makes_user:
+            user = self._user(name, settings)
+            arns.append(user.arn)
+            self.users.append(user.name)
+            self.user_arn = user.arn
+        self.arn = arns[0]
+        self.register_outputs({"arn": self.arn, "userArn": self.user_arn})
+
+    def _role(self, name: str, settings: Settings) -> aws.iam.Role:
+        providers: list[pulumi.Resource] = []
+        provider_arn = settings.vercel_oidc_provider_arn
+        if settings.trusts_vercel and settings.vercel_team:
+            if provider_arn is None:
+                providers.append(self._oidc_provider(name, settings, settings.vercel_team))
+            provider_arn = provider_arn or policies.vercel_oidc_provider_arn(
+                account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
+            )
+        child = pulumi.ResourceOptions(parent=self, depends_on=providers)
+        imported = import_options(
+            settings,
+            ResourceKind.APPLICATION_ROLE,
+            group=ImportGroup.APPLICATION_ROLE,
+            properties=["assumeRolePolicy", "description", "tags", "permissionsBoundary"],
+        )
+        return aws.iam.Role(
+            name,
+            name=settings.names.app_role,
+            description="The EONPRO application: uses its PHI key and nothing else",
+            assume_role_policy=json.dumps(application_trust_of(settings, vercel_provider_arn=provider_arn)),
+            permissions_boundary=settings.permissions_boundary_arn,
+            tags=settings.tags,
+            opts=pulumi.ResourceOptions.merge(child, imported),
+        )
+
+    def _user(self, name: str, settings: Settings) -> aws.iam.User:
+        # Its access key is created outside the stack, whose state would store the secret.
+        imported = import_options(settings, ResourceKind.APPLICATION_USER)
+        return aws.iam.User(
+            name,
+            name=settings.names.app_user,
+            permissions_boundary=settings.permissions_boundary_arn,
+            # IAM does not delete a user who has an access key, and the update would fail half-way. An existing user is
+            # imported without this value, and its import fails with another one.
+            force_destroy=None if imported.import_ else True,
+            tags=settings.tags,
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), imported),
+        )
+
+    def _oidc_provider(self, name: str, settings: Settings, team: str) -> aws.iam.OpenIdConnectProvider:
+        return aws.iam.OpenIdConnectProvider(
+            f"{name}-vercel",
+            url=f"https://{policies.vercel_issuer(team=team)}",
+            client_id_lists=[policies.vercel_audience(team=team)],
+            tags=settings.tags,
+            # An account has one provider for each issuer: other environments, and roles of others, may trust this one.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+
+
+def _name_of(principal_arn: str) -> str:
+    # The ARN has the path before the name; IAM's attachment calls take the name alone.
+    return principal_arn.rpartition("/")[2]

@@ -1,0 +1,248 @@
+"""The table of commands: name, group, help, where its options are, which shared options it takes, what it touches.
+
+Pure. Parser, dispatch, help, completion and the table in docs/ARCHITECTURE.md are made from it. The packages of the
+commands that it loads hold no more than the options; what runs is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from wizard.cli.offline import CompletionOptions, HelpOptions, SchemaOptions
+from wizard.commands.backup import BackupOptions
+from wizard.commands.cost import CostOptions
+from wizard.commands.doctor import DoctorOptions, VerifyOptions
+from wizard.commands.policy import PolicyOptions
+from wizard.commands.push import PushOptions
+from wizard.commands.report import ReportOptions
+from wizard.commands.review import ReviewOptions
+from wizard.commands.rotate import AdoptOptions, RestoreOptions, RotateOptions
+from wizard.commands.status import StatusOptions
+from wizard.setup import AccessKeyOptions, DestroyOptions, PreviewOptions, SetupOptions
+
+
+class Shared(StrEnum):
+    """Options that several commands take."""
+
+    STACK = "stack"
+    """--stack and --answers."""
+    ACCOUNT = "account"
+    """Whose credentials, where the state is, where the application runs."""
+    INPUTS = "inputs"
+    """Every input of the set-up."""
+    START = "start"
+    """What a plan starts from and is saved to."""
+    YES = "yes"
+    CONFIRM = "confirm"
+
+
+STACK, ACCOUNT, INPUTS, START, YES, CONFIRM = Shared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command."""
+
+    name: str
+    group: str
+    help: str
+    """One line."""
+    options: Any
+    """Its options class (wizard/core/run_options.py says what it has)."""
+    shared: tuple[Shared, ...] = (STACK, ACCOUNT)
+    reads: str = ""
+    locks: bool = False
+    """Whether it holds the stack's lock while it changes something."""
+    writes: str = ""
+    is_offline: bool = False
+    """Whether it asks no service; then it also writes no log."""
+    tolerates_settings: bool = False
+    """Whether it runs although the stack's settings file cannot be used."""
+
+
+SET_UP = "set up"
+DELIVER = "deliver and verify"
+INSPECT = "inspect; nothing is changed"
+CHANGE = "change and keep the key and the data key"
+HELP = "help"
+
+TABLE: tuple[Command, ...] = (
+    Command(
+        name="setup",
+        group=SET_UP,
+        help="set up or update everything, then verify it (the default)",
+        options=SetupOptions,
+        shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
+        reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
+        locks=True,
+        writes="resources in AWS, the stored data key, the variables at each target, Pulumi state, the settings",
+    ),
+    Command(
+        name="preview",
+        group=SET_UP,
+        help="show what setup would do",
+        options=PreviewOptions,
+        shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
+        reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
+        writes="the plan's file, with --save-plan",
+    ),
+    Command(
+        name="destroy",
+        group=SET_UP,
+        help="remove the stack; the key, the data key and the audit trail stay",
+        options=DestroyOptions,
+        shared=(STACK, ACCOUNT, INPUTS, YES, CONFIRM),
+        reads="AWS, Vercel, Pulumi state, the stack's settings",
+        locks=True,
+        writes="resources in AWS, Pulumi state",
+    ),
+    Command(
+        name="push",
+        group=DELIVER,
+        help="deliver the stored data key again, and offer the redeploy",
+        options=PushOptions,
+        shared=(STACK, ACCOUNT, YES, CONFIRM),
+        reads="AWS, Vercel, Pulumi state, the stack's settings",
+        writes="the variables at each target; the stored data key, where there is none; what runs, with --redeploy",
+    ),
+    Command(
+        name="verify",
+        group=DELIVER,
+        help="verify again that the application can decrypt the data key",
+        options=VerifyOptions,
+        reads="AWS, Vercel, Pulumi state, the stack's settings",
+    ),
+    Command(
+        name="status",
+        group=INSPECT,
+        help="the state of the stack in one screen; --all: every stack",
+        options=StatusOptions,
+        reads="AWS, Vercel, the state's backend, every stack's settings",
+        tolerates_settings=True,
+    ),
+    Command(
+        name="doctor",
+        group=INSPECT,
+        help="what is wrong, and the command that fixes it",
+        options=DoctorOptions,
+        reads="AWS, Vercel, Pulumi state, the stack's settings",
+    ),
+    Command(
+        name="review",
+        group=INSPECT,
+        help="who can use or administer the key, and what changed",
+        options=ReviewOptions,
+        shared=(STACK, ACCOUNT, CONFIRM),
+        reads="AWS, Pulumi state, the stack's settings, earlier reviews",
+        writes="files in reviews/",
+    ),
+    Command(
+        name="report",
+        group=INSPECT,
+        help="the compliance report, as a page, as text and as data",
+        options=ReportOptions,
+        reads="AWS, Vercel, Pulumi state, the stack's settings, reviews",
+        writes="files in reports/",
+    ),
+    Command(
+        name="cost",
+        group=INSPECT,
+        help="what it costs: by the settings, or by what was used",
+        options=CostOptions,
+        shared=(STACK, ACCOUNT, INPUTS),
+        reads="the stack's settings; with --used AWS",
+    ),
+    Command(
+        name="rotate",
+        group=CHANGE,
+        help="new key material, schedule, KMS key or data key",
+        options=RotateOptions,
+        shared=(STACK, ACCOUNT, YES, CONFIRM),
+        reads="AWS, Vercel, Pulumi state, the stack's settings",
+        locks=True,
+        writes="the KMS key, the stored data key and its versions, the variables at each target, the settings",
+    ),
+    Command(
+        name="restore",
+        group=CHANGE,
+        help="put an earlier data key, or a backup, back in its place",
+        options=RestoreOptions,
+        shared=(STACK, ACCOUNT, YES, CONFIRM),
+        reads="AWS, Vercel, Pulumi state, the stack's settings, a backup",
+        locks=True,
+        writes="the stored data key and its versions, the variables at each target",
+    ),
+    Command(
+        name="adopt",
+        group=CHANGE,
+        help="wrap the ENCRYPTION_KEY that the application used until now",
+        options=AdoptOptions,
+        shared=(STACK, ACCOUNT, YES, CONFIRM),
+        reads="AWS, Vercel, Pulumi state, the stack's settings, standard input",
+        locks=True,
+        writes="the versions of the data key",
+    ),
+    Command(
+        name="backup",
+        group=CHANGE,
+        help="copy the wrapped data key to a file, to S3 or to another Region",
+        options=BackupOptions,
+        shared=(STACK, ACCOUNT, YES, CONFIRM),
+        reads="AWS, the stack's settings",
+        writes="a file, an S3 object, or a parameter in another Region",
+    ),
+    Command(
+        name="access-key",
+        group=CHANGE,
+        help="rotate or retire the application's access key on Vercel",
+        options=AccessKeyOptions,
+        shared=(STACK, ACCOUNT, INPUTS, YES, CONFIRM),
+        reads="AWS, Vercel, Pulumi state, the stack's settings",
+        writes="the access keys of the IAM user, two variables on Vercel",
+    ),
+    Command(
+        name="policy",
+        group=HELP,
+        help="print the least IAM policy for operator, auditor, delivery or CI",
+        options=PolicyOptions,
+        shared=(STACK, ACCOUNT, INPUTS),
+        reads="the stack's settings, the answers file",
+        is_offline=True,
+    ),
+    Command(
+        name="schema",
+        group=HELP,
+        help="print the JSON Schema of what --json prints, or of an answers file",
+        options=SchemaOptions,
+        shared=(),
+        reads="schemas/",
+        is_offline=True,
+    ),
+    Command(
+        name="completion",
+        group=HELP,
+        help="print the line that turns on completion in bash, zsh or fish",
+        options=CompletionOptions,
+        shared=(),
+        is_offline=True,
+    ),
+    Command(
+        name="help",
+        group=HELP,
+        help="help COMMAND, or help inputs: what each of the inputs takes",
+        options=HelpOptions,
+        shared=(),
+        is_offline=True,
+    ),
+)
+"""Every command, in the order of `--help`."""
+
+COMMANDS: Mapping[str, Command] = MappingProxyType({command.name: command for command in TABLE})
+"""The commands by name."""
+
+SCHEMAS = (*COMMANDS, "failure", "answers")
+"""The JSON Schemas in `schemas/`: of each command's document, of every failure's, of an answers file."""

@@ -1,0 +1,84 @@
+"""`schema`, `completion` and `help`: what the command line says of itself, alone on standard output.
+
+Reads the folder `schemas/`; writes to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+
+from wizard.core import json_documents
+from wizard.core.errors import SetupError
+from wizard.core.next_command import shell
+from wizard.core.run_options import Offline, Result
+
+SHELLS = ("bash", "zsh", "fish")
+"""The shells whose completion can be turned on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaOptions:
+    """The options of `schema`."""
+
+    name: str
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        from wizard.cli.commands import SCHEMAS
+
+        parser.add_argument("name", choices=SCHEMAS, metavar="NAME", help="a command, failure, or answers")
+
+    def run_offline(self, offline: Offline) -> Result:
+        path = offline.project / "schemas" / f"{self.name}.schema.json"
+        try:
+            schema = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            message = f"the schema {path} cannot be read: {error}"
+            raise SetupError(message, shell("git", "checkout", "--", "schemas")) from error
+        offline.print(json.dumps(schema, indent=2))
+        return 0, json_documents.schema(self.name, schema)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionOptions:
+    """The options of `completion`."""
+
+    shell: str
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
+        parser.epilog = (
+            'in ~/.bashrc or ~/.zshrc:  eval "$(python -m wizard completion bash)"   (or zsh)\n'
+            "in config.fish:            python -m wizard completion fish | source"
+        )
+
+    def run_offline(self, offline: Offline) -> Result:
+        from wizard.cli.completion import script
+
+        text = script(self.shell)
+        offline.print(text)
+        return 0, json_documents.completion(self.shell, text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelpOptions:
+    """The options of `help`."""
+
+    topic: str | None = None
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        from wizard.cli.commands import COMMANDS
+
+        topics = (*COMMANDS, "inputs")
+        parser.add_argument("topic", nargs="?", choices=topics, metavar="COMMAND", help="a command, or inputs")
+
+    def run_offline(self, offline: Offline) -> Result:
+        from wizard.cli.parser import help_of
+
+        text = help_of(self.topic)
+        offline.print(text.rstrip("\n"))
+        return 0, json_documents.help_text(self.topic, text)
