@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -178,7 +179,7 @@ def test_without_a_simulator_every_action_is_unknown_and_none_is_called_missing(
     assert "simulator could not be asked" in found.why_unknown
 
 
-SETUPS = {
+SETUPS: dict[str, dict[str, Any]] = {
     "vercel": {"deploy_targets": ["vercel"]},
     "vercel with a user": {"deploy_targets": ["vercel"], "vercel_access": "user"},
     "vercel with an existing identity provider": {
