@@ -256,6 +256,7 @@ def test_another_partition_has_its_own_arns() -> None:
         ("kms:ReplicateKey", {"multi_region": "yes", "replica_regions": "us-west-2"}),
         ("secretsmanager:DescribeSecret", {"secret_store": "secrets-manager"}),
         ("secretsmanager:GetSecretValue", {"secret_store": "secrets-manager"}),
+        ("secretsmanager:ListSecrets", {"secret_store": "secrets-manager"}),
     ],
 )
 def test_an_action_that_no_run_needs_is_granted_only_with_the_option_that_uses_it(
