@@ -218,7 +218,9 @@ def explained(
             left -= sound[best]
         rows.append((thing, action, tuple(sorted(features))))
     if unexplained:
-        raise ValueError("\n".join(["no feature of wizard/aws/required_permissions/resources.py says why:", *unexplained]))
+        raise ValueError(
+            "\n".join(["no feature of wizard/aws/required_permissions/resources.py says why:", *unexplained])
+        )
     return rows
 
 

@@ -99,7 +99,10 @@ def _existing_creations(settings: Settings, resource: str) -> set[str]:
     kind, action = _CREATIONS.get(resource, (None, ""))
     if kind is not None and kind in imported and not (kind is ResourceKind.KEY and creates_other_key):
         found.add(action)
-    if resource in ("application's role", "existing application role", "existing application user") and ResourceKind.POLICY_ATTACHMENT in imported:
+    if (
+        resource in ("application's role", "existing application role", "existing application user")
+        and ResourceKind.POLICY_ATTACHMENT in imported
+    ):
         found |= {"iam:AttachRolePolicy", "iam:AttachUserPolicy"}
     return found
 
@@ -171,7 +174,9 @@ _READERS = frozenset({"execution role", "existing execution role", "role that re
 def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
     """The condition of an action as one request carries it, one value for each key; its Region is passed separately."""
     conditions = condition_of(setup, resource, action).values()
-    values = {key: value for condition in conditions for key, value in condition.items() if key != "aws:RequestedRegion"}
+    values = {
+        key: value for condition in conditions for key, value in condition.items() if key != "aws:RequestedRegion"
+    }
     position = -1 if resource in _READERS else 0
     return {key: value if isinstance(value, str) else value[position] for key, value in values.items()}
 

@@ -319,9 +319,9 @@ def test_every_resource_and_feature_of_the_table_is_one_that_a_setup_can_have() 
     parts = [load(role) for role in ("operator", "delivery", "removal")]
     unmeasured = [load(part) for part in ("provider reads", "unmeasured")]
     assert {name for part in (*parts, *unmeasured) for name in part} <= known
-    assert {feature for part in parts for row in part.values() for needed_by in row.values() for feature in needed_by} <= set(
-        FEATURES
-    )
+    assert {
+        feature for part in parts for row in part.values() for needed_by in row.values() for feature in needed_by
+    } <= set(FEATURES)
 
 
 def test_characters_are_counted_as_iam_counts_them() -> None:
