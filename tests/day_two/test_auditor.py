@@ -16,8 +16,8 @@ from tests.day_two import in_this_process
 from tests.onboarding.clinic import Clinic, Ended
 from tools.documents.permissions.auditor import AUDITOR, COMMANDS, deployed
 from tools.documents.permissions.operator import leaves, saved_settings
-from wizard.aws.required_permissions.resources import Setup
 from wizard.commands.policy.auditor import WHERE_IT_IS_SPOILT, policies_of, refreshed
+from wizard.core.required_permissions.resources import Setup
 
 Policies = Mapping[str, Mapping[str, Any]]
 STACK = ("--stack", "production")

@@ -21,9 +21,9 @@ from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
 from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
-from wizard.aws.required_permissions.resources import Setup, resources_of
-from wizard.aws.required_permissions.table import load, operator_actions
 from wizard.commands.policy.operator import for_values, policies_of
+from wizard.core.required_permissions.resources import Setup, resources_of
+from wizard.core.required_permissions.table import load, operator_actions
 
 NAME = "onboarding-operator"
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/{NAME}"

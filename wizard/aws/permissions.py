@@ -13,11 +13,11 @@ from components.settings import Settings
 from wizard.aws import kms
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import identify
-from wizard.aws.required_permissions.table import RequiredPermission, required
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Identity, Principal
 from wizard.core.models.delivery import Simulation
 from wizard.core.models.discovery import PermissionsFact
+from wizard.core.required_permissions.table import RequiredPermission, required
 
 
 class Permissions:

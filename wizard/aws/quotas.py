@@ -12,10 +12,10 @@ from typing import Any
 from components.settings import Settings
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import identify
-from wizard.aws.required_permissions.table import required
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Identity
 from wizard.core.models.discovery import QuotaFact
+from wizard.core.required_permissions.table import required
 
 TRAILS = 5
 """For each Region, and never more; a trail of every Region counts in each.

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.wizard.commands.policy.test_operator import listed
-from wizard.aws.required_permissions.resources import Setup
 from wizard.commands.policy.operator import policies_of
 from wizard.core.errors import ResourceError
 from wizard.core.models.delivery import Simulation
 from wizard.core.models.discovery import PermissionsFact
+from wizard.core.required_permissions.resources import Setup
 
 ACCOUNT = "123456789012"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:user/admin"

@@ -1,6 +1,6 @@
 """`python -m tools.documents.permissions.auditor` measures the permissions that a reader of the stack needs.
 
-Touches `wizard/aws/required_permissions/measured.json`, the sandboxes that it starts and ends, and a temporary directory.
+Touches `wizard/core/required_permissions/measured.json`, the sandboxes that it starts and ends, and a temporary directory.
 Every scenario is a setup in a cloud of its own, and then every command that only reads, by a user of its own.
 """
 
@@ -29,8 +29,8 @@ from tools.documents.permissions.operator import (
     told,
     write,
 )
-from wizard.aws.required_permissions.resources import FEATURES, Setup
 from wizard.commands.policy.auditor import things_read
+from wizard.core.required_permissions.resources import FEATURES, Setup
 
 AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
 COMMANDS: Mapping[str, tuple[str, ...]] = {

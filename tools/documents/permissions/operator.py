@@ -1,6 +1,6 @@
 """`python -m tools.documents.permissions.operator` measures the permissions that the operator of the setup needs.
 
-Touches `wizard/aws/required_permissions/measured.json`, the sandboxes that it starts and ends, and a temporary directory.
+Touches `wizard/core/required_permissions/measured.json`, the sandboxes that it starts and ends, and a temporary directory.
 Every scenario is a whole setup in a cloud of its own; what IAM was asked for on the operator's behalf is what it needs.
 """
 
@@ -23,8 +23,8 @@ from components.policies import execution_trust_policy
 from components.settings import PROJECT as NAMESPACE
 from components.settings import Settings
 from tests.onboarding.clinic import CALLER, Clinic, onboarding, running_clinic
-from wizard.aws.required_permissions.resources import FEATURES, Setup, resources_of
-from wizard.aws.required_permissions.table import OPTIONAL, TABLE
+from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
+from wizard.core.required_permissions.table import OPTIONAL, TABLE
 
 OFFICER = "arn:aws:iam::123456789012:user/security-officer"
 PLATFORM = "arn:aws:iam::123456789012:role/platform-admin"
@@ -219,7 +219,7 @@ def explained(
         rows.append((thing, action, tuple(sorted(features))))
     if unexplained:
         raise ValueError(
-            "\n".join(["no feature of wizard/aws/required_permissions/resources.py says why:", *unexplained])
+            "\n".join(["no feature of wizard/core/required_permissions/resources.py says why:", *unexplained])
         )
     return rows
 
@@ -252,7 +252,7 @@ def main() -> int:
     strange = [f"{one.name}: {what}" for one in measured for what in one.unknown]
     if strange:
         print(
-            "\n".join(["these belong to no thing of wizard/aws/required_permissions/resources.py:", *strange]),
+            "\n".join(["these belong to no thing of wizard/core/required_permissions/resources.py:", *strange]),
             file=sys.stderr,
         )
         return 1

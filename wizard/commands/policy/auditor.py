@@ -1,6 +1,6 @@
 """The least IAM policy of who only reads the stack: an auditor, or CI at night.
 
-Pure: a setup in, documents out; asks AWS nothing. `wizard.aws.required_permissions` has the measured permissions: what
+Pure: a setup in, documents out; asks AWS nothing. `wizard.core.required_permissions` has the measured permissions: what
 status, verify, doctor, review, report and cost ask, and nothing that changes anything.
 
 A key whose policy leaves nothing to IAM can be read by its administrators alone.
@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wizard.aws.required_permissions.resources import Setup, resources_of
-from wizard.aws.required_permissions.table import load, measured_actions
 from wizard.commands.policy.operator import in_parts, statements_of
+from wizard.core.required_permissions.resources import Setup, resources_of
+from wizard.core.required_permissions.table import load, measured_actions
 from wizard.targets.port import deploy_targets
 
 if TYPE_CHECKING:

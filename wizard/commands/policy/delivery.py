@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from wizard.aws.required_permissions.resources import Setup, variables_of
-from wizard.aws.required_permissions.table import measured_actions
 from wizard.commands.policy.operator import in_parts, statements_of
+from wizard.core.required_permissions.resources import Setup, variables_of
+from wizard.core.required_permissions.table import measured_actions
 from wizard.targets.port import deploy_targets
 
 if TYPE_CHECKING:

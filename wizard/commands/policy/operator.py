@@ -1,6 +1,6 @@
 """The least IAM policy for whoever runs the setup: the measured permissions, and what the AWS provider reads.
 
-Pure: answers in, documents out; asks AWS nothing. The permissions are in `wizard.aws.required_permissions.table`.
+Pure: answers in, documents out; asks AWS nothing. The permissions are in `wizard.core.required_permissions.table`.
 
 An operator who is an administrator of the keys has the permissions on them from the key policies. Any other operator
 gets them on keys with this stack's tags: whoever can tag keys can then reach each key whose policy delegates to IAM.
@@ -22,7 +22,7 @@ from wizard.inputs.registry import by_key
 if TYPE_CHECKING:
     from components.policies import Policy, Statement
     from components.settings import Settings
-    from wizard.aws.required_permissions.resources import Setup
+    from wizard.core.required_permissions.resources import Setup
 
 LONGEST_POLICY = 6144
 """Characters of a managed policy, white space not counted.
@@ -73,7 +73,7 @@ def _setup(
     command: str,
 ) -> Setup:
     from components.settings import ContractError, partition_of
-    from wizard.aws.required_permissions.resources import Setup
+    from wizard.core.required_permissions.resources import Setup
 
     resolved = answers.resolve(
         flags=values,
@@ -169,8 +169,8 @@ def statements_of(
 
     `known` are the resources with their ARNs, `actions_on` returns what is needed on each; both default to the operator's.
     """
-    from wizard.aws.required_permissions.resources import resources_of
-    from wizard.aws.required_permissions.table import condition_of, operator_actions
+    from wizard.core.required_permissions.resources import resources_of
+    from wizard.core.required_permissions.table import condition_of, operator_actions
 
     known = resources_of(setup) if known is None else known
     needed_on = actions_on or operator_actions

@@ -16,11 +16,11 @@ from tests.wizard.commands.policy.test_operator import (
     granted,
     listed,
 )
-from wizard.aws.required_permissions.resources import FEATURES
-from wizard.aws.required_permissions.table import load
 from wizard.commands.policy import auditor
 from wizard.commands.policy.auditor import things_read
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values
+from wizard.core.required_permissions.resources import FEATURES
+from wizard.core.required_permissions.table import load
 
 READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore, Settings, Target, VercelAccess
-from wizard.aws.required_permissions.resources import FEATURES, Setup, resources_of, variables_of
-from wizard.aws.required_permissions.table import load
 from wizard.commands.policy import operator
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values, policies_of, statements_of
 from wizard.core.errors import MissingAnswers, UsageError
+from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of, variables_of
+from wizard.core.required_permissions.table import load
 
 ACCOUNT = "111122223333"
 GIVEN = {"account": ACCOUNT, "region": "us-east-1", "target": "vercel", "vercel_team": "eonpro"}

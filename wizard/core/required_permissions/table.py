@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ResourceKind, Settings
-from wizard.aws.required_permissions.resources import FEATURES, Setup, resources_of
+from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
 
 TABLE = Path(__file__).with_name("measured.json")
 

@@ -1,6 +1,6 @@
 """What the setup touches in an account, each resource by the ARNs it has or will have, and what settings ask for.
 
-Pure: settings in, ARNs and yes or no out. The actions are in `wizard.aws.required_permissions.table`.
+Pure: settings in, ARNs and yes or no out. The actions are in `wizard.core.required_permissions.table`.
 """
 
 from __future__ import annotations

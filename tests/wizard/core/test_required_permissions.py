@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from wizard.aws.required_permissions.table import required
+from components.settings import Settings
+from wizard.core.required_permissions.table import required
 
 ACCOUNT = "123456789012"
 IAM = f"arn:aws:iam::{ACCOUNT}"
@@ -22,6 +23,20 @@ BARE = {"trail_key": False, "trail_lock": "none", "access_logging": False, "aler
 
 def here(service: str, rest: str, region: str = "us-east-1") -> str:
     return f"arn:aws:{service}:{region}:{ACCOUNT}:{rest}"
+
+
+@pytest.fixture
+def settings_of() -> Callable[..., Settings]:
+    """Settings for Vercel and ECS, with what a test changes in them."""
+    answers = {
+        "account_id": ACCOUNT,
+        "region": "us-east-1",
+        "administrators": [ADMIN],
+        "deploy_targets": ["vercel", "ecs"],
+        "vercel_team": "eonpro",
+        "vercel_project": "eonpro",
+    }
+    return lambda **changes: Settings.read({**answers, **changes})
 
 
 @pytest.fixture
