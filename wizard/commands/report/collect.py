@@ -15,10 +15,9 @@ from components.policies.requirements import SECTIONS, Topic, prowler_checks_of,
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.deployed_stack import DeployedStack, attempted
-from wizard.commands.doctor.checks import all_checks as doctor_checks
+from wizard.commands.doctor import checks as doctor_checks
 from wizard.commands.doctor.checks.stack import COMPARISON
-from wizard.commands.doctor.diagnosis import Diagnosis, diagnose
-from wizard.commands.doctor.finding import NotChecked
+from wizard.commands.doctor.diagnosis import Diagnosis, NotChecked, diagnose
 from wizard.commands.report.architecture import architecture
 from wizard.commands.report.cost import cost
 from wizard.commands.report.facts import (
@@ -43,6 +42,7 @@ from wizard.core.models.account import KeyFact, Retention
 from wizard.core.models.audit import Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
+from wizard.core.next_command import wizard
 from wizard.data_key.storage import find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
@@ -127,7 +127,7 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
             now=now,
             window_days=WINDOW_DAYS,
         )
-        diagnosis = pool.submit(attempted, diagnose, stack, clients, doctor_checks.ALL)
+        diagnosis = pool.submit(attempted, diagnose, stack, clients, doctor_checks.ALL_CHECKS)
         usage = pool.submit(
             attempted,
             aws.usage_metrics.read,
@@ -199,12 +199,12 @@ def _checklist(
     entries[Topic.APPLICATION] = _tested(entries[Topic.APPLICATION], access.review, outputs)
     entries[Topic.REVIEW] = _reviewed(entries[Topic.REVIEW], access)
     by_state = {
-        ItemState.OPEN: f"python -m wizard doctor --stack {stack}",
-        ItemState.UNKNOWN: f"python -m wizard policy auditor --stack {stack}",
+        ItemState.OPEN: wizard("doctor", "--stack", stack),
+        ItemState.UNKNOWN: wizard("policy", "auditor", "--stack", stack),
     }
     by_person = {
-        Topic.APPLICATION: f"python -m wizard verify --stack {stack}",
-        Topic.REVIEW: f"python -m wizard review --sign NAME --stack {stack}",
+        Topic.APPLICATION: wizard("verify", "--stack", stack),
+        Topic.REVIEW: wizard("review", "--sign", "NAME", "--stack", stack),
     }
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     for number, (topic, entry) in enumerate(entries.items(), start=1):
@@ -305,7 +305,7 @@ def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> DoctorFacts:
     if isinstance(diagnosis, SetupError):
         return DoctorFacts(findings=None, why=diagnosis.message)
     # A check that needs a preview of the engine takes too long for a report.
-    later = NotChecked(what=COMPARISON, why=f"not part of a report: python -m wizard doctor --stack {stack}")
+    later = NotChecked(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
     return DoctorFacts(
         findings=diagnosis.findings,
         not_checked=(*diagnosis.unlooked, later),
