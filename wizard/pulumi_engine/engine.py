@@ -16,15 +16,16 @@ from typing import Any, TypeVar
 from pulumi.automation import Deployment, EngineEvent
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
+from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackNotFound
 from wizard.core.models.delivery import StackState
-from wizard.core.models.drift import Drift
 from wizard.core.models.progress import OnProgress, Step
-from wizard.pulumi_engine import backend, config, lock, passphrase
+from wizard.core.models.stack import Drift
+from wizard.core.retry import Clock, Reason
+from wizard.pulumi_engine import backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
-from wizard.pulumi_engine.drift import Comparison
 from wizard.pulumi_engine.errors import interrupted
-from wizard.pulumi_engine.events import Watch
+from wizard.pulumi_engine.events import Comparison, Watch
 from wizard.pulumi_engine.process import EngineProcess
 from wizard.pulumi_engine.state import adopted, stack_state
 from wizard.pulumi_engine.workspace import EngineWorkspace, ReadOnlyStack, last_part
@@ -55,7 +56,7 @@ class PulumiEngine:
         )
         self._policy_pack = policy_pack
         self._tell = tell
-        self._sleep = sleep
+        self._clock = Clock(sleep=sleep)
         self._plan = engine_plan.StoredPlan()
         self._settings = config.PreparedSettings()
         self._made = False
@@ -76,13 +77,13 @@ class PulumiEngine:
 
         Raises SetupError: no backend, one that does not answer or refuses, a passphrase that does not open the stack.
         """
-        workspace = self._at.open()
+        opened = self._at.open()
         salt = backend.salt(self._at.settings_file(stack))
         with ThreadPoolExecutor(max_workers=1) as beside:
             # Trying it takes a processor a quarter of a second; the CLI waits for the backend meanwhile.
             tried = beside.submit(self._try_passphrase, stack, salt) if salt else None
             with self._at.translated(stack):
-                found = workspace.who_am_i()
+                found = opened.who_am_i()
             if tried:
                 tried.result()
         return backend.in_words(found.url or "", found.user or "")
@@ -142,7 +143,7 @@ class PulumiEngine:
     def alone(self, stack: str) -> Iterator[None]:
         """One wizard at a time on a stack of this folder: two would write one configuration file at once."""
         file = self._at.folder / ".cache" / "locks" / f"{last_part(stack)}.lock"
-        with lock.alone(file, stack, tell=self._tell, sleep=self._sleep):
+        with workspace.hold_lock(file, stack, tell=self._tell, clock=self._clock):
             yield
 
     def prepare(self, stack: str, settings: Settings) -> None:
@@ -274,17 +275,18 @@ class PulumiEngine:
         with process.holding_interrupts(
             lambda: self._tell("Ctrl-C: the engine ends what is under way and saves its state; please wait")
         ):
-            deadline = time.monotonic() + lock.PATIENCE_SECONDS
+            deadline = retry.new_deadline(workspace.LOCK_SECONDS, clock=self._clock)
             while not process.interrupted:
                 try:
                     with self._at.translated(stack), self._at.watched(stack, on_progress) as watch:
                         action(watch)
                     break
                 except StackBusy as error:
-                    if time.monotonic() > deadline or process.interrupted:
+                    if deadline.left <= 0 or process.interrupted:
                         raise
-                    self._tell(f"{error.message}; trying again")
-                    self._sleep(2.0)
+                    self._tell(f"{error.message}; trying again for up to {deadline.left:.0f} s")
+                    if not deadline.wait(Reason.BUSY, at_least=2.0):
+                        raise
         if process.interrupted:
             raise interrupted()
 

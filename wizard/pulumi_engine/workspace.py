@@ -5,7 +5,10 @@ Part of the engine's edge: touches the `pulumi` program and the stack's backend.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,10 +20,11 @@ from pulumi.automation import errors as pulumi_errors
 from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import InvalidVersionError
 
+from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNotFound
 from wizard.core.models.progress import OnProgress
+from wizard.core.retry import SCHEDULES, Clock, Reason
 from wizard.pulumi_engine import backend as engine_backend
-from wizard.pulumi_engine import lock
 from wizard.pulumi_engine.errors import of_run, told
 from wizard.pulumi_engine.events import Watch
 from wizard.pulumi_engine.process import EngineProcess
@@ -173,7 +177,7 @@ class EngineWorkspace:
                 f"there is no stack {stack} in this backend", f"python -m wizard setup --stack {stack}"
             ) from error
         except pulumi_errors.ConcurrentUpdateError as error:
-            if lock.is_dead(str(error)):
+            if is_dead(str(error)):
                 self._tell(f"the lock on {stack} belongs to a run that has ended; removing it")
                 self.stack(stack).cancel()
                 raise StackBusy(
@@ -226,3 +230,57 @@ class ReadOnlyStack(MinimalStack):
         self.name = name
         self.workspace = workspace
         self._mode = StackInitMode.SELECT
+
+
+LOCK_SECONDS = SCHEDULES[Reason.BUSY].seconds
+"""How long a run waits for another run that holds the stack."""
+
+_HOLDER = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+
+
+@contextmanager
+def hold_lock(file: Path, stack: str, *, tell: Callable[[str], None], clock: Clock) -> Iterator[None]:
+    """Hold the lock file; wait for whoever holds it. Raises StackBusy after LOCK_SECONDS."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as handle:
+        for number in retry.attempts(Reason.BUSY, clock=clock, seconds=LOCK_SECONDS):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if number == 1:
+                    tell(
+                        f"another run is working on the stack {stack} in this folder; "
+                        f"waiting for it for up to {LOCK_SECONDS:.0f} s"
+                    )
+        else:
+            raise StackBusy(
+                f"another run has held the stack {stack} for {LOCK_SECONDS:.0f} s",
+                "end it (ps ax | grep 'm wizard'), then run the same command again",
+            )
+        yield
+
+
+def is_dead(complaint: str) -> bool:
+    """Whether the backend's complaint names only runs of this machine that are no more.
+
+    A lock of another machine is never called dead: nobody here can know.
+    """
+    holders = [match.groupdict() for match in _HOLDER.finditer(complaint)]
+    return bool(holders) and all(
+        holder["host"] == socket.gethostname() and not _alive(int(holder["pid"])) for holder in holders
+    )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:
+        # Killed, and not yet waited for by whoever adopted it: in a container without an init that lasts for ever.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True

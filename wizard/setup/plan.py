@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from components.settings import APPLICATION_VARIABLES, ObjectLock, SecretStore, Settings, Target
+from wizard.core import json_documents
 from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.account import Identity
@@ -59,7 +60,7 @@ class Plan:
     targets: tuple[Target, ...]
     """Where this run delivers to; the settings may hold more, set up earlier."""
     adopted_data_key: WrappedDataKey | None = None
-    """The data key that is in use already, and goes into the escrow instead of a new one."""
+    """The data key that is in use already, and goes into the store instead of a new one."""
     engine: str = ""
     """The version of Pulumi that worked it out."""
     assumptions: Assumptions = Assumptions()
@@ -72,14 +73,14 @@ class Plan:
 
     @property
     def first(self) -> bool:
-        """Whether the key is still to be made or taken in."""
+        """Whether the key is still to be made or imported."""
         return any(
             step.urn.endswith("aws:kms/key:Key::phi-key") and step.op in ("create", "import") for step in self.steps
         )
 
     @property
     def takes_in(self) -> bool:
-        """Whether something that was set up by hand is taken in."""
+        """Whether something that was set up manually is imported."""
         return any(step.op.startswith("import") for step in self.steps)
 
     @property
@@ -190,3 +191,11 @@ def word(step: Step) -> str:
 
 def _changed(step: Step) -> str:
     return f"  ({', '.join(step.changed)})" if step.changed and word(step) in ("update", "replace") else ""
+
+
+def document(plan: Plan, *, command: str = "preview") -> json_documents.Document:
+    """The JSON document of a plan that was not applied; `command` is `setup` for a `setup --dry-run`."""
+    changes = [
+        {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)} for step in plan.changes
+    ]
+    return {**json_documents.head(command), "stack": plan.stack, "changes": changes}
