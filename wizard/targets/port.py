@@ -124,9 +124,9 @@ class DeployTarget(ABC):
     def missing(self, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
         """What the target lacks of the variables, given by Region, in words; None when nothing is known to be wrong."""
 
-    def regions(self, settings: Settings) -> tuple[str, ...]:
-        """The Regions whose variables it takes."""
-        return settings.regions
+    def regions(self, outputs: Outputs) -> tuple[str, ...]:
+        """The Regions whose variables it takes: those that have the key."""
+        return tuple(arn.split(":")[3] for arn in outputs.key_arns)
 
     def access_problem(self, context: TargetContext) -> SetupError | None:
         """Why the target cannot be asked; None where it can."""

@@ -133,9 +133,9 @@ class Vercel(DeployTarget):
         vercel, project = project_of(context)
         return vercel.check(project, variables[context.settings.region])
 
-    def regions(self, settings: Settings) -> tuple[str, ...]:
+    def regions(self, outputs: Outputs) -> tuple[str, ...]:
         """The stack's own."""
-        return (settings.region,)
+        return super().regions(outputs)[:1]
 
     def access_problem(self, context: TargetContext) -> SetupError | None:
         """MissingAnswers without a token; else what kept the project from being read."""
