@@ -131,7 +131,7 @@ def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(clinic
     person.type(ENTER)
     person.answer("Make it a multi-Region key?")
     person.answer("Which ECS cluster?", keys="eonpro")
-    assert "this service has to be deployed anew" in person.answer("Which ECS service?", keys="eonpro-wep")
+    assert "this service has to be redeployed" in person.answer("Which ECS service?", keys="eonpro-wep")
     person.see(*LAST_PAGE)
     assert "ECS             /eonpro/production/*, for eonpro/eonpro-wep" in person.transcript
     person.type(DOWN + ENTER)

@@ -95,7 +95,7 @@ class DeployTarget(ABC):
     has_own_copy: ClassVar[bool] = False
     """Whether it keeps the variables itself, so that it can hold the only copy of a data key."""
     has_environments: ClassVar[bool] = False
-    """Whether it has environments beside production (`--to`, `--branch`)."""
+    """Whether it has environments other than production (`--to`, `--branch`)."""
     can_redeploy: ClassVar[bool] = False
     """Whether the wizard can restart what runs there."""
     container_credentials_first: ClassVar[bool] = False
@@ -133,7 +133,7 @@ class DeployTarget(ABC):
         return None
 
     def custom_environments(self, context: TargetContext) -> Mapping[str, str]:
-        """The name of each environment beside the platform's own, by its id."""
+        """The name of each custom environment, by its id."""
         return {}
 
     def conflict(
