@@ -157,7 +157,7 @@ def test_a_shared_variable_that_is_linked_is_told_and_one_that_is_not_is_not(ver
     share(vercel, "AWS_KMS_KEY_ID", ARN, linked=False)
     (line,) = reported(vercel)
     assert line.startswith("the team shares a variable AWS_REGION with the project, for production and preview")
-    assert "the project's own goes before it" in line
+    assert "the project's own takes precedence" in line
 
 
 def test_a_shared_variable_with_productions_data_key_is_told_as_such(vercel: Place) -> None:
