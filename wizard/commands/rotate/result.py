@@ -180,9 +180,7 @@ def show_versions(ui: UserInterface, versions: Sequence[DataKeyVersion], own_key
         origin = ORIGINS[each.origin]
         if each.same_as != each.fingerprint:
             origin += f", {each.same_as.removeprefix('sha256:')}"
-        rows.append(
-            (each.fingerprint, state, f"{each.kept_at:%Y-%m-%d}" if each.kept_at else "not told", origin)
-        )
+        rows.append((each.fingerprint, state, f"{each.kept_at:%Y-%m-%d}" if each.kept_at else "not told", origin))
     ui.table(rows, headings=("version", "now", "kept", "origin"))
     for each in versions:
         if each.key_arn not in own_keys:
