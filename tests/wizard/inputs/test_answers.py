@@ -166,7 +166,7 @@ def test_an_example_is_complete_for_any_account(name: str, identity: Identity) -
         ("ecs-secrets-manager", {"deploy_targets": ("ecs",), "secret_store": "secrets-manager"}),
         ("eks", {"deploy_targets": ("eks",)}),
         ("multi-region", {"multi_region": True}),
-        ("adopted", {"deploy_targets": ("vercel",), "multi_region": False, "adopted": ()}),
+        ("imported", {"deploy_targets": ("vercel",), "multi_region": False, "adopted": ()}),
     ],
 )
 def test_an_example_shows_what_its_name_says(name: str, wanted: dict[str, Any], identity: Identity) -> None:
