@@ -9,6 +9,8 @@ import os
 from dataclasses import dataclass
 from typing import TextIO
 
+from wizard.core import safe_text
+
 SIGNS = "✓!✗·…»●○─⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 """All that is drawn beside letters; a stream that cannot write one of them gets none."""
 
@@ -20,18 +22,6 @@ _ASCII = str.maketrans(
     | {"’": "'", "‘": "'", "“": '"', "”": '"', "✓": "ok", "✗": "x", "×": "x", "≥": ">=", "≤": "<="}
     | {"±": "+-"}
 )
-
-# What a service says is text: no escape sequence or change of writing direction reaches the terminal.
-_CONTROL = dict.fromkeys(
-    [
-        *range(0x00, 0x09),
-        *range(0x0B, 0x20),
-        *range(0x7F, 0xA0),
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-    ],
-    "?",
-) | {0x09: "    "}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +41,7 @@ class TerminalCapabilities:
 
     def clean(self, text: str) -> str:
         """The text without control characters, in the signs that the stream can write."""
-        text = text.translate(_CONTROL)
+        text = safe_text.lines(text)
         if _can_encode(text, self.encoding):
             return text
         return text.translate(_ASCII).encode(self.encoding, "replace").decode(self.encoding)

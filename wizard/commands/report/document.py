@@ -161,4 +161,4 @@ class Fact:
 
     def text(self, form: Form = Form.PLAIN) -> str:
         """The value as a person reads it."""
-        return written(self.value, form)
+        return safe_text.lines(written(self.value, form))
