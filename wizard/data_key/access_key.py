@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from wizard.core.errors import ResourceError, SetupError
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, VercelClient
 
 OLDEST = timedelta(days=90)
@@ -20,8 +21,8 @@ OLDEST = timedelta(days=90)
 ON_ITS_WAY = timedelta(minutes=5)
 """How long another run may take between making an access key and pushing it, clocks that differ included."""
 
-ROTATE = "python -m wizard access-key rotate"
-RETIRE = "python -m wizard access-key retire"
+ROTATE = wizard("access-key", "rotate")
+RETIRE = wizard("access-key", "retire")
 
 Tell = Callable[[str], None]
 """Says one line to the person; never a secret."""

@@ -27,6 +27,7 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, DecryptVerifier, VercelClient
 from wizard.data_key.storage import region_of
 
@@ -63,7 +64,7 @@ def deliver(
         if result.fingerprint != wrapped.fingerprint:
             raise DataKeyConflict(
                 f"{result.place} holds the data key {result.fingerprint}, not the escrowed {wrapped.fingerprint}",
-                "python -m wizard push",
+                wizard("push"),
             )
         there = f" in {region}" if len(by_region) > 1 and result.target != Target.VERCEL else ""
         result = replace(result, region=region, place=f"{result.place}{there}")

@@ -19,6 +19,7 @@ from pulumi.automation.errors import InvalidVersionError
 
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNotFound
 from wizard.core.models.progress import OnProgress
+from wizard.core.next_command import wizard
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import lock
 from wizard.pulumi_engine.errors import of_run, told
@@ -170,7 +171,7 @@ class EngineWorkspace:
             yield
         except pulumi_errors.StackNotFoundError as error:
             raise StackNotFound(
-                f"there is no stack {stack} in this backend", f"python -m wizard setup --stack {stack}"
+                f"there is no stack {stack} in this backend", wizard("setup", "--stack", stack)
             ) from error
         except pulumi_errors.ConcurrentUpdateError as error:
             if lock.is_dead(str(error)):

@@ -23,6 +23,7 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.progress import Mark, Step
+from wizard.core.next_command import wizard
 from wizard.data_key.access_key import Ensured
 from wizard.data_key.storage import region_of
 from wizard.setup.checklist import ChecklistEntry, ItemState
@@ -101,7 +102,7 @@ def next_steps(report: Report) -> tuple[Todo, ...]:
         todo.append(
             Todo(
                 what="Deploy anew: a variable takes effect only in a new deployment.",
-                verbatim=f"python -m wizard push --redeploy --stack {report.stack}",
+                verbatim=wizard("push", "--redeploy", "--stack", report.stack),
             )
         )
     if report.access_key is not None:
@@ -110,7 +111,7 @@ def next_steps(report: Report) -> tuple[Todo, ...]:
             Todo(
                 what=f"Change the access key {key.key_id} ({key.age_days} days old) every 90 days; "
                 "Vercel's own token would make it needless (--vercel-access oidc).",
-                verbatim=f"python -m wizard access-key rotate --stack {report.stack}",
+                verbatim=wizard("access-key", "rotate", "--stack", report.stack),
             )
         )
     if Target.EKS in targets and outputs.secrets_role_arn:
@@ -194,7 +195,7 @@ def repeat_command(report: Report) -> str:
     """The command that does this run again without a question."""
     targets = ",".join(dict.fromkeys(delivery.target for delivery in report.delivered))
     profile = f" --profile {shlex.quote(report.profile)}" if report.profile else ""
-    return f"python -m wizard --stack {report.stack}{profile} --target {targets} --yes --non-interactive"
+    return wizard("--stack", f"{report.stack}{profile}", "--target", targets, "--yes", "--non-interactive")
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
+from wizard.core.next_command import wizard
 from wizard.data_key.storage import find_stored_data_key, region_of
 from wizard.setup import deliver_and_verify
 from wizard.setup.deliver_and_verify import Application
@@ -56,7 +57,7 @@ def verify(request: Request, clients: Clients) -> Verified:
     if stored_data_key is None:
         raise StackNotFound(
             f"{found.settings.names.stored_data_key} holds no data key yet",
-            f"python -m wizard push --stack {found.stack}",
+            wizard("push", "--stack", found.stack),
         )
     delivered = _delivered(to, outputs, stored_data_key)
     proofs = deliver_and_verify.prove(clients, to, outputs, delivered, stored_data_key.wrapped, look_again=True)

@@ -20,6 +20,7 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import Delivered, StoredDataKey, VercelProject, Verification
 from wizard.core.models.progress import Mark
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import VercelClient
 from wizard.data_key import access_key, delivery, storage
 from wizard.setup import deliver_and_verify
@@ -48,7 +49,7 @@ def targets_of(request: Request, found: DeployedStack) -> tuple[Target, ...]:
     if other := [target for target in named if target not in own]:
         raise UsageError(
             f"the stack {found.stack} does not deliver to {', '.join(other)}; it delivers to {', '.join(own)}",
-            f"python -m wizard setup --stack {found.stack} --target {','.join((*own, *other))}",
+            wizard("setup", "--stack", found.stack, "--target", ",".join((*own, *other))),
         )
     return named
 
@@ -131,7 +132,7 @@ def _refuse_a_loss(to: Application, scopes: tuple[Scope, ...]) -> None:
     if versions := to.aws.key_rotation.versions(settings):
         raise DataKeyConflict(
             f"{name} is gone, and {len(versions)} of its versions are kept; no other data key was made",
-            f"python -m wizard restore --stack {to.stack}   # lists them; the one that was current goes back",
+            wizard("restore", "--stack", to.stack, advice="lists them; the one that was current goes back"),
         )
     if Target.VERCEL not in to.targets:
         return
@@ -150,7 +151,7 @@ def _set_aside(clients: Clients, to: Application, id: str, held: StoredDataKey |
     if held is None or Target.VERCEL not in to.targets:
         raise UsageError(
             f"the variable {id} was not touched: there is no data key of this stack to put in its place on Vercel",
-            f"python -m wizard doctor --stack {to.stack}",
+            wizard("doctor", "--stack", to.stack),
         )
     vercel, project = _on_vercel(to)
     aside = vercel.rename_variable(project, id, stored=held.wrapped, today=clients.now().date())
@@ -217,7 +218,7 @@ def _warnings(to: Application, scopes: tuple[Scope, ...]) -> tuple[str, ...]:
     if Target.VERCEL not in to.targets or not beside:
         return ()
     places, settings = ", ".join(scope.words for scope in beside), to.settings
-    own = f"python -m wizard setup --stack staging --from {to.stack}"
+    own = wizard("setup", "--stack", "staging", "--from", to.stack)
     told = []
     if settings.environment == "production":
         told.append(

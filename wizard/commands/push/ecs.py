@@ -19,6 +19,7 @@ from wizard.commands.push.service import TARGET, changed_at, deployment_of, loca
 from wizard.commands.push.task_definition import ExpectedDefinition, changes, container_of, with_variables
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.next_command import wizard
 from wizard.core.ports.aws import EcsServices
 
 
@@ -32,7 +33,7 @@ def redeploy(ecs_services: EcsServices, found: DeployedStack, *, tell: Tell, now
     if not outputs.task_secrets:
         raise StackNotFound(
             f"the stack {found.stack} has no parameters for ECS yet",
-            f"python -m wizard setup --stack {found.stack} --target ecs",
+            wizard("setup", "--stack", found.stack, "--target", "ecs"),
         )
     wanted = ExpectedDefinition.of(settings, outputs)
     begun = now()

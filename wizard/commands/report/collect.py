@@ -43,6 +43,7 @@ from wizard.core.models.account import KeyFact, Retention
 from wizard.core.models.audit import Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
+from wizard.core.next_command import wizard
 from wizard.data_key.storage import find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
@@ -199,11 +200,11 @@ def _checklist(
     entries[Topic.APPLICATION] = _tested(entries[Topic.APPLICATION], access.review, outputs)
     entries[Topic.REVIEW] = _reviewed(entries[Topic.REVIEW], access)
     by_state = {
-        ItemState.OPEN: f"python -m wizard doctor --stack {stack}",
-        ItemState.UNKNOWN: f"python -m wizard policy auditor --stack {stack}",
+        ItemState.OPEN: wizard("doctor", "--stack", stack),
+        ItemState.UNKNOWN: wizard("policy", "auditor", "--stack", stack),
     }
     by_person = {
-        Topic.APPLICATION: f"python -m wizard verify --stack {stack}",
+        Topic.APPLICATION: wizard("verify", "--stack", stack),
         Topic.REVIEW: f"python -m wizard review --sign NAME --stack {stack}",
     }
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER

@@ -21,6 +21,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Cancelled, PermissionDenied
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.next_command import wizard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 
@@ -98,11 +99,19 @@ def _wrapped(clients: Clients, holding: DataKeyStore) -> WrappedDataKey:
 
 def _next(holding: DataKeyStore, fingerprint: str, *, is_gone: bool) -> str:
     if is_gone:
-        return (
-            f"python -m wizard restore --stack {holding.stack}"
-            "   # the escrow is gone: choose the version that the records are under, or a backup (--from-backup)"
+        return wizard(
+            "restore",
+            "--stack",
+            holding.stack,
+            advice="the escrow is gone: choose the version that the records are under, or a backup (--from-backup)",
         )
-    return (
-        f"python -m wizard rotate --promote {fingerprint} --stack {holding.stack} --confirm {holding.stack}"
-        "   # only if the records are under it, or were re-encrypted"
+    return wizard(
+        "rotate",
+        "--promote",
+        fingerprint,
+        "--stack",
+        holding.stack,
+        "--confirm",
+        holding.stack,
+        advice="only if the records are under it, or were re-encrypted",
     )

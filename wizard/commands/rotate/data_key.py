@@ -29,6 +29,7 @@ from wizard.commands.rotate.result import Action, RotateResult, show_versions, w
 from wizard.core.errors import Cancelled, SetupError
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.next_command import wizard
 from wizard.setup import confirmation
 from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients, Request
@@ -82,8 +83,16 @@ def next_steps(holding: DataKeyStore, *, old: str, new: DataKeyVersion) -> tuple
         "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
         "--key-column id --dry-run   # with the application's AWS credentials, for every table that holds records; "
         "then without --dry-run",
-        f"python -m wizard rotate --promote {new.fingerprint} --stack {holding.stack} --confirm {holding.stack}"
-        "   # when no record needs the old one any more; it is kept all the same",
+        wizard(
+            "rotate",
+            "--promote",
+            new.fingerprint,
+            "--stack",
+            holding.stack,
+            "--confirm",
+            holding.stack,
+            advice="when no record needs the old one any more; it is kept all the same",
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from wizard.commands.deployed_stack import DeployedStack
 from wizard.core.data_key import FINGERPRINT, WrappedDataKey
 from wizard.core.errors import ResourceError, StackNotFound, UsageError
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
+from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.data_key import storage
 from wizard.setup.steps import Clients, Request
@@ -95,13 +96,13 @@ def stored(holding: DataKeyStore) -> StoredKey:
         if holding.versions():
             raise ResourceError(
                 f"{name} is gone, and versions of it are kept; nothing was changed",
-                f"python -m wizard restore --stack {stack}   # lists them; the one that was current last goes back",
+                wizard("restore", "--stack", stack, advice="lists them; the one that was current last goes back"),
             )
-        raise StackNotFound(f"{name} holds no data key yet", f"python -m wizard push --stack {stack}")
+        raise StackNotFound(f"{name} holds no data key yet", wizard("push", "--stack", stack))
     if seat.wrapped is None:
         raise ResourceError(
             f"{name} holds something that is no wrapped data key; nothing was changed",
-            f"python -m wizard restore --stack {stack}   # lists the kept versions; one of them goes back",
+            wizard("restore", "--stack", stack, advice="lists the kept versions; one of them goes back"),
         )
     return seat
 
@@ -113,7 +114,7 @@ def refuse_other_store(holding: DataKeyStore) -> None:
         raise ResourceError(
             f"the data key is still in the {elsewhere.store}, and the settings say {holding.settings.secret_store}; "
             "nothing was changed",
-            f"python -m wizard push --stack {holding.stack}   # copies it first",
+            wizard("push", "--stack", holding.stack, advice="copies it first"),
         )
 
 
@@ -123,7 +124,7 @@ def version_of(holding: DataKeyStore, given: str, *, command: str) -> DataKeyVer
     if not FINGERPRINT.fullmatch(fingerprint):
         raise UsageError(
             f"{given!r} is not a fingerprint: sha256: and 16 hex digits",
-            f"python -m wizard restore --stack {holding.stack}   # lists the kept versions",
+            wizard("restore", "--stack", holding.stack, advice="lists the kept versions"),
         )
     version = holding.own.ring.version(holding.settings, fingerprint)
     if version is None:

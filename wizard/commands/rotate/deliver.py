@@ -15,6 +15,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.delivery import Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.next_command import wizard
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
 from wizard.setup.deliver_and_verify import Application
@@ -48,7 +49,7 @@ def deliverable(holding: DataKeyStore, version: DataKeyVersion, kept: frozenset[
     if conflict:
         raise DataKeyConflict(
             f"{conflict}; nothing was changed",
-            f"python -m wizard doctor --stack {holding.stack}   # what stands there, and whose it is",
+            wizard("doctor", "--stack", holding.stack, advice="what stands there, and whose it is"),
         )
     return to
 

@@ -11,6 +11,7 @@ from wizard.commands.rotate.data_key_versions import DataKeyStore, take
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.core.errors import Cancelled, ResourceError, UsageError
 from wizard.core.models.progress import Mark, Progress, Step
+from wizard.core.next_command import wizard
 from wizard.setup import plan
 from wizard.setup.steps import Clients, Request
 
@@ -47,8 +48,14 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
         changed=True,
         rotations=after,
         next=(
-            f"python -m wizard rotate --reencrypt {own.key_arn} --stack {holding.stack}"
-            "   # if the data key's wrapping is to be under the new material too; it need not be",
+            wizard(
+                "rotate",
+                "--reencrypt",
+                own.key_arn,
+                "--stack",
+                holding.stack,
+                advice="if the data key's wrapping is to be under the new material too; it need not be",
+            ),
         ),
     )
 
@@ -90,7 +97,7 @@ def _with_period(settings: Settings, days: int, stack: str) -> Settings:
     except ContractError as error:
         raise UsageError(
             f"{days} is no rotation period: KMS takes 90 to 2560 days",
-            f"python -m wizard rotate --schedule 365 --stack {stack}",
+            wizard("rotate", "--schedule", "365", "--stack", stack),
         ) from error
 
 
@@ -112,7 +119,7 @@ def _update(request: Request, clients: Clients, holding: DataKeyStore, settings:
         if any("delete" in step.op or "replace" in step.op for step in others):
             raise ResourceError(
                 "nothing was changed: the stack would delete or replace something else with this update",
-                f"python -m wizard preview --stack {holding.stack}   # look at that first",
+                wizard("preview", "--stack", holding.stack, advice="look at that first"),
             )
         _confirm(request, clients, "Carry out this plan?", again)
         engine.write_settings(request.stack)

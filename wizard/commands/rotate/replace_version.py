@@ -13,6 +13,7 @@ from wizard.commands.rotate.data_key_versions import DataKeyStore, keep_everywhe
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Unsupported
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
+from wizard.core.next_command import wizard
 from wizard.setup.steps import Clients
 
 
@@ -55,7 +56,7 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
             raise DataKeyConflict(
                 f"the application cannot open {version.fingerprint} with the key {batch.key_arn} ({cause}); "
                 "nothing was changed",
-                f"python -m wizard doctor --stack {holding.stack}   # if it is the key; else choose another version",
+                wizard("doctor", "--stack", holding.stack, advice="if it is the key; else choose another version"),
             )
         return Opened(how=ProofMethod.APPLICATION, words=f"opened by the key, as {principal}")
     try:
@@ -83,8 +84,14 @@ def refuse_another_key(holding: DataKeyStore, version: DataKeyVersion) -> None:
         raise DataKeyConflict(
             f"{version.fingerprint} is wrapped by {version.key_arn}, not by the stack's key "
             f"{holding.outputs.key_arn}, whose ARN is what the application gets; nothing was changed",
-            f"python -m wizard rotate --reencrypt {holding.outputs.key_arn} --stack {holding.stack}"
-            "   # wraps the current data key under the stack's key",
+            wizard(
+                "rotate",
+                "--reencrypt",
+                holding.outputs.key_arn,
+                "--stack",
+                holding.stack,
+                advice="wraps the current data key under the stack's key",
+            ),
         )
 
 

@@ -19,6 +19,7 @@ from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.progress import Mark
 from wizard.core.models.stack_status import HealthStatus, ListedStack, Look, StackStatus
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.run_options import Result
 from wizard.core.state_backend import S3, url_of
@@ -90,7 +91,7 @@ def read(
     if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
         raise StackNotFound(
             f"there is no stack {name}: neither Pulumi.{name}.yaml nor a state in the backend",
-            "python -m wizard status --all",
+            wizard("status", "--all"),
         )
 
     def look(each: str) -> StackStatus:

@@ -16,6 +16,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import Difference, DiscoveredSetup, Existing, FoundDataKey, Identity
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.setup.importing import data_key, discovery
 from wizard.setup.importing import importing as adopting
@@ -156,7 +157,7 @@ def check(
                     settings.region,
                     adopted,
                     kept=partial(kept_versions, aws, settings),
-                    push=f"python -m wizard push --stack {stack}",
+                    push=wizard("push", "--stack", stack),
                 )
         if found.existing is not None:
             settings = with_existing_provider(settings, found.existing, state, names.orphaned_creations)

@@ -14,6 +14,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem
 from wizard.core.models.account import DiscoveredSetup
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.setup.preflight.result import attempt, problem
 
@@ -72,7 +73,7 @@ def lost_stored_data_key(
             Problem(
                 what=f"{names.stored_data_key} does not exist, and this run does not look at Vercel, where the stack delivered",
                 why="Vercel may hold the only copy of the data key; another one could not open its records",
-                next=f"python -m wizard setup --stack {stack} --target {','.join(settings.deploy_targets)}",
+                next=wizard("setup", "--stack", stack, "--target", ",".join(settings.deploy_targets)),
             )
         ]
     return []
