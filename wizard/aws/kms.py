@@ -17,6 +17,7 @@ from wizard.aws.auth.session import Session, tags_of
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import KeyFact
+from wizard.core.next_command import Command
 
 _TRIES = (0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between tries while a key made a moment ago is not yet visible everywhere: KMS is eventually
@@ -45,7 +46,7 @@ class KmsKeys:
         document = json.loads(self._session.call("kms", "GetKeyPolicy", KeyId=key_arn, PolicyName="default")["Policy"])
         if not isinstance(document, dict):
             raise ResourceError(
-                f"the policy of {key_arn} is no JSON object", f"aws kms get-key-policy --key-id {key_arn}"
+                f"the policy of {key_arn} is no JSON object", Command(f"aws kms get-key-policy --key-id {key_arn}")
             )
         return document
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from wizard.core.errors import ResourceError, SetupError
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import AwsClient, VercelClient
 
 OLDEST = timedelta(days=90)
@@ -169,7 +169,9 @@ def retire_old(
     if not force and (why := use_of(old, current, now)):
         raise ResourceError(
             f"the access key {old.id} may still be in use: {why}",
-            f"vercel redeploy, and an hour later: {RETIRE}   # or at once, whatever has it: {RETIRE} --yes",
+            Command(
+                f"vercel redeploy, and an hour later: {RETIRE}", advice=f"or at once, whatever has it: {RETIRE} --yes"
+            ),
         )
     aws.iam.retire_access_key(user, old.id)
     tell(f"the access key {old.id} is switched off; if the application misses it: {switch(user, old.id, 'Active')}")

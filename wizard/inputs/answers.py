@@ -130,7 +130,7 @@ def resolve(
         count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
         raise UsageError(
             listed(count, faults),
-            "mend what is listed (python -m wizard --help tells what each takes), then run it again",
+            "correct what is listed, then run it again; `python -m wizard help inputs` says what each takes",
         )
     return answers
 

@@ -86,7 +86,7 @@ def which_to_change(inputs: Sequence[Input], answers: Mapping[str, Answer]) -> Q
             Choice(value=each.key, title=f"{each.key.replace('_', ' '):<{width}}  {told(answers.get(each.key))}")
             for each in inputs
         ),
-        explanation="Each of them can also be given as a flag: python -m wizard --help tells all.",
+        explanation="Each can also be given as a flag; `python -m wizard help inputs` lists them.",
     )
 
 

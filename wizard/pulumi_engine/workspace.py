@@ -19,7 +19,7 @@ from pulumi.automation.errors import InvalidVersionError
 
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNotFound
 from wizard.core.models.progress import OnProgress
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import lock
 from wizard.pulumi_engine.errors import of_run, told
@@ -69,11 +69,15 @@ class EngineWorkspace:
             try:
                 self._process = self._program()
             except FileNotFoundError as error:
-                raise SetupError("there is no `pulumi` program on the PATH", "make setup") from error
+                raise SetupError("there is no `pulumi` program on the PATH", Command("make setup")) from error
             except (OSError, CalledProcessError) as error:
-                raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", "make setup") from error
+                raise SetupError(
+                    f"the `pulumi` program on the PATH does not run: {error}", Command("make setup")
+                ) from error
             except InvalidVersionError as error:
-                raise SetupError(f"the `pulumi` program on the PATH does not fit: {error}", "make setup") from error
+                raise SetupError(
+                    f"the `pulumi` program on the PATH does not fit: {error}", Command("make setup")
+                ) from error
         return self._process
 
     def open(self) -> LocalWorkspace:

@@ -13,7 +13,7 @@ from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import FoundDataKey
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.vercel.variable_state import (
     ID_VARIABLE,
     PRODUCTION_TARGET,
@@ -227,7 +227,7 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
     if len(entries) != 1:
         raise DataKeyConflict(
             f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times, and had it once",
-            "vercel env ls production   # find out who changes it, then run the same command again",
+            Command("vercel env ls production", advice="find out who changes it, then run the same command again"),
         )
     claim = FINGERPRINT.search(entries[0].comment)
     if claim is not None and claim[0] == wrapped.fingerprint:

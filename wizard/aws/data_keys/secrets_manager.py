@@ -18,6 +18,7 @@ from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of
 from wizard.aws.data_keys.store import READ_BACK, Held
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.next_command import Command
 
 _SERVICE = "secretsmanager"
 _ABSENT = ("ResourceNotFoundException",)
@@ -138,8 +139,10 @@ class SecretsManager:
     def _scheduled_for_deletion(self, name: str) -> ResourceError:
         return ResourceError(
             f"the secret {name} is scheduled for deletion; nothing was overwritten and no other was made in its place",
-            f"aws secretsmanager restore-secret --secret-id {name} --region {self.session.region}"
-            "   # then run the same command again",
+            Command(
+                f"aws secretsmanager restore-secret --secret-id {name} --region {self.session.region}",
+                advice="then run the same command again",
+            ),
         )
 
     def history_command(self, name: str) -> str:

@@ -19,7 +19,7 @@ from wizard.commands.push.service import TARGET, changed_at, deployment_of, loca
 from wizard.commands.push.task_definition import ExpectedDefinition, changes, container_of, with_variables
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.core.ports.aws import EcsServices
 
 
@@ -81,7 +81,7 @@ def _present(ecs_services: EcsServices, service: Service) -> TaskDefinition:
         raise SetupError(
             f"the task definition {service.task_definition} of {service.cluster}/{service.name} is gone; nothing was "
             "changed",
-            f"aws ecs describe-services --cluster {service.cluster} --services {service.name}",
+            Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
         )
     return present
 
@@ -93,7 +93,7 @@ def _former(service: Service) -> Rollout:
     if former is None:
         raise SetupError(
             f"the service {service.cluster}/{service.name} has no deployment; nothing was changed",
-            f"aws ecs describe-services --cluster {service.cluster} --services {service.name}",
+            Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
         )
     return former
 

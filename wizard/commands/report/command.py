@@ -19,6 +19,7 @@ from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
 from wizard.core import json_documents
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients, Request
 
@@ -82,9 +83,8 @@ def _show(ui: UserInterface, report: json_documents.Document) -> None:
         ui.line(f"{item['title']}: {item['evidence']}", mark=_MARKS[item["state"]])
     summary, files = report["summary"], report["files"]
     if summary["findings"]:
-        ui.line(
-            f"{summary['findings']} open findings: python -m wizard doctor --stack {report['stack']}", mark=Mark.WARN
-        )
+        ui.line(f"{summary['findings']} open findings", mark=Mark.WARN)
+        ui.verbatim(wizard("doctor", "--stack", report["stack"]))
     if summary["unread"]:
         ui.line(f"{summary['unread']} things could not be read; the report lists them", mark=Mark.WARN)
     for name in ("page", "text", "data"):

@@ -17,7 +17,7 @@ from typing import Any
 from components.policies.evaluation.account import GrantFact
 from wizard.commands.doctor.finding import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
-from wizard.core import json_documents
+from wizard.core import json_documents, safe_text
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.access import (
     AccessKeyAge,

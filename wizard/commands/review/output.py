@@ -19,6 +19,7 @@ from wizard.commands.review.baseline import Differences
 from wizard.core import json_documents
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 
 _STRONGER = (KeyPermission.NO, KeyPermission.UNKNOWN, KeyPermission.YES)
@@ -332,13 +333,12 @@ def _show_what_is_wrong(ui: UserInterface, outcome: ReviewResult) -> None:
         ui.line(f"neither the settings nor a signed review give {each.arn} this: {surplus}", mark=Mark.FAIL)
     if outcome.review.undecided:
         ui.line("what is unknown is not taken for good; may the reviewer read it? the rights it takes:", mark=Mark.WARN)
-        ui.line("    python -m wizard policy auditor")
+        ui.verbatim(wizard("policy", "auditor"))
     if outcome.ok:
         ui.line("nobody has a right that was not given or accepted", mark=Mark.OK)
     if outcome.not_accepted:
-        ui.line(
-            f"take the right away; or accept it: python -m wizard review --stack {outcome.review.stack} --sign NAME"
-        )
+        ui.line("remove the right, or accept it:")
+        ui.verbatim(f"python -m wizard review --stack {outcome.review.stack} --sign NAME")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Cancelled, PermissionDenied
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import VersionOrigin
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 
@@ -45,7 +45,7 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
     if not confirmation.typed(request, ui, why=why):
         raise Cancelled(
             "nothing was changed: it has to be confirmed by the stack's name",
-            f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}',
+            Command(f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}'),
         )
     wrapped = _wrapped(clients, holding)
     with holding.found.engine.alone(request.stack):

@@ -29,7 +29,7 @@ from wizard.commands.rotate.result import Action, RotateResult, show_versions, w
 from wizard.core.errors import Cancelled, SetupError
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.setup import confirmation
 from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients, Request
@@ -210,5 +210,5 @@ def _confirm(request: Request, clients: Clients, command: str, *, why: str) -> N
     if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
             "nothing was changed: it has to be confirmed by the stack's name",
-            f"python -m wizard {command} --confirm {request.stack}",
+            Command(f"python -m wizard {command} --confirm {request.stack}"),
         )

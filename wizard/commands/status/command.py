@@ -298,7 +298,8 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
         return
     if not rows:
         ui.line("there is no stack, neither here nor in the backend", mark=Mark.INFO)
-        ui.line("next: python -m wizard setup")
+        ui.line("next:")
+        ui.verbatim(wizard("setup"))
         return
     cells = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
@@ -313,7 +314,12 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
     ):
         ui.line(_cut(why, WIDTH - _SPARE), mark=Mark.WARN)
     if any(row.standing in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows):
-        ui.line("each in full: python -m wizard status --stack NAME")
+        ui.line("each in full:")
+        ui.verbatim("python -m wizard status --stack NAME")
+    for row in rows:
+        if row.standing is HealthStatus.NOT_BUILT:
+            ui.line(f"to build {row.stack}:")
+            ui.verbatim(wizard("setup", "--stack", row.stack))
 
 
 def _cells(row: StackStatus) -> tuple[str, ...]:
@@ -346,7 +352,7 @@ def _cut(text: str, width: int) -> str:
 def _second(row: StackStatus) -> str:
     """The line below a stack's own: how it stands."""
     if row.standing is HealthStatus.NOT_BUILT:
-        return f"not built yet: python -m wizard setup --stack {row.stack}"
+        return "not built yet"
     if row.standing is HealthStatus.ELSEWHERE:
         return f"other account: {row.why}"
     if not row.looks:
@@ -377,8 +383,9 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
         ui.line(_second(row), mark=MARKS[row.standing])
     elif row.why:
         ui.line(row.why, mark=Mark.WARN)
-    if row.standing is HealthStatus.WRONG:
-        ui.line(f"next: python -m wizard setup --stack {row.stack}")
+    if row.standing in (HealthStatus.WRONG, HealthStatus.NOT_BUILT):
+        ui.line("next:")
+        ui.verbatim(wizard("setup", "--stack", row.stack))
 
 
 def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
