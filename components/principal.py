@@ -16,7 +16,7 @@ import pulumi_aws as aws
 from components import policies
 from components.configuration import import_options
 from components.policies.stack import application_trust_of
-from components.settings import ImportGroup, ResourceKind, Settings, Target
+from components.settings import ImportGroup, ResourceKind, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class AppPrincipal(pulumi.ComponentResource):
     def _role(self, name: str, settings: Settings) -> aws.iam.Role:
         providers: list[pulumi.Resource] = []
         provider_arn = settings.vercel_oidc_provider_arn
-        if Target.VERCEL in settings.deploy_targets and not settings.makes_user and settings.vercel_team:
+        if settings.trusts_vercel and settings.vercel_team:
             if provider_arn is None:
                 providers.append(self._oidc_provider(name, settings, settings.vercel_team))
             provider_arn = provider_arn or policies.vercel_oidc_provider_arn(

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from wizard.targets.port import all_targets
+
 ROOT = Path(__file__).resolve().parents[1]
 ANY = ("*",)
 PURE_COMPONENTS = ("components.settings.*", "components.policies.*")
@@ -53,10 +55,17 @@ TABLE = (
         outside=("pulumi", "yaml", "cryptography"),
         ours=("wizard.pulumi_engine.*", *CORE),
     ),
-    Row(files=("wizard/inputs/*.py",), outside=("yaml",), ours=("wizard.inputs.*", *CORE)),
+    # The registry finds the targets in its package, so that a new one is one file.
+    Row(
+        files=("wizard/targets/port.py",),
+        outside=("a module chosen at run time",),
+        ours=("wizard.targets.*", *CORE),
+        pure=True,
+    ),
+    Row(files=("wizard/targets/*.py",), outside=("yaml",), ours=("wizard.targets.*", *CORE), pure=True),
+    Row(files=("wizard/inputs/*.py",), outside=("yaml",), ours=("wizard.inputs.*", "wizard.targets.*", *CORE)),
     # The application's side (phi) is reached as a child process, never imported.
-    Row(files=("wizard/data_key/*.py",), ours=("wizard.data_key.*", *CORE)),
-    Row(files=("wizard/targets/*.py",), ours=("wizard.targets.*", "wizard.data_key.*", *CORE), pure=True),
+    Row(files=("wizard/data_key/*.py",), ours=("wizard.data_key.*", "wizard.targets.*", *CORE)),
     Row(files=("wizard/setup/*.py",), outside=("yaml",), ours=("wizard.setup.*", *STEPS), pure=True),
     Row(
         files=("wizard/commands/*.py",),
@@ -333,3 +342,48 @@ def test_what_the_table_allows_is_not_found(tree: Path, file: str, source: str) 
 
 def test_a_row_without_a_file_is_found(tree: Path) -> None:
     assert idle_rows(tree, (Row(files=("attic/*.py",)),)) == [("attic/*.py",)]
+
+
+# --- deploy targets
+
+
+def target_comparisons(file: Path, source: str, names: frozenset[str]) -> list[str]:
+    """Where a file tells deploy targets apart itself: a member of `Target`, or a comparison with a target's name."""
+    found = []
+    for node in ast.walk(ast.parse(source, str(file))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Target":
+            found.append(f"{file.as_posix()}:{node.lineno} names Target.{node.attr}")
+        elif isinstance(node, ast.Compare | ast.MatchValue):
+            constants = {
+                each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            }
+            if constants & names:
+                found.append(f"{file.as_posix()}:{node.lineno} compares with {', '.join(sorted(constants & names))}")
+    return found
+
+
+def test_only_the_targets_and_the_components_tell_deploy_targets_apart() -> None:
+    names = frozenset(target.name for target in all_targets())
+    found = [
+        finding
+        for file in python_files(ROOT)
+        if file.parts[0] == "wizard" and file.parts[1] != "targets"
+        for finding in target_comparisons(file, (ROOT / file).read_text(encoding="utf-8"), names)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if target is Target.VERCEL: pass",
+        "kept = {Target.ECS, Target.EKS} & set(settings.deploy_targets)",
+        "PLACES = {Target.VERCEL: 'production'}",
+        "match target:\n    case Target.ECS: pass",
+        "match target:\n    case 'ecs': pass",
+        "if 'vercel' in target.value: pass",
+        "if target == 'eks': pass",
+    ],
+)
+def test_each_way_of_telling_targets_apart_is_found(source: str) -> None:
+    assert target_comparisons(Path("a.py"), source, frozenset({"vercel", "ecs", "eks"})) != []

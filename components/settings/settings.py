@@ -260,6 +260,39 @@ class Settings(BaseModel):
         return self.app_principal_arn is None and bool(others)
 
     @property
+    def trusts_vercel(self) -> bool:
+        """Whether the application's role trusts Vercel's tokens."""
+        return Target.VERCEL in self.deploy_targets and self.makes_role and not self.makes_user
+
+    @property
+    def makes_vercel_provider(self) -> bool:
+        """Whether the IAM OIDC provider of the Vercel team is made."""
+        return self.trusts_vercel and self.vercel_oidc_provider_arn is None
+
+    @property
+    def uses_store(self) -> bool:
+        """Whether something in AWS reads the variables from the store: at every target but Vercel."""
+        return bool(set(self.deploy_targets) - {Target.VERCEL})
+
+    @property
+    def execution_role_arn(self) -> str | None:
+        """The role that reads the variables for ECS, existing or made here; None without ECS."""
+        if Target.ECS not in self.deploy_targets:
+            return None
+        made = f"arn:{self.partition}:iam::{self.account_id}:role/{self.names.execution_role}"
+        return self.ecs_execution_role_arn or made
+
+    @property
+    def makes_execution_role(self) -> bool:
+        """Whether a task execution role is made for ECS."""
+        return Target.ECS in self.deploy_targets and self.ecs_execution_role_arn is None
+
+    @property
+    def makes_secrets_role(self) -> bool:
+        """Whether a role is made for External Secrets, which reads the variables for pods on EKS."""
+        return Target.EKS in self.deploy_targets
+
+    @property
     def app_principal_arns(self) -> tuple[str, ...]:
         """The ARNs, known before they are made, of all that the application runs as; the role before the user."""
         iam = f"arn:{self.partition}:iam::{self.account_id}"

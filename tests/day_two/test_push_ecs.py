@@ -17,12 +17,11 @@ from components.settings import Outputs, Settings
 from tests.day_two.the_service import BREAKER, NAME, OnEcs, service_of
 from tests.onboarding.clinic import Clinic, Running, until
 from wizard.aws import Aws, connect
-from wizard.commands.deployed_stack import DeployedStack
-from wizard.commands.push import ecs
-from wizard.commands.push.permissions import redeploy_policy
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.delivery import StackState
 from wizard.core.models.deployment import RedeployState
+from wizard.targets.ecs.permissions import redeploy_policy
+from wizard.targets.ecs.redeploy import redeploy as redeploy_service
+from wizard.targets.port import TargetContext
 
 ROLE = "arn:aws:iam::123456789012:role/"
 NAMES = {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
@@ -160,16 +159,15 @@ def test_these_rights_are_enough_and_without_passing_the_roles_it_is_refused_wit
     without = {**rights, "Statement": [one for one in rights["Statement"] if one["Sid"] != "PassItsRoles"]}
 
     def redeploy(aws: Aws) -> RedeployState:
-        found = DeployedStack(
+        context = TargetContext(
             stack="production",
             settings=settings,
             aws=aws,
-            identity=aws.identify(),
-            engine=None,  # type: ignore[arg-type]
-            state=StackState(exists=True, has_key=True, outputs=Outputs.read(told)),
+            targets=settings.deploy_targets,
+            outputs=Outputs.read(told),
         )
-        return ecs.redeploy(
-            aws.ecs_services, found, tell=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
+        return redeploy_service(
+            aws.ecs_services, context, tell=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
         ).state
 
     with pytest.raises(PermissionDenied, match="iam:PassRole") as refused:

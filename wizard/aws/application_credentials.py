@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from botocore.credentials import Credentials
 
-from components.settings import Target
 from wizard.aws.auth.errors import BOTOCORE_ERRORS
 from wizard.aws.auth.http import is_loopback
 from wizard.aws.auth.session import Session
@@ -47,8 +46,8 @@ class ApplicationCredentials:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
-        """Credentials of that very principal: given ones, then as the target gives them, then by sts:AssumeRole."""
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
+        """Credentials of that very principal: configured ones, then its platform's, then by sts:AssumeRole."""
         deployed: tuple[_Way, _Way] = (
             ("a web identity token (sts:AssumeRoleWithWebIdentity)", _from_web_identity),
             ("the container's credentials endpoint", _from_container),
@@ -56,8 +55,8 @@ class ApplicationCredentials:
         ways: tuple[_Way, ...] = (
             ("the access key in EONPRO_APP_ACCESS_KEY_ID", _from_environment),
             ("the profile in EONPRO_APP_PROFILE", _from_profile),
-            # Either opens the key; the target's own way proves more.
-            *(reversed(deployed) if target == Target.ECS else deployed),
+            # Either opens the key; the platform's own way proves more.
+            *(reversed(deployed) if container_first else deployed),
             ("sts:AssumeRole", _from_assume_role),
         )
         tried = []

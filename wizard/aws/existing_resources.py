@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from components.settings import SecretStore, Settings, Target
+from components.settings import SecretStore, Settings
 from wizard.aws import cloudtrail, kms
 from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
@@ -51,7 +51,7 @@ def _application_looks(session: Session, settings: Settings) -> _Looks:
         looks["role_arn"] = lambda: _role_arn(session, names.app_role)
     if settings.makes_user:
         looks["app_user_arn"] = lambda: _user_arn(session, names.app_user)
-    elif Target.VERCEL in settings.deploy_targets and settings.vercel_team:
+    elif settings.trusts_vercel:
         looks["oidc_provider_arn"] = lambda: _oidc_provider_arn(session, f"oidc.vercel.com/{settings.vercel_team}")
     return looks
 
@@ -59,11 +59,11 @@ def _application_looks(session: Session, settings: Settings) -> _Looks:
 def _store_looks(session: Session, settings: Settings) -> _Looks:
     names = settings.names
     looks: _Looks = {}
-    if Target.ECS in settings.deploy_targets and settings.ecs_execution_role_arn is None:
+    if settings.makes_execution_role:
         looks["execution_role_arn"] = lambda: _role_arn(session, names.execution_role)
-    if Target.EKS in settings.deploy_targets:
+    if settings.makes_secrets_role:
         looks["secrets_role_arn"] = lambda: _role_arn(session, names.secrets_role)
-    if {Target.ECS, Target.EKS} & set(settings.deploy_targets):
+    if settings.uses_store:
         if settings.secret_store is SecretStore.SECRETS_MANAGER:
             looks["secret_policy_arn"] = lambda: _policy_arn(session, settings, names.secret_policy)
         else:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from components.settings import APPLICATION_VARIABLES, ObjectLock, ResourceKind, SecretStore, Settings, Target
+from components.settings import APPLICATION_VARIABLES, ObjectLock, ResourceKind, SecretStore, Settings
 
 _GLOBAL_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 """Where a request to IAM is made, whatever the session's Region."""
@@ -107,7 +107,7 @@ def _of_the_application(settings: Settings) -> Iterator[RequiredPermission]:
             f"user/{names.app_user}",
             *("CreateUser", "TagUser", "AttachUserPolicy", "CreateAccessKey", "ListAccessKeys"),
         )
-    elif settings.makes_role and Target.VERCEL in settings.deploy_targets and settings.vercel_oidc_provider_arn is None:
+    elif settings.makes_vercel_provider:
         provider = f"oidc-provider/oidc.vercel.com/{settings.vercel_team}"
         yield _iam(settings, provider, "CreateOpenIDConnectProvider", "TagOpenIDConnectProvider")
 
@@ -116,9 +116,9 @@ def _of_the_application(settings: Settings) -> Iterator[RequiredPermission]:
 
 
 def _of_the_stores(settings: Settings) -> Iterator[RequiredPermission]:
-    names, targets = settings.names, set(settings.deploy_targets)
+    names = settings.names
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-    read_from = bool(targets & {Target.ECS, Target.EKS})
+    read_from = settings.uses_store
     # The escrow first; the other two only where something in AWS reads them.
     stored_data_key = names.stored_data_key.rpartition("/")[2]
     others = [name for name in APPLICATION_VARIABLES if name != stored_data_key] if read_from else []
@@ -136,11 +136,11 @@ def _of_the_stores(settings: Settings) -> Iterator[RequiredPermission]:
     if read_from:
         policy = names.secret_policy if in_secrets else names.parameter_policy
         yield _iam(settings, f"policy/{policy}", "CreatePolicy", "TagPolicy")
-    if Target.ECS in targets:
+    if settings.execution_role_arn:
         theirs = settings.ecs_execution_role_arn
-        role = theirs.split(":", 5)[5] if theirs else f"role/{names.execution_role}"
+        role = settings.execution_role_arn.split(":", 5)[5]
         yield _iam(settings, role, *([] if theirs else ["CreateRole", "TagRole", "PutRolePolicy"]), "AttachRolePolicy")
-    if Target.EKS in targets:
+    if settings.makes_secrets_role:
         yield _iam(settings, f"role/{names.secrets_role}", "CreateRole", "TagRole", "AttachRolePolicy")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from components.settings import ResourceKind, SecretStore, Settings, Target
+from components.settings import ResourceKind, SecretStore, Settings
 from wizard.aws import cloudtrail, kms
 from wizard.aws.auth.session import Session, tags_of
 from wizard.core.errors import Unsupported
@@ -53,7 +53,7 @@ def of_the_logs_key(key: KeyFact | None, settings: Settings) -> tuple[Discovered
 
 def looks(session: Session, settings: Settings) -> tuple[Look, ...]:
     """Every look-up that these settings need, each to be made beside the others."""
-    names, targets = settings.names, settings.deploy_targets
+    names = settings.names
     makes_trail = settings.existing_trail_arn is None
     found: list[Look] = []
     if makes_trail and settings.access_logging:
@@ -65,11 +65,11 @@ def looks(session: Session, settings: Settings) -> tuple[Look, ...]:
         found.append(lambda: _topic(session, settings))
     if settings.makes_user:
         found.append(lambda: _user(session, settings))
-    if Target.ECS in targets and settings.ecs_execution_role_arn is None:
+    if settings.makes_execution_role:
         found.append(lambda: _role(session, settings, ResourceKind.EXECUTION_ROLE, names.execution_role))
-    if Target.EKS in targets:
+    if settings.makes_secrets_role:
         found.append(lambda: _role(session, settings, ResourceKind.SECRETS_ROLE, names.secrets_role))
-    if {Target.ECS, Target.EKS} & set(targets):
+    if settings.uses_store:
         in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
         name = names.secret_policy if in_secrets else names.parameter_policy
         found.append(lambda: _policy(session, settings, name))

@@ -27,6 +27,7 @@ from wizard.data_key.wrapping import ChildWrapper
 from wizard.inputs import vercel_cli
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder
+from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.pulumi_engine import config, process
 from wizard.pulumi_engine.backend import StatePlaces, list_stacks
@@ -130,7 +131,7 @@ def _found(
         name = application.linked.project_name or application.linked.project_id
         told.append(f"Vercel project {name}, by {application.linked.source}")
     token, target = resolved.get("vercel_token"), resolved.get("target")
-    if target is None or "vercel" in target.value:
+    if target is None or by_key["vercel_token"].needed({"target": target.value}):
         if token is not None:
             told.append(f"Vercel token, by {token.where}")
         elif (login := vercel_cli.cli_login()) is not None:

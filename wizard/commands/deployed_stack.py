@@ -18,7 +18,9 @@ from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.state_backend import S3, url_of
+from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import TargetContext, deploy_target
 
 T = TypeVar("T")
 
@@ -42,6 +44,26 @@ class DeployedStack:
     def outputs(self) -> Outputs | None:
         """What the stack tells; None where it is not built or could not be asked."""
         return None if isinstance(self.state, SetupError) else self.state.outputs
+
+    def context(self, targets: tuple[Target, ...] | None = None) -> TargetContext:
+        """What reaches the targets of a run; all of the stack's, unless some are named."""
+        return TargetContext(
+            stack=self.stack,
+            settings=self.settings,
+            aws=self.aws,
+            targets=self.settings.deploy_targets if targets is None else targets,
+            outputs=self.outputs,
+            vercel=self.vercel,
+            project=self.project,
+        )
+
+    def reachable(self, targets: tuple[Target, ...] | None = None) -> TargetContext:
+        """The same, where every target can be asked. Raises SetupError for the first that cannot."""
+        context = self.context(targets)
+        for target in context.targets:
+            if problem := deploy_target(target).access_problem(context):
+                raise problem
+        return context
 
 
 def find(request: Request, clients: Clients) -> DeployedStack:
@@ -69,7 +91,8 @@ def find(request: Request, clients: Clients) -> DeployedStack:
     backend = {"PULUMI_BACKEND_URL": url_of(told, account="", region="")} if told not in ("", S3) else {}
     engine = clients.engine({**aws.environment(), **backend})
     token = value.get("vercel_token")
-    vercel = clients.vercel(token) if token and Target.VERCEL in settings.deploy_targets else None
+    is_used = by_key["vercel_token"].needed({"target": settings.deploy_targets})
+    vercel = clients.vercel(token) if token and is_used else None
     with ThreadPoolExecutor(max_workers=2) as pool:
         state = pool.submit(attempted, engine.state, request.stack)
         project = (

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from components import policies
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
-from components.settings import Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, Unsupported
 from wizard.core.models.delivery import (
@@ -22,110 +20,79 @@ from wizard.core.models.delivery import (
     ChildResult,
     CredentialsSearch,
     Delivered,
-    VercelProject,
     Verification,
     VerificationState,
 )
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import AwsClient, DecryptVerifier, VercelClient
+from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.data_key.storage import region_of
+from wizard.targets.port import DeployTarget, TargetContext, deploy_target
 
 
-def batches(settings: Settings, outputs: Outputs, wrapped: WrappedDataKey) -> dict[str, AppVariables]:
+def variables_of(context: TargetContext, wrapped: WrappedDataKey) -> dict[str, AppVariables]:
     """The three variables for each Region that has the key; the wrapped data key is the same in all of them."""
     return {
-        region_of(arn): AppVariables(region=region_of(arn), key_arn=arn, wrapped=wrapped) for arn in outputs.key_arns
+        region_of(arn): AppVariables(region=region_of(arn), key_arn=arn, wrapped=wrapped)
+        for arn in context.require_outputs().key_arns
     }
 
 
 def deliver(
-    *,
-    aws: AwsClient,
-    vercel: VercelClient | None,
-    project: VercelProject | None,
-    settings: Settings,
-    outputs: Outputs,
-    targets: tuple[Target, ...],
+    context: TargetContext,
     wrapped: WrappedDataKey,
-    tell: Callable[[Delivered], None],
+    *,
+    on_delivered: Callable[[Delivered], None],
     replaceable: frozenset[str] = frozenset(),
     scopes: tuple[Scope, ...] = (PRODUCTION,),
 ) -> tuple[Delivered, ...]:
     """The three variables, together, to every target of this run, in every Region; each checked after writing.
 
-    `replaceable` are the fingerprints of escrowed versions: of data keys that may make way on Vercel. `scopes` are the
-    environments there, each with variables of its own.
+    `replaceable` are the fingerprints of stored versions: of data keys that may be replaced at a target. `scopes` are
+    the environments of a target that has any.
     """
     done: list[Delivered] = []
-    by_region = batches(settings, outputs, wrapped)
-
-    def keep(result: Delivered, region: str) -> None:
-        if result.fingerprint != wrapped.fingerprint:
-            raise DataKeyConflict(
-                f"{result.place} holds the data key {result.fingerprint}, not the escrowed {wrapped.fingerprint}",
-                wizard("push"),
-            )
-        there = f" in {region}" if len(by_region) > 1 and result.target != Target.VERCEL else ""
-        result = replace(result, region=region, place=f"{result.place}{there}")
-        tell(result)
-        done.append(result)
-
-    for target in targets:
-        if target is Target.VERCEL:
-            assert vercel is not None and project is not None
-            # A project's variables are one set; the first Region's are what it runs with.
-            for scope in scopes:
-                batch = by_region[settings.region]
-                result = vercel.deliver(project, batch, replaceable=replaceable, scope=scope)
-                keep(replace(result, environment=scope.words), settings.region)
-            continue
-        for region, batch in by_region.items():
-            result = aws.with_region(region).stored_data_keys.deliver_parameters(
-                settings.names.parameter_prefix,
-                batch,
-                tags=settings.tags,
-                target=target,
-                store=settings.secret_store,
-            )
-            keep(result, region)
+    variables = variables_of(context, wrapped)
+    for target in context.targets:
+        for result in deploy_target(target).deliver(context, variables, replaceable=replaceable, scopes=scopes):
+            if result.fingerprint != wrapped.fingerprint:
+                raise DataKeyConflict(
+                    f"{result.place} has the data key {result.fingerprint}, not the stored {wrapped.fingerprint}",
+                    wizard("push", "--stack", context.stack),
+                )
+            on_delivered(result)
+            done.append(result)
     return tuple(done)
 
 
 def prove(
-    *,
-    aws: AwsClient,
-    prover: DecryptVerifier,
-    settings: Settings,
-    outputs: Outputs,
+    context: TargetContext,
     delivered: tuple[Delivered, ...],
     wrapped: WrappedDataKey,
-    vercel: VercelClient | None = None,
-    project: VercelProject | None = None,
+    *,
+    prover: DecryptVerifier,
     access_key: AccessKey | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> tuple[Verification, ...]:
-    """One proof for each delivery: as the application, or else what its policies say, and that it is only that.
+    """One verification for each delivery: as the application, or else by what its policies say.
 
-    With `vercel` and `project`, what Vercel lists is looked at again; a delivery of this run has just done so.
-    `access_key` is one that was made in this run for the application on Vercel.
+    `access_key` is one that was made in this run for the application.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    by_region = batches(settings, outputs, wrapped)
+    outputs, variables = context.require_outputs(), variables_of(context, wrapped)
     proofs = []
     for delivery in delivered:
-        region = delivery.region or settings.region
-        batch, regional = by_region[region], aws.with_region(region)
-        principal = outputs.principal_of(delivery.target)
+        target, region = deploy_target(delivery.target), delivery.region or context.settings.region
+        batch, principal = variables[region], outputs.principal_of(delivery.target)
         own = access_key if principal == outputs.app_user_arn else None
-        gap = _gap(regional, vercel, project, settings, delivery.target, batch)
-        # What the target will hand to the application is what counts, whatever the escrow's key could do.
+        gap = target.missing(context, {region: batch})
+        # What the target gives to the application is what counts, whatever the stored data key is.
         state, detail = (
             (VerificationState.FAILED, gap)
             if gap
-            else _judge(regional, prover, principal, batch, delivery.target, _credentials(own), pause)
+            else _judge(context.aws.with_region(region), prover, principal, batch, target, _credentials(own), pause)
         )
-        if len(by_region) > 1:
+        if len(variables) > 1:
             detail = f"in {region}: {detail}"
         proofs.append(Verification(target=delivery.target, state=state, principal=principal, detail=detail, at=now))
     return tuple(proofs)
@@ -139,35 +106,19 @@ def _credentials(key: AccessKey | None) -> AppCredentials | None:
     )
 
 
-def _gap(
-    aws: AwsClient,
-    vercel: VercelClient | None,
-    project: VercelProject | None,
-    settings: Settings,
-    target: str,
-    batch: AppVariables,
-) -> str | None:
-    """What the target lacks of the batch, in words; None when nothing is known to be wrong."""
-    if target != Target.VERCEL:
-        if aws.stored_data_keys.check_parameters(settings.names.parameter_prefix, batch, store=settings.secret_store):
-            return None
-        return f"what is under {settings.names.parameter_prefix} is not what was delivered"
-    return vercel.check(project, batch) if vercel and project else None
-
-
 def _judge(
     aws: AwsClient,
     prover: DecryptVerifier,
     principal: str,
     batch: AppVariables,
-    target: str,
+    target: DeployTarget,
     given: AppCredentials | None,
     pause: Callable[[float], None],
 ) -> tuple[VerificationState, str]:
     search = (
         CredentialsSearch(found=given)
         if given
-        else aws.application_credentials.app_credentials(principal, target=target)
+        else aws.application_credentials.app_credentials(principal, container_first=target.container_credentials_first)
     )
     credentials = search.found
     if credentials is not None:

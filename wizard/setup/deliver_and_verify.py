@@ -5,46 +5,35 @@ Pure: runs over the edges' Protocols. The data key is made wrapped, and escrowed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 
-from components.settings import Outputs, Settings, Target
+from components.settings import Outputs
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.delivery import (
     AccessKey,
     Delivered,
     DeliveryState,
     StoredDataKey,
-    VercelProject,
     Verification,
 )
 from wizard.core.models.progress import Mark
-from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
-from wizard.data_key import access_key, delivery, storage
+from wizard.core.ports.run import UserInterface
+from wizard.data_key import delivery, storage
 from wizard.setup import report
 from wizard.setup.importing.data_key import prove_beforehand
 from wizard.setup.steps import Clients, PreparedRun
+from wizard.targets.port import TargetContext, deploy_target
+from wizard.targets.vercel.access_key import Ensured
 
 
-@dataclass(frozen=True, kw_only=True)
-class Application:
-    """The application of a stack: where it runs, and what a run reaches it by."""
-
-    stack: str
-    settings: Settings
-    aws: AwsClient
-    targets: tuple[Target, ...]
-    vercel: VercelClient | None = None
-    project: VercelProject | None = None
-
-
-def application_of(ready: PreparedRun) -> Application:
-    """The application, of a run whose every precondition holds."""
-    return Application(
+def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
+    """The targets of a run whose every precondition holds."""
+    return TargetContext(
         stack=ready.stack,
         settings=ready.settings,
         aws=ready.aws,
         targets=ready.targets,
+        outputs=outputs,
         vercel=ready.vercel,
         project=ready.findings.project,
     )
@@ -57,7 +46,7 @@ class DeliveryResult:
     stored_data_key: StoredDataKey
     delivered: tuple[Delivered, ...]
     proofs: tuple[Verification, ...]
-    access_key: access_key.Ensured | None = None
+    access_key: Ensured | None = None
 
 
 def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -> DeliveryResult:
@@ -69,19 +58,10 @@ def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -
         _prove_beforehand(clients, ready, outputs, ready.findings.adopted_data_key)
     kept = storage.ensure_data_key(ready.aws, settings, outputs, adopted=ready.findings.adopted_data_key)
     tell_escrow(ui, kept, outputs)
-    delivered = delivery.deliver(
-        aws=ready.aws,
-        vercel=ready.vercel,
-        project=ready.findings.project,
-        settings=settings,
-        outputs=outputs,
-        targets=ready.targets,
-        wrapped=kept.wrapped,
-        tell=lambda result: tell_delivered(ui, result),
-    )
-    application = application_of(ready)
-    key = access_key_of(clients, application)
-    proofs = prove(clients, application, outputs, delivered, kept.wrapped, access_key=key.key if key else None)
+    context = context_of(ready, outputs)
+    delivered = delivery.deliver(context, kept.wrapped, on_delivered=lambda result: tell_delivered(ui, result))
+    key = ensure_credentials(clients, context)
+    proofs = prove(clients, context, delivered, kept.wrapped, access_key=key.key if key else None)
     return DeliveryResult(stored_data_key=kept, delivered=delivered, proofs=proofs, access_key=key)
 
 
@@ -121,54 +101,42 @@ def _prove_beforehand(clients: Clients, ready: PreparedRun, outputs: Outputs, wr
         ready.vercel.name_data_key(ready.findings.project, wrapped)
 
 
-def access_key_of(clients: Clients, application: Application) -> access_key.Ensured | None:
-    """The access key of the application on Vercel, where it is an IAM user; made and pushed where it has none."""
-    settings, vercel, project = application.settings, application.vercel, application.project
-    if not settings.makes_user or Target.VERCEL not in application.targets or vercel is None or project is None:
-        return None
-    user, stack = settings.names.app_user, application.stack
-    clients.ui.working(f"looking at the access keys of {user}")
-    ensured = access_key.ensure(
-        application.aws,
-        vercel,
-        project,
-        user,
-        tell=lambda line: clients.ui.line(of_stack(line, stack), mark=Mark.OK),
-    )
-    if warning := access_key.age_warning(application.aws.iam.list_access_keys(user), datetime.now(UTC)):
-        clients.ui.line(of_stack(warning, stack), mark=Mark.WARN)
-    return ensured
-
-
-def of_stack(line: str, stack: str) -> str:
-    """The line, its commands about the access key meant for one stack: who made the line knows of none."""
-    for command in (access_key.ROTATE, access_key.RETIRE):
-        line = line.replace(command, f"{command} --stack {stack}")
-    return line
+def ensure_credentials(clients: Clients, context: TargetContext) -> Ensured | None:
+    """The application's access key, made and delivered where a target needs one and has none."""
+    ui = clients.ui
+    if context.settings.makes_user:
+        ui.working(f"reading the access keys of {context.settings.names.app_user}")
+    for target in map(deploy_target, context.targets):
+        ensured = target.ensure_credentials(
+            context,
+            tell=lambda line: ui.line(line, mark=Mark.OK),
+            warn=lambda line: ui.line(line, mark=Mark.WARN),
+        )
+        if ensured is not None:
+            return ensured
+    return None
 
 
 def prove(
     clients: Clients,
-    application: Application,
-    outputs: Outputs,
+    context: TargetContext,
     delivered: tuple[Delivered, ...],
     wrapped: WrappedDataKey,
     *,
     access_key: AccessKey | None = None,
-    look_again: bool = False,
+    check_again: bool = False,
 ) -> tuple[Verification, ...]:
-    """Whether the application can open what was delivered."""
+    """Whether the application can decrypt what was delivered.
+
+    With `check_again` a target that keeps the variables itself is read again; a delivery of this run has just done so.
+    """
     clients.ui.section("Proof")
     clients.ui.working("becoming the application, and opening the key")
     proofs = delivery.prove(
-        aws=application.aws,
+        context if check_again else replace(context, vercel=None),
+        delivered,
+        wrapped,
         prover=clients.prover,
-        settings=application.settings,
-        outputs=outputs,
-        delivered=delivered,
-        wrapped=wrapped,
-        vercel=application.vercel if look_again else None,
-        project=application.project,
         access_key=access_key,
     )
     for proof in proofs:

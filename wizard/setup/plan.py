@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
 from components.settings import APPLICATION_VARIABLES, ObjectLock, SecretStore, Settings, Target
 from wizard.core.cost.drivers import Assumptions, estimate, growth
@@ -15,6 +16,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.progress import Step
+from wizard.targets.port import deploy_targets
 
 SIGNS = {
     "create": "+",
@@ -132,16 +134,12 @@ def lines(plan: Plan) -> tuple[str, ...]:
     for region in settings.replica_regions:
         text.append(f"  + the same wrapped data key beside the replica in {region}")
     variables = ", ".join(APPLICATION_VARIABLES)
-    if Target.VERCEL in plan.targets:
+    for destination, targets in groupby(deploy_targets(plan.targets), lambda target: target.destination(settings)):
+        members = tuple(targets)
+        readers = [reader for target in members if (reader := target.reader())]
         text.append(f"  > deliver {variables}")
-        text.append(f"    to the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only")
-        if settings.makes_user:
-            text.append(f"  > an access key of {settings.names.app_user}, sensitive, unless one is there already")
-    if {Target.ECS, Target.EKS} & set(plan.targets):
-        text.append(f"  > deliver {variables}")
-        readers = ["the task definition's `secrets`"] if Target.ECS in plan.targets else []
-        readers += ["the pods' ExternalSecret"] if Target.EKS in plan.targets else []
-        text.append(f"    to {store} under {settings.names.parameter_prefix}, for {' and '.join(readers)}")
+        text.append(f"    to {destination}" + (f", for {' and '.join(readers)}" if readers else ""))
+        text += [f"  > {line}" for target in members for line in target.plan(settings)]
     text.append("  > prove it: as the application, unwrap the key and carry one made-up record there and back")
     cost = estimate(settings, plan.assumptions)
     text += ["", f"What it costs: ${cost.monthly:.2f} a month, estimated (python -m wizard cost):"]

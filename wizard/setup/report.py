@@ -5,15 +5,11 @@ Pure. One set of facts, two forms: lines for a terminal, a document for `--json`
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from components.policies.stack import SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT
-from components.settings import APPLICATION_VARIABLES, EksIdentity, Outputs, SecretStore, Settings, Target
+from components.settings import Outputs, Settings
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import (
     Delivered,
@@ -24,9 +20,10 @@ from wizard.core.models.delivery import (
 )
 from wizard.core.models.progress import Mark, Step
 from wizard.core.next_command import wizard
-from wizard.data_key.access_key import Ensured
 from wizard.data_key.storage import region_of
 from wizard.setup.checklist import ChecklistEntry, ItemState
+from wizard.targets.port import NextStep, deploy_targets
+from wizard.targets.vercel.access_key import Ensured
 
 MARKS = {
     ItemState.DONE: Mark.OK,
@@ -81,114 +78,37 @@ def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Todo:
-    """One thing that a person still has to do."""
-
-    what: str
-    verbatim: str = ""
-    """The command to type or the code to paste, as it is."""
-
-
-def next_steps(report: Report) -> tuple[Todo, ...]:
+def next_steps(report: Report) -> tuple[NextStep, ...]:
     """What a person still has to do, in order."""
-    todo: list[Todo] = []
-    targets = {delivery.target for delivery in report.delivered}
-    settings, outputs = report.settings, report.outputs
-    if Target.VERCEL in targets:
-        if settings.makes_role and outputs.app_user_arn is None:
-            what = "Let the application take its role by Vercel's OIDC token, where it makes its KMS client:"
-            todo.append(Todo(what=what, verbatim=vercel_patch(outputs)))
+    settings, outputs, key = report.settings, report.outputs, report.access_key
+    names = [delivery.target for delivery in report.delivered]
+    todo: list[NextStep] = []
+    for target in deploy_targets(names):
+        todo += target.next_steps(settings, outputs, report.stack)
+    if key is not None:
         todo.append(
-            Todo(
-                what="Deploy anew: a variable takes effect only in a new deployment.",
-                verbatim=wizard("push", "--redeploy", "--stack", report.stack),
-            )
-        )
-    if report.access_key is not None:
-        key = report.access_key
-        todo.append(
-            Todo(
+            NextStep(
                 what=f"Change the access key {key.key_id} ({key.age_days} days old) every 90 days; "
                 "Vercel's own token would make it needless (--vercel-access oidc).",
                 verbatim=wizard("access-key", "rotate", "--stack", report.stack),
             )
         )
-    if Target.EKS in targets and outputs.secrets_role_arn:
-        todo.append(
-            Todo(
-                what="Give the service accounts of the application and of External Secrets their roles:",
-                verbatim=associations(
-                    settings, app_role_arn=outputs.app_principal_arn, secrets_role_arn=outputs.secrets_role_arn
-                ),
-            )
-        )
-        todo.append(
-            Todo(
-                what="Have External Secrets hand the variables to the pods (envFrom the secret eonpro-phi):",
-                verbatim=external_secret(settings).rstrip(),
-            )
-        )
-    if Target.ECS in targets:
-        container = {"secrets": _task_secrets(outputs)}
-        todo.append(
-            Todo(
-                what=f"Give the task definition the task role {outputs.app_principal_arn}, the execution role "
-                f"{execution_role(settings)}, and its container these:",
-                verbatim=json.dumps(container, indent=2),
-            )
-        )
-        if settings.replica_regions:
-            what = (
-                f"In {', '.join(settings.replica_regions)} the task definition names the parameters of its own Region: "
-                "the same names, with that Region in each valueFrom."
-            )
-            todo.append(Todo(what=what))
-        named = "" if settings.ecs_cluster else "pulumi config set eonpro-kms:ecsCluster CLUSTER\n"
-        service = "/".join(filter(None, (settings.ecs_cluster, settings.ecs_service)))
-        todo.append(
-            Todo(
-                what=f"Start the tasks{f' of {service}' if service else ''} anew, for values are read when a task "
-                "starts. This registers such a revision, waits until it runs, and takes it back if it does not:",
-                verbatim=f"{named}python -m wizard push --redeploy --stack {report.stack}",
-            )
-        )
     todo += [
-        Todo(
+        NextStep(
             what="Save one record in the application. It remembers a load of the key that failed: "
             "after a repair, restart it."
         ),
-        Todo(
+        NextStep(
             what="Keep the settings with the code; nothing in them is secret.",
             verbatim=f"git add Pulumi.{report.stack.rsplit('/', 1)[-1]}.yaml",
         ),
-        Todo(what="Review every three months who may use and who administers the key."),
+        NextStep(what="Review every three months who may use and who administers the key."),
     ]
     return tuple(todo)
 
 
-def execution_role(settings: Settings) -> str:
-    """The ARN of the ECS execution role that may read the parameters."""
-    made = f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.execution_role}"
-    return settings.ecs_execution_role_arn or made
-
-
 def _task_secrets(outputs: Outputs) -> list[dict[str, str]]:
     return [{"name": name, "valueFrom": source} for name, source in outputs.task_secrets]
-
-
-def vercel_patch(outputs: Outputs) -> str:
-    """The lines of TypeScript that give the application the role's credentials on Vercel."""
-    return (
-        "import { awsCredentialsProvider }\n"
-        '  from "@vercel/oidc-aws-credentials-provider";\n'
-        "const kms = new KMSClient({\n"
-        "  region: process.env.AWS_REGION,\n"
-        "  credentials: awsCredentialsProvider({\n"
-        f'    roleArn: "{outputs.app_principal_arn}",\n'
-        "  }),\n"
-        "});"
-    )
 
 
 def repeat_command(report: Report) -> str:
@@ -255,62 +175,3 @@ def document(report: Report) -> dict[str, Any]:
 
 def _state(delivery: Delivered) -> str:
     return "written" if delivery.state is DeliveryState.WRITTEN else "there already, unchanged"
-
-
-NAME = "eonpro-phi"
-"""Name of the store, of the ExternalSecret, and of the Kubernetes secret it makes."""
-
-
-def external_secret(settings: Settings) -> str:
-    """A ClusterSecretStore and an ExternalSecret, as YAML: no value is in it, only where each is read.
-
-    With IRSA the store names the controller's service account; with Pod Identity the controller has its role already.
-    The store names no role: it would be taken on top of the one that the service account brings, and no role may take
-    itself.
-    """
-    service = "SecretsManager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "ParameterStore"
-    aws: dict[str, Any] = {"service": service, "region": settings.region}
-    if settings.eks_identity is EksIdentity.IRSA:
-        account = {"name": SECRETS_SERVICE_ACCOUNT, "namespace": SECRETS_NAMESPACE}
-        aws["auth"] = {"jwt": {"serviceAccountRef": account}}
-    store = {
-        "apiVersion": "external-secrets.io/v1",
-        "kind": "ClusterSecretStore",
-        "metadata": {"name": NAME},
-        "spec": {"provider": {"aws": aws}},
-    }
-    secret = {
-        "apiVersion": "external-secrets.io/v1",
-        "kind": "ExternalSecret",
-        "metadata": {"name": NAME, "namespace": settings.eks_namespace},
-        "spec": {
-            "refreshInterval": "1h",
-            "secretStoreRef": {"name": NAME, "kind": "ClusterSecretStore"},
-            # Kept when the ExternalSecret goes: a pod that starts without the data key would make itself another.
-            "target": {"name": NAME, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
-            "data": [
-                {"secretKey": variable, "remoteRef": {"key": f"{settings.names.parameter_prefix}/{variable}"}}
-                for variable in APPLICATION_VARIABLES
-            ],
-        },
-    }
-    return "---\n".join(yaml.safe_dump(document, sort_keys=False) for document in (store, secret))
-
-
-def associations(settings: Settings, *, app_role_arn: str, secrets_role_arn: str) -> str:
-    """The commands that give the two service accounts their roles."""
-    accounts = (
-        (settings.eks_namespace, settings.eks_service_account, app_role_arn),
-        (SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT, secrets_role_arn),
-    )
-    if settings.eks_identity is EksIdentity.IRSA:
-        return "\n".join(
-            f"kubectl annotate serviceaccount --overwrite -n {namespace} {account} \\\n"
-            f"  eks.amazonaws.com/role-arn={role}"
-            for namespace, account, role in accounts
-        )
-    return "\n".join(
-        f"aws eks create-pod-identity-association --cluster-name {settings.eks_cluster} \\\n"
-        f"  --namespace {namespace} --service-account {account} --role-arn {role}"
-        for namespace, account, role in accounts
-    )

@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from components.settings import Outputs, SecretStore, Settings, Target
+from components.settings import Outputs, SecretStore, Settings
 from wizard.data_key.storage import region_of
 
 
@@ -27,7 +27,7 @@ def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
         (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, beside the replica")
         for arn in outputs.replica_key_arns
     ]
-    if Target.VERCEL in settings.deploy_targets and settings.makes_role and not settings.vercel_oidc_provider_arn:
+    if settings.makes_vercel_provider:
         found.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it by now"))
     if settings.existing_trail_arn is None:
         found += [

@@ -11,6 +11,7 @@ from components.settings import ImportGroup, ObjectLock, SecretStore, Settings, 
 from wizard.core.models.account import Identity, Principal
 from wizard.inputs import choices
 from wizard.inputs.answers import Answer
+from wizard.targets.port import deploy_targets
 
 Row = tuple[str, str, str]
 """What it is, its value, and where the value comes from."""
@@ -81,17 +82,9 @@ def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[st
     found: list[tuple[str, str, str | None]] = [("application", app, "app_principal")]
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
         found.append(("escrow", f"Secrets Manager {names.stored_data_key}", "secret_store"))
-    if Target.VERCEL in settings.deploy_targets:
-        by = ", by an access key" if settings.makes_user else ""
-        where = f"team {settings.vercel_team}, project {settings.vercel_project}, production"
-        found.append(("Vercel", where + by + _kept(Target.VERCEL, asked), "vercel_project"))
-    if Target.ECS in settings.deploy_targets:
-        service = "/".join(filter(None, (settings.ecs_cluster, settings.ecs_service)))
-        where = f"{names.parameter_prefix}/*" + (f", for {service}" if service else "")
-        found.append(("ECS", where + _kept(Target.ECS, asked), "ecs_cluster"))
-    if Target.EKS in settings.deploy_targets:
-        pods = f"{settings.eks_namespace}/{settings.eks_service_account} in {settings.eks_cluster}"
-        found.append(("EKS", f"{pods}, by {settings.eks_identity}" + _kept(Target.EKS, asked), "eks_cluster"))
+    for target in deploy_targets(settings.deploy_targets):
+        label, where, key = target.summary(settings)
+        found.append((label, where + ("" if target.name in asked else " (set up earlier; kept as it is)"), key))
     if settings.kept_as_found:
         found.append(("left as found", ", ".join(settings.kept_as_found), "repair"))
     return found
@@ -125,7 +118,3 @@ def _short(arn: str, identity: Identity) -> str:
     principal = Principal(arn=arn)
     you = " (you)" if arn == identity.principal_arn else ""
     return f"{principal.kind} {principal.name}{you}"
-
-
-def _kept(target: Target, asked: tuple[Target, ...]) -> str:
-    return "" if target in asked else " (set up earlier; kept as it is)"

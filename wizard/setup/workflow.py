@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from components.settings import Target
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.progress import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface, VercelClient
-from wizard.data_key import access_key
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, retained_resources, steps
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import deploy_target
+from wizard.targets.vercel import access_key
 
 
 def setup(request: Request, clients: Clients) -> report.Report:
@@ -86,7 +86,7 @@ def retire_access_key(request: Request, clients: Clients) -> dict[str, str | Non
 
 
 def _teller(clients: Clients, request: Request) -> access_key.Tell:
-    return lambda line: clients.ui.line(deliver_and_verify.of_stack(line, request.stack), mark=Mark.OK)
+    return lambda line: clients.ui.line(access_key.of_stack(line, request.stack), mark=Mark.OK)
 
 
 def _with_access_key(request: Request, clients: Clients) -> tuple[steps.PreparedRun, VercelProject, VercelClient]:
@@ -141,7 +141,6 @@ def show_report(ui: UserInterface, done: report.Report) -> None:
         ui.line(f"{number}. {todo.what}")
         if todo.verbatim:
             ui.verbatim(todo.verbatim)
-    # The token is the one answer that is never saved.
-    token = any(delivered.target == Target.VERCEL for delivered in done.delivered)
-    ui.section("Again, without questions", "with VERCEL_TOKEN in the environment" if token else "")
+    notes = {deploy_target(delivered.target).repeat_note for delivered in done.delivered}
+    ui.section("Again, without questions", ", ".join(filter(None, sorted(notes))))
     ui.verbatim(report.repeat_command(done))

@@ -1,1 +1,1 @@
-"""The deploy targets: where the application runs, and what each of them needs."""
+"""Where the application runs: one module for each deploy target, and the port by which everything else asks them."""

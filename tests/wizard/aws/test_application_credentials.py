@@ -18,14 +18,14 @@ TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 SECRETS = ("SecretAccessKey", "SessionToken")
 
 
-def had(aws, principal_arn: str, target: str = "vercel") -> Any:
+def had(aws, principal_arn: str, *, container_first: bool = False) -> Any:
     """What can be had; a test that expects credentials fails when it is None."""
-    return aws.application_credentials.app_credentials(principal_arn, target=target).found
+    return aws.application_credentials.app_credentials(principal_arn, container_first=container_first).found
 
 
 def tried(aws, principal_arn: str) -> str:
     """How the first way that was tried ended."""
-    return str(aws.application_credentials.app_credentials(principal_arn, target="vercel").tried[0])
+    return str(aws.application_credentials.app_credentials(principal_arn).tried[0])
 
 
 @pytest.fixture
@@ -158,19 +158,19 @@ def test_a_containers_endpoint_hands_out_its_roles_keys(container, environ):
 
 
 @pytest.mark.parametrize(
-    ("target", "how"),
+    ("container_first", "how"),
     [
-        ("ecs", "the container's credentials endpoint"),
-        ("vercel", "a web identity token (sts:AssumeRoleWithWebIdentity)"),
+        (True, "the container's credentials endpoint"),
+        (False, "a web identity token (sts:AssumeRoleWithWebIdentity)"),
     ],
 )
-def test_each_target_is_proved_by_its_own_way_where_both_are_there(container, environ, tmp_path, target, how):
+def test_each_target_is_proved_by_its_own_way_where_both_are_there(container, environ, tmp_path, container_first, how):
     (tmp_path / "token").write_text("a.b.c")
     both = {
         "EONPRO_APP_CONTAINER_CREDENTIALS_URI": f"{container}/keys",
         "EONPRO_APP_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
     }
-    assert had(connect(environ={**environ, **both}), ROLE, target).how == how
+    assert had(connect(environ={**environ, **both}), ROLE, container_first=container_first).how == how
 
 
 @pytest.mark.parametrize("path", ["/elsewhere", "/nothing"])
@@ -206,6 +206,8 @@ def test_a_role_that_may_not_be_assumed_gives_none_and_the_reason(script, script
 def test_no_secret_of_the_application_is_in_a_repr_or_in_what_is_told(principals, environ):
     aws = connect(environ={**environ, **given(principals["role"])})
     shown = (
-        repr(had(aws, ROLE)) + repr(aws.application_credentials.app_credentials(ROLE, target="ecs")) + repr(vars(aws))
+        repr(had(aws, ROLE))
+        + repr(aws.application_credentials.app_credentials(ROLE, container_first=True))
+        + repr(vars(aws))
     )
     assert not any(principals["role"][secret] in shown for secret in SECRETS)

@@ -39,7 +39,7 @@ def asked(aws: Aws, boto) -> list[str]:
     aws.stored_data_keys.deliver_parameters(
         prefix, AppVariables(region=aws.region, key_arn=key, wrapped=wrapped), tags={}, store=store
     )
-    aws.application_credentials.app_credentials(ROLE, target="vercel")
+    aws.application_credentials.app_credentials(ROLE)
     aws.permissions.simulate(ROLE, ["kms:Decrypt"], key)
     return seen
 

@@ -43,8 +43,9 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.data_key.delivery import batches, deliver, prove
+from wizard.data_key.delivery import deliver, prove, variables_of
 from wizard.data_key.storage import ensure_data_key
+from wizard.targets.port import TargetContext
 
 BOTH = settings(deploy_targets=("vercel", "ecs"))
 
@@ -62,6 +63,24 @@ def stored_data_key(aws: FakeCloud, seed: str = "one", key_arn: str | None = KEY
     return aws.escrows[ESCROW]
 
 
+def context(
+    aws: FakeCloud,
+    vercel: FakeHosting | None = None,
+    *targets: Target,
+    wanted: Settings = BOTH,
+    outputs: Outputs = OUTPUTS,
+) -> TargetContext:
+    return TargetContext(
+        stack="production",
+        settings=wanted,
+        aws=aws,
+        targets=targets,
+        outputs=outputs,
+        vercel=vercel,
+        project=vercel.project if vercel else None,
+    )
+
+
 # --- delivered
 
 
@@ -75,14 +94,9 @@ def delivered(
 ) -> tuple[Delivered, ...]:
     told: list[Delivered] = []
     done = deliver(
-        aws=aws,
-        vercel=vercel,
-        project=vercel.project,
-        settings=wanted,
-        outputs=outputs,
-        targets=targets,
-        wrapped=ensure_data_key(aws, wanted, outputs).wrapped,
-        tell=told.append,
+        context(aws, vercel, *targets, wanted=wanted, outputs=outputs),
+        ensure_data_key(aws, wanted, outputs).wrapped,
+        on_delivered=told.append,
         replaceable=replaceable,
     )
     assert tuple(told) == done
@@ -138,7 +152,7 @@ def test_an_escrowed_version_at_the_target_makes_way_where_the_run_says_so(aws) 
 
 def test_a_target_that_says_it_holds_another_key_is_refused(aws) -> None:
     vercel = FakeHosting(delivered_instead=wrapped("another"))
-    with pytest.raises(DataKeyConflict, match="not the escrowed"):
+    with pytest.raises(DataKeyConflict, match="not the stored"):
         delivered(aws, vercel, Target.VERCEL)
 
 
@@ -171,7 +185,7 @@ REGIONS = multi_region(deploy_targets=("vercel", "ecs"))
 
 
 def test_each_region_has_the_same_wrapped_key_under_its_own_kms_key() -> None:
-    by_region = batches(REGIONS, MULTI_OUTPUTS, wrapped())
+    by_region = variables_of(context(FakeCloud(), wanted=REGIONS, outputs=MULTI_OUTPUTS), wrapped())
     assert {region: (batch.region, batch.key_arn, batch.wrapped) for region, batch in by_region.items()} == {
         "us-east-1": ("us-east-1", MULTI_KEY, wrapped()),
         REPLICA_REGION: (REPLICA_REGION, REPLICA, wrapped()),
@@ -224,12 +238,10 @@ def proofs(
         for target in targets or ("vercel",)
     )
     return prove(
-        aws=aws,
+        context(aws),
+        standing,
+        of.wrapped,
         prover=FakeProver(aws=aws, log=aws.log, verdict=verdict),
-        settings=BOTH,
-        outputs=OUTPUTS,
-        delivered=standing,
-        wrapped=of.wrapped,
     )
 
 
@@ -312,14 +324,14 @@ def test_each_target_is_proved_by_its_own_way_to_the_credentials(aws) -> None:
     aws.credentials = CREDENTIALS
     assert [each.state for each in proofs(aws, "ecs", "vercel")] == [VerificationState.PROVED] * 2
     assert [call for call in aws.log if "app_credentials" in call] == [
-        f"cloud.app_credentials {APP} ecs",
-        f"cloud.app_credentials {APP} vercel",
+        f"cloud.app_credentials {APP} container",
+        f"cloud.app_credentials {APP} token",
     ]
 
 
 def test_a_proof_of_one_target_is_none_of_the_other(aws) -> None:
     aws.credentials = CREDENTIALS
-    aws.credentials_for = ("ecs",)
+    aws.credentials_from = ("container",)
     ecs, vercel = proofs(aws, "ecs", "vercel")
     assert (ecs.state, vercel.state) == (VerificationState.PROVED, VerificationState.SIMULATED)
     assert "(tried: no token was given)" in vercel.detail
@@ -330,12 +342,10 @@ def test_a_prover_gets_the_applications_credentials_and_no_others(aws) -> None:
     prover = FakeProver(aws=aws)
     there = stored_data_key(aws)
     prove(
-        aws=aws,
+        context(aws),
+        delivered(aws, FakeHosting(), Target.VERCEL),
+        there.wrapped,
         prover=prover,
-        settings=BOTH,
-        outputs=OUTPUTS,
-        delivered=delivered(aws, FakeHosting(), Target.VERCEL),
-        wrapped=there.wrapped,
     )
     assert prover.given == [CREDENTIALS]
 
@@ -345,12 +355,10 @@ def test_each_region_is_proved_with_its_own_key(aws) -> None:
     aws.credentials = CREDENTIALS
     done = delivered(aws, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
     proved = prove(
-        aws=aws,
+        context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
+        done,
+        aws.escrows[ESCROW].wrapped,
         prover=FakeProver(aws=aws),
-        settings=REGIONS,
-        outputs=MULTI_OUTPUTS,
-        delivered=done,
-        wrapped=aws.escrows[ESCROW].wrapped,
     )
     assert [(each.state, each.detail.partition(":")[0]) for each in proved] == [
         (VerificationState.PROVED, "in us-east-1"),
@@ -363,12 +371,10 @@ def test_a_replica_that_opens_nothing_fails_its_region_and_not_the_other(aws) ->
     done = delivered(aws, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
     aws.key_policies[REPLICA] = policies.policy([policies.administration_statement(administrators=(ADMIN,))])
     here, there = prove(
-        aws=aws,
+        context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
+        done,
+        aws.escrows[ESCROW].wrapped,
         prover=FakeProver(aws=aws),
-        settings=REGIONS,
-        outputs=MULTI_OUTPUTS,
-        delivered=done,
-        wrapped=aws.escrows[ESCROW].wrapped,
     )
     assert (here.state, there.state) == (VerificationState.SIMULATED, VerificationState.FAILED)
 
@@ -379,12 +385,10 @@ def test_a_copy_that_differs_in_one_region_fails_there(aws) -> None:
     done = delivered(aws, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
     aws.with_region(REPLICA_REGION).parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     here, there = prove(
-        aws=aws,
+        context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
+        done,
+        aws.escrows[ESCROW].wrapped,
         prover=FakeProver(aws=aws),
-        settings=REGIONS,
-        outputs=MULTI_OUTPUTS,
-        delivered=done,
-        wrapped=aws.escrows[ESCROW].wrapped,
     )
     assert (here.state, there.state) == (VerificationState.PROVED, VerificationState.FAILED)
 
@@ -398,12 +402,10 @@ def proof_of_the_user(aws: FakeCloud, key: AccessKey | None, prover: Any, **chan
     values: dict[str, Any] = {"wanted": wanted, "outputs": USER_OUTPUTS, **changes}
     done = delivered(aws, FakeHosting(), Target.VERCEL, **values)
     (proof,) = prove(
-        aws=aws,
+        context(aws, wanted=wanted, outputs=USER_OUTPUTS),
+        done,
+        aws.escrows[ESCROW].wrapped,
         prover=prover,
-        settings=wanted,
-        outputs=USER_OUTPUTS,
-        delivered=done,
-        wrapped=aws.escrows[ESCROW].wrapped,
         access_key=key,
         pause=prover.waited.append,
     )
@@ -433,12 +435,10 @@ def test_an_access_key_that_was_kept_cannot_be_used_from_here_and_is_simulated(a
 def test_a_role_is_never_proved_with_the_users_access_key(aws) -> None:
     prover = FakeProver(aws=aws)
     prove(
-        aws=aws,
+        context(aws),
+        delivered(aws, FakeHosting(), Target.VERCEL),
+        aws.escrows[ESCROW].wrapped,
         prover=prover,
-        settings=BOTH,
-        outputs=OUTPUTS,
-        delivered=delivered(aws, FakeHosting(), Target.VERCEL),
-        wrapped=aws.escrows[ESCROW].wrapped,
         access_key=MADE,
     )
     assert prover.given == []

@@ -237,8 +237,8 @@ class FakeCloud:
     wrapped_by: dict[str, str] = field(default_factory=dict)
     """Fingerprint → ARN of the key that wrapped it."""
     credentials: AppCredentials | None = None
-    credentials_for: tuple[str, ...] = ("vercel", "ecs")
-    """The targets whose way to the application's credentials is open here."""
+    credentials_from: tuple[str, ...] = ("token", "container")
+    """Where the application's credentials can be had."""
     lacking: tuple[str, ...] = ()
     simulation: Simulation = Simulation(allowed=True, detail="allowed")
     event_selectors: Mapping[str, Any] = field(default_factory=dict)
@@ -512,9 +512,10 @@ class FakeCloud:
         keys = self.access_keys[user]
         keys[:] = [key for key in keys if key.id != key_id]
 
-    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
-        self._call("app_credentials", f"{principal_arn} {target}")
-        found = self.credentials if target in self.credentials_for else None
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
+        source = "container" if container_first else "token"
+        self._call("app_credentials", f"{principal_arn} {source}")
+        found = self.credentials if source in self.credentials_from else None
         return CredentialsSearch(found=found, tried=() if found else ("no token was given",))
 
     def check_permissions(self, settings: Settings) -> PermissionsFact:

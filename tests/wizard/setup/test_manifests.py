@@ -11,7 +11,7 @@ import yaml
 
 from components.settings import APPLICATION_VARIABLES
 from tests.wizard.fakes.clients import ACCOUNT, APP, settings, wrapped
-from wizard.setup.report import associations, external_secret
+from wizard.targets.eks import associations, external_secret
 
 GOLDEN = Path(__file__).parent / "golden"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC123"

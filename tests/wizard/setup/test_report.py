@@ -46,7 +46,6 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.data_key.access_key import Ensured
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.registry import by_key
 from wizard.setup.checklist import ChecklistEntry, ItemState
@@ -54,6 +53,7 @@ from wizard.setup.importing.discovery import Adoption
 from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
 from wizard.setup.steps import Request
 from wizard.setup.workflow import show_report
+from wizard.targets.vercel.access_key import Ensured
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}" for name in ("A", "B"))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from components.settings import ContractError, Settings, Target
+from components.settings import ContractError, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.cost import CostOptions, output
 from wizard.commands.deployed_stack import DeployedStack
@@ -140,9 +140,7 @@ def settings_of(request: Request) -> Settings:
     if not fields.get("deploy_targets"):
         raise MissingAnswers(
             f"the stack {request.stack} has no settings here, and nothing says where the application runs",
-            wizard(
-                "cost", "--stack", request.stack, "--target", Target.VERCEL, advice="or --answers examples/vercel.yaml"
-            ),
+            wizard("cost", "--stack", request.stack, "--target", "vercel", advice="or --answers examples/vercel.yaml"),
             ("target",),
         )
     if fields.get("replica_regions"):

@@ -13,10 +13,11 @@ from components import policies
 from components.policies.evaluation.account import IamPrincipal
 from components.settings import Outputs, Settings
 from wizard.commands.deployed_stack import DeployedStack, attempted
-from wizard.commands.push.redeploy import Instances, look
+from wizard.commands.push.redeploy import running
 from wizard.core.errors import SetupError, Unsupported
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.models.deployment import Instances
 from wizard.core.models.diagnostics import StatementEvaluation, VariableEntry
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import AccessDiagnostics
@@ -168,5 +169,5 @@ class CheckContext:
     @property
     def instances(self) -> tuple[Instances, ...]:
         """What runs at each target, and whether it holds old values."""
-        found = self.once("instances", lambda: look(self.found, self.settings.deploy_targets))
+        found = self.once("instances", lambda: running(self.found.context()))
         return () if isinstance(found, SetupError) else found

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.settings import Outputs, Target
 from wizard.commands import deployed_stack
 from wizard.commands.doctor.checks import all_checks
 from wizard.commands.doctor.command import plain, show_findings
 from wizard.commands.doctor.diagnosis import Diagnosis, diagnose
-from wizard.commands.push.deliver import application, targets_of
+from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents
 from wizard.core.errors import StackNotFound
 from wizard.core.models.delivery import (
@@ -23,10 +22,10 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.next_command import wizard
-from wizard.data_key.storage import find_stored_data_key, region_of
+from wizard.data_key.storage import find_stored_data_key
 from wizard.setup import deliver_and_verify
-from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import TargetContext, deploy_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +50,16 @@ def verify(request: Request, clients: Clients) -> Verified:
     """Prove again that the application can open the escrowed key, and say what is in the way where it cannot."""
     clients.ui.working("looking at the stack")
     found = deployed_stack.find(request, clients)
-    outputs = deployed_stack.outputs_of(found)
-    to = application(found, targets_of(request, found))
+    deployed_stack.outputs_of(found)
+    context = found.reachable(targets_of(request, found))
     stored_data_key = find_stored_data_key(found.aws, found.settings)
     if stored_data_key is None:
         raise StackNotFound(
             f"{found.settings.names.stored_data_key} holds no data key yet",
             wizard("push", "--stack", found.stack),
         )
-    delivered = _delivered(to, outputs, stored_data_key)
-    proofs = deliver_and_verify.prove(clients, to, outputs, delivered, stored_data_key.wrapped, look_again=True)
+    delivered = _delivered(context, stored_data_key)
+    proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True)
     if all(proof.state is not VerificationState.FAILED for proof in proofs):
         return Verified(stack=found.stack, proofs=proofs)
     clients.ui.working("looking for the cause")
@@ -68,23 +67,21 @@ def verify(request: Request, clients: Clients) -> Verified:
     clients.ui.section("What is wrong", "the root causes first")
     show_findings(clients.ui, diagnosis.findings)
     if not diagnosis.findings:
-        clients.ui.line("nothing that was checked explains it; check everything:")
-        clients.ui.verbatim(wizard("doctor", "--stack", found.stack))
+        clients.ui.line(f"nothing that was looked at explains it: python -m wizard doctor --stack {found.stack}")
     return Verified(stack=found.stack, proofs=proofs, diagnosis=diagnosis)
 
 
-def _delivered(to: Application, outputs: Outputs, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
+def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
     """What should be at every target, in every Region: that it is, the proof looks at."""
-    regions = [region_of(arn) for arn in outputs.key_arns]
     return tuple(
         Delivered(
-            target=target,
-            place=to.settings.names.stored_data_key,
+            target=target.name,
+            place=context.settings.names.stored_data_key,
             state=DeliveryState.UNCHANGED,
             fingerprint=stored_data_key.wrapped.fingerprint,
             checked_by="the escrow",
             region=region,
         )
-        for target in to.targets
-        for region in (regions if target is not Target.VERCEL else regions[:1])
+        for target in map(deploy_target, context.targets)
+        for region in target.regions(context.settings)
     )

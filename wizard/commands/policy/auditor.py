@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from components.settings import Target
 from wizard.commands.policy.iam_resources import FEATURES, Setup, things
 from wizard.commands.policy.operator import in_parts, statements_of
+from wizard.targets.port import deploy_targets
 
 if TYPE_CHECKING:
     from components.policies.documents import Policy
@@ -44,15 +44,8 @@ def things_read(setup: Setup) -> dict[str, tuple[str, ...]]:
 
 
 def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
-    settings = setup.settings
-    if Target.ECS not in settings.deploy_targets or not settings.ecs_cluster:
-        return {}
-    ecs = f"arn:{settings.partition}:ecs:{settings.region}:{settings.account_id}"
-    return {
-        "service": (f"{ecs}:service/{settings.ecs_cluster}/{settings.ecs_service or '*'}",),
-        "tasks": (f"{ecs}:task/{settings.ecs_cluster}/*",),
-        "container instances": (f"{ecs}:container-instance/{settings.ecs_cluster}/*",),
-    }
+    targets = deploy_targets(setup.settings.deploy_targets)
+    return {name: arns for target in targets for name, arns in target.resources(setup.settings).items()}
 
 
 def _read(setup: Setup, thing: str) -> set[str]:

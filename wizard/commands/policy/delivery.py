@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from components.policies import parameter_arn, secret_arn
-from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, SecretStore, Settings, Target
+from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, SecretStore, Settings
 from wizard.commands.policy.iam_resources import Setup
 from wizard.commands.policy.operator import in_parts
-from wizard.commands.push.permissions import redeploy_statements
+from wizard.targets.port import deploy_targets
 
 if TYPE_CHECKING:
     from components.policies.documents import Policy, Statement
@@ -33,7 +33,7 @@ def _statements(settings: Settings) -> Iterator[Statement]:
         else ["ssm:GetParameters", "ssm:ListTagsForResource"]
     )
     yield _allow("ReadTheVariables", read, _variables(settings, APPLICATION_VARIABLES))
-    if set(settings.deploy_targets) - {Target.VERCEL}:
+    if settings.uses_store:
         write = (
             ["secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:TagResource"]
             if in_secrets
@@ -47,9 +47,8 @@ def _statements(settings: Settings) -> Iterator[Statement]:
             for arn in _variables(settings, (DATA_KEY_VARIABLE,), regions=(region,))
         ]
         yield _allow("WriteTheVariables", write, [*_variables(settings, beside), *copies])
-    if Target.ECS in settings.deploy_targets and settings.ecs_cluster:
-        role = f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.app_role}"
-        yield from redeploy_statements(settings, task_role=settings.app_principal_arn or role)
+    for target in deploy_targets(settings.deploy_targets):
+        yield from target.redeploy_statements(settings)
 
 
 def _variables(

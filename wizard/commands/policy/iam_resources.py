@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from components import policies
-from components.settings import Settings, Target
+from components.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,21 +33,17 @@ FEATURES: Mapping[str, Callable[[Setup], bool]] = {
     "alert e-mails": lambda setup: bool(setup.settings.alert_emails),
     "Parameter Store": lambda setup: not _in_secrets(setup.settings),
     "Secrets Manager": lambda setup: _in_secrets(setup.settings),
-    "ECS": lambda setup: Target.ECS in setup.settings.deploy_targets,
-    "EKS": lambda setup: Target.EKS in setup.settings.deploy_targets,
+    "ECS": lambda setup: setup.settings.execution_role_arn is not None,
+    "EKS": lambda setup: setup.settings.makes_secrets_role,
     "existing trail": lambda setup: setup.settings.existing_trail_arn is not None,
     "multi-Region": lambda setup: setup.settings.multi_region,
     "replicas": lambda setup: bool(setup.settings.replica_regions),
     "several targets of the role": lambda setup: len(setup.settings.deploy_targets) - setup.settings.makes_user > 1,
-    "Vercel OIDC": lambda setup: _trusts_vercel(setup.settings),
+    "Vercel OIDC": lambda setup: setup.settings.trusts_vercel,
     "Vercel user": lambda setup: setup.settings.makes_user,
     "CloudWatch Logs": lambda setup: setup.settings.cloudwatch_logs,
 }
 """What makes one set-up need an action on a thing that another does not need on the same thing."""
-
-
-def _trusts_vercel(settings: Settings) -> bool:
-    return Target.VERCEL in settings.deploy_targets and settings.makes_role and not settings.makes_user
 
 
 def things(setup: Setup) -> dict[str, tuple[str, ...]]:
@@ -105,25 +101,25 @@ def _principals(settings: Settings) -> dict[str, list[str]]:
     names, existing = settings.names, settings.app_principal_arn
     user = existing if existing and ":user/" in existing else None
     role = existing if existing and ":role/" in existing else None
-    ecs, eks = Target.ECS in settings.deploy_targets, Target.EKS in settings.deploy_targets
     provider = settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
         account_id=settings.account_id, team=settings.vercel_team or "", partition=settings.partition
     )
-    makes_execution_role = ecs and settings.ecs_execution_role_arn is None
     return {
         "application's role": [_iam(settings, f"role/{names.app_role}")] if settings.makes_role else [],
         "application's user": [_iam(settings, f"user/{names.app_user}")] if settings.makes_user else [],
         "application's own principal": [arn for arn in (user, role) if arn],
         "application's policy": [_iam(settings, f"policy/{names.app_policy}")],
-        "Vercel's identity provider": [provider] if _trusts_vercel(settings) else [],
+        "Vercel's identity provider": [provider] if settings.trusts_vercel else [],
         "cluster's identity provider": [settings.eks_oidc_provider_arn] if settings.eks_oidc_provider_arn else [],
-        "execution role": [_iam(settings, f"role/{names.execution_role}")] if makes_execution_role else [],
+        "execution role": [_iam(settings, f"role/{names.execution_role}")] if settings.makes_execution_role else [],
         "existing execution role": [settings.ecs_execution_role_arn] if settings.ecs_execution_role_arn else [],
-        "role that reads the variables": [_iam(settings, f"role/{names.secrets_role}")] if eks else [],
+        "role that reads the variables": [_iam(settings, f"role/{names.secrets_role}")]
+        if settings.makes_secrets_role
+        else [],
         "policy that reads the variables": [
             _iam(settings, f"policy/{names.secret_policy if _in_secrets(settings) else names.parameter_policy}")
         ]
-        if ecs or eks
+        if settings.uses_store
         else [],
         # The operator's own name is not known here, and the simulator tells nothing that its policies do not grant.
         "callers": [_iam(settings, "user/*"), _iam(settings, "role/*")],

@@ -1,71 +1,76 @@
-"""`push` from the command line to its end: the escrowed data key to its targets, and the redeploy offered.
+"""`push`: deliver the stored data key to its targets, and offer the redeploy.
 
-Touches what the steps touch: the escrow, where none was made yet, the targets, and, where wanted, what runs there.
+Writes the stored data key where none was ever made, the targets' variables, and, on request, redeploys what runs there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from components.settings import DATA_KEY_VARIABLE, Target
+from components.settings import DATA_KEY_VARIABLE
 from wizard.commands import deployed_stack
 from wizard.commands.push import PushOptions, deliver, redeploy
-from wizard.commands.push import redeploy as instances
 from wizard.commands.push.document import document
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.core.next_command import wizard
 from wizard.setup import confirmation
-from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import TargetContext, deploy_target
 
 
 def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-    """Deliver the escrowed data key, and offer the redeploy. Raises SetupError."""
-    clients.ui.working("looking at the stack")
-    found = deployed_stack.find(request, clients)
-    outputs = deployed_stack.outputs_of(found)
-    targets = deliver.targets_of(request, found)
-    to = deliver.application(found, targets)
-    scopes = _scopes(options, to)
+    """Deliver the stored data key, and offer the redeploy. Raises SetupError."""
+    clients.ui.working("reading the stack")
+    stack = deployed_stack.find(request, clients)
+    deployed_stack.outputs_of(stack)
+    context = stack.reachable(deliver.targets_of(request, stack))
+    scopes = _scopes(options, context)
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
-    pushed = deliver.push(clients, to, outputs, scopes, rename_variable=options.rename_existing)
-    # What runs in preview and elsewhere is made anew by every push of a branch; production is not.
-    running = tuple(target for target in targets if target is not Target.VERCEL or PRODUCTION in scopes)
-    seen = instances.look(found, running)
-    done = redeploy.offer(options.redeploy, found, clients, running, seen=seen) if running else ()
-    told = document(
-        request.stack,
-        pushed,
-        targets=targets,
-        scopes=scopes,
-        redeploys=done,
-        stale=instances.left_stale(seen, done),
+    pushed = deliver.push(clients, context, scopes, rename_existing=options.rename_existing)
+    # What runs in preview and elsewhere is deployed with every push of a branch; production is not.
+    deployed = replace(
+        context,
+        targets=tuple(
+            target for target in context.targets if PRODUCTION in scopes or not deploy_target(target).has_environments
+        ),
     )
-    return int(not told["ok"]), told
+    running = redeploy.running(deployed)
+    redeploys = redeploy.offer(deployed, clients, redeploy=options.redeploy, running=running) if running else ()
+    result = document(
+        context.stack,
+        pushed,
+        targets=context.targets,
+        scopes=scopes,
+        redeploys=redeploys,
+        stale=redeploy.still_stale(running, redeploys),
+    )
+    return int(not result["ok"]), result
 
 
 def _confirm(id: str, request: Request, clients: Clients) -> None:
-    why = f"{DATA_KEY_VARIABLE} {id} gets another name; deployments made from then on do not find it."
+    why = f"{DATA_KEY_VARIABLE} {id} gets another name; deployments made from then on do not have it."
     if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
-            "nothing was changed: setting a data key aside has to be confirmed by the stack's name",
+            "nothing was changed: renaming a data key has to be confirmed with the stack's name",
             wizard("push", "--rename-existing", id, "--confirm", request.stack),
         )
 
 
-def _scopes(options: PushOptions, to: Application) -> tuple[Scope, ...]:
+def _scopes(options: PushOptions, context: TargetContext) -> tuple[Scope, ...]:
     if options.to is None and options.branch is None:
         return (PRODUCTION,)
-    if Target.VERCEL not in to.targets or to.vercel is None or to.project is None:
+    target = next((each for each in map(deploy_target, context.targets) if each.has_environments), None)
+    if target is None:
         raise UsageError(
             "--to and --branch name environments on Vercel, and this push does not deliver there",
             wizard("push"),
         )
     names = [name for name in (options.to or PRODUCTION.environment).replace(" ", "").split(",") if name]
-    custom = to.vercel.custom_environments(to.project) if set(names) - {"production", "preview"} else {}
+    custom = target.custom_environments(context) if set(names) - {_PRODUCTION, _PREVIEW} else {}
     return chosen(names, options.branch, custom)
 
 
@@ -95,9 +100,9 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
         elif name in ids:
             scopes.append(Scope(environment=name, custom_id=ids[name]))
         else:
-            there = ", ".join((_PRODUCTION, _PREVIEW, *sorted(ids)))
+            existing = ", ".join((_PRODUCTION, _PREVIEW, *sorted(ids)))
             raise UsageError(
-                f"the project tells of no environment {name!r}; there is {there}",
+                f"the project has no environment {name!r}; it has {existing}",
                 wizard("push", "--to", _PRODUCTION),
             )
     if not scopes:

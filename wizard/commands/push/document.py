@@ -1,19 +1,19 @@
-"""The document of `push --json`: where the data key was delivered, what was proved, what runs.
+"""The document of `push --json`: where the data key was delivered, what was verified, what runs.
 
 Pure: facts in, plain values out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from components.settings import Target
 from wizard.commands.push.deliver import Pushed
-from wizard.commands.push.redeploy import Instances
 from wizard.core import json_documents
 from wizard.core.models.delivery import Delivered, Verification, VerificationState
-from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
+from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.vercel_environment import Scope
+from wizard.targets.port import deploy_target
 
 _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)
 
@@ -22,7 +22,7 @@ def document(
     stack: str,
     pushed: Pushed,
     *,
-    targets: tuple[Target, ...],
+    targets: Iterable[str],
     scopes: tuple[Scope, ...],
     redeploys: tuple[Redeployed, ...],
     stale: tuple[Instances, ...],
@@ -30,12 +30,13 @@ def document(
     """Of a push; `ok` is whether no proof and no redeploy failed."""
     ok = all(each.state is not VerificationState.FAILED for each in pushed.proofs)
     ok = ok and all(each.state not in _FAILED for each in redeploys)
+    has_environments = any(deploy_target(target).has_environments for target in targets)
     return {
         **json_documents.head("push", ok=ok),
         "stack": stack,
         "fingerprint": pushed.stored_data_key.wrapped.fingerprint,
-        "scope": _scope(scopes) if Target.VERCEL in targets else None,
-        "setAside": pushed.rename_variable,
+        "scope": _scope(scopes) if has_environments else None,
+        "renamed": pushed.renamed,
         "delivered": [_delivered(each) for each in pushed.delivered],
         "proofs": [_proof(each) for each in pushed.proofs],
         "warnings": list(pushed.warnings),
@@ -82,11 +83,17 @@ def _proof(proof: Verification) -> dict[str, Any]:
     }
 
 
-def _deployment(found: Deployment | None) -> dict[str, Any] | None:
-    if found is None:
+def _deployment(deployment: Deployment | None) -> dict[str, Any] | None:
+    if deployment is None:
         return None
-    made = found.made.isoformat(timespec="seconds")
-    return {"id": found.id, "name": found.name, "made": made, "state": str(found.state), "revision": found.revision}
+    made = deployment.made.isoformat(timespec="seconds")
+    return {
+        "id": deployment.id,
+        "name": deployment.name,
+        "made": made,
+        "state": str(deployment.state),
+        "revision": deployment.revision,
+    }
 
 
 def _instances(instances: Instances) -> dict[str, Any]:

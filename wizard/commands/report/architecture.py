@@ -10,18 +10,17 @@ from collections.abc import Iterator, Mapping
 from components.settings import (
     APPLICATION_VARIABLES,
     DELETION_WINDOW_DAYS,
-    EksIdentity,
     Outputs,
     SecretStore,
     Settings,
     Target,
-    VercelAccess,
 )
 from wizard.commands.report.facts import ApplicationFacts, Architecture, DataKeyFacts, RegionKey, TrailDetails
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.storage import region_of
+from wizard.targets.port import deploy_targets
 
 CIPHER = "AES-256-GCM"
 """Of the application's records (`phi/`)."""
@@ -77,31 +76,15 @@ def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> DataKeyFact
 
 
 def _applications(settings: Settings, outputs: Outputs) -> Iterator[ApplicationFacts]:
-    store = _STORES[settings.secret_store]
-    for target in settings.deploy_targets:
-        principal = outputs.principal_of(target)
-        match target:
-            case Target.VERCEL:
-                by_user = settings.vercel_access is VercelAccess.USER
-                identity = (
-                    "an IAM user's access key, a sensitive variable on Vercel"
-                    if by_user
-                    else "Vercel's OIDC token, with sts:AssumeRoleWithWebIdentity"
-                )
-                place = f"{settings.vercel_team}/{settings.vercel_project}"
-                reads = "sensitive environment variables of the project's production"
-            case Target.ECS:
-                identity = "the task role of the service"
-                place = "/".join(filter(None, (settings.ecs_cluster or "any cluster", settings.ecs_service)))
-                reads = f"{store}, by the task execution role, when a task starts"
-            case Target.EKS:
-                pods = settings.eks_identity is EksIdentity.POD_IDENTITY
-                identity = (
-                    "EKS Pod Identity" if pods else "IAM roles for service accounts, by the cluster's OIDC provider"
-                )
-                place = f"{settings.eks_cluster}/{settings.eks_namespace}/{settings.eks_service_account}"
-                reads = f"{store}, by External Secrets, into a Kubernetes Secret"
-        yield ApplicationFacts(target=target, place=place, principal=principal, identity=identity, reads_from=reads)
+    for target in deploy_targets(settings.deploy_targets):
+        described = target.describe(settings)
+        yield ApplicationFacts(
+            target=Target(target.name),
+            place=described.place,
+            principal=outputs.principal_of(target.name),
+            identity=described.identity,
+            reads_from=described.reads_from,
+        )
 
 
 def _trail(settings: Settings, outputs: Outputs, trail: TrailFact | SetupError | None) -> TrailDetails:

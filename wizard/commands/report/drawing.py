@@ -15,8 +15,9 @@ from markupsafe import Markup
 from wizard.commands.report.document import Fact
 from wizard.commands.report.svg import element, svg
 from wizard.commands.report.svg import label as text
+from wizard.targets.port import all_targets
 
-PLATFORMS = MappingProxyType({"vercel": "Vercel", "ecs": "Amazon ECS", "eks": "Amazon EKS"})
+PLATFORMS = MappingProxyType({target.name: target.title for target in all_targets()})
 
 _WIDTH = 960
 _COLUMNS = (8, 352, 696)

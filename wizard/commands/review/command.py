@@ -33,7 +33,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     if days not in DAYS:
         raise UsageError(
             f"--days {days}: CloudTrail's event history goes back {DAYS.stop - 1} days",
-            wizard("review", "--days", DAYS.stop - 1),
+            wizard("review", "--days", str(DAYS.stop - 1)),
         )
     if options.sign is not None and not options.sign.strip():
         raise UsageError("--sign takes the name of who signs", "python -m wizard review --sign 'Ada Lovelace'")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.commands.deployed_stack import attempted
-from wizard.commands.push.redeploy import offer
+from wizard.commands.push.redeploy import offer, running
 from wizard.commands.rotate import deliver
 from wizard.commands.rotate.data_key_versions import (
     DataKeyStore,
@@ -27,12 +27,13 @@ from wizard.commands.rotate.replace_version import (
 )
 from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_spoiled
 from wizard.core.errors import Cancelled, SetupError
+from wizard.core.models.delivery import VercelProject
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command, wizard
 from wizard.setup import confirmation
-from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import TargetContext
 
 
 def make_new(request: Request, clients: Clients) -> RotateResult:
@@ -176,7 +177,7 @@ def put_in_place(
     else:
         ui.line(f"{version.fingerprint} is what the escrow holds", mark=Mark.OK)
     handed = deliver.hand_over(clients, holding, to, version.wrapped, kept)
-    redeploys = offer(redeploy, holding.found, clients, holding.settings.deploy_targets)
+    redeploys = offer(to, clients, redeploy=redeploy, running=running(to))
     return RotateResult(
         action=action,
         stack=holding.stack,
@@ -190,9 +191,9 @@ def put_in_place(
     )
 
 
-def _elsewhere(holding: DataKeyStore, to: Application) -> tuple[str, ...]:
+def _elsewhere(holding: DataKeyStore, to: TargetContext) -> tuple[str, ...]:
     """What has the three variables beside production on Vercel, and keeps the data key that it has."""
-    if to.vercel is None or to.project is None:
+    if to.vercel is None or not isinstance(to.project, VercelProject):
         return ()
     found = attempted(to.vercel.overlaps, to.project)
     if isinstance(found, SetupError):

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.settings import Target
-from wizard.commands.push.deliver import application
 from wizard.commands.rotate.data_key_versions import DataKeyStore
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
@@ -18,8 +16,8 @@ from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import wizard
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
-from wizard.setup.deliver_and_verify import Application
 from wizard.setup.steps import Clients
+from wizard.targets.port import TargetContext, deploy_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,28 +28,20 @@ class RotationDelivery:
     proofs: tuple[Verification, ...]
 
 
-def deliverable(holding: DataKeyStore, version: DataKeyVersion, kept: frozenset[str]) -> Application:
+def deliverable(holding: DataKeyStore, version: DataKeyVersion, kept: frozenset[str]) -> TargetContext:
     """The application, reached. Raises, before anything is changed, what would keep the version from its targets.
 
     `kept` are the fingerprints of all kept versions: of data keys that may make way at a target.
     """
-    to = application(holding.found, holding.settings.deploy_targets)
-    if Target.VERCEL not in to.targets:
-        return to
-    assert to.vercel is not None and to.project is not None
-    conflict = to.vercel.conflict(
-        to.project,
-        version.wrapped,
-        region=holding.settings.region,
-        key_arn=holding.outputs.key_arn,
-        replaceable=kept,
-    )
-    if conflict:
-        raise DataKeyConflict(
-            f"{conflict}; nothing was changed",
-            wizard("doctor", "--stack", holding.stack, advice="what stands there, and whose it is"),
-        )
-    return to
+    context = holding.found.reachable()
+    for target in map(deploy_target, context.targets):
+        conflict = target.conflict(context, version.wrapped, key_arn=holding.outputs.key_arn, replaceable=kept)
+        if conflict:
+            raise DataKeyConflict(
+                f"{conflict.message}; nothing was changed",
+                wizard("doctor", "--stack", holding.stack, advice="what is there, and whose it is"),
+            )
+    return context
 
 
 def replaceable(versions: Iterable[DataKeyVersion]) -> frozenset[str]:
@@ -60,22 +50,17 @@ def replaceable(versions: Iterable[DataKeyVersion]) -> frozenset[str]:
 
 
 def hand_over(
-    clients: Clients, holding: DataKeyStore, to: Application, wrapped: WrappedDataKey, kept: frozenset[str]
+    clients: Clients, holding: DataKeyStore, context: TargetContext, wrapped: WrappedDataKey, kept: frozenset[str]
 ) -> RotationDelivery:
     """The data key to every target in every Region, checked, and the proof that the application opens it there."""
     ui = clients.ui
     ui.section("Delivery", f"if it stops here: python -m wizard push --stack {holding.stack}")
     ui.working("delivering the three variables")
     delivered = delivery.deliver(
-        aws=to.aws,
-        vercel=to.vercel,
-        project=to.project,
-        settings=to.settings,
-        outputs=holding.outputs,
-        targets=to.targets,
-        wrapped=wrapped,
-        tell=lambda result: deliver_and_verify.tell_delivered(ui, result),
+        context,
+        wrapped,
+        on_delivered=lambda result: deliver_and_verify.tell_delivered(ui, result),
         replaceable=kept,
     )
-    proofs = deliver_and_verify.prove(clients, to, holding.outputs, delivered, wrapped)
+    proofs = deliver_and_verify.prove(clients, context, delivered, wrapped)
     return RotationDelivery(delivered=delivered, proofs=proofs)

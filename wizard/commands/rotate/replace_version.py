@@ -15,6 +15,7 @@ from wizard.core.models.delivery import AppVariables
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
 from wizard.core.next_command import wizard
 from wizard.setup.steps import Clients
+from wizard.targets.port import deploy_targets
 
 
 class ProofMethod(StrEnum):
@@ -45,9 +46,11 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
     refuse_another_key(holding, version)
     batch = AppVariables(region=holding.settings.region, key_arn=holding.outputs.key_arn, wrapped=version.wrapped)
     aws = holding.found.aws
-    for target in holding.settings.deploy_targets:
-        principal = holding.outputs.principal_of(target)
-        credentials = aws.application_credentials.app_credentials(principal, target=target).found
+    for target in deploy_targets(holding.settings.deploy_targets):
+        principal = holding.outputs.principal_of(target.name)
+        credentials = aws.application_credentials.app_credentials(
+            principal, container_first=target.container_credentials_first
+        ).found
         if credentials is None:
             continue
         verdict = clients.prover.prove(credentials, batch)

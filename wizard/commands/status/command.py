@@ -12,6 +12,7 @@ from typing import Any
 
 from components.policies.stack import trail_arn_of
 from components.settings import Settings, Target
+from wizard.commands.deployed_stack import attempted
 from wizard.commands.status import StatusOptions
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
@@ -24,7 +25,9 @@ from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.run_options import Result
 from wizard.core.state_backend import S3, url_of
 from wizard.data_key.storage import find_stored_data_key
+from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, ListStacks, Request
+from wizard.targets.port import TargetContext, deploy_target
 
 AT_ONCE = 8
 """Stacks that are looked at side by side."""
@@ -145,14 +148,16 @@ def _look(bare: StackStatus, settings: Settings, caller: _Caller) -> StackStatus
     if caller.identity.account_id != settings.account_id:
         why = f"your credentials are of the account {caller.identity.account_id}"
         return replace(status, standing=HealthStatus.ELSEWHERE, why=why)
-    fingerprint, looks = _looks(caller.aws.with_region(settings.region), caller.vercel, settings)
+    fingerprint, looks = _looks(bare.stack, caller.aws.with_region(settings.region), caller.vercel, settings)
     worst = [
         kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(look.standing is kind for look in looks)
     ]
     return replace(status, fingerprint=fingerprint, looks=looks, standing=worst[0] if worst else HealthStatus.GOOD)
 
 
-def _looks(aws: AwsClient, vercel: VercelClient | None, settings: Settings) -> tuple[str | None, tuple[Look, ...]]:
+def _looks(
+    stack: str, aws: AwsClient, vercel: VercelClient | None, settings: Settings
+) -> tuple[str | None, tuple[Look, ...]]:
     """Every look at one stack, those that need no other's answer side by side; and the data key's fingerprint."""
     with ThreadPoolExecutor(max_workers=3) as pool:
         asked = pool.submit(_key, aws, settings), pool.submit(_escrow, aws, settings)
@@ -162,7 +167,9 @@ def _looks(aws: AwsClient, vercel: VercelClient | None, settings: Settings) -> t
             detail = f"{stored_data_key.parameter} is wrapped by {stored_data_key.key_arn}, not by the key under {settings.names.alias}"
             of_the_escrow = Look(what="escrow", standing=HealthStatus.WRONG, detail=detail)
         delivered = list(
-            pool.map(lambda each: _target(each, aws, vercel, settings, key, stored_data_key), settings.deploy_targets)
+            pool.map(
+                lambda each: _target(each, stack, aws, vercel, settings, key, stored_data_key), settings.deploy_targets
+            )
         )
     return stored_data_key.wrapped.fingerprint if stored_data_key else None, (
         *of_the_key,
@@ -227,6 +234,7 @@ def _escrow(aws: AwsClient, settings: Settings) -> tuple[StoredDataKey | None, L
 
 def _target(
     target: Target,
+    stack: str,
     aws: AwsClient,
     vercel: VercelClient | None,
     settings: Settings,
@@ -237,28 +245,28 @@ def _target(
     if key is None or stored_data_key is None:
         detail = "key and data key are not known, so there is nothing to compare with"
         return Look(what=target, standing=HealthStatus.UNKNOWN, detail=detail)
-    if target is Target.VERCEL and vercel is None:
-        return Look(what=target, standing=HealthStatus.UNKNOWN, detail="there is no Vercel token to ask with")
-    batches = [
-        AppVariables(
+    context = TargetContext(
+        stack=stack,
+        settings=settings,
+        aws=aws,
+        targets=(target,),
+        vercel=vercel,
+        project=attempted(vercel.find_project, settings.vercel_team or "", settings.vercel_project or "")
+        if vercel and by_key["vercel_project"].needed({"target": (target,)})
+        else None,
+    )
+    variables = {
+        region: AppVariables(
             region=region,
             key_arn=key.arn.replace(f":{settings.region}:", f":{region}:"),
             wrapped=stored_data_key.wrapped,
         )
         for region in settings.regions
-    ]
+    }
     try:
-        if target is Target.VERCEL and vercel is not None:
-            project = vercel.find_project(settings.vercel_team or "", settings.vercel_project or "")
-            lacks = vercel.check(project, batches[0]) or ""
-        else:
-            prefix, store = settings.names.parameter_prefix, settings.secret_store
-            lacking = [
-                batch.region
-                for batch in batches
-                if not aws.with_region(batch.region).stored_data_keys.check_parameters(prefix, batch, store=store)
-            ]
-            lacks = f"what is under {prefix} in {', '.join(lacking)} is not the stack's" if lacking else ""
+        if problem := deploy_target(target).access_problem(context):
+            return _unasked(target, problem)
+        lacks = deploy_target(target).missing(context, variables) or ""
     except DataKeyConflict as error:
         lacks = error.message
     except SetupError as error:

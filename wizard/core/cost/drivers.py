@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from components.settings import ObjectLock, SecretStore, Settings, Target
+from components.settings import ObjectLock, SecretStore, Settings
 from wizard.core.cost import prices
 
 # --- quantities
@@ -96,7 +96,7 @@ def creates_trail(settings: Settings) -> bool:
 
 def number_of_secrets(settings: Settings) -> int:
     """Secrets in Secrets Manager: Vercel needs the stored data key only, ECS and EKS read all three variables."""
-    return (3 if {Target.ECS, Target.EKS} & set(settings.deploy_targets) else 1) * len(settings.regions)
+    return (3 if settings.uses_store else 1) * len(settings.regions)
 
 
 def trail_requests(settings: Settings, assumed: Assumptions) -> Decimal:

@@ -30,6 +30,25 @@ class Deployment:
     """The task definition's ARN."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Instances:
+    """What runs at one target."""
+
+    target: str
+    deployment: Deployment | None
+    """None where nothing runs, or it could not be read."""
+    changed: datetime | None = None
+    """UTC: the last change of the values; None where it is not known."""
+    stale: bool | None = None
+    """Whether it has outdated values; None: not known."""
+    why: str = ""
+    """Why that is not known, or why nothing runs."""
+    is_absent: bool = False
+    """Whether the platform says that nothing runs there yet."""
+    is_inspected: bool = True
+    """False where nothing says what to read: no problem, and nothing to warn of."""
+
+
 class RedeployState(StrEnum):
     """How a redeploy ended."""
 

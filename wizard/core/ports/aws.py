@@ -137,8 +137,11 @@ class Permissions(Protocol):
 class ApplicationCredentials(Protocol):
     """Credentials of the application (`wizard/aws/application_credentials.py`)."""
 
-    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
-        """Credentials of the application's principal, as it has them where it is deployed, where they can be had."""
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
+        """Credentials of the application's principal, from wherever they can be had.
+
+        With `container_first` a container's endpoint is asked before a web identity token.
+        """
         ...
 
 

@@ -14,6 +14,7 @@ from wizard.core.models.account import DiscoveredSetup, FoundDataKey
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, DecryptVerifier
+from wizard.targets.port import deploy_target
 
 GIVEN_VARIABLE = "EONPRO_ENCRYPTED_PHI_KEY"
 """The environment variable that gives the wrapped data key where Vercel keeps it to itself."""
@@ -176,9 +177,11 @@ def prove_beforehand(
     Raises DataKeyConflict when the application cannot open it, for whatever cause: nothing is written then.
     """
     batch = AppVariables(region=settings.region, key_arn=outputs.key_arn, wrapped=wrapped)
-    for target in targets:
-        principal = outputs.principal_of(target)
-        found = aws.application_credentials.app_credentials(principal, target=target).found
+    for target in map(deploy_target, targets):
+        principal = outputs.principal_of(target.name)
+        found = aws.application_credentials.app_credentials(
+            principal, container_first=target.container_credentials_first
+        ).found
         if found is None:
             continue
         verdict = prover.prove(found, batch)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from components.settings import SecretStore, Settings, Target
+from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem
 from wizard.core.models.account import DiscoveredSetup
@@ -17,6 +17,7 @@ from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.setup.preflight.result import attempt, problem
+from wizard.targets.port import deploy_targets
 
 
 def orphaned_stored_data_key(
@@ -68,11 +69,14 @@ def lost_stored_data_key(
                 "(without --from-backup it lists the versions that are kept in the account)",
             )
         ]
-    if saved and Target.VERCEL in saved.deploy_targets and Target.VERCEL not in (values.get("target") or ()):
+    for target in deploy_targets(saved.deploy_targets if saved else ()):
+        if not target.has_own_copy or target.name in (values.get("target") or ()):
+            continue
         return [
             Problem(
-                what=f"{names.stored_data_key} does not exist, and this run does not look at Vercel, where the stack delivered",
-                why="Vercel may hold the only copy of the data key; another one could not open its records",
+                what=f"{names.stored_data_key} does not exist, and this run does not look at {target.title}, where the "
+                "stack delivered",
+                why=f"{target.title} may hold the only copy of the data key; another one could not open its records",
                 next=wizard("setup", "--stack", stack, "--target", ",".join(settings.deploy_targets)),
             )
         ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.settings import ImportGroup, Settings, Target
+from components.settings import ImportGroup, Settings
 from wizard.core.errors import Problem
 from wizard.core.models.account import Existing, KeyFact
 from wizard.core.models.delivery import StackState
@@ -32,12 +32,10 @@ def taken(
         ("user", existing.app_user_arn if settings.makes_user else None),
         (
             "role",
-            None
-            if settings.ecs_execution_role_arn or Target.ECS not in settings.deploy_targets
-            else existing.execution_role_arn,
+            existing.execution_role_arn if settings.makes_execution_role else None,
         ),
         ("policy", existing.app_policy_arn),
-        ("role", existing.secrets_role_arn if Target.EKS in settings.deploy_targets else None),
+        ("role", existing.secrets_role_arn if settings.makes_secrets_role else None),
         ("policy", existing.parameter_policy_arn),
         ("policy", existing.secret_policy_arn),
         ("key", existing.trail_key.arn if existing.trail_key and not settings.existing_trail_arn else None),
@@ -126,12 +124,7 @@ def with_existing_provider(
 ) -> Settings:
     """An account takes one OIDC provider per URL: one that is there, and not this stack's, is used, not made again."""
     arn = existing.oidc_provider_arn
-    if (
-        arn
-        and arn not in (*state.owned, *orphaned_creations.values())
-        and Target.VERCEL in settings.deploy_targets
-        and not settings.vercel_oidc_provider_arn
-    ):
+    if arn and arn not in (*state.owned, *orphaned_creations.values()) and settings.makes_vercel_provider:
         return settings.model_copy(update={"vercel_oidc_provider_arn": arn})
     return settings
 

@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from components.settings import DATA_KEY_VARIABLE, Settings, Target
+from components.settings import DATA_KEY_VARIABLE, Settings
 from wizard.core.errors import CredentialsError, PermissionDenied, Problem, Unsupported, UsageError
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.data_key.storage import region_of
+from wizard.inputs.registry import by_key
 from wizard.setup.preflight.resource_conflicts import crashed
 from wizard.setup.preflight.result import attempt, problem
 
@@ -82,7 +83,7 @@ def pulumi(engine: Engine, stack: str, unplaced: tuple[Problem, ...] = ()) -> Pu
 def site(values: Mapping[str, Any], vercel: VercelClient | None) -> Site:
     """The project, and what its three names are used for outside production."""
     team, name = values.get("vercel_team"), values.get("vercel_project")
-    if vercel is None or Target.VERCEL not in (values.get("target") or ()) or not (team and name):
+    if vercel is None or not by_key["vercel_project"].needed(values) or not (team and name):
         return Site()
     project, error = attempt(vercel.find_project, team, name)
     if project is None:

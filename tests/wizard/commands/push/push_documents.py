@@ -11,9 +11,8 @@ from tests.wizard.fakes.clients import ESCROW, KEY, wrapped
 from tests.wizard.setup.test_report import delivered, proof
 from wizard.commands.push.deliver import Pushed
 from wizard.commands.push.document import document
-from wizard.commands.push.redeploy import Instances
 from wizard.core.models.delivery import StoredDataKey, VerificationState
-from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
+from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -28,7 +27,7 @@ BESIDE = Pushed(
     delivered=(replace(delivered("vercel"), environment="the branch feature of preview"),),
     proofs=(),
     warnings=("preview has production's data key",),
-    rename_variable="it has another name",
+    renamed="it has another name",
 )
 STALE = Instances(target=Target.VERCEL, deployment=RUNS, changed=AT, stale=True)
 UNKNOWN = Instances(target=Target.EKS, deployment=None, why="pods read the values when they start")

@@ -261,7 +261,7 @@ def test_development_and_a_push_without_vercel_are_refused(world: PushWorld) -> 
 # --- a data key that is in the way
 
 
-def test_one_of_somebody_elses_is_set_aside_after_the_stacks_name_and_by_nothing_less(world: PushWorld) -> None:
+def test_another_data_key_is_renamed_after_the_stacks_name_was_typed_and_only_then(world: PushWorld) -> None:
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     for confirmed in (None, "another"):
         with pytest.raises(Cancelled) as refused:
@@ -270,10 +270,10 @@ def test_one_of_somebody_elses_is_set_aside_after_the_stacks_name_and_by_nothing
     assert world.wrote == set() and "hosting.set_aside" not in world.log
 
 
-def test_it_is_set_aside_only_where_there_is_one_to_put_in_its_place(world: PushWorld) -> None:
+def test_it_is_renamed_only_where_the_stack_has_a_data_key_to_put_in_its_place(world: PushWorld) -> None:
     world.aws.escrows.clear()
     world.vercel.variables.clear()
-    with pytest.raises(UsageError, match="was not touched"):
+    with pytest.raises(UsageError, match="was not changed"):
         world.push(rename_existing="v1", confirmed="production")
     assert world.wrote == set()
 

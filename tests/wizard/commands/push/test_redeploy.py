@@ -36,8 +36,10 @@ def stale(document: Any) -> list[tuple[str, bool]]:
 def test_old_values_are_told_even_where_nothing_was_written_and_unattended_nothing_is_started(world) -> None:
     document = world.push()
     assert [each["state"] for each in document["delivered"]] == ["unchanged"]
-    assert "production on Vercel still holds the old values" in world.warned
-    assert "began at 2026-03-01 12:00:00 UTC, before the values were changed at 2026-03-01 13:00:00 UTC" in world.warned
+    assert "production on Vercel runs with outdated values" in world.warned
+    assert (
+        "started at 2026-03-01 12:00:00 UTC, before the values were changed at 2026-03-01 13:00:00 UTC" in world.warned
+    )
     assert "hosting.redeploy" not in world.log
     assert (states(document), stale(document), world.code) == (["skipped"], [("vercel", True)], 0)
     assert "python -m wizard push --redeploy --stack production" in world.ui.said
@@ -68,7 +70,7 @@ def test_no_redeploy_asks_nobody_and_says_what_is_stale(world) -> None:
 def test_a_person_is_asked(world, answer: bool, state: str) -> None:
     world.ui.interactive, world.ui.confirms = True, [answer]
     assert states(world.push()) == [state]
-    assert "talk.confirm Start production on Vercel anew now?" in world.log
+    assert "talk.confirm Redeploy production on Vercel now?" in world.log
 
 
 def test_a_build_that_fails_leaves_the_former_and_is_exit_code_1(world) -> None:
@@ -112,7 +114,7 @@ def test_what_cannot_be_known_is_told_as_unknown(world) -> None:
     world.vercel.failures["production_deployment"] = Unsupported("it does not tell of deployments", "look")
     document = world.push()
     assert (document["redeploys"], stale(document), world.code) == ([], [("vercel", False)], 0)
-    assert "whether production on Vercel holds the new values is not known" in world.warned
+    assert "whether production on Vercel has the new values is not known" in world.warned
     assert states(world.push(redeploy=True)) == ["failed"]
     assert world.code == 1
 
@@ -121,7 +123,7 @@ def test_a_change_whose_time_is_not_told_is_unknown(world) -> None:
     world.vercel.changed_at = None
     document = world.push()
     assert stale(document) == [("vercel", False)]
-    assert document["staleInstances"][0]["why"].startswith("Vercel does not tell when")
+    assert document["staleInstances"][0]["why"].startswith("Vercel does not say when")
 
 
 def test_on_ecs_without_a_service_it_is_unknown_and_a_wish_for_it_is_told_as_failed(world) -> None:
@@ -129,7 +131,7 @@ def test_on_ecs_without_a_service_it_is_unknown_and_a_wish_for_it_is_told_as_fai
     world.given.clear()
     document = world.push()
     assert (document["redeploys"], stale(document)) == ([], [("ecs", False)])
-    assert "whether the service on ECS holds the new values is not known" in world.warned
+    assert "whether the service on ECS has the new values is not known" in world.warned
     assert states(world.push(redeploy=True)) == ["failed"] and world.code == 1
 
 

@@ -786,7 +786,7 @@ class Application:
     def application_credentials(self) -> Application:
         return self
 
-    def app_credentials(self, principal_arn: str, *, target: str) -> CredentialsSearch:
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         self.asked.append(principal_arn)
         return CredentialsSearch(found=self._found)
 

@@ -13,7 +13,7 @@ from components import policies
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
-from components.settings import ImportGroup, Target
+from components.settings import ImportGroup
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
@@ -271,8 +271,7 @@ def _boundary(evidence: CheckContext, found: IamPrincipal, boundary: IamPolicy) 
 def the_access_key_on_vercel(evidence: CheckContext) -> Iterator[Told]:
     """Whether the user still has the access key that production signs with."""
     settings, vercel, project = evidence.settings, evidence.found.vercel, evidence.found.project
-    is_user = settings.makes_user and Target.VERCEL in settings.deploy_targets
-    if not is_user or vercel is None or not isinstance(project, VercelProject):
+    if not settings.makes_user or vercel is None or not isinstance(project, VercelProject):
         return
     user = settings.names.app_user
     keys = evidence.once("access keys", lambda: evidence.aws.iam.list_access_keys(user))

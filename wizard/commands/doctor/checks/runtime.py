@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from components.settings import Target
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Skipped, Told
-from wizard.commands.push.redeploy import Instances
-from wizard.commands.push.task_definition import ExpectedDefinition, changes, container_of, with_variables
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import KeyCall
-from wizard.core.models.deployment import Deployment
+from wizard.core.models.deployment import Deployment, Instances
+from wizard.targets.ecs.service import ExpectedDefinition, changes, container_of, with_variables
+from wizard.targets.port import deploy_target
 
-_PLACES = {Target.VERCEL: "production on Vercel", Target.ECS: "the service on ECS", Target.EKS: "the pods on EKS"}
 _HISTORY = timedelta(days=90)
 """How far back CloudTrail's event history goes."""
 
@@ -28,32 +26,21 @@ def of_the_deployment(evidence: CheckContext) -> Iterator[Told]:
     if evidence.outputs is None:
         return
     for instances in evidence.instances:
-        place = _PLACES[instances.target]
-        if instances.target is Target.EKS:
-            yield Skipped(what=f"{place}: they read the values when they start, and are not asked")
+        place = deploy_target(instances.target).runtime
+        if not instances.is_inspected:
+            yield Skipped(what=f"{place}: {instances.why}")
+        elif instances.deployment is None and (instances.is_absent or instances.stale is False):
+            yield Passed(what=f"{place}: {instances.why}")
         elif instances.deployment is None:
-            yield _nothing_seen(evidence, instances, place)
+            yield NotChecked(what=f"whether {place} has the delivered values", why=instances.why)
         else:
             yield from _values(evidence, instances, instances.deployment, place)
             yield from _memory(evidence, instances, instances.deployment, place)
 
 
-def _nothing_seen(evidence: CheckContext, instances: Instances, place: str) -> Told:
-    settings = evidence.settings
-    if instances.stale is False:
-        return Passed(what=f"{place}: {instances.why}")
-    if instances.target is Target.ECS:
-        cluster, name = settings.ecs_cluster, settings.ecs_service
-        if cluster is None:
-            return Skipped(what=f"{place}: {instances.why} (pulumi config set eonpro-kms:ecsCluster NAME)")
-        if name and evidence.once("service", lambda: evidence.aws.ecs_services.service(cluster, name)) is None:
-            return Passed(what=f"{place}: there is no service {cluster}/{name} yet, so that nothing holds old values")
-    return NotChecked(what=f"whether {place} holds the delivered values", why=instances.why)
-
-
 def _values(evidence: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[Told]:
     if instances.stale is None:
-        yield NotChecked(what=f"whether {place}, {runs.name}, holds the delivered values", why=instances.why)
+        yield NotChecked(what=f"whether {place}, {runs.name}, has the delivered values", why=instances.why)
     elif not instances.stale:
         yield Passed(what=f"{place}, {runs.name}, began after its values were last changed")
     else:
@@ -118,7 +105,7 @@ def the_task_definition(evidence: CheckContext) -> Iterator[Told]:
     """Whether the service's task definition has the stack's roles and secrets."""
     settings, outputs = evidence.settings, evidence.outputs
     cluster, name = settings.ecs_cluster, settings.ecs_service
-    if Target.ECS not in settings.deploy_targets or outputs is None or not cluster or not name:
+    if outputs is None or not outputs.task_secrets or not cluster or not name:
         return  # Without a service named there is none to look at; what runs is told by the check of what runs.
     service = evidence.once("service", lambda: evidence.aws.ecs_services.service(cluster, name))
     if service is None or isinstance(service, SetupError):

@@ -11,7 +11,7 @@ from components import policies
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.stack import application_trust_of
-from components.settings import ImportGroup, SecretStore, Target
+from components.settings import ImportGroup, SecretStore
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART, ROLE
 from wizard.commands.doctor.checks.stored_data_key import former_data_key
@@ -21,6 +21,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
 from wizard.setup.importing.policies import rights
+from wizard.targets.port import DeployTarget, deploy_targets
 
 PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider::app-principal-vercel"
 
@@ -62,8 +63,7 @@ def _provider_arn(evidence: CheckContext) -> str | None:
 def the_oidc_provider(evidence: CheckContext) -> Iterator[Told]:
     """Whether the account knows Vercel's issuer, and the audience of its tokens."""
     settings, arn = evidence.settings, _provider_arn(evidence)
-    takes_role = Target.VERCEL in settings.deploy_targets and settings.makes_role and not settings.makes_user
-    if not takes_role or arn is None or settings.vercel_team is None:
+    if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
         return
     found = evidence.once("provider", lambda: evidence.access_diagnostics.provider(arn))
     audience = policies.vercel_audience(team=settings.vercel_team)
@@ -100,9 +100,9 @@ def the_proof(evidence: CheckContext) -> Iterator[Told]:
     if not isinstance(stored_data_key, StoredDataKey) or not isinstance(key, KeyFact):
         return
     batch = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored_data_key.wrapped)
-    principals: dict[str, Target] = {}
-    for target in settings.deploy_targets:
-        arn = evidence.outputs.principal_of(target) if evidence.outputs else settings.app_principal_arns[0]
+    principals: dict[str, DeployTarget] = {}
+    for target in deploy_targets(settings.deploy_targets):
+        arn = evidence.outputs.principal_of(target.name) if evidence.outputs else settings.app_principal_arns[0]
         principals.setdefault(arn, target)
     for arn, target in principals.items():
         if (verdict := _verdict(evidence, arn, target, batch)) is None:
@@ -115,9 +115,13 @@ def the_proof(evidence: CheckContext) -> Iterator[Told]:
             yield _failed(evidence, arn, verdict, batch)
 
 
-def _verdict(evidence: CheckContext, arn: str, target: str, batch: AppVariables) -> ChildResult | SetupError | None:
+def _verdict(
+    evidence: CheckContext, arn: str, target: DeployTarget, batch: AppVariables
+) -> ChildResult | SetupError | None:
+    container_first = target.container_credentials_first
     search = evidence.once(
-        f"credentials {arn}", lambda: evidence.aws.application_credentials.app_credentials(arn, target=target)
+        f"credentials {arn}",
+        lambda: evidence.aws.application_credentials.app_credentials(arn, container_first=container_first),
     )
     if isinstance(search, SetupError) or search.found is None:
         return None
@@ -152,10 +156,10 @@ def _failed(evidence: CheckContext, arn: str, verdict: ChildResult, batch: AppVa
 def the_execution_role(evidence: CheckContext) -> Iterator[Told]:
     """Whether the role that ECS reads the variables with may read them."""
     settings, names = evidence.settings, evidence.settings.names
-    if Target.ECS not in settings.deploy_targets:
+    arn = settings.execution_role_arn
+    if arn is None:
         return
     iam = f"arn:{settings.partition}:iam::{settings.account_id}"
-    arn = settings.ecs_execution_role_arn or f"{iam}:role/{names.execution_role}"
     found = evidence.principal(arn)
     if isinstance(found, SetupError):
         yield NotChecked.of(f"the execution role {arn}", found)

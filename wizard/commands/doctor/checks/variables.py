@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from components.settings import DATA_KEY_VARIABLE, SecretStore, Target
+from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
-from wizard.core.errors import CredentialsError, SetupError
+from wizard.core.errors import CredentialsError, MissingAnswers, SetupError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.diagnostics import VariableEntry
 from wizard.data_key.storage import region_of
+from wizard.targets.port import deploy_targets
 
 THEN = "deploy anew: a variable takes effect only in what starts after it, and a failed key load is remembered"
 
@@ -28,13 +29,14 @@ class Expected:
     """One variable of one target."""
 
     name: str
-    target: str
     place: str
     wanted: str | None = field(repr=False)
     """None where what it should be is not known."""
     value: str | None = field(repr=False)
     """None where it is not there, or not told."""
     is_there: bool = True
+    in_store: bool = False
+    """Whether it is in Parameter Store or Secrets Manager."""
     seen: VariableEntry | None = None
     """As Vercel lists it."""
     outside: tuple[str, ...] = ()
@@ -56,12 +58,11 @@ def on_vercel(evidence: CheckContext, name: str) -> Iterator[Expected]:
     entries = [each for each in found if each.name == name]
     ours = [each for each in entries if each.in_production]
     for each in ours:
-        yield Expected(name=name, target=Target.VERCEL, place=each.place, wanted=wanted, value=each.value, seen=each)
+        yield Expected(name=name, place=each.place, wanted=wanted, value=each.value, seen=each)
     if not ours:
         settings = evidence.settings
         yield Expected(
             name=name,
-            target=Target.VERCEL,
             place=f"Vercel project {settings.vercel_team}/{settings.vercel_project}",
             wanted=wanted,
             value=None,
@@ -72,8 +73,7 @@ def on_vercel(evidence: CheckContext, name: str) -> Iterator[Expected]:
 
 def in_the_store(evidence: CheckContext, name: str) -> Iterator[Expected]:
     """The parameter or secret in each Region of the key, where ECS or EKS reads it; the escrow is looked at apart."""
-    targets = [each for each in evidence.settings.deploy_targets if each is not Target.VERCEL]
-    if not targets:
+    if not evidence.settings.uses_store:
         return
     arns = evidence.outputs.key_arns if evidence.outputs else tuple(filter(None, (evidence.key_arn,)))
     store = "Secrets Manager" if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
@@ -83,7 +83,7 @@ def in_the_store(evidence: CheckContext, name: str) -> Iterator[Expected]:
             continue
         yield Expected(
             name=name,
-            target=targets[0],
+            in_store=True,
             place=f"{store} {evidence.settings.names.parameter_prefix}/{name} in {region_of(arn)}",
             wanted=_wanted(evidence, name, arn),
             value=found.get(name),
@@ -127,28 +127,27 @@ EMPTY = (
 
 def what_vercel_tells(evidence: CheckContext) -> Iterator[Told]:
     """Whether Vercel can be asked at all."""
-    settings, project = evidence.settings, evidence.found.project
-    if Target.VERCEL not in settings.deploy_targets:
-        return
-    name = f"the Vercel project {settings.vercel_team}/{settings.vercel_project}"
-    if evidence.found.vercel is None:
-        yield NotChecked(what=name, why="there is no Vercel token to ask with: VERCEL_TOKEN", is_denied=True)
-    elif isinstance(project, CredentialsError):
-        yield Finding(
-            cause="vercel-token-refused",
-            what=f"{name} cannot be seen: {project.message}",
-            why="what the application finds in its environment is not known",
-            command=project.hint,
-        )
-    elif isinstance(project, SetupError):
-        yield NotChecked.of(name, project)
-    elif isinstance(seen := evidence.on_vercel, SetupError):
-        yield NotChecked.of(f"the variables of {name}", seen)
+    context = evidence.found.context()
+    for target in deploy_targets(context.targets):
+        name = f"{target.title} {target.describe(context.settings).place}"
+        problem = target.access_problem(context)
+        if isinstance(problem, CredentialsError):
+            yield Finding(
+                cause="vercel-token-refused",
+                what=f"{name} cannot be read: {problem.message}",
+                why="which variables the application has is not known",
+                command=problem.hint,
+            )
+        elif isinstance(problem, SetupError):
+            # Without a token it is the caller's own rights that are missing.
+            yield NotChecked(what=name, why=problem.message, is_denied=isinstance(problem, MissingAnswers))
+        elif target.has_own_copy and isinstance(entries := evidence.on_vercel, SetupError):
+            yield NotChecked.of(f"the variables of {name}", entries)
 
 
 def what_the_store_tells(evidence: CheckContext) -> Iterator[Told]:
     """Whether the store of the parameters can be asked."""
-    if not any(target is not Target.VERCEL for target in evidence.settings.deploy_targets):
+    if not evidence.settings.uses_store:
         return
     for region in evidence.settings.regions:
         if isinstance(found := evidence.stored(region), SetupError):
@@ -225,12 +224,12 @@ def _damaged(
         cause=cause,
         what=f"{one.name} in {one.place} {what}",
         why=why,
-        command=fixes.push(evidence) if is_ours else _set_aside(evidence, seen),
+        command=fixes.push(evidence) if is_ours else _rename_existing(evidence, seen),
         then=THEN,
     )
 
 
-def _set_aside(evidence: CheckContext, seen: VariableEntry) -> str:
+def _rename_existing(evidence: CheckContext, seen: VariableEntry) -> str:
     """The variable under another name, value and all, and ours in its place."""
     return fixes.push(evidence, "--rename-existing", seen.id, "--confirm", evidence.stack)
 
@@ -271,8 +270,8 @@ def _another(
         cause="data-key-foreign",
         what=f"{one.name} in {one.place} is {which}, not the escrowed {ours.fingerprint}",
         why="what it encrypted the escrowed key does not open, and the other way round; nothing overwrites it, "
-        "for it may be the only key to records: it is set aside under another name, value and all",
-        command=_set_aside(evidence, seen),
+        "for it may be the only key to records: it gets another name, and keeps its value",
+        command=_rename_existing(evidence, seen),
         then=f"find out which records it opens before it is removed; {THEN}",
     )
 
@@ -285,7 +284,7 @@ def the_companions(evidence: CheckContext) -> Iterator[Told]:
     for name in ("AWS_KMS_KEY_ID", "AWS_REGION"):
         for one in expected(evidence, name):
             if not one.is_there:
-                yield _absent(evidence, one) if one.target == Target.VERCEL else _no_parameter(evidence, one)
+                yield _no_parameter(evidence, one) if one.in_store else _absent(evidence, one)
             elif one.value is None:
                 yield _untold(evidence, one)
             elif name == "AWS_REGION" and one.wanted is not None:

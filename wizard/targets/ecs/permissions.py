@@ -11,7 +11,6 @@ from typing import Any
 from components.policies import parameter_arn, secret_arn
 from components.settings import APPLICATION_VARIABLES, SecretStore, Settings
 from wizard.core.errors import PermissionDenied
-from wizard.setup.report import execution_role
 
 Statement = dict[str, Any]
 
@@ -67,7 +66,7 @@ def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement
             "Sid": "PassItsRoles",
             "Effect": "Allow",
             "Action": "iam:PassRole",
-            "Resource": sorted({task_role, execution_role(settings)}),
+            "Resource": sorted({task_role, settings.execution_role_arn or ""}),
             "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         },
         {

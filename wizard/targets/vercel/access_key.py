@@ -188,6 +188,13 @@ def age_warning(facts: Sequence[AccessKeyFact], now: datetime) -> str | None:
     return f"access keys are to be replaced every {OLDEST.days} days (CIS 1.14), and {told}: {ROTATE}"
 
 
+def of_stack(line: str, stack: str) -> str:
+    """The line with the stack's name in its commands about the access key."""
+    for command in (ROTATE, RETIRE):
+        line = line.replace(command, f"{command} --stack {stack}")
+    return line
+
+
 # --- pushing
 
 

@@ -14,11 +14,9 @@ from components.settings import Outputs, SecretStore, Settings
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP,
-    IDENTITY,
     OUTPUTS,
     REGION,
     FakeCloud,
-    FakeEngine,
     settings,
 )
 from tests.wizard.fakes.ecs import (
@@ -32,10 +30,6 @@ from tests.wizard.fakes.ecs import (
     running,
     starting,
 )
-from wizard.commands.deployed_stack import DeployedStack
-from wizard.commands.push import ecs, service
-from wizard.commands.push.permissions import redeploy_policy
-from wizard.commands.push.service import is_stale
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
@@ -44,8 +38,11 @@ from wizard.core.errors import (
     StackNotFound,
     Unreachable,
 )
-from wizard.core.models.delivery import StackState
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service
+from wizard.targets.ecs import redeploy, service
+from wizard.targets.ecs.permissions import redeploy_policy
+from wizard.targets.ecs.service import is_stale
+from wizard.targets.port import TargetContext
 
 EXECUTION = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
@@ -83,18 +80,19 @@ class World:
     told: list[str] = field(default_factory=list)
 
     def redeploy(self) -> Redeployed:
-        aws = FakeCloud()
-        state = StackState(exists=True, has_key=True, outputs=self.outputs)
-        found = DeployedStack(
+        context = TargetContext(
             stack="production",
             settings=self.settings,
-            aws=aws,
-            identity=IDENTITY,
-            engine=FakeEngine(aws=aws),
-            state=state,
+            aws=FakeCloud(),
+            targets=self.settings.deploy_targets,
+            outputs=self.outputs,
         )
-        return ecs.redeploy(
-            self.ecs_services, found, tell=self.told.append, now=self.ecs_services.clock, pause=self.ecs_services.pause
+        return redeploy.redeploy(
+            self.ecs_services,
+            context,
+            tell=self.told.append,
+            now=self.ecs_services.clock,
+            pause=self.ecs_services.pause,
         )
 
     @property

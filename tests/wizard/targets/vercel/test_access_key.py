@@ -13,8 +13,8 @@ import pytest
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
-from wizard.data_key import access_key
-from wizard.data_key.access_key import Ensured, Retirement, Rotated
+from wizard.targets.vercel import access_key
+from wizard.targets.vercel.access_key import Ensured, Retirement, Rotated
 
 USER = "eonpro-app-user"
 PROJECT = VercelProject(id="prj_1", name="eonpro", team_id=None, team_slug="clinic")

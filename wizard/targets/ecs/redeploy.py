@@ -1,7 +1,7 @@
-"""The redeploy on ECS: a revision with secrets and roles, the service on it, and back where it does not get steady.
+"""The redeploy on ECS: a revision with the secrets and roles, the service updated to it, and a rollback where it fails.
 
-Pure: over the Fleet's Protocol, with a clock and a pause that are handed in. A run that was killed is repeated: a
-revision that it registered, a deployment that it began, are found and gone on with.
+Pure: acts through the port `EcsServices`, with a clock and a pause from the caller. A run that was killed can be repeated:
+it continues with the revision that was registered and the deployment that was started.
 """
 
 from __future__ import annotations
@@ -12,28 +12,36 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from components.settings import Settings
-from wizard.commands.deployed_stack import DeployedStack, outputs_of
-from wizard.commands.push.permissions import with_rights
-from wizard.commands.push.rollout import End, Ended, Now, Pause, Tell, Watch
-from wizard.commands.push.service import TARGET, changed_at, deployment_of, locate
-from wizard.commands.push.task_definition import ExpectedDefinition, changes, container_of, with_variables
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import Command, wizard
 from wizard.core.ports.aws import EcsServices
+from wizard.targets.ecs import NAME
+from wizard.targets.ecs.permissions import with_rights
+from wizard.targets.ecs.rollout import End, Ended, Now, Pause, Tell, Watch
+from wizard.targets.ecs.service import (
+    ExpectedDefinition,
+    changed_at,
+    changes,
+    container_of,
+    deployment_of,
+    locate,
+    with_variables,
+)
+from wizard.targets.port import TargetContext
 
 
-def redeploy(ecs_services: EcsServices, found: DeployedStack, *, tell: Tell, now: Now, pause: Pause) -> Redeployed:
+def redeploy(ecs_services: EcsServices, context: TargetContext, *, tell: Tell, now: Now, pause: Pause) -> Redeployed:
     """Have the service's tasks start anew with the three variables, and wait until they run.
 
     `now` is UTC, `pause` waits seconds, `tell` gets what a person waits for, in words. A rollout that does not get
     steady is taken back to the last revision that was; both are in the answer. Raises SetupError where none was begun.
     """
-    outputs, settings = outputs_of(found), found.settings
+    outputs, settings = context.require_outputs(), context.settings
     if not outputs.task_secrets:
         raise StackNotFound(
-            f"the stack {found.stack} has no parameters for ECS yet",
-            wizard("setup", "--stack", found.stack, "--target", "ecs"),
+            f"the stack {context.stack} has no parameters for ECS yet",
+            wizard("setup", "--stack", context.stack, "--target", "ecs"),
         )
     wanted = ExpectedDefinition.of(settings, outputs)
     begun = now()
@@ -49,7 +57,7 @@ def redeploy(ecs_services: EcsServices, found: DeployedStack, *, tell: Tell, now
     outcome = _settled(ecs_services, watch, ended, former, tell)
     after = next((one for one in outcome.service.rollouts if one.running), outcome.service.newest)
     return Redeployed(
-        target=TARGET,
+        target=NAME,
         state=outcome.state,
         before=deployment_of(service, former),
         after=deployment_of(outcome.service, after) if after else None,

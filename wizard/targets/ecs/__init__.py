@@ -1,0 +1,187 @@
+"""Amazon ECS as a deploy target: tasks that read the three variables from the stack's store when they start.
+
+Acts through the clients of the context; loads no library before one of its methods needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
+from wizard.targets.port import NextStep, StoreTarget, TargetContext, TargetDescription, Tell
+
+if TYPE_CHECKING:
+    from components.settings import Outputs, Settings
+    from wizard.core.models.deployment import Instances, Redeployed
+
+NAME = "ecs"
+
+
+class Ecs(StoreTarget):
+    """A service on Amazon ECS."""
+
+    name = NAME
+    order = 2
+    title = "Amazon ECS"
+    note = "a task's parameters"
+    runtime = "the service on ECS"
+    can_redeploy = True
+    container_credentials_first = True
+    inputs = (
+        Input(
+            key="ecs_cluster",
+            field="ecs_cluster",
+            kind=InputType.TEXT,
+            prompt="Which ECS cluster? (empty: only the parameters are written)",
+            why="Named in the report, with the command that starts the service anew.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            help="name of the ECS cluster",
+            metavar="NAME",
+            own=True,
+            needed=targets_include(NAME),
+            optional=True,
+        ),
+        Input(
+            key="ecs_service",
+            field="ecs_service",
+            kind=InputType.TEXT,
+            prompt="Which ECS service? (empty: none)",
+            why="A task reads its values when it starts: this service has to be deployed anew.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            help="name of the ECS service",
+            metavar="NAME",
+            own=True,
+            needed=lambda values: targets_include(NAME)(values) and bool(values.get("ecs_cluster")),
+            optional=True,
+            follows="ecs_cluster",
+        ),
+        Input(
+            key="ecs_execution_role",
+            field="ecs_execution_role_arn",
+            kind=InputType.SELECT,
+            prompt="Which role reads the parameters for the task?",
+            why="ECS reads them, not the application: the task execution role may read these and no others.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            help=f"ARN of the task execution role; `{CREATE}`: one is made (default)",
+            metavar="ARN",
+            needed=targets_include(NAME),
+            optional=True,
+            words=(CREATE,),
+            choices=(Choice(value=CREATE, title="Make a role for it (recommended)"),),
+            free_text=True,
+        ),
+    )
+
+    def running(self, context: TargetContext) -> Instances:
+        """The service's deployment whose tasks run, and whether they have the values of the store."""
+        from wizard.core.models.deployment import Instances
+        from wizard.targets.ecs import service
+
+        services, settings = context.aws.ecs_services, context.settings
+        cluster, name = settings.ecs_cluster, settings.ecs_service
+        if cluster is None:
+            why = (
+                "the stack does not say which ECS cluster the application runs in "
+                "(pulumi config set eonpro-kms:ecsCluster NAME)"
+            )
+            return Instances(target=NAME, deployment=None, why=why, is_inspected=False)
+        deployment = service.running(services, settings)
+        if deployment is None:
+            is_absent = name is not None and services.service(cluster, name) is None
+            why = (
+                f"there is no service {cluster}/{name} yet, so nothing runs with outdated values"
+                if is_absent
+                else "which service runs the application is not known"
+            )
+            return Instances(target=NAME, deployment=None, why=why, is_absent=is_absent)
+        stale = service.is_stale(services, settings, deployment)
+        return Instances(
+            target=NAME,
+            deployment=deployment,
+            changed=service.changed_at(services, settings),
+            stale=stale,
+            why="" if stale is not None else "when the values were last changed is not known",
+        )
+
+    def redeploy(
+        self,
+        context: TargetContext,
+        running: Instances,
+        *,
+        tell: Tell,
+        now: Callable[[], datetime],
+        pause: Callable[[float], None],
+    ) -> Redeployed:
+        """Have the service start tasks with the three variables, and wait until they run."""
+        from wizard.targets.ecs import redeploy
+
+        return redeploy.redeploy(context.aws.ecs_services, context, tell=tell, now=now, pause=pause)
+
+    def redeploy_statements(self, settings: Settings) -> list[dict[str, Any]]:
+        """Those of the service; none where the stack names no cluster."""
+        from wizard.targets.ecs.permissions import redeploy_statements
+
+        if not settings.ecs_cluster:
+            return []
+        role = f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.app_role}"
+        return redeploy_statements(settings, task_role=settings.app_principal_arn or role)
+
+    def resources(self, settings: Settings) -> dict[str, tuple[str, ...]]:
+        """The service and its tasks; none where the stack names no cluster."""
+        if not settings.ecs_cluster:
+            return {}
+        ecs = f"arn:{settings.partition}:ecs:{settings.region}:{settings.account_id}"
+        return {
+            "service": (f"{ecs}:service/{settings.ecs_cluster}/{settings.ecs_service or '*'}",),
+            "tasks": (f"{ecs}:task/{settings.ecs_cluster}/*",),
+            "container instances": (f"{ecs}:container-instance/{settings.ecs_cluster}/*",),
+        }
+
+    def reader(self) -> str:
+        """The list of a container definition."""
+        return "the task definition's `secrets`"
+
+    def summary(self, settings: Settings) -> tuple[str, str, str]:
+        """The prefix of the names, and the service."""
+        service = _service(settings)
+        return "ECS", f"{settings.names.parameter_prefix}/*" + (f", for {service}" if service else ""), "ecs_cluster"
+
+    def describe(self, settings: Settings) -> TargetDescription:
+        """The service and its task role."""
+        return TargetDescription(
+            place="/".join(filter(None, (settings.ecs_cluster or "any cluster", settings.ecs_service))),
+            identity="the task role of the service",
+            reads_from=f"{self.store(settings)}, by the task execution role, when a task starts",
+        )
+
+    def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
+        """The task definition, then the service."""
+        import json
+
+        container = {"secrets": [{"name": name, "valueFrom": source} for name, source in outputs.task_secrets]}
+        yield NextStep(
+            what=f"Give the task definition the task role {outputs.app_principal_arn}, the execution role "
+            f"{settings.execution_role_arn}, and its container these:",
+            verbatim=json.dumps(container, indent=2),
+        )
+        if settings.replica_regions:
+            yield NextStep(
+                what=f"In {', '.join(settings.replica_regions)} the task definition names the parameters of its own "
+                "Region: the same names, with that Region in each valueFrom."
+            )
+        service = _service(settings)
+        named = "" if settings.ecs_cluster else "pulumi config set eonpro-kms:ecsCluster CLUSTER\n"
+        yield NextStep(
+            what=f"Start the tasks{f' of {service}' if service else ''} anew, for values are read when a task "
+            "starts. This registers such a revision, waits until it runs, and takes it back if it does not:",
+            verbatim=f"{named}python -m wizard push --redeploy --stack {stack}",
+        )
+
+
+def _service(settings: Settings) -> str:
+    return "/".join(filter(None, (settings.ecs_cluster, settings.ecs_service)))
+
+
+TARGET = Ecs()

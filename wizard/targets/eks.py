@@ -1,0 +1,210 @@
+"""Amazon EKS as a deploy target: pods that get the three variables from the stack's store by External Secrets.
+
+Acts through the clients of the context; loads no library before one of its methods needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from wizard.core.models.inputs import Choice, Input, InputType, targets_include
+from wizard.targets.port import NextStep, StoreTarget, TargetContext, TargetDescription
+
+if TYPE_CHECKING:
+    from components.settings import Outputs, Settings
+    from wizard.core.models.deployment import Instances
+
+NAME = "eks"
+SECRET_NAME = "eonpro-phi"
+"""Name of the store, of the ExternalSecret, and of the Kubernetes secret it makes."""
+_IRSA = "irsa"
+
+
+class Eks(StoreTarget):
+    """Pods on Amazon EKS."""
+
+    name = NAME
+    order = 3
+    title = "Amazon EKS"
+    note = "a pod's ExternalSecret"
+    runtime = "the pods on EKS"
+    inputs = (
+        Input(
+            key="eks_cluster",
+            field="eks_cluster",
+            kind=InputType.TEXT,
+            prompt="Which EKS cluster?",
+            why="Its pods, of one namespace and one service account, may take the application's role.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            help="name of the EKS cluster",
+            metavar="NAME",
+            own=True,
+            needed=targets_include(NAME),
+        ),
+        Input(
+            key="eks_identity",
+            field="eks_identity",
+            kind=InputType.SELECT,
+            prompt="How does a pod become an AWS principal?",
+            why="Either way only the pods of that one service account can.",
+            safeguard="164.312(d), person or entity authentication",
+            help="pod-identity (default), or irsa, which needs the cluster's OIDC provider",
+            metavar="HOW",
+            choices=(
+                Choice(value="pod-identity", title="Pod Identity (recommended)"),
+                Choice(value=_IRSA, title="IRSA", note="needs the cluster's OIDC provider"),
+            ),
+            needed=targets_include(NAME),
+            asked=False,
+            default="pod-identity",
+        ),
+        Input(
+            key="eks_oidc_provider",
+            field="eks_oidc_provider_arn",
+            kind=InputType.TEXT,
+            prompt="Which IAM OIDC provider stands for the cluster?",
+            why="IRSA trusts the tokens that this provider vouches for.",
+            safeguard="164.312(d), person or entity authentication",
+            help="ARN of the EKS cluster's IAM OIDC provider, for irsa",
+            metavar="ARN",
+            needed=targets_include(NAME),
+            asked=False,
+            optional=True,
+            follows="eks_cluster",
+        ),
+        Input(
+            key="eks_namespace",
+            field="eks_namespace",
+            kind=InputType.TEXT,
+            prompt="Which Kubernetes namespace does the application run in?",
+            why="The trust names it: no other namespace's pods can use the key.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            help="Kubernetes namespace of the application (default: eonpro)",
+            metavar="NAME",
+            needed=targets_include(NAME),
+            asked=False,
+            default="eonpro",
+        ),
+        Input(
+            key="eks_service_account",
+            field="eks_service_account",
+            kind=InputType.TEXT,
+            prompt="As which service account does it run?",
+            why="The trust names it: no other service account's pods can use the key.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            help="Kubernetes service account of the application (default: eonpro)",
+            metavar="NAME",
+            needed=targets_include(NAME),
+            asked=False,
+            default="eonpro",
+        ),
+    )
+
+    def running(self, context: TargetContext) -> Instances:
+        """Nothing that the wizard can read: it does not ask the cluster."""
+        from wizard.core.models.deployment import Instances
+
+        restart = f"kubectl rollout restart deployment --namespace {context.settings.eks_namespace}"
+        why = f"pods read the values when they start: {restart}"
+        return Instances(target=NAME, deployment=None, why=why, is_inspected=False)
+
+    def reader(self) -> str:
+        """The resource of External Secrets."""
+        return "the pods' ExternalSecret"
+
+    def summary(self, settings: Settings) -> tuple[str, str, str]:
+        """The service account, and how it becomes a principal."""
+        pods = f"{settings.eks_namespace}/{settings.eks_service_account} in {settings.eks_cluster}"
+        return "EKS", f"{pods}, by {settings.eks_identity}", "eks_cluster"
+
+    def describe(self, settings: Settings) -> TargetDescription:
+        """The pods and their role."""
+        is_irsa = settings.eks_identity == _IRSA
+        return TargetDescription(
+            place=f"{settings.eks_cluster}/{settings.eks_namespace}/{settings.eks_service_account}",
+            identity="IAM roles for service accounts, by the cluster's OIDC provider"
+            if is_irsa
+            else "EKS Pod Identity",
+            reads_from=f"{self.store(settings)}, by External Secrets, into a Kubernetes Secret",
+        )
+
+    def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
+        """The roles of the two service accounts, then the ExternalSecret."""
+        if outputs.secrets_role_arn:
+            yield NextStep(
+                what="Give the service accounts of the application and of External Secrets their roles:",
+                verbatim=associations(
+                    settings, app_role_arn=outputs.app_principal_arn, secrets_role_arn=outputs.secrets_role_arn
+                ),
+            )
+            yield NextStep(
+                what=f"Have External Secrets hand the variables to the pods (envFrom the secret {SECRET_NAME}):",
+                verbatim=external_secret(settings).rstrip(),
+            )
+
+
+def external_secret(settings: Settings) -> str:
+    """A ClusterSecretStore and an ExternalSecret, as YAML: no value is in it, only where each is read.
+
+    With IRSA the store names the controller's service account; with Pod Identity the controller has its role already.
+    The store names no role: it would be taken on top of the one that the service account brings, and no role may take
+    itself.
+    """
+    import yaml
+
+    from components.policies.stack import SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT
+    from components.settings import APPLICATION_VARIABLES, EksIdentity, SecretStore
+
+    service = "SecretsManager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "ParameterStore"
+    aws: dict[str, Any] = {"service": service, "region": settings.region}
+    if settings.eks_identity is EksIdentity.IRSA:
+        account = {"name": SECRETS_SERVICE_ACCOUNT, "namespace": SECRETS_NAMESPACE}
+        aws["auth"] = {"jwt": {"serviceAccountRef": account}}
+    store = {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "ClusterSecretStore",
+        "metadata": {"name": SECRET_NAME},
+        "spec": {"provider": {"aws": aws}},
+    }
+    secret = {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "ExternalSecret",
+        "metadata": {"name": SECRET_NAME, "namespace": settings.eks_namespace},
+        "spec": {
+            "refreshInterval": "1h",
+            "secretStoreRef": {"name": SECRET_NAME, "kind": "ClusterSecretStore"},
+            # Kept when the ExternalSecret goes: a pod that starts without the data key would make itself another.
+            "target": {"name": SECRET_NAME, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
+            "data": [
+                {"secretKey": variable, "remoteRef": {"key": f"{settings.names.parameter_prefix}/{variable}"}}
+                for variable in APPLICATION_VARIABLES
+            ],
+        },
+    }
+    return "---\n".join(yaml.safe_dump(document, sort_keys=False) for document in (store, secret))
+
+
+def associations(settings: Settings, *, app_role_arn: str, secrets_role_arn: str) -> str:
+    """The commands that give the two service accounts their roles."""
+    from components.policies.stack import SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT
+    from components.settings import EksIdentity
+
+    accounts = (
+        (settings.eks_namespace, settings.eks_service_account, app_role_arn),
+        (SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT, secrets_role_arn),
+    )
+    if settings.eks_identity is EksIdentity.IRSA:
+        return "\n".join(
+            f"kubectl annotate serviceaccount --overwrite -n {namespace} {account} \\\n"
+            f"  eks.amazonaws.com/role-arn={role}"
+            for namespace, account, role in accounts
+        )
+    return "\n".join(
+        f"aws eks create-pod-identity-association --cluster-name {settings.eks_cluster} \\\n"
+        f"  --namespace {namespace} --service-account {account} --role-arn {role}"
+        for namespace, account, role in accounts
+    )
+
+
+TARGET = Eks()

@@ -1,0 +1,317 @@
+"""Vercel as a deploy target: a project keeps the three variables itself, for each of its environments.
+
+Acts through the clients of the context; loads no library before one of its methods needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
+from wizard.core.next_command import wizard
+from wizard.targets.port import DeployTarget, NextStep, TargetContext, TargetDescription, Tell
+
+if TYPE_CHECKING:
+    from components.settings import Outputs, Settings
+    from wizard.core.data_key import WrappedDataKey
+    from wizard.core.errors import DataKeyConflict, SetupError
+    from wizard.core.models.delivery import AppVariables, Delivered, VercelProject
+    from wizard.core.models.deployment import Instances, Redeployed
+    from wizard.core.models.vercel_environment import Scope
+    from wizard.core.ports.run import VercelClient
+    from wizard.targets.vercel.access_key import Ensured
+
+NAME = "vercel"
+_NO_TOKEN = "there is no token for it (VERCEL_TOKEN)"
+
+
+class Vercel(DeployTarget):
+    """A project on Vercel."""
+
+    name = NAME
+    order = 1
+    title = "Vercel"
+    note = "a project's variables"
+    runtime = "production on Vercel"
+    has_own_copy = True
+    has_environments = True
+    can_redeploy = True
+    repeat_note = "with VERCEL_TOKEN in the environment"
+    inputs = (
+        Input(
+            key="vercel_token",
+            kind=InputType.SECRET,
+            prompt="A Vercel token with access to the project",
+            why="Used to write the variables, and then forgotten: it is never saved, printed or passed on.",
+            safeguard="164.312(d), person or entity authentication",
+            help="token of the Vercel API, with access to the project",
+            metavar="TOKEN",
+            own=True,
+            needed=targets_include(NAME),
+            secret=True,
+            own_variable="VERCEL_TOKEN",
+        ),
+        Input(
+            key="vercel_team",
+            field="vercel_team",
+            kind=InputType.TEXT,
+            prompt="Which Vercel team (its slug)?",
+            why="The trust between AWS and Vercel names the team: no other team's project can use the key.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            help="slug of the Vercel team",
+            metavar="SLUG",
+            needed=targets_include(NAME),
+        ),
+        Input(
+            key="vercel_project",
+            field="vercel_project",
+            kind=InputType.TEXT,
+            prompt="Which Vercel project?",
+            why="Its production environment, and only that, gets the three variables.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            help="name of the Vercel project",
+            metavar="NAME",
+            own=True,
+            needed=targets_include(NAME),
+        ),
+        Input(
+            key="vercel_access",
+            field="vercel_access",
+            kind=InputType.SELECT,
+            prompt="How does the application on Vercel get into AWS?",
+            why="A token that Vercel gives for minutes cannot leak for years, as an access key can.",
+            safeguard="164.312(d), person or entity authentication",
+            help="oidc: by Vercel's token, with five lines of code (default); user: by an IAM user's access key",
+            metavar="HOW",
+            needed=lambda values: targets_include(NAME)(values) and values.get("app_principal") == CREATE,
+            optional=True,
+            choices=(
+                Choice(value="oidc", title="By Vercel's own token (recommended)", note="five lines of code"),
+                Choice(value="user", title="By an access key", note="the code as it is; a key that never expires"),
+            ),
+        ),
+        Input(
+            key="vercel_oidc_provider",
+            field="vercel_oidc_provider_arn",
+            kind=InputType.TEXT,
+            prompt="Which IAM OIDC provider stands for the Vercel team?",
+            why="An account has one provider for each address: one that is there already has to be used.",
+            safeguard="164.312(d), person or entity authentication",
+            help="ARN of an existing IAM OIDC provider of the Vercel team (default: made when there is none)",
+            metavar="ARN",
+            needed=targets_include(NAME),
+            asked=False,
+            optional=True,
+            follows="vercel_team",
+        ),
+    )
+
+    # --- the delivery
+
+    def deliver(
+        self,
+        context: TargetContext,
+        variables: Mapping[str, AppVariables],
+        *,
+        replaceable: frozenset[str] = frozenset(),
+        scopes: tuple[Scope, ...] = (),
+    ) -> Iterator[Delivered]:
+        """The first Region's variables to each environment: a project has one set, and runs with these."""
+        from dataclasses import replace
+
+        vercel, project = project_of(context)
+        region = context.settings.region
+        for scope in scopes or _production():
+            result = vercel.deliver(project, variables[region], replaceable=replaceable, scope=scope)
+            yield replace(result, region=region, environment=scope.words)
+
+    def missing(self, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
+        """What production lacks; None also where Vercel was not asked."""
+        if context.vercel is None or context.project is None:
+            return None
+        vercel, project = project_of(context)
+        return vercel.check(project, variables[context.settings.region])
+
+    def regions(self, settings: Settings) -> tuple[str, ...]:
+        """The stack's own."""
+        return (settings.region,)
+
+    def access_problem(self, context: TargetContext) -> SetupError | None:
+        """MissingAnswers without a token; else what kept the project from being read."""
+        from wizard.core.errors import MissingAnswers, SetupError
+
+        if context.vercel is None:
+            return MissingAnswers(
+                f"the stack {context.stack} delivers to Vercel, and {_NO_TOKEN}",
+                "export VERCEL_TOKEN=…   # or --vercel-token-file FILE",
+                ("vercel_token",),
+            )
+        return context.project if isinstance(context.project, SetupError) else None
+
+    def custom_environments(self, context: TargetContext) -> Mapping[str, str]:
+        """Those of the project."""
+        vercel, project = project_of(context)
+        return vercel.custom_environments(project)
+
+    def conflict(
+        self,
+        context: TargetContext,
+        stored: WrappedDataKey | None,
+        *,
+        key_arn: str | None = None,
+        replaceable: frozenset[str] = frozenset(),
+        scopes: tuple[Scope, ...] = (),
+    ) -> DataKeyConflict | None:
+        """The first environment to which a delivery would be refused, and why."""
+        from wizard.core.errors import DataKeyConflict
+
+        vercel, project = project_of(context)
+        region = context.settings.region if key_arn else None
+        for scope in scopes or _production():
+            conflict = vercel.conflict(
+                project, stored, region=region, key_arn=key_arn, scope=scope, replaceable=replaceable
+            )
+            if conflict:
+                return DataKeyConflict(
+                    conflict,
+                    f"look at it: vercel env ls {scope.environment} (project {project.name}); a data key there may be "
+                    "the only key to records that exist: remove it only if there are none",
+                )
+        return None
+
+    def rename_existing(self, context: TargetContext, id: str, *, stored: WrappedDataKey, today: date) -> str:
+        """A variable of production."""
+        vercel, project = project_of(context)
+        return vercel.rename_variable(project, id, stored=stored, today=today)
+
+    def ensure_credentials(self, context: TargetContext, tell: Tell, warn: Tell) -> Ensured | None:
+        """The access key of the IAM user, made and delivered where production has none; None for a role."""
+        if not context.settings.makes_user:
+            return None
+        from wizard.targets.vercel import access_key
+
+        vercel, project = project_of(context)
+        user = context.settings.names.app_user
+
+        def of_stack(line: str) -> str:
+            return access_key.of_stack(line, context.stack)
+
+        ensured = access_key.ensure(context.aws, vercel, project, user, tell=lambda line: tell(of_stack(line)))
+        if warning := access_key.age_warning(context.aws.iam.list_access_keys(user), datetime.now(UTC)):
+            warn(of_stack(warning))
+        return ensured
+
+    def has_credentials(self, context: TargetContext) -> bool:
+        """Whether production has an access key."""
+        vercel, project = project_of(context)
+        return vercel.access_key_id(project) is not None
+
+    # --- what runs
+
+    def running(self, context: TargetContext) -> Instances:
+        """The production deployment, and whether it is older than the last change of its variables."""
+        from wizard.core.models.deployment import Instances
+
+        if context.vercel is None or context.project is None:
+            return Instances(target=NAME, deployment=None, why=_NO_TOKEN)
+        vercel, project = project_of(context)
+        deployment = vercel.production_deployment(project)
+        if deployment is None:
+            return Instances(target=NAME, deployment=None, stale=False, why="nothing is deployed to production yet")
+        changed = vercel.last_change(project)
+        if changed is None:
+            why = "Vercel does not say when the variables were last changed"
+            return Instances(target=NAME, deployment=deployment, why=why)
+        return Instances(target=NAME, deployment=deployment, changed=changed, stale=deployment.made < changed)
+
+    def redeploy(
+        self,
+        context: TargetContext,
+        running: Instances,
+        *,
+        tell: Tell,
+        now: Callable[[], datetime],
+        pause: Callable[[float], None],
+    ) -> Redeployed:
+        """One more production deployment of the same code."""
+        from wizard.core.errors import SetupError
+
+        if context.vercel is None or context.project is None or running.deployment is None:
+            raise SetupError(f"what runs there is not known: {running.why}", "")
+        vercel, project = project_of(context)
+        return vercel.redeploy(project, running.deployment, tell=tell)
+
+    # --- in words
+
+    def destination(self, settings: Settings) -> str:
+        """The project."""
+        return f"the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only"
+
+    def plan(self, settings: Settings) -> tuple[str, ...]:
+        """The access key, where the application is a user."""
+        if not settings.makes_user:
+            return ()
+        return (f"an access key of {settings.names.app_user}, sensitive, unless one is there already",)
+
+    def summary(self, settings: Settings) -> tuple[str, str, str]:
+        """The project, and whether it has an access key."""
+        by = ", by an access key" if settings.makes_user else ""
+        where = f"team {settings.vercel_team}, project {settings.vercel_project}, production{by}"
+        return "Vercel", where, "vercel_project"
+
+    def describe(self, settings: Settings) -> TargetDescription:
+        """The project, and how it becomes a principal."""
+        return TargetDescription(
+            place=f"{settings.vercel_team}/{settings.vercel_project}",
+            identity="an IAM user's access key, a sensitive variable on Vercel"
+            if settings.vercel_access == "user"
+            else "Vercel's OIDC token, with sts:AssumeRoleWithWebIdentity",
+            reads_from="sensitive environment variables of the project's production",
+        )
+
+    def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
+        """The lines of code for a role, then the redeploy."""
+        if settings.makes_role and outputs.app_user_arn is None:
+            yield NextStep(
+                what="Let the application take its role by Vercel's OIDC token, where it makes its KMS client:",
+                verbatim=client_code(outputs),
+            )
+        yield NextStep(
+            what="Deploy anew: a variable takes effect only in a new deployment.",
+            verbatim=wizard("push", "--redeploy", "--stack", stack),
+        )
+
+
+def project_of(context: TargetContext) -> tuple[VercelClient, VercelProject]:
+    """The client and the project. Raises what `Vercel.access_problem` returns."""
+    from wizard.core.models.delivery import VercelProject
+
+    if problem := TARGET.access_problem(context):
+        raise problem
+    assert context.vercel is not None and isinstance(context.project, VercelProject)
+    return context.vercel, context.project
+
+
+def _production() -> tuple[Scope, ...]:
+    from wizard.core.models.vercel_environment import PRODUCTION
+
+    return (PRODUCTION,)
+
+
+def client_code(outputs: Outputs) -> str:
+    """The lines of TypeScript that give the application the role's credentials on Vercel."""
+    return (
+        "import { awsCredentialsProvider }\n"
+        '  from "@vercel/oidc-aws-credentials-provider";\n'
+        "const kms = new KMSClient({\n"
+        "  region: process.env.AWS_REGION,\n"
+        "  credentials: awsCredentialsProvider({\n"
+        f'    roleArn: "{outputs.app_principal_arn}",\n'
+        "  }),\n"
+        "});"
+    )
+
+
+TARGET = Vercel()
