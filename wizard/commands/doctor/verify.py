@@ -67,7 +67,8 @@ def verify(request: Request, clients: Clients) -> Verified:
     clients.ui.section("What is wrong", "the root causes first")
     show_findings(clients.ui, diagnosis.findings)
     if not diagnosis.findings:
-        clients.ui.line(f"nothing that was looked at explains it: python -m wizard doctor --stack {found.stack}")
+        clients.ui.line("nothing that was checked explains it; check everything:")
+        clients.ui.verbatim(wizard("doctor", "--stack", found.stack))
     return Verified(stack=found.stack, proofs=proofs, diagnosis=diagnosis)
 
 
