@@ -13,11 +13,11 @@ from sandbox.lifecycle import SandboxError
 USAGE = """usage: python -m sandbox COMMAND
 
 commands:
-  start    start the cloud on this machine (nothing happens when it already runs)
-  stop     end it, with everything that was built in it
-  status   say whether it runs, and where (exit 1 when it does not)
-  env      print the variables that point a shell at it: eval "$(python -m sandbox env)"
-  prepare  install the Pulumi plug-ins of the sandbox beside the chosen engine
+  start    start the sandbox (nothing happens when it already runs)
+  stop     stop it and delete everything in it
+  status   print whether it runs, and its addresses (exit 1 when it does not run)
+  env      print the variables that a shell needs to use it: eval "$(python -m sandbox env)"
+  prepare  install the sandbox's Pulumi plug-ins for the chosen engine
 """
 
 

@@ -1,4 +1,4 @@
-"""The variables that point a shell, an SDK, the Pulumi CLI and the wizard at the running sandbox.
+"""The environment variables with which a shell, an SDK, the Pulumi CLI and the wizard use the running sandbox.
 
 It may read the environment and the engine's choice in `.cache/`; it changes nothing.
 """
@@ -17,7 +17,7 @@ from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, Sandb
 
 CACHE = PROJECT / ".cache"
 
-# Set beside ours, each of these would send an SDK elsewhere or sign as somebody else; an empty value is no cure,
+# Each of these would make an SDK use another endpoint or other credentials; an empty value does not help,
 # since botocore looks for a profile named "".
 CONFLICTING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ROLE_ARN",
            "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -27,7 +27,7 @@ CONFLICTING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_S
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The Pulumi CLI in use; `kind` is the word its chooser gave it."""
+    """The Pulumi CLI in use; `kind` says how it was chosen."""
 
     path: Path
     kind: str
@@ -35,7 +35,7 @@ class Engine:
 
 
 def engine(environment: Mapping[str, str] = os.environ) -> Engine | None:
-    """The chosen Pulumi CLI: `EONPRO_ENGINE`, else what `make setup` wrote down, else `None`."""
+    """The chosen Pulumi CLI: `EONPRO_ENGINE`, else the one that `make setup` recorded, else None."""
     if named := environment.get("EONPRO_ENGINE"):
         return Engine(path=Path(named).absolute(), kind="environment", version="")
     try:
@@ -48,13 +48,13 @@ def engine(environment: Mapping[str, str] = os.environ) -> Engine | None:
 
 
 def interpreter() -> Path:
-    """The Python that has the project's dependencies: `.venv`'s, else the one that runs this."""
+    """The Python with the project's dependencies: that of `.venv`, else the current one."""
     venv_python = PROJECT / ".venv" / "bin" / "python"
     return venv_python if venv_python.exists() else Path(sys.executable)
 
 
 def search_path(environment: Mapping[str, str]) -> str:
-    """PATH with the engine, the project's Python and its AWS CLI first, each named once."""
+    """PATH with the engine, the project's Python and its AWS CLI first, without duplicates."""
     chosen = engine(environment)
     directories = [chosen.path.parent] if chosen else []
     directories += [interpreter().parent, CACHE / "awscli" / "bin"]
@@ -66,7 +66,7 @@ def search_path(environment: Mapping[str, str]) -> str:
 
 
 def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Every variable of the sandbox by name, in the order in which they are printed."""
+    """Every variable of the sandbox by name, in the order of output."""
     task = f"{state.aws_url}/_sandbox/task-credentials?role={APP_ROLE}"
     values = {
         "AWS_ENDPOINT_URL": state.aws_url,
@@ -86,7 +86,7 @@ def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] 
         "PULUMI_BACKEND_URL": f"file://{paths.backend}",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        # The plug-ins are here; a look for newer ones would only wait for a site that may not answer.
+        # The plug-ins are installed; a search for newer ones would wait for a site that may not answer.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PATH": search_path(environment),
     }
@@ -98,7 +98,7 @@ def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] 
 
 
 def shell_lines(paths: SandboxPaths, state: State, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """What `eval` reads: one `export` a variable, after an `unset` for each foreign one that is set right now."""
+    """The lines for `eval`: `unset` for each conflicting variable that is set, then `export` for each variable."""
     conflicting = [name for name in environment if name in CONFLICTING or name.startswith("AWS_ENDPOINT_URL_")]
     named = variables(paths, state, environment)
     return (

@@ -1,7 +1,7 @@
-"""A sandbox's life: start, stop, status, env, prepare.
+"""The sandbox's commands: start, stop, status, env, prepare.
 
-It may touch the sandbox's directory, start one server process, end that process, and on `stop` remove a stack's
-config file that belongs to the sandbox's account.
+It may touch the sandbox's directory, start and end one server process, and on `stop` remove the
+configuration files of stacks in the sandbox's account.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ START_SECONDS = 60.0
 
 
 class SandboxError(Exception):
-    """Something the person at the keyboard can mend; `hint` is the next command to type."""
+    """A problem that the user can fix; `hint` is the next command to type."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class SandboxError(Exception):
 
 
 def start() -> int:
-    """Start a fresh, empty cloud, unless one already runs; exit 0 either way."""
+    """Start a new, empty sandbox unless one already runs; exit 0 in both cases."""
     paths = sandbox_paths()
     with lock(paths):
         state = running_state(paths)
@@ -64,7 +64,7 @@ def start() -> int:
 
 
 def stop() -> int:
-    """End the sandbox and everything built in it; exit 0, also when none runs."""
+    """Stop the sandbox and delete everything in it; exit 0, also when none runs."""
     paths = sandbox_paths()
     if not paths.root.exists():
         log("the sandbox does not run")
@@ -84,7 +84,7 @@ def stop() -> int:
 
 
 def status() -> int:
-    """Say whether the sandbox runs; exit 0 when it does, 1 when it does not."""
+    """Print whether the sandbox runs; exit 0 when it does, 1 when it does not."""
     paths = sandbox_paths()
     state = running_state(paths)
     if state is None:
@@ -99,7 +99,7 @@ def status() -> int:
 
 
 def env() -> int:
-    """Print the variables that point a shell at the running sandbox; exit 1 when there is none."""
+    """Print the variables that a shell needs for the running sandbox; exit 1 when none runs."""
     paths = sandbox_paths()
     state = running_state(paths)
     if state is None:
@@ -109,7 +109,7 @@ def env() -> int:
 
 
 def prepare() -> int:
-    """Install the sandbox's Pulumi plug-ins beside the chosen engine; quick when that is done already."""
+    """Install the sandbox's Pulumi plug-ins for the chosen engine, unless they are installed already."""
     paths = sandbox_paths()
     with lock(paths):
         _install_plugins(paths)
@@ -126,12 +126,12 @@ COMMANDS: dict[str, Callable[[], int]] = {
 
 
 def log(line: str) -> None:
-    """Progress goes to stderr: stdout is for what programs read."""
+    """Print progress to stderr: stdout is for programs."""
     print(line, file=sys.stderr)
 
 
 def _delete_state(paths: SandboxPaths) -> None:
-    """Drop what described the former cloud. PULUMI_HOME keeps its plug-ins, which describe no cloud."""
+    """Delete the state of the previous sandbox. PULUMI_HOME keeps its plug-ins."""
     paths.state.unlink(missing_ok=True)
     paths.web_identity_token.unlink(missing_ok=True)
     for name in (paths.backend, paths.pulumi_home / "workspaces"):
@@ -139,7 +139,7 @@ def _delete_state(paths: SandboxPaths) -> None:
 
 
 def _launch(paths: SandboxPaths) -> State:
-    """Start the server process, wait until it says that it answers, and return what it wrote down."""
+    """Start the server process, wait until it answers, and return the state that it wrote."""
     create_directories(paths)
     ready_reader, ready_writer = os.pipe()
     with open(paths.log, "wb") as log:
@@ -150,7 +150,7 @@ def _launch(paths: SandboxPaths) -> State:
         )  # fmt: skip
     os.close(ready_writer)
     try:
-        # The pipe gives a byte when the server answers, and ends without one when the process died.
+        # The pipe delivers a byte when the server answers, and ends without one when the process dies.
         readable, _, _ = select.select([ready_reader], [], [], START_SECONDS)
         signal_byte = os.read(ready_reader, 1) if readable else b""
     finally:
@@ -164,7 +164,7 @@ def _launch(paths: SandboxPaths) -> State:
 
 
 def create_directories(paths: SandboxPaths) -> None:
-    """Make the directories that a server and its users expect."""
+    """Create the directories that a server and its users expect."""
     for directory in (paths.backend, paths.pulumi_home, paths.aws_config):
         directory.mkdir(parents=True, exist_ok=True)
     for name in ("config", "credentials"):
@@ -172,25 +172,25 @@ def create_directories(paths: SandboxPaths) -> None:
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The server's own environment, without anything that would steer the emulator or its SDK."""
+    """The server's environment, without variables that would configure moto or botocore."""
     inherited = {name: value for name, value in environment.items() if not name.startswith(("AWS_", "MOTO_"))}
     return inherited | {"PYTHONUNBUFFERED": "1", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def _stop_unresponsive_server(paths: SandboxPaths) -> None:
-    """End a server of ours that lives but no longer answers, so that a fresh one does not run beside it."""
+    """Stop a server of this sandbox that runs but no longer answers."""
     state = load_state(paths)
     if state is not None and is_alive(state.pid) and is_server(state.pid):
         stop_process(state.pid)
 
 
 def remove_stack_configs(paths: SandboxPaths, project: Path) -> tuple[Path, ...]:
-    """Remove each `Pulumi.<stack>.yaml` whose account is the sandbox's; only the project's own sandboxes may do so.
+    """Remove each `Pulumi.<stack>.yaml` of the sandbox's account; only sandboxes in the project's directory do so.
 
-    A sandbox of one example, `.sandboxes/<name>`, has one stack, of its name; all others are the sandbox's.
+    A sandbox of one example, `.sandboxes/<name>`, has one stack, of its name; `.sandbox` has all others.
 
-    A stack config of any other account, or without one, is a person's and stays. The sandbox's account is the one
-    of AWS's documentation, which nobody has.
+    A stack configuration of another account, or without one, is the user's and stays. The sandbox's account id is
+    that of AWS's documentation, which no real account has.
     """
     examples = project / ".sandboxes"
     example_configs = {f"Pulumi.{path.name}.yaml" for path in examples.glob("*")}
@@ -213,7 +213,7 @@ def remove_stack_configs(paths: SandboxPaths, project: Path) -> tuple[Path, ...]
 
 
 def _install_plugins(paths: SandboxPaths) -> None:
-    """Put the plug-ins where the chosen engine looks for them; done in no time when they are there."""
+    """Install the plug-ins where the chosen engine looks for them, unless they are there."""
     chosen = environment.engine()
     if chosen is None:
         raise SandboxError("no Pulumi engine was chosen yet", "make setup")

@@ -1,7 +1,7 @@
-"""The identity token that Vercel hands a deployment, as the sandbox plays it.
+"""The OIDC token that Vercel gives a deployment.
 
-It may touch nothing: it makes and reads tokens. Nobody verifies their signature in the sandbox (no issuer is there
-to be asked for keys); issuer, audience, subject and expiry are judged as AWS STS does.
+It may touch nothing: it creates and reads tokens. The sandbox does not verify their signature (it has no issuer
+to get keys from); issuer, audience, subject and expiry are checked as AWS STS does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LIFETIME_SECONDS = 10 * 365 * 24 * 3600
 
 
 def deployment_token(*, team: str, project: str) -> str:
-    """What a production deployment of a Vercel project would hold (https://vercel.com/docs/oidc/reference)."""
+    """The token of a production deployment of a Vercel project (https://vercel.com/docs/oidc/reference)."""
     now = int(time.time())
     return encode(
         {
@@ -36,14 +36,14 @@ def deployment_token(*, team: str, project: str) -> str:
 
 
 def encode(claims: dict[str, Any]) -> str:
-    """A JSON Web Token over these claims, under a key that is thrown away."""
+    """A JSON Web Token with these claims, signed with a random key."""
     signed = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
     signature = hmac.new(secrets.token_bytes(32), signed.encode(), hashlib.sha256).digest()
     return f"{signed}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
 
 
 def decode(token: str) -> dict[str, Any]:
-    """The claims of a token; ValueError when it is none."""
+    """The claims of a token. Raises ValueError for an invalid one."""
     parts = token.split(".")
     if len(parts) != 3:
         raise ValueError("a JSON Web Token has three parts")

@@ -1,6 +1,6 @@
-"""The sandbox's one server process: the AWS emulator and the Vercel stand-in, each on a loopback port of its own.
+"""The sandbox's server process: AWS and Vercel, each on its own loopback port.
 
-It may bind loopback ports and write the state file and the deployment's identity token of its directory.
+It may bind loopback ports and write the state file and the deployment's OIDC token.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from sandbox.state import LOOPBACK, SandboxPaths, State, save_state, write_priva
 
 
 def _share_service_descriptions() -> None:
-    """Let all sessions of this process share what they have read; to be called before moto is loaded.
+    """Let all botocore sessions of this process share their service models; called before moto is imported.
 
-    moto makes sessions in dozens of places, and each would list 400 services and read the same megabytes of JSON: half
-    of the server's start.
+    Moto creates sessions in dozens of places, and each would list 400 services and read the same megabytes of JSON:
+    half of the server's start.
     """
     botocore.session.create_loader = cache(botocore.session.create_loader)
 
@@ -46,7 +46,7 @@ VERCEL_PROJECT = "eonpro"
 
 
 class _WsgiCall(ServerHandler):
-    """One request handed to a WSGI application; its environment is the request's alone, not the process's."""
+    """One request to a WSGI application; its environ does not contain the process's environment variables."""
 
     http_version = "1.1"
     os_environ: dict[str, str] = {}
@@ -58,11 +58,11 @@ class KeepAliveHandler(MotoRequestHandler):
     """Serves many requests on one connection, as AWS and Vercel do; werkzeug's own handler closes it after each."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body are two writes: on a connection that stays open the second would wait for the first to be confirmed.
+    # Headers and body are two writes: on an open connection Nagle's algorithm would delay the second.
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        """Answer one request, and read its body to the end: what is left over would be taken for the next request."""
+        """Answer one request, and read its body to the end: the rest would be taken for the next request."""
         self.environ = environ = self.make_environ()
         length = int(self.headers.get("Content-Length") or 0)
         is_chunked = "wsgi.input_terminated" in environ
@@ -77,12 +77,12 @@ class KeepAliveHandler(MotoRequestHandler):
             self.close_connection = True
 
     def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-        """The server's application, its answer in one piece: its length must be known before it is sent."""
+        """The server's application with its response in one piece: the length must be known before it is sent."""
         return [b"".join(self.server.app(environ, start_response))]
 
 
 def serve(paths: SandboxPaths, ready_descriptor: int) -> None:
-    """Serve until SIGTERM; a byte on the descriptor `tell` says that both ports answer and the state is written."""
+    """Serve until SIGTERM. Writes a byte to `ready_descriptor` when both ports answer and the state is written."""
     stopped = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopped.set())
@@ -110,13 +110,13 @@ def serve(paths: SandboxPaths, ready_descriptor: int) -> None:
     )
     os.write(ready_descriptor, b".")
     os.close(ready_descriptor)
-    # The end of the process closes both ports and cuts what is still under way, so that `stop` is quick.
+    # The end of the process closes both ports and all connections, so that `stop` is quick.
     stopped.wait()
 
 
 def _listen(app: WSGIApplication) -> BaseWSGIServer:
     server = make_server(LOOPBACK, 0, app, threaded=True, request_handler=KeepAliveHandler)
-    # A client that keeps its connection open must not hold up the end of the process.
+    # Open connections must not delay the end of the process.
     server.daemon_threads = True  # type: ignore[attr-defined]
     return server
 

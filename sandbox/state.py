@@ -1,6 +1,6 @@
-"""Where a sandbox keeps its things, and what its running server said about itself.
+"""The files of a sandbox, the state that its server writes, and the server's process.
 
-It may touch only files under the sandbox's directory, and ask the server on loopback whether it is the one described.
+It may touch files under the sandbox's directory, call the server on loopback, and send signals to its process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 APP_ROLE = "eonpro-app-role"
-# Fixed, so that a `Pulumi.<stack>.yaml` that outlives a crash can still be opened; it protects nothing.
+# Fixed, so that a `Pulumi.<stack>.yaml` can still be read after a crash; it protects nothing.
 PASSPHRASE = "eonpro-sandbox"
 LOOPBACK = "127.0.0.1"
 
@@ -34,32 +34,32 @@ class SandboxPaths:
 
     @property
     def state(self) -> Path:
-        """What the running server said about itself (mode 0600: it holds the credentials)."""
+        """The state of the running server (mode 0600: it contains credentials)."""
         return self.root / "state.json"
 
     @property
     def log(self) -> Path:
-        """Everything the server wrote to its output."""
+        """The server's output."""
         return self.root / "server.log"
 
     @property
     def backend(self) -> Path:
-        """Pulumi's state of this cloud; dropped with the cloud it describes."""
+        """Pulumi's backend; deleted with the sandbox."""
         return self.root / "backend"
 
     @property
     def pulumi_home(self) -> Path:
-        """PULUMI_HOME: the sandbox's own plug-ins, so that the user's stay untouched."""
+        """PULUMI_HOME with the sandbox's own plug-ins, apart from the user's."""
         return self.root / "pulumi-home"
 
     @property
     def aws_config(self) -> Path:
-        """An empty AWS configuration, so that the user's profiles cannot reach into the sandbox or out of it."""
+        """An empty AWS configuration instead of the user's."""
         return self.root / "aws"
 
     @property
     def web_identity_token(self) -> Path:
-        """The OIDC token Vercel would hand a production deployment (mode 0600)."""
+        """The OIDC token of a production deployment on Vercel (mode 0600)."""
         return self.root / "vercel-oidc-token"
 
 
@@ -93,7 +93,7 @@ def sandbox_paths() -> SandboxPaths:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file atomically; only its owner can read it."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         out.write(text)
@@ -101,12 +101,12 @@ def write_private(path: Path, text: str) -> None:
 
 
 def save_state(paths: SandboxPaths, state: State) -> None:
-    """Publish a server that is ready to answer."""
+    """Write the state of a server that is ready."""
     write_private(paths.state, json.dumps(asdict(state), indent=2))
 
 
 def load_state(paths: SandboxPaths) -> State | None:
-    """What the last server wrote, whether or not it still runs; `None` when there is nothing readable."""
+    """The state of the last server, whether or not it still runs; None when there is none or it is unreadable."""
     try:
         stored = json.loads(paths.state.read_text())
         return State(**{item.name: stored[item.name] for item in fields(State)})
@@ -115,13 +115,13 @@ def load_state(paths: SandboxPaths) -> State | None:
 
 
 def running_state(paths: SandboxPaths) -> State | None:
-    """The sandbox that runs now: its process lives and the server on its port knows its nonce."""
+    """The state of the running sandbox: its process exists and its server knows the nonce."""
     state = load_state(paths)
     return state if state is not None and is_alive(state.pid) and is_reachable(state) else None
 
 
 def is_reachable(state: State, timeout_seconds: float = 5.0) -> bool:
-    """Whether the server on the AWS port is the one this state describes."""
+    """Whether the server on the AWS port is the one in this state."""
     connection = http.client.HTTPConnection(LOOPBACK, state.aws_port, timeout=timeout_seconds)
     try:
         connection.request("GET", "/_sandbox/")
@@ -134,7 +134,7 @@ def is_reachable(state: State, timeout_seconds: float = 5.0) -> bool:
 
 @contextmanager
 def lock(paths: SandboxPaths) -> Iterator[None]:
-    """Hold the sandbox to oneself while it is started or stopped."""
+    """Lock the sandbox while it is started or stopped."""
     paths.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(paths.root / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -145,7 +145,7 @@ STOP_SECONDS = 5.0
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with this id exists (it may be another's after a restart of the machine: ask `answers`)."""
+    """Whether a process with this id exists; after a restart of the machine it may be another program."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -156,7 +156,7 @@ def is_alive(pid: int) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Whether a process has ended and nobody has asked for its exit code, as happens to orphans in containers."""
+    """Whether a process has ended and its exit code was not read, as happens to orphans in containers."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
@@ -164,7 +164,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def is_server(pid: int) -> bool:
-    """Whether a process is a sandbox server, by its command line: ids are used again after a restart."""
+    """Whether a process is a sandbox server, by its command line: ids are reused after a restart."""
     try:
         command_line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
@@ -175,7 +175,7 @@ def is_server(pid: int) -> bool:
 
 
 def stop_process(pid: int) -> None:
-    """End a process: a request first, then by force after STOP_SECONDS."""
+    """Stop a process: SIGTERM first, SIGKILL after STOP_SECONDS."""
     for request in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.kill(pid, request)
@@ -186,7 +186,7 @@ def stop_process(pid: int) -> None:
 
 
 def _ended_within(pid: int, seconds: float) -> bool:
-    """Whether a process, a child of ours or not, ends within the time."""
+    """Whether a process, a child or not, ends within the time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

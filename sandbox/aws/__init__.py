@@ -1,4 +1,4 @@
-"""The AWS side of the sandbox: moto behind corrections, IAM enforcement, faults and a record of calls.
+"""The sandbox's AWS: moto with patches, IAM enforcement, fault injection and a record of calls.
 
-It may touch the emulator in this process.
+It may touch moto in this process.
 """

@@ -1,6 +1,6 @@
-"""The AWS side of the sandbox: moto's server behind the sandbox's corrections, faults and record of calls.
+"""The WSGI application of the sandbox's AWS: moto's server with patches, faults and a record of calls.
 
-It may touch the emulator in this process, and nothing on disk.
+It may touch moto in this process, and nothing on disk.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from sandbox.state import ACCOUNT, REGION
 
 
 class AwsApp:
-    """A WSGI application that answers as AWS does, for every service moto has."""
+    """A WSGI application that answers as AWS does, for every service that moto has."""
 
     def __init__(self, *, nonce: str) -> None:
         moto_patches.patch_moto()
         self._moto = DomainDispatcherApplication(create_backend_app)
-        # moto looks and then writes without a lock; AWS's conditional writes (SSM's Overwrite=False) are atomic.
+        # Moto checks and then writes without a lock; AWS's conditional writes (SSM's Overwrite=False) are atomic.
         self._lock = threading.Lock()
         self._control = Control(nonce=nonce)
 
@@ -67,7 +67,7 @@ class AwsApp:
         return _send(response, start_response)
 
     def _apply_fault(self, fault: Fault, call: Call, environ: dict[str, Any]) -> Response | None:
-        """Fail on demand; `None` when the call was only held up and now goes its way."""
+        """The failure that a test ordered; None when the call was only delayed and now continues."""
         if fault.kind == "hang":
             self._control.faults.hold(fault.seconds)
             return None
@@ -79,7 +79,7 @@ class AwsApp:
 
 
 def _collect(app: Any, environ: dict[str, Any]) -> Response:
-    """The answer of a WSGI application, whole."""
+    """The complete response of a WSGI application."""
     status_and_headers: list[Any] = []
     body = b"".join(app(environ, lambda status, headers, exc_info=None: status_and_headers.extend((status, headers))))
     status, headers = status_and_headers
@@ -121,7 +121,7 @@ _OWN_ACCOUNT_TRUST = json.dumps(
 
 
 def seed_account() -> AccessKey:
-    """Fill the account and return the operator's access key."""
+    """Create the account's first users and role, and return the operator's access key."""
     iam = iam_backends[ACCOUNT]["aws"]
     iam.create_account_alias(ACCOUNT_ALIAS)
     iam.create_user(REGION, OPERATOR)

@@ -1,6 +1,6 @@
-"""The sandbox's own addresses, below `/_sandbox/` on the AWS port.
+"""The sandbox's control API, below `/_sandbox/` on the AWS port.
 
-It may touch the faults and the records of calls and leaves, and hand out credentials as the services of AWS would.
+It may touch the faults, the records of calls and permissions, and moto's ECS and STS in this process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _JSON = "application/json"
 
 
 class Control:
-    """Who is there, faults, calls, and the credentials of an ECS task."""
+    """The routes of the control API."""
 
     def __init__(self, *, nonce: str) -> None:
         self._nonce = nonce
@@ -29,11 +29,12 @@ class Control:
         self.calls = Calls()
 
     def respond(self, environ: dict[str, Any]) -> Response:
-        """Answer one request: `/`, `/faults`, `/calls` and `/permissions` (GET, POST, DELETE), `/task-credentials?role=`.
+        """Answer one request.
 
-        `/tasks?cluster=&service=` (GET) tells the environment that the running tasks hold; POST there takes `exitCode`,
-        with which the next `times` tasks end. `/service-control-policies` (PUT) takes the `policies` that
-        the organization has in force for this account.
+        `/` returns the nonce. `/faults` takes POST and DELETE, `/calls` and `/permissions` GET and DELETE.
+        `/task-credentials?role=` returns the credentials of an ECS task. `/tasks?cluster=&service=` returns the
+        environment of the running tasks; a POST there takes `exitCode`, with which the next `times` tasks exit.
+        `/service-control-policies` (PUT) takes the `policies` that the organization applies to this account.
         """
         try:
             return self._route(environ)

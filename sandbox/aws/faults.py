@@ -1,4 +1,4 @@
-"""Failures on demand, and the record of the calls that were made: what a test asks of the sandbox.
+"""Fault injection, and the record of calls: what a test asks of the sandbox.
 
 It may touch nothing outside this process's memory.
 """
@@ -18,7 +18,7 @@ REMEMBERED_CALLS = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """`times` calls of an operation fail, after `skip` that pass; an empty service or operation stands for any."""
+    """`times` calls of an operation fail, after `skip` that succeed; an empty service or operation means any."""
 
     service: str = ""
     operation: str = ""
@@ -39,12 +39,12 @@ class Fault:
             raise ValueError(f"skip must be at least 0: {self.skip}")
 
     def matches_call(self, call: Call) -> bool:
-        """Whether this fault is meant for a call."""
+        """Whether this fault is for a call."""
         return self.service in ("", call.service) and self.operation in ("", call.operation)
 
 
 class Faults:
-    """The faults that wait for their calls, first come first served."""
+    """The ordered faults that have not happened yet, the oldest first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,12 +52,12 @@ class Faults:
         self._released = threading.Event()
 
     def add(self, fault: Fault) -> None:
-        """Let the next calls fail."""
+        """Order a fault."""
         with self._lock:
             self._pending.append((fault, fault.skip + fault.times))
 
     def take(self, call: Call) -> Fault | None:
-        """The fault that this call meets, used up once; None also for a call that one lets pass."""
+        """The fault for this call, which counts as used; None when there is none or the call is to be skipped."""
         with self._lock:
             for position, (fault, remaining) in enumerate(self._pending):
                 if not fault.matches_call(call):
@@ -68,14 +68,14 @@ class Faults:
         return None
 
     def clear(self) -> None:
-        """Forget all faults, and let go of the calls that hang."""
+        """Remove all faults, and release the calls that hang."""
         with self._lock:
             self._pending.clear()
             self._released.set()
             self._released = threading.Event()
 
     def hold(self, seconds: float) -> None:
-        """Hold a call up for a time, or until the faults are cleared."""
+        """Wait for a time, or until the faults are cleared."""
         self._released.wait(seconds)
 
 
@@ -86,11 +86,11 @@ class Calls:
         self._calls: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
 
     def add(self, call: Call) -> None:
-        """Remember a call."""
+        """Record a call."""
         self._calls.append(call)
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Remove all of them."""
         self._calls.clear()
 
     def listing(self) -> list[dict[str, Any]]:

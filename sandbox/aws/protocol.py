@@ -1,6 +1,6 @@
-"""AWS calls as they travel: what a request asks for, how an answer or an error looks in each protocol.
+"""AWS's protocols: the call in a request, and responses and errors in the form of each protocol.
 
-It may touch nothing but the request it is given.
+It may touch only the request that it is given.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 _CREDENTIAL = re.compile(r"Credential=([^/,]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _PRESIGNED = re.compile(r"([^/]+)/\d{8}/([^/]+)/([^/]+)/")
-# AWS_QUERY services answer XML; the namespace matters to no SDK but is what AWS sends.
+# Services with the query protocol answer XML; no SDK needs the namespace, but AWS sends it.
 _QUERY = {
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
@@ -30,7 +30,7 @@ _REST_JSON_ROUTES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One AWS call: who asks which service for what."""
+    """One AWS call: service, operation, caller and parameters."""
 
     service: str
     operation: str
@@ -43,7 +43,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """An HTTP answer."""
+    """An HTTP response."""
 
     status: int
     body: bytes
@@ -60,7 +60,7 @@ class AwsError(Exception):
 
 
 def read_call(environ: dict[str, Any]) -> Call:
-    """Read a request without consuming it; whatever cannot be told is empty."""
+    """Read a request without consuming it; what cannot be determined is empty."""
     authorization = environ.get("HTTP_AUTHORIZATION", "")
     found = _CREDENTIAL.search(authorization)
     key, region, service = found.groups() if found else ("", "", "")
@@ -72,7 +72,7 @@ def read_call(environ: dict[str, Any]) -> Call:
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     operation = target.rpartition(".")[2] or str(parameters.get("Action", query.get("Action", "")))
     if not service and operation.startswith("AssumeRoleWith"):
-        service = "sts"  # The two calls of STS that nobody signs.
+        service = "sts"  # The two STS calls that are not signed.
     operation = operation or _REST_JSON_ROUTES.get((service, environ.get("PATH_INFO", "")), "")
     return Call(
         service=service,
@@ -86,7 +86,7 @@ def read_call(environ: dict[str, Any]) -> Call:
 
 
 def read_body(environ: dict[str, Any]) -> bytes:
-    """The request's body, which stays readable for the next in line."""
+    """The request's body, which can be read again afterwards."""
     length = environ.get("CONTENT_LENGTH") or "0"
     body: bytes = environ["wsgi.input"].read(int(length)) if length.isdigit() else b""
     environ["wsgi.input"] = io.BytesIO(body)
@@ -94,18 +94,18 @@ def read_body(environ: dict[str, Any]) -> bytes:
 
 
 def replace_parameters(environ: dict[str, Any], parameters: dict[str, Any]) -> None:
-    """Put other parameters into a JSON request."""
+    """Replace the parameters of a JSON request."""
     body = json.dumps(parameters).encode()
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
 
 
 def json_response(value: object, status: int = 200, content_type: str = "application/x-amz-json-1.1") -> Response:
-    """An answer of a JSON service."""
+    """A response of a JSON service."""
     return Response(status=status, body=json.dumps(value).encode(), content_type=content_type)
 
 
 def xml_response(call: Call, result: str) -> Response:
-    """An answer of a query service; `result` is XML already."""
+    """A response of a query service; `result` is XML."""
     name = call.operation
     body = (
         f'<{name}Response xmlns="{_QUERY[call.service]}"><{name}Result>{result}</{name}Result>'
@@ -115,7 +115,7 @@ def xml_response(call: Call, result: str) -> Response:
 
 
 def error_response(call: Call, error: AwsError) -> Response:
-    """An error as this call's service would send it."""
+    """An error in the protocol of this call's service."""
     request_id = secrets.token_hex(16)
     inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
     if call.service in _QUERY:
@@ -149,7 +149,7 @@ def _parameters(environ: dict[str, Any]) -> dict[str, Any]:
 
 
 def _routed(service: str, environ: dict[str, Any]) -> str:
-    """The operation of a REST service, by the service's own model; "" when that does not know it."""
+    """The operation of a REST service, from botocore's service model; "" when it is unknown."""
     if not service:
         return ""
     from botocore.exceptions import UnknownServiceError

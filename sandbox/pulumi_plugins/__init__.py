@@ -1,5 +1,5 @@
-"""The programs the Pulumi engine starts beside itself: a language host and an AWS provider.
+"""The plug-ins that the Pulumi engine starts: a language host and an AWS provider.
 
-May touch the installed SDKs (read only), the endpoint the AWS variables name, and where `install` is told
-to write.
+It may touch the installed SDKs (read only), the endpoint that the AWS variables name, and the directories that
+`install` is given.
 """

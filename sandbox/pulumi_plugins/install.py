@@ -1,6 +1,6 @@
-"""Puts the language host beside an engine and the AWS provider into its home.
+"""Installs the language host next to an engine, and the AWS provider in its PULUMI_HOME.
 
-May touch the engine's directory, the home it is handed and a cache of its own; never the user's own plug-ins.
+It may touch the engine's directory, the home it is given and a cache of its own; never the user's own plug-ins.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ exec {python} -P -c '{start}' {project} "$@"
 
 
 class InstallError(Exception):
-    """A plug-in could not be put where the engine looks for it; the message says which and why."""
+    """A plug-in could not be installed; the message says which and why."""
 
 
 def install(engine: Path, home: Path, python: Path, cache: Path) -> None:
-    """Give `engine` a language host and `home` (its PULUMI_HOME) the provider, both run by `python`.
+    """Install the language host for `engine`, and the provider in `home` (its PULUMI_HOME); `python` runs both.
 
-    Idempotent. An official language host beside the engine stays. `engine` must not be a symbolic link: the
-    engine looks for its host where the link leads. `cache` holds the wrapper while the engine copies it.
+    Idempotent. An official language host next to the engine stays. `engine` must not be a symbolic link: the
+    engine looks for its host next to the link's target. `cache` holds the wrapper while the engine copies it.
     Raises InstallError.
     """
-    # Not resolved: a virtual environment's interpreter is a link, and what it links to has no packages.
+    # Not resolved: a virtual environment's interpreter is a link to one without the packages.
     interpreter = Path(os.path.abspath(python))
     host = engine.parent / _LANGUAGE_HOST
     if not host.exists() or _is_ours(host):
@@ -45,7 +45,7 @@ def install(engine: Path, home: Path, python: Path, cache: Path) -> None:
     installed = directory / _PROVIDER
     incomplete = directory.with_name(f"{directory.name}.partial")
     if installed.exists() and not _is_ours(installed):
-        raise InstallError(f"{installed} is a provider of somebody else's: give the sandbox a home of its own")
+        raise InstallError(f"{installed} is not the sandbox's provider: set another PULUMI_HOME for the sandbox")
     if installed.exists() and not incomplete.exists():
         _write(installed, wanted)
         return
@@ -85,7 +85,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write an executable at once, so that an engine that starts meanwhile never sees half of it."""
+    """Write an executable atomically: an engine may start at the same time."""
     if path.exists() and path.read_text(encoding="utf-8") == text and os.access(path, os.X_OK):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _installed_sdk(python: Path) -> str:
-    """The version of pulumi_aws that `python` imports, read without starting it where that is possible."""
+    """The version of pulumi_aws that `python` imports; reads it without starting `python` where possible."""
     for found in python.parent.parent.glob("lib/python3.*/site-packages/pulumi_aws-*.dist-info"):
         return found.name.removeprefix("pulumi_aws-").removesuffix(".dist-info")
     asked = subprocess.run(

@@ -1,6 +1,6 @@
 """`pulumi-language-python`: runs Python programs and policy packs for the engine with this very interpreter.
 
-May touch the program's directory (read only), child processes of its own, and the engine that started it.
+It may touch the program's directory (read only), child processes of its own, and the engine that started it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sandbox.pulumi_plugins.protocol import grpc, installed_version, language_pb
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# The executor's word for "the user has been told already": the engine then adds no message of its own.
+# The executor's exit code for "the message was shown": the engine then adds none.
 SHOWN_ALREADY = 32
 _EXECUTOR = Path(__file__).with_name("run_program.py")
 
@@ -56,7 +56,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         )
 
     def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
-        """The same, as engines before packages asked for it."""
+        """The same for older engines."""
         return language_pb2.GetRequiredPluginsResponse(
             plugins=[
                 plugin_pb2.PluginDependency(name=name, kind="resource", version=version, server=server)
@@ -76,11 +76,11 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.AboutResponse(executable=sys.executable, version=platform.python_version())
 
     def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
-        """Nothing to choose: programs run with this interpreter, whatever `virtualenv` says."""
+        """No options: programs run with this interpreter, whatever `virtualenv` says."""
         return language_pb2.RuntimeOptionsResponse()
 
     def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
-        """Nothing to install: the interpreter's environment is brought up before the engine is."""
+        """Nothing to install: the interpreter's environment is installed before the engine."""
         yield language_pb2.InstallDependenciesResponse(stdout=f"Dependencies are those of {sys.executable}\n".encode())
 
     def Cancel(self, request: Any, context: Any) -> Any:
@@ -89,7 +89,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return empty_pb2.Empty()
 
     def Run(self, request: Any, context: Any) -> Any:
-        """Run a program to its end, its output going where the official executor's goes."""
+        """Run a program to its end; its output goes where the official executor's output goes."""
         environment = dict(os.environ)
         environment["PULUMI_CONFIG"] = json.dumps(dict(request.config))
         environment["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(list(request.configSecretKeys))
@@ -136,7 +136,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         yield language_pb2.RunPluginResponse(exitcode=code)
 
     def GenerateProgram(self, request: Any, context: Any) -> Any:
-        """Writing programs takes the official host's code generator, and `pulumi import` asks for it last."""
+        """Not supported: it needs the official host's code generator. `pulumi import` calls it last."""
         context.abort(
             grpc.StatusCode.UNIMPLEMENTED,
             "the import is done, but this language host writes no Python for it: "
@@ -167,7 +167,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _output_of(child: subprocess.Popen[bytes]) -> Iterator[Any]:
-    """What a child prints, as messages, in the order it arrives from either of its pipes."""
+    """The output of a child, as messages, in the order of arrival from both pipes."""
     pieces: queue.Queue[Any] = queue.Queue()
 
     def drain(pipe: Any, message: Callable[[bytes], Any]) -> None:
@@ -214,9 +214,9 @@ def main() -> None:
     host = LanguageHost(engine)
     code = serve(
         lambda server: language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server),
-        leave=host.end_children,
+        on_stop=host.end_children,
     )
-    # Children of the thread pool may still wait on a program that ends in its own time.
+    # Threads of the pool may still wait for a program.
     os._exit(code)
 
 

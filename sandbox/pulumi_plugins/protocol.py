@@ -1,6 +1,6 @@
 """The engine's plug-in protocol: its generated messages, loaded quickly, and the loop that serves them.
 
-May touch the installed pulumi SDK (read only), a loopback port, standard output and signal handlers.
+It may touch the installed pulumi SDK (read only), a loopback port, standard output and signal handlers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# grpc must be told before it is imported: a plug-in starts children, but never forks itself.
+# grpc reads these when it is imported: a plug-in starts children, but never forks itself.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
@@ -76,10 +76,10 @@ def installed_version(distribution: str) -> str:
     return importlib.metadata.version(distribution)
 
 
-def serve(register: Callable[[grpc.Server], None], *, leave: Callable[[], None] | None = None) -> int:
+def serve(register: Callable[[grpc.Server], None], *, on_stop: Callable[[], None] | None = None) -> int:
     """Serve on a free loopback port, print it as the engine expects, and return 0 when the engine is done.
 
-    It is done when it sends SIGINT or SIGTERM, and when it is no longer there.
+    It is done when it sends SIGINT or SIGTERM, and when it no longer exists.
     """
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,8 +94,8 @@ def serve(register: Callable[[grpc.Server], None], *, leave: Callable[[], None] 
     while not ended.wait(timeout=2.0):
         if os.getppid() != parent:
             break
-    if leave is not None:
-        leave()
+    if on_stop is not None:
+        on_stop()
     server.stop(grace=0.2).wait(timeout=1.0)
     sys.stdout.flush()
     return 0

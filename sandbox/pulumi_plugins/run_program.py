@@ -1,6 +1,6 @@
-"""The child process in which a Pulumi program runs: settings in, resources registered, an exit code out.
+"""The child process that runs a Pulumi program: sets its configuration, runs it, ends with an exit code.
 
-May touch whatever the program touches; it is run by path and imports nothing of the project but the program.
+It may touch what the program touches; it is run by path and imports only the program from the project.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-# Run by path, the interpreter puts this file's directory first on the module search path: its neighbours
+# The interpreter puts the directory of this file first on the module search path: the files next to it
 # must not shadow what the program imports.
 if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
     del sys.path[0]
 
-# A tenth of a run went into looking for garbage, of which a program that ends after seconds makes next to none.
+# Garbage collection took a tenth of a run, and a program that ends after seconds has next to no garbage.
 gc.disable()
 
 import pulumi  # noqa: E402
@@ -43,7 +43,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _users_part_of_the_traceback(program: Path) -> str:
-    """The traceback from the program's first frame on; all of it when the program has no frame."""
+    """The traceback from the program's first frame; all of it when the program has no frame."""
     frames = traceback.extract_tb(sys.exc_info()[2])
     entry = program if program.suffix else program / "__main__.py"
     for index, frame in enumerate(frames):
@@ -57,7 +57,7 @@ def _run(program: str) -> None:
 
 
 def main() -> int:
-    """Run the program and answer 0, 1, or 32 when the message has been shown already."""
+    """Run the program and return 0, 1, or 32 when the message was shown already."""
     asked = _arguments()
     program = Path(asked.program)
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
@@ -84,7 +84,7 @@ def main() -> int:
     asyncio.set_event_loop(loop)
     executor = ThreadPoolExecutor(max_workers=max(asked.parallel, 1) * THREADS_PER_OPERATION)
     loop.set_default_executor(executor)
-    # A failed program leaves futures nobody awaited; that is harmless, and asyncio would say it at length.
+    # A failed program has futures that were not awaited; asyncio would log each of them.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(asked.program)))

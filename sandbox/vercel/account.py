@@ -1,4 +1,4 @@
-"""Whose the token of the stand-in for Vercel is: the user, the teams, and what is asked for on behalf of which.
+"""The user of the token, the teams, and the team of a request.
 
 Touches memory only. Shapes: https://vercel.com/docs/rest-api/teams and https://vercel.com/docs/rest-api/authentication.
 """
@@ -15,17 +15,17 @@ from sandbox.vercel.team import Team
 from sandbox.vercel.variable import USER_ID, ApiError, stable_id
 
 PAGE = 20
-"""How many are told at once where the request does not say."""
+"""The default size of a page."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """The teams of the token's person, the default one first."""
+    """The teams of the token's user, the default one first."""
 
     teams: tuple[Team, ...]
 
     def scope(self, query: Mapping[str, str]) -> Team | None:
-        """The team on whose behalf a request is; None for the person's own account. Raises Refusal 403."""
+        """The team of a request; None for the user's own account. Raises ApiError 403."""
         team_id, slug = query.get("teamId"), query.get("slug")
         if not team_id and not slug:
             return None
@@ -35,14 +35,14 @@ class Account:
         raise scope_error(team_id or slug or "")
 
     def find_project(self, query: Mapping[str, str], project: str) -> tuple[Team, str]:
-        """The team and the id of a project, seen only on behalf of its team. Raises Refusal 404 or 403."""
+        """The team and the id of a project, which is visible only with its team. Raises ApiError 404 or 403."""
         team = self.scope(query)
         if team is None:
             raise ApiError(404, "not_found", "Project not found.")
         return team, team.project_id(project)
 
     def check_access(self, team: Team, team_id: str) -> Team:
-        """The team, if the token may act for it. Raises Refusal 403."""
+        """The team, if the token has access to it. Raises ApiError 403."""
         if team.limited_by:
             raise scope_error(team_id, team=team.id if "saml" in team.limited_by else None)
         return team
@@ -77,7 +77,7 @@ def account_routes(account: Account) -> flask.Blueprint:
                 "name": "sandbox",
                 "type": "token",
                 "origin": "manual",
-                # A token for the whole account has the user's scope alone.
+                # A token for the whole account has only the user's scope.
                 "scopes": allowed if scoped else [{"type": "user", "createdAt": created_at}],
                 "createdAt": created_at,
                 "activeAt": created_at,
@@ -86,7 +86,7 @@ def account_routes(account: Account) -> flask.Blueprint:
 
     @routes.get("/v2/teams")
     def teams() -> dict[str, Any]:
-        # No two of the same time: a page ends at one.
+        # No two have the same time: pages end at a time.
         entries = [_team_json(team, created_at - add) for add, team in enumerate(account.teams)]
         page, pagination = paged(entries, "createdAt", flask.request.args, after="until")
         return {"teams": page, "pagination": pagination}
@@ -105,7 +105,7 @@ def account_routes(account: Account) -> flask.Blueprint:
 def paged(
     entries: Sequence[dict[str, Any]], time: str, query: Mapping[str, str], *, after: str
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """One page, the latest first, and its `pagination`: `next` is to be asked for with `after`."""
+    """One page, the latest first, and its `pagination`; `after` is the query parameter for `next`."""
     try:
         limit = min(max(int(query.get("limit", PAGE)), 1), 100)
         until = int(query[after]) if after in query else None
@@ -119,7 +119,7 @@ def paged(
 
 
 def json_body() -> Any:
-    """The request's body. Raises Refusal 400 for none."""
+    """The request's body. Raises ApiError 400 when there is none."""
     body = flask.request.get_json(force=True, silent=True)
     if body is None:
         raise ApiError(400, "bad_request", "Invalid JSON")
@@ -127,7 +127,7 @@ def json_body() -> Any:
 
 
 def scope_error(scope: str, team: str | None = None) -> ApiError:
-    """The refusal of a team out of reach; with its id, where signing in to it anew would help."""
+    """The error for a team without access; with the team's id when a new sign-in would help."""
     message = (
         f'Not authorized: Trying to access resource under scope "{scope}".'
         " You must re-authenticate to this scope or use a token with access to this scope."
@@ -144,5 +144,5 @@ def _team_json(team: Team, created_at: int) -> dict[str, Any]:
         "createdAt": created_at,
         "membership": {"role": "OWNER", "confirmed": True, "created": team.created_at, "createdAt": team.created_at},
     }
-    # A team that the token is not for is listed all the same, with less of it.
+    # A team that the token has no access to is listed with fewer fields.
     return {**entries, "limited": True, "limitedBy": list(team.limited_by)} if team.limited_by else entries

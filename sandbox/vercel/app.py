@@ -1,6 +1,6 @@
-"""A stand-in for Vercel's REST API: users, teams, projects, environment variables and deployments.
+"""The Flask application that stands in for Vercel's REST API: projects and their environment variables.
 
-Touches memory only; `create_app` returns a Flask application for somebody else to serve. Shapes and rules are
+It may touch memory only; `create_app` returns an application for others to serve. Shapes and rules are
 those of https://vercel.com/docs/rest-api and https://vercel.com/docs/environment-variables.
 """
 
@@ -31,10 +31,10 @@ def create_app(
     other_teams: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     limited: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> flask.Flask:
-    """The API for one token, the only one that is let in; its person is in one team with one project.
+    """The API for one token, the only valid one; its user is in one team with one project.
 
-    `others` are more teams with their projects. `barred` names teams for which the token may not act, and why
-    (`scope`, `saml`, `mfa`, `invalidated`): they are listed as limited, and their projects are refused.
+    `other_teams` are more teams with their projects. `limited` names teams that the token has no access to, and why
+    (`scope`, `saml`, `mfa`, `invalidated`): they are listed as limited, and requests for them fail.
     """
     app = flask.Flask("sandbox.vercel", static_folder=None)
     teams = {team: (project,), **other_teams}
@@ -105,7 +105,7 @@ def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) 
         matching = [with_targets(project) for project in team.projects()] if team else []
         search = flask.request.args.get("search", "")
         matching = [project for project in matching if search in project["name"]]
-        # The listing's tenth version goes on from `from`, its ninth from `until`; the latest change comes first.
+        # Version 10 of the list continues at `from`, version 9 at `until`; the latest change comes first.
         page, pagination = paged(matching, "updatedAt", flask.request.args, after="from" if version > 9 else "until")
         return {"projects": page, "pagination": pagination}
 
@@ -129,7 +129,7 @@ def _add_variables(app: flask.Flask, account: Account) -> None:
 
     @app.get(env)
     def variables(version: int, project: str) -> dict[str, Any]:
-        # The query's `decrypt` is no longer heeded (vercel/sdk#118): values are had one by one.
+        # The query parameter `decrypt` no longer has an effect (vercel/sdk#118): values are read one by one.
         team, id = account.find_project(flask.request.args, project)
         return {"envs": [variable.to_json(decrypted=False) for variable in team.variables(id)]}
 

@@ -1,6 +1,6 @@
-"""The stand-in's deployments: made anew from an earlier one, built look by look, and what production runs.
+"""Deployments: created from an earlier one, built step by step with each read, and the one in production.
 
-Touches memory only. A deployment keeps the variables that there were when it was made. Shapes:
+It may touch memory only. A deployment keeps the variables of the time when it was created. Shapes:
 https://vercel.com/docs/rest-api/deployments; rollbacks: https://vercel.com/docs/instant-rollback.
 """
 
@@ -21,14 +21,14 @@ from sandbox.vercel.team import Team
 from sandbox.vercel.variable import USER_ID, ApiError, now
 
 HOUR_MS = 3_600_000
-"""Milliseconds: so much older than its project is a project's first deployment."""
+"""Milliseconds: the first deployment of a project is that much older than the project."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _AFTER = {"QUEUED": "BUILDING", "BUILDING": "READY"}
 
 
 class Deployments:
-    """The deployments of every project, and which of them production runs."""
+    """The deployments of every project, and the one in production."""
 
     def __init__(self, account: Account) -> None:
         self._lock = threading.RLock()
@@ -37,7 +37,7 @@ class Deployments:
         self._rolled_back: set[str] = set()
         for team in account.teams:
             for project in team.projects():
-                # Somebody deployed the application before anybody set its variables.
+                # The application was deployed before its variables were set.
                 deployment = self._new(team, project["id"], PRODUCTION, {}, project["createdAt"] - HOUR_MS)
                 self._store(
                     replace(
@@ -50,12 +50,12 @@ class Deployments:
                 self._promote(deployment.id, project["id"])
 
     def all(self, project: str) -> list[Deployment]:
-        """Those of one project, by its id; the latest first."""
+        """The deployments of one project, by its id; the latest first."""
         with self._lock:
             return sorted(self._by_project.get(project, ()), key=lambda entry: -entry.created_at)
 
     def find(self, project: str | None, id_or_url: str) -> Deployment:
-        """One deployment, of any project where none is named. Raises Refusal 404."""
+        """One deployment, of any project when none is named. Raises ApiError 404."""
         with self._lock:
             for id in [project] if project else [*self._by_project]:
                 for entry in self._by_project.get(id, ()):
@@ -64,21 +64,21 @@ class Deployments:
         raise ApiError(404, "not_found", "The deployment could not be found.")
 
     def running(self, project: str) -> Deployment | None:
-        """What production runs."""
+        """The deployment in production."""
         with self._lock:
             return self.find(project, self._running[project]) if project in self._running else None
 
     def redeploy(
         self, team: Team, source: Deployment, target: str | None, meta: Mapping[str, str], final_state: str
     ) -> Deployment:
-        """One more deployment of the former's code, with the variables of now."""
+        """A new deployment of an earlier one's code, with the current variables."""
         with self._lock:
             deployment = replace(self._new(team, source.project, target, meta, now()), final_state=final_state)
             self._store(deployment)
             return deployment
 
     def advance(self, deployment: Deployment) -> Deployment:
-        """The deployment, one step further: it is built while somebody looks, and takes production when it is ready."""
+        """The deployment, one step further: each read is a step of the build; a ready one becomes production."""
         with self._lock:
             next_state = _AFTER.get(deployment.state)
             if next_state is None or (deployment.state == deployment.final_state == "BUILDING"):
@@ -93,7 +93,7 @@ class Deployments:
             return ready
 
     def set_production(self, project: str, id: str, *, back: bool) -> None:
-        """Production to another deployment: promoted, or rolled back, after which new ones do not take its place."""
+        """Set production to another deployment: promote it, or roll back; new ones then do not become production."""
         with self._lock:
             matching = self.find(project, id)
             if matching.state != "READY" or matching.target != PRODUCTION:
@@ -102,7 +102,7 @@ class Deployments:
             (self._rolled_back.add if back else self._rolled_back.discard)(project)
 
     def _new(self, team: Team, project: str, target: str | None, meta: Mapping[str, str], at: int) -> Deployment:
-        # Clocks of one service: what is made after a variable was changed is younger than the change.
+        # A deployment that is created after a change of a variable must be later than the change.
         changes = [entry.updated_at for entry in team.variables(project)]
         latest = max([*changes, *(entry.created_at for entry in self._by_project.get(project, ()))], default=0)
         return Deployment(
@@ -127,9 +127,9 @@ class Deployments:
 
 
 def environment_for(team: Team, project: str, target: str) -> dict[str, str]:
-    """What code that is deployed now finds in its environment; the sensitive values too, which the API tells nobody."""
+    """The environment of code that is deployed now, with the sensitive values, which the API never returns."""
     shared = [entry.variable for entry in team.shared(team.project_id(project)) if target in entry.variable.targets]
-    # The project's own goes before a shared one of the same name and environment.
+    # The project's variable overrides a shared one of the same name and environment.
     own = [entry for entry in team.variables(project) if target in entry.targets and entry.git_branch is None]
     return {entry.key: entry.value for entry in (*shared, *own)}
 
@@ -199,12 +199,12 @@ def deployment_routes(account: Account, deployments: Deployments) -> flask.Bluep
 
     @routes.get("/_sandbox/deployment/<project>")
     def deployed_now(project: str) -> dict[str, str]:
-        """What production would run if it were deployed now."""
+        """The environment of production if it were deployed now."""
         return environment_for(account.teams[0], project, PRODUCTION)
 
     @routes.get("/_sandbox/running/<project>")
     def running(project: str) -> dict[str, Any]:
-        """What production runs: its deployment, and the environment that was there when it was made."""
+        """The deployment in production, and its environment from the time when it was created."""
         matching = deployments.running(account.teams[0].project_id(project))
         if matching is None:
             return {"deployment": None, "environment": {}}
@@ -238,12 +238,12 @@ class Deployment:
 
     @property
     def url(self) -> str:
-        """Its own address, for good."""
+        """Its permanent address."""
         return f"{self.name}-{self.id.removeprefix('dpl_')[:9].lower()}-sandbox.vercel.app"
 
 
 def production_target(deployment: Deployment) -> dict[str, Any]:
-    """The deployment that production runs, as a project tells it under `targets`."""
+    """The deployment in production, in the form of a project's `targets`."""
     return {
         "id": deployment.id,
         "name": deployment.name,
@@ -278,13 +278,13 @@ def _common(deployment: Deployment) -> dict[str, Any]:
     if deployment.ready_at is not None:
         body_json["ready"] = deployment.ready_at
     if deployment.state == "READY":
-        # Whether it has seen production traffic, not whether it does now.
+        # Whether it ever received production traffic.
         body_json["readySubstate"] = "PROMOTED" if deployment.aliased else "STAGED"
     return body_json
 
 
 def list_entry(deployment: Deployment) -> dict[str, Any]:
-    """As the listing tells it."""
+    """In the form of the list."""
     creator = {"uid": USER_ID, "username": "sandbox"}
     return {
         **_common(deployment),
@@ -298,7 +298,7 @@ def list_entry(deployment: Deployment) -> dict[str, Any]:
 
 
 def to_json(deployment: Deployment, owner: str) -> dict[str, Any]:
-    """As it is told alone; `owner` is the team's id."""
+    """In the form of a single deployment; `owner` is the team's id."""
     body_json = {
         **_common(deployment),
         "id": deployment.id,

@@ -1,6 +1,6 @@
-"""The control door of the stand-in for Vercel: faults to order, and a count of the calls that came.
+"""Fault injection of the Vercel API, and the count of its calls.
 
-Touches memory, and for a dropped connection the socket of the request it is asked to drop.
+It may touch memory, and the socket of a request whose connection is to be dropped.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ import flask
 
 
 class FaultKind(StrEnum):
-    """What goes wrong."""
+    """What fails."""
 
     STATUS = "status"
     """The request is answered with an error status and does nothing."""
     TIMEOUT = "timeout"
     """No answer for `seconds`, then the connection is closed."""
     DROP = "drop"
-    """The connection is closed without an answer; with `applied`, after the request has done its work."""
+    """The connection is closed without an answer; with `applied`, after the request was processed."""
     HOLD = "hold"
-    """The request is held up for `seconds`, or until the faults are forgotten, and then does its work."""
+    """The request waits for `seconds`, or until the faults are cleared, and is then processed."""
     HALF = "half"
-    """A batch loses its `nth` variable (from 1): it comes back in `failed`, the others are created."""
+    """The `nth` variable of a batch (from 1) is returned in `failed`, the others are created."""
     BUILD = "build"
-    """A deployment is made, and its build fails."""
+    """A deployment is created, and its build fails."""
     STUCK = "stuck"
-    """A deployment is made, and its build never ends."""
+    """A deployment is created, and its build never ends."""
 
 
 @dataclass(kw_only=True)
 class Fault:
-    """One fault on order. `path` is any part of the request's path; `skip` requests pass before it."""
+    """One fault. `path` is any part of the request's path; `skip` requests succeed before it."""
 
     kind: FaultKind
     method: str
@@ -50,18 +50,18 @@ class Fault:
     applied: bool
     code: str
     released: threading.Event = field(default_factory=threading.Event, init=False)
-    """Set when the faults are forgotten."""
+    """Set when the faults are cleared."""
 
     @property
     def continues(self) -> bool:
-        """Whether the request does its work, or some of it, all the same."""
+        """Whether the request is processed, at least in part."""
         return self.kind in (FaultKind.HALF, FaultKind.BUILD, FaultKind.STUCK) or (
             self.kind is FaultKind.DROP and self.applied
         )
 
     @classmethod
     def read(cls, body: Any) -> Fault:
-        """A fault from the body of `POST /_sandbox/faults`. Raises ValueError for what cannot be one."""
+        """A fault from the body of `POST /_sandbox/faults`. Raises ValueError for an invalid one."""
         if not isinstance(body, dict):
             raise ValueError("a fault is an object")
         names = {field_.name for field_ in fields(cls) if field_.init} - {"retry_after"} | {"retryAfter"}
@@ -85,7 +85,7 @@ class Fault:
 
 
 class FaultInjector:
-    """Faults on order and calls counted, behind one lock."""
+    """The ordered faults and the count of calls."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -94,37 +94,37 @@ class FaultInjector:
         self._released = threading.Event()
 
     def add(self, fault: Fault) -> None:
-        """One more fault."""
+        """Order a fault."""
         with self._lock:
             fault.released = self._released
             self._faults.append(fault)
 
     def clear_faults(self) -> None:
-        """No more faults; requests that are held up go on."""
+        """Remove all faults; requests that wait continue."""
         with self._lock:
             self._faults.clear()
             self._released.set()
             self._released = threading.Event()
 
     def clear_calls(self) -> None:
-        """Count from nought."""
+        """Count from zero."""
         with self._lock:
             self._calls.clear()
 
     def count(self, method: str, path: str) -> None:
-        """One call came."""
+        """Count a call."""
         with self._lock:
             self._calls[f"{method} {path}"] += 1
 
     def counts(self) -> dict[str, Any]:
-        """The calls since the last reset: by method and path, and how many of them write."""
+        """The calls since the last reset by method and path, and the numbers of reads and writes."""
         with self._lock:
             writes = sum(count for call, count in self._calls.items() if not call.startswith("GET "))
             total = sum(self._calls.values())
             return {"total": total, "reads": total - writes, "writes": writes, "calls": dict(self._calls)}
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The fault that a request meets, used once; one that only holds it up is over when this returns."""
+        """The fault for a request, which counts as used; one that only delays is over when this returns."""
         fault = self._take(method, path)
         if fault is None or fault.kind is not FaultKind.HOLD:
             return fault
@@ -175,7 +175,7 @@ def fault_routes(injector: FaultInjector) -> flask.Blueprint:
 
 
 def fault_response(fault: Fault) -> flask.Response:
-    """What a request that meets the fault gets. Not for `half`, which is the batch's own affair."""
+    """The response to a request with a fault. Not for `half`, which the batch handles."""
     if fault.kind is FaultKind.STATUS:
         response = flask.jsonify(error={"code": fault.code, "message": f"A fault on order: {fault.status}."})
         response.status_code = fault.status
@@ -192,5 +192,5 @@ def drop_connection() -> flask.Response:
     connection: socket.socket | None = flask.request.environ.get("werkzeug.socket")
     if connection is not None:
         connection.shutdown(socket.SHUT_RDWR)
-    # Nobody hears this, but where the server keeps its sockets to itself it is the nearest thing.
+    # Not received when the socket was closed; the closest thing where the server gives no access to it.
     return flask.Response(status=502)

@@ -1,4 +1,4 @@
-"""The stand-in's variables that a team shares with its projects, and the projects' custom environments.
+"""The variables that a team shares with its projects, and the projects' custom environments.
 
 Touches memory only. Shapes: https://vercel.com/docs/rest-api/environment.
 """
@@ -51,7 +51,7 @@ def shared_variable_routes(account: Account) -> flask.Blueprint:
         for requested in body["evs"]:
             common = {name: body[name] for name in ("target", "customEnvironmentIds") if name in body}
             variable = parse_variable({**common, **requested, "type": body.get("type", "encrypted")})
-            # The id of a shared variable tells what it is.
+            # The id of a shared variable has a prefix.
             variable = replace(variable, id=stable_id("env_", f"{team.id}/{variable.id}", 24))
             try:
                 shared = team.share(variable, tuple(body.get("projectId") or ()))

@@ -1,6 +1,6 @@
-"""What the stand-in for Vercel holds of one team: projects, their variables, and which of these run into each other.
+"""One team: its projects, their variables, and conflicts between variables.
 
-Touches memory only; every method takes the store's lock.
+It may touch memory only; every method takes the team's lock.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True)
 class SharedVariable:
-    """A variable of the team, and the ids of the projects that have it too."""
+    """A variable of the team, and the ids of the projects that it is linked to."""
 
     variable: Variable
     projects: tuple[str, ...]
 
 
 class Team:
-    """The variables of one team's projects. `barred_by`: why the token may not act for the team; empty: it may."""
+    """The projects and variables of one team. `limited_by`: why the token has no access to it; empty: it has."""
 
     def __init__(self, *, team: str, projects: tuple[str, ...], limited_by: tuple[str, ...] = ()) -> None:
         self._lock = threading.RLock()
@@ -46,7 +46,7 @@ class Team:
         for name in projects:
             self.create_project(name, "nextjs")
 
-    # --- projects
+    # Projects
 
     def projects(self) -> list[dict[str, Any]]:
         """All projects of the team."""
@@ -54,19 +54,19 @@ class Team:
             return [self._project(id) for id in self._projects]
 
     def create_project(self, name: str, framework: str | None) -> dict[str, Any]:
-        """One more project. Raises Refusal 409 for a name that is taken."""
+        """Create a project. Raises ApiError 409 for an existing name."""
         with self._lock:
             if any(name == item.name for item in self._projects.values()):
                 raise ApiError(409, "conflict", f'Project "{name}" already exists, please use a new name.')
             id = stable_id("prj_", f"{self.slug}/{name}", 28)
-            # No two of the same time: a page ends at one.
+            # No two have the same time: pages end at a time.
             latest = max((item.created_at for item in self._projects.values()), default=self.created_at - 1)
             self._projects[id] = Project(name=name, framework=framework, created_at=max(now(), latest + 1))
             self._variables[id] = ()
             return self._project(id)
 
     def project_id(self, id_or_name: str) -> str:
-        """The id of a project known by id or name. Raises Refusal 404."""
+        """The id of a project, by its id or name. Raises ApiError 404."""
         with self._lock:
             for id, project in self._projects.items():
                 if id_or_name in (id, project.name):
@@ -91,10 +91,10 @@ class Team:
             "directoryListing": False,
         }
 
-    # --- what projects have in common, and environments of their own
+    # Shared variables and custom environments
 
     def share(self, variable: Variable, projects: tuple[str, ...]) -> SharedVariable:
-        """One more variable of the team, linked to projects by their ids. Raises Refusal 400 for one like another."""
+        """Create a variable of the team, linked to projects by their ids. Raises ApiError 400 for a conflict."""
         with self._lock:
             for other in self._shared:
                 if variable.overlaps(other.variable):
@@ -105,12 +105,12 @@ class Team:
             return created
 
     def shared(self, project: str | None) -> tuple[SharedVariable, ...]:
-        """The variables of the team, or those that are linked to one project."""
+        """The shared variables of the team, or those that are linked to one project."""
         with self._lock:
             return tuple(item for item in self._shared if project is None or project in item.projects)
 
     def create_environment(self, project: str, slug: str) -> dict[str, Any]:
-        """One more custom environment of a project. Raises Refusal 400 for a name that it may not have."""
+        """Create a custom environment of a project. Raises ApiError 400 for an invalid or existing name."""
         with self._lock:
             id = self.project_id(project)
             if slug.lower() in ("production", "preview", "development"):
@@ -133,7 +133,7 @@ class Team:
         with self._lock:
             return [*self._environments.get(self.project_id(project), ())]
 
-    # --- variables
+    # Variables
 
     def variables(self, project: str) -> tuple[Variable, ...]:
         """The variables of a project."""
@@ -141,16 +141,16 @@ class Team:
             return self._variables[self.project_id(project)]
 
     def variable(self, project: str, id: str) -> Variable:
-        """One variable by its id. Raises Refusal 404."""
+        """One variable by its id. Raises ApiError 404."""
         for variable in self.variables(project):
             if variable.id == id:
                 return variable
         raise ApiError(404, "not_found", "The Environment Variable was not found.")
 
     def put(self, project: str, requested: Mapping[str, Any], *, upsert: bool) -> Variable:
-        """Create one variable, or with `upsert` give the one at exactly that place a new value.
+        """Create a variable, or with `upsert` change the value of the one for exactly the same environments.
 
-        An upsert for other targets than the existing variable's is a conflict too (getsentry/sentry#118490).
+        An upsert for other targets than the existing variable's is also a conflict (getsentry/sentry#118490).
         """
         with self._lock:
             id = self.project_id(project)
@@ -212,7 +212,7 @@ class Team:
     def _check_conflict(self, project_id: str, created: Variable) -> None:
         for other in self._variables[project_id]:
             if other.id != created.id and created.overlaps(other):
-                # Vercel's message tells the branch even when there is none (vercel/vercel#16588).
+                # Vercel's message names the branch even when there is none (vercel/vercel#16588).
                 branch = created.git_branch or "undefined"
                 raise ApiError(
                     400,
@@ -241,5 +241,5 @@ class Team:
 
 
 def _next_update_time(existing: Variable) -> int:
-    # Two writes within one millisecond must still be told apart.
+    # Two writes within one millisecond must have different times.
     return max(now(), existing.updated_at + 1)

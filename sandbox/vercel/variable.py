@@ -1,6 +1,6 @@
-"""One environment variable as the stand-in for Vercel keeps it, and what Vercel refuses to make of a request.
+"""One environment variable, and the validation of requests that create or change one.
 
-Pure, but for the clock and the random ids.
+It may touch nothing but the clock and random numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TYPES = ("plain", "encrypted", "sensitive", "secret", "system")
 MAX_COMMENT_CHARACTERS = 500
 """Characters (https://vercel.com/docs/rest-api/projects/create-one-or-more-environment-variables)."""
 MAX_ENVIRONMENT_BYTES = 64 * 1024
-"""Octets of all names and values of one environment (https://vercel.com/docs/environment-variables)."""
+"""Bytes of all names and values of one environment (https://vercel.com/docs/environment-variables)."""
 RESERVED_NAMES = frozenset(
     (
         "AWS_SECRET_KEY",
@@ -43,7 +43,7 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 class ApiError(Exception):
-    """An answer that is an error, as Vercel shapes it: `{"error": {"code", "message", …}}` and a status."""
+    """An error response of Vercel's API: `{"error": {"code", "message", …}}` and a status."""
 
     def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
         super().__init__(message)
@@ -52,7 +52,7 @@ class ApiError(Exception):
 
 
 def stable_id(prefix: str, name: str, length: int) -> str:
-    """An id that is the same on every start, as long as Vercel's."""
+    """An id with the length of Vercel's that is the same after every start."""
     digest = hashlib.sha512(f"{prefix}{name}".encode()).digest()
     return prefix + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:length])
 
@@ -74,11 +74,11 @@ class Variable:
 
     @property
     def size(self) -> int:
-        """Octets counted against the limit."""
+        """Bytes that count for the limit."""
         return len(self.key.encode()) + len(self.value.encode())
 
     def overlaps(self, other: Variable) -> bool:
-        """Whether both would be seen by one deployment, with nothing to tell which wins."""
+        """Whether one deployment would get both, and neither overrides the other."""
         return (
             self.key == other.key
             and self.git_branch == other.git_branch
@@ -93,13 +93,13 @@ class Variable:
         }
 
     def to_json(self, *, decrypted: bool) -> dict[str, Any]:
-        """As the API tells it: a sensitive value never, an encrypted one only when asked for by its id."""
+        """In the form of the API: without a sensitive value, and with an encrypted one only when `decrypted`."""
         if self.type == "sensitive":
             value, decrypted = "", False
         elif self.type == "plain" or decrypted:
             value, decrypted = self.value, True
         else:
-            # Vercel lists its own ciphertext; anything opaque that is not the value will do.
+            # Vercel lists its own ciphertext; any opaque text will do.
             value = base64.b64encode(hashlib.sha512(f"{self.id}{self.value}".encode()).digest()).decode()
         to_json: dict[str, Any] = {
             "id": self.id,
@@ -125,7 +125,7 @@ USER_ID = stable_id("", "sandbox", 24)
 
 
 def check_schema(requested: Any) -> None:
-    """What the API's schema refuses before it looks at any variable. Raises Refusal 400 `bad_request`."""
+    """Validate a request against the API's schema. Raises ApiError 400 `bad_request`."""
     if not isinstance(requested, Mapping):
         raise ApiError(400, "bad_request", "Invalid request: should be object.")
     for name in ("key", "value", "type"):

@@ -136,7 +136,7 @@ def test_every_change_of_access_is_seen_and_named_and_fails_until_it_is_gone(
     assert rights(told) == {**AS_SET_UP, STRANGER: "u--", OLD: "ua-", PARTNER: "u--", officer: "u--"}
     # The platform's administrator was in the review that was signed.
     assert set(told["notAccepted"]) == {STRANGER, OLD, PARTNER, officer}
-    assert set(told["differences"]["came"]) == {STRANGER, OLD, PARTNER, officer}
+    assert set(told["differences"]["added"]) == {STRANGER, OLD, PARTNER, officer}
     assert told["differences"]["newGrants"] == [grant]
     changed = {each["arn"]: each for each in told["differences"]["changed"]}
     assert changed[APP]["newlyAssumedBy"] == [PARTNER]
@@ -148,8 +148,8 @@ def test_every_change_of_access_is_seen_and_named_and_fails_until_it_is_gone(
     assert [key["active"] for key in by_arn[OLD]["accessKeys"]] == [True]
     after = review(on_vercel, place, expect=0).document
     assert rights(after) == AS_SET_UP
-    assert set(after["differences"]["went"]) == {STRANGER, OLD, PARTNER, officer}
-    assert after["differences"]["goneGrants"] == [grant]
+    assert set(after["differences"]["removed"]) == {STRANGER, OLD, PARTNER, officer}
+    assert after["differences"]["removedGrants"] == [grant]
 
 
 def is_let_decrypt(kms: Any, key: str) -> bool:

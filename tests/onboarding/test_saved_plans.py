@@ -237,7 +237,7 @@ def test_a_second_environment_has_a_key_an_alias_a_trail_and_a_data_key_of_its_o
     assert len(clinic.keys()) == 2
     parameters = clinic.parameters()
     assert parameters["/eonpro/staging/ENCRYPTED_PHI_KEY"] != parameters["/eonpro/production/ENCRYPTED_PHI_KEY"]
-    assert second.told["ok"] is True and second.told["dataKey"]["madeNow"] is True
+    assert second.told["ok"] is True and second.told["dataKey"]["isNew"] is True
 
 
 def test_the_first_environment_is_not_touched_by_the_second(second: Second):

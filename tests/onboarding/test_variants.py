@@ -139,7 +139,7 @@ def test_a_store_that_is_chosen_later_gets_the_same_data_key_and_the_first_keeps
     clinic = in_secrets.clinic
     before = secrets_of(clinic)
     document = in_secrets.again("--secret-store", "parameter-store")
-    assert document["proofs"][0]["state"] == "proved" and document["dataKey"]["madeNow"] is False
+    assert document["proofs"][0]["state"] == "proved" and document["dataKey"]["isNew"] is False
     assert document["dataKey"]["fingerprint"] == in_secrets.document["dataKey"]["fingerprint"]
     parameters, after = clinic.parameters(), secrets_of(clinic)
     assert {name: after[name]["Value"] for name in after} == {name: before[name]["Value"] for name in before}
@@ -218,7 +218,7 @@ def test_in_secrets_manager_later_the_data_key_is_the_same_and_the_parameter_sta
     clinic = as_user.clinic
     parameters, deployed = clinic.parameters(), clinic.deployed()
     document = as_user.again("--secret-store", "secrets-manager")
-    assert document["dataKey"]["store"] == "secrets-manager" and document["dataKey"]["madeNow"] is False
+    assert document["dataKey"]["store"] == "secrets-manager" and document["dataKey"]["isNew"] is False
     assert {name: each["Value"] for name, each in secrets_of(clinic).items()} == {ESCROW: parameters[ESCROW]}
     assert clinic.parameters() == parameters and clinic.deployed() == deployed
     assert not [change for change in document["changes"] if change["op"] != "create"]

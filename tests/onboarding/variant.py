@@ -58,7 +58,7 @@ def nothing_is_left_to_change(variant: Variant) -> None:
     again = variant.again()
     assert clinic.changes() == {} and again["changes"] == []
     assert again["dataKey"]["fingerprint"] == variant.document["dataKey"]["fingerprint"]
-    assert variant.document["dataKey"]["madeNow"] and not again["dataKey"]["madeNow"]
+    assert variant.document["dataKey"]["isNew"] and not again["dataKey"]["isNew"]
     guarded = ("--expect-no-changes", "--policy-pack", "guardrails")
     passed = clinic.pulumi("preview", "--stack", "production", *guarded)
     assert "eonpro-kms-guardrails" in passed.told

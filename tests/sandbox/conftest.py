@@ -1,4 +1,4 @@
-"""One sandbox for the tests of this folder that only look at its answers: started once, in a directory of its own."""
+"""One sandbox for all tests that only call it: started once, in its own directory."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, kw_only=True)
 class RunningSandbox:
-    """A sandbox that runs, and how to talk to it."""
+    """A running sandbox and its clients."""
 
     variables: dict[str, str]
 
     def client(self, service: str, region: str = "us-east-1", **credentials: str) -> Any:
-        """A boto3 client that says what AWS would refuse by itself; the operator's unless told otherwise."""
+        """A boto3 client without parameter validation and retries; by default the operator's."""
         mine = credentials or {
             "aws_access_key_id": self.variables["AWS_ACCESS_KEY_ID"],
             "aws_secret_access_key": self.variables["AWS_SECRET_ACCESS_KEY"],
@@ -42,7 +42,7 @@ class RunningSandbox:
         )
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
-        """Status and JSON of one of the sandbox's own addresses."""
+        """Status and JSON of a request to the sandbox's control API."""
         request = urllib.request.Request(
             f"{self.variables['AWS_ENDPOINT_URL']}/_sandbox/{path}",
             method=method,
@@ -70,7 +70,7 @@ def sandbox(directory: Path, command: str, **more: str) -> subprocess.CompletedP
 
 
 def exported(printed: str) -> dict[str, str]:
-    """What a shell holds after it evaluated the lines that `env` printed."""
+    """The environment of a shell after it evaluated the output of `env`."""
     found = subprocess.run(
         ["sh", "-c", f'{printed}\nexec "$0" -c "import json, os; print(json.dumps(dict(os.environ)))"', sys.executable],
         capture_output=True,
@@ -83,7 +83,7 @@ def exported(printed: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    """A running sandbox that the session's tests share: each makes what it needs in it."""
+    """A running sandbox that the session's tests share; each creates what it needs."""
     directory = tmp_path_factory.mktemp("cloud") / "sandbox"
     started = sandbox(directory, "start")
     assert started.returncode == 0, started.stderr

@@ -136,7 +136,7 @@ def test_stop_does_not_wait_for_connections_that_clients_keep_open(run: Run, dir
         connection.close()
 
 
-def test_stop_of_a_sandbox_that_never_was_leaves_no_trace(run: Run, directory: Path) -> None:
+def test_stop_without_a_sandbox_creates_nothing(run: Run, directory: Path) -> None:
     assert run("stop").returncode == 0
     assert not directory.exists()
 
@@ -210,7 +210,7 @@ def test_a_state_file_that_cannot_be_read_is_no_sandbox(run: Run, directory: Pat
     assert run("start").returncode == 0
 
 
-def test_a_server_that_cannot_start_is_told_with_its_own_words(run: Run, tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_is_reported_with_its_own_error(run: Run, tmp_path: Path) -> None:
     broken = tmp_path / "broken" / "moto"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise RuntimeError('the emulator is broken')")
@@ -236,7 +236,7 @@ def test_both_servers_listen_on_the_loopback_address_alone(run: Run, directory: 
             socket.create_connection(("127.0.0.2", state(directory)[name]), timeout=2)
 
 
-def test_env_takes_away_what_would_send_an_sdk_elsewhere(run: Run) -> None:
+def test_env_unsets_variables_that_would_change_the_endpoint_or_the_credentials(run: Run) -> None:
     run("start")
     foreign = {
         "AWS_PROFILE": "work",
@@ -254,7 +254,7 @@ def test_env_takes_away_what_would_send_an_sdk_elsewhere(run: Run) -> None:
     assert variables["NO_PROXY"] == "localhost,127.0.0.1"
 
 
-def test_env_is_only_exports_where_nothing_has_to_be_taken_away(run: Run) -> None:
+def test_env_is_only_exports_when_no_variable_conflicts(run: Run) -> None:
     run("start")
     lines = run("env").stdout.splitlines()
     assert all(line.startswith("export ") for line in lines)

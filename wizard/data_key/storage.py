@@ -12,6 +12,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.ports.run import AwsClient
+from wizard.data_key import guard
 
 
 def find_stored_data_key(aws: AwsClient, settings: Settings) -> StoredDataKey | None:
@@ -43,6 +44,9 @@ def ensure_data_key(
         elsewhere = find_stored_data_key(aws, settings)
         if elsewhere is not None:
             _refuse_another(elsewhere, outputs)
+        else:
+            # Minutes have passed since the preflight asked.
+            guard.may_create(aws, settings, outputs=outputs).require()
         wrapped = elsewhere.wrapped if elsewhere else adopted or aws.kms.make_data_key(outputs.key_arn)
         stored_data_key = _keep(aws, settings, wrapped, outputs.key_arn, is_new=elsewhere is None and adopted is None)
     _refuse_another(stored_data_key, outputs)

@@ -1,6 +1,6 @@
-"""The report of a run: what exists, the checklist, what comes next, and the command that repeats it without questions.
+"""The report of a run: what exists, the checklist, the next steps, and the non-interactive command.
 
-Pure. One set of facts, two forms: lines for a terminal, a document for `--json`. No secret is among the facts.
+Pure. One set of facts in two forms: lines for a terminal, a document for `--json`. No secret is among the facts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PROOF_MARKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything a finished run can say."""
+    """The facts of a finished run."""
 
     stack: str
     settings: Settings
@@ -60,26 +60,26 @@ class Report:
 
     @property
     def failed(self) -> tuple[Verification, ...]:
-        """The proofs that say that the application cannot open what was delivered."""
+        """The verifications in which the application could not decrypt what was delivered."""
         return tuple(proof for proof in self.proofs if proof.state is VerificationState.FAILED)
 
 
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
-    """(what, its names in the account, each short enough for a line of its own)."""
+    """(what, its names in the account, each short enough for its own line)."""
     outputs = report.outputs
-    made = "made now" if report.stored_data_key.made_now else "kept as it was"
+    origin = "generated now" if report.stored_data_key.made_now else "unchanged"
     return (
         ("key", outputs.alias_name, outputs.key_arn),
         *((f"replica in {region_of(arn)}", arn) for arn in outputs.replica_key_arns),
         ("application and its policy", *outputs.app_principal_arns, outputs.app_policy_arn),
         ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
-        (f"data key, {made}", report.stored_data_key.parameter, report.stored_data_key.wrapped.fingerprint),
+        (f"data key, {origin}", report.stored_data_key.parameter, report.stored_data_key.wrapped.fingerprint),
         *(("delivered", f"{d.place}: {_state(d)}") for d in report.delivered),
     )
 
 
 def next_steps(report: Report) -> tuple[NextStep, ...]:
-    """What a person still has to do, in order."""
+    """What a person has to do next, in order."""
     settings, outputs, key = report.settings, report.outputs, report.access_key
     names = [delivery.target for delivery in report.delivered]
     todo: list[NextStep] = []
@@ -88,21 +88,21 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
     if key is not None:
         todo.append(
             NextStep(
-                what=f"Change the access key {key.key_id} ({key.age_days} days old) every 90 days; "
-                "Vercel's own token would make it needless (--vercel-access oidc).",
+                what=f"Rotate the access key {key.key_id} ({key.age_days} days old) every 90 days. "
+                "With Vercel's OIDC token no access key is needed (--vercel-access oidc).",
                 verbatim=wizard("access-key", "rotate", "--stack", report.stack),
             )
         )
     todo += [
         NextStep(
-            what="Save one record in the application. It remembers a load of the key that failed: "
-            "after a repair, restart it."
+            what="Save one record in the application. If it failed to load the key before, restart it: "
+            "it does not try again."
         ),
         NextStep(
-            what="Keep the settings with the code; nothing in them is secret.",
+            what="Commit the settings; they contain no secret.",
             verbatim=f"git add Pulumi.{report.stack.rsplit('/', 1)[-1]}.yaml",
         ),
-        NextStep(what="Review every three months who may use and who administers the key."),
+        NextStep(what="Review every three months who can use and who can administer the key."),
     ]
     return tuple(todo)
 
@@ -119,7 +119,7 @@ def repeat_command(report: Report) -> str:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as JSON takes it: the stack's outputs under their own names, facts, no words that may change."""
+    """The report as JSON: the stack's outputs under their own names, and facts."""
     outputs, key = report.outputs, report.access_key
     return {
         "ok": not report.failed,
@@ -146,10 +146,10 @@ def document(report: Report) -> dict[str, Any]:
             "parameter": report.stored_data_key.parameter,
             "fingerprint": report.stored_data_key.wrapped.fingerprint,
             "version": report.stored_data_key.version,
-            "madeNow": report.stored_data_key.made_now,
+            "isNew": report.stored_data_key.made_now,
             "store": report.stored_data_key.store,
         },
-        **({"accessKey": {"id": key.key_id, "madeNow": key.made_now, "ageDays": key.age_days}} if key else {}),
+        **({"accessKey": {"id": key.key_id, "isNew": key.made_now, "ageDays": key.age_days}} if key else {}),
         "changes": [{"op": step.op, "type": step.type, "name": step.name} for step in report.changed],
         "delivered": [
             {
@@ -174,4 +174,4 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def _state(delivery: Delivered) -> str:
-    return "written" if delivery.state is DeliveryState.WRITTEN else "there already, unchanged"
+    return "written" if delivery.state is DeliveryState.WRITTEN else "unchanged"

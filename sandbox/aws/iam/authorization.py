@@ -1,6 +1,6 @@
-"""What AWS authorizes a call for: the IAM actions that it needs, each on its resource, under the request's conditions.
+"""The IAM actions that AWS requires for a call, each with its resource and the request's condition keys.
 
-It may read the emulator's IAM, KMS and Secrets Manager in this process.
+It may read moto's IAM, KMS and Secrets Manager in this process.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -21,12 +21,12 @@ from sandbox.state import ACCOUNT
 Context = dict[str, tuple[str, ...]]
 
 UNAUTHORIZED = frozenset({("sts", "GetCallerIdentity")})
-"""What needs no permission. https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
+"""Calls that need no permission. https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequiredAction:
-    """One action on one resource; `context` holds the condition keys of this request beside the caller's own."""
+    """One action on one resource; `context` holds the request's condition keys, without the caller's."""
 
     action: str
     resource: str = "*"
@@ -34,7 +34,7 @@ class RequiredAction:
 
 
 def required_actions(call: Call) -> tuple[RequiredAction, ...]:
-    """All that a call needs, but what a key's own policy decides; an operation unknown here needs its name on `*`."""
+    """The actions that a call needs, without those of key policies; an unknown operation needs its own name."""
     if not call.operation or (call.service, call.operation) in UNAUTHORIZED:
         return ()
     found = _SERVICES.get(call.service, _default_action)(call)
@@ -59,7 +59,7 @@ def _tags(pairs: Iterable[tuple[object, object]]) -> Context:
 
 
 def _members(call: Call, name: str) -> Iterator[Mapping[str, Any]]:
-    """The members of a list: of a JSON body, or spelled `Name.member.1.Key` in a form."""
+    """The members of a list: from a JSON body, or `Name.member.1.Key` in a form."""
     parameters = call.parameters.get(name)
     if isinstance(parameters, list):
         yield from (item for item in parameters if isinstance(item, Mapping))
@@ -78,7 +78,7 @@ def _named_tags(call: Call, name: str = "Tags") -> Context:
 
 
 def _pass_role(role_arn: object, service: str) -> Iterator[RequiredAction]:
-    """Handing a role to a service. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"""
+    """Passing a role to a service. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"""
     if role_arn:
         yield RequiredAction(
             action="iam:PassRole",
@@ -87,7 +87,7 @@ def _pass_role(role_arn: object, service: str) -> Iterator[RequiredAction]:
         )
 
 
-# --- one function a service ---------------------------------------------------------------------------------------
+# One function for each service
 
 
 def _iam_actions(call: Call) -> Iterator[RequiredAction]:
@@ -103,7 +103,7 @@ def _iam_actions(call: Call) -> Iterator[RequiredAction]:
 
 
 def _iam_resource(call: Call) -> tuple[str, str]:
-    """What an IAM call is about, and the word for it in the names of actions."""
+    """The ARN that an IAM call is about, and the resource's word in the names of actions."""
     parameters, iam, account = call.parameters, iam_backends[ACCOUNT]["aws"], f"arn:aws:iam::{ACCOUNT}:"
     path = str(parameters.get("Path", "/")).lstrip("/")
     if "RoleName" in parameters:
@@ -153,7 +153,7 @@ _S3_ACTIONS = {
     "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
 }
-"""Operations whose action has another name; https://docs.aws.amazon.com/AmazonS3/latest/API/ says it on each page."""
+"""Operations whose action has another name; https://docs.aws.amazon.com/AmazonS3/latest/API/ names it on each page."""
 
 
 def _s3_actions(call: Call) -> Iterator[RequiredAction]:
@@ -166,7 +166,7 @@ def _s3_actions(call: Call) -> Iterator[RequiredAction]:
 
 
 def _kms_actions(call: Call) -> Iterator[RequiredAction]:
-    """What no key policy decides: making keys, naming them, listing them."""
+    """What no key policy decides: creating, naming and listing keys."""
     parameters, operation = call.parameters, call.operation
     if operation in ("CreateAlias", "UpdateAlias", "DeleteAlias"):
         yield RequiredAction(action=f"kms:{operation}", resource=_arn(call, "kms", str(parameters.get("AliasName"))))
@@ -177,9 +177,9 @@ def _kms_actions(call: Call) -> Iterator[RequiredAction]:
 
 
 def _new_key(call: Call) -> Iterator[RequiredAction]:
-    """Of the key that CreateKey makes here, or ReplicateKey in its Region; it has no ARN yet, so it is any key's.
+    """The actions for a key that CreateKey creates, or ReplicateKey in another Region; it has no ARN yet.
 
-    A multi-Region key needs the service-linked role that keeps its replicas alike.
+    A multi-Region key needs the service-linked role that synchronizes its replicas.
     https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-auth.html
     """
     parameters = call.parameters
@@ -220,7 +220,7 @@ def _parameter(name: str) -> str:
 def _secretsmanager_actions(call: Call) -> Iterator[RequiredAction]:
     parameters = call.parameters
     name = parameters.get("SecretId", parameters.get("Name"))
-    # A policy has wildcards for the six characters that end a secret's ARN; a new one does not have them yet.
+    # Policies have wildcards for the last six characters of a secret's ARN; a new secret does not have them yet.
     resource = _secret(call, str(name)) if name else "*"
     yield RequiredAction(action=f"secretsmanager:{call.operation}", resource=resource, context=_named_tags(call))
     if parameters.get("Tags") and call.operation == "CreateSecret":
@@ -264,7 +264,7 @@ def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call)
     names = [parameters["AlarmName"]] if "AlarmName" in parameters else []
     resources = [_arn(call, "cloudwatch", f"alarm:{name}") for name in names]
-    # Alarms are looked for among all of them, whatever their names; a metric is no resource.
+    # Alarms are described for all names; a metric is no resource.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-identity-based-access-control-cw.html
     any_metric = "*" if "Metric" in call.operation and call.operation.startswith(("Get", "List")) else None
     resource = str(
@@ -276,7 +276,7 @@ def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
 
 
 def _logs_actions(call: Call) -> Iterator[RequiredAction]:
-    """A group's ARN ends in `:*`, but for its tags.
+    """A log group's ARN ends in `:*`, except in calls about its tags.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
     """
@@ -325,7 +325,7 @@ def _ecs_actions(call: Call) -> Iterator[RequiredAction]:
 
 
 def _no_actions(call: Call) -> Iterator[RequiredAction]:
-    """Roles: the trust policy has a say in these, and `sandbox.aws.moto_patches.sts` judges both together."""
+    """Assuming a role: `sandbox.aws.moto_patches.sts` evaluates the trust policy and IAM together."""
     return iter(())
 
 
@@ -344,14 +344,14 @@ _SERVICES: Mapping[str, Callable[[Call], Iterator[RequiredAction]]] = {
     "ssm": _ssm_actions,
     "sts": _no_actions,
 }
-"""By the name that a call is signed for."""
+"""By the service name in the call's signature."""
 
 
 _ECS_WITHOUT_CLUSTER = ("RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition")
 
 
 def ecs_context(call: Call) -> dict[str, tuple[str, ...]]:
-    """The cluster that the call is in, and the task definition that a service is to run."""
+    """The condition keys of ECS: the call's cluster, and the task definition of a service."""
     found: dict[str, tuple[str, ...]] = {}
     if call.operation not in _ECS_WITHOUT_CLUSTER:
         found["ecs:cluster"] = (_arn(call, "ecs", f"cluster/{_ecs_cluster(call)}"),)
@@ -361,7 +361,7 @@ def ecs_context(call: Call) -> dict[str, tuple[str, ...]]:
 
 
 def ecs_resources(call: Call) -> list[str]:
-    """What the call is about; reading and deregistering task definitions, and most listing, are about no resource."""
+    """The ARNs that an ECS call is about; `*` for reading and deregistering task definitions and most lists."""
     parameters, operation, cluster = call.parameters, call.operation, _ecs_cluster(call)
     if operation == "RegisterTaskDefinition":
         family = str(parameters.get("family"))
@@ -381,7 +381,7 @@ def ecs_resources(call: Call) -> list[str]:
 
 
 def _ecs_task_definition(call: Call, named: str) -> str:
-    """The revision that is meant, as it is resolved before the call is authorized."""
+    """The ARN of a task definition, with the newest revision when none is named."""
     family, _, revision = _last_part(named).partition(":")
     newest = max(ecs_backends[ACCOUNT][call.region].task_definitions.get(family, {1: None}))
     return _arn(call, "ecs", f"task-definition/{family}:{revision or newest}")

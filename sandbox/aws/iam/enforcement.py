@@ -1,6 +1,6 @@
-"""Corrections about leave: AWS does nothing for a caller whose own policies do not allow it; and who was given leave.
+"""IAM enforcement: a call fails unless the caller's policies allow it; and the record of used permissions.
 
-It may read the emulator's IAM, and remember in this process.
+It may read moto's IAM and keep the record in this process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CODES = {"iam": "AccessDenied", "s3": "AccessDenied", "sns": "AuthorizationErro
 
 @dataclass(frozen=True, order=True, kw_only=True)
 class Permission:
-    """What a principal was allowed at least once, and by what: its own policies, or the key's."""
+    """What a principal was allowed at least once, and by what: its identity policies, or the key policy."""
 
     principal: str
     action: str
@@ -34,27 +34,27 @@ _permissions: set[Permission] = set()
 
 
 def permissions() -> list[dict[str, str]]:
-    """Every leave that was given, once, in order."""
+    """Every permission that was used, once, in order."""
     return [vars(permission) for permission in sorted(_permissions)]
 
 
 def clear_permissions() -> None:
-    """Forget all of them."""
+    """Remove all of them."""
     _permissions.clear()
 
 
 def record_permission(call: Call, caller: Principal, *, action: str, resource: str, by: str) -> None:
-    """Keep that a principal was given leave. A dry run only asks for it, and can do without."""
+    """Record a used permission. A dry run only tests it, so it is not recorded."""
     if call.parameters.get("DryRun") is True:
         return
     _permissions.add(Permission(principal=caller.identity, action=action, resource=resource, region=call.region, by=by))
 
 
 def enforce_identity_policies(call: Call, caller: Principal | None) -> None:
-    """AWS refuses what no policy of the caller allows, or one of them denies. The emulator refuses nothing.
+    """AWS denies what no policy of the caller allows, or one of them denies. Moto denies nothing.
 
-    Not considered: session policies, and what a bucket's, topic's or secret's policy allows by itself. What a key
-    policy decides is judged beside it.
+    Not considered: session policies, and what the policy of a bucket, topic or secret allows by itself. Key
+    policies are evaluated in `sandbox.aws.moto_patches.kms.keys`.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
     """
     if caller is None:

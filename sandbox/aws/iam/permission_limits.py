@@ -1,7 +1,7 @@
-"""What limits a principal whatever its policies allow: its permissions boundary, and its organization.
+"""What limits a principal whatever its policies allow: its permissions boundary and service control policies.
 
-It may read the emulator's IAM in this process, and keeps the service control policies that the management account,
-which is none of the sandbox's, has put on the account.
+It may read moto's IAM in this process. It keeps the service control policies that an organization's management
+account, which the sandbox does not have, would apply to the account.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 """
 
@@ -21,7 +21,7 @@ from sandbox.state import ACCOUNT
 
 
 class Limit(StrEnum):
-    """What limits, in the words of AWS's refusals."""
+    """The kinds of limits, in the words of AWS's error messages."""
 
     ORGANIZATION = "service control policy"
     BOUNDARY = "permissions boundary"
@@ -29,14 +29,14 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Denial:
-    """A limit that does not let a request pass."""
+    """A limit that denies a request."""
 
     limit: Limit
     decision: Decision
 
     @property
     def reason(self) -> str:
-        """The end of AWS's sentence, but for the action.
+        """The end of AWS's error message, without the action.
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
         """
@@ -49,7 +49,7 @@ _organization: list[tuple[Statement, ...]] = []
 
 
 def put_service_control_policies(documents: Sequence[Mapping[str, Any]]) -> None:
-    """What the organization's management account has in force for this account; none: it is in no organization."""
+    """Set the service control policies of this account; without any it is in no organization."""
     _organization[:] = [statements(document) for document in documents]
 
 
@@ -64,7 +64,7 @@ def boundary_of(identity: str) -> tuple[Statement, ...] | None:
     if not boundary:
         return None
     policy = iam_backends[ACCOUNT]["aws"].managed_policies.get(str(boundary["PermissionsBoundaryArn"]))
-    # A boundary that is gone allows nothing.
+    # A boundary whose policy was deleted allows nothing.
     return statements(json.loads(_text(policy))) if policy is not None else ()
 
 
@@ -73,7 +73,7 @@ def _text(policy: Any) -> str:
 
 
 def denials(identity: str, request: Request) -> Iterator[Denial]:
-    """The limits that do not let the request pass, what stands above first."""
+    """The limits that deny the request, the organization's first."""
     for policy in _organization:
         decision = evaluate(policy, request)
         if decision is not Decision.ALLOWED:

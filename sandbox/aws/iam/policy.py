@@ -1,8 +1,8 @@
-"""AWS policy evaluation: may this principal do this, by these documents.
+"""AWS policy evaluation: whether policy documents allow a request.
 
 PURE: documents, names and a request's context in, a decision out. It knows Effect, Principal, Action, Resource,
 their Not- forms and IAM's condition operators for strings, ARNs, booleans, numbers and null; another operator is an
-UnsupportedCondition, never a guess. Rules: IAM User Guide, "Policy evaluation logic" and "JSON policy elements".
+UnsupportedCondition. Rules: IAM User Guide, "Policy evaluation logic" and "JSON policy elements".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Statement = Mapping[str, Any]
 
 
 class UnsupportedCondition(Exception):
-    """A condition operator that this evaluation does not know."""
+    """A condition operator that is not implemented here."""
 
 
 class Decision(StrEnum):
@@ -31,7 +31,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked: an action on a resource, and the context that conditions look at (names in any case)."""
+    """An action on a resource, and the values of its condition keys (names in any case)."""
 
     action: str
     resource: str
@@ -39,20 +39,20 @@ class Request:
 
 
 def statements(document: Mapping[str, Any]) -> tuple[Statement, ...]:
-    """The statements of a policy, of which a single one may stand without a list."""
+    """The statements of a policy; a single one may come without a list."""
     entries = document.get("Statement", ())
     return tuple(entries) if isinstance(entries, (list, tuple)) else (entries,)
 
 
 def as_tuple(value: object) -> tuple[str, ...]:
-    """The values of an element that may be one value or a list of them."""
+    """The values of an element that is one value or a list."""
     if value is None:
         return ()
     return tuple(map(_text, value)) if isinstance(value, (list, tuple)) else (_text(value),)
 
 
 def evaluate(candidates: Iterable[Statement], request: Request) -> Decision:
-    """The decision of identity policies, or of statements whose principal was matched already."""
+    """The decision of identity policies, or of statements whose principal matches already."""
     decision = Decision.IMPLICIT_DENY
     for statement in candidates:
         if not applies(statement, request):
@@ -64,10 +64,10 @@ def evaluate(candidates: Iterable[Statement], request: Request) -> Decision:
 
 
 def applies(statement: Statement, request: Request) -> bool:
-    """Whether a statement's action, resource and conditions all fit a request; its principal is not looked at."""
+    """Whether a statement's action, resource and conditions match a request; its principal is ignored."""
     return (
         _element(statement, "Action", request.action, fold=True)
-        # A role's trust policy has no Resource: it speaks of the role it belongs to.
+        # A role's trust policy has no Resource: it is about its own role.
         and (("Resource" not in statement and "NotResource" not in statement)
              or _element(statement, "Resource", request.resource, fold=False))
         and conditions_hold(statement.get("Condition") or {}, request.context)
@@ -75,7 +75,7 @@ def applies(statement: Statement, request: Request) -> bool:
 
 
 def names_principal(statement: Statement, kind: str, names: Iterable[str]) -> str | None:
-    """Which of a statement's principals of a kind (AWS, Service, Federated) is one of `names`; "*" is everybody."""
+    """The principal of a kind (AWS, Service, Federated) in a statement that is one of `names`; "*" is everyone."""
     principal = statement.get("Principal")
     if principal == "*":
         return "*"
@@ -88,7 +88,7 @@ def names_principal(statement: Statement, kind: str, names: Iterable[str]) -> st
 
 
 def conditions_hold(conditions: Mapping[str, Any], context: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether every operator holds for every key: all must, and one of a key's values is enough."""
+    """Whether every operator matches for every key; one matching value of a key is enough."""
     folded = {name.lower(): values for name, values in context.items()}
     return all(
         _holds(operator, folded.get(name.lower(), ()), as_tuple(expected))
@@ -98,12 +98,12 @@ def conditions_hold(conditions: Mapping[str, Any], context: Mapping[str, tuple[s
 
 
 def without_resource(statement: Statement) -> Statement:
-    """A key policy's statement without its Resource, which is the policy's own key however it is written ("*")."""
+    """A key policy's statement without its Resource, which always means the policy's own key."""
     return {name: value for name, value in statement.items() if name not in ("Resource", "NotResource")}
 
 
 def matches(pattern: str, value: str, *, fold: bool = False) -> bool:
-    """Whether a value fits a pattern of `*` (any characters) and `?` (one character)."""
+    """Whether a value matches a pattern with `*` (any characters) and `?` (one character)."""
     return _pattern(pattern.lower() if fold else pattern).fullmatch(value.lower() if fold else value) is not None
 
 
@@ -132,7 +132,7 @@ def _holds(operator: str, actual: tuple[str, ...], expected: tuple[str, ...]) ->
     matches_call = [any(test(value, item) for item in expected) != negated for value in actual]
     if quantifier == "ForAllValues":
         return all(matches_call)
-    # A negated operator holds for a key that the request does not have.
+    # A negated operator matches when the request does not have the key.
     return any(matches_call) or (negated and not actual)
 
 
@@ -141,7 +141,7 @@ def _text(value: object) -> str:
 
 
 def _arn(actual: str, expected: str) -> bool:
-    """ARNs are compared part by part: a wildcard does not reach over a colon."""
+    """Compare ARNs part by part: a wildcard does not match a colon."""
     actual_parts, expected_parts = actual.split(":", 5), expected.split(":", 5)
     return len(actual_parts) == len(expected_parts) and all(
         matches(part, value) for part, value in zip(expected_parts, actual_parts, strict=True)

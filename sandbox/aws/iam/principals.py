@@ -1,6 +1,6 @@
-"""Who a call comes from, and what the account's IAM says of that principal.
+"""The principal that makes a call, and its identity policies.
 
-It may read the emulator's IAM and STS in this process.
+It may read moto's IAM and STS in this process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _QUERY_OR_S3 = ("sts", "iam", "s3")
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """A caller: `arn` as STS tells it, `identity` the ARN of the IAM user or role behind it."""
+    """A caller: `arn` as in GetCallerIdentity, `identity` the ARN of its IAM user or role."""
 
     arn: str
     identity: str
@@ -31,7 +31,7 @@ class Principal:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every way in which a policy may name this caller exactly, its account last."""
+        """Every name of this caller in policies, its account's last."""
         account = (f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
         return (self.arn, self.identity, *account)
 
@@ -51,7 +51,7 @@ class Principal:
 
 
 def authenticate(call: Call) -> Principal:
-    """Whose access key signed a call; an AwsError, as the service would word it, when it is nobody's."""
+    """The owner of the access key that signed a call. Raises the service's own AwsError when there is none."""
     iam, sts = iam_backends[ACCOUNT]["aws"], sts_backends[ACCOUNT]["aws"]
     session = sts.get_assumed_role_from_access_key(call.access_key_id)
     if session is not None:
@@ -70,7 +70,7 @@ def authenticate(call: Call) -> Principal:
 
 
 def _unknown(call: Call) -> AwsError:
-    """The error for an access key that is nobody's (IAM User Guide, "Common errors")."""
+    """The error for an unknown access key (IAM User Guide, "Common errors")."""
     invalid = "The security token included in the request is invalid."
     if call.service == "s3":
         message = "The AWS Access Key Id you provided does not exist in our records."

@@ -1,6 +1,6 @@
-"""Corrections about the account: who may call at all, and which regions it has.
+"""Patches of the account: which access keys are valid, and which regions are enabled.
 
-It may read the emulator's IAM and STS in this process.
+It may read moto's IAM and STS in this process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sandbox.state import ACCOUNT
 
 _UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 
-# Off in every new account until somebody enables them.
+# Disabled in every new account.
 # https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html
 OPT_IN_REGIONS = frozenset(
     [
@@ -43,7 +43,7 @@ _PAGE = 50
 def authenticate_signed_call(call: Call) -> Principal | None:
     """AWS refuses an access key that does not exist, is inactive, expired, or comes without its session token.
 
-    The emulator takes any. Signatures are not checked. `None` for a call that nobody signed.
+    Moto accepts any. Signatures are not checked. None for an unsigned call.
     https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
     """
     if not call.access_key_id or call.operation in _UNSIGNED:
@@ -52,9 +52,9 @@ def authenticate_signed_call(call: Call) -> Principal | None:
 
 
 def refuse_disabled_region(call: Call, caller: Principal | None) -> None:
-    """AWS knows an account's credentials only in the regions that the account has enabled.
+    """AWS accepts an account's credentials only in the regions that the account has enabled.
 
-    The emulator answers in every region.
+    Moto answers in every region.
     https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
     """
     if caller is None or region_status(call.region) != "DISABLED":
@@ -68,12 +68,12 @@ def refuse_disabled_region(call: Call, caller: Principal | None) -> None:
 
 
 def region_status(region: str) -> str:
-    """A region's opt-in status; a region that does not exist is as good as one that is off."""
+    """A region's opt-in status; a region that does not exist counts as disabled."""
     return "ENABLED_BY_DEFAULT" if region in _REGIONS and region not in OPT_IN_REGIONS else "DISABLED"
 
 
 def list_regions(call: Call, caller: Principal | None) -> Response:
-    """AWS lists the account's regions and whether each is on. The emulator does not.
+    """AWS lists the account's regions with their opt-in status. Moto does not.
 
     https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
     """
@@ -94,7 +94,7 @@ def list_regions(call: Call, caller: Principal | None) -> Response:
 
 
 def get_region_opt_status(call: Call, caller: Principal | None) -> Response:
-    """AWS tells one region's opt-in status. The emulator does not.
+    """AWS returns one region's opt-in status. Moto does not.
 
     https://docs.aws.amazon.com/accounts/latest/reference/API_GetRegionOptStatus.html
     """
@@ -107,6 +107,6 @@ def get_region_opt_status(call: Call, caller: Principal | None) -> Response:
 
 
 def _own_account_only(call: Call) -> None:
-    """Asking for another account takes an organization's management account, which the sandbox's is not."""
+    """Only an organization's management account may ask for another account."""
     if "AccountId" in call.parameters:
         raise AwsError("AccessDeniedException", f"{ACCOUNT} may only ask about itself, without an AccountId.", 403)

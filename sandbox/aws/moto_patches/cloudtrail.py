@@ -1,6 +1,6 @@
-"""Corrections about trails: an ARN names one as well as its name does, and what a trail selects is told.
+"""Patches of CloudTrail's trails: names and ARNs, event selectors, and delivery errors.
 
-It may read the emulator's trails and buckets in this process.
+It may read moto's trails and buckets in this process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EVERY_MANAGEMENT_EVENT = {
 
 
 def refuse_duplicate_trail(call: Call, caller: Principal | None) -> None:
-    """AWS answers TrailAlreadyExistsException for the name of a trail that is there; the emulator replaces that trail.
+    """AWS answers TrailAlreadyExistsException for the name of an existing trail; moto replaces that trail.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html
     """
@@ -36,9 +36,9 @@ def refuse_duplicate_trail(call: Call, caller: Principal | None) -> None:
 
 
 def delete_trail_by_arn(call: Call, caller: Principal | None) -> dict[str, Any]:
-    """AWS deletes the trail of a name or an ARN, and answers TrailNotFoundException when there is none.
+    """AWS deletes a trail by name or ARN, and answers TrailNotFoundException when there is none.
 
-    The emulator answers success to an ARN, or to a name that no trail has, and deletes nothing.
+    For an ARN or an unknown name moto answers success and deletes nothing.
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DeleteTrail.html
     """
     name_or_arn = str(call.parameters.get("Name", ""))
@@ -49,7 +49,7 @@ def delete_trail_by_arn(call: Call, caller: Principal | None) -> dict[str, Any]:
 
 
 def replace_advanced_selectors(call: Call, caller: Principal | None) -> None:
-    """AWS takes a trail's advanced event selectors off when it is given basic ones; the emulator keeps both.
+    """AWS removes a trail's advanced event selectors when it gets basic ones; moto keeps both.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_PutEventSelectors.html
     """
@@ -60,9 +60,9 @@ def replace_advanced_selectors(call: Call, caller: Principal | None) -> None:
 
 
 def add_home_region_and_selectors(call: Call, response: Response) -> Response:
-    """AWS tells a trail's home Region, and whether it has event selectors of its own.
+    """AWS returns a trail's home Region, and whether it has custom event selectors.
 
-    The emulator's GetTrail leaves the Region out, and both of its calls say that no trail has selectors.
+    Moto's GetTrail omits the Region, and its GetTrail and DescribeTrails say that no trail has selectors.
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Trail.html
     """
     payload = json.loads(response.body)
@@ -82,9 +82,10 @@ def add_home_region_and_selectors(call: Call, response: Response) -> Response:
 
 
 def select_described_trails(call: Call, response: Response) -> Response:
-    """AWS describes only the trails of `trailNameList`: by name in the call's Region, by ARN in any; moto describes all.
+    """AWS describes only the trails in `trailNameList`: by name in the call's Region, or by ARN. Moto describes all.
 
-    A name that no trail has is no error. https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html
+    An unknown name is no error.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html
     """
     names = call.parameters.get("trailNameList")
     if not names:
@@ -95,7 +96,7 @@ def select_described_trails(call: Call, response: Response) -> Response:
 
 
 def add_default_selectors(call: Call, response: Response) -> Response:
-    """AWS answers with the selector of a new trail, every management event; the emulator with none at all.
+    """AWS returns the default selector of a new trail, every management event; moto returns none.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetEventSelectors.html
     """
@@ -106,11 +107,11 @@ def add_default_selectors(call: Call, response: Response) -> Response:
 
 
 def add_delivery_error(call: Call, response: Response) -> Response:
-    """AWS tells what S3 answered to a trail's last delivery: NoSuchBucket, or AccessDenied where the bucket's policy
-    does not let CloudTrail read the ACL and write. The emulator delivers nothing, and finds nothing wrong.
+    """AWS returns the S3 error of a trail's last delivery: NoSuchBucket, or AccessDenied where the bucket's policy
+    does not allow CloudTrail to read the ACL and write. Moto delivers nothing and returns no error.
 
-    Judged at once, where AWS's answer is of the last delivery, every five minutes or so. Whether the trail's key lets
-    CloudTrail encrypt is not looked at.
+    It is evaluated at once; AWS delivers every five minutes or so. Whether the trail's key allows CloudTrail to encrypt
+    is not checked.
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
     """

@@ -1,6 +1,6 @@
-"""Corrections about CloudTrail's event history, which the emulator does not have.
+"""The record of calls, and what AWS derives from it: event history, a key's last usage, usage metrics.
 
-It may remember calls in this process.
+It may keep the record in this process, and change moto's CloudWatch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REMEMBERED_EVENTS = 20_000
 _PAGE = 50
 _READ_ONLY_PREFIXES = ("Assume", "Batch", "Decrypt", "Describe", "Encrypt", "Generate", "Get", "Head", "List", "Lookup",
             "ReEncrypt", "Simulate")  # fmt: skip
-# What names the object of a call, in the services that the product uses.
+# The parameters that name a call's resource, in the services that the product uses.
 _RESOURCE_PARAMETERS = (
     "KeyId",
     "TargetKeyId",
@@ -54,14 +54,14 @@ _lock = threading.Lock()
 
 
 def record_event(call: Call, caller: Principal | None, error: AwsError | None = None) -> None:
-    """Keep a management event; what is done to the objects in a bucket is a data event, and is not kept."""
+    """Record a management event. Calls about objects in a bucket are data events and are not recorded."""
     if not call.operation or (call.service == "s3" and "Object" in call.operation):
         return
     now = time.time()
     source = f"{'monitoring' if call.service == 'cloudwatch' else call.service}.amazonaws.com"
     resources = [str(call.parameters[name]) for name in _RESOURCE_PARAMETERS if call.parameters.get(name)]
     if call.service == "kms":
-        # A key is told by its ARN, however the call named it, if at all.
+        # CloudTrail records a key's ARN, however the call names the key.
         resources = list(dict.fromkeys([*(key.arn for _, key in keys.keys_of_call(call)), *resources]))
     is_read_only = call.operation.startswith(_READ_ONLY_PREFIXES)
     identity = _identity(call, caller) if caller else {}
@@ -96,14 +96,14 @@ def record_event(call: Call, caller: Principal | None, error: AwsError | None = 
 
 
 def recorded_calls(source: str, region: str) -> tuple[tuple[str, float], ...]:
-    """The name and the time of each call of a service that is remembered, the oldest first."""
+    """The name and the time of each recorded call of a service, the oldest first."""
     with _lock:
         events = [event for event_region, event in _events if event_region == region]
     return tuple((event["EventName"], event["EventTime"]) for event in events if event["EventSource"] == source)
 
 
 def _identity(call: Call, caller: Principal) -> dict[str, Any]:
-    """Who it was; of a session its role too.
+    """The `userIdentity` of an event.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
     """
@@ -127,9 +127,9 @@ def _identity(call: Call, caller: Principal) -> dict[str, Any]:
 
 
 def get_key_last_usage(call: Call, caller: Principal | None) -> Response:
-    """AWS tells the last cryptographic operation on a key that succeeded; the emulator has no such call.
+    """AWS returns the last cryptographic operation on a key that succeeded; moto has no such call.
 
-    It is known from the event history here: a call that AWS would let pass and the emulator then refuses counts, too.
+    It comes from the record of calls: a call that passed the patches and failed in moto counts, too.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html
     """
     key = keys.named_key(call)
@@ -163,10 +163,10 @@ def _uses(event: dict[str, Any], key_arn: str) -> bool:
 
 
 def lookup_events(call: Call, caller: Principal | None) -> Response:
-    """AWS tells a Region's management events of 90 days, newest first, without any trail.
+    """AWS returns a Region's management events of the last 90 days, newest first, without any trail.
 
-    The emulator has no history. Told are the calls that arrived, at once instead of within minutes, their parameters
-    left out; the error is told of those that were refused for a policy, a key's state, or the account's own rules.
+    Moto has no history. This one has the calls that arrived, at once instead of within minutes, without their
+    parameters. An error is recorded only when a patch raised it: for a policy, a key's state, a limit.
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
     parameters = call.parameters
@@ -201,9 +201,9 @@ _providers: list[type] = []
 
 
 def publish_kms_usage_metrics() -> None:
-    """AWS counts the calls of each KMS operation, minute by minute, and those that share a quota once more together.
+    """AWS counts the calls of each KMS operation per minute, and the total of those that share a quota.
 
-    The emulator asks every provider that there is for its metrics; S3's sizes are another.
+    Moto asks every subclass of CloudWatchMetricProvider for its metrics.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AWS-API-Usage-Metrics.html
     https://aws.amazon.com/blogs/security/manage-your-aws-kms-api-request-rates-using-service-quotas-and-amazon-cloudwatch/
     """
@@ -213,9 +213,9 @@ def publish_kms_usage_metrics() -> None:
 
 
 def compare_all_dimensions() -> None:
-    """AWS lists a metric once, and takes its dimensions in any order.
+    """AWS lists a metric once, and accepts its dimensions in any order.
 
-    The emulator compares each dimension with each other one, so that a metric with several is listed for each value.
+    Moto compares single dimensions, so that it lists a metric with several dimensions once for each value.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Dimension
     """
 
@@ -249,7 +249,7 @@ def _metrics(account_id: str, region: str) -> list[MetricDatum]:
                 {"Name": "Service", "Value": "KMS"},
                 {"Name": "Class", "Value": "None"},
             ],
-            # The emulator's times have no zone.
+            # Moto's times have no time zone.
             timestamp=datetime.fromtimestamp(minute, UTC).replace(tzinfo=None),
         )
         for (operation, minute), calls in sorted(counted.items())

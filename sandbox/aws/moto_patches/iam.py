@@ -1,6 +1,6 @@
-"""Corrections of IAM: whom a role trusts, a user's end and boundary, the audiences of an OpenID Connect provider.
+"""Patches of IAM: trusted principals, permissions boundaries and deletion of users, audiences of OIDC providers.
 
-It may read and write the emulator's IAM in this process.
+It may read and write moto's IAM in this process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sandbox.state import ACCOUNT
 
 
 def keep_boundary_of_new_user(call: Call, response: Response) -> Response:
-    """AWS gives a user the boundary it is made with, and tells it with the user; the emulator drops it.
+    """AWS keeps the permissions boundary of CreateUser; moto drops it.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html
     """
@@ -28,7 +28,7 @@ def keep_boundary_of_new_user(call: Call, response: Response) -> Response:
 
 
 def put_user_boundary(call: Call, caller: Principal | None) -> Response:
-    """AWS sets and changes a user's boundary; the emulator has no such call.
+    """AWS sets and changes a user's permissions boundary; moto has no such call.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPermissionsBoundary.html
     """
@@ -41,7 +41,7 @@ def put_user_boundary(call: Call, caller: Principal | None) -> Response:
 
 
 def delete_user_boundary(call: Call, caller: Principal | None) -> Response:
-    """AWS takes a user's boundary off; the emulator has no such call.
+    """AWS removes a user's permissions boundary; moto has no such call.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUserPermissionsBoundary.html
     """
@@ -65,7 +65,7 @@ AUDIENCE_LIMIT = 100
 
 
 def add_client_id(call: Call, caller: Principal | None) -> Response:
-    """AWS adds a client id to a provider, and takes one that is there already; the emulator has no such call.
+    """AWS adds a client ID to a provider, and accepts one that exists already; moto has no such call.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddClientIDToOpenIDConnectProvider.html
     """
@@ -79,7 +79,7 @@ def add_client_id(call: Call, caller: Principal | None) -> Response:
 
 
 def remove_client_id(call: Call, caller: Principal | None) -> Response:
-    """AWS takes a client id off a provider, and is content where there is none; the emulator has no such call.
+    """AWS removes a client ID from a provider, and accepts an unknown one; moto has no such call.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_RemoveClientIDFromOpenIDConnectProvider.html
     """
@@ -97,7 +97,7 @@ def _named_provider(call: Call) -> Any:
 
 
 def check_trusted_principals(call: Call, caller: Principal | None) -> None:
-    """AWS answers MalformedPolicyDocument for a trust policy that names nobody; the emulator stores it.
+    """AWS answers MalformedPolicyDocument for a trust policy with an unknown principal; moto stores it.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_roles.html
     """
@@ -105,7 +105,7 @@ def check_trusted_principals(call: Call, caller: Principal | None) -> None:
     try:
         document = json.loads(text)
     except ValueError:
-        return  # The emulator refuses it itself.
+        return  # Moto rejects it itself.
     if not isinstance(document, dict):
         return
     for statement in statements(document):
@@ -114,7 +114,7 @@ def check_trusted_principals(call: Call, caller: Principal | None) -> None:
 
 
 def refuse_deleting_user_with_access_keys(call: Call, caller: Principal | None) -> None:
-    """AWS answers DeleteConflict; the emulator deletes the user, and leaves its access keys to nobody.
+    """AWS answers DeleteConflict; moto deletes the user and keeps its access keys.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
     """

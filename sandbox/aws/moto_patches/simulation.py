@@ -1,6 +1,6 @@
-"""Corrections about the IAM policy simulator, which the emulator does not have.
+"""The IAM policy simulator, which moto does not have.
 
-It may read the emulator's IAM in this process.
+It may read moto's IAM in this process.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _NOT_SIMULATED = ("ResourcePolicy", "PermissionsBoundaryPolicyInputList", "Calle
 
 
 def simulate_principal_policy(call: Call, caller: Principal | None) -> Response:
-    """AWS tells what a user's or role's identity policies say to actions on resources.
+    """AWS returns the decision of a user's or role's identity policies on actions and resources.
 
-    Managed, inline and group policies are read, with PolicyInputList beside them. The source's own boundary and its
-    organization have their say, and AWS tells what each said. The keys that a condition would have looked at, and that
-    nobody gave, are told: with them the answer might be another. What the sandbox does not simulate it refuses:
-    resource policies, other boundaries, a caller other than the source.
+    It evaluates managed, inline and group policies, PolicyInputList, the source's permissions boundary, and its
+    service control policies, and returns what each decided. It also returns the condition keys without a value,
+    because a value could change the decision. The sandbox does not simulate, and rejects: resource policies,
+    other boundaries, a caller other than the source.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     for name in _NOT_SIMULATED:
@@ -65,7 +65,7 @@ def _members(call: Call, name: str) -> tuple[str, ...]:
 
 
 def _context(call: Call) -> dict[str, tuple[str, ...]]:
-    """The values that the simulated request is to have: ContextEntries, each a key and its values."""
+    """The condition keys of the simulated request: ContextEntries."""
     entries = {name.split(".")[2] for name in call.parameters if name.startswith("ContextEntries.member.")}
     return {
         str(call.parameters[f"ContextEntries.member.{entry}.ContextKeyName"]): _members(
@@ -102,7 +102,7 @@ def _detail(name: str, of: str, allowed: bool) -> str:
 
 
 def _not_given(policy: list[Statement], request: Request) -> tuple[str, ...]:
-    """The condition keys without a value, of the statements that are about the action and the resource."""
+    """The condition keys without a value in the statements about the action and the resource."""
     name_given = {name.lower() for name in request.context}
     applying = (entry for entry in policy if applies({**entry, "Condition": {}}, request))
     keys = {key for entry in applying for tested in (entry.get("Condition") or {}).values() for key in tested}

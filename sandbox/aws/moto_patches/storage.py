@@ -1,6 +1,6 @@
-"""Corrections about buckets: how one is born, that Object Lock can come later, and what a refusal of plain HTTP means.
+"""Patches of S3 and Secrets Manager: defaults of new buckets, Object Lock, TLS conditions, dates of versions.
 
-It may replace methods of the emulator's S3 in this process.
+It may replace methods of moto's S3, and read moto's Secrets Manager, in this process.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from sandbox.state import ACCOUNT
 
 
 def encrypt_new_buckets() -> None:
-    """AWS encrypts every bucket with SSE-S3 unless told otherwise; the emulator's new buckets tell of no encryption,
-    and so do those whose configuration was deleted.
+    """AWS encrypts every bucket with SSE-S3 by default. Moto returns no encryption for new buckets,
+    and after DeleteBucketEncryption.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
     """
@@ -40,12 +40,12 @@ def encrypt_new_buckets() -> None:
 
 
 def _sse_s3() -> dict[str, Any]:
-    # As the emulator keeps it: what it parsed from the request's XML.
+    # In moto's form: as parsed from the request's XML.
     return {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}
 
 
 def block_public_access_to_new_buckets() -> None:
-    """AWS blocks public access to every new bucket and turns its ACLs off; the emulator's new buckets have neither.
+    """AWS blocks public access to every new bucket and disables its ACLs; moto does neither.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
     """
@@ -54,7 +54,7 @@ def block_public_access_to_new_buckets() -> None:
     def create_bucket(backend: Any, *arguments: Any, **named: Any) -> Any:
         bucket: Any = create(backend, *arguments, **named)
         bucket.public_access_block = PublicAccessBlock(True, True, True, True)
-        # An ownership that the request names is written over this one.
+        # An ObjectOwnership in the request replaces this one.
         bucket.ownership_rule = "BucketOwnerEnforced"
         return bucket
 
@@ -62,9 +62,9 @@ def block_public_access_to_new_buckets() -> None:
 
 
 def allow_object_lock_on_existing_buckets() -> None:
-    """AWS switches Object Lock on for any versioned bucket, with or without objects in it.
+    """AWS enables Object Lock on any versioned bucket, with or without objects.
 
-    The emulator wants the bucket to be empty, and tells days and years of a retention that is in one of them.
+    Moto requires an empty bucket, and returns days and years where only one of them is set.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-configure.html
     """
 
@@ -75,7 +75,7 @@ def allow_object_lock_on_existing_buckets() -> None:
         if not bucket.is_versioned:
             raise InvalidBucketState("Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
         bucket.object_lock_enabled = bucket.object_lock_enabled or lock_enabled
-        # One of the two is given; AWS tells no other, and no zero.
+        # Only one of days and years is set; AWS does not return the other.
         bucket.default_lock_mode, bucket.default_lock_days, bucket.default_lock_years = (
             mode,
             days or None,
@@ -86,9 +86,9 @@ def allow_object_lock_on_existing_buckets() -> None:
 
 
 def apply_default_retention() -> None:
-    """AWS locks a new object by the bucket's default retention, which is days or years.
+    """AWS locks a new object for the bucket's default retention, in days or years.
 
-    The emulator adds both up, and fails on the one that is not given (`object_lock_can_come_later`).
+    Moto adds both, and fails when one is not set (`allow_object_lock_on_existing_buckets`).
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-configure.html
     """
 
@@ -100,9 +100,9 @@ def apply_default_retention() -> None:
 
 
 def treat_endpoint_as_tls() -> None:
-    """AWS's endpoints speak TLS, so that a statement against plain HTTP refuses nobody who comes to them.
+    """AWS's endpoints use TLS, so a statement that denies plain HTTP denies no request to them.
 
-    The emulator overlooks conditions, and takes such a statement for a refusal of everybody.
+    Moto ignores conditions: such a statement denies every request.
     """
     get_permission = FakeBucket.get_permission
 
@@ -113,7 +113,7 @@ def treat_endpoint_as_tls() -> None:
         statements = document["Statement"]
         statements = statements if isinstance(statements, list) else [statements]
         others = [statement for statement in statements if not _is_about_transport(statement.get("Condition", {}))]
-        # In its place, for requests are served side by side: the rest of the policy, which is all that is asked for.
+        # A stand-in for the bucket, which other requests use at the same time: only its policy is read.
         without_transport: Any = SimpleNamespace(
             policy=json.dumps({**document, "Statement": others}).encode() if others else None
         )
@@ -128,7 +128,7 @@ def _is_about_transport(condition: dict[str, dict[str, Any]]) -> bool:
 
 
 def add_version_dates(call: Call, response: Response) -> Response:
-    """AWS tells the time at which each version was created; the emulator tells the time of the call.
+    """AWS returns the time at which each version was created; moto returns the time of the call.
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretVersionsListEntry.html
     """

@@ -1,6 +1,6 @@
-"""Corrections of STS: who may assume a role, and the credentials that a service gets for one.
+"""Patches of STS: who may assume a role, and the credentials that a service gets for one.
 
-It may read the emulator's IAM, and make sessions in its STS, in this process.
+It may read moto's IAM, and create sessions in its STS, in this process.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ TASK_SESSION_SECONDS = 6 * 3600
 
 
 def enforce_role_trust(call: Call, caller: Principal | None) -> None:
-    """AWS lets a principal assume a role whose trust policy names it, or names its account and IAM allows it.
+    """AWS lets a principal assume a role if the trust policy names it, or names its account and IAM allows it.
 
-    The emulator lets anybody assume any role, even one that does not exist.
+    Moto lets everyone assume every role, even one that does not exist.
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     """
     role_arn = str(call.parameters.get("RoleArn", ""))
@@ -49,7 +49,7 @@ def enforce_role_trust(call: Call, caller: Principal | None) -> None:
 def enforce_web_identity_trust(call: Call, caller: Principal | None) -> None:
     """AWS checks the token's issuer, audience and expiry, and its claims against the role's trust policy.
 
-    The emulator looks at nothing. The token's signature is not verified in the sandbox: there is no issuer to ask.
+    Moto checks nothing. The sandbox does not verify the token's signature: it has no issuer to get keys from.
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
     """
     try:
@@ -79,7 +79,7 @@ def enforce_web_identity_trust(call: Call, caller: Principal | None) -> None:
 
 
 def task_credentials(role_name: str) -> dict[str, Any]:
-    """What an ECS task gets for its task role, when that trusts ECS; AwsError 404 or 403 when it cannot.
+    """The credentials of an ECS task for its task role. Raises AwsError 404 or 403 when ECS cannot assume it.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
     """
@@ -107,7 +107,7 @@ def task_credentials(role_name: str) -> dict[str, Any]:
 
 
 def ecs_can_assume(role_arn: str, task_arn: str) -> bool:
-    """Whether a role, as a task role or as an execution role, can be taken for a task: it is there, and trusts ECS."""
+    """Whether ECS can assume a task role or an execution role: it exists and trusts ECS."""
     context = {"aws:SourceAccount": (ACCOUNT,), "aws:SourceArn": (task_arn,)}
     request = Request(action="sts:AssumeRole", resource=role_arn, context=context)
     return _trust_decision(role_arn, "Service", (TASK_SERVICE,), request) is Decision.ALLOWED
@@ -120,7 +120,7 @@ def _provider(issuer: str) -> Any:
 
 
 def _trust_decision(role_arn: str, kind: str, names: tuple[str, ...], request: Request) -> Decision:
-    """What a role's trust policy says to a principal of a kind (AWS, Service, Federated) with these names."""
+    """The decision of a role's trust policy for a principal of a kind (AWS, Service, Federated) with these names."""
     role = find(role_arn)
     if role is None or ":role/" not in role_arn:
         return Decision.IMPLICIT_DENY

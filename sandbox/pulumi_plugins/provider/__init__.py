@@ -1,4 +1,4 @@
-"""`pulumi-resource-aws`: a stand-in for the AWS provider, over boto3, for any endpoint that speaks AWS.
+"""`pulumi-resource-aws`: a stand-in for the AWS provider, built on boto3, for any AWS-compatible endpoint.
 
-May touch the endpoint and credentials that the AWS variables name, and the installed SDK (read only).
+It may touch the endpoint and credentials that the AWS variables name, and the installed SDK (read only).
 """

@@ -1,6 +1,6 @@
-"""Starts the provider: serves at once, and loads boto3 meanwhile.
+"""Starts the provider: serves at once, and loads boto3 at the same time.
 
-May touch what `server` touches.
+It may touch what `server` touches.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import gc
 import os
 import threading
 
-# A provider lives for seconds, and loads more than it throws away.
+# A provider runs for seconds and frees little memory.
 gc.disable()
 
 from sandbox.pulumi_plugins.protocol import provider_pb2_grpc, serve  # noqa: E402
@@ -17,7 +17,7 @@ from sandbox.pulumi_plugins.provider.server import AwsProvider  # noqa: E402
 
 
 def _load_boto3() -> None:
-    # Half of the start-up time; the engine does not ask for AWS before it has shaken hands and configured.
+    # Half of the start-up time; the engine first calls Handshake and Configure.
     import boto3  # noqa: F401
 
 

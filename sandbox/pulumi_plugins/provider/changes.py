@@ -1,6 +1,6 @@
-"""What a change of inputs comes to, updated or replaced; and what a reading of AWS comes to.
+"""The difference between state and inputs, and the state to record after AWS was read.
 
-May touch nothing.
+It may touch nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Change:
 def changes(
     resource_type: ResourceType, schema: ResourceSchema, state: Properties, inputs: Properties
 ) -> tuple[Change, ...]:
-    """The changes from recorded state to wanted inputs, in the schema's order."""
+    """The changes from the recorded state to the inputs, in the schema's order."""
     result: list[Change] = []
     for name in schema.inputs:
         old, new = state.get(name), inputs.get(name)
@@ -55,7 +55,7 @@ def changes(
 
 def _paths(resource_type: ResourceType, name: str, old: Any, new: Any) -> Iterator[tuple[str, Action]]:
     differences = list(_differences(name, old, new))
-    # An order-free list may differ as a whole where no single element does.
+    # A list without order may differ as a whole where no single element does.
     yield from differences or [(name, Action.UPDATE)]
 
 
@@ -79,7 +79,7 @@ def _differences(path: str, old: Any, new: Any) -> Iterator[tuple[str, Action]]:
 
 
 def planned_creation(resource_type: ResourceType, schema: ResourceSchema, inputs: Properties) -> Properties:
-    """The outputs a creation will have, those AWS decides as unknown."""
+    """The outputs of a creation; those that AWS decides are unknown."""
     outputs: Properties = dict(inputs)
     for name in schema.outputs:
         if outputs.get(name) is None and (name not in schema.inputs or name in resource_type.computed):
@@ -98,7 +98,7 @@ def known_creation(resource_type: ResourceType, schema: ResourceSchema, inputs: 
 def planned_update(
     resource_type: ResourceType, schema: ResourceSchema, state: Properties, inputs: Properties
 ) -> Properties:
-    """The outputs an update will have: the recorded ones under the wanted inputs."""
+    """The outputs of an update: the recorded ones with the new inputs."""
     outputs: Properties = {}
     for name in schema.outputs:
         is_kept = name not in schema.inputs or name in resource_type.computed or name == resource_type.name_input
@@ -112,7 +112,7 @@ def planned_update(
 def state_to_record(
     resource_type: ResourceType, schema: ResourceSchema, current: Properties, known: Properties
 ) -> Properties:
-    """The state to record: what AWS told, in the spelling already known where both mean the same."""
+    """The state to record: what AWS returned, with known values where both are equivalent."""
     state: Properties = {}
     for name in schema.outputs:
         value = current.get(name)
@@ -130,7 +130,7 @@ def state_to_record(
 def inputs_from_state(
     resource_type: ResourceType, schema: ResourceSchema, state: Properties, recorded: Properties
 ) -> Properties:
-    """The inputs that would make what AWS told: the recorded ones corrected, or on import all that say a thing."""
+    """The inputs that match what AWS returned: the recorded ones corrected, or on import all that are not zero."""
     result: Properties = {}
     for name in schema.inputs:
         current, recorded_value = state.get(name), recorded.get(name)

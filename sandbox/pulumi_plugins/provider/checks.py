@@ -1,6 +1,6 @@
-"""Check: which inputs a resource may have, which it must have, what is filled in.
+"""Check: validation of a resource's inputs, and their defaults.
 
-May touch the installed SDK through `schema` (read only).
+It may touch the installed SDK through `schema` (read only).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TYPES_IN_WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """An input that is refused, and why."""
+    """An invalid input, and the reason."""
 
     name: str
     reason: str
@@ -46,7 +46,7 @@ def check_inputs(
     region: str,
     seed: bytes,
 ) -> tuple[Properties, tuple[Failure, ...]]:
-    """The inputs with what is filled in, and every reason to refuse them."""
+    """The inputs with their defaults, and every failure."""
     inputs_given = {name: value for name, value in inputs.items() if value is not None and not name.startswith("__")}
     failures = [
         Failure(name=path, reason=f"{reason} Examine values at '{resource}.{path}'.")
@@ -76,7 +76,7 @@ def check_inputs(
         _name(resource_type, result, resource=resource, recorded=recorded, seed=seed)
     if not failures:
         known = {name: value for name, value in result.items() if not isinstance(value, Unknown)}
-        # What is not known yet is not missing.
+        # An unknown value is not a missing one.
         failures += [
             Failure(name=name, reason=reason)
             for name, reason in resource_type.validate(known)
@@ -133,7 +133,7 @@ def _is_valid(value: Any, scalar: str) -> bool:
 
 
 def _scalar(value: Any, scalar: str) -> Any:
-    """The value as the wanted scalar, read leniently as the real provider does; None where it cannot be."""
+    """The value converted to a scalar type, as leniently as in the real provider; None where that is impossible."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if scalar == "bool":
         return {"true": True, "false": False}.get(text)
@@ -183,6 +183,6 @@ def _name(resource_type: ResourceType, result: Properties, *, resource: str, rec
         result[resource_type.name_input] = prefix
         return
     prefix = prefix.lower() if resource_type.name_is_lowercase else prefix
-    # The engine's seed makes the name of a preview the name of the update that follows it.
+    # The engine's seed gives a preview and the following update the same name.
     random = hashlib.sha256(seed).hexdigest() if seed else secrets.token_hex(16)
     result[resource_type.name_input] = prefix[: resource_type.name_limit - _RANDOM_DIGITS] + random[:_RANDOM_DIGITS]

@@ -1,6 +1,6 @@
-"""The provider's configuration (`aws:region`, `aws:allowedAccountIds`, …) and the account it leads to.
+"""The provider's configuration (`aws:region`, `aws:allowedAccountIds`, …), and the check of its account.
 
-May touch STS at the configured endpoint, to learn whose credentials it was given.
+It may touch STS at the configured endpoint, to read the caller's identity.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Configuration:
 
     @staticmethod
     def failures(inputs: Properties) -> Iterator[tuple[str, str]]:
-        """Configuration keys that the SDK's provider does not have, or that this one refuses to ignore."""
+        """Configuration keys that the SDK's provider does not have, or that this one does not support."""
         known = provider_inputs()
         for name, value in inputs.items():
             if name in _UNSUPPORTED and _decoded(value):
@@ -65,7 +65,7 @@ def configure(arguments: Properties, environment: Mapping[str, str]) -> Configur
 
 
 def _decoded(value: Any) -> Any:
-    """Configuration travels as strings: lists, objects and booleans as JSON."""
+    """Configuration values are strings: lists, objects and booleans are JSON."""
     if isinstance(value, str) and (value[:1] in ("[", "{") or value in ("true", "false")):
         try:
             return json.loads(value)
@@ -78,5 +78,5 @@ def _account_ids(value: Any) -> frozenset[str]:
     if value is None:
         return frozenset()
     ids = value if isinstance(value, list) else [value]
-    # A list that passed through a number loses leading zeros; an account id has twelve digits.
+    # A list that was parsed as a number lost leading zeros; an account id has twelve digits.
     return frozenset(str(one).zfill(12) for one in ids if one not in ("", None))

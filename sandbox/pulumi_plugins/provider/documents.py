@@ -1,6 +1,6 @@
-"""Policy documents compared by meaning: order of keys and elements, and single values for lists, say nothing.
+"""Comparison of policy documents: the order of keys and elements, and lists with one value, make no difference.
 
-May touch nothing. AWS itself rewrites documents in these ways, so a comparison by text would never settle.
+It may touch nothing. AWS itself rewrites documents in these ways, so a comparison as text would always differ.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def is_document(text: object) -> bool:
 
 
 def equivalent_documents(one: object, other: object) -> bool:
-    """Whether two policy documents grant and refuse the same, as far as their form tells."""
+    """Whether two policy documents allow and deny the same, judged by their form."""
     if one == other:
         return True
     if not isinstance(one, str) or not isinstance(other, str):
@@ -30,7 +30,7 @@ def equivalent_documents(one: object, other: object) -> bool:
 
 
 def to_text(document: Any) -> str:
-    """A document as the text that policies travel in."""
+    """A policy document as text."""
     return document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
 
 

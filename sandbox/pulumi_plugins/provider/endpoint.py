@@ -1,6 +1,6 @@
-"""The AWS-compatible endpoint: whose credentials, which region, one client a service and region.
+"""The AWS-compatible endpoint: credentials, regions, and one client for each service and region.
 
-May touch the network endpoint and credentials that the provider's configuration and the AWS variables name.
+It may touch the network endpoint and credentials that the provider's configuration and the AWS variables name.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class EndpointSettings:
 
 
 class Secret(str):
-    """Text that does not show itself."""
+    """Text without a repr."""
 
     def __repr__(self) -> str:
         return "Secret(…)"
 
 
 class Endpoint:
-    """Clients for one configuration of the provider, shared by every region it is asked for."""
+    """Clients for one configuration of the provider, in every region."""
 
     def __init__(self, settings: EndpointSettings) -> None:
-        """Nothing is imported or connected before the first client is asked for."""
+        """Nothing is imported or connected before the first client is needed."""
         self.settings = settings
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -101,7 +101,7 @@ class Endpoint:
         return {name: response[name] for name in ("Account", "Arn", "UserId")}
 
     def in_region(self, region: str | None) -> Region:
-        """The same endpoint seen from a region, the configured one when none is named."""
+        """The endpoint in a region; in the configured one when none is named."""
         return Region(endpoint=self, name=region or self.settings.region)
 
 

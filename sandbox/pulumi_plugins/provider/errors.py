@@ -1,6 +1,6 @@
-"""AWS's refusals as one readable line, worded as the real provider words them.
+"""AWS's errors as one readable line, in the words of the real provider, and retries of unknown principals.
 
-May touch nothing.
+It may touch nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class ProviderError(Exception):
 
 
 class NotReadyError(ProviderError):
-    """A resource that was created, and then could not be made what was asked for."""
+    """A resource was created, and a later step of its creation failed."""
 
     def __init__(self, reason: str, *, resource_id: str, state: Properties, inputs: Properties) -> None:
-        """`state` is what there is already, for the engine to record under `ident`."""
+        """`state` is what the engine records under `resource_id`."""
         super().__init__(reason)
         self.resource_id = resource_id
         self.state = state
@@ -30,7 +30,7 @@ class NotReadyError(ProviderError):
 
 
 def aws_errors() -> tuple[type[Exception], ...]:
-    """The exceptions boto3 raises for refusals, unreachable endpoints and missing credentials."""
+    """The exceptions of boto3 for AWS errors, unreachable endpoints and missing credentials."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -38,13 +38,13 @@ def aws_errors() -> tuple[type[Exception], ...]:
 
 
 def code_of(error: Exception) -> str:
-    """AWS's code of a refusal, "" for anything else."""
+    """The code of an AWS error, "" for anything else."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def none_if_missing(call: Callable[[], Result], *absent: str) -> Result | None:
-    """What the call answers, or None when AWS refuses it with one of the codes that mean "there is none"."""
+    """The result of a call, or None when AWS answers one of the codes for a missing resource."""
     from botocore.exceptions import ClientError
 
     try:
@@ -72,12 +72,12 @@ def error_message(error: Exception, *, action: str, display_name: str, name: str
     )
 
 
-# The real provider waits up to two minutes; most principals are seen within five seconds.
+# The real provider waits up to two minutes; most principals are visible within five seconds.
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
 def retry_unknown_principals(call: Callable[[], Result]) -> Result:
-    """Repeat a call that is refused for a principal in its policy that AWS does not see yet."""
+    """Repeat a call that fails because AWS does not see a principal in its policy yet."""
     from botocore.exceptions import ClientError
 
     for pause in PAUSES_SECONDS:

@@ -1,6 +1,6 @@
-"""Data sources: the few functions of the package that programs here call.
+"""The data sources that programs here call.
 
-May touch the endpoint of the region it is handed, reading only.
+It may touch the endpoint of the region that it is given, reading only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sandbox.pulumi_plugins.provider.resource_type import tag_map
 from sandbox.pulumi_plugins.provider.values import Properties
 
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-supported-regions.html, the accounts
-# that write logs on behalf of trails whose bucket policies still name accounts.
+# that write logs for trails whose bucket policies still name accounts.
 _CLOUDTRAIL_ACCOUNTS = {
     "us-east-1": "086441151436",
     "us-east-2": "475085895292",

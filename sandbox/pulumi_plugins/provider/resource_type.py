@@ -1,6 +1,6 @@
-"""A kind of resource: what the stand-in must know of one type token to check, diff, make, read and remove it.
+"""The base class of resource types: what the provider needs to check, diff, create, read, update and delete.
 
-May touch nothing itself; a kind's operations touch the endpoint of the region they are handed.
+It may touch nothing itself; the operations touch the endpoint of the region that they are given.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ class ResourceType:
 
     token: ClassVar[str]
     display_name: ClassVar[str]
-    """How errors call it: "KMS Key"."""
+    """Its name in errors: "KMS Key"."""
     force_new: ClassVar[frozenset[str]] = NONE
     """Inputs whose change replaces the resource (ForceNew in the Terraform provider)."""
     computed: ClassVar[frozenset[str]] = NONE
-    """Inputs that AWS chooses when they are absent: their absence is no change."""
+    """Inputs for which AWS chooses a value when they are absent: their absence is no change."""
     defaults: ClassVar[Mapping[str, Any]] = {}
-    """Inputs the real provider fills in when they are absent."""
+    """Defaults of the real provider."""
     documents: ClassVar[frozenset[str]] = NONE
     """Inputs that must be JSON objects."""
     sets: ClassVar[frozenset[str]] = NONE
-    """List inputs whose order says nothing."""
+    """List inputs whose order has no meaning."""
     write_only: ClassVar[frozenset[str]] = NONE
-    """Inputs that AWS never tells again: the state keeps what was asked for."""
+    """Inputs that AWS never returns: the state keeps the input."""
     unsupported: ClassVar[frozenset[str]] = NONE
-    """Inputs of the real provider that this one refuses rather than ignores."""
+    """Inputs of the real provider that this one does not support."""
     changed_by_update: ClassVar[frozenset[str]] = NONE
-    """Outputs that any update makes anew."""
+    """Outputs that any update changes."""
     name_input: ClassVar[str] = ""
-    """The input that is given a name of its own when absent."""
+    """The input that gets a generated name when it is absent."""
     name_prefix: ClassVar[str] = ""
     name_limit: ClassVar[int] = 64
     name_is_lowercase: ClassVar[bool] = False
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Make it and return its id; what happens after `create` is left to `complete`."""
+        """Create it and return its id; later steps belong in `complete`."""
         raise NotImplementedError
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
@@ -55,36 +55,36 @@ class ResourceType:
         return {}
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """Its properties as AWS tells them, None where there is none; `known` is what was last recorded."""
+        """Its properties in AWS, None where it does not exist; `known` is the recorded state."""
         raise NotImplementedError
 
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Bring the changed inputs about."""
+        """Apply the changed inputs."""
         raise NotImplementedError
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove it; one that is gone already is no error."""
+        """Delete it; one that does not exist is no error."""
         raise NotImplementedError
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
-        """The id it is recorded under, where an import id has another form."""
+        """The id to record, where an import id has another form."""
         return resource_id
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """What is wrong with inputs of the right types: input and reason. Unknown values are absent."""
+        """Failures of inputs with correct types: input and reason. Unknown values are absent."""
         return iter(())
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
-        """Whether two values of an input mean the same."""
+        """Whether two values of an input are equivalent."""
         if name in self.sets and isinstance(old, list) and isinstance(new, list):
             return equivalent(sorted(old, key=repr), sorted(new, key=repr))
         return equivalent(old, new)
 
 
 def equivalent(old: Any, new: Any) -> bool:
-    """Whether two values mean the same: zero values equal absent ones, documents compare by meaning."""
+    """Whether two values are equivalent: zero values equal absent ones, policy documents compare by meaning."""
     if isinstance(old, Unknown) or isinstance(new, Unknown):
         return False
     if old == new or (is_zero(old) and is_zero(new)):
@@ -106,12 +106,12 @@ def tag_list(tags: Mapping[str, str] | None, key: str = "Key", value: str = "Val
 
 
 def tag_map(tags: list[dict[str, str]] | None, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """Tags from the form of most AWS answers, without those AWS itself sets."""
+    """Tags from the form of most AWS responses, without those of AWS itself."""
     return {tag[key]: tag.get(value, "") for tag in tags or [] if not tag[key].startswith("aws:")}
 
 
 def tag_changes(old: Properties, new: Properties) -> tuple[list[str], dict[str, str]]:
-    """The tags to take off and those to put on, to come from one state to another."""
+    """The names of the tags to remove, and the tags to add or change."""
     before: dict[str, str] = old.get("tags") or {}
     after: dict[str, str] = new.get("tags") or {}
     removed = [name for name in before if name not in after]
@@ -119,5 +119,5 @@ def tag_changes(old: Properties, new: Properties) -> tuple[list[str], dict[str, 
 
 
 def without_none(**arguments: Any) -> dict[str, Any]:
-    """The arguments that are not None: boto3 takes no None."""
+    """The arguments that are not None: boto3 does not accept None."""
     return {name: value for name, value in arguments.items() if value is not None}

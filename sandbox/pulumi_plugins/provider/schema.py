@@ -1,6 +1,6 @@
 """What the installed pulumi_aws SDK says about a resource type: its inputs, their types, its outputs.
 
-May touch the SDK's source files (read only): it reads class definitions instead of importing them, which
+It may touch the SDK's source files (read only): it reads class definitions instead of importing them, which
 would cost most of a second at each start.
 """
 
@@ -32,7 +32,7 @@ class Type:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One input: its name on the wire, its type, whether it must be given."""
+    """One input: its name on the wire, its type, whether it is required."""
 
     name: str
     type: Type
@@ -98,7 +98,7 @@ def _source(package: str, member: str) -> str | None:
 
 
 def _class_in(source: str, name: str) -> ast.ClassDef | None:
-    # Parsing the one class is some forty times faster than parsing the file, which has hundreds.
+    # Parsing one class is about forty times faster than parsing the file, which has hundreds.
     spec = re.search(rf"^class {re.escape(name)}:\n(?:[ \t].*\n|\n)*", source, re.MULTILINE)
     if spec is None:
         return None
@@ -155,7 +155,7 @@ def _type(annotation: ast.expr | None, package: str) -> Type:
         case ast.Subscript(value=ast.Name(id="Mapping"), slice=ast.Tuple(elts=[_, inner])):
             return Type(name="map", element=_type(inner, package))
         case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=choices)):
-            # Only enumerations and policy documents come as unions: a plain string, or the typed form of it.
+            # Only enumerations and policy documents are unions: a plain string, or its typed form.
             choice_types = [_type(choice, package) for choice in choices]
             documents = any(choice_type.fields.endswith("DocumentArgs") for choice_type in choice_types)
             return ANY if documents or choice_types[0].name not in SCALARS else choice_types[0]

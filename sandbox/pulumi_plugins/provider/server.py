@@ -1,6 +1,6 @@
-"""The engine's ResourceProvider service: each call put to one kind of resource, each refusal put in one line.
+"""The engine's ResourceProvider service: each call goes to one resource type, each error becomes one line.
 
-May touch the endpoint the provider is configured for.
+It may touch the endpoint the provider is configured for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sandbox.pulumi_plugins.provider.resources import find_resource_type
 from sandbox.pulumi_plugins.provider.schema import ResourceSchema, package_schema, resource_schema
 from sandbox.pulumi_plugins.provider.values import Properties, from_struct, to_struct
 
-# A code the engine understands as "refused, nothing half done"; UNKNOWN would leave the state in doubt.
+# The engine takes this code as "failed, nothing changed"; after UNKNOWN it doubts its state.
 _FAILED = grpc.StatusCode.FAILED_PRECONDITION
 _ACTIONS = {
     (changes.Action.ADD, False): provider_pb2.PropertyDiff.ADD,
@@ -45,7 +45,7 @@ _ACTIONS = {
 
 
 def _translate_errors(action: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Turn AWS's refusals into one line for the user; anything else is a bug and keeps its traceback."""
+    """Translate AWS's errors into one line for the user; any other exception is a bug and keeps its traceback."""
 
     def decorate(call: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(call)
@@ -110,15 +110,15 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
-        """The version of the SDK whose types are judged by."""
+        """The version of the SDK whose types are used."""
         return plugin_pb2.PluginInfo(version=installed_version("pulumi-aws"))
 
     def GetSchema(self, request: Any, context: Any) -> Any:
-        """The schema of the resource types there are."""
+        """The schema of the supported resource types."""
         return provider_pb2.GetSchemaResponse(schema=json.dumps(package_schema()))
 
     def CheckConfig(self, request: Any, context: Any) -> Any:
-        """Refuse configuration that the SDK's provider does not have."""
+        """Reject configuration that the SDK's provider does not have."""
         inputs = from_struct(request.news)
         failures = Configuration.failures(inputs)
         return provider_pb2.CheckResponse(
@@ -127,14 +127,14 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
-        """A changed configuration updates the provider; its resources decide for themselves."""
+        """A changed configuration updates the provider; resources are diffed separately."""
         old, new = from_struct(request.olds), from_struct(request.news)
         names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
         some = provider_pb2.DiffResponse.DIFF_SOME if names else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(changes=some, diffs=names)
 
     def Configure(self, request: Any, context: Any) -> Any:
-        """Take the configuration and make sure that the credentials belong to an account that is allowed."""
+        """Read the configuration and check that the credentials belong to an allowed account."""
         try:
             self._configuration = configure(from_struct(request.args), os.environ)
         except ProviderError as error:
@@ -147,7 +147,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_translate_errors("checking")
     def Check(self, request: Any, context: Any) -> Any:
-        """Judge inputs by the installed SDK's types and fill in what the real provider fills in."""
+        """Validate inputs by the installed SDK's types and add the real provider's defaults."""
         resource_type, schema = self._resource_type(request.urn)
         configuration = self._require_configuration()
         inputs, failures = checks.check_inputs(
@@ -167,7 +167,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_translate_errors("comparing")
     def Diff(self, request: Any, context: Any) -> Any:
-        """Say which properties change and which of them replace the resource."""
+        """The properties that change, and those of them that replace the resource."""
         resource_type, schema = self._resource_type(request.urn)
         state, inputs = from_struct(request.olds), from_struct(request.news)
         changed = [
@@ -176,7 +176,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             if change.name not in request.ignoreChanges
         ]
         replaces = sorted({change.name for change in changed if change.replaces})
-        # Two resources cannot hold one name: the old one goes first when the new one keeps it.
+        # Two resources cannot have one name: the old one is deleted first when the new one keeps it.
         name = resource_type.name_input
         keeps_name = bool(name) and name not in replaces and state.get(name) == inputs.get(name)
         return provider_pb2.DiffResponse(
@@ -193,7 +193,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_translate_errors("creating")
     def Create(self, request: Any, context: Any) -> Any:
-        """Make a resource; one that is made but not ready is recorded as such."""
+        """Create a resource; one whose later steps fail is recorded with an initialization error."""
         resource_type, schema = self._resource_type(request.urn)
         inputs = from_struct(request.properties)
         if request.preview:
@@ -207,14 +207,14 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             state = self._state(resource_type, schema, region, resource_id, inputs)
         except aws_failures as error:
             reason = error_message(error, action="creating", display_name=resource_type.display_name, name=resource_id)
-            # The real provider records what was planned, not what AWS has: the next update therefore finds no difference.
+            # As the real provider: it records the planned values, not AWS's, so the next update finds no difference.
             state = changes.known_creation(resource_type, schema, inputs) | resource_type.created_secrets(resource_id)
             raise NotReadyError(reason, resource_id=resource_id, state=state, inputs=inputs) from error
         return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(state))
 
     @_translate_errors("reading")
     def Read(self, request: Any, context: Any) -> Any:
-        """Tell a resource as AWS has it; an empty id where AWS has none."""
+        """The resource in AWS; an empty id where it does not exist."""
         resource_type, schema = self._resource_type(request.urn)
         known, recorded = from_struct(request.properties), from_struct(request.inputs)
         region = self._region({**recorded, **known})
@@ -231,7 +231,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_translate_errors("updating")
     def Update(self, request: Any, context: Any) -> Any:
-        """Bring changed inputs about."""
+        """Apply changed inputs."""
         resource_type, schema = self._resource_type(request.urn)
         state, inputs = from_struct(request.olds), from_struct(request.news)
         if request.preview:
@@ -247,7 +247,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_translate_errors("deleting")
     def Delete(self, request: Any, context: Any) -> Any:
-        """Remove a resource."""
+        """Delete a resource."""
         resource_type, _ = self._resource_type(request.urn)
         state = from_struct(request.properties)
         resource_type.delete(self._region(state), request.id, state)
@@ -255,7 +255,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_translate_errors("invoking")
     def Invoke(self, request: Any, context: Any) -> Any:
-        """Answer a data source."""
+        """Read a data source."""
         function = FUNCTIONS.get(request.tok)
         if function is None:
             raise ProviderError(f"the sandbox's AWS provider has no function {request.tok}")
@@ -264,7 +264,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.InvokeResponse(**{"return": to_struct(response)})
 
     def Cancel(self, request: Any, context: Any) -> Any:
-        """Operations are short and bounded: they are left to end."""
+        """Operations are short: they continue to their end."""
         return empty_pb2.Empty()
 
     def _require_configuration(self) -> Configuration:

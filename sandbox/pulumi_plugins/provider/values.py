@@ -1,6 +1,6 @@
-"""Property values as the engine sends them, turned into plain Python and back.
+"""Conversion of the engine's property values to plain Python and back.
 
-May touch nothing.
+It may touch nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 
 
 class Unknown:
-    """A value that only a later operation will tell."""
+    """A value that is known only after a later operation."""
 
     def __repr__(self) -> str:
         return "unknown"
@@ -105,7 +105,7 @@ def is_unknown(value: Any) -> bool:
 
 
 def is_zero(value: Any) -> bool:
-    """Whether the value says no more than its absence would: None, false, 0, "", [] and {}."""
+    """Whether the value is equivalent to an absent one: None, false, 0, "", [] and {}."""
     if isinstance(value, Unknown):
         return False
     if isinstance(value, dict):

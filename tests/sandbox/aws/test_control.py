@@ -1,4 +1,4 @@
-"""Failures on demand and the record of calls, over HTTP."""
+"""Fault injection and the record of calls, over HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 @pytest.fixture
 def control(cloud: Any) -> Iterator[Any]:
-    """The shared sandbox, without anybody's faults and calls before and after."""
+    """The shared sandbox, without faults and calls of other tests."""
     for path in ("faults", "calls"):
         cloud.ask("DELETE", path)
     yield cloud
@@ -21,7 +21,7 @@ def control(cloud: Any) -> Iterator[Any]:
         cloud.ask("DELETE", path)
 
 
-def test_the_next_calls_of_an_operation_fail_as_told_and_then_work(control: Any) -> None:
+def test_the_next_calls_of_an_operation_fail_as_ordered_and_then_succeed(control: Any) -> None:
     fault = {"service": "sts", "operation": "GetCallerIdentity", "error": "ExpiredToken", "status": 403}
     assert control.ask("POST", "faults", fault | {"message": "too late", "times": 2})[0] == 201
     sts = control.client("sts")
@@ -98,7 +98,7 @@ def test_a_fault_that_makes_no_sense_is_refused(control: Any, fault: Any) -> Non
     assert control.ask("POST", "faults", fault)[0] == 400
 
 
-def test_calls_are_recorded_in_order_with_who_made_them(control: Any) -> None:
+def test_calls_are_recorded_in_order_with_their_access_keys(control: Any) -> None:
     control.client("sts").get_caller_identity()
     with pytest.raises(ClientError):
         control.client("kms", "eu-west-1").generate_data_key(KeyId="alias/none", DryRun=True)

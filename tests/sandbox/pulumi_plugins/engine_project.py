@@ -1,6 +1,6 @@
-"""A place for the real engine to run in: its plug-ins installed, a backend of files, an AWS emulator.
+"""A setup of the real engine: its plug-ins, a file backend, and moto as AWS.
 
-May touch a temporary directory, loopback ports and processes of its own.
+It may touch a temporary directory, loopback ports and processes of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def engine_binary() -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class EngineSetup:
     """An engine with its plug-ins, and the environment it runs in."""
 
     directory: Path
@@ -55,7 +55,7 @@ class World:
         }
         # JSON is YAML, and needs no library.
         (directory / "Pulumi.yaml").write_text(json.dumps(description), encoding="utf-8")
-        project = Project(world=self, directory=directory)
+        project = Project(engine_setup=self, directory=directory)
         project.configure(config or {})
         project.pulumi("stack", "init", "dev").check_returncode()
         return project
@@ -65,14 +65,14 @@ class World:
 class Project:
     """A Pulumi project on disk."""
 
-    world: World
+    engine_setup: EngineSetup
     directory: Path
 
     def configure(self, config: dict[str, Any]) -> None:
-        """Write the stack's configuration anew, keeping the salt of its secrets."""
+        """Write the stack's configuration again, keeping the salt of its secrets."""
         path = self.directory / "Pulumi.dev.yaml"
-        there = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        salt = [line for line in there if line.startswith("encryptionsalt:")]
+        existing = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        salt = [line for line in existing if line.startswith("encryptionsalt:")]
         values = {
             name if ":" in name else f"{self.directory.name}:{name}": value
             for name, value in {"aws:region": REGION, **config}.items()
@@ -85,7 +85,7 @@ class Project:
         return subprocess.run(
             ["pulumi", *arguments, "--non-interactive", "--color", "never"],
             cwd=self.directory,
-            env=self.world.environment,
+            env=self.engine_setup.environment,
             capture_output=True,
             text=True,
             check=False,
@@ -93,7 +93,7 @@ class Project:
         )
 
     def steps(self, *arguments: str) -> dict[str, dict[str, Any]]:
-        """What a preview would do, by resource name, resources that stay as they are left out."""
+        """The steps of a preview by resource name, without unchanged resources."""
         done = self.pulumi("preview", "--json", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         steps = json.loads(done.stdout)["steps"]
@@ -118,7 +118,7 @@ def aws_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str) -> World:
+def engine_setup(tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str) -> EngineSetup:
     """The engine in a directory of its own, with the plug-ins installed."""
     directory = tmp_path_factory.mktemp("engine")
     engine = directory / "bin" / "pulumi"
@@ -144,7 +144,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str) -> World:
         "PULUMI_HOME": str(directory / "home"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
-    return World(directory=directory, environment=variables)
+    return EngineSetup(directory=directory, environment=variables)
 
 
 def client(endpoint: str, service: str) -> Any:

@@ -1,6 +1,6 @@
 """The provider called in this process as the engine calls it, message by message, without the engine.
 
-May touch the endpoint it is configured for.
+It may touch the endpoint it is configured for.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from sandbox.pulumi_plugins.provider.values import Properties, from_struct, to_s
 DiffResponse = provider_pb2.DiffResponse
 
 
-class Refused(Exception):
+class ProviderFailure(Exception):
     """The provider ended a call with an error."""
 
 
 class Context:
-    """What gRPC hands to a call, as far as the provider uses it."""
+    """gRPC's context of a call, as far as the provider uses it."""
 
     def __init__(self) -> None:
         self.trailing: tuple[Any, ...] = ()
 
     def abort(self, code: grpc.StatusCode, details: str) -> None:
         """End the call."""
-        raise Refused(details)
+        raise ProviderFailure(details)
 
     def set_trailing_metadata(self, metadata: tuple[Any, ...]) -> None:
-        """Keep what would be sent after the answer."""
+        """Keep the trailing metadata."""
         self.trailing = metadata
 
 
-class Caller:
+class ProviderClient:
     """One configured provider."""
 
     def __init__(self, **configuration: Any) -> None:
@@ -53,61 +53,65 @@ class Caller:
         return f"urn:pulumi:dev::project::{token}::{name}"
 
     def check(self, token: str, inputs: Properties, old: Properties | None = None) -> tuple[Properties, dict[str, str]]:
-        """The checked inputs, and the refusals by property."""
-        answer = self.provider.Check(
+        """The checked inputs, and the failures by property."""
+        response = self.provider.Check(
             provider_pb2.CheckRequest(
                 urn=self.urn(token), news=to_struct(inputs), olds=to_struct(old or {}), randomSeed=b"seed"
             ),
             self.context,
         )
-        return from_struct(answer.inputs), {failure.property: failure.reason for failure in answer.failures}
+        return from_struct(response.inputs), {failure.property: failure.reason for failure in response.failures}
 
     def create(self, token: str, inputs: Properties, *, preview: bool = False) -> tuple[str, Properties]:
         """The id and the outputs; the inputs must pass Check."""
         checked, failures = self.check(token, inputs)
         assert not failures
-        answer = self.provider.Create(
+        response = self.provider.Create(
             provider_pb2.CreateRequest(urn=self.urn(token), properties=to_struct(checked), preview=preview),
             self.context,
         )
-        return answer.id, from_struct(answer.properties)
+        return response.id, from_struct(response.properties)
 
-    def diff(self, token: str, ident: str, state: Properties, inputs: Properties) -> Any:
+    def diff(self, token: str, resource_id: str, state: Properties, inputs: Properties) -> Any:
         """The difference between recorded state and inputs."""
         checked, failures = self.check(token, inputs, state)
         assert not failures
         return self.provider.Diff(
-            provider_pb2.DiffRequest(id=ident, urn=self.urn(token), olds=to_struct(state), news=to_struct(checked)),
+            provider_pb2.DiffRequest(
+                id=resource_id, urn=self.urn(token), olds=to_struct(state), news=to_struct(checked)
+            ),
             self.context,
         )
 
-    def update(self, token: str, ident: str, state: Properties, inputs: Properties) -> Properties:
+    def update(self, token: str, resource_id: str, state: Properties, inputs: Properties) -> Properties:
         """The outputs after an update."""
         checked, _ = self.check(token, inputs, state)
-        answer = self.provider.Update(
-            provider_pb2.UpdateRequest(id=ident, urn=self.urn(token), olds=to_struct(state), news=to_struct(checked)),
+        response = self.provider.Update(
+            provider_pb2.UpdateRequest(
+                id=resource_id, urn=self.urn(token), olds=to_struct(state), news=to_struct(checked)
+            ),
             self.context,
         )
-        return from_struct(answer.properties)
+        return from_struct(response.properties)
 
     def read(
-        self, token: str, ident: str, state: Properties | None = None, inputs: Properties | None = None
+        self, token: str, resource_id: str, state: Properties | None = None, inputs: Properties | None = None
     ) -> tuple[str, Properties, Properties]:
         """The id, the state and the inputs that a refresh, or without state an import, records."""
-        answer = self.provider.Read(
+        response = self.provider.Read(
             provider_pb2.ReadRequest(
-                id=ident,
+                id=resource_id,
                 urn=self.urn(token),
                 properties=to_struct(state or {}),
                 inputs=to_struct(inputs or {}),
             ),
             self.context,
         )
-        return answer.id, from_struct(answer.properties), from_struct(answer.inputs)
+        return response.id, from_struct(response.properties), from_struct(response.inputs)
 
-    def delete(self, token: str, ident: str, state: Properties) -> None:
+    def delete(self, token: str, resource_id: str, state: Properties) -> None:
         """Remove a resource."""
         self.provider.Delete(
-            provider_pb2.DeleteRequest(id=ident, urn=self.urn(token), properties=to_struct(state)),
+            provider_pb2.DeleteRequest(id=resource_id, urn=self.urn(token), properties=to_struct(state)),
             self.context,
         )

@@ -1,6 +1,6 @@
 """The real engine with the stand-in plug-ins: previews, updates, refreshes, imports and destruction.
 
-May touch what `plugin_world` makes.
+It may touch what `engine_project` makes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from pathlib import Path
 import pytest
 
 from sandbox.pulumi_plugins.install import InstallError, install
-from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, Project, World, aws_endpoint, client, world
+from tests.sandbox.pulumi_plugins.engine_project import (
+    ACCOUNT,
+    EngineSetup,
+    Project,
+    aws_endpoint,
+    client,
+    engine_setup,
+)
 
-__all__ = ["aws_endpoint", "world"]
+__all__ = ["aws_endpoint", "engine_setup"]
 
 PROGRAM = """
 import json
@@ -80,8 +87,8 @@ CONFIG = {"aws:allowedAccountIds": [ACCOUNT]}
 
 
 @pytest.fixture(scope="module")
-def deployed(world: World) -> Project:
-    project = world.project("keys", PROGRAM, CONFIG)
+def deployed(engine_setup: EngineSetup) -> Project:
+    project = engine_setup.project("keys", PROGRAM, CONFIG)
     done = project.pulumi("up", "--yes", "--skip-preview")
     assert done.returncode == 0, done.stdout + done.stderr
     return project
@@ -120,7 +127,7 @@ def test_an_input_that_cannot_change_replaces_the_key(project: Project) -> None:
     assert step["replaceReasons"] == ["multiRegion"]
 
 
-def test_a_refresh_tells_drift_and_nothing_else(project: Project, aws_endpoint: str) -> None:
+def test_a_refresh_shows_drift_and_nothing_else(project: Project, aws_endpoint: str) -> None:
     kms = client(aws_endpoint, "kms")
     key = project.outputs()["keyId"]
 
@@ -136,8 +143,8 @@ def test_a_refresh_tells_drift_and_nothing_else(project: Project, aws_endpoint: 
 
 
 def test_an_existing_key_is_adopted_without_replacing_it(project: Project, aws_endpoint: str) -> None:
-    found = client(aws_endpoint, "kms").create_key(Description="found here")["KeyMetadata"]["KeyId"]
-    project.configure({**CONFIG, "adopt": found})
+    existing_key = client(aws_endpoint, "kms").create_key(Description="found here")["KeyMetadata"]["KeyId"]
+    project.configure({**CONFIG, "adopt": existing_key})
 
     steps = project.steps()
 
@@ -224,8 +231,10 @@ def test_destruction_spares_what_is_protected_and_what_is_retained(project: Proj
     assert not [alias for alias in kms.list_aliases()["Aliases"] if alias["AliasName"] == "alias/engine"]
 
 
-def test_installing_again_changes_nothing_and_spares_an_official_host(world: World, tmp_path: Path) -> None:
-    home, bin_directory = world.directory / "home", tmp_path / "bin"
+def test_installing_again_changes_nothing_and_spares_an_official_host(
+    engine_setup: EngineSetup, tmp_path: Path
+) -> None:
+    home, bin_directory = engine_setup.directory / "home", tmp_path / "bin"
     bin_directory.mkdir()
     official = bin_directory / "pulumi-language-python"
     official.write_bytes(b"\x7fELF\xff\xfe")
@@ -238,26 +247,26 @@ def test_installing_again_changes_nothing_and_spares_an_official_host(world: Wor
     assert {path: path.stat().st_mtime_ns for path in home.rglob("pulumi-resource-aws")} == before
 
 
-def test_a_provider_of_somebody_else_is_never_overwritten(world: World, tmp_path: Path) -> None:
-    (wrapper,) = (world.directory / "home").rglob("pulumi-resource-aws")
+def test_another_provider_is_never_overwritten(engine_setup: EngineSetup, tmp_path: Path) -> None:
+    (wrapper,) = (engine_setup.directory / "home").rglob("pulumi-resource-aws")
     real = tmp_path / "plugins" / wrapper.parent.name / wrapper.name
     real.parent.mkdir(parents=True)
     real.write_bytes(b"\x7fELF\xff\xfe")
 
-    with pytest.raises(InstallError, match="a home of its own"):
-        install(world.directory / "bin" / "pulumi", tmp_path, Path(sys.executable), tmp_path / "cache")
+    with pytest.raises(InstallError, match="not the sandbox's provider"):
+        install(engine_setup.directory / "bin" / "pulumi", tmp_path, Path(sys.executable), tmp_path / "cache")
 
     assert real.read_bytes() == b"\x7fELF\xff\xfe"
 
 
-def test_the_provider_serves_from_any_directory_and_leaves_quietly(world: World, tmp_path: Path) -> None:
-    (wrapper,) = (world.directory / "home").rglob("pulumi-resource-aws")
+def test_the_provider_serves_from_any_directory_and_leaves_quietly(engine_setup: EngineSetup, tmp_path: Path) -> None:
+    (wrapper,) = (engine_setup.directory / "home").rglob("pulumi-resource-aws")
     # A neighbour of the program that is called like a module of the standard library is none of its business.
     (tmp_path / "json.py").write_text("raise SystemExit('shadowed')", encoding="utf-8")
     child = subprocess.Popen(
         [str(wrapper), "127.0.0.1:1"],
         cwd=tmp_path,
-        env=world.environment,
+        env=engine_setup.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,6 +1,6 @@
-"""Resources that were made by hand come under the engine as they are, and are changed in place.
+"""Manually created resources are imported as they are, and changed in place.
 
-May touch what `plugin_world` makes.
+It may touch what `engine_project` makes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,17 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, REGION, Project, World, aws_endpoint, client, world
+from tests.sandbox.pulumi_plugins.engine_project import (
+    ACCOUNT,
+    REGION,
+    EngineSetup,
+    Project,
+    aws_endpoint,
+    client,
+    engine_setup,
+)
 
-__all__ = ["aws_endpoint", "world"]
+__all__ = ["aws_endpoint", "engine_setup"]
 
 BUCKET = "made-by-hand-logs"
 TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/made-by-hand"
@@ -98,7 +106,7 @@ def document(**statement: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An account in which somebody went through a guide by hand, forgetting some of it."""
+    """An account in which a person followed a guide by hand, in part."""
 
     endpoint: str
     key: str
@@ -165,7 +173,7 @@ def _clear(kms: Any, iam: Any, s3: Any, cloudtrail: Any) -> None:
 
 
 def import_file(project: Project, account: Account) -> str:
-    """The file that the program's own preview writes, its placeholders filled, and what is not there left out."""
+    """The import file of the program's own preview, with ids, and without resources that do not exist."""
     path = project.directory / "import.json"
     project.pulumi("preview", "--import-file", str(path)).check_returncode()
     wanted = json.loads(path.read_text(encoding="utf-8"))["resources"]
@@ -189,9 +197,9 @@ def steps(project: Project) -> list[tuple[str, str]]:
 
 @pytest.mark.thorough
 def test_an_import_file_brings_everything_under_its_components_and_the_program_changes_it_in_place(
-    world: World, account: Account
+    engine_setup: EngineSetup, account: Account
 ) -> None:
-    project = world.project("adopting-by-file", PROGRAM)
+    project = engine_setup.project("adopting-by-file", PROGRAM)
     path = import_file(project, account)
 
     imported = project.pulumi("import", "--file", path, "--generate-code=false", "--protect=false", "--yes")
@@ -216,8 +224,8 @@ def test_an_import_file_brings_everything_under_its_components_and_the_program_c
     assert (key["protect"], key["retainOnDelete"]) == (True, True)
 
 
-def test_the_import_option_imports_and_updates_in_one_go(world: World, account: Account) -> None:
-    project = world.project("adopting-by-option", PROGRAM, {"import": account.ids})
+def test_the_import_option_imports_and_updates_in_one_go(engine_setup: EngineSetup, account: Account) -> None:
+    project = engine_setup.project("adopting-by-option", PROGRAM, {"import": account.ids})
 
     planned = steps(project)
     built = project.pulumi("up", "--yes", "--skip-preview")
@@ -233,8 +241,8 @@ def test_the_import_option_imports_and_updates_in_one_go(world: World, account: 
     assert described["KeyId"] == account.key
 
 
-def test_a_key_that_would_have_to_be_another_one_is_not_adopted(world: World, account: Account) -> None:
-    project = world.project("adopting-wrongly", PROGRAM, {"import": account.ids, "multiRegion": True})
+def test_a_key_that_would_have_to_be_another_one_is_not_adopted(engine_setup: EngineSetup, account: Account) -> None:
+    project = engine_setup.project("adopting-wrongly", PROGRAM, {"import": account.ids, "multiRegion": True})
 
     done = project.pulumi("preview")
 
@@ -244,8 +252,10 @@ def test_a_key_that_would_have_to_be_another_one_is_not_adopted(world: World, ac
     assert (described["Description"], described["KeyState"]) == ("by hand", "Enabled")
 
 
-def test_what_is_not_there_is_not_imported(world: World, account: Account) -> None:
-    project = world.project("adopting-nothing", PROGRAM, {"import": {**account.ids, "BucketPublicAccessBlock": BUCKET}})
+def test_what_is_not_there_is_not_imported(engine_setup: EngineSetup, account: Account) -> None:
+    project = engine_setup.project(
+        "adopting-nothing", PROGRAM, {"import": {**account.ids, "BucketPublicAccessBlock": BUCKET}}
+    )
 
     done = project.pulumi("preview")
 

@@ -1,6 +1,6 @@
 """The stand-in language host between the real engine and Python programs.
 
-May touch what `plugin_world` makes.
+It may touch what `engine_project` makes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.pulumi_plugins.engine_project import Project, World, aws_endpoint, world
+from tests.sandbox.pulumi_plugins.engine_project import EngineSetup, Project, aws_endpoint, engine_setup
 
-__all__ = ["aws_endpoint", "world"]
+__all__ = ["aws_endpoint", "engine_setup"]
 
 PROGRAM = """
 import os
@@ -60,8 +60,8 @@ PolicyPack(
 
 
 @pytest.fixture(scope="module")
-def project(world: World) -> Project:
-    return world.project("talk", PROGRAM, CONFIG)
+def project(engine_setup: EngineSetup) -> Project:
+    return engine_setup.project("talk", PROGRAM, CONFIG)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def pack(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_program_is_told_where_it_runs_and_with_which_configuration(project: Project) -> None:
+def test_a_program_knows_its_directory_and_its_configuration(project: Project) -> None:
     project.configure(CONFIG)
     project.pulumi("config", "set", "--secret", "secret", "hush").check_returncode()
 

@@ -1,4 +1,4 @@
-"""The stand-in for Vercel answers as Vercel's documentation says, over a real socket."""
+"""The stand-in for Vercel's API answers as Vercel documents it, over a real socket."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def listed(api: httpx.Client) -> list[dict[str, Any]]:
     return envs
 
 
-# --- who is let in
+# Authentication
 
 
 @pytest.mark.parametrize(("header", "invalid"), [("Bearer wrong", True), ("Basic a2V5", None), ("", None)])
-def test_nobody_is_let_in_without_the_token(api: httpx.Client, header: str, invalid: bool | None) -> None:
+def test_a_request_without_the_token_is_forbidden(api: httpx.Client, header: str, invalid: bool | None) -> None:
     answer = api.get("/v2/user", headers={"Authorization": header})
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "forbidden"
@@ -89,7 +89,7 @@ def test_an_unknown_path_and_an_unknown_method_are_refused_in_vercels_shape(api:
     assert api.put(ENV).json()["error"]["code"] == "method_unknown"
 
 
-# --- making variables
+# Creating variables
 
 
 def test_one_variable_comes_back_as_an_object_and_a_batch_as_a_list(api: httpx.Client) -> None:
@@ -187,17 +187,17 @@ def test_the_limit_counts_all_variables_of_one_environment(api: httpx.Client) ->
     assert api.post(ENV, json=variable("TWO", value=half, target=["preview"])).status_code == 201
 
 
-# --- reading, changing, removing
+# Reading, changing, deleting
 
 
-def test_an_encrypted_value_is_told_by_id_only(api: httpx.Client) -> None:
+def test_an_encrypted_value_is_returned_by_id_only(api: httpx.Client) -> None:
     id = api.post(ENV, json=variable()).json()["created"]["id"]
     assert (listed(api)[0]["decrypted"], "hello" in listed(api)[0]["value"]) == (False, False)
     one = api.get(f"/v1/projects/eonpro/env/{id}?slug=clinic").json()
     assert (one["decrypted"], one["value"]) == (True, "hello")
 
 
-def test_a_sensitive_value_is_never_told(api: httpx.Client) -> None:
+def test_a_sensitive_value_is_never_returned(api: httpx.Client) -> None:
     created = api.post(ENV, json=variable(type="sensitive", value="a-secret-value"))
     id = created.json()["created"]["id"]
     answers = [created, api.get(f"{ENV}&decrypt=true"), api.get(f"/v1/projects/eonpro/env/{id}?slug=clinic")]
@@ -236,10 +236,10 @@ def test_many_at_once_leave_one_variable(api: httpx.Client) -> None:
     assert len(listed(api)) == 1
 
 
-# --- faults on order
+# Fault injection
 
 
-def test_a_rate_limit_on_order_tells_when_to_come_again_and_ends(api: httpx.Client) -> None:
+def test_an_ordered_rate_limit_has_a_retry_after_and_ends(api: httpx.Client) -> None:
     api.post(
         "/_sandbox/faults",
         json={"method": "POST", "path": "/env", "status": 429, "retryAfter": 7, "times": 2},
@@ -264,7 +264,7 @@ def test_a_silent_endpoint_runs_into_the_callers_time_out(api: httpx.Client) -> 
         api.get("/v2/user", timeout=0.2)
 
 
-def test_a_request_that_is_held_up_does_its_work_when_the_faults_are_forgotten(api: httpx.Client) -> None:
+def test_a_request_that_waits_is_processed_when_the_faults_are_cleared(api: httpx.Client) -> None:
     api.post("/_sandbox/faults", json={"kind": "hold", "method": "POST", "path": "/env"})
     answers: list[int] = []
     writing = threading.Thread(target=lambda: answers.append(api.post(ENV, json=variable()).status_code))
@@ -277,7 +277,7 @@ def test_a_request_that_is_held_up_does_its_work_when_the_faults_are_forgotten(a
     assert (len(listed(api)), answers) == (1, [201])
 
 
-def test_half_a_batch_on_order_fails_at_the_place_that_was_named(api: httpx.Client) -> None:
+def test_a_batch_with_an_ordered_fault_fails_for_one_variable(api: httpx.Client) -> None:
     api.post("/_sandbox/faults", json={"kind": "half", "method": "POST", "path": "/env", "nth": 2})
     answer = api.post(ENV, json=[variable("ONE"), variable("TWO"), variable("THREE")])
     assert answer.status_code == 201
@@ -285,7 +285,7 @@ def test_half_a_batch_on_order_fails_at_the_place_that_was_named(api: httpx.Clie
     assert [each["key"] for each in listed(api)] == ["ONE", "THREE"]
 
 
-def test_a_fault_that_cannot_be_is_refused_and_orders_can_be_taken_back(api: httpx.Client) -> None:
+def test_an_invalid_fault_is_refused_and_faults_can_be_cleared(api: httpx.Client) -> None:
     assert api.post("/_sandbox/faults", json={"kind": "fire"}).status_code == 400
     assert api.post("/_sandbox/faults", json={"methd": "POST"}).status_code == 400
     api.post("/_sandbox/faults", json={"status": 500, "times": 99})
@@ -304,18 +304,18 @@ def test_calls_are_counted_until_the_count_is_reset(api: httpx.Client) -> None:
     assert api.get("/_sandbox/calls").json()["total"] == 0
 
 
-def test_a_deployment_of_production_gets_the_sensitive_values_that_the_api_does_not_tell(api: httpx.Client) -> None:
+def test_a_production_deployment_gets_the_sensitive_values_that_the_api_does_not_return(api: httpx.Client) -> None:
     api.post(ENV, json=[variable("SECRET", type="sensitive"), variable("OTHER", target=["preview"])])
     assert [each["value"] for each in listed(api) if each["key"] == "SECRET"] == [""]
     assert api.get("/_sandbox/deployment/eonpro").json() == {"SECRET": "hello"}
 
 
-# --- teams, projects page by page, what the team shares, custom environments
+# Teams, pages of projects, shared variables, custom environments
 
 
 @pytest.fixture
 def teams() -> Iterator[httpx.Client]:
-    """Three teams, of which the token may not act for two."""
+    """Three teams; the token has no access to two of them."""
     others = {"bank": ("ledger",), "school": ("lessons",)}
     barred = {"bank": ("scope",), "school": ("saml",)}
     yield from client(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams=others, limited=barred))
@@ -344,7 +344,7 @@ def test_a_team_that_the_token_is_not_for_is_listed_as_limited_and_refused(teams
     assert teams.get("/v9/projects?slug=school").json()["error"]["teamId"] == listed["school"]["id"]
 
 
-def test_the_token_tells_which_teams_it_is_for(teams: httpx.Client, api: httpx.Client) -> None:
+def test_the_token_lists_the_teams_it_has_access_to(teams: httpx.Client, api: httpx.Client) -> None:
     (scope,) = teams.get("/v5/user/tokens/current").json()["token"]["scopes"]
     assert (scope["type"], scope["teamId"]) == ("team", teams.get("/v2/teams/clinic").json()["id"])
     (scope,) = api.get("/v5/user/tokens/current").json()["token"]["scopes"]
@@ -368,7 +368,7 @@ def test_a_project_of_a_name_that_is_taken_is_refused(api: httpx.Client) -> None
     assert api.post("/v11/projects?slug=clinic", json={}).status_code == 400
 
 
-def test_a_shared_variable_is_told_to_the_projects_it_is_linked_to(api: httpx.Client) -> None:
+def test_a_shared_variable_is_listed_for_the_projects_it_is_linked_to(api: httpx.Client) -> None:
     project = api.get("/v9/projects/eonpro?slug=clinic").json()["id"]
     other = api.post("/v11/projects?slug=clinic", json={"name": "other"}).json()["id"]
     body = {"evs": [{"key": "SHARED", "value": "hello"}], "type": "encrypted", "target": ["production"]}

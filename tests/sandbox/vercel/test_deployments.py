@@ -1,4 +1,4 @@
-"""The stand-in's deployments: made from an earlier one, with the variables of that moment, and taken by production."""
+"""Deployments: created from an earlier one, with the variables of that time, and promoted to production."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_redeploy_is_queued_then_built_then_production_and_has_the_variables_o
     assert looked_at(api, made["id"]) == looked_at(api, ready["url"]) == ready
 
 
-def test_the_environment_of_now_is_told_apart_from_what_runs(api: httpx.Client) -> None:
+def test_the_environment_of_the_next_deployment_differs_from_the_running_one(api: httpx.Client) -> None:
     api.post(ENV, json=variable(type="sensitive"))
     assert api.get("/_sandbox/deployment/eonpro").json() == {"GREETING": "hello"}
     assert running(api)["environment"] == {}

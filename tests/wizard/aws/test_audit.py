@@ -48,7 +48,7 @@ def test_a_trail_of_one_region_is_found_by_its_arn(boto, aws, bucket):
     assert [trail.can_be_shared for trail in aws.cloudtrail.list_trails()] == [False]
 
 
-def test_the_error_of_the_last_delivery_is_told(script, scripted):
+def test_the_error_of_the_last_delivery_is_read(script, scripted):
     arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/audit"
     script.answer("DescribeTrails", {"trailList": [{"Name": "audit", "TrailARN": arn}]})
     script.answer("GetTrailStatus", {"IsLogging": True, "LatestDeliveryError": "AccessDenied"})
@@ -57,7 +57,7 @@ def test_the_error_of_the_last_delivery_is_told(script, scripted):
     assert found is not None and found.delivery_error == "AccessDenied"
 
 
-def test_the_buckets_documents_are_told_and_none_where_there_are_none(boto, aws, bucket):
+def test_the_buckets_documents_are_read_and_none_where_there_are_none(boto, aws, bucket):
     documents = aws.audit.bucket_documents(bucket)
     assert (documents.policy, documents.lifecycle) == (None, ())
     rule = {"ID": "short", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 90}}
@@ -69,7 +69,7 @@ def test_the_buckets_documents_are_told_and_none_where_there_are_none(boto, aws,
     assert [(each["ID"], each["Expiration"]) for each in documents.lifecycle] == [("short", {"Days": 90})]
 
 
-def test_the_alerts_are_told_with_what_is_missing(boto, aws, settings):
+def test_the_alerts_are_read_with_what_is_missing(boto, aws, settings):
     nothing = aws.audit.alerts(settings)
     assert nothing.topic is False and [rule.state for rule in nothing.rules] == [None, None, None]
     boto("sns").create_topic(Name="eonpro-alerts")
@@ -84,7 +84,7 @@ def test_the_alerts_are_told_with_what_is_missing(boto, aws, settings):
     ]
 
 
-def test_the_uses_of_the_key_are_told_with_their_role_and_their_error(script, scripted):
+def test_the_calls_on_the_key_are_read_with_role_and_error(script, scripted):
     refused = {
         "errorCode": "AccessDenied",
         "errorMessage": f"User: somebody is not authorized to perform: kms:Decrypt on resource: {KEY}",
@@ -110,7 +110,7 @@ def test_the_uses_of_the_key_are_told_with_their_role_and_their_error(script, sc
     ]
 
 
-def test_a_proof_in_the_applications_name_is_not_the_application(script, scripted):
+def test_a_verification_as_the_application_is_not_its_own_call(script, scripted):
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/eonpro-app-role"
     script.say_who()
     script.answer(
@@ -127,7 +127,7 @@ def test_a_proof_in_the_applications_name_is_not_the_application(script, scripte
     assert use.at == SINCE + timedelta(days=1, hours=9)
 
 
-def test_more_events_than_are_read_are_told(script, scripted, monkeypatch):
+def test_more_events_than_are_read_are_reported(script, scripted, monkeypatch):
     monkeypatch.setattr("wizard.aws.audit.MOST_EVENTS", 1)
     script.say_who()
     script.answer("LookupEvents", {"Events": [event("2026-05-02T10:00:00Z"), event("2026-05-02T09:00:00Z")]})
@@ -135,7 +135,7 @@ def test_more_events_than_are_read_are_told(script, scripted, monkeypatch):
     assert len(found.calls) == 1 and not found.complete
 
 
-def test_a_history_that_may_not_be_read_is_told_as_that(script, scripted):
+def test_a_history_that_may_not_be_read_is_that_error(script, scripted):
     script.say_who()
     script.refuse("LookupEvents", "AccessDeniedException")
     with pytest.raises(PermissionDenied):

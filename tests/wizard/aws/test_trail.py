@@ -47,7 +47,7 @@ def test_every_trail_that_records_the_region_is_listed_with_its_logging(boto, aw
     assert (listed["wide"].bucket, listed["wide"].multi_region, listed["quiet"].global_events) == (bucket, True, True)
 
 
-def test_an_organizations_trail_that_keeps_its_status_to_itself_is_listed(script, scripted):
+def test_an_organizations_trail_without_a_readable_status_is_listed(script, scripted):
     trail = {
         "Name": "org",
         "TrailARN": "arn:aws:cloudtrail:us-east-1:999999999999:trail/org",
@@ -59,7 +59,7 @@ def test_an_organizations_trail_that_keeps_its_status_to_itself_is_listed(script
     assert (listed.organization, listed.logging, listed.kms_events, listed.key_arn) == (True, None, None, None)
 
 
-def test_a_trails_key_and_its_selectors_are_told(boto, aws, bucket):
+def test_a_trails_key_and_its_selectors_are_read(boto, aws, bucket):
     trails, key = boto("cloudtrail"), f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
     for name in ("whole", "deaf", "narrow"):
         trails.create_trail(Name=name, S3BucketName=bucket, IsMultiRegionTrail=True, KmsKeyId=key)
@@ -74,7 +74,7 @@ def test_a_trails_key_and_its_selectors_are_told(boto, aws, bucket):
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "UnsupportedOperationException", "TrailNotFoundException"])
-def test_selectors_that_nobody_tells_are_not_known(script, scripted, code):
+def test_selectors_that_could_not_be_read_are_unknown(script, scripted, code):
     arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/wide"
     script.answer("DescribeTrails", {"trailList": [{"Name": "wide", "TrailARN": arn, "IsMultiRegionTrail": True}]})
     script.answer("GetTrailStatus", {"IsLogging": True})
@@ -83,7 +83,7 @@ def test_selectors_that_nobody_tells_are_not_known(script, scripted, code):
     assert (listed.logging, listed.kms_events) == (True, None)
 
 
-def test_a_caller_who_may_list_no_trails_is_told_so(script, scripted):
+def test_a_caller_who_may_not_list_trails_gets_that_error(script, scripted):
     script.refuse("DescribeTrails", "AccessDeniedException")
     with pytest.raises(PermissionDenied, match="cloudtrail:DescribeTrails"):
         scripted.cloudtrail.list_trails()
@@ -93,12 +93,12 @@ def test_there_is_no_retention_without_a_bucket(aws):
     assert aws.cloudtrail.bucket_retention("the-bucket-of-nobody") is None
 
 
-def test_a_bare_bucket_keeps_everything_but_is_not_shut(aws, bucket):
+def test_a_new_bucket_retains_everything_and_does_not_block_public_access(aws, bucket):
     retention = aws.cloudtrail.bucket_retention(bucket)
     assert (retention.expires_after_days, retention.versioned, retention.public_access_blocked) == (None, False, False)
 
 
-def test_a_bucket_made_right_says_so(boto, aws, bucket):
+def test_a_bucket_with_every_setting_has_every_fact(boto, aws, bucket):
     expire(boto, {"Status": "Enabled", "Expiration": {"Days": 2557}})
     boto("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     shut(boto, "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -116,7 +116,7 @@ def test_a_bucket_made_right_says_so(boto, aws, bucket):
     )
 
 
-def test_a_bucket_shut_in_part_is_not_shut(boto, aws, bucket):
+def test_a_bucket_that_blocks_public_access_in_part_does_not_block_it(boto, aws, bucket):
     shut(boto, "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy")
     assert aws.cloudtrail.bucket_retention(bucket).public_access_blocked is False
 
@@ -130,7 +130,7 @@ RULES = [
 
 
 @pytest.mark.parametrize(("rules", "days"), RULES)
-def test_the_earliest_rule_in_force_is_the_retention(boto, aws, bucket, rules, days):
+def test_the_earliest_enabled_rule_is_the_retention(boto, aws, bucket, rules, days):
     expire(boto, *rules)
     assert aws.cloudtrail.bucket_retention(bucket).expires_after_days == days
 
@@ -151,7 +151,7 @@ OWNED = (
         (404, False, None),
     ],
 )
-def test_whose_a_bucket_is_follows_from_s3s_answers(script, scripted, status, ours, owner):
+def test_the_owner_of_a_bucket_follows_from_s3s_answers(script, scripted, status, ours, owner):
     """S3's answers are written here: moto knows one account and no foreign bucket."""
     script.answer(f"HEAD /{BUCKET}", "", status=status, headers={"x-amz-bucket-region": "eu-west-1"})
     listing = OWNED if ours else OWNED.replace(BUCKET, "another")
@@ -160,13 +160,13 @@ def test_whose_a_bucket_is_follows_from_s3s_answers(script, scripted, status, ou
     assert bucket_owner(scripted._session, BUCKET, ACCOUNT) == owner
 
 
-def test_s3_is_told_which_account_the_bucket_must_belong_to(script, scripted):
+def test_s3_is_sent_the_expected_owner_of_the_bucket(script, scripted):
     script.answer(f"HEAD /{BUCKET}", "")
     bucket_owner(scripted._session, BUCKET, ACCOUNT)
     assert {name.lower(): value for name, value in script.headers[0].items()}["x-amz-expected-bucket-owner"] == ACCOUNT
 
 
-def test_a_bucket_that_may_not_be_opened_nor_listed_counts_as_foreign(script, scripted):
+def test_a_bucket_that_cannot_be_read_or_listed_counts_as_foreign(script, scripted):
     script.answer(f"HEAD /{BUCKET}", "", status=403)
     script.answer("GET /", "<Error><Code>AccessDenied</Code></Error>", status=403)
     assert bucket_owner(scripted._session, BUCKET, ACCOUNT) == "foreign"
@@ -179,7 +179,7 @@ LOCKS = [
 
 
 @pytest.mark.parametrize(("kept", "told"), LOCKS)
-def test_what_locks_new_objects_by_default_is_told_with_its_days(boto, aws, kept, told):
+def test_the_default_lock_is_read_with_its_days(boto, aws, kept, told):
     boto("s3").create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
     rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": kept}}
     boto("s3").put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration=rule)
@@ -193,7 +193,7 @@ def test_object_lock_that_locks_nothing_by_default_is_no_lock(boto, aws):
     assert (retention.lock, retention.lock_days) == (None, None)
 
 
-def test_access_logging_is_told(boto, aws, bucket):
+def test_access_logging_is_read(boto, aws, bucket):
     boto("s3").create_bucket(Bucket="the-access-logs", ObjectOwnership="BucketOwnerPreferred", ACL="log-delivery-write")
     logging = {"LoggingEnabled": {"TargetBucket": "the-access-logs", "TargetPrefix": ""}}
     boto("s3").put_bucket_logging(Bucket=bucket, BucketLoggingStatus=logging)
@@ -235,13 +235,13 @@ LEAKS = [
 
 
 @pytest.mark.parametrize(("statements", "held"), [(one, True) for one in HOLDS] + [(one, False) for one in LEAKS])
-def test_a_bucket_is_for_tls_alone_when_everybody_is_denied_everything_else(boto, aws, bucket, statements, held):
+def test_a_bucket_is_tls_only_when_everything_else_is_denied_to_everybody(boto, aws, bucket, statements, held):
     policy = {"Version": "2012-10-17", "Statement": statements}
     boto("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     assert aws.cloudtrail.bucket_retention(bucket).tls_only is held
 
 
-def test_what_an_auditor_wants_and_the_caller_may_not_see_is_not_known(aws, bucket):
+def test_what_only_an_auditor_needs_and_may_not_read_is_unknown(aws, bucket):
     def denied(model, **_: object) -> None:
         if model.name in ("GetObjectLockConfiguration", "GetBucketPolicy", "GetBucketLogging"):
             raise ClientError({"Error": {"Code": "AccessDenied"}}, model.name)

@@ -66,7 +66,7 @@ def measured(values: dict[str, list[float]]) -> dict[str, Any]:
     }
 
 
-def test_calls_that_use_the_key_are_counted_and_those_that_only_look_at_it_are_not(account, scripted):
+def test_calls_that_use_the_key_are_counted_and_calls_that_describe_it_are_not(account, scripted):
     names = ["Decrypt", "Decrypt", "DescribeKey", "GenerateDataKey", "GetKeyPolicy", "ReEncrypt"]
     account.answer("LookupEvents", {"Events": [event(name) for name in names]})
     found = usage_of(scripted)
@@ -83,7 +83,7 @@ def test_the_history_is_read_to_its_end(account, scripted):
     assert PAUSED == [0.5] * 3
 
 
-def test_a_history_that_has_no_end_is_cut_off_and_says_since_when_it_was_read_whole(account, scripted):
+def test_a_history_that_is_too_long_is_cut_off_and_says_since_when_it_is_complete(account, scripted):
     pages = [{"Events": [event("Decrypt", minutes=10 * number)], "NextToken": "more"} for number in (1, 2, 3)]
     account.answer_in_turn("LookupEvents", *map(json.dumps, pages))
     found = usage_of(scripted, pages=3)
@@ -99,7 +99,7 @@ def test_the_history_is_asked_for_this_key_and_for_ninety_days_at_most(account, 
     assert asked["EndTime"] - asked["StartTime"] == 90 * 86400
 
 
-def test_nothing_is_counted_from_before_the_key_was_made(account, scripted):
+def test_nothing_is_counted_from_before_the_key_was_created(account, scripted):
     made = NOW - timedelta(days=4)
     account.answer("DescribeKey", {"KeyMetadata": {"KeyId": "1", "CreationDate": made.timestamp()}})
     assert usage_of(scripted).since == made
@@ -133,12 +133,12 @@ def asked_for(account: Any) -> list[str]:
     ]
 
 
-def test_where_nothing_was_called_the_count_is_nought_and_not_unknown(account, scripted):
+def test_without_calls_the_count_is_zero_and_not_unknown(account, scripted):
     found = usage_of(scripted)
     assert (found.kms_requests, found.key_requests) == (0, 0)
 
 
-def test_a_size_that_s3_has_not_told_yet_is_unknown_and_says_why(account, scripted):
+def test_a_size_that_s3_has_not_reported_yet_is_unknown_with_its_reason(account, scripted):
     found = usage_of(scripted)
     assert found.trail_bytes is None and "once a day" in found.unknown["trail_bytes"]
 
@@ -157,7 +157,7 @@ def test_the_newest_sizes_of_all_storage_classes_are_added_up(account, scripted)
     ("operation", "field"),
     [("LookupEvents", "key_requests"), ("ListMetrics", "kms_requests")],
 )
-def test_what_is_denied_is_unknown_with_its_reason_and_the_rest_is_told(account, scripted, operation, field):
+def test_what_is_denied_is_unknown_with_its_reason_and_the_rest_is_counted(account, scripted, operation, field):
     account.refuse(operation, "AccessDeniedException")
     found = usage_of(scripted)
     assert getattr(found, field) is None and operation in found.unknown[field]
@@ -165,7 +165,7 @@ def test_what_is_denied_is_unknown_with_its_reason_and_the_rest_is_told(account,
     assert all(getattr(found, other) == 0 for other in others)
 
 
-def test_an_endpoint_that_does_not_answer_is_no_unknown(scripted, script):
+def test_an_endpoint_that_does_not_answer_is_an_error(scripted, script):
     script.url = ""
     nowhere = scripted._session.environ | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     with pytest.raises(Unreachable):

@@ -49,9 +49,9 @@ def proof(state: VerificationState, target: str = "vercel", detail: str = "as th
 
 @pytest.fixture
 def aws() -> FakeCloud:
-    made = FakeCloud()
-    built(made, settings())
-    return made
+    account = FakeCloud()
+    built(account, settings())
+    return account
 
 
 def items(
@@ -61,12 +61,12 @@ def items(
 
 
 def test_a_good_account_has_six_items_done_and_two_for_a_person(aws) -> None:
-    found = items(aws, HELD, proof(VerificationState.PROVED))
-    assert [item.state for item in found] == [ItemState.DONE] * 6 + [ItemState.PERSON] * 2
-    assert all(item.evidence for item in found)
+    entries = items(aws, HELD, proof(VerificationState.PROVED))
+    assert [item.state for item in entries] == [ItemState.DONE] * 6 + [ItemState.PERSON] * 2
+    assert all(item.evidence for item in entries)
 
 
-def test_the_items_are_the_guides_in_the_guides_order(aws) -> None:
+def test_the_items_are_in_the_order_of_the_checklist(aws) -> None:
     assert [item.title for item in items(aws)] == [
         "Customer managed key with its alias",
         "Key policy restricts access",
@@ -98,9 +98,9 @@ def test_reading_the_evidence_writes_nothing(aws) -> None:
 )
 def test_a_read_that_is_denied_is_unknown_and_never_done(aws, method, places) -> None:
     aws.failures[method] = PermissionDenied(f"{method} is denied", "ask for it")
-    found = items(aws)
-    assert {place for place, item in enumerate(found) if item.state is ItemState.UNKNOWN} == places
-    assert all("could not be read" in found[place].evidence for place in places)
+    entries = items(aws)
+    assert {place for place, item in enumerate(entries) if item.state is ItemState.UNKNOWN} == places
+    assert all("could not be read" in entries[place].evidence for place in places)
 
 
 # --- the key
@@ -117,8 +117,8 @@ def test_an_alias_of_another_or_of_an_unusable_key_is_open(aws, key) -> None:
 
 def test_no_key_at_all_is_open(aws) -> None:
     aws.keys.clear()
-    found = items(aws)
-    assert [(found[place].state, found[place].evidence) for place in (ALIAS, ROTATION)] == [
+    entries = items(aws)
+    assert [(entries[place].state, entries[place].evidence) for place in (ALIAS, ROTATION)] == [
         (ItemState.OPEN, "it does not exist")
     ] * 2
 
@@ -171,7 +171,7 @@ def no_principal(**others: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_key_policy_that_lets_more_or_others_in_is_open(aws, added, said) -> None:
+def test_a_key_policy_that_allows_more_or_others_is_open(aws, added, said) -> None:
     there = aws.key_policies[KEY]["Statement"]
     aws.key_policies[KEY] = policies.policy([*there, added])
     item = items(aws)[POLICY]
@@ -179,7 +179,7 @@ def test_a_key_policy_that_lets_more_or_others_in_is_open(aws, added, said) -> N
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({}, "names the account's IAM, the application, 1 administrator; nobody can delete it; no administrator can"),
         ({"administrators": (ADMIN, SECOND)}, "2 administrators"),
@@ -192,10 +192,10 @@ def test_a_key_policy_that_lets_more_or_others_in_is_open(aws, added, said) -> N
         ({"administrators": (), "administrator_patterns": (PATTERN,)}, "1 administrator"),
     ],
 )
-def test_every_key_policy_that_the_settings_can_mean_is_done(aws, changes, told) -> None:
+def test_every_key_policy_of_the_settings_is_done(aws, changes, expected) -> None:
     aws.build(settings(**changes))
     item = items(aws, **changes)[POLICY]
-    assert (item.state, told in item.evidence) == (ItemState.DONE, True), item.evidence
+    assert (item.state, expected in item.evidence) == (ItemState.DONE, True), item.evidence
 
 
 @pytest.mark.parametrize(
@@ -213,16 +213,16 @@ def test_a_key_policy_of_other_settings_is_open(aws, built_with, said) -> None:
 
 
 def test_the_user_on_vercel_is_an_application_like_the_role(aws) -> None:
-    wanted = settings(vercel_access="user", deploy_targets=("vercel", "ecs"))
-    aws.build(wanted)
+    chosen = settings(vercel_access="user", deploy_targets=("vercel", "ecs"))
+    aws.build(chosen)
     both = replace(OUTPUTS, app_user_arn=APP_USER)
-    found = read(aws=aws, settings=wanted, outputs=both, stored_data_key=HELD, proofs=())
-    assert found[POLICY].state is ItemState.DONE
-    without = read(aws=aws, settings=wanted, outputs=OUTPUTS, stored_data_key=HELD, proofs=())
+    entries = read(aws=aws, settings=chosen, outputs=both, stored_data_key=HELD, proofs=())
+    assert entries[POLICY].state is ItemState.DONE
+    without = read(aws=aws, settings=chosen, outputs=OUTPUTS, stored_data_key=HELD, proofs=())
     assert f"also names {APP_USER}" in without[POLICY].evidence
 
 
-def test_a_stranger_who_is_only_denied_is_no_stranger(aws) -> None:
+def test_a_principal_that_is_only_denied_is_not_reported(aws) -> None:
     there = aws.key_policies[KEY]["Statement"]
     deny = {"Effect": "Deny", "Principal": {"AWS": STRANGER}, "Action": "kms:*", "Resource": "*"}
     aws.key_policies[KEY] = policies.policy([*there, deny])
@@ -230,15 +230,15 @@ def test_a_stranger_who_is_only_denied_is_no_stranger(aws) -> None:
 
 
 @pytest.mark.parametrize("lost", [ADMIN, APP])
-def test_a_key_policy_that_lost_whom_it_was_made_for_is_open(aws, lost) -> None:
+def test_a_key_policy_without_a_required_principal_is_open(aws, lost) -> None:
     there = aws.key_policies[KEY]["Statement"]
-    kept = [each for each in there if lost not in str(each["Principal"])]
-    aws.key_policies[KEY] = policies.policy(kept)
+    others = [each for each in there if lost not in str(each["Principal"])]
+    aws.key_policies[KEY] = policies.policy(others)
     item = items(aws)[POLICY]
     assert (item.state, lost in item.evidence) == (ItemState.OPEN, True)
 
 
-def test_an_administrator_of_the_key_who_is_not_in_the_settings_is_a_stranger(aws) -> None:
+def test_an_administrator_who_is_not_in_the_settings_is_reported(aws) -> None:
     aws.key_policies[KEY] = policies.key_policy(
         account_id=ACCOUNT, administrators=(ADMIN, SECOND), app_principal_arns=(APP,)
     )
@@ -246,11 +246,11 @@ def test_an_administrator_of_the_key_who_is_not_in_the_settings_is_a_stranger(aw
     assert items(aws, administrators=(ADMIN, SECOND))[POLICY].state is ItemState.DONE
 
 
-def test_a_policy_of_one_statement_without_a_list_is_read_all_the_same(aws) -> None:
+def test_a_policy_with_a_single_statement_without_a_list_is_read(aws) -> None:
     aws.key_policies[KEY] = {"Version": "2012-10-17", "Statement": statement("*", "kms:*")}
     aws.documents[APP_POLICY] = {"Version": "2012-10-17", "Statement": no_principal(Action="kms:*")}
-    found = items(aws)
-    assert [found[place].state for place in (POLICY, IAM)] == [ItemState.OPEN] * 2
+    entries = items(aws)
+    assert [entries[place].state for place in (POLICY, IAM)] == [ItemState.OPEN] * 2
 
 
 # --- the application's policy
@@ -288,15 +288,15 @@ def test_a_second_statement_that_allows_more_is_open(aws, added) -> None:
 
 
 def test_an_application_policy_covers_the_key_and_its_replicas(aws) -> None:
-    wanted = multi_region()
-    aws.build(wanted)
+    chosen = multi_region()
+    aws.build(chosen)
     assert (
-        read(aws=aws, settings=wanted, outputs=MULTI_OUTPUTS, stored_data_key=HELD, proofs=())[IAM].state
+        read(aws=aws, settings=chosen, outputs=MULTI_OUTPUTS, stored_data_key=HELD, proofs=())[IAM].state
         is ItemState.DONE
     )
     aws.documents[APP_POLICY] = policies.application_policy(key_arns=MULTI_OUTPUTS.key_arns[:1])
     assert (
-        read(aws=aws, settings=wanted, outputs=MULTI_OUTPUTS, stored_data_key=HELD, proofs=())[IAM].state
+        read(aws=aws, settings=chosen, outputs=MULTI_OUTPUTS, stored_data_key=HELD, proofs=())[IAM].state
         is ItemState.OPEN
     )
 
@@ -320,7 +320,7 @@ def test_an_application_policy_covers_the_key_and_its_replicas(aws) -> None:
         ),
     ],
 )
-def test_a_trail_that_lacks_something_is_open(aws, changes, said) -> None:
+def test_a_trail_that_does_not_meet_a_requirement_is_open(aws, changes, said) -> None:
     aws.trails = (trail_fact(**changes),)
     item = items(aws)[TRAIL]
     assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
@@ -329,7 +329,7 @@ def test_a_trail_that_lacks_something_is_open(aws, changes, said) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"), [({"logging": None}, "is logging"), ({"kms_events": None}, "records KMS")]
 )
-def test_a_trail_that_does_not_say_what_it_does_is_unknown(aws, changes, said) -> None:
+def test_a_trail_whose_status_could_not_be_read_is_unknown(aws, changes, said) -> None:
     aws.trails = (trail_fact(**changes),)
     item = items(aws)[TRAIL]
     assert (item.state, f"{said} could not be read" in item.evidence) == (ItemState.UNKNOWN, True)
@@ -356,7 +356,7 @@ def test_a_locked_log_says_how_and_for_how_long(aws) -> None:
         (None, ItemState.UNKNOWN),
     ],
 )
-def test_a_log_that_is_not_kept_six_years_in_private_is_open(aws, retention, state) -> None:
+def test_a_log_that_is_not_retained_for_six_years_in_private_is_open(aws, retention, state) -> None:
     aws.retention = retention
     assert items(aws)[TRAIL].state is state
 
@@ -387,7 +387,7 @@ def test_no_data_key_is_open(aws) -> None:
         ((VerificationState.PROVED, VerificationState.SIMULATED), ItemState.PERSON, "detail of simulated"),
     ],
 )
-def test_a_test_from_here_is_never_the_applications_own(aws, proofs, state, said) -> None:
+def test_a_verification_does_not_replace_a_test_in_the_application(aws, proofs, state, said) -> None:
     item = items(aws, HELD, *(proof(each, detail=f"detail of {each}") for each in proofs))[TESTED]
     assert (item.state, said in item.evidence) == (state, True), item.evidence
 
@@ -396,7 +396,7 @@ def test_the_review_always_needs_a_person(aws) -> None:
     assert items(aws)[REVIEWED].state is ItemState.PERSON
 
 
-def test_a_bug_in_a_read_is_no_unknown(aws) -> None:
+def test_a_bug_in_a_reading_is_not_shown_as_unknown(aws) -> None:
     broken: Callable[..., Any] = {}.popitem
     aws.kms.describe_key = broken
     with pytest.raises(TypeError):

@@ -85,9 +85,9 @@ def report(*targets: str, **changes: Any) -> Report:
         "delivered": tuple(delivered(target) for target in targets),
         "proofs": tuple(proof(target) for target in targets),
         "checklist": (
-            ChecklistEntry(topic=Topic.KEY, state=ItemState.DONE, evidence="it is there"),
+            ChecklistEntry(topic=Topic.KEY, state=ItemState.DONE, evidence="as required"),
             ChecklistEntry(topic=Topic.TRAIL, state=ItemState.UNKNOWN, evidence="could not be read: denied"),
-            ChecklistEntry(topic=Topic.REVIEW, state=ItemState.PERSON, evidence="somebody looks"),
+            ChecklistEntry(topic=Topic.REVIEW, state=ItemState.PERSON, evidence="a person reviews it"),
         ),
         "seconds": 12.34,
     }
@@ -193,7 +193,7 @@ def test_the_documents_outputs_are_the_stacks_own_names() -> None:
 
 
 def test_an_access_key_is_in_the_document_by_its_id_alone() -> None:
-    assert document(USER)["accessKey"] == {"id": "AKIAMADENUMBER000001", "madeNow": True, "ageDays": 0}
+    assert document(USER)["accessKey"] == {"id": "AKIAMADENUMBER000001", "isNew": True, "ageDays": 0}
     assert "accessKey" not in document(report("vercel"))
 
 

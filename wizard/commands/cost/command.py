@@ -105,7 +105,7 @@ def _key_by_alias(stack: DeployedStack) -> str:
     if isinstance(stack.state, SetupError):
         raise stack.state
     raise StackNotFound(
-        f"the stack {stack.stack} is not deployed yet", wizard("cost", "--stack", stack.stack, advice="the estimate")
+        f"the stack {stack.stack} is not deployed yet", wizard("cost", advice="without --used: the estimate")
     )
 
 
@@ -140,7 +140,7 @@ def settings_of(request: Request) -> Settings:
     if not fields.get("deploy_targets"):
         raise MissingAnswers(
             f"the stack {request.stack} has no settings here, and nothing says where the application runs",
-            wizard("cost", "--stack", request.stack, "--target", "vercel", advice="or --answers examples/vercel.yaml"),
+            wizard("cost", "--target", "vercel", advice="or with an answers file: --answers examples/vercel.yaml"),
             ("target",),
         )
     if fields.get("replica_regions"):

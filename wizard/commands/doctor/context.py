@@ -129,7 +129,7 @@ class CheckContext:
         if key is None:
             return self._no_key()
         actions = policies.APPLICATION_ACTIONS
-        return self.once(f"weighed {arn}", lambda: self.access_diagnostics.weigh(arn, actions, key))
+        return self.once(f"weighed {arn}", lambda: self.access_diagnostics.simulate(arn, actions, key))
 
     @property
     def access_diagnostics(self) -> AccessDiagnostics:
@@ -163,7 +163,7 @@ class CheckContext:
         prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
         names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
         access_diagnostics = self.aws.with_region(region).access_diagnostics
-        found = self.once(f"stored {region}", lambda: access_diagnostics.held(names, store))
+        found = self.once(f"stored {region}", lambda: access_diagnostics.read_values(names, store))
         return found if isinstance(found, SetupError) else {name.rpartition("/")[2]: found[name] for name in found}
 
     @property

@@ -6,19 +6,19 @@ Pure: acts through ports. Everything that can be refused is refused before anyth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from components.settings import Target
 from wizard.commands.deployed_stack import DeployedStack
-from wizard.core.errors import DataKeyConflict, PermissionDenied, PreflightFailed, UsageError
+from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import Delivered, StoredDataKey, Verification
 from wizard.core.models.progress import Mark
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.core.next_command import wizard
-from wizard.data_key import delivery, storage
+from wizard.data_key import delivery, guard, storage
 from wizard.setup import deliver_and_verify
-from wizard.setup.preflight.data_key import lost_stored_data_key
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import TargetContext, deploy_target
+from wizard.targets.port import TargetContext, deploy_target, deploy_targets
 from wizard.targets.vercel.access_key import Ensured
 
 
@@ -63,7 +63,7 @@ def push(
     ui.working("reading the stored data key")
     existing = storage.find_stored_data_key(aws, settings)
     if existing is None:
-        _refuse_a_loss(context, scopes)
+        _refuse_second_data_key(context, scopes)
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
     stored = storage.ensure_data_key(aws, settings, outputs)
@@ -88,24 +88,16 @@ def push(
     return Pushed(stored_data_key=stored, delivered=delivered, proofs=proofs, warnings=warnings, renamed=renamed)
 
 
-def _refuse_a_loss(context: TargetContext, scopes: tuple[Scope, ...]) -> None:
-    """Raise where there was a data key once: another one could not open the records under it."""
-    settings, name = context.settings, context.settings.names.stored_data_key
-    values = {"target": tuple(context.targets)}
-    if problems := lost_stored_data_key(settings, settings, values, context.stack, context.aws):
-        raise PreflightFailed(tuple(problems))
-    if versions := context.aws.key_rotation.versions(settings):
-        raise DataKeyConflict(
-            f"{name} is gone, and {len(versions)} of its versions are kept; no other data key was made",
-            wizard("restore", "--stack", context.stack, advice="lists them; the one that was current goes back"),
-        )
-    for target in map(deploy_target, context.targets):
-        if conflict := target.conflict(context, None, scopes=tuple(dict.fromkeys((PRODUCTION, *scopes)))):
-            raise DataKeyConflict(
-                f"{name} does not exist; {conflict.message}; no other data key was made",
-                "put the wrapped key back from your backup: python -m wizard restore --from-backup FILE --stack "
-                f"{context.stack}   # or, where nothing was set up by this stack yet: setup --adopt",
+def _refuse_second_data_key(context: TargetContext, scopes: tuple[Scope, ...]) -> None:
+    """Raises where there was a data key before: another one could not open the records under it."""
+    settings, places = context.settings, tuple(dict.fromkeys((PRODUCTION, *scopes)))
+    guard.may_create(context.aws, settings, saved=settings, outputs=context.outputs).require()
+    for target in deploy_targets(settings.deploy_targets):
+        if target.has_own_copy:
+            conflict = (
+                partial(target.conflict, context, None, scopes=places) if target.name in context.targets else None
             )
+            guard.may_create_for(target.title, conflict, settings, is_deployed=True).require()
 
 
 def _rename_existing(clients: Clients, context: TargetContext, id: str, existing: StoredDataKey | None) -> str:

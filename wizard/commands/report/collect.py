@@ -205,7 +205,7 @@ def _checklist(
     }
     by_person = {
         Topic.APPLICATION: wizard("verify", "--stack", stack),
-        Topic.REVIEW: f"python -m wizard review --sign NAME --stack {stack}",
+        Topic.REVIEW: wizard("review", "--sign", "NAME", "--stack", stack),
     }
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     for number, (topic, entry) in enumerate(entries.items(), start=1):
@@ -306,7 +306,7 @@ def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> DoctorFacts:
     if isinstance(diagnosis, SetupError):
         return DoctorFacts(findings=None, why=diagnosis.message)
     # A check that needs a preview of the engine takes too long for a report.
-    later = NotChecked(what=COMPARISON, why=f"not part of a report: python -m wizard doctor --stack {stack}")
+    later = NotChecked(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
     return DoctorFacts(
         findings=diagnosis.findings,
         not_checked=(*diagnosis.unlooked, later),

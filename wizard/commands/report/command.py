@@ -60,7 +60,7 @@ def _refuse_existing(folder: Path) -> None:
     if existing:
         raise UsageError(
             f"{folder} already holds a report: {', '.join(existing)}; nothing was overwritten",
-            "python -m wizard report --out ANOTHER-FOLDER",
+            wizard("report", "--out", "ANOTHER-FOLDER"),
         )
 
 
@@ -73,7 +73,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
                 file.write(text)
     except OSError as error:
         raise SetupError(
-            f"the report cannot be written to {folder}: {error}", "python -m wizard report --out FOLDER"
+            f"the report cannot be written to {folder}: {error}", wizard("report", "--out", "FOLDER")
         ) from error
 
 
@@ -83,8 +83,7 @@ def _show(ui: UserInterface, report: json_documents.Document) -> None:
         ui.line(f"{item['title']}: {item['evidence']}", mark=_MARKS[item["state"]])
     summary, files = report["summary"], report["files"]
     if summary["findings"]:
-        ui.line(f"{summary['findings']} open findings", mark=Mark.WARN)
-        ui.verbatim(wizard("doctor", "--stack", report["stack"]))
+        ui.line(f"{summary['findings']} findings: {wizard('doctor', '--stack', report['stack'])}", mark=Mark.WARN)
     if summary["unread"]:
         ui.line(f"{summary['unread']} things could not be read; the report lists them", mark=Mark.WARN)
     for name in ("page", "text", "data"):

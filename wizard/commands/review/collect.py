@@ -1,7 +1,6 @@
-"""The review itself: read through the edge, side by side, and judged; what may not be read is told, never guessed.
+"""The review: everything is read in parallel and evaluated. What could not be read is unknown, never guessed.
 
-Pure but for the edge that it is given, of which it only asks. Partial readings stand: each answer that hangs on what
-could not be read is unknown.
+Reads through the AWS port that it is given; changes nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from components.policies.evaluation import trust
-from components.policies.evaluation.account import AccountIam, Document, GrantFact, KeyPermission
-from components.policies.evaluation.key_access import RIGHTS, KeyAccessDocuments
+from components.policies.evaluation import AccountIam, Document, GrantFact, KeyPermission, trust
+from components.policies.evaluation.key_access import RIGHTS
 from components.policies.evaluation.principals import PrincipalKind
 from components.settings import Outputs, Settings
-from wizard.commands.review import baseline, output
-from wizard.commands.review.baseline import Expectation
-from wizard.commands.review.output import Rights
+from wizard.commands.review.baseline import Expectation, expectation_of
+from wizard.commands.review.rights import Rights, merge, rights_on
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported
 from wizard.core.key_access import documents_of
 from wizard.core.models.access import (
@@ -36,8 +33,8 @@ from wizard.core.ports.run import AwsClient
 
 T = TypeVar("T")
 
-_TOLERATED = (PermissionDenied, Unsupported, ResourceError, Unreachable)
-"""What leaves one reading out. Credentials that are no good at all end the review."""
+_READ_ERRORS = (PermissionDenied, Unsupported, ResourceError, Unreachable)
+"""Errors that make one reading unknown. Invalid credentials end the review."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +44,7 @@ class KeyReading:
     arn: str
     policy: Document | SetupError
     grants: tuple[GrantFact, ...] | SetupError
-    fact: KeyFact | SetupError | None
+    key: KeyFact | SetupError | None
     last_use: KeyUse | SetupError
     events: tuple[History, tuple[KeyEvents, ...]] | SetupError
 
@@ -55,37 +52,43 @@ class KeyReading:
 def review(
     aws: AwsClient, settings: Settings, outputs: Outputs, *, stack: str, now: datetime, window_days: int
 ) -> AccessReview:
-    """Who can use and who can administer the stack's key and its replicas. Asks only, and changes nothing.
+    """Who can use and who can administer the stack's key and its replicas.
 
-    Raises CredentialsError, but never for a reading that is denied: that one is `unread`.
+    Raises CredentialsError, but not for a reading that is denied: that one is in `unread`.
     """
     keys = outputs.key_arns
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="review") as pool:
-        iam_reading = pool.submit(_tolerated, aws.access.iam)
+        iam_job = pool.submit(_attempt, aws.access.iam)
         readings = list(pool.map(lambda arn: _read(aws, arn, now - timedelta(days=window_days)), keys))
-        iam = iam_reading.result()
-    meant = baseline.of(settings, outputs)
-    papers = [_documents(reading, iam) for reading in readings]
-    found = output.together(
-        right
-        for each in papers
-        for right in output.rights_on(each, expected=tuple(meant.rights), where=_region(each.arn) if keys[1:] else "")
+        iam = iam_job.result()
+    expectation = expectation_of(settings, outputs)
+    has_replicas = len(keys) > 1
+    direct = merge(
+        rights
+        for reading in readings
+        for rights in rights_on(
+            documents_of(reading.arn, policy=reading.policy, grants=reading.grants, iam=iam, key=reading.key),
+            expected=tuple(expectation.rights),
+            region=_region(reading.arn) if has_replicas else "",
+        )
     )
-    known_iam = None if isinstance(iam, SetupError) else iam
-    unread = [*_unread(readings, iam)]
-    ways_in, cut_off = _ways_in(found, known_iam, settings.account_id)
-    unread += [
-        Unread(what=f"everybody who may become {role}", why="there are more ways than are followed") for role in cut_off
+    paths, incomplete = _assume_paths(direct, None if isinstance(iam, SetupError) else iam, settings.account_id)
+    unread = [
+        *_unread(readings, iam),
+        *(
+            Unread(what=f"everybody who can assume {role}", why="there are more principals than are followed")
+            for role in incomplete
+        ),
     ]
-    found = _with_those_who_become(found, ways_in, meant)
-    histories = [each.events for each in readings]
+    rights = _with_assuming_principals(direct, paths, expectation)
+    histories = [reading.events for reading in readings]
     principals = [
-        _principal(each, ways_in.get(each.arn, ()), histories, meant) for each in sorted(found.values(), key=_order)
+        _principal(entry, paths.get(entry.arn, ()), histories, expectation)
+        for entry in sorted(rights.values(), key=_order)
     ]
-    principals += who_else_called(principals, histories, found, meant)
-    principals, more = _with_access_keys(principals, aws, settings.account_id, now)
-    grants = [each.grants for each in readings]
-    first = readings[0]
+    principals += other_callers(principals, histories, rights, expectation)
+    principals, unread_keys = _with_access_keys(principals, aws, settings.account_id, now)
+    grants = [reading.grants for reading in readings]
     return AccessReview(
         stack=stack,
         key_arn=outputs.key_arn,
@@ -93,38 +96,39 @@ def review(
         window_days=window_days,
         principals=tuple(principals),
         grants=None
-        if any(isinstance(each, SetupError) for each in grants)
-        else tuple(grant for each in grants if not isinstance(each, SetupError) for grant in each),
-        last_use=None if isinstance(first.last_use, SetupError) else first.last_use,
-        replicas=tuple(
-            ReplicaUse(arn=each.arn, use=None if isinstance(each.last_use, SetupError) else each.last_use)
-            for each in readings[1:]
-        ),
+        if any(isinstance(of_key, SetupError) for of_key in grants)
+        else tuple(grant for of_key in grants if not isinstance(of_key, SetupError) for grant in of_key),
+        last_use=_or_none(readings[0].last_use),
+        replicas=tuple(ReplicaUse(arn=replica.arn, use=_or_none(replica.last_use)) for replica in readings[1:]),
         history=history_of(histories),
-        unread=(*unread, *more),
+        unread=(*unread, *unread_keys),
     )
+
+
+def _or_none(use: KeyUse | SetupError) -> KeyUse | None:
+    return None if isinstance(use, SetupError) else use
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def _tolerated(call: Callable[..., T], *arguments: Any, **more: Any) -> T | SetupError:
+def _attempt(call: Callable[..., T], *arguments: Any, **options: Any) -> T | SetupError:
     try:
-        return call(*arguments, **more)
-    except _TOLERATED as error:
+        return call(*arguments, **options)
+    except _READ_ERRORS as error:
         return error
 
 
 def _read(aws: AwsClient, arn: str, since: datetime) -> KeyReading:
-    there = aws if _region(arn) == aws.region else aws.with_region(_region(arn))
-    access = there.access
+    in_region = aws if _region(arn) == aws.region else aws.with_region(_region(arn))
+    access = in_region.access
     return KeyReading(
         arn=arn,
-        policy=_tolerated(there.kms.key_policy, arn),
-        grants=_tolerated(access.grants, arn),
-        fact=_tolerated(there.kms.describe_key, arn),
-        last_use=_tolerated(access.last_use, arn),
-        events=_tolerated(access.events, arn, since=since),
+        policy=_attempt(in_region.kms.key_policy, arn),
+        grants=_attempt(access.grants, arn),
+        key=_attempt(in_region.kms.describe_key, arn),
+        last_use=_attempt(access.last_use, arn),
+        events=_attempt(access.events, arn, since=since),
     )
 
 
@@ -132,207 +136,203 @@ def _region(arn: str) -> str:
     return arn.split(":")[3]
 
 
-def _documents(reading: KeyReading, iam: AccountIam | SetupError) -> KeyAccessDocuments:
-    return documents_of(reading.arn, policy=reading.policy, grants=reading.grants, iam=iam, key=reading.fact)
-
-
 def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Iterator[Unread]:
     if isinstance(iam, SetupError):
         yield Unread(what="the account's IAM", why=iam.message)
     else:
-        lacking = {
+        missing = {
             policy.name
-            for each in iam.principals
-            for policy in (*each.policies, *((each.boundary,) if each.boundary else ()))
+            for principal in iam.principals
+            for policy in (*principal.policies, *((principal.boundary,) if principal.boundary else ()))
             if policy.document is None
         }
-        for name in sorted(lacking):
-            yield Unread(what=name, why="its document may not be read")
+        for name in sorted(missing):
+            yield Unread(what=name, why="its document could not be read")
     for reading in readings:
-        for what, found in (
+        for what, answer in (
             ("the policy", reading.policy),
             ("the grants", reading.grants),
             ("the last use", reading.last_use),
             ("the event history", reading.events),
         ):
-            if isinstance(found, SetupError):
-                yield Unread(what=f"{what} of {reading.arn}", why=found.message)
+            if isinstance(answer, SetupError):
+                yield Unread(what=f"{what} of {reading.arn}", why=answer.message)
 
 
-# --- judging ------------------------------------------------------------------------------------------------------
+# --- evaluation ---------------------------------------------------------------------------------------------------
 
 
-def _ways_in(
-    found: Mapping[str, Rights], iam: AccountIam | None, account: str
+def _assume_paths(
+    rights: Mapping[str, Rights], iam: AccountIam | None, account: str
 ) -> tuple[dict[str, tuple[trust.AssumePath, ...]], list[str]]:
-    """Who may become each role that has a right; and the roles of which that is not all."""
-    ways: dict[str, tuple[trust.AssumePath, ...]] = {}
-    cut_off = []
-    for arn, rights in found.items():
+    """Who can assume each role that has a right; and the roles for which that list is incomplete."""
+    paths: dict[str, tuple[trust.AssumePath, ...]] = {}
+    incomplete = []
+    for arn, entry in rights.items():
         role = iam.find(arn) if iam else None
-        if role is not None and role.is_role and rights.has_some:
-            ways[arn], is_cut_off = trust.assume_paths(role, iam or AccountIam(principals=()), account=account)
-            cut_off += [arn] if is_cut_off else []
-    return ways, cut_off
+        if iam is not None and role is not None and role.is_role and entry.has_any:
+            paths[arn], is_incomplete = trust.assume_paths(role, iam, account=account)
+            incomplete += [arn] if is_incomplete else []
+    return paths, incomplete
 
 
-def _with_those_who_become(
-    found: Mapping[str, Rights], ways_in: Mapping[str, tuple[trust.AssumePath, ...]], meant: Expectation
+def _with_assuming_principals(
+    rights: Mapping[str, Rights], paths: Mapping[str, tuple[trust.AssumePath, ...]], expectation: Expectation
 ) -> dict[str, Rights]:
-    """Everybody, and beside them who has a right by becoming somebody.
+    """All principals, with those that have a right because they can assume a role.
 
-    A service or an identity provider is told with its role; on its own only where it makes the application of somebody
-    whom the settings do not mean.
+    A service or an identity provider is listed with its role. It is an entry of its own only where it can become the
+    application by a statement that is not one of the settings.
     """
     more = []
-    for arn, assume_paths in ways_in.items():
-        for entrance in assume_paths:
-            theirs = entrance.kind in (PrincipalKind.SERVICE, PrincipalKind.FEDERATED)
-            is_strange = (
-                arn in meant.application
-                and not entrance.through
-                and entrance.statement is not None
-                and not meant.trusts(entrance.statement)
+    for arn, assume_paths in paths.items():
+        for path in assume_paths:
+            is_listed_with_role = path.kind in (PrincipalKind.SERVICE, PrincipalKind.FEDERATED)
+            is_unexpected = (
+                arn in expectation.application
+                and not path.through
+                and path.statement is not None
+                and not expectation.trusts(path.statement)
             )
-            if theirs and not is_strange:
-                continue
-            more.append(_becoming(found[arn], entrance))
-    return output.together((*found.values(), *more))
+            if not is_listed_with_role or is_unexpected:
+                more.append(_rights_by_assuming(rights[arn], path))
+    return merge((*rights.values(), *more))
 
 
-def _becoming(role: Rights, entrance: trust.AssumePath) -> Rights:
-    gained = [right for right in RIGHTS if role.may[right] is KeyPermission.YES]
-    terms = f" if {' and '.join(entrance.terms)}" if entrance.terms else ""
-    through = "".join(f" through {arn.rpartition('/')[2]}" for arn in entrance.through)
+def _rights_by_assuming(role: Rights, path: trust.AssumePath) -> Rights:
+    gained = [right for right in RIGHTS if role.permissions[right] is KeyPermission.YES]
+    terms = f" if {' and '.join(path.terms)}" if path.terms else ""
+    through = "".join(f" through {arn.rpartition('/')[2]}" for arn in path.through)
     return Rights(
-        arn=entrance.principal,
-        kind=entrance.kind,
-        may={right: role.may[right] if right in gained else KeyPermission.NO for right in RIGHTS},
-        ways=(f"becomes {role.arn}{through} ({'; '.join(gained)}){terms}",),
+        arn=path.principal,
+        kind=path.kind,
+        permissions={right: role.permissions[right] if right in gained else KeyPermission.NO for right in RIGHTS},
+        ways=(f"assumes {role.arn}{through} ({'; '.join(gained)}){terms}",),
     )
 
 
 def _principal(
     rights: Rights,
-    ways_in: Iterable[trust.AssumePath],
+    paths: Iterable[trust.AssumePath],
     histories: Histories,
-    meant: Expectation,
+    expectation: Expectation,
 ) -> PrincipalAccess:
     events, refused, last_use = counted(rights.arn, histories)
-    surplus = rights.direct - meant.given(rights.arn)
+    is_expected = expectation.names(rights.arn)
+    surplus = rights.direct - expectation.rights_of(rights.arn)
     return PrincipalAccess(
         arn=rights.arn,
-        use=rights.may["use"],
-        administer=rights.may["administer"],
-        delete=rights.may["delete"],
+        use=rights.permissions["use"],
+        administer=rights.permissions["administer"],
+        delete=rights.permissions["delete"],
         ways=rights.ways,
-        assumed_by=tuple(entrance.description for entrance in ways_in),
+        assumed_by=tuple(path.description for path in paths),
         last_use=last_use,
         events=events,
         refused=refused,
-        is_expected=meant.names(rights.arn),
-        beyond=tuple(right for right in RIGHTS if right in surplus) if meant.names(rights.arn) else (),
+        is_expected=is_expected,
+        beyond=tuple(right for right in RIGHTS if right in surplus) if is_expected else (),
     )
 
 
 def _with_access_keys(
     principals: Iterable[PrincipalAccess], aws: AwsClient, account: str, now: datetime
 ) -> tuple[list[PrincipalAccess], list[Unread]]:
-    """The access keys of the users among them."""
+    """The principals with the access keys of the users among them."""
     listed = list(principals)
-    users = [each for each in listed if ":user/" in each.arn and f"::{account}:" in each.arn]
+    users = [principal for principal in listed if ":user/" in principal.arn and f"::{account}:" in principal.arn]
     access = aws.access
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="access-keys") as pool:
-        asked = {
-            each.arn: pool.submit(_tolerated, access.access_keys, each.arn.rpartition("/")[2], now=now)
-            for each in users
+        jobs = {
+            user.arn: pool.submit(_attempt, access.access_keys, user.arn.rpartition("/")[2], now=now) for user in users
         }
     unread = []
-    for position, each in enumerate(listed):
-        if each.arn not in asked:
+    for position, principal in enumerate(listed):
+        if principal.arn not in jobs:
             continue
-        keys = asked[each.arn].result()
+        keys = jobs[principal.arn].result()
         if isinstance(keys, SetupError):
-            listed[position] = replace(each, are_access_keys_known=False)
-            unread.append(Unread(what=f"the access keys of {each.arn}", why=keys.message))
+            listed[position] = replace(principal, are_access_keys_known=False)
+            unread.append(Unread(what=f"the access keys of {principal.arn}", why=keys.message))
         else:
-            listed[position] = replace(each, access_keys=keys)
+            listed[position] = replace(principal, access_keys=keys)
     return listed, unread
 
 
 def _order(rights: Rights) -> tuple[bool, bool, str]:
-    """Who uses it before who administers it, by ARN."""
-    return rights.may["use"] is not KeyPermission.YES, rights.may["administer"] is not KeyPermission.YES, rights.arn
+    """Users of the key first, then administrators, then by ARN."""
+    permissions = rights.permissions
+    return permissions["use"] is not KeyPermission.YES, permissions["administer"] is not KeyPermission.YES, rights.arn
 
 
 Histories = Sequence[tuple[History, tuple[KeyEvents, ...]] | SetupError]
-"""What was read of each key, or why it could not be."""
+"""What was read of each key, or why it could not be read."""
 
 
 def counted(arn: str, histories: Histories) -> tuple[int | None, int | None, datetime | None]:
-    """Uses, refusals and the last use of somebody; None for a count that is not known.
+    """Uses, refusals and the last use of a principal; None for a count that is not known.
 
-    What is missing makes a count a lower bound.
+    A history that is incomplete makes a count a lower bound.
     """
     uses, refused, last = 0, 0, None
-    is_partial = False
-    for each in histories:
-        if isinstance(each, SetupError):
-            is_partial = True
+    is_incomplete = False
+    for of_key in histories:
+        if isinstance(of_key, SetupError):
+            is_incomplete = True
             continue
-        history, told = each
-        is_partial |= history.is_cut_off
-        for one in told:
-            if _is_same(one.principal, arn):
-                uses, refused = uses + one.uses, refused + one.refused
-                last = max(filter(None, (last, one.last_use)), default=None)
-    # Nothing in what was read is not yet nothing at all.
-    known = bool(uses or refused) or not is_partial
-    return (uses, refused, last) if known else (None, None, None)
+        history, events = of_key
+        is_incomplete |= history.is_cut_off
+        for of_principal in events:
+            if _is_same(of_principal.principal, arn):
+                uses, refused = uses + of_principal.uses, refused + of_principal.refused
+                last = max(filter(None, (last, of_principal.last_use)), default=None)
+    # No event in an incomplete history does not mean that there was none.
+    is_known = bool(uses or refused) or not is_incomplete
+    return (uses, refused, last) if is_known else (None, None, None)
 
 
-def _is_same(told: str, arn: str) -> bool:
-    """Whether an event's principal is this one: a role may be told without its path, as its sessions are."""
-    if told == arn:
+def _is_same(name: str, arn: str) -> bool:
+    """Whether an event's principal has this ARN; an event may name a role without its path, as sessions do."""
+    if name == arn:
         return True
     head, kind, rest = arn.partition(":role/")
-    return bool(kind) and told == f"{head}:role/{rest.rpartition('/')[2]}"
+    return bool(kind) and name == f"{head}:role/{rest.rpartition('/')[2]}"
 
 
-def who_else_called(
+def other_callers(
     principals: Iterable[PrincipalAccess],
     histories: Histories,
-    found: Mapping[str, Rights],
-    meant: Expectation,
+    rights: Mapping[str, Rights],
+    expectation: Expectation,
 ) -> Iterator[PrincipalAccess]:
-    """Who used the key, or tried to, and has no right on it that is known."""
-    there = [each.arn for each in principals]
-    rest = next((each for each in found.values() if each.arn.endswith(":*")), None)
-    may = rest.may if rest else dict.fromkeys(RIGHTS, KeyPermission.NO)
-    called = {one.principal for each in histories if not isinstance(each, SetupError) for one in each[1]}
-    for name in sorted(called):
+    """Who used the key, or tried to, and has no known right on it."""
+    known = [principal.arn for principal in principals]
+    rest = next((entry for entry in rights.values() if entry.arn.endswith(":*")), None)
+    permissions = rest.permissions if rest else dict.fromkeys(RIGHTS, KeyPermission.NO)
+    names = {event.principal for of_key in histories if not isinstance(of_key, SetupError) for event in of_key[1]}
+    for name in sorted(names):
         uses, refused, last_use = counted(name, histories)
-        if (uses or refused) and not any(_is_same(name, arn) for arn in there):
+        if (uses or refused) and not any(_is_same(name, arn) for arn in known):
             yield PrincipalAccess(
                 arn=name,
-                use=may["use"],
-                administer=may["administer"],
-                delete=may["delete"],
+                use=permissions["use"],
+                administer=permissions["administer"],
+                delete=permissions["delete"],
                 ways=(),
                 last_use=last_use,
                 events=uses,
                 refused=refused,
-                is_expected=meant.names(name),
+                is_expected=expectation.names(name),
             )
 
 
-def history_of(found: Histories) -> History | None:
-    """What was read of all keys together; None where one of them could not be read."""
-    told = [each for each in found if not isinstance(each, SetupError)]
-    if not told or len(told) < len(found):
+def history_of(histories: Histories) -> History | None:
+    """The histories of all keys together; None where one of them could not be read."""
+    read = [of_key for of_key in histories if not isinstance(of_key, SetupError)]
+    if not read or len(read) < len(histories):
         return None
     return History(
-        since=max(history.since for history, _ in told),
-        events=sum(history.events for history, _ in told),
-        is_cut_off=any(history.is_cut_off for history, _ in told),
+        since=max(history.since for history, _ in read),
+        events=sum(history.events for history, _ in read),
+        is_cut_off=any(history.is_cut_off for history, _ in read),
     )

@@ -21,14 +21,14 @@ from wizard.core.next_command import wizard
 from wizard.setup.steps import Clients, Request
 
 DAYS = range(1, 91)
-"""What the event history goes back. https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html"""
+"""Days that the event history covers. https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html"""
 
 DEFAULT_FOLDER = PROJECT_FOLDER / "reviews"
-"""Beside Pulumi.<stack>.yaml, to be committed with it."""
+"""Next to Pulumi.<stack>.yaml, to be committed with it."""
 
 
 def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-    """The review of a stack. Exit code 1 where one has a right that nobody gave or accepted, or that is not known."""
+    """The review of a stack. Exit code 1 where a principal has a right that nobody gave or accepted, or an unknown one."""
     days = options.days if options.days is not None else DAYS.stop - 1
     if days not in DAYS:
         raise UsageError(
@@ -36,42 +36,44 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
             wizard("review", "--days", str(DAYS.stop - 1)),
         )
     if options.sign is not None and not options.sign.strip():
-        raise UsageError("--sign takes the name of who signs", "python -m wizard review --sign 'Ada Lovelace'")
+        raise UsageError(
+            "--sign needs the name of the person who signs", "python -m wizard review --sign 'Ada Lovelace'"
+        )
     if options.sign and not clients.ui.interactive:
-        _refuse_without_the_word(request)
-    found = deployed_stack.find(request, clients)
-    outputs = deployed_stack.outputs_of(found)
-    clients.ui.working("reading who may use the key, and who did")
+        _require_confirmation(request)
+    stack = deployed_stack.find(request, clients)
+    outputs = deployed_stack.outputs_of(stack)
+    clients.ui.working("reading who can use the key, and who used it")
     now = clients.now().replace(microsecond=0)
-    review = collect.review(found.aws, found.settings, outputs, stack=_plain(request.stack), now=now, window_days=days)
-    place = options.out or DEFAULT_FOLDER
-    earlier = storage.read(place, review.stack)
-    before, signed = storage.last_whole(earlier), storage.last_signed(earlier)
-    kept = storage.write(place, review, before)
-    outcome = ReviewResult(
+    review = collect.review(stack.aws, stack.settings, outputs, stack=_plain(request.stack), now=now, window_days=days)
+    folder = options.out or DEFAULT_FOLDER
+    earlier = storage.read(folder, review.stack)
+    before, signed = storage.last_intact(earlier), storage.last_signed(earlier)
+    stored = storage.write(folder, review, before)
+    result = ReviewResult(
         review=review,
-        file=str(kept.file),
-        digest=kept.digest,
+        file=str(stored.file),
+        digest=stored.digest,
         differences=baseline.between(before.review, review, since=before.file.name)
         if before is not None and before.review is not None
         else None,
         accepted=signed.review if signed else None,
-        faults=tuple(each.fault for each in earlier if each.fault),
+        faults=tuple(former.fault for former in earlier if former.fault),
     )
-    output.show(clients.ui, outcome)
+    output.show(clients.ui, result)
     if options.sign:
-        sign_off = _signed(options, request, clients, kept, arn=found.identity.arn)
-        outcome = replace(outcome, sign_off=sign_off)
+        sign_off = _signed(options, request, clients, stored, arn=stack.identity.arn)
+        result = replace(result, sign_off=sign_off)
         clients.ui.line(f"signed by {sign_off.signer} as {sign_off.signer_arn}: {sign_off.file}")
-    told = document(outcome)
-    return int(not told["ok"]), told
+    content = document(result)
+    return int(not content["ok"]), content
 
 
 def _plain(stack: str) -> str:
     return stack.rsplit("/", 1)[-1]
 
 
-def _refuse_without_the_word(request: Request) -> None:
+def _require_confirmation(request: Request) -> None:
     if request.confirmed != request.stack:
         raise Cancelled(
             "nothing was signed: a sign-off has to be confirmed by the stack's name",
@@ -79,20 +81,20 @@ def _refuse_without_the_word(request: Request) -> None:
         )
 
 
-def _signed(options: ReviewOptions, request: Request, clients: Clients, kept: StoredReview, *, arn: str) -> SignOff:
+def _signed(options: ReviewOptions, request: Request, clients: Clients, stored: StoredReview, *, arn: str) -> SignOff:
     """The sign-off of the review that was just shown. Raises Cancelled where the stack's name was not typed."""
     if clients.ui.interactive and request.confirmed is None:
         question = Question(
             key="confirmation",
             kind=InputType.TEXT,
             prompt=f"Type the stack's name, {request.stack}, to sign this review",
-            why="You sign that you looked at who has access, and that it is as it should be.",
+            why="You confirm that you reviewed who has access, and that it is correct.",
         )
         if clients.ui.ask(question) != request.stack:
             raise Cancelled(
-                f"nothing was signed; the review is kept in {kept.file}",
+                f"nothing was signed; the review is stored in {stored.file}",
                 f"python -m wizard review --stack {request.stack} --sign NAME",
             )
     else:
-        _refuse_without_the_word(request)
-    return storage.sign(kept, signer=(options.sign or "").strip(), signer_arn=arn, at=clients.now())
+        _require_confirmation(request)
+    return storage.sign(stored, signer=(options.sign or "").strip(), signer_arn=arn, at=clients.now())

@@ -1,8 +1,8 @@
-"""The reviews that are kept, one file each, and their sign-offs: written once, never changed, and read back with doubt.
+"""The stored reviews, one file each, and their sign-offs: written once, never changed, verified when they are read.
 
-Touches the folder it is given: `<folder>/<stack>/<date>.json`, a second review of a day `<date>-2.json`, and beside
-each its sign-off, `….signed.json`. Each review tells the digest of the one before it, so that a later change of that
-one shows.
+Touches the folder it is given: `<folder>/<stack>/<date>.json`, a second review of a day `<date>-2.json`, and next to
+each its sign-off, `….signed.json`. Each review contains the digest of the one before it, so that a later change of
+that one is detected.
 """
 
 from __future__ import annotations
@@ -36,48 +36,48 @@ _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-(\d+))?\.json")
 
 @dataclass(frozen=True, kw_only=True)
 class StoredReview:
-    """A review as it was kept."""
+    """A review as it is stored."""
 
     file: Path
     review: AccessReview | None
     """None: the file is no review."""
     digest: str
-    """Of what the file holds now."""
+    """Of the file's content now."""
     fault: str = ""
-    """Why the file is not to be relied on, in words; empty: it is whole."""
+    """Why the file cannot be trusted; empty: it is intact."""
     sign_off: SignOff | None = None
-    """Only where it is of this very review."""
+    """Only where it is a sign-off of exactly this review."""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it is what was written."""
+    def is_intact(self) -> bool:
+        """Whether it is unchanged since it was written."""
         return self.review is not None and not self.fault
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latest:
-    """The newest review of a stack that is whole, for whoever cites it."""
+    """The newest intact review of a stack, for the report."""
 
     review: AccessReview | None = None
     digest: str = ""
     file: str = ""
     sign_off: SignOff | None = None
-    """Of that review; None where nobody signed it."""
+    """Of that review; None where it is not signed."""
     age_days: int | None = None
     last_sign_off: SignOff | None = None
-    """The newest of all; of an earlier review where the newest is not signed."""
+    """The newest sign-off; of an earlier review where the newest is not signed."""
     faults: tuple[str, ...] = ()
-    """What is wrong with files of the folder, in words: changed since they were written, not to be read."""
+    """What is wrong with files of the folder: changed since they were written, or unreadable."""
 
 
 def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
-    """The newest review of a stack that is whole, with its sign-off and its age; and what is wrong in the folder.
+    """The newest intact review of a stack, with its sign-off and its age; and what is wrong in the folder.
 
-    `folder` is the one that `review` writes to: `reviews/`, or what `--out` named.
+    `folder` is the one that `review` writes to: `reviews/`, or the value of `--out`.
     """
-    kept = read(folder, stack)
-    faults = tuple(each.fault for each in kept if each.fault)
-    newest = last_whole(kept)
+    stored = read(folder, stack)
+    faults = tuple(review.fault for review in stored if review.fault)
+    newest = last_intact(stored)
     review = newest.review if newest else None
     if newest is None or review is None:
         return Latest(faults=faults)
@@ -87,29 +87,27 @@ def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
         file=str(newest.file),
         sign_off=newest.sign_off,
         age_days=max((now - review.at).days, 0),
-        last_sign_off=signed.sign_off if (signed := last_signed(kept)) else None,
+        last_sign_off=signed.sign_off if (signed := last_signed(stored)) else None,
         faults=faults,
     )
 
 
 def read(folder: Path, stack: str) -> tuple[StoredReview, ...]:
     """Every review of a stack, the oldest first."""
-    place = folder / _plain_name(stack)
-    files = sorted(
-        (each for each in (place.iterdir() if place.is_dir() else ()) if _NAME.fullmatch(each.name)), key=_position
-    )
-    kept = [_read(file) for file in files]
-    return tuple(_chained(kept))
+    directory = folder / _plain_name(stack)
+    files = directory.iterdir() if directory.is_dir() else ()
+    ordered = sorted((file for file in files if _NAME.fullmatch(file.name)), key=_position)
+    return tuple(_with_chain_faults([_read(file) for file in ordered]))
 
 
-def last_signed(kept: Sequence[StoredReview]) -> StoredReview | None:
-    """The newest review that is whole and signed."""
-    return next((each for each in reversed(kept) if each.is_whole and each.sign_off), None)
+def last_signed(stored: Sequence[StoredReview]) -> StoredReview | None:
+    """The newest review that is intact and signed."""
+    return next((review for review in reversed(stored) if review.is_intact and review.sign_off), None)
 
 
-def last_whole(kept: Sequence[StoredReview]) -> StoredReview | None:
-    """The newest review that is whole."""
-    return next((each for each in reversed(kept) if each.is_whole), None)
+def last_intact(stored: Sequence[StoredReview]) -> StoredReview | None:
+    """The newest review that is intact."""
+    return next((review for review in reversed(stored) if review.is_intact), None)
 
 
 def _plain_name(stack: str) -> str:
@@ -127,45 +125,48 @@ def _signed(file: Path) -> Path:
 
 def _read(file: Path) -> StoredReview:
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        body = {name: told[name] for name in ("version", "previous", "review")}
-        found = StoredReview(file=file, review=review_of(told["review"]), digest=digest_of(body))
-        claimed = told["digest"]
+        content = json.loads(file.read_text(encoding="utf-8"))
+        body = {name: content[name] for name in ("version", "previous", "review")}
+        stored = StoredReview(file=file, review=review_of(content["review"]), digest=digest_of(body))
+        written_digest = content["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return StoredReview(file=file, review=None, digest="", fault=f"{file} is no review that can be read: {error!r}")
-    if claimed != found.digest:
-        return replace(found, fault=f"{file} was changed since it was written: it no longer matches its digest")
-    return _with_sign_off(found)
+        return StoredReview(file=file, review=None, digest="", fault=f"{file} cannot be read as a review: {error!r}")
+    if written_digest != stored.digest:
+        return replace(stored, fault=f"{file} was changed since it was written: it no longer matches its digest")
+    return _with_sign_off(stored)
 
 
-def _with_sign_off(kept: StoredReview) -> StoredReview:
-    file = _signed(kept.file)
+def _with_sign_off(stored: StoredReview) -> StoredReview:
+    file = _signed(stored.file)
     if not file.exists():
-        return kept
+        return stored
     try:
         sign_off = sign_off_of(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return replace(kept, fault=f"{file} is no sign-off that can be read: {error!r}")
-    if sign_off.review_digest != kept.digest:
-        return replace(kept, fault=f"{file} signs another review than {kept.file.name} is now: the digests differ")
-    return replace(kept, sign_off=replace(sign_off, file=str(file)))
+        return replace(stored, fault=f"{file} cannot be read as a sign-off: {error!r}")
+    if sign_off.review_digest != stored.digest:
+        return replace(
+            stored, fault=f"{file} is a sign-off of another content of {stored.file.name}: the digests differ"
+        )
+    return replace(stored, sign_off=replace(sign_off, file=str(file)))
 
 
-def _chained(kept: list[StoredReview]) -> Iterator[StoredReview]:
-    """Each review, with a fault where the next one remembers another digest of it."""
-    for one, after in zip_longest(kept, kept[1:]):
-        remembered = _previous(after) if after is not None and after.is_whole else None
-        is_of_it = one.is_whole and remembered is not None and remembered.get("file") == one.file.name
-        if is_of_it and remembered is not None and remembered.get("digest") != one.digest:
-            fault = f"{one.file} was changed since: {after.file.name if after else ''} remembers another digest"
-            yield replace(one, fault=fault, sign_off=None)
+def _with_chain_faults(reviews: list[StoredReview]) -> Iterator[StoredReview]:
+    """Each review, with a fault where the next one contains another digest of it."""
+    for review, following in zip_longest(reviews, reviews[1:]):
+        previous = _previous(following) if following is not None and following.is_intact else None
+        is_previous = review.is_intact and previous is not None and previous.get("file") == review.file.name
+        if is_previous and previous is not None and previous.get("digest") != review.digest:
+            name = following.file.name if following else ""
+            fault = f"{review.file} was changed since it was written: {name} contains another digest of it"
+            yield replace(review, fault=fault, sign_off=None)
         else:
-            yield one
+            yield review
 
 
-def _previous(kept: StoredReview) -> Mapping[str, Any] | None:
-    told: Mapping[str, Any] = json.loads(kept.file.read_text(encoding="utf-8"))
-    previous: Mapping[str, Any] | None = told.get("previous")
+def _previous(stored: StoredReview) -> Mapping[str, Any] | None:
+    content: Mapping[str, Any] = json.loads(stored.file.read_text(encoding="utf-8"))
+    previous: Mapping[str, Any] | None = content.get("previous")
     return previous
 
 
@@ -173,69 +174,69 @@ def _previous(kept: StoredReview) -> Mapping[str, Any] | None:
 
 
 def write(folder: Path, review: AccessReview, before: StoredReview | None) -> StoredReview:
-    """Keep a review in a new file; nothing is ever overwritten. Raises SetupError where it cannot be written."""
+    """Write a review to a new file; no file is ever overwritten. Raises SetupError where it cannot be written."""
     previous = {"file": before.file.name, "digest": before.digest} if before is not None and before.digest else None
     body = {"version": VERSION, "previous": previous, "review": plain(review)}
     digest = digest_of(body)
-    place = folder / _plain_name(review.stack)
+    directory = folder / _plain_name(review.stack)
     date = review.at.astimezone(UTC).strftime("%Y-%m-%d")
     number = 1
     while True:
-        file = place / (f"{date}.json" if number == 1 else f"{date}-{number}.json")
+        file = directory / (f"{date}.json" if number == 1 else f"{date}-{number}.json")
         if _create(file, {"digest": digest, **body}):
             return StoredReview(file=file, review=review, digest=digest)
         number += 1
 
 
-def sign(kept: StoredReview, *, signer: str, signer_arn: str, at: datetime) -> SignOff:
-    """Keep the word that this very review was looked at. Raises SetupError where it is signed already."""
-    file = _signed(kept.file)
-    made = SignOff(
+def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) -> SignOff:
+    """Write the sign-off of exactly this review. Raises SetupError where it is already signed."""
+    file = _signed(stored.file)
+    sign_off = SignOff(
         signer=signer,
         signer_arn=signer_arn,
         at=at.replace(microsecond=0),
-        review_digest=kept.digest,
+        review_digest=stored.digest,
         file=file.name,
     )
-    if not _create(file, {"version": VERSION, **plain(made)}):
-        raise SetupError(f"{file} is there already: that review was signed", "python -m wizard review --sign NAME")
-    return replace(made, file=str(file))
+    if not _create(file, {"version": VERSION, **plain(sign_off)}):
+        raise SetupError(f"{file} exists: this review is already signed", "python -m wizard review --sign NAME")
+    return replace(sign_off, file=str(file))
 
 
 def _create(file: Path, value: Mapping[str, Any]) -> bool:
-    """Write a new file; False where there is one of that name."""
+    """Write a new file; False where one of that name exists."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(json.dumps(value, indent=2, sort_keys=True) + "\n")
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(json.dumps(value, indent=2, sort_keys=True) + "\n")
     except FileExistsError:
         return False
     except OSError as error:
         raise SetupError(
-            f"the review cannot be kept in {file}: {error}", "python -m wizard review --out FOLDER"
+            f"the review cannot be written to {file}: {error}", "python -m wizard review --out FOLDER"
         ) from error
     return True
 
 
 VERSION = "1"
-"""Of the form of the files."""
+"""Version of the file format."""
 
 
 def plain(value: Any) -> Any:
-    """Facts as JSON has them: names in camelCase, times in ISO 8601 with Z."""
+    """Facts as JSON values: names in camelCase, times in ISO 8601 with Z."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {_camel(each.name): plain(getattr(value, each.name)) for each in fields(value)}
+        return {_camel(field.name): plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, tuple | list):
-        return [plain(each) for each in value]
+        return [plain(member) for member in value]
     return value
 
 
 def canonical(value: Any) -> bytes:
-    """The one form of a value, for its digest."""
+    """The canonical JSON of a value, for its digest."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
@@ -244,44 +245,44 @@ def digest_of(value: Any) -> str:
     return f"sha256:{hashlib.sha256(canonical(value)).hexdigest()}"
 
 
-def review_of(told: Mapping[str, Any]) -> AccessReview:
-    """A review from its plain form. Raises KeyError, TypeError or ValueError for what is none."""
+def review_of(values: Mapping[str, Any]) -> AccessReview:
+    """A review from its JSON values. Raises KeyError, TypeError or ValueError for anything else."""
     return AccessReview(
-        stack=told["stack"],
-        key_arn=told["keyArn"],
-        at=_required(told["at"]),
-        window_days=int(told["windowDays"]),
-        principals=tuple(map(_principal, told["principals"])),
-        grants=None if told["grants"] is None else tuple(map(_grant, told["grants"])),
-        last_use=_use(told["lastUse"]),
-        replicas=tuple(ReplicaUse(arn=each["arn"], use=_use(each["use"])) for each in told["replicas"]),
-        history=_history(told["history"]),
-        unread=tuple(Unread(what=each["what"], why=each["why"]) for each in told["unread"]),
+        stack=values["stack"],
+        key_arn=values["keyArn"],
+        at=_required(values["at"]),
+        window_days=int(values["windowDays"]),
+        principals=tuple(map(_principal, values["principals"])),
+        grants=None if values["grants"] is None else tuple(map(_grant, values["grants"])),
+        last_use=_use(values["lastUse"]),
+        replicas=tuple(ReplicaUse(arn=replica["arn"], use=_use(replica["use"])) for replica in values["replicas"]),
+        history=_history(values["history"]),
+        unread=tuple(Unread(what=unread["what"], why=unread["why"]) for unread in values["unread"]),
     )
 
 
-def sign_off_of(told: Mapping[str, Any]) -> SignOff:
-    """A sign-off from its plain form. Raises KeyError, TypeError or ValueError for what is none."""
+def sign_off_of(values: Mapping[str, Any]) -> SignOff:
+    """A sign-off from its JSON values. Raises KeyError, TypeError or ValueError for anything else."""
     return SignOff(
-        signer=told["signer"],
-        signer_arn=told["signerArn"],
-        at=_required(told["at"]),
-        review_digest=told["reviewDigest"],
-        file=told["file"],
+        signer=values["signer"],
+        signer_arn=values["signerArn"],
+        at=_required(values["at"]),
+        review_digest=values["reviewDigest"],
+        file=values["file"],
     )
 
 
-def _principal(told: Mapping[str, Any]) -> PrincipalAccess:
+def _principal(values: Mapping[str, Any]) -> PrincipalAccess:
     return PrincipalAccess(
-        arn=told["arn"],
-        use=KeyPermission(told["use"]),
-        administer=KeyPermission(told["administer"]),
-        delete=KeyPermission(told["delete"]),
-        ways=tuple(told["ways"]),
-        assumed_by=tuple(told["assumedBy"]),
-        last_use=_time(told["lastUse"]),
-        events=told["events"],
-        refused=told["refused"],
+        arn=values["arn"],
+        use=KeyPermission(values["use"]),
+        administer=KeyPermission(values["administer"]),
+        delete=KeyPermission(values["delete"]),
+        ways=tuple(values["ways"]),
+        assumed_by=tuple(values["assumedBy"]),
+        last_use=_time(values["lastUse"]),
+        events=values["events"],
+        refused=values["refused"],
         access_keys=tuple(
             AccessKeyAge(
                 id=key["id"],
@@ -289,37 +290,37 @@ def _principal(told: Mapping[str, Any]) -> PrincipalAccess:
                 age_days=int(key["ageDays"]),
                 last_used=_time(key["lastUsed"]),
             )
-            for key in told["accessKeys"]
+            for key in values["accessKeys"]
         ),
-        are_access_keys_known=bool(told["areAccessKeysKnown"]),
-        is_expected=bool(told["isExpected"]),
-        beyond=tuple(told["beyond"]),
+        are_access_keys_known=bool(values["areAccessKeysKnown"]),
+        is_expected=bool(values["isExpected"]),
+        beyond=tuple(values["beyond"]),
     )
 
 
-def _grant(told: Mapping[str, Any]) -> GrantFact:
+def _grant(values: Mapping[str, Any]) -> GrantFact:
     return GrantFact(
-        id=told["id"],
-        grantee=told["grantee"],
-        operations=tuple(told["operations"]),
-        made=_time(told["made"]),
-        retiring=told["retiring"],
-        name=told["name"],
-        key_arn=told["keyArn"],
-        constraints=tuple(told["constraints"]),
+        id=values["id"],
+        grantee=values["grantee"],
+        operations=tuple(values["operations"]),
+        made=_time(values["made"]),
+        retiring=values["retiring"],
+        name=values["name"],
+        key_arn=values["keyArn"],
+        constraints=tuple(values["constraints"]),
     )
 
 
-def _use(told: Mapping[str, Any] | None) -> KeyUse | None:
-    if told is None:
+def _use(values: Mapping[str, Any] | None) -> KeyUse | None:
+    if values is None:
         return None
-    return KeyUse(at=_time(told["at"]), operation=told["operation"], tracked_since=_time(told["trackedSince"]))
+    return KeyUse(at=_time(values["at"]), operation=values["operation"], tracked_since=_time(values["trackedSince"]))
 
 
-def _history(told: Mapping[str, Any] | None) -> History | None:
-    if told is None:
+def _history(values: Mapping[str, Any] | None) -> History | None:
+    if values is None:
         return None
-    return History(since=_required(told["since"]), events=int(told["events"]), is_cut_off=bool(told["isCutOff"]))
+    return History(since=_required(values["since"]), events=int(values["events"]), is_cut_off=bool(values["isCutOff"]))
 
 
 def _time(text: str | None) -> datetime | None:

@@ -12,6 +12,7 @@ from wizard.commands.rotate.data_key_versions import (
     DataKeyStore,
     keep_everywhere,
     keep_seats,
+    may_create,
     refuse_other_store,
     take,
 )
@@ -22,6 +23,7 @@ from wizard.core.errors import Cancelled, PermissionDenied
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command, wizard
+from wizard.data_key import guard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 
@@ -31,10 +33,12 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
     holding = take(request, clients)
     refuse_other_store(holding)
     ui, command = clients.ui, f"adopt --encryption-key --stack {holding.stack}"
-    seat, versions = holding.seat(), holding.versions()
+    seat = holding.seat()
     # What an interrupted run of this very command left is no data key that anything is under.
-    others = [each for each in versions if each.was_current or each.origin is not VersionOrigin.ADOPTED]
-    first = not seat.taken and not others and not _had_one(holding)
+    decision = None if seat.taken else may_create(holding, importing=True)
+    if decision is not None and decision.verdict is guard.Verdict.UNKNOWN:
+        decision.require()
+    first, versions = decision is not None and decision.is_allowed, holding.versions()
     ui.section("The former key")
     if first:
         ui.line("no data key is escrowed yet: the former ENCRYPTION_KEY becomes the application's data key")
@@ -72,15 +76,8 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
         changed=True,
         versions=holding.versions(),
         subject=version,
-        next=(_next(holding, version.fingerprint, is_gone=not seat.taken),),
+        next=(decision.next if decision else _promote(holding, version.fingerprint),),
     )
-
-
-def _had_one(holding: DataKeyStore) -> bool:
-    """Whether the key's ARN stands beside the escrow: it is written after it, so that there was a data key once."""
-    settings = holding.settings
-    beside = f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
-    return holding.found.aws.stored_data_keys.variable_exists(beside, store=settings.secret_store)
 
 
 def _wrapped(clients: Clients, holding: DataKeyStore) -> WrappedDataKey:
@@ -97,14 +94,7 @@ def _wrapped(clients: Clients, holding: DataKeyStore) -> WrappedDataKey:
         ) from error
 
 
-def _next(holding: DataKeyStore, fingerprint: str, *, is_gone: bool) -> str:
-    if is_gone:
-        return wizard(
-            "restore",
-            "--stack",
-            holding.stack,
-            advice="the escrow is gone: choose the version that the records are under, or a backup (--from-backup)",
-        )
+def _promote(holding: DataKeyStore, fingerprint: str) -> str:
     return wizard(
         "rotate",
         "--promote",

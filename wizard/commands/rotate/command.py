@@ -34,7 +34,7 @@ def rotate(options: RotateOptions, request: Request, clients: Clients) -> Result
     if options.schedule is not None:
         return _ended(clients, key.change_schedule(request, clients, options.schedule))
     if options.reencrypt is not None:
-        return _ended(clients, reencrypt.rewrap(request, clients, options.reencrypt, redeploy=options.redeploy))
+        return _ended(clients, reencrypt.reencrypt(request, clients, options.reencrypt, redeploy=options.redeploy))
     if options.data_key:
         return _ended(clients, data_key.make_new(request, clients))
     return _ended(clients, data_key.promote(request, clients, options.promote or "", redeploy=options.redeploy))

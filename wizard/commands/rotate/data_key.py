@@ -14,6 +14,7 @@ from wizard.commands.rotate.data_key_versions import (
     keep_everywhere,
     keep_seats,
     pending,
+    refuse_another_key,
     stored,
     take,
     version_of,
@@ -22,7 +23,6 @@ from wizard.commands.rotate.replace_version import (
     look,
     make_current,
     prove_opening,
-    refuse_another_key,
     settled,
 )
 from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_spoiled

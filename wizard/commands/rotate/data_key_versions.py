@@ -9,17 +9,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from components.settings import Outputs, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.core.data_key import FINGERPRINT, WrappedDataKey
-from wizard.core.errors import ResourceError, StackNotFound, UsageError
+from wizard.core.errors import DataKeyConflict, ResourceError, StackNotFound, UsageError
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
-from wizard.data_key import storage
+from wizard.data_key import guard, storage
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import deploy_targets
 
 _HEX = re.compile(r"[0-9a-f]{16}")
 
@@ -85,37 +87,51 @@ def holding_of(found: DeployedStack) -> DataKeyStore:
 
 
 def stored(holding: DataKeyStore) -> StoredKey:
-    """What the escrow holds, where it has to hold a data key.
+    """What is stored, where that has to be a data key.
 
-    Raises StackNotFound where there is none yet, ResourceError where it is in the other store, or is no data key.
+    Raises what `wizard.data_key.guard` says where nothing is stored and versions or variables are known, StackNotFound
+    where there never was a data key, ResourceError where something else is stored.
     """
+    refuse_other_store(holding)
     seat = holding.seat()
-    name, stack = holding.settings.names.stored_data_key, holding.stack
+    name = holding.settings.names.stored_data_key
     if not seat.taken:
-        refuse_other_store(holding)
-        if holding.versions():
-            raise ResourceError(
-                f"{name} is gone, and versions of it are kept; nothing was changed",
-                wizard("restore", "--stack", stack, advice="lists them; the one that was current last goes back"),
-            )
-        raise StackNotFound(f"{name} holds no data key yet", wizard("push", "--stack", stack))
+        may_create(holding).require()
+        raise StackNotFound(f"{name} holds no data key yet", wizard("push"))
     if seat.wrapped is None:
         raise ResourceError(
             f"{name} holds something that is no wrapped data key; nothing was changed",
-            wizard("restore", "--stack", stack, advice="lists the kept versions; one of them goes back"),
+            wizard("restore", advice="lists the kept versions; one of them goes back"),
         )
     return seat
 
 
+def may_create(holding: DataKeyStore, *, importing: bool = False) -> guard.Decision:
+    """May a first data key be made or imported: by the account, and by Vercel where the stack delivers there."""
+    found, settings = holding.found, holding.settings
+    decision = guard.may_create(found.aws, settings, saved=settings, outputs=holding.outputs, importing=importing)
+    context = found.context(settings.deploy_targets)
+    for target in deploy_targets(settings.deploy_targets):
+        if decision.is_allowed and target.has_own_copy:
+            reached = target.access_problem(context) is None
+            conflict = partial(target.conflict, context, None) if reached else None
+            decision = guard.may_create_for(target.title, conflict, settings, is_deployed=True)
+    return decision
+
+
 def refuse_other_store(holding: DataKeyStore) -> None:
-    """Raises ResourceError where the escrow is still in the store that the settings do not name."""
-    elsewhere = storage.find_stored_data_key(holding.found.aws, holding.settings)
-    if elsewhere is not None and elsewhere.store is not holding.settings.secret_store:
-        raise ResourceError(
-            f"the data key is still in the {elsewhere.store}, and the settings say {holding.settings.secret_store}; "
-            "nothing was changed",
-            wizard("push", "--stack", holding.stack, advice="copies it first"),
-        )
+    """Raises DataKeyConflict where the data key is still in the store that the settings do not name."""
+    _require_replaceable(guard.may_replace(holding.found.aws, holding.settings, holding.outputs))
+
+
+def refuse_another_key(holding: DataKeyStore, version: DataKeyVersion) -> None:
+    """Raises DataKeyConflict for a version that another KMS key than the stack's wraps."""
+    _require_replaceable(guard.may_replace(holding.found.aws, holding.settings, holding.outputs, version))
+
+
+def _require_replaceable(decision: guard.Decision) -> None:
+    if not decision.is_allowed:
+        raise DataKeyConflict(f"{decision.what}; nothing was changed", decision.next)
 
 
 def version_of(holding: DataKeyStore, given: str, *, command: str) -> DataKeyVersion:

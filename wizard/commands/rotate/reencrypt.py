@@ -39,7 +39,7 @@ class Destination:
     copy_arn: str | None = None
 
 
-def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
+def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
     """The current data key under another key. Under the stack's own it becomes current; under any other it is kept."""
     holding = take(request, clients)
     ui = clients.ui
@@ -68,7 +68,7 @@ def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | Non
             clients,
             holding,
             new,
-            action=Action.REWRAP,
+            action=Action.REENCRYPT,
             warnings=("it is the same data key in another wrapping: no record has to be re-encrypted",),
             command=command,
             redeploy=redeploy,
@@ -76,7 +76,7 @@ def rewrap(request: Request, clients: Clients, key: str, *, redeploy: bool | Non
     versions = holding.versions()
     show_versions(ui, versions, holding.outputs.key_arns)
     return RotateResult(
-        action=Action.REWRAP,
+        action=Action.REENCRYPT,
         stack=holding.stack,
         changed=True,
         versions=versions,
@@ -119,7 +119,7 @@ def _kept(
         (
             each
             for each in holding.versions()
-            if each.origin is VersionOrigin.REWRAPPED
+            if each.origin is VersionOrigin.REENCRYPTED
             and each.same_as == old.same_as
             and each.key_arn == destination.arn
             and not each.was_current
@@ -134,14 +134,14 @@ def _kept(
         except PermissionDenied as error:
             raise _denied(error, holding, source, destination.arn) from error
     kept = keep_everywhere(
-        holding, wrapped, key_arn=destination.arn, origin=VersionOrigin.REWRAPPED, at=now, same_as=old.same_as
+        holding, wrapped, key_arn=destination.arn, origin=VersionOrigin.REENCRYPTED, at=now, same_as=old.same_as
     )
     if destination.copy_to is not None:
         destination.copy_to.ring.keep(
             holding.settings,
             wrapped,
             key_arn=destination.copy_arn,
-            origin=VersionOrigin.REWRAPPED,
+            origin=VersionOrigin.REENCRYPTED,
             at=now,
             same_as=old.same_as,
         )
@@ -202,6 +202,6 @@ def _denied(error: PermissionDenied, holding: DataKeyStore, source: str, destina
                 {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": source},
                 {"Effect": "Allow", "Action": "kms:ReEncryptTo", "Resource": destination},
             ],
-            name="eonpro-rewrap",
+            name="eonpro-reencrypt",
         ),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from wizard.commands.rotate.data_key_versions import DataKeyStore, keep_everywhere, keep_seats
+from wizard.commands.rotate.data_key_versions import DataKeyStore, keep_everywhere, keep_seats, refuse_another_key
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Unsupported
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
@@ -79,23 +79,6 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
     return Opened(
         how=ProofMethod.REENCRYPTED, words="opened by the key, inside KMS (a ReEncrypt whose result was let go)"
     )
-
-
-def refuse_another_key(holding: DataKeyStore, version: DataKeyVersion) -> None:
-    """Raises DataKeyConflict for a version that another KMS key than the stack's wraps."""
-    if version.key_arn not in (None, *holding.outputs.key_arns):
-        raise DataKeyConflict(
-            f"{version.fingerprint} is wrapped by {version.key_arn}, not by the stack's key "
-            f"{holding.outputs.key_arn}, whose ARN is what the application gets; nothing was changed",
-            wizard(
-                "rotate",
-                "--reencrypt",
-                holding.outputs.key_arn,
-                "--stack",
-                holding.stack,
-                advice="wraps the current data key under the stack's key",
-            ),
-        )
 
 
 def settled(holding: DataKeyStore, version: DataKeyVersion) -> bool:

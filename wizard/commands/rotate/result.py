@@ -28,7 +28,7 @@ class Action(StrEnum):
 
     CMK = "cmk"
     SCHEDULE = "schedule"
-    REWRAP = "rewrap"
+    REENCRYPT = "reencrypt"
     DATA_KEY = "data-key"
     PROMOTE = "promote"
     RESTORE = "restore"
@@ -165,7 +165,7 @@ def _time(at: datetime | None) -> str | None:
 ORIGINS = {
     VersionOrigin.FIRST: "the first",
     VersionOrigin.MADE: "made new",
-    VersionOrigin.REWRAPPED: "re-wrapped",
+    VersionOrigin.REENCRYPTED: "re-encrypted",
     VersionOrigin.ADOPTED: "adopted from ENCRYPTION_KEY",
     VersionOrigin.RESTORED: "from a backup",
     VersionOrigin.UNKNOWN: "unknown (its tags do not say)",

@@ -53,8 +53,8 @@ class VersionOrigin(StrEnum):
     """What the escrow held before any other was kept: made by the set-up, or taken in by it."""
     MADE = "made"
     """By GenerateDataKeyWithoutPlaintext."""
-    REWRAPPED = "rewrapped"
-    """The same data key, re-encrypted under another KMS key (ReEncrypt)."""
+    REENCRYPTED = "rewrapped"
+    """The same data key, re-encrypted under another KMS key (ReEncrypt). The value is a tag on stored versions."""
     ADOPTED = "adopted"
     """Wrapped from an ENCRYPTION_KEY that was used before."""
     RESTORED = "restored"
@@ -76,7 +76,7 @@ class DataKeyVersion:
     kept_at: datetime | None
     """UTC; None where the store does not tell."""
     same_as: str
-    """Fingerprint of the first version of the same plaintext key: its own, unless it was rewrapped."""
+    """Fingerprint of the first version of the same plaintext key: its own, unless it was re-encrypted."""
     current: bool
     """Whether it is what ENCRYPTED_PHI_KEY of the escrow holds, and so what is delivered."""
     was_current: bool = False

@@ -18,18 +18,20 @@ from wizard.core.models.account import Difference, DiscoveredSetup, Existing, Fo
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
+from wizard.data_key import guard
 from wizard.setup.importing import data_key, discovery
 from wizard.setup.importing import importing as adopting
 from wizard.setup.preflight import account, services
 from wizard.setup.preflight.data_key import (
+    conflict_on_vercel,
     foreign_data_key,
     kept_versions,
-    lost_stored_data_key,
     orphaned_stored_data_key,
 )
 from wizard.setup.preflight.resource_conflicts import surely_taken, taken, with_existing_provider
 from wizard.setup.preflight.result import deduplicate, drop_covered
 from wizard.setup.preflight.services import moved, orphaned_creations
+from wizard.targets.port import deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,22 +145,9 @@ def check(
             problems += names.problems
             settings = names.settings or settings
         if found.escrow_known and judged and not (adoption and names.hand.problems):
-            if pulumi.state is not None:
-                problems += _escrow(settings, found.stored_data_key, saved, values, stack, state, names.hand, aws)
-            # A data key that Vercel does not tell is the one that was given: what that is worth the proof shows.
-            hidden = names.hand.data_key is not None and names.hand.data_key.hidden
-            vouched = found.stored_data_key is None and names.hand.wrapped is not None and hidden
-            if site.project is not None and vercel is not None and not site.problems and not vouched:
-                adopted = names.hand.wrapped if found.stored_data_key is None else None
-                problems += foreign_data_key(
-                    vercel,
-                    site.project,
-                    found.stored_data_key,
-                    settings.region,
-                    adopted,
-                    kept=partial(kept_versions, aws, settings),
-                    push=wizard("push", "--stack", stack),
-                )
+            problems += _data_key(
+                settings, found.stored_data_key, saved, values, pulumi.state, names.hand, aws, vercel, site
+            )
         if found.existing is not None:
             settings = with_existing_provider(settings, found.existing, state, names.orphaned_creations)
     warnings = (*(aws.disagreements if aws else ()), *site.warnings)
@@ -234,16 +223,37 @@ def _begun(
     )
 
 
-def _escrow(
+def _data_key(
     settings: Settings,
     stored_data_key: StoredDataKey | None,
     saved: Settings | None,
     values: Mapping[str, Any],
-    stack: str,
-    state: StackState,
+    state: StackState | None,
     hand: discovery.ByHand,
     aws: AwsClient,
+    vercel: VercelClient | None,
+    site: services.Site,
 ) -> list[Problem]:
+    """A stored data key that is not the stack's or not the application's; without one, whether one may be made."""
+    project = None if site.problems else site.project
     if stored_data_key is not None:
-        return orphaned_stored_data_key(settings, stored_data_key, state, hand.found)
-    return lost_stored_data_key(settings, saved, values, stack, aws) if state.has_key else []
+        problems = orphaned_stored_data_key(settings, stored_data_key, state, hand.found) if state else []
+        if project is not None and vercel is not None:
+            push = wizard("push")
+            kept = partial(kept_versions, aws, settings)
+            problems += foreign_data_key(vercel, project, stored_data_key, settings.region, kept=kept, push=push)
+        return problems
+    decision = guard.may_create(aws, settings, saved=saved) if state else guard.ALLOWED
+    is_deployed = state is not None and state.has_key
+    # A data key that Vercel does not tell is the one that was given: what that is worth the proof shows.
+    vouched = hand.wrapped is not None and hand.data_key is not None and hand.data_key.hidden
+    for target in deploy_targets(settings.deploy_targets):
+        if not target.has_own_copy or vouched or not decision.is_allowed:
+            continue
+        is_reached = target.name in (values.get("target") or ())
+        if is_reached and project is not None and vercel is not None:
+            conflict = partial(conflict_on_vercel, vercel, project, hand.wrapped, settings.region)
+            decision = guard.may_create_for(target.title, conflict, settings, is_deployed=is_deployed)
+        elif not is_reached and is_deployed and saved is not None and target.name in saved.deploy_targets:
+            decision = guard.may_create_for(target.title, None, settings, is_deployed=is_deployed)
+    return list(decision.problems)

@@ -1,4 +1,4 @@
-"""Corrections of ECS: services that run tasks.
+"""Patches of ECS: services that run tasks.
 
-They may touch the emulator's ECS in this process.
+They may touch moto's ECS in this process.
 """

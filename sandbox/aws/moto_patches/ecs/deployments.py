@@ -1,7 +1,7 @@
-"""ECS services in the sandbox: their rollouts, and tasks that read their values once, when they start. Nothing runs.
+"""The deployments of ECS services, and tasks that read their secrets once, when they start. Nothing runs.
 
-It may read the emulator's ECS, IAM, Parameter Store and Secrets Manager in this process. Time plays no part: a rollout
-goes one step on with each `advance`.
+It may read moto's ECS, IAM, Parameter Store and Secrets Manager in this process. A deployment does not depend on
+time: each `advance` is one step.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STOPPED_TASKS_KEPT = 20
 
 @dataclass(kw_only=True)
 class Task:
-    """A task of a service; `environment` is what each container found when it started, by the container's name."""
+    """A task of a service; `environment` has the variables of each container at its start, by the container's name."""
 
     arn: str
     task_definition: str
@@ -61,7 +61,7 @@ class Deployment:
 
 @dataclass(kw_only=True)
 class Service:
-    """A service with its rollouts, the newest first; it keeps what the emulator drops of its parameters."""
+    """A service with its deployments, the newest first, and the settings that moto drops."""
 
     region: str
     cluster: str
@@ -71,20 +71,20 @@ class Service:
     events: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[Task] = field(default_factory=list)
     exit_code: int | None = None
-    """With which an essential container of each of the next `ending` tasks ends; None: they go on running."""
+    """The exit code of an essential container in the next `tasks_to_end` tasks; None: they keep running."""
     tasks_to_end: int = 0
 
     def add_event(self, message: str) -> None:
-        """An event of the service, the newest first."""
+        """Add an event of the service; the newest is the first."""
         event = {"id": secrets.token_hex(16), "createdAt": time.time(), "message": f"(service {self.name}) {message}"}
         self.events.insert(0, event)
 
     def start_deployment(self, task_definition: str, desired: int, reason: str = "") -> None:
-        """A new rollout; the one before goes on until this one is complete."""
+        """Start a deployment; the previous one keeps running until this one is complete."""
         self.deployments.insert(0, Deployment(task_definition=task_definition, desired=desired, reason=reason))
 
     def advance(self) -> None:
-        """One step: start the tasks, then call the service steady; or count a failure, and break the circuit."""
+        """One step: start the tasks, then complete the deployment; or count a failure and check the circuit breaker."""
         current = self.deployments[0]
         if current.state != IN_PROGRESS:
             return
@@ -110,7 +110,7 @@ class Service:
             self._break_circuit(current)
 
     def _start(self, deployment: Deployment) -> Task | None:
-        """A task that runs, one that stopped at once, or none, where ECS cannot even try."""
+        """A running task, a task that stopped at once, or None when ECS cannot assume a role."""
         arn = f"arn:aws:ecs:{self.region}:{ACCOUNT}:task/{self.cluster}/{secrets.token_hex(16)}"
         task_definition = ecs_backends[ACCOUNT][self.region].describe_task_definition(deployment.task_definition)
         task = Task(arn=arn, task_definition=deployment.task_definition, deployment=deployment.id, started=time.time())
@@ -157,7 +157,7 @@ def _execution_role(task_definition: Any) -> str:
 
 
 def _read_environment(container: dict[str, Any], role: str, task: str, region: str) -> dict[str, str]:
-    """What a container finds in its environment; AwsError with the reason for which the task stops."""
+    """The variables of a container. Raises AwsError with the reason why the task stops."""
     environment = {item["name"]: item["value"] for item in container.get("environment") or ()}
     session = f"{role.replace(':iam:', ':sts:').replace(':role/', ':assumed-role/')}/{task.rpartition('/')[2]}"
     caller = Principal(arn=session, identity=role, user_id=f"AROASANDBOX:{task.rpartition('/')[2]}")
@@ -175,8 +175,8 @@ def _read_parameter(source: str, caller: Principal, region: str) -> str:
     region = source.split(":")[3] if source.startswith("arn:") else region
     name = source.partition(":parameter")[2] if source.startswith("arn:") else source
     prefix = "unable to retrieve secrets from ssm:"
-    _require_permission(caller, Call(service="ssm", operation="GetParameters", region=region, access_key_id="",
-                   parameters={"Names": [name]}), prefix)  # fmt: skip
+    call = Call(service="ssm", operation="GetParameters", region=region, access_key_id="", parameters={"Names": [name]})
+    _require_permission(caller, call, prefix)
     stored = ssm_backends[ACCOUNT][region].get_parameters([name]).get(name)
     if stored is None:
         raise _initialization_error(f"{prefix} invalid parameters: {name}")
@@ -186,8 +186,14 @@ def _read_parameter(source: str, caller: Principal, region: str) -> str:
 def _read_secret(source: str, caller: Principal, region: str) -> str:
     region = source.split(":")[3] or region
     prefix = f"unable to retrieve secret from asm: failed to fetch secret {source} from secrets manager:"
-    _require_permission(caller, Call(service="secretsmanager", operation="GetSecretValue", region=region, access_key_id="",
-                   parameters={"SecretId": source}), prefix)  # fmt: skip
+    call = Call(
+        service="secretsmanager",
+        operation="GetSecretValue",
+        region=region,
+        access_key_id="",
+        parameters={"SecretId": source},
+    )
+    _require_permission(caller, call, prefix)
     stored = secretsmanager_backends[ACCOUNT][region].secrets.get(source)
     if stored is None:
         raise _initialization_error(

@@ -1,6 +1,6 @@
-"""Corrections about ECS: what a task definition must be, how a service rolls out, and that tasks keep what they read.
+"""Patches of ECS: validation of task definitions, deployments of services, and their tasks.
 
-It may read and write the emulator's ECS, and keep services with their rollouts in this process.
+It may read and write moto's ECS, and keep services with their deployments in this process.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _SETTINGS_DROPPED_BY_MOTO = (
     "placementConstraints",
     "placementStrategy",
 )
-"""What the emulator forgets of a service, or writes where no answer tells it."""
+"""The settings of a service that moto does not return."""
 
 _services: dict[tuple[str, str, str], Service] = {}
 """By Region, cluster and name."""
 
 
 def check_container_secrets(call: Call, caller: Principal | None) -> None:
-    """AWS refuses a container's secrets without an execution role, and a name that is in `environment` as well.
+    """AWS rejects container secrets without an execution role, and a secret whose name is also in `environment`.
 
-    The emulator registers both.
+    Moto accepts both.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html
     """
     for container in call.parameters.get("containerDefinitions") or ():
@@ -54,7 +54,7 @@ def check_container_secrets(call: Call, caller: Principal | None) -> None:
 
 
 def refuse_inactive_task_definition(call: Call, caller: Principal | None) -> None:
-    """AWS answers ClientException for a task definition that was deregistered; the emulator takes it.
+    """AWS answers ClientException for a deregistered task definition; moto accepts it.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterTaskDefinition.html
     """
@@ -66,7 +66,7 @@ def refuse_inactive_task_definition(call: Call, caller: Principal | None) -> Non
 
 
 def start_deployment(call: Call, response: Response) -> Response:
-    """AWS starts a deployment's tasks in the background, and tells its rollout state; the emulator starts nothing.
+    """AWS starts a deployment's tasks in the background and returns its rollout state; moto starts nothing.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
     """
@@ -82,10 +82,10 @@ def start_deployment(call: Call, response: Response) -> Response:
 
 
 def update_deployment(call: Call, response: Response) -> Response:
-    """AWS begins a deployment for another task definition or configuration, or when it is forced to.
+    """AWS starts a deployment for another task definition, or when forceNewDeployment is set.
 
-    The former deployment's tasks run on until the new one is steady. The emulator changes the service's task
-    definition in place, and keeps whatever it was called in the request.
+    The previous deployment's tasks keep running until the new one is complete. Moto changes the service's task
+    definition in place, and keeps it as the request names it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
     """
     payload = json.loads(response.body)
@@ -107,10 +107,10 @@ def update_deployment(call: Call, response: Response) -> Response:
 
 
 def advance_deployment(call: Call, response: Response) -> Response:
-    """AWS's deployments come to their ends by themselves; here each look at a service is one step.
+    """AWS's deployments proceed by themselves; here each DescribeServices is one step.
 
-    IN_PROGRESS, with the tasks started; COMPLETED at the next look, the former deployment gone; FAILED only with a
-    circuit breaker, after three failures at least.
+    IN_PROGRESS with the tasks started, then COMPLETED without the previous deployment; FAILED only with a
+    circuit breaker, after at least three failures.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
     """
     payload = json.loads(response.body)
@@ -121,7 +121,7 @@ def advance_deployment(call: Call, response: Response) -> Response:
 
 
 def list_tasks(call: Call, caller: Principal | None) -> Response | None:
-    """AWS lists the tasks that a service started, the stopped ones for an hour; the emulator has none.
+    """AWS lists the tasks of a service, stopped ones for an hour; moto has none.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
     """
@@ -134,7 +134,7 @@ def list_tasks(call: Call, caller: Principal | None) -> Response | None:
 
 
 def describe_tasks(call: Call, caller: Principal | None) -> Response | None:
-    """AWS tells why a task stopped.
+    """AWS returns the reason why a task stopped; moto has no tasks of services.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-errors.html
     """
@@ -149,11 +149,11 @@ def describe_tasks(call: Call, caller: Principal | None) -> Response | None:
     return json_response({"tasks": payload, "failures": []}) if payload else None
 
 
-# --- the sandbox's own address ------------------------------------------------------------------------------------
+# For the control API
 
 
 def running_tasks(cluster: str, service_name: str, region: str) -> dict[str, Any]:
-    """The running tasks with the environment of each container: read when the task started, and kept."""
+    """The running tasks with the variables of each container, as they were when the task started."""
     service = _find(region, cluster, service_name)
     if service is None:
         raise AwsError("NotFound", f"there is no service {service_name} in the cluster {cluster}", 404)
@@ -166,14 +166,14 @@ def running_tasks(cluster: str, service_name: str, region: str) -> dict[str, Any
 
 
 def end_next_tasks(cluster: str, service_name: str, region: str, exit_code: int, times: int) -> None:
-    """Let an essential container of each of the next tasks end with a code."""
+    """Let an essential container of each of the next tasks exit with a code."""
     service = _find(region, cluster, service_name)
     if service is None:
         raise AwsError("NotFound", f"there is no service {service_name} in the cluster {cluster}", 404)
     service.exit_code, service.tasks_to_end = exit_code, times
 
 
-# --- what is told -------------------------------------------------------------------------------------------------
+# Parts of responses
 
 
 def _key(region: str, described: dict[str, Any]) -> tuple[str, str, str]:
@@ -193,7 +193,7 @@ def _settings(call: Call) -> dict[str, Any]:
 
 
 def _definition(call: Call, described: dict[str, Any]) -> str:
-    """The ARN of what was called by its family, by family and revision, or by its ARN."""
+    """The ARN of the task definition that the call names by family, by family and revision, or by ARN."""
     named = str(call.parameters.get("taskDefinition") or described["taskDefinition"])
     return str(ecs_backends[ACCOUNT][call.region].describe_task_definition(named).arn)
 
@@ -217,7 +217,7 @@ def _add_deployments(response: Response, payload: dict[str, Any], services: list
             "events": service.events[:100],
             "deployments": [_deployment(service, deployment) for deployment in service.deployments],
         }
-        # The emulator's record of the service is what ListServices and another UpdateService go by.
+        # ListServices and the next UpdateService read moto's own record.
         ecs_backends[ACCOUNT][region].services[f"{service.cluster}:{service.name}"].task_definition = described[
             "taskDefinition"
         ]

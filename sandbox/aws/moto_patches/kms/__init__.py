@@ -1,4 +1,4 @@
-"""Corrections of KMS.
+"""Patches of KMS.
 
-They may touch the emulator's KMS in this process.
+They may touch moto's KMS in this process.
 """

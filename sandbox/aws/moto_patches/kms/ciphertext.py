@@ -1,6 +1,6 @@
-"""Corrections about what KMS puts into a ciphertext.
+"""Patches of the format of KMS ciphertexts.
 
-It may replace the emulator's own format of ciphertexts in this process.
+It may replace moto's functions in this process.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _KEY_ID_BYTES = 36
 
 
 def keep_multi_region_key_ids() -> None:
-    """AWS decrypts under a multi-Region key, whose id is `mrk-` and 32 hexadecimal digits.
+    """AWS decrypts with a multi-Region key, whose id is `mrk-` and 32 hexadecimal digits.
 
-    The emulator gives such keys an id of 40 characters with dashes, accepts no other form, and keeps room for 36 in
+    Moto gives such keys an id of 40 characters with dashes, accepts no other form, and keeps 36 of them in
     its ciphertexts, so that Decrypt finds no key.
     https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
     """
@@ -57,7 +57,7 @@ def _unpack(ciphertext_blob: bytes) -> Any:
 
 
 def key_id_of(blob: str) -> str:
-    """The id of the key under which a ciphertext was made; "" when it is no ciphertext."""
+    """The id of the key that encrypted a ciphertext; "" when it is no ciphertext."""
     try:
         key_id: str = _unpack(base64.b64decode(blob)).key_id
     except (ValueError, binascii.Error):

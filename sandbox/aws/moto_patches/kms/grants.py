@@ -1,6 +1,6 @@
-"""Corrections about grants: whom one can be made for, what it gives leave to, and how a key's grants are told.
+"""Patches of grants: their validation, what they allow, their list, and dry runs.
 
-It may read and mark the emulator's grants in this process.
+It may read moto's grants, and add their dates, in this process.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PAGE, _LONGEST_PAGE = 50, 100
 
 
 def is_granted(key: Key, caller: Principal, action: str, context: Mapping[str, Any]) -> bool:
-    """Whether a grant on the key allows an action to somebody, in an encryption context.
+    """Whether a grant on the key allows an action to a caller in an encryption context.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/grants.html#terms-grants
     """
@@ -56,9 +56,9 @@ def _fits(constraints: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
 
 
 def check_grant(call: Call, caller: Principal | None) -> None:
-    """AWS answers InvalidArnException for a grantee of the account that does not exist; the emulator stores it.
+    """AWS answers InvalidArnException for a grantee of the account that does not exist. Moto accepts it.
 
-    So it does with operations that no symmetric key's grant can allow (ValidationException).
+    AWS answers ValidationException for operations that no symmetric key's grant can allow. Moto accepts them.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html
     """
     for name in ("GranteePrincipal", "RetiringPrincipal"):
@@ -72,7 +72,7 @@ def check_grant(call: Call, caller: Principal | None) -> None:
 
 
 def record_grant_date(call: Call, response: Response) -> Response:
-    """AWS tells a grant's CreationDate; the emulator does not keep it.
+    """AWS returns a grant's CreationDate; moto does not record it.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantListEntry.html
     """
@@ -83,9 +83,9 @@ def record_grant_date(call: Call, response: Response) -> Response:
 
 
 def list_grants(call: Call, caller: Principal | None) -> Response:
-    """AWS tells a key's grants 50 at a time, unless Limit says otherwise, each with its date and the key's ARN.
+    """AWS returns a key's grants in pages of 50 or of Limit, each with its date and the key's ARN.
 
-    The emulator tells all of them at once, by the key's id and without dates.
+    Moto returns all of them at once, with the key's id and without dates.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html
     """
     parameters = call.parameters
@@ -127,8 +127,8 @@ def _grant_entry(grant: Any, key: Key) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value}
 
 
-# The operations that change nothing: the emulator may carry them out, so that it checks them, and nobody learns
-# what came of it.
+# The operations that change nothing: moto performs them, so that it checks them, and the result is thrown
+# away.
 DRY_RUNS = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateMac", "ReEncrypt",
             "Sign", "Verify", "VerifyMac")  # fmt: skip
 
@@ -136,7 +136,7 @@ DRY_RUNS = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlai
 def answer_dry_run(call: Call, response: Response) -> Response:
     """AWS answers DryRunOperationException, HTTP 412, when a call with DryRun would have succeeded.
 
-    The emulator ignores DryRun and carries the call out.
+    Moto ignores DryRun and performs the call.
     https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
     """
     if call.parameters.get("DryRun") is True:
@@ -145,13 +145,13 @@ def answer_dry_run(call: Call, response: Response) -> Response:
 
 
 def raise_dry_run_succeeded() -> NoReturn:
-    """The refusal that is good news."""
+    """Raise the error that means success."""
     message = "The request would have succeeded, but the DryRun option is set."
     raise AwsError("DryRunOperationException", message, 412)
 
 
 def answer_grant_dry_run(call: Call, caller: Principal | None) -> None:
-    """AWS makes and ends no grant in a dry run (DryRunOperationException); the emulator does it.
+    """AWS creates and revokes no grant in a dry run (DryRunOperationException); moto does.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
     """

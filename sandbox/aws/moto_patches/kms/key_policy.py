@@ -1,6 +1,6 @@
-"""Corrections about key policies: KMS refuses what is malformed, names nobody, or locks its author out.
+"""Patches of key policies: KMS rejects malformed ones, unknown principals, and a lockout of the caller.
 
-It may read the emulator's IAM in this process.
+It may read moto's IAM in this process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KINDS = {"AWS", "Service", "Federated", "CanonicalUser"}
 
 
 def set_default_policy_name(call: Call, caller: Principal | None) -> dict[str, Any]:
-    """AWS takes `default` for a PolicyName that is left out, the only name there is; moto answers NotFoundException.
+    """AWS uses `default`, the only name, when PolicyName is omitted; moto answers NotFoundException.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
     """
@@ -35,7 +35,7 @@ def set_default_policy_name(call: Call, caller: Principal | None) -> dict[str, A
 
 
 def check_key_policy_syntax(call: Call, caller: Principal | None) -> None:
-    """AWS answers MalformedPolicyDocumentException for what is no key policy; the emulator stores any text.
+    """AWS answers MalformedPolicyDocumentException for an invalid key policy; moto stores any text.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
     """
@@ -80,9 +80,9 @@ def _check_statement(statement: object) -> None:
 
 
 def check_key_policy_principals(call: Call, caller: Principal | None) -> None:
-    """AWS answers MalformedPolicyDocumentException for a principal that does not exist; the emulator stores it.
+    """AWS answers MalformedPolicyDocumentException for a principal that does not exist; moto stores it.
 
-    Of other accounts only the form is judged. https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
+    For other accounts only the form is checked. https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
     """
     for statement in statements(json.loads(call.parameters.get("Policy") or "{}")):
         if invalid_principals(statement.get("Principal", statement.get("NotPrincipal"))):
@@ -90,7 +90,7 @@ def check_key_policy_principals(call: Call, caller: Principal | None) -> None:
 
 
 def invalid_principals(principal: object) -> tuple[tuple[str, str], ...]:
-    """The principals of a statement that AWS would not know, each with its kind."""
+    """The principals of a statement that do not exist in AWS, each with its kind."""
     if not isinstance(principal, Mapping):
         return ()
     return tuple(
@@ -120,12 +120,12 @@ def _exists(name: str) -> bool:
 
 
 def _role_exists(name: str) -> bool:
-    """A session's ARN has no path, so that only the role's name can be looked up."""
+    """A session's ARN has no path, so only the role's name is compared."""
     return any(role.name == name for role in iam_backends[ACCOUNT]["aws"].get_roles())
 
 
 def check_key_policy_lockout(call: Call, caller: Principal | None) -> None:
-    """AWS refuses a policy under which its author could not call PutKeyPolicy again; the emulator locks one out.
+    """AWS rejects a policy under which the caller could not call PutKeyPolicy again; moto accepts it.
 
     The flag BypassPolicyLockoutSafetyCheck turns this off.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html#prevent-unmanageable-key

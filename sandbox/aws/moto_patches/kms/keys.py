@@ -1,6 +1,6 @@
-"""Corrections about KMS keys: how they are named, who may use them, and what their state allows.
+"""Patches of KMS keys: their names, who may use them, what their state allows, and replicas.
 
-It may read the emulator's keys in this process.
+It may read moto's keys in this process.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _NAMES = ("KeyId", "TargetKeyId", "DestinationKeyId", "SourceKeyId")
 
 
 def backend(call: Call) -> KmsBackend:
-    """The emulator's KMS of the call's region."""
+    """Moto's KMS in the call's region."""
     return kms_backends[ACCOUNT][call.region]
 
 
@@ -79,7 +79,7 @@ def named_key(call: Call, parameter: str = "KeyId") -> Key | None:
 
 
 def keys_of_call(call: Call) -> tuple[tuple[str, Key], ...]:
-    """The keys that a call is about, each with the action that it needs there."""
+    """The keys that a call uses, each with the action that it needs."""
     operation = call.operation
     source = backend(call).keys.get(key_id_of(str(call.parameters.get("CiphertextBlob", ""))))
     if operation == "ReEncrypt":
@@ -94,9 +94,9 @@ def keys_of_call(call: Call) -> tuple[tuple[str, Key], ...]:
 
 
 def refuse_arn_of_other_region(call: Call, caller: Principal | None) -> None:
-    """AWS answers NotFoundException "Invalid arn" for the ARN of a key in another region or of no such form.
+    """AWS answers NotFoundException "Invalid arn" for a malformed ARN or the ARN of a key in another region.
 
-    The emulator looks at the id alone. https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
+    Moto reads only the id. https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
     """
     for parameter in _NAMES:
         name = call.parameters.get(parameter)
@@ -107,11 +107,11 @@ def refuse_arn_of_other_region(call: Call, caller: Principal | None) -> None:
 
 
 def enforce_key_policy(call: Call, caller: Principal | None) -> None:
-    """AWS lets a principal do what the key policy allows it, or what IAM allows it when the policy lets IAM speak.
+    """AWS allows what the key policy allows, or what IAM allows when the key policy delegates to the account.
 
-    A deny in either is final. The organization limits both; a permissions boundary that allows nothing limits what a
-    role is allowed, and not what a key policy allows to a user or to a role's session by name. The emulator looks at
-    none of them. So does a grant, by itself.
+    A deny in either is final. A grant allows by itself. Service control policies limit everything. A permissions
+    boundary limits a role, but not what a key policy allows to a user or to a role's session by name. Moto evaluates
+    none of them.
     https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-eval-logic
     """
@@ -177,9 +177,9 @@ def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:
 
 
 def enforce_key_state(call: Call, caller: Principal | None) -> None:
-    """AWS answers DisabledException for the use of a disabled key, KMSInvalidStateException while deletion is due.
+    """AWS answers DisabledException for a disabled key, KMSInvalidStateException while its deletion is pending.
 
-    The emulator encrypts and decrypts regardless.
+    Moto encrypts and decrypts regardless.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
     """
     for _, key in keys_of_call(call):
@@ -192,7 +192,7 @@ def enforce_key_state(call: Call, caller: Principal | None) -> None:
 
 
 def check_deletion_window(call: Call, caller: Principal | None) -> None:
-    """AWS refuses a waiting period outside 7 to 30 days; the emulator answers without doing anything.
+    """AWS rejects a waiting period outside 7 to 30 days; moto answers success and does nothing.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
     """
@@ -202,7 +202,7 @@ def check_deletion_window(call: Call, caller: Principal | None) -> None:
 
 
 def check_decrypt_key(call: Call, caller: Principal | None) -> None:
-    """AWS answers IncorrectKeyException when KeyId is not the key of the ciphertext; the emulator denies access.
+    """AWS answers IncorrectKeyException when KeyId is not the key of the ciphertext; moto denies access.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
     """
@@ -214,7 +214,7 @@ def check_decrypt_key(call: Call, caller: Principal | None) -> None:
 
 
 def check_source_key(call: Call, caller: Principal | None) -> None:
-    """AWS answers IncorrectKeyException when SourceKeyId is not the key of the ciphertext; the emulator passes it over.
+    """AWS answers IncorrectKeyException when SourceKeyId is not the key of the ciphertext; moto ignores it.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html
     """
@@ -226,7 +226,7 @@ def check_source_key(call: Call, caller: Principal | None) -> None:
 
 
 def replace_key_arns_by_ids(call: Call, caller: Principal | None) -> dict[str, Any] | None:
-    """AWS takes a key's ARN wherever it takes its id; the emulator fails on it in DisableKey and others.
+    """AWS accepts a key's ARN wherever it accepts its id; moto fails in DisableKey and others.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKey.html
     """
@@ -238,20 +238,20 @@ def replace_key_arns_by_ids(call: Call, caller: Principal | None) -> dict[str, A
 
 
 def set_new_key_defaults(call: Call, caller: Principal | None) -> dict[str, Any]:
-    """AWS makes a key for one Region, and a symmetric one for ENCRYPT_DECRYPT, unless told otherwise, and tells so.
+    """By default AWS creates a single-Region key, a symmetric one for ENCRYPT_DECRYPT, and returns both.
 
-    The emulator's key tells neither. https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
+    Moto returns neither. https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
     """
     parameters = {"MultiRegion": False} | call.parameters
     spec = parameters.get("KeySpec") or parameters.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
-    # Any other spec needs its usage said.
+    # Any other KeySpec requires a KeyUsage.
     return {"KeyUsage": "ENCRYPT_DECRYPT"} | parameters if spec == "SYMMETRIC_DEFAULT" else parameters
 
 
 def add_deletion_details(call: Call, response: Response) -> Response:
-    """AWS answers with the key's ARN, and for ScheduleKeyDeletion with its state and waiting period.
+    """AWS returns the key's ARN, and for ScheduleKeyDeletion its state and waiting period.
 
-    The emulator gives back the id. https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+    Moto returns the id. https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
     """
     key = named_key(call)
     if key is None:
@@ -266,9 +266,9 @@ def add_deletion_details(call: Call, response: Response) -> Response:
 
 
 def separate_replica_from_primary(call: Call, response: Response) -> Response:
-    """AWS gives a replica the policy, description and tags of the request (or the defaults) and no alias.
+    """AWS gives a replica the request's policy, description and tags (or the defaults) and no alias.
 
-    The emulator copies the primary's. https://docs.aws.amazon.com/kms/latest/APIReference/API_ReplicateKey.html
+    Moto copies the primary's. https://docs.aws.amazon.com/kms/latest/APIReference/API_ReplicateKey.html
     """
     parameters, found = call.parameters, json.loads(response.body)
     replica_backend = kms_backends[ACCOUNT][parameters["ReplicaRegion"]]
@@ -289,7 +289,7 @@ def separate_replica_from_primary(call: Call, response: Response) -> Response:
 
 
 def correct_multi_region_key_type(call: Call, response: Response) -> Response:
-    """AWS tells the primary of a multi-Region key from its replicas; the emulator calls both what it saw last.
+    """AWS distinguishes a multi-Region primary key from its replicas; moto gives both the type that it set last.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
     """

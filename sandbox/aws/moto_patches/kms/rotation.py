@@ -1,6 +1,6 @@
-"""Corrections about key rotation: its period, what a rotation on demand needs, and how many there may be.
+"""Patches of key rotation: its period, and the rules and the quota of rotations on demand.
 
-It may write the period to the emulator's key in this process.
+It may write the period to moto's key in this process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SHORTEST_DAYS, LONGEST_DAYS = 90, 2560
 
 
 def record_rotation_period(call: Call, caller: Principal | None) -> None:
-    """AWS rotates every RotationPeriodInDays, 90 to 2,560 and 365 unless told; the emulator forgets the period.
+    """AWS rotates every RotationPeriodInDays: 90 to 2,560 days, 365 by default. Moto forgets the period.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html
     """
@@ -36,7 +36,7 @@ def record_rotation_period(call: Call, caller: Principal | None) -> None:
 
 
 def add_rotation_period(call: Call, response: Response) -> Response:
-    """AWS tells the key's ARN, and while rotation is on its period and next date; the emulator only yes or no.
+    """AWS returns the key's ARN and, while rotation is enabled, its period and next date; moto only yes or no.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html
     """
@@ -57,9 +57,9 @@ ON_DEMAND = 25
 
 
 def limit_on_demand_rotations(call: Call, caller: Principal | None) -> None:
-    """AWS refuses the 26th rotation on demand, and any of a replica or of a key that has no material of KMS's making.
+    """AWS rejects the 26th rotation on demand, and any of a replica, an asymmetric key or imported key material.
 
-    The emulator rotates whatever it is given. https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
+    Moto rotates every key. https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
     """
     key: Any = named_key(call)
     if key is None:
@@ -72,7 +72,7 @@ def limit_on_demand_rotations(call: Call, caller: Principal | None) -> None:
 
 
 def list_kms_quotas(call: Call, caller: Principal | None) -> Response | None:
-    """AWS lists KMS's quotas, the one of rotations on demand among them; the emulator knows those of VPC alone.
+    """AWS lists the quotas of KMS, with the one of rotations on demand; moto has only those of VPC.
 
     https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html
     """

@@ -1,7 +1,7 @@
-"""The table of resource types: one module a family, one class a type token.
+"""The table of resource types: one class for each type token.
 
-May touch nothing; the kinds in it touch the endpoint they are handed. A new type is a class in the module of
-its family, and its name in that module's `KINDS`.
+It may touch nothing; the resource types touch the endpoint that they are given. A new type is a class in the
+module of its service, and its name in that module's `RESOURCE_TYPES`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ RESOURCE_TYPES: dict[str, ResourceType] = {kind.token: kind() for family in _MOD
 
 
 def find_resource_type(token: str) -> ResourceType:
-    """The kind of a type token; raises ProviderError for one the stand-in does not have."""
+    """The resource type of a token. Raises ProviderError for an unsupported one."""
     kind = RESOURCE_TYPES.get(token)
     if kind is None:
         raise ProviderError(f"the sandbox's AWS provider has no resource type {token}")

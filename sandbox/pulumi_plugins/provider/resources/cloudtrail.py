@@ -1,6 +1,6 @@
 """CloudTrail: trails; the id is the trail's ARN.
 
-May touch CloudTrail at the endpoint of the region it is handed.
+It may touch CloudTrail at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SETTINGS = {
 
 
 class Trail(ResourceType):
-    """A trail: which events are logged, into which bucket, and whether it runs."""
+    """A trail: its events, its bucket, and whether it logs."""
 
     token = "aws:cloudtrail/trail:Trail"
     display_name = "CloudTrail Trail"
@@ -54,14 +54,14 @@ class Trail(ResourceType):
         return str(response["TrailARN"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """Selectors before the start, so that nothing unselected is logged."""
+        """Event selectors first, so that only selected events are logged."""
         if inputs.get("eventSelectors"):
             self._select(region, resource_id, inputs)
         if inputs.get("enableLogging") is not False:
             region.cloudtrail.start_logging(Name=resource_id)
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The trail, whether it logs, and what it selects."""
+        """The trail, whether it logs, and its event selectors."""
         response = none_if_missing(lambda: region.cloudtrail.get_trail(Name=resource_id), _NOT_FOUND)
         if response is None:
             return None
@@ -80,7 +80,7 @@ class Trail(ResourceType):
         }
         for name, aws in _SETTINGS.items():
             current.setdefault(name, trail.get(aws))
-        # Not every emulator says that a trail has selectors of its own: an import, which knows nothing, asks.
+        # Not every emulator returns HasCustomEventSelectors: an import, which knows nothing of the trail, reads them.
         if trail.get("HasCustomEventSelectors") or known.get("eventSelectors") or "name" not in known:
             selectors = region.cloudtrail.get_event_selectors(TrailName=arn).get("EventSelectors") or []
             read = [_selector_from_aws(one) for one in selectors]
@@ -96,7 +96,7 @@ class Trail(ResourceType):
     ) -> None:
         """Settings in one call, then selectors, logging and tags."""
         if changed & _SETTINGS.keys():
-            # "" takes a setting off; what is left out of the call stays.
+            # "" removes a setting; an omitted one stays.
             taken_off = {_SETTINGS[name]: "" for name in changed & _SETTINGS.keys() if new.get(name) is None}
             region.cloudtrail.update_trail(Name=_name(resource_id), **_settings(new), **taken_off)
         if "eventSelectors" in changed:
@@ -117,7 +117,7 @@ class Trail(ResourceType):
                 region.cloudtrail.add_tags(ResourceId=resource_id, TagsList=tag_list(added))
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the trail; the logs stay in the bucket."""
+        """Delete the trail; the logs stay in the bucket."""
         # By name: emulators answer success to an ARN and delete nothing.
         none_if_missing(lambda: region.cloudtrail.delete_trail(Name=_name(resource_id)), _NOT_FOUND)
 

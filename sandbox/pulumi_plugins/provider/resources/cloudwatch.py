@@ -1,6 +1,6 @@
 """CloudWatch: alarms on one metric.
 
-May touch CloudWatch at the endpoint of the region it is handed.
+It may touch CloudWatch at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class MetricAlarm(ResourceType):
     name_limit = 255
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """What an alarm on one metric cannot be without; the SDK asks for none of it, for the sake of queries."""
+        """The required inputs of an alarm on one metric; for the SDK they are optional, because of metric queries."""
         for name in _REQUIRED:
             if name not in inputs:
                 yield name, f'Missing required argument. The argument "{name}" is required for an alarm on one metric.'
@@ -88,7 +88,7 @@ class MetricAlarm(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Put the alarm anew, which takes off what it does not say."""
+        """Put the alarm again, which removes omitted settings."""
         if changed - {"tags"}:
             self._put(region, new)
         if "tags" in changed:

@@ -1,6 +1,6 @@
-"""EventBridge (`aws:cloudwatch` for its former name): rules, and the targets they send events to.
+"""EventBridge (`aws:cloudwatch`, from CloudWatch Events): rules and their targets.
 
-May touch EventBridge at the endpoint of the region it is handed.
+It may touch EventBridge at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BUS = "default"
 
 
 class EventRule(ResourceType):
-    """Which events are picked; its id is its name, after that of its bus where that is not the default one."""
+    """A rule; its id is its name, after the name of its bus unless that is the default one."""
 
     token = "aws:cloudwatch/eventRule:EventRule"
     display_name = "EventBridge Rule"
@@ -28,12 +28,12 @@ class EventRule(ResourceType):
     defaults = {"eventBusName": _BUS, "forceDestroy": False}
     documents = frozenset({"eventPattern"})
     write_only = frozenset({"forceDestroy"})
-    # Deprecated in the real provider in favour of `state`.
+    # Deprecated in the real provider, which has `state`.
     unsupported = frozenset({"isEnabled"})
     name_input = "name"
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """A rule that picks nothing."""
+        """A rule that selects nothing."""
         if not inputs.get("eventPattern") and not inputs.get("scheduleExpression"):
             yield "eventPattern", "one of eventPattern, scheduleExpression must be specified"
 
@@ -64,7 +64,7 @@ class EventRule(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Put the rule anew, which takes off what it does not say."""
+        """Put the rule again, which removes omitted settings."""
         if changed - {"forceDestroy", "tags"}:
             self._put(region, {"state": old.get("state"), **new})
         if "tags" in changed:
@@ -75,7 +75,7 @@ class EventRule(ResourceType):
                 region.events.tag_resource(ResourceARN=old["arn"], Tags=tag_list(added))
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the rule, which has no target any more."""
+        """Delete the rule, which has no targets left."""
         none_if_missing(
             lambda: region.events.delete_rule(Name=state["name"], EventBusName=state["eventBusName"]), _NOT_FOUND
         )
@@ -97,7 +97,7 @@ class EventRule(ResourceType):
 
 
 class EventTarget(ResourceType):
-    """Where a rule's events go; its id is `rule-target`, and `rule/target` to import it."""
+    """A target of a rule; its id is `rule-target`, and `rule/target` to import it."""
 
     token = "aws:cloudwatch/eventTarget:EventTarget"
     display_name = "EventBridge Target"
@@ -125,7 +125,7 @@ class EventTarget(ResourceType):
         return self.recorded_id("", inputs)
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The target, found in its rule's list."""
+        """The target, from its rule's list."""
         bus, rule, target_id = _where(resource_id, known)
         pages = region.events.get_paginator("list_targets_by_rule")
         targets = none_if_missing(
@@ -156,18 +156,18 @@ class EventTarget(ResourceType):
         }
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
-        """The form the real provider records, however the target was imported."""
+        """The form that the real provider records, for every import id."""
         bus = "" if state["eventBusName"] == _BUS else f"{state['eventBusName']}-"
         return f"{bus}{state['rule']}-{state['targetId']}"
 
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Put the target anew."""
+        """Put the target again."""
         self._put(region, new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Take the target off its rule."""
+        """Remove the target from its rule."""
         where = {"Rule": state["rule"], "EventBusName": state["eventBusName"]}
         none_if_missing(lambda: region.events.remove_targets(Ids=[state["targetId"]], **where), _NOT_FOUND)
 
@@ -192,7 +192,7 @@ class EventTarget(ResourceType):
         )
         where = {"Rule": inputs["rule"], "EventBusName": inputs["eventBusName"]}
         response = region.events.put_targets(Targets=[target], **where)
-        # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html: HTTP 200 all the same.
+        # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html: also with HTTP 200.
         if response.get("FailedEntryCount"):
             raise ProviderError(f"creating EventBridge Target: {json.dumps(response['FailedEntries'])}")
 

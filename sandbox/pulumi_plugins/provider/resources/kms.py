@@ -1,6 +1,6 @@
-"""KMS: keys, and replicas of multi-Region keys.
+"""KMS: keys, replicas of multi-Region keys, and aliases.
 
-May touch KMS at the endpoint of the region it is handed.
+It may touch KMS at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Key(ResourceType):
             yield "rotationPeriodInDays", "rotationPeriodInDays requires enableKeyRotation to be true"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the key under its policy."""
+        """Create the key with its policy."""
         arguments = without_none(
             Description=inputs.get("description"),
             KeyUsage=inputs.get("keyUsage"),
@@ -70,14 +70,14 @@ class Key(ResourceType):
         return str(response["KeyMetadata"]["KeyId"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """Rotation first: a disabled key takes none."""
+        """Rotation first: it cannot be enabled on a disabled key."""
         if inputs.get("enableKeyRotation"):
             self._rotate(region, resource_id, inputs)
         if inputs.get(self.enabled_input) is False:
             region.kms.disable_key(KeyId=resource_id)
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The key; one that waits for its deletion is gone."""
+        """The key; one that is pending deletion counts as missing."""
         described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), _NOT_FOUND)
         if described is None or described["KeyMetadata"]["KeyState"] in (
             "PendingDeletion",
@@ -110,7 +110,7 @@ class Key(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Enable before anything else and disable last: a disabled key takes no other change."""
+        """Enable first and disable last: a disabled key accepts no other change."""
         enabled = self.enabled_input
         if enabled in changed and new.get(enabled) is not False:
             region.kms.enable_key(KeyId=resource_id)
@@ -138,7 +138,7 @@ class Key(ResourceType):
             region.kms.disable_key(KeyId=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Schedule the deletion; a key that waits for it already, or is gone, is no error."""
+        """Schedule the deletion; a key that is pending deletion or missing is no error."""
         window = state.get("deletionWindowInDays") or DELETION_WINDOW_DAYS[1]
         none_if_missing(
             lambda: region.kms.schedule_key_deletion(KeyId=resource_id, PendingWindowInDays=window),
@@ -160,7 +160,7 @@ class Key(ResourceType):
         )
         if not status or not status["KeyRotationEnabled"]:
             return {"enableKeyRotation": False}
-        # An emulator may not tell the period: what was asked for is then all there is to know.
+        # An emulator may not return the period: then the state keeps the input.
         period = status.get("RotationPeriodInDays", known.get("rotationPeriodInDays"))
         return {"enableKeyRotation": True, "rotationPeriodInDays": period}
 
@@ -176,7 +176,7 @@ class ReplicaKey(Key):
     enabled_input = "enabled"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Replicate, asked of the primary's region, and wait until the replica is there."""
+        """Replicate from the primary's Region, and wait until the replica exists."""
         primary = inputs["primaryKeyArn"].split(":")
         arguments = without_none(
             KeyId=primary[5].removeprefix("key/"),
@@ -197,7 +197,7 @@ class ReplicaKey(Key):
         return resource_id
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The replica, with the primary it belongs to."""
+        """The replica, with the ARN of its primary."""
         current = super().read(region, resource_id, known)
         if current is None:
             return None
@@ -227,7 +227,7 @@ class Alias(ResourceType):
     name_limit = 256
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """Names that KMS keeps for itself or does not take."""
+        """Names that KMS reserves or does not accept."""
         name = inputs.get("name", "alias/x")
         if not name.startswith("alias/") or name.startswith("alias/aws/"):
             yield "name", f'name must begin with "alias/" and not "alias/aws/", got "{name}"'
@@ -238,7 +238,7 @@ class Alias(ResourceType):
         return str(inputs["name"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The alias, found in the region's list: KMS describes no single one."""
+        """The alias, from the region's list: KMS cannot describe a single one."""
         for page in region.kms.get_paginator("list_aliases").paginate():
             for alias in page["Aliases"]:
                 if alias["AliasName"] == resource_id:

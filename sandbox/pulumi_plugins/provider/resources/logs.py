@@ -1,6 +1,6 @@
-"""CloudWatch Logs: log groups, and the filters that count what is written into them.
+"""CloudWatch Logs: log groups and metric filters.
 
-May touch CloudWatch Logs at the endpoint of the region it is handed.
+It may touch CloudWatch Logs at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_chan
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = "ResourceNotFoundException"
-# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html; 0: for ever
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html; 0: without end
 RETENTION_DAYS = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
                   3288, 3653)  # fmt: skip
 
@@ -40,7 +40,7 @@ class LogGroup(ResourceType):
             yield "retentionInDays", f"expected retentionInDays to be one of [{offered}], got {days}"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the log group, encrypted from the start."""
+        """Create the log group with its encryption."""
         region.logs.create_log_group(
             logGroupName=inputs["name"],
             **without_none(
@@ -52,12 +52,12 @@ class LogGroup(ResourceType):
         return str(inputs["name"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """Without a retention the log is kept for ever."""
+        """Without a retention period the logs never expire."""
         if inputs.get("retentionInDays"):
             region.logs.put_retention_policy(logGroupName=resource_id, retentionInDays=inputs["retentionInDays"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The log group, found in the list: CloudWatch Logs describes no single one."""
+        """The log group, from the list: CloudWatch Logs cannot describe a single one."""
         pages = region.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=resource_id)
         groups = (group for page in pages for group in page["logGroups"])
         current = next((group for group in groups if group["logGroupName"] == resource_id), None)
@@ -95,13 +95,13 @@ class LogGroup(ResourceType):
                 region.logs.tag_resource(resourceArn=old["arn"], tags=added)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the log group with what was written into it, or leave it under skipDestroy."""
+        """Delete the log group with its logs, or keep it with skipDestroy."""
         if not state.get("skipDestroy"):
             none_if_missing(lambda: region.logs.delete_log_group(logGroupName=resource_id), _NOT_FOUND)
 
 
 class LogMetricFilter(ResourceType):
-    """What is counted in a log group; its id is its name, and `log-group:name` to import it."""
+    """A metric filter of a log group; its id is its name, and `log-group:name` to import it."""
 
     token = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
     display_name = "CloudWatch Logs Metric Filter"
@@ -117,7 +117,7 @@ class LogMetricFilter(ResourceType):
         return str(inputs["name"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The filter, found in its log group's list."""
+        """The filter, from its log group's list."""
         group, _, name = resource_id.rpartition(":")
         group = known.get("logGroupName") or group
         pages = region.logs.get_paginator("describe_metric_filters")
@@ -129,7 +129,7 @@ class LogMetricFilter(ResourceType):
             ],
             _NOT_FOUND,
         )
-        # Not every emulator puts a filter in place of the one of its name: the last is the one that counts.
+        # Not every emulator replaces a filter of the same name: the last one is current.
         current = next((item for item in reversed(filters or []) if item["filterName"] == name), None)
         if current is None:
             return None
@@ -141,7 +141,7 @@ class LogMetricFilter(ResourceType):
         }
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
-        """A filter imported with its log group's name is recorded under its own."""
+        """A filter that is imported with its log group's name is recorded under its own name."""
         return str(state["name"])
 
     def update(
@@ -151,7 +151,7 @@ class LogMetricFilter(ResourceType):
         self._put(region, new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Count no more."""
+        """Delete the filter."""
         none_if_missing(
             lambda: region.logs.delete_metric_filter(logGroupName=state["logGroupName"], filterName=state["name"]),
             _NOT_FOUND,

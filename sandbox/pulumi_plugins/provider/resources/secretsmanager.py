@@ -1,6 +1,6 @@
-"""Secrets Manager: secrets, without their values, and their policies; the id is the secret's ARN.
+"""Secrets Manager: secrets without their values, and their policies; the id is the secret's ARN.
 
-May touch Secrets Manager at the endpoint of the region it is handed.
+It may touch Secrets Manager at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _NOT_FOUND = "ResourceNotFoundException"
 
 
 class Secret(ResourceType):
-    """A secret's shell: name, key, policy, tags."""
+    """A secret without its value: name, key, policy, tags."""
 
     token = "aws:secretsmanager/secret:Secret"
     display_name = "Secrets Manager Secret"
@@ -40,12 +40,12 @@ class Secret(ResourceType):
         return str(response["ARN"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """The policy is put once the secret is there."""
+        """Put the policy on the new secret."""
         if inputs.get("policy"):
             region.secretsmanager.put_resource_policy(SecretId=resource_id, ResourcePolicy=inputs["policy"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The secret; one that waits for its deletion is gone."""
+        """The secret; one that is scheduled for deletion counts as missing."""
         current = none_if_missing(lambda: region.secretsmanager.describe_secret(SecretId=resource_id), _NOT_FOUND)
         if current is None or current.get("DeletedDate"):
             return None
@@ -84,7 +84,7 @@ class Secret(ResourceType):
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Schedule the deletion, or delete at once where the recovery window is 0."""
-        # Asking twice is an error of the same code as other, real refusals.
+        # A second deletion fails with the same code as other, real errors.
         if self.read(region, resource_id, state) is None:
             return
         window = state.get("recoveryWindowInDays", 30)
@@ -93,7 +93,7 @@ class Secret(ResourceType):
 
 
 class SecretPolicy(ResourceType):
-    """Who may read the secret besides those that IAM lets."""
+    """The resource policy of a secret."""
 
     token = "aws:secretsmanager/secretPolicy:SecretPolicy"
     display_name = "Secrets Manager Secret Policy"

@@ -1,6 +1,6 @@
 """SNS: topics, their policies and subscriptions; the id of each is an ARN, a policy's that of its topic.
 
-May touch SNS at the endpoint of the region it is handed.
+It may touch SNS at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_chan
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = ("NotFound", "NotFoundException")
-# SNS has one call a setting, and each as text.
+# SNS has one call for each setting, with a text value.
 _TOPIC = {
     "deliveryPolicy": "DeliveryPolicy",
     "displayName": "DisplayName",
@@ -58,7 +58,7 @@ class Topic(ResourceType):
     name_limit = 256
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the topic, encrypted from the start; SNS answers an existing topic's ARN to its name."""
+        """Create the topic with its encryption; SNS returns the ARN of an existing topic of this name."""
         attributes = _texts(_TOPIC, inputs, _TOPIC.keys() - {"policy"})
         response = region.sns.create_topic(
             Name=inputs["name"], Attributes=attributes, Tags=tag_list(inputs.get("tags"))
@@ -66,7 +66,7 @@ class Topic(ResourceType):
         return str(response["TopicArn"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """The policy is put once the topic, and whom it names, is there."""
+        """Put the policy on the new topic."""
         if inputs.get("policy"):
             _set_policy(region, resource_id, inputs["policy"])
 
@@ -89,7 +89,7 @@ class Topic(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """One call a setting; "" takes one off."""
+        """One call for each setting; "" removes it."""
         for name, text in _texts(_TOPIC, new, changed & _TOPIC.keys(), absent="").items():
             if name == "Policy":
                 _set_policy(region, resource_id, text)
@@ -108,7 +108,7 @@ class Topic(ResourceType):
 
 
 class TopicPolicy(ResourceType):
-    """Who may publish to a topic and who may subscribe."""
+    """The policy of a topic."""
 
     token = "aws:sns/topicPolicy:TopicPolicy"
     display_name = "SNS Topic Policy"
@@ -116,7 +116,7 @@ class TopicPolicy(ResourceType):
     documents = frozenset({"policy"})
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Put the policy in place of the one that SNS gave the topic."""
+        """Put the policy in place of the topic's default one."""
         _set_policy(region, inputs["arn"], inputs["policy"])
         return str(inputs["arn"])
 
@@ -135,12 +135,12 @@ class TopicPolicy(ResourceType):
         _set_policy(region, resource_id, new["policy"])
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """A topic is never without a policy: the owner alone may use it again."""
+        """A topic always has a policy: restore the default one, for the owner only."""
         none_if_missing(lambda: _set_policy(region, resource_id, _owners_policy(region, resource_id)), *_NOT_FOUND)
 
 
 class TopicSubscription(ResourceType):
-    """Where a topic's messages go; those by e-mail wait until somebody follows the link in the first."""
+    """A subscriber of a topic; one by e-mail is pending until its recipient confirms it."""
 
     token = "aws:sns/topicSubscription:TopicSubscription"
     display_name = "SNS Topic Subscription"
@@ -152,12 +152,12 @@ class TopicSubscription(ResourceType):
     unsupported = frozenset({"replayPolicy"})
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """An address without its person reaches nobody."""
+        """E-mail addresses that are none."""
         if inputs.get("protocol") in ("email", "email-json") and "@" not in inputs.get("endpoint", "@"):
             yield "endpoint", f'expected an e-mail address, got "{inputs["endpoint"]}"'
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Subscribe; the ARN is told before the subscription is confirmed."""
+        """Subscribe; SNS returns the ARN before the subscription is confirmed."""
         response = region.sns.subscribe(
             TopicArn=inputs["topic"],
             Protocol=inputs["protocol"],
@@ -190,7 +190,7 @@ class TopicSubscription(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """One call a setting."""
+        """One call for each setting."""
         for name, text in _texts(_SUBSCRIPTION, new, changed & _SUBSCRIPTION.keys(), absent="").items():
             region.sns.set_subscription_attributes(SubscriptionArn=resource_id, AttributeName=name, AttributeValue=text)
 
@@ -206,7 +206,7 @@ def _set_policy(region: Region, topic: str, policy: str) -> None:
 
 
 def _owners_policy(region: Region, topic: str) -> str:
-    # https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html: what a new topic is given.
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html: the policy of a new topic.
     actions = ("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic",
                "Subscribe", "ListSubscriptionsByTopic", "Publish")  # fmt: skip
     statement = {

@@ -1,6 +1,6 @@
 """Systems Manager: parameters; the id is the parameter's name.
 
-May touch SSM at the endpoint of the region it is handed.
+It may touch SSM at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ class Parameter(ResourceType):
     name_limit = 2048
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """A parameter has one value, and a secret one is not written where everybody reads it."""
+        """A parameter has one value, and a SecureString has no plain one."""
         if all(name in inputs for name in _VALUES):
             yield "value", "only one of value and insecureValue can be given"
         if inputs.get("type") == "SecureString" and "insecureValue" in inputs:
             yield "insecureValue", "insecureValue cannot be used with the type SecureString"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Put the parameter; one that exists is left alone unless `overwrite` says otherwise."""
+        """Put the parameter; an existing one is an error unless `overwrite` is set."""
         overwrite = bool(inputs.get("overwrite"))
         tags = None if overwrite else tag_list(inputs.get("tags")) or None
         self._put(region, inputs, Overwrite=overwrite, **without_none(Tags=tags))
         return str(inputs["name"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """SSM takes tags and `Overwrite` only one at a time."""
+        """SSM does not accept tags together with `Overwrite`."""
         if inputs.get("overwrite") and inputs.get("tags"):
             self._tag(region, resource_id, {}, inputs)
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The parameter with its value and what describes it."""
+        """The parameter with its value, description and tags."""
         response = none_if_missing(lambda: region.ssm.get_parameter(Name=resource_id, WithDecryption=True), _NOT_FOUND)
         if response is None:
             return None
@@ -79,7 +79,7 @@ class Parameter(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Put a new version; tags alone make none."""
+        """Put a new version, unless only tags change."""
         if changed - {"tags", "overwrite"}:
             self._put(region, new, Overwrite=True)
         if "tags" in changed:

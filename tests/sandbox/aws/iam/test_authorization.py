@@ -1,4 +1,4 @@
-"""What a call needs leave for, whom the sandbox gives it, and what it remembers of it."""
+"""The actions that a call needs, IAM enforcement, and the record of used permissions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_operation_needs_the_action_that_the_reference_names(
     assert asked(*call) == wanted
 
 
-def test_what_is_made_with_tags_needs_leave_to_tag() -> None:
+def test_a_resource_with_tags_needs_the_permission_to_tag() -> None:
     trail, rule, topic = ARN.format("cloudtrail", "trail/t"), ARN.format("events", "rule/r"), ARN.format("sns", "s")
     alarm, parameter = ARN.format("cloudwatch", "alarm:a"), ARN.format("ssm", "parameter/a/b")
     member = {"Tags.member.1.Key": "Application", "Tags.member.1.Value": "EONPRO"}
@@ -70,7 +70,7 @@ def test_what_is_made_with_tags_needs_leave_to_tag() -> None:
     assert asked("iam", "CreateRole", RoleName="r") == [("iam:CreateRole", role)]
 
 
-def test_a_multi_region_key_needs_its_service_linked_role_and_a_replica_leave_to_make_keys_there() -> None:
+def test_a_multi_region_key_needs_its_service_linked_role_and_a_replica_permission_to_create_keys() -> None:
     linked = (
         "arn:aws:iam::123456789012:role/aws-service-role/mrk.kms.amazonaws.com/"
         "AWSServiceRoleForKeyManagementServiceMultiRegionKeys"
@@ -87,7 +87,7 @@ def test_a_multi_region_key_needs_its_service_linked_role_and_a_replica_leave_to
     ]
 
 
-def test_handing_a_role_to_a_service_needs_leave_to_pass_it() -> None:
+def test_a_role_for_a_service_needs_the_permission_to_pass_it() -> None:
     role = "arn:aws:iam::123456789012:role/r"
     assert ("iam:PassRole", role) in asked("cloudtrail", "CreateTrail", Name="t", CloudWatchLogsRoleArn=role)
     targets = [{"Id": "1", "Arn": "x", "RoleArn": role}]
@@ -95,12 +95,12 @@ def test_handing_a_role_to_a_service_needs_leave_to_pass_it() -> None:
     assert ("iam:PassRole", role) not in asked("events", "PutTargets", Rule="r", Targets=[{"Id": "1", "Arn": "x"}])
 
 
-# --- at the door ---
+# Over HTTP
 
 
 @pytest.fixture
 def member(cloud: Any) -> Iterator[Callable[..., Any]]:
-    """Clients of a user whose only right is the one statement given."""
+    """Clients of a user whose only policy has these statements."""
     iam, name = cloud.client("iam"), "authorization-member"
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -151,7 +151,7 @@ def test_a_call_that_no_policy_allows_is_refused_as_its_service_refuses(
     assert "is not authorized to perform" in refused.value.response["Error"]["Message"]
 
 
-def test_leave_is_for_one_resource_and_under_its_conditions(member: Callable[..., Any]) -> None:
+def test_a_permission_is_for_one_resource_and_under_its_conditions(member: Callable[..., Any]) -> None:
     tagged = {"StringEquals": {"aws:RequestTag/Application": "EONPRO"}}
     kms = member("kms", allow("kms:CreateKey", "*", **tagged), allow("kms:TagResource", "*", **tagged))
     with pytest.raises(ClientError, match="kms:CreateKey"):
@@ -159,7 +159,7 @@ def test_leave_is_for_one_resource_and_under_its_conditions(member: Callable[...
     with pytest.raises(ClientError, match="kms:CreateKey"):
         kms.create_key(Tags=[{"TagKey": "Application", "TagValue": "OTHER"}])
     with pytest.raises(ClientError, match="PutKeyPolicy|Policy"):
-        # Leave is given; what is refused now is a key that its author could not change.
+        # The permission is there; the error is now the policy's.
         kms.create_key(Tags=[{"TagKey": "Application", "TagValue": "EONPRO"}], Policy="{}")
     ssm = member("ssm", allow("ssm:GetParameters", ARN.format("ssm", "parameter/mine/*")))
     assert ssm.get_parameters(Names=["/mine/a"])["InvalidParameters"] == ["/mine/a"]
@@ -173,7 +173,9 @@ def test_a_deny_is_the_last_word(member: Callable[..., Any]) -> None:
         s3.list_buckets()
 
 
-def test_what_was_allowed_is_remembered_once_with_whom_and_by_what(cloud: Any, member: Callable[..., Any]) -> None:
+def test_a_used_permission_is_recorded_once_with_its_principal_and_its_source(
+    cloud: Any, member: Callable[..., Any]
+) -> None:
     ssm = member("ssm", allow("ssm:DescribeParameters", "*"))
     for _ in range(2):
         ssm.describe_parameters()
@@ -193,7 +195,7 @@ def test_what_was_allowed_is_remembered_once_with_whom_and_by_what(cloud: Any, m
     assert cloud.ask("GET", "permissions")[1]["permissions"] == []
 
 
-def test_a_dry_run_needs_leave_and_is_not_remembered_as_a_need(cloud: Any, member: Callable[..., Any]) -> None:
+def test_a_dry_run_needs_a_permission_and_does_not_record_it(cloud: Any, member: Callable[..., Any]) -> None:
     key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
     allowed = member("kms", allow("kms:GenerateDataKeyWithoutPlaintext", key))
     cloud.ask("DELETE", "permissions")
@@ -204,7 +206,7 @@ def test_a_dry_run_needs_leave_and_is_not_remembered_as_a_need(cloud: Any, membe
     assert [entry["by"] for entry in cloud.ask("GET", "permissions")[1]["permissions"]] == ["iam"]
 
 
-def test_the_simulator_tells_the_condition_keys_that_it_was_not_given(cloud: Any, member: Callable[..., Any]) -> None:
+def test_the_simulator_returns_the_condition_keys_without_a_value(cloud: Any, member: Callable[..., Any]) -> None:
     member("kms", allow("kms:CreateKey", "*", StringEquals={"aws:RequestTag/Application": "EONPRO"}))
     source = "arn:aws:iam::123456789012:user/authorization-member"
     weigh = cloud.client("iam").simulate_principal_policy

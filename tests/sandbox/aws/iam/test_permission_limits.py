@@ -1,4 +1,4 @@
-"""What limits a principal in the sandbox, against what AWS documents: its boundary, and its organization."""
+"""Permissions boundaries and service control policies in the sandbox, as AWS documents them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def organization(cloud: Any) -> Iterator[Any]:
 
 
 def application(cloud: Any, iam: Any, boundary: Any = None) -> tuple[str, Any]:
-    """A role that may do everything, and the KMS client of a session of it."""
+    """A role with all permissions, and the KMS client of its session."""
     name = f"role-{uuid.uuid4().hex}"
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -86,7 +86,7 @@ def test_a_boundary_that_denies_says_so(cloud: Any, iam: Any) -> None:
     assert simulated(iam, arn)["EvalDecision"] == "explicitDeny"
 
 
-def test_without_a_boundary_the_simulator_tells_of_none(cloud: Any, iam: Any) -> None:
+def test_without_a_boundary_the_simulator_returns_no_boundary_decision(cloud: Any, iam: Any) -> None:
     arn, kms = application(cloud, iam)
     kms.encrypt(KeyId=cloud.client("kms").create_key()["KeyMetadata"]["Arn"], Plaintext=b"x")
     told = simulated(iam, arn)
@@ -94,7 +94,9 @@ def test_without_a_boundary_the_simulator_tells_of_none(cloud: Any, iam: Any) ->
     assert "PermissionsBoundaryDecisionDetail" not in told and "OrganizationsDecisionDetail" not in told
 
 
-def test_an_organization_limits_everybody_and_the_simulator_tells(cloud: Any, iam: Any, organization: Any) -> None:
+def test_a_service_control_policy_limits_everyone_and_the_simulator_shows_it(
+    cloud: Any, iam: Any, organization: Any
+) -> None:
     key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
     arn, kms = application(cloud, iam)
     organization(ALLOW_ALL, DENY_KMS)

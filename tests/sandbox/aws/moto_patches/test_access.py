@@ -1,4 +1,4 @@
-"""Grants, the last use of a key and whom an event is of, in the sandbox, against what AWS documents, over HTTP."""
+"""Grants, a key's last usage, and the identity in events, as AWS documents them, over HTTP."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def key(kms: Any) -> str:
 
 @pytest.fixture
 def somebody(cloud: Any) -> Iterator[Any]:
-    """KMS as a user without any IAM policy; `arn` is theirs."""
+    """KMS as a user without any IAM policy; `arn` is the user's."""
     name = f"user-{uuid.uuid4().hex}"
     iam = cloud.client("iam")
     arn = iam.create_user(UserName=name)["User"]["Arn"]
@@ -56,7 +56,7 @@ def test_a_grant_alone_lets_its_grantee_do_its_operations_and_no_others(kms: Any
     assert refusal(somebody.encrypt, KeyId=key, Plaintext=b"x") == "AccessDeniedException"
 
 
-def test_a_grant_that_was_revoked_lets_nobody_do_anything(kms: Any, key: str, somebody: Any) -> None:
+def test_a_revoked_grant_allows_nothing(kms: Any, key: str, somebody: Any) -> None:
     blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
     grant = kms.create_grant(KeyId=key, GranteePrincipal=somebody.arn, Operations=["Decrypt"])["GrantId"]
     kms.revoke_grant(KeyId=key, GrantId=grant)
@@ -84,7 +84,7 @@ def test_a_denial_of_the_key_policy_goes_before_a_grant(kms: Any, key: str, some
     assert refusal(somebody.encrypt, KeyId=key, Plaintext=b"x") == "AccessDeniedException"
 
 
-def test_a_grant_is_told_with_the_keys_arn_its_date_and_who_issued_it(kms: Any, key: str) -> None:
+def test_a_listed_grant_has_the_keys_arn_its_date_and_its_issuer(kms: Any, key: str) -> None:
     before = time.time()
     made = kms.create_grant(KeyId=key, GranteePrincipal=ADMIN, Operations=["Decrypt"], Name="mine")
     [told] = kms.list_grants(KeyId=key)["Grants"]
@@ -99,7 +99,7 @@ def test_a_grant_is_told_with_the_keys_arn_its_date_and_who_issued_it(kms: Any, 
     assert before - 1 <= told["CreationDate"].timestamp() <= time.time()
 
 
-def test_grants_are_told_page_by_page(kms: Any, key: str) -> None:
+def test_grants_are_listed_in_pages(kms: Any, key: str) -> None:
     made = [kms.create_grant(KeyId=key, GranteePrincipal=ADMIN, Operations=["Decrypt"])["GrantId"] for _ in range(5)]
     pages = list(kms.get_paginator("list_grants").paginate(KeyId=key, PaginationConfig={"PageSize": 2}))
     assert [len(page["Grants"]) for page in pages] == [2, 2, 1]
@@ -118,7 +118,7 @@ def test_the_grants_of_a_key_that_is_not_there_are_not_found(kms: Any, key: str)
     assert refusal(kms.list_grants, KeyId=f"{key[:-12]}000000000000") == "NotFoundException"
 
 
-def test_a_grant_to_somebody_who_does_not_exist_is_refused(kms: Any, key: str) -> None:
+def test_a_grant_to_an_unknown_principal_is_refused(kms: Any, key: str) -> None:
     nobody = f"arn:aws:iam::{ACCOUNT}:role/nobody"
     assert refusal(kms.create_grant, KeyId=key, GranteePrincipal=nobody, Operations=["Decrypt"]) == (
         "InvalidArnException"
@@ -130,16 +130,16 @@ def test_a_grant_of_what_no_grant_can_give_is_refused(kms: Any, key: str, operat
     assert refusal(kms.create_grant, KeyId=key, GranteePrincipal=ADMIN, Operations=operations) == "ValidationException"
 
 
-# The last use. https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html
+# The last usage. https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html
 
 
-def test_a_key_that_was_never_used_tells_no_use(kms: Any, key: str) -> None:
+def test_a_key_that_was_never_used_has_no_last_usage(kms: Any, key: str) -> None:
     told = kms.get_key_last_usage(KeyId=key)
     assert (told["KeyId"], "KeyLastUsage" in told) == (key, False)
     assert told["TrackingStartDate"] <= told["KeyCreationDate"]
 
 
-def test_the_last_cryptographic_operation_is_told(kms: Any, key: str) -> None:
+def test_the_last_cryptographic_operation_is_returned(kms: Any, key: str) -> None:
     blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
     kms.decrypt(CiphertextBlob=blob)
     kms.describe_key(KeyId=key)
@@ -153,7 +153,7 @@ def test_an_operation_that_was_refused_is_no_use(kms: Any, key: str, somebody: A
     assert "KeyLastUsage" not in kms.get_key_last_usage(KeyId=key)
 
 
-def test_the_last_use_is_told_to_whom_the_key_lets(kms: Any, key: str, somebody: Any) -> None:
+def test_the_last_usage_needs_a_permission_on_the_key(kms: Any, key: str, somebody: Any) -> None:
     assert refusal(somebody.get_key_last_usage, KeyId=key) == "AccessDeniedException"
 
 
@@ -161,7 +161,7 @@ def test_the_last_use_of_a_key_that_is_not_there_is_not_found(kms: Any, key: str
     assert refusal(kms.get_key_last_usage, KeyId=f"{key[:-12]}000000000000") == "NotFoundException"
 
 
-# Whom an event is of.
+# The identity in events.
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
 
 
@@ -171,13 +171,13 @@ def identities(cloud: Any, key: str, name: str) -> list[dict[str, Any]]:
     return [json.loads(each["CloudTrailEvent"])["userIdentity"] for each in events if each["EventName"] == name]
 
 
-def test_an_event_of_a_user_tells_the_user(cloud: Any, kms: Any, key: str) -> None:
+def test_an_event_of_a_user_names_the_user(cloud: Any, kms: Any, key: str) -> None:
     kms.encrypt(KeyId=key, Plaintext=b"x")
     [identity] = identities(cloud, key, "Encrypt")
     assert (identity["type"], identity["arn"], identity["userName"]) == ("IAMUser", ADMIN, "clinic-admin")
 
 
-def test_an_event_of_a_session_tells_the_role_that_issued_it(cloud: Any, key: str) -> None:
+def test_an_event_of_a_session_names_its_role(cloud: Any, key: str) -> None:
     name = f"role-{uuid.uuid4().hex}"
     iam = cloud.client("iam")
     trust = {"Effect": "Allow", "Principal": {"AWS": ADMIN}, "Action": "sts:AssumeRole"}
@@ -200,7 +200,7 @@ def test_an_event_of_a_session_tells_the_role_that_issued_it(cloud: Any, key: st
     assert identity["sessionContext"]["sessionIssuer"]["arn"] == role
 
 
-def test_an_event_tells_the_keys_arn_however_the_call_named_it(cloud: Any, kms: Any, key: str) -> None:
+def test_an_event_has_the_keys_arn_however_the_call_names_the_key(cloud: Any, kms: Any, key: str) -> None:
     alias = f"alias/{uuid.uuid4().hex}"
     kms.create_alias(AliasName=alias, TargetKeyId=key)
     blob = kms.encrypt(KeyId=alias, Plaintext=b"x")["CiphertextBlob"]

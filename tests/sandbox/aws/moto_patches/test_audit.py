@@ -1,4 +1,4 @@
-"""The sandbox's CloudTrail and S3 against what AWS documents, over HTTP."""
+"""CloudTrail and S3 in the sandbox, as AWS documents them, over HTTP."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_another_region_may_have_a_trail_of_the_same_name(cloud: Any, trail: str
     assert made == trail.replace("us-east-1", "us-west-2")
 
 
-def test_a_trail_tells_where_its_home_is(cloudtrail: Any, trail: str) -> None:
+def test_a_trail_has_a_home_region(cloudtrail: Any, trail: str) -> None:
     assert cloudtrail.get_trail(Name=trail)["Trail"]["HomeRegion"] == "us-east-1"
 
 
@@ -101,7 +101,7 @@ def test_a_new_trail_records_every_management_event(cloudtrail: Any, trail: str)
     assert cloudtrail.get_trail(Name=trail)["Trail"]["HasCustomEventSelectors"] is False
 
 
-def test_a_trail_that_leaves_kms_out_says_so(cloudtrail: Any, trail: str) -> None:
+def test_a_trail_without_kms_events_has_custom_selectors(cloudtrail: Any, trail: str) -> None:
     cloudtrail.put_event_selectors(TrailName=trail, EventSelectors=[WITHOUT_KMS])
 
     told = cloudtrail.describe_trails(trailNameList=[trail])["trailList"]
@@ -152,7 +152,7 @@ def test_basic_selectors_take_the_place_of_advanced_ones(cloudtrail: Any, trail:
     assert told["EventSelectors"] == [WITHOUT_KMS] and not told.get("AdvancedEventSelectors")
 
 
-def test_a_trail_tells_why_it_could_not_deliver(cloudtrail: Any, s3: Any, bucket: str, trail: str) -> None:
+def test_the_status_of_a_trail_has_its_delivery_error(cloudtrail: Any, s3: Any, bucket: str, trail: str) -> None:
     def told() -> str | None:
         error: str | None = cloudtrail.get_trail_status(Name=trail).get("LatestDeliveryError")
         return error
@@ -168,7 +168,7 @@ def test_a_trail_tells_why_it_could_not_deliver(cloudtrail: Any, s3: Any, bucket
     assert told() == "NoSuchBucket"
 
 
-def test_the_history_tells_who_did_what_newest_first(cloud: Any, cloudtrail: Any) -> None:
+def test_the_history_has_calls_with_their_users_newest_first(cloud: Any, cloudtrail: Any) -> None:
     kms = cloud.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     for call in (kms.disable_key, kms.enable_key):
@@ -180,7 +180,7 @@ def test_the_history_tells_who_did_what_newest_first(cloud: Any, cloudtrail: Any
     assert told == [("EnableKey", "clinic-admin", "false"), ("DisableKey", "clinic-admin", "false")]
 
 
-def test_the_history_tells_what_was_refused(cloud: Any, cloudtrail: Any) -> None:
+def test_the_history_has_the_errors_of_refused_calls(cloud: Any, cloudtrail: Any) -> None:
     kms = cloud.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     kms.disable_key(KeyId=key)
@@ -268,7 +268,7 @@ def test_a_bucket_without_versions_cannot_be_locked(s3: Any, bucket: str) -> Non
         s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=lock(2557))
 
 
-def test_a_refusal_of_plain_http_refuses_nobody_who_comes_to_an_endpoint_of_aws(cloud: Any, bucket: str) -> None:
+def test_a_deny_of_plain_http_denies_no_request_to_an_aws_endpoint(cloud: Any, bucket: str) -> None:
     s3 = cloud.client("s3")
     deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [f"arn:aws:s3:::{bucket}/*"]}
     plain_http = {**deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}

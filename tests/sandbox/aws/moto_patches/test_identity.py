@@ -1,4 +1,4 @@
-"""The sandbox's STS, IAM and account service against what AWS documents, over HTTP."""
+"""STS, IAM and the account service in the sandbox, as AWS documents them, over HTTP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sts(cloud: Any) -> Any:
 
 @pytest.fixture
 def vercel_provider(iam: Any) -> str:
-    """Vercel's identity provider, as the account knows it."""
+    """The OIDC provider of Vercel in the account."""
     if PROVIDER not in {one["Arn"] for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]}:
         iam.create_open_id_connect_provider(Url=ISSUER, ClientIDList=[AUDIENCE], ThumbprintList=["0" * 40])
     return PROVIDER
@@ -74,13 +74,13 @@ def user(cloud: Any, iam: Any) -> tuple[str, dict[str, str]]:
 
 
 def credentials(made: dict[str, Any]) -> dict[str, str]:
-    """Keys in the words of AWS as arguments of a client."""
+    """Credentials from an AWS response as arguments of a client."""
     found = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
     token = made.get("SessionToken") or made.get("Token")
     return found | ({"aws_session_token": token} if token else {})
 
 
-# The account as it is found
+# The account of a new sandbox
 
 
 def test_the_operator_is_an_iam_user_of_the_sandboxs_account(sts: Any) -> None:
@@ -96,7 +96,7 @@ def test_the_account_has_an_alias_another_user_and_an_administrators_role(iam: A
 # Access keys
 
 
-def test_an_access_key_that_is_nobodys_is_refused_in_each_services_words(cloud: Any) -> None:
+def test_an_unknown_access_key_is_refused_with_each_services_error(cloud: Any) -> None:
     nobody = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "x"}
     said = refusal(cloud.client("sts", **nobody).get_caller_identity)
     assert said == ("InvalidClientTokenId", TOKEN_INVALID, 403)
@@ -152,13 +152,13 @@ def test_a_role_that_does_not_exist_is_not_assumed(sts: Any) -> None:
     assert refusal(sts.assume_role, RoleArn=gone, RoleSessionName="session")[0] == "AccessDenied"
 
 
-def test_the_external_id_that_was_agreed_opens_the_role(iam: Any, sts: Any) -> None:
+def test_a_role_is_assumed_with_its_external_id(iam: Any, sts: Any) -> None:
     target = role(iam, trust({"AWS": ADMIN}, Condition={"StringEquals": {"sts:ExternalId": "agreed"}}))
     made = sts.assume_role(RoleArn=target, RoleSessionName="session", ExternalId="agreed")
     assert made["Credentials"]["AccessKeyId"].startswith("ASIA")
 
 
-def test_trust_in_the_account_leaves_it_to_iam(cloud: Any, iam: Any, sts: Any) -> None:
+def test_a_role_that_trusts_the_account_needs_an_iam_policy(cloud: Any, iam: Any, sts: Any) -> None:
     target = role(iam, trust({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}))
     assert sts.assume_role(RoleArn=target, RoleSessionName="session")["Credentials"]
     _, keys = user(cloud, iam)
@@ -166,7 +166,7 @@ def test_trust_in_the_account_leaves_it_to_iam(cloud: Any, iam: Any, sts: Any) -
     assert denied[0] == "AccessDenied"
 
 
-def test_a_role_that_trusts_nobody_who_exists_is_not_made(iam: Any) -> None:
+def test_a_role_that_trusts_an_unknown_principal_is_not_created(iam: Any) -> None:
     gone = f"arn:aws:iam::{ACCOUNT}:user/nobody"
     said = refusal(iam.create_role, RoleName="x", AssumeRolePolicyDocument=trust({"AWS": gone}))
     assert said == ("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{gone}"', 400)
@@ -176,7 +176,7 @@ def test_a_role_that_trusts_nobody_who_exists_is_not_made(iam: Any) -> None:
 # AssumeRoleWithWebIdentity
 
 
-def test_the_deployments_token_opens_the_role_that_trusts_it(cloud: Any, iam: Any, vercel_provider: str) -> None:
+def test_the_deployments_token_assumes_the_role_that_trusts_it(cloud: Any, iam: Any, vercel_provider: str) -> None:
     target = vercel_role(iam, vercel_provider)
     token = Path(cloud.variables["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text()
     made = cloud.client("sts").assume_role_with_web_identity(
@@ -200,7 +200,7 @@ def test_the_deployments_token_is_for_its_owner_alone(cloud: Any) -> None:
         ({"exp": int(time.time()) - 1}, "ExpiredTokenException"),
     ],
 )
-def test_a_token_of_anybody_else_is_refused(
+def test_a_token_with_other_claims_is_refused(
     iam: Any, sts: Any, vercel_provider: str, claims: dict[str, Any], refused: str
 ) -> None:
     target = vercel_role(iam, vercel_provider)
@@ -221,7 +221,7 @@ def test_text_that_is_no_token_is_refused(iam: Any, sts: Any, vercel_provider: s
         assert said[0] == "InvalidIdentityToken"
 
 
-def test_a_role_that_trusts_a_user_is_not_opened_by_a_token(iam: Any, sts: Any, vercel_provider: str) -> None:
+def test_a_role_that_trusts_a_user_is_not_assumed_with_a_token(iam: Any, sts: Any, vercel_provider: str) -> None:
     target, token = role(iam, trust({"AWS": ADMIN})), deployment_token(team="eonpro", project="eonpro")
     said = refusal(sts.assume_role_with_web_identity, RoleArn=target, RoleSessionName="app", WebIdentityToken=token)
     assert said == ("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403)
@@ -268,13 +268,13 @@ def test_regions_are_listed_by_status(cloud: Any) -> None:
     assert {one["RegionOptStatus"] for one in found} == {"DISABLED"}
 
 
-def test_one_regions_status_is_told(cloud: Any) -> None:
+def test_the_status_of_one_region_is_returned(cloud: Any) -> None:
     account = cloud.client("account")
     assert account.get_region_opt_status(RegionName="ap-east-1")["RegionOptStatus"] == "DISABLED"
     assert refusal(account.get_region_opt_status, RegionName="mars-1")[0] == "ValidationException"
 
 
-def test_a_region_that_is_off_knows_nobody(cloud: Any) -> None:
+def test_a_disabled_region_accepts_no_credentials(cloud: Any) -> None:
     said = refusal(cloud.client("sts", "ap-east-1").get_caller_identity)
     assert said == ("InvalidClientTokenId", TOKEN_INVALID, 403)
     assert refusal(cloud.client("kms", "ap-east-1").list_keys)[0] == "UnrecognizedClientException"
@@ -322,7 +322,7 @@ def test_a_groups_policies_count_for_its_members(cloud: Any, iam: Any) -> None:
     assert [one["EvalDecision"] for one in results["EvaluationResults"]] == ["allowed", "implicitDeny"]
 
 
-def test_what_is_not_simulated_is_said(iam: Any) -> None:
+def test_what_is_not_simulated_is_an_error(iam: Any) -> None:
     code, message, _ = refusal(
         iam.simulate_principal_policy,
         PolicySourceArn=ADMIN,
@@ -387,7 +387,7 @@ def test_a_provider_that_does_not_exist_takes_no_audience(iam: Any) -> None:
 # The boundary of a user
 
 
-def test_a_users_boundary_is_told_changed_and_taken_off(iam: Any) -> None:
+def test_a_users_boundary_is_returned_changed_and_removed(iam: Any) -> None:
     statement = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     name = f"user-{uuid.uuid4().hex}"
@@ -408,7 +408,7 @@ def test_a_users_boundary_is_told_changed_and_taken_off(iam: Any) -> None:
     assert told == [first, second, None]
 
 
-def test_a_policy_that_does_not_exist_bounds_nobody(iam: Any) -> None:
+def test_a_policy_that_does_not_exist_is_no_boundary(iam: Any) -> None:
     name = f"user-{uuid.uuid4().hex}"
     iam.create_user(UserName=name)
 
@@ -421,7 +421,7 @@ def test_a_policy_that_does_not_exist_bounds_nobody(iam: Any) -> None:
     assert code == "NoSuchEntity"
 
 
-# A user's end
+# The deletion of a user
 
 
 def test_a_user_is_deleted_after_its_access_keys(iam: Any) -> None:

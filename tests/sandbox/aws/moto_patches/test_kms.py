@@ -1,4 +1,4 @@
-"""The sandbox's KMS against what AWS documents, over HTTP."""
+"""KMS in the sandbox, as AWS documents it, over HTTP."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def refusal(call: Any, **parameters: Any) -> tuple[str, str, int]:
 # Rotation
 
 
-def test_a_rotation_period_is_kept_and_told_with_the_next_date(kms: Any, key: str) -> None:
+def test_a_rotation_period_is_kept_and_returned_with_the_next_date(kms: Any, key: str) -> None:
     kms.enable_key_rotation(KeyId=key, RotationPeriodInDays=180)
     status = kms.get_key_rotation_status(KeyId=key)
     assert (status["KeyRotationEnabled"], status["RotationPeriodInDays"], status["KeyId"]) == (True, 180, key)
@@ -71,7 +71,7 @@ def test_rotation_without_a_period_is_yearly(kms: Any, key: str) -> None:
     assert kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 365
 
 
-def test_a_key_that_does_not_rotate_tells_no_period(kms: Any, key: str) -> None:
+def test_a_key_without_rotation_has_no_period(kms: Any, key: str) -> None:
     status = kms.get_key_rotation_status(KeyId=key)
     assert status["KeyRotationEnabled"] is False
     assert "RotationPeriodInDays" not in status
@@ -125,7 +125,7 @@ def test_reencrypting_from_another_key_is_refused(kms: Any, key: str) -> None:
     assert code == "IncorrectKeyException"
 
 
-def test_reencrypting_takes_leave_of_both_keys(kms: Any, cloud: Any, key: str, officer: Any) -> None:
+def test_reencrypting_needs_permissions_on_both_keys(kms: Any, cloud: Any, key: str, officer: Any) -> None:
     blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
     other = kms.create_key()["KeyMetadata"]["Arn"]
     source_only = {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": key}
@@ -152,7 +152,7 @@ def test_a_key_is_rotated_on_demand_so_many_times_and_no_more(kms: Any, cloud: A
     assert refusal(kms.rotate_key_on_demand, KeyId=key)[0] == "LimitExceededException"
 
 
-def test_what_kms_did_not_make_is_not_rotated_on_demand(kms: Any) -> None:
+def test_imported_and_asymmetric_keys_are_not_rotated_on_demand(kms: Any) -> None:
     for given in ({"Origin": "EXTERNAL"}, {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}):
         key = kms.create_key(**given)["KeyMetadata"]["Arn"]
         assert refusal(kms.rotate_key_on_demand, KeyId=key)[0] == "UnsupportedOperationException"
@@ -268,7 +268,7 @@ def test_a_replica_decrypts_and_has_its_own_policy_alias_and_tags(cloud: Any, km
     assert len(kms.list_aliases(KeyId=key_id)["Aliases"]) == 1
 
 
-def test_a_primary_stays_the_primary_after_its_replica_was_looked_at(cloud: Any, kms: Any) -> None:
+def test_a_primary_stays_the_primary_after_its_replica_was_described(cloud: Any, kms: Any) -> None:
     primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
     kms.replicate_key(KeyId=primary, ReplicaRegion="eu-west-1")
     kinds = [
@@ -281,7 +281,7 @@ def test_a_primary_stays_the_primary_after_its_replica_was_looked_at(cloud: Any,
 # What a key is for
 
 
-def test_a_key_is_for_encryption_in_one_region_unless_told_otherwise(kms: Any, key: str) -> None:
+def test_a_key_is_by_default_for_encryption_in_one_region(kms: Any, key: str) -> None:
     found = kms.describe_key(KeyId=key)["KeyMetadata"]
     assert (found["KeySpec"], found["KeyUsage"]) == ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
     assert found["MultiRegion"] is False
@@ -340,7 +340,7 @@ def test_a_malformed_key_policy_is_refused_and_nothing_is_made(kms: Any, key: st
         {"Service": "nobody.example.com"},
     ],
 )
-def test_a_key_policy_that_names_nobody_is_refused(kms: Any, principal: dict[str, Any]) -> None:
+def test_a_key_policy_with_an_unknown_principal_is_refused(kms: Any, principal: dict[str, Any]) -> None:
     said = refusal(kms.create_key, Policy=policy(ROOT, {**ROOT, "Principal": principal}))
     what = "Policy contains a statement with one or more invalid principals."
     assert said == ("MalformedPolicyDocumentException", what, 400)
@@ -356,7 +356,7 @@ def test_a_key_policy_that_names_nobody_is_refused(kms: Any, principal: dict[str
         "*",
     ],
 )
-def test_a_key_policy_that_names_those_who_exist_is_taken(kms: Any, principal: Any) -> None:
+def test_a_key_policy_with_existing_principals_is_accepted(kms: Any, principal: Any) -> None:
     made = kms.create_key(Policy=policy(ROOT, {**ROOT, "Principal": principal}))
     assert made["KeyMetadata"]["KeyState"] == "Enabled"
 
@@ -388,7 +388,7 @@ def test_a_key_policy_that_locks_its_author_out_is_refused(
         {**ROOT, "Condition": {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/clinic-*"}}},
     ],
 )
-def test_a_key_policy_that_keeps_its_author_in_is_taken(kms: Any, statement: dict[str, Any]) -> None:
+def test_a_key_policy_that_allows_its_author_to_change_it_is_accepted(kms: Any, statement: dict[str, Any]) -> None:
     assert kms.create_key(Policy=policy(statement))["KeyMetadata"]["Enabled"] is True
 
 
@@ -414,7 +414,7 @@ def test_a_user_named_in_the_key_policy_may_do_what_it_says_and_no_more(kms: Any
     assert refusal(officer.decrypt, CiphertextBlob=blob)[0] == "AccessDeniedException"
 
 
-def test_an_iam_policy_counts_only_where_the_key_policy_lets_iam_speak(kms: Any) -> None:
+def test_an_iam_policy_counts_only_if_the_key_policy_delegates_to_the_account(kms: Any) -> None:
     own = {**ROOT, "Principal": {"AWS": ADMIN}, "Action": ["kms:Put*", "kms:Describe*"]}
     arn = kms.create_key(Policy=policy(own))["KeyMetadata"]["Arn"]
     assert refusal(kms.encrypt, KeyId=arn, Plaintext=b"x")[0] == "AccessDeniedException"
@@ -435,7 +435,7 @@ def test_a_condition_on_the_encryption_context_is_judged(kms: Any, officer: Any)
     assert refusal(officer.encrypt, KeyId=arn, Plaintext=b"x")[0] == "AccessDeniedException"
 
 
-def test_a_condition_that_the_sandbox_does_not_know_is_said_and_not_guessed(kms: Any) -> None:
+def test_an_unsupported_condition_operator_is_an_error(kms: Any) -> None:
     strange = {**ROOT, "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
     code, message, status = refusal(kms.create_key, Policy=policy(strange))
     assert (code, status) == ("NotImplemented", 501)

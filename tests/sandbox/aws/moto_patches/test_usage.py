@@ -1,4 +1,4 @@
-"""The sandbox's counts of calls in CloudWatch against what AWS documents, over HTTP."""
+"""The usage metrics of KMS in the sandbox's CloudWatch, as AWS documents them, over HTTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 REGION = "eu-west-3"
-"""Of its own: the other tests' calls are counted elsewhere."""
+"""No other test calls KMS in this Region."""
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def kms(cloud: Any) -> Any:
 
 
 def counts(cloud: Any, region: str = REGION) -> dict[str, float]:
-    """AWS/Usage CallCount of KMS by the name of its resource, summed up over the last hours."""
+    """The sum of AWS/Usage CallCount of KMS over the last hours, by operation."""
     cloudwatch = cloud.client("cloudwatch", region=region)
     service = [{"Name": "Service", "Value": "KMS"}]
     metrics = cloudwatch.list_metrics(Namespace="AWS/Usage", MetricName="CallCount", Dimensions=service)["Metrics"]

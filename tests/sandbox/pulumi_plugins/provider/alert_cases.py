@@ -1,6 +1,6 @@
-"""The lives of what watches an account: topics, rules, log groups, alarms; and of a secret's policy.
+"""The test cases of resources that watch an account: topics, rules, log groups, alarms; and of a secret's policy.
 
-May touch nothing.
+It may touch nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, REGION
-from tests.sandbox.pulumi_plugins.provider.resource_cases import Life, document
+from tests.sandbox.pulumi_plugins.provider.resource_cases import ResourceCase, document
 
 PATTERN = {"source": ["aws.kms"], "detail": {"eventName": ["ScheduleKeyDeletion", "DisableKey"]}}
 PUBLISH = {
@@ -24,8 +24,8 @@ READ_SECRET = {
     "Resource": "*",
 }
 
-LIVES = (
-    Life(
+CASES = (
+    ResourceCase(
         token="aws:sns/topic:Topic",
         inputs={
             "name": "life",
@@ -36,20 +36,20 @@ LIVES = (
         update={"displayName": "PHI", "tags": {"c": "d"}},
         replace={"name": "other"},
     ),
-    Life(
+    ResourceCase(
         token="aws:sns/topicPolicy:TopicPolicy",
         inputs={"arn": "{topic}", "policy": document(PUBLISH)},
         same={"policy": document({**PUBLISH, "Action": ["sns:Publish"]})},
         update={"policy": document({**PUBLISH, "Sid": "Alerts"})},
         replace={"arn": "{other_topic}"},
     ),
-    Life(
+    ResourceCase(
         token="aws:sns/topicSubscription:TopicSubscription",
         inputs={"topic": "{topic}", "protocol": "email", "endpoint": "security@example.com"},
         update={"filterPolicy": json.dumps({"severity": ["high"]})},
         replace={"endpoint": "privacy@example.com"},
     ),
-    Life(
+    ResourceCase(
         token="aws:cloudwatch/eventRule:EventRule",
         inputs={
             "name": "life",
@@ -61,7 +61,7 @@ LIVES = (
         update={"eventPattern": json.dumps({"source": ["aws.cloudtrail"]}), "state": "DISABLED", "tags": {"a": "c"}},
         replace={"name": "other"},
     ),
-    Life(
+    ResourceCase(
         token="aws:cloudwatch/eventTarget:EventTarget",
         inputs={
             "rule": "{rule}",
@@ -73,7 +73,7 @@ LIVES = (
         replace={"rule": "another"},
         import_id="{rule}/alerts",
     ),
-    Life(
+    ResourceCase(
         token="aws:cloudwatch/logGroup:LogGroup",
         inputs={
             "name": "/eonpro/life",
@@ -84,7 +84,7 @@ LIVES = (
         update={"retentionInDays": 3653, "tags": {"c": "d"}},
         replace={"name": "/eonpro/other"},
     ),
-    Life(
+    ResourceCase(
         token="aws:cloudwatch/logMetricFilter:LogMetricFilter",
         inputs={
             "name": "denied",
@@ -102,7 +102,7 @@ LIVES = (
         replace={"name": "other"},
         import_id="{log_group}:denied",
     ),
-    Life(
+    ResourceCase(
         token="aws:cloudwatch/metricAlarm:MetricAlarm",
         inputs={
             "name": "life",
@@ -122,11 +122,11 @@ LIVES = (
         update={"threshold": 10, "okActions": ["{topic}"], "tags": {"a": "c"}},
         replace={"name": "other"},
     ),
-    Life(
+    ResourceCase(
         token="aws:secretsmanager/secretPolicy:SecretPolicy",
         inputs={"secretArn": "{secret}", "policy": document(READ_SECRET), "blockPublicPolicy": True},
         update={"policy": document({**READ_SECRET, "Action": "secretsmanager:DescribeSecret"})},
         replace={"secretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:other"},
-        kept_in_state_only=frozenset({"blockPublicPolicy"}),
+        state_only=frozenset({"blockPublicPolicy"}),
     ),
 )

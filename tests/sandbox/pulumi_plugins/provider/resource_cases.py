@@ -1,6 +1,6 @@
-"""What is written down of a resource type's life, and the policies that several lives share.
+"""The form of a resource type's test case, and the policies that several cases share.
 
-May touch nothing.
+It may touch nothing.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ WRITE = document({"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": "*"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
-    """A resource's inputs, the same inputs in other words, a change in place, a change that replaces."""
+class ResourceCase:
+    """A resource's inputs, equivalent inputs, a change in place, a change that replaces."""
 
     token: str
     inputs: dict[str, Any]
     same: dict[str, Any] = field(default_factory=dict)
     update: dict[str, Any] = field(default_factory=dict)
     replace: dict[str, Any] = field(default_factory=dict)
-    kept_in_state_only: frozenset[str] = frozenset()
+    state_only: frozenset[str] = frozenset()
     import_id: str = ""
-    """The id to import it by, where that is not the one it is recorded under."""
+    """The import id, where it differs from the recorded id."""

@@ -1,6 +1,6 @@
-"""What the stand-in provider refuses, and how it says so.
+"""The errors of the stand-in provider.
 
-May touch what `plugin_world` makes.
+It may touch what `engine_project` makes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sandbox.pulumi_plugins.protocol import provider_pb2, status_pb2
 from sandbox.pulumi_plugins.provider.documents import equivalent_documents
 from sandbox.pulumi_plugins.provider.values import UNKNOWN, from_struct, to_struct
 from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, aws_endpoint, client
-from tests.sandbox.pulumi_plugins.provider_client import Caller, Refused
+from tests.sandbox.pulumi_plugins.provider_client import ProviderClient, ProviderFailure
 
 __all__ = ["aws_endpoint"]
 
@@ -35,8 +35,8 @@ def endpoint_environment(aws_endpoint: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def caller(endpoint_environment: str) -> Caller:
-    return Caller(region=REGION)
+def provider(endpoint_environment: str) -> ProviderClient:
+    return ProviderClient(region=REGION)
 
 
 @pytest.mark.parametrize(
@@ -79,24 +79,24 @@ def caller(endpoint_environment: str) -> Caller:
         ),
     ],
 )
-def test_inputs_are_judged_by_the_installed_sdk(
-    caller: Caller, token: str, inputs: dict[str, Any], refused: str, reason: str
+def test_inputs_are_validated_by_the_installed_sdk(
+    provider: ProviderClient, token: str, inputs: dict[str, Any], refused: str, reason: str
 ) -> None:
-    _, failures = caller.check(token, inputs)
+    _, failures = provider.check(token, inputs)
 
     assert list(failures) == [refused]
     assert reason in failures[refused]
 
 
-def test_every_refusal_is_named_at_once(caller: Caller) -> None:
-    _, failures = caller.check(TRAIL, {"one": 1, "two": 2, "enableLogging": "never"})
+def test_every_refusal_is_named_at_once(provider: ProviderClient) -> None:
+    _, failures = provider.check(TRAIL, {"one": 1, "two": 2, "enableLogging": "never"})
 
     assert set(failures) == {"one", "two", "enableLogging", "s3BucketName"}
 
 
-def test_a_resource_type_that_is_not_there_is_named(caller: Caller) -> None:
-    with pytest.raises(Refused, match="no resource type aws:ec2/instance:Instance"):
-        caller.check("aws:ec2/instance:Instance", {})
+def test_a_resource_type_that_is_not_there_is_named(provider: ProviderClient) -> None:
+    with pytest.raises(ProviderFailure, match="no resource type aws:ec2/instance:Instance"):
+        provider.check("aws:ec2/instance:Instance", {})
 
 
 RULE = "aws:cloudwatch/eventRule:EventRule"
@@ -122,20 +122,20 @@ ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
     ],
 )
 def test_what_is_not_known_yet_is_not_refused_as_missing(
-    caller: Caller, token: str, required: str, others: dict[str, Any]
+    provider: ProviderClient, token: str, required: str, others: dict[str, Any]
 ) -> None:
-    _, missing = caller.check(token, others)
-    _, unknown = caller.check(token, {**others, required: UNKNOWN})
+    _, missing = provider.check(token, others)
+    _, unknown = provider.check(token, {**others, required: UNKNOWN})
 
     assert list(missing) == [required]
     assert not unknown
 
 
-def test_unknown_values_pass_and_stay_unknown(caller: Caller) -> None:
+def test_unknown_values_pass_and_stay_unknown(provider: ProviderClient) -> None:
     inputs = {"policy": UNKNOWN, "tags": {"a": UNKNOWN}, "enableKeyRotation": True}
 
-    checked, failures = caller.check(KEY, inputs)
-    _, planned = caller.create(KEY, inputs, preview=True)
+    checked, failures = provider.check(KEY, inputs)
+    _, planned = provider.create(KEY, inputs, preview=True)
 
     assert not failures
     assert checked["policy"] is UNKNOWN
@@ -145,8 +145,8 @@ def test_unknown_values_pass_and_stay_unknown(caller: Caller) -> None:
     assert planned["isEnabled"] is True
 
 
-def test_what_the_real_provider_fills_in_is_filled_in(caller: Caller) -> None:
-    checked, _ = caller.check(KEY, {})
+def test_what_the_real_provider_fills_in_is_filled_in(provider: ProviderClient) -> None:
+    checked, _ = provider.check(KEY, {})
 
     assert checked == {
         "bypassPolicyLockoutSafetyCheck": False,
@@ -158,12 +158,12 @@ def test_what_the_real_provider_fills_in_is_filled_in(caller: Caller) -> None:
     }
 
 
-def test_a_name_is_made_up_only_where_none_is_given_and_is_kept(caller: Caller) -> None:
+def test_a_name_is_generated_only_when_there_is_none_and_is_kept(provider: ProviderClient) -> None:
     trust = '{"Version": "2012-10-17", "Statement": []}'
 
-    named, _ = caller.check("aws:iam/role:Role", {"name": "mine", "assumeRolePolicy": trust})
-    made_up, _ = caller.check("aws:iam/role:Role", {"assumeRolePolicy": trust})
-    kept, _ = caller.check("aws:iam/role:Role", {"assumeRolePolicy": trust}, {"name": "earlier"})
+    named, _ = provider.check("aws:iam/role:Role", {"name": "mine", "assumeRolePolicy": trust})
+    made_up, _ = provider.check("aws:iam/role:Role", {"assumeRolePolicy": trust})
+    kept, _ = provider.check("aws:iam/role:Role", {"assumeRolePolicy": trust}, {"name": "earlier"})
 
     assert named["name"] == "mine"
     assert made_up["name"].startswith("it-")
@@ -171,66 +171,68 @@ def test_a_name_is_made_up_only_where_none_is_given_and_is_kept(caller: Caller) 
     assert kept["name"] == "earlier"
 
 
-def test_a_bug_of_the_provider_shows_its_traceback(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_of_the_provider_shows_its_traceback(provider: ProviderClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise KeyError("unforeseen")
 
     monkeypatch.setattr("sandbox.pulumi_plugins.provider.checks.check_inputs", broken)
 
-    with pytest.raises(Refused, match="a bug:") as refused:
-        caller.check(KEY, {})
+    with pytest.raises(ProviderFailure, match="a bug:") as refused:
+        provider.check(KEY, {})
 
     assert "in broken" in str(refused.value)
     assert "KeyError: 'unforeseen'" in str(refused.value)
 
 
 def test_default_tags_are_put_under_a_resources_own(endpoint_environment: str) -> None:
-    caller = Caller(region=REGION, defaultTags={"tags": {"Application": "EONPRO", "Environment": "none"}})
+    provider = ProviderClient(region=REGION, defaultTags={"tags": {"Application": "EONPRO", "Environment": "none"}})
 
-    _, state = caller.create(KEY, {"tags": {"Environment": "Production"}})
+    _, state = provider.create(KEY, {"tags": {"Environment": "Production"}})
 
     assert state["tagsAll"] == {"Application": "EONPRO", "Environment": "Production"}
 
 
 @pytest.mark.parametrize("allowed", [["999999999999"], "999999999999", '["999999999999"]'])
 def test_the_wrong_account_is_refused(endpoint_environment: str, allowed: Any) -> None:
-    with pytest.raises(Refused, match=f"AWS Account ID not allowed: {ACCOUNT}"):
-        Caller(region=REGION, allowedAccountIds=allowed)
+    with pytest.raises(ProviderFailure, match=f"AWS Account ID not allowed: {ACCOUNT}"):
+        ProviderClient(region=REGION, allowedAccountIds=allowed)
 
 
 @pytest.mark.parametrize("allowed", [[ACCOUNT], ["999999999999", ACCOUNT], f'["{ACCOUNT}"]'])
-def test_the_right_account_is_let_in(endpoint_environment: str, allowed: Any) -> None:
-    Caller(region=REGION, allowedAccountIds=allowed)
+def test_an_allowed_account_is_accepted(endpoint_environment: str, allowed: Any) -> None:
+    ProviderClient(region=REGION, allowedAccountIds=allowed)
 
 
-def test_a_missing_region_is_said_with_its_remedy(endpoint_environment: str) -> None:
-    with pytest.raises(Refused, match="pulumi config set aws:region"):
-        Caller()
+def test_a_missing_region_is_an_error_with_the_command_that_sets_it(endpoint_environment: str) -> None:
+    with pytest.raises(ProviderFailure, match="pulumi config set aws:region"):
+        ProviderClient()
 
 
-def test_configuration_the_sdk_does_not_have_is_refused(caller: Caller) -> None:
-    answer = caller.provider.CheckConfig(
-        provider_pb2.CheckRequest(news=to_struct({"regoin": "us-east-1"})), caller.context
+def test_configuration_the_sdk_does_not_have_is_refused(provider: ProviderClient) -> None:
+    response = provider.provider.CheckConfig(
+        provider_pb2.CheckRequest(news=to_struct({"regoin": "us-east-1"})), provider.context
     )
 
-    assert [failure.property for failure in answer.failures] == ["regoin"]
+    assert [failure.property for failure in response.failures] == ["regoin"]
 
 
-def test_an_endpoint_that_does_not_answer_is_named_not_traced(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_does_not_answer_is_named_not_traced(
+    provider: ProviderClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setattr("sandbox.pulumi_plugins.provider.endpoint.ATTEMPTS", 1)
 
-    with pytest.raises(Refused, match='unable to validate AWS credentials.*"http://127.0.0.1:1/"'):
-        Caller(region=REGION)
+    with pytest.raises(ProviderFailure, match='unable to validate AWS credentials.*"http://127.0.0.1:1/"'):
+        ProviderClient(region=REGION)
 
 
-def failed_creation(caller: Caller, token: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def failed_creation(provider: ProviderClient, token: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The id and the outputs that the engine records of a creation that fails half-way."""
-    checked, _ = caller.check(token, inputs)
-    request = provider_pb2.CreateRequest(urn=caller.urn(token), properties=to_struct(checked))
-    with pytest.raises(Refused):
-        caller.provider.Create(request, caller.context)
-    ((name, sent),) = caller.context.trailing
+    checked, _ = provider.check(token, inputs)
+    request = provider_pb2.CreateRequest(urn=provider.urn(token), properties=to_struct(checked))
+    with pytest.raises(ProviderFailure):
+        provider.provider.Create(request, provider.context)
+    ((name, sent),) = provider.context.trailing
     assert name == "grpc-status-details-bin"
     detail = provider_pb2.ErrorResourceInitFailed()
     packed: any_pb2.Any = status_pb2.Status.FromString(sent).details[0]
@@ -238,9 +240,9 @@ def failed_creation(caller: Caller, token: str, inputs: dict[str, Any]) -> tuple
     return detail.id, from_struct(detail.properties)
 
 
-def refuse_once(caller: Caller, service: str, operation: str) -> None:
+def refuse_once(provider: ProviderClient, service: str, operation: str) -> None:
     """Let the next call of an operation fail."""
-    events = caller.provider._require_configuration().endpoint.client(service, REGION).meta.events
+    events = provider.provider._require_configuration().endpoint.client(service, REGION).meta.events
 
     def refuse(**_: object) -> None:
         events.unregister(f"before-call.{service}.{operation}", refuse)
@@ -249,14 +251,16 @@ def refuse_once(caller: Caller, service: str, operation: str) -> None:
     events.register(f"before-call.{service}.{operation}", refuse)
 
 
-def test_a_creation_that_fails_half_way_says_which_resource_exists(caller: Caller, endpoint_environment: str) -> None:
+def test_a_creation_that_fails_half_way_says_which_resource_exists(
+    provider: ProviderClient, endpoint_environment: str
+) -> None:
     inputs = {
         "name": "half",
         "assumeRolePolicy": '{"Version": "2012-10-17", "Statement": []}',
         "managedPolicyArns": [f"arn:aws:iam::{ACCOUNT}:policy/none"],
     }
-    with pytest.raises(Refused, match=r"creating IAM Role \(half\): .* api error NoSuchEntity"):
-        caller.create("aws:iam/role:Role", inputs)
+    with pytest.raises(ProviderFailure, match=r"creating IAM Role \(half\): .* api error NoSuchEntity"):
+        provider.create("aws:iam/role:Role", inputs)
     assert client(endpoint_environment, "iam").get_role(RoleName="half")["Role"]["RoleName"] == "half"
 
 
@@ -275,30 +279,36 @@ def test_a_creation_that_fails_half_way_says_which_resource_exists(caller: Calle
     ],
 )
 def test_a_creation_that_fails_half_way_is_recorded_as_planned_and_only_a_later_read_shows_the_difference(
-    caller: Caller, endpoint_environment: str, token: str, service: str, operation: str, inputs: Any, missing: str
+    provider: ProviderClient,
+    endpoint_environment: str,
+    token: str,
+    service: str,
+    operation: str,
+    inputs: Any,
+    missing: str,
 ) -> None:
     client(endpoint_environment, "s3").create_bucket(Bucket="half-trail")
-    refuse_once(caller, service, operation)
+    refuse_once(provider, service, operation)
 
-    resource_id, recorded = failed_creation(caller, token, inputs)
-    next_diff = caller.diff(token, resource_id, recorded, inputs)
+    resource_id, recorded = failed_creation(provider, token, inputs)
+    next_diff = provider.diff(token, resource_id, recorded, inputs)
     # The engine updates a resource whose creation failed, whatever the difference is.
-    updated = caller.update(token, resource_id, recorded, inputs)
-    _, refreshed, _ = caller.read(token, resource_id, recorded, caller.check(token, inputs)[0])
+    updated = provider.update(token, resource_id, recorded, inputs)
+    _, refreshed, _ = provider.read(token, resource_id, recorded, provider.check(token, inputs)[0])
 
     assert list(next_diff.diffs) == []
     assert "arn" not in recorded, "AWS decides it"
-    assert list(caller.diff(token, resource_id, updated, inputs).diffs) == [missing]
-    assert list(caller.diff(token, resource_id, refreshed, inputs).diffs) == [missing]
+    assert list(provider.diff(token, resource_id, updated, inputs).diffs) == [missing]
+    assert list(provider.diff(token, resource_id, refreshed, inputs).diffs) == [missing]
 
 
 def test_the_secret_of_an_access_key_is_recorded_even_if_its_creation_fails_half_way(
-    caller: Caller, endpoint_environment: str
+    provider: ProviderClient, endpoint_environment: str
 ) -> None:
     client(endpoint_environment, "iam").create_user(UserName="half")
-    refuse_once(caller, "iam", "UpdateAccessKey")
+    refuse_once(provider, "iam", "UpdateAccessKey")
 
-    _, recorded = failed_creation(caller, "aws:iam/accessKey:AccessKey", {"user": "half", "status": "Inactive"})
+    _, recorded = failed_creation(provider, "aws:iam/accessKey:AccessKey", {"user": "half", "status": "Inactive"})
 
     assert recorded["secret"]
 

@@ -1,6 +1,6 @@
-"""Every resource type of the stand-in provider through its whole life, against an emulator.
+"""Every resource type of the stand-in provider: create, diff, refresh, import, update, delete; against moto.
 
-May touch what `plugin_world` makes.
+It may touch what `engine_project` makes.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from tests.sandbox.pulumi_plugins.provider.resource_cases import (
     SAME_KEY_POLICY,
     TRUST,
     WRITE,
-    Life,
+    ResourceCase,
     document,
 )
-from tests.sandbox.pulumi_plugins.provider_client import Caller, DiffResponse, Refused
+from tests.sandbox.pulumi_plugins.provider_client import DiffResponse, ProviderClient, ProviderFailure
 
 __all__ = ["aws_endpoint"]
 
 
-LIVES = (
-    Life(
+CASES = (
+    ResourceCase(
         token="aws:kms/key:Key",
         inputs={
             "description": "d",
@@ -42,16 +42,16 @@ LIVES = (
         update={"rotationPeriodInDays": 180, "description": "e", "tags": {"Environment": "Production"}},
         replace={"multiRegion": True},
         # The emulator does not tell the period.
-        kept_in_state_only=frozenset({"deletionWindowInDays", "rotationPeriodInDays"}),
+        state_only=frozenset({"deletionWindowInDays", "rotationPeriodInDays"}),
     ),
-    Life(
+    ResourceCase(
         token="aws:kms/alias:Alias",
         inputs={"name": "alias/life", "targetKeyId": "{key}"},
         same={"targetKeyId": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{{key}}"},
         update={"targetKeyId": "{other_key}"},
         replace={"name": "alias/other"},
     ),
-    Life(
+    ResourceCase(
         token="aws:iam/role:Role",
         inputs={
             "name": "life",
@@ -67,41 +67,41 @@ LIVES = (
         },
         replace={"path": "/elsewhere/"},
     ),
-    Life(
+    ResourceCase(
         token="aws:iam/policy:Policy",
         inputs={"name": "life", "policy": READ, "tags": {"a": "b"}},
         update={"policy": WRITE},
         replace={"description": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:iam/rolePolicy:RolePolicy",
         inputs={"name": "inline", "role": "{role}", "policy": READ},
         update={"policy": WRITE},
         replace={"name": "other"},
     ),
-    Life(
+    ResourceCase(
         token="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
         inputs={"role": "{role}", "policyArn": "{policy}"},
         replace={"role": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:iam/userPolicyAttachment:UserPolicyAttachment",
         inputs={"user": "{user}", "policyArn": "{policy}"},
         replace={"user": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:iam/user:User",
         inputs={"name": "life", "path": "/apps/", "tags": {"a": "b"}},
         update={"tags": {"a": "c"}},
         replace={"name": "other"},
     ),
-    Life(
+    ResourceCase(
         token="aws:iam/accessKey:AccessKey",
         inputs={"user": "{user}"},
         update={"status": "Inactive"},
         replace={"user": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:iam/openIdConnectProvider:OpenIdConnectProvider",
         inputs={
             "url": "https://oidc.vercel.com/life",
@@ -114,19 +114,19 @@ LIVES = (
         update={"tags": {"a": "c"}, "thumbprintLists": ["b" * 40]},
         replace={"url": "https://oidc.vercel.com/other"},
     ),
-    Life(
+    ResourceCase(
         token="aws:s3/bucket:Bucket",
         inputs={"bucket": "life", "objectLockEnabled": True, "tags": {"a": "b"}},
         update={"tags": {"c": "d"}},
         replace={"bucket": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:s3/bucketVersioning:BucketVersioning",
         inputs={"bucket": "{bucket}", "versioningConfiguration": {"status": "Enabled"}},
         update={"versioningConfiguration": {"status": "Suspended"}},
         replace={"bucket": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
         inputs={
             "bucket": "{bucket}",
@@ -143,19 +143,19 @@ LIVES = (
         update={"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]},
         replace={"bucket": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
         inputs={"bucket": "{bucket}", "blockPublicAcls": True, "restrictPublicBuckets": True},
         update={"ignorePublicAcls": True},
         replace={"bucket": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:s3/bucketOwnershipControls:BucketOwnershipControls",
         inputs={"bucket": "{bucket}", "rule": {"objectOwnership": "BucketOwnerEnforced"}},
         update={"rule": {"objectOwnership": "BucketOwnerPreferred"}},
         replace={"bucket": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         inputs={
             "bucket": "{bucket}",
@@ -175,13 +175,13 @@ LIVES = (
         update={"rules": [{"id": "expire", "status": "Enabled", "expiration": {"days": 2192}}]},
         replace={"bucket": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:s3/bucketPolicy:BucketPolicy",
         inputs={"bucket": "{bucket}", "policy": document({**ROOT, "Action": "s3:GetBucketAcl"})},
         update={"policy": document({**ROOT, "Action": "s3:ListBucket"})},
         replace={"bucket": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
         inputs={
             "bucket": "{locked_bucket}",
@@ -190,13 +190,13 @@ LIVES = (
         update={"rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 2557}}},
         replace={"bucket": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:s3/bucketLogging:BucketLogging",
         inputs={"bucket": "{bucket}", "targetBucket": "{log_bucket}", "targetPrefix": "access/"},
         update={"targetPrefix": "accesses/"},
         replace={"bucket": "another"},
     ),
-    Life(
+    ResourceCase(
         token="aws:cloudtrail/trail:Trail",
         inputs={
             "name": "life",
@@ -216,7 +216,7 @@ LIVES = (
         update={"enableLogging": False, "enableLogFileValidation": False},
         replace={"name": "other"},
     ),
-    Life(
+    ResourceCase(
         token="aws:ssm/parameter:Parameter",
         inputs={
             "name": "/eonpro/life/KEY",
@@ -228,29 +228,29 @@ LIVES = (
         update={"value": "hush hush"},
         replace={"name": "/eonpro/other/KEY"},
     ),
-    Life(
+    ResourceCase(
         token="aws:secretsmanager/secret:Secret",
         inputs={"name": "life", "description": "d", "recoveryWindowInDays": 7, "tags": {"a": "b"}},
         update={"description": "e", "tags": {"c": "d"}},
         replace={"name": "other"},
-        kept_in_state_only=frozenset({"recoveryWindowInDays"}),
+        state_only=frozenset({"recoveryWindowInDays"}),
     ),
 )
-BY_TOKEN = {life.token: life for life in (*LIVES, *alert_cases.LIVES)}
+BY_TOKEN = {case.token: case for case in (*CASES, *alert_cases.CASES)}
 
 
 @pytest.fixture(scope="module")
-def caller(aws_endpoint: str) -> Any:
+def provider(aws_endpoint: str) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": aws_endpoint}.items():
             patch.setenv(name, value)
         patch.delenv("AWS_PROFILE", raising=False)
-        yield Caller(region=REGION)
+        yield ProviderClient(region=REGION)
 
 
 @pytest.fixture(scope="module")
-def surroundings(aws_endpoint: str) -> dict[str, str]:
-    """What the resources hang on, made past the provider."""
+def existing_resources(aws_endpoint: str) -> dict[str, str]:
+    """Resources that the test cases refer to, created without the provider."""
     kms, iam, s3 = (client(aws_endpoint, service) for service in ("kms", "iam", "s3"))
     for bucket in ("surroundings", "surroundings-logs"):
         s3.create_bucket(Bucket=bucket)
@@ -287,58 +287,60 @@ def surroundings(aws_endpoint: str) -> dict[str, str]:
     }
 
 
-def filled(value: Any, surroundings: dict[str, str]) -> Any:
+def filled(value: Any, existing_resources: dict[str, str]) -> Any:
     if isinstance(value, str):
-        for name, there in surroundings.items():
-            value = value.replace(f"{{{name}}}", there)
+        for name, existing in existing_resources.items():
+            value = value.replace(f"{{{name}}}", existing)
         return value
     if isinstance(value, dict):
-        return {name: filled(part, surroundings) for name, part in value.items()}
+        return {name: filled(part, existing_resources) for name, part in value.items()}
     if isinstance(value, list):
-        return [filled(part, surroundings) for part in value]
+        return [filled(part, existing_resources) for part in value]
     return value
 
 
-def test_every_type_but_the_replica_has_a_life_here() -> None:
+def test_every_resource_type_but_the_replica_has_a_case() -> None:
     # A replica lives in another region than its primary; its own test follows.
     assert BY_TOKEN.keys() | {"aws:kms/replicaKey:ReplicaKey"} == RESOURCE_TYPES.keys()
 
 
 @pytest.mark.parametrize("token", sorted(BY_TOKEN))
-def test_a_resource_lives_and_dies_without_a_spurious_change(
-    token: str, caller: Caller, surroundings: dict[str, str]
+def test_a_resource_is_created_updated_and_deleted_without_a_spurious_change(
+    token: str, provider: ProviderClient, existing_resources: dict[str, str]
 ) -> None:
-    life = BY_TOKEN[token]
+    case = BY_TOKEN[token]
     inputs, same, update, replace = (
-        filled(one, surroundings) for one in (life.inputs, life.same, life.update, life.replace)
+        filled(one, existing_resources) for one in (case.inputs, case.same, case.update, case.replace)
     )
 
-    ident, state = caller.create(token, inputs)
-    unchanged = caller.diff(token, ident, state, {**inputs, **same})
-    checked, _ = caller.check(token, inputs)
-    refreshed_id, refreshed, refreshed_inputs = caller.read(token, ident, state, checked)
-    imported_id, imported, imported_inputs = caller.read(token, filled(life.import_id, surroundings) or ident)
-    replaced = caller.diff(token, ident, state, {**inputs, **replace})
+    resource_id, state = provider.create(token, inputs)
+    unchanged = provider.diff(token, resource_id, state, {**inputs, **same})
+    checked, _ = provider.check(token, inputs)
+    refreshed_id, refreshed, refreshed_inputs = provider.read(token, resource_id, state, checked)
+    imported_id, imported, imported_inputs = provider.read(
+        token, filled(case.import_id, existing_resources) or resource_id
+    )
+    replaced = provider.diff(token, resource_id, state, {**inputs, **replace})
     if update:
-        updating = caller.diff(token, ident, state, {**inputs, **update})
-        updated = caller.update(token, ident, state, {**inputs, **update})
-        settled = caller.diff(token, ident, updated, {**inputs, **update})
-        read_again = caller.read(token, ident, updated, {**checked, **update})
+        updating = provider.diff(token, resource_id, state, {**inputs, **update})
+        updated = provider.update(token, resource_id, state, {**inputs, **update})
+        settled = provider.diff(token, resource_id, updated, {**inputs, **update})
+        read_again = provider.read(token, resource_id, updated, {**checked, **update})
         assert (updating.changes, list(updating.replaces)) == (DiffResponse.DIFF_SOME, [])
         assert set(updating.diffs) == set(update)
         assert settled.changes == DiffResponse.DIFF_NONE, settled
         assert read_again[1] == updated
         state = updated
-    caller.delete(token, ident, state)
-    caller.delete(token, ident, state)
-    gone, _, _ = caller.read(token, ident, state, checked)
+    provider.delete(token, resource_id, state)
+    provider.delete(token, resource_id, state)
+    gone, _, _ = provider.read(token, resource_id, state, checked)
 
     assert unchanged.changes == DiffResponse.DIFF_NONE, unchanged
-    assert (refreshed_id, refreshed_inputs) == (ident, checked)
-    assert caller.diff(token, ident, refreshed, inputs).changes == DiffResponse.DIFF_NONE
-    assert imported_id == ident
-    differing = set(caller.diff(token, ident, imported, inputs).diffs)
-    assert differing <= life.kept_in_state_only, (imported, imported_inputs)
+    assert (refreshed_id, refreshed_inputs) == (resource_id, checked)
+    assert provider.diff(token, resource_id, refreshed, inputs).changes == DiffResponse.DIFF_NONE
+    assert imported_id == resource_id
+    differing = set(provider.diff(token, resource_id, imported, inputs).diffs)
+    assert differing <= case.state_only, (imported, imported_inputs)
     assert set(replaced.replaces) == set(replace)
     # Versioning and Object Lock can never be taken off a bucket again, only their effect.
     lasting = {
@@ -347,80 +349,84 @@ def test_a_resource_lives_and_dies_without_a_spurious_change(
         "aws:s3/bucketVersioning:BucketVersioning",
         "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
     }
-    assert gone == (ident if token in lasting else "")
+    assert gone == (resource_id if token in lasting else "")
 
 
-def test_a_replica_lives_in_its_own_region(caller: Caller, aws_endpoint: str) -> None:
+def test_a_replica_is_in_its_own_region(provider: ProviderClient, aws_endpoint: str) -> None:
     token = "aws:kms/replicaKey:ReplicaKey"
     primary = client(aws_endpoint, "kms").create_key(MultiRegion=True)["KeyMetadata"]
     inputs = {"primaryKeyArn": primary["Arn"], "region": "us-west-2"}
 
-    ident, state = caller.create(token, inputs)
+    resource_id, state = provider.create(token, inputs)
 
     assert state["arn"] == primary["Arn"].replace("us-east-1", "us-west-2")
-    assert ident == primary["KeyId"]
-    assert caller.diff(token, ident, state, inputs).changes == DiffResponse.DIFF_NONE
-    assert list(caller.diff(token, ident, state, {**inputs, "region": "eu-west-1"}).replaces) == ["region"]
-    assert caller.read(token, ident, state, inputs)[0] == ident
+    assert resource_id == primary["KeyId"]
+    assert provider.diff(token, resource_id, state, inputs).changes == DiffResponse.DIFF_NONE
+    assert list(provider.diff(token, resource_id, state, {**inputs, "region": "eu-west-1"}).replaces) == ["region"]
+    assert provider.read(token, resource_id, state, inputs)[0] == resource_id
 
 
-def test_an_alias_and_a_parameter_live_in_the_region_they_are_given(caller: Caller, aws_endpoint: str) -> None:
+def test_an_alias_and_a_parameter_are_in_the_region_of_their_input(provider: ProviderClient, aws_endpoint: str) -> None:
     primary = client(aws_endpoint, "kms").create_key(MultiRegion=True)["KeyMetadata"]
-    there = {"region": "us-west-2"}
-    replica, _ = caller.create("aws:kms/replicaKey:ReplicaKey", {"primaryKeyArn": primary["Arn"], **there})
-    alias = {"name": "alias/there", "targetKeyId": replica, **there}
-    parameter = {"name": "/there", "type": "String", "value": "x", **there}
+    existing = {"region": "us-west-2"}
+    replica, _ = provider.create("aws:kms/replicaKey:ReplicaKey", {"primaryKeyArn": primary["Arn"], **existing})
+    alias = {"name": "alias/there", "targetKeyId": replica, **existing}
+    parameter = {"name": "/there", "type": "String", "value": "x", **existing}
 
-    made = {
-        token: (inputs, *caller.create(token, inputs))
+    created = {
+        token: (inputs, *provider.create(token, inputs))
         for token, inputs in (("aws:kms/alias:Alias", alias), ("aws:ssm/parameter:Parameter", parameter))
     }
 
-    for token, (inputs, ident, state) in made.items():
+    for token, (inputs, resource_id, state) in created.items():
         assert state["arn"].split(":")[3] == "us-west-2"
-        assert caller.read(token, ident, state, inputs)[1] == state
-        assert caller.diff(token, ident, state, inputs).changes == DiffResponse.DIFF_NONE
-        assert list(caller.diff(token, ident, state, {**inputs, "region": REGION}).replaces) == ["region"]
+        assert provider.read(token, resource_id, state, inputs)[1] == state
+        assert provider.diff(token, resource_id, state, inputs).changes == DiffResponse.DIFF_NONE
+        assert list(provider.diff(token, resource_id, state, {**inputs, "region": REGION}).replaces) == ["region"]
     assert client(aws_endpoint, "ssm").get_parameters(Names=["/there"])["InvalidParameters"] == ["/there"]
 
 
-def test_a_disabled_key_is_made_and_stays_without_a_change(caller: Caller) -> None:
+def test_a_disabled_key_is_made_and_stays_without_a_change(provider: ProviderClient) -> None:
     inputs = {"isEnabled": False, "enableKeyRotation": True}
 
-    ident, state = caller.create("aws:kms/key:Key", inputs)
+    resource_id, state = provider.create("aws:kms/key:Key", inputs)
 
     assert state["isEnabled"] is False
-    assert caller.diff("aws:kms/key:Key", ident, state, inputs).changes == DiffResponse.DIFF_NONE
+    assert provider.diff("aws:kms/key:Key", resource_id, state, inputs).changes == DiffResponse.DIFF_NONE
 
 
-def test_a_parameter_that_exists_is_refused_rather_than_overwritten(caller: Caller, aws_endpoint: str) -> None:
+def test_a_parameter_that_exists_is_refused_rather_than_overwritten(
+    provider: ProviderClient, aws_endpoint: str
+) -> None:
     ssm = client(aws_endpoint, "ssm")
     ssm.put_parameter(Name="/mine", Type="String", Value="first")
 
-    with pytest.raises(Refused, match="creating SSM Parameter .* api error ParameterAlreadyExists"):
-        caller.create("aws:ssm/parameter:Parameter", {"name": "/mine", "type": "String", "value": "second"})
+    with pytest.raises(ProviderFailure, match="creating SSM Parameter .* api error ParameterAlreadyExists"):
+        provider.create("aws:ssm/parameter:Parameter", {"name": "/mine", "type": "String", "value": "second"})
 
     assert ssm.get_parameter(Name="/mine")["Parameter"]["Value"] == "first"
 
 
-def test_a_bucket_that_holds_objects_goes_only_when_forced(caller: Caller, aws_endpoint: str) -> None:
-    ident, state = caller.create("aws:s3/bucket:Bucket", {"bucket": "full"})
+def test_a_bucket_that_holds_objects_goes_only_when_forced(provider: ProviderClient, aws_endpoint: str) -> None:
+    resource_id, state = provider.create("aws:s3/bucket:Bucket", {"bucket": "full"})
     client(aws_endpoint, "s3").put_object(Bucket="full", Key="log", Body=b"x")
 
-    with pytest.raises(Refused, match="deleting S3 Bucket .full.: .* api error BucketNotEmpty"):
-        caller.delete("aws:s3/bucket:Bucket", ident, state)
-    caller.delete("aws:s3/bucket:Bucket", ident, {**state, "forceDestroy": True})
+    with pytest.raises(ProviderFailure, match="deleting S3 Bucket .full.: .* api error BucketNotEmpty"):
+        provider.delete("aws:s3/bucket:Bucket", resource_id, state)
+    provider.delete("aws:s3/bucket:Bucket", resource_id, {**state, "forceDestroy": True})
 
-    assert caller.read("aws:s3/bucket:Bucket", ident, state)[0] == ""
+    assert provider.read("aws:s3/bucket:Bucket", resource_id, state)[0] == ""
 
 
-def test_an_access_keys_secret_outlives_refresh_and_update(caller: Caller, surroundings: dict[str, str]) -> None:
+def test_an_access_keys_secret_outlives_refresh_and_update(
+    provider: ProviderClient, existing_resources: dict[str, str]
+) -> None:
     token = "aws:iam/accessKey:AccessKey"
-    inputs = {"user": surroundings["user"]}
+    inputs = {"user": existing_resources["user"]}
 
-    ident, state = caller.create(token, inputs)
-    refreshed = caller.read(token, ident, state, inputs)[1]
-    updated = caller.update(token, ident, refreshed, {**inputs, "status": "Inactive"})
+    resource_id, state = provider.create(token, inputs)
+    refreshed = provider.read(token, resource_id, state, inputs)[1]
+    updated = provider.update(token, resource_id, refreshed, {**inputs, "status": "Inactive"})
 
     assert state["secret"]
     assert refreshed["secret"] == updated["secret"] == state["secret"]

@@ -7,6 +7,7 @@ import stat
 import sys
 from datetime import UTC, datetime, timedelta
 from hashlib import sha1
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -312,7 +313,7 @@ def test_a_sign_in_gives_keys_that_go_to_every_child(script, environ, tmp_path, 
     ],
 )
 @pytest.mark.parametrize("minutes", [None, -5], ids=["never", "expired"])
-@pytest.mark.parametrize("first", ["identify", "list_trails", "environment"])
+@pytest.mark.parametrize("first", ["identify", "cloudtrail.list_trails", "environment"])
 def test_a_sign_in_that_is_not_there_is_asked_for_by_whatever_comes_first(
     environ, tmp_path, profile, needed, minutes, first
 ):
@@ -320,7 +321,7 @@ def test_a_sign_in_that_is_not_there_is_asked_for_by_whatever_comes_first(
         signed_in(tmp_path, key="work", minutes=minutes)
         signed_in(tmp_path, key="https://old.example", minutes=minutes)
     with pytest.raises(SignInNeeded, match=f"the sign-in behind the profile {profile}") as refusal:
-        getattr(connect(profile=profile, environ=environ), first)()
+        attrgetter(first)(connect(profile=profile, environ=environ))()
     assert (refusal.value.profile, refusal.value.hint) == (needed, f"aws sso login --profile {needed}")
     assert refusal.value.exit_code == 3
 

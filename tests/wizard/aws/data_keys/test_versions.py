@@ -152,7 +152,7 @@ def test_the_escrows_own_counts_before_it_has_an_entry(place):
 
 
 def test_an_entry_says_in_its_tags_what_it_is(place):
-    kept = place.keep(TWO, VersionOrigin.REWRAPPED, same_as=ONE.fingerprint)
+    kept = place.keep(TWO, VersionOrigin.REENCRYPTED, same_as=ONE.fingerprint)
     assert kept.parameter == f"/eonpro/production/data-keys/{TWO.fingerprint.removeprefix('sha256:')}"
     assert place.tags(kept.parameter) == {
         **place.settings.tags,

@@ -62,7 +62,7 @@ def backup(*older: DataKeyVersion) -> Backup:
     )
 
 
-OLD = version(blob(7), key_arn=OTHER_KEY, origin=VersionOrigin.REWRAPPED, kept_at=AT, was_current=True)
+OLD = version(blob(7), key_arn=OTHER_KEY, origin=VersionOrigin.REENCRYPTED, kept_at=AT, was_current=True)
 
 
 def refusal(text: bytes | str) -> str:

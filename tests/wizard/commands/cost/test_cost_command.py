@@ -48,8 +48,8 @@ class World:
         self.settings = settings_()
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, self.settings))
         values = (from_settings(self.settings) if saved else {}) | answers
-        told = {name: Answer(value=value, source=Source.FLAG, where="") for name, value in values.items()}
-        self.request = Request(stack="production", answers=told, saved=self.settings if saved else None)
+        given = {name: Answer(value=value, source=Source.FLAG, where="") for name, value in values.items()}
+        self.request = Request(stack="production", answers=given, saved=self.settings if saved else None)
 
     def run(self, **options: Any) -> dict[str, Any]:
         clients = Clients(
@@ -65,43 +65,43 @@ class World:
         return dict(document)
 
 
-def drivers(told: dict[str, Any]) -> dict[str, float]:
-    return {each["driver"]: each["monthly"] for each in told["drivers"]}
+def drivers(document: dict[str, Any]) -> dict[str, float]:
+    return {each["driver"]: each["monthly"] for each in document["drivers"]}
 
 
 def test_without_used_only_the_keys_and_the_trails_are_read() -> None:
     world = World()
-    told = world.run()
+    document = world.run()
     reads = {"cloud.identify", "cloud.describe_key", "cloud.list_trails", "keyring.rotations"}
     assert {line.split()[0] for line in world.aws.log} == reads
-    assert world.engine.log == [] and told["used"] is None and told["unknown"] == []
-    assert round(told["estimate"]["monthly"], 2) == 2.18
+    assert world.engine.log == [] and document["used"] is None and document["unknown"] == []
+    assert round(document["estimate"]["monthly"], 2) == 2.18
 
 
 @pytest.mark.parametrize(
     "failure", [CredentialsError("there are no credentials", "aws configure"), Unreachable("no answer", "try again")]
 )
-def test_an_account_that_cannot_be_asked_is_no_failure_and_is_reported(failure: SetupError) -> None:
+def test_an_account_that_cannot_be_read_is_reported_and_no_failure(failure: SetupError) -> None:
     world = World()
     world.aws.failures["identify"] = failure
-    told = world.run()
-    assert round(told["estimate"]["monthly"], 2) == 2.18
-    assert {each["why"] for each in told["unknown"]} == {failure.message}
+    document = world.run()
+    assert round(document["estimate"]["monthly"], 2) == 2.18
+    assert {each["why"] for each in document["unknown"]} == {failure.message}
 
 
 def test_another_account_is_not_asked() -> None:
     world = World()
     world.aws.identity = replace(world.aws.identity, account_id=OTHER_ACCOUNT)
-    told = world.run()
-    assert len(told["unknown"]) == 3 and OTHER_ACCOUNT in told["unknown"][0]["why"]
+    document = world.run()
+    assert len(document["unknown"]) == 3 and OTHER_ACCOUNT in document["unknown"][0]["why"]
     assert world.aws.log == ["cloud.identify"]
 
 
 def test_the_settings_may_be_answers_alone_and_need_no_account() -> None:
     world = World(saved=False, target=("ecs",), secret_store="secrets-manager", account="caller", region="eu-west-1")
-    told = world.run()
+    document = world.run()
     assert world.aws.log == []
-    assert drivers(told["estimate"])["secrets"] == 1.2 and told["region"] == "eu-west-1"
+    assert drivers(document["estimate"])["secrets"] == 1.2 and document["region"] == "eu-west-1"
 
 
 def test_an_answer_changes_what_is_saved_and_targets_add_up() -> None:
@@ -117,8 +117,8 @@ def test_without_settings_or_answers_the_target_is_missed() -> None:
 
 
 def test_what_if_is_asked_on_the_command_line() -> None:
-    told = World().run(requests=1_020_000)["estimate"]
-    assert told["assumptions"]["requests"] == 1_020_000
+    document = World().run(requests=1_020_000)["estimate"]
+    assert document["assumptions"]["requests"] == 1_020_000
     assert World().run(instances=10, cache_minutes=1.0)["estimate"]["assumptions"]["applicationRequests"] == 438_000
 
 
@@ -126,7 +126,7 @@ def test_what_if_is_asked_on_the_command_line() -> None:
     "wrong",
     [{"cache_minutes": 0.0}, {"requests": -1}, {"days": 7}, {"used": True, "days": 0}, {"used": True, "days": 91}],
 )
-def test_what_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_impossible_option_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         World().run(**wrong)
 
@@ -151,7 +151,7 @@ def test_a_stack_whose_state_cannot_be_read_is_counted_by_its_alias() -> None:
     assert world.aws.meter.asked == [(KEY, BUCKET)]
 
 
-def test_a_stack_that_is_not_built_has_no_use() -> None:
+def test_a_stack_that_is_not_deployed_has_no_use() -> None:
     world = World()
     world.engine.stack_state = replace(world.engine.stack_state, outputs=None)
     world.aws.aliases.clear()
@@ -159,7 +159,7 @@ def test_a_stack_that_is_not_built_has_no_use() -> None:
         world.run(used=True)
 
 
-def test_rotations_that_may_not_be_read_leave_the_key_unknown() -> None:
+def test_rotations_that_could_not_be_read_leave_the_key_unknown() -> None:
     world = World()
     world.aws.meter.usage = COUNTED
     world.aws.key_rotation.failures["rotations"] = PermissionDenied("kms:ListKeyRotations", "ask")
@@ -168,7 +168,7 @@ def test_rotations_that_may_not_be_read_leave_the_key_unknown() -> None:
     assert "key" not in drivers(used)
 
 
-def test_a_person_sees_both_side_by_side_and_what_is_unknown() -> None:
+def test_a_person_sees_estimate_and_use_and_what_is_unknown() -> None:
     world = World()
     world.aws.meter.usage = replace(COUNTED, key_requests=None, unknown={"key_requests": "denied"})
     world.run(used=True)

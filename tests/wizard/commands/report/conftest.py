@@ -11,6 +11,6 @@ from tests.browsing.browser import Browser, opened_browser
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all of them; each opens its page anew."""
-    with opened_browser(tmp_path_factory.mktemp("browser")) as made:
-        yield made
+    """One browser for all tests; each opens its own page."""
+    with opened_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened

@@ -1,4 +1,4 @@
-"""Facts of a report that was never made: a stack in full, and variants of it. Touches nothing."""
+"""Facts of an invented report: a complete stack, and variants of it. Touches nothing."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def ago(days: float) -> datetime:
 
 
 def item(number: int, title: str, state: ItemState = ItemState.DONE, **changes: Any) -> ChecklistItem:
-    made = ChecklistItem(
+    entry = ChecklistItem(
         number=number,
         title=title,
         state=state,
@@ -81,7 +81,7 @@ def item(number: int, title: str, state: ItemState = ItemState.DONE, **changes: 
         ),
         prowler_checks=("kms_cmk_rotation_enabled", "kms_cmk_not_multi_region"),
     )
-    return replace(made, **changes)
+    return replace(entry, **changes)
 
 
 CHECKLIST = (
@@ -370,7 +370,7 @@ ACCESS = AccessFacts(
 
 def facts(**changes: Any) -> ReportFacts:
     """A stack of two targets and two Regions, with something of every kind to tell."""
-    made = ReportFacts(
+    report = ReportFacts(
         stack="production",
         environment="production",
         account=ACCOUNT,
@@ -387,7 +387,7 @@ def facts(**changes: Any) -> ReportFacts:
         doctor=DOCTOR,
         unread=(Unread(what=f"KMS key in {REPLICA_REGION}", why="kms:DescribeKey was denied"),),
     )
-    return replace(made, **changes)
+    return replace(report, **changes)
 
 
 def _nothing_read() -> ReportFacts:

@@ -56,16 +56,16 @@ READ = ("describe_key", "key_policy", "policy_document", "find_trail", "bucket_r
 class World:
     """A stack that is set up in full, and a report of it."""
 
-    def __init__(self, wanted: Settings, reviews: Path) -> None:
-        self.settings = wanted
+    def __init__(self, settings_: Settings, reviews: Path) -> None:
+        self.settings = settings_
         self.aws = FakeCloud()
         self.reviews = reviews
-        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, wanted))
-        self.vercel = FakeHosting(team=wanted.vercel_team or "acme")
+        self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, settings_))
+        self.vercel = FakeHosting(team=settings_.vercel_team or "acme")
         self.assumptions = Assumptions()
         self.sources: dict[str, str] = {}
-        made = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
-        self.aws.escrows[ESCROW] = made
+        stored = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
+        self.aws.escrows[ESCROW] = stored
         self.aws.trails = (replace(trail_fact(), key_arn=KEY),)
 
     def clients(self) -> Clients:
@@ -81,16 +81,16 @@ class World:
     def report(self) -> ReportFacts:
         clients = self.clients()
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
-        found = deployed_stack.find(Request(stack="production", answers=answers, saved=self.settings), clients)
-        return gather(found, clients, reviews=self.reviews, assumptions=self.assumptions, sources=self.sources)
+        stack = deployed_stack.find(Request(stack="production", answers=answers, saved=self.settings), clients)
+        return gather(stack, clients, reviews=self.reviews, assumptions=self.assumptions, sources=self.sources)
 
     def signed(self, days_ago: int) -> None:
         """A review that was read and signed so many days ago."""
         at = NOW - timedelta(days=days_ago)
         review = self.report().access.review
         assert review is not None
-        kept = storage.write(self.reviews, replace(review, at=at), None)
-        storage.sign(kept, signer="Ada Byron", signer_arn=ADMIN, at=at)
+        saved = storage.write(self.reviews, replace(review, at=at), None)
+        storage.sign(saved, signer="Ada Byron", signer_arn=ADMIN, at=at)
 
 
 @pytest.fixture
@@ -103,17 +103,19 @@ def item(report: ReportFacts, number: int) -> ChecklistItem:
 
 
 def forms(report: ReportFacts) -> str:
-    """All that the three forms say."""
-    told = document(report, files={"folder": "x", "page": "report.html", "text": "report.md", "data": "report.json"})
-    return json.dumps(told) + page(told) + markdown(told)
+    """The text of all three forms."""
+    document_ = document(
+        report, files={"folder": "x", "page": "report.html", "text": "report.md", "data": "report.json"}
+    )
+    return json.dumps(document_) + page(document_) + markdown(document_)
 
 
-def test_of_a_good_stack_the_items_are_done_and_the_rest_is_a_persons(world) -> None:
+def test_in_a_good_stack_six_items_are_done_and_two_need_a_person(world) -> None:
     states = [each.state for each in world.report().checklist]
     assert states == [ItemState.DONE] * 6 + [ItemState.PERSON] * 2
 
 
-def test_each_item_says_what_it_was_read_from_when_and_which_sections_it_serves(world) -> None:
+def test_each_item_names_its_calls_its_time_its_requirements_and_its_sections(world) -> None:
     for each in world.report().checklist:
         assert each.read_at == NOW
         assert each.requirements
@@ -153,7 +155,7 @@ def test_a_report_changes_nothing(world) -> None:
         ("read_escrow", (6,)),
     ],
 )
-def test_what_may_not_be_read_is_unknown_and_said_to_be(world, method, numbers) -> None:
+def test_what_could_not_be_read_is_unknown_and_listed(world, method, numbers) -> None:
     world.aws.failures[method] = DENIED
     report = world.report()
     assert [item(report, number).state for number in numbers] == [ItemState.UNKNOWN] * len(numbers)
@@ -161,7 +163,7 @@ def test_what_may_not_be_read_is_unknown_and_said_to_be(world, method, numbers) 
     assert all(item(report, number).next.startswith("python -m wizard policy auditor") for number in numbers)
 
 
-def test_where_nothing_may_be_read_nothing_is_done_and_every_form_can_still_be_made(world) -> None:
+def test_without_any_permission_nothing_is_done_and_every_form_is_rendered(world) -> None:
     for method in READ:
         world.aws.failures[method] = DENIED
     for of in (world.aws.key_rotation, world.aws.access):
@@ -174,13 +176,13 @@ def test_where_nothing_may_be_read_nothing_is_done_and_every_form_can_still_be_m
     assert "you may not look" in forms(report)
 
 
-def test_a_stack_that_is_not_built_has_no_report(world) -> None:
+def test_a_stack_that_is_not_deployed_has_no_report(world) -> None:
     world.engine.stack_state = StackState(exists=True, has_key=False)
     with pytest.raises(StackNotFound):
         world.report()
 
 
-def test_a_backend_that_does_not_answer_is_told_as_that(world) -> None:
+def test_a_backend_that_does_not_answer_is_that_error(world) -> None:
     world.engine.failures["state"] = Unreachable("the backend does not answer", "try again")
     with pytest.raises(Unreachable, match="backend"):
         world.report()
@@ -217,7 +219,7 @@ def _bucket(**changes: Any) -> Callable[[World], None]:
 # --- the architecture
 
 
-def test_a_replica_is_a_place_of_its_own(tmp_path) -> None:
+def test_a_replica_is_listed_with_its_region(tmp_path) -> None:
     keys = World(multi_region(), tmp_path).report().architecture.keys
     assert [(each.arn, each.replica, each.state) for each in keys] == [
         (MULTI_KEY, False, "Enabled"),
@@ -232,7 +234,7 @@ def test_a_replica_is_a_place_of_its_own(tmp_path) -> None:
         ({"vercel_access": "user"}, [("vercel", "acme/portal", "access key")]),
         (
             {"deploy_targets": ("ecs", "vercel"), "ecs_cluster": "clinic", "ecs_service": "web"},
-            [("ecs", "clinic/web", "task role"), ("vercel", "acme/portal", "OIDC")],
+            [("vercel", "acme/portal", "OIDC"), ("ecs", "clinic/web", "task role")],
         ),
         (
             {"deploy_targets": ("eks",), "eks_cluster": "clinic", "eks_namespace": "phi"},
@@ -240,15 +242,15 @@ def test_a_replica_is_a_place_of_its_own(tmp_path) -> None:
         ),
     ],
 )
-def test_every_platform_is_drawn_as_it_is_set_up(tmp_path, changes, expected) -> None:
+def test_every_platform_is_described_as_it_is_set_up(tmp_path, changes, expected) -> None:
     report = World(settings(**changes), tmp_path).report()
-    told = report.architecture.applications
-    assert [(each.target, each.place) for each in told] == [(target, place) for target, place, _ in expected]
-    assert all(how in each.identity for each, (_, _, how) in zip(told, expected, strict=True))
+    applications = report.architecture.applications
+    assert [(each.target, each.place) for each in applications] == [(target, place) for target, place, _ in expected]
+    assert all(how in each.identity for each, (_, _, how) in zip(applications, expected, strict=True))
     assert all(place in forms(report) for _, place, _ in expected)
 
 
-def test_an_existing_trail_is_told_as_one_that_was_there(tmp_path) -> None:
+def test_an_existing_trail_is_not_called_the_stacks_own(tmp_path) -> None:
     world = World(settings(existing_trail_arn=TRAIL, trail_bucket="organization-logs"), tmp_path)
     report = world.report()
     assert not report.architecture.trail.is_own
@@ -259,7 +261,7 @@ def test_an_existing_trail_is_told_as_one_that_was_there(tmp_path) -> None:
 # --- access and its review
 
 
-def test_the_application_that_used_the_key_is_told_with_the_calls(world) -> None:
+def test_the_application_that_used_the_key_is_listed_with_its_calls(world) -> None:
     events = KeyEvents(principal=APP, uses=12, refused=0, last_use=NOW - timedelta(hours=1))
     world.aws.who_has_access.told = {KEY: (events,)}
     tested = item(world.report(), 7)
@@ -267,7 +269,7 @@ def test_the_application_that_used_the_key_is_told_with_the_calls(world) -> None
     assert f"{APP} used the key 12 times in 90 days" in tested.evidence
 
 
-def test_without_a_review_somebody_has_to_sign_one(world) -> None:
+def test_without_a_review_the_next_step_is_to_sign_one(world) -> None:
     report = world.report()
     reviewed = item(report, 8)
     assert (reviewed.state, reviewed.evidence) == (ItemState.PERSON, "no review is signed yet")
@@ -286,10 +288,10 @@ def test_a_signed_review_is_cited_with_signer_age_and_file(world) -> None:
         40,
         40,
     )
-    assert all(told in forms(report) for told in ("Ada Byron", report.access.sign_off.review_digest))
+    assert all(text in forms(report) for text in ("Ada Byron", report.access.sign_off.review_digest))
 
 
-def test_nothing_in_a_report_tells_where_on_this_machine_the_reviews_are(world) -> None:
+def test_a_report_does_not_contain_the_folder_of_the_reviews(world) -> None:
     world.signed(10)
     file = next(each for each in world.reviews.rglob("*.json") if ".signed" not in each.name)
     whole = world.report()
@@ -303,7 +305,7 @@ def test_a_review_that_is_older_than_a_quarter_is_open(world) -> None:
     assert item(world.report(), 8).state is ItemState.OPEN
 
 
-def test_a_review_that_was_changed_since_is_told_and_not_cited(world) -> None:
+def test_a_review_that_was_changed_is_reported_and_not_cited(world) -> None:
     world.signed(10)
     file = next(each for each in world.reviews.rglob("*.json") if ".signed" not in each.name)
     file.write_text(file.read_text().replace('"windowDays": 90', '"windowDays": 89'))
@@ -313,7 +315,7 @@ def test_a_review_that_was_changed_since_is_told_and_not_cited(world) -> None:
     assert item(report, 8).state is ItemState.PERSON
 
 
-def test_who_has_access_is_read_anew_and_what_the_review_could_not_read_is_unknown(world) -> None:
+def test_access_is_read_again_and_what_the_review_could_not_read_is_unknown(world) -> None:
     world.aws.who_has_access.uses = {KEY: KeyUse(at=NOW, operation="Decrypt", tracked_since=NOW)}
     world.aws.who_has_access.failures["grants"] = DENIED
     report = world.report()
@@ -334,7 +336,7 @@ def test_rotations_raise_the_cost_and_are_on_the_timeline(world) -> None:
     report = world.report()
     assert report.cost.monthly > before
     assert report.rotation.on_demand_left == 10
-    assert all(told in forms(report) for told in ("Next rotation", "31 January 2026"))
+    assert all(text in forms(report) for text in ("Next rotation", "31 January 2026"))
 
 
 @pytest.mark.parametrize(
@@ -346,7 +348,7 @@ def test_rotations_raise_the_cost_and_are_on_the_timeline(world) -> None:
         (None, 0, [("In S3 Standard", 0, None)]),
     ],
 )
-def test_the_life_of_a_log_file_is_told_in_days_and_dates(tmp_path, expires, archive, expected) -> None:
+def test_the_life_of_a_log_file_has_days_and_dates(tmp_path, expires, archive, expected) -> None:
     world = World(settings(trail_archive_days=archive), tmp_path)
     _bucket(expires_after_days=expires, lock="GOVERNANCE", lock_days=2557)(world)
     phases = world.report().retention.phases
@@ -358,18 +360,18 @@ def test_the_life_of_a_log_file_is_told_in_days_and_dates(tmp_path, expires, arc
     assert all(each.from_date == NOW + timedelta(days=each.from_day) for each in phases)
 
 
-def test_the_parts_of_the_bill_are_the_bill(world) -> None:
-    told = world.report().cost
-    assert sum(each.monthly for each in told.drivers) == pytest.approx(told.monthly, abs=0.005 * len(told.drivers))
+def test_the_drivers_add_up_to_the_cost(world) -> None:
+    cost = world.report().cost
+    assert sum(each.monthly for each in cost.drivers) == pytest.approx(cost.monthly, abs=0.005 * len(cost.drivers))
 
 
-def test_what_is_asked_on_the_command_line_is_told_as_that(world) -> None:
+def test_an_assumption_of_the_command_line_says_so(world) -> None:
     world.assumptions, world.sources = Assumptions(requests=5_000_000), {"requests": "the command line"}
-    told = world.report().cost
-    asked = next(each for each in told.assumptions if each.what.startswith("KMS requests"))
+    cost = world.report().cost
+    asked = next(each for each in cost.assumptions if each.what.startswith("KMS requests"))
     assert (asked.value, asked.source) == (5_000_000, "the command line")
-    assert told.what_ifs[0].now == 5_000_000
-    assert 5_000_000 in [each.at for each in told.what_ifs[0].points]
+    assert cost.what_ifs[0].now == 5_000_000
+    assert 5_000_000 in [each.at for each in cost.what_ifs[0].points]
 
 
 def test_every_point_of_a_curve_is_there_and_the_present_is_one_of_them(world) -> None:

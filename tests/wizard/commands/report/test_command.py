@@ -67,30 +67,30 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_three_forms_of_one_document_go_to_a_folder_named_after_stack_and_time(run, tmp_path) -> None:
-    code, told = run()
+    code, report = run()
     folder = tmp_path / "reports" / "production" / "2026-03-02T09-30-15Z"
     assert code == 0
     assert sorted(each.name for each in folder.iterdir()) == ["report.html", "report.json", "report.md"]
-    kept = json.loads((folder / "report.json").read_text())
-    assert kept == json.loads(json.dumps(told))
-    assert (folder / "report.html").read_text() == page(kept)
-    assert (folder / "report.md").read_text() == markdown(kept)
+    saved = json.loads((folder / "report.json").read_text())
+    assert saved == json.loads(json.dumps(report))
+    assert (folder / "report.html").read_text() == page(saved)
+    assert (folder / "report.md").read_text() == markdown(saved)
 
 
 def test_the_document_says_where_the_files_are_and_nothing_of_this_machine(run, tmp_path) -> None:
-    _, told = run()
-    assert told["files"] == {
+    _, report = run()
+    assert report["files"] == {
         "folder": "reports/production/2026-03-02T09-30-15Z",
         "page": "report.html",
         "text": "report.md",
         "data": "report.json",
     }
-    assert str(tmp_path) not in json.dumps(told)
+    assert str(tmp_path) not in json.dumps(report)
 
 
-def test_the_files_go_where_they_are_wanted(run, tmp_path) -> None:
-    _, told = run("--out", "for-the-auditor")
-    assert told["files"]["folder"] == "for-the-auditor"
+def test_the_files_go_to_the_folder_of_the_option(run, tmp_path) -> None:
+    _, report = run("--out", "for-the-auditor")
+    assert report["files"]["folder"] == "for-the-auditor"
     assert (tmp_path / "for-the-auditor" / "report.html").is_file()
 
 
@@ -102,7 +102,7 @@ def test_a_report_is_never_written_over_another(run, tmp_path) -> None:
     assert {each: each.read_bytes() for each in (tmp_path / "here").iterdir()} == before
 
 
-def test_one_file_that_is_there_is_enough_to_write_none(run, tmp_path) -> None:
+def test_one_existing_file_is_enough_to_write_none(run, tmp_path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "report.md").write_text("mine")
     with pytest.raises(UsageError):
@@ -110,29 +110,29 @@ def test_one_file_that_is_there_is_enough_to_write_none(run, tmp_path) -> None:
     assert [each.name for each in (tmp_path / "here").iterdir()] == ["report.md"]
 
 
-def test_a_folder_that_cannot_be_made_is_told_before_a_traceback(run, tmp_path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error_without_a_traceback(run, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match="cannot be written") as caught:
         run("--out", "file/below")
     assert "--out" in caught.value.hint
 
 
-def test_what_is_told_is_the_checklist_and_the_files(run) -> None:
+def test_the_output_is_the_checklist_and_the_files(run) -> None:
     run()
-    told = [line for _, line in run.ui.marked]
-    assert [line.partition(":")[0] for line in told][:2] == [
+    lines = [line for _, line in run.ui.marked]
+    assert [line.partition(":")[0] for line in lines][:2] == [
         "Customer managed key with its alias",
         "Key policy restricts access",
     ]
-    assert "reports/production/2026-03-02T09-30-15Z/report.html" in told
+    assert "reports/production/2026-03-02T09-30-15Z/report.html" in lines
 
 
 def test_a_what_if_of_the_command_line_is_in_the_report(run) -> None:
-    _, told = run("--requests", "7000000")
-    assert 7_000_000 in [point["at"] for point in told["cost"]["whatIfs"][0]["points"]]
+    _, report = run("--requests", "7000000")
+    assert 7_000_000 in [point["at"] for point in report["cost"]["whatIfs"][0]["points"]]
 
 
-def test_a_cache_of_no_time_is_refused_before_anything_is_asked(run) -> None:
+def test_a_cache_of_zero_minutes_is_refused_before_anything_is_read(run) -> None:
     with pytest.raises(UsageError):
         run("--cache-minutes", "0")
     assert run.aws.log == []

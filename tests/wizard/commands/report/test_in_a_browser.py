@@ -67,9 +67,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def written(folder: Path, name: str) -> Path:
-    made = folder / "report.html"
-    made.write_text(page(document(STATES[name], files=FILES)), encoding="utf-8")
-    return made
+    file = folder / "report.html"
+    file.write_text(page(document(STATES[name], files=FILES)), encoding="utf-8")
+    return file
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_axe_finds_nothing_wrong_on_a_small_screen(browser: Browser, file: Path)
     assert browser.faults() == []
 
 
-def test_axe_would_find_what_is_wrong(browser: Browser, tmp_path: Path) -> None:
+def test_axe_finds_faults_in_a_broken_page(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "broken.html").write_text(
         '<title>a</title><p style="color: #eee; background: #fff">pale', encoding="utf-8"
     )
@@ -100,9 +100,9 @@ def test_every_word_in_a_drawing_has_enough_contrast_to_what_is_under_it(
 ) -> None:
     # axe leaves words over drawings to people.
     browser.open(written(tmp_path, name), scheme=scheme)
-    found: list[tuple[str, float]] = browser.ask(CONTRAST)
-    assert len(found) > 10
-    assert [each for each in found if each[1] < 4.5] == []
+    texts: list[tuple[str, float]] = browser.ask(CONTRAST)
+    assert len(texts) > 10
+    assert [each for each in texts if each[1] < 4.5] == []
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_no_drawing_is_cut_off(name: str, browser: Browser, tmp_path: Path) -> N
     assert browser.ask(CUT_OFF) == []
 
 
-def test_nothing_is_asked_of_the_network_and_nothing_is_complained_of(browser: Browser, file: Path) -> None:
+def test_the_page_makes_no_request_and_logs_no_error(browser: Browser, file: Path) -> None:
     browser.open(file)
     assert browser.requests() == [file.as_uri()]
     assert browser.ask("return performance.getEntriesByType('resource').map(each => each.name)") == []
     assert browser.complaints() == []
 
 
-def test_what_would_be_asked_of_the_network_would_be_seen(browser: Browser, tmp_path: Path) -> None:
+def test_a_request_of_a_page_is_detected(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "asking.html").write_text('<img src="https://clinic.example/pixel.png" alt="">', encoding="utf-8")
     browser.open(tmp_path / "asking.html")
     assert "https://clinic.example/pixel.png" in browser.requests()
@@ -134,7 +134,7 @@ def test_no_screen_scrolls_sideways(width: int, scheme: str, browser: Browser, f
     assert browser.ask("return document.documentElement.scrollWidth") == width
 
 
-def test_two_tastes_have_two_backgrounds(browser: Browser, file: Path) -> None:
+def test_light_and_dark_have_different_backgrounds(browser: Browser, file: Path) -> None:
     seen = []
     for scheme in ("light", "dark"):
         browser.open(file, scheme=scheme)
@@ -172,9 +172,9 @@ def _plain(pdf: bytes) -> bytes:
     return b"\n".join(parts)
 
 
-def test_the_sliders_tell_facts_and_only_with_a_script(browser: Browser, file: Path) -> None:
+def test_the_sliders_show_facts_and_only_with_a_script(browser: Browser, file: Path) -> None:
     browser.open(file)
-    told = browser.ask(
+    shown_facts = browser.ask(
         "const input = document.querySelector('.slider input'); input.value = input.max;"
         "input.dispatchEvent(new Event('input'));"
         "return [...document.querySelectorAll('.slider output')].map(output => "
@@ -182,9 +182,9 @@ def test_the_sliders_tell_facts_and_only_with_a_script(browser: Browser, file: P
     )
     facts: Any = document(STATES[FULL], files=FILES)
     last = facts["cost"]["whatIfs"][0]["points"][-1]
-    pointer, shown = told[0][1]
+    pointer, shown = shown_facts[0][1]
     assert (resolved(facts, pointer), shown) == (last["monthly"], f"${last['monthly']:,.2f}")
-    assert all(len(each) == 2 for each in told)
+    assert all(len(each) == 2 for each in shown_facts)
 
 
 def test_without_a_script_nothing_is_missing_but_the_sliders(browser: Browser, file: Path) -> None:
@@ -194,7 +194,7 @@ def test_without_a_script_nothing_is_missing_but_the_sliders(browser: Browser, f
     assert browser.ask("return document.querySelectorAll('.what-if table tbody tr').length") > 10
 
 
-def test_by_keyboard_the_first_stop_is_the_way_past_the_contents(browser: Browser, file: Path) -> None:
+def test_with_the_keyboard_the_first_stop_is_the_skip_link(browser: Browser, file: Path) -> None:
     browser.open(file)
     for kind in ("rawKeyDown", "keyUp"):
         browser.command("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)

@@ -26,14 +26,14 @@ PLACE = "\ue000"
 """Stands for a fact in the Markdown."""
 
 
-def made(of: ReportFacts) -> dict[str, Any]:
+def document_of(of: ReportFacts) -> dict[str, Any]:
     """The document as a program reads it back from report.json."""
     read: dict[str, Any] = json.loads(text(document(of, files=FILES)))
     return read
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class Rendered:
     """A report in one state, and its page read once for all tests."""
 
     of: ReportFacts
@@ -43,10 +43,10 @@ class Made:
 
 
 @cache
-def report(name: str) -> Made:
+def report(name: str) -> Rendered:
     of = STATES[name]
-    html = page(made(of))
-    return Made(of=of, document=made(of), html=html, read=Page(html))
+    html = page(document_of(of))
+    return Rendered(of=of, document=document_of(of), html=html, read=Page(html))
 
 
 EVERY_STATE = pytest.mark.parametrize("name", list(STATES))
@@ -56,16 +56,16 @@ EVERY_STATE = pytest.mark.parametrize("name", list(STATES))
 
 
 @EVERY_STATE
-def test_every_number_that_is_seen_stands_in_an_element_that_names_its_fact(name) -> None:
+def test_every_visible_number_is_in_an_element_that_names_its_fact(name) -> None:
     seen = report(name).read.texts
     loose = [each for each, pointer in seen if pointer is None and any(c.isdigit() for c in each)]
     assert seen
-    # The title of the window is told by the heading and the date of the page too.
+    # The heading and the date of the page cite what the title of the window says.
     assert loose == [report(name).read.named("title")[0].text]
 
 
 @EVERY_STATE
-def test_every_element_that_names_a_fact_tells_that_fact_and_nothing_else(name) -> None:
+def test_every_element_that_names_a_fact_shows_that_fact_and_nothing_else(name) -> None:
     document_ = report(name).document
     cited = [each for each in report(name).read.elements if "data-fact" in each.attributes]
     wrong = [
@@ -78,7 +78,7 @@ def test_every_element_that_names_a_fact_tells_that_fact_and_nothing_else(name) 
 
 
 @EVERY_STATE
-def test_a_time_says_to_programs_what_it_says_to_people(name) -> None:
+def test_a_time_element_has_the_same_time_for_programs(name) -> None:
     document_ = report(name).document
     times = report(name).read.named("time")
     assert times
@@ -103,7 +103,7 @@ def test_every_number_of_the_markdown_is_a_fact_too(name) -> None:
         assert text_.replace("\\", "").strip("`") in {way.replace("\\", "").strip("`") for way in plain}
 
 
-def test_the_window_is_named_after_stack_and_day_alone() -> None:
+def test_the_title_is_the_stack_and_the_day() -> None:
     told_ = report("in full").read.named("title")[0].text
     assert told_ == "Compliance report: production, 2 March 2026"
 
@@ -146,7 +146,7 @@ def test_the_page_asks_no_other_address_for_anything(name) -> None:
     assert styles[0].count("url(") == 0
 
 
-def test_its_policy_lets_nothing_but_its_own_style_and_script_run() -> None:
+def test_its_policy_allows_only_its_own_style_and_script() -> None:
     read = report("in full").read
     policy = next(
         each.attributes["content"]
@@ -171,14 +171,14 @@ def test_every_internal_link_leads_somewhere() -> None:
     assert set(links) <= set(ids)
 
 
-def test_a_strange_name_is_told_and_harmless() -> None:
+def test_a_name_with_markup_is_shown_and_harmless() -> None:
     read = report("strange names").read
     assert len(read.named("script")) == 1
     assert read.named("a", "b", "script")[-1].text != "alert"
     assert read.named("h1")[0].text == f"Compliance report: {STRANGE}"
 
 
-def test_a_strange_name_is_harmless_in_the_markdown() -> None:
+def test_a_name_with_markup_is_harmless_in_the_markdown() -> None:
     written = markdown(report("strange names").document)
     assert "<script>" not in written.replace("\\<script\\>", "").replace("`", "")
     rows = [line for line in written.splitlines() if line.startswith("| Vercel")]
@@ -216,7 +216,7 @@ def test_every_table_has_a_caption_and_every_heading_of_it_a_scope(name) -> None
 
 
 @EVERY_STATE
-def test_every_drawing_is_told_or_is_only_for_the_eye(name) -> None:
+def test_every_drawing_has_a_title_or_is_hidden_from_screen_readers(name) -> None:
     read = report(name).read
     ids = {each.attributes["id"]: each for each in read.elements if "id" in each.attributes}
     for each in read.named("svg"):
@@ -228,7 +228,7 @@ def test_every_drawing_is_told_or_is_only_for_the_eye(name) -> None:
             assert each.attributes["aria-hidden"] == "true"
 
 
-def test_landmarks_language_and_a_way_past_the_contents_are_there() -> None:
+def test_it_has_landmarks_a_language_and_a_skip_link() -> None:
     read = report("in full").read
     assert read.named("html")[0].attributes["lang"] == "en"
     assert [len(read.named(name)) for name in ("main", "nav", "footer")] == [1, 1, 1]
@@ -236,7 +236,7 @@ def test_landmarks_language_and_a_way_past_the_contents_are_there() -> None:
     assert first.attributes == {"href": "#report", "class": "skip"}
 
 
-def test_no_state_is_told_by_its_colour_alone() -> None:
+def test_no_state_is_shown_by_its_colour_alone() -> None:
     read = report("in full").read
     badges = [each for each in read.elements if "badge" in each.attributes.get("class", "").split()]
     assert badges
@@ -248,15 +248,15 @@ def test_it_is_small_enough_to_be_sent(name) -> None:
     assert len(report(name).html.encode()) < 300_000
 
 
-def test_of_more_principals_than_fit_the_page_tells_how_many_there_are() -> None:
+def test_with_too_many_principals_the_page_says_how_many_there_are() -> None:
     many = tuple(replace(samples.PRINCIPALS[1], arn=f"arn:aws:iam::111122223333:role/r{n}") for n in range(450))
     of = facts(access=replace(samples.ACCESS, review=replace(samples.REVIEW, principals=many)))
-    read = Page(page(made(of)))
+    read = Page(page(document_of(of)))
     shown = [each for each in read.elements if each.attributes.get("data-fact", "").endswith("/arn")]
     principals = [each for each in shown if each.attributes["data-fact"].startswith("/access/review/principals")]
     assert len(principals) == 200
     assert "Only the first of 450 principals" in " ".join(each.text for each in read.named("p"))
-    assert len(page(made(of)).encode()) < 300_000
+    assert len(page(document_of(of)).encode()) < 300_000
 
 
 # --- nothing changes by itself
@@ -266,7 +266,7 @@ def test_of_more_principals_than_fit_the_page_tells_how_many_there_are() -> None
 @pytest.mark.parametrize(
     ("form", "ending"), [(lambda d: text(d), "json"), (page, "html"), (markdown, "md")], ids=["json", "html", "md"]
 )
-def test_every_form_is_as_it_was_agreed(name, form, ending) -> None:
+def test_every_form_equals_its_golden_file(name, form, ending) -> None:
     """To accept a change: UPDATE_GOLDEN=1, which fails for each file that it changes; then review the diff."""
     file = GOLDEN / f"{name.replace(' ', '-')}.{ending}"
     text_ = form(document(STATES[name], files=FILES))

@@ -12,7 +12,7 @@ from tests.components.policies.evaluation.policy_documents import allow, documen
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, OUTPUTS, FakeCloud, settings
 from wizard.commands.review import collect
-from wizard.commands.review.baseline import Changed, Differences
+from wizard.commands.review.baseline import Differences, PrincipalChange
 from wizard.commands.review.output import ReviewResult
 from wizard.commands.review.output import document as document_of
 from wizard.core.models.access import (
@@ -116,11 +116,11 @@ def documents_of_reviews() -> dict[str, dict[str, Any]]:
         digest=digest,
         differences=Differences(
             since="a.json",
-            came=(STRANGER,),
-            went=(STRANGER,),
-            first_seen=(STRANGER,),
-            out_of_sight=(STRANGER,),
-            changed=(Changed(arn=STRANGER, gained=("use",), new_ways=("a grant",), used_again=True),),
+            added=(STRANGER,),
+            removed=(STRANGER,),
+            first_visible=(STRANGER,),
+            no_longer_visible=(STRANGER,),
+            changed=(PrincipalChange(arn=STRANGER, gained=("use",), new_ways=("a grant",), used_again=True),),
             new_grants=("g1",),
         ),
         sign_off=SignOff(signer="Ada", signer_arn=ADMIN, at=NOW, review_digest=digest, file="b.signed.json"),

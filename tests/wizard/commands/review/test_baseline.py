@@ -17,7 +17,7 @@ from tests.wizard.commands.review.reviews import (
 )
 from tests.wizard.fakes.clients import ADMIN, APP, KEY, FakeCloud
 from wizard.commands.review import baseline
-from wizard.commands.review.baseline import Changed, Differences
+from wizard.commands.review.baseline import Differences, PrincipalChange
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import KeyEvents
 
@@ -38,22 +38,22 @@ def without(*names: str, cloud_: FakeCloud) -> FakeCloud:
 def test_two_reviews_of_the_same_are_no_different():
     found = between(aws(), aws())
     assert found == Differences(since=SINCE)
-    assert found.is_nothing
+    assert found.is_empty
 
 
 def test_who_came_and_who_went_is_told():
-    assert between(aws(), aws(stranger())).came == (STRANGER,)
-    assert between(aws(stranger()), aws()).went == (STRANGER,)
+    assert between(aws(), aws(stranger())).added == (STRANGER,)
+    assert between(aws(stranger()), aws()).removed == (STRANGER,)
 
 
 def test_what_one_gained_and_lost_is_told_with_the_way():
     less, more = aws(stranger()), aws(stranger(allow("kms:*")))
     assert between(less, more).changed == (
-        Changed(
+        PrincipalChange(
             arn=STRANGER,
             gained=("administer",),
             new_ways=("IAM policy own (use; administer)",),
-            gone_ways=("IAM policy own (use)",),
+            removed_ways=("IAM policy own (use)",),
         ),
     )
     assert between(more, less).changed[0].lost == ("administer",)
@@ -62,7 +62,7 @@ def test_what_one_gained_and_lost_is_told_with_the_way():
 def test_a_new_and_a_gone_grant_are_told():
     given = aws(granted={KEY: (grant(APP),)})
     assert between(aws(), given).new_grants == ("g1",)
-    assert between(given, aws()).gone_grants == ("g1",)
+    assert between(given, aws()).removed_grants == ("g1",)
 
 
 def test_who_may_newly_become_the_application_is_told():
@@ -75,32 +75,32 @@ def test_who_may_newly_become_the_application_is_told():
         )
     )
     found = between(aws(), opened)
-    assert found.came == ("ec2.amazonaws.com",)
+    assert found.added == ("ec2.amazonaws.com",)
     assert [each.newly_assumed_by for each in found.changed if each.arn == APP] == [("ec2.amazonaws.com",)]
 
 
 def test_one_that_uses_the_key_and_had_not_is_told():
     used = aws(told={KEY: (KeyEvents(principal=ADMIN, uses=1, last_use=NOW),)})
     unused = aws(told={})
-    assert between(unused, used).changed == (Changed(arn=ADMIN, used_again=True),)
+    assert between(unused, used).changed == (PrincipalChange(arn=ADMIN, used_again=True),)
 
 
 def test_nobody_came_of_whom_the_earlier_review_could_not_know():
     blind = without("iam", cloud_=aws())
     found = between(blind, aws(stranger()))
-    assert (found.came, found.first_seen) == ((), (STRANGER,))
+    assert (found.added, found.first_visible) == ((), (STRANGER,))
 
 
 def test_nobody_came_of_whom_the_earlier_review_knew_a_part():
     hidden = principal(STRANGER, policies=(IamPolicy(name="hidden", document=None),), trust=document())
     found = between(aws(hidden), aws(stranger()))
-    assert (found.came, found.first_seen) == ((), (STRANGER,))
+    assert (found.added, found.first_visible) == ((), (STRANGER,))
 
 
 def test_nobody_went_whom_this_review_cannot_see():
     blind = without("iam", cloud_=aws())
     found = between(aws(stranger()), blind)
-    assert (found.went, found.out_of_sight) == ((), (STRANGER,))
+    assert (found.removed, found.no_longer_visible) == ((), (STRANGER,))
 
 
 def test_nobody_lost_a_right_that_this_review_cannot_see():
@@ -111,4 +111,4 @@ def test_nobody_lost_a_right_that_this_review_cannot_see():
 def test_grants_that_could_not_be_read_did_not_go():
     blind = without("grants", cloud_=aws())
     found = between(aws(granted={KEY: (grant(APP),)}), blind)
-    assert (found.gone_grants, found.went) == ((), ())
+    assert (found.removed_grants, found.removed) == ((), ())

@@ -98,7 +98,7 @@ def test_one_whom_nobody_named_fails_the_review(clinic):
     clinic.with_stranger()
     code, told = clinic.review()
     assert (code, told["notAccepted"]) == (1, [STRANGER])
-    assert (Mark.FAIL, f"{STRANGER}: the settings do not name it") in clinic.ui.marked
+    assert (Mark.FAIL, f"{STRANGER}: not named in the settings") in clinic.ui.marked
 
 
 def test_what_is_unknown_fails_the_review(clinic):
@@ -141,8 +141,8 @@ def test_the_second_review_tells_what_changed_since_the_first(clinic):
     clinic.with_stranger()
     clinic.now = NOW + timedelta(days=90)
     _, told = clinic.review()
-    assert (told["differences"]["since"], told["differences"]["came"]) == ("2026-07-01.json", [STRANGER])
-    assert f"came: {STRANGER}" in clinic.ui.said
+    assert (told["differences"]["since"], told["differences"]["added"]) == ("2026-07-01.json", [STRANGER])
+    assert f"added: {STRANGER}" in clinic.ui.said
 
 
 def test_a_file_that_was_tampered_with_fails_the_review_and_is_not_compared_with(clinic):
@@ -178,13 +178,13 @@ def test_a_person_types_the_stacks_name_after_the_review_was_shown(clinic):
     clinic.ui = FakeTalk(interactive=True, answers={"confirmation": ["production"]})
     clinic.review(sign="Ada")
     assert clinic.files == ["2026-07-01.json", "2026-07-01.signed.json"]
-    shown = clinic.ui.log.index("talk.section Outcome")
+    shown = clinic.ui.log.index("talk.section Result")
     assert clinic.ui.log.index("talk.ask confirmation") > shown
 
 
 def test_another_word_signs_nothing_and_keeps_the_review(clinic):
     clinic.ui = FakeTalk(interactive=True, answers={"confirmation": ["no"]})
-    with pytest.raises(Cancelled, match="nothing was signed; the review is kept"):
+    with pytest.raises(Cancelled, match="nothing was signed; the review is stored"):
         clinic.review(sign="Ada")
     assert clinic.files == ["2026-07-01.json"]
 
@@ -215,7 +215,7 @@ def test_an_old_access_key_is_told(clinic):
     clinic.aws.who_has_access.account = account(principal(SECOND, allow("kms:*")))
     clinic.aws.who_has_access.keys_of_users = {"second": (old,)}
     clinic.review()
-    assert "    access key AKIAOLD, 400 days old, no use is known: older than 90 days, change it" in clinic.ui.said
+    assert "    access key AKIAOLD, 400 days old, no known use: older than 90 days, replace it" in clinic.ui.said
 
 
 def test_the_table_has_one_row_a_principal_by_its_short_name(clinic):
@@ -247,5 +247,5 @@ def test_a_grant_is_told_with_what_it_gives_and_its_date(clinic):
     made = datetime.fromisoformat("2026-06-01T00:00:00+00:00")
     clinic.aws.who_has_access.granted = {KEY: (grant(STRANGER, "Decrypt", "CreateGrant", made=made, name="n"),)}
     clinic.review()
-    assert (Mark.WARN, f"{STRANGER}: Decrypt, CreateGrant, made 2026-06-01") in clinic.ui.marked
+    assert (Mark.WARN, f"{STRANGER}: Decrypt, CreateGrant, created 2026-06-01") in clinic.ui.marked
     assert "    g1 (n)" in clinic.ui.said

@@ -153,7 +153,7 @@ def test_another_account_that_may_become_the_application_is_called_out():
     made.who_has_access.account = AccountIam(principals=(principal(ADMIN, trust=document()), app))
     found = review(made)
     assert [each.arn for each in found.unexpected] == [there]
-    assert of(found, there).ways == (f"becomes {APP} (use)",)
+    assert of(found, there).ways == (f"assumes {APP} (use)",)
 
 
 def test_the_identity_provider_is_called_out_where_it_lets_more_in_than_the_settings_mean():
@@ -171,7 +171,7 @@ def test_a_user_that_may_become_a_role_with_a_right_has_it_too():
     user = principal(SECOND, allow("sts:AssumeRole", Resource=STRANGER))
     root = f"arn:aws:iam::{ACCOUNT}:root"
     found = review(aws(stranger(trust=document(trusting({"AWS": root}))), user))
-    assert of(found, SECOND).ways == (f"becomes {STRANGER} (use)",)
+    assert of(found, SECOND).ways == (f"assumes {STRANGER} (use)",)
     assert of(found, STRANGER).assumed_by == (SECOND,)
 
 

@@ -85,7 +85,7 @@ def test_a_folder_without_reviews_tells_none(place):
 def test_a_review_is_signed_once(place, found):
     kept = storage.write(place, found, None)
     sign(kept)
-    with pytest.raises(SetupError, match="was signed"):
+    with pytest.raises(SetupError, match="already signed"):
         sign(kept, "Bob")
     [read] = storage.read(place, "production")
     assert read.sign_off is not None and read.sign_off.signer == "Ada"
@@ -108,8 +108,8 @@ def test_a_review_that_was_changed_together_with_its_digest_is_no_longer_what_wa
     body = {name: told[name] for name in ("version", "previous")} | {"review": {**told["review"], "windowDays": 1}}
     changed(kept.file, **body, digest=storage.digest_of(body))
     [read] = storage.read(place, "production")
-    assert (read.is_whole, read.sign_off) == (False, None)
-    assert "signs another review" in read.fault
+    assert (read.is_intact, read.sign_off) == (False, None)
+    assert "is a sign-off of another content" in read.fault
 
 
 def test_a_review_that_was_changed_with_its_digest_is_not_what_the_next_one_remembers(place, found):
@@ -119,8 +119,8 @@ def test_a_review_that_was_changed_with_its_digest_is_not_what_the_next_one_reme
     body = {name: told[name] for name in ("version", "previous")} | {"review": {**told["review"], "windowDays": 1}}
     changed(before.file, **body, digest=storage.digest_of(body))
     [old, new] = storage.read(place, "production")
-    assert (old.is_whole, new.is_whole) == (False, True)
-    assert "2026-07-01.json remembers another digest" in old.fault
+    assert (old.is_intact, new.is_intact) == (False, True)
+    assert "2026-07-01.json contains another digest" in old.fault
 
 
 def test_a_sign_off_that_was_moved_to_another_review_is_none(place, found):
@@ -129,7 +129,7 @@ def test_a_sign_off_that_was_moved_to_another_review_is_none(place, found):
     sign(first)
     first.file.with_suffix(".signed.json").rename(second.file.with_suffix(".signed.json"))
     assert [each.sign_off for each in storage.read(place, "production")] == [None, None]
-    assert [each.is_whole for each in storage.read(place, "production")] == [True, False]
+    assert [each.is_intact for each in storage.read(place, "production")] == [True, False]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"digest": 1, "version": "1", "previous": null, "review": {}}'])
@@ -138,14 +138,14 @@ def test_a_file_that_is_no_review_is_told_and_stops_nothing(place, found, text):
     kept.file.with_name("2026-06-30.json").write_text(text)
     latest = storage.latest(place, "production", now=NOW)
     assert latest.review == found
-    assert len(latest.faults) == 1 and "2026-06-30.json is no review" in latest.faults[0]
+    assert len(latest.faults) == 1 and "2026-06-30.json cannot be read as a review" in latest.faults[0]
 
 
 def test_a_sign_off_that_cannot_be_read_is_told(place, found):
     kept = storage.write(place, found, None)
     kept.file.with_suffix(".signed.json").write_text("nothing")
     [read] = storage.read(place, "production")
-    assert "no sign-off that can be read" in read.fault
+    assert "cannot be read as a sign-off" in read.fault
 
 
 def test_other_files_of_the_folder_are_left_alone(place, found):
@@ -156,7 +156,7 @@ def test_other_files_of_the_folder_are_left_alone(place, found):
 
 def test_a_folder_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path, found):
     (tmp_path / "reviews").write_text("a file")
-    with pytest.raises(SetupError, match="cannot be kept"):
+    with pytest.raises(SetupError, match="cannot be written"):
         storage.write(tmp_path / "reviews", found, None)
 
 

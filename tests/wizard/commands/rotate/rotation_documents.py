@@ -19,11 +19,11 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VERSIONS = tuple(
     DataKeyVersion(
         wrapped=wrapped(origin),
-        key_arn={VersionOrigin.UNKNOWN: None, VersionOrigin.REWRAPPED: OTHER_KEY}.get(origin, KEY),
+        key_arn={VersionOrigin.UNKNOWN: None, VersionOrigin.REENCRYPTED: OTHER_KEY}.get(origin, KEY),
         parameter=f"/eonpro/production/data-keys/{wrapped(origin).fingerprint[7:]}",
         origin=origin,
         kept_at=None if origin is VersionOrigin.UNKNOWN else AT,
-        same_as=wrapped(VersionOrigin.FIRST if origin is VersionOrigin.REWRAPPED else origin).fingerprint,
+        same_as=wrapped(VersionOrigin.FIRST if origin is VersionOrigin.REENCRYPTED else origin).fingerprint,
         current=origin is VersionOrigin.MADE,
         was_current=origin in (VersionOrigin.MADE, VersionOrigin.FIRST),
         kept=origin is not VersionOrigin.FIRST,
@@ -57,7 +57,7 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "rotate": {
         "cmk": _told(Action.CMK, rotations=ROTATED),
         "schedule": _told(Action.SCHEDULE, rotations=UNTOLD, changed=False, next=()),
-        "rewrap": _told(Action.REWRAP, versions=VERSIONS, subject=VERSIONS[2]),
+        "reencrypt": _told(Action.REENCRYPT, versions=VERSIONS, subject=VERSIONS[2]),
         "data-key": _told(Action.DATA_KEY, versions=VERSIONS, subject=VERSIONS[1]),
         **{f"promote, {how}": _put_in_place(Action.PROMOTE, how) for how in ProofMethod},
         **{

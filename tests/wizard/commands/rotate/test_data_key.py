@@ -20,7 +20,6 @@ from wizard.core.errors import (
     DataKeyConflict,
     MissingAnswers,
     PermissionDenied,
-    ResourceError,
     StackNotFound,
     Unreachable,
     UsageError,
@@ -126,6 +125,7 @@ def test_a_person_who_types_something_else_changes_nothing(world: World) -> None
 
 def test_without_a_data_key_there_is_none_to_rotate(world: World) -> None:
     world.lose_escrow()
+    world.vercel.variables.clear()
     with pytest.raises(StackNotFound) as refused:
         world.run("rotate", "--data-key")
     assert refused.value.hint.startswith("python -m wizard push")
@@ -133,7 +133,7 @@ def test_without_a_data_key_there_is_none_to_rotate(world: World) -> None:
 
 def test_an_escrow_that_is_gone_is_restored_not_rotated(world: World, new: str) -> None:
     world.lose_escrow()
-    with pytest.raises(ResourceError, match="is gone, and versions of it are kept") as refused:
+    with pytest.raises(DataKeyConflict, match="is gone, and versions of it are kept") as refused:
         world.run("rotate", "--data-key")
     assert "restore" in refused.value.hint
 

@@ -111,7 +111,7 @@ def _history(account: Account, folder: Path, seen: Counter[str]) -> type[RuleBas
             self._run(cut, "rotate", "--promote", self._choose(number))
 
         @rule(cut=CUTS, own=st.booleans())
-        def rewrap(self, cut: Any, own: bool) -> None:
+        def reencrypt(self, cut: Any, own: bool) -> None:
             self._run(cut, "rotate", "--reencrypt", self.clinic.key if own else self.clinic.other_key)
 
         @rule(cut=CUTS)

@@ -37,7 +37,7 @@ def world() -> World:
 def test_under_another_key_it_is_kept_beside_and_the_application_keeps_what_it_has(world: World) -> None:
     told = world.run("rotate", "--reencrypt", OTHER_KEY, yes=True, confirm=None)
     new = world.kept()[told["fingerprint"]]
-    assert (new.key_arn, new.origin, new.same_as) == (OTHER_KEY, VersionOrigin.REWRAPPED, OLD)
+    assert (new.key_arn, new.origin, new.same_as) == (OTHER_KEY, VersionOrigin.REENCRYPTED, OLD)
     assert world.current.fingerprint == OLD
     assert told["delivered"] == []
     assert new.parameter in str(told["next"][0]) and OTHER_KEY in str(told["next"][0])
@@ -90,7 +90,7 @@ def test_a_wrapping_that_an_interrupted_run_left_is_taken_up(world: World) -> No
     world.ring.crash_at = "replace_current"
     with pytest.raises(KeyboardInterrupt):
         world.run("rotate", "--reencrypt", KEY)
-    (left,) = (each for each in world.kept().values() if each.origin is VersionOrigin.REWRAPPED)
+    (left,) = (each for each in world.kept().values() if each.origin is VersionOrigin.REENCRYPTED)
     told = world.run("rotate", "--reencrypt", KEY)
     assert told["fingerprint"] == left.fingerprint == world.current.fingerprint
     assert len(world.kept()) == 2

@@ -12,7 +12,7 @@ from components.settings import SecretStore
 from tests.wizard.commands.rotate.stack_world import NOW, World
 from tests.wizard.fakes.clients import KEY, OTHER_KEY, multi_region, settings, wrapped
 from wizard.commands.backup import document
-from wizard.core.errors import Cancelled, DataKeyConflict, PermissionDenied, ResourceError, UsageError
+from wizard.core.errors import Cancelled, DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 
@@ -122,7 +122,7 @@ def test_a_version_and_a_backup_at_once_are_refused(world: World) -> None:
 def test_an_escrow_in_the_other_store_is_copied_first(world: World) -> None:
     there = world.aws.escrows.pop(world.settings.names.stored_data_key)
     world.aws.secrets[there.parameter] = replace(there, store=SecretStore.SECRETS_MANAGER)
-    with pytest.raises(ResourceError, match="is still in the secrets-manager") as refused:
+    with pytest.raises(DataKeyConflict, match="is still in the secrets-manager") as refused:
         world.run("restore", "--version", OLD)
     assert "push" in refused.value.hint
 

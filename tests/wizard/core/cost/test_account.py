@@ -1,4 +1,4 @@
-"""The bill by what was used: counts told as a month, what is unknown left out and named, nothing taken for nothing."""
+"""The cost by use: counts become those of a month, what is unknown is left out and named, and never counts as zero."""
 
 from __future__ import annotations
 
@@ -29,66 +29,66 @@ def usage(window: timedelta = MONTH, **changes: Any) -> Usage:
 
 
 def rotations(number: int) -> KeyRotations:
-    made = tuple(Rotation(at=UNTIL - timedelta(days=day), on_demand=False) for day in range(number, 0, -1))
-    return KeyRotations(enabled=True, period_days=365, next_at=None, rotations=made)
+    past = tuple(Rotation(at=UNTIL - timedelta(days=day), on_demand=False) for day in range(number, 0, -1))
+    return KeyRotations(enabled=True, period_days=365, next_at=None, rotations=past)
 
 
 def account(**changes: Any) -> AccountFacts:
     return AccountFacts(**{"rotations": 0, "trail_key_rotations": 0, "other_trails": 0, **changes})
 
 
-def bill(used: Usage | None = None, *, facts: AccountFacts | None = None, **changes: Any) -> CostByUse:
+def by_use(used: Usage | None = None, *, facts: AccountFacts | None = None, **changes: Any) -> CostByUse:
     return cost_by_use(settings(**changes), GIVEN, used or usage(), facts or account())
 
 
 @pytest.mark.parametrize(
-    ("count", "days", "told"),
+    ("count", "days", "expected"),
     [
         (30_000, 43_800 / 1440, 30_000),
         (1_000, 10, 3_042),  # 1,000 / 10 * 30.4166…
         (90_000, 90, 30_417),
         (24, 1, 730),
-        (24, 0.1, 730),  # a shorter window is told as a day
+        (24, 0.1, 730),  # a shorter window counts as a day
         (0, 90, 0),
     ],
 )
-def test_a_count_is_told_as_one_of_a_month(count: int, days: float, told: int) -> None:
-    assert monthly(count, days) == told
+def test_a_count_becomes_one_of_a_month(count: int, days: float, expected: int) -> None:
+    assert monthly(count, days) == expected
 
 
-def test_calls_of_the_key_and_of_the_others_share_the_free_ones() -> None:
-    told = bill()
+def test_calls_on_the_key_and_on_others_share_the_free_requests() -> None:
+    cost = by_use()
     # 30,000 of the application and 8,760 log files of 40,000 in all: 1,240 are of other keys.
-    assert told.estimate.assumptions.requests == 30_000 and told.estimate.assumptions.other_requests == 1_240
-    assert told.estimate.of(Driver.REQUESTS) == Decimal(40_000 - 20_000) * Decimal("0.000003")
+    assert cost.estimate.assumptions.requests == 30_000 and cost.estimate.assumptions.other_requests == 1_240
+    assert cost.estimate.of(Driver.REQUESTS) == Decimal(40_000 - 20_000) * Decimal("0.000003")
 
 
-def test_fewer_requests_than_are_known_of_leave_none_for_others() -> None:
-    assert bill(usage(kms_requests=5)).estimate.assumptions.other_requests == 0
+def test_fewer_requests_than_known_leave_none_for_other_keys() -> None:
+    assert by_use(usage(kms_requests=5)).estimate.assumptions.other_requests == 0
 
 
 @pytest.mark.parametrize(("rotated", "dollars"), [(0, 1), (1, 2), (2, 3), (5, 3)])
 def test_each_keys_price_follows_its_own_rotations(rotated: int, dollars: int) -> None:
-    told = bill(facts=account(rotations=rotated))
-    assert told.of(Driver.KEY) == dollars and told.of(Driver.TRAIL_KEY) == 1
-    told = bill(facts=account(trail_key_rotations=rotated))
-    assert told.of(Driver.KEY) == 1 and told.of(Driver.TRAIL_KEY) == dollars
+    cost = by_use(facts=account(rotations=rotated))
+    assert cost.of(Driver.KEY) == dollars and cost.of(Driver.TRAIL_KEY) == 1
+    cost = by_use(facts=account(trail_key_rotations=rotated))
+    assert cost.of(Driver.KEY) == 1 and cost.of(Driver.TRAIL_KEY) == dollars
 
 
 def test_logs_are_billed_by_their_real_size() -> None:
-    assert bill().estimate.of(Driver.LOG_STORAGE) == Decimal("0.023")
-    assert bill(usage(trail_bytes=0)).estimate.of(Driver.LOG_STORAGE) == 0
+    assert by_use().estimate.of(Driver.LOG_STORAGE) == Decimal("0.023")
+    assert by_use(usage(trail_bytes=0)).estimate.of(Driver.LOG_STORAGE) == 0
 
 
 @pytest.mark.parametrize("others", [0, 1, 2])
 def test_a_second_trail_is_billed_where_the_account_has_one(others: int) -> None:
-    told = bill(facts=account(other_trails=others))
-    assert (told.estimate.of(Driver.TRAIL_EVENTS) > 0) == bool(others)
+    cost = by_use(facts=account(other_trails=others))
+    assert (cost.estimate.of(Driver.TRAIL_EVENTS) > 0) == bool(others)
 
 
 def test_an_existing_trail_that_the_stack_uses_is_not_billed_to_it() -> None:
-    told = bill(facts=account(other_trails=4), existing_trail_arn=TRAIL, trail_bucket="clinic-logs")
-    assert told.of(Driver.TRAIL_EVENTS) == 0
+    cost = by_use(facts=account(other_trails=4), existing_trail_arn=TRAIL, trail_bucket="clinic-logs")
+    assert cost.of(Driver.TRAIL_EVENTS) == 0
 
 
 UNKNOWN = {
@@ -101,23 +101,23 @@ UNKNOWN = {
 @pytest.mark.parametrize("field", UNKNOWN)
 def test_a_count_that_could_not_be_read_is_unknown_with_its_reason_and_not_in_the_cost(field: str) -> None:
     changes: dict[str, Any] = {field: None, "unknown": {field: "denied"}}
-    told = bill(usage(**changes))
-    assert set(told.unknown) == UNKNOWN[field]
-    assert set(told.unknown.values()) <= {"denied"}
-    assert all(told.estimate.of(driver) == 0 and told.of(driver) is None for driver in UNKNOWN[field])
+    cost = by_use(usage(**changes))
+    assert set(cost.unknown) == UNKNOWN[field]
+    assert set(cost.unknown.values()) <= {"denied"}
+    assert all(cost.estimate.of(driver) == 0 and cost.of(driver) is None for driver in UNKNOWN[field])
 
 
 def test_an_account_that_could_not_be_asked_leaves_keys_and_a_second_trail_unknown() -> None:
-    told = bill(facts=not_asked("denied"))
-    assert told.unknown == dict.fromkeys((Driver.KEY, Driver.TRAIL_KEY, Driver.TRAIL_EVENTS), "denied")
-    assert told.estimate.of(Driver.KEY) == 0
+    cost = by_use(facts=not_asked("denied"))
+    assert cost.unknown == dict.fromkeys((Driver.KEY, Driver.TRAIL_KEY, Driver.TRAIL_EVENTS), "denied")
+    assert cost.estimate.of(Driver.KEY) == 0
 
 
-def test_what_others_take_is_noted_where_it_is_not_known() -> None:
-    assert any("other keys" in note for note in bill(usage(kms_requests=None)).notes)
+def test_unknown_requests_of_other_keys_are_noted() -> None:
+    assert any("other keys" in note for note in by_use(usage(kms_requests=None)).notes)
 
 
-def test_a_history_that_was_cut_off_is_told_by_the_time_that_was_read_whole() -> None:
+def test_a_history_that_was_cut_off_counts_over_the_time_that_was_read() -> None:
     # 3,000 calls in the newest tenth of the window: as many again in each of the others.
     cut = usage(
         timedelta(days=30),
@@ -125,14 +125,14 @@ def test_a_history_that_was_cut_off_is_told_by_the_time_that_was_read_whole() ->
         is_key_requests_cut_off=True,
         key_requests_since=UNTIL - timedelta(days=3),
     )
-    told = bill(cut)
-    assert told.estimate.assumptions.requests == monthly(3_000, 3) == 30_417
-    assert any("lower bound" in note for note in told.notes)
+    cost = by_use(cut)
+    assert cost.estimate.assumptions.requests == monthly(3_000, 3) == 30_417
+    assert any("lower bound" in note for note in cost.notes)
 
 
 def test_a_window_of_hours_is_noted() -> None:
-    assert any("shorter than a day" in note for note in bill(usage(timedelta(hours=3))).notes)
-    assert bill(usage(timedelta(days=3))).notes == ()
+    assert any("shorter than a day" in note for note in by_use(usage(timedelta(hours=3))).notes)
+    assert by_use(usage(timedelta(days=3))).notes == ()
 
 
 @given(
@@ -143,17 +143,17 @@ def test_a_window_of_hours_is_noted() -> None:
 def test_more_use_never_costs_less(fewer: int, more: int, days: int) -> None:
     window = timedelta(days=days)
     low, high = (
-        bill(usage(window, key_requests=one, kms_requests=one)).estimate.monthly for one in sorted((fewer, more))
+        by_use(usage(window, key_requests=one, kms_requests=one)).estimate.monthly for one in sorted((fewer, more))
     )
     assert low <= high
 
 
 @given(some.sets(some.sampled_from(sorted(UNKNOWN))))
-def test_the_bill_never_grows_by_what_is_unknown(fields: set[str]) -> None:
+def test_the_cost_never_grows_by_what_is_unknown(fields: set[str]) -> None:
     changes: dict[str, Any] = dict.fromkeys(fields)
     none = replace(usage(), **changes, unknown=dict.fromkeys(fields, "denied"))
     # Unknown others count as none, and all free requests as this stack's.
-    assert bill(none).estimate.monthly <= bill().estimate.monthly
+    assert by_use(none).estimate.monthly <= by_use().estimate.monthly
 
 
 # --- read from the account
@@ -185,6 +185,6 @@ def test_before_the_first_set_up_no_key_has_rotated() -> None:
 def test_what_may_not_be_read_is_unknown_with_its_reason(method: str, fields: set[str]) -> None:
     aws = FakeCloud()
     aws.failures[method] = PermissionDenied("denied", "ask")
-    told = read_account(aws, settings())
-    assert told.unknown == dict.fromkeys(fields, "denied")
-    assert all(getattr(told, field) is None for field in fields)
+    cost = read_account(aws, settings())
+    assert cost.unknown == dict.fromkeys(fields, "denied")
+    assert all(getattr(cost, field) is None for field in fields)

@@ -41,7 +41,7 @@ def test_an_instance_asks_whenever_its_cache_ends(instances: int, minutes: float
     assert assumed(instances=instances, cache_minutes=minutes).application_requests == requests
 
 
-def test_requests_that_are_told_stand_for_those_that_instances_would_make() -> None:
+def test_given_requests_replace_those_of_the_instances() -> None:
     assert assumed(requests=7, instances=100).application_requests == 7
 
 
@@ -60,19 +60,19 @@ def test_requests_cost_three_cents_for_ten_thousand_after_twenty_thousand(reques
     assert estimate(BARE, assumed(requests=requests)).of(Driver.REQUESTS) == Decimal(dollars)
 
 
-def test_what_is_free_is_told_as_what_it_would_have_cost() -> None:
+def test_free_units_have_the_value_that_they_would_cost() -> None:
     assert estimate(BARE, assumed(requests=5_000)).free_value == Decimal("0.015")
     assert estimate(BARE, assumed(requests=500_000)).free_value == Decimal("0.06")
 
 
-def test_requests_of_other_keys_use_up_the_free_ones_and_are_not_on_this_bill() -> None:
+def test_requests_of_other_keys_use_up_free_ones_and_are_not_part_of_this_cost() -> None:
     shared = estimate(BARE, assumed(requests=10_000, other_requests=15_000))
     assert (shared.of(Driver.REQUESTS), shared.free_value) == (Decimal("0.015"), Decimal("0.015"))
     late = estimate(BARE, assumed(requests=10_000, other_requests=1_000_000))
     assert (late.of(Driver.REQUESTS), late.free_value) == (Decimal("0.03"), Decimal(0))
 
 
-def test_a_log_file_every_five_minutes_has_a_data_key_made_for_it_where_the_logs_have_a_key() -> None:
+def test_each_log_file_is_one_kms_request_where_the_logs_have_a_key() -> None:
     assert trail_requests(settings(), assumed(active_regions=3)) == 3 * 8_760 == 3 * LOG_FILES
     assert trail_requests(settings(trail_key=False), assumed()) == 0
     assert trail_requests(BARE, assumed()) == 0
@@ -89,7 +89,7 @@ def test_the_key_of_the_audit_logs_is_billed_by_its_own_rotations(rotations: int
     assert bill.of(Driver.KEY) == 3 and bill.of(Driver.TRAIL_KEY) == dollars
 
 
-def test_growth_tells_the_bill_after_none_one_and_two_rotations() -> None:
+def test_growth_is_the_cost_after_none_one_and_two_rotations() -> None:
     points = growth(settings(alerts=False), assumed(requests=0, events=0, active_regions=0))
     assert {point.value: point.monthly for point in points} == {0.0: Decimal(2), 1.0: Decimal(4), 2.0: Decimal(6)}
 
@@ -105,14 +105,14 @@ def test_a_second_trail_is_billed_by_event_and_a_first_one_is_not() -> None:
     assert estimate(BARE, assumed(events=250_000, other_trails=1)).of(Driver.TRAIL_EVENTS) == 0
 
 
-def test_logs_that_are_kept_add_up_from_month_to_month() -> None:
+def test_retained_logs_add_up_from_month_to_month() -> None:
     # 2 ** 30 bytes a month.
     month = {"events": 1024**2, "event_bytes": 1024}
     assert estimate(settings(), assumed(**month, months=1)).of(Driver.LOG_STORAGE) == Decimal("0.023")
     assert estimate(settings(), assumed(**month, months=10)).of(Driver.LOG_STORAGE) == Decimal("0.23")
 
 
-def test_log_files_under_128_kb_stay_where_they_are_and_larger_ones_move() -> None:
+def test_log_files_under_128_kb_are_not_archived_and_larger_ones_are() -> None:
     small = estimate(settings(), assumed(months=24))
     assert small.of(Driver.ARCHIVE_STORAGE) == small.of(Driver.ARCHIVE_TRANSITIONS) == 0
     large = estimate(settings(), assumed(months=24, events=10_000_000))
@@ -124,7 +124,7 @@ def test_log_files_under_128_kb_stay_where_they_are_and_larger_ones_move() -> No
     assert large.of(Driver.ARCHIVE_TRANSITIONS) == moved
 
 
-def test_what_comes_along_with_an_option_is_billed_with_it_and_only_then() -> None:
+def test_a_driver_of_an_option_is_included_only_with_the_option() -> None:
     def drivers(**changes: Any) -> set[Driver]:
         return {item.driver for item in estimate(settings(**changes)).items}
 
@@ -144,8 +144,8 @@ def test_the_ordinary_set_up_for_vercel_costs_two_dollars_and_some_cents() -> No
 
 
 def test_what_if_varies_one_assumption_and_leaves_the_others() -> None:
-    told = what_if(BARE, assumed(rotations=1), "requests", [0, 30_000])
-    assert [(point.value, point.monthly) for point in told] == [(0, 2), (30_000, Decimal("2.03"))]
+    points = what_if(BARE, assumed(rotations=1), "requests", [0, 30_000])
+    assert [(point.value, point.monthly) for point in points] == [(0, 2), (30_000, Decimal("2.03"))]
     assert [round(point.monthly, 4) for point in what_if(BARE, assumed(instances=10), "cache_minutes", [0.5, 5])] == [
         Decimal("3.568"),
         Decimal("1.2028"),
@@ -153,15 +153,15 @@ def test_what_if_varies_one_assumption_and_leaves_the_others() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"cache_minutes": 0}, {"cache_minutes": -1}, {"requests": -1}, {"instances": -2}])
-def test_an_assumption_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_impossible_assumption_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         assumed(**wrong)
 
 
 def test_every_price_has_its_page_of_aws() -> None:
-    told = [price for price in vars(prices).values() if isinstance(price, prices.Price)]
-    assert len(told) > 8
-    assert [price for price in told if not price.page.startswith("https://aws.amazon.com/")] == []
+    all_prices = [price for price in vars(prices).values() if isinstance(price, prices.Price)]
+    assert len(all_prices) > 8
+    assert [price for price in all_prices if not price.page.startswith("https://aws.amazon.com/")] == []
 
 
 COUNTS = some.integers(min_value=0, max_value=10**9)
@@ -174,14 +174,14 @@ def test_more_requests_never_cost_less(fewer: int, more: int, others: int) -> No
 
 
 @given(requests=COUNTS, others=COUNTS)
-def test_what_is_paid_and_what_is_free_are_all_that_was_asked_for(requests: int, others: int) -> None:
+def test_paid_and_free_requests_are_all_requests(requests: int, others: int) -> None:
     bill = estimate(BARE, assumed(requests=requests, other_requests=others))
     assert bill.of(Driver.REQUESTS) + bill.free_value == Decimal(requests) * Decimal("0.03") / 10_000
     assert bill.free_value <= Decimal("0.06")
 
 
 @given(others=COUNTS, requests=COUNTS)
-def test_the_free_ones_are_shared_and_never_given_twice(others: int, requests: int) -> None:
+def test_free_requests_are_shared_and_never_counted_twice(others: int, requests: int) -> None:
     mine = estimate(BARE, assumed(requests=requests, other_requests=others)).of(Driver.REQUESTS)
     theirs = prices.KMS_REQUEST.of(Decimal(others))
     assert mine + theirs == prices.KMS_REQUEST.of(Decimal(requests + others))
@@ -194,11 +194,11 @@ def test_the_free_ones_are_shared_and_never_given_twice(others: int, requests: i
 def test_a_longer_cache_never_costs_more(shorter: float, longer: float) -> None:
     low, high = sorted((shorter, longer))
     assumptions = assumed(instances=50)
-    told = what_if(BARE, assumptions, "cache_minutes", [low, high])
-    assert told[0].monthly >= told[1].monthly
+    points = what_if(BARE, assumptions, "cache_minutes", [low, high])
+    assert points[0].monthly >= points[1].monthly
 
 
 @given(rotations=some.integers(min_value=0, max_value=50), replicas=some.integers(min_value=0, max_value=10))
-def test_the_bill_is_the_sum_of_its_drivers(rotations: int, replicas: int) -> None:
+def test_the_cost_is_the_sum_of_its_drivers(rotations: int, replicas: int) -> None:
     bill = estimate(settings(), assumed(rotations=rotations, replicas=replicas, other_trails=1))
     assert bill.monthly == sum(bill.of(driver) for driver in Driver)

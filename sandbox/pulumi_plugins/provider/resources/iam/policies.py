@@ -1,6 +1,6 @@
-"""IAM's policies: managed ones, and those written into a role.
+"""IAM policies: managed ones, inline ones of roles, and attachments.
 
-May touch IAM at the endpoint of the region it is handed.
+It may touch IAM at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_chan
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = "NoSuchEntity"
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: versions a managed policy keeps.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: versions of a managed policy.
 _VERSIONS = 5
 
 
@@ -64,7 +64,7 @@ class Policy(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """A changed document is a new default version; the oldest makes room for it."""
+        """A changed document is a new default version; at the limit the oldest one is deleted."""
         if "policy" in changed:
             versions = region.iam.list_policy_versions(PolicyArn=resource_id)["Versions"]
             others = sorted(
@@ -91,7 +91,7 @@ class Policy(ResourceType):
 
 
 class RolePolicy(ResourceType):
-    """A policy written into a role; its id is `role:name`."""
+    """An inline policy of a role; its id is `role:name`."""
 
     token = "aws:iam/rolePolicy:RolePolicy"
     display_name = "IAM Role Policy"
@@ -101,12 +101,12 @@ class RolePolicy(ResourceType):
     name_limit = 128
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Write the policy."""
+        """Put the policy."""
         self._put(region, inputs)
         return f"{inputs['role']}:{inputs['name']}"
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The policy as the role has it."""
+        """The role's policy."""
         role, _, name = resource_id.partition(":")
         response = none_if_missing(lambda: region.iam.get_role_policy(RoleName=role, PolicyName=name), _NOT_FOUND)
         if response is None:
@@ -116,11 +116,11 @@ class RolePolicy(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Write it again."""
+        """Put it again."""
         self._put(region, new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Take it out of the role."""
+        """Delete it from the role."""
         role, _, name = resource_id.partition(":")
         none_if_missing(lambda: region.iam.delete_role_policy(RoleName=role, PolicyName=name), _NOT_FOUND)
 
@@ -140,7 +140,7 @@ class _Attachment(ResourceType):
         return f"{name}/{inputs['policyArn']}"
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The attachment, found in the principal's list."""
+        """The attachment, from the principal's list."""
         name, _, arn = resource_id.partition("/")
         pages = region.iam.get_paginator(f"list_attached_{self.principal}_policies")
         attached = none_if_missing(
@@ -156,7 +156,7 @@ class _Attachment(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Every input replaces it: there is nothing to update."""
+        """Every changed input replaces it."""
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Detach."""

@@ -1,6 +1,6 @@
 """IAM: roles, and the OpenID Connect providers whose tokens may assume them.
 
-May touch IAM at the endpoint of the region it is handed.
+It may touch IAM at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Role(ResourceType):
     name_input = "name"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the role; what hangs on it comes after."""
+        """Create the role; its policies follow in `complete`."""
         arguments = without_none(
             RoleName=inputs["name"],
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
@@ -50,7 +50,7 @@ class Role(ResourceType):
             region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The role with everything that hangs on it."""
+        """The role with its policies."""
         response = none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND)
         if response is None:
             return None
@@ -81,7 +81,7 @@ class Role(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Change what may change without a new role."""
+        """Change what does not need a new role."""
         if "assumeRolePolicy" in changed:
             trust = new["assumeRolePolicy"]
             retry_unknown_principals(
@@ -116,7 +116,7 @@ class Role(ResourceType):
                 region.iam.tag_role(RoleName=resource_id, Tags=tag_list(added))
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the role and the policies recorded as its own; others only with forceDetachPolicies."""
+        """Delete the role and its recorded policies; other policies only with forceDetachPolicies."""
         if none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND) is None:
             return
         force = bool(state.get("forceDetachPolicies"))
@@ -131,7 +131,7 @@ class Role(ResourceType):
         none_if_missing(lambda: region.iam.delete_role(RoleName=resource_id), _NOT_FOUND)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
-        """Inline policies are told by name, and compared by meaning."""
+        """Inline policies are matched by name and compared by meaning."""
         if name == "inlinePolicies":
             before, after = _by_name(old), _by_name(new)
             return before.keys() == after.keys() and all(
@@ -150,7 +150,7 @@ class Role(ResourceType):
 
 
 def _by_name(policies: Any) -> dict[str, str]:
-    # One empty element stands for "no inline policies at all" in the real provider.
+    # In the real provider one empty element means "no inline policies".
     return {policy["name"]: policy.get("policy", "") for policy in policies or [] if policy.get("name")}
 
 
@@ -174,7 +174,7 @@ class OpenIdConnectProvider(ResourceType):
     sets = frozenset({"clientIdLists"})
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the provider; there is one a URL and account."""
+        """Create the provider; an account has one for each URL."""
         response = region.iam.create_open_id_connect_provider(
             Url=inputs["url"],
             ClientIDList=inputs["clientIdLists"],
@@ -183,7 +183,7 @@ class OpenIdConnectProvider(ResourceType):
         return str(response["OpenIDConnectProviderArn"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The provider; AWS tells its URL without the scheme."""
+        """The provider; AWS returns its URL without the scheme."""
         current = none_if_missing(
             lambda: region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=resource_id), _NOT_FOUND
         )

@@ -1,6 +1,6 @@
 """IAM: users and their access keys.
 
-May touch IAM at the endpoint of the region it is handed.
+It may touch IAM at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class User(ResourceType):
 
     token = "aws:iam/user:User"
     display_name = "IAM User"
-    # The real provider renames in place; here a new name is a new user, which no program of ours asks for.
+    # The real provider renames in place; here a new name is a new user, because no program of this project renames one.
     force_new = frozenset({"name"})
     defaults = {"forceDestroy": False, "path": "/"}
     write_only = frozenset({"forceDestroy"})
@@ -84,7 +84,7 @@ class User(ResourceType):
 
 
 class AccessKey(ResourceType):
-    """A user's access key; its secret is told once, at creation, and kept in the state."""
+    """A user's access key; AWS returns its secret only at creation, and the state keeps it."""
 
     token = "aws:iam/accessKey:AccessKey"
     display_name = "IAM Access Key"
@@ -93,7 +93,7 @@ class AccessKey(ResourceType):
     unsupported = frozenset({"pgpKey"})
 
     def __init__(self) -> None:
-        """Secrets wait here between a key's creation and the state it is recorded in."""
+        """Keeps secrets between a key's creation and its record in the state."""
         self._new_secrets: dict[str, str] = {}
 
     def create(self, region: Region, inputs: Properties) -> str:
@@ -103,7 +103,7 @@ class AccessKey(ResourceType):
         return str(key["AccessKeyId"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """A key is born active."""
+        """A new key is active."""
         if inputs.get("status") == "Inactive":
             self._set_status(region, resource_id, inputs)
 
@@ -136,8 +136,8 @@ class AccessKey(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Switch the key on or off."""
-        # The state is read anew after an update, and AWS will not tell the secret again.
+        """Activate or deactivate the key."""
+        # The state is read again after an update, and AWS does not return the secret.
         if old.get("secret"):
             self._new_secrets[resource_id] = old["secret"]
         self._set_status(region, resource_id, new)

@@ -1,6 +1,6 @@
-"""S3: the bucket itself; what is set on it are resources of their own, in `bucket_settings`.
+"""The S3 bucket; its settings are resources of their own, in `settings`.
 
-May touch S3 at the endpoint of the region it is handed.
+It may touch S3 at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Bucket(ResourceType):
     computed = frozenset({"bucketNamespace", "objectLockEnabled"})
     defaults = {"forceDestroy": False}
     write_only = frozenset({"forceDestroy"})
-    # Deprecated in the real provider in favour of resources of their own.
+    # Deprecated in the real provider, which has resources for them.
     unsupported = frozenset(
         {
             "accelerationStatus",
@@ -53,18 +53,18 @@ class Bucket(ResourceType):
         arguments: dict[str, Any] = {"Bucket": inputs["bucket"]}
         if inputs.get("objectLockEnabled"):
             arguments["ObjectLockEnabledForBucket"] = True
-        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: silence names us-east-1.
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: no constraint means us-east-1.
         if region.name != "us-east-1":
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": region.name}
         region.s3.create_bucket(**arguments)
         return str(inputs["bucket"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """Tags are put once the bucket is there."""
+        """Put the tags on the new bucket."""
         self._put_tags(region, resource_id, inputs)
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The bucket, its tags and whether it locks objects."""
+        """The bucket, its tags and whether Object Lock is enabled."""
         head = none_if_missing(lambda: region.s3.head_bucket(Bucket=resource_id), *_NOT_FOUND)
         if head is None:
             return None

@@ -1,6 +1,6 @@
-"""S3: what is set on a bucket, each setting a resource whose id is the bucket's name.
+"""The settings of an S3 bucket, each a resource whose id is the bucket's name.
 
-May touch S3 at the endpoint of the region it is handed.
+It may touch S3 at the endpoint of the region that it is given.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
 
 class BucketSetting(ResourceType):
-    """A setting: one call puts it, one tells it, one takes it off."""
+    """A setting: one call puts it, one gets it, one removes it."""
 
     force_new = frozenset({"bucket", "expectedBucketOwner"})
     write_only = frozenset({"expectedBucketOwner"})
     absent: ClassVar[tuple[str, ...]] = ()
-    """The codes by which S3 says that a bucket has no such setting."""
+    """The error codes for a bucket without the setting."""
 
     def put(self, region: Region, bucket: str, inputs: Properties) -> None:
-        """Set it, over what was there."""
+        """Set it, in place of the existing value."""
         raise NotImplementedError
 
     def get(self, region: Region, bucket: str) -> Properties | None:
-        """What is set, None where nothing is."""
+        """The current setting, None where there is none."""
         raise NotImplementedError
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Take it off."""
+        """Remove it."""
         raise NotImplementedError
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Set it on the bucket."""
+        """Put it on the bucket."""
         self.put(region, inputs["bucket"], inputs)
         return str(inputs["bucket"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """What is set on the bucket."""
+        """The setting of the bucket."""
         bucket = resource_id.partition(",")[0]
         current = none_if_missing(lambda: self.get(region, bucket), *self.absent, *_NO_BUCKET)
         return None if current is None else {"bucket": bucket, **current}
@@ -50,11 +50,11 @@ class BucketSetting(ResourceType):
     def update(
         self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
     ) -> None:
-        """Set it anew."""
+        """Put it again."""
         self.put(region, new["bucket"], new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Take it off the bucket."""
+        """Remove it from the bucket."""
         none_if_missing(lambda: self.clear(region, state["bucket"]), *self.absent, *_NO_BUCKET)
 
 
@@ -66,7 +66,7 @@ class BucketVersioning(BucketSetting):
     write_only = BucketSetting.write_only | {"mfa"}
 
     def put(self, region: Region, bucket: str, inputs: Properties) -> None:
-        """Enable or suspend; "Disabled" is what a bucket without the setting is."""
+        """Enable or suspend; "Disabled" is the status of a bucket without the setting."""
         requested = inputs["versioningConfiguration"]
         if requested["status"] == "Disabled":
             return
@@ -86,13 +86,13 @@ class BucketVersioning(BucketSetting):
         }
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Versioning that was once enabled can only be suspended."""
+        """Enabled versioning can only be suspended."""
         if region.s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled":
             region.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
 
 
 class BucketServerSideEncryptionConfiguration(BucketSetting):
-    """How the bucket encrypts what is put into it."""
+    """The default encryption of the bucket's objects."""
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     display_name = "S3 Bucket Server-side Encryption Configuration"
@@ -111,12 +111,12 @@ class BucketServerSideEncryptionConfiguration(BucketSetting):
         return {"rules": from_aws(current["ServerSideEncryptionConfiguration"]["Rules"])}
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Back to S3's own encryption."""
+        """Return to S3's default encryption."""
         region.s3.delete_bucket_encryption(Bucket=bucket)
 
 
 class BucketPublicAccessBlock(BucketSetting):
-    """Whether the bucket can be made public."""
+    """Whether the bucket can be public."""
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
     display_name = "S3 Bucket Public Access Block"
@@ -137,12 +137,12 @@ class BucketPublicAccessBlock(BucketSetting):
         return dict(from_aws(current["PublicAccessBlockConfiguration"]))
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Take the block off."""
+        """Remove the block."""
         region.s3.delete_public_access_block(Bucket=bucket)
 
 
 class BucketOwnershipControls(BucketSetting):
-    """Who owns the objects that others put."""
+    """Who owns the objects that other accounts put."""
 
     token = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
     display_name = "S3 Bucket Ownership Controls"
@@ -160,12 +160,12 @@ class BucketOwnershipControls(BucketSetting):
         return {"rule": from_aws(current[0])} if current else None
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Take the rule off."""
+        """Remove the rule."""
         region.s3.delete_bucket_ownership_controls(Bucket=bucket)
 
 
 class BucketPolicy(BucketSetting):
-    """Who may do what with the bucket."""
+    """The bucket's policy."""
 
     token = "aws:s3/bucketPolicy:BucketPolicy"
     display_name = "S3 Bucket Policy"
@@ -184,12 +184,12 @@ class BucketPolicy(BucketSetting):
         return {"policy": region.s3.get_bucket_policy(Bucket=bucket)["Policy"]}
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Take the policy off."""
+        """Remove the policy."""
         region.s3.delete_bucket_policy(Bucket=bucket)
 
 
 class BucketLogging(BucketSetting):
-    """Where accesses to the bucket are logged."""
+    """The target of the bucket's access logs."""
 
     token = "aws:s3/bucketLogging:BucketLogging"
     display_name = "S3 Bucket Logging"
@@ -205,12 +205,12 @@ class BucketLogging(BucketSetting):
         region.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
 
     def get(self, region: Region, bucket: str) -> Properties | None:
-        """The target, None where nothing is logged."""
+        """The target, None without logging."""
         enabled = region.s3.get_bucket_logging(Bucket=bucket).get("LoggingEnabled")
         return dict(from_aws(enabled)) if enabled else None
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Log no more."""
+        """Disable the logs."""
         region.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
 
 
@@ -241,7 +241,7 @@ class BucketLifecycleConfiguration(BucketSetting):
         }
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Take the rules off."""
+        """Remove the rules."""
         region.s3.delete_bucket_lifecycle(Bucket=bucket)
 
 
@@ -254,7 +254,7 @@ def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
 
 
 class BucketObjectLockConfiguration(BucketSetting):
-    """How long new versions are locked."""
+    """The default retention of new object versions."""
 
     token = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
     display_name = "S3 Bucket Object Lock Configuration"
@@ -277,7 +277,7 @@ class BucketObjectLockConfiguration(BucketSetting):
         return {"objectLockEnabled": current.get("ObjectLockEnabled"), "rule": rule}
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Object Lock cannot be switched off: only its rule goes."""
+        """Object Lock cannot be disabled: only its rule is removed."""
         region.s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
 
 
@@ -295,7 +295,7 @@ _FROM_AWS = {aws: name for name, aws in _TO_AWS.items()}
 
 
 def to_aws(value: Any) -> Any:
-    """Nested properties in the spelling of the S3 API, zero values left out."""
+    """Nested properties with the names of the S3 API, without empty values."""
     if isinstance(value, Mapping):
         return {
             _TO_AWS.get(name, name[0].upper() + name[1:]): _tags_to_aws(name, part)
@@ -314,7 +314,7 @@ def _tags_to_aws(name: str, part: Any) -> Any:
 
 
 def from_aws(value: Any) -> Any:
-    """Nested properties in the spelling of the SDK."""
+    """Nested properties with the names of the SDK."""
     if isinstance(value, Mapping):
         return {
             _FROM_AWS.get(name, name[0].lower() + name[1:]): _tags_from_aws(name, part) for name, part in value.items()

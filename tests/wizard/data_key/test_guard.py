@@ -1,0 +1,244 @@
+"""May a new data key be made: one answer for the same account, whichever command asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from components.settings import SecretStore
+from tests.wizard.commands.rotate.stack_world import NOW, World
+from tests.wizard.fakes.clients import IDENTITY, KEY, REPLICA_REGION, TOKEN, multi_region, settings, wrapped
+from wizard.commands.push import PushOptions
+from wizard.commands.push import command as push_command
+from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.rotation import VersionOrigin
+from wizard.data_key import guard
+from wizard.data_key.guard import Verdict
+from wizard.inputs.answers import Answer, Source, from_settings
+from wizard.setup.preflight import checks
+from wizard.setup.steps import Request
+
+BESIDE = "/eonpro/production/AWS_KMS_KEY_ID"
+EARLIER = wrapped("earlier")
+
+
+def keep(world: World, *seeds: str) -> None:
+    """Versions under /eonpro/production/data-keys/."""
+    for seed in seeds:
+        world.ring.keep(world.settings, wrapped(seed), key_arn=KEY, origin=VersionOrigin.FIRST, at=NOW)
+
+
+def never(world: World) -> None:
+    """A stack whose first run ended before the data key."""
+
+
+def versions_kept(world: World) -> None:
+    keep(world, "earlier", "later")
+
+
+def variable_left(world: World) -> None:
+    world.aws.parameters[BESIDE] = KEY
+
+
+def variable_left_in_the_other_store(world: World) -> None:
+    world.aws.secret_values[BESIDE] = KEY
+
+
+def target_has_a_kept_version(world: World) -> None:
+    keep(world, "earlier")
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = EARLIER.value
+
+
+def target_has_one_that_nobody_kept(world: World) -> None:
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = EARLIER.value
+
+
+def versions_not_listed(world: World) -> None:
+    world.ring.failures["versions"] = Unreachable("SSM does not answer", "run the same command again")
+
+
+def versions_denied(world: World) -> None:
+    world.ring.failures["versions"] = PermissionDenied("you may not do ssm:GetParametersByPath", "ask for it")
+
+
+HISTORIES: dict[Callable[[World], None], Verdict] = {
+    never: Verdict.YES,
+    versions_kept: Verdict.NO,
+    variable_left: Verdict.NO,
+    variable_left_in_the_other_store: Verdict.NO,
+    target_has_a_kept_version: Verdict.NO,
+    target_has_one_that_nobody_kept: Verdict.NO,
+    versions_not_listed: Verdict.UNKNOWN,
+    versions_denied: Verdict.UNKNOWN,
+}
+
+
+def world_after(history: Callable[[World], None]) -> World:
+    """A deployed stack without a stored data key and without the three variables, after that history."""
+    world = World()
+    world.lose_escrow()
+    world.vercel.variables.clear()
+    history(world)
+    world.log.clear()
+    return world
+
+
+def setup(world: World) -> str | None:
+    """The next step of the preflight; None where it finds nothing wrong."""
+    findings = checks.check(
+        stack="production",
+        values={**from_settings(world.settings), "vercel_token": TOKEN},
+        saved=world.settings,
+        identity=IDENTITY,
+        aws=world.aws,
+        vercel=world.vercel,
+        engine=world.engine,
+    )
+    return findings.problems[0].next if findings.problems else None
+
+
+def push(world: World) -> str | None:
+    options = PushOptions()
+    answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="--vercel-token-file")}
+    request = Request(stack="production", answers=answers, saved=world.settings, yes=True)
+    try:
+        push_command.run(options, request, world.clients())
+    except SetupError as error:
+        return error.hint
+    return None
+
+
+def rotate(world: World) -> str | None:
+    try:
+        world.run("rotate", "--data-key")
+    except StackNotFound as error:
+        assert error.hint.startswith("python -m wizard push"), "the first data key is made by a push"
+        return None
+    except SetupError as error:
+        return error.hint
+    raise AssertionError("there is no data key to rotate")
+
+
+def restore(world: World) -> str | None:
+    """The next step of the list; where there is nothing to list, a restore does not say that one may be made."""
+    try:
+        _, document = world.ended("restore")
+    except SetupError as error:
+        return error.hint
+    return str(document["next"])
+
+
+def import_(world: World) -> str | None:
+    try:
+        document = world.run("adopt", "--encryption-key")
+    except SetupError as error:
+        return error.hint
+    return None if world.ring.version(world.settings, document["fingerprint"]).current else document["next"][0]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("ask", [setup, push, rotate, import_])
+@pytest.mark.parametrize(("history", "verdict"), HISTORIES.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_every_command_gives_the_same_answer_for_the_same_account(
+    history: Callable[[World], None], verdict: Verdict, ask: Callable[[World], str | None]
+) -> None:
+    world = world_after(history)
+
+    next_step = ask(world)
+
+    if verdict is Verdict.YES:
+        assert next_step is None
+        return
+    assert next_step is not None
+    assert "cloud.make_data_key" not in {call.split()[0] for call in world.log}
+    assert world.settings.names.stored_data_key not in world.aws.escrows
+    if verdict is Verdict.NO:
+        assert next_step.startswith("python -m wizard restore"), ask.__name__
+
+
+@pytest.mark.parametrize("history", [versions_kept, target_has_a_kept_version, target_has_one_that_nobody_kept])
+def test_restore_names_what_goes_back(history: Callable[[World], None]) -> None:
+    assert "restore" in str(restore(world_after(history)))
+
+
+def test_the_answer_comes_with_the_reason_and_the_command() -> None:
+    world = world_after(versions_kept)
+
+    decision = guard.may_create(world.aws, world.settings)
+
+    assert decision.verdict is Verdict.NO
+    assert decision.what == "/eonpro/production/ENCRYPTED_PHI_KEY is gone, and versions of it are kept (2)"
+    assert decision.next == "python -m wizard restore"
+
+
+def test_who_may_not_list_the_versions_is_told_so_with_exit_code_3() -> None:
+    world = world_after(versions_denied)
+
+    decision = guard.may_create(world.aws, world.settings)
+
+    assert decision.problems[0].exit_code == 3
+    with pytest.raises(PermissionDenied, match="no other data key was made"):
+        decision.require()
+
+
+def test_the_store_that_was_never_used_may_be_closed() -> None:
+    world = world_after(never)
+    world.aws.closed = (SecretStore.SECRETS_MANAGER,)
+
+    assert guard.may_create(world.aws, world.settings).is_allowed
+
+
+def test_the_store_of_the_last_run_may_not_be_closed() -> None:
+    world = world_after(never)
+    world.aws.closed = (SecretStore.SECRETS_MANAGER,)
+    saved = settings(secret_store="secrets-manager")
+
+    assert guard.may_create(world.aws, world.settings, saved=saved).verdict is Verdict.UNKNOWN
+
+
+def test_a_copy_in_a_replicas_region_rules_out_another_one() -> None:
+    world = World(multi_region())
+    world.lose_escrow()
+    name = world.settings.names.stored_data_key
+    there = world.aws.with_region(REPLICA_REGION)
+    there.escrows[name] = StoredDataKey(parameter=name, wrapped=EARLIER, key_arn=None, version=1)
+
+    decision = guard.may_create(world.aws, world.settings)
+
+    assert decision.verdict is Verdict.NO and REPLICA_REGION in decision.what
+
+
+def test_what_an_interrupted_import_left_does_not_stop_that_import() -> None:
+    world = world_after(never)
+    world.ring.keep(world.settings, EARLIER, key_arn=KEY, origin=VersionOrigin.ADOPTED, at=NOW)
+
+    assert guard.may_create(world.aws, world.settings, importing=True).is_allowed
+    assert not guard.may_create(world.aws, world.settings).is_allowed
+
+
+def test_a_version_under_another_kms_key_may_not_replace_the_stored_one() -> None:
+    world = World()
+    version: Any = world.ring.keep(world.settings, EARLIER, key_arn=f"{KEY}0", origin=VersionOrigin.FIRST, at=NOW)
+
+    decision = guard.may_replace(world.aws, world.settings, world.outputs, version)
+
+    assert decision.verdict is Verdict.NO and "--reencrypt" in decision.next
+
+
+def test_nothing_is_replaced_while_the_data_key_is_in_the_other_store() -> None:
+    world = world_after(never)
+    name = world.settings.names.stored_data_key
+    world.aws.secrets[name] = StoredDataKey(
+        parameter=name, wrapped=EARLIER, key_arn=KEY, version=1, store=SecretStore.SECRETS_MANAGER
+    )
+
+    decision = guard.may_replace(world.aws, world.settings, world.outputs)
+
+    assert decision.verdict is Verdict.NO and decision.next == "python -m wizard push"
+
+
+def test_restore_refuses_two_sources_at_once() -> None:
+    with pytest.raises(UsageError):
+        World().run("restore", "--version", EARLIER.fingerprint, "--from-backup", "FILE")

@@ -1,0 +1,246 @@
+"""May a new data key be made, and may a version take the place of the stored one: the one place that answers.
+
+Pure: asks the edges through their Protocols, reads only. Every command that makes or replaces a data key asks here:
+setup, push, rotate, restore, import. An answer that cannot be known counts as no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+
+from components.settings import Outputs, SecretStore, Settings
+from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.next_command import wizard
+from wizard.core.ports.run import AwsClient
+
+
+class Verdict(StrEnum):
+    """The three answers."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "cannot be known"
+    """Counts as no."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """An answer, with the reason and the next step where it is not yes."""
+
+    verdict: Verdict
+    what: str = ""
+    why: str = ""
+    next: str = ""
+    """A `wizard.core.next_command.Command`, or prose."""
+    error: SetupError | None = None
+    """What kept the answer from being known."""
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the answer is yes."""
+        return self.verdict is Verdict.YES
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The answer as a problem of the preflight; none for yes."""
+        if self.is_allowed:
+            return ()
+        code = self.error.exit_code if self.error else DataKeyConflict.exit_code
+        return (Problem(what=self.what, why=self.why, next=self.next, exit_code=code),)
+
+    def require(self) -> None:
+        """Raise DataKeyConflict unless the answer is yes; PermissionDenied where the caller may not read enough."""
+        if self.is_allowed:
+            return
+        kind = PermissionDenied if isinstance(self.error, CredentialsError) else DataKeyConflict
+        raise kind(f"{self.what}; no other data key was made", self.next) from self.error
+
+
+ALLOWED = Decision(verdict=Verdict.YES)
+
+
+def may_create(
+    aws: AwsClient,
+    settings: Settings,
+    *,
+    saved: Settings | None = None,
+    outputs: Outputs | None = None,
+    importing: bool = False,
+) -> Decision:
+    """May a data key be made where none is stored? By what AWS knows: stored key, versions, variables, all Regions.
+
+    `saved` are the settings of the last run, whose store and Regions are read too. `importing`: versions that an
+    interrupted import left, and that were never current, do not count.
+    Ask `may_create_for` as well where the stack delivers to Vercel.
+    """
+    name, beside = settings.names.stored_data_key, f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
+    used = {settings.secret_store, saved.secret_store} if saved else {settings.secret_store}
+    try:
+        for regional, store in product(_regions(aws, settings, saved, outputs), SecretStore):
+            has_variable, stored = False, None
+            versions: tuple[DataKeyVersion, ...] = ()
+            try:
+                has_variable = regional.stored_data_keys.variable_exists(beside, store=store)
+                stored = regional.stored_data_keys.read_stored_data_key(name, store=store)
+                versions = regional.key_rotation.versions(settings.model_copy(update={"secret_store": store}))
+            except SetupError as error:
+                # The store that this stack never used may be closed to whoever uses the other one; and a variable is
+                # proof enough for whoever may not list the versions.
+                is_closed = isinstance(error, PermissionDenied | Unsupported) and store not in used
+                if not is_closed and not has_variable:
+                    raise
+            if stored is not None:
+                return _stored(stored, regional.region)
+            if counted := [each for each in versions if not (importing and _is_leftover(each))]:
+                return _kept(name, len(counted))
+            if has_variable:
+                return _lost(name, beside)
+    except SetupError as error:
+        return _unknown(error, f"whether {name} was ever there has to be known before another is made")
+    return ALLOWED
+
+
+def may_create_for(
+    target: str, conflict: Callable[[], DataKeyConflict | None] | None, settings: Settings, *, is_deployed: bool
+) -> Decision:
+    """May a data key be made where none is stored? By what a target has that keeps the variables itself.
+
+    `conflict` asks the target why a delivery would be refused; None where this run does not reach the target.
+    `is_deployed`: whether the stack has its KMS key.
+    """
+    name = settings.names.stored_data_key
+    if conflict is None:
+        return Decision(
+            verdict=Verdict.UNKNOWN,
+            what=f"{name} does not exist, and this run does not look at {target}, where the stack delivered",
+            why=f"{target} may hold the only copy of the data key; another one could not open its records",
+            next=wizard("setup", "--target", ",".join(settings.deploy_targets)),
+        )
+    try:
+        found = conflict()
+    except SetupError as error:
+        return _unknown(error, "what the target already has must be known before anything is delivered")
+    if found is None:
+        return ALLOWED
+    if not is_deployed:
+        why = "the delivery would be refused, after everything else was made"
+        return Decision(verdict=Verdict.NO, what=found.message, why=why, next=found.hint)
+    return Decision(
+        verdict=Verdict.NO,
+        what=f"{name} does not exist; {found.message}",
+        why="a new data key could not open the records under that one",
+        next=wizard(
+            "restore",
+            "--from-backup",
+            "PLACE",
+            advice="puts the wrapped key back from your backup; where nothing was set up by this stack yet: "
+            "setup --adopt",
+        ),
+    )
+
+
+def may_replace(
+    aws: AwsClient, settings: Settings, outputs: Outputs, version: DataKeyVersion | None = None
+) -> Decision:
+    """May a version take the place of what is stored? Not from the other store, not under another KMS key.
+
+    `version` is None for the question before one is chosen. That both versions are kept before anything is replaced,
+    and that the stored key is as it was when it was confirmed, `KeyRotation.replace_current` sees to.
+    """
+    store = settings.secret_store
+    for other in SecretStore:
+        if other is store:
+            continue
+        try:
+            stored = aws.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=store)
+            elsewhere = None if stored else _read_closed(aws, settings, other)
+        except DataKeyConflict:
+            # What is in the place of the data key is none: that is what a restore replaces.
+            continue
+        if elsewhere is not None:
+            return Decision(
+                verdict=Verdict.NO,
+                what=f"the data key is still in the {other}, and the settings say {store}",
+                why="it has to be copied first",
+                next=wizard("push", advice="copies it first"),
+            )
+    if version is not None and version.key_arn not in (None, *outputs.key_arns):
+        return Decision(
+            verdict=Verdict.NO,
+            what=f"{version.fingerprint} is wrapped by {version.key_arn}, not by the stack's key {outputs.key_arn}, "
+            "whose ARN is what the application gets",
+            why="the application could not open it",
+            next=wizard(
+                "rotate",
+                "--reencrypt",
+                outputs.key_arn,
+                advice="wraps the current data key under the stack's key",
+            ),
+        )
+    return ALLOWED
+
+
+def _regions(
+    aws: AwsClient, settings: Settings, saved: Settings | None, outputs: Outputs | None
+) -> tuple[AwsClient, ...]:
+    """The account in every Region that has, or had, the key or a replica of it; the stack's own first."""
+    names = (
+        settings.region,
+        *settings.replica_regions,
+        *(saved.replica_regions if saved else ()),
+        *((arn.split(":")[3] for arn in outputs.key_arns) if outputs else ()),
+    )
+    return tuple(aws if region == aws.region else aws.with_region(region) for region in dict.fromkeys(names))
+
+
+def _read_closed(aws: AwsClient, settings: Settings, store: SecretStore) -> StoredDataKey | None:
+    try:
+        return aws.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=store)
+    except (PermissionDenied, Unsupported):
+        return None
+
+
+def _is_leftover(version: DataKeyVersion) -> bool:
+    return version.origin is VersionOrigin.ADOPTED and not version.was_current
+
+
+def _stored(stored: StoredDataKey, region: str) -> Decision:
+    return Decision(
+        verdict=Verdict.NO,
+        what=f"{stored.parameter} in {region} holds {stored.wrapped.fingerprint}",
+        why="a new data key could not open the records under that one",
+        next=wizard("restore", advice="lists the versions that are kept in the stack's own Region"),
+    )
+
+
+def _kept(name: str, count: int) -> Decision:
+    return Decision(
+        verdict=Verdict.NO,
+        what=f"{name} is gone, and versions of it are kept ({count})",
+        why="a new data key could not open the records under them",
+        next=wizard("restore", advice="lists them; the one that was current goes back"),
+    )
+
+
+def _lost(name: str, beside: str) -> Decision:
+    return Decision(
+        verdict=Verdict.NO,
+        what=f"{name} is gone, and {beside}, which is written after it, exists",
+        why="a new data key could not open the records under the lost one",
+        next=wizard(
+            "restore",
+            "--from-backup",
+            "PLACE",
+            advice="put the wrapped key back from your backup; without --from-backup it lists the versions that are "
+            "kept in the account",
+        ),
+    )
+
+
+def _unknown(error: SetupError, why: str) -> Decision:
+    return Decision(verdict=Verdict.UNKNOWN, what=error.message, why=why, next=error.hint, error=error)
