@@ -5,7 +5,6 @@ Pure. One set of facts in two forms: lines for a terminal, a document for `--jso
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,8 +113,8 @@ def _task_secrets(outputs: Outputs) -> list[dict[str, str]]:
 def repeat_command(report: Report) -> str:
     """The command that does this run again without a question."""
     targets = ",".join(dict.fromkeys(delivery.target for delivery in report.delivered))
-    profile = f" --profile {shlex.quote(report.profile)}" if report.profile else ""
-    return wizard("--stack", f"{report.stack}{profile}", "--target", targets, "--yes", "--non-interactive")
+    profile = ("--profile", report.profile) if report.profile else ()
+    return wizard("--stack", report.stack, *profile, "--target", targets, "--yes", "--non-interactive")
 
 
 def document(report: Report) -> dict[str, Any]:
