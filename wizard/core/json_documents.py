@@ -14,28 +14,11 @@ from wizard.core.errors import MissingAnswers, PreflightFailed, SetupError
 
 if TYPE_CHECKING:
     from wizard.core.models.delivery import Verification
-    from wizard.setup.plan import Plan
-    from wizard.setup.report import Report
 
 VERSION = "1"
 """Of the documents' form."""
 
 Document = dict[str, Any]
-
-
-def setup(report: Report) -> Document:
-    """Of a set-up that came to its end; `ok` is whether no proof failed."""
-    from wizard.setup.report import document
-
-    return {**head("setup", ok=not report.failed), **document(report)}
-
-
-def preview(plan: Plan, *, command: str = "preview") -> Document:
-    """Of a plan that was drawn and not carried out; `command` is `setup` for a `setup --dry-run`."""
-    changes = [
-        {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)} for step in plan.changes
-    ]
-    return {**head(command), "stack": plan.stack, "changes": changes}
 
 
 def verify(stack: str, proofs: Sequence[Verification], findings: Sequence[Mapping[str, str]] = ()) -> Document:

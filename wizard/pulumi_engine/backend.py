@@ -15,7 +15,7 @@ from typing import Any
 
 from wizard.core.errors import SetupError, Unreachable
 from wizard.core.models.discovery import BackendFact
-from wizard.core.models.stack_status import ListedStack
+from wizard.core.models.stack import ListedStack
 from wizard.core.next_command import Command
 from wizard.core.state_backend import Circumstances
 from wizard.pulumi_engine import passphrase

@@ -18,14 +18,13 @@ from pulumi.automation import Deployment, EngineEvent
 from components.settings import PROJECT, ContractError, Outputs, Settings
 from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackNotFound
 from wizard.core.models.delivery import StackState
-from wizard.core.models.drift import Drift
 from wizard.core.models.progress import OnProgress, Step
+from wizard.core.models.stack import Drift
 from wizard.core.next_command import Command
-from wizard.pulumi_engine import backend, config, lock, passphrase
+from wizard.pulumi_engine import backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
-from wizard.pulumi_engine.drift import Comparison
 from wizard.pulumi_engine.errors import interrupted
-from wizard.pulumi_engine.events import Watch
+from wizard.pulumi_engine.events import Comparison, Watch
 from wizard.pulumi_engine.process import EngineProcess
 from wizard.pulumi_engine.state import adopted, stack_state
 from wizard.pulumi_engine.workspace import EngineWorkspace, ReadOnlyStack, last_part
@@ -77,13 +76,13 @@ class PulumiEngine:
 
         Raises SetupError: no backend, one that does not answer or refuses, a passphrase that does not open the stack.
         """
-        workspace = self._at.open()
+        opened = self._at.open()
         salt = backend.salt(self._at.settings_file(stack))
         with ThreadPoolExecutor(max_workers=1) as beside:
             # Trying it takes a processor a quarter of a second; the CLI waits for the backend meanwhile.
             tried = beside.submit(self._try_passphrase, stack, salt) if salt else None
             with self._at.translated(stack):
-                found = workspace.who_am_i()
+                found = opened.who_am_i()
             if tried:
                 tried.result()
         return backend.in_words(found.url or "", found.user or "")
@@ -143,7 +142,7 @@ class PulumiEngine:
     def alone(self, stack: str) -> Iterator[None]:
         """One wizard at a time on a stack of this folder: two would write one configuration file at once."""
         file = self._at.folder / ".cache" / "locks" / f"{last_part(stack)}.lock"
-        with lock.alone(file, stack, tell=self._tell, sleep=self._sleep):
+        with workspace.hold_lock(file, stack, tell=self._tell, sleep=self._sleep):
             yield
 
     def prepare(self, stack: str, settings: Settings) -> None:
@@ -275,7 +274,7 @@ class PulumiEngine:
         with process.holding_interrupts(
             lambda: self._tell("Ctrl-C: the engine ends what is under way and saves its state; please wait")
         ):
-            deadline = time.monotonic() + lock.PATIENCE_SECONDS
+            deadline = time.monotonic() + workspace.PATIENCE_SECONDS
             while not process.interrupted:
                 try:
                     with self._at.translated(stack), self._at.watched(stack, on_progress) as watch:

@@ -12,9 +12,8 @@ from typing import Any
 
 from components.settings import ContractError, Outputs
 from wizard.core.models.delivery import StackState
-from wizard.core.models.drift import StateResource
 from wizard.core.models.progress import Step
-from wizard.pulumi_engine.events import pending_step
+from wizard.core.models.stack import StateResource
 
 
 def stack_state(deployment: Mapping[str, Any]) -> StackState:
@@ -49,6 +48,18 @@ def pending_steps(deployment: Mapping[str, Any]) -> tuple[Step, ...]:
         if resource.get("custom") and resource.get("id") and not set(resource.get("outputs") or ()) - {"region"}
     ]
     return (*begun, *unread)
+
+
+def pending_step(operation: Mapping[str, Any]) -> Step:
+    resource = operation["resource"]
+    inputs = resource.get("inputs", {})
+    return Step(
+        urn=resource["urn"],
+        op=operation["type"],
+        type=resource["type"],
+        name=resource["urn"].rsplit("::", 1)[-1],
+        physical_name=str(inputs.get("name") or inputs.get("bucket") or ""),
+    )
 
 
 def adopted(deployment: Mapping[str, Any], found: Mapping[str, str]) -> dict[str, Any]:

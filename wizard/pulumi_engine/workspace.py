@@ -5,7 +5,11 @@ Part of the engine's edge: touches the `pulumi` program and the stack's backend.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,7 +25,6 @@ from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNot
 from wizard.core.models.progress import OnProgress
 from wizard.core.next_command import Command, wizard
 from wizard.pulumi_engine import backend as engine_backend
-from wizard.pulumi_engine import lock
 from wizard.pulumi_engine.errors import of_run, told
 from wizard.pulumi_engine.events import Watch
 from wizard.pulumi_engine.process import EngineProcess
@@ -178,7 +181,7 @@ class EngineWorkspace:
                 f"there is no stack {stack} in this backend", wizard("setup", "--stack", stack)
             ) from error
         except pulumi_errors.ConcurrentUpdateError as error:
-            if lock.is_dead(str(error)):
+            if is_dead(str(error)):
                 self._tell(f"the lock on {stack} belongs to a run that has ended; removing it")
                 self.stack(stack).cancel()
                 raise StackBusy(
@@ -231,3 +234,56 @@ class ReadOnlyStack(MinimalStack):
         self.name = name
         self.workspace = workspace
         self._mode = StackInitMode.SELECT
+
+
+PATIENCE_SECONDS = 600.0
+"""How long a run waits for another run that holds the stack."""
+
+_HOLDER = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+
+
+@contextmanager
+def hold_lock(file: Path, stack: str, *, tell: Callable[[str], None], sleep: Callable[[float], None]) -> Iterator[None]:
+    """Hold the lock file; wait for whoever holds it. Raises StackBusy after PATIENCE_SECONDS."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as handle:
+        started = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() == started or int(time.monotonic() - started) % 10 == 0:
+                    tell(f"another run is working on the stack {stack} in this folder; waiting for it")
+                if time.monotonic() - started > PATIENCE_SECONDS:
+                    raise StackBusy(
+                        f"another run has held the stack {stack} for {PATIENCE_SECONDS:.0f} s",
+                        "end it (ps ax | grep 'm wizard'), then run the same command again",
+                    ) from None
+                sleep(0.5)
+        yield
+
+
+def is_dead(complaint: str) -> bool:
+    """Whether the backend's complaint names only runs of this machine that are no more.
+
+    A lock of another machine is never called dead: nobody here can know.
+    """
+    holders = [match.groupdict() for match in _HOLDER.finditer(complaint)]
+    return bool(holders) and all(
+        holder["host"] == socket.gethostname() and not _alive(int(holder["pid"])) for holder in holders
+    )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:
+        # Killed, and not yet waited for by whoever adopted it: in a container without an init that lasts for ever.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True

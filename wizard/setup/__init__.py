@@ -44,13 +44,12 @@ class SetupOptions:
 
     def run(self, request: Request, clients: Clients) -> Result:
         """The command, to its end. Raises SetupError."""
-        from wizard.core import json_documents
-        from wizard.setup import workflow
+        from wizard.setup import plan, report, workflow
 
         if self.dry_run or self.save_plan:
-            return 0, json_documents.preview(workflow.preview(request, clients), command="setup")
+            return 0, plan.document(workflow.preview(request, clients), command="setup")
         done = workflow.setup(request, clients)
-        return int(bool(done.failed)), json_documents.setup(done)
+        return int(bool(done.failed)), report.document(done)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +63,9 @@ class PreviewOptions:
 
     def run(self, request: Request, clients: Clients) -> Result:
         """The command, to its end. Raises SetupError."""
-        from wizard.core import json_documents
-        from wizard.setup import workflow
+        from wizard.setup import plan, workflow
 
-        return 0, json_documents.preview(workflow.preview(request, clients))
+        return 0, plan.document(workflow.preview(request, clients))
 
 
 @dataclass(frozen=True, kw_only=True)

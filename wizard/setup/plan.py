@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from components.settings import APPLICATION_VARIABLES, ObjectLock, SecretStore, Settings, Target
+from wizard.core import json_documents
 from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.account import Identity
@@ -190,3 +191,11 @@ def word(step: Step) -> str:
 
 def _changed(step: Step) -> str:
     return f"  ({', '.join(step.changed)})" if step.changed and word(step) in ("update", "replace") else ""
+
+
+def document(plan: Plan, *, command: str = "preview") -> json_documents.Document:
+    """The JSON document of a plan that was not applied; `command` is `setup` for a `setup --dry-run`."""
+    changes = [
+        {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)} for step in plan.changes
+    ]
+    return {**json_documents.head(command), "stack": plan.stack, "changes": changes}

@@ -6,9 +6,9 @@ Pure. One set of facts in two forms: lines for a terminal, a document for `--jso
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from components.settings import Outputs, Settings
+from wizard.core import json_documents
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import (
     Delivered,
@@ -117,11 +117,11 @@ def repeat_command(report: Report) -> str:
     return wizard("--stack", report.stack, *profile, "--target", targets, "--yes", "--non-interactive")
 
 
-def document(report: Report) -> dict[str, Any]:
-    """The report as JSON: the stack's outputs under their own names, and facts."""
+def document(report: Report) -> json_documents.Document:
+    """The JSON document of a completed set-up; `ok` is whether no verification failed."""
     outputs, key = report.outputs, report.access_key
     return {
-        "ok": not report.failed,
+        **json_documents.head("setup", ok=not report.failed),
         "stack": report.stack,
         "account": report.settings.account_id,
         "region": report.settings.region,

@@ -19,7 +19,7 @@ from wizard.core.errors import PreflightFailed, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
 from wizard.core.models.progress import Mark, Progress
-from wizard.core.models.stack_status import ListedStack
+from wizard.core.models.stack import ListedStack
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient

@@ -52,7 +52,7 @@ def deliver(variables: Variables, key: AccessKey) -> None:
         listed = _look_again(variables, before, key)
         if _whole(listed) == key.id:
             return
-        if posted.definitive or not variables.patience.pause(posted.retry_after):
+        if posted.definitive or not variables.deadline.wait(posted.reason, at_least=posted.retry_after):
             raise _incomplete(variables, listed, key, posted)
         # Whoever set them during the pause must not be overwritten either.
         if _whole(_look_again(variables, before, key)) == key.id:

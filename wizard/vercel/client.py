@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
-from urllib.parse import quote
 
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import SetupError
@@ -20,12 +19,13 @@ from wizard.core.models.delivery import AccessKey, AppVariables, Delivered, Verc
 from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.retry import Deadline
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
 from wizard.vercel.conflicts import find_data_key, name_data_key, overlaps, rename_variable
 from wizard.vercel.delivery import deliver, lacking, refusal
 from wizard.vercel.deployments import Deployments, last_change
-from wizard.vercel.http import Api, RetryBudget
+from wizard.vercel.http import Api, Endpoint
 from wizard.vercel.parsing import owner, read_names, read_project, text
 from wizard.vercel.projects import list_projects, out_of_reach
 from wizard.vercel.variables import Variables, see
@@ -190,7 +190,7 @@ class Vercel:
         deliver_access_key(self._variables(project, self._deadline), key)
 
     def _variables(self, project: VercelProject, seconds: float) -> Variables:
-        return Variables(self._api, project, self._api.patience(seconds))
+        return Variables(self._api, project, self._api.deadline(seconds))
 
     # --- the project
 
@@ -207,26 +207,26 @@ class Vercel:
         Raises CredentialsError for a bad token or a team out of its reach, SetupError when there is no such
         project, Unreachable when the endpoint does not answer.
         """
-        patience = self._api.patience(READING_SECONDS)
+        deadline = self._api.deadline(READING_SECONDS)
         scope = {"teamId" if team.startswith("team_") else "slug": team} if team else {}
-        answer = self._api.persist("GET", f"/v9/projects/{quote(project, safe='')}", query=scope, patience=patience)
+        answer = self._api.persist("GET", Endpoint.PROJECT.path(project=project), query=scope, deadline=deadline)
         if answer.bad_token:
             raise self._api.refusal(answer, f"see the project {project}")
         if answer.status == 403:
             raise out_of_reach(self._api, team, answer)
         if answer.status == 404:
-            raise self._no_such_project(team, project, scope, patience)
+            raise self._no_such_project(team, project, scope, deadline)
         if not answer.ok or not isinstance(answer.body, dict):
             raise self._api.refusal(answer, f"see the project {project}")
         found: Mapping[str, Any] = answer.body.get("project") or answer.body
         team_id = team if team.startswith("team_") else owner(found)
-        slug = team if team and team != team_id else self._slug(team_id, found, patience)
+        slug = team if team and team != team_id else self._slug(team_id, found, deadline)
         return read_project(found, fallback=project, team_id=team_id, team_slug=slug)
 
-    def _slug(self, team_id: str | None, project: Mapping[str, Any], patience: RetryBudget) -> str | None:
+    def _slug(self, team_id: str | None, project: Mapping[str, Any], deadline: Deadline) -> str | None:
         if team_id is None:
             return None
-        answer = self._api.persist("GET", f"/v2/teams/{team_id}", query={}, patience=patience)
+        answer = self._api.persist("GET", Endpoint.TEAM.path(id=team_id), query={}, deadline=deadline)
         told = answer.body if answer.ok and isinstance(answer.body, dict) else {}
         team = project.get("team")
         # Not every endpoint has the team's API; some tell the team with the project.
@@ -236,8 +236,8 @@ class Vercel:
             or (text(team.get("slug")) if isinstance(team, dict) else None)
         )
 
-    def _no_such_project(self, team: str, project: str, scope: Mapping[str, str], patience: RetryBudget) -> SetupError:
-        answer = self._api.persist("GET", "/v10/projects", query={**scope, "limit": "100"}, patience=patience)
+    def _no_such_project(self, team: str, project: str, scope: Mapping[str, str], deadline: Deadline) -> SetupError:
+        answer = self._api.persist("GET", Endpoint.PROJECTS.path(), query={**scope, "limit": "100"}, deadline=deadline)
         if answer.bad_token or answer.status == 403:
             return out_of_reach(self._api, team, answer)
         names = read_names(answer.body if answer.ok else None, "projects", "name")

@@ -102,7 +102,7 @@ def deliver(
             standing = _look_again(variables, terms, known)
             if not _gaps(standing):
                 return _delivered(variables, terms, standing, DeliveryState.WRITTEN, kept)
-            if posted.definitive or not variables.patience.pause(posted.retry_after):
+            if posted.definitive or not variables.deadline.wait(posted.reason, at_least=posted.retry_after):
                 raise _incomplete(variables, standing, posted)
             # Whoever put another data key there during the pause must not be overwritten either.
             standing = _look_again(variables, terms, known)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.delivery import VercelProject
-from wizard.vercel.http import NEW_TOKEN, Api, Response
+from wizard.vercel.http import NEW_TOKEN, Api, Endpoint, Response
 from wizard.vercel.parsing import next_page, owner, read_entries, read_project, text
 
 LISTING_SECONDS = 8.0
@@ -69,7 +69,7 @@ def list_teams(api: Api) -> tuple[Team, ...]:
     teams: dict[str, Team] = {}
     query = {"limit": PAGE}
     for _ in range(MOST_PAGES):
-        answer = _ask(api, "/v2/teams", query)
+        answer = _ask(api, Endpoint.TEAMS.path(), query)
         if not answer.ok:
             raise api.refusal(answer, "list the teams")
         for entry in read_entries(answer.body, "teams"):
@@ -91,7 +91,7 @@ def _barred_by(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _default_team(api: Api) -> tuple[Team, ...]:
-    answer = _ask(api, "/v2/user", {})
+    answer = _ask(api, Endpoint.USER.path(), {})
     body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
     user = body.get("user")
     id = text((user if isinstance(user, dict) else body).get("defaultTeamId"))
@@ -100,7 +100,7 @@ def _default_team(api: Api) -> tuple[Team, ...]:
 
 def _token_teams(api: Api) -> tuple[Team, ...]:
     """The teams that the token itself is for (https://vercel.com/docs/rest-api/authentication)."""
-    answer = _ask(api, "/v5/user/tokens/current", {})
+    answer = _ask(api, Endpoint.TOKEN.path(), {})
     token = answer.body.get("token") if answer.ok and isinstance(answer.body, dict) else None
     ids = [text(scope.get("teamId")) for scope in read_entries(token, "scopes")] if isinstance(token, dict) else []
     return tuple(Team(id=id) for id in ids if id)
@@ -108,9 +108,9 @@ def _token_teams(api: Api) -> tuple[Team, ...]:
 
 def _projects(api: Api, team: str | None) -> tuple[Mapping[str, Any], ...]:
     query = {"limit": PAGE, **({"teamId" if team.startswith("team_") else "slug": team} if team else {})}
-    answer = _ask(api, "/v9/projects", query)
+    answer = _ask(api, Endpoint.OLDER_PROJECTS.path(), query)
     if answer.status in (404, 405, 501):
-        answer = _ask(api, "/v10/projects", query)
+        answer = _ask(api, Endpoint.PROJECTS.path(), query)
     return read_entries(answer.body, "projects") if answer.ok else ()
 
 
@@ -123,7 +123,7 @@ def _slugs(
 ) -> Mapping[str, str]:
     slugs = {team.id: team.slug for team in teams if team.slug}
     wanted = {id for team, entry in entries if (id := owner(entry) or team) is not None} - slugs.keys()
-    asked = {id: crew.submit(_ask, api, f"/v2/teams/{id}", {}) for id in wanted if id.startswith("team_")}
+    asked = {id: crew.submit(_ask, api, Endpoint.TEAM.path(id=id), {}) for id in wanted if id.startswith("team_")}
     for id, future in asked.items():
         answer = _result(future, until)
         told = answer.body if answer is not None and answer.ok and isinstance(answer.body, dict) else {}
@@ -150,8 +150,8 @@ def _sorted(
 
 
 def _ask(api: Api, path: str, query: Mapping[str, str]) -> Response:
-    patience = api.patience(LISTING_SECONDS - REQUEST_SECONDS)
-    return api.persist("GET", path, query=query, patience=patience, seconds=REQUEST_SECONDS)
+    deadline = api.deadline(LISTING_SECONDS - REQUEST_SECONDS)
+    return api.persist("GET", path, query=query, deadline=deadline, seconds=REQUEST_SECONDS)
 
 
 def _result(future: Future[Result], until: float) -> Result | None:

@@ -21,7 +21,7 @@ from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.setup.test_report import proof, report
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import EXIT_CODES
-from wizard.commands.doctor import verify
+from wizard.commands.doctor import command as doctor
 from wizard.commands.status import command as status
 from wizard.core.errors import (
     Cancelled,
@@ -41,7 +41,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.delivery import VerificationState
-from wizard.core.models.stack_status import HealthStatus, StackStatus
+from wizard.core.models.stack import HealthStatus, StackStatus
 from wizard.core.next_command import wizard as wizard_command
 from wizard.inputs.answers import Source
 from wizard.inputs.registry import INPUTS
@@ -235,8 +235,8 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
     ("state", "code"), [(VerificationState.PROVED, 0), (VerificationState.SIMULATED, 0), (VerificationState.FAILED, 1)]
 )
 def test_a_verification_that_fails_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
-    told = verify.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
-    monkeypatch.setattr(verify, "verify", lambda request, clients: told)
+    told = doctor.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
+    monkeypatch.setattr(doctor, "verify", lambda request, clients: told)
     assert bell.main(["verify", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], [told["state"] for told in document["proofs"]]) == (code == 0, ["proved", state])

@@ -25,7 +25,7 @@ from wizard.commands.cost import command as cost
 from wizard.commands.status import command as status
 from wizard.core.models.audit import Usage
 from wizard.core.models.rotation import KeyRotations, Rotation
-from wizard.core.models.stack_status import HealthStatus, ListedStack
+from wizard.core.models.stack import HealthStatus, ListedStack
 from wizard.inputs.answers import Answer, Source, from_settings
 from wizard.setup import checklist, steps
 from wizard.setup.checklist import ItemState

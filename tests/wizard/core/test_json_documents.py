@@ -42,7 +42,9 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.delivery import VerificationState
-from wizard.core.models.stack_status import HealthStatus, Look, StackStatus
+from wizard.core.models.stack import HealthStatus, Look, StackStatus
+from wizard.setup import plan
+from wizard.setup import report as setup_report
 from wizard.setup.plan import Plan
 
 FOLDER = Path(__file__).resolve().parents[3] / "schemas"
@@ -105,10 +107,10 @@ STACKS = (
 
 DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "setup": {
-        **{name: json_documents.setup(of) for name, of in REPORTS.items()},
-        "failed proof": json_documents.setup(report("vercel", proofs=(proof("vercel", VerificationState.FAILED),))),
+        **{name: setup_report.document(of) for name, of in REPORTS.items()},
+        "failed proof": setup_report.document(report("vercel", proofs=(proof("vercel", VerificationState.FAILED),))),
     },
-    "preview": {"changes": json_documents.preview(PLAN), "a dry run": json_documents.preview(PLAN, command="setup")},
+    "preview": {"changes": plan.document(PLAN), "a dry run": plan.document(PLAN, command="setup")},
     "push": push_documents.DOCUMENTS,
     **rotation_documents.DOCUMENTS,
     "verify": doctor_documents.VERIFY,

@@ -63,9 +63,9 @@ from wizard.core.models.delivery import (
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
 from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.discovery import PermissionsFact, ProfileFact, ProfileKind, QuotaFact
-from wizard.core.models.drift import Drift
 from wizard.core.models.inputs import Back, Question
 from wizard.core.models.progress import Mark, OnProgress, Progress, Step, StepState
+from wizard.core.models.stack import Drift
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.inputs.saved_progress import Draft
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from wizard.core.models.drift import Drift, DriftKind
-from wizard.pulumi_engine.drift import Comparison
+from wizard.core.models.stack import Drift, DriftKind
+from wizard.pulumi_engine.events import Comparison
 
 AN_OBJECT = SimpleNamespace(outputs={})
 

@@ -28,10 +28,10 @@ from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND
 from wizard.core.errors import Cancelled, ResourceError, SetupError, StackBusy, UsageError
 from wizard.core.models.progress import Progress, StepState
 from wizard.pulumi_engine import backend as engine_backend
-from wizard.pulumi_engine import lock as engine_lock
+from wizard.pulumi_engine import workspace
 from wizard.pulumi_engine.engine import PulumiEngine
-from wizard.pulumi_engine.events import Watch, pending_step
-from wizard.pulumi_engine.state import adopted, digest, pending_steps
+from wizard.pulumi_engine.events import Watch
+from wizard.pulumi_engine.state import adopted, digest, pending_step, pending_steps
 
 STACK = "production"
 GOOD = EXPORTING
@@ -434,7 +434,7 @@ def test_the_lock_of_a_run_that_lives_is_waited_for(place) -> None:
 
 @pytest.mark.parametrize("host", [None, "another-machine"])
 def test_a_lock_that_may_be_alive_is_never_removed(place, host, dead, monkeypatch) -> None:
-    monkeypatch.setattr(engine_lock, "PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(workspace, "PATIENCE_SECONDS", -1.0)
     made = place.built()
     lock = place.lock(pid=dead if host else os.getpid(), host=host)
     with pytest.raises(StackBusy) as refused:
@@ -459,7 +459,7 @@ def test_two_stacks_of_one_folder_do_not_wait_for_each_other(place) -> None:
 
 
 def test_a_wizard_that_never_ends_is_not_waited_for_for_ever(place, monkeypatch) -> None:
-    monkeypatch.setattr(engine_lock, "PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(workspace, "PATIENCE_SECONDS", -1.0)
     with place.engine().alone(STACK), pytest.raises(StackBusy), place.engine().alone(STACK):
         pytest.fail("both held the stack")
 
@@ -783,7 +783,7 @@ def test_nothing_is_mended_in_a_backend_that_is_elsewhere(tmp_path) -> None:
 
 
 def test_the_torn_sidecar_of_a_lock_does_not_keep_a_run_from_waiting_for_it(place, monkeypatch) -> None:
-    monkeypatch.setattr(engine_lock, "PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(workspace, "PATIENCE_SECONDS", -1.0)
     engine = place.built()
     lock = place.lock(pid=os.getpid())
     lock.with_name(lock.name + ".attrs").write_text("")

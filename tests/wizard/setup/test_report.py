@@ -177,7 +177,7 @@ def test_every_golden_file_of_a_report_has_its_report() -> None:
 def test_the_document_has_these_keys() -> None:
     assert set(document(report("vercel"))) == set(
         (
-            "ok stack account region identity settings outputs dataKey "
+            "version command ok stack account region identity settings outputs dataKey "
             "changes delivered proofs checklist seconds repeat"
         ).split()
     )

@@ -41,7 +41,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from tests.wizard.inputs.test_interview import GIVEN
-from wizard.commands.doctor import verify
+from wizard.commands.doctor import command as doctor
 from wizard.core.errors import (
     Cancelled,
     CredentialsError,
@@ -816,7 +816,7 @@ def test_a_replica_that_was_planned_and_not_built_is_not_verified(world) -> None
     world.saved = multi_region(deploy_targets=("ecs",))
     for key in ("target", "vercel_team", "vercel_project", "vercel_token"):
         world.given.pop(key)
-    assert len(verify.verify(world.request(), world.clients).proofs) == 1
+    assert len(doctor.verify(world.request(), world.clients).proofs) == 1
     assert not any(REPLICA_REGION in line for line in world.ui.said)
 
 
@@ -896,7 +896,7 @@ def test_preview_stops_at_the_plan(world) -> None:
 
 def test_verify_only_reads(world) -> None:
     world.stand()
-    (proof,) = verify.verify(world.request(), world.clients).proofs
+    (proof,) = doctor.verify(world.request(), world.clients).proofs
     assert proof.state is VerificationState.PROVED
     assert world.written == set()
     assert not {"engine.prepare", "engine.preview"} & set(world.calls)
@@ -904,7 +904,7 @@ def test_verify_only_reads(world) -> None:
 
 def test_a_stack_that_is_not_built_cannot_be_verified(world) -> None:
     with pytest.raises(StackNotFound) as refused:
-        verify.verify(world.request(), world.clients)
+        doctor.verify(world.request(), world.clients)
     assert (refused.value.exit_code, world.written) == (6, set())
 
 
@@ -913,7 +913,7 @@ def test_there_is_nothing_to_verify_without_a_data_key(world) -> None:
     world.aws.escrows.clear()
     world.vercel.variables.clear()
     with pytest.raises(StackNotFound, match="holds no data key yet"):
-        verify.verify(world.request(), world.clients)
+        doctor.verify(world.request(), world.clients)
     assert world.written == set()
 
 

@@ -18,7 +18,7 @@ from tests.wizard.fakes.clients import FakeCloud, settings
 from tests.wizard.setup.test_workflow import World
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
-from wizard.core.models.stack_status import HealthStatus
+from wizard.core.models.stack import HealthStatus
 from wizard.setup import report, summary
 from wizard.targets.port import DeployTarget, NextStep, TargetContext, TargetDescription, registry
 

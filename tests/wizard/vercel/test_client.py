@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -30,7 +33,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.delivery import AppVariables, DeliveryState, VercelProject
 from wizard.vercel.client import Vercel
-from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS
+from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS, Api, Endpoint
 
 TOKEN = "a-token-nobody-may-see"
 ARN = "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d-0000-4000-8000-000000000001"
@@ -578,13 +581,42 @@ def test_a_project_that_went_away_is_told(vercel: Place) -> None:
         vercel.edge().list_variables(gone)
 
 
-def test_what_httpx_would_load_besides_is_left_and_can_be_loaded_later():
+def test_the_client_loads_no_other_http_library_and_blanks_no_module():
     program = (
         "import sys; from wizard.vercel.http import Api\n"
         "Api(token='token', base_url='https://api.example.org', timeout=1, sleep=print, now=print)\n"
-        "besides = ('anyio', 'click', 'trio', 'rich')\n"
-        "print([name for name in besides if name in sys.modules])\n"
-        "import anyio, click, trio, rich, httpx; print(httpx.get.__name__)"
+        "print([name for name in ('httpx', 'anyio', 'click', 'trio', 'rich', 'requests') if name in sys.modules])\n"
+        "import anyio, click; print(click.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["[]", "get"]
+    assert done.stdout.splitlines() == ["[]", "click"]
+
+
+def test_every_request_goes_to_an_endpoint_of_the_one_table() -> None:
+    """A version of Vercel's API is written in one file."""
+    versions = tuple(f"/v{number}/" for number in range(1, 30))
+    assert all(endpoint.value.startswith(versions) for endpoint in Endpoint)
+    files = sorted((Path(__file__).parents[3] / "wizard" / "vercel").glob("*.py"))
+    texts = {
+        file.name: [each.value for each in ast.walk(ast.parse(file.read_text())) if isinstance(each, ast.Constant)]
+        for file in files
+    }
+    written = [name for name, found in texts.items() if any(str(text).startswith(versions) for text in found)]
+    assert written == ["http.py"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "proxied"),
+    [
+        ({}, False),
+        ({"HTTPS_PROXY": "http://user:word@proxy.example.org:3128"}, True),
+        ({"HTTPS_PROXY": "http://proxy.example.org:3128", "NO_PROXY": "api.example.org"}, False),
+    ],
+)
+def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], proxied: bool):
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    api = Api(token="token", base_url="https://api.example.org", timeout=1, sleep=print, now=time.monotonic)
+    assert (api._pool.proxy is not None) == proxied

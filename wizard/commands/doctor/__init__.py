@@ -1,6 +1,6 @@
 """`doctor` and `verify`: what is wrong, and the command that fixes it.
 
-Touches nothing; `command` and `verify` are loaded when they run.
+Touches nothing; `command` is loaded when it runs.
 """
 
 from __future__ import annotations
@@ -44,6 +44,6 @@ class VerifyOptions:
 
     def run(self, request: Request, clients: Clients) -> Result:
         """The command, to its end. Raises SetupError."""
-        from wizard.commands.doctor import verify
+        from wizard.commands.doctor import command
 
-        return verify.run(request, clients)
+        return command.run_verify(request, clients)

@@ -6,24 +6,28 @@ Pure: reads through the edges' Protocols and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from wizard.commands import deployed_stack
-from wizard.commands.doctor import DoctorOptions
-from wizard.commands.doctor.checks import all_checks
-from wizard.commands.doctor.diagnosis import Check, Diagnosis, diagnose
-from wizard.commands.doctor.finding import Finding, NotChecked
+from wizard.commands.doctor import DoctorOptions, checks
+from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose
+from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
+from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
+from wizard.data_key.storage import find_stored_data_key
+from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import TargetContext, deploy_target
 
 
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """The diagnosis, told and as a document. Raises StackNotFound without settings."""
     clients.ui.working("looking at the account, the state and where the application runs")
-    told = _diagnosis(request, clients, last=() if options.quick else all_checks.LAST)
+    told = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
     show(clients.ui, told)
     return told.exit_code, document(told)
 
@@ -43,8 +47,8 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
         return Diagnosis(stack=request.stack, findings=(finding,), unlooked=(_everything(),))
     except SetupError as error:
         return Diagnosis(stack=request.stack, unlooked=(NotChecked.of("the account", error), _everything()))
-    told = diagnose(found, clients, all_checks.ALL, last=last)
-    unwanted = tuple(what for what, check in all_checks.LAST if (what, check) not in last)
+    told = diagnose(found, clients, checks.ALL_CHECKS, last=last)
+    unwanted = tuple(what for what, check in checks.SLOW_CHECKS if (what, check) not in last)
     return replace(told, left_out=(*told.left_out, *unwanted))
 
 
@@ -107,3 +111,62 @@ def plain(finding: Finding) -> dict[str, str]:
         "command": finding.command,
         "then": finding.then,
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """The proofs, and what keeps those that failed from being had."""
+
+    stack: str
+    proofs: tuple[Verification, ...]
+    diagnosis: Diagnosis | None = None
+    """None where no proof failed."""
+
+
+def run_verify(request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+    """The proofs, told and as a document. Raises SetupError."""
+    done = verify(request, clients)
+    findings = [plain(each) for each in done.diagnosis.findings] if done.diagnosis else []
+    told = json_documents.verify(done.stack, done.proofs, findings)
+    return int(not told["ok"]), told
+
+
+def verify(request: Request, clients: Clients) -> Verified:
+    """Prove again that the application can open the escrowed key, and say what is in the way where it cannot."""
+    clients.ui.working("looking at the stack")
+    found = deployed_stack.find(request, clients)
+    deployed_stack.outputs_of(found)
+    context = found.reachable(targets_of(request, found))
+    stored_data_key = find_stored_data_key(found.aws, found.settings)
+    if stored_data_key is None:
+        raise StackNotFound(
+            f"{found.settings.names.stored_data_key} holds no data key yet",
+            wizard("push", "--stack", found.stack),
+        )
+    delivered = _delivered(context, stored_data_key)
+    proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True)
+    if all(proof.state is not VerificationState.FAILED for proof in proofs):
+        return Verified(stack=found.stack, proofs=proofs)
+    clients.ui.working("looking for the cause")
+    diagnosis = diagnose(found, clients, checks.ACCESS_CHECKS)
+    clients.ui.section("What is wrong", "the root causes first")
+    show_findings(clients.ui, diagnosis.findings)
+    if not diagnosis.findings:
+        clients.ui.line(f"nothing that was looked at explains it: python -m wizard doctor --stack {found.stack}")
+    return Verified(stack=found.stack, proofs=proofs, diagnosis=diagnosis)
+
+
+def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
+    """What should be at every target, in every Region: that it is, the proof looks at."""
+    return tuple(
+        Delivered(
+            target=target.name,
+            place=context.settings.names.stored_data_key,
+            state=DeliveryState.UNCHANGED,
+            fingerprint=stored_data_key.wrapped.fingerprint,
+            checked_by="the escrow",
+            region=region,
+        )
+        for target in map(deploy_target, context.targets)
+        for region in target.regions(context.settings)
+    )

@@ -20,7 +20,7 @@ from wizard.inputs.registry import by_key
 
 if TYPE_CHECKING:
     from components.policies.documents import Policy
-    from wizard.commands.policy.iam_resources import Setup
+    from wizard.core.required_permissions.resources import Setup
 
 _OTHERS = {"auditor": auditor.policies_of, "delivery": delivery.policies_of}
 

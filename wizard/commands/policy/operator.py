@@ -1,10 +1,9 @@
-"""The least IAM policy for whoever runs the set-up: what was measured of it, and what the AWS provider reads besides.
+"""The least IAM policy for whoever runs the setup: the measured permissions, and what the AWS provider reads.
 
-Pure: answers in, documents out; asks AWS nothing. `wizard.commands.policy.operator_actions` is the measurement.
+Pure: answers in, documents out; asks AWS nothing. The permissions are in `wizard.core.required_permissions.table`.
 
-What is done with the keys themselves is left to their own policies wherever the operator is to be one of their
-administrators, as it is unless others are named. Otherwise it is granted on keys that bear this stack's tags; whoever
-may tag keys can then reach any key whose own policy leaves that to IAM.
+An operator who is an administrator of the keys has the permissions on them from the key policies. Any other operator
+gets them on keys with this stack's tags: whoever can tag keys can then reach each key whose policy delegates to IAM.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from wizard.inputs.registry import by_key
 if TYPE_CHECKING:
     from components.policies import Policy, Statement
     from components.settings import Settings
-    from wizard.commands.policy.iam_resources import Setup
+    from wizard.core.required_permissions.resources import Setup
 
 LONGEST_POLICY = 6144
 """Characters of a managed policy, white space not counted.
@@ -75,7 +74,7 @@ def _setup(
     command: str,
 ) -> Setup:
     from components.settings import ContractError, partition_of
-    from wizard.commands.policy.iam_resources import Setup
+    from wizard.core.required_permissions.resources import Setup
 
     resolved = answers.resolve(
         flags=values,
@@ -95,7 +94,7 @@ def _setup(
     given = {**_as_usual(given), **given}
     lacking = tuple(each for each in answers.missing(given) if not each.secret)
     if lacking:
-        told = "\n".join(f"  {each.key}: {', or '.join(each.clients)}" for each in lacking)
+        told = "\n".join(f"  {each.key}: {', or '.join(each.sources)}" for each in lacking)
         raise MissingAnswers(
             f"the policy names the account's own things, and AWS is not asked for them; missing:\n{told}",
             " ".join([command, *(f"{each.flag} {_EXAMPLES.get(each.key, each.metavar)}" for each in lacking)]),
@@ -109,7 +108,7 @@ def _setup(
         settings = answers.to_settings(given, identity=identity, kept_targets=saved.deploy_targets if saved else ())
     except ContractError as error:
         raise answers.refused(error) from error
-    return Setup(settings=settings, operator=operator, adopts=adopt or bool(saved and saved.adopted))
+    return Setup(settings=settings, operator=operator, imports=adopt or bool(saved and saved.adopted))
 
 
 _EXAMPLES = {"account": "111122223333", "region": "us-east-1", "target": "vercel"}
@@ -165,21 +164,23 @@ def statements_of(
     setup: Setup,
     *,
     known: Mapping[str, tuple[str, ...]] | None = None,
-    wanting: Callable[[Setup, str], set[str]] | None = None,
+    actions_on: Callable[[Setup, str], set[str]] | None = None,
 ) -> list[Statement]:
-    """One statement for the things that need the same actions under the same condition.
+    """One statement for the resources that need the same actions under the same condition.
 
-    `known` are the things, the operator's unless given; `wanting` tells what is needed on each.
+    `known` are the resources with their ARNs, `actions_on` returns what is needed on each; both default to the operator's.
     """
-    from wizard.commands.policy.iam_resources import things
+    from wizard.core.required_permissions.resources import resources_of
+    from wizard.core.required_permissions.table import condition_of, operator_actions
 
-    known = things(setup) if known is None else known
-    needs = wanting or needed
-    # Things by what is asked on them: those that need the same share a statement.
+    known = resources_of(setup) if known is None else known
+    needed_on = actions_on or operator_actions
+    # Resources with the same actions share a statement.
     alike: dict[tuple[str, str], list[str]] = {}
     for thing in known:
-        wanted = sorted(needs(setup, thing))
-        by_condition = sorted((json.dumps(condition_of(setup, thing, action)), action) for action in wanted)
+        by_condition = sorted(
+            (json.dumps(condition_of(setup, thing, action)), action) for action in needed_on(setup, thing)
+        )
         for condition, members in groupby(by_condition, key=lambda pair: pair[0]):
             actions = json.dumps([action for _, action in members])
             alike.setdefault((actions, condition), []).append(thing)
@@ -187,61 +188,6 @@ def statements_of(
     return [
         _statement(_sid(group, used), json.loads(actions), [arn for one in group for arn in known[one]], condition)
         for (actions, condition), group in alike.items()
-    ]
-
-
-def needed(setup: Setup, thing: str) -> set[str]:
-    """The actions that this set-up needs on a thing: measured, or read by the provider."""
-    from wizard.commands.policy.iam_resources import FEATURES
-    from wizard.commands.policy.operator_actions import MEASURED, PROVIDER_READS
-
-    measured = {
-        action
-        for one, action, features in MEASURED
-        if one == thing and (not features or any(FEATURES[feature](setup) for feature in features))
-    }
-    return measured | {action for one, action, _ in PROVIDER_READS if one == thing}
-
-
-def condition_of(setup: Setup, thing: str, action: str) -> dict[str, Any]:
-    """What narrows an action beyond its resource; empty where nothing does.
-
-    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-    """
-    settings = setup.settings
-    if action == "iam:PassRole":
-        service = {"log role": "cloudtrail", "forwarding role": "events"}[thing]
-        return {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
-    if action == "iam:CreateServiceLinkedRole":
-        return {"StringEquals": {"iam:AWSServiceName": "mrk.kms.amazonaws.com"}}
-    if action in ("iam:AttachRolePolicy", "iam:AttachUserPolicy"):
-        return {"ArnEquals": {"iam:PolicyARN": _policy_arns(setup)}}
-    if action in ("iam:CreateRole", "iam:CreateUser") and settings.permissions_boundary_arn:
-        return {"StringEquals": {"iam:PermissionsBoundary": settings.permissions_boundary_arn}}
-    if action == "kms:CreateKey":
-        regions = {"aws:RequestedRegion": list(settings.regions)} if len(settings.regions) > 1 else {}
-        return {
-            "StringEquals": {**_tags(settings, "RequestTag"), **(regions or {"aws:RequestedRegion": settings.region})}
-        }
-    if thing == "new keys":
-        return {"StringEquals": _tags(settings, "RequestTag")}
-    if thing == "keys":
-        return {"StringEquals": _tags(settings, "ResourceTag")}
-    if action == "sns:Subscribe":
-        return {"StringEquals": {"sns:Protocol": "email", "sns:Endpoint": list(settings.alert_emails)}}
-    return {}
-
-
-def _tags(settings: Settings, key: str) -> dict[str, str]:
-    return {f"aws:{key}/{name}": value for name, value in settings.tags.items()}
-
-
-def _policy_arns(setup: Setup) -> list[str]:
-    from wizard.commands.policy.iam_resources import things
-
-    known = things(setup)
-    return [
-        arn for thing in ("application's policy", "policy that reads the variables") for arn in known.get(thing, ())
     ]
 
 

@@ -15,10 +15,9 @@ from components.policies.requirements import SECTIONS, Topic, prowler_checks_of,
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.deployed_stack import DeployedStack, attempted
-from wizard.commands.doctor.checks import all_checks as doctor_checks
+from wizard.commands.doctor import checks as doctor_checks
 from wizard.commands.doctor.checks.stack import COMPARISON
-from wizard.commands.doctor.diagnosis import Diagnosis, diagnose
-from wizard.commands.doctor.finding import NotChecked
+from wizard.commands.doctor.diagnosis import Diagnosis, NotChecked, diagnose
 from wizard.commands.report.architecture import architecture
 from wizard.commands.report.cost import cost
 from wizard.commands.report.facts import (
@@ -128,7 +127,7 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
             now=now,
             window_days=WINDOW_DAYS,
         )
-        diagnosis = pool.submit(attempted, diagnose, stack, clients, doctor_checks.ALL)
+        diagnosis = pool.submit(attempted, diagnose, stack, clients, doctor_checks.ALL_CHECKS)
         usage = pool.submit(
             attempted,
             aws.usage_metrics.read,

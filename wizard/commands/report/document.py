@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from components.policies.evaluation.account import GrantFact
-from wizard.commands.doctor.finding import Finding, NotChecked
+from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
 from wizard.core import json_documents, safe_text
 from wizard.core.data_key import WrappedDataKey

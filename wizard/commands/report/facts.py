@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from wizard.commands.doctor.finding import Finding, NotChecked
+from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.core.models.access import AccessReview, SignOff, Unread
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
 from wizard.setup.checklist import ItemState

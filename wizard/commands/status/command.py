@@ -19,7 +19,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, St
 from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.progress import Mark
-from wizard.core.models.stack_status import HealthStatus, ListedStack, Look, StackStatus
+from wizard.core.models.stack import HealthStatus, ListedStack, Look, StackStatus
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.run_options import Result

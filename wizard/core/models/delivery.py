@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from components.settings import Outputs, SecretStore
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.drift import StateResource
 from wizard.core.models.progress import Step
+from wizard.core.models.stack import StateResource
 
 # --- the data key -----------------------------------------------------------------------------------------------
 

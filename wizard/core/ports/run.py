@@ -35,8 +35,8 @@ from wizard.core.models.vercel_environment import PRODUCTION, Scope
 
 if TYPE_CHECKING:
     from wizard.core.models.diagnostics import VariableEntry
-    from wizard.core.models.drift import Drift
     from wizard.core.models.inputs import Question
+    from wizard.core.models.stack import Drift
     from wizard.core.ports.aws import (
         AccessDiagnostics,
         AccessReader,

@@ -14,9 +14,8 @@ from tests.wizard.commands.test_deployed_stack import World
 from tests.wizard.fakes.clients import APP, KEY, OUTPUTS, FakeProver, FakeTalk, wrapped
 from tests.wizard.fakes.diagnostics import FakeSymptoms
 from wizard.cli import parser
-from wizard.commands.doctor.checks import all_checks
-from wizard.commands.doctor.diagnosis import Check, Diagnosis, diagnose
-from wizard.commands.doctor.finding import Finding
+from wizard.commands.doctor import checks
+from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, diagnose
 from wizard.setup.steps import Clients
 
 
@@ -41,7 +40,7 @@ class Ward(World):
         """The application's role otherwise than it was."""
         self.access_diagnostics.change(APP, **changes)
 
-    def diagnosis(self, of: Sequence[Check] = all_checks.OF_ACCESS) -> Diagnosis:
+    def diagnosis(self, of: Sequence[Check] = checks.ACCESS_CHECKS) -> Diagnosis:
         """What these checks tell."""
         clients = Clients(
             ui=FakeTalk(),
@@ -58,7 +57,7 @@ class Ward(World):
                 parser.parse(words[2:])
         return told
 
-    def first(self, of: Sequence[Check] = all_checks.OF_ACCESS) -> Finding:
+    def first(self, of: Sequence[Check] = checks.ACCESS_CHECKS) -> Finding:
         """What is to be mended first."""
         return self.diagnosis(of).findings[0]
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from tests.wizard.setup.test_report import proof
 from wizard.commands.doctor.command import document, plain
-from wizard.commands.doctor.diagnosis import Diagnosis, sorted_out
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Skipped
+from wizard.commands.doctor.diagnosis import Diagnosis, Finding, NotChecked, Passed, Skipped, sorted_out
 from wizard.core import json_documents
 from wizard.core.models.delivery import VerificationState
 

@@ -22,10 +22,10 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Finding, NotChecked, Passed, Told
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
-from wizard.core.models.drift import StateResource
+from wizard.core.models.stack import StateResource
 from wizard.setup.steps import Clients
 
 _URN = "urn:pulumi:production::eonpro-kms::eonpro:kms"

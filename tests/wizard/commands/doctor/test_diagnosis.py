@@ -12,8 +12,7 @@ from tests.wizard.commands.doctor.doctor_documents import DENIED, DIAGNOSES, DIS
 from tests.wizard.fakes.clients import settings
 from wizard.commands.doctor import check_codes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import sorted_out
-from wizard.commands.doctor.finding import Finding, Passed, Told
+from wizard.commands.doctor.diagnosis import Finding, Passed, Told, sorted_out
 from wizard.core.errors import PermissionDenied, ResourceError
 
 

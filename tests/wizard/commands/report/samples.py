@@ -22,7 +22,7 @@ from tests.wizard.fakes.clients import (
     TRAIL,
     wrapped,
 )
-from wizard.commands.doctor.finding import Finding, NotChecked
+from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import (
     AccessFacts,
     ApplicationFacts,

@@ -1,1 +1,41 @@
-"""The checks of `doctor`, by what they look at."""
+"""The checks of `doctor`, by what they inspect; each module lists its own.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from wizard.commands.doctor.checks import (
+    key,
+    policies,
+    principal,
+    runtime,
+    stack,
+    stored_data_key,
+    trail,
+    variables,
+)
+from wizard.commands.doctor.diagnosis import Check
+
+ACCESS_CHECKS: tuple[Check, ...] = (
+    # The check that takes longest comes first.
+    *stored_data_key.ACCESS_CHECKS,
+    *key.ACCESS_CHECKS,
+    *principal.ACCESS_CHECKS,
+    *policies.ACCESS_CHECKS,
+    *variables.ACCESS_CHECKS,
+    *runtime.ACCESS_CHECKS,
+)
+"""Whether the application can decrypt its data key: run after a failed verification."""
+
+SLOW_CHECKS: tuple[tuple[str, Check], ...] = stack.SLOW_CHECKS
+"""The checks that run only when the others report nothing: what each compares, and the check."""
+
+ALL_CHECKS: tuple[Check, ...] = (
+    *ACCESS_CHECKS,
+    *stack.OTHER_CHECKS,
+    *key.OTHER_CHECKS,
+    *policies.OTHER_CHECKS,
+    *trail.OTHER_CHECKS,
+    *runtime.OTHER_CHECKS,
+)

@@ -12,7 +12,7 @@ from functools import partial
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.variables import Expected, expected, framed
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Told
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
@@ -230,3 +230,15 @@ def the_replicas_escrows(evidence: CheckContext) -> Iterator[Told]:
             )
         else:
             yield Passed(what=f"the escrow in {region} holds the same data key")
+
+
+ACCESS_CHECKS: tuple[Check, ...] = (
+    the_region_of_the_settings,
+    the_key_and_its_replicas,
+    the_key_id_as_delivered,
+)
+OTHER_CHECKS: tuple[Check, ...] = (
+    of_the_alias,
+    of_the_rotation,
+    the_replicas_escrows,
+)

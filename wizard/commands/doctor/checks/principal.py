@@ -16,7 +16,7 @@ from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import ImportGroup
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Told
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.diagnostics import Ruling, StatementEvaluation
@@ -308,3 +308,10 @@ def the_access_key_on_vercel(evidence: CheckContext) -> Iterator[Told]:
         )
     else:
         yield Passed(what=f"the access key {mine.id}, which production on Vercel has, is {user}'s and switched on")
+
+
+ACCESS_CHECKS: tuple[Check, ...] = (
+    the_principals,
+    the_limits_of_the_principals,
+    the_access_key_on_vercel,
+)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Skipped, Told
+from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Skipped, Told
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment, Instances
@@ -145,3 +145,7 @@ def the_task_definition(evidence: CheckContext) -> Iterator[Told]:
         )
     elif found == wanted.task_role:
         yield Passed(what=f"the service {cluster}/{name} runs as the application, with the stack's variables")
+
+
+ACCESS_CHECKS: tuple[Check, ...] = (the_task_definition,)
+OTHER_CHECKS: tuple[Check, ...] = (of_the_deployment,)

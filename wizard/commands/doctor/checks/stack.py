@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Told
 from wizard.core.errors import CredentialsError, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
-from wizard.core.models.drift import Drift, DriftKind
+from wizard.core.models.stack import Drift, DriftKind
 from wizard.setup.preflight.resource_conflicts import taken, with_existing_provider
 
 
@@ -133,3 +133,8 @@ def _how(drift: Drift) -> str:
     if drift.kind is DriftKind.UNKNOWN:
         return "not in the state"
     return ", ".join(drift.properties) or "changed"
+
+
+OTHER_CHECKS: tuple[Check, ...] = (of_the_stack,)
+SLOW_CHECKS: tuple[tuple[str, Check], ...] = ((COMPARISON, of_the_drift),)
+"""The checks that take long, each with what it compares."""

@@ -12,11 +12,13 @@ from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Told
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.account import KeyFact
+from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
 from wizard.core.models.diagnostics import FormerText
+from wizard.targets.port import DeployTarget, deploy_targets
 
 _LOST = "without it nothing delivers the data key again, and a new one would open no record"
 
@@ -207,3 +209,71 @@ def _other_key(evidence: CheckContext, stored_data_key: StoredDataKey, key_arn: 
         command=fixes.wizard(evidence, "rotate", "--reencrypt", wanted, "--confirm", evidence.stack),
         then=RESTART,
     )
+
+
+# --- the proof ----------------------------------------------------------------------------------------------------
+
+
+def the_proof(evidence: CheckContext) -> Iterator[Told]:
+    """Whether the application opens its data key: asked as the application, where its credentials can be had."""
+    stored_data_key, key, settings = evidence.stored_data_key, evidence.key, evidence.settings
+    if not isinstance(stored_data_key, StoredDataKey) or not isinstance(key, KeyFact):
+        return
+    batch = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored_data_key.wrapped)
+    principals: dict[str, DeployTarget] = {}
+    for target in deploy_targets(settings.deploy_targets):
+        arn = evidence.outputs.principal_of(target.name) if evidence.outputs else settings.app_principal_arns[0]
+        principals.setdefault(arn, target)
+    for arn, target in principals.items():
+        if (verdict := _verdict(evidence, arn, target, batch)) is None:
+            continue  # What its policies say is told by the checks of the access.
+        if isinstance(verdict, SetupError):
+            yield NotChecked.of("the proof as the application", verdict)
+        elif verdict.proved:
+            yield Passed(what=f"as {verdict.principal}, the data key {verdict.fingerprint} opens")
+        else:
+            yield _failed(evidence, arn, verdict, batch)
+
+
+def _verdict(
+    evidence: CheckContext, arn: str, target: DeployTarget, batch: AppVariables
+) -> ChildResult | SetupError | None:
+    container_first = target.container_credentials_first
+    search = evidence.once(
+        f"credentials {arn}",
+        lambda: evidence.aws.application_credentials.app_credentials(arn, container_first=container_first),
+    )
+    if isinstance(search, SetupError) or search.found is None:
+        return None
+    credentials = search.found
+    # Nothing was made a moment ago that would have to settle: what is refused now is refused.
+    return evidence.once(f"proof {arn}", lambda: evidence.clients.prover.prove(credentials, batch, patient=False))
+
+
+_BY_VERDICT = {
+    "WrongLength": "data-key-wrong-length",
+    "WrongKey": "unwrap-failed",
+    "InvalidCiphertext": "unwrap-failed",
+    "AccessDenied": "access-denied",
+}
+
+
+def _failed(evidence: CheckContext, arn: str, verdict: ChildResult, batch: AppVariables) -> Finding:
+    cause = _BY_VERDICT.get(verdict.cause, "proof-failed")
+    denied = ("cloudtrail", "lookup-events", "--lookup-attributes", "AttributeKey=EventName,AttributeValue=Decrypt")
+    look = fixes.aws(evidence, *denied, "--max-results", "10")
+    if cause in ("data-key-wrong-length", "unwrap-failed"):
+        look = former_data_key(evidence, batch.wrapped)
+    return Finding(
+        cause=cause,
+        what=f"as {verdict.principal or arn}, the data key {batch.wrapped.fingerprint} does not open: {verdict.cause}",
+        why=verdict.message,
+        command=look,
+        then=RESTART,
+    )
+
+
+ACCESS_CHECKS: tuple[Check, ...] = (
+    the_proof,
+    the_escrow,
+)

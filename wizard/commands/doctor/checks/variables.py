@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Told
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, MissingAnswers, SetupError
 from wizard.core.models.delivery import StoredDataKey
@@ -344,3 +344,12 @@ def the_parameters(evidence: CheckContext) -> Iterator[Told]:
                 command=fixes.push(evidence),
                 then=THEN,
             )
+
+
+ACCESS_CHECKS: tuple[Check, ...] = (
+    what_vercel_tells,
+    what_the_store_tells,
+    the_data_key_on_vercel,
+    the_companions,
+    the_parameters,
+)

@@ -10,7 +10,7 @@ from tests.wizard.commands.doctor.stacks import Stand, causes, finding, is_well,
 from tests.wizard.fakes.clients import ADMIN, APP, settings
 from wizard.commands.doctor import check_codes as table
 from wizard.commands.doctor.checks.runtime import of_the_deployment
-from wizard.commands.doctor.finding import NotChecked, Skipped
+from wizard.commands.doctor.diagnosis import NotChecked, Skipped
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment

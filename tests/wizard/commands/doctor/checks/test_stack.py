@@ -29,12 +29,11 @@ from wizard.commands.doctor.checks.key import of_the_alias, of_the_rotation, the
 from wizard.commands.doctor.checks.policies import of_the_application_policy, of_the_key_policies
 from wizard.commands.doctor.checks.stack import COMPARISON, of_the_drift, of_the_stack
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import diagnose
-from wizard.commands.doctor.finding import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Finding, NotChecked, Passed, Told, diagnose
 from wizard.core.errors import PermissionDenied, StackBusy, Unreachable
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
-from wizard.core.models.drift import Drift, DriftKind
+from wizard.core.models.stack import Drift, DriftKind
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
 DENIED = PermissionDenied("you may not", "ask for it")

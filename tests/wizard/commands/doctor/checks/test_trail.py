@@ -11,8 +11,7 @@ import pytest
 
 from tests.wizard.commands.doctor.stacks import Stand, causes, finding, is_well, unlooked
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, settings, trail_fact
-from wizard.commands.doctor.checks.bucket import of_the_bucket
-from wizard.commands.doctor.checks.trail import of_the_alerts, of_the_trail
+from wizard.commands.doctor.checks.trail import of_the_alerts, of_the_bucket, of_the_trail
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
 from wizard.core.models.audit import AlertsFact, BucketDocuments, RuleFact
