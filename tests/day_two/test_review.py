@@ -143,7 +143,7 @@ def test_every_change_of_access_is_seen_and_named_and_fails_until_it_is_gone(
     by_arn = {each["arn"]: each for each in told["review"]["principals"]}
     assert by_arn[STRANGER]["ways"] == [f"IAM policy reads of {STRANGER} (use)"]
     assert set(by_arn[STRANGER]["assumedBy"]) == {CALLER, f"{PLATFORM}"}
-    assert by_arn[PARTNER]["ways"] == [f"becomes {APP} (use)"]
+    assert by_arn[PARTNER]["ways"] == [f"assumes {APP} (use)"]
     assert by_arn[officer]["ways"] == [f"grant {grant} (use)"]
     assert [key["active"] for key in by_arn[OLD]["accessKeys"]] == [True]
     after = review(on_vercel, place, expect=0).document

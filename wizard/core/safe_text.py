@@ -1,34 +1,34 @@
-"""Text that somebody else wrote, made safe to print: AWS, Vercel, Pulumi and files may hold any character.
+"""The one cleaner of text that others wrote: names in an account or a project, messages of a service.
 
-Pure. Used where text is printed: by the terminal, the log, the report's page and its Markdown.
+Pure. Renderers call it at the moment of output: `clean` for a value in a page, a table or Markdown, `lines` for a
+terminal and a log. Data keeps the text as it was read.
 """
 
 from __future__ import annotations
 
-TAB = "    "
+import unicodedata
 
-# Each becomes a question mark, which shows that something was there: C0 and C1 controls, which a terminal obeys; marks
-# that change the direction of writing or take no cell, behind which other text hides; half of a surrogate pair.
-_CHARACTERS = (
-    *range(0x00, 0x09),
-    *range(0x0B, 0x20),
-    *range(0x7F, 0xA0),
-    *(0x00AD, 0x061C, 0x180E),
-    *range(0x200B, 0x2010),
-    *range(0x2028, 0x202F),
-    *range(0x2060, 0x2070),
-    0xFEFF,
-    *range(0xFFF9, 0xFFFC),
-    *range(0xD800, 0xE000),
-)
-_REPLACED = dict.fromkeys(_CHARACTERS, "?") | {0x09: TAB}
+_SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
+
+# Controls (C0 and C1), which a terminal obeys; formats (direction of writing, no width), which hide other text; halves
+# of a surrogate pair; separators of lines.
+_UNSAFE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+def clean(text: str) -> str:
+    """The text on one line, without control characters (C0, C1) and without bidi and zero-width characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if character in _SPACES else character for character in text if _is_shown(character, _SPACES))
 
 
 def lines(text: str) -> str:
-    """The text without control characters, direction marks and characters without width; its lines stay."""
-    return text.translate(_REPLACED)
+    """The text with its lines; a question mark stands for each such character, four spaces for a tab."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = text.replace("\t", "    ")
+    return "".join(character if _is_shown(character, "\n") else "?" for character in text)
 
 
-def line(text: str) -> str:
-    """The same as one line: line ends become spaces, so that no text looks like an entry of its own."""
-    return lines(" ".join(text.splitlines()) if "\n" in text or "\r" in text else text)
+def _is_shown(character: str, spaces: frozenset[str] | str) -> bool:
+    return character in spaces or unicodedata.category(character) not in _UNSAFE

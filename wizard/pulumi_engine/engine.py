@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 from pulumi.automation import Deployment, EngineEvent
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
+from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackNotFound
 from wizard.core.models.delivery import StackState
 from wizard.core.models.progress import OnProgress, Step
 from wizard.core.models.stack import Drift
 from wizard.core.next_command import Command
+from wizard.core.retry import Clock, Reason
 from wizard.pulumi_engine import backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
 from wizard.pulumi_engine.errors import interrupted
@@ -55,7 +57,7 @@ class PulumiEngine:
         )
         self._policy_pack = policy_pack
         self._tell = tell
-        self._sleep = sleep
+        self._clock = Clock(sleep=sleep)
         self._plan = engine_plan.StoredPlan()
         self._settings = config.PreparedSettings()
         self._made = False
@@ -142,7 +144,7 @@ class PulumiEngine:
     def alone(self, stack: str) -> Iterator[None]:
         """One wizard at a time on a stack of this folder: two would write one configuration file at once."""
         file = self._at.folder / ".cache" / "locks" / f"{last_part(stack)}.lock"
-        with workspace.hold_lock(file, stack, tell=self._tell, sleep=self._sleep):
+        with workspace.hold_lock(file, stack, tell=self._tell, clock=self._clock):
             yield
 
     def prepare(self, stack: str, settings: Settings) -> None:
@@ -274,17 +276,18 @@ class PulumiEngine:
         with process.holding_interrupts(
             lambda: self._tell("Ctrl-C: the engine ends what is under way and saves its state; please wait")
         ):
-            deadline = time.monotonic() + workspace.PATIENCE_SECONDS
+            deadline = retry.new_deadline(workspace.LOCK_SECONDS, clock=self._clock)
             while not process.interrupted:
                 try:
                     with self._at.translated(stack), self._at.watched(stack, on_progress) as watch:
                         action(watch)
                     break
                 except StackBusy as error:
-                    if time.monotonic() > deadline or process.interrupted:
+                    if deadline.left <= 0 or process.interrupted:
                         raise
-                    self._tell(f"{error.message}; trying again")
-                    self._sleep(2.0)
+                    self._tell(f"{error.message}; trying again for up to {deadline.left:.0f} s")
+                    if not deadline.wait(Reason.BUSY, at_least=2.0):
+                        raise
         if process.interrupted:
             raise interrupted()
 

@@ -14,6 +14,7 @@ from wizard.aws import connect
 from wizard.aws.usage_metrics import CRYPTOGRAPHIC, CloudWatchUsage
 from wizard.core.errors import Unreachable
 from wizard.core.models.audit import Usage
+from wizard.core.retry import Clock
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -24,7 +25,7 @@ PAUSED: list[float] = []
 
 
 def usage_of(scripted: Any, *, pages: int = 60, since: datetime = SINCE) -> Usage:
-    session = replace(scripted._session, pause=PAUSED.append)
+    session = replace(scripted._session, clock=Clock(sleep=PAUSED.append))
     return CloudWatchUsage(session, pages=pages).read(key_arn=KEY, bucket="logs", since=since, until=NOW)
 
 

@@ -12,6 +12,7 @@ from components.settings import SecretStore
 from wizard.aws.auth.session import Session, tags_of
 from wizard.aws.data_keys.store import SECURE, Held
 from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.retry import Clock
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,10 @@ class ParameterStore:
     noun = "parameter"
     title = "Parameter Store"
 
-    def pause(self, seconds: float) -> None:
-        """Wait, between bounded tries."""
-        self.session.pause(seconds)
+    @property
+    def clock(self) -> Clock:
+        """The session's."""
+        return self.session.clock
 
     def read(self, names: Sequence[str]) -> Mapping[str, Held]:
         """The values of those parameters that are there, decrypted; all in one call."""

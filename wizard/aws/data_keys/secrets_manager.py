@@ -16,9 +16,11 @@ from uuid import uuid4
 from components.settings import SecretStore
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of
-from wizard.aws.data_keys.store import READ_BACK, Held
+from wizard.aws.data_keys.store import READ_BACK_SECONDS, Held
+from wizard.core import retry
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.next_command import Command
+from wizard.core.retry import Clock, Reason
 
 _SERVICE = "secretsmanager"
 _ABSENT = ("ResourceNotFoundException",)
@@ -33,9 +35,10 @@ class SecretsManager:
     noun = "secret"
     title = "Secrets Manager"
 
-    def pause(self, seconds: float) -> None:
-        """Wait, between bounded tries."""
-        self.session.pause(seconds)
+    @property
+    def clock(self) -> Clock:
+        """The session's."""
+        return self.session.clock
 
     def read(self, names: Sequence[str]) -> Mapping[str, Held]:
         """The values of those secrets that are there. Raises ResourceError for one that is scheduled for deletion."""
@@ -87,10 +90,9 @@ class SecretsManager:
 
     def _await(self, name: str) -> None:
         # What was made a moment ago, by us or by who was faster, may not be answered yet.
-        for seconds in READ_BACK:
+        for _ in retry.attempts(Reason.CONSISTENCY, clock=self.clock, seconds=READ_BACK_SECONDS):
             if self._read(name) is not None:
                 return
-            self.pause(seconds)
 
     def overwrite(self, name: str, value: str, there: Held, *, description: str) -> None:
         """Another version of the secret; the one before is kept as AWSPREVIOUS. Its description stays.

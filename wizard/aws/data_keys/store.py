@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from components.settings import SecretStore
+from wizard.core.retry import Clock
 
 KEY_ARN_TAG = "eonpro:key-arn"
 FINGERPRINT_TAG = "eonpro:fingerprint"
@@ -26,8 +27,8 @@ DESCRIPTION = (
 )
 """Of an escrow, whichever version it holds: Secrets Manager keeps it through a change of the value."""
 
-READ_BACK = (0.2, 0.6, 1.5)
-"""Seconds between readings of what was just written: for a moment the old value may be answered."""
+READ_BACK_SECONDS = 3.0
+"""In which what was just written is read again: for a moment the old value may be answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,9 @@ class Store(Protocol):
     """`parameter` or `secret`."""
     title: str
 
-    def pause(self, seconds: float) -> None:
-        """Wait, between bounded tries."""
+    @property
+    def clock(self) -> Clock:
+        """For `wizard.core.retry`."""
         ...
 
     def read(self, names: Sequence[str]) -> Mapping[str, Held]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
-from wizard.aws.auth.http import patiently
 from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.parameter_store import ParameterStore
 from wizard.aws.data_keys.secrets_manager import SecretsManager
@@ -20,14 +19,16 @@ from wizard.aws.data_keys.store import (
     MADE_BY_TAG,
     NEXT_FINGERPRINT_TAG,
     NEXT_KEY_ARN_TAG,
-    READ_BACK,
+    READ_BACK_SECONDS,
     SECURE,
     Held,
     Store,
 )
+from wizard.core import retry
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
+from wizard.core.retry import Reason
 
 
 def store_of(session: Session, kind: SecretStore) -> Store:
@@ -77,9 +78,9 @@ class StoredDataKeys:
         Throttling and a network that fails are outlasted for a minute: it goes on with what is not there yet.
         """
         there, begun = store_of(self._session, store), set[str]()
-        return patiently(
+        return retry.call(
             lambda: deliver(there, prefix, batch, tags=tags, target=target, begun=begun),
-            pause=self._session.pause,
+            clock=self._session.clock,
         )
 
     def check_parameters(
@@ -218,11 +219,8 @@ def _put(store: Store, name: str, value: str, there: Held | None, tags: Mapping[
 
 
 def _reads_back(store: Store, prefix: str, batch: AppVariables) -> bool:
-    for seconds in READ_BACK:
-        if check(store, prefix, batch):
-            return True
-        store.pause(seconds)
-    return check(store, prefix, batch)
+    tries = retry.attempts(Reason.CONSISTENCY, clock=store.clock, seconds=READ_BACK_SECONDS)
+    return any(check(store, prefix, batch) for _ in tries)
 
 
 def check(store: Store, prefix: str, batch: AppVariables) -> bool:

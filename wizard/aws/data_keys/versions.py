@@ -19,14 +19,16 @@ from wizard.aws.data_keys.store import (
     MADE_BY_TAG,
     NEXT_FINGERPRINT_TAG,
     NEXT_KEY_ARN_TAG,
-    READ_BACK,
+    READ_BACK_SECONDS,
     Held,
     Store,
 )
 from wizard.aws.data_keys.stored import store_data_key
+from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
+from wizard.core.retry import Reason
 
 FOLDER = "data-keys"
 ORIGIN_TAG = "eonpro:origin"
@@ -176,12 +178,10 @@ class DataKeyVersions:
         return self._entry(name, wrapped, self.seat())
 
     def _read_back(self, name: str, wrapped: WrappedDataKey) -> Held | None:
-        for seconds in (*READ_BACK, None):
+        for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock, seconds=READ_BACK_SECONDS):
             held = self.store.read([name]).get(name)
             if held is not None and held.value == wrapped.value:
                 return held
-            if seconds is not None:
-                self.store.pause(seconds)
         return None
 
     # --- the one replacement -----------------------------------------------------------------------------------

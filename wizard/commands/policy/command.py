@@ -46,6 +46,7 @@ def _for_person(options: PolicyOptions, offline: Offline) -> Mapping[str, object
         saved=offline.saved(),
         saved_name=offline.saved_name,
         adopt=offline.run.adopt,
+        with_removal=options.with_removal,
         written=policies if options.action in _OTHERS else None,
         command=wizard("policy", options.action),
     )

@@ -46,18 +46,18 @@ def for_values(
     saved: Settings | None = None,
     saved_name: str = "",
     adopt: bool = False,
+    with_removal: bool = False,
     written: Callable[[Setup], Mapping[str, Policy]] | None = None,
     command: str = _COMMAND,
 ) -> dict[str, Any]:
-    """The policy for the set-up of these answers; several by their names, where one is longer than IAM takes.
+    """The policy for the setup of these answers; several by their names, where one is longer than IAM accepts.
 
     `values` are flags by the key of their input, unparsed. `written` makes another policy of the same answers than the
-    operator's, for another `command`. Raises UsageError for answers that do not fit together, MissingAnswers without
-    the account's id, the Region or the target.
+    operator's, for another `command`; `with_removal` adds what removes resources to the operator's. Raises UsageError for
+    answers that do not fit together, MissingAnswers without the account's id, the Region or the target.
     """
-    documents = (written or policies_of)(
-        _setup(values, environ, file or {}, file_name, saved, saved_name, adopt, command)
-    )
+    setup = _setup(values, environ, file or {}, file_name, saved, saved_name, adopt, command)
+    documents = written(setup) if written else policies_of(setup, with_removal=with_removal)
     if len(documents) == 1:
         return dict(next(iter(documents.values())))
     return dict(documents)
@@ -125,9 +125,20 @@ def _as_usual(given: Mapping[str, Any]) -> dict[str, Any]:
 # --- the documents ------------------------------------------------------------------------------------------------
 
 
-def policies_of(setup: Setup) -> dict[str, Policy]:
-    """The policy by its name; several where one is longer than IAM takes."""
-    return in_parts("EONPROOperator", setup, statements_of(setup))
+def policies_of(setup: Setup, *, with_removal: bool = False) -> dict[str, Policy]:
+    """The policy by its name; several where one is longer than IAM accepts."""
+    removal = removal_statements(setup) if with_removal else []
+    return in_parts("EONPROOperator", setup, [*statements_of(setup), *removal])
+
+
+def removal_statements(setup: Setup) -> list[Statement]:
+    """What an e-mail address removed, a sixth version of a policy and `destroy` need; the keys and the trail are retained."""
+    from wizard.core.required_permissions.table import measured_actions
+
+    def actions_on(setup: Setup, resource: str) -> set[str]:
+        return measured_actions(setup, "removal", resource)
+
+    return [{**each, "Sid": f"Remove{each['Sid']}"} for each in statements_of(setup, actions_on=actions_on)]
 
 
 def in_parts(role: str, setup: Setup, statements: Iterable[Statement]) -> dict[str, Policy]:

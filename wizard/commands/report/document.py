@@ -17,7 +17,7 @@ from typing import Any
 from components.policies.evaluation.account import GrantFact
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
-from wizard.core import json_documents, safe_text
+from wizard.core import json_documents
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.access import (
     AccessKeyAge,
@@ -29,6 +29,7 @@ from wizard.core.models.access import (
     Unread,
 )
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation
+from wizard.core.safe_text import clean
 from wizard.setup.checklist import ItemState
 
 INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
@@ -127,7 +128,7 @@ def written(value: Any, form: Form = Form.PLAIN) -> str:
         case _ if isinstance(value, float):
             return f"{value:,.3f}".rstrip("0").rstrip(".")
         case _:
-            return f"{value:,}" if isinstance(value, int) else str(value)
+            return f"{value:,}" if isinstance(value, int) else clean(str(value))
 
 
 @dataclass(frozen=True)
@@ -161,4 +162,4 @@ class Fact:
 
     def text(self, form: Form = Form.PLAIN) -> str:
         """The value as a person reads it."""
-        return safe_text.lines(written(self.value, form))
+        return written(self.value, form)

@@ -305,8 +305,8 @@ class DecryptVerifier(Protocol):
         """Get ready; a proof is going to be asked for."""
         ...
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
-        """What the application says; `patient` asks again while what was made a moment ago may not be everywhere."""
+    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = ...) -> ChildResult:
+        """What the application says; asked again, within the seconds, while AWS may not have applied a change everywhere."""
         ...
 
 

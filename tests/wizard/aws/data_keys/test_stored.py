@@ -13,6 +13,7 @@ import pytest
 from components.settings import SecretStore
 from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
+from wizard.aws.data_keys.stored import store_of
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, DeliveryState
@@ -254,5 +255,5 @@ def test_a_store_that_forgets_what_was_written_is_found_out(script, scripted, st
 
 def test_no_repr_of_what_a_store_holds_has_the_value(place):
     place.stored_data_key()
-    held = place.aws._store(place.store).read([ESCROW])
+    held = store_of(place.aws._session, place.store).read([ESCROW])
     assert (held[ESCROW].value, ONE.value in repr(held) + repr(place.read())) == (ONE.value, False)

@@ -268,6 +268,37 @@ def test_an_action_that_no_run_needs_is_granted_only_with_the_option_that_uses_i
         assert action in {name for name, _ in granted(asked(administrators=OFFICER, **changes))}
 
 
+REMOVALS = ("Delete", "Detach", "Remove", "Unsubscribe")
+
+
+@pytest.mark.parametrize(
+    ("changes", "action"),
+    [
+        ({"alert_emails": "security@clinic.example"}, "sns:Unsubscribe"),
+        ({}, "iam:DeletePolicyVersion"),
+        ({"vercel_access": "user"}, "iam:DeleteUser"),
+        ({"vercel_access": "user"}, "iam:DeleteAccessKey"),
+        ({"target": "ecs"}, "iam:DeleteRolePolicy"),
+    ],
+)
+def test_what_removes_is_granted_by_statements_of_its_own_that_an_option_asks_for(
+    changes: dict[str, Any], action: str
+) -> None:
+    without = asked(**changes)
+    document = for_values({**GIVEN, **changes}, {}, with_removal=True)
+    assert action not in {name for name, _ in granted(without)}
+    assert action in {name for name, _ in granted(document)}
+    added = [each for each in each_statement(document) if each not in each_statement(without)]
+    assert all(each["Sid"].startswith("Remove") for each in added)
+    assert len(each_statement(document)) == len(each_statement(without)) + len(added)
+
+
+def test_removal_never_reaches_a_key_the_trail_a_bucket_or_the_data_key() -> None:
+    removed = granted(for_values({**GIVEN, **EVERYTHING}, {}, with_removal=True)) - granted(asked(**EVERYTHING))
+    services = {action.partition(":")[0] for action, _ in removed if action.partition(":")[2].startswith(REMOVALS)}
+    assert services == {"cloudwatch", "events", "iam", "logs", "sns"}
+
+
 # --- the data ---
 
 

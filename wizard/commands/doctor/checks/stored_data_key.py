@@ -247,7 +247,7 @@ def _verdict(
         return None
     credentials = search.found
     # Nothing was made a moment ago that would have to settle: what is refused now is refused.
-    return evidence.once(f"proof {arn}", lambda: evidence.clients.prover.prove(credentials, batch, patient=False))
+    return evidence.once(f"proof {arn}", lambda: evidence.clients.prover.prove(credentials, batch, retry_seconds=0))
 
 
 _BY_VERDICT = {
