@@ -69,7 +69,7 @@ class Ecs(StoreTarget):
             needed=targets_include(NAME),
             optional=True,
             words=(CREATE,),
-            choices=(Choice(value=CREATE, title="Make a role for it (recommended)"),),
+            choices=(Choice(value=CREATE, title="Create a role for it (recommended)"),),
             free_text=True,
         ),
     )
