@@ -128,9 +128,9 @@ class AwsKeyRotation:
         """Every version that is kept, the oldest first, and the stored one where it has no entry yet."""
         return self._ledger(settings).versions()
 
-    def spoiled(self, settings: Settings) -> tuple[str, ...]:
+    def altered(self, settings: Settings) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced."""
-        return self._ledger(settings).spoiled()
+        return self._ledger(settings).altered()
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
         """The kept version of that fingerprint; None for none."""
@@ -149,9 +149,9 @@ class AwsKeyRotation:
         """An entry for a version, create-only, read back; one that is there is left alone."""
         return self._ledger(settings).keep(wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as)
 
-    def seat(self, settings: Settings) -> StoredKey:
+    def stored_key(self, settings: Settings) -> StoredKey:
         """What is stored now, whatever that is."""
-        return self._ledger(settings).seat()
+        return self._ledger(settings).stored_key()
 
     def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
         """The kept version into the store, in place of what was read there."""

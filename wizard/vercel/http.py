@@ -105,8 +105,8 @@ class Response:
     @property
     def words(self) -> str:
         """Code and message of the error, else the status."""
-        told = [str(self.error[name]) for name in ("code", "message") if self.error.get(name)]
-        return ": ".join(told) or f"status {self.status}"
+        reported = [str(self.error[name]) for name in ("code", "message") if self.error.get(name)]
+        return ": ".join(reported) or f"status {self.status}"
 
     @property
     def bad_token(self) -> bool:
@@ -234,7 +234,7 @@ class Api:
             return self._unreachable(f"{self.base_url} kept failing: {doing} ({answer.words})")
         return ResourceError(
             f"Vercel refused: {doing} ({answer.words})",
-            "mend what Vercel names, then run the same command again",
+            "fix what Vercel names, then run the same command again",
         )
 
     def _unreachable(self, message: str) -> Unreachable:

@@ -170,6 +170,6 @@ def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[
             region=region,
         )
         for target in map(deploy_target, context.targets)
-        for region in target.regions(context.settings)
+        for region in target.regions(context.require_outputs())
         if region in deployed
     )

@@ -176,18 +176,18 @@ def show_versions(ui: UserInterface, versions: Sequence[DataKeyVersion], own_key
     """The kept versions, each with what it is; then those that another key than the stack's opens."""
     rows = []
     for each in versions:
-        place = "current" if each.current else "was current" if each.was_current else "beside"
+        state = "current" if each.current else "was current" if each.was_current else "beside"
         origin = ORIGINS[each.origin]
         if each.same_as != each.fingerprint:
             origin += f", {each.same_as.removeprefix('sha256:')}"
-        rows.append((each.fingerprint, place, f"{each.kept_at:%Y-%m-%d}" if each.kept_at else "not told", origin))
+        rows.append((each.fingerprint, state, f"{each.kept_at:%Y-%m-%d}" if each.kept_at else "not told", origin))
     ui.table(rows, headings=("version", "now", "kept", "origin"))
     for each in versions:
         if each.key_arn not in own_keys:
             ui.line(f"{each.fingerprint} is opened by {each.key_arn or 'a key that its tags do not name'}")
 
 
-def warn_of_spoiled(ui: UserInterface, names: Sequence[str]) -> None:
+def warn_of_altered(ui: UserInterface, names: Sequence[str]) -> None:
     """Entries of the kept versions that no longer hold what their name says."""
     for name in names:
         ui.line(f"{name} no longer holds the version that it is the name for: somebody replaced it", mark=Mark.FAIL)

@@ -32,7 +32,7 @@ from wizard.targets.port import TargetContext
 
 
 def redeploy(ecs_services: EcsServices, context: TargetContext, *, tell: Tell, now: Now, pause: Pause) -> Redeployed:
-    """Have the service's tasks start anew with the three variables, and wait until they run.
+    """Have the service start tasks with the three variables, and wait until they run.
 
     `now` is UTC, `pause` waits seconds, `tell` gets what a person waits for, in words. A rollout that does not get
     steady is taken back to the last revision that was; both are in the answer. Raises SetupError where none was begun.
@@ -131,14 +131,14 @@ def _begun(
         under_way is not None
         and under_way.state is RolloutState.IN_PROGRESS
         and under_way.task_definition == definition.arn
-        # What fails already would be taken back at once, though its cause may be mended by now.
+        # What fails already would be rolled back at once, though its cause may be fixed by now.
         and not under_way.failed
         and (changed is None or under_way.made > changed)
     ):
         tell(f"{under_way.id} of {_short(definition.arn)} is under way already")
         return under_way
     begun = ecs_services.update(service, definition.arn, force=True)
-    tell(f"{service.cluster}/{service.name} starts its tasks anew, of {_short(definition.arn)} ({begun.id})")
+    tell(f"{service.cluster}/{service.name} starts its tasks again, of {_short(definition.arn)} ({begun.id})")
     return begun
 
 

@@ -153,7 +153,7 @@ def retire_old(
     current = next((key for key in keys if key.id == named and key.active), None)
     if current is None:
         raise ResourceError(
-            f"Vercel names no access key of the user {user} that is on, so none can be told to be the old one"
+            f"Vercel names no access key of the user {user} that is active, so which one is the old one is not known"
             + (f": {described(keys, named)}" if keys else ""),
             ROTATE if len(keys) < LIMIT else by_hand(user, keys, named),
         )

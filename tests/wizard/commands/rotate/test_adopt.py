@@ -77,7 +77,7 @@ def test_where_the_keys_arn_stands_beside_a_lost_escrow_it_does_not_take_its_pla
 
 
 def test_a_first_adoption_that_was_cut_off_is_finished_by_the_next(empty: World) -> None:
-    empty.ring.crash_at = "replace_current"
+    empty.key_rotation.crash_at = "replace_current"
     with pytest.raises(KeyboardInterrupt):
         empty.run("adopt", "--encryption-key")
     told = empty.run("adopt", "--encryption-key")

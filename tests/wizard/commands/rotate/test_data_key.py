@@ -217,7 +217,7 @@ def test_a_version_under_another_key_never_becomes_current(world: World) -> None
     world.aws.keys[OTHER_KEY] = world.aws.keys[KEY]
     told = world.run("rotate", "--data-key")
     entry = world.kept()[told["fingerprint"]]
-    world.ring.entries[entry.fingerprint] = type(entry)(**{**entry.__dict__, "key_arn": OTHER_KEY})
+    world.key_rotation.entries[entry.fingerprint] = type(entry)(**{**entry.__dict__, "key_arn": OTHER_KEY})
     with pytest.raises(DataKeyConflict, match="not by the stack's key"):
         world.run("rotate", "--promote", entry.fingerprint)
     assert world.current.fingerprint == OLD
@@ -241,7 +241,7 @@ def test_without_the_applications_credentials_kms_opens_it_and_gives_nothing(wor
 
 def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world: World, new: str) -> None:
     world.aws.credentials = None
-    world.ring.failures["reencrypt"] = DENIED
+    world.key_rotation.failures["reencrypt"] = DENIED
     told = world.run("rotate", "--promote", new)
     assert told["opened"] == "ledger"
     assert any("could not be opened from here to prove it" in line for line in world.ui.said)
@@ -314,7 +314,7 @@ def test_replicas_come_first_and_the_stacks_own_region_last() -> None:
 def test_a_power_cut_between_two_regions_is_taken_up_by_the_same_command() -> None:
     world = World(multi_region())
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    world.ring.crash_at = "replace_current"
+    world.key_rotation.crash_at = "replace_current"
     with pytest.raises(KeyboardInterrupt):
         world.run("rotate", "--promote", new)
     assert world.current.fingerprint == OLD
