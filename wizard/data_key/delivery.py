@@ -1,4 +1,4 @@
-"""The way of the data key from its escrow to each target, and the proof that the application can open it there.
+"""The way of the data key from its store to each target, and the proof that the application can open it there.
 
 Pure: acts through the edges' Protocols.
 """
@@ -22,6 +22,7 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key.storage import region_of
@@ -56,7 +57,7 @@ def deliver(
             if result.fingerprint != wrapped.fingerprint:
                 raise DataKeyConflict(
                     f"{result.place} has the data key {result.fingerprint}, not the stored {wrapped.fingerprint}",
-                    f"python -m wizard push --stack {context.stack}",
+                    wizard("push", "--stack", context.stack),
                 )
             on_delivered(result)
             done.append(result)
