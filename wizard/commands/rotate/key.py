@@ -114,7 +114,7 @@ def _update(request: Request, clients: Clients, holding: DataKeyStore, settings:
                 "nothing was changed: the stack would delete or replace something else with this update",
                 f"python -m wizard preview --stack {holding.stack}   # look at that first",
             )
-        _confirm(request, clients, "Carry out this plan?", again)
+        _confirm(request, clients, "Apply this plan?", again)
         engine.write_settings(request.stack)
     finally:
         engine.discard(request.stack)

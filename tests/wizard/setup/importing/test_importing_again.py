@@ -14,9 +14,9 @@ from tests.wizard.setup.test_workflow import World as Journey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import DiscoveredSetup, Existing
 from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.setup.importing.discovery import Adoption
+from wizard.setup.importing.discovery import ImportRequest
 
-ALL = Adoption(repaired=tuple(ImportGroup))
+ALL = ImportRequest(repaired=tuple(ImportGroup))
 ONE = wrapped("by hand")
 
 
@@ -76,7 +76,7 @@ def test_a_key_whose_data_key_nobody_tells_gets_no_second_one_on_vercel_either(h
     (problem,) = hand.check(adoption=ALL).problems
     assert "nothing tells which data key" in problem.what and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
     agreed = hand.check(adoption=replace(ALL, data_key="none"))
-    assert (agreed.problems, agreed.adopted_data_key) == ((), None)
+    assert (agreed.problems, agreed.imported_data_key) == ((), None)
 
 
 # --- the escrow waits for the proof
@@ -101,7 +101,7 @@ def test_a_hidden_data_key_is_proved_named_and_only_then_escrowed(hidden: Journe
 
 def test_a_data_key_that_cannot_be_opened_is_neither_escrowed_nor_named_nor_delivered(hidden: Journey) -> None:
     hidden.aws.wrapped_by[ONE.fingerprint] = OTHER_KEY
-    with pytest.raises(DataKeyConflict, match="it was not escrowed"):
+    with pytest.raises(DataKeyConflict, match="it was not stored"):
         hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
     assert (hidden.aws.escrows, hidden.vercel.named) == ({}, None)
     assert "hosting.deliver" not in [call.split(" ")[0] for call in hidden.log]
