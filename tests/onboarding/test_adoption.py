@@ -396,7 +396,7 @@ def left_as_found(hidden: Clinic) -> LeftAsFound:
 def test_a_data_key_that_the_key_cannot_open_never_gets_into_the_escrow(left_as_found: LeftAsFound):
     assert left_as_found.wrong.code == 1
     assert "the application cannot open the data key" in left_as_found.wrong.told
-    assert "it was not escrowed, and nothing was delivered" in left_as_found.wrong.told
+    assert "it was not stored, and nothing was delivered" in left_as_found.wrong.told
     assert left_as_found.escrowed_by_the_wrong == {}
     assert left_as_found.comments_by_the_wrong == {""}
 

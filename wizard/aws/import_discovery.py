@@ -1,4 +1,4 @@
-"""What is there under the stack's names, created manually or left by a stack, with all that is needed to import it.
+"""What is there under the stack's names, set up manually or left by a stack, with all that is needed to import it.
 
 Asks KMS, IAM, CloudTrail and S3, side by side; changes nothing.
 """
@@ -43,7 +43,7 @@ class ImportDiscovery:
         self._session = session
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
-        """Everything that can be taken in; what the settings bring along themselves is not looked up."""
+        """Everything that can be imported; what the settings bring along themselves is not looked up."""
         found = self._session.together(
             lambda: _tolerant(lambda: _key(self._session, settings)),
             lambda: _tolerant(lambda: _role(self._session, settings)),

@@ -1,6 +1,6 @@
-"""The KMS keys with their rotations, and the ledger of data keys: a `wizard.core.ports.aws.KeyRotation`.
+"""The KMS keys with their rotations, and the versions of the data key: a `wizard.core.ports.aws.KeyRotation`.
 
-Calls KMS, Service Quotas and the escrow's store. Never an action of KMS that returns plaintext, nor a DryRun of one.
+Calls KMS, Service Quotas and the data key's store. Never an action of KMS that returns plaintext, nor a DryRun of one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOT_ITS_OWN = ("IncorrectKeyException", "InvalidCiphertextException", "InvalidK
 
 @dataclass(frozen=True)
 class AwsKeyRotation:
-    """The keys and the ledger of the session's Region."""
+    """The keys and the kept versions of the session's Region."""
 
     session: Session
 
@@ -118,10 +118,10 @@ class AwsKeyRotation:
             raise
         return WrappedDataKey.from_blob(answer["CiphertextBlob"])
 
-    # --- the ledger --------------------------------------------------------------------------------------------
+    # --- the kept versions --------------------------------------------------------------------------------------------
 
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
-        """Every version that is kept, the oldest first, and the escrow's own where it has no entry yet."""
+        """Every version that is kept, the oldest first, and the stored one where it has no entry yet."""
         return self._ledger(settings).versions()
 
     def spoiled(self, settings: Settings) -> tuple[str, ...]:
@@ -146,11 +146,11 @@ class AwsKeyRotation:
         return self._ledger(settings).keep(wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as)
 
     def seat(self, settings: Settings) -> StoredKey:
-        """What the escrow holds now, whatever that is."""
+        """What is stored now, whatever that is."""
         return self._ledger(settings).seat()
 
     def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
-        """The kept version into the escrow, in the place of what was seen there."""
+        """The kept version into the store, in place of what was read there."""
         self._ledger(settings).replace_current(version, key_arn=key_arn, seen=seen, at=datetime.now(UTC))
 
     def _ledger(self, settings: Settings) -> DataKeyVersions:

@@ -1,4 +1,4 @@
-"""The way of the data key from its escrow to each target, and the proof that the application can open it there.
+"""The way of the data key from its store to each target, and the proof that the application can open it there.
 
 Pure: acts through the edges' Protocols.
 """

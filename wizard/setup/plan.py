@@ -59,8 +59,8 @@ class Plan:
     stored_data_key: StoredDataKey | None
     targets: tuple[Target, ...]
     """Where this run delivers to; the settings may hold more, set up earlier."""
-    imported_data_key: WrappedDataKey | None = None
-    """The data key that is in use already, and goes into the escrow instead of a new one."""
+    adopted_data_key: WrappedDataKey | None = None
+    """The data key that is in use already, and goes into the store instead of a new one."""
     engine: str = ""
     """The version of Pulumi that worked it out."""
     assumptions: Assumptions = Assumptions()
@@ -73,14 +73,14 @@ class Plan:
 
     @property
     def first(self) -> bool:
-        """Whether the key is still to be made or taken in."""
+        """Whether the key is still to be made or imported."""
         return any(
             step.urn.endswith("aws:kms/key:Key::phi-key") and step.op in ("create", "import") for step in self.steps
         )
 
     @property
-    def has_imports(self) -> bool:
-        """Whether something that was created manually is taken in."""
+    def takes_in(self) -> bool:
+        """Whether something that was set up manually is imported."""
         return any(step.op.startswith("import") for step in self.steps)
 
     @property

@@ -1,4 +1,4 @@
-"""Parameter Store as a store of the escrow and of the two variables beside it.
+"""Parameter Store as a store of the stored data key and of the two variables beside it.
 
 Reads and writes the SSM parameters it is given the names of; `wizard.aws.data_keys.stored` says when.
 """

@@ -1,4 +1,4 @@
-"""Secrets Manager as a store of the escrow and of the two variables beside it.
+"""Secrets Manager as a store of the stored data key and of the two variables beside it.
 
 Reads and writes the secrets it is given the names of, never deletes or restores one; `wizard.aws.data_keys.stored` says when.
 They are encrypted under the account's own `aws/secretsmanager`, which every reader in the account may use.

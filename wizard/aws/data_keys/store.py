@@ -25,7 +25,7 @@ SECURE = "SecureString"
 DESCRIPTION = (
     "EONPRO PHI data key, wrapped; the tags say by which key. Never delete or overwrite it: PHI is lost with it."
 )
-"""Of an escrow, whichever version it holds: Secrets Manager keeps it through a change of the value."""
+"""Of a stored data key, whichever version it holds: Secrets Manager keeps it through a change of the value."""
 
 READ_BACK_SECONDS = 3.0
 """In which what was just written is read again: for a moment the old value may be answered."""
@@ -68,7 +68,7 @@ class Store(Protocol):
         ...
 
     def overwrite(self, name: str, value: str, there: Held, *, description: str) -> None:
-        """Another value for a name that is taken. Of an escrow, the ledger's one replacement alone calls it."""
+        """Another value for a name that is taken. Of a stored data key, the one replacement of `versions` alone calls it."""
         ...
 
     def under(self, folder: str) -> Mapping[str, Held]:

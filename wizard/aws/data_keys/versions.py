@@ -1,5 +1,5 @@
-"""The ledger: every version of the wrapped data key, each under a name of its own beside the escrow; and the one
-replacement that the escrow knows.
+"""The kept versions of the wrapped data key, each under its own name next to the stored data key; and the one way to
+replace the stored data key.
 
 Touches only the store it is given. A version's entry is only created: never overwritten, never deleted. The history
 that a store keeps by itself is not relied on: Parameter Store forgets after 100 versions, Secrets Manager after two.
@@ -59,7 +59,7 @@ class DataKeyVersions:
     # --- reading -----------------------------------------------------------------------------------------------
 
     def seat(self) -> StoredKey:
-        """What the escrow holds, well formed or not, and what its tags say of it."""
+        """What is stored, well formed or not, and what its tags say of it."""
         found = self.store.read([self.stored_data_key]).get(self.stored_data_key)
         if found is None:
             return StoredKey(parameter=self.stored_data_key, version=0)
@@ -80,7 +80,7 @@ class DataKeyVersions:
         )
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
-        """Every entry that holds what its name says, the oldest first, and the escrow's own where it has none."""
+        """Every entry that holds what its name says, the oldest first, and the stored one where it has none."""
         seat = self.seat()
         found = [
             self._entry(name, wrapped, seat)
@@ -102,7 +102,7 @@ class DataKeyVersions:
         return tuple(sorted(name for name, held in found if self._named(name, held) is None))
 
     def version(self, fingerprint: str, seat: StoredKey | None = None) -> DataKeyVersion | None:
-        """The version of that fingerprint; None where neither the ledger nor the escrow has it."""
+        """The version of that fingerprint; None where neither the kept versions nor the stored data key has it."""
         seat = self.seat() if seat is None else seat
         name = self.name_of(fingerprint)
         held = self.store.read([name]).get(name)
@@ -187,12 +187,12 @@ class DataKeyVersions:
     # --- the one replacement -----------------------------------------------------------------------------------
 
     def replace_current(self, version: DataKeyVersion, *, key_arn: str, seen: StoredKey, at: datetime) -> None:
-        """The kept version into the escrow, in the place of what was seen there.
+        """The kept version into the store, in place of what was read there.
 
-        Each step leaves the escrow readable, and the same call takes a crash up wherever it came: 1. both versions are
-        in the ledger; 2. the tags name the next one; 3. the value is replaced; 4. the tags name it alone.
+        Each step leaves the stored data key readable, and the same call takes a crash up wherever it came: 1. both versions are
+        among the kept versions; 2. the tags name the next one; 3. the value is replaced; 4. the tags name it alone.
         Parameter Store has no conditional overwrite: what is written between the last look and the write is seen
-        afterwards, by the version's number, and told; it is in the parameter's history, and in the ledger if it was a
+        afterwards, by the version's number, and told; it is in the parameter's history, and among the kept versions if it was a
         version of ours.
         """
         self._both_kept(version, seen)

@@ -207,7 +207,7 @@ def _refuse_another(found: Backup, meant: Backup, name: str) -> None:
 LONGEST = 1_000_000
 """Octets: a version is about 700, and a thousand of them are more than any clinic will have."""
 
-_INSTEAD = "name another copy; python -m wizard backup --to FILE makes a new one of what is escrowed"
+_INSTEAD = "name another copy; python -m wizard backup --to FILE makes a new one of what is stored"
 
 
 def parse(text: bytes | str, name: str) -> Backup:
@@ -228,7 +228,7 @@ def parse(text: bytes | str, name: str) -> Backup:
     try:
         backup = _read(found)
     except (MalformedDataKey, KeyError, TypeError, ValueError, AttributeError) as error:
-        # The digest fits, so it was written like this: by hand, or by something else.
+        # The digest fits, so it was written like this: manually, or by something else.
         raise UsageError(f"{name} cannot be used as a backup: {_fault(error)}", _INSTEAD) from error
     if _facts(document(backup)) != _facts(found):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""A copy of the escrow in the store of another Region: where a replica of the key opens it, or as a mere copy.
+"""A copy of the stored data key in the store of another Region: where a replica of the key opens it, or as a mere copy.
 
 Pure: acts through the cloud's Protocol; create-only, read back and compared.
 """
@@ -18,14 +18,14 @@ FOLDER = "backups"
 
 
 def keep(region: str, backup: Backup, aws: AwsClient, settings: Settings, *, replica_arns: Sequence[str]) -> Kept:
-    """The current version in that Region's store, under the escrow's own name where a replica opens it there.
+    """The current version in that Region's store, under the stored data key's own name where a replica opens it there.
 
     Without a replica it lies under a name of its own, which no task reads: it opens only with the first Region's key.
     Raises DataKeyConflict where the name holds another data key; it is then untouched.
     """
     if region == settings.region:
         raise UsageError(
-            f"{region} is the Region that the escrow is in already",
+            f"{region} is the Region that the stored data key is in already",
             "name another: --to-region REGION   (aws account list-regions)",
         )
     there = aws.with_region(region)

@@ -66,7 +66,7 @@ def push(
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
     stored = storage.ensure_data_key(aws, settings, outputs)
-    deliver_and_verify.tell_escrow(ui, stored, outputs)
+    deliver_and_verify.show_stored_data_key(ui, stored, outputs)
     delivered = delivery.deliver(
         context,
         stored.wrapped,

@@ -28,7 +28,7 @@ from wizard.setup.steps import Clients, Request
 
 
 def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
-    """The former key into the escrow, where that holds nothing and never did; beside the current one otherwise."""
+    """The former key into the store, where that holds nothing and never did; next to the current one otherwise."""
     holding = take(request, clients)
     refuse_other_store(holding)
     ui, command = clients.ui, f"adopt --encryption-key --stack {holding.stack}"
@@ -40,7 +40,7 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
     first, versions = decision is not None and decision.is_allowed, holding.versions()
     ui.section("The former key")
     if first:
-        ui.line("no data key is escrowed yet: the former ENCRYPTION_KEY becomes the application's data key")
+        ui.line("no data key is stored yet: the former ENCRYPTION_KEY becomes the application's data key")
     else:
         show_versions(ui, versions, holding.outputs.key_arns)
         ui.line("it is kept beside what is there; whether it is the same nobody can tell without opening both")

@@ -158,15 +158,15 @@ def put_in_place(
         ui.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
         for warning in warnings:
             ui.line(warning, mark=Mark.WARN)
-        _confirm(request, clients, command, why=f"{version.fingerprint} takes the place of what the escrow holds.")
+        _confirm(request, clients, command, why=f"{version.fingerprint} replaces the stored data key.")
         with holding.found.engine.alone(request.stack):
-            ui.working("replacing what the escrow holds")
+            ui.working("replacing the stored data key")
             version = make_current(holding, version, seen=seen, at=clients.now())
         ui.line(
             f"{version.fingerprint} is in {holding.settings.names.stored_data_key}; every other is kept", mark=Mark.OK
         )
     else:
-        ui.line(f"{version.fingerprint} is what the escrow holds", mark=Mark.OK)
+        ui.line(f"{version.fingerprint} is the stored data key", mark=Mark.OK)
     handed = deliver.hand_over(clients, holding, to, version.wrapped, kept)
     redeploys = offer(to, clients, redeploy=redeploy, running=running(to))
     return RotateResult(

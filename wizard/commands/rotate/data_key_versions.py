@@ -60,7 +60,7 @@ class DataKeyStore:
         return self.places[0]
 
     def seat(self) -> StoredKey:
-        """What the escrow of the stack's own Region holds."""
+        """The stored data key of the stack's own Region."""
         return self.own.ring.seat(self.settings)
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
@@ -158,7 +158,7 @@ def keep_everywhere(
     at: datetime,
     same_as: str | None = None,
 ) -> DataKeyVersion:
-    """The version in the ledger of every Region, the stack's own first; an entry that is there is left alone."""
+    """The version among the kept versions of every Region, the stack's own first; an entry that is there is left alone."""
     kept = [
         place.ring.keep(
             holding.settings,
@@ -174,7 +174,7 @@ def keep_everywhere(
 
 
 def keep_seats(holding: DataKeyStore, *, at: datetime) -> None:
-    """What each Region's escrow holds, into that Region's ledger, before anything could take its place."""
+    """The stored data key of each Region, into the kept versions of that Region, before anything could take its place."""
     for place in holding.places:
         seat = place.ring.seat(holding.settings)
         if seat.wrapped is None:

@@ -1,4 +1,4 @@
-"""`rotate --reencrypt KEY`: the same data key, wrapped by another KMS key, or anew by the same; the old wrapping is kept.
+"""`rotate --reencrypt KEY`: the same data key, wrapped by another KMS key, or again by the same; the old wrapping is kept.
 
 Pure: acts through the edges' Protocols. KMS re-encrypts inside itself; no plaintext comes out, and no record changes.
 """
@@ -94,9 +94,7 @@ def _confirmed(request: Request) -> Request:
 
 def _agree(request: Request, clients: Clients, holding: DataKeyStore, command: str, *, own: bool) -> None:
     if own:
-        if not confirmation.typed(
-            request, clients.ui, why="The new wrapping takes the place of what the escrow holds."
-        ):
+        if not confirmation.typed(request, clients.ui, why="The new wrapping replaces the stored data key."):
             raise Cancelled(
                 "nothing was changed: it has to be confirmed by the stack's name",
                 f"python -m wizard {command} --confirm {request.stack}",
@@ -111,7 +109,7 @@ def _agree(request: Request, clients: Clients, holding: DataKeyStore, command: s
 def _kept(
     clients: Clients, holding: DataKeyStore, old: DataKeyVersion, source: str, destination: Destination
 ) -> DataKeyVersion:
-    """The new wrapping in the ledger; one that an interrupted run has left there is taken up."""
+    """The new wrapping among the kept versions; one that an interrupted run has left there is taken up."""
     now = clients.now()
     keep_seats(holding, at=now)
     left = next(

@@ -25,7 +25,7 @@ class ProofMethod(StrEnum):
     REENCRYPTED = "reencrypted"
     """KMS opened it under that very key, for a ReEncrypt whose result was let go."""
     LEDGER = "ledger"
-    """Neither could be tried from here; the ledger says that this key wrapped it."""
+    """Neither could be tried from here; the kept version says that this key wrapped it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
     """That the stack's key opens the version: as the application, else by a ReEncrypt onto the same key.
 
     Raises DataKeyConflict when it does not, and when neither can be tried and the version is not `trusted`: one that
-    this ledger has had since KMS made it.
+    this store has had since KMS made it.
     """
     refuse_another_key(holding, version)
     batch = AppVariables(region=holding.settings.region, key_arn=holding.outputs.key_arn, wrapped=version.wrapped)
@@ -81,7 +81,7 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
 
 
 def settled(holding: DataKeyStore, version: DataKeyVersion) -> bool:
-    """Whether every Region's escrow holds the version already, and says so."""
+    """Whether the store of every Region holds the version already, and says so."""
     return all(_is_settled(place.ring.seat(holding.settings), version, place.key_arn) for place in holding.places)
 
 
@@ -92,9 +92,9 @@ def _is_settled(seat: StoredKey, version: DataKeyVersion, key_arn: str) -> bool:
 def make_current(
     holding: DataKeyStore, version: DataKeyVersion, *, seen: dict[str, StoredKey], at: datetime
 ) -> DataKeyVersion:
-    """The version into every Region's escrow, in the place of what was `seen` there, by Region.
+    """The version into the store of every Region, in the place of what was `seen` there, by Region.
 
-    Both are in the ledger of every Region before any escrow is touched. The stack's own Region comes last: until then
+    Both are among the kept versions of every Region before any stored data key is touched. The stack's own Region comes last: until then
     what it holds is the data key, and the same command again goes on from wherever this one was stopped.
     """
     keep_seats(holding, at=at)
@@ -113,11 +113,11 @@ def make_current(
     if found is None or not found.current:
         raise DataKeyConflict(
             f"{holding.settings.names.stored_data_key} does not hold {version.fingerprint}, just written to it",
-            "run the same command again; look who else writes it",
+            "run the same command again; find out who else writes it",
         )
     return found
 
 
 def look(holding: DataKeyStore) -> dict[str, StoredKey]:
-    """What each Region's escrow holds now, by Region: what a person is shown before they confirm."""
+    """The stored data key of each Region now, by Region: what a person is shown before they confirm."""
     return {place.region: place.ring.seat(holding.settings) for place in holding.places}

@@ -1,4 +1,4 @@
-"""`restore`: any kept version of the data key, or one from a backup, back into the escrow and to the application.
+"""`restore`: any kept version of the data key, or one from a backup, back into the store and to the application.
 
 Pure: acts through the edges' Protocols. What it takes the place of is kept like every other.
 """
@@ -39,7 +39,7 @@ def listing(request: Request, clients: Clients) -> tuple[tuple[DataKeyVersion, .
 
 
 def restore_version(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
-    """A kept version into the escrow, whatever stands there now or nothing at all."""
+    """A kept version into the store, whatever is stored now, or nothing."""
     holding = take(request, clients)
     refuse_other_store(holding)
     command = f"python -m wizard restore --version FINGERPRINT --stack {holding.stack}"
@@ -55,7 +55,7 @@ def restore_version(request: Request, clients: Clients, fingerprint: str, *, red
 
 
 def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: bool | None) -> RotateResult:
-    """What a backup holds, into the ledger; its current version into the escrow, proved to open beforehand."""
+    """What a backup holds, into the kept versions; its current version into the store, proved to open beforehand."""
     holding = take(request, clients)
     refuse_other_store(holding)
     ui = clients.ui

@@ -188,7 +188,7 @@ def show_versions(ui: UserInterface, versions: Sequence[DataKeyVersion], own_key
 
 
 def warn_of_spoiled(ui: UserInterface, names: Sequence[str]) -> None:
-    """Entries of the ledger that no longer hold what their name says."""
+    """Entries of the kept versions that no longer hold what their name says."""
     for name in names:
         ui.line(f"{name} no longer holds the version that it is the name for: somebody replaced it", mark=Mark.FAIL)
 

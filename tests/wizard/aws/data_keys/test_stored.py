@@ -211,7 +211,7 @@ def test_a_batch_that_the_escrow_does_not_hold_is_refused_before_anything_is_wri
 
 
 def test_without_an_escrow_nothing_is_delivered(place):
-    with pytest.raises(DataKeyConflict, match="no escrow"):
+    with pytest.raises(DataKeyConflict, match="no data key is stored"):
         place.deliver(batch())
     assert place.values() == {}
 
