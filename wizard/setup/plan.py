@@ -59,7 +59,7 @@ class Plan:
     stored_data_key: StoredDataKey | None
     targets: tuple[Target, ...]
     """Where this run delivers to; the settings may hold more, set up earlier."""
-    adopted_data_key: WrappedDataKey | None = None
+    imported_data_key: WrappedDataKey | None = None
     """The data key that is in use already, and goes into the store instead of a new one."""
     engine: str = ""
     """The version of Pulumi that worked it out."""
@@ -79,8 +79,8 @@ class Plan:
         )
 
     @property
-    def takes_in(self) -> bool:
-        """Whether something that was set up manually is imported."""
+    def has_imports(self) -> bool:
+        """Whether something that was created manually is imported."""
         return any(step.op.startswith("import") for step in self.steps)
 
     @property

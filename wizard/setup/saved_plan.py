@@ -152,7 +152,7 @@ def _data_key(saved: SavedPlan, planned: Plan) -> list[str]:
     adopts = planned.imported_data_key.fingerprint if planned.imported_data_key else None
     told = []
     if saved.data_key != now:
-        told.append(f"the data key in the store is {now or 'none'}, and was {saved.data_key or 'none'}")
+        told.append(f"the stored data key is {now or 'none'}, and was {saved.data_key or 'none'}")
     if saved.adopts != adopts:
         told.append(f"the data key to be imported is {adopts or 'none'}, and was {saved.adopts or 'none'}")
     return told

@@ -1,4 +1,4 @@
-"""The data key of an account that was set up manually: which one the application has, and whether the stack can hold it.
+"""The data key of an account that was created manually: which one the application has, and whether the stack can hold it.
 
 Pure: facts in, a problem or the wrapped key out.
 """
@@ -91,7 +91,7 @@ def in_use(vercel: FoundDataKey | None, discovered: DiscoveredSetup) -> FoundDat
 
 
 def untold(discovered: DiscoveredSetup) -> Problem:
-    """A key that was set up manually, and no word of the data key under it: another one is never made in silence."""
+    """A key that was created manually, and no word of the data key under it: another one is never made in silence."""
     key = discovered.key
     assert key is not None, "its caller looked"
     return Problem(
@@ -103,7 +103,7 @@ def untold(discovered: DiscoveredSetup) -> Problem:
     )
 
 
-def adopted_data_key(found: FoundDataKey | None, given: WrappedDataKey | None) -> WrappedDataKey | None:
+def imported_data_key(found: FoundDataKey | None, given: WrappedDataKey | None) -> WrappedDataKey | None:
     """The data key to store; None where there is none, and where `data_key_obstacle` tells why it cannot be known."""
     held = found.wrapped if found is not None else None
     return None if held is not None and given not in (None, held) else held or given
@@ -196,5 +196,5 @@ def prove_beforehand(
         return Beforehand(proved=True, words=f"{wrapped.fingerprint} is opened by the key, as {principal}")
     return Beforehand(
         proved=False,
-        words=f"{wrapped.fingerprint} is stored unproved: the application's credentials cannot be had from here",
+        words=f"{wrapped.fingerprint} is stored without a proof: the application's credentials are not available here",
     )
