@@ -18,6 +18,7 @@ from wizard.aws.data_keys.versions import DataKeyVersions
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
+from wizard.core.next_command import Command, wizard
 
 _NOT_ITS_OWN = ("IncorrectKeyException", "InvalidCiphertextException", "InvalidKeyUsageException")
 
@@ -90,7 +91,10 @@ class AwsKeyRotation:
             if code == "ConflictException":
                 raise ResourceError(
                     f"a rotation of {key_arn} is under way already; nothing was changed",
-                    f"aws kms get-key-rotation-status --key-id {key_arn}   # OnDemandRotationStartDate goes with it",
+                    Command(
+                        f"aws kms get-key-rotation-status --key-id {key_arn}",
+                        advice="OnDemandRotationStartDate goes with it",
+                    ),
                 ) from error
             raise
 
@@ -113,7 +117,7 @@ class AwsKeyRotation:
                 raise DataKeyConflict(
                     f"the key {source} does not open the data key {wrapped.fingerprint} ({code_of(cause)}); "
                     "nothing was changed",
-                    "python -m wizard restore   # lists the kept versions, each with the key that wraps it",
+                    wizard("restore", advice="lists the kept versions, each with the key that wraps it"),
                 ) from error
             raise
         return WrappedDataKey.from_blob(answer["CiphertextBlob"])
@@ -124,9 +128,9 @@ class AwsKeyRotation:
         """Every version that is kept, the oldest first, and the stored one where it has no entry yet."""
         return self._ledger(settings).versions()
 
-    def spoiled(self, settings: Settings) -> tuple[str, ...]:
+    def altered(self, settings: Settings) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced."""
-        return self._ledger(settings).spoiled()
+        return self._ledger(settings).altered()
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
         """The kept version of that fingerprint; None for none."""
@@ -145,9 +149,9 @@ class AwsKeyRotation:
         """An entry for a version, create-only, read back; one that is there is left alone."""
         return self._ledger(settings).keep(wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as)
 
-    def seat(self, settings: Settings) -> StoredKey:
+    def stored_key(self, settings: Settings) -> StoredKey:
         """What is stored now, whatever that is."""
-        return self._ledger(settings).seat()
+        return self._ledger(settings).stored_key()
 
     def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
         """The kept version into the store, in place of what was read there."""

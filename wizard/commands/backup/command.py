@@ -47,7 +47,8 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
         kept.append(region.keep(options.to_region, backup, found.aws, found.settings, replica_arns=replicas))
         _tell(clients.ui, backup, kept[-1])
     if options.to:
-        clients.ui.line(f"to restore it: python -m wizard restore --stack {backup.stack} --from-backup {kept[0].place}")
+        clients.ui.line("to restore it:")
+        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", kept[0].place))
     return 0, document(request.stack, backup, tuple(kept))
 
 

@@ -11,6 +11,7 @@ from components.settings import DATA_KEY_VARIABLE, Settings
 from wizard.commands.backup.destination import DestinationKind, Kept, State
 from wizard.commands.backup.document import Backup
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.storage import region_of
 
@@ -39,7 +40,7 @@ def keep(region: str, backup: Backup, aws: AwsClient, settings: Settings, *, rep
     if found is None:
         raise ResourceError(
             f"{name} in {region} was written and is not there",
-            f"python -m wizard backup --stack {backup.stack} --to-region {region}",
+            wizard("backup", "--stack", backup.stack, "--to-region", region),
         )
     if found.wrapped != backup.wrapped:
         raise DataKeyConflict(

@@ -219,7 +219,7 @@ class KeyRotation(Protocol):
         """Every version that is kept, the oldest first, and the stored one where it has no entry yet."""
         ...
 
-    def spoiled(self, settings: Settings) -> tuple[str, ...]:
+    def altered(self, settings: Settings) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced manually; they are no versions any more."""
         ...
 
@@ -243,7 +243,7 @@ class KeyRotation(Protocol):
         """
         ...
 
-    def seat(self, settings: Settings) -> StoredKey:
+    def stored_key(self, settings: Settings) -> StoredKey:
         """What is stored now, whatever that is."""
         ...
 

@@ -61,7 +61,7 @@ def _gone(evidence: CheckContext) -> Iterator[Told]:
         return
     else:
         command = _from_backup(evidence, fingerprint)
-        then = f"from where the backup of {fingerprint or 'the data key'} is, which python -m wizard backup made"
+        then = f"from where the backup of {fingerprint or 'the data key'} is, which the command backup wrote"
     yield Finding(
         cause="escrow-missing",
         what=f"the escrow {name} is gone",
@@ -95,12 +95,12 @@ def _was_delivered(evidence: CheckContext) -> bool:
 def _conflict(evidence: CheckContext, conflict: DataKeyConflict) -> Told:
     """The escrow holds no wrapped key, or another than its tag says."""
     name = evidence.settings.names.stored_data_key
-    seat = evidence.once("seat", lambda: evidence.aws.key_rotation.seat(evidence.settings))
-    if isinstance(seat, SetupError):
+    stored_key = evidence.once("seat", lambda: evidence.aws.key_rotation.stored_key(evidence.settings))
+    if isinstance(stored_key, SetupError):
         return NotChecked.of(f"the escrow {name}", conflict)
     former = _former(evidence)
-    if seat.wrapped is None:
-        version = seat.told or next(reversed(former), None)
+    if stored_key.wrapped is None:
+        version = stored_key.told or next(reversed(former), None)
         return Finding(
             cause="escrow-malformed",
             what=f"{name} holds no wrapped data key: somebody wrote something else over it",
@@ -108,18 +108,18 @@ def _conflict(evidence: CheckContext, conflict: DataKeyConflict) -> Told:
             command=_back(evidence, version, former),
             then=RESTART,
         )
-    if tuple(former) == (seat.wrapped.fingerprint,):
+    if tuple(former) == (stored_key.wrapped.fingerprint,):
         return Finding(
             cause="escrow-tag-changed",
-            what=f"the tag of {name} says {seat.told}, and it holds {seat.wrapped.fingerprint}, its only value so far",
+            what=f"the tag of {name} says {stored_key.told}, and it holds {stored_key.wrapped.fingerprint}, its only value so far",
             why="the value was never replaced, so the tag was; every delivery refuses until the two agree",
-            command=_tag(evidence, seat.wrapped),
+            command=_tag(evidence, stored_key.wrapped),
         )
     return Finding(
         cause="escrow-replaced",
-        what=f"{name} holds the data key {seat.wrapped.fingerprint}, and its tag says {seat.told}",
+        what=f"{name} holds the data key {stored_key.wrapped.fingerprint}, and its tag says {stored_key.told}",
         why="somebody wrote another data key over it; what it encrypts the right one does not open",
-        command=_back(evidence, seat.told, former),
+        command=_back(evidence, stored_key.told, former),
         then=RESTART,
     )
 
