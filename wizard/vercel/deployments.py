@@ -32,7 +32,7 @@ _UNKNOWN = frozenset({404, 405, 501})
 
 
 def last_change(listed: tuple[ListedVariable, ...]) -> datetime | None:
-    """When one of the delivered variables of production was last changed; None where none is or it is not told."""
+    """When one of the delivered variables of production was last changed; None where none is, or it is not known."""
     times = [
         each.updated_at
         for name in (*NAMES, *ACCESS_KEY)
@@ -67,7 +67,7 @@ class Deployments:
         ready = (each for each in self._latest(deadline, state="READY") if each.get("readySubstate") != "STAGED")
         return next((found for each in ready if (found := _deployment(each))), None)
 
-    def again(self, former: Deployment, *, seconds: float, tell: Callable[[str], None]) -> Redeployed:
+    def redeploy(self, former: Deployment, *, seconds: float, tell: Callable[[str], None]) -> Redeployed:
         """One more deployment of the former's code with the variables of now, waited for at most so many seconds.
 
         Never raises for one that fails: the former runs on, and why is in what comes back. Raises SetupError where
@@ -80,11 +80,11 @@ class Deployments:
             return Redeployed(target="vercel", state=state, before=former, after=after, why=why, seconds=took)
 
         made = self._make(former)
-        told = ""
+        reported = ""
         while True:
-            if made.state != told:
-                told = made.state
-                tell(f"{made.name}: {told.lower()}")
+            if made.state != reported:
+                reported = made.state
+                tell(f"{made.name}: {reported.lower()}")
             if made.state == "READY":
                 why = self._not_in_production(made)
                 return ended(RedeployState.FAILED if why else RedeployState.DONE, made, why)
@@ -93,7 +93,7 @@ class Deployments:
             if not deadline.wait(Reason.ROLLOUT):
                 why = f"it was {made.state} still after {seconds:.0f} s, and may yet end well: https://{made.name}"
                 return ended(RedeployState.FAILED, made, why)
-            made = self._look(made)
+            made = self._refresh(made)
 
     # --- one deployment
 
@@ -128,7 +128,7 @@ class Deployments:
             if not deadline.wait(Reason.THROTTLED if wait else Reason.NETWORK, at_least=wait):
                 raise failure
 
-    def _look(self, made: Deployment) -> Deployment:
+    def _refresh(self, made: Deployment) -> Deployment:
         try:
             answer = self._get(Endpoint.DEPLOYMENT.path(id=made.id), self._api.deadline(READING_SECONDS))
         except Unreachable:
@@ -138,9 +138,9 @@ class Deployments:
 
     def _why(self, made: Deployment) -> str:
         body = self._get(Endpoint.DEPLOYMENT.path(id=made.id), self._api.deadline(READING_SECONDS)).body
-        told = body if isinstance(body, dict) else {}
-        words = text(told.get("errorMessage")) or f"it ended as {made.state}"
-        return f"{words}; its log: {text(told.get('inspectorUrl')) or f'https://{made.name}'}"
+        reported = body if isinstance(body, dict) else {}
+        words = text(reported.get("errorMessage")) or f"it ended as {made.state}"
+        return f"{words}; its log: {text(reported.get('inspectorUrl')) or f'https://{made.name}'}"
 
     def _not_in_production(self, made: Deployment) -> str:
         """Why production does not run a deployment that is ready; empty where it does."""
@@ -150,8 +150,8 @@ class Deployments:
             if running is not None and running.id == made.id:
                 return ""
             body = self._get(Endpoint.DEPLOYMENT.path(id=made.id), self._api.deadline(READING_SECONDS)).body
-            told = body if isinstance(body, dict) else {}
-            waits = told.get("readySubstate") in ("STAGED", "ROLLING") or told.get("aliasError")
+            reported = body if isinstance(body, dict) else {}
+            waits = reported.get("readySubstate") in ("STAGED", "ROLLING") or reported.get("aliasError")
             if waits or not deadline.wait(Reason.ROLLOUT):
                 return (
                     "it is ready, and production still runs the former, as after a rollback or where domains are "
@@ -168,7 +168,7 @@ class Deployments:
         answer = self._api.persist("GET", path, query={**self._scope, **(query or {})}, deadline=deadline)
         if answer.status in _UNKNOWN:
             raise Unsupported(
-                f"{self._api.base_url} does not tell of the deployments of {self._project.name} ({answer.words})",
+                f"{self._api.base_url} does not list the deployments of {self._project.name} ({answer.words})",
                 "look in the project's list of deployments",
             )
         if not answer.ok:

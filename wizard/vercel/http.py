@@ -28,6 +28,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
+from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Deadline, Reason
 
 
@@ -104,8 +105,8 @@ class Response:
     @property
     def words(self) -> str:
         """Code and message of the error, else the status."""
-        told = [str(self.error[name]) for name in ("code", "message") if self.error.get(name)]
-        return ": ".join(told) or f"status {self.status}"
+        reported = [str(self.error[name]) for name in ("code", "message") if self.error.get(name)]
+        return ": ".join(reported) or f"status {self.status}"
 
     @property
     def bad_token(self) -> bool:
@@ -233,7 +234,7 @@ class Api:
             return self._unreachable(f"{self.base_url} kept failing: {doing} ({answer.words})")
         return ResourceError(
             f"Vercel refused: {doing} ({answer.words})",
-            "mend what Vercel names, then run the same command again",
+            "fix what Vercel names, then run the same command again",
         )
 
     def _unreachable(self, message: str) -> Unreachable:
@@ -242,7 +243,7 @@ class Api:
     def _stranger(self, status: int) -> SetupError:
         return SetupError(
             f"what answers at {self.base_url} is not Vercel's API (status {status}, and no JSON)",
-            "unset VERCEL_API_URL, or set it to the address of the API itself",
+            Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
         )
 
 

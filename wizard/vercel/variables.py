@@ -15,6 +15,7 @@ from wizard.core.errors import PermissionDenied, SetupError, Unreachable
 from wizard.core.models.delivery import VercelProject, VercelVariable
 from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import Command
 from wizard.core.retry import Deadline, Reason
 from wizard.vercel.http import Api, Endpoint, Response
 from wizard.vercel.parsing import (
@@ -40,7 +41,7 @@ class Variables:
         elif project.team_slug:
             self._scope = {"slug": project.team_slug}
 
-    def afresh(self, seconds: float) -> Variables:
+    def with_new_timeout(self, seconds: float) -> Variables:
         """The same for another errand, of so many seconds at most."""
         return Variables(self._api, self._project, self._api.deadline(seconds))
 
@@ -61,7 +62,7 @@ class Variables:
             except Unreadable as error:
                 raise SetupError(
                     f"the listing of the variables of {self.owner} cannot be understood: {error}",
-                    "unset VERCEL_API_URL, or set it to the address of the API itself",
+                    Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
                 ) from error
             listed.update(fresh)
             following = next_page(body)
@@ -87,13 +88,13 @@ class Variables:
         return answer.body
 
     def decrypt(self, variable: VercelVariable) -> str | None:
-        """The value of one; None where it is not told."""
+        """The value of one; None where it is not known."""
         path = Endpoint.VARIABLE_VALUE.path(project=self._project.id, id=variable.id)
         answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
         return _value(answer)
 
-    def told(self, variable: VercelVariable) -> str | None:
-        """The value of one, empty where Vercel says that it is empty; None where it is not told."""
+    def reported(self, variable: VercelVariable) -> str | None:
+        """The value of one, empty where Vercel says that it is empty; None where it is not known."""
         path = Endpoint.VARIABLE_VALUE.path(project=self._project.id, id=variable.id)
         answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
         body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
@@ -113,7 +114,7 @@ class Variables:
         return read_shared(answer.body, self._project.id) if answer.ok else ()
 
     def decrypt_shared(self, variable: VercelVariable) -> str | None:
-        """The value of one shared variable; None where it is not told."""
+        """The value of one shared variable; None where it is not known."""
         answer = self._api.persist(
             "GET", Endpoint.SHARED_VARIABLE.path(id=variable.id), query=self._scope, deadline=self.deadline
         )
@@ -145,7 +146,7 @@ class Variables:
         if not answer.ok:
             raise self._api.refusal(answer, f"comment the variables of {self.owner}")
 
-    def put_back(self, variable: VercelVariable, value: str) -> None:
+    def restore(self, variable: VercelVariable, value: str) -> None:
         """The value and the comment that a variable had before; its type and environments stay.
 
         Raises SetupError where that is not taken.
@@ -172,7 +173,7 @@ class Variables:
 
         def read(entry: ListedVariable) -> str | None:
             if entry.id not in values:
-                values[entry.id] = entry.value or self.told(entry)
+                values[entry.id] = entry.value or self.reported(entry)
             return values[entry.id]
 
         return read
@@ -192,9 +193,9 @@ class Variables:
 def _value(answer: Response) -> str | None:
     body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
     value = body.get("value")
-    # An empty value may be an empty value or one that is not told: it proves nothing.
-    told = isinstance(value, str) and value and body.get("decrypted", True) is not False
-    return value if told else None
+    # An empty value may be an empty value or one that Vercel does not return: it proves nothing.
+    reported = isinstance(value, str) and value and body.get("decrypted", True) is not False
+    return value if reported else None
 
 
 _DEFINITIVE = frozenset({"ENV_CONFLICT", "BAD_REQUEST", "bad_request", "forbidden"})
@@ -252,12 +253,12 @@ def _refused(variables: Variables, answer: Response) -> Posted:
 NAMES = (DATA_KEY_VARIABLE, "AWS_KMS_KEY_ID", "AWS_REGION")
 
 
-def see(variables: Variables) -> tuple[VariableEntry, ...]:
+def list_entries(variables: Variables) -> tuple[VariableEntry, ...]:
     """Every entry of the three names, for whichever environments."""
-    return tuple(_seen(variables, each) for each in variables.list() if each.key in NAMES)
+    return tuple(_to_entry(variables, each) for each in variables.list() if each.key in NAMES)
 
 
-def _seen(variables: Variables, entry: ListedVariable) -> VariableEntry:
+def _to_entry(variables: Variables, entry: ListedVariable) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
     # Of the data keys of other environments nothing is asked.
     is_ours = entry.in_production and entry.type != "sensitive"
@@ -268,6 +269,6 @@ def _seen(variables: Variables, entry: ListedVariable) -> VariableEntry:
         elsewhere=entry.elsewhere,
         type=entry.type,
         claimed=claim[0] if claim else None,
-        value=(entry.value or variables.told(entry)) if is_ours else None,
+        value=(entry.value or variables.reported(entry)) if is_ours else None,
         id=entry.id,
     )

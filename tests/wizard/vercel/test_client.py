@@ -194,18 +194,18 @@ def test_the_token_is_in_no_repr_no_traceback_and_no_log(vercel: Place, caplog: 
     caplog.set_level(logging.DEBUG)
     edge = vercel.edge(deadline=1.0)
     project = edge.find_project("clinic", "eonpro")
-    told = [repr(edge), repr(vars(edge)), repr(project)]
+    reported = [repr(edge), repr(vars(edge)), repr(project)]
     for status in (500, 403, 429):
         vercel.fault(path="/env", status=status, times=99)
         with pytest.raises(SetupError) as caught:
             edge.deliver(project, BATCH)
-        told += traceback.format_exception(caught.value)
+        reported += traceback.format_exception(caught.value)
         vercel.door.delete("/_sandbox/faults")
     vercel.fault(kind="drop", path="/env", times=99)
     with pytest.raises(Unreachable) as lost:
         edge.deliver(project, BATCH)
-    told += [*traceback.format_exception(lost.value), caplog.text]
-    assert not [text for text in told if TOKEN in text or OURS.value in text]
+    reported += [*traceback.format_exception(lost.value), caplog.text]
+    assert not [text for text in reported if TOKEN in text or OURS.value in text]
 
 
 # --- delivering
@@ -235,10 +235,10 @@ def test_a_second_delivery_writes_nothing(vercel: Place) -> None:
     project = vercel.project()
     vercel.edge().deliver(project, BATCH)
     before = vercel.envs()
-    again = []
-    assert vercel.writes(lambda: again.append(vercel.edge().deliver(project, BATCH))) == 0
-    assert again[0].state is DeliveryState.UNCHANGED
-    assert set(again[0].kept) == NAMES
+    redeploy = []
+    assert vercel.writes(lambda: redeploy.append(vercel.edge().deliver(project, BATCH))) == 0
+    assert redeploy[0].state is DeliveryState.UNCHANGED
+    assert set(redeploy[0].kept) == NAMES
     assert vercel.envs() == before
 
 
@@ -347,8 +347,8 @@ def test_our_own_data_key_damaged_is_put_right(vercel: Place, damaged: dict[str,
 def test_a_foreign_data_key_is_set_aside_with_its_value(vercel: Place) -> None:
     id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value)["id"]
     project, edge = vercel.project(), vercel.edge()
-    told = edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
-    assert "ENCRYPTED_PHI_KEY_ASIDE_20261124" in told
+    reported = edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    assert "ENCRYPTED_PHI_KEY_ASIDE_20261124" in reported
     assert edge.conflict(project, OURS) is None
     (kept,) = vercel.envs().values()
     assert (kept["id"], kept["key"].startswith("ENCRYPTED_PHI_KEY_ASIDE_20261124_")) == (id, True)
@@ -368,7 +368,7 @@ def test_the_escrowed_data_key_is_never_set_aside(vercel: Place) -> None:
     edge.deliver(project, BATCH)
     before = vercel.envs()
     id = before["ENCRYPTED_PHI_KEY"]["id"]
-    with pytest.raises(DataKeyConflict, match="is the escrowed data key"):
+    with pytest.raises(DataKeyConflict, match="is the stored data key"):
         edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
     with pytest.raises(UsageError, match="nothing was changed"):
         edge.rename_variable(project, "no-such-id", stored=OURS, today=date(2026, 11, 24))
@@ -380,21 +380,21 @@ def test_another_data_key_is_told_and_not_overwritten(vercel: Place, foreign: di
     id = vercel.put("ENCRYPTED_PHI_KEY", **foreign)["id"]
     project, before = vercel.project(), vercel.envs()
     edge = vercel.edge()
-    told = []
+    reported = []
 
     def act() -> None:
         with pytest.raises(DataKeyConflict) as caught:
             edge.deliver(project, BATCH)
-        told.append(caught.value)
+        reported.append(caught.value)
 
     assert vercel.writes(act) == 0
     assert vercel.envs() == before
-    assert id in told[0].message
-    assert "UTC" in told[0].message
-    assert "nothing was overwritten" in told[0].message
-    assert "vercel env rm ENCRYPTED_PHI_KEY production" in told[0].hint
-    assert edge.conflict(project, OURS) == told[0].message
-    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) == told[0].message
+    assert id in reported[0].message
+    assert "UTC" in reported[0].message
+    assert "nothing was overwritten" in reported[0].message
+    assert "vercel env rm ENCRYPTED_PHI_KEY production" in reported[0].hint
+    assert edge.conflict(project, OURS) == reported[0].message
+    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) == reported[0].message
 
 
 def test_before_there_is_a_data_key_any_other_is_a_conflict(vercel: Place) -> None:

@@ -48,7 +48,8 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
         kept.append(keep_in_region(options.to_region, backup, found.aws, found.settings, replica_arns=replicas))
         _tell(clients.ui, backup, kept[-1])
     if options.to:
-        clients.ui.line(f"to restore it: python -m wizard restore --stack {backup.stack} --from-backup {kept[0].place}")
+        clients.ui.line("to restore it:")
+        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", kept[0].place))
     return 0, document(request.stack, backup, tuple(kept))
 
 
@@ -165,7 +166,7 @@ def keep_in_region(
     if found is None:
         raise ResourceError(
             f"{name} in {region} was written and is not there",
-            f"python -m wizard backup --stack {backup.stack} --to-region {region}",
+            wizard("backup", "--stack", backup.stack, "--to-region", region),
         )
     if found.wrapped != backup.wrapped:
         raise DataKeyConflict(

@@ -244,11 +244,11 @@ def _by_comment(evidence: CheckContext, one: Expected, seen: VariableEntry, ours
 
 def _type(evidence: CheckContext, one: Expected, seen: VariableEntry) -> Told:
     if seen.type in ("sensitive", ""):
-        return Passed(what=f"{one.name} in {one.place} is the escrowed data key")
+        return Passed(what=f"{one.name} in {one.place} is the stored data key")
     return Finding(
         cause="variable-type",
         what=f"{one.name} in {one.place} is stored as {seen.type}, not as sensitive",
-        why="whoever may see the project's settings can read it; it is the escrowed data key",
+        why="whoever may see the project's settings can read it; it is the stored data key",
         command=fixes.push(evidence),
     )
 
