@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.day_two import in_this_process
 from tests.onboarding.clinic import ACCOUNT, CALLER, Clinic, Ended
+from tests.onboarding.shipped_schemas import next_step
 
 IAM = f"arn:aws:iam::{ACCOUNT}"
 APP = f"{IAM}:role/eonpro-app-role"
@@ -238,7 +239,7 @@ def test_a_review_that_was_tampered_with_is_said_and_not_relied_on(on_vercel: Cl
 
 def test_a_sign_off_without_the_stacks_name_reads_and_keeps_nothing(on_vercel: Clinic, tmp_path: Path) -> None:
     ended = review(on_vercel, tmp_path, "--sign", "Ada", expect=8)
-    assert "--confirm production" in ended.document["next"]
+    assert "--confirm production" in next_step(ended.document)
     assert list(tmp_path.rglob("*.json")) == []
 
 

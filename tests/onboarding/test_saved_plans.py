@@ -17,6 +17,7 @@ import pytest
 
 from tests.onboarding.clinic import ALIAS, Clinic, Ended, running_clinic
 from tests.onboarding.patience import ended, shows
+from tests.onboarding.shipped_schemas import next_step
 from tests.terminal.person import ENTER, WIZARD, Person
 
 LAST_PAGE = "Carry out this plan?"
@@ -85,7 +86,7 @@ def refused(planned: Planned, *more: str) -> str:
     clinic.forget_calls()
     told = clinic.set_up("ecs", "--plan", str(planned.plan), "--json", *more, expect=1)
     assert clinic.changes() == {}
-    assert "--save-plan" in told.document["next"]
+    assert "--save-plan" in next_step(told.document)
     return str(told.document["message"])
 
 

@@ -15,6 +15,7 @@ from components.settings import SecretStore
 from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.deployment import Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.next_command import Command
 
 AT_ONCE = 10
 """Services that DescribeServices returns in one call."""
@@ -55,8 +56,10 @@ class Ecs:
             return error
         return ResourceError(
             f"there is no ECS cluster {cluster} in {self.session.region}",
-            f"aws ecs list-clusters --region {self.session.region}"
-            "   # then: pulumi config set eonpro-kms:ecsCluster NAME",
+            Command(
+                f"aws ecs list-clusters --region {self.session.region}",
+                advice="then: pulumi config set eonpro-kms:ecsCluster NAME",
+            ),
         )
 
     def task_definition(self, name: str) -> TaskDefinition | None:
@@ -95,7 +98,7 @@ class Ecs:
         if newest is None:
             raise ResourceError(
                 f"ECS began no deployment of {service.cluster}/{service.name}",
-                f"aws ecs describe-services --cluster {service.cluster} --services {service.name}",
+                Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
             )
         return newest
 

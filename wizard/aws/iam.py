@@ -25,6 +25,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.account import Identity, Principal, RegionFact
 from wizard.core.models.delivery import AccessKey, AccessKeyFact
+from wizard.core.next_command import Command
 from wizard.core.retry import Reason
 
 T = TypeVar("T")
@@ -252,8 +253,10 @@ class Iam:
         if found.active:
             raise UsageError(
                 f"the access key {key_id} of the user {user} is active; it was not deleted",
-                f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive"
-                "   # and see that nothing fails without it",
+                Command(
+                    f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive",
+                    advice="and see that nothing fails without it",
+                ),
             )
         self._session.find("iam", "DeleteAccessKey", absent=_ABSENT, UserName=user, AccessKeyId=key_id)
 
@@ -265,7 +268,7 @@ class Iam:
         if not isinstance(document, dict):
             raise ResourceError(
                 f"the policy {policy_arn} is no JSON object",
-                f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}",
+                Command(f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}"),
             )
         return document
 

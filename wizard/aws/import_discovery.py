@@ -17,6 +17,7 @@ from wizard.aws.data_keys.parameter_store import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, FoundDataKey
+from wizard.core.next_command import Command
 
 GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
 GUIDE_KEY = "/eonpro/AWS_KMS_KEY_ID"
@@ -258,6 +259,6 @@ def _document(bucket: str, answer: Mapping[str, Any] | None) -> Mapping[str, Any
     document = json.loads(answer["Policy"])
     if not isinstance(document, dict):
         raise ResourceError(
-            f"the policy of {bucket} is no JSON object", f"aws s3api get-bucket-policy --bucket {bucket}"
+            f"the policy of {bucket} is no JSON object", Command(f"aws s3api get-bucket-policy --bucket {bucket}")
         )
     return document

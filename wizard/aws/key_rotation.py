@@ -18,6 +18,7 @@ from wizard.aws.data_keys.versions import DataKeyVersions
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
+from wizard.core.next_command import Command, wizard
 
 _NOT_ITS_OWN = ("IncorrectKeyException", "InvalidCiphertextException", "InvalidKeyUsageException")
 
@@ -90,7 +91,10 @@ class AwsKeyRotation:
             if code == "ConflictException":
                 raise ResourceError(
                     f"a rotation of {key_arn} is under way already; nothing was changed",
-                    f"aws kms get-key-rotation-status --key-id {key_arn}   # OnDemandRotationStartDate goes with it",
+                    Command(
+                        f"aws kms get-key-rotation-status --key-id {key_arn}",
+                        advice="OnDemandRotationStartDate goes with it",
+                    ),
                 ) from error
             raise
 
@@ -113,7 +117,7 @@ class AwsKeyRotation:
                 raise DataKeyConflict(
                     f"the key {source} does not open the data key {wrapped.fingerprint} ({code_of(cause)}); "
                     "nothing was changed",
-                    "python -m wizard restore   # lists the kept versions, each with the key that wraps it",
+                    wizard("restore", advice="lists the kept versions, each with the key that wraps it"),
                 ) from error
             raise
         return WrappedDataKey.from_blob(answer["CiphertextBlob"])

@@ -18,6 +18,7 @@ from wizard.core import retry
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
 from wizard.core.models.account import KeyFact
+from wizard.core.next_command import Command
 from wizard.core.retry import Reason
 
 _SECONDS = 10.0
@@ -46,7 +47,7 @@ class KmsKeys:
         document = json.loads(self._session.call("kms", "GetKeyPolicy", KeyId=key_arn, PolicyName="default")["Policy"])
         if not isinstance(document, dict):
             raise ResourceError(
-                f"the policy of {key_arn} is no JSON object", f"aws kms get-key-policy --key-id {key_arn}"
+                f"the policy of {key_arn} is no JSON object", Command(f"aws kms get-key-policy --key-id {key_arn}")
             )
         return document
 

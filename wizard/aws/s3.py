@@ -18,6 +18,7 @@ from wizard.aws.iam import identify
 from wizard.core import retry
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.backup import BucketLock, StoredObject
+from wizard.core.next_command import Command
 from wizard.core.retry import Reason
 
 TAGS: Mapping[str, str] = {"Application": "EONPRO", "Purpose": "Pulumi state"}
@@ -200,7 +201,9 @@ class S3BackupStorage:
             where = "" if region == "us-east-1" else f" --create-bucket-configuration LocationConstraint={region}"
             raise ResourceError(
                 f"the account {self.account_id} has no bucket {bucket}",
-                f"aws s3api create-bucket --bucket {bucket} --region {region}{where} --object-lock-enabled-for-bucket",
+                Command(
+                    f"aws s3api create-bucket --bucket {bucket} --region {region}{where} --object-lock-enabled-for-bucket"
+                ),
             )
         answer = home.find("s3", "GetObjectLockConfiguration", absent=_NO_LOCK, **self._of(bucket))
         found = (answer or {}).get("ObjectLockConfiguration", {})

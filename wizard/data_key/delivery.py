@@ -22,6 +22,7 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key.storage import region_of
@@ -56,7 +57,7 @@ def deliver(
             if result.fingerprint != wrapped.fingerprint:
                 raise DataKeyConflict(
                     f"{result.place} has the data key {result.fingerprint}, not the stored {wrapped.fingerprint}",
-                    f"python -m wizard push --stack {context.stack}",
+                    wizard("push", "--stack", context.stack),
                 )
             on_delivered(result)
             done.append(result)

@@ -16,6 +16,7 @@ from typing import Any
 from wizard.core import retry
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
+from wizard.core.next_command import wizard
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 PASSED_ON = (
@@ -111,7 +112,7 @@ class ChildDecryptVerifier:
         if told is None:
             raise SetupError(
                 f"the proof ended without a verdict (exit {child.returncode}): {complaint.strip()[-500:]}",
-                "python -m wizard verify",
+                wizard("verify"),
             )
         return ChildResult(
             # Nothing but a plain yes is one.

@@ -16,6 +16,7 @@ from typing import Any
 from wizard.core.errors import SetupError, Unreachable
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.stack import ListedStack
+from wizard.core.next_command import Command
 from wizard.core.state_backend import Circumstances
 from wizard.pulumi_engine import passphrase
 
@@ -210,9 +211,9 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
             timeout=PATIENCE_SECONDS,
         )
     except FileNotFoundError as error:
-        raise SetupError("there is no `pulumi` program on the PATH", "make setup") from error
+        raise SetupError("there is no `pulumi` program on the PATH", Command("make setup")) from error
     except OSError as error:
-        raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", "make setup") from error
+        raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", Command("make setup")) from error
     except subprocess.TimeoutExpired as error:
         raise Unreachable(f"Pulumi's backend did not answer within {PATIENCE_SECONDS:.0f} s", by_hand) from error
     if done.returncode != 0:

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from wizard.core.errors import UsageError
+from wizard.core.next_command import Command
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -110,7 +111,7 @@ def write(path: Path, content: bytes) -> None:
         os.replace(new, path)
     except OSError as error:
         new.unlink(missing_ok=True)
-        raise UsageError(f"{path.name} cannot be written: {error}", f"ls -l {path.parent}") from error
+        raise UsageError(f"{path.name} cannot be written: {error}", Command(f"ls -l {path.parent}")) from error
 
 
 def as_text(value: object) -> str:

@@ -21,6 +21,7 @@ from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, Stack
 from wizard.core.models.delivery import StackState
 from wizard.core.models.progress import OnProgress, Step
 from wizard.core.models.stack import Drift
+from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Reason
 from wizard.pulumi_engine import backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
@@ -252,7 +253,7 @@ class PulumiEngine:
         except ContractError as error:
             raise ResourceError(
                 f"the update of {stack} ended without the stack's outputs",
-                f"pulumi stack output --stack {stack}",
+                Command(f"pulumi stack output --stack {stack}"),
             ) from error
 
     def destroy(self, stack: str, on_progress: OnProgress) -> None:

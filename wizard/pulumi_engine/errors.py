@@ -17,6 +17,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
+from wizard.core.next_command import Command, wizard
 from wizard.pulumi_engine import plan
 from wizard.pulumi_engine.events import Watch, plain
 from wizard.pulumi_engine.passphrase import LOST
@@ -67,7 +68,7 @@ def told(stack: str, text: str) -> SetupError:
     return (
         _of_secrets(message)
         or _of_backend(message)
-        or ResourceError(f"pulumi: {message}", f"pulumi preview --stack {stack}")
+        or ResourceError(f"pulumi: {message}", Command(f"pulumi preview --stack {stack}"))
     )
 
 
@@ -91,17 +92,17 @@ def _of_backend(message: str) -> SetupError | None:
     if "NoSuchBucket" in message:
         return SetupError(
             f"the bucket of Pulumi's state does not exist: {message}",
-            "python -m wizard setup --backend s3   makes one; or: pulumi login s3://<bucket>",
+            wizard("setup", "--backend", "s3", advice="it makes a bucket; for another one: pulumi login s3://BUCKET"),
         )
     if "unable to open state directory" in message:
         return SetupError(said, "mkdir -p <the directory>   or: pulumi login --local")
     if re.search(r"invalid access token|401 Unauthorized|\[401\]", message, re.IGNORECASE):
-        return CredentialsError(f"Pulumi Cloud does not take the login: {message}", "pulumi login")
+        return CredentialsError(f"Pulumi Cloud does not take the login: {message}", Command("pulumi login"))
     if re.search(
         r"failed to (refresh cached|retrieve) credentials|no EC2 IMDS role|get identity: get credentials", message
     ):
         return CredentialsError(
-            f"Pulumi has no AWS credentials for its state: {message}", "aws sts get-caller-identity"
+            f"Pulumi has no AWS credentials for its state: {message}", Command("aws sts get-caller-identity")
         )
     if re.search(r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken", message):
         return PermissionDenied(

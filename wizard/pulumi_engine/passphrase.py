@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from wizard.core.errors import SetupError, UsageError
+from wizard.core.next_command import Command
 
 VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 
@@ -47,11 +48,11 @@ def find(environ: Mapping[str, str], stack: str) -> Path | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SetupError(f"the passphrase's file cannot be read: {error}", f"ls -l {file}") from error
+        raise SetupError(f"the passphrase's file cannot be read: {error}", Command(f"ls -l {file}")) from error
     if stat.S_IMODE(found.st_mode) & 0o077:
-        raise SetupError(f"others can read the passphrase of {stack}: {file}", f"chmod 600 {file}")
+        raise SetupError(f"others can read the passphrase of {stack}: {file}", Command(f"chmod 600 {file}"))
     if not _read(file):
-        raise SetupError(f"the file for the passphrase of {stack} holds none: {file}", f"rm {file}")
+        raise SetupError(f"the file for the passphrase of {stack} holds none: {file}", Command(f"rm {file}"))
     return file
 
 
@@ -82,7 +83,7 @@ def make(environ: Mapping[str, str], stack: str) -> Path:
             f"export {FILE_VARIABLE}=<a file only you can read>",
         ) from error
     if find(environ, stack) is None:
-        raise SetupError(f"the passphrase just kept in {file} cannot be read again", f"ls -l {file}")
+        raise SetupError(f"the passphrase just kept in {file} cannot be read again", Command(f"ls -l {file}"))
     return file
 
 

@@ -23,6 +23,7 @@ from pulumi.automation.errors import InvalidVersionError
 from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNotFound
 from wizard.core.models.progress import OnProgress
+from wizard.core.next_command import Command, wizard
 from wizard.core.retry import SCHEDULES, Clock, Reason
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine.errors import of_run, told
@@ -72,11 +73,15 @@ class EngineWorkspace:
             try:
                 self._process = self._program()
             except FileNotFoundError as error:
-                raise SetupError("there is no `pulumi` program on the PATH", "make setup") from error
+                raise SetupError("there is no `pulumi` program on the PATH", Command("make setup")) from error
             except (OSError, CalledProcessError) as error:
-                raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", "make setup") from error
+                raise SetupError(
+                    f"the `pulumi` program on the PATH does not run: {error}", Command("make setup")
+                ) from error
             except InvalidVersionError as error:
-                raise SetupError(f"the `pulumi` program on the PATH does not fit: {error}", "make setup") from error
+                raise SetupError(
+                    f"the `pulumi` program on the PATH does not fit: {error}", Command("make setup")
+                ) from error
         return self._process
 
     def open(self) -> LocalWorkspace:
@@ -174,7 +179,7 @@ class EngineWorkspace:
             yield
         except pulumi_errors.StackNotFoundError as error:
             raise StackNotFound(
-                f"there is no stack {stack} in this backend", f"python -m wizard setup --stack {stack}"
+                f"there is no stack {stack} in this backend", wizard("setup", "--stack", stack)
             ) from error
         except pulumi_errors.ConcurrentUpdateError as error:
             if is_dead(str(error)):

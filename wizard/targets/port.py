@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from wizard.core.next_command import wizard
+
 if TYPE_CHECKING:
     from datetime import date, datetime
 
@@ -51,9 +53,7 @@ class TargetContext:
         from wizard.core.errors import StackNotFound
 
         if self.outputs is None:
-            raise StackNotFound(
-                f"the stack {self.stack} is not built yet", f"python -m wizard setup --stack {self.stack}"
-            )
+            raise StackNotFound(f"the stack {self.stack} is not built yet", wizard("setup", "--stack", self.stack))
         return self.outputs
 
 

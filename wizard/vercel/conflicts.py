@@ -13,6 +13,7 @@ from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import FoundDataKey
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import Command, wizard
 from wizard.vercel.variable_state import (
     ID_VARIABLE,
     PRODUCTION_TARGET,
@@ -226,7 +227,7 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
     if len(entries) != 1:
         raise DataKeyConflict(
             f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times, and had it once",
-            "vercel env ls production   # find out who changes it, then run the same command again",
+            Command("vercel env ls production", advice="find out who changes it, then run the same command again"),
         )
     claim = FINGERPRINT.search(entries[0].comment)
     if claim is not None and claim[0] == wrapped.fingerprint:
@@ -271,12 +272,12 @@ def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, to
     if entry is None:
         raise UsageError(
             f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in production; nothing was changed",
-            "python -m wizard doctor   # it names the one that is in the way",
+            wizard("doctor", advice="it names the one that is in the way"),
         )
     if data_key_identity(entry, variables.decrypt) == stored.fingerprint:
         raise DataKeyConflict(
             f"{DATA_KEY_VARIABLE} {id} is the stored data key {stored.fingerprint}; nothing was changed",
-            "python -m wizard push",
+            wizard("push"),
         )
     if entry.elsewhere:
         others = [target for target in entry.targets if target != PRODUCTION_TARGET]

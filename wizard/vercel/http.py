@@ -28,6 +28,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
+from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Deadline, Reason
 
 
@@ -242,7 +243,7 @@ class Api:
     def _stranger(self, status: int) -> SetupError:
         return SetupError(
             f"what answers at {self.base_url} is not Vercel's API (status {status}, and no JSON)",
-            "unset VERCEL_API_URL, or set it to the address of the API itself",
+            Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
         )
 
 

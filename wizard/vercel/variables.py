@@ -15,6 +15,7 @@ from wizard.core.errors import PermissionDenied, SetupError, Unreachable
 from wizard.core.models.delivery import VercelProject, VercelVariable
 from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import Command
 from wizard.core.retry import Deadline, Reason
 from wizard.vercel.http import Api, Endpoint, Response
 from wizard.vercel.parsing import (
@@ -61,7 +62,7 @@ class Variables:
             except Unreadable as error:
                 raise SetupError(
                     f"the listing of the variables of {self.owner} cannot be understood: {error}",
-                    "unset VERCEL_API_URL, or set it to the address of the API itself",
+                    Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
                 ) from error
             listed.update(fresh)
             following = next_page(body)

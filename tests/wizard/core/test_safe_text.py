@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
-from wizard.core.safe_text import clean
+from wizard.core.safe_text import clean, lines
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,19 @@ def test_a_text_is_one_line_without_invisible_characters(text: str, cleaned: str
 def test_a_clean_text_stays_as_it_is() -> None:
     once = clean("a\x1b\u202eb\nc")
     assert clean(once) == once
+
+
+def test_in_lines_a_question_mark_stands_for_what_is_not_shown() -> None:
+    unsafe = [
+        character
+        for character in map(chr, range(0x10000))
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        or unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    ]
+    assert [character for character in unsafe if character in lines(f"a{character}b")] == ["\n"]
+    assert lines("a\tb\n\x1b[31mred") == "a    b\n?[31mred"
+
+
+@pytest.mark.parametrize("text", ["plain", "Zürich – 東京", "emoji 🔑", "a\nb", "שלום", "مرحبا"])
+def test_what_can_be_read_stays(text: str) -> None:
+    assert lines(text) == text

@@ -19,6 +19,7 @@ from wizard.aws.auth.session import Session, tags_of
 from wizard.aws.data_keys.store import READ_BACK_SECONDS, Held
 from wizard.core import retry
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Reason
 
 _SERVICE = "secretsmanager"
@@ -140,8 +141,10 @@ class SecretsManager:
     def _scheduled_for_deletion(self, name: str) -> ResourceError:
         return ResourceError(
             f"the secret {name} is scheduled for deletion; nothing was overwritten and no other was made in its place",
-            f"aws secretsmanager restore-secret --secret-id {name} --region {self.session.region}"
-            "   # then run the same command again",
+            Command(
+                f"aws secretsmanager restore-secret --secret-id {name} --region {self.session.region}",
+                advice="then run the same command again",
+            ),
         )
 
     def history_command(self, name: str) -> str:

@@ -20,6 +20,7 @@ from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.backup import BucketLock, StoredObject
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.next_command import Command
 from wizard.core.ports.aws import BackupStorage
 
 S3 = "s3://"
@@ -42,7 +43,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class BackupCopy:
     """One copy, read back and compared."""
 
     place: str
@@ -68,12 +69,14 @@ def read(place: str, backup_storage: BackupStorage) -> Backup:
         bucket, key = _bucket_and_key(place)
         found = backup_storage.read(bucket, key)
         if found is None:
-            raise UsageError(f"there is no {place}", f"aws s3 ls {S3}{bucket}/ --recursive   # what there is")
+            raise UsageError(
+                f"there is no {place}", Command(f"aws s3 ls {S3}{bucket}/ --recursive", advice="what there is")
+            )
         return parse(found.body, place)
     return parse(_content(Path(place).expanduser()), place)
 
 
-def keep(place: str, backup: Backup, backup_storage: BackupStorage, *, retention_days: int) -> Kept:
+def keep(place: str, backup: Backup, backup_storage: BackupStorage, *, retention_days: int) -> BackupCopy:
     """The backup to a file or an object, create-only; read back and compared. The same content there is left alone.
 
     Raises UsageError where the place holds anything else, ResourceError where it cannot be written.
@@ -86,7 +89,7 @@ def keep(place: str, backup: Backup, backup_storage: BackupStorage, *, retention
 # --- a file --------------------------------------------------------------------------------------------------------
 
 
-def _to_file(path: Path, backup: Backup) -> Kept:
+def _to_file(path: Path, backup: Backup) -> BackupCopy:
     path = path / backup.file_name if path.is_dir() else path
     try:
         # Create-only, whoever else is at it; never through a link that lies there.
@@ -123,8 +126,8 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _file(path: Path, state: State, backup: Backup) -> Kept:
-    return Kept(place=str(path), kind=DestinationKind.FILE, state=state, opens_with=backup.key_arn)
+def _file(path: Path, state: State, backup: Backup) -> BackupCopy:
+    return BackupCopy(place=str(path), kind=DestinationKind.FILE, state=state, opens_with=backup.key_arn)
 
 
 def _content(path: Path) -> bytes:
@@ -132,13 +135,13 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LONGEST + 1)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", f"ls -l {path.parent}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", Command(f"ls -l {path.parent}")) from error
 
 
 # --- an object -----------------------------------------------------------------------------------------------------
 
 
-def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retention_days: int) -> Kept:
+def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retention_days: int) -> BackupCopy:
     bucket, key = _bucket_and_key(place, backup.file_name)
     name = f"{S3}{bucket}/{key}"
     lock = backup_storage.lock_of(bucket)
@@ -157,7 +160,7 @@ def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retent
     found = backup_storage.read(bucket, key)
     if found is None:
         raise ResourceError(
-            f"{name} was written and is not there", f"aws s3api head-object --bucket {bucket} --key {key}"
+            f"{name} was written and is not there", Command(f"aws s3api head-object --bucket {bucket} --key {key}")
         )
     there = parse(found.body, name)
     if written:
@@ -167,8 +170,8 @@ def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retent
     return _object(name, State.WRITTEN if written else State.THERE, backup, lock, found)
 
 
-def _object(name: str, state: State, backup: Backup, lock: BucketLock, found: StoredObject) -> Kept:
-    return Kept(
+def _object(name: str, state: State, backup: Backup, lock: BucketLock, found: StoredObject) -> BackupCopy:
+    return BackupCopy(
         place=name,
         kind=DestinationKind.OBJECT,
         state=state,

@@ -16,6 +16,7 @@ from wizard.core import json_documents
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.data_key.storage import find_stored_data_key
 from wizard.setup import deliver_and_verify
@@ -140,7 +141,7 @@ def verify(request: Request, clients: Clients) -> Verified:
     if stored_data_key is None:
         raise StackNotFound(
             f"{found.settings.names.stored_data_key} holds no data key yet",
-            f"python -m wizard push --stack {found.stack}",
+            wizard("push", "--stack", found.stack),
         )
     delivered = _delivered(context, stored_data_key)
     proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True)

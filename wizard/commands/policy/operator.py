@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.core.errors import MissingAnswers
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import CALLER, CREATE
+from wizard.core.next_command import wizard
 from wizard.inputs import answers
 from wizard.inputs.registry import by_key
 
@@ -33,7 +34,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _NO_MATTER = {"vercel_project": "any", "ecs_cluster": "any", "eks_cluster": "any"}
 """What no policy of the operator's speaks of, so that nobody needs to say it for this."""
 
-_COMMAND = "python -m wizard policy operator"
+_COMMAND = wizard("policy", "operator")
 
 
 def for_values(

@@ -22,6 +22,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Cancelled, PermissionDenied
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.next_command import Command, wizard
 from wizard.data_key import guard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
@@ -48,7 +49,7 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
     if not confirmation.typed(request, ui, why=why):
         raise Cancelled(
             "nothing was changed: it has to be confirmed by the stack's name",
-            f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}',
+            Command(f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}'),
         )
     wrapped = _wrapped(clients, data_keys)
     with data_keys.found.engine.alone(request.stack):
@@ -94,7 +95,13 @@ def _wrapped(clients: Clients, data_keys: DataKeyStore) -> WrappedDataKey:
 
 
 def _promote(data_keys: DataKeyStore, fingerprint: str) -> str:
-    return (
-        f"python -m wizard rotate --promote {fingerprint} --stack {data_keys.stack} --confirm {data_keys.stack}"
-        "   # only if the records are under it, or were re-encrypted"
+    return wizard(
+        "rotate",
+        "--promote",
+        fingerprint,
+        "--stack",
+        data_keys.stack,
+        "--confirm",
+        data_keys.stack,
+        advice="only if the records are under it, or were re-encrypted",
     )

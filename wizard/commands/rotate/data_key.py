@@ -30,6 +30,7 @@ from wizard.core.errors import Cancelled, SetupError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.next_command import Command, wizard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext
@@ -83,8 +84,16 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
         "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
         "--key-column id --dry-run   # with the application's AWS credentials, for every table that holds records; "
         "then without --dry-run",
-        f"python -m wizard rotate --promote {new.fingerprint} --stack {data_keys.stack} --confirm {data_keys.stack}"
-        "   # when no record needs the old one any more; it is kept all the same",
+        wizard(
+            "rotate",
+            "--promote",
+            new.fingerprint,
+            "--stack",
+            data_keys.stack,
+            "--confirm",
+            data_keys.stack,
+            advice="when no record needs the old one any more; it is kept all the same",
+        ),
     )
 
 
@@ -202,5 +211,5 @@ def _confirm(request: Request, clients: Clients, command: str, *, why: str) -> N
     if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
             "nothing was changed: it has to be confirmed by the stack's name",
-            f"python -m wizard {command} --confirm {request.stack}",
+            Command(f"python -m wizard {command} --confirm {request.stack}"),
         )

@@ -140,7 +140,7 @@ def version_of(data_keys: DataKeyStore, given: str, *, command: str) -> DataKeyV
     if not FINGERPRINT.fullmatch(fingerprint):
         raise UsageError(
             f"{given!r} is not a fingerprint: sha256: and 16 hex digits",
-            f"python -m wizard restore --stack {data_keys.stack}   # lists the kept versions",
+            wizard("restore", "--stack", data_keys.stack, advice="lists the kept versions"),
         )
     version = data_keys.own.key_rotation.version(data_keys.settings, fingerprint)
     if version is None:

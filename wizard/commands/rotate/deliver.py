@@ -13,6 +13,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.delivery import Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.next_command import wizard
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients
@@ -38,7 +39,7 @@ def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, kept: frozense
         if conflict:
             raise DataKeyConflict(
                 f"{conflict.message}; nothing was changed",
-                f"python -m wizard doctor --stack {data_keys.stack}   # what is there, and whose it is",
+                wizard("doctor", "--stack", data_keys.stack, advice="what is there, and whose it is"),
             )
     return context
 

@@ -11,6 +11,7 @@ from wizard.commands.rotate.data_key_versions import DataKeyStore, take
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.core.errors import Cancelled, ResourceError, UsageError
 from wizard.core.models.progress import Mark, Progress, Step
+from wizard.core.next_command import Command, wizard
 from wizard.setup import plan
 from wizard.setup.steps import Clients, Request
 
@@ -25,7 +26,7 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
     if before.on_demand_started is not None:
         raise ResourceError(
             "a rotation on demand is under way; nothing was changed",
-            f"aws kms get-key-rotation-status --key-id {own.key_arn}   # and again when it is over",
+            Command(f"aws kms get-key-rotation-status --key-id {own.key_arn}", advice="and again when it is over"),
         )
     if before.on_demand_left == 0:
         raise ResourceError(
@@ -47,8 +48,14 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
         changed=True,
         rotations=after,
         next=(
-            f"python -m wizard rotate --reencrypt {own.key_arn} --stack {data_keys.stack}"
-            "   # if the data key's wrapping is to be under the new material too; it need not be",
+            wizard(
+                "rotate",
+                "--reencrypt",
+                own.key_arn,
+                "--stack",
+                data_keys.stack,
+                advice="if the data key's wrapping is to be under the new material too; it need not be",
+            ),
         ),
     )
 
@@ -71,7 +78,7 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
     if not after.enabled or after.period_days not in (days, None):
         raise ResourceError(
             f"the stack was updated, and the key is still rotated every {after.period_days} days",
-            f"aws kms get-key-rotation-status --key-id {own.key_arn}   # who else sets it?",
+            Command(f"aws kms get-key-rotation-status --key-id {own.key_arn}", advice="who else sets it?"),
         )
     ui.line(f"the key is rotated every {days} days from now on", mark=Mark.OK)
     return RotateResult(
@@ -90,7 +97,7 @@ def _with_period(settings: Settings, days: int, stack: str) -> Settings:
     except ContractError as error:
         raise UsageError(
             f"{days} is no rotation period: KMS takes 90 to 2560 days",
-            f"python -m wizard rotate --schedule 365 --stack {stack}",
+            wizard("rotate", "--schedule", "365", "--stack", stack),
         ) from error
 
 
@@ -112,7 +119,7 @@ def _update(request: Request, clients: Clients, data_keys: DataKeyStore, setting
         if any("delete" in step.op or "replace" in step.op for step in others):
             raise ResourceError(
                 "nothing was changed: the stack would delete or replace something else with this update",
-                f"python -m wizard preview --stack {data_keys.stack}   # look at that first",
+                wizard("preview", "--stack", data_keys.stack, advice="look at that first"),
             )
         _confirm(request, clients, "Carry out this plan?", again)
         engine.write_settings(request.stack)
@@ -136,7 +143,7 @@ def _is_the_period(step: Step) -> bool:
 
 def _confirm(request: Request, clients: Clients, prompt: str, command: str) -> None:
     """A plain yes, here or by `--yes`. Raises Cancelled without one."""
-    again = f"python -m wizard {command} --yes"
+    again = Command(f"python -m wizard {command} --yes")
     if request.yes:
         return
     if not clients.ui.interactive:

@@ -22,6 +22,7 @@ from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, Usage
 from wizard.core.models.account import KeyFact
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.next_command import Command
 from wizard.data_key import storage
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
@@ -34,7 +35,7 @@ class Destination:
     arn: str
     """In the stack's own Region, where ReEncrypt works."""
     copy_to: RegionStore | None = None
-    """Another Region, with a replica of that key, whose ledger gets a copy."""
+    """Another Region, with a replica of that key, whose store gets a copy."""
     copy_arn: str | None = None
 
 
@@ -97,13 +98,13 @@ def _agree(request: Request, clients: Clients, data_keys: DataKeyStore, command:
         if not confirmation.typed(request, clients.ui, why="The new wrapping replaces the stored data key."):
             raise Cancelled(
                 "nothing was changed: it has to be confirmed by the stack's name",
-                f"python -m wizard {command} --confirm {request.stack}",
+                Command(f"python -m wizard {command} --confirm {request.stack}"),
             )
         return
     if request.yes or request.confirmed == request.stack:
         return
     if not (clients.ui.interactive and clients.ui.confirm("Wrap it under that key too?", default=False)):
-        raise Cancelled("nothing was changed", f"python -m wizard {command} --yes")
+        raise Cancelled("nothing was changed", Command(f"python -m wizard {command} --yes"))
 
 
 def _kept(
@@ -155,7 +156,8 @@ def _destination(data_keys: DataKeyStore, key: str) -> Destination:
     fact = (aws if region == data_keys.settings.region else aws.with_region(region)).kms.describe_key(key)
     if fact is None:
         raise UsageError(
-            f"there is no KMS key {key} in {region}", f"aws kms list-aliases --region {region}   # then name one"
+            f"there is no KMS key {key} in {region}",
+            Command(f"aws kms list-aliases --region {region}", advice="then name one"),
         )
     _refuse_unfit(fact)
     if region == data_keys.settings.region:
@@ -174,7 +176,8 @@ def _destination(data_keys: DataKeyStore, key: str) -> Destination:
 def _refuse_unfit(fact: KeyFact) -> None:
     if fact.state != "Enabled":
         raise ResourceError(
-            f"{fact.arn} is {fact.state}; nothing was changed", f"aws kms enable-key --key-id {fact.arn}   # or another"
+            f"{fact.arn} is {fact.state}; nothing was changed",
+            Command(f"aws kms enable-key --key-id {fact.arn}", advice="or another"),
         )
     if fact.spec != "SYMMETRIC_DEFAULT" or fact.usage != "ENCRYPT_DECRYPT":
         raise UsageError(

@@ -13,6 +13,7 @@ from wizard.commands.rotate.data_key_versions import DataKeyStore, keep_everywhe
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Unsupported
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
+from wizard.core.next_command import wizard
 from wizard.setup.steps import Clients
 from wizard.targets.port import deploy_targets
 
@@ -24,7 +25,7 @@ class ProofMethod(StrEnum):
     """The application opened it, in a child process with its own credentials."""
     REENCRYPTED = "reencrypted"
     """KMS opened it under that very key, for a ReEncrypt whose result was let go."""
-    LEDGER = "ledger"
+    KEPT_VERSION = "kept-version"
     """Neither could be tried from here; the kept version says that this key wrapped it."""
 
 
@@ -58,7 +59,7 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
             raise DataKeyConflict(
                 f"the application cannot open {version.fingerprint} with the key {batch.key_arn} ({cause}); "
                 "nothing was changed",
-                f"python -m wizard doctor --stack {data_keys.stack}   # if it is the key; else choose another version",
+                wizard("doctor", "--stack", data_keys.stack, advice="if it is the key; else choose another version"),
             )
         return Opened(how=ProofMethod.APPLICATION, words=f"opened by the key, as {principal}")
     try:
@@ -66,7 +67,7 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
     except (PermissionDenied, Unsupported) as error:
         if trusted and version.key_arn == batch.key_arn:
             return Opened(
-                how=ProofMethod.LEDGER,
+                how=ProofMethod.KEPT_VERSION,
                 words="wrapped by the stack's key, as its entry says; it could not be opened from here to prove it",
             )
         raise DataKeyConflict(

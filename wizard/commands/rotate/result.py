@@ -14,7 +14,7 @@ from typing import Any
 from wizard.commands.push.document import redeploy
 from wizard.commands.rotate.deliver import RotationDelivery
 from wizard.commands.rotate.replace_version import Opened
-from wizard.core import json_documents
+from wizard.core import json_documents, next_command
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import Delivered, Verification, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
@@ -82,7 +82,7 @@ def document(outcome: RotateResult) -> json_documents.Document:
         "delivered": [delivered(each) for each in outcome.handed.delivered] if outcome.handed else [],
         "proofs": [proof(each) for each in outcome.handed.proofs] if outcome.handed else [],
         "redeploys": [redeploy(each) for each in outcome.redeploys],
-        "next": list(outcome.next),
+        "next": [next_command.document(each) for each in outcome.next],
     }
 
 
@@ -100,7 +100,7 @@ def listing(stack: str, found: Sequence[DataKeyVersion], *, next: str) -> json_d
         "delivered": [],
         "proofs": [],
         "redeploys": [],
-        "next": [next],
+        "next": [next_command.document(next)],
         "exitCode": UsageError.exit_code,
     }
 
@@ -198,7 +198,11 @@ def show_next(ui: UserInterface, steps: Sequence[str]) -> None:
     if steps:
         ui.section("What is left to do")
     for number, each in enumerate(steps, 1):
-        ui.line(f"{number}. {each}")
+        if isinstance(each, next_command.Command):
+            ui.line(f"{number}. {each.advice}:" if each.advice else f"{number}.")
+            ui.verbatim(each)
+        else:
+            ui.line(f"{number}. {each}")
 
 
 def show_rotations(ui: UserInterface, found: KeyRotations) -> None:

@@ -12,6 +12,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, Problem
 from wizard.core.models.account import DiscoveredSetup, FoundDataKey
 from wizard.core.models.delivery import AppVariables, StoredDataKey
+from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.targets.port import deploy_target
 
@@ -49,7 +50,7 @@ def data_key_obstacle(
         return Problem(
             what=f"the data key given ({given.fingerprint}) is not the one on Vercel ({found.wrapped.fingerprint})",
             why="the records are encrypted under one of them, and nothing tells which",
-            next=f"unset {GIVEN_VARIABLE}   # Vercel tells its value, which the application uses now",
+            next=Command(f"unset {GIVEN_VARIABLE}", advice="Vercel tells its value, which the application uses now"),
             exit_code=2,
         )
     if stored_data_key is not None:

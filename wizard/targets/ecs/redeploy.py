@@ -14,6 +14,7 @@ from datetime import datetime
 from components.settings import Settings
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.next_command import Command, wizard
 from wizard.core.ports.aws import EcsServices
 from wizard.targets.ecs import NAME
 from wizard.targets.ecs.permissions import with_rights
@@ -40,7 +41,7 @@ def redeploy(ecs_services: EcsServices, context: TargetContext, *, tell: Tell, n
     if not outputs.task_secrets:
         raise StackNotFound(
             f"the stack {context.stack} has no parameters for ECS yet",
-            f"python -m wizard setup --stack {context.stack} --target ecs",
+            wizard("setup", "--stack", context.stack, "--target", "ecs"),
         )
     wanted = ExpectedDefinition.of(settings, outputs)
     begun = now()
@@ -88,7 +89,7 @@ def _present(ecs_services: EcsServices, service: Service) -> TaskDefinition:
         raise SetupError(
             f"the task definition {service.task_definition} of {service.cluster}/{service.name} is gone; nothing was "
             "changed",
-            f"aws ecs describe-services --cluster {service.cluster} --services {service.name}",
+            Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
         )
     return present
 
@@ -100,7 +101,7 @@ def _former(service: Service) -> Rollout:
     if former is None:
         raise SetupError(
             f"the service {service.cluster}/{service.name} has no deployment; nothing was changed",
-            f"aws ecs describe-services --cluster {service.cluster} --services {service.name}",
+            Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
         )
     return former
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unreachable
 from wizard.core.models.deployment import Rollout, RolloutState, Service
+from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
 
 PATIENCE = timedelta(minutes=15)
@@ -135,7 +136,7 @@ class Watch:
                 if found is None:
                     raise ResourceError(
                         f"the ECS service {service.cluster}/{service.name} was deleted meanwhile",
-                        f"aws ecs list-services --cluster {service.cluster}",
+                        Command(f"aws ecs list-services --cluster {service.cluster}"),
                     )
                 yield found
             self.pause(next(pauses, PAUSE))

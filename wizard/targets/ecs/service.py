@@ -13,6 +13,7 @@ from typing import Any
 from components.settings import APPLICATION_VARIABLES, Outputs, Settings
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
 from wizard.targets.ecs import NAME
 
@@ -33,8 +34,10 @@ def locate(ecs_services: EcsServices, settings: Settings) -> Service:
         if found is None:
             raise SetupError(
                 f"there is no ECS service {cluster}/{name} in {settings.region}",
-                f"aws ecs list-services --cluster {cluster} --region {settings.region}"
-                "   # then: pulumi config set eonpro-kms:ecsService NAME",
+                Command(
+                    f"aws ecs list-services --cluster {cluster} --region {settings.region}",
+                    advice="then: pulumi config set eonpro-kms:ecsService NAME",
+                ),
             )
         return found
     services = ecs_services.services(cluster)

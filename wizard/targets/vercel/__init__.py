@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
+from wizard.core.next_command import wizard
 from wizard.targets.port import DeployTarget, NextStep, TargetContext, TargetDescription, Tell
 
 if TYPE_CHECKING:
@@ -279,7 +280,7 @@ class Vercel(DeployTarget):
             )
         yield NextStep(
             what="Redeploy: a variable takes effect only in a new deployment.",
-            verbatim=f"python -m wizard push --redeploy --stack {stack}",
+            verbatim=wizard("push", "--redeploy", "--stack", stack),
         )
 
 

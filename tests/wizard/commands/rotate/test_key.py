@@ -143,7 +143,7 @@ def test_the_period_is_the_stacks_setting_and_its_update(world: World) -> None:
     assert world.changes() == ["engine.prepare", "engine.up"]
     assert world.engine.prepared == world.settings.model_copy(update={"rotation_period_days": 180})
     assert (told["changed"], told["rotations"]["periodDays"]) == (True, 180)
-    assert "Pulumi.production.yaml" in told["next"][0]
+    assert "Pulumi.production.yaml" in str(told["next"][0])
 
 
 @pytest.mark.parametrize("days", ("89", "2561", "0", "-5"))

@@ -57,7 +57,7 @@ def test_without_a_version_it_lists_what_there_is_and_changes_nothing(world: Wor
     assert (code, told["ok"], told["action"]) == (2, False, "list")
     assert {each["fingerprint"]: each["current"] for each in told["versions"]} == {OLD: False, promoted: True}
     assert world.changes() == []
-    assert "restore --version" in told["next"][0]
+    assert "restore --version" in str(told["next"][0])
 
 
 def test_before_any_rotation_the_list_has_the_escrows_own(world: World) -> None:

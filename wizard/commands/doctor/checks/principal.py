@@ -295,7 +295,7 @@ def the_access_key_on_vercel(evidence: CheckContext) -> Iterator[Told]:
             what=f"production on Vercel has the access key {pushed}, and {user} has none of that id",
             why="AWS answers UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
             command=fixes.wizard(evidence, "access-key rotate"),
-            then="deploy anew: python -m wizard push --redeploy --yes",
+            then="redeploy: `python -m wizard push --redeploy --yes`",
         )
     elif not mine.active:
         given = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")

@@ -61,7 +61,7 @@ def _gone(evidence: CheckContext) -> Iterator[Told]:
         return
     else:
         command = _from_backup(evidence, fingerprint)
-        then = f"from where the backup of {fingerprint or 'the data key'} is, which python -m wizard backup made"
+        then = f"from where the backup of {fingerprint or 'the data key'} is, which the command backup wrote"
     yield Finding(
         cause="escrow-missing",
         what=f"the escrow {name} is gone",
