@@ -136,7 +136,11 @@ def import_(world: World) -> str | None:
         document = world.run("adopt", "--encryption-key")
     except SetupError as error:
         return error.hint
-    return None if world.key_rotation.version(world.settings, document["fingerprint"]).current else document["next"][0]  # type: ignore[union-attr]
+    return (
+        None
+        if world.key_rotation.version(world.settings, document["fingerprint"]).current
+        else document["next"][0]["command"]
+    )  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("ask", [setup, push, rotate, import_])
