@@ -200,6 +200,16 @@ def test_a_simulation_that_fails_is_no_permission(aws) -> None:
     assert "no simulator here" in problem.why
 
 
+def test_the_root_user_of_a_saved_setting_is_refused_as_an_administrator_with_the_flag(aws) -> None:
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    account = look(
+        stack="production", values={**VALUES, "administrators": (root,)}, saved=None, identity=IDENTITY, aws=aws
+    )
+    (problem,) = account.problems
+    assert "root user" in f"{problem.what} {problem.why}"
+    assert "--administrators" in f"{problem.what} {problem.next}"
+
+
 def test_the_account_s_root_cannot_be_locked_out(aws) -> None:
     root = replace(IDENTITY, principal_arn=f"arn:aws:iam::{ACCOUNT}:root")
     aws.simulation = Simulation(allowed=False, detail="no")
