@@ -38,7 +38,7 @@ def texts() -> Iterator[str]:
         docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "wizard":
-                yield wizard(*(word.value if isinstance(word, ast.Constant) else VALUE for word in node.args))
+                yield wizard(*(str(word.value) if isinstance(word, ast.Constant) else VALUE for word in node.args))
             elif id(node) not in docstrings and (text := _text(node)) is not None and PROGRAM in text:
                 yield text
 
