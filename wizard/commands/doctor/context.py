@@ -30,8 +30,8 @@ T = TypeVar("T")
 class CheckContext:
     """Of one stack. Safe to be asked by checks that run side by side: each thing is read at most once."""
 
-    def __init__(self, found: DeployedStack, clients: Clients) -> None:
-        self.found = found
+    def __init__(self, deployed: DeployedStack, clients: Clients) -> None:
+        self.deployed = deployed
         self.clients = clients
         self._guard = Lock()
         self._locks: dict[str, Lock] = {}
@@ -122,7 +122,7 @@ class CheckContext:
         """A user or role with its policies, boundary and trust; None where it is gone."""
         return self.once(f"principal {arn}", lambda: self.access_diagnostics.principal(arn))
 
-    def weighed(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:
+    def simulate(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:
         """What IAM's simulator says of the principal and the stack's key."""
         key = self.key_arn
         if key is None:
@@ -143,30 +143,30 @@ class CheckContext:
         return self.once("escrow", lambda: find_stored_data_key(self.aws, self.settings))
 
     @property
-    def kept(self) -> frozenset[str] | SetupError:
+    def version_fingerprints(self) -> frozenset[str] | SetupError:
         """The fingerprints of all versions of the data key that are kept."""
         return self.once(
             "versions", lambda: frozenset(each.fingerprint for each in self.aws.key_rotation.versions(self.settings))
         )
 
     @property
-    def on_vercel(self) -> tuple[VariableEntry, ...] | SetupError | None:
+    def vercel_variables(self) -> tuple[VariableEntry, ...] | SetupError | None:
         """The three variables as the project has them; None where Vercel is no target, or cannot be asked at all."""
         vercel, project = self.found.vercel, self.found.project
         if vercel is None or not isinstance(project, VercelProject):
             return None
         return self.once("on Vercel", lambda: vercel.read_variables(project))
 
-    def stored(self, region: str) -> Mapping[str, str] | SetupError:
+    def stored_values(self, region: str) -> Mapping[str, str] | SetupError:
         """What the store holds under the stack's names in a Region, by the name of the variable."""
         prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
         names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
         access_diagnostics = self.aws.with_region(region).access_diagnostics
-        found = self.once(f"stored {region}", lambda: access_diagnostics.held(names, store))
-        return found if isinstance(found, SetupError) else {name.rpartition("/")[2]: found[name] for name in found}
+        values = self.once(f"stored {region}", lambda: access_diagnostics.held(names, store))
+        return values if isinstance(values, SetupError) else {name.rpartition("/")[2]: values[name] for name in values}
 
     @property
     def instances(self) -> tuple[Instances, ...]:
         """What runs at each target, and whether it holds old values."""
-        found = self.once("instances", lambda: running(self.found.context()))
-        return () if isinstance(found, SetupError) else found
+        instances = self.once("instances", lambda: running(self.found.context()))
+        return () if isinstance(instances, SetupError) else instances

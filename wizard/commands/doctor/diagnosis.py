@@ -26,10 +26,10 @@ class Finding:
     """What is wrong, in one sentence, with the name of the thing."""
     why: str
     """What follows from it for the application or the audit, and how it is known."""
-    command: str
-    """The command to type; it mends the cause, and every value in it is filled in."""
-    then: str = ""
-    """What has to follow it, in words: a failed key load is remembered until the application is started anew."""
+    command: str | None
+    """The command that fixes the cause, executable as it is; None where there is none."""
+    advice: str | None = None
+    """What else to do, in words: a failed key load is cached until the application restarts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +61,10 @@ class Skipped:
     what: str
 
 
-Told = Finding | NotChecked | Passed | Skipped
+CheckResult = Finding | NotChecked | Passed | Skipped
 """What a check tells."""
 
-Check = Callable[[CheckContext], Iterable[Told]]
+Check = Callable[[CheckContext], Iterable[CheckResult]]
 
 AT_ONCE = 8
 """Checks that run side by side."""
@@ -81,15 +81,15 @@ class Diagnosis:
     findings: tuple[Finding, ...] = ()
     consequences: tuple[Finding, ...] = ()
     """What was found too and follows from a finding: it goes when that is mended."""
-    unlooked: tuple[NotChecked, ...] = ()
-    well: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    not_checked: tuple[NotChecked, ...] = ()
+    passed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     """What nobody can see from here, and what the caller did not want to be looked at."""
 
     @property
     def healthy(self) -> bool:
         """Whether everything was looked at and all of it is well."""
-        return not self.findings and not self.unlooked
+        return not self.findings and not self.not_checked
 
     @property
     def exit_code(self) -> int:
@@ -97,47 +97,47 @@ class Diagnosis:
         if self.healthy:
             return 0
         first = self.findings[0].cause in CREDENTIALS if self.findings else False
-        blind = not self.findings and any(each.is_denied for each in self.unlooked)
-        return 3 if first or blind else 1
+        denied = not self.findings and any(each.is_denied for each in self.not_checked)
+        return 3 if first or denied else 1
 
 
 def diagnose(
-    found: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
+    deployed: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
 ) -> Diagnosis:
     """What ails the stack, by these checks; and by the last, each with what it looks at, if these found nothing.
 
     The last take long, and would tell in other words what was found already.
     """
-    evidence = CheckContext(found, clients)
+    context = CheckContext(deployed, clients)
 
-    def run(check: Check) -> tuple[Told, ...]:
+    def run(check: Check) -> tuple[CheckResult, ...]:
         try:
-            return tuple(check(evidence))
+            return tuple(check(context))
         except SetupError as error:
             # A check that did not think of it: what it would have said is unknown.
             return (NotChecked.of(check.__name__.replace("_", " "), error),)
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        told = [each for answers in pool.map(run, checks) for each in answers]
-    if not any(isinstance(each, Finding) for each in told):
-        told += [each for _, check in last for each in run(check)]
+        results = [each for answers in pool.map(run, checks) for each in answers]
+    if not any(isinstance(each, Finding) for each in results):
+        results += [each for _, check in last for each in run(check)]
     else:
-        told += [NotChecked(what=what, why="that is looked at when nothing else is wrong") for what, _ in last]
-    return sorted_out(found.stack, told)
+        results += [NotChecked(what=what, why="that is looked at when nothing else is wrong") for what, _ in last]
+    return build_diagnosis(deployed.stack, results)
 
 
-def sorted_out(stack: str, told: Iterable[Told]) -> Diagnosis:
+def build_diagnosis(stack: str, results: Iterable[CheckResult]) -> Diagnosis:
     """Findings in the table's order, each said once; what follows from one is told apart."""
-    told = tuple(dict.fromkeys(told))
+    results = tuple(dict.fromkeys(results))
     findings = sorted(
-        (each for each in told if isinstance(each, Finding)), key=lambda finding: check_codes.place(finding.cause)
+        (each for each in results if isinstance(each, Finding)), key=lambda finding: check_codes.place(finding.cause)
     )
-    explained = check_codes.explained_by({finding.cause for finding in findings})
+    explained = check_codes.implied_by({finding.cause for finding in findings})
     return Diagnosis(
         stack=stack,
         findings=tuple(each for each in findings if each.cause not in explained),
         consequences=tuple(each for each in findings if each.cause in explained),
-        unlooked=tuple(each for each in told if isinstance(each, NotChecked)),
-        well=tuple(each.what for each in told if isinstance(each, Passed)),
-        left_out=tuple(each.what for each in told if isinstance(each, Skipped)),
+        not_checked=tuple(each for each in results if isinstance(each, NotChecked)),
+        passed=tuple(each.what for each in results if isinstance(each, Passed)),
+        skipped=tuple(each.what for each in results if isinstance(each, Skipped)),
     )

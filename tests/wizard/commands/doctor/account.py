@@ -19,7 +19,7 @@ from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, diagnose
 from wizard.setup.steps import Clients
 
 
-class Ward(World):
+class DoctorFixture(World):
     """A world whose application has its variables where it runs."""
 
     def __init__(self, wanted: Settings) -> None:
@@ -62,4 +62,4 @@ class Ward(World):
         return self.diagnosis(of).findings[0]
 
 
-__all__ = ["APP", "KEY", "OUTPUTS", "Ward", "wrapped"]
+__all__ = ["APP", "KEY", "OUTPUTS", "DoctorFixture", "wrapped"]
