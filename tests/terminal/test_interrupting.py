@@ -92,13 +92,13 @@ REPLICATED = (
     (asks("target"), DOWN + SPACE + ENTER),
     (asks("multi_region"), "y" + ENTER),
     (asks("replica_regions"), SPACE + ENTER),
-    ("Any other?", ENTER),
+    ("Another Region", ENTER),
     (asks("ecs_cluster"), "clinic" + ENTER),
     (asks("ecs_service"), "web" + ENTER),
     (asks("trail"), ENTER),
 )
 """The longest way of a scene, question by question; the second line of a question is none of its own."""
-QUESTIONS = [number for number, (question, _) in enumerate(REPLICATED) if question != "Any other?"]
+QUESTIONS = [number for number, (question, _) in enumerate(REPLICATED) if question != "Another Region"]
 
 
 def answer(person: Spectator, first: int, end: int) -> None:
@@ -121,7 +121,7 @@ def test_the_next_run_goes_on_at_the_question_where_it_was_left(watch: Watch, tm
     answer(person, number, len(REPLICATED))
     person.see(*CARRY_OUT)
     remaining = sum(each >= number for each in QUESTIONS)
-    told = [line for line in asked(person.transcript, 80) if "Any other?" not in line]
+    told = [line for line in asked(person.transcript, 80) if "Another Region" not in line]
     assert len(told) == 1 + remaining + 1, "the offer, what was left, the last page: no question twice"
     person.type(ENTER)
     assert person.leave() == 0
@@ -140,7 +140,7 @@ def test_starting_again_asks_everything(watch: Watch, tmp_path: Path) -> None:
     person.type(DOWN + ENTER)
     answer(person, 0, len(REPLICATED))
     person.see(*CARRY_OUT)
-    told = [line for line in asked(person.transcript, 80) if "Any other?" not in line]
+    told = [line for line in asked(person.transcript, 80) if "Another Region" not in line]
     assert len(told) == 1 + len(QUESTIONS) + 1
 
 

@@ -1,6 +1,6 @@
-"""Who may use a key and who did: grants, the whole of IAM, last use, the event history.
+"""Who can use a key and who used it: grants, the whole of IAM, last use, the event history.
 
-Asks KMS, IAM and CloudTrail; changes nothing.
+Reads KMS, IAM and CloudTrail; changes nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
 
-MOST_PAGES = 60
+MAX_PAGES = 60
 """Pages of the event history that are read for one key, 50 events each."""
 
 PACE_SECONDS = 0.5
-"""Between pages: two look-ups a second are answered, in each Region of an account
+"""Between pages: CloudTrail answers two look-ups a second in each Region of an account
 (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html)."""
 
 USES = frozenset(
@@ -43,8 +43,8 @@ USES = frozenset(
 )
 """The calls that use a key. https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyLastUsageData.html"""
 
-_LONGEST_PAGE = 1000
-"""Users, groups, roles and policies of an account that IAM tells at once
+_PAGE_SIZE = 1000
+"""Users, groups, roles and policies of an account that IAM returns in one page
 (https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html)."""
 
 _REFUSED = ("AccessDenied", "AccessDeniedException")
@@ -58,33 +58,33 @@ class AwsAccessReader:
 
     def grants(self, key_arn: str) -> tuple[GrantFact, ...]:
         """Every grant on the key, by id."""
-        found = self._session.pages("kms", "ListGrants", "Grants", KeyId=key_arn)
-        return tuple(sorted((_grant(each, key_arn) for each in found), key=lambda grant: grant.id))
+        grants = self._session.pages("kms", "ListGrants", "Grants", KeyId=key_arn)
+        return tuple(sorted((_grant(grant, key_arn) for grant in grants), key=lambda grant: grant.id))
 
     def iam(self) -> AccountIam:
-        """Every user and role, by ARN, with all that gives and limits their rights."""
+        """Every user and role, by ARN, with the policies that give and limit their permissions."""
         users: list[Mapping[str, Any]] = []
         roles: list[Mapping[str, Any]] = []
         groups: dict[str, Mapping[str, Any]] = {}
         managed: dict[str, Mapping[str, Any] | None] = {}
         client = self._session.client("iam")
         with self._session.translating("iam", "GetAccountAuthorizationDetails"):
-            told = client.get_paginator("get_account_authorization_details")
-            for page in told.paginate(PaginationConfig={"PageSize": _LONGEST_PAGE}):
+            paginator = client.get_paginator("get_account_authorization_details")
+            for page in paginator.paginate(PaginationConfig={"PageSize": _PAGE_SIZE}):
                 users += page.get("UserDetailList") or ()
                 roles += page.get("RoleDetailList") or ()
-                groups |= {each["GroupName"]: each for each in page.get("GroupDetailList") or ()}
-                managed |= {each["Arn"]: _default_version(each) for each in page.get("Policies") or ()}
+                groups |= {group["GroupName"]: group for group in page.get("GroupDetailList") or ()}
+                managed |= {policy["Arn"]: _default_version(policy) for policy in page.get("Policies") or ()}
         holders = (*users, *roles, *groups.values())
-        named = {one["PolicyArn"] for each in holders for one in each.get("AttachedManagedPolicies") or ()}
-        named |= {arn for each in holders if (arn := _boundary_arn(each))}
-        # What only limits others may be in no list of what is attached.
-        missing = sorted(arn for arn in named if managed.get(arn) is None)
+        attached = {policy["PolicyArn"] for holder in holders for policy in holder.get("AttachedManagedPolicies") or ()}
+        attached |= {arn for holder in holders if (arn := _boundary_arn(holder))}
+        # A policy that is only used as a boundary may be missing in IAM's list of policies.
+        missing = sorted(arn for arn in attached if managed.get(arn) is None)
         managed |= dict(
             zip(missing, self._session.together(*(lambda arn=arn: self._document(arn) for arn in missing)), strict=True)
         )
-        found = [_principal(each, groups, managed) for each in (*users, *roles)]
-        return AccountIam(principals=tuple(sorted(found, key=lambda one: one.arn)))
+        principals = [_principal(details, groups, managed) for details in (*users, *roles)]
+        return AccountIam(principals=tuple(sorted(principals, key=lambda principal: principal.arn)))
 
     def _document(self, policy_arn: str) -> Mapping[str, Any] | None:
         try:
@@ -93,7 +93,7 @@ class AwsAccessReader:
             return None
 
     def access_keys(self, user: str, *, now: datetime) -> tuple[AccessKeyAge, ...]:
-        """The user's access keys and their age, the oldest first."""
+        """The user's access keys with their age, the oldest first."""
         return tuple(
             AccessKeyAge(id=key.id, active=key.active, age_days=(now - key.made).days, last_used=key.last_used)
             for key in iam.Iam(self._session).list_access_keys(user)
@@ -110,40 +110,40 @@ class AwsAccessReader:
         )
 
     def events(self, key_arn: str, *, since: datetime) -> tuple[History, tuple[KeyEvents, ...]]:
-        """The calls on the key, by principal; read from the newest on, MOST_PAGES at the most.
+        """The calls on the key, by principal, the newest first; at most MAX_PAGES are read.
 
         https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
         """
-        found: dict[str, KeyEvents] = {}
+        by_principal: dict[str, KeyEvents] = {}
         read, oldest, has_more = 0, since, False
         for page, has_more in self._history(key_arn, since):  # noqa: B007
             for event in page:
                 read, oldest = read + 1, _utc(event["EventTime"]) or oldest
-                _count(found, event)
+                _count(by_principal, event)
         history = History(since=oldest if has_more else since, events=read, is_cut_off=has_more)
-        return history, tuple(found[name] for name in sorted(found))
+        return history, tuple(by_principal[name] for name in sorted(by_principal))
 
     def _history(self, key_arn: str, since: datetime) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
-        """The pages that are read, and of each whether there is another."""
+        """The pages, each with whether there is another one."""
         client = self._session.client("cloudtrail")
-        asked = {"AttributeKey": "ResourceName", "AttributeValue": key_arn}
-        given: dict[str, Any] = {"LookupAttributes": [asked], "StartTime": since, "MaxResults": 50}
-        for number in range(MOST_PAGES):
+        by_key = {"AttributeKey": "ResourceName", "AttributeValue": key_arn}
+        query: dict[str, Any] = {"LookupAttributes": [by_key], "StartTime": since, "MaxResults": 50}
+        for number in range(MAX_PAGES):
             if number:
                 self._session.pause(PACE_SECONDS)
             with self._session.translating("cloudtrail", "LookupEvents"):
-                answer = client.lookup_events(**given)
+                answer = client.lookup_events(**query)
             yield list(answer.get("Events") or ()), bool(answer.get("NextToken"))
             if not answer.get("NextToken"):
                 return
-            given["NextToken"] = answer["NextToken"]
+            query["NextToken"] = answer["NextToken"]
 
 
 # --- grants -------------------------------------------------------------------------------------------------------
 
 
-def _grant(told: Mapping[str, Any], key_arn: str) -> GrantFact:
-    constraints = told.get("Constraints") or {}
+def _grant(grant: Mapping[str, Any], key_arn: str) -> GrantFact:
+    constraints = grant.get("Constraints") or {}
     pairs = [
         f"{kind} {name}={value}"
         for kind in ("EncryptionContextEquals", "EncryptionContextSubset")
@@ -151,12 +151,12 @@ def _grant(told: Mapping[str, Any], key_arn: str) -> GrantFact:
     ]
     source = [f"SourceArn {constraints['SourceArn']}"] if constraints.get("SourceArn") else []
     return GrantFact(
-        id=str(told["GrantId"]),
-        grantee=str(told.get("GranteePrincipal") or told.get("GranteeServicePrincipal") or "not told"),
-        operations=tuple(sorted(told.get("Operations") or ())),
-        made=_utc(told.get("CreationDate")),
-        retiring=told.get("RetiringPrincipal") or told.get("RetiringServicePrincipal") or None,
-        name=str(told.get("Name") or ""),
+        id=str(grant["GrantId"]),
+        grantee=str(grant.get("GranteePrincipal") or grant.get("GranteeServicePrincipal") or "unknown"),
+        operations=tuple(sorted(grant.get("Operations") or ())),
+        made=_utc(grant.get("CreationDate")),
+        retiring=grant.get("RetiringPrincipal") or grant.get("RetiringServicePrincipal") or None,
+        name=str(grant.get("Name") or ""),
         key_arn=key_arn,
         constraints=(*pairs, *source),
     )
@@ -166,22 +166,22 @@ def _grant(told: Mapping[str, Any], key_arn: str) -> GrantFact:
 
 
 def _principal(
-    told: Mapping[str, Any],
+    details: Mapping[str, Any],
     groups: Mapping[str, Mapping[str, Any]],
     managed: Mapping[str, Mapping[str, Any] | None],
 ) -> IamPrincipal:
-    holders = [told, *(groups[name] for name in told.get("GroupList") or () if name in groups)]
-    lost = [name for name in told.get("GroupList") or () if name not in groups]
-    boundary = _boundary_arn(told)
+    holders = [details, *(groups[name] for name in details.get("GroupList") or () if name in groups)]
+    lost = [name for name in details.get("GroupList") or () if name not in groups]
+    boundary = _boundary_arn(details)
     return IamPrincipal(
-        arn=str(told["Arn"]),
+        arn=str(details["Arn"]),
         policies=(
             *(policy for holder in holders for policy in _policies(holder, managed)),
             *(IamPolicy(name=f"policies of the group {name}", document=None) for name in lost),
         ),
         boundary=IamPolicy(name=boundary, document=managed.get(boundary)) if boundary else None,
-        trust=_parsed(told["AssumeRolePolicyDocument"]) if "AssumeRolePolicyDocument" in told else None,
-        tags={tag["Key"]: tag.get("Value", "") for tag in told.get("Tags") or ()},
+        trust=_parsed(details["AssumeRolePolicyDocument"]) if "AssumeRolePolicyDocument" in details else None,
+        tags={tag["Key"]: tag.get("Value", "") for tag in details.get("Tags") or ()},
     )
 
 
@@ -195,17 +195,17 @@ def _policies(holder: Mapping[str, Any], managed: Mapping[str, Mapping[str, Any]
         yield IamPolicy(name=str(attached["PolicyArn"]), document=managed.get(attached["PolicyArn"]))
 
 
-def _boundary_arn(told: Mapping[str, Any]) -> str | None:
-    return (told.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn") or None
+def _boundary_arn(details: Mapping[str, Any]) -> str | None:
+    return (details.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn") or None
 
 
 def _default_version(policy: Mapping[str, Any]) -> Mapping[str, Any] | None:
     versions = policy.get("PolicyVersionList") or ()
-    return next((_parsed(one.get("Document")) for one in versions if one.get("IsDefaultVersion")), None)
+    return next((_parsed(version.get("Document")) for version in versions if version.get("IsDefaultVersion")), None)
 
 
 def _parsed(document: Any) -> Mapping[str, Any] | None:
-    """IAM sends documents as JSON, percent-encoded; botocore takes that off where it knows the field."""
+    """IAM sends documents as percent-encoded JSON; botocore decodes it in the fields that it knows."""
     if isinstance(document, str):
         try:
             document = json.loads(unquote(document))
@@ -217,24 +217,24 @@ def _parsed(document: Any) -> Mapping[str, Any] | None:
 # --- the event history --------------------------------------------------------------------------------------------
 
 
-def _count(found: dict[str, KeyEvents], event: Mapping[str, Any]) -> None:
+def _count(by_principal: dict[str, KeyEvents], event: Mapping[str, Any]) -> None:
     try:
-        told = json.loads(event.get("CloudTrailEvent") or "{}")
+        record = json.loads(event.get("CloudTrailEvent") or "{}")
     except ValueError:
-        told = {}
-    name = principal_of(told.get("userIdentity") or {})
-    before = found.get(name, KeyEvents(principal=name))
+        record = {}
+    name = principal_of(record.get("userIdentity") or {})
+    before = by_principal.get(name, KeyEvents(principal=name))
     at = _utc(event.get("EventTime"))
-    if told.get("errorCode") in _REFUSED:
-        found[name] = replace(before, refused=before.refused + 1)
-    elif not told.get("errorCode") and event.get("EventName") in USES:
-        found[name] = replace(
+    if record.get("errorCode") in _REFUSED:
+        by_principal[name] = replace(before, refused=before.refused + 1)
+    elif not record.get("errorCode") and event.get("EventName") in USES:
+        by_principal[name] = replace(
             before, uses=before.uses + 1, last_use=max(filter(None, (before.last_use, at)), default=None)
         )
 
 
 def principal_of(identity: Mapping[str, Any]) -> str:
-    """Whom an event is of: a session's role, whose path only its issuer tells; else a user, an account or a service.
+    """The principal of an event: of a session its role, with the path from its issuer; else a user, account or service.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
     """
@@ -245,7 +245,7 @@ def principal_of(identity: Mapping[str, Any]) -> str:
         return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"
     if arn:
         return arn
-    return str(identity.get("invokedBy") or identity.get("accountId") or identity.get("principalId") or "not told")
+    return str(identity.get("invokedBy") or identity.get("accountId") or identity.get("principalId") or "unknown")
 
 
 def _utc(moment: Any) -> datetime | None:

@@ -1,6 +1,6 @@
-"""What keeps the application from its key: its rights as IAM has them, and what the stores hold under its names.
+"""What can prevent the application from using its key: its policies in IAM, and the stored values of its variables.
 
-Asks IAM, SSM and Secrets Manager; changes nothing.
+Reads IAM, SSM and Secrets Manager; changes nothing.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ class AwsAccessDiagnostics:
         self._session = session
 
     def principal(self, arn: str) -> IamPrincipal | None:
-        """One user or role, its groups' policies with its own."""
+        """One user or role, with its own policies and those of its groups."""
         kind, name = ("User" if ":user/" in arn else "Role"), arn.rpartition("/")[2]
-        found = self._session.find("iam", f"Get{kind}", absent=_ABSENT, **{f"{kind}Name": name})
-        if found is None or found[kind]["Arn"] != arn:
+        answer = self._session.find("iam", f"Get{kind}", absent=_ABSENT, **{f"{kind}Name": name})
+        if answer is None or answer[kind]["Arn"] != arn:
             return None
-        told = found[kind]
+        details = answer[kind]
         holders = [(kind, name)]
         if kind == "User":
             groups = self._session.pages("iam", "ListGroupsForUser", "Groups", UserName=name)
-            holders += [("Group", str(each["GroupName"])) for each in groups]
-        policies = self._session.together(*(lambda one=one: self._policies(*one) for one in holders))
-        boundary = (told.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+            holders += [("Group", str(group["GroupName"])) for group in groups]
+        policies = self._session.together(*(lambda holder=holder: self._policies(*holder) for holder in holders))
+        boundary = (details.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
         return IamPrincipal(
-            arn=str(told["Arn"]),
-            policies=tuple(policy for each in policies for policy in each),
+            arn=str(details["Arn"]),
+            policies=tuple(policy for of_holder in policies for policy in of_holder),
             boundary=IamPolicy(name=str(boundary), document=self._document(str(boundary))) if boundary else None,
-            trust=_read(told.get("AssumeRolePolicyDocument")),
+            trust=_read(details.get("AssumeRolePolicyDocument")),
         )
 
     def _policies(self, kind: str, name: str) -> tuple[IamPolicy, ...]:
@@ -51,22 +51,22 @@ class AwsAccessDiagnostics:
             lambda: list(self._session.pages("iam", f"ListAttached{kind}Policies", "AttachedPolicies", **of)),
             lambda: list(self._session.pages("iam", f"List{kind}Policies", "PolicyNames", **of)),
         )
-        found: tuple[IamPolicy, ...] = self._session.together(
+        policies: tuple[IamPolicy, ...] = self._session.together(
             *(
-                lambda arn=str(each["PolicyArn"]): IamPolicy(name=arn, document=self._document(arn))
-                for each in attached
+                lambda arn=str(policy["PolicyArn"]): IamPolicy(name=arn, document=self._document(arn))
+                for policy in attached
             ),
-            *(lambda own=str(each): self._inline(kind, name, own) for each in inline),
+            *(lambda own=str(policy): self._inline(kind, name, own) for policy in inline),
         )
-        return found
+        return policies
 
     def _inline(self, kind: str, name: str, policy: str) -> IamPolicy:
         holder = f"{kind.lower()}/{name}"
         try:
-            found = self._session.call("iam", f"Get{kind}Policy", PolicyName=policy, **{f"{kind}Name": name})
+            answer = self._session.call("iam", f"Get{kind}Policy", PolicyName=policy, **{f"{kind}Name": name})
         except PermissionDenied:
             return IamPolicy(name=f"{policy} of {holder}", document=None)
-        return IamPolicy(name=f"{policy} of {holder}", document=_read(found["PolicyDocument"]))
+        return IamPolicy(name=f"{policy} of {holder}", document=_read(answer["PolicyDocument"]))
 
     def _document(self, policy_arn: str) -> Mapping[str, Any] | None:
         try:
@@ -76,13 +76,13 @@ class AwsAccessDiagnostics:
 
     def provider(self, arn: str) -> ProviderFact | None:
         """One OIDC provider."""
-        found = self._session.find("iam", "GetOpenIDConnectProvider", absent=_ABSENT, OpenIDConnectProviderArn=arn)
-        if found is None:
+        answer = self._session.find("iam", "GetOpenIDConnectProvider", absent=_ABSENT, OpenIDConnectProviderArn=arn)
+        if answer is None:
             return None
-        return ProviderFact(arn=arn, audiences=tuple(map(str, found.get("ClientIDList") or ())))
+        return ProviderFact(arn=arn, audiences=tuple(map(str, answer.get("ClientIDList") or ())))
 
-    def weigh(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
-        """SimulatePrincipalPolicy, with what each limit said.
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
+        """SimulatePrincipalPolicy, with the decision of each limit.
 
         https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
         """
@@ -94,17 +94,17 @@ class AwsAccessDiagnostics:
             ActionNames=list(actions),
             ResourceArns=[resource],
         )
-        return tuple(_weighed(each) for each in results)
+        return tuple(_evaluation(result) for result in results)
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
-        """The documents of a managed policy by version, the default one first, then the newest."""
+        """The documents of a managed policy by version: the default version first, then the newest."""
         if self._session.find("iam", "GetPolicy", absent=_ABSENT, PolicyArn=policy_arn) is None:
             return None
         listed = list(self._session.pages("iam", "ListPolicyVersions", "Versions", PolicyArn=policy_arn))
-        listed.sort(key=lambda each: (not each["IsDefaultVersion"], -int(str(each["VersionId"]).removeprefix("v"))))
-        names = [str(each["VersionId"]) for each in listed]
-        found = self._session.together(*(lambda name=name: self._version(policy_arn, name) for name in names))
-        return {name: document for name, document in zip(names, found, strict=True) if document is not None}
+        listed.sort(key=lambda item: (not item["IsDefaultVersion"], -int(str(item["VersionId"]).removeprefix("v"))))
+        names = [str(item["VersionId"]) for item in listed]
+        documents = self._session.together(*(lambda name=name: self._version(policy_arn, name) for name in names))
+        return {name: document for name, document in zip(names, documents, strict=True) if document is not None}
 
     def _version(self, policy_arn: str, name: str) -> Mapping[str, object] | None:
         answer = self._session.call("iam", "GetPolicyVersion", PolicyArn=policy_arn, VersionId=name)
@@ -112,25 +112,25 @@ class AwsAccessDiagnostics:
 
     # --- the stores
 
-    def held(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
+    def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
         """The text under each of those names that are there."""
         return {name: found.value for name, found in store_of(self._session, store).read(names).items()}
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
-        """Every text that is kept: a parameter's last hundred versions; a secret's current and previous.
+        """Every stored version: a parameter's last hundred; a secret's current and previous one.
 
         https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
         """
         if store is SecretStore.SECRETS_MANAGER:
             stages = ("AWSPREVIOUS", "AWSCURRENT")
-            told = self._session.together(*(lambda stage=stage: self._secret(name, stage) for stage in stages))
-            return tuple(each for each in told if each is not None)
+            versions = self._session.together(*(lambda stage=stage: self._secret(name, stage) for stage in stages))
+            return tuple(version for version in versions if version is not None)
         if not store_of(self._session, store).read([name]):
             return ()
-        found = self._session.pages("ssm", "GetParameterHistory", "Parameters", Name=name, WithDecryption=True)
+        history = self._session.pages("ssm", "GetParameterHistory", "Parameters", Name=name, WithDecryption=True)
         return tuple(
-            FormerText(version=str(each["Version"]), text=str(each["Value"]))
-            for each in sorted(found, key=lambda each: int(each["Version"]))
+            FormerText(version=str(version["Version"]), text=str(version["Value"]))
+            for version in sorted(history, key=lambda version: int(version["Version"]))
         )
 
     def _secret(self, name: str, stage: str) -> FormerText | None:
@@ -147,11 +147,11 @@ class AwsAccessDiagnostics:
 
 
 def _read(document: Any) -> Mapping[str, Any] | None:
-    # botocore has decoded it; what is no object is nothing that could be judged.
+    # botocore has decoded it; anything but an object cannot be evaluated.
     return document if isinstance(document, dict) else None
 
 
-def _weighed(result: Mapping[str, Any]) -> StatementEvaluation:
+def _evaluation(result: Mapping[str, Any]) -> StatementEvaluation:
     boundary = result.get("PermissionsBoundaryDecisionDetail") or {}
     organization = result.get("OrganizationsDecisionDetail") or {}
     return StatementEvaluation(

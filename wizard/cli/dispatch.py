@@ -69,7 +69,7 @@ def run(line: CommandLine, terminal: Terminal, log: Log | None = None) -> Result
 
 def _offline(options: RunOptions) -> Offline:
     from wizard.pulumi_engine import config
-    from wizard.terminal.text import print_text
+    from wizard.terminal.stream import print_text
 
     return Offline(
         run=options,

@@ -47,13 +47,13 @@ def main(argv: list[str] | None = None) -> int:
     options = line.run
     try:
         from wizard.cli import dispatch
+        from wizard.terminal.stream import ignore_broken_pipe
         from wizard.terminal.terminal import Terminal
-        from wizard.terminal.text import lasting
 
         asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         out = sys.stderr if options.json else sys.stdout
         run_ = request.run_of(words)
-        terminal = Terminal(interactive=asks, out=out if asks else lasting(out), run=run_)
+        terminal = Terminal(interactive=asks, out=out if asks else ignore_broken_pipe(out), run=run_)
         with dispatch.logging_of(line, terminal, words) as log:
             code, document = _run(line, terminal, log, run_)
             if log:

@@ -268,7 +268,7 @@ def missing(values: Mapping[str, Any]) -> tuple[Input, ...]:
 def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
     """The error that names all missing answers at once, each with its doors, and the command to type."""
     count = "1 answer is missing" if len(inputs) == 1 else f"{len(inputs)} answers are missing"
-    lines = [f"{each.key}: {', or '.join(each.clients)}" for each in inputs]
+    lines = [f"{each.key}: {', or '.join(each.sources)}" for each in inputs]
     flags = [f"{each.flag} {'FILE' if each.secret else _EXAMPLES.get(each.key, each.metavar)}" for each in inputs]
     return MissingAnswers(
         listed(f"{count}, and there is nobody to ask", lines)

@@ -66,6 +66,7 @@ KEY_INPUTS: tuple[Input, ...] = (
         many=True,
         words=(CALLER,),
         free_text=True,
+        another="Another administrator's ARN",
     ),
     Input(
         key="administrator_patterns",
@@ -142,6 +143,7 @@ KEY_INPUTS: tuple[Input, ...] = (
         optional=True,
         many=True,
         free_text=True,
+        another="Another Region",
     ),
     Input(
         key="encrypted_phi_key",

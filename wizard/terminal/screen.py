@@ -1,6 +1,6 @@
-"""The screen: what is told to a person, within the width and the signs that the stream has.
+"""The screen: messages, tables and progress, within the width and the signs of the stream.
 
-Touches the stream it is given, and the variables that `terminal_manner` reads.
+Touches the stream it is given, and the variables that `stream` reads.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TextIO
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.progress import Mark, Progress, StepState
 from wizard.core.next_command import Command, Run
-from wizard.terminal.capabilities import manner_of
-from wizard.terminal.status_line import Clock, Status, Ticking, every
+from wizard.terminal.status_line import Clock, Status, Timer, every
+from wizard.terminal.stream import capabilities_of
 from wizard.terminal.text import Piece, cells, divided, folded, longest_part, longest_word, painted
 
 _STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "bold red", Mark.INFO: "dim", Mark.RUN: "cyan"}
@@ -24,28 +24,28 @@ _ASCII_SIGNS = {Mark.OK: "ok", Mark.WARN: "! ", Mark.FAIL: "x ", Mark.INFO: "- "
 
 _OPERATIONS = {
     "create": ("+", "created"),
-    "create-replacement": ("+", "created anew"),
+    "create-replacement": ("+", "created again"),
     "replace": ("±", "replaced"),
     "update": ("~", "updated"),
     "delete": ("-", "deleted"),
     "retain": ("=", "left in the account"),
-    "delete-replaced": ("-", "deleted, being replaced"),
+    "delete-replaced": ("-", "deleted after its replacement"),
     "import": ("+", "imported"),
-    "import-replacement": ("+", "imported anew"),
+    "import-replacement": ("+", "imported again"),
     "read": (">", "read"),
     "refresh": (">", "refreshed"),
     "same": ("=", "unchanged"),
 }
 
-# A line of a list: what follows its sign or number hangs under its own beginning.
+# An item of a list: its further lines begin below the first word after its sign or number.
 _ITEM = re.compile(r"(?:[-+~±=>] +(?:(?:create|update|delete|replace|import|retain) +)?|\d+\. )(?=\S)")
 
-_LEAST_COLUMN = 20
+_MIN_COLUMN = 20
 _SOURCE = 2
 
 
 class Screen:
-    """Where the wizard speaks. Whatever it is given is text, never markup."""
+    """Writes messages. Whatever it is given is text, never markup."""
 
     def __init__(
         self,
@@ -55,34 +55,34 @@ class Screen:
         colour: bool | None = None,
         run: Run | None = None,
         clock: Clock = time.monotonic,
-        ticking: Ticking = every,
+        timer: Timer = every,
     ) -> None:
-        """`width`, `colour` None: as the stream and the environment say (`terminal_manner`).
+        """`width`, `colour` None: from the stream and the environment (`capabilities_of`).
 
         `run` completes the commands that are shown.
         """
         self._run = run or Run()
         self._out = out
-        self._manner = manner_of(out, width=width, colour=colour)
-        self._status = Status(out, self._manner, clock=clock, ticking=ticking)
+        self._capabilities = capabilities_of(out, width=width, colour=colour)
+        self._status = Status(out, self._capabilities, clock=clock, timer=timer)
 
     def title(self, text: str) -> None:
         """The heading of the run."""
-        with self._speech():
+        with self._output():
             self._paragraph(text, style="bold")
-            length = min(cells(self._clean(text)), self._manner.width)
-            self._print((("─" if self._manner.signs else "-") * length, "dim"))
+            length = min(cells(self._clean(text)), self._capabilities.width)
+            self._print((("─" if self._capabilities.signs else "-") * length, "dim"))
 
     def section(self, text: str, note: str = "") -> None:
-        """A heading after an empty line, with a note beside it."""
-        with self._speech():
+        """A heading after an empty line, with a note after it."""
+        with self._output():
             self._print()
             heading = [(self._clean(text), "bold")]
             self._wrapped([*heading, (f"  {self._clean(note)}", "dim")] if note else heading, "", "")
 
     def line(self, text: str = "", *, mark: Mark | None = None) -> None:
-        """A line, or several; each is wrapped between words and keeps its indent. A long word is not cut."""
-        with self._speech():
+        """One or more lines; each is wrapped between words and keeps its indent. A long word is not cut."""
+        with self._output():
             text = self._run.complete(text)
             if mark is None:
                 self._paragraph(text)
@@ -91,17 +91,17 @@ class Screen:
             first, *rest = self._clean(text).split("\n")
             indent = " " * (cells(sign) + 1)
             self._wrapped([(first, "")], sign + " ", indent, mark_style=_STYLES[mark])
-            for each in rest:
-                self._paragraph(each, indent=indent)
+            for further in rest:
+                self._paragraph(further, indent=indent)
 
     def verbatim(self, text: str) -> None:
-        """Lines to be copied, a command or code: indented and never wrapped, for a wrapped command is another one."""
-        with self._speech():
+        """Lines to copy, a command or code: indented and never wrapped, because a wrapped command is another one."""
+        with self._output():
             self._commands(text, "    ")
 
     def table(self, rows: Sequence[tuple[str, ...]], *, headings: tuple[str, ...] = ()) -> None:
-        """Rows in columns, within the width. Without headings a third column is dim: where the value is from."""
-        with self._speech():
+        """Rows in columns, within the width. Without headings a third column is dim: the source of the value."""
+        with self._output():
             columns = max((len(row) for row in (*rows, headings)), default=0)
             if not columns:
                 return
@@ -111,14 +111,14 @@ class Screen:
             if headings:
                 styles[0] = ["bold"] * columns
             else:
-                for each in styles:
-                    each[_SOURCE:] = ["dim"] * len(each[_SOURCE:])
-            for pieces in table_lines(texts, styles, self._manner.width):
+                for row in styles:
+                    row[_SOURCE:] = ["dim"] * len(row[_SOURCE:])
+            for pieces in table_lines(texts, styles, self._capabilities.width):
                 self._print(*pieces)
 
     def problems(self, problems: Sequence[Problem]) -> None:
-        """What was found wrong, numbered: what, why, and what to type next."""
-        with self._speech():
+        """Problems, numbered: what, why, and what to type next."""
+        with self._output():
             for number, problem in enumerate(problems, 1):
                 head = f"{number}. "
                 indent = " " * len(head)
@@ -129,35 +129,35 @@ class Screen:
 
     def error(self, error: SetupError) -> None:
         """What happened, and the next command to type."""
-        with self._speech():
+        with self._output():
             self.line(error.message, mark=Mark.FAIL)
             if error.hint:
-                self._next(error.hint, "  " if self._manner.signs else "   ")
+                self._next(error.hint, "  " if self._capabilities.signs else "   ")
 
     def working(self, text: str) -> None:
-        """What takes a moment, until the next word: with its seconds on a terminal, with a dot a moment elsewhere."""
+        """Show what is running until the next message: with its seconds on a terminal, with dots elsewhere."""
         self._status.say(text)
 
     def progress(self, progress: Progress, elapsed: float) -> None:
-        """A line for each resource done or failed, with its seconds; below it what runs. May come from any thread."""
+        """A line for each resource that is done or failed, with its seconds; below it what is running. Thread-safe."""
         step = progress.step
-        # The token's last part says it all to a person: `aws:kms/key:Key` is a Key.
+        # The last part of the token is enough for a person: `aws:kms/key:Key` is a Key.
         name = f"{step.type.rsplit(':', 1)[-1]} {step.name}"
         if progress.state is StepState.STARTED:
             self._status.start(step.urn, name)
             return
         with self._status.lock:
             self._status.stop(step.urn)
-            self._ended(progress, name, elapsed)
+            self._show_result(progress, name, elapsed)
             self._status.resume()
 
     def settle(self) -> None:
-        """Wipe what was said to be under way: whoever speaks next, this or another, begins on a clean line."""
+        """Erase the status line: the next message, of any writer, begins on an empty line."""
         self._status.settle()
 
-    def _ended(self, progress: Progress, name: str, elapsed: float) -> None:
+    def _show_result(self, progress: Progress, name: str, elapsed: float) -> None:
         op = progress.step.op
-        sign, done = _OPERATIONS.get(op, ("*", op))
+        sign, verb = _OPERATIONS.get(op, ("*", op))
         if progress.state is StepState.FAILED:
             text = self._clean(f"{name}: {op} failed after {elapsed:.1f} s")
             self._wrapped([(text, "")], f"  {self._sign(Mark.FAIL).strip()} ", "    ", mark_style=_STYLES[Mark.FAIL])
@@ -165,19 +165,19 @@ class Screen:
                 self._paragraph(progress.message, indent="    ")
             return
         style = {"=": "dim", "-": "red", "~": "yellow", "±": "yellow"}.get(sign, "green")
-        text = self._clean(f"{name} {done} {elapsed:.1f} s")
+        text = self._clean(f"{name} {verb} {elapsed:.1f} s")
         self._wrapped([(text, "dim" if sign == "=" else "")], f"  {self._clean(sign)} ", "    ", mark_style=style)
 
     @contextmanager
-    def _speech(self) -> Iterator[None]:
-        # One speaks at a time: the engine's events come from a thread of their own.
+    def _output(self) -> Iterator[None]:
+        # One writer at a time: the engine's events come from a thread of their own.
         with self._status.lock:
             self._status.settle()
             yield
             self._out.flush()
 
     def _sign(self, mark: Mark) -> str:
-        return (_SIGNS if self._manner.signs else _ASCII_SIGNS)[mark]
+        return (_SIGNS if self._capabilities.signs else _ASCII_SIGNS)[mark]
 
     def _next(self, text: str, indent: str) -> None:
         if isinstance(text, Command):
@@ -189,7 +189,7 @@ class Screen:
         self._print((f"{indent}next: ", "bold"), (self._clean(self._run.complete(text)), "cyan"))
 
     def _commands(self, text: str, indent: str) -> None:
-        # Not wrapped: a command that is copied must stay one line.
+        # Not wrapped: a command to copy must stay one line.
         for line in self._clean(self._run.complete(text)).split("\n"):
             self._print((f"{indent}{line}", "cyan"))
 
@@ -202,38 +202,38 @@ class Screen:
             self._wrapped([(bare, style)], own + head, own + " " * cells(head))
 
     def _wrapped(self, pieces: Sequence[Piece], first: str, rest: str, *, mark_style: str = "") -> None:
-        width = max(self._manner.width - cells(rest), _LEAST_COLUMN)
+        width = max(self._capabilities.width - cells(rest), _MIN_COLUMN)
         head, style = first, mark_style
         for line in divided(pieces, width):
             self._print((head, style), *line)
             head, style = rest, ""
 
     def _print(self, *pieces: Piece) -> None:
-        # Without white space at its end, which would be copied with it.
+        # Without white space at the end, which would be copied too.
         line = "".join(text for text, _ in pieces)
         surplus = len(line) - len(line.rstrip())
-        kept = list(pieces)
+        rest = list(pieces)
         while surplus:
-            text, style = kept.pop()
+            text, style = rest.pop()
             if len(text) > surplus:
-                kept.append((text[:-surplus], style))
+                rest.append((text[:-surplus], style))
             surplus = max(surplus - len(text), 0)
-        for text, style in kept:
-            self._out.write(painted(text, style) if self._manner.colour else text)
+        for text, style in rest:
+            self._out.write(painted(text, style) if self._capabilities.colour else text)
         self._out.write("\n")
 
     def _clean(self, text: str) -> str:
-        return self._manner.clean(text)
+        return self._capabilities.clean(text)
 
 
 _GAP = 2
-_LEAST = 4
+_MIN_CELL = 4
 
 
 def table_lines(
     rows: Sequence[Sequence[str]], styles: Sequence[Sequence[str]], width: int
 ) -> Iterator[tuple[Piece, ...]]:
-    """The lines of a table; what does not fit in one line of a cell hangs under its column. Rows have one length."""
+    """The lines of a table; further lines of a cell begin below its first. All rows have the same length."""
     columns = [[row[number] for row in rows] for number in range(len(rows[0]))]
     widths = _widths(columns, width - _GAP * (len(columns) - 1))
     for row, row_styles in zip(rows, styles, strict=True):
@@ -252,15 +252,15 @@ def _line(texts: Sequence[str], styles: Sequence[str], widths: Sequence[int]) ->
 
 
 def _lines(cell: str, width: int) -> list[str]:
-    # A cell that fits stays as it is, also where it is aligned by spaces of its own.
+    # A cell that fits is not changed: it may be aligned with spaces.
     return [line for whole in cell.split("\n") for line in ([whole] if cells(whole) <= width else folded(whole, width))]
 
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
-    # First no word is broken, then none but at its joints; only what still does not fit is cut anywhere.
+    # First no word is broken, then words are broken between their parts; only what still does not fit is cut anywhere.
     natural = [max(map(_natural, column), default=0) for column in columns]
     for need in (longest_word, longest_part, _nothing):
-        floors = [min(most, max(_LEAST, _most(need, column))) for most, column in zip(natural, columns, strict=True)]
+        floors = [min(most, max(_MIN_CELL, _most(need, column))) for most, column in zip(natural, columns, strict=True)]
         widths = _narrowed(natural, floors, room)
         if sum(widths) <= room:
             break

@@ -1,24 +1,21 @@
-"""Text in cells: how wide it is, where it may be broken, and the codes that style it.
+"""The width of text in terminal cells, where a line may be broken, and the codes that style it.
 
-Pure. Knows no stream.
+Pure. Writes to no stream.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Any, TextIO, cast
 
 Piece = tuple[str, str]
-"""A stretch of a line and its style: words of `_CODES`, parted by spaces."""
+"""A part of a line and its style: words of `_CODES`, separated by spaces."""
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _NO_CELL = {"Mn", "Me", "Cf"}
 
-# Where an identifier may be broken, the better places first: an ARN's parts, then the words of a name.
+# Where an identifier may be broken, the best places first: between the parts of an ARN, then between words.
 _JOINTS = (r"(?<=[/:,=])(?=[^/:,=])", r"(?<=[-_.])(?=[^-_.])|(?<=[a-z])(?=[A-Z])")
 
 
@@ -36,23 +33,23 @@ def _cells(character: str) -> int:
 
 
 def shortened(text: str, width: int, *, end: str) -> str:
-    """The text, cut to the width; what was cut is stood for by `end`."""
+    """The text, cut to the width; `end` replaces what was cut."""
     if cells(text) <= width:
         return text
     return _head(text, width - cells(end)) + end
 
 
 def _head(text: str, width: int) -> str:
-    taken = 0
+    used = 0
     for offset, character in enumerate(text):
-        taken += _cells(character)
-        if taken > width:
+        used += _cells(character)
+        if used > width:
             return text[:offset]
     return text
 
 
 def divided(pieces: Sequence[Piece], width: int) -> Iterator[list[Piece]]:
-    """Lines of that width, broken between words only: an ARN or a path that is cut in two cannot be copied."""
+    """Lines of that width, broken only between words: an ARN or a path that is cut in two cannot be copied."""
     text = "".join(piece for piece, _ in pieces)
     starts = [0, *_breaks(text, width), len(text)]
     for start, next_start in zip(starts, starts[1:], strict=False):
@@ -78,7 +75,7 @@ def _between(pieces: Sequence[Piece], start: int, end: int) -> Iterator[Piece]:
 
 
 def folded(text: str, width: int) -> list[str]:
-    """Lines of that width: broken between words, within a longer word at its joints, else wherever it has to be."""
+    """Lines of that width: broken between words, in a longer word between its parts, otherwise anywhere."""
     lines = [""]
     for word in text.split():
         gap = " " if lines[-1] else ""
@@ -107,60 +104,17 @@ def _packed(word: str, width: int, joints: Sequence[str] = _JOINTS) -> list[str]
 
 
 def longest_word(text: str) -> int:
-    """The cells that a text needs if no word is to be broken."""
+    """The cells that a text needs if no word is broken."""
     return max(map(cells, text.split()), default=0)
 
 
 def longest_part(text: str) -> int:
-    """The cells that a text needs if words are broken at their best joints only."""
+    """The cells that a text needs if words are broken only between the parts of an ARN or a path."""
     return max((cells(part) for word in text.split() for part in re.split(_JOINTS[0], word)), default=0)
 
 
 def painted(text: str, style: str) -> str:
-    """The text between the codes of its style (ECMA-48, SGR)."""
+    """The text with the codes of its style before and after it (ECMA-48, SGR)."""
     if not (text and style):
         return text
     return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"
-
-
-class _Lasting:
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except BrokenPipeError:
-            to_nowhere(self._stream)
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except BrokenPipeError:
-            to_nowhere(self._stream)
-
-
-def lasting(stream: TextIO) -> TextIO:
-    """The stream, which nobody's leaving breaks: an update that is under way has to come to its end."""
-    return cast(TextIO, _Lasting(stream))
-
-
-def print_text(text: str) -> None:
-    """Print a document on standard output; a reader that stopped early (`| head`) is no error."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        to_nowhere(sys.stdout)
-
-
-def to_nowhere(stream: TextIO) -> None:
-    """Let what is left go. Python writes that when it ends, too
-    (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)

@@ -11,7 +11,7 @@ import pytest
 
 from components.policies.evaluation.account import IamPolicy
 from wizard.aws import Aws
-from wizard.aws.access import MOST_PAGES, AwsAccessReader, principal_of
+from wizard.aws.access import MAX_PAGES, AwsAccessReader, principal_of
 from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.access import KeyEvents, KeyUse
 
@@ -254,7 +254,7 @@ def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
     script.answer("LookupEvents", json.dumps({"Events": [event("Decrypt", USER)], "NextToken": "t"}))
     session = replace(scripted.access._session, pause=lambda seconds: None)
     history, _ = AwsAccessReader(session).events(KEY, since=NOW)
-    assert (history.is_cut_off, history.events, len(script.requests)) == (True, MOST_PAGES, MOST_PAGES)
+    assert (history.is_cut_off, history.events, len(script.requests)) == (True, MAX_PAGES, MAX_PAGES)
     assert history.since == datetime.fromtimestamp(1750000000, UTC)
 
 
@@ -267,7 +267,7 @@ def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
         ({"arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/app/ada"}, f"arn:aws:iam::{ACCOUNT}:role/app"),
         ({"type": "AWSService", "invokedBy": "rds.amazonaws.com"}, "rds.amazonaws.com"),
         ({"type": "AWSAccount", "accountId": "999988887777", "principalId": "AIDA:x"}, "999988887777"),
-        ({}, "not told"),
+        ({}, "unknown"),
     ],
 )
 def test_an_event_is_of_a_role_a_user_an_account_or_a_service(identity, expected):

@@ -101,14 +101,14 @@ MEMBER = (
 
 def test_the_simulator_tells_which_limit_had_the_say(script, scripted):
     script.answer("SimulatePrincipalPolicy", result(f"<EvalDecision>implicitDeny</EvalDecision>{BOUNDED}{MEMBER}"))
-    assert scripted.access_diagnostics.weigh(ROLE, ["kms:Decrypt"], "*") == (
+    assert scripted.access_diagnostics.simulate(ROLE, ["kms:Decrypt"], "*") == (
         StatementEvaluation(action="kms:Decrypt", ruling=Ruling.IMPLICIT_DENY, by_boundary=False, by_organization=True),
     )
 
 
 def test_where_there_is_no_limit_none_is_told(script, scripted):
     script.answer("SimulatePrincipalPolicy", result("<EvalDecision>allowed</EvalDecision>"))
-    (told,) = scripted.access_diagnostics.weigh(ROLE, ["kms:Decrypt"], "*")
+    (told,) = scripted.access_diagnostics.simulate(ROLE, ["kms:Decrypt"], "*")
     assert (told.ruling, told.by_boundary, told.by_organization) == (Ruling.ALLOWED, None, None)
 
 
@@ -116,8 +116,8 @@ def test_what_is_in_the_stores_is_read_whatever_it_is(boto, aws):
     boto("ssm").put_parameter(Name="/a/ONE", Value="  not trimmed ", Type="SecureString")
     boto("secretsmanager").create_secret(Name="/a/TWO", SecretString="two")
     access_diagnostics = aws.access_diagnostics
-    assert access_diagnostics.held(["/a/ONE", "/a/GONE"], PARAMETERS) == {"/a/ONE": "  not trimmed "}
-    assert access_diagnostics.held(["/a/TWO", "/a/GONE"], SECRETS) == {"/a/TWO": "two"}
+    assert access_diagnostics.read_values(["/a/ONE", "/a/GONE"], PARAMETERS) == {"/a/ONE": "  not trimmed "}
+    assert access_diagnostics.read_values(["/a/TWO", "/a/GONE"], SECRETS) == {"/a/TWO": "two"}
     assert "not trimmed" not in repr(access_diagnostics.history("/a/ONE", PARAMETERS))
 
 

@@ -44,7 +44,7 @@ class FakeSymptoms:
         self.aws._call("symptoms.provider")
         return self.providers.get(arn)
 
-    def weigh(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
         self.aws._call("symptoms.weigh")
         return tuple(
             StatementEvaluation(
@@ -60,7 +60,7 @@ class FakeSymptoms:
         self.aws._call("symptoms.policy_versions")
         return self.versions.get(policy_arn)
 
-    def held(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
+    def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
         self.aws._call("symptoms.held")
         there = {name: stored_data_key.wrapped.value for name, stored_data_key in self.aws._escrows(store).items()}
         there |= self.aws._values(store) | self.texts
@@ -68,7 +68,7 @@ class FakeSymptoms:
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
         self.aws._call("symptoms.history")
-        texts = (*self.former, *self.held([name], store).values())
+        texts = (*self.former, *self.read_values([name], store).values())
         return tuple(FormerText(version=str(number), text=text) for number, text in enumerate(texts, 1))
 
     # --- how it is seeded

@@ -119,7 +119,7 @@ def test_the_help_tells_of_every_door(each: Input) -> None:
 @every_secret
 def test_a_secrets_flag_and_file_key_name_a_file(each: Input) -> None:
     assert (each.flag.endswith("-file"), each.file_key.endswith("_file")) == (True, True)
-    assert [door for door in each.clients if "FILE" in door] == [f"{each.flag} FILE"]
+    assert [door for door in each.sources if "FILE" in door] == [f"{each.flag} FILE"]
 
 
 @every_secret

@@ -91,7 +91,7 @@ class Hands:
     def clock(self) -> float:
         return self._now
 
-    def ticking(self, seconds: float, act: Callable[[], None]) -> Callable[[], None]:
+    def timer(self, seconds: float, act: Callable[[], None]) -> Callable[[], None]:
         timer = (seconds, act)
         self.timers.append(timer)
         return lambda: self.timers.remove(timer) if timer in self.timers else None

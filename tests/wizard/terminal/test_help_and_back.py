@@ -12,7 +12,7 @@ import pytest
 from tests.wizard.terminal.terminals import BACKSPACE, DOWN, ENTER, SPACE, UP, Bell, Typed, menus, plain_lines
 from wizard.core.models.inputs import Back, Choice, InputType, Question
 from wizard.inputs.registry import INPUTS
-from wizard.terminal.prompt_types import (
+from wizard.terminal.prompts import (
     CONFIRM_KEYS,
     NO_KEYS,
     SELECT_KEYS,
@@ -141,8 +141,8 @@ def test_a_confirmation_with_nothing_behind_it_says_so(lines: Typed) -> None:
     terminal, out = lines("?\n<\ny\n")
     assert terminal.confirm("Go on?") is True
     assert out.getvalue() == (
-        "\nGo on? (y/n) [y] \a· there is nothing more to tell of it\n"
-        "Go on? (y/n) [y] \a· there is no way back from here\n"
+        "\nGo on? (y/n) [y] \a· there is no more information about this question\n"
+        "Go on? (y/n) [y] \a· there is no previous question here\n"
         "Go on? (y/n) [y] "
     )
 
@@ -230,7 +230,7 @@ def test_a_plain_line_says_what_can_be_typed(lines: Typed, kind: str) -> None:
 
 @pytest.mark.parametrize("keys", [NO_KEYS, SELECT_KEYS, TICK_KEYS, CONFIRM_KEYS[True]])
 def test_the_line_says_less_where_it_has_less_room_and_never_too_much(keys: tuple[str, ...]) -> None:
-    put = PromptRequest(text="Which one?", explained=True, back=True)
+    put = PromptRequest(text="Which one?", has_explanation=True, back=True)
     told = [instruction(put, keys, room) for room in range(60)]
     assert told[-1] == f"({'; '.join(filter(None, (keys[0], '? why, < back')))})"
     least = f"({keys[-1]})" if keys[-1] else ""
@@ -241,14 +241,14 @@ def test_the_line_says_less_where_it_has_less_room_and_never_too_much(keys: tupl
 def test_what_leads_nowhere_is_not_offered() -> None:
     assert instruction(PromptRequest(text="Which one?"), SELECT_KEYS, 60) == "(arrows, Enter)"
     assert instruction(PromptRequest(text="Which one?"), NO_KEYS, 60) == ""
-    assert instruction(PromptRequest(text="Which one?", explained=True), NO_KEYS, 60) == "(? why)"
+    assert instruction(PromptRequest(text="Which one?", has_explanation=True), NO_KEYS, 60) == "(? why)"
 
 
 @pytest.mark.parametrize(
     "each", [each for each in INPUTS if each.kind is not InputType.SECRET], ids=lambda each: each.key
 )
 def test_every_question_of_the_table_fits_in_one_line_with_its_keys(each: Any) -> None:
-    put = PromptRequest(text=each.prompt, explained=True, back=True)
+    put = PromptRequest(text=each.prompt, has_explanation=True, back=True)
     keys = {InputType.CONFIRM: CONFIRM_KEYS[True], InputType.CHECKBOX: TICK_KEYS}.get(each.kind, SELECT_KEYS)
     told = instruction(put, keys, 80 - cells(f"? {each.prompt}  ") - 1)
     assert cells(f"? {each.prompt} {told} ") <= 80

@@ -44,7 +44,6 @@ HEAVY = {
     "yaml",
     "httpx",
     "rich",
-    "questionary",
     "components",
     "cryptography",
 }
@@ -60,11 +59,11 @@ def loaded(program: str) -> set[str]:
 
 def test_the_first_question_loads_nothing_heavy() -> None:
     modules = loaded(PROGRAM)
-    assert {"prompt_toolkit", "wizard.terminal.terminal", "wizard.inputs.registry"} <= modules
+    assert {"questionary", "wizard.terminal.terminal", "wizard.inputs.registry"} <= modules
     assert {name.partition(".")[0] for name in modules} & HEAVY == set()
 
 
 def test_who_asks_nothing_loads_no_prompts_either() -> None:
     modules = loaded(QUIET)
     assert "wizard.terminal.terminal" in modules
-    assert {name.partition(".")[0] for name in modules} & (HEAVY | {"prompt_toolkit"}) == set()
+    assert {name.partition(".")[0] for name in modules} & (HEAVY | {"prompt_toolkit", "questionary"}) == set()

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
 from wizard.terminal.terminal import Terminal
-from wizard.terminal.text import lasting
+from wizard.terminal.stream import ignore_broken_pipe
 
 sys.stdin.readline()
 terminal = Terminal(interactive=False, out={out})
@@ -44,7 +44,7 @@ def told_to_nobody(out: str) -> tuple[int, str]:
 
 
 def test_the_run_comes_to_its_end_though_nobody_listens() -> None:
-    assert told_to_nobody("lasting(sys.stdout)") == (0, "came to its end\n")
+    assert told_to_nobody("ignore_broken_pipe(sys.stdout)") == (0, "came to its end\n")
 
 
 @pytest.mark.parametrize("out", ["sys.stdout"])

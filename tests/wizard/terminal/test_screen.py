@@ -38,7 +38,7 @@ def told() -> Told:
     def tell(say: Callable[[Terminal], None]) -> str:
         out = io.StringIO()
         hands = Hands()
-        say(Terminal(interactive=False, out=out, width=60, clock=hands.clock, ticking=hands.ticking))
+        say(Terminal(interactive=False, out=out, width=60, clock=hands.clock, timer=hands.timer))
         return out.getvalue()
 
     return tell
@@ -139,7 +139,7 @@ def test_a_resource_that_failed_says_why(told: Told) -> None:
 
 def test_on_a_terminal_what_is_under_way_is_shown_and_wiped() -> None:
     out, hands = Written(tty=True), Hands()
-    terminal = Terminal(interactive=True, out=out, clock=hands.clock, ticking=hands.ticking)
+    terminal = Terminal(interactive=True, out=out, clock=hands.clock, timer=hands.timer)
     screen = pyte.Screen(80, 10)
 
     def rows() -> list[str]:

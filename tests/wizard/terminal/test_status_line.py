@@ -29,7 +29,7 @@ class Stage:
         self.out = out
         self.hands = Hands()
         self.terminal = Terminal(
-            interactive=False, out=out, width=width, clock=self.hands.clock, ticking=self.hands.ticking
+            interactive=False, out=out, width=width, clock=self.hands.clock, timer=self.hands.timer
         )
 
     @property
@@ -210,7 +210,7 @@ def asking(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Terminal, Hands, i
     with menus(monkeypatch) as typed:
         typed(ENTER)
         hands, out = Hands(), io.StringIO()
-        yield Terminal(interactive=True, out=out, clock=hands.clock, ticking=hands.ticking), hands, out
+        yield Terminal(interactive=True, out=out, clock=hands.clock, timer=hands.timer), hands, out
 
 
 def test_nothing_is_written_while_a_prompt_is_up(asking: tuple[Terminal, Hands, io.StringIO]) -> None:

@@ -78,6 +78,13 @@ def test_a_region_that_is_off_cannot_be_chosen_and_says_why(typing: Typed) -> No
     assert "! af-south-1 cannot be chosen: off in this account" in terminal[1].getvalue()
 
 
+def test_the_pointer_stays_after_a_refusal(typing: Typed) -> None:
+    disabled = Choice(value="af-south-1", title="af-south-1", disabled="off in this account")
+    choices = (*REGIONS[:2], disabled, REGIONS[2])
+    terminal = typing("af-" + ENTER + DOWN + ENTER)
+    assert asked(terminal, by_key["region"].question(choices, "ap-south-1")) == "us-east-1"
+
+
 def test_where_nothing_can_be_listed_the_value_is_typed(typing: Typed) -> None:
     assert asked(typing("eu-west-2" + ENTER), by_key["region"].question()) == "eu-west-2"
 
@@ -104,9 +111,9 @@ def test_more_than_what_is_listed_can_be_typed_after_the_ticks(typing: Typed) ->
     assert asked(typing(ENTER + "caller, " + OTHER + ENTER), question) == (ADMIN, "caller", OTHER)
 
 
-def test_with_nothing_ticked_and_nothing_typed_the_list_comes_again(typing: Typed) -> None:
+def test_with_nothing_ticked_and_nothing_typed_the_list_is_shown_again_as_it_was(typing: Typed) -> None:
     terminal = typing(SPACE + ENTER + ENTER + DOWN + SPACE + ENTER + ENTER)
-    assert asked(terminal, by_key["administrators"].question(PEOPLE, (ADMIN,))) == (ADMIN, OTHER)
+    assert asked(terminal, by_key["administrators"].question(PEOPLE, (ADMIN,))) == (OTHER,)
     assert "! At least one is needed." in terminal[1].getvalue()
 
 
@@ -192,7 +199,7 @@ def test_no_tick_and_no_text_stay_as_such(typing: Typed) -> None:
     terminal = typing(ENTER + ENTER)
     asked(terminal, by_key["replica_regions"].question(REGIONS))
     assert "? In which other Regions? none\n" in terminal[1].getvalue()
-    assert terminal[1].getvalue().endswith("? Any other? Type its ARN, or press Enter to go on.\n")
+    assert terminal[1].getvalue().endswith("? Another Region (Enter to skip)\n")
 
 
 def test_the_length_of_a_token_does_not_stay(typing: Typed) -> None:

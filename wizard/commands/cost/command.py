@@ -18,6 +18,7 @@ from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, not_a
 from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.errors import MissingAnswers, SetupError, StackNotFound, UsageError
 from wizard.core.models.inputs import CREATE
+from wizard.core.next_command import wizard
 from wizard.inputs import answers
 from wizard.inputs.registry import INPUTS
 from wizard.setup.steps import Clients, Request
@@ -38,7 +39,7 @@ def run(options: CostOptions, request: Request, clients: Clients) -> tuple[int, 
         account = by_use.account
     elif options.days is not None:
         raise UsageError(
-            "--days needs --used: use is counted over this many days", "python -m wizard cost --used --days 30"
+            "--days needs --used: use is counted over this many days", wizard("cost", "--used", "--days", "30")
         )
     else:
         settings, account = settings_of(request), _account(request, clients)
@@ -55,14 +56,14 @@ def assumptions_of(options: CostOptions | ReportOptions) -> Assumptions:
     try:
         return Assumptions(**changes)
     except ValueError as error:
-        raise UsageError(str(error), "python -m wizard cost --instances 2 --cache-minutes 5") from error
+        raise UsageError(str(error), wizard("cost", "--instances", "2", "--cache-minutes", "5")) from error
 
 
 def _days(options: CostOptions) -> int:
     days = DEFAULT_DAYS if options.days is None else int(options.days)
     if not 1 <= days <= DEFAULT_DAYS:
         raise UsageError(
-            f"--days {days}: use is counted over 1 to {DEFAULT_DAYS} days", "python -m wizard cost --used --days 30"
+            f"--days {days}: use is counted over 1 to {DEFAULT_DAYS} days", wizard("cost", "--used", "--days", "30")
         )
     return days
 
@@ -104,7 +105,7 @@ def _key_by_alias(stack: DeployedStack) -> str:
     if isinstance(stack.state, SetupError):
         raise stack.state
     raise StackNotFound(
-        f"the stack {stack.stack} is not deployed yet", f"python -m wizard cost --stack {stack.stack}   # the estimate"
+        f"the stack {stack.stack} is not deployed yet", wizard("cost", advice="without --used: the estimate")
     )
 
 
@@ -139,7 +140,7 @@ def settings_of(request: Request) -> Settings:
     if not fields.get("deploy_targets"):
         raise MissingAnswers(
             f"the stack {request.stack} has no settings here, and nothing says where the application runs",
-            f"python -m wizard cost --stack {request.stack} --target vercel   # or --answers examples/vercel.yaml",
+            wizard("cost", "--target", "vercel", advice="or with an answers file: --answers examples/vercel.yaml"),
             ("target",),
         )
     if fields.get("replica_regions"):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from wizard.commands import deployed_stack
 from wizard.commands.doctor import DoctorOptions, checks
-from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose
+from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step
 from wizard.commands.push.deliver import targets_of
-from wizard.core import json_documents, next_command
+from wizard.core import json_documents
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
 from wizard.core.models.progress import Mark
@@ -41,7 +41,7 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
             cause="operator-credentials",
             what=error.message,
             why="without them nothing of the stack can be looked at",
-            **next_command.document(error.hint),
+            **next_step(error),
         )
         return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(_everything(),))
     except SetupError as error:
@@ -108,8 +108,8 @@ def plain(finding: Finding) -> dict[str, str | None]:
         "cause": finding.cause,
         "what": finding.what,
         "why": finding.why,
-        "command": finding.command,
-        "advice": finding.advice,
+        "command": finding.command or None,
+        "advice": finding.advice or None,
     }
 
 

@@ -128,7 +128,7 @@ class CheckContext:
         if key is None:
             return self._no_key()
         actions = policies.APPLICATION_ACTIONS
-        return self.once(f"weighed {arn}", lambda: self.access_diagnostics.weigh(arn, actions, key))
+        return self.once(f"weighed {arn}", lambda: self.access_diagnostics.simulate(arn, actions, key))
 
     @property
     def access_diagnostics(self) -> AccessDiagnostics:
@@ -162,7 +162,7 @@ class CheckContext:
         prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
         names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
         access_diagnostics = self.aws.with_region(region).access_diagnostics
-        values = self.once(f"stored {region}", lambda: access_diagnostics.held(names, store))
+        values = self.once(f"stored {region}", lambda: access_diagnostics.read_values(names, store))
         return values if isinstance(values, SetupError) else {name.rpartition("/")[2]: values[name] for name in values}
 
     @property

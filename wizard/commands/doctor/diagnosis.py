@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.doctor import check_codes
 from wizard.commands.doctor.context import CheckContext
+from wizard.core import next_command
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.setup.steps import Clients
 
@@ -26,10 +27,15 @@ class Finding:
     """What is wrong, in one sentence, with the name of the thing."""
     why: str
     """What follows from it for the application or the audit, and how it is known."""
-    command: str | None
-    """The command that fixes the cause, executable as it is; None where there is none."""
-    advice: str | None = None
+    command: str
+    """The command that fixes the cause, executable as it is; empty where there is none."""
+    advice: str = ""
     """What else to do, in words: a failed key load is cached until the application restarts."""
+
+
+def next_step(error: SetupError) -> dict[str, str]:
+    """An error's hint as the `command` or the `advice` of a finding."""
+    return {name: text or "" for name, text in next_command.document(error.hint).items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,7 +94,7 @@ def _setup(
     given = {**_as_usual(given), **given}
     lacking = tuple(each for each in answers.missing(given) if not each.secret)
     if lacking:
-        told = "\n".join(f"  {each.key}: {', or '.join(each.clients)}" for each in lacking)
+        told = "\n".join(f"  {each.key}: {', or '.join(each.sources)}" for each in lacking)
         raise MissingAnswers(
             f"the policy names the account's own things, and AWS is not asked for them; missing:\n{told}",
             " ".join([command, *(f"{each.flag} {_EXAMPLES.get(each.key, each.metavar)}" for each in lacking)]),

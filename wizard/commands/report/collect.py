@@ -42,6 +42,7 @@ from wizard.core.models.account import KeyFact, Retention
 from wizard.core.models.audit import Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
+from wizard.core.next_command import wizard
 from wizard.data_key.storage import find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
@@ -198,12 +199,12 @@ def _checklist(
     entries[Topic.APPLICATION] = _tested(entries[Topic.APPLICATION], access.review, outputs)
     entries[Topic.REVIEW] = _reviewed(entries[Topic.REVIEW], access)
     by_state = {
-        ItemState.OPEN: f"python -m wizard doctor --stack {stack}",
-        ItemState.UNKNOWN: f"python -m wizard policy auditor --stack {stack}",
+        ItemState.OPEN: wizard("doctor", "--stack", stack),
+        ItemState.UNKNOWN: wizard("policy", "auditor", "--stack", stack),
     }
     by_person = {
-        Topic.APPLICATION: f"python -m wizard verify --stack {stack}",
-        Topic.REVIEW: f"python -m wizard review --sign NAME --stack {stack}",
+        Topic.APPLICATION: wizard("verify", "--stack", stack),
+        Topic.REVIEW: wizard("review", "--sign", "NAME", "--stack", stack),
     }
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     for number, (topic, entry) in enumerate(entries.items(), start=1):
@@ -304,7 +305,7 @@ def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> DoctorFacts:
     if isinstance(diagnosis, SetupError):
         return DoctorFacts(findings=None, why=diagnosis.message)
     # A check that needs a preview of the engine takes too long for a report.
-    later = NotChecked(what=COMPARISON, why=f"not part of a report: python -m wizard doctor --stack {stack}")
+    later = NotChecked(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
     return DoctorFacts(
         findings=diagnosis.findings,
         not_checked=(*diagnosis.not_checked, later),

@@ -19,6 +19,7 @@ from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
 from wizard.core import json_documents
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients, Request
 
@@ -59,7 +60,7 @@ def _refuse_existing(folder: Path) -> None:
     if existing:
         raise UsageError(
             f"{folder} already holds a report: {', '.join(existing)}; nothing was overwritten",
-            "python -m wizard report --out ANOTHER-FOLDER",
+            wizard("report", "--out", "ANOTHER-FOLDER"),
         )
 
 
@@ -72,7 +73,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
                 file.write(text)
     except OSError as error:
         raise SetupError(
-            f"the report cannot be written to {folder}: {error}", "python -m wizard report --out FOLDER"
+            f"the report cannot be written to {folder}: {error}", wizard("report", "--out", "FOLDER")
         ) from error
 
 
@@ -82,9 +83,7 @@ def _show(ui: UserInterface, report: json_documents.Document) -> None:
         ui.line(f"{item['title']}: {item['evidence']}", mark=_MARKS[item["state"]])
     summary, files = report["summary"], report["files"]
     if summary["findings"]:
-        ui.line(
-            f"{summary['findings']} open findings: python -m wizard doctor --stack {report['stack']}", mark=Mark.WARN
-        )
+        ui.line(f"{summary['findings']} findings: {wizard('doctor', '--stack', report['stack'])}", mark=Mark.WARN)
     if summary["unread"]:
         ui.line(f"{summary['unread']} things could not be read; the report lists them", mark=Mark.WARN)
     for name in ("page", "text", "data"):

@@ -1,6 +1,6 @@
 """What is known of who can use and who can administer the key: frozen facts, for the review and the report.
 
-Pure. They carry no words for people. What was denied is `unknown`, and never taken for no.
+Pure. They contain no text for people. What could not be read is `unknown`, never no.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class AccessKeyAge:
     active: bool
     age_days: int
     last_used: datetime | None
-    """UTC; None: never, or not known."""
+    """UTC; None: never, or unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,33 +29,33 @@ class PrincipalAccess:
     arn: str
     """An ARN, a pattern of ARNs, an account's root, a service, or `*`."""
     use: KeyPermission
-    """Decrypt, or anything else that gives plaintext."""
+    """Decrypt, or anything else that returns plaintext."""
     administer: KeyPermission
     delete: KeyPermission
     """Schedule the key's deletion."""
     ways: tuple[str, ...]
-    """By what: `key policy: <Sid>`, `grant <id>`, `IAM policy <arn or name>`, …"""
+    """Sources of the rights: `key policy: <Sid>`, `grant <id>`, `IAM policy <arn or name>`, …"""
     assumed_by: tuple[str, ...] = ()
-    """Who may become it: the principals of a role's trust policy, chains followed."""
+    """Who can assume it, where it is a role; chains of roles are followed."""
     last_use: datetime | None = None
     """UTC; of the key, by CloudTrail."""
     events: int | None = None
-    """Its cryptographic calls on the key in the window; None: not known. A lower bound where the history is cut off."""
+    """Its cryptographic calls on the key in the window; None: unknown. A lower bound where the history is cut off."""
     refused: int | None = None
-    """Its calls on the key that were refused in the window; None: not known."""
+    """Its calls on the key that were refused in the window; None: unknown."""
     access_keys: tuple[AccessKeyAge, ...] = ()
     are_access_keys_known: bool = True
-    """False where they could not be listed; there are none of what is no user."""
+    """False where they could not be listed. Only a user has access keys."""
     is_expected: bool = True
     """Whether the stack's settings name it: an application principal, an administrator, the root statement."""
     beyond: tuple[str, ...] = ()
-    """Of one that the settings name: rights that they do not give it, and that do not come through IAM either."""
+    """Of a principal that the settings name: rights that they do not give it, and that do not come through IAM."""
 
     @property
     def rights(self) -> frozenset[str]:
         """What it may do: `use`, `administer`, `delete`."""
-        found = {"use": self.use, "administer": self.administer, "delete": self.delete}
-        return frozenset(name for name, may in found.items() if may is KeyPermission.YES)
+        permissions = {"use": self.use, "administer": self.administer, "delete": self.delete}
+        return frozenset(right for right, permission in permissions.items() if permission is KeyPermission.YES)
 
     @property
     def is_known(self) -> bool:
@@ -79,24 +79,24 @@ class ReplicaUse:
 
     arn: str
     use: KeyUse | None
-    """None: could not be read."""
+    """None: it could not be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What CloudTrail's event history told of the key and its replicas."""
+    """CloudTrail's event history of the key and its replicas."""
 
     since: datetime
     """UTC; how far back it was read: the window, or the oldest event that was read where it is cut off."""
     events: int
-    """All that were read."""
+    """The number that was read."""
     is_cut_off: bool = False
-    """Whether there were more than are read at once: then every count is a lower bound."""
+    """Whether there were more than are read: then every count is a lower bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyEvents:
-    """What the event history tells of one principal and the key."""
+    """The event history of one principal and the key."""
 
     principal: str
     """An IAM user's or role's ARN, sessions reduced to their role; an account's root; a service."""
@@ -110,7 +110,7 @@ class KeyEvents:
 
 @dataclass(frozen=True, kw_only=True)
 class Unread:
-    """One thing that could not be read, and why: what it would have told is unknown."""
+    """One thing that could not be read, and why."""
 
     what: str
     why: str
@@ -118,39 +118,39 @@ class Unread:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessReview:
-    """Who can use and who can administer the key, as read at one time."""
+    """Who can use and who can administer the key, read at one time."""
 
     stack: str
     key_arn: str
     at: datetime
     """UTC."""
     window_days: int
-    """How far back CloudTrail was asked."""
+    """How many days of CloudTrail's event history were read."""
     principals: tuple[PrincipalAccess, ...]
     grants: tuple[GrantFact, ...] | None
-    """None: could not be read."""
+    """None: it could not be read."""
     last_use: KeyUse | None
-    """Of the key itself. None: could not be read."""
+    """Of the key itself. None: it could not be read."""
     replicas: tuple[ReplicaUse, ...] = ()
-    """They count their uses apart."""
+    """Each with its own last use."""
     history: History | None = None
-    """None: could not be read."""
+    """None: it could not be read."""
     unread: tuple[Unread, ...] = ()
 
     @property
     def unexpected(self) -> tuple[PrincipalAccess, ...]:
-        """Who the settings do not name, and has some right on the key."""
-        return tuple(each for each in self.principals if not each.is_expected and each.rights)
+        """The principals that the settings do not name and that have a right on the key."""
+        return tuple(principal for principal in self.principals if not principal.is_expected and principal.rights)
 
     @property
     def undecided(self) -> tuple[PrincipalAccess, ...]:
-        """Of whom something is unknown."""
-        return tuple(each for each in self.principals if not each.is_known)
+        """The principals with an unknown right."""
+        return tuple(principal for principal in self.principals if not principal.is_known)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignOff:
-    """Somebody's word that a review was looked at."""
+    """The confirmation of a person that a review is correct."""
 
     signer: str
     """Name as typed, and the ARN of the credentials it was signed with."""
@@ -160,4 +160,4 @@ class SignOff:
     review_digest: str
     """`sha256:` and 64 hex of the review's canonical JSON."""
     file: str
-    """Where it is kept."""
+    """Its file."""

@@ -1,6 +1,6 @@
-"""What the doctor sees of the application's rights and of its variables: frozen facts.
+"""What `doctor` reads of the application's permissions and of its variables: frozen facts.
 
-Pure. They carry no words for people, and a value is in no repr.
+Pure. They contain no text for people, and a value is in no repr.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class StatementEvaluation:
-    """One action of one principal on one resource, as IAM's simulator weighs it; the key's own policy has no part."""
+    """The decision of IAM's simulator on one action of one principal; the key policy is not considered."""
 
     action: str
     ruling: Ruling
     by_boundary: bool | None = None
-    """Whether the permissions boundary lets it pass; None: there is none."""
+    """Whether the permissions boundary allows it; None: there is no boundary."""
     by_organization: bool | None = None
-    """Whether the organization's service control policies do; None: the account is in none, or it is not told."""
+    """Whether the organization's service control policies allow it; None: no organization, or unknown."""
     depends_on: tuple[str, ...] = ()
-    """Condition keys that nobody gave a value for: with one, the ruling might be another."""
+    """Condition keys without a value: with one, the decision might be different."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,27 +41,27 @@ class ProviderFact:
 
 @dataclass(frozen=True, kw_only=True)
 class VariableEntry:
-    """One of the application's variables where it is set: on Vercel, or in a store of the account."""
+    """One of the application's variables: on Vercel, or in a store of the account."""
 
     name: str
     place: str
-    """In words: `Vercel project eonpro/eonpro (id …)`, `Parameter Store /eonpro/production/AWS_REGION`."""
+    """As text: `Vercel project eonpro/eonpro (id …)`, `Parameter Store /eonpro/production/AWS_REGION`."""
     in_production: bool = True
     elsewhere: tuple[str, ...] = ()
-    """The environments beside production that see it too."""
+    """The other environments that read it too."""
     type: str = ""
-    """As Vercel names it: `sensitive`, `encrypted`; of a parameter nothing."""
+    """Vercel's type: `sensitive`, `encrypted`; empty for a parameter."""
     claimed: str | None = None
-    """The data key's fingerprint that its comment or tag names."""
+    """The data key's fingerprint in its comment or tag."""
     value: str | None = field(default=None, repr=False)
-    """None where it is not told; empty where it is empty."""
+    """None where it cannot be read; empty where it is empty."""
     id: str = ""
     """Vercel's, of the entry."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FormerText:
-    """What a parameter or secret held, or holds, in one of its versions."""
+    """The value of one version of a parameter or secret."""
 
     version: str
     """A parameter's number, a secret's id."""

@@ -75,7 +75,9 @@ class Question:
     free_text: bool = False
     """Whether a value may be typed that is not among the choices."""
     typed_as: str = "ARN"
-    """What is typed then, in a word."""
+    """What is typed then: ARN, name, URL."""
+    another: str = "Another ARN"
+    """The prompt for one more value after the ticked ones."""
     optional: bool = False
     """Whether no answer is an answer."""
     explanation: str = ""
@@ -112,6 +114,8 @@ class Input:
     choices: tuple[Choice, ...] = ()
     """What is offered whatever the account holds."""
     free_text: bool = False
+    another: str = ""
+    """The prompt for one more value after the ticked ones."""
     follows: str | None = None
     """The input whose change makes a saved value of this one meaningless."""
     own: bool = False
@@ -136,7 +140,7 @@ class Input:
         return f"{self.key}_file" if self.secret else self.key
 
     @property
-    def clients(self) -> tuple[str, ...]:
+    def sources(self) -> tuple[str, ...]:
         """Where it can be given beside a prompt, in words, the strongest first."""
         named = "FILE" if self.secret else self.metavar
         return (f"{self.flag} {named}", self.variable, f"`{self.file_key}` in an answers file")
@@ -145,7 +149,7 @@ class Input:
     def explanation(self) -> str:
         """What `?` tells of it, beside why it matters, which stands above the question."""
         serves = f"HIPAA Security Rule: {self.safeguard}." if self.safeguard else ""
-        elsewhere = "It can also be given as " + ", or ".join(self.clients) + "."
+        elsewhere = "It can also be given as " + ", or ".join(self.sources) + "."
         return "\n\n".join(filter(None, (serves, f"It takes: {self.help}.", elsewhere)))
 
     def parse(self, raw: str | Sequence[str] | int | None) -> Any:
@@ -195,6 +199,7 @@ class Input:
             parse=self.parse,
             free_text=self.free_text,
             typed_as=word if (word := self.metavar.partition(",")[0]) in ("ARN", "URL") else word.lower(),
+            another=self.another,
             optional=self.optional,
             explanation=self.explanation,
         )

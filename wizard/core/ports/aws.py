@@ -391,7 +391,7 @@ class AccessDiagnostics(Protocol):
         """One OIDC provider; None where the account has none of that ARN."""
         ...
 
-    def weigh(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
         """What IAM's simulator says of each action, and which limit had the say."""
         ...
 
@@ -399,7 +399,7 @@ class AccessDiagnostics(Protocol):
         """The documents of a managed policy by their versions, the default one first; None where it is gone."""
         ...
 
-    def held(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
+    def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
         """The text under each of those names that are there, whatever it is."""
         ...
 

@@ -51,7 +51,7 @@ class DoctorFixture(World):
         )
         told = diagnose(self.find(), clients, of)
         for finding in (*told.findings, *told.consequences):
-            program, *words = shlex.split(finding.command)
+            program, *words = shlex.split(finding.command) or [""]
             if (program, *words[:2]) == ("python", "-m", "wizard"):
                 # Raises for a command that could not be typed.
                 parser.parse(words[2:])

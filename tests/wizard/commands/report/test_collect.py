@@ -234,7 +234,7 @@ def test_a_replica_is_listed_with_its_region(tmp_path) -> None:
         ({"vercel_access": "user"}, [("vercel", "acme/portal", "access key")]),
         (
             {"deploy_targets": ("ecs", "vercel"), "ecs_cluster": "clinic", "ecs_service": "web"},
-            [("ecs", "clinic/web", "task role"), ("vercel", "acme/portal", "OIDC")],
+            [("vercel", "acme/portal", "OIDC"), ("ecs", "clinic/web", "task role")],
         ),
         (
             {"deploy_targets": ("eks",), "eks_cluster": "clinic", "eks_namespace": "phi"},

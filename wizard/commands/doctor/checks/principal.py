@@ -255,7 +255,7 @@ def _boundary(context: CheckContext, principal: IamPrincipal, boundary: IamPolic
     expected = context.settings.permissions_boundary_arn
     if expected == boundary.name:
         command = fixes.aws(context, "iam", "list-policy-versions", "--policy-arn", boundary.name)
-        then = "it is the boundary of the settings: have whoever keeps it allow the use of the key"
+        advice = "it is the boundary of the settings: have whoever keeps it allow the use of the key"
     elif expected:
         put = (
             "iam",
@@ -265,17 +265,17 @@ def _boundary(context: CheckContext, principal: IamPrincipal, boundary: IamPolic
             "--permissions-boundary",
             expected,
         )
-        command, then = fixes.aws(context, *put), RESTART
+        command, advice = fixes.aws(context, *put), RESTART
     else:
         command = fixes.aws(context, "iam", f"delete-{of}-permissions-boundary", f"--{of}-name", principal.name)
-        then = RESTART
+        advice = RESTART
     return Finding(
         cause="boundary-denies",
         what=f"the permissions boundary {boundary.name} of {principal.arn} does not allow the use of the key",
         why=f"{REFUSED}, “because no permissions boundary allows” it"
         + ("" if expected else "; the settings give it no boundary"),
         command=command,
-        advice=then,
+        advice=advice,
     )
 
 

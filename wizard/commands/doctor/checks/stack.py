@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
-from wizard.core import next_command
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.errors import CredentialsError, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
 from wizard.core.models.stack import Drift, DriftKind
@@ -29,7 +28,7 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
             cause="backend-unreachable",
             what=f"Pulumi's state of the stack {name} cannot be read: {state.message}",
             why="what was built is remembered there; nothing can be changed or put back without it",
-            **next_command.document(state.hint),
+            **next_step(state),
         )
         return
     if not state.has_key:

@@ -50,7 +50,7 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
     fingerprint = _on_vercel(context)
     version = next((each for each in _versions(fingerprints) if fingerprint in (None, each)), None)
     if version is not None:
-        command, then = _restore(context, version), ""
+        command, advice = _restore(context, version), ""
     elif fingerprint is None and not _was_delivered(context):
         yield Finding(
             cause="data-key-not-made",
@@ -61,13 +61,13 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
         return
     else:
         command = _from_backup(context, fingerprint)
-        then = f"from where the backup of {fingerprint or 'the data key'} is, which python -m wizard backup made"
+        advice = f"run it in the folder with the backup of {fingerprint}" if command else _backup_advice(context)
     yield Finding(
         cause="escrow-missing",
         what=f"the escrow {name} is gone",
         why=_LOST,
         command=command,
-        advice=then,
+        advice=advice,
     )
 
 
@@ -105,8 +105,8 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
             cause="escrow-malformed",
             what=f"{name} holds no wrapped data key: somebody wrote something else over it",
             why=f"{_LOST}; what runs now keeps its key until it is started anew",
-            command=_back(context, version, former),
-            advice=RESTART,
+            command=(command := _back(context, version, former)),
+            advice=RESTART if command else _backup_advice(context),
         )
     if tuple(former) == (stored.wrapped.fingerprint,):
         return Finding(
@@ -119,8 +119,8 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
         cause="escrow-replaced",
         what=f"{name} holds the data key {stored.wrapped.fingerprint}, and its tag says {stored.told}",
         why="somebody wrote another data key over it; what it encrypts the right one does not open",
-        command=_back(context, stored.told, former),
-        advice=RESTART,
+        command=(command := _back(context, stored.told, former)),
+        advice=RESTART if command else _backup_advice(context),
     )
 
 
@@ -131,7 +131,7 @@ def restore_previous(context: CheckContext, now: WrappedDataKey) -> str:
         name for name in _versions(context.version_fingerprints) if name != now.fingerprint
     ]
     back = _back(context, before[-1] if before else None, former)
-    if " restore " in back:
+    if not back or " restore " in back:
         return back
     # The store's own history has the value alone; the tags have to speak of it again.
     return f"{back} && {_tag(context, WrappedDataKey(value=former[before[-1]].text))}"
@@ -166,9 +166,16 @@ def _fingerprint(value: str | None) -> str | None:
 
 
 def _from_backup(context: CheckContext, fingerprint: str | None) -> str:
-    """What takes the data key out of its backup, by the name that `backup` gave it."""
-    name = file_name_of(context.settings.environment, fingerprint) if fingerprint else "FILE"
+    """The command that restores the data key from its backup, by the file's default name; empty for no fingerprint."""
+    if fingerprint is None:
+        return ""
+    name = file_name_of(context.settings.environment, fingerprint)
     return fixes.wizard(context, "restore", "--from-backup", name, "--confirm", context.stack)
+
+
+def _backup_advice(context: CheckContext) -> str:
+    command = fixes.wizard(context, "restore", "--from-backup", "FILE", "--confirm", context.stack)
+    return f"no version of the data key is known here; restore it from a backup: {command}"
 
 
 def _back(context: CheckContext, fingerprint: str | None, former: dict[str, FormerText]) -> str:

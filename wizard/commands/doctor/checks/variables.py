@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
-from wizard.core import next_command
 from wizard.core.errors import CredentialsError, MissingAnswers, SetupError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.diagnostics import VariableEntry
@@ -137,7 +136,7 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
                 cause="vercel-token-refused",
                 what=f"{name} cannot be read: {problem.message}",
                 why="which variables the application has is not known",
-                **next_command.document(problem.hint),
+                **next_step(problem),
             )
         elif isinstance(problem, SetupError):
             # Without a token it is the caller's own rights that are missing.

@@ -1,0 +1,230 @@
+"""How a question is asked, with any kind of terminal, and the prompts of one that draws no lists: plain lines.
+
+Touches the stream that it is given, and standard input. The end of input raises KeyboardInterrupt.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TextIO
+
+from wizard.core.models.inputs import Choice
+from wizard.terminal.text import cells, divided
+
+LONG_LIST = 10
+"""A list with more choices is filtered by typing."""
+
+WHY, BACK = "?", "<"
+"""Typed instead of an answer: the explanation, and the previous question."""
+
+NO_KEYS = ("",)
+CONFIRM_KEYS = {True: ("Y/n",), False: ("y/N",)}
+SELECT_KEYS = ("arrows, Enter", "arrows")
+SEARCH_KEYS = ("type to filter, arrows, Enter", "type to filter", "type")
+TICK_KEYS = ("Space ticks, Enter continues", "Space ticks")
+TICK_SEARCH_KEYS = ("Space ticks, Enter continues, type to filter", "Space ticks, type to filter", "Space ticks")
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptState:
+    """What a prompt showed when `?` or `<` was typed: the pointer, the ticks, the filter, the answer."""
+
+    pointed: str | None = None
+    """The value of the choice at the pointer."""
+    ticked: tuple[str, ...] | None = None
+    filter: str | None = None
+    yes: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptRequest:
+    """A question as it is asked once."""
+
+    text: str
+    has_explanation: bool = False
+    """Whether `?` has an effect."""
+    back: bool = False
+    """Whether `<` has an effect."""
+    state: PromptState = PromptState()
+    on_render: Callable[[], None] = _nothing
+    """Called whenever the prompt was drawn."""
+
+
+CheckTicks = Callable[[Collection[str]], str | None]
+"""Why these values cannot be the answer; None where they can."""
+
+
+class HelpOrBack(Exception):
+    """`?` or `<` instead of an answer."""
+
+    def __init__(self, key: str, state: PromptState) -> None:
+        super().__init__(key)
+        self.key = key
+        self.state = state
+
+
+class Prompts(Protocol):
+    """Each kind of prompt. Raises HelpOrBack for `?` and `<`, KeyboardInterrupt for Ctrl-C."""
+
+    edits_default: bool
+    """Whether the default is in the line and can be edited."""
+
+    def text(self, request: PromptRequest, *, default: str) -> str: ...
+    def secret(self, request: PromptRequest) -> str: ...
+    def select(
+        self, request: PromptRequest, choices: Sequence[Choice], *, default: str | None, search: bool
+    ) -> str: ...
+    def checkbox(
+        self, request: PromptRequest, choices: Sequence[Choice], *, checked: Collection[str], check: CheckTicks
+    ) -> list[str]: ...
+    def confirm(self, request: PromptRequest, *, default: bool) -> bool: ...
+
+
+def instruction(request: PromptRequest, keys: Sequence[str], room: int) -> str:
+    """The keys that have an effect, in parentheses: as much as fits in `room` columns, at least the shortest text.
+
+    `keys`: the texts for the keys that answer, the longest first.
+    """
+    others = [text for text, shown in (("? why", request.has_explanation), ("< back", request.back)) if shown]
+    short = " ".join(text.split()[0] for text in others)
+    for other in (", ".join(others), short, ""):
+        for answer in keys:
+            text = "; ".join(filter(None, (answer, other)))
+            if cells(text) + 2 <= room:
+                return f"({text})" if text else ""
+    return f"({keys[-1]})" if keys[-1] else ""
+
+
+def selectable(choices: Sequence[Choice], *, search: bool) -> list[str]:
+    """The values that can be chosen. In a filtered list these are all: the caller refuses a disabled one."""
+    return [choice.value for choice in choices if search or not choice.disabled]
+
+
+_NUMBER_KEYS = ("number",)
+_NUMBERS_KEYS = ("numbers, with commas; 0: none", "numbers, with commas", "numbers")
+_CONFIRM_KEYS = ("y/n",)
+
+
+class PlainPrompts:
+    """Numbered choices and one line for each answer; for `TERM=dumb` and for encodings without the signs."""
+
+    edits_default = False
+
+    def __init__(self, out: TextIO, *, width: int, write: Callable[[str], None]) -> None:
+        self._out = out
+        self._width = width
+        self._write = write
+
+    def text(self, request: PromptRequest, *, default: str) -> str:
+        """A line; an empty one is the default."""
+        return self._line(request, default, NO_KEYS)
+
+    def secret(self, request: PromptRequest) -> str:
+        """A line that is not shown while it is typed."""
+        hint = self._instruction(request, NO_KEYS, "")
+        self._show(f"{request.text}{f' {hint}' if hint else ''}: ")
+        request.on_render()
+        try:
+            typed = getpass.getpass("", stream=self._out)
+        except EOFError as error:
+            raise KeyboardInterrupt from error
+        return self._answer(request, typed)
+
+    def select(self, request: PromptRequest, choices: Sequence[Choice], *, default: str | None, search: bool) -> str:
+        """The value of one choice, by its number or by its value."""
+        self._list(choices, ())
+        offered = default if default in selectable(choices, search=False) else None
+        typed = self._checked(
+            request,
+            _NUMBER_KEYS,
+            default=next((str(number) for number, choice in enumerate(choices, 1) if choice.value == offered), ""),
+            check=lambda text: self._fault(text, choices, only_one=True),
+        )
+        return str(self._chosen(typed, choices)[0])
+
+    def checkbox(
+        self, request: PromptRequest, choices: Sequence[Choice], *, checked: Collection[str], check: CheckTicks
+    ) -> list[str]:
+        """The values of several choices, by their numbers."""
+        self._list(choices, checked)
+        ticked = [value for value in selectable(choices, search=False) if value in checked]
+        numbers = [str(number) for number, choice in enumerate(choices, 1) if choice.value in ticked]
+        typed = self._checked(
+            request,
+            _NUMBERS_KEYS,
+            default=",".join(numbers),
+            check=lambda text: self._fault(text, choices) or check(self._chosen(text, choices)),
+        )
+        return self._chosen(typed, choices)
+
+    def confirm(self, request: PromptRequest, *, default: bool) -> bool:
+        """Yes or no."""
+        known = {"y": True, "yes": True, "n": False, "no": False}
+        typed = self._checked(
+            request,
+            _CONFIRM_KEYS,
+            default="y" if default else "n",
+            check=lambda text: None if text.lower() in known else "type y or n",
+        )
+        return known[typed.lower()]
+
+    def _checked(
+        self, request: PromptRequest, keys: Sequence[str], *, default: str, check: Callable[[str], str | None]
+    ) -> str:
+        while fault := check(typed := self._line(request, default, keys)):
+            self._write(f"! {fault}")
+        return typed
+
+    def _list(self, choices: Sequence[Choice], checked: Collection[str]) -> None:
+        for number, choice in enumerate(choices, 1):
+            note = f" - {choice.note}" if choice.note else ""
+            state = " [chosen]" if choice.value in checked else ""
+            self._write(f"  {number}. {choice.title}{note}{f' ({choice.disabled})' if choice.disabled else state}")
+
+    def _fault(self, text: str, choices: Sequence[Choice], *, only_one: bool = False) -> str | None:
+        chosen = self._chosen(text, choices)
+        if None in chosen:
+            return f"type a number from 1 to {len(choices)} of a choice that is not disabled"
+        return "choose one" if only_one and len(chosen) != 1 else None
+
+    def _chosen(self, text: str, choices: Sequence[Choice]) -> list[Any]:
+        names = {choice.value: choice for choice in choices}
+        names |= {str(number): choice for number, choice in enumerate(choices, 1)}
+        parts = [part.strip() for part in text.split(",") if part.strip() not in ("", "0")]
+        entries = [names.get(part) for part in parts]
+        values = [None if choice is None or choice.disabled else choice.value for choice in entries]
+        return list(dict.fromkeys(values))
+
+    def _line(self, request: PromptRequest, default: str, keys: Sequence[str]) -> str:
+        preset = f"[{default}] " if default else ""
+        hint = self._instruction(request, keys, preset)
+        self._show(f"{request.text} {f'{hint} ' if hint else ''}{preset}")
+        request.on_render()
+        line = sys.stdin.readline()
+        if not line:
+            raise KeyboardInterrupt
+        return self._answer(request, line.strip()) or default
+
+    def _answer(self, request: PromptRequest, typed: str) -> str:
+        if typed not in (WHY, BACK):
+            return typed
+        if not (request.has_explanation if typed == WHY else request.back):
+            self._out.write("\a")
+        raise HelpOrBack(typed, PromptState())
+
+    def _instruction(self, request: PromptRequest, keys: Sequence[str], preset: str) -> str:
+        return instruction(request, keys, self._width - cells(f"{request.text}  {preset}") - 1)
+
+    def _show(self, prompt: str) -> None:
+        encoding = self._out.encoding or "utf-8"
+        encodable = prompt.encode(encoding, "replace").decode(encoding)
+        lines = ["".join(text for text, _ in line) for line in divided([(encodable, "")], self._width)]
+        self._out.write("\n  ".join(lines) + " ")
+        self._out.flush()
