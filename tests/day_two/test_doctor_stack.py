@@ -153,7 +153,7 @@ def test_a_backend_that_does_not_answer_is_told_and_the_rest_is_looked_at(on_ver
     away = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/not-there"}
     told = on_vercel.wizard("doctor", "--json", "--quick", env=away, expect=1).document
     assert [each["cause"] for each in told["findings"]] == ["backend-unreachable"]
-    assert any("audit trail" in what for what in told["well"])
+    assert any("audit trail" in what for what in told["passed"])
 
 
 @pytest.mark.thorough

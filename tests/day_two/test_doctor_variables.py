@@ -124,7 +124,7 @@ def test_a_token_that_vercel_refuses_is_the_first_to_be_told(on_vercel: Clinic):
 def test_without_a_token_vercel_is_unknown_and_never_well(on_vercel: Clinic):
     found = on_vercel.wizard("doctor", "--json", "--quick", env={"VERCEL_TOKEN": None}, expect=3).document
     assert (found["ok"], found["findings"]) == (False, [])
-    assert any("VERCEL_TOKEN" in each["why"] for each in found["unlooked"])
+    assert any("VERCEL_TOKEN" in each["why"] for each in found["notChecked"])
 
 
 # --- in Parameter Store
@@ -176,4 +176,4 @@ def test_a_tag_that_was_changed_speaks_of_the_data_key_again(on_vercel: Clinic):
 @pytest.mark.thorough
 def test_all_that_was_mended_is_well(on_vercel: Clinic):
     found = diagnosis(on_vercel, expect=0)
-    assert (found["ok"], found["findings"], found["unlooked"]) == (True, [], [])
+    assert (found["ok"], found["findings"], found["notChecked"]) == (True, [], [])

@@ -55,16 +55,16 @@ def test_all_four_commands_say_the_same_of_an_administrator_with_administrator_a
     change(world)
     stack = deployed_stack.find(Request(stack="production", answers={}, saved=world.settings), world.clients())
 
-    context = checklist.read(aws=world.aws, settings=world.settings, outputs=OUTPUTS, stored_data_key=None, proofs=())[
+    evidence = checklist.read(aws=world.aws, settings=world.settings, outputs=OUTPUTS, stored_data_key=None, proofs=())[
         1
-    ].context
+    ].evidence
     diagnosis = diagnose(stack, world.clients(), [policies.check_administrators])
     review = collect.review(world.aws, world.settings, OUTPUTS, stack="production", now=NOW, window_days=1)
     report = world.report()
 
-    assert text in context
+    assert text in evidence
     assert any(text in line for line in (*diagnosis.passed, *diagnosis.skipped))
-    assert text in report.checklist[1].context
+    assert text in report.checklist[1].evidence
     for access in (review, report.access.review):
         assert access is not None
         rows = {principal.arn: principal.use for principal in access.principals}

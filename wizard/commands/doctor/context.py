@@ -51,27 +51,27 @@ class CheckContext:
     @property
     def stack(self) -> str:
         """Its name, as `--stack` takes it."""
-        return self.found.stack
+        return self.deployed.stack
 
     @property
     def settings(self) -> Settings:
         """As the stack's configuration file has them."""
-        return self.found.settings
+        return self.deployed.settings
 
     @property
     def aws(self) -> AwsClient:
         """In the stack's own Region."""
-        return self.found.aws
+        return self.deployed.aws
 
     @property
     def state(self) -> StackState | SetupError:
         """What Pulumi's backend knows of the stack."""
-        return self.found.state
+        return self.deployed.state
 
     @property
     def outputs(self) -> Outputs | None:
         """What the stack tells; None where it is not built or its backend could not be asked."""
-        return self.found.outputs
+        return self.deployed.outputs
 
     # --- the key
 
@@ -152,7 +152,7 @@ class CheckContext:
     @property
     def vercel_variables(self) -> tuple[VariableEntry, ...] | SetupError | None:
         """The three variables as the project has them; None where Vercel is no target, or cannot be asked at all."""
-        vercel, project = self.found.vercel, self.found.project
+        vercel, project = self.deployed.vercel, self.deployed.project
         if vercel is None or not isinstance(project, VercelProject):
             return None
         return self.once("on Vercel", lambda: vercel.read_variables(project))
@@ -168,5 +168,5 @@ class CheckContext:
     @property
     def instances(self) -> tuple[Instances, ...]:
         """What runs at each target, and whether it holds old values."""
-        instances = self.once("instances", lambda: running(self.found.context()))
+        instances = self.once("instances", lambda: running(self.deployed.context()))
         return () if isinstance(instances, SetupError) else instances

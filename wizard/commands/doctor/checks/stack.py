@@ -79,7 +79,7 @@ def check_drift(context: CheckContext) -> Iterator[CheckResult]:
         yield NotChecked.of(COMPARISON, compared)
         return
     drifted = [drift for drift in compared if drift.kind in (DriftKind.GONE, DriftKind.CHANGED)]
-    unapplied = [drift for drift in compared if drift.kind is DriftKind.WANTED]
+    unapplied = [drift for drift in compared if drift.kind is DriftKind.UNAPPLIED]
     unknown = [drift for drift in compared if drift.kind is DriftKind.UNKNOWN]
     if drifted:
         yield Finding(

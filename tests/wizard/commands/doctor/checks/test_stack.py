@@ -34,10 +34,11 @@ from wizard.core.errors import PermissionDenied, StackBusy, Unreachable
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, DriftKind
+from wizard.core.next_command import shell
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
 DENIED = PermissionDenied("you may not", "ask for it")
-AWAY = Unreachable("s3://state does not answer", "pulumi login s3://state")
+AWAY = Unreachable("s3://state does not answer", shell("pulumi", "login", "s3://state"))
 
 
 @pytest.fixture
@@ -227,7 +228,7 @@ def test_what_was_changed_beside_the_stack_is_put_back_and_nothing_else(stand: C
 
 
 def test_settings_that_were_not_applied_are_the_whole_stacks_business(stand: CheckedStack):
-    stand.engine.drifts = (drift(DriftKind.WANTED, "maxSessionDuration"), drift(DriftKind.UNKNOWN))
+    stand.engine.drifts = (drift(DriftKind.UNAPPLIED, "maxSessionDuration"), drift(DriftKind.UNKNOWN))
     command = finding(stand.told(check_drift), "stack-behind").command
     assert command == "pulumi up --refresh --yes --skip-preview --stack production"
 
