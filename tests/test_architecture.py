@@ -47,7 +47,7 @@ TABLE = (
     # The edges: one outside library each; none knows another.
     Row(files=("wizard/terminal/*.py",), outside=("questionary", "prompt_toolkit"), ours=("wizard.terminal.*", *CORE)),
     Row(files=("wizard/aws/*.py",), outside=("boto3", "botocore"), ours=("wizard.aws.*", *CORE)),
-    Row(files=("wizard/vercel/*.py",), outside=("httpx", "httpcore"), ours=("wizard.vercel.*", *CORE)),
+    Row(files=("wizard/vercel/*.py",), outside=("urllib3", "certifi"), ours=("wizard.vercel.*", *CORE)),
     # A passphrase is tried as the engine tries it, because the engine itself does so only when it is too late.
     Row(
         files=("wizard/pulumi_engine/*.py",),
@@ -328,7 +328,7 @@ def test_a_program_that_is_too_long_is_found(tree: Path) -> None:
     [
         (PLAN, "from urllib.parse import urlsplit\nimport importlib.metadata\n"),
         ("wizard/inputs/answers.py", "import yaml\nfrom ..core.errors import SetupError\n"),
-        ("wizard/vercel/client.py", "import httpx\nfrom wizard.core import errors\n"),
+        ("wizard/vercel/client.py", "import urllib3\nfrom wizard.core import errors\n"),
         ("wizard/pulumi_engine/engine.py", "from pulumi import automation\n"),
         ("guardrails/__main__.py", "from pulumi_policy import PolicyPack\nfrom rules import RULES\n"),
         ("tools/screens.py", "import sandbox, wizard.core, whatever\n"),

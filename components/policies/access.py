@@ -1,4 +1,4 @@
-"""The policies of the application and of whoever hands it its variables: what they may do, and who may become them.
+"""The policies of the application and of the roles that read its variables: what they may do, who can assume them.
 
 Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
@@ -37,10 +37,10 @@ def application_statements(*, key_arns: Sequence[str]) -> list[Statement]:
 def vercel_trust_statements(
     *, oidc_provider_arn: str, team: str, project: str, vercel_environment: str = "production"
 ) -> list[Statement]:
-    """Lets one environment of one Vercel project take the role, with the token Vercel gives its functions.
+    """Allows one environment of one Vercel project to assume the role, with the token that Vercel gives its functions.
 
-    Audience and subject are both compared in full. The condition keys bear the issuer's name, which is the
-    provider's: with Vercel's team issuer `oidc.vercel.com/<team>`, with its global one `oidc.vercel.com`.
+    Audience and subject are both compared in full. The condition keys begin with the issuer, which is the name of the
+    provider: with Vercel's team issuer `oidc.vercel.com/<team>`, with its global one `oidc.vercel.com`.
     https://vercel.com/docs/oidc/aws
     """
     issuer = oidc_provider_arn.partition(":oidc-provider/")[2]
@@ -76,7 +76,7 @@ def vercel_oidc_provider_arn(*, account_id: str, team: str, partition: str = "aw
 
 
 def ecs_trust_statements(*, account_id: str, regions: Sequence[str], partition: str = "aws") -> list[Statement]:
-    """Lets the account's ECS tasks in these Regions take the role, and no task of another account.
+    """Allows the account's ECS tasks in these Regions to assume the role, and no task of another account.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
     """
@@ -96,7 +96,7 @@ def ecs_trust_statements(*, account_id: str, regions: Sequence[str], partition: 
 
 
 def execution_trust_policy() -> Policy:
-    """Who may take the execution role: the ECS agent that starts the account's tasks.
+    """Who can assume the execution role: the ECS agent that starts the account's tasks.
 
     No condition on the source: AWS documents it for task roles only.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
@@ -114,7 +114,7 @@ def execution_trust_policy() -> Policy:
 
 
 def irsa_trust_statements(*, oidc_provider_arn: str, namespace: str, service_account: str) -> list[Statement]:
-    """Lets the pods of one service account of one EKS cluster take the role, with the token the cluster gives them.
+    """Allows the pods of one service account of one EKS cluster to assume the role, with the cluster's token.
 
     https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
     """
@@ -138,9 +138,9 @@ def irsa_trust_statements(*, oidc_provider_arn: str, namespace: str, service_acc
 def pod_identity_trust_statements(
     *, account_id: str, region: str, cluster: str, namespace: str, service_account: str, partition: str = "aws"
 ) -> list[Statement]:
-    """Lets the pods of one service account of one EKS cluster take the role, through EKS Pod Identity.
+    """Allows the pods of one service account of one EKS cluster to assume the role, through EKS Pod Identity.
 
-    The session tags are set by the service, so that an association made for another namespace takes nothing.
+    The service sets the session tags, so that an association for another namespace gets no access.
     https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
     """
     return [
@@ -162,12 +162,12 @@ def pod_identity_trust_statements(
 
 
 def parameter_policy(*, parameter_arns: Sequence[str], one_by_one: bool = False) -> Policy:
-    """EONPROParameterAccess: what hands the variables to a starting task or pod needs to read them."""
+    """EONPROParameterAccess: the permission to read the variables for a starting task or pod."""
     return policy(parameter_statements(parameter_arns=parameter_arns, one_by_one=one_by_one))
 
 
 def parameter_statements(*, parameter_arns: Sequence[str], one_by_one: bool = False) -> list[Statement]:
-    """Reading exactly these parameters; External Secrets reads them `one_by_one`, ECS all at once.
+    """Permission to read exactly these parameters; External Secrets reads them `one_by_one`, ECS all in one call.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html
     """
@@ -182,12 +182,12 @@ def parameter_statements(*, parameter_arns: Sequence[str], one_by_one: bool = Fa
 
 
 def secret_policy(*, secret_arns: Sequence[str]) -> Policy:
-    """EONPROSecretAccess: the same for variables that are kept in Secrets Manager."""
+    """EONPROSecretAccess: the same for variables in Secrets Manager."""
     return policy(secret_statements(secret_arns=secret_arns))
 
 
 def secret_statements(*, secret_arns: Sequence[str]) -> list[Statement]:
-    """Reading exactly these secrets, whose ARNs end in six characters that only Secrets Manager knows.
+    """Permission to read exactly these secrets, whose ARNs end in six random characters.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
     """
@@ -207,20 +207,20 @@ def secret_arn(*, account_id: str, region: str, name: str, partition: str = "aws
 
 
 def parameter_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
-    """The ARN of an SSM parameter, whose hierarchical name begins with the slash that the ARN needs."""
+    """The ARN of an SSM parameter, whose name begins with the slash that the ARN needs."""
     return f"arn:{partition}:ssm:{region}:{account_id}:parameter/{name.removeprefix('/')}"
 
 
 def task_start_policy(*, account_id: str, partition: str = "aws") -> Policy:
     """What the AWS managed AmazonECSTaskExecutionRolePolicy grants, for this account: pull the image, write the log.
 
-    Written out, so that the role does not change when AWS changes that policy, and narrowed to the account's own
-    repositories and log groups: for an image of another account, give an execution role of your own.
+    Copied, so that the role does not change when AWS changes that policy, and limited to the account's own repositories
+    and log groups: for an image of another account, use an existing execution role.
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonECSTaskExecutionRolePolicy.html
     """
     return policy(
         [
-            # It gives a login to the registry, and is about no resource.
+            # It returns a login for the registry, and has no resource.
             {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
             {
                 "Sid": "PullTheImage",

@@ -1,4 +1,4 @@
-"""Who may take the roles that GitHub Actions works with: workflows of one repository, each for what it is there for.
+"""Who can assume the roles of GitHub Actions: workflows of one repository, each for its own purpose.
 
 Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from components.policies.documents import Policy, policy
 
 GITHUB_ISSUER = "token.actions.githubusercontent.com"
-"""Host of the issuer of GitHub's tokens of identity.
+"""Host of the issuer of GitHub's OIDC tokens.
 https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws"""
 
 GITHUB_AUDIENCE = "sts.amazonaws.com"
-"""What aws-actions/configure-aws-credentials asks its token for."""
+"""The audience of the tokens of aws-actions/configure-aws-credentials."""
 
 
 def github_oidc_provider_arn(*, account_id: str, partition: str = "aws") -> str:
@@ -23,16 +23,16 @@ def github_oidc_provider_arn(*, account_id: str, partition: str = "aws") -> str:
 
 
 def github_trust_policy(*, oidc_provider_arn: str, repository: str, subjects: Sequence[str]) -> Policy:
-    """Lets workflows of one repository take the role, those with one of these subjects and no others.
+    """Allows workflows of one repository with one of these subjects to assume the role, and no others.
 
     A subject is what follows the repository's name: `pull_request`, `ref:refs/heads/main`, `environment:production`.
-    Audience and subject are both compared in full. Raises ValueError for a wildcard, and for no subject at all: without
-    one every repository of GitHub could take the role.
+    Audience and subject are both compared in full. Raises ValueError for a wildcard, and without a subject: every
+    repository on GitHub could then assume the role.
     https://docs.github.com/en/actions/reference/security/oidc#example-subject-claims
     """
-    told = [f"repo:{repository}:{subject}" for subject in subjects]
-    if not told or any("*" in each or "?" in each for each in told):
-        raise ValueError(f"{repository!r} and {list(subjects)!r} name no certain workflows")
+    claims = [f"repo:{repository}:{subject}" for subject in subjects]
+    if not claims or any("*" in claim or "?" in claim for claim in claims):
+        raise ValueError(f"{repository!r} and {list(subjects)!r} must name exact workflows, without wildcards")
     return policy(
         [
             {
@@ -43,7 +43,7 @@ def github_trust_policy(*, oidc_provider_arn: str, repository: str, subjects: Se
                 "Condition": {
                     "StringEquals": {
                         f"{GITHUB_ISSUER}:aud": GITHUB_AUDIENCE,
-                        f"{GITHUB_ISSUER}:sub": told[0] if len(told) == 1 else told,
+                        f"{GITHUB_ISSUER}:sub": claims[0] if len(claims) == 1 else claims,
                     }
                 },
             }

@@ -1,4 +1,4 @@
-"""What a policy document is, and what all of them share.
+"""The type of a policy document, and what all of them share.
 
 Pure: touches nothing but its arguments.
 """
@@ -20,10 +20,10 @@ def policy(statements: Iterable[Statement]) -> Policy:
 
 
 def account_root_statement(*, account_id: str, partition: str = "aws") -> Statement:
-    """Delegates to IAM: whoever an IAM policy of this account allows an action on the key may do it.
+    """Delegates to IAM: an IAM policy of this account can allow an action on the key.
 
-    Without it IAM policies have no effect on the key, and the key is lost to all once its administrators
-    are deleted: the account's root is the one principal that cannot be.
+    Without it IAM policies have no effect on the key, and nobody can manage the key once its administrators are deleted:
+    the account's root is the only principal that cannot be deleted.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
     return {

@@ -1,4 +1,4 @@
-"""Which events of the account are told to somebody: EventBridge patterns on what CloudTrail records.
+"""The events of the account that cause an alert: EventBridge patterns on CloudTrail's records.
 
 Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Pattern = dict[str, Any]
-"""An EventBridge event pattern. A rule takes 2,048 characters of it, whatever the number of Regions."""
+"""An EventBridge event pattern. A rule accepts at most 2,048 characters, whatever the number of Regions."""
 
 KEY_CHANGES = (
     "ScheduleKeyDeletion",
@@ -22,19 +22,19 @@ KEY_CHANGES = (
     "ReplicateKey",
     "UpdatePrimaryRegion",
 )
-"""What ends a key, hands its use on, or makes another key of it: a replica has a policy of its own."""
+"""Calls that delete or disable a key, give its use away, or replicate it: a replica has a policy of its own."""
 
 TRAIL_CHANGES = ("StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors")
-"""What blinds a trail."""
+"""Calls that stop or weaken a trail."""
 
 _API_CALL = ["AWS API Call via CloudTrail"]
 
 
 def key_changes_pattern(*, key_arns: Sequence[str], aliases: Sequence[str]) -> Pattern:
-    """Every call that changes one of these keys, or points one of these aliases elsewhere; also where it was refused.
+    """Every call that changes one of these keys or moves one of these aliases, also if it was refused.
 
-    KMS names the key's ARN in `resources`, for an alias both ARNs, and in `requestParameters` what the caller wrote:
-    an id, an ARN or an alias. Of a call that was refused IAM may leave only the message.
+    The record has the key's ARN in `resources`, for an alias both ARNs, and in `requestParameters` what the caller typed:
+    an id, an ARN or an alias. Of a call that IAM refused the record may have only the message.
     https://docs.aws.amazon.com/kms/latest/developerguide/understanding-kms-entries.html
     """
     return _of_kms({"eventName": list(KEY_CHANGES)}, _names_a_key(key_arns, aliases))
@@ -43,7 +43,7 @@ def key_changes_pattern(*, key_arns: Sequence[str], aliases: Sequence[str]) -> P
 def denied_use_pattern(*, key_arns: Sequence[str], aliases: Sequence[str]) -> Pattern:
     """Every use of one of these keys that was denied.
 
-    Decrypt needs no key id: who is denied that way is told that the ciphertext refers to some key, not to which.
+    Decrypt needs no key id: the message of such a denial says that the ciphertext refers to a key, but not to which.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
     """
     denied = {
@@ -55,9 +55,9 @@ def denied_use_pattern(*, key_arns: Sequence[str], aliases: Sequence[str]) -> Pa
 
 
 def trail_changes_pattern(*, trail_arn: str, buckets: Sequence[str]) -> Pattern:
-    """Every call that could blind the trail, and every one that changes the settings of the buckets it ends in.
+    """Every call that could stop or weaken the trail, and every change of the settings of its buckets.
 
-    A trail is named by its name or its ARN.
+    A call names a trail by its name or its ARN.
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_StopLogging.html
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html
     """
@@ -94,7 +94,7 @@ def _of_kms(detail: Pattern, either: list[Pattern]) -> Pattern:
 
 
 def _names_a_key(key_arns: Sequence[str], aliases: Sequence[str]) -> list[Pattern]:
-    # A replica has its primary's id and alias: by these one pattern fits in every Region.
+    # A replica has its primary's id and alias, so that one pattern matches in every Region.
     ids = list(dict.fromkeys(arn.rpartition("/")[2] for arn in key_arns))
     return [
         {"resources": {"ARN": [{"suffix": f":{name}"} for name in (*(f"key/{id_}" for id_ in ids), *aliases)]}},

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from components.policies.documents import Policy, Statement, account_root_statement, policy
 
 APPLICATION_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
-"""All that the application does with the key: unwrap its data key, and the calls of its own health check."""
+"""All that the application does with the key: decrypt its data key, and the calls of its health check."""
 
 ADMINISTRATOR_ACTIONS = (
     "kms:CreateAlias",
@@ -36,23 +36,23 @@ ADMINISTRATOR_ACTIONS = (
     "kms:CancelKeyDeletion",
     "kms:GenerateDataKeyWithoutPlaintext",
 )
-"""What a key administrator does with a symmetric key of KMS's own making: all but use it, or delete it.
+"""What a key administrator does with a symmetric KMS key: everything except its use and its deletion.
 
-AWS's own list of administrator permissions, its wildcards spelled out, without the actions of other kinds of
-key. `kms:CreateGrant` is left out: with it an administrator hands the use of the key on, past its policy.
-`kms:GenerateDataKeyWithoutPlaintext` is in: it makes the data key, and returns nothing that could decrypt.
-`kms:CancelKeyDeletion` is in: it can only save the key, and whoever is awake has to be able to.
+AWS's own list of administrator permissions without wildcards and without the actions of other kinds of key.
+`kms:CreateGrant` is not in it: with a grant an administrator could give away the use of the key, past its policy.
+`kms:GenerateDataKeyWithoutPlaintext` is in it: it creates the data key, and returns nothing that can decrypt.
+`kms:CancelKeyDeletion` is in it: it can only save the key, and any administrator has to be able to do that.
 https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
 """
 
 MULTI_REGION_ACTIONS = ("kms:ReplicateKey", "kms:UpdatePrimaryRegion")
-"""What an administrator does with a multi-Region key beside that.
+"""What an administrator does in addition with a multi-Region key.
 
 https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-auth.html
 """
 
 DELETION_ACTIONS = ("kms:ScheduleKeyDeletion",)
-"""What ends the key and, with it, everything that was ever encrypted under its data keys."""
+"""What deletes the key and makes everything that was encrypted under its data keys unreadable."""
 
 USE_ACTIONS = (
     "kms:Decrypt",
@@ -64,7 +64,7 @@ USE_ACTIONS = (
     "kms:GenerateDataKeyPairWithoutPlaintext",
     "kms:CreateGrant",
 )
-"""Every use of a symmetric key but GenerateDataKeyWithoutPlaintext, and the grant that would hand a use on."""
+"""Every use of a symmetric key except GenerateDataKeyWithoutPlaintext, and the grant that gives a use away."""
 
 
 def key_policy(
@@ -81,7 +81,7 @@ def key_policy(
 ) -> Policy:
     """The PHI key's own policy, its statements in the order in which an auditor reads them.
 
-    `strict` leaves out the delegation to IAM; `exclusive_use` denies the use to all but the application.
+    `strict` omits the delegation to IAM; `exclusive_use` denies the use to everybody except the application.
     """
     statements = [] if strict else [account_root_statement(account_id=account_id, partition=partition)]
     actions = (*ADMINISTRATOR_ACTIONS, *(MULTI_REGION_ACTIONS if multi_region else ()))
@@ -103,17 +103,17 @@ def key_policy(
 def administration_statement(
     *, administrators: Sequence[str], actions: Sequence[str] = ADMINISTRATOR_ACTIONS
 ) -> Statement:
-    """Lets the key administrators manage the key, and neither use nor delete it."""
+    """Allows the key administrators to manage the key, but not to use or delete it."""
     return _statement("Allow administration of the key", administrators, actions)
 
 
 def pattern_administration_statement(
     *, account_id: str, patterns: Sequence[str], actions: Sequence[str] = ADMINISTRATOR_ACTIONS, partition: str = "aws"
 ) -> Statement:
-    """Lets roles that fit a pattern manage the key, where an IAM policy of theirs allows it too.
+    """Allows roles that match a pattern to manage the key, where an IAM policy of theirs allows it too.
 
-    A principal takes no wildcard, so the account is the principal and the pattern a condition: that is how the
-    roles of IAM Identity Center are matched, whose names end at random.
+    A principal cannot have a wildcard, so the account is the principal and the pattern is a condition. This matches the
+    roles of IAM Identity Center, whose names have random endings.
     https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
     """
     return {
@@ -123,9 +123,9 @@ def pattern_administration_statement(
 
 
 def deletion_statements(*, deletion_administrators: Sequence[str]) -> list[Statement]:
-    """Lets the named ones schedule the key's deletion, and denies it to everybody else, whatever IAM allows.
+    """Allows the named principals to schedule the key's deletion, and denies it to everybody else, whatever IAM allows.
 
-    With nobody named nobody may: who wants to end the key changes this policy first, and that is seen.
+    Without a name nobody can: to delete the key somebody has to change this policy first, which causes an alert.
     """
     denied: Statement = {
         "Sid": "Deny deletion of the key",
@@ -141,12 +141,12 @@ def deletion_statements(*, deletion_administrators: Sequence[str]) -> list[State
 
 
 def application_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:
-    """Lets the application use the key: APPLICATION_ACTIONS and nothing else."""
+    """Allows the application APPLICATION_ACTIONS on the key, and nothing else."""
     return _statement("Allow use of the key for EONPRO", app_principal_arns, APPLICATION_ACTIONS)
 
 
 def exclusive_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:
-    """Denies the use of the key to everybody but the application, whatever IAM allows."""
+    """Denies the use of the key to everybody except the application, whatever IAM allows."""
     return {
         "Sid": "Deny use of the key to all but EONPRO",
         "Effect": "Deny",
@@ -158,7 +158,7 @@ def exclusive_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:
 
 
 def _statement(sid: str, principals: Sequence[str], actions: Sequence[str]) -> Statement:
-    # In a key policy "*" is the key the policy belongs to; it has no ARN yet when the policy is written.
+    # In a key policy "*" is the key itself, which has no ARN yet when the policy is written.
     return {
         "Sid": sid,
         "Effect": "Allow",

@@ -1,6 +1,6 @@
-"""The policies that one environment's settings mean: `Settings` in, the policy documents out.
+"""The policies of one environment: `Settings` in, policy documents out.
 
-Pure: touches nothing but its arguments. The program and the checks before it ask here, so that both mean the same.
+Pure: touches nothing but its arguments. The program and the preflight both use it, so that they evaluate the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from components.settings import EksIdentity, Settings, Target
 
 
 def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None = None) -> policies.Policy:
-    """The key policy, of the key and of each replica; the application's ARNs are those it will have, unless given."""
+    """The policy of the key and of each replica; the application's ARNs are those of the settings by default."""
     return policies.key_policy(
         account_id=settings.account_id,
         administrators=settings.administrators,
@@ -37,7 +37,7 @@ def trail_arn_of(settings: Settings) -> str:
 
 
 def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None) -> policies.Policy:
-    """Who may take the application's role: each deploy target of the settings, and nobody else."""
+    """Who can assume the application's role: each deploy target of the settings, and nobody else."""
     trust: list[policies.Statement] = []
     takes_role = Target.VERCEL in settings.deploy_targets and not settings.makes_user
     if takes_role and vercel_provider_arn and settings.vercel_team and settings.vercel_project:
@@ -55,16 +55,16 @@ def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None)
 
 SECRETS_NAMESPACE = "external-secrets"
 SECRETS_SERVICE_ACCOUNT = "external-secrets"
-"""Namespace and service account of the controller of External Secrets, as its chart installs it."""
+"""Namespace and service account of the External Secrets controller, as its chart installs it."""
 
 
 def secrets_trust_of(settings: Settings) -> policies.Policy:
-    """Who may take the role that reads the variables for a pod: the controller of External Secrets."""
+    """Who can assume the role that reads the variables for a pod: the External Secrets controller."""
     return policies.policy(eks_trust_of(settings, namespace=SECRETS_NAMESPACE, service_account=SECRETS_SERVICE_ACCOUNT))
 
 
 def eks_trust_of(settings: Settings, *, namespace: str, service_account: str) -> list[policies.Statement]:
-    """Trust in one service account of the settings' cluster, the way its pods become AWS principals."""
+    """Trust in one service account of the settings' cluster, by Pod Identity or IRSA."""
     if settings.eks_identity is EksIdentity.IRSA and settings.eks_oidc_provider_arn:
         return policies.irsa_trust_statements(
             oidc_provider_arn=settings.eks_oidc_provider_arn, namespace=namespace, service_account=service_account

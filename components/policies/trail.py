@@ -21,7 +21,7 @@ def trail_arn(*, account_id: str, region: str, name: str, partition: str = "aws"
 
 
 def trail_bucket_policy(*, bucket: str, account_id: str, trail_arn: str, partition: str = "aws") -> Policy:
-    """The trail bucket's policy: the one trail may write, and nobody may come without TLS 1.2."""
+    """The trail bucket's policy: this one trail may write, and every request needs TLS 1.2."""
     return policy(
         [
             *trail_delivery_statements(bucket=bucket, account_id=account_id, trail_arn=trail_arn, partition=partition),
@@ -33,7 +33,7 @@ def trail_bucket_policy(*, bucket: str, account_id: str, trail_arn: str, partiti
 def trail_delivery_statements(
     *, bucket: str, account_id: str, trail_arn: str, partition: str = "aws"
 ) -> list[Statement]:
-    """Lets CloudTrail deliver this trail's logs, and no trail of anybody else's.
+    """Allows CloudTrail to deliver the logs of this trail, and of no other.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
     """
@@ -60,7 +60,7 @@ def trail_delivery_statements(
 
 
 def secure_transport_statements(*, bucket: str, partition: str = "aws") -> list[Statement]:
-    """Denies everybody plain HTTP, and TLS older than 1.2.
+    """Denies plain HTTP and TLS older than 1.2 to everybody.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html#example-object-tls-version
     """
@@ -94,7 +94,7 @@ def trail_key_policy(
 ) -> Policy:
     """The policy of the key that the audit logs and the alerts are encrypted under.
 
-    It always delegates to IAM: auditors who may read the bucket have to be able to open what they read.
+    It always delegates to IAM: auditors who may read the bucket have to be able to decrypt the logs.
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
     """
     statements = [
@@ -117,9 +117,9 @@ def trail_key_policy(
 
 
 def trail_encryption_statements(*, trail_arn: str) -> list[Statement]:
-    """Lets CloudTrail encrypt this trail's logs, in the encryption context of this trail only, and nothing else.
+    """Allows CloudTrail to encrypt this trail's logs, in the encryption context of this trail only, and nothing else.
 
-    A bucket with an S3 Bucket Key would need kms:Decrypt for CloudTrail beside that, so the trail's bucket has none.
+    With an S3 Bucket Key CloudTrail would also need kms:Decrypt, so the trail's bucket has none.
     """
     cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
     return [
@@ -145,7 +145,7 @@ def trail_encryption_statements(*, trail_arn: str) -> list[Statement]:
 
 
 def log_encryption_statement(*, log_group_arn: str) -> Statement:
-    """Lets CloudWatch Logs encrypt one log group.
+    """Allows CloudWatch Logs to encrypt one log group.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """
@@ -168,10 +168,10 @@ def log_encryption_statement(*, log_group_arn: str) -> Statement:
 
 
 def alert_encryption_statement(*, account_id: str, partition: str = "aws") -> Statement:
-    """Lets EventBridge and CloudWatch publish to this account's encrypted topics, and use the key for nothing else.
+    """Allows EventBridge and CloudWatch to publish to this account's encrypted topics, and nothing else with the key.
 
-    EventBridge tells KMS neither account nor rule: under a condition on aws:SourceAccount or aws:SourceArn its
-    messages are dropped without a word. The encryption context, which SNS sets, names the topic.
+    EventBridge sends KMS neither account nor rule: with a condition on aws:SourceAccount or aws:SourceArn its messages
+    are lost without an error. The encryption context, which SNS sets, contains the topic.
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
     """
     return {
@@ -187,7 +187,7 @@ def alert_encryption_statement(*, account_id: str, partition: str = "aws") -> St
 
 
 def access_log_bucket_policy(*, bucket: str, source_bucket: str, account_id: str, partition: str = "aws") -> Policy:
-    """Lets S3's log delivery write the access logs of one bucket, and nobody come without TLS 1.2.
+    """Allows S3's log delivery to write the access logs of one bucket; every request needs TLS 1.2.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
     """
@@ -215,7 +215,7 @@ def log_group_arn(*, account_id: str, region: str, name: str, partition: str = "
 
 
 def log_role_trust_policy(*, account_id: str, trail_arn: str) -> Policy:
-    """Lets CloudTrail, for this one trail, take the role with which it writes to CloudWatch Logs."""
+    """Allows CloudTrail to assume the role with which it writes this one trail to CloudWatch Logs."""
     return policy(
         [
             {
@@ -230,7 +230,7 @@ def log_role_trust_policy(*, account_id: str, trail_arn: str) -> Policy:
 
 
 def log_role_policy(*, log_group_arn: str, account_id: str, region: str) -> Policy:
-    """Lets that role write the streams of CloudTrail in one log group.
+    """Allows that role to write CloudTrail's streams of one log group.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
     """
@@ -247,10 +247,10 @@ def log_role_policy(*, log_group_arn: str, account_id: str, region: str) -> Poli
 
 
 def alert_topic_policy(*, topic_arn: str, account_id: str, source_arns: Sequence[str]) -> Policy:
-    """Lets EventBridge, and these alarms, publish to the topic, and nobody over plain HTTP.
+    """Allows EventBridge and these alarms to publish to the topic; denies plain HTTP.
 
-    EventBridge is let in without a condition, for SNS takes none with it: its messages would be dropped without a
-    word. All that anybody's rule could do with the topic is to say something.
+    EventBridge has no condition, because SNS supports none for it: with one, its messages are lost without an error. The
+    worst that somebody else's rule can do is to publish a message.
     https://repost.aws/knowledge-center/sns-not-getting-eventbridge-notification
     https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
     """
@@ -287,7 +287,7 @@ def alert_topic_policy(*, topic_arn: str, account_id: str, source_arns: Sequence
 
 
 def forwarding_trust_policy(*, account_id: str) -> Policy:
-    """Lets EventBridge, for rules of this account, take the role with which it sends events to another Region.
+    """Allows EventBridge, for rules of this account, to assume the role that sends events to another Region.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
     """
@@ -305,7 +305,7 @@ def forwarding_trust_policy(*, account_id: str) -> Policy:
 
 
 def forwarding_policy(*, event_bus_arn: str) -> Policy:
-    """Lets that role put events on one event bus.
+    """Allows that role to put events on one event bus.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
     """

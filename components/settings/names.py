@@ -1,4 +1,4 @@
-"""The names of everything the product makes in an account.
+"""The names of the resources in the account.
 
 Pure: touches nothing but its arguments.
 """
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Self
 
 DATA_KEY_VARIABLE = "ENCRYPTED_PHI_KEY"
-"""The variable that carries the wrapped data key; also the last part of its escrow's name."""
+"""The variable with the wrapped data key; also the last part of the stored data key's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """Every name the product gives to something in the account, for one environment (the guide's, for production)."""
+    """The name of every resource of one environment; for production they are the guide's."""
 
     alias: str
     app_policy: str
@@ -39,7 +39,7 @@ class Names:
 
     @classmethod
     def of(cls, *, account_id: str, region: str, environment: str, trail_bucket: str | None) -> Self:
-        """The names for one environment; every name but production's ends with the environment."""
+        """The names for one environment; each ends with the environment, except for production."""
         suffix = "" if environment == "production" else f"-{environment}"
         return cls(
             alias=f"alias/eonpro-phi-key{suffix}",

@@ -1,4 +1,4 @@
-"""What the stack tells: its outputs, under the names that other programs rely on.
+"""The stack's outputs, under the names that other programs rely on.
 
 Pure: touches nothing but its arguments.
 """
@@ -16,7 +16,7 @@ from components.settings.values import ContractError, Target
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What the stack tells: its outputs, under the names that other programs rely on."""
+    """The stack's outputs, under the names that other programs rely on."""
 
     key_arn: str
     key_id: str
@@ -29,18 +29,18 @@ class Outputs:
     task_secrets: tuple[tuple[str, str], ...] = ()
     """(name, valueFrom) of each entry of an ECS container definition's `secrets`; empty without ECS."""
     app_user_arn: str | None = None
-    """The IAM user of the application on Vercel; None unless one was made."""
+    """The IAM user of the application on Vercel; None without one."""
     secrets_role_arn: str | None = None
     """The role that External Secrets reads the variables with; None without EKS."""
     replica_key_arns: tuple[str, ...] = ()
 
     @property
     def app_principal_arns(self) -> tuple[str, ...]:
-        """All that the application runs as."""
+        """All principals of the application."""
         return tuple(dict.fromkeys(filter(None, (self.app_principal_arn, self.app_user_arn))))
 
     def principal_of(self, target: str) -> str:
-        """As whom the application runs at one target."""
+        """The application's principal at one target."""
         return self.app_user_arn or self.app_principal_arn if target == Target.VERCEL else self.app_principal_arn
 
     @property

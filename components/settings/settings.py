@@ -1,6 +1,6 @@
 """The contract between the wizard, the stack's configuration and the Pulumi program: `Settings` in, `Outputs` out.
 
-Pure: touches nothing but its arguments. Every rule about a value is checked here, and all faults are told together.
+Pure: touches nothing but its arguments. Every rule about a value is checked here, and all faults are reported together.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ PROJECT = "eonpro-kms"
 """Name of the Pulumi project, hence the namespace of its configuration keys."""
 
 APPLICATION_VARIABLES = ("AWS_REGION", "AWS_KMS_KEY_ID", DATA_KEY_VARIABLE)
-"""What the application reads. They travel together: without the third it would make itself a new data key."""
+"""What the application reads. They are delivered together: without the third it would create a new data key."""
 
 ROTATION_DAYS = range(90, 2561)
-"""Rotation periods that KMS takes, in days (EnableKeyRotation, RotationPeriodInDays)."""
+"""Rotation periods that KMS accepts, in days (EnableKeyRotation, RotationPeriodInDays)."""
 
 DELETION_WINDOW_DAYS = 30
 """Days between ScheduleKeyDeletion and the loss of the key: the longest that KMS offers."""
@@ -66,11 +66,11 @@ SHORTEST_RETENTION_DAYS = 2192
 """Six years, two of them leap years: 45 CFR 164.316(b)(2)(i), applied to audit logs by common practice."""
 
 DEFAULT_RETENTION_DAYS = 2557
-"""Seven years: one to spare."""
+"""Seven years: one more than required."""
 
 
 class Settings(BaseModel):
-    """What one environment shall be. Frozen; the same before and after its way through the stack's configuration."""
+    """What one environment should be. Frozen; the same before and after the stack's configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
@@ -81,16 +81,16 @@ class Settings(BaseModel):
     # The key.
     administrators: tuple[AdministratorArn, ...] = ()
     administrator_patterns: tuple[RolePattern, ...] = ()
-    """Roles by pattern, for IAM Identity Center, whose roles bear random endings."""
+    """Patterns of role ARNs, for IAM Identity Center, whose role names have random endings."""
     deletion_administrators: tuple[PrincipalArn, ...] = ()
-    """Who may schedule the key's deletion: nobody, unless named here."""
+    """Who may schedule the key's deletion; empty: nobody."""
     strict_key_policy: bool = False
-    """No delegation to IAM: only who is named in the key policy has any right on the key."""
+    """No delegation to IAM: only principals in the key policy have rights on the key."""
     exclusive_use: bool = False
-    """Everybody but the application is denied the use of the key, whatever IAM allows."""
+    """Everybody except the application is denied the use of the key, whatever IAM allows."""
     rotation_period_days: int = Field(default=365, ge=ROTATION_DAYS.start, lt=ROTATION_DAYS.stop)
     multi_region: bool = False
-    """Whether the key can be replicated: decided when it is created, once and for all."""
+    """Whether the key can be replicated; it cannot be changed after the key is created."""
     replica_regions: tuple[Region, ...] = ()
 
     # The application.
@@ -116,21 +116,21 @@ class Settings(BaseModel):
     trail_bucket: BucketName | None = None
     trail_retention_days: int = Field(default=DEFAULT_RETENTION_DAYS, ge=SHORTEST_RETENTION_DAYS, le=36500)
     trail_key: bool = True
-    """Whether the logs are encrypted under a key of their own."""
+    """Whether the logs are encrypted under a separate KMS key."""
     trail_lock: ObjectLock = ObjectLock.GOVERNANCE
     trail_archive_days: int = Field(default=365, ge=0, le=36500)
-    """After how many days the logs move to cheaper storage; 0: never."""
+    """Days after which the logs move to cheaper storage; 0: never."""
     access_logging: bool = True
-    """Whether S3 logs who reads the trail's bucket, into a bucket of its own."""
+    """Whether S3 logs access to the trail's bucket, in a separate bucket."""
     cloudwatch_logs: bool = False
     alerts: bool = True
     alert_emails: tuple[Email, ...] = ()
 
-    # What was set up by hand and adopted.
+    # What existed before the stack and was imported.
     adopted: tuple[Adopted, ...] = ()
-    """What the stack takes in instead of making it: `thing=id`."""
+    """Resources that the stack imports instead of creating them: `kind=id`."""
     kept_as_found: tuple[ImportGroup, ...] = ()
-    """Parts that no update changes."""
+    """Imported groups of resources that no update changes."""
 
     @field_validator(
         "administrators",
@@ -143,23 +143,23 @@ class Settings(BaseModel):
         "kept_as_found",
     )
     @classmethod
-    def _one_order_no_twins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        # One order, so that the same people named in another order are no change of the key policy.
+    def _sorted_without_duplicates(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        # Sorted, so that another order of the same principals is no change of the key policy.
         return tuple(sorted(set(values)))
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         faults = [
-            *self._foreign(),
-            *self._unfit_key(),
-            *self._unfit_application(),
-            *self._unfit_trail(),
+            *self._account_faults(),
+            *self._key_faults(),
+            *self._application_faults(),
+            *self._trail_faults(),
         ]
         if faults:
             raise ValueError("; ".join(faults))
         return self
 
-    def _foreign(self) -> list[str]:
+    def _account_faults(self) -> list[str]:
         faults = []
         for role, arns in (
             ("administrator", self.administrators),
@@ -177,20 +177,20 @@ class Settings(BaseModel):
                     faults.append(f"the {role} {arn} is in another partition than {self.region} ({self.partition})")
         return faults
 
-    def _unfit_key(self) -> list[str]:
+    def _key_faults(self) -> list[str]:
         faults = []
         if not (self.administrators or self.administrator_patterns):
-            faults.append("administrators: name one at least, or a pattern of roles in administratorPatterns")
+            faults.append("administrators: name at least one, or a pattern of roles in administratorPatterns")
         for arn in (*self.administrators, *self.deletion_administrators):
             if arn == self.app_principal_arn:
-                faults.append(f"{arn} cannot be the application and a key administrator at once")
+                faults.append(f"{arn} cannot be both the application and a key administrator")
         if self.strict_key_policy and len(self.administrators) < 2:
             faults.append(
-                "strictKeyPolicy needs two administrators at least: without the account's IAM, "
-                "a key whose only administrator is deleted is lost to all"
+                "strictKeyPolicy needs at least two administrators: without the account's IAM, "
+                "nobody can manage a key whose only administrator is deleted"
             )
         if self.replica_regions and not self.multi_region:
-            faults.append("replicaRegions needs multiRegion, which is decided when the key is created")
+            faults.append("replicaRegions needs multiRegion, which cannot be changed after the key is created")
         for region in self.replica_regions:
             if region == self.region:
                 faults.append(f"replicaRegions: {region} is the key's own Region")
@@ -198,12 +198,14 @@ class Settings(BaseModel):
                 faults.append(f"replicaRegions: {region} is in another partition than {self.region}")
         return faults
 
-    def _unfit_application(self) -> list[str]:
+    def _application_faults(self) -> list[str]:
         faults = []
         if Target.VERCEL in self.deploy_targets and not (self.vercel_team and self.vercel_project):
             faults.append("the deploy target vercel needs vercelTeam and vercelProject")
         if self.vercel_access is VercelAccess.USER and self.app_principal_arn:
-            faults.append("vercelAccess user makes an IAM user for the application, and appPrincipalArn names another")
+            faults.append(
+                "vercelAccess user creates an IAM user for the application, but appPrincipalArn names another principal"
+            )
         if self.ecs_service and not self.ecs_cluster:
             faults.append("ecsService needs ecsCluster")
         if Target.EKS in self.deploy_targets and not self.eks_cluster:
@@ -213,19 +215,19 @@ class Settings(BaseModel):
             faults.append("eksIdentity irsa needs eksOidcProviderArn, the IAM OIDC provider of the cluster")
         return faults
 
-    def _unfit_trail(self) -> list[str]:
+    def _trail_faults(self) -> list[str]:
         faults = []
         if self.existing_trail_arn and not self.trail_bucket:
-            faults.append("existingTrailArn needs trailBucket, the bucket that trail writes to")
+            faults.append("existingTrailArn needs trailBucket, the bucket that this trail writes to")
         if len(self.names.trail_bucket) > 63:
             faults.append(f"the bucket name {self.names.trail_bucket} is longer than 63 characters: set trailBucket")
         if self.alert_emails and not self.alerts:
             faults.append("alertEmails needs alerts")
-        things = [adopted.partition("=")[0] for adopted in self.adopted]
-        if len(set(things)) < len(things):
-            faults.append("adopted: one thing has two ids")
+        kinds = [adopted.partition("=")[0] for adopted in self.adopted]
+        if len(set(kinds)) < len(kinds):
+            faults.append("adopted: one kind of resource has two ids")
         if 0 < self.trail_archive_days < 90:
-            faults.append("trailArchiveDays: the cheaper storage bills 90 days at least; 0 (never), or 90 and more")
+            faults.append("trailArchiveDays: the cheaper storage bills at least 90 days; use 0 (never), or 90 or more")
         return faults
 
     @property
@@ -235,12 +237,12 @@ class Settings(BaseModel):
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """Every Region that has the key: its own first, then the replicas'."""
+        """Every Region of the key: its own first, then those of the replicas."""
         return (self.region, *self.replica_regions)
 
     @property
     def names(self) -> Names:
-        """The names of this environment's things."""
+        """The names of this environment's resources."""
         return Names.of(
             account_id=self.account_id,
             region=self.region,
@@ -250,12 +252,12 @@ class Settings(BaseModel):
 
     @property
     def makes_user(self) -> bool:
-        """Whether an IAM user is made for the application on Vercel."""
+        """Whether the stack creates an IAM user for the application on Vercel."""
         return Target.VERCEL in self.deploy_targets and self.vercel_access is VercelAccess.USER
 
     @property
     def makes_role(self) -> bool:
-        """Whether a role is made for the application: for every target but a Vercel project that is a user."""
+        """Whether the stack creates a role for the application: for every target except Vercel with an IAM user."""
         others = set(self.deploy_targets) - ({Target.VERCEL} if self.makes_user else set())
         return self.app_principal_arn is None and bool(others)
 
@@ -294,7 +296,7 @@ class Settings(BaseModel):
 
     @property
     def app_principal_arns(self) -> tuple[str, ...]:
-        """The ARNs, known before they are made, of all that the application runs as; the role before the user."""
+        """The ARNs of the application's principals, also before they are created; the role before the user."""
         iam = f"arn:{self.partition}:iam::{self.account_id}"
         return tuple(
             filter(
@@ -309,7 +311,7 @@ class Settings(BaseModel):
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags of everything that takes tags."""
+        """The tags of every resource that supports tags."""
         return {"Application": "EONPRO", "Environment": self.environment.capitalize()}
 
     @classmethod
@@ -326,15 +328,15 @@ class Settings(BaseModel):
     def to_config(self) -> dict[str, str | int | bool | list[str]]:
         """The stack configuration, by full key. Nothing in it is secret.
 
-        What is at its default has no key, so that the file says what was decided; the questions' answers always have.
+        Defaults are omitted, so that the file shows the decisions; the answers to questions are always written.
         """
         config: dict[str, str | int | bool | list[str]] = {
             "aws:region": self.region,
             "aws:allowedAccountIds": [self.account_id],
         }
         dumped = self.model_dump(exclude={"region"}, exclude_none=True, mode="json", by_alias=True)
-        told = self.model_dump(exclude_defaults=True, by_alias=True).keys() | _ALWAYS_SAVED
-        config.update({f"{PROJECT}:{field}": value for field, value in dumped.items() if field in told})
+        written = self.model_dump(exclude_defaults=True, by_alias=True).keys() | _ALWAYS_SAVED
+        config.update({f"{PROJECT}:{field}": value for field, value in dumped.items() if field in written})
         return config
 
     @classmethod
@@ -405,8 +407,8 @@ def _from_json(text: str | None) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def _of_its_field(fault: str) -> tuple[str, str]:
-    """A fault between fields, under the name of the field that it begins with, if any."""
+def _with_field(fault: str) -> tuple[str, str]:
+    """A fault between fields, with the field name that it begins with, if any."""
     field, colon, rest = fault.partition(": ")
     return (field, rest) if colon and field in CONFIG_KEYS else ("settings", fault)
 
@@ -417,14 +419,14 @@ def _faults(error: ValidationError) -> tuple[tuple[str, str], ...]:
     faults: list[tuple[str, str]] = []
     for detail in details:
         name = str(detail["loc"][0]) if detail["loc"] else "settings"
-        # A list whose members were all refused is no longer empty for a reason of its own.
+        # A list that is empty because all members were refused needs no second fault.
         if detail["type"] == "too_short" and name in wrong_members:
             continue
         if detail["type"] == "missing" or (name == "region" and detail["input"] == ""):
             faults.append((to_camel(name), "is missing"))
         else:
-            told = str(detail["msg"]).removeprefix("Value error, ")
+            text = str(detail["msg"]).removeprefix("Value error, ")
             faults += (
-                [_of_its_field(each) for each in told.split("; ")] if name == "settings" else [(to_camel(name), told)]
+                [_with_field(fault) for fault in text.split("; ")] if name == "settings" else [(to_camel(name), text)]
             )
     return tuple(faults)

@@ -1,4 +1,4 @@
-"""The types of the values in the settings: each a text with its rule, refused in words where the rule is broken.
+"""The types of the values in the settings: text with a rule, and a message where a value breaks it.
 
 Pure: touches nothing but its arguments.
 """
@@ -36,23 +36,23 @@ class Target(StrEnum):
 
 
 class VercelAccess(StrEnum):
-    """How the application on Vercel becomes an AWS principal."""
+    """How the application on Vercel gets AWS credentials."""
 
     OIDC = "oidc"
-    """It takes its role with Vercel's own token: no secret that could leak, and a patch of five lines."""
+    """It assumes its role with Vercel's OIDC token: no secret that could leak, and a patch of five lines."""
     USER = "user"
-    """It is an IAM user with an access key, which the application takes as it is; the key never expires."""
+    """It is an IAM user with an access key, which needs no change of the application; the key never expires."""
 
 
 class EksIdentity(StrEnum):
-    """How a pod becomes an AWS principal."""
+    """How a pod gets AWS credentials."""
 
     POD_IDENTITY = "pod-identity"
     IRSA = "irsa"
 
 
 class SecretStore(StrEnum):
-    """Where in AWS the wrapped data key is escrowed, and ECS and EKS read the variables."""
+    """Where in AWS the wrapped data key is stored, and where ECS and EKS read the variables."""
 
     PARAMETER_STORE = "parameter-store"
     SECRETS_MANAGER = "secrets-manager"
@@ -63,13 +63,13 @@ class ObjectLock(StrEnum):
 
     NONE = "none"
     GOVERNANCE = "governance"
-    """Only by whoever may s3:BypassGovernanceRetention."""
+    """Only with the permission s3:BypassGovernanceRetention."""
     COMPLIANCE = "compliance"
-    """By nobody, the account's root and AWS included; it cannot be undone."""
+    """By nobody, not even the account's root or AWS; it cannot be undone."""
 
 
 class ImportGroup(StrEnum):
-    """A part of an account set up by hand that can be taken into the stack and left as it was found."""
+    """A group of resources created manually that the stack can import and leave unchanged."""
 
     KEY = "key"
     APPLICATION_ROLE = "application-role"
@@ -79,7 +79,7 @@ class ImportGroup(StrEnum):
 
 
 class ResourceKind(StrEnum):
-    """What the stack takes in from an account that was set up already, by the id the engine imports it with."""
+    """A kind of resource that the stack imports from an existing set-up, by its import id."""
 
     KEY = "key"
     ALIAS = "alias"
@@ -94,7 +94,7 @@ class ResourceKind(StrEnum):
     BUCKET_PUBLIC_ACCESS = "bucket-public-access"
     BUCKET_OWNERSHIP = "bucket-ownership"
     BUCKET_LIFECYCLE = "bucket-lifecycle"
-    # What no guide makes: an earlier stack of the same settings left it, and it bears the stack's own tags.
+    # Not part of a manual set-up: an earlier stack of the same settings left it, with the stack's own tags.
     LOGS_KEY = "logs-key"
     LOGS_KEY_ALIAS = "logs-key-alias"
     ACCESS_LOG_BUCKET = "access-log-bucket"
@@ -135,7 +135,7 @@ def _environment(value: str) -> str:
 
 def _principal(value: str) -> str:
     if "*" in value:
-        raise ValueError(f"{value!r} has a wildcard; KMS takes no wildcard in a principal's ARN")
+        raise ValueError(f"{value!r} has a wildcard; KMS accepts no wildcard in a principal's ARN")
     arn = _ARN.fullmatch(value)
     if arn is None or arn["service"] != "iam" or arn["region"] or not _PRINCIPAL.fullmatch(arn["rest"]):
         raise ValueError(
@@ -160,7 +160,7 @@ def _administrator(value: str, info: ValidationInfo) -> str:
 
 def _application(value: str) -> str:
     if _principal(value).endswith(":root"):
-        raise ValueError("the account's root may not be the application")
+        raise ValueError("the account's root user cannot be the application")
     return value
 
 
@@ -180,7 +180,7 @@ def _trail(value: str) -> str:
 def _oidc_provider(value: str) -> str:
     arn = _ARN.fullmatch(value)
     if arn is None or arn["service"] != "iam" or not re.match(r"oidc-provider/oidc\.vercel\.com(/|$)", arn["rest"]):
-        raise ValueError(f"{value!r} is not the ARN of an IAM OIDC provider of Vercel's (oidc.vercel.com/<team>)")
+        raise ValueError(f"{value!r} is not the ARN of an IAM OIDC provider for Vercel (oidc.vercel.com/<team>)")
     return value
 
 
@@ -242,9 +242,11 @@ def _eks_cluster(value: str) -> str:
 
 
 def _adopted(value: str) -> str:
-    thing, equals, id_ = value.partition("=")
-    if thing not in tuple(ResourceKind) or not equals or not id_ or not id_.isprintable() or " " in id_:
-        raise ValueError(f"{value!r} is not a thing and its id, such as key=1234abcd-12ab-34cd-56ef-1234567890ab")
+    kind, equals, id_ = value.partition("=")
+    if kind not in tuple(ResourceKind) or not equals or not id_ or not id_.isprintable() or " " in id_:
+        raise ValueError(
+            f"{value!r} is not a kind of resource and its id, such as key=1234abcd-12ab-34cd-56ef-1234567890ab"
+        )
     return value
 
 

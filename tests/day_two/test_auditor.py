@@ -17,7 +17,7 @@ from tests.onboarding.clinic import Clinic, Ended
 from tools.documents.permissions.auditor import AUDITOR, COMMANDS, deployed
 from tools.documents.permissions.operator import leaves, saved_settings
 from wizard.commands.policy.auditor import WHERE_IT_IS_SPOILT, policies_of, refreshed
-from wizard.commands.policy.iam_resources import Setup
+from wizard.core.required_permissions.resources import Setup
 
 Policies = Mapping[str, Mapping[str, Any]]
 STACK = ("--stack", "production")

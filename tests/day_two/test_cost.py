@@ -15,13 +15,13 @@ from tests.day_two import in_this_process, the_application
 from tests.onboarding.clinic import Clinic
 
 DAY = 43_800 / 1440
-"""Days of a month: a window that is shorter than a day is told as one."""
+"""Days of a month: a window that is shorter than a day counts as one."""
 
 
 def used(clinic: Clinic, *arguments: str) -> dict[str, Any]:
     """What `cost --used` says of the use."""
-    found: dict[str, Any] = in_this_process.run(clinic, "cost", "--used", "--json", *arguments).document["used"]
-    return found
+    usage: dict[str, Any] = in_this_process.run(clinic, "cost", "--used", "--json", *arguments).document["used"]
+    return usage
 
 
 def use_the_key(clinic: Clinic, *, decrypts: int, data_keys: int) -> None:
@@ -48,12 +48,12 @@ def test_the_cost_is_told_before_there_is_an_account(on_vercel: Clinic) -> None:
     away["PATH"] = f"{pulumi.parent}{os.pathsep}{on_vercel.environment['PATH']}"
     on_vercel.forget_calls()
 
-    told = on_vercel.wizard("cost", "--json", "--answers", "examples/vercel.yaml", folder=folder, env=away).document
+    document = on_vercel.wizard("cost", "--json", "--answers", "examples/vercel.yaml", folder=folder, env=away).document
 
     assert on_vercel.calls() == {} and not (folder / "started").exists(), "somebody was asked"
-    assert told["estimate"]["monthly"] == 2.1791 and told["used"] is None
-    assert [point["monthly"] for point in told["growth"]] == [2.1791, 4.1791, 6.1791]
-    requests = next(each for each in told["estimate"]["drivers"] if each["driver"] == "requests")
+    assert document["estimate"]["monthly"] == 2.1791 and document["used"] is None
+    assert [point["monthly"] for point in document["growth"]] == [2.1791, 4.1791, 6.1791]
+    requests = next(each for each in document["estimate"]["drivers"] if each["driver"] == "requests")
     # Two instances that ask every five minutes, and 8,760 log files; 20,000 are free.
     assert (requests["quantity"], requests["monthly"]) == (17_520 + 8_760, 0.0188)
 
@@ -66,18 +66,18 @@ def test_what_was_used_is_what_was_called(on_vercel: Clinic) -> None:
     use_the_key(on_vercel, decrypts=60, data_keys=5)
     calls = on_vercel.calls() - own
 
-    told = used(on_vercel)
+    usage = used(on_vercel)
 
-    counts = told["counts"]
-    made = calls["kms:Decrypt"] + calls["kms:GenerateDataKey"]
-    assert counts["keyRequests"] - before["keyRequests"] == made == 65
+    counts = usage["counts"]
+    calls_on_key = calls["kms:Decrypt"] + calls["kms:GenerateDataKey"]
+    assert counts["keyRequests"] - before["keyRequests"] == calls_on_key == 65
     # A reading asks KMS too: some of it before CloudWatch is asked, the rest, of the first reading, after.
     a_reading = sum(count for call, count in (on_vercel.calls() - own - calls).items() if call.startswith("kms:"))
-    assert counts["kmsRequests"] - before["kmsRequests"] == made + a_reading
-    assert told["assumptions"]["requests"] == round(counts["keyRequests"] * DAY)
-    assert told["assumptions"]["rotations"] == counts["rotations"] == 0
-    assert counts["otherTrails"] == 0 and "trail-events" not in {each["driver"] for each in told["drivers"]}
-    assert told["unknown"] == []
+    assert counts["kmsRequests"] - before["kmsRequests"] == calls_on_key + a_reading
+    assert usage["assumptions"]["requests"] == round(counts["keyRequests"] * DAY)
+    assert usage["assumptions"]["rotations"] == counts["rotations"] == 0
+    assert counts["otherTrails"] == 0 and "trail-events" not in {each["driver"] for each in usage["drivers"]}
+    assert usage["unknown"] == []
     assert counts["keyRequestsCutOff"] is False
 
 
@@ -86,10 +86,10 @@ def test_what_may_not_be_asked_is_unknown_and_never_nothing(on_vercel: Clinic) -
     for service, operation in (("cloudtrail", "LookupEvents"), ("monitoring", "ListMetrics")):
         on_vercel.fault(service=service, operation=operation, error="AccessDenied", status=403, times=9)
     try:
-        told = used(on_vercel)
+        usage = used(on_vercel)
     finally:
         on_vercel.no_more_faults()
-    counts, unknown = told["counts"], {each["what"] for each in told["unknown"]}
+    counts, unknown = usage["counts"], {each["what"] for each in usage["unknown"]}
     assert (counts["keyRequests"], counts["kmsRequests"], counts["trailBytes"]) == (None, None, None)
     assert {"KMS requests", "audit logs, storage in S3", "KMS requests in the Region"} <= unknown
-    assert {"requests", "log-storage"}.isdisjoint(each["driver"] for each in told["drivers"])
+    assert {"requests", "log-storage"}.isdisjoint(each["driver"] for each in usage["drivers"])

@@ -50,7 +50,7 @@ def test_a_revision_with_secrets_and_roles_runs_and_a_second_push_does_nothing(s
     clinic.forget_calls()
     again = clinic.wizard("push", "--non-interactive", "--json").document
 
-    assert "the service on ECS still holds the old values" in before and "push --redeploy" in before
+    assert "the service on ECS runs with outdated values" in before and "push --redeploy" in before
     [done] = document["redeploys"]
     assert (done["target"], done["state"], done["after"]["revision"]) == ("ecs", "done", revision["taskDefinitionArn"])
     assert done["before"]["revision"] == service.first and service.revisions() == 2

@@ -1,4 +1,4 @@
-"""A clinic's report, made by the wizard of what is really there, and opened in a real browser.
+"""The report of a deployed stack, created by the wizard and opened in a real browser.
 
 Pictures go to `.artefacts/report-of-a-clinic/`, or where `EONPRO_ARTEFACTS` says.
 """
@@ -22,25 +22,25 @@ FORMS = ("report.html", "report.json", "report.md")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """A report that the wizard made."""
+class CreatedReport:
+    """A report that the wizard created."""
 
     clinic: Clinic
     folder: Path
     document: dict[str, Any]
     changes: dict[str, int]
-    """Calls that changed something while it was made."""
+    """Calls that changed something while it was created."""
     calls: set[str]
-    """Every call of AWS while it was made."""
+    """Every call to AWS while it was created."""
 
 
 @pytest.fixture(scope="module")
-def made(on_vercel: Clinic) -> Made:
+def created(on_vercel: Clinic) -> CreatedReport:
     on_vercel.forget_calls()
     ended = on_vercel.wizard("report", "--json")
     changes, calls = dict(on_vercel.changes()), set(on_vercel.calls())
     folder = on_vercel.folder / ended.document["files"]["folder"]
-    return Made(clinic=on_vercel, folder=folder, document=ended.document, changes=changes, calls=calls)
+    return CreatedReport(clinic=on_vercel, folder=folder, document=ended.document, changes=changes, calls=calls)
 
 
 @pytest.fixture(scope="module")
@@ -49,45 +49,47 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield opened
 
 
-def test_the_report_of_a_clinic_that_was_set_up_well_is_read_from_the_account_and_changes_nothing(made: Made) -> None:
-    states = {item["number"]: item["state"] for item in made.document["checklist"]}
-    assert [states[number] for number in range(1, 7)] == ["done"] * 6, made.document["checklist"]
-    # What runs is older than the set-up, or than a fault that another test made and mended; all else is well.
-    assert {each["cause"] for each in made.document["doctor"]["findings"]} <= set(ABOUT_WHAT_RUNS)
-    assert made.document["unread"] == []
-    assert made.changes == {}
+def test_the_report_of_a_clinic_that_was_set_up_well_is_read_from_the_account_and_changes_nothing(
+    created: CreatedReport,
+) -> None:
+    states = {item["number"]: item["state"] for item in created.document["checklist"]}
+    assert [states[number] for number in range(1, 7)] == ["done"] * 6, created.document["checklist"]
+    # What runs is older than the set-up, or than a fault that another test created and mended; all else is well.
+    assert {each["cause"] for each in created.document["doctor"]["findings"]} <= set(ABOUT_WHAT_RUNS)
+    assert created.document["unread"] == []
+    assert created.changes == {}
 
 
-def test_every_call_that_an_item_says_it_was_read_from_was_made(made: Made) -> None:
-    named = {call for item in made.document["checklist"] for call in item["calls"]}
+def test_every_call_that_an_item_says_it_was_read_from_was_made(created: CreatedReport) -> None:
+    named = {call for item in created.document["checklist"] for call in item["calls"]}
     assert len(named) > 10
-    assert named - made.calls == set()
+    assert named - created.calls == set()
 
 
-def test_it_draws_the_clinic_as_it_is(made: Made) -> None:
-    drawn = made.document["architecture"]
-    outputs = made.clinic.outputs()
+def test_it_draws_the_clinic_as_it_is(created: CreatedReport) -> None:
+    drawn = created.document["architecture"]
+    outputs = created.clinic.outputs()
     assert [key["arn"] for key in drawn["keys"]] == [outputs["keyArn"]]
     assert (drawn["trail"]["arn"], drawn["trail"]["bucket"]) == (outputs["trailArn"], outputs["trailBucket"])
     assert [(each["target"], each["principal"]) for each in drawn["applications"]] == [
         ("vercel", outputs["appPrincipalArn"])
     ]
-    assert len(made.document["rotation"]["versions"]) == 1
-    assert made.document["retention"]["retentionDays"] == 2557
+    assert len(created.document["rotation"]["versions"]) == 1
+    assert created.document["retention"]["retentionDays"] == 2557
 
 
-def test_no_form_holds_the_wrapped_key_or_anything_secret(made: Made) -> None:
-    secrets = [*made.clinic.escrow_versions(), made.clinic.environment["VERCEL_TOKEN"]]
-    secrets.append(made.clinic.environment["AWS_SECRET_ACCESS_KEY"])
+def test_no_form_holds_the_wrapped_key_or_anything_secret(created: CreatedReport) -> None:
+    secrets = [*created.clinic.escrow_versions(), created.clinic.environment["VERCEL_TOKEN"]]
+    secrets.append(created.clinic.environment["AWS_SECRET_ACCESS_KEY"])
     for form in FORMS:
-        text = (made.folder / form).read_text()
+        text = (created.folder / form).read_text()
         assert [secret for secret in secrets if secret in text] == []
 
 
-def test_every_number_on_the_page_traces_to_a_fact_in_report_json(made: Made) -> None:
-    facts = json.loads((made.folder / "report.json").read_text())
-    assert facts == made.document
-    read = Page((made.folder / "report.html").read_text())
+def test_every_number_on_the_page_traces_to_a_fact_in_report_json(created: CreatedReport) -> None:
+    facts = json.loads((created.folder / "report.json").read_text())
+    assert facts == created.document
+    read = Page((created.folder / "report.html").read_text())
     loose = [text for text, pointer in read.texts if pointer is None and any(c.isdigit() for c in text)]
     assert loose == [read.named("title")[0].text]
     cited = [each for each in read.elements if "data-fact" in each.attributes]
@@ -98,8 +100,10 @@ def test_every_number_on_the_page_traces_to_a_fact_in_report_json(made: Made) ->
 
 
 @pytest.mark.needs("chromium", "chromedriver")
-def test_it_opens_in_a_browser_asks_nobody_anything_and_axe_finds_nothing_wrong(made: Made, browser: Browser) -> None:
-    file = made.folder / "report.html"
+def test_it_opens_in_a_browser_asks_nobody_anything_and_axe_finds_nothing_wrong(
+    created: CreatedReport, browser: Browser
+) -> None:
+    file = created.folder / "report.html"
     assert file.stat().st_size < 300_000
     for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
         browser.open(file, scheme=scheme, width=width)
@@ -112,42 +116,42 @@ def test_it_opens_in_a_browser_asks_nobody_anything_and_axe_finds_nothing_wrong(
 
 
 @pytest.mark.thorough
-def test_a_signed_review_is_cited_by_the_next_report(made: Made) -> None:
-    reviews = made.clinic.folder / "reviews"
+def test_a_signed_review_is_cited_by_the_next_report(created: CreatedReport) -> None:
+    reviews = created.clinic.folder / "reviews"
     before = set(reviews.rglob("*.json"))
-    made.clinic.wizard("review", "--sign", "Ada Byron", "--confirm", "production", expect=None)
-    again = made.clinic.wizard("report", "--json", "--out", "second").document
+    created.clinic.wizard("review", "--sign", "Ada Byron", "--confirm", "production", expect=None)
+    again = created.clinic.wizard("report", "--json", "--out", "second").document
     for file in set(reviews.rglob("*.json")) - before:
         file.unlink()
     reviewed = again["checklist"][7]
     assert reviewed["state"] == "done", reviewed
     assert again["access"]["signOff"]["signer"] == "Ada Byron"
-    assert "Ada Byron" in (made.clinic.folder / "second" / "report.html").read_text()
+    assert "Ada Byron" in (created.clinic.folder / "second" / "report.html").read_text()
 
 
-def test_a_report_is_never_written_over_another(made: Made) -> None:
-    before = {form: (made.folder / form).read_bytes() for form in FORMS}
-    refused = made.clinic.wizard("report", "--out", str(made.folder), expect=2)
+def test_a_report_is_never_written_over_another(created: CreatedReport) -> None:
+    before = {form: (created.folder / form).read_bytes() for form in FORMS}
+    refused = created.clinic.wizard("report", "--out", str(created.folder), expect=2)
     assert "nothing was overwritten" in refused.told
-    assert {form: (made.folder / form).read_bytes() for form in FORMS} == before
+    assert {form: (created.folder / form).read_bytes() for form in FORMS} == before
 
 
 @pytest.mark.thorough
-def test_what_may_not_be_read_is_unknown_in_the_report(made: Made) -> None:
-    made.clinic.fault(service="kms", operation="GetKeyPolicy", error="AccessDeniedException", times=50)
+def test_what_may_not_be_read_is_unknown_in_the_report(created: CreatedReport) -> None:
+    created.clinic.fault(service="kms", operation="GetKeyPolicy", error="AccessDeniedException", times=50)
     try:
-        told = made.clinic.wizard("report", "--json", "--out", "denied").document
+        document = created.clinic.wizard("report", "--json", "--out", "denied").document
     finally:
-        made.clinic.no_more_faults()
-    assert told["checklist"][1]["state"] == "unknown"
-    assert "the key's policy" in [each["what"] for each in told["unread"]]
-    assert "Unknown" in (made.clinic.folder / "denied" / "report.html").read_text()
+        created.clinic.no_more_faults()
+    assert document["checklist"][1]["state"] == "unknown"
+    assert "the key's policy" in [each["what"] for each in document["unread"]]
+    assert "Unknown" in (created.clinic.folder / "denied" / "report.html").read_text()
 
 
 @pytest.mark.thorough
 def test_a_clinic_on_ecs_is_drawn_with_its_service_and_its_store(on_ecs: Clinic) -> None:
-    told = on_ecs.wizard("report", "--json").document
-    drawn = told["architecture"]["applications"]
+    document = on_ecs.wizard("report", "--json").document
+    drawn = document["architecture"]["applications"]
     assert [(each["target"], each["identity"]) for each in drawn] == [("ecs", "the task role of the service")]
     assert drawn[0]["readsFrom"].startswith("Parameter Store")
-    assert [item["state"] for item in told["checklist"]][:6] == ["done"] * 6
+    assert [item["state"] for item in document["checklist"]][:6] == ["done"] * 6

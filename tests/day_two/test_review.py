@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.day_two import in_this_process
 from tests.onboarding.clinic import ACCOUNT, CALLER, Clinic, Ended
+from tests.onboarding.shipped_schemas import next_step
 
 IAM = f"arn:aws:iam::{ACCOUNT}"
 APP = f"{IAM}:role/eonpro-app-role"
@@ -142,7 +143,7 @@ def test_every_change_of_access_is_seen_and_named_and_fails_until_it_is_gone(
     by_arn = {each["arn"]: each for each in told["review"]["principals"]}
     assert by_arn[STRANGER]["ways"] == [f"IAM policy reads of {STRANGER} (use)"]
     assert set(by_arn[STRANGER]["assumedBy"]) == {CALLER, f"{PLATFORM}"}
-    assert by_arn[PARTNER]["ways"] == [f"becomes {APP} (use)"]
+    assert by_arn[PARTNER]["ways"] == [f"assumes {APP} (use)"]
     assert by_arn[officer]["ways"] == [f"grant {grant} (use)"]
     assert [key["active"] for key in by_arn[OLD]["accessKeys"]] == [True]
     after = review(on_vercel, place, expect=0).document
@@ -238,7 +239,7 @@ def test_a_review_that_was_tampered_with_is_said_and_not_relied_on(on_vercel: Cl
 
 def test_a_sign_off_without_the_stacks_name_reads_and_keeps_nothing(on_vercel: Clinic, tmp_path: Path) -> None:
     ended = review(on_vercel, tmp_path, "--sign", "Ada", expect=8)
-    assert "--confirm production" in ended.document["next"]
+    assert "--confirm production" in next_step(ended.document)
     assert list(tmp_path.rglob("*.json")) == []
 
 

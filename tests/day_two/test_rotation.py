@@ -20,7 +20,7 @@ import pytest
 from phi import PhiCipher
 from tests.day_two import the_application
 from tests.onboarding.clinic import ESCROW, PATIENCE_SECONDS, Clinic, Running, running_clinic, until
-from tests.onboarding.shipped_schemas import fits
+from tests.onboarding.shipped_schemas import fits, next_step
 
 LEDGER = "/eonpro/production/data-keys/"
 SURE = ("--confirm", "production", "--no-redeploy", "--json")
@@ -174,13 +174,13 @@ def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life:
     before = life.parameters()
 
     refused = life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE, env=officer, expect=3).document
-    assert (
-        "kms:ReEncryptFrom" in refused["message"] and f"aws iam put-user-policy --user-name {user}" in refused["next"]
+    assert "kms:ReEncryptFrom" in refused["message"] and f"aws iam put-user-policy --user-name {user}" in next_step(
+        refused
     )
     assert {name: value for name, value in life.parameters().items() if name in before} == before
 
     # What it says, an administrator types; then the same command goes well, and the right is taken away again.
-    given, _, taken = refused["next"].partition("   # ")
+    given, _, taken = next_step(refused).partition("   # ")
     life.run(["sh", "-c", given])
     life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE, env=officer)
     life.run(["sh", "-c", taken.partition("then: ")[2]])

@@ -30,7 +30,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "wizard": (
         *("pulumi.automation", "botocore.session", "botocore.client", "botocore.credentials", "botocore.args"),
-        *("botocore.endpoint", "botocore.handlers", "botocore.waiter", "httpx", "httpcore", "pydantic", "yaml"),
+        *("botocore.endpoint", "botocore.handlers", "botocore.waiter", "urllib3", "pydantic", "yaml"),
         *("rich.console", "rich.table", "rich.live", "rich.markup", "asyncio", "argparse", "ssl", "uuid", "zoneinfo"),
     ),
     # The server is the project's own, whichever folder a clinic has.

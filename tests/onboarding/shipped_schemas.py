@@ -6,6 +6,7 @@ Reads `schemas/`, nothing else.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,3 +35,14 @@ def fits(document: dict[str, Any], *, code: int) -> None:
     faults = [f"{error.json_path}: {error.message}" for error in _validator(schema_of(document)).iter_errors(document)]
     assert faults == [], faults
     assert document.get("exitCode", 0 if document["ok"] else 1) == code
+
+
+def next_step(document: Mapping[str, Any]) -> str:
+    """The next step of a failure or a problem: its command, then its advice."""
+    step = document["next"]
+    return "\n".join(part for part in (step["command"], step["advice"]) if part)
+
+
+def in_words(problem: Mapping[str, Any]) -> str:
+    """A problem as one text."""
+    return " ".join((problem["what"], problem["why"], next_step(problem)))

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.onboarding.clinic import ACCOUNT, ALIAS, ESCROW, Clinic, Ended, Running, running_clinic, until
+from tests.onboarding.shipped_schemas import next_step
 
 pytestmark = pytest.mark.needs("curl")
 
@@ -43,12 +44,12 @@ def adopt(clinic: Clinic, *arguments: str, **options: Any) -> Ended:
     return clinic.wizard("--adopt", *UNATTENDED, *arguments, **options)
 
 
-def refused(clinic: Clinic, *arguments: str, given: str | None = None, expect: int = 1) -> list[dict[str, str]]:
+def refused(clinic: Clinic, *arguments: str, given: str | None = None, expect: int = 1) -> list[dict[str, Any]]:
     """The problems of a run that must change nothing."""
     before = clinic.inventory()
     ended = adopt(clinic, "--json", *arguments, env={GIVEN: given}, expect=expect)
     assert clinic.inventory() == before
-    problems: list[dict[str, str]] = ended.document["problems"]
+    problems: list[dict[str, Any]] = ended.document["problems"]
     return problems
 
 
@@ -312,7 +313,7 @@ def test_a_key_that_is_going_to_be_deleted_is_refused_with_what_saves_it(hidden:
     try:
         problems = refused(hidden, *BY_HAND, given=wrapped_by(hidden, new_key(hidden)))
         (problem,) = [each for each in problems if "PendingDeletion" in each["what"]]
-        assert "aws kms cancel-key-deletion" in problem["next"] and own in problem["next"]
+        assert "aws kms cancel-key-deletion" in next_step(problem) and own in next_step(problem)
     finally:
         kms.cancel_key_deletion(KeyId=own)
         kms.enable_key(KeyId=own)
@@ -321,7 +322,7 @@ def test_a_key_that_is_going_to_be_deleted_is_refused_with_what_saves_it(hidden:
 def test_a_data_key_that_vercel_hides_has_to_be_given(hidden: Clinic):
     (problem,) = refused(hidden, *BY_HAND, expect=2)
     assert "ENCRYPTED_PHI_KEY is there, and its value is not told" in problem["what"]
-    assert f"export {GIVEN}=" in problem["next"]
+    assert f"export {GIVEN}=" in next_step(problem)
 
 
 def test_what_is_no_wrapped_data_key_is_refused_and_never_shown(hidden: Clinic):
@@ -396,7 +397,7 @@ def left_as_found(hidden: Clinic) -> LeftAsFound:
 def test_a_data_key_that_the_key_cannot_open_never_gets_into_the_escrow(left_as_found: LeftAsFound):
     assert left_as_found.wrong.code == 1
     assert "the application cannot open the data key" in left_as_found.wrong.told
-    assert "it was not escrowed, and nothing was delivered" in left_as_found.wrong.told
+    assert "it was not stored, and nothing was delivered" in left_as_found.wrong.told
     assert left_as_found.escrowed_by_the_wrong == {}
     assert left_as_found.comments_by_the_wrong == {""}
 
@@ -445,7 +446,7 @@ def test_on_ecs_the_data_key_is_found_beside_its_key_or_asked_for(clinic: Clinic
     ssm.delete_parameter(Name="/eonpro/AWS_KMS_KEY_ID")
     (problem,) = refused(clinic, "--answers", "examples/ecs.yaml", expect=2)
     assert "nothing tells which data key the application has" in problem["what"]
-    assert f"export {GIVEN}=" in problem["next"] and f"{GIVEN}=none" in problem["next"]
+    assert f"export {GIVEN}=" in next_step(problem) and f"{GIVEN}=none" in next_step(problem)
     ssm.put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=by_hand["/eonpro/AWS_KMS_KEY_ID"], Type="String")
 
     told = adopt(clinic, "--answers", "examples/ecs.yaml", "--repair", "all").told

@@ -189,7 +189,7 @@ def _answer(person: Person, phase: Phase) -> None:
         return
     shows(person, "Where does the application run?")
     person.type(SPACE + ENTER)
-    shows(person, "Make it a multi-Region key?")
+    shows(person, "Create a multi-Region key?")
     person.type(ENTER)
 
 
@@ -284,7 +284,7 @@ def test_what_was_under_way_in_an_update_is_waited_for_and_known(chain: Chain, n
 def test_no_question_is_put_twice(chain: Chain):
     asked_in = {name: left.questions for name, left in chain.left.items()}
     first, second = (
-        (("Where does the application run?", "Make it a multi-Region key?"), ("Go on with it?",))
+        (("Where does the application run?", "Create a multi-Region key?"), ("Go on with it?",))
         if chain.target == "vercel"
         else ((), ())
     )

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.onboarding.clinic import ESCROW, Clinic
+from tests.onboarding.shipped_schemas import next_step
 
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 
@@ -104,7 +105,7 @@ def test_a_key_of_one_region_does_not_become_one_of_several(on_ecs: Clinic):
     assert on_ecs.changes() == {}
     [problem] = document["problems"]
     assert "a key of one Region, and that cannot be changed" in problem["what"]
-    assert "--multi-region no" in problem["next"]
+    assert "--multi-region no" in next_step(problem)
 
 
 def test_nobody_ends_the_key_not_even_the_accounts_administrator(on_ecs: Clinic):

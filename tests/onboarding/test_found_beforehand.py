@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from tests.onboarding.clinic import ACCOUNT, ALIAS, BUCKET, ESCROW, Clinic, Ended
+from tests.onboarding.shipped_schemas import in_words, next_step
 
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
 NOBODY = f"arn:aws:iam::{ACCOUNT}:role/nobody"
 
 
-def refused(clinic: Clinic, *arguments: str, code: int, target: str = "vercel", **options: Any) -> list[dict[str, str]]:
+def refused(clinic: Clinic, *arguments: str, code: int, target: str = "vercel", **options: Any) -> list[dict[str, Any]]:
     """The problems that a run reports; nothing is made, nothing touched, no call that changes anything."""
     before = clinic.inventory()
     clinic.forget_calls()
@@ -32,16 +33,16 @@ def refused(clinic: Clinic, *arguments: str, code: int, target: str = "vercel", 
     document = ended.document
     assert document["ok"] is False and document["exitCode"] == code
     assert not (clinic.folder / "Pulumi.production.yaml").exists()
-    problems: list[dict[str, str]] = document["problems"]
-    assert all(problem["what"] and problem["why"] and problem["next"] for problem in problems)
+    problems: list[dict[str, Any]] = document["problems"]
+    assert all(problem["what"] and problem["why"] and next_step(problem) for problem in problems)
     for problem in problems:
         assert " ".join(problem["what"].split()) in ended.told
     return problems
 
 
-def only(problems: list[dict[str, str]]) -> str:
+def only(problems: list[dict[str, Any]]) -> str:
     assert len(problems) == 1, problems
-    return " ".join(problems[0].values())
+    return in_words(problems[0])
 
 
 # --- who asks, and where ----------------------------------------------------------------------------------------
@@ -49,7 +50,7 @@ def only(problems: list[dict[str, str]]) -> str:
 
 @pytest.mark.thorough
 def test_the_wrong_account(bare: Clinic):
-    told = " ".join(refused(bare, "--account", "999999999999", code=3)[0].values())
+    told = in_words(refused(bare, "--account", "999999999999", code=3)[0])
     assert "999999999999" in told and ACCOUNT in told and "--profile" in told
 
 
@@ -247,7 +248,7 @@ def test_endpoints_that_do_not_answer_are_told_in_one_run_and_bounded_time(bare:
         problems = refused(bare, code=1, env={"AWS_ENDPOINT_URL": aws, "VERCEL_API_URL": vercel})
         # Ten seconds for STS and twenty for Vercel, one after the other, and what `refused` itself takes.
         assert time.monotonic() - started < 50
-    told = [" ".join(problem.values()) for problem in problems]
+    told = [in_words(problem) for problem in problems]
     assert len(told) == 2
     assert any(aws in what and "AWS_ENDPOINT_URL" in what for what in told)
     assert any(vercel in what and "VERCEL_API_URL" in what for what in told)

@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.onboarding.clinic import ACCOUNT, BUCKET, CALLER, ESCROW, Clinic
+from tests.onboarding.shipped_schemas import next_step
 
 ADMIN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/platform-admin"
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
@@ -38,7 +39,7 @@ def test_a_strict_key_under_a_locked_log_then_one_for_the_application_alone_then
     before = {**clinic.inventory(), "stacks": None}
     clinic.forget_calls()
     ended = clinic.set_up("ecs", *strict, "--json", expect=8)
-    assert "--confirm production" in ended.document["next"] and "compliance" in ended.told
+    assert "--confirm production" in next_step(ended.document) and "compliance" in ended.told
     assert clinic.changes() == {} and {**clinic.inventory(), "stacks": None} == before
     assert clinic.set_up("ecs", *strict, "--confirm", "staging", "--json", expect=8).document["ok"] is False
     assert clinic.set_up("ecs", *strict, "--confirm", "production", "--json").document["ok"] is True
@@ -95,4 +96,4 @@ def test_a_key_policy_that_nobody_here_could_change_again_is_refused_before_anyt
     assert told in problem["what"], problem
     if code == 1:
         everybody = ",".join((*sorted((OFFICER, ADMIN_ROLE)), CALLER))
-        assert f"--administrators {everybody}" in problem["next"] and "--strict-key-policy no" in problem["next"]
+        assert f"--administrators {everybody}" in next_step(problem) and "--strict-key-policy no" in next_step(problem)

@@ -21,9 +21,9 @@ from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
 from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
-from wizard.commands.policy.iam_resources import Setup, things
-from wizard.commands.policy.operator import for_values, needed, policies_of
-from wizard.commands.policy.operator_actions import PROVIDER_READS
+from wizard.commands.policy.operator import for_values, policies_of
+from wizard.core.required_permissions.resources import Setup, resources_of
+from wizard.core.required_permissions.table import load, operator_actions
 
 NAME = "onboarding-operator"
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/{NAME}"
@@ -111,8 +111,9 @@ def test_the_printed_policy_is_the_policy_of_the_settings_that_came_of_it(one: O
 def test_the_committed_table_is_what_a_set_up_needs_today(one: Operated) -> None:
     measured = operator_permissions.told(one.example, one.setup, one.leaves)
     assert measured.unknown == ()
-    read = {(thing, action) for thing, action, _ in PROVIDER_READS}
-    granted = {(thing, action) for thing in things(one.setup) for action in needed(one.setup, thing)}
+    parts = [load(part) for part in ("provider reads", "unmeasured")]
+    read = {(name, action) for part in parts for name, actions in part.items() for action in actions}
+    granted = {(name, action) for name in resources_of(one.setup) for action in operator_actions(one.setup, name)}
     assert granted - measured.needed <= read, "python -m tools.documents.permissions.operator"
     assert measured.needed <= granted, "python -m tools.documents.permissions.operator"
 

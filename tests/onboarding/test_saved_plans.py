@@ -17,6 +17,7 @@ import pytest
 
 from tests.onboarding.clinic import ALIAS, Clinic, Ended, running_clinic
 from tests.onboarding.patience import ended, shows
+from tests.onboarding.shipped_schemas import next_step
 from tests.terminal.person import ENTER, WIZARD, Person
 
 LAST_PAGE = "Carry out this plan?"
@@ -85,7 +86,7 @@ def refused(planned: Planned, *more: str) -> str:
     clinic.forget_calls()
     told = clinic.set_up("ecs", "--plan", str(planned.plan), "--json", *more, expect=1)
     assert clinic.changes() == {}
-    assert "--save-plan" in told.document["next"]
+    assert "--save-plan" in next_step(told.document)
     return str(told.document["message"])
 
 
@@ -130,7 +131,7 @@ def test_exactly_the_planned_resources_are_made(built: Built):
 def test_a_plan_that_was_carried_out_is_refused_the_second_time_with_each_reason(built: Built):
     told = refused(built.planned)
     assert "the stack was changed since" in told
-    assert f"the data key in the escrow is {built.told['dataKey']['fingerprint']}, and was none" in told
+    assert f"the data key in the store is {built.told['dataKey']['fingerprint']}, and was none" in told
     assert "phi-key: Pulumi would now leave it as it is, and the plan was to create" in told
     assert "setting" not in told
 

@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.onboarding.clinic import ALIAS, ESCROW, Clinic
+from tests.onboarding.shipped_schemas import in_words
 from tests.onboarding.variant import OUTPUTS, Variant, no_secret_is_kept, nothing_is_left_to_change, onboarded
 
 FIRST, SECOND, THIRD = "us-east-1", "us-west-2", "eu-west-1"
@@ -107,7 +108,7 @@ def refused(clinic: Clinic, example: str, *arguments: str) -> str:
     ended = clinic.set_up(example, "--json", *arguments, expect=2)
     assert clinic.changes() == {} and ended.document["ok"] is False
     [problem] = ended.document["problems"]
-    return " ".join(problem.values())
+    return in_words(problem)
 
 
 def test_a_replica_is_not_dropped(in_two_regions: Variant) -> None:

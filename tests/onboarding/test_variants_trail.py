@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.onboarding.clinic import ACCOUNT, Clinic
+from tests.onboarding.shipped_schemas import next_step
 from tests.onboarding.variant import OUTPUTS, Variant, no_secret_is_kept, nothing_is_left_to_change, onboarded
 
 SCRIPT = ("bash", "examples/manual-setup/trail.sh")
@@ -88,7 +89,7 @@ def test_a_trail_that_does_not_record_the_key_is_refused_and_what_it_lacks_besid
             f"the trail {TRAIL} does not record the use of the key: {why}"
             for why in ("it is stopped", "it does not record the events of KMS")
         ]
-        assert all("--trail create" in problem["next"] for problem in document["problems"])
+        assert all("--trail create" in next_step(problem) for problem in document["problems"])
 
         # Its owner mends what was fatal; the rest is told, and is the owner's.
         trails = bare.client("cloudtrail")

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.onboarding.clinic import Clinic
+from tests.onboarding.shipped_schemas import next_step
 
 # Everything that has no default, and whose answer the environment does not hold.
 MISSING = {"account", "administrators", "app_principal", "target", "trail"}
@@ -157,7 +158,7 @@ def test_what_is_missing_is_one_document_for_a_program(bare: Clinic):
     document = ended.document
     assert document["ok"] is False and document["exitCode"] == 2
     assert set(document["missing"]) == MISSING
-    assert document["next"] and ended.err
+    assert next_step(document) and ended.err
 
 
 def test_an_answers_file_that_cannot_be_used_is_one_document_too(bare: Clinic, tmp_path: Path):
@@ -174,4 +175,4 @@ def test_the_commands_for_a_stack_that_is_built_say_so_where_it_is_not(bare: Cli
     for command in ("push", "verify"):
         # What stands is known by its settings, which belong with the code.
         document = bare.wizard(command, *answers, expect=6).document
-        assert "Pulumi.production.yaml, are not here" in document["message"] and "status --all" in document["next"]
+        assert "Pulumi.production.yaml, are not here" in document["message"] and "status --all" in next_step(document)

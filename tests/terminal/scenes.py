@@ -172,7 +172,7 @@ SCENES: Mapping[str, Scene] = {
         arguments=("--multi-region", "no", "--target", "ecs", "--ecs-cluster", ""),
         moves=(
             at(asks("backend"), page="state-backend", keys=DOWN + DOWN + ENTER),
-            at(*CARRY_OUT, page="last-page-with-files-of-this-machine", whole="What was found", keys=CTRL_C),
+            at(*CARRY_OUT, page="last-page-with-files-of-this-machine", whole="Detected", keys=CTRL_C),
         ),
     ),
     "several-profiles": Scene(

@@ -30,7 +30,7 @@ def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(c
         assert found in row and wanted in row, "a difference is one row of three cells"
     assert "Nothing is made twice and nothing is replaced" in person.words
     person.type(ENTER)
-    person.see("Which of these may be changed to what the stack would make?", "» ● key", "● bucket")
+    person.see("Which of these can be changed to match the stack?", "» ● key", "● bucket")
     # Everything is ticked; the key is to stay as it was found.
     person.type(SPACE)
     person.see("» ○ key")

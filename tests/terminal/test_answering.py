@@ -40,7 +40,7 @@ def up_to_multi_region(person: Person) -> None:
     person.type(SPACE)
     person.see("» ● Vercel")
     person.type(ENTER)
-    person.see("Make it a multi-Region key?", "(y/N")
+    person.see("Create a multi-Region key?", "(y/N")
 
 
 def changing(person: Person, key: str) -> None:
@@ -67,7 +67,7 @@ def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(unt
     narrowed = person.see("/ eu-west", "» eu-west-1", "eu-west-2")
     assert "ap-southeast" not in narrowed
     person.type(ENTER)
-    person.see("? Which Region? eu-west-1", "Make it a multi-Region key?")
+    person.see("? Which Region? eu-west-1", "Create a multi-Region key?")
     left(person)
 
 
@@ -96,7 +96,7 @@ def test_a_linked_folder_answers_for_its_team_and_its_project(untouched: Clinic,
     linked(untouched, tmp_path)
     person = sit(untouched, "--stack", "linked", folder=tmp_path, PYTHONPATH=str(untouched.folder))
     person.answer("Where does the application run?", "» ● Vercel")
-    person.answer("Make it a multi-Region key?")
+    person.answer("Create a multi-Region key?")
     person.see("Carry out this plan?", "» Carry it out")
     assert "✓ Vercel project eonpro/eonpro" in person.transcript
     assert ".vercel/project.json" in person.transcript
@@ -110,7 +110,7 @@ def test_a_linked_folder_without_a_token_asks_for_the_token_alone(untouched: Cli
         untouched, "--stack", "tokenless", folder=tmp_path, without=("VERCEL_TOKEN",), PYTHONPATH=str(untouched.folder)
     )
     person.answer("Where does the application run?", "» ● Vercel")
-    person.answer("Make it a multi-Region key?")
+    person.answer("Create a multi-Region key?")
     person.see("A Vercel token with access to the project")
     person.type("notThisOne" + ENTER)
     person.see("✗ ", "next:")
@@ -165,7 +165,7 @@ def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Clinic, sit: Sit) ->
     person = sit(untouched, "--stack", "dumb", TERM="dumb")
     person.see("1. Vercel - a project's variables", "Where does the application run? (numbers")
     person.type("1" + ENTER)
-    person.answer("Make it a multi-Region key? (this cannot be changed later) (y/n", "[n]")
+    person.answer("Create a multi-Region key? (this cannot be changed later) (y/n", "[n]")
     person.see("1. Carry it out", "Carry out this plan? (number", "[1]")
     person.type("2" + ENTER)
     person.see("Which answer? (number")

@@ -20,7 +20,7 @@ def up_to_the_last_page(person: Person) -> None:
     person.type(SPACE)
     person.see("» ● Vercel")
     person.type(ENTER)
-    person.answer("Make it a multi-Region key?")
+    person.answer("Create a multi-Region key?")
     person.see(*LAST_PAGE)
 
 
@@ -56,8 +56,8 @@ def test_ctrl_c_at_a_later_question_keeps_the_answers_and_nothing_else(untouched
     person = sit(untouched, "--stack", "begun")
     person.see("Where does the application run?", "» ○ Vercel")
     person.type(SPACE + ENTER)
-    person.answer("Make it a multi-Region key?", keys="y")
-    person.see("In which other Regions?", "» ")
+    person.answer("Create a multi-Region key?", keys="y")
+    person.see("Which other Regions get a replica?", "» ")
     interrupted(person, untouched)
     assert not (untouched.folder / "Pulumi.begun.yaml").exists()
     kept = draft_of(untouched, "begun")
@@ -66,7 +66,7 @@ def test_ctrl_c_at_a_later_question_keeps_the_answers_and_nothing_else(untouched
 
     again = sit(untouched, "--stack", "begun")
     again.answer("Go on with it?", "» Go on where it was left", "Start again")
-    again.see("In which other Regions?", "» ")
+    again.see("Which other Regions get a replica?", "» ")
     assert len(asked(again.transcript, 80)) == 2, "a question that was answered is put again"
     interrupted(again, untouched)
 

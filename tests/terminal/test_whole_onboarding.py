@@ -129,9 +129,9 @@ def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(clinic
     person.type(DOWN + SPACE)
     person.see("» ● Amazon ECS")
     person.type(ENTER)
-    person.answer("Make it a multi-Region key?")
+    person.answer("Create a multi-Region key?")
     person.answer("Which ECS cluster?", keys="eonpro")
-    assert "this service has to be deployed anew" in person.answer("Which ECS service?", keys="eonpro-wep")
+    assert "this service has to be redeployed" in person.answer("Which ECS service?", keys="eonpro-wep")
     person.see(*LAST_PAGE)
     assert "ECS             /eonpro/production/*, for eonpro/eonpro-wep" in person.transcript
     person.type(DOWN + ENTER)
@@ -151,7 +151,7 @@ def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(clinic
     assert "✓ ecs: proved" in report
     secrets = clinic.outputs()["taskSecrets"]
     assert json.dumps({"secrets": secrets}, indent=2).replace("\n", "\n    ") in report
-    assert "Start the tasks of eonpro/eonpro-web anew" in report
+    assert "Restart the tasks of eonpro/eonpro-web" in report
     assert "python -m wizard push --redeploy --stack production" in report
     assert person.is_sane
     parameters = clinic.parameters()
@@ -165,7 +165,7 @@ def test_a_typed_token_is_never_shown_and_never_kept(clinic: Clinic, sit: Sit) -
     person = sit(clinic, without=("VERCEL_TOKEN",))
     person.see("Where does the application run?", "» ")
     person.type(SPACE + ENTER)
-    person.answer("Make it a multi-Region key?")
+    person.answer("Create a multi-Region key?")
     person.see("A Vercel token with access to the project")
     person.type(right)
     while person.shown.count("*") < len(right):

@@ -9,13 +9,14 @@ import json
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
 from components.settings import Settings
 from wizard.core.models.inputs import Input, InputType
-from wizard.inputs.registry import INPUTS
+from wizard.inputs.audit import TRAIL_INPUTS
+from wizard.inputs.key import KEY_INPUTS
+from wizard.inputs.registry import APPLICATION_INPUTS, INPUTS, STATE_INPUTS, TARGET
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "inputs.md"
@@ -25,26 +26,18 @@ BEGIN = "<!-- Every input: written by `python -m tools.documents.inputs`. Do not
 END = "<!-- Every input: the end. -->"
 
 GROUPS = {
-    "key": "The account and the key",
-    "application": "The application",
-    "audit": "The audit trail and the alerts",
-    "state": "Pulumi's state",
+    "The account and the key": KEY_INPUTS,
+    "The application": (TARGET, *APPLICATION_INPUTS),
+    "The audit trail and the alerts": TRAIL_INPUTS,
+    "Pulumi's state": STATE_INPUTS,
 }
-"""The heading of each file of `wizard/inputs` that holds inputs, in the order of the page."""
+"""The inputs under each heading of the page, in its order."""
 
 
 def grouped() -> Iterator[tuple[str, tuple[Input, ...]]]:
     """Each heading with its inputs, in the order of the table."""
-    for part in GROUPS:
-        values = vars(import_module(f"wizard.inputs.{part}")).values()
-        own = {
-            each.key
-            for value in values
-            for each in (value if isinstance(value, tuple) else (value,))
-            if isinstance(each, Input)
-        }
-        if inputs := tuple(each for each in INPUTS if each.key in own):
-            yield GROUPS[part], inputs
+    for heading, members in GROUPS.items():
+        yield heading, tuple(each for each in INPUTS if each in members)
 
 
 # --- the table --------------------------------------------------------------------------------------------

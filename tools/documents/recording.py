@@ -85,7 +85,7 @@ def onboard(person: Person) -> None:
     person.type(SPACE)
     person.see("» ● Vercel")
     person.type(ENTER)
-    person.answer("Make it a multi-Region key?")
+    person.answer("Create a multi-Region key?")
     person.answer("Carry out this plan?", "» Carry it out")
 
 

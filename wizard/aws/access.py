@@ -130,7 +130,7 @@ class AwsAccessReader:
         query: dict[str, Any] = {"LookupAttributes": [by_key], "StartTime": since, "MaxResults": 50}
         for number in range(MAX_PAGES):
             if number:
-                self._session.pause(PACE_SECONDS)
+                self._session.clock.sleep(PACE_SECONDS)
             with self._session.translating("cloudtrail", "LookupEvents"):
                 answer = client.lookup_events(**query)
             yield list(answer.get("Events") or ()), bool(answer.get("NextToken"))

@@ -28,6 +28,7 @@ from wizard.aws.s3 import S3BackupStorage, StateStorage
 from wizard.aws.usage_metrics import CloudWatchUsage
 from wizard.core.models.account import Identity, RegionFact
 from wizard.core.models.discovery import ProfileFact
+from wizard.core.retry import SYSTEM_CLOCK, Clock
 
 
 class Aws:
@@ -121,6 +122,7 @@ def connect(
     region: str | None = None,
     environ: Mapping[str, str] | None = None,
     ask_code: AskCode | None = None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Aws:
     """AWS with credentials and Region resolved once; calls nothing yet.
 
@@ -131,4 +133,4 @@ def connect(
     Raises CredentialsError for a profile that does not exist or files that cannot be read.
     """
     given = os.environ if environ is None else environ
-    return Aws(Session.open(profile=profile, region=region, environ=given, ask_code=ask_code))
+    return Aws(Session.open(profile=profile, region=region, environ=given, ask_code=ask_code, clock=clock))

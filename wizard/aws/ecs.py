@@ -15,9 +15,10 @@ from components.settings import SecretStore
 from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.deployment import Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.next_command import Command
 
 AT_ONCE = 10
-"""Services that DescribeServices tells of in one call."""
+"""Services that DescribeServices returns in one call."""
 _REASONS = 5
 _STATES = frozenset(RolloutState)
 
@@ -46,7 +47,7 @@ class Ecs:
             "ecs", "DescribeServices", absent=("ClusterNotFoundException",), cluster=cluster, services=list(names)
         )
         for found in (answer or {}).get("services", ()):
-            # A deleted one is told of for a while.
+            # A deleted one is listed for a while.
             if found.get("status") == "ACTIVE":
                 yield _service(found)
 
@@ -55,8 +56,10 @@ class Ecs:
             return error
         return ResourceError(
             f"there is no ECS cluster {cluster} in {self.session.region}",
-            f"aws ecs list-clusters --region {self.session.region}"
-            "   # then: pulumi config set eonpro-kms:ecsCluster NAME",
+            Command(
+                f"aws ecs list-clusters --region {self.session.region}",
+                advice="then: pulumi config set eonpro-kms:ecsCluster NAME",
+            ),
         )
 
     def task_definition(self, name: str) -> TaskDefinition | None:
@@ -72,7 +75,7 @@ class Ecs:
 
     def _definition(self, answer: Mapping[str, Any]) -> TaskDefinition:
         found = answer["taskDefinition"]
-        # AWS's own description says what can be registered: the rest is what AWS adds when it tells of a revision.
+        # AWS's own description says what can be registered: the rest is what AWS adds when it describes a revision.
         model = self.session.client("ecs").meta.service_model.operation_model("RegisterTaskDefinition")
         body = {name: found[name] for name in model.input_shape.members if found.get(name) not in (None, [], "")}
         if answer.get("tags"):
@@ -95,7 +98,7 @@ class Ecs:
         if newest is None:
             raise ResourceError(
                 f"ECS began no deployment of {service.cluster}/{service.name}",
-                f"aws ecs describe-services --cluster {service.cluster} --services {service.name}",
+                Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
             )
         return newest
 
@@ -118,7 +121,7 @@ class Ecs:
         if store is SecretStore.SECRETS_MANAGER:
             found = self.session.together(*(lambda name=name: self._secret_written(name) for name in names))
         else:
-            # Without decryption: the time is told all the same.
+            # Without decryption: the time is returned all the same.
             answer = self.session.call("ssm", "GetParameters", Names=list(names), WithDecryption=False)
             found = tuple(each["LastModifiedDate"] for each in answer["Parameters"])
         return max((moment.astimezone(UTC) for moment in found if moment is not None), default=None)

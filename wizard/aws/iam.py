@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from wizard.aws.auth.clock import skew_of
 from wizard.aws.auth.credentials import FALLBACK_REGION
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session
+from wizard.core import retry
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
@@ -24,6 +25,8 @@ from wizard.core.errors import (
 )
 from wizard.core.models.account import Identity, Principal, RegionFact
 from wizard.core.models.delivery import AccessKey, AccessKeyFact
+from wizard.core.next_command import Command
+from wizard.core.retry import Reason
 
 T = TypeVar("T")
 
@@ -215,23 +218,24 @@ class Iam:
         Raises ResourceError when the user has two already, which is all that IAM gives
         (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
         """
-        for seconds in (*_TRIES, None):
-            try:
-                made = self._session.call("iam", "CreateAccessKey", UserName=user)["AccessKey"]
-            except ResourceError as error:
-                cause: Any = error.__cause__
-                if code_of(cause) in _FULL:
-                    raise ResourceError(
-                        f"the user {user} has two access keys already, and IAM gives no third",
-                        f"aws iam list-access-keys --user-name {user}   # then switch off and delete the one nobody uses: "
-                        f"aws iam delete-access-key --user-name {user} --access-key-id …",
-                    ) from cause
-                if seconds is None or code_of(cause) not in _ABSENT:
-                    raise
-                self._session.pause(seconds)
-            else:
-                return AccessKey(id=str(made["AccessKeyId"]), secret=str(made["SecretAccessKey"]))
-        raise AssertionError("the last try returns or raises")
+
+        def reason(error: SetupError) -> Reason | None:
+            return Reason.CONSISTENCY if code_of(error.__cause__) in _ABSENT else None
+
+        def create() -> AccessKey:
+            made = self._session.call("iam", "CreateAccessKey", UserName=user)["AccessKey"]
+            return AccessKey(id=str(made["AccessKeyId"]), secret=str(made["SecretAccessKey"]))
+
+        try:
+            return retry.call(create, clock=self._session.clock, seconds=_NEW_USER_SECONDS, reason=reason)
+        except ResourceError as error:
+            if code_of(error.__cause__) not in _FULL:
+                raise
+            raise ResourceError(
+                f"the user {user} has two access keys already, and IAM gives no third",
+                f"aws iam list-access-keys --user-name {user}   # then switch off and delete the one nobody uses: "
+                f"aws iam delete-access-key --user-name {user} --access-key-id …",
+            ) from error.__cause__
 
     def retire_access_key(self, user: str, key_id: str) -> None:
         """Switch the key off; it can be switched on again."""
@@ -249,8 +253,10 @@ class Iam:
         if found.active:
             raise UsageError(
                 f"the access key {key_id} of the user {user} is active; it was not deleted",
-                f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive"
-                "   # and see that nothing fails without it",
+                Command(
+                    f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive",
+                    advice="and see that nothing fails without it",
+                ),
             )
         self._session.find("iam", "DeleteAccessKey", absent=_ABSENT, UserName=user, AccessKeyId=key_id)
 
@@ -262,16 +268,14 @@ class Iam:
         if not isinstance(document, dict):
             raise ResourceError(
                 f"the policy {policy_arn} is no JSON object",
-                f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}",
+                Command(f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}"),
             )
         return document
 
 
-_TRIES = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries while a user made a moment ago is not yet visible everywhere: IAM is eventually consistent
-(https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency)."""
-
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
+_NEW_USER_SECONDS = 10.0
+"""In which a user that was just made becomes known everywhere."""
 _FULL = ("LimitExceeded", "LimitExceededException")
 
 

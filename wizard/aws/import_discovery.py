@@ -1,4 +1,4 @@
-"""What is there under the stack's names, set up by hand or left by a stack, with all that is needed to import it.
+"""What is there under the stack's names, set up manually or left by a stack, with all that is needed to import it.
 
 Asks KMS, IAM, CloudTrail and S3, side by side; changes nothing.
 """
@@ -17,6 +17,7 @@ from wizard.aws.data_keys.parameter_store import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, FoundDataKey
+from wizard.core.next_command import Command
 
 GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
 GUIDE_KEY = "/eonpro/AWS_KMS_KEY_ID"
@@ -43,7 +44,7 @@ class ImportDiscovery:
         self._session = session
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
-        """Everything that can be taken in; what the settings bring along themselves is not looked up."""
+        """Everything that can be imported; what the settings bring along themselves is not looked up."""
         found = self._session.together(
             lambda: _tolerant(lambda: _key(self._session, settings)),
             lambda: _tolerant(lambda: _role(self._session, settings)),
@@ -258,6 +259,6 @@ def _document(bucket: str, answer: Mapping[str, Any] | None) -> Mapping[str, Any
     document = json.loads(answer["Policy"])
     if not isinstance(document, dict):
         raise ResourceError(
-            f"the policy of {bucket} is no JSON object", f"aws s3api get-bucket-policy --bucket {bucket}"
+            f"the policy of {bucket} is no JSON object", Command(f"aws s3api get-bucket-policy --bucket {bucket}")
         )
     return document

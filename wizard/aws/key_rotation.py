@@ -1,6 +1,6 @@
-"""The KMS keys with their rotations, and the ledger of data keys: a `wizard.core.ports.aws.KeyRotation`.
+"""The KMS keys with their rotations, and the versions of the data key: a `wizard.core.ports.aws.KeyRotation`.
 
-Calls KMS, Service Quotas and the escrow's store. Never an action of KMS that returns plaintext, nor a DryRun of one.
+Calls KMS, Service Quotas and the data key's store. Never an action of KMS that returns plaintext, nor a DryRun of one.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from wizard.aws.data_keys.versions import DataKeyVersions
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
+from wizard.core.next_command import Command, wizard
 
 _NOT_ITS_OWN = ("IncorrectKeyException", "InvalidCiphertextException", "InvalidKeyUsageException")
 
 
 @dataclass(frozen=True)
 class AwsKeyRotation:
-    """The keys and the ledger of the session's Region."""
+    """The keys and the kept versions of the session's Region."""
 
     session: Session
 
@@ -90,7 +91,10 @@ class AwsKeyRotation:
             if code == "ConflictException":
                 raise ResourceError(
                     f"a rotation of {key_arn} is under way already; nothing was changed",
-                    f"aws kms get-key-rotation-status --key-id {key_arn}   # OnDemandRotationStartDate goes with it",
+                    Command(
+                        f"aws kms get-key-rotation-status --key-id {key_arn}",
+                        advice="OnDemandRotationStartDate goes with it",
+                    ),
                 ) from error
             raise
 
@@ -113,20 +117,20 @@ class AwsKeyRotation:
                 raise DataKeyConflict(
                     f"the key {source} does not open the data key {wrapped.fingerprint} ({code_of(cause)}); "
                     "nothing was changed",
-                    "python -m wizard restore   # lists the kept versions, each with the key that wraps it",
+                    wizard("restore", advice="lists the kept versions, each with the key that wraps it"),
                 ) from error
             raise
         return WrappedDataKey.from_blob(answer["CiphertextBlob"])
 
-    # --- the ledger --------------------------------------------------------------------------------------------
+    # --- the kept versions --------------------------------------------------------------------------------------------
 
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
-        """Every version that is kept, the oldest first, and the escrow's own where it has no entry yet."""
+        """Every version that is kept, the oldest first, and the stored one where it has no entry yet."""
         return self._ledger(settings).versions()
 
-    def spoiled(self, settings: Settings) -> tuple[str, ...]:
+    def altered(self, settings: Settings) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced."""
-        return self._ledger(settings).spoiled()
+        return self._ledger(settings).altered()
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
         """The kept version of that fingerprint; None for none."""
@@ -145,12 +149,12 @@ class AwsKeyRotation:
         """An entry for a version, create-only, read back; one that is there is left alone."""
         return self._ledger(settings).keep(wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as)
 
-    def seat(self, settings: Settings) -> StoredKey:
-        """What the escrow holds now, whatever that is."""
-        return self._ledger(settings).seat()
+    def stored_key(self, settings: Settings) -> StoredKey:
+        """What is stored now, whatever that is."""
+        return self._ledger(settings).stored_key()
 
     def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
-        """The kept version into the escrow, in the place of what was seen there."""
+        """The kept version into the store, in place of what was read there."""
         self._ledger(settings).replace_current(version, key_arn=key_arn, seen=seen, at=datetime.now(UTC))
 
     def _ledger(self, settings: Settings) -> DataKeyVersions:

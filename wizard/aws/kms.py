@@ -14,13 +14,15 @@ from typing import Any
 
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of
+from wizard.core import retry
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
 from wizard.core.models.account import KeyFact
+from wizard.core.next_command import Command
+from wizard.core.retry import Reason
 
-_TRIES = (0.2, 0.4, 0.8, 1.6, 3.2)
-"""Seconds between tries while a key made a moment ago is not yet visible everywhere: KMS is eventually
-consistent (https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency)."""
+_SECONDS = 10.0
+"""In which a key that was just made becomes usable."""
 
 _YOUNG = 60
 """Seconds after its creation in which a denial may come of a key policy that is not yet everywhere."""
@@ -45,7 +47,7 @@ class KmsKeys:
         document = json.loads(self._session.call("kms", "GetKeyPolicy", KeyId=key_arn, PolicyName="default")["Policy"])
         if not isinstance(document, dict):
             raise ResourceError(
-                f"the policy of {key_arn} is no JSON object", f"aws kms get-key-policy --key-id {key_arn}"
+                f"the policy of {key_arn} is no JSON object", Command(f"aws kms get-key-policy --key-id {key_arn}")
             )
         return document
 
@@ -77,21 +79,19 @@ class KmsKeys:
 
         Waits a few seconds for a key made a moment ago, which may not be visible everywhere, nor its policy in force.
         """
-        for seconds in (*_TRIES, None):
-            try:
-                answer = self._session.call("kms", "GenerateDataKeyWithoutPlaintext", KeyId=key_arn, KeySpec="AES_256")
-            except ResourceError as error:
-                cause = error.__cause__
-                if seconds is None or code_of(cause) not in _NOT_YET or "pending" in str(cause).lower():
-                    raise
-                self._session.pause(seconds)
-            except PermissionDenied:
-                if seconds is None or not _made_a_moment_ago(self._session, key_arn):
-                    raise
-                self._session.pause(seconds)
-            else:
-                return WrappedDataKey.from_blob(answer["CiphertextBlob"])
-        raise AssertionError("the last try returns or raises")
+
+        def reason(error: SetupError) -> Reason | None:
+            if isinstance(error, PermissionDenied):
+                return Reason.PROPAGATION if _made_a_moment_ago(self._session, key_arn) else None
+            cause = error.__cause__
+            not_yet = code_of(cause) in _NOT_YET and "pending" not in str(cause).lower()
+            return Reason.CONSISTENCY if isinstance(error, ResourceError) and not_yet else None
+
+        def generate() -> WrappedDataKey:
+            answer = self._session.call("kms", "GenerateDataKeyWithoutPlaintext", KeyId=key_arn, KeySpec="AES_256")
+            return WrappedDataKey.from_blob(answer["CiphertextBlob"])
+
+        return retry.call(generate, clock=self._session.clock, seconds=_SECONDS, reason=reason)
 
 
 def _fact(session: Session, metadata: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> KeyFact:

@@ -5,18 +5,19 @@ Asks IAM; changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from components.settings import Settings
 from wizard.aws import kms
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import identify
-from wizard.aws.required_permissions import RequiredPermission, needs_of
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Identity, Principal
 from wizard.core.models.delivery import Simulation
 from wizard.core.models.discovery import PermissionsFact
+from wizard.core.required_permissions.table import RequiredPermission, required
 
 
 class Permissions:
@@ -56,7 +57,7 @@ class Permissions:
         """
         if Principal(arn=identify(self._session).principal_arn).kind == "root":
             return PermissionsFact()
-        needs = needs_of(settings, identify(self._session).principal_arn)
+        needs = required(settings, identify(self._session).principal_arn)
         weighed, tried = self._session.together(
             lambda: _weigh_all(self._session, identify(self._session), needs),
             lambda: kms.weigh_data_key(self._session, settings.names.alias),
@@ -69,7 +70,7 @@ class Permissions:
         elif tried is kms.DryRun.FORBIDDEN:
             denied, unknown = denied | {MAKE_DATA_KEY}, unknown - {MAKE_DATA_KEY}
         elif tried is kms.DryRun.REFUSED and MAKE_DATA_KEY not in denied:
-            # The policy of a key that was set up by hand says so; the set-up puts another on it.
+            # The policy of a key that was set up manually says so; the set-up puts another on it.
             unknown = unknown | {MAKE_DATA_KEY}
             why = [*why, f"the policy of the key behind {settings.names.alias} refuses it as it is today"]
         return PermissionsFact(denied=tuple(sorted(denied)), unknown=tuple(sorted(unknown)), why_unknown="; ".join(why))
@@ -84,9 +85,16 @@ class _Weighed:
 
 
 def _weigh(
-    session: Session, principal_arn: str, actions: Sequence[str], resource: str, region: str | None = None
+    session: Session,
+    principal_arn: str,
+    actions: Sequence[str],
+    resource: str,
+    context: Mapping[str, str] = MappingProxyType({}),
 ) -> _Weighed:
-    requested = {"ContextKeyName": "aws:RequestedRegion", "ContextKeyType": "string", "ContextKeyValues": [region]}
+    entries = [
+        {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]}
+        for key, value in context.items()
+    ]
     results = {
         str(result["EvalActionName"]).lower(): result
         for result in session.pages(
@@ -96,7 +104,7 @@ def _weigh(
             PolicySourceArn=principal_arn,
             ActionNames=list(actions),
             ResourceArns=[resource],
-            **({"ContextEntries": [requested]} if region else {}),
+            **({"ContextEntries": entries} if entries else {}),
         )
     }
     refused = {
@@ -120,7 +128,8 @@ def _weigh_all(
     """What is denied, what is not known, and why not."""
 
     def weigh(need: RequiredPermission) -> _Weighed:
-        return _weigh(session, caller.principal_arn, need.actions, need.resource, need.region)
+        context = {"aws:RequestedRegion": need.region, **need.context}
+        return _weigh(session, caller.principal_arn, need.actions, need.resource, context)
 
     try:
         found = session.together(*(lambda need=need: weigh(need) for need in needs))

@@ -12,10 +12,10 @@ from typing import Any
 from components.settings import Settings
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import identify
-from wizard.aws.required_permissions import needs_of
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Identity
 from wizard.core.models.discovery import QuotaFact
+from wizard.core.required_permissions.table import required
 
 TRAILS = 5
 """For each Region, and never more; a trail of every Region counts in each.
@@ -112,7 +112,7 @@ class ServiceQuotas:
 
 def _made(settings: Settings, caller: Identity) -> Made:
     found: dict[str, frozenset[str]] = {}
-    for need in needs_of(settings, caller.principal_arn):
+    for need in required(settings, caller.principal_arn):
         for action in need.actions:
             found[action] = found.get(action, frozenset()) | {need.resource}
     return found

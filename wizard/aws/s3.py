@@ -15,13 +15,16 @@ from wizard.aws import cloudtrail
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import identify
+from wizard.core import retry
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.backup import BucketLock, StoredObject
+from wizard.core.next_command import Command
+from wizard.core.retry import Reason
 
 TAGS: Mapping[str, str] = {"Application": "EONPRO", "Purpose": "Pulumi state"}
 
-_TRIES = (0.5, 1, 2, 4, 8)
-"""Seconds between tries while a bucket made a moment ago, or one just deleted, is not yet known everywhere."""
+_SECONDS = 20.0
+"""In which a bucket that was just made, or just deleted, becomes known everywhere."""
 
 _NOT_YET = ("NoSuchBucket", "404", "OperationAborted")
 _FOREIGN = ("BucketAlreadyExists",)
@@ -53,14 +56,14 @@ class StateStorage:
         made = owner is None and _create(self._session, bucket, identify(self._session).account_id)
         asked = {"Bucket": bucket, "ExpectedBucketOwner": identify(self._session).account_id}
         for mend in (_shut, _own, _version, _encrypt, _refuse_plain_http, _tag):
-            _patiently(self._session, lambda mend=mend: mend(self._session, asked))  # type: ignore[misc]
+            _when_consistent(self._session, lambda mend=mend: mend(self._session, asked))  # type: ignore[misc]
         return made
 
 
 def _create(session: Session, bucket: str, account_id: str) -> bool:
     where = {} if session.region == _FIRST_REGION else {"LocationConstraint": session.region}
     try:
-        _patiently(
+        _when_consistent(
             session,
             lambda: session.call(
                 "s3",
@@ -97,15 +100,11 @@ def _proposed(account_id: str) -> str:
     return f"eonpro-pulumi-state-{account_id}"
 
 
-def _patiently(session: Session, call: Callable[[], Any]) -> Any:
-    for seconds in (*_TRIES, None):
-        try:
-            return call()
-        except ResourceError as error:
-            if seconds is None or code_of(error.__cause__) not in _NOT_YET:
-                raise
-            session.pause(seconds)
-    raise AssertionError("the last try returns or raises")
+def _when_consistent(session: Session, action: Callable[[], Any]) -> Any:
+    def reason(error: SetupError) -> Reason | None:
+        return Reason.CONSISTENCY if code_of(error.__cause__) in _NOT_YET else None
+
+    return retry.call(action, clock=session.clock, seconds=_SECONDS, reason=reason)
 
 
 # --- each of what it has to be: looked at, and only then changed ---------------------------------------------------
@@ -202,7 +201,9 @@ class S3BackupStorage:
             where = "" if region == "us-east-1" else f" --create-bucket-configuration LocationConstraint={region}"
             raise ResourceError(
                 f"the account {self.account_id} has no bucket {bucket}",
-                f"aws s3api create-bucket --bucket {bucket} --region {region}{where} --object-lock-enabled-for-bucket",
+                Command(
+                    f"aws s3api create-bucket --bucket {bucket} --region {region}{where} --object-lock-enabled-for-bucket"
+                ),
             )
         answer = home.find("s3", "GetObjectLockConfiguration", absent=_NO_LOCK, **self._of(bucket))
         found = (answer or {}).get("ObjectLockConfiguration", {})

@@ -111,7 +111,7 @@ class CloudWatchUsage:
         calls, oldest = 0, until
         for page in range(self.pages):
             if page:
-                self.session.pause(_BETWEEN_PAGES)
+                self.session.clock.sleep(_BETWEEN_PAGES)
             answer = self.session.call("cloudtrail", "LookupEvents", **parameters)
             for event in answer.get("Events", ()):
                 calls += event.get("EventName") in CRYPTOGRAPHIC

@@ -20,6 +20,7 @@ from wizard.core.models.delivery import StackState
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.next_command import wizard
+from wizard.core.retry import Clock
 from wizard.core.run_options import RunOptions
 from wizard.core.state_backend import in_words
 from wizard.data_key.verification import ChildDecryptVerifier
@@ -54,6 +55,8 @@ def build_clients(
     resolved: Mapping[str, Answer],
 ) -> Clients:
     """The edges of a run. `project` is the project's folder, `folder` the application's."""
+
+    clock = Clock(on_wait=terminal.working)
 
     def tell(text: str) -> None:
         terminal.line(text)
@@ -96,6 +99,7 @@ def build_clients(
             region=region,
             environ=os.environ,
             ask_code=code if terminal.interactive else None,
+            clock=clock,
         )
 
     places = StatePlaces(project, os.environ)
@@ -105,7 +109,7 @@ def build_clients(
         connect=connect,
         vercel=vercel,
         engine=engine,
-        prover=ChildDecryptVerifier(project),
+        prover=ChildDecryptVerifier(project, clock=clock),
         wrapper=ChildWrapper(project),
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),

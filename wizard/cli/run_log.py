@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from wizard.cli.redaction import Redaction
+from wizard.core import safe_text
 
 KEPT = 20
 """Logs that stay in the folder; older ones are removed."""
@@ -33,8 +34,6 @@ _SECRET_VARIABLE = re.compile(
 )
 _SECRET_FILE = re.compile(r"(TOKEN|PASSWORD|PASSPHRASE|PHI_KEY)_FILE$", re.IGNORECASE)
 _LONGEST_FILE = 65_536
-# What a service says is text: no escape sequence reaches a terminal, no line pretends to be a record of its own.
-_CONTROL = dict.fromkeys([*range(0x00, 0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F)], "?")
 
 
 class Loudness(IntEnum):
@@ -138,7 +137,7 @@ class _Redacting(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         if not self._causes:
             record = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None})
-        text = self._redaction(super().format(record)).translate(_CONTROL)
+        text = safe_text.lines(self._redaction(super().format(record)))
         return text.replace("\n", "\n    ")
 
 

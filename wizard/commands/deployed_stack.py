@@ -15,6 +15,7 @@ from components.settings import Outputs, Settings, Target
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StackState, VercelProject
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.state_backend import S3, url_of
 from wizard.inputs.registry import by_key
@@ -75,7 +76,7 @@ def find(request: Request, clients: Clients) -> DeployedStack:
     if settings is None:
         raise StackNotFound(
             f"the settings of the stack {request.stack}, Pulumi.{name}.yaml, are not here",
-            "python -m wizard status --all   # which stacks there are; the file belongs with the code",
+            wizard("status", "--all", advice="which stacks there are; the file belongs with the code"),
         )
     value: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
     aws = clients.connect(value.get("profile"), settings.region)
@@ -116,9 +117,7 @@ def outputs_of(found: DeployedStack) -> Outputs:
     if isinstance(found.state, SetupError):
         raise found.state
     if found.state.outputs is None:
-        raise StackNotFound(
-            f"the stack {found.stack} is not built yet", f"python -m wizard setup --stack {found.stack}"
-        )
+        raise StackNotFound(f"the stack {found.stack} is not built yet", wizard("setup", "--stack", found.stack))
     return found.state.outputs
 
 

@@ -63,7 +63,7 @@ SCHEDULES = {
     Reason.THROTTLED: Schedule(first=0.5, longest=8.0, seconds=60.0),
     Reason.NETWORK: Schedule(first=0.5, longest=8.0, seconds=60.0),
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
-    Reason.PROPAGATION: Schedule(first=1.0, longest=8.0, seconds=30.0),
+    Reason.PROPAGATION: Schedule(first=1.0, longest=8.0, seconds=20.0),
     # https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency
     Reason.CONSISTENCY: Schedule(first=0.2, longest=3.2, seconds=10.0),
     Reason.BUSY: Schedule(first=0.5, longest=2.0, seconds=600.0),
@@ -137,10 +137,15 @@ class Deadline:
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
+def new_deadline(seconds: float = SECONDS, *, clock: Clock = SYSTEM_CLOCK) -> Deadline:
+    """A deadline within that of the operation under way, for a loop that no `with` statement fits."""
+    return Deadline(clock=clock, seconds=seconds, outer=_current.get())
+
+
 @contextmanager
 def operation(seconds: float = SECONDS, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[Deadline]:
     """One operation with one deadline for all that it waits for, and for every operation inside it."""
-    deadline = Deadline(clock=clock, seconds=seconds, outer=_current.get())
+    deadline = new_deadline(seconds, clock=clock)
     token = _current.set(deadline)
     try:
         yield deadline
@@ -179,8 +184,7 @@ def attempts(reason: Reason, *, clock: Clock, seconds: float | None = None) -> I
     `seconds` is None for those of the reason's schedule.
     """
     number = 1
-    total = SCHEDULES[reason].seconds if seconds is None else seconds
-    deadline = Deadline(clock=clock, seconds=total, outer=_current.get())
+    deadline = new_deadline(SCHEDULES[reason].seconds if seconds is None else seconds, clock=clock)
     yield number
     while deadline.wait(reason):
         number += 1

@@ -1,11 +1,10 @@
-"""The way of the data key from its escrow to each target, and the proof that the application can open it there.
+"""The way of the data key from its store to each target, and the proof that the application can open it there.
 
 Pure: acts through the edges' Protocols.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -17,14 +16,15 @@ from wizard.core.models.delivery import (
     AccessKey,
     AppCredentials,
     AppVariables,
-    ChildResult,
     CredentialsSearch,
     Delivered,
     Verification,
     VerificationState,
 )
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, DecryptVerifier
+from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key.storage import region_of
 from wizard.targets.port import DeployTarget, TargetContext, deploy_target
 
@@ -57,7 +57,7 @@ def deliver(
             if result.fingerprint != wrapped.fingerprint:
                 raise DataKeyConflict(
                     f"{result.place} has the data key {result.fingerprint}, not the stored {wrapped.fingerprint}",
-                    f"python -m wizard push --stack {context.stack}",
+                    wizard("push", "--stack", context.stack),
                 )
             on_delivered(result)
             done.append(result)
@@ -71,7 +71,6 @@ def prove(
     *,
     prover: DecryptVerifier,
     access_key: AccessKey | None = None,
-    pause: Callable[[float], None] = time.sleep,
 ) -> tuple[Verification, ...]:
     """One verification for each delivery: as the application, or else by what its policies say.
 
@@ -89,7 +88,7 @@ def prove(
         state, detail = (
             (VerificationState.FAILED, gap)
             if gap
-            else _judge(context.aws.with_region(region), prover, principal, batch, target, _credentials(own), pause)
+            else _judge(context.aws.with_region(region), prover, principal, batch, target, _credentials(own))
         )
         if len(variables) > 1:
             detail = f"in {region}: {detail}"
@@ -112,7 +111,6 @@ def _judge(
     batch: AppVariables,
     target: DeployTarget,
     given: AppCredentials | None,
-    pause: Callable[[float], None],
 ) -> tuple[VerificationState, str]:
     search = (
         CredentialsSearch(found=given)
@@ -121,7 +119,9 @@ def _judge(
     )
     credentials = search.found
     if credentials is not None:
-        verdict = _once_known(prover, credentials, batch, is_new=given is not None, pause=pause)
+        # An access key made a moment ago takes longer to be known everywhere than a role.
+        seconds = NEW_KEY_SECONDS if given else SCHEDULES[Reason.PROPAGATION].seconds
+        verdict = prover.prove(credentials, batch, retry_seconds=seconds)
         if not verdict.proved:
             return VerificationState.FAILED, f"as {verdict.principal or principal}: {verdict.cause}: {verdict.message}"
         if verdict.fingerprint != batch.wrapped.fingerprint:
@@ -137,32 +137,8 @@ def _judge(
     return _simulated(aws, principal, batch.key_arn, search.tried)
 
 
-_WAITS = (1.0, 2.0, 4.0, 8.0, 8.0)
-"""Seconds between the tries."""
-
-_NOT_KNOWN_YET = ("BadCredentials", "AccessDenied")
-"""What `phi` says of a user or an access key that AWS does not know everywhere, or whose policies it does not."""
-
-
-def _once_known(
-    prover: DecryptVerifier,
-    credentials: AppCredentials,
-    batch: AppVariables,
-    *,
-    is_new: bool,
-    pause: Callable[[float], None],
-) -> ChildResult:
-    """The verdict; an access key made a moment ago is tried again while AWS does not know it everywhere.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
-    """
-    verdict = prover.prove(credentials, batch)
-    for seconds in _WAITS if is_new else ():
-        if verdict.proved or verdict.cause not in _NOT_KNOWN_YET:
-            break
-        pause(seconds)
-        verdict = prover.prove(credentials, batch)
-    return verdict
+NEW_KEY_SECONDS = 40.0
+"""In which an access key that was just made becomes known everywhere."""
 
 
 def _simulated(aws: AwsClient, principal: str, key_arn: str, tried: tuple[str, ...]) -> tuple[VerificationState, str]:

@@ -1,4 +1,4 @@
-"""The escrow of the wrapped data key: found, filled once, and copied to where else it has to be.
+"""The stored (wrapped) data key: found, written once, and copied to every other Region and store that needs it.
 
 Pure: acts through the cloud's Protocol. The laws of the data key are kept here, whatever the edge would allow.
 """
@@ -16,7 +16,7 @@ from wizard.data_key import guard
 
 
 def find_stored_data_key(aws: AwsClient, settings: Settings) -> StoredDataKey | None:
-    """The escrowed data key: in the store of the settings, or still in the other one, where an earlier run put it."""
+    """The stored data key: in the store of the settings, or still in the other one, where an earlier run put it."""
     for store in (settings.secret_store, *(other for other in SecretStore if other is not settings.secret_store)):
         try:
             stored_data_key = aws.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=store)
@@ -33,10 +33,10 @@ def find_stored_data_key(aws: AwsClient, settings: Settings) -> StoredDataKey | 
 def ensure_data_key(
     aws: AwsClient, settings: Settings, outputs: Outputs, *, adopted: WrappedDataKey | None = None
 ) -> StoredDataKey:
-    """The escrowed data key: the one that is there, the `adopted` one, or a new one. Two runs at once end with one.
+    """The stored data key: the one that is there, the `adopted` one, or a new one. Two runs at once end with one.
 
-    An escrow in the other store is copied, never made anew; every replica's Region gets a copy too.
-    Raises DataKeyConflict when an escrow's key is wrapped by another KMS key, or is another data key.
+    A data key in the other store is copied, never made again; every replica's Region gets a copy too.
+    Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
     stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
@@ -74,7 +74,7 @@ def _refuse_another(stored_data_key: StoredDataKey, outputs: Outputs) -> None:
 
 
 def _keep(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn: str, *, is_new: bool) -> StoredDataKey:
-    """Write the escrow, create-only, and read it back: whoever wrote first, what it holds is the data key."""
+    """Write the stored data key, create-only, and read it back: whoever wrote first, what it holds is the data key."""
     name, store = settings.names.stored_data_key, settings.secret_store
     written = aws.stored_data_keys.store_data_key(name, wrapped, key_arn=key_arn, tags=settings.tags, store=store)
     stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
@@ -88,7 +88,7 @@ def _keep(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn: 
     if (written or not is_new) and stored_data_key.wrapped.fingerprint != wrapped.fingerprint:
         raise DataKeyConflict(
             f"{name} holds {stored_data_key.wrapped.fingerprint}, not {wrapped.fingerprint}, just written to it",
-            f"nothing was delivered; look who writes it: {look}",
+            f"nothing was delivered; find out who writes it: {look}",
         )
     return replace(stored_data_key, made_now=written and is_new)
 

@@ -9,13 +9,15 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wizard.core import retry
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
+from wizard.core.next_command import wizard
+from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 PASSED_ON = (
     "PATH",
@@ -36,10 +38,10 @@ PASSED_ON = (
 """What the child inherits. Everything else of the operator's environment stays here: above all, the credentials."""
 
 TIMEOUT_SECONDS = 60
+RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
 SETTLING = ("AccessDenied", "NotFound", "BadCredentials")
 """Causes that a role, key or access key made seconds ago can show until IAM, eventually consistent, has spread it
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html)."""
-WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
 
 
 class ChildDecryptVerifier:
@@ -50,22 +52,24 @@ class ChildDecryptVerifier:
         folder: Path,
         *,
         environ: Mapping[str, str] = os.environ,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._folder = folder
         self._environ = environ
-        self._sleep = sleep
+        self._clock = clock
         self._child: subprocess.Popen[str] | None = None
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
+    def prove(
+        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = RETRY_SECONDS
+    ) -> ChildResult:
         """Unwrap the delivered key and carry one made-up record there and back, as the application."""
-        verdict = self._once(credentials, batch)
-        for wait in WAITS_SECONDS if patient else ():
-            if verdict.proved or verdict.cause not in SETTLING:
+        result = None
+        for _ in retry.attempts(Reason.PROPAGATION, clock=self._clock, seconds=retry_seconds):
+            result = self._once(credentials, batch)
+            if result.proved or result.cause not in SETTLING:
                 break
-            self._sleep(wait)
-            verdict = self._once(credentials, batch)
-        return verdict
+        assert result is not None, "there is one try at least"
+        return result
 
     def warm_up(self) -> None:
         """Start the child ahead of its turn. It holds nothing yet, and ends with this process if it is never asked."""
@@ -108,7 +112,7 @@ class ChildDecryptVerifier:
         if told is None:
             raise SetupError(
                 f"the proof ended without a verdict (exit {child.returncode}): {complaint.strip()[-500:]}",
-                "python -m wizard verify",
+                wizard("verify"),
             )
         return ChildResult(
             # Nothing but a plain yes is one.

@@ -23,6 +23,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
+from wizard.core.next_command import Command
 
 TIMEOUT_SECONDS = 60
 """Without a person at the terminal, who may take longer to find the key."""
@@ -106,13 +107,15 @@ def _failure(cause: str, message: str, key_arn: str) -> SetupError:
                 "the key policy gives kms:Encrypt to nobody: have it allowed to you by IAM for this one command",
             )
         case "BadCredentials":
-            return CredentialsError(f"AWS does not take the credentials ({message})", "aws sts get-caller-identity")
+            return CredentialsError(
+                f"AWS does not take the credentials ({message})", Command("aws sts get-caller-identity")
+            )
         case "Unreachable" | "Throttled":
             return Unreachable(f"KMS did not answer ({message}); nothing was changed", "run the same command again")
         case "NotFound" | "Disabled":
             return ResourceError(
                 f"the key {key_arn} cannot be used: {message} Nothing was changed",
-                f"aws kms describe-key --key-id {key_arn}",
+                Command(f"aws kms describe-key --key-id {key_arn}"),
             )
         case _:
             return ResourceError(f"KMS did not wrap the key ({cause}: {message}); nothing was changed", "see the cause")

@@ -130,7 +130,7 @@ def resolve(
         count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
         raise UsageError(
             listed(count, faults),
-            "mend what is listed (python -m wizard --help tells what each takes), then run it again",
+            "fix these answers (python -m wizard --help describes each), then run the command again",
         )
     return answers
 
@@ -243,7 +243,7 @@ def refused(error: ContractError) -> UsageError:
         faults.append(f"{each.flag}: {fault}" if each else named)
     return UsageError(
         listed("these answers do not fit together", faults),
-        "mend what is listed, then run the same command again",
+        "fix these answers, then run the same command again",
     )
 
 
@@ -271,7 +271,7 @@ def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
     lines = [f"{each.key}: {', or '.join(each.sources)}" for each in inputs]
     flags = [f"{each.flag} {'FILE' if each.secret else _EXAMPLES.get(each.key, each.metavar)}" for each in inputs]
     return MissingAnswers(
-        listed(f"{count}, and there is nobody to ask", lines)
+        listed(f"{count}, and the run is not interactive", lines)
         + "\nComplete answers files to start from: examples/vercel.yaml, examples/ecs.yaml",
         " ".join(["python -m wizard", *flags]),
         tuple(each.key for each in inputs),

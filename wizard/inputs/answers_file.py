@@ -52,7 +52,7 @@ def read_file(text: str, name: str) -> dict[str, Any]:
     faults = []
     for entry in entries:
         place = f"line {entry.line}: " if entry.line else ""
-        fault = f"`{entry.key}` is there twice" if entry.key in seen else _entry_fault(entry)
+        fault = f"`{entry.key}` occurs twice" if entry.key in seen else _entry_fault(entry)
         seen.add(entry.key)
         if fault:
             faults.append(place + fault)
@@ -61,7 +61,7 @@ def read_file(text: str, name: str) -> dict[str, Any]:
     if faults:
         raise UsageError(
             listed(f"the answers file {name} cannot be used", faults),
-            f"mend {name}, then run the same command again",
+            f"fix {name}, then run the same command again",
         )
     return answers
 
@@ -79,11 +79,13 @@ def _entry_fault(entry: _Entry) -> str | None:
     if secret is not None or _SECRET_NAMES.search(entry.key):
         instead = secret or (by_key["vercel_token"] if "token" in entry.key.lower() else None)
         advice = f"name a file with `{instead.file_key}`, or set {instead.variable}; " if instead else ""
-        return f"`{entry.key}` is a secret, which no answers file may hold: take it out; {advice}revoke it if shared"
+        return (
+            f"`{entry.key}` is a secret, which must not be in an answers file: remove it; {advice}revoke it if shared"
+        )
     from difflib import get_close_matches
 
     near = get_close_matches(entry.key.lower().replace("-", "_"), list(_BY_FILE_KEY), n=1)
-    return f"`{entry.key}` is no answer" + (f": did you mean `{near[0]}`?" if near else "")
+    return f"`{entry.key}` is not a known answer" + (f": did you mean `{near[0]}`?" if near else "")
 
 
 def _is_json(text: str, name: str) -> bool:
@@ -106,7 +108,7 @@ def _read_json(text: str, name: str) -> list[_Entry]:
         )
     except ValueError as error:
         where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "a number"
-        raise UsageError(f"{name} is not JSON: {where}", f"mend {name}, then run the same command again") from None
+        raise UsageError(f"{name} is not JSON: {where}", f"fix {name}, then run the same command again") from None
     if not isinstance(pairs, tuple):
         raise _no_mapping(name)
     return [_Entry(key, _plain(value), None) for key, value in pairs]
@@ -133,7 +135,7 @@ def _read_yaml(text: str, name: str) -> list[_Entry]:
             if mark
             else "it holds characters that YAML does not allow"
         )
-        raise UsageError(f"{name} is not YAML: {where}", f"mend {name}, then run the same command again") from None
+        raise UsageError(f"{name} is not YAML: {where}", f"fix {name}, then run the same command again") from None
     if root is None:
         return []
     if not isinstance(root, yaml.MappingNode):
@@ -156,7 +158,7 @@ def _read_yaml(text: str, name: str) -> list[_Entry]:
 
 
 def _no_mapping(name: str) -> UsageError:
-    return UsageError(f"{name} holds no answers: it must be lines of `key: value`", "see examples/vercel.yaml")
+    return UsageError(f"{name} contains no answers: it must have lines of `key: value`", "see examples/vercel.yaml")
 
 
 def listed(heading: str, lines: Sequence[str]) -> str:

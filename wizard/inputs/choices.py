@@ -1,6 +1,6 @@
-"""What a question offers: the account's Regions, principals and trails, Vercel's projects, the answers so far.
+"""What is known of an answer before it is asked for: detected values, recommended ones, and the choices of a question.
 
-Pure: asks the edges through their Protocols. What may not be listed is not offered, and can still be typed.
+Pure: reads the edges through their Protocols. What cannot be listed is no error: the value can be typed.
 """
 
 from __future__ import annotations
@@ -8,15 +8,84 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wizard.core.errors import PermissionDenied, Unsupported
-from wizard.core.models.account import Principal, TrailFact
-from wizard.core.models.delivery import VercelProject
+from wizard.core.errors import PermissionDenied, SetupError, Unsupported
+from wizard.core.models.account import Identity, Principal, TrailFact
+from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.discovery import ProfileFact, ProfileKind
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
-from wizard.core.ports.run import AwsClient
+from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.core.trail_requirements import gaps
 from wizard.inputs.answers import Answer, Source
-from wizard.inputs.detection import listed
+
+RECOMMENDED = {"app_principal": CREATE, "vercel_access": "oidc", "ecs_execution_role": CREATE}
+"""What is taken unless somebody wishes otherwise: shown on the last page, and changed from there."""
+
+
+def detected(value: Any, where: str) -> Answer:
+    """An answer that was detected, with what says so."""
+    return Answer(value=value, source=Source.DETECTED, where=where)
+
+
+def of_account(aws: AwsClient, identity: Identity) -> dict[str, Answer]:
+    """What the credentials say: the account, the Region in use, the caller as administrator."""
+    answers = {
+        "account": detected(identity.account_id, identity.source),
+        "administrators": detected((identity.principal_arn,), "you"),
+    }
+    if aws.region_source:
+        answers["region"] = detected(aws.region, aws.region_source)
+    return answers
+
+
+def of_trails(trails: tuple[TrailFact, ...]) -> dict[str, Answer]:
+    """A trail is made where there is none to choose: every further copy of an account's events is billed."""
+    if any(trail.multi_region for trail in trails):
+        return {}
+    return {"trail": detected(CREATE, "no other trail")}
+
+
+def recommended(answers: Mapping[str, Answer]) -> dict[str, Answer]:
+    """The recommended answers, where there is none."""
+    return {
+        key: Answer(value=value, source=Source.DEFAULT, where="recommended")
+        for key, value in RECOMMENDED.items()
+        if key not in answers
+    }
+
+
+def linked_project(vercel: VercelClient | None, linked: Linked | None) -> VercelProject | None:
+    """The project that the folder is linked to, by its names; None without a link, a token, or an answer."""
+    if vercel is None or linked is None or linked.team_id is None:
+        return None
+    try:
+        return vercel.find_project(linked.team_id, linked.project_id)
+    except SetupError:
+        return None
+
+
+def list_projects(vercel: VercelClient | None) -> tuple[VercelProject, ...]:
+    """The projects of teams that the token reaches: a trust between AWS and Vercel names the team."""
+    if vercel is None:
+        return ()
+    try:
+        return tuple(project for project in vercel.list_projects() if project.team_slug)
+    except SetupError:
+        return ()
+
+
+def of_project(project: VercelProject, where: str) -> dict[str, Answer]:
+    """A project's team and name, as answers."""
+    return {"vercel_team": detected(project.team_slug, where), "vercel_project": detected(project.name, where)}
+
+
+def listed(call: Any) -> tuple[Any, ...]:
+    """What can be offered; nothing where the caller may not list it, for then it can still be typed."""
+    try:
+        result: tuple[Any, ...] = call()
+    except (PermissionDenied, Unsupported):
+        return ()
+    return result
+
 
 Offer = tuple[tuple[Choice, ...], str | tuple[str, ...] | None]
 """Choices and the default among them."""
@@ -81,12 +150,12 @@ def which_to_change(inputs: Sequence[Input], answers: Mapping[str, Answer]) -> Q
         key="change",
         kind=InputType.SEARCH,
         prompt="Which answer?",
-        why="After a change everything is checked and planned anew; nothing has been changed so far.",
+        why="After a change everything is checked and planned again; nothing has been created or changed yet.",
         choices=tuple(
             Choice(value=each.key, title=f"{each.key.replace('_', ' '):<{width}}  {told(answers.get(each.key))}")
             for each in inputs
         ),
-        explanation="Each of them can also be given as a flag: python -m wizard --help tells all.",
+        explanation="Each of them can also be given as a flag: python -m wizard --help lists all.",
     )
 
 

@@ -15,8 +15,7 @@ from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import CALLER, Back, Choice, Input, InputType, Question
 from wizard.core.models.progress import Mark
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
-from wizard.inputs import choices as offers
-from wizard.inputs import detection
+from wizard.inputs import choices as options
 from wizard.inputs.answers import Answer, Source, missing, missing_error
 from wizard.inputs.registry import INPUTS, by_key
 
@@ -102,7 +101,7 @@ class Interviewer:
     def change(self) -> Interview:
         """Let the person change one answer, then ask what has become needed by it."""
         wanted = [each for each in INPUTS if each.needed(self._values) and not each.secret or each.key in self._answers]
-        question = offers.which_to_change(wanted, self._answers)
+        question = options.which_to_change(wanted, self._answers)
         try:
             key = self._talk.ask(replace(question, back=True))
         except Back:
@@ -137,7 +136,7 @@ class Interviewer:
             # Told later, with whatever else is wrong.
             identity = error
         if aws is not None and aws.region_source:
-            self._answers.setdefault("region", detection.found(aws.region, aws.region_source))
+            self._answers.setdefault("region", options.detected(aws.region, aws.region_source))
         lacking = {each.key for each in missing(self._values)}
         if lacking and lacking <= {"vercel_team", "vercel_project"}:
             # Only where nothing else is missing is it worth asking Vercel what the link means.
@@ -176,8 +175,8 @@ class Interviewer:
         for each in INPUTS:
             if each.key not in BEFORE_THE_ACCOUNT and self._identity is None:
                 self._arrive()
-            if each.key in detection.RECOMMENDED:
-                self._take(detection.recommended(self._answers))
+            if each.key in options.RECOMMENDED:
+                self._take(options.recommended(self._answers))
             if each.key == "vercel_team" and each.needed(self._values) and each.key not in self._answers:
                 self._take(self._link())
             if self._lacks(each):
@@ -232,9 +231,9 @@ class Interviewer:
                 self._cloud = None
                 aws = self._connected()
         self._identity = identity
-        answers = detection.of_account(aws, identity)
+        answers = options.of_account(aws, identity)
         if "trail" not in self._answers:
-            answers |= detection.of_trails(detection.listed(aws.cloudtrail.list_trails))
+            answers |= options.of_trails(options.listed(aws.cloudtrail.list_trails))
         if by_key["administrators"].needed(self._values):
             self._take(answers)
         else:
@@ -260,7 +259,7 @@ class Interviewer:
     def _show(self, identity: Identity, aws: AwsClient) -> None:
         alias = f" ({identity.account_alias})" if identity.account_alias else ""
         ui = self._talk
-        ui.section("What was found")
+        ui.section("Detected")
         ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
         if region := self._answers.get("region"):
@@ -289,7 +288,7 @@ class Interviewer:
 
     def _ask(self, each: Input) -> Any:
         if each.key == "profile":
-            choices = offers.profiles(self._connected())
+            choices = options.profiles(self._connected())
             return self._answered(each, self._question(each, choices))
         if each.key == "administrators":
             return self._administrators(each)
@@ -321,16 +320,16 @@ class Interviewer:
             return (), None
         if each.key in ("region", "trail"):
             self._talk.working(f"asking AWS for the account's {each.key}s")
-        return offers.choices_for(each.key, self._connected(), self._values)
+        return options.choices_for(each.key, self._connected(), self._values)
 
     def _administrators(self, each: Input) -> tuple[str, ...]:
         assert self._identity is not None
         caller, aws = self._identity.principal_arn, self._connected()
         self._talk.working("asking AWS for the account's users and roles")
-        choices = offers.principals(aws, caller)
+        choices = options.principals(aws, caller)
         while True:
             arns = self._answered(each, self._question(each, choices, (caller,)))
-            absent = [arn for arn in arns if arn not in (caller, CALLER) and not offers.may_exist(aws, arn)]
+            absent = [arn for arn in arns if arn not in (caller, CALLER) and not options.may_exist(aws, arn)]
             if not absent:
                 return tuple(caller if arn == CALLER else arn for arn in arns)
             for arn in absent:
@@ -346,26 +345,26 @@ class Interviewer:
         """The linked project, or the only one there is; nothing where neither can be had."""
         if self._before.get("vercel_team"):
             return {}
-        if project := detection.linked_project(self._host(), self._linked):
-            return detection.of_project(project, ".vercel/project.json") if project.team_slug else {}
+        if project := options.linked_project(self._host(), self._linked):
+            return options.of_project(project, ".vercel/project.json") if project.team_slug else {}
         if not self._talk.interactive:
             return {}
         self._talk.working("asking Vercel for its projects")
-        known = detection.projects(self._host())
-        return detection.of_project(known[0], "the token's only project") if len(known) == 1 else {}
+        known = options.list_projects(self._host())
+        return options.of_project(known[0], "the token's only project") if len(known) == 1 else {}
 
     def _project(self) -> str | None:
         """Team and project in one question, where Vercel tells what the token reaches; the team's slug."""
         if "vercel_project" in self._answers:
             return None
-        known = detection.projects(self._host())
+        known = options.list_projects(self._host())
         if not known:
             return None
         each = by_key["vercel_project"]
         before = f"{self._before.get('vercel_team')}/{self._before.get('vercel_project')}"
-        question = replace(self._question(each), kind=InputType.SEARCH, default=before, **offers.projects(known))
+        question = replace(self._question(each), kind=InputType.SEARCH, default=before, **options.projects(known))
         chosen = self._talk.ask(question)
-        if chosen == offers.ANOTHER_PROJECT:
+        if chosen == options.ANOTHER_PROJECT:
             return None
         project: VercelProject = next(one for one in known if f"{one.team_slug}/{one.name}" == chosen)
         self._answers["vercel_project"] = Answer(value=project.name, source=Source.ASKED, where="your answer")
@@ -375,7 +374,7 @@ class Interviewer:
         """Which project of the team that is known; typed, where Vercel does not tell."""
         team, asked = self._values.get("vercel_team"), self._answers.get("vercel_team")
         typed = asked is not None and asked.source is Source.ASKED
-        known = () if typed else [one for one in detection.projects(self._host()) if one.team_slug == team]
+        known = () if typed else [one for one in options.list_projects(self._host()) if one.team_slug == team]
         if not known:
             return self._question(each)
         choices = tuple(Choice(value=one.name, title=one.name, note=one.framework or "") for one in known)

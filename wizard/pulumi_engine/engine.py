@@ -16,10 +16,13 @@ from typing import Any, TypeVar
 from pulumi.automation import Deployment, EngineEvent
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
+from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackNotFound
 from wizard.core.models.delivery import StackState
 from wizard.core.models.progress import OnProgress, Step
 from wizard.core.models.stack import Drift
+from wizard.core.next_command import Command
+from wizard.core.retry import Clock, Reason
 from wizard.pulumi_engine import backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
 from wizard.pulumi_engine.errors import interrupted
@@ -54,7 +57,7 @@ class PulumiEngine:
         )
         self._policy_pack = policy_pack
         self._on_message = on_message
-        self._sleep = sleep
+        self._clock = Clock(sleep=sleep)
         self._plan = engine_plan.StoredPlan()
         self._settings = config.PreparedSettings()
         self._created = False
@@ -141,7 +144,7 @@ class PulumiEngine:
     def alone(self, stack: str) -> Iterator[None]:
         """One wizard at a time on a stack of this folder: two would write the same configuration file."""
         file = self._project.folder / ".cache" / "locks" / f"{last_part(stack)}.lock"
-        with workspace.hold_lock(file, stack, on_message=self._on_message, sleep=self._sleep):
+        with workspace.hold_lock(file, stack, on_message=self._on_message, clock=self._clock):
             yield
 
     def prepare(self, stack: str, settings: Settings) -> None:
@@ -226,7 +229,7 @@ class PulumiEngine:
                 )
             return tuple(watch.planned.values())
 
-        return self._read(stack, look)
+        return self._read(stack, plan_steps)
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """Apply. A Ctrl-C is passed on once and waited for; then Cancelled is raised.
@@ -254,7 +257,7 @@ class PulumiEngine:
         except ContractError as error:
             raise ResourceError(
                 f"the update of {stack} ended without the stack's outputs",
-                f"pulumi stack output --stack {stack}",
+                Command(f"pulumi stack output --stack {stack}"),
             ) from error
 
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
@@ -279,17 +282,18 @@ class PulumiEngine:
                 "Ctrl-C: the engine finishes the current operation and saves its state; please wait"
             )
         ):
-            deadline = time.monotonic() + workspace.TIMEOUT_SECONDS
+            deadline = retry.new_deadline(workspace.LOCK_SECONDS, clock=self._clock)
             while not process.interrupted:
                 try:
                     with self._project.translated(stack), self._project.watched(stack, on_progress) as watch:
                         action(watch)
                     break
                 except StackBusy as error:
-                    if time.monotonic() > deadline or process.interrupted:
+                    if deadline.left <= 0 or process.interrupted:
                         raise
-                    self._on_message(f"{error.message}; trying again")
-                    self._sleep(2.0)
+                    self._on_message(f"{error.message}; trying again for up to {deadline.left:.0f} s")
+                    if not deadline.wait(Reason.BUSY, at_least=2.0):
+                        raise
         if process.interrupted:
             raise interrupted()
 

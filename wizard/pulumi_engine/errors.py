@@ -17,7 +17,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.next_command import shell, wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.pulumi_engine import plan
 from wizard.pulumi_engine.events import Watch, plain
 from wizard.pulumi_engine.passphrase import LOST
@@ -93,12 +93,12 @@ def _of_backend(message: str) -> SetupError | None:
     if "NoSuchBucket" in message:
         return SetupError(
             f"the bucket of Pulumi's state does not exist: {message}",
-            wizard("setup", "--backend", "s3", advice="it creates one; or: pulumi login s3://<bucket>"),
+            wizard("setup", "--backend", "s3", advice="it makes a bucket; for another one: pulumi login s3://BUCKET"),
         )
     if "unable to open state directory" in message:
         return SetupError(said, shell("pulumi", "login", "--local", advice="or: mkdir -p <the directory>"))
     if re.search(r"invalid access token|401 Unauthorized|\[401\]", message, re.IGNORECASE):
-        return CredentialsError(f"Pulumi Cloud rejects the login: {message}", shell("pulumi", "login"))
+        return CredentialsError(f"Pulumi Cloud rejects the login: {message}", Command("pulumi login"))
     if re.search(
         r"failed to (refresh cached|retrieve) credentials|no EC2 IMDS role|get identity: get credentials", message
     ):

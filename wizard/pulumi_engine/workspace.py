@@ -9,7 +9,6 @@ import fcntl
 import os
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,9 +20,11 @@ from pulumi.automation import errors as pulumi_errors
 from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import InvalidVersionError
 
+from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNotFound
 from wizard.core.models.progress import OnProgress
 from wizard.core.next_command import shell, wizard
+from wizard.core.retry import SCHEDULES, Clock, Reason
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine.errors import cli_error, run_error
 from wizard.pulumi_engine.events import Watch
@@ -236,33 +237,32 @@ class ReadOnlyStack(MinimalStack):
         self._mode = StackInitMode.SELECT
 
 
-TIMEOUT_SECONDS = 600.0
+LOCK_SECONDS = SCHEDULES[Reason.BUSY].seconds
 """How long a run waits for another run that holds the stack."""
 
 _HOLDER = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
 
 
 @contextmanager
-def hold_lock(
-    file: Path, stack: str, *, on_message: Callable[[str], None], sleep: Callable[[float], None]
-) -> Iterator[None]:
-    """Hold the lock file; wait for another run that holds it. Raises StackBusy after TIMEOUT_SECONDS."""
+def hold_lock(file: Path, stack: str, *, on_message: Callable[[str], None], clock: Clock) -> Iterator[None]:
+    """Hold the lock file; wait for another run that holds it. Raises StackBusy after LOCK_SECONDS."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
-        started = time.monotonic()
-        while True:
+        for number in retry.attempts(Reason.BUSY, clock=clock, seconds=LOCK_SECONDS):
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() == started or int(time.monotonic() - started) % 10 == 0:
-                    on_message(f"another run is working on the stack {stack} in this folder; waiting for it")
-                if time.monotonic() - started > TIMEOUT_SECONDS:
-                    raise StackBusy(
-                        f"another run has held the stack {stack} for {TIMEOUT_SECONDS:.0f} s",
-                        "end it (ps ax | grep 'm wizard'), then run the same command again",
-                    ) from None
-                sleep(0.5)
+                if number == 1:
+                    on_message(
+                        f"another run is working on the stack {stack} in this folder; "
+                        f"waiting for it for up to {LOCK_SECONDS:.0f} s"
+                    )
+        else:
+            raise StackBusy(
+                f"another run has held the stack {stack} for {LOCK_SECONDS:.0f} s",
+                "end it (ps ax | grep 'm wizard'), then run the same command again",
+            )
         yield
 
 

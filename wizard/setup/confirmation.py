@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
 from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import Engine, UserInterface
 from wizard.setup import plan, steps
 from wizard.setup.importing.discovery import Adoption
@@ -70,7 +71,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
                 decision = _mend(request, clients.ui, failed)
                 if decision is Decision.LEAVE:
                     # They have been told already; told again, they would look like others.
-                    again = f"python -m wizard setup --stack {request.stack}"
+                    again = wizard("setup", "--stack", request.stack)
                     raise Cancelled("nothing was created or changed: the problems are left", again) from failed
             if decision is Decision.CARRY_OUT:
                 yield ConfirmedPlan(ready=ready, planned=planned, engine=engine)
@@ -107,7 +108,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
     """The word of whoever is responsible, as strong as the plan needs it."""
     for step in planned.losses:
         ui.line(f"{step.name} would be {plan.word(step).removesuffix('e')}ed", mark=Mark.WARN)
-    again = f"python -m wizard setup --stack {request.stack}"
+    again = wizard("setup", "--stack", request.stack)
     if planned.losses and (request.adopt or planned.takes_in):
         raise ResourceError(
             "nothing was changed: what was set up by hand would be replaced, not taken in",

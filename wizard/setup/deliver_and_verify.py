@@ -1,6 +1,6 @@
-"""The last steps of a run: the data key to its escrow and to every target, and the proof that it opens there.
+"""The last steps of a run: the data key to its store and to every target, and the proof that it opens there.
 
-Pure: runs over the edges' Protocols. The data key is made wrapped, and escrowed before anything is told of it.
+Pure: runs over the edges' Protocols. The data key is made wrapped, and stored before anything is told of it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryResult:
-    """The data key where it belongs: escrowed, delivered, proved."""
+    """The data key where it belongs: stored, delivered, proved."""
 
     stored_data_key: StoredDataKey
     delivered: tuple[Delivered, ...]
@@ -50,14 +50,14 @@ class DeliveryResult:
 
 
 def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -> DeliveryResult:
-    """The data key to its escrow and to every target, and the proof of it."""
+    """The data key to its store and to every target, and the proof of it."""
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
-    ui.working("looking for it in its escrow")
+    ui.working("reading the stored data key")
     if ready.findings.adopted_data_key is not None:
         _prove_beforehand(clients, ready, outputs, ready.findings.adopted_data_key)
     kept = storage.ensure_data_key(ready.aws, settings, outputs, adopted=ready.findings.adopted_data_key)
-    tell_escrow(ui, kept, outputs)
+    show_stored_data_key(ui, kept, outputs)
     context = context_of(ready, outputs)
     delivered = delivery.deliver(context, kept.wrapped, on_delivered=lambda result: tell_delivered(ui, result))
     key = ensure_credentials(clients, context)
@@ -65,7 +65,7 @@ def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -
     return DeliveryResult(stored_data_key=kept, delivered=delivered, proofs=proofs, access_key=key)
 
 
-def tell_escrow(ui: UserInterface, kept: StoredDataKey, outputs: Outputs) -> None:
+def show_stored_data_key(ui: UserInterface, kept: StoredDataKey, outputs: Outputs) -> None:
     """Where the data key is kept, in words."""
     word = "made, wrapped by the key; kept" if kept.made_now else "exists and is kept as it is,"
     ui.line(f"{kept.wrapped.fingerprint} {word} in {kept.parameter}", mark=Mark.OK)
@@ -86,7 +86,7 @@ def tell_delivered(ui: UserInterface, result: Delivered) -> None:
 
 
 def _prove_beforehand(clients: Clients, ready: PreparedRun, outputs: Outputs, wrapped: WrappedDataKey) -> None:
-    """That the key opens the data key in use, before the escrow, which is written once, has it."""
+    """That the key opens the data key in use, before it is stored, which happens once."""
     told = prove_beforehand(
         aws=ready.aws,
         prover=clients.prover,
@@ -97,7 +97,7 @@ def _prove_beforehand(clients: Clients, ready: PreparedRun, outputs: Outputs, wr
     )
     clients.ui.line(told.words, mark=Mark.OK if told.proved else Mark.WARN)
     if ready.findings.data_key_hidden and ready.vercel is not None and ready.findings.project is not None:
-        # Before the escrow: whichever of the two a crash leaves out, the next run asks for the same data key.
+        # Before it is stored: whichever of the two a crash leaves out, the next run asks for the same data key.
         ready.vercel.name_data_key(ready.findings.project, wrapped)
 
 

@@ -60,7 +60,7 @@ class Plan:
     targets: tuple[Target, ...]
     """Where this run delivers to; the settings may hold more, set up earlier."""
     adopted_data_key: WrappedDataKey | None = None
-    """The data key that is in use already, and goes into the escrow instead of a new one."""
+    """The data key that is in use already, and goes into the store instead of a new one."""
     engine: str = ""
     """The version of Pulumi that worked it out."""
     assumptions: Assumptions = Assumptions()
@@ -73,14 +73,14 @@ class Plan:
 
     @property
     def first(self) -> bool:
-        """Whether the key is still to be made or taken in."""
+        """Whether the key is still to be made or imported."""
         return any(
             step.urn.endswith("aws:kms/key:Key::phi-key") and step.op in ("create", "import") for step in self.steps
         )
 
     @property
     def takes_in(self) -> bool:
-        """Whether something that was set up by hand is taken in."""
+        """Whether something that was set up manually is imported."""
         return any(step.op.startswith("import") for step in self.steps)
 
     @property

@@ -5,7 +5,6 @@ Pure. One set of facts in two forms: lines for a terminal, a document for `--jso
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from components.settings import Outputs, Settings
@@ -19,6 +18,7 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.progress import Mark, Step
+from wizard.core.next_command import wizard
 from wizard.data_key.storage import region_of
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.targets.port import NextStep, deploy_targets
@@ -89,7 +89,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
             NextStep(
                 what=f"Rotate the access key {key.key_id} ({key.age_days} days old) every 90 days. "
                 "With Vercel's OIDC token no access key is needed (--vercel-access oidc).",
-                verbatim=f"python -m wizard access-key rotate --stack {report.stack}",
+                verbatim=wizard("access-key", "rotate", "--stack", report.stack),
             )
         )
     todo += [
@@ -113,8 +113,8 @@ def _task_secrets(outputs: Outputs) -> list[dict[str, str]]:
 def repeat_command(report: Report) -> str:
     """The command that does this run again without a question."""
     targets = ",".join(dict.fromkeys(delivery.target for delivery in report.delivered))
-    profile = f" --profile {shlex.quote(report.profile)}" if report.profile else ""
-    return f"python -m wizard --stack {report.stack}{profile} --target {targets} --yes --non-interactive"
+    profile = ("--profile", report.profile) if report.profile else ()
+    return wizard("--stack", report.stack, *profile, "--target", targets, "--yes", "--non-interactive")
 
 
 def document(report: Report) -> json_documents.Document:

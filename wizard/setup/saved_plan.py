@@ -46,9 +46,9 @@ class SavedPlan:
     steps: tuple[Step, ...]
     """What Pulumi would change; what stays as it is, is not among it."""
     data_key: str | None
-    """The fingerprint of the escrowed data key; None where there was none, and one was to be made."""
+    """The fingerprint of the stored data key; None where there was none, and one was to be made."""
     adopts: str | None
-    """The fingerprint of the data key in use that was to be taken in."""
+    """The fingerprint of the data key in use that was to be imported."""
     state: str
     """The digest of the stack's state."""
 
@@ -56,7 +56,7 @@ class SavedPlan:
 def document(planned: Plan, state: StackState, *, at: datetime, version: str) -> dict[str, Any]:
     """The plan as JSON. `at` in UTC; `version` is the engine's. `sha256` is over all the rest.
 
-    It guards against a slip, not against a forger: what is carried out is worked out anew and has to be equal.
+    It guards against a slip, not against a forger: what is carried out is worked out again and has to be equal.
     """
     content: dict[str, Any] = {
         "kind": KIND,
@@ -152,9 +152,9 @@ def _data_key(saved: SavedPlan, planned: Plan) -> list[str]:
     adopts = planned.adopted_data_key.fingerprint if planned.adopted_data_key else None
     told = []
     if saved.data_key != now:
-        told.append(f"the data key in the escrow is {now or 'none'}, and was {saved.data_key or 'none'}")
+        told.append(f"the data key in the store is {now or 'none'}, and was {saved.data_key or 'none'}")
     if saved.adopts != adopts:
-        told.append(f"the data key to be taken in is {adopts or 'none'}, and was {saved.adopts or 'none'}")
+        told.append(f"the data key to be imported is {adopts or 'none'}, and was {saved.adopts or 'none'}")
     return told
 
 

@@ -20,6 +20,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
 from wizard.core.models.progress import Mark, Progress
 from wizard.core.models.stack import ListedStack
+from wizard.core.next_command import wizard
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
 from wizard.core.state_backend import in_words
@@ -298,7 +299,5 @@ def find_deployed(request: Request, clients: Clients) -> tuple[PreparedRun, Outp
     ready, _ = check(request, clients, interview, engine, placed)
     outputs = ready.findings.state.outputs
     if outputs is None:
-        raise StackNotFound(
-            f"the stack {request.stack} is not built yet", f"python -m wizard setup --stack {request.stack}"
-        )
+        raise StackNotFound(f"the stack {request.stack} is not built yet", wizard("setup", "--stack", request.stack))
     return ready, outputs

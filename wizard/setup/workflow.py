@@ -11,6 +11,7 @@ from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface, VercelClient
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, retained_resources, steps
 from wizard.setup.steps import Clients, Request
@@ -94,7 +95,7 @@ def _with_access_key(request: Request, clients: Clients) -> tuple[steps.Prepared
     if not ready.settings.makes_user or project is None or ready.vercel is None:
         raise UsageError(
             f"the application of the stack {request.stack} has no access key of its own: it takes a role",
-            "python -m wizard verify",
+            wizard("verify"),
         )
     clients.ui.section("Access key")
     return ready, project, ready.vercel
@@ -115,7 +116,7 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
     if not confirmation.typed(request, ui):
         raise Cancelled(
             "nothing was changed: the end of a stack has to be confirmed by its name",
-            f"python -m wizard destroy --stack {request.stack} --confirm {request.stack}",
+            wizard("destroy", "--stack", request.stack, "--confirm", request.stack),
         )
     with ready.engine.alone(request.stack):
         ui.working("Pulumi takes the stack away")

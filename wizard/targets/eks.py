@@ -63,7 +63,7 @@ class Eks(StoreTarget):
             key="eks_oidc_provider",
             field="eks_oidc_provider_arn",
             kind=InputType.TEXT,
-            prompt="Which IAM OIDC provider stands for the cluster?",
+            prompt="Which IAM OIDC provider is the one of the cluster?",
             why="IRSA trusts the tokens that this provider vouches for.",
             safeguard="164.312(d), person or entity authentication",
             help="ARN of the EKS cluster's IAM OIDC provider, for irsa",

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from wizard.core.next_command import wizard
+
 if TYPE_CHECKING:
     from datetime import date, datetime
 
@@ -51,9 +53,7 @@ class TargetContext:
         from wizard.core.errors import StackNotFound
 
         if self.outputs is None:
-            raise StackNotFound(
-                f"the stack {self.stack} is not built yet", f"python -m wizard setup --stack {self.stack}"
-            )
+            raise StackNotFound(f"the stack {self.stack} is not built yet", wizard("setup", "--stack", self.stack))
         return self.outputs
 
 
@@ -95,7 +95,7 @@ class DeployTarget(ABC):
     has_own_copy: ClassVar[bool] = False
     """Whether it keeps the variables itself, so that it can hold the only copy of a data key."""
     has_environments: ClassVar[bool] = False
-    """Whether it has environments beside production (`--to`, `--branch`)."""
+    """Whether it has environments other than production (`--to`, `--branch`)."""
     can_redeploy: ClassVar[bool] = False
     """Whether the wizard can restart what runs there."""
     container_credentials_first: ClassVar[bool] = False
@@ -124,16 +124,16 @@ class DeployTarget(ABC):
     def missing(self, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
         """What the target lacks of the variables, given by Region, in words; None when nothing is known to be wrong."""
 
-    def regions(self, settings: Settings) -> tuple[str, ...]:
-        """The Regions whose variables it takes."""
-        return settings.regions
+    def regions(self, outputs: Outputs) -> tuple[str, ...]:
+        """The Regions whose variables it takes: those that have the key."""
+        return tuple(arn.split(":")[3] for arn in outputs.key_arns)
 
     def access_problem(self, context: TargetContext) -> SetupError | None:
         """Why the target cannot be asked; None where it can."""
         return None
 
     def custom_environments(self, context: TargetContext) -> Mapping[str, str]:
-        """The name of each environment beside the platform's own, by its id."""
+        """The name of each custom environment, by its id."""
         return {}
 
     def conflict(

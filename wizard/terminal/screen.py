@@ -83,7 +83,6 @@ class Screen:
     def line(self, text: str = "", *, mark: Mark | None = None) -> None:
         """One or more lines; each is wrapped between words and keeps its indent. A long word is not cut."""
         with self._output():
-            text = self._run.complete(text)
             if mark is None:
                 self._paragraph(text)
                 return
@@ -184,13 +183,13 @@ class Screen:
             self._print((f"{indent}next:", "bold"))
             self._commands(text, indent + "  ")
             if text.advice:
-                self._paragraph(self._run.complete(text.advice), indent=indent)
+                self._paragraph(text.advice, indent=indent)
             return
-        self._print((f"{indent}next: ", "bold"), (self._clean(self._run.complete(text)), "cyan"))
+        self._print((f"{indent}next: ", "bold"), (self._clean(text), "cyan"))
 
     def _commands(self, text: str, indent: str) -> None:
         # Not wrapped: a command to copy must stay one line.
-        for line in self._clean(self._run.complete(text)).split("\n"):
+        for line in self._clean(text).split("\n"):
             self._print((f"{indent}{line}", "cyan"))
 
     def _paragraph(self, text: str, *, style: str = "", indent: str = "") -> None:
@@ -223,7 +222,8 @@ class Screen:
         self._out.write("\n")
 
     def _clean(self, text: str) -> str:
-        return self._capabilities.clean(text)
+        # All that is printed comes by here, so each command in it keeps the flags of this run.
+        return self._capabilities.clean(self._run.complete(text))
 
 
 _GAP = 2

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
+from wizard.core import safe_text
+
 SIGNS = "✓!✗·…»●○─⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 """All signs that are drawn; a stream that cannot write one of them gets none."""
 
@@ -21,18 +23,6 @@ _ASCII = str.maketrans(
     | {"’": "'", "‘": "'", "“": '"', "”": '"', "✓": "ok", "✗": "x", "×": "x", "≥": ">=", "≤": "<="}
     | {"±": "+-"}
 )
-
-# The answer of a service is text: no escape sequence or change of writing direction reaches the terminal.
-_CONTROL = dict.fromkeys(
-    [
-        *range(0x00, 0x09),
-        *range(0x0B, 0x20),
-        *range(0x7F, 0xA0),
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-    ],
-    "?",
-) | {0x09: "    "}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +42,7 @@ class TerminalCapabilities:
 
     def clean(self, text: str) -> str:
         """The text without control characters, in the signs that the stream can write."""
-        text = text.translate(_CONTROL)
+        text = safe_text.lines(text)
         if _can_encode(text, self.encoding):
             return text
         return text.translate(_ASCII).encode(self.encoding, "replace").decode(self.encoding)

@@ -58,7 +58,7 @@ def divided(pieces: Sequence[Piece], width: int) -> Iterator[list[Piece]]:
 
 def _breaks(text: str, width: int) -> Iterator[int]:
     column = 0
-    for word in re.finditer(r"\S+\s*", text):
+    for word in re.finditer(r"(?:`[^`]*`|\S)+\s*", text):
         if column and column + cells(word[0].rstrip()) > width:
             yield word.start()
             column = 0

@@ -1,13 +1,13 @@
 """The application's access key on Vercel: which one production has, and one POST that gives it another.
 
-Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production, never over a variable that somebody else set.
+Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production, never over a variable that this program did not write.
 """
 
 from __future__ import annotations
 
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.core.models.delivery import AccessKey
-from wizard.vercel.delivery import shared_words
+from wizard.vercel.delivery import shared_reason
 from wizard.vercel.variable_state import (
     ACCESS_KEY_VARIABLES,
     ID_VARIABLE,
@@ -49,13 +49,13 @@ def deliver(variables: Variables, key: AccessKey) -> None:
     batch = [entry(key=name, value=value, type="sensitive", comment=comment(key.id)) for name, value in _values(key)]
     while True:
         posted = post(variables, batch)
-        listed = _look_again(variables, before, key)
+        listed = _list_again(variables, before, key)
         if _whole(listed) == key.id:
             return
-        if posted.definitive or not variables.patience.pause(posted.retry_after):
+        if posted.definitive or not variables.deadline.wait(posted.reason, at_least=posted.retry_after):
             raise _incomplete(variables, listed, key, posted)
         # Whoever set them during the pause must not be overwritten either.
-        if _whole(_look_again(variables, before, key)) == key.id:
+        if _whole(_list_again(variables, before, key)) == key.id:
             return
 
 
@@ -76,8 +76,8 @@ def _whole(listed: tuple[ListedVariable, ...]) -> str | None:
     return first if first == second else None
 
 
-def _look_again(variables: Variables, before: str | None, key: AccessKey) -> tuple[ListedVariable, ...]:
-    """A new listing. Raises as `deliver` does, where somebody else's variables or another run's key came between."""
+def _list_again(variables: Variables, before: str | None, key: AccessKey) -> tuple[ListedVariable, ...]:
+    """A new listing. Raises as `deliver` does, where other variables or another run's key came between."""
     try:
         listed = variables.list()
     except Unreachable as error:
@@ -97,19 +97,19 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
     entries = _entries(listed)
     foreign = [each for each in entries if not each.comment.startswith(MARK)]
     if foreign:
-        told = "; ".join(f"{each.key} ({description(each)})" for each in foreign)
+        reported = "; ".join(f"{each.key} ({description(each)})" for each in foreign)
         names = " && ".join(
             f"vercel env rm {name} production" for name in ACCESS_KEY_VARIABLES if name in {e.key for e in foreign}
         )
         raise DataKeyConflict(
-            f"{variables.owner} has {told} already, which this stack did not put there;"
+            f"{variables.owner} has {reported} already, which this stack did not put there;"
             " nothing was overwritten: the application may sign with it",
             f"find out what it is for; if nothing needs it: {names}, then run the same command again",
         )
     shared = [each for each in entries if each.elsewhere]
     if shared:
         raise ResourceError(
-            shared_words(variables, shared),
+            shared_reason(variables, shared),
             "in Vercel's settings take production out of each or remove it, then run the same command",
         )
 
@@ -117,20 +117,20 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
 def _incomplete(
     variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey, posted: Posted
 ) -> ResourceError:
-    standing = "; ".join(f"{name}: {_standing(in_production(listed, name), key)}" for name in ACCESS_KEY_VARIABLES)
+    states = "; ".join(f"{name}: {_state_words(in_production(listed, name), key)}" for name in ACCESS_KEY_VARIABLES)
     words = posted.words.replace(key.secret, "…")
     said = f" (Vercel said: {words})" if words else ""
-    return ResourceError(f"the access key {key.id} did not get whole to {variables.owner}: {standing}{said}", _AGAIN)
+    return ResourceError(f"the access key {key.id} did not get whole to {variables.owner}: {states}{said}", _AGAIN)
 
 
-def _standing(entries: tuple[ListedVariable, ...], key: AccessKey) -> str:
+def _state_words(entries: tuple[ListedVariable, ...], key: AccessKey) -> str:
     if not entries:
         return "it is not there"
     if len(entries) > 1:
         return f"it is there {len(entries)} times"
     if entries[0].type not in _STORED:
         return f"it is stored as {entries[0].type}, not as sensitive"
-    told = access_key_of(entries[0])
-    if told == key.id:
+    reported = access_key_of(entries[0])
+    if reported == key.id:
         return "in place"
-    return f"it is still of the access key {told}" if told else "its comment names no access key"
+    return f"it is still of the access key {reported}" if reported else "its comment names no access key"

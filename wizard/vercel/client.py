@@ -1,6 +1,6 @@
 """Vercel at the edge: find a project, list its variables, deliver the application's three and check them.
 
-Touches one endpoint over HTTPS; what it writes there is told in `wizard/vercel/delivery.py` and
+Touches one endpoint over HTTPS; what it writes there is described in `wizard/vercel/delivery.py` and
 `wizard/vercel/access_key.py`.
 """
 
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
-from urllib.parse import quote
 
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import SetupError
@@ -20,15 +19,16 @@ from wizard.core.models.delivery import AccessKey, AppVariables, Delivered, Verc
 from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.retry import Deadline
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
 from wizard.vercel.conflicts import find_data_key, name_data_key, overlaps, rename_variable
-from wizard.vercel.delivery import deliver, lacking, refusal
+from wizard.vercel.delivery import deliver, missing, refusal
 from wizard.vercel.deployments import Deployments, last_change
-from wizard.vercel.http import Api, RetryBudget
+from wizard.vercel.http import Api, Endpoint
 from wizard.vercel.parsing import owner, read_names, read_project, text
 from wizard.vercel.projects import list_projects, out_of_reach
-from wizard.vercel.variables import Variables, see
+from wizard.vercel.variables import Variables, list_entries
 
 BASE_URL = "https://api.vercel.com"
 READING_SECONDS = 20.0
@@ -71,7 +71,7 @@ class Vercel:
         return self._variables(project, READING_SECONDS).list()
 
     def read_value(self, project: VercelProject, variable: VercelVariable) -> str | None:
-        """The value of one variable; None for a sensitive one, and where it is not told."""
+        """The value of one variable; None for a sensitive one, and where it is not known."""
         if variable.type == "sensitive" or variable.value is not None:
             return variable.value
         return self._variables(project, READING_SECONDS).decrypt(variable)
@@ -88,8 +88,8 @@ class Vercel:
     ) -> str | None:
         """Why a delivery would be refused, in words; None when it would not be. Reads only.
 
-        `stored` is the data key that the escrow holds, None when one is yet to be made. With `region`, and
-        `key_arn` where the key exists already, the other two variables are looked at as well.
+        `stored` is the stored data key, None when one is yet to be made. With `region`, and
+        `key_arn` where the key exists already, the other two variables are compared as well.
         """
         variables = self._variables(project, READING_SECONDS)
         return refusal(variables, stored, region=region, key_arn=key_arn, replaceable=replaceable, scope=scope)
@@ -103,7 +103,7 @@ class Vercel:
         return overlaps(self._variables(project, READING_SECONDS))
 
     def find_data_key(self, project: VercelProject) -> FoundDataKey:
-        """What production has under the three names, for the adoption of a set-up by hand. Reads only.
+        """What production has under the three names, for the import of a set-up that was created manually. Reads only.
 
         Raises DataKeyConflict for two data keys, and for a value that cannot be one.
         """
@@ -126,7 +126,7 @@ class Vercel:
     ) -> Delivered:
         """The batch to the scope in one POST, judged by a new listing; unwritten when it is there already.
 
-        `replaceable` are the fingerprints of data keys that it may take the place of: versions that are escrowed.
+        `replaceable` are the fingerprints of data keys that it may take the place of: stored versions.
 
         Raises DataKeyConflict when the scope has another data key, ResourceError when Vercel does not take
         all three or one serves other environments too, Unreachable when what was written is not known.
@@ -135,11 +135,11 @@ class Vercel:
 
     def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
         """The entries of the three names, for whichever environments, with the values that Vercel tells. Reads only."""
-        return see(self._variables(project, READING_SECONDS))
+        return list_entries(self._variables(project, READING_SECONDS))
 
     def check(self, project: VercelProject, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
         """What the scope lacks of the batch, in words; None when all three are there and right. Reads only."""
-        return lacking(self._variables(project, READING_SECONDS), batch, scope=scope)
+        return missing(self._variables(project, READING_SECONDS), batch, scope=scope)
 
     def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
         """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
@@ -155,7 +155,7 @@ class Vercel:
         return Deployments(self._api, project).in_production()
 
     def last_change(self, project: VercelProject) -> datetime | None:
-        """When one of the delivered variables of production was last changed; None where that is not told."""
+        """When one of the delivered variables of production was last changed; None where that is not known."""
         return last_change(self._variables(project, READING_SECONDS).list())
 
     def redeploy(
@@ -163,14 +163,14 @@ class Vercel:
     ) -> Redeployed:
         """One more production deployment of the former's code, with the variables of now; waited for.
 
-        Raises SetupError where none could be made; one that fails is told, and the former runs on.
+        Raises SetupError where none could be made; one that fails is part of the result, and the former runs on.
         """
-        return Deployments(self._api, project).again(former, seconds=seconds, tell=tell)
+        return Deployments(self._api, project).redeploy(former, seconds=seconds, tell=tell)
 
     def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
-        """A data key of somebody else's out of production's way, value and all; what became of it, in words.
+        """Give another data key in production another name; its value stays. Returns what became of it, in words.
 
-        Raises UsageError where production has no such variable, DataKeyConflict for the escrowed data key itself.
+        Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
         """
         return rename_variable(self._variables(project, self._deadline), id, stored=stored, today=today)
 
@@ -183,14 +183,14 @@ class Vercel:
     def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
         """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to `production` in one POST, judged by a new listing.
 
-        Raises DataKeyConflict, with nothing written, for variables that somebody else set; ResourceError when
+        Raises DataKeyConflict, with nothing written, for variables that another person or program set; ResourceError when
         Vercel does not take both, one serves other environments too or another run was quicker; Unreachable
         when what was written is not known.
         """
         deliver_access_key(self._variables(project, self._deadline), key)
 
     def _variables(self, project: VercelProject, seconds: float) -> Variables:
-        return Variables(self._api, project, self._api.patience(seconds))
+        return Variables(self._api, project, self._api.deadline(seconds))
 
     # --- the project
 
@@ -207,43 +207,43 @@ class Vercel:
         Raises CredentialsError for a bad token or a team out of its reach, SetupError when there is no such
         project, Unreachable when the endpoint does not answer.
         """
-        patience = self._api.patience(READING_SECONDS)
+        deadline = self._api.deadline(READING_SECONDS)
         scope = {"teamId" if team.startswith("team_") else "slug": team} if team else {}
-        answer = self._api.persist("GET", f"/v9/projects/{quote(project, safe='')}", query=scope, patience=patience)
+        answer = self._api.persist("GET", Endpoint.PROJECT.path(project=project), query=scope, deadline=deadline)
         if answer.bad_token:
             raise self._api.refusal(answer, f"see the project {project}")
         if answer.status == 403:
             raise out_of_reach(self._api, team, answer)
         if answer.status == 404:
-            raise self._no_such_project(team, project, scope, patience)
+            raise self._no_such_project(team, project, scope, deadline)
         if not answer.ok or not isinstance(answer.body, dict):
             raise self._api.refusal(answer, f"see the project {project}")
         found: Mapping[str, Any] = answer.body.get("project") or answer.body
         team_id = team if team.startswith("team_") else owner(found)
-        slug = team if team and team != team_id else self._slug(team_id, found, patience)
+        slug = team if team and team != team_id else self._slug(team_id, found, deadline)
         return read_project(found, fallback=project, team_id=team_id, team_slug=slug)
 
-    def _slug(self, team_id: str | None, project: Mapping[str, Any], patience: RetryBudget) -> str | None:
+    def _slug(self, team_id: str | None, project: Mapping[str, Any], deadline: Deadline) -> str | None:
         if team_id is None:
             return None
-        answer = self._api.persist("GET", f"/v2/teams/{team_id}", query={}, patience=patience)
-        told = answer.body if answer.ok and isinstance(answer.body, dict) else {}
+        answer = self._api.persist("GET", Endpoint.TEAM.path(id=team_id), query={}, deadline=deadline)
+        reported = answer.body if answer.ok and isinstance(answer.body, dict) else {}
         team = project.get("team")
         # Not every endpoint has the team's API; some tell the team with the project.
         return (
-            text(told.get("slug"))
+            text(reported.get("slug"))
             or text(project.get("teamSlug"))
             or (text(team.get("slug")) if isinstance(team, dict) else None)
         )
 
-    def _no_such_project(self, team: str, project: str, scope: Mapping[str, str], patience: RetryBudget) -> SetupError:
-        answer = self._api.persist("GET", "/v10/projects", query={**scope, "limit": "100"}, patience=patience)
+    def _no_such_project(self, team: str, project: str, scope: Mapping[str, str], deadline: Deadline) -> SetupError:
+        answer = self._api.persist("GET", Endpoint.PROJECTS.path(), query={**scope, "limit": "100"}, deadline=deadline)
         if answer.bad_token or answer.status == 403:
             return out_of_reach(self._api, team, answer)
         names = read_names(answer.body if answer.ok else None, "projects", "name")
         near = difflib.get_close_matches(project, names, n=5, cutoff=0.4) or list(names[:10])
-        told = f"; there is {', '.join(near)}" if near else ""
+        reported = f"; there is {', '.join(near)}" if near else ""
         return SetupError(
-            f"there is no project {project} in the Vercel team {team}{told}",
+            f"there is no project {project} in the Vercel team {team}{reported}",
             f"give its name or id as its settings show it, or make it first: vercel project add {project}",
         )

@@ -1,4 +1,4 @@
-"""Where the names of the delivered variables stand outside production, told in words without a value.
+"""What the delivered names are used for outside production, and another data key in production; never a value.
 
 Touches the network through `wizard/vercel/variables.py` only; reads.
 """
@@ -13,6 +13,7 @@ from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import FoundDataKey
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import Command, wizard
 from wizard.vercel.variable_state import (
     ID_VARIABLE,
     PRODUCTION_TARGET,
@@ -22,8 +23,8 @@ from wizard.vercel.variable_state import (
     access_key_of,
     data_key_comment,
     data_key_identity,
+    entries_of,
     in_production,
-    seen,
 )
 from wizard.vercel.variables import Variables
 
@@ -59,8 +60,8 @@ class _Places:
 
     def of(self, entries: Iterable[ListedVariable], *, production: bool = False) -> str:
         """All places of the entries as one enumeration, production's only where it is asked for."""
-        told = [place for entry in entries for place in self._each(entry, production)]
-        names = list(dict.fromkeys(told))
+        reported = [place for entry in entries for place in self._each(entry, production)]
+        names = list(dict.fromkeys(reported))
         return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
 
     def _each(self, entry: ListedVariable, production: bool) -> Iterable[str]:
@@ -128,9 +129,9 @@ def _access_key(variables: Variables, listed: tuple[ListedVariable, ...], places
 
 def _access_key_id(variables: Variables, entry: ListedVariable) -> str | None:
     """Of the id, which is no secret: its value, or the comment's word. The secret is never read."""
-    told = access_key_of(entry)
-    if told is not None or entry.key != ID_VARIABLE or entry.type == "sensitive":
-        return told
+    reported = access_key_of(entry)
+    if reported is not None or entry.key != ID_VARIABLE or entry.type == "sensitive":
+        return reported
     return entry.value or variables.decrypt(entry)
 
 
@@ -151,7 +152,7 @@ def _shared_line(
         }
         if data_key_identity(entry, variables.decrypt_shared) in known:
             line += ", with production's data key: every project it is linked to has that key"
-    return f"{line}; the project's own goes before it, where there is one for the same environment"
+    return f"{line}; the project's own takes precedence, where there is one for the same environment"
 
 
 def inherited_data_key(
@@ -165,17 +166,17 @@ def inherited_data_key(
 ) -> str | None:
     """Whether the scope has a data key from elsewhere that is not known to be `wrapped` or `replaceable`; in words.
 
-    A data key of its own would go before it, and the records of what is deployed there would no longer open.
+    A data key of its own would take precedence, and the records of what is deployed there would no longer open.
     """
-    if seen(listed, DATA_KEY_VARIABLE, scope):
+    if entries_of(listed, DATA_KEY_VARIABLE, scope):
         return None
     ours = frozenset() if wrapped is None else replaceable | {wrapped.fingerprint}
     if scope.branch:
         # https://vercel.com/docs/environment-variables#preview-environment-variables
-        for entry in seen(listed, DATA_KEY_VARIABLE, Scope(environment=scope.environment)):
+        for entry in entries_of(listed, DATA_KEY_VARIABLE, Scope(environment=scope.environment)):
             if data_key_identity(entry, read) not in ours:
                 return _words(variables, scope, f"the {DATA_KEY_VARIABLE} of all of {scope.environment}", entry)
-    for entry in seen(variables.shared(), DATA_KEY_VARIABLE, scope):
+    for entry in entries_of(variables.shared(), DATA_KEY_VARIABLE, scope):
         if data_key_identity(entry, variables.decrypt_shared) not in ours:
             return _words(variables, scope, f"the {DATA_KEY_VARIABLE} that the team shares", entry)
     return None
@@ -183,7 +184,7 @@ def inherited_data_key(
 
 def _words(variables: Variables, scope: Scope, which: str, entry: ListedVariable) -> str:
     return (
-        f"{variables.owner}: {scope.words} has {which} (id {entry.id}); one of its own would go before it, and it may"
+        f"{variables.owner}: {scope.words} has {which} (id {entry.id}); one of its own would take precedence, and it may"
         " be the only key to records that exist"
     )
 
@@ -197,7 +198,7 @@ _NOT_TOLD = frozenset({"sensitive", "secret"})
 def find_data_key(variables: Variables) -> FoundDataKey:
     """What production has; a variable of one branch or of a custom environment is none of production's.
 
-    Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value is never told.
+    Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value is in no message.
     """
     listed = variables.list()
     entries = in_production(listed, DATA_KEY_VARIABLE)
@@ -226,7 +227,7 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
     if len(entries) != 1:
         raise DataKeyConflict(
             f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times, and had it once",
-            "vercel env ls production   # find out who changes it, then run the same command again",
+            Command("vercel env ls production", advice="find out who changes it, then run the same command again"),
         )
     claim = FINGERPRINT.search(entries[0].comment)
     if claim is not None and claim[0] == wrapped.fingerprint:
@@ -247,7 +248,7 @@ def _wrapped(variables: Variables, entry: ListedVariable) -> WrappedDataKey | No
     try:
         return WrappedDataKey(value=value)
     except MalformedDataKey as error:
-        # Not mended here: the application may read it all the same, and the delivery would take it for another key.
+        # Not fixed here: the application may read it all the same, and the delivery would take it for another key.
         raise DataKeyConflict(
             f"{DATA_KEY_VARIABLE} in production of {variables.owner} cannot be a wrapped data key: {error}",
             f"set it again as it was printed when it was made: vercel env update {DATA_KEY_VARIABLE} production",
@@ -257,26 +258,26 @@ def _wrapped(variables: Variables, entry: ListedVariable) -> WrappedDataKey | No
 def _value(variables: Variables, entry: ListedVariable) -> str | None:
     if entry.type in _NOT_TOLD:
         return None
-    # An empty value may be one that is not told.
+    # An empty value may be one that Vercel does not return.
     return entry.value or variables.decrypt(entry)
 
 
 def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, today: date) -> str:
     """What became of it, in words. Nothing is deleted and no value is read or written.
 
-    Raises UsageError where production has no such variable, DataKeyConflict for the escrowed data key itself.
+    Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
     """
     listed = variables.list()
     entry = next((each for each in in_production(listed, DATA_KEY_VARIABLE) if each.id == id), None)
     if entry is None:
         raise UsageError(
             f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in production; nothing was changed",
-            "python -m wizard doctor   # it names the one that is in the way",
+            wizard("doctor", advice="it names the one that is in the way"),
         )
     if data_key_identity(entry, variables.decrypt) == stored.fingerprint:
         raise DataKeyConflict(
-            f"{DATA_KEY_VARIABLE} {id} is the escrowed data key {stored.fingerprint}; nothing was changed",
-            "python -m wizard push",
+            f"{DATA_KEY_VARIABLE} {id} is the stored data key {stored.fingerprint}; nothing was changed",
+            wizard("push"),
         )
     if entry.elsewhere:
         others = [target for target in entry.targets if target != PRODUCTION_TARGET]

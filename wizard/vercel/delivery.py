@@ -15,16 +15,16 @@ from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unrea
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.vercel.conflicts import inherited_data_key
-from wizard.vercel.rollback import remember, take_back
+from wizard.vercel.rollback import roll_back, take_snapshot
 from wizard.vercel.variable_state import (
     SHAREABLE,
     ListedVariable,
     Read,
     VariableState,
+    expected,
     foreign_data_key,
     same,
-    stand,
-    wanted,
+    state_of,
 )
 from wizard.vercel.variables import Posted, Variables, entry, post
 
@@ -59,8 +59,8 @@ def refusal(
         batch = AppVariables(region=region, key_arn=key_arn, wrapped=stored)
         try:
             terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
-            standing = _examine(variables, terms, listed, None, read)
-            _to_write(variables, standing if _gaps(standing) else ())
+            states = _examine(variables, terms, listed, None, read)
+            _to_write(variables, states if _gaps(states) else ())
         except (DataKeyConflict, ResourceError) as error:
             return error.message
         return None
@@ -70,7 +70,7 @@ def refusal(
     # A key yet to be made differs from any shared one; with an old one there may be nothing left to write.
     blocking = [each for each in shared if each.key == "AWS_KMS_KEY_ID" and stored is None]
     blocking += [each for each in shared if each.key == SHAREABLE and region and not same(each, region, read)]
-    return shared_words(variables, blocking, scope) if blocking else None
+    return shared_reason(variables, blocking, scope) if blocking else None
 
 
 def deliver(
@@ -87,45 +87,45 @@ def deliver(
             raise UsageError(message, "run the same command again")
     before, read = variables.list(), variables.reader()
     terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
-    standing = _examine(variables, terms, before, None, read)
-    kept = tuple(each.wanted.key for each in standing if not each.gap)
-    if not _gaps(standing):
-        return _delivered(variables, terms, standing, DeliveryState.UNCHANGED, kept)
-    writing = _to_write(variables, standing, spared := _spared(standing))
-    former = remember(before, writing, read)
+    states = _examine(variables, terms, before, None, read)
+    kept = tuple(each.expected.key for each in states if not each.gap)
+    if not _gaps(states):
+        return _delivered(variables, terms, states, DeliveryState.UNCHANGED, kept)
+    writing = _to_write(variables, states, spared := _spared(states))
+    former = take_snapshot(before, writing, read)
     taken: frozenset[str] = frozenset()
     while True:
         try:
             posted = _post(variables, writing, scope)
             taken |= set(posted.ids)
             known = before if posted.taken else None
-            standing = _look_again(variables, terms, known)
-            if not _gaps(standing):
-                return _delivered(variables, terms, standing, DeliveryState.WRITTEN, kept)
-            if posted.definitive or not variables.patience.pause(posted.retry_after):
-                raise _incomplete(variables, standing, posted)
+            states = _list_again(variables, terms, known)
+            if not _gaps(states):
+                return _delivered(variables, terms, states, DeliveryState.WRITTEN, kept)
+            if posted.definitive or not variables.deadline.wait(posted.reason, at_least=posted.retry_after):
+                raise _incomplete(variables, states, posted)
             # Whoever put another data key there during the pause must not be overwritten either.
-            standing = _look_again(variables, terms, known)
-            if not _gaps(standing):
-                return _delivered(variables, terms, standing, DeliveryState.WRITTEN, kept)
-            writing = _to_write(variables, standing, spared)
+            states = _list_again(variables, terms, known)
+            if not _gaps(states):
+                return _delivered(variables, terms, states, DeliveryState.WRITTEN, kept)
+            writing = _to_write(variables, states, spared)
         except SetupError as error:
-            if not take_back(variables, former, [each.wanted for each in writing], taken, scope):
+            if not roll_back(variables, former, [each.expected for each in writing], taken, scope):
                 raise
             hint = _ONCE_MORE if isinstance(error, (ResourceError, Unreachable)) else error.hint
             raise type(error)(f"{error.message}; what this run had set was taken back", hint) from error
 
 
-def lacking(variables: Variables, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
+def missing(variables: Variables, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
     """What the scope lacks of the batch; see `wizard.vercel.client.Vercel.check`."""
     listed, read = variables.list(), variables.reader()
     if foreign := foreign_data_key(listed, batch.wrapped, read, scope=scope):
         return foreign
-    gaps = _gaps(tuple(stand(want, listed, read, None, scope) for want in wanted(batch)))
-    return "; ".join(f"{each.wanted.key} {each.gap}" for each in gaps) or None
+    gaps = _gaps(tuple(state_of(want, listed, read, None, scope) for want in expected(batch)))
+    return "; ".join(f"{each.expected.key} {each.gap}" for each in gaps) or None
 
 
-def _look_again(
+def _list_again(
     variables: Variables, terms: _Terms, before: tuple[ListedVariable, ...] | None
 ) -> tuple[VariableState, ...]:
     try:
@@ -150,56 +150,58 @@ def _examine(
             "find out what it is a key to; only if no record needs it:"
             f" vercel env rm {DATA_KEY_VARIABLE} {scope.typed}, then run the same command again",
         )
-    return tuple(stand(want, listed, read, before, scope) for want in wanted(batch))
+    return tuple(state_of(want, listed, read, before, scope) for want in expected(batch))
 
 
 def _post(variables: Variables, writing: tuple[VariableState, ...], scope: Scope) -> Posted:
     batch = [
-        entry(key=each.wanted.key, value=each.wanted.value, type=each.wanted.type, comment=each.comment, scope=scope)
+        entry(
+            key=each.expected.key, value=each.expected.value, type=each.expected.type, comment=each.comment, scope=scope
+        )
         for each in writing
     ]
     return post(variables, batch)
 
 
-def _gaps(standing: tuple[VariableState, ...]) -> tuple[VariableState, ...]:
-    return tuple(each for each in standing if each.gap)
+def _gaps(states: tuple[VariableState, ...]) -> tuple[VariableState, ...]:
+    return tuple(each for each in states if each.gap)
 
 
-def _spared(standing: tuple[VariableState, ...]) -> tuple[str, ...]:
+def _spared(states: tuple[VariableState, ...]) -> tuple[str, ...]:
     """A data key that was there before, is right by its comment, and cannot be read back: its value stays, for nobody
     could restore it."""
-    found = [each.wanted.key for each in standing if not each.gap and each.proof == "fingerprint"]
+    found = [each.expected.key for each in states if not each.gap and each.proof == "fingerprint"]
     return tuple(name for name in found if name == DATA_KEY_VARIABLE)
 
 
 def _to_write(
-    variables: Variables, standing: tuple[VariableState, ...], spared: tuple[str, ...] = ()
+    variables: Variables, states: tuple[VariableState, ...], spared: tuple[str, ...] = ()
 ) -> tuple[VariableState, ...]:
     """What goes into the POST: all three but the `spared`. Raises ResourceError where that would narrow an entry."""
     # A Region that is right and serves other environments too is left alone: a write would take it from them.
-    kept = [each for each in standing if each.shared and each.wanted.key == SHAREABLE and not each.gap]
-    blocking = [each for each in standing if each.shared and each not in kept]
+    kept = [each for each in states if each.shared and each.expected.key == SHAREABLE and not each.gap]
+    blocking = [each for each in states if each.shared and each not in kept]
     if blocking:
         scope = blocking[0].scope
         raise ResourceError(
-            shared_words(variables, [each.entry for each in blocking if each.entry is not None], scope),
+            shared_reason(variables, [each.entry for each in blocking if each.entry is not None], scope),
             f"in Vercel's settings take {scope.words} out of each or remove it, then run the same command",
         )
-    return tuple(each for each in standing if each not in kept and each.wanted.key not in spared)
+    return tuple(each for each in states if each not in kept and each.expected.key not in spared)
 
 
-def shared_words(variables: Variables, entries: Sequence[ListedVariable], scope: Scope = PRODUCTION) -> str:
+def shared_reason(variables: Variables, entries: Sequence[ListedVariable], scope: Scope = PRODUCTION) -> str:
     """Why variables that serve other environments than the scope too are not written."""
-    told = "; ".join(f"{each.key} ({each.id}) also serves {', '.join(scope.beside(each))}" for each in entries)
-    return f"{variables.owner}: {told}; it is not changed, for that would take it from there"
+    reported = "; ".join(f"{each.key} ({each.id}) also serves {', '.join(scope.beside(each))}" for each in entries)
+    return f"{variables.owner}: {reported}; it is not changed, for that would take it from there"
 
 
-def _incomplete(variables: Variables, standing: tuple[VariableState, ...], posted: Posted) -> ResourceError:
-    missing = "; ".join(f"{each.wanted.key}: {each.gap}" for each in _gaps(standing))
-    there = ", ".join(each.wanted.key for each in standing if not each.gap)
+def _incomplete(variables: Variables, states: tuple[VariableState, ...], posted: Posted) -> ResourceError:
+    missing = "; ".join(f"{each.expected.key}: {each.gap}" for each in _gaps(states))
+    there = ", ".join(each.expected.key for each in states if not each.gap)
     words = posted.words
-    for each in standing:
-        words = words.replace(each.wanted.value, "…")
+    for each in states:
+        words = words.replace(each.expected.value, "…")
     said = f" (Vercel said: {words})" if words else ""
     rest = f"; in place: {there}" if there else ""
     return ResourceError(f"the variables of {variables.owner} are not complete: {missing}{rest}{said}", _AGAIN)
@@ -208,11 +210,11 @@ def _incomplete(variables: Variables, standing: tuple[VariableState, ...], poste
 def _delivered(
     variables: Variables,
     terms: _Terms,
-    standing: tuple[VariableState, ...],
+    states: tuple[VariableState, ...],
     state: DeliveryState,
     kept: tuple[str, ...],
 ) -> Delivered:
-    proofs = {each.proof for each in standing}
+    proofs = {each.proof for each in states}
     checked = "values read back" if proofs == {"value"} else "listing and fingerprint"
     if "write" in proofs:
         checked = "listing"

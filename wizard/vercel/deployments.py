@@ -14,8 +14,9 @@ from typing import Any
 from wizard.core.errors import SetupError, Unreachable, Unsupported
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
+from wizard.core.retry import Deadline, Reason
 from wizard.vercel.conflicts import ACCESS_KEY, NAMES
-from wizard.vercel.http import Api, Response, RetryBudget
+from wizard.vercel.http import Api, Endpoint, Response
 from wizard.vercel.parsing import read_entries, text
 from wizard.vercel.variable_state import ListedVariable, in_production
 
@@ -31,7 +32,7 @@ _UNKNOWN = frozenset({404, 405, 501})
 
 
 def last_change(listed: tuple[ListedVariable, ...]) -> datetime | None:
-    """When one of the delivered variables of production was last changed; None where none is or it is not told."""
+    """When one of the delivered variables of production was last changed; None where none is, or it is not known."""
     times = [
         each.updated_at
         for name in (*NAMES, *ACCESS_KEY)
@@ -57,42 +58,42 @@ class Deployments:
 
         Raises Unsupported for an endpoint that does not tell, SetupError for one that does not answer or refuses.
         """
-        patience = self._api.patience(READING_SECONDS)
-        answer = self._get(f"/v9/projects/{self._project.id}", patience)
+        deadline = self._api.deadline(READING_SECONDS)
+        answer = self._get(Endpoint.PROJECT.path(project=self._project.id), deadline)
         # After a rollback it is not the latest one that runs: the project itself tells which.
         targets = answer.body.get("targets") if isinstance(answer.body, dict) else None
         if isinstance(targets, dict) and (found := _deployment(targets.get("production"))):
             return found
-        ready = (each for each in self._latest(patience, state="READY") if each.get("readySubstate") != "STAGED")
+        ready = (each for each in self._latest(deadline, state="READY") if each.get("readySubstate") != "STAGED")
         return next((found for each in ready if (found := _deployment(each))), None)
 
-    def again(self, former: Deployment, *, seconds: float, tell: Callable[[str], None]) -> Redeployed:
+    def redeploy(self, former: Deployment, *, seconds: float, tell: Callable[[str], None]) -> Redeployed:
         """One more deployment of the former's code with the variables of now, waited for at most so many seconds.
 
         Never raises for one that fails: the former runs on, and why is in what comes back. Raises SetupError where
         none could be made.
         """
-        patience = self._api.patience(seconds)
+        deadline = self._api.deadline(seconds)
 
         def ended(state: RedeployState, after: Deployment | None, why: str = "") -> Redeployed:
-            took = round(patience.passed, 1)
+            took = round(deadline.passed, 1)
             return Redeployed(target="vercel", state=state, before=former, after=after, why=why, seconds=took)
 
         made = self._make(former)
-        told = ""
+        reported = ""
         while True:
-            if made.state != told:
-                told = made.state
-                tell(f"{made.name}: {told.lower()}")
+            if made.state != reported:
+                reported = made.state
+                tell(f"{made.name}: {reported.lower()}")
             if made.state == "READY":
                 why = self._not_in_production(made)
                 return ended(RedeployState.FAILED if why else RedeployState.DONE, made, why)
             if made.state in ENDED_BADLY:
                 return ended(RedeployState.FAILED, made, self._why(made))
-            if not patience.pause():
+            if not deadline.wait(Reason.ROLLOUT):
                 why = f"it was {made.state} still after {seconds:.0f} s, and may yet end well: https://{made.name}"
                 return ended(RedeployState.FAILED, made, why)
-            made = self._look(made)
+            made = self._refresh(made)
 
     # --- one deployment
 
@@ -105,11 +106,11 @@ class Deployments:
             "meta": {"action": "redeploy", _MARK: mark},
         }
         query = {**self._scope, "forceNew": "1"}
-        patience = self._api.patience(MAKING_SECONDS)
+        deadline = self._api.deadline(MAKING_SECONDS)
         doing = f"deploy the project {self._project.name} again"
         while True:
             try:
-                answer = self._api.attempt("POST", "/v13/deployments", query=query, content=content)
+                answer = self._api.attempt("POST", Endpoint.REDEPLOY.path(), query=query, content=content)
             except Unreachable as error:
                 failure: SetupError = error
                 wait = None
@@ -120,38 +121,38 @@ class Deployments:
                 if not answer.passing:
                     raise failure
             # It may have been made all the same, and a second one would only cost a build.
-            for each in self._latest(patience):
+            for each in self._latest(deadline):
                 meta = each.get("meta")
                 if isinstance(meta, dict) and meta.get(_MARK) == mark and (found := _deployment(each)) is not None:
                     return found
-            if not patience.pause(wait):
+            if not deadline.wait(Reason.THROTTLED if wait else Reason.NETWORK, at_least=wait):
                 raise failure
 
-    def _look(self, made: Deployment) -> Deployment:
+    def _refresh(self, made: Deployment) -> Deployment:
         try:
-            answer = self._get(f"/v13/deployments/{made.id}", self._api.patience(READING_SECONDS))
+            answer = self._get(Endpoint.DEPLOYMENT.path(id=made.id), self._api.deadline(READING_SECONDS))
         except Unreachable:
             # It is built all the same, and is looked at again.
             return made
         return _deployment(answer.body) or made
 
     def _why(self, made: Deployment) -> str:
-        body = self._get(f"/v13/deployments/{made.id}", self._api.patience(READING_SECONDS)).body
-        told = body if isinstance(body, dict) else {}
-        words = text(told.get("errorMessage")) or f"it ended as {made.state}"
-        return f"{words}; its log: {text(told.get('inspectorUrl')) or f'https://{made.name}'}"
+        body = self._get(Endpoint.DEPLOYMENT.path(id=made.id), self._api.deadline(READING_SECONDS)).body
+        reported = body if isinstance(body, dict) else {}
+        words = text(reported.get("errorMessage")) or f"it ended as {made.state}"
+        return f"{words}; its log: {text(reported.get('inspectorUrl')) or f'https://{made.name}'}"
 
     def _not_in_production(self, made: Deployment) -> str:
         """Why production does not run a deployment that is ready; empty where it does."""
-        patience = self._api.patience(ASSIGNING_SECONDS)
+        deadline = self._api.deadline(ASSIGNING_SECONDS)
         while True:
             running = self.in_production()
             if running is not None and running.id == made.id:
                 return ""
-            body = self._get(f"/v13/deployments/{made.id}", self._api.patience(READING_SECONDS)).body
-            told = body if isinstance(body, dict) else {}
-            waits = told.get("readySubstate") in ("STAGED", "ROLLING") or told.get("aliasError")
-            if waits or not patience.pause():
+            body = self._get(Endpoint.DEPLOYMENT.path(id=made.id), self._api.deadline(READING_SECONDS)).body
+            reported = body if isinstance(body, dict) else {}
+            waits = reported.get("readySubstate") in ("STAGED", "ROLLING") or reported.get("aliasError")
+            if waits or not deadline.wait(Reason.ROLLOUT):
                 return (
                     "it is ready, and production still runs the former, as after a rollback or where domains are "
                     f"assigned by hand: vercel promote {made.name}"
@@ -159,15 +160,15 @@ class Deployments:
 
     # --- requests
 
-    def _latest(self, patience: RetryBudget, **more: str) -> tuple[Mapping[str, Any], ...]:
+    def _latest(self, deadline: Deadline, **more: str) -> tuple[Mapping[str, Any], ...]:
         query = {"projectId": self._project.id, "target": "production", "limit": "20", **more}
-        return read_entries(self._get("/v6/deployments", patience, query).body, "deployments")
+        return read_entries(self._get(Endpoint.DEPLOYMENTS.path(), deadline, query).body, "deployments")
 
-    def _get(self, path: str, patience: RetryBudget, query: Mapping[str, str] | None = None) -> Response:
-        answer = self._api.persist("GET", path, query={**self._scope, **(query or {})}, patience=patience)
+    def _get(self, path: str, deadline: Deadline, query: Mapping[str, str] | None = None) -> Response:
+        answer = self._api.persist("GET", path, query={**self._scope, **(query or {})}, deadline=deadline)
         if answer.status in _UNKNOWN:
             raise Unsupported(
-                f"{self._api.base_url} does not tell of the deployments of {self._project.name} ({answer.words})",
+                f"{self._api.base_url} does not list the deployments of {self._project.name} ({answer.words})",
                 "look in the project's list of deployments",
             )
         if not answer.ok:

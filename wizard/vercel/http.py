@@ -1,4 +1,4 @@
-"""Vercel's API as requests and answers: the token, the scope, time-outs, repeats, and errors told in words.
+"""Vercel's API as requests and answers: the endpoints with their versions, the token, time-outs, repeats, errors.
 
 Touches the network, one endpoint; the token leaves this file in the Authorization header only.
 """
@@ -6,13 +6,19 @@ Touches the network, one endpoint; the token leaves this file in the Authorizati
 from __future__ import annotations
 
 import ipaddress
+import json
 import logging
-import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
+from enum import StrEnum
 from typing import Any
+from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
 
 from wizard.core.errors import (
     CredentialsError,
@@ -22,61 +28,48 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
+from wizard.core.next_command import Command
+from wizard.core.retry import Clock, Deadline, Reason
 
 
-@contextmanager
-def _without(*names: str) -> Iterator[None]:
-    """Within it these modules are as if not installed, unless they are loaded already."""
-    absent = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is how a module is said to be none
-    try:
-        yield
-    finally:
-        for name in absent:
-            del sys.modules[name]
+class Endpoint(StrEnum):
+    """Every endpoint that is used, with its version (https://vercel.com/docs/rest-api)."""
 
+    VARIABLES = "/v10/projects/{project}/env"
+    OLDER_VARIABLES = "/v9/projects/{project}/env"
+    """For an endpoint that does not know the tenth version."""
+    VARIABLE_VALUE = "/v1/projects/{project}/env/{id}"
+    VARIABLE = "/v9/projects/{project}/env/{id}"
+    SHARED_VARIABLES = "/v1/env"
+    SHARED_VARIABLE = "/v1/env/{id}"
+    CUSTOM_ENVIRONMENTS = "/v9/projects/{project}/custom-environments"
+    PROJECT = "/v9/projects/{project}"
+    PROJECTS = "/v10/projects"
+    OLDER_PROJECTS = "/v9/projects"
+    TEAMS = "/v2/teams"
+    TEAM = "/v2/teams/{id}"
+    USER = "/v2/user"
+    TOKEN = "/v5/user/tokens/current"
+    DEPLOYMENTS = "/v6/deployments"
+    DEPLOYMENT = "/v13/deployments/{id}"
+    REDEPLOY = "/v13/deployments"
 
-# Where they are installed httpx loads its own command line (click, and rich behind it), and httpcore, which comes with
-# its first client, two ways of doing things at once. None is used here: a fifth of a second before the first check.
-with _without("anyio", "click", "trio"):
-    import_module("httpcore")
-    import httpx
+    def path(self, **names: str) -> str:
+        """The path, with the names that it takes."""
+        return self.value.format(**{key: quote(name, safe="") for key, name in names.items()})
+
 
 NEW_TOKEN = (
     "make a token at https://vercel.com/account/settings/tokens, its scope the team of the project,"
     " then: export VERCEL_TOKEN=<token>"
 )
 FIRST_CONTACT_ATTEMPTS = 3
-"""An endpoint that never answered is not waited for: a wrong address must be told at once."""
+"""An endpoint that never answered is not waited for: a wrong address must be reported at once."""
+CONNECT_SECONDS = 5.0
+CONNECTIONS = 8
+"""Kept open at once."""
 
 _LOGGER = logging.getLogger("eonpro.vercel")
-_FIRST_PAUSE = 0.25
-_LONGEST_PAUSE = 8.0
-
-
-class RetryBudget:
-    """How long one errand may take: pauses that double from 0.25 s to 8 s, until `seconds` are over."""
-
-    def __init__(self, *, seconds: float, sleep: Callable[[float], None], now: Callable[[], float]) -> None:
-        self._seconds, self._sleep, self._now = seconds, sleep, now
-        self._start = now()
-        self._slept = 0.0
-        self._next = _FIRST_PAUSE
-
-    @property
-    def passed(self) -> float:
-        """Seconds since it began. What was slept counts even where the clock stands still."""
-        return max(self._now() - self._start, self._slept)
-
-    def pause(self, at_least: float | None = None) -> bool:
-        """Wait before the next attempt; False when that would be too late, and then nothing is waited."""
-        pause = max(at_least or 0.0, self._next)
-        if self.passed + pause > self._seconds:
-            return False
-        self._sleep(pause)
-        self._slept += pause
-        self._next = min(self._next * 2, _LONGEST_PAUSE)
-        return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +92,11 @@ class Response:
         return self.status in (408, 425, 429) or (self.status >= 500 and self.status != 501)
 
     @property
+    def reason(self) -> Reason:
+        """Why the same request may succeed later."""
+        return Reason.THROTTLED if self.status == 429 else Reason.NETWORK
+
+    @property
     def error(self) -> Mapping[str, Any]:
         """The body's `error`, or nothing."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
@@ -107,24 +105,13 @@ class Response:
     @property
     def words(self) -> str:
         """Code and message of the error, else the status."""
-        told = [str(self.error[name]) for name in ("code", "message") if self.error.get(name)]
-        return ": ".join(told) or f"status {self.status}"
+        reported = [str(self.error[name]) for name in ("code", "message") if self.error.get(name)]
+        return ": ".join(reported) or f"status {self.status}"
 
     @property
     def bad_token(self) -> bool:
         """Whether the token itself is refused, not only what it may do."""
         return self.status == 401 or (self.status == 403 and bool(self.error.get("invalidToken")))
-
-
-class _Bearer(httpx.Auth):
-    """Puts the token into the header, and shows it nowhere else."""
-
-    def __init__(self, token: str) -> None:
-        self._header: Callable[[], str] = lambda: f"Bearer {token}"
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = self._header()
-        yield request
 
 
 class Api:
@@ -140,29 +127,25 @@ class Api:
         now: Callable[[], float],
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._sleep, self._now = sleep, now
+        self._clock = Clock(now=now, sleep=sleep)
         self._reached = False
         self._timeout = timeout
         local = _check_endpoint(self.base_url)
-        self._client = httpx.Client(
-            auth=_Bearer(_check_token(token)),
-            headers={"Accept": "application/json", "User-Agent": "eonpro-kms"},
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
-            # No proxy stands between a process and its own machine; plain HTTP needs no certificates loaded.
-            trust_env=not local,
-            verify=self.base_url.startswith("https"),
-        )
+        checked = _check_token(token)
+        # In no attribute, so that no repr and no traceback with local values has it.
+        self._authorization: Callable[[], str] = lambda: f"Bearer {checked}"
+        self._pool = _pool(self.base_url, local=local)
 
     def __repr__(self) -> str:
         return f"Api({self.base_url!r})"
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._pool.clear()
 
-    def patience(self, seconds: float) -> RetryBudget:
-        """Patience by this endpoint's clock."""
-        return RetryBudget(seconds=seconds, sleep=self._sleep, now=self._now)
+    def deadline(self, seconds: float) -> Deadline:
+        """The time of one operation, by this endpoint's clock."""
+        return Deadline(clock=self._clock, seconds=seconds)
 
     def attempt(
         self, method: str, path: str, *, query: Mapping[str, str], content: Any = None, seconds: float | None = None
@@ -171,30 +154,39 @@ class Api:
 
         Raises Unreachable when no answer comes, SetupError when it is not Vercel's.
         """
-        limit = self._client.timeout if seconds is None else httpx.Timeout(min(seconds, self._timeout))
+        limit = self._timeout if seconds is None else min(seconds, self._timeout)
+        headers = {"Accept": "application/json", "User-Agent": "eonpro-kms", "Authorization": self._authorization()}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        url = self.base_url + path + (f"?{urlencode(dict(query))}" if query else "")
+        started = time.monotonic()
         try:
-            response = self._client.request(
-                method, self.base_url + path, params=dict(query), json=content, timeout=limit
+            response = self._pool.request(
+                method,
+                url,
+                body=None if content is None else json.dumps(content).encode(),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=min(limit, CONNECT_SECONDS), read=limit),
+                # This client repeats what may be repeated, and no redirect may carry the token elsewhere.
+                retries=False,
+                redirect=False,
             )
-        except httpx.TimeoutException as error:
+        except urllib3.exceptions.TimeoutError as error:
             raise self._unreachable(f"{self.base_url} did not answer {method} {path} in time") from error
-        except httpx.HTTPError as error:
+        except urllib3.exceptions.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})") from error
         self._reached = True
-        took = response.elapsed.total_seconds() * 1000
-        _LOGGER.debug("%s %s: %d, %.0f ms", method, path, response.status_code, took)
+        _LOGGER.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
         try:
-            body = response.json() if response.content else None
+            body = json.loads(response.data) if response.data else None
         except ValueError as error:
             body = None
-            if response.is_success:
-                raise self._stranger(response.status_code) from error
-        if response.is_redirect:
-            raise self._stranger(response.status_code)
-        return Response(
-            status=response.status_code, body=body, retry_after=_seconds(response.headers.get("Retry-After"))
-        )
+            if 200 <= response.status < 300:
+                raise self._stranger(response.status) from error
+        if 300 <= response.status < 400:
+            raise self._stranger(response.status)
+        return Response(status=response.status, body=body, retry_after=_seconds(response.headers.get("Retry-After")))
 
     def persist(
         self,
@@ -202,13 +194,13 @@ class Api:
         path: str,
         *,
         query: Mapping[str, str],
-        patience: RetryBudget,
+        deadline: Deadline,
         content: Any = None,
         seconds: float | None = None,
     ) -> Response:
         """One request, repeated while it may still succeed. For requests that may be repeated only.
 
-        Raises Unreachable, or ResourceError when the rate limit outlasts the patience.
+        Raises Unreachable, or ResourceError when the rate limit lasts longer than the deadline.
         """
         attempts = 0
         while True:
@@ -216,12 +208,13 @@ class Api:
             try:
                 answer = self.attempt(method, path, query=query, content=content, seconds=seconds)
             except Unreachable:
-                if (not self._reached and attempts >= FIRST_CONTACT_ATTEMPTS) or not patience.pause():
+                is_unknown = not self._reached and attempts >= FIRST_CONTACT_ATTEMPTS
+                if is_unknown or not deadline.wait(Reason.NETWORK):
                     raise
                 continue
             if not answer.passing:
                 return answer
-            if not patience.pause(answer.retry_after):
+            if not deadline.wait(answer.reason, at_least=answer.retry_after):
                 raise self.refusal(answer, f"{method} {path}")
 
     def refusal(self, answer: Response, doing: str) -> SetupError:
@@ -241,7 +234,7 @@ class Api:
             return self._unreachable(f"{self.base_url} kept failing: {doing} ({answer.words})")
         return ResourceError(
             f"Vercel refused: {doing} ({answer.words})",
-            "mend what Vercel names, then run the same command again",
+            "fix what Vercel names, then run the same command again",
         )
 
     def _unreachable(self, message: str) -> Unreachable:
@@ -250,8 +243,35 @@ class Api:
     def _stranger(self, status: int) -> SetupError:
         return SetupError(
             f"what answers at {self.base_url} is not Vercel's API (status {status}, and no JSON)",
-            "unset VERCEL_API_URL, or set it to the address of the API itself",
+            Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
         )
+
+
+def _pool(base_url: str, *, local: bool) -> urllib3.PoolManager:
+    """The connections; through the proxy of the environment, but never to this machine."""
+    options: dict[str, Any] = {"maxsize": CONNECTIONS}
+    parsed = urlsplit(base_url)
+    if parsed.scheme == "https":
+        options["ssl_context"] = _trust(os.environ)
+    proxies = {} if local or proxy_bypass(parsed.netloc) else getproxies()
+    proxy = proxies.get(parsed.scheme) or proxies.get("all")
+    if not proxy:
+        return urllib3.PoolManager(**options)
+    login = urlsplit(proxy)
+    if login.username is not None:
+        basic = f"{unquote(login.username)}:{unquote(login.password or '')}"
+        options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=basic)
+    return urllib3.ProxyManager(proxy, **options)
+
+
+def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
+    """The certificate authorities that the environment names, else those that come with the HTTP libraries."""
+    file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
+    if file or folder:
+        return ssl.create_default_context(cafile=file or None, capath=folder or None)
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 def _check_token(token: str) -> str:
@@ -268,19 +288,20 @@ def _check_token(token: str) -> str:
 
 def _check_endpoint(url: str) -> bool:
     """Whether the endpoint is on this machine. Raises UsageError for one no token may be sent to."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL("")
     hint = "set VERCEL_API_URL to an https address, or unset it"
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    try:
+        parsed = urlsplit(url)
+        host, _ = parsed.hostname, parsed.port
+    except ValueError:
+        host = None
+    if host is None or parsed.scheme not in ("http", "https"):
         raise UsageError(f"{url!r} is not the address of an API", hint)
-    if parsed.userinfo:
+    if parsed.username is not None:
         raise UsageError("the address of Vercel's API may hold no user name or password", hint)
     try:
-        local = ipaddress.ip_address(parsed.host).is_loopback
+        local = ipaddress.ip_address(host).is_loopback
     except ValueError:
-        local = parsed.host == "localhost"
+        local = host == "localhost"
     if parsed.scheme == "http" and not local:
         raise UsageError(f"{url!r} would carry the token over the network in the clear", hint)
     return local

@@ -65,7 +65,7 @@ def read_project(
 
 
 def owner(found: Mapping[str, Any]) -> str | None:
-    """The id of the team that a project belongs to; None for a person's own, and where it is not told."""
+    """The id of the team that a project belongs to; None for a person's own, and where it is not known."""
     account = text(found.get("accountId")) or ""
     return account if account.startswith("team_") else None
 
@@ -78,13 +78,13 @@ def next_page(body: Any) -> str | None:
 
 
 def read_failures(body: Any) -> tuple[tuple[str, str, str], ...]:
-    """(key, code, message) of each entry of `failed`; the key is empty where it is not told."""
+    """(key, code, message) of each entry of `failed`; the key is empty where it is not known."""
     failed = body.get("failed") if isinstance(body, dict) else None
     return tuple(_failure(entry) for entry in failed) if isinstance(failed, list) else ()
 
 
 def read_created(body: Any) -> tuple[str, ...]:
-    """The id of each variable that was taken; none where they are not told."""
+    """The id of each variable that was taken; none where they are not known."""
     created = body.get("created") if isinstance(body, dict) else None
     entries = created if isinstance(created, list) else [created]
     return tuple(id for entry in entries if isinstance(entry, dict) and (id := text(entry.get("id"))))
@@ -122,9 +122,9 @@ def _variable(entry: Any) -> ListedVariable:
 
 def _failure(entry: Any) -> tuple[str, str, str]:
     error = entry.get("error", entry) if isinstance(entry, dict) else None
-    told = error if isinstance(error, dict) else {"message": str(error or entry)}
-    key = told.get("envVarKey") or told.get("key")
-    return (str(key or ""), str(told.get("code") or ""), str(told.get("message") or ""))
+    reported = error if isinstance(error, dict) else {"message": str(error or entry)}
+    key = reported.get("envVarKey") or reported.get("key")
+    return (str(key or ""), str(reported.get("code") or ""), str(reported.get("message") or ""))
 
 
 def _texts(value: Any) -> tuple[str, ...]:

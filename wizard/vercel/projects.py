@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.delivery import VercelProject
-from wizard.vercel.http import NEW_TOKEN, Api, Response
+from wizard.vercel.http import NEW_TOKEN, Api, Endpoint, Response
 from wizard.vercel.parsing import next_page, owner, read_entries, read_project, text
 
 LISTING_SECONDS = 8.0
@@ -41,22 +41,22 @@ class Team:
 def list_projects(api: Api) -> tuple[VercelProject, ...]:
     """The first hundred projects of each team and of the person's own account, by team and name."""
     until = time.monotonic() + LISTING_SECONDS
-    crew = ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="vercel")
+    pool = ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="vercel")
     try:
-        own = crew.submit(_projects, api, None)
-        reached = _result(crew.submit(list_teams, api), until) or ()
+        own = pool.submit(_projects, api, None)
+        reached = _result(pool.submit(list_teams, api), until) or ()
         teams = [team for team in reached if not team.barred_by]
         if not teams:
-            scopes = [crew.submit(named, api) for named in (_default_team, _token_teams)]
+            scopes = [pool.submit(named, api) for named in (_default_team, _token_teams)]
             teams = [team for scope in scopes for team in _result(scope, until) or ()]
-        asked = {team.id: crew.submit(_projects, api, team.id) for team in teams}
+        asked = {team.id: pool.submit(_projects, api, team.id) for team in teams}
         wait([own, *asked.values()], timeout=max(0.0, until - time.monotonic()))
         found = [(None, own), *asked.items()]
         entries = [(team, entry) for team, future in found for entry in _result(future, until) or ()]
-        slugs = _slugs(crew, api, [*teams, *reached], entries, until)
+        slugs = _slugs(pool, api, [*teams, *reached], entries, until)
     finally:
         # A request that is still under way ends by its own time-out; nobody waits for it here.
-        crew.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
     return _sorted(entries, slugs)
 
 
@@ -69,7 +69,7 @@ def list_teams(api: Api) -> tuple[Team, ...]:
     teams: dict[str, Team] = {}
     query = {"limit": PAGE}
     for _ in range(MOST_PAGES):
-        answer = _ask(api, "/v2/teams", query)
+        answer = _ask(api, Endpoint.TEAMS.path(), query)
         if not answer.ok:
             raise api.refusal(answer, "list the teams")
         for entry in read_entries(answer.body, "teams"):
@@ -91,7 +91,7 @@ def _barred_by(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _default_team(api: Api) -> tuple[Team, ...]:
-    answer = _ask(api, "/v2/user", {})
+    answer = _ask(api, Endpoint.USER.path(), {})
     body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
     user = body.get("user")
     id = text((user if isinstance(user, dict) else body).get("defaultTeamId"))
@@ -100,7 +100,7 @@ def _default_team(api: Api) -> tuple[Team, ...]:
 
 def _token_teams(api: Api) -> tuple[Team, ...]:
     """The teams that the token itself is for (https://vercel.com/docs/rest-api/authentication)."""
-    answer = _ask(api, "/v5/user/tokens/current", {})
+    answer = _ask(api, Endpoint.TOKEN.path(), {})
     token = answer.body.get("token") if answer.ok and isinstance(answer.body, dict) else None
     ids = [text(scope.get("teamId")) for scope in read_entries(token, "scopes")] if isinstance(token, dict) else []
     return tuple(Team(id=id) for id in ids if id)
@@ -108,26 +108,26 @@ def _token_teams(api: Api) -> tuple[Team, ...]:
 
 def _projects(api: Api, team: str | None) -> tuple[Mapping[str, Any], ...]:
     query = {"limit": PAGE, **({"teamId" if team.startswith("team_") else "slug": team} if team else {})}
-    answer = _ask(api, "/v9/projects", query)
+    answer = _ask(api, Endpoint.OLDER_PROJECTS.path(), query)
     if answer.status in (404, 405, 501):
-        answer = _ask(api, "/v10/projects", query)
+        answer = _ask(api, Endpoint.PROJECTS.path(), query)
     return read_entries(answer.body, "projects") if answer.ok else ()
 
 
 def _slugs(
-    crew: ThreadPoolExecutor,
+    pool: ThreadPoolExecutor,
     api: Api,
     teams: Iterable[Team],
     entries: Iterable[tuple[str | None, Mapping[str, Any]]],
     until: float,
 ) -> Mapping[str, str]:
     slugs = {team.id: team.slug for team in teams if team.slug}
-    wanted = {id for team, entry in entries if (id := owner(entry) or team) is not None} - slugs.keys()
-    asked = {id: crew.submit(_ask, api, f"/v2/teams/{id}", {}) for id in wanted if id.startswith("team_")}
+    expected = {id for team, entry in entries if (id := owner(entry) or team) is not None} - slugs.keys()
+    asked = {id: pool.submit(_ask, api, Endpoint.TEAM.path(id=id), {}) for id in expected if id.startswith("team_")}
     for id, future in asked.items():
         answer = _result(future, until)
-        told = answer.body if answer is not None and answer.ok and isinstance(answer.body, dict) else {}
-        if slug := text(told.get("slug")):
+        reported = answer.body if answer is not None and answer.ok and isinstance(answer.body, dict) else {}
+        if slug := text(reported.get("slug")):
             slugs[id] = slug
     return slugs
 
@@ -150,8 +150,8 @@ def _sorted(
 
 
 def _ask(api: Api, path: str, query: Mapping[str, str]) -> Response:
-    patience = api.patience(LISTING_SECONDS - REQUEST_SECONDS)
-    return api.persist("GET", path, query=query, patience=patience, seconds=REQUEST_SECONDS)
+    deadline = api.deadline(LISTING_SECONDS - REQUEST_SECONDS)
+    return api.persist("GET", path, query=query, deadline=deadline, seconds=REQUEST_SECONDS)
 
 
 def _result(future: Future[Result], until: float) -> Result | None:
@@ -197,8 +197,8 @@ def out_of_reach(api: Api, team: str, refused: Response) -> SetupError:
 
 def _barred(named: Team, team: str, refused: Response) -> SetupError:
     reason = next((each for each in named.barred_by if each in _BARRED), "scope")
-    told = team if named.slug in (None, team) else f"{named.slug} ({team})"
+    reported = team if named.slug in (None, team) else f"{named.slug} ({team})"
     return PermissionDenied(
-        f"the Vercel token has no access to the team {told}: {_BARRED[reason]} ({refused.words})",
+        f"the Vercel token has no access to the team {reported}: {_BARRED[reason]} ({refused.words})",
         _WAYS.get(reason, NEW_TOKEN),
     )

@@ -1,6 +1,6 @@
 """A delivery that could not be made whole, taken back: what it made goes, what it changed has its old value again.
 
-Writes only variables that this very delivery wrote. Whatever cannot be taken back is told, and is right as it is.
+Writes only variables that this very delivery wrote. What cannot be undone is in the message, and is right as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from components.settings import DATA_KEY_VARIABLE
 from wizard.core.errors import SetupError
 from wizard.core.models.vercel_environment import Scope
-from wizard.vercel.variable_state import MARK, ExpectedVariable, ListedVariable, Read, VariableState, seen
+from wizard.vercel.variable_state import MARK, ExpectedVariable, ListedVariable, Read, VariableState, entries_of
 from wizard.vercel.variables import Variables
 
 SECONDS = 30.0
@@ -36,7 +36,7 @@ class Former:
         return next((each for each in self.listed if each.id == entry.id), None)
 
 
-def remember(listed: tuple[ListedVariable, ...], writing: Sequence[VariableState], read: Read) -> Former:
+def take_snapshot(listed: tuple[ListedVariable, ...], writing: Sequence[VariableState], read: Read) -> Former:
     """What a delivery is about to change. Reads only."""
     entries = [each.entry for each in writing if each.entry is not None and each.gap]
     values = {entry.id: value for entry in entries if entry.type != "sensitive" and (value := read(entry))}
@@ -44,7 +44,7 @@ def remember(listed: tuple[ListedVariable, ...], writing: Sequence[VariableState
     return Former(listed=listed, values=values, right=right)
 
 
-def take_back(
+def roll_back(
     variables: Variables, former: Former, written: Sequence[ExpectedVariable], ids: frozenset[str], scope: Scope
 ) -> bool:
     """Whether something was taken back, and the scope is again as it was, but for values that were right already.
@@ -52,7 +52,7 @@ def take_back(
     `ids` are those that Vercel said it took; where no answer came, ours are known by their comment. Never raises a
     SetupError: the delivery's own is the one to tell.
     """
-    fresh = variables.afresh(SECONDS)
+    fresh = variables.with_new_timeout(SECONDS)
     try:
         undone = [
             _undo(fresh, former, want, ids, scope) for want in sorted(written, key=lambda each: _ORDER.index(each.key))
@@ -64,7 +64,7 @@ def take_back(
 
 def _undo(fresh: Variables, former: Former, want: ExpectedVariable, ids: frozenset[str], scope: Scope) -> int:
     undone = 0
-    for entry in seen(fresh.list(), want.key, scope):
+    for entry in entries_of(fresh.list(), want.key, scope):
         before = former.had(entry)
         if before is None and (entry.id in ids or _ours(entry, want)):
             fresh.remove(entry)
@@ -73,7 +73,7 @@ def _undo(fresh: Variables, former: Former, want: ExpectedVariable, ids: frozens
             value = former.values.get(entry.id)
             # A value that was right, of another type, stays as it is now: nothing of it is lost.
             if value is not None and value != want.value:
-                fresh.put_back(before, value)
+                fresh.restore(before, value)
                 undone += 1
     return undone
 
@@ -85,8 +85,8 @@ def _ours(entry: ListedVariable, want: ExpectedVariable) -> bool:
 def _as_it_was(fresh: Variables, former: Former, written: Sequence[ExpectedVariable], scope: Scope) -> bool:
     listed, read = fresh.list(), fresh.reader()
     for want in written:
-        entries = seen(listed, want.key, scope)
-        if {each.id for each in entries} != {each.id for each in seen(former.listed, want.key, scope)}:
+        entries = entries_of(listed, want.key, scope)
+        if {each.id for each in entries} != {each.id for each in entries_of(former.listed, want.key, scope)}:
             return False
         for entry in entries:
             before, value = former.had(entry), former.values.get(entry.id)

@@ -35,7 +35,7 @@ _ACCESS_KEY_COMMENT = re.compile(rf"^{re.escape(MARK)} access key (\w{{16,128}})
 
 @dataclass(frozen=True, kw_only=True)
 class ListedVariable(VercelVariable):
-    """A variable with what else the listing tells of it."""
+    """A variable with what else the listing says of it."""
 
     updated_at: int | None = None
     """Milliseconds since 1970."""
@@ -75,15 +75,15 @@ class ExpectedVariable:
 
     @property
     def fingerprint(self) -> str:
-        """Of the value as it stands, not of the decoded key."""
+        """Of the value as it is, not of the decoded key."""
         return value_fingerprint(self.value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariableState:
-    """Where one wanted variable stands."""
+    """The state of one expected variable."""
 
-    wanted: ExpectedVariable
+    expected: ExpectedVariable
     entry: ListedVariable | None
     gap: str | None
     """What is not yet as it shall be, in words; None when all is."""
@@ -98,9 +98,9 @@ class VariableState:
 
     @property
     def comment(self) -> str:
-        """The comment to write: somebody else's stays where only the value is the same."""
+        """The comment to write: another one stays where only the value is the same."""
         theirs = self.entry.comment if self.entry is not None and not self.gap else ""
-        return self.wanted.comment if not theirs or theirs.startswith(MARK) else theirs
+        return self.expected.comment if not theirs or theirs.startswith(MARK) else theirs
 
 
 def value_fingerprint(value: str) -> str:
@@ -126,15 +126,15 @@ def data_key_identity(entry: ListedVariable, read: Read) -> str | None:
     # A comment outlives an edit of the value, so the value counts wherever it can be had.
     value = None if entry.type == "sensitive" else entry.value or read(entry)
     if value is None:
-        told = FINGERPRINT.search(entry.comment)
-        return told[0] if told else None
+        reported = FINGERPRINT.search(entry.comment)
+        return reported[0] if reported else None
     try:
         return WrappedDataKey(value=value).fingerprint
     except MalformedDataKey:
         return value_fingerprint(value)
 
 
-def wanted(batch: AppVariables) -> tuple[ExpectedVariable, ...]:
+def expected(batch: AppVariables) -> tuple[ExpectedVariable, ...]:
     """The three variables, the data key first."""
     key = batch.wrapped.fingerprint
     made = []
@@ -149,7 +149,7 @@ def wanted(batch: AppVariables) -> tuple[ExpectedVariable, ...]:
     return tuple(made)
 
 
-def seen(listed: tuple[ListedVariable, ...], name: str, scope: Scope) -> tuple[ListedVariable, ...]:
+def entries_of(listed: tuple[ListedVariable, ...], name: str, scope: Scope) -> tuple[ListedVariable, ...]:
     """The entries of that name that are for the scope, or for more environments and for it too."""
     custom = scope.custom_id is not None
     return tuple(
@@ -159,7 +159,7 @@ def seen(listed: tuple[ListedVariable, ...], name: str, scope: Scope) -> tuple[L
 
 def in_production(listed: tuple[ListedVariable, ...], name: str) -> tuple[ListedVariable, ...]:
     """The entries of that name that production sees."""
-    return seen(listed, name, IN_PRODUCTION)
+    return entries_of(listed, name, IN_PRODUCTION)
 
 
 def foreign_data_key(
@@ -171,16 +171,16 @@ def foreign_data_key(
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = IN_PRODUCTION,
 ) -> str | None:
-    """Whether the scope has a data key that is not `wrapped`, told in words; None when it has not.
+    """Whether the scope has a data key that is not `wrapped`, in words; None when it has not.
 
     `before` is the listing before a write of `wrapped` that was acknowledged, if there was one. A data key whose
-    fingerprint is among the `replaceable` is none of somebody else's: an earlier version of it is escrowed. Nor is one
+    fingerprint is among the `replaceable` is not another data key: an earlier version of it is stored. Nor is one
     that is `wrapped` damaged: empty, cut off, in quotation marks.
     """
-    for entry in seen(listed, DATA_KEY_VARIABLE, scope):
+    for entry in entries_of(listed, DATA_KEY_VARIABLE, scope):
         if wrapped is not None:
-            told = FINGERPRINT.search(entry.comment)
-            claimed = told is not None and told[0] == wrapped.fingerprint
+            reported = FINGERPRINT.search(entry.comment)
+            claimed = reported is not None and reported[0] == wrapped.fingerprint
             # A comment outlives an edit of the value, so the value counts wherever it can be had.
             if claimed and entry.type == "sensitive":
                 continue
@@ -202,31 +202,31 @@ def _is_damaged(value: str | None, wrapped: WrappedDataKey, *, claimed: bool) ->
     return claimed or is_remnant(value, of=wrapped)
 
 
-def stand(
+def state_of(
     want: ExpectedVariable,
     listed: tuple[ListedVariable, ...],
     read: Read,
     before: tuple[ListedVariable, ...] | None,
     scope: Scope = IN_PRODUCTION,
 ) -> VariableState:
-    """Where one variable stands in the scope. `before` is the listing before a write that was acknowledged; else None.
+    """The state of one variable in the scope. `before` is the listing before a write that was acknowledged; else None.
 
     For the data key, `foreign_data_key` must have been asked first.
     """
-    entries = seen(listed, want.key, scope)
+    entries = entries_of(listed, want.key, scope)
     if not entries:
-        return VariableState(wanted=want, entry=None, gap="it is not there", scope=scope)
+        return VariableState(expected=want, entry=None, gap="it is not there", scope=scope)
     entry = entries[0]
     if len(entries) > 1:
-        return VariableState(wanted=want, entry=entry, gap=f"it is there {len(entries)} times", scope=scope)
+        return VariableState(expected=want, entry=entry, gap=f"it is there {len(entries)} times", scope=scope)
     if want.type == "sensitive" and entry.type not in ("sensitive", ""):
         gap = f"it is stored as {entry.type}, not as sensitive"
-        return VariableState(wanted=want, entry=entry, gap=gap, scope=scope)
+        return VariableState(expected=want, entry=entry, gap=gap, scope=scope)
     proof = _proof(want, entry, read)
     if not proof and _newly_written(entry, listed, before) and same(entry, want.value, read) is None:
         proof = "write"
     unknown = None if proof else "its value is not known to be ours"
-    return VariableState(wanted=want, entry=entry, gap=unknown, proof=proof, scope=scope)
+    return VariableState(expected=want, entry=entry, gap=unknown, proof=proof, scope=scope)
 
 
 def _newly_written(
@@ -240,25 +240,25 @@ def _newly_written(
 
 def _proof(want: ExpectedVariable, entry: ListedVariable, read: Read) -> str:
     if want.type == "sensitive":
-        told = FINGERPRINT.search(entry.comment)
+        reported = FINGERPRINT.search(entry.comment)
         ours = FINGERPRINT.search(want.comment)
-        if told is not None:
-            return "fingerprint" if ours is not None and told[0] == ours[0] else ""
+        if reported is not None:
+            return "fingerprint" if ours is not None and reported[0] == ours[0] else ""
         equal = same(entry, want.value, read)
     else:
         equal = same(entry, want.value, read)
-        if equal is None and (told := _VALUE.search(entry.comment)):
-            return "fingerprint" if told[1] == want.fingerprint else ""
+        if equal is None and (reported := _VALUE.search(entry.comment)):
+            return "fingerprint" if reported[1] == want.fingerprint else ""
     return "value" if equal else ""
 
 
 def description(entry: ListedVariable) -> str:
     """Which entry it is and where it may come from: its id, environments, last change and comment."""
-    told = [f"id {entry.id}", f"for {', '.join(places(entry)) or PRODUCTION_TARGET}"]
+    reported = [f"id {entry.id}", f"for {', '.join(places(entry)) or PRODUCTION_TARGET}"]
     if entry.updated_at is not None:
-        told.append(f"last changed {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
-    told.append(f"comment “{entry.comment}”" if entry.comment else "no comment")
-    return ", ".join(told)
+        reported.append(f"last changed {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    reported.append(f"comment “{entry.comment}”" if entry.comment else "no comment")
+    return ", ".join(reported)
 
 
 def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:
@@ -275,5 +275,5 @@ def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:
 
 def access_key_of(variable: ListedVariable) -> str | None:
     """The access key that a variable's comment names; None for one that was not written here."""
-    told = _ACCESS_KEY_COMMENT.match(variable.comment)
-    return told[1] if told else None
+    reported = _ACCESS_KEY_COMMENT.match(variable.comment)
+    return reported[1] if reported else None

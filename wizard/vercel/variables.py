@@ -15,7 +15,9 @@ from wizard.core.errors import PermissionDenied, SetupError, Unreachable
 from wizard.core.models.delivery import VercelProject, VercelVariable
 from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
-from wizard.vercel.http import Api, Response, RetryBudget
+from wizard.core.next_command import Command
+from wizard.core.retry import Deadline, Reason
+from wizard.vercel.http import Api, Endpoint, Response
 from wizard.vercel.parsing import (
     Unreadable,
     next_page,
@@ -29,20 +31,19 @@ from wizard.vercel.variable_state import ListedVariable, Read
 
 
 class Variables:
-    """The variables of one project, for one errand: `patience` is shared by all its requests."""
+    """The variables of one project, for one errand: `deadline` is shared by all its requests."""
 
-    def __init__(self, api: Api, project: VercelProject, patience: RetryBudget) -> None:
-        self._api, self._project, self.patience = api, project, patience
-        self._path = f"/projects/{project.id}/env"
+    def __init__(self, api: Api, project: VercelProject, deadline: Deadline) -> None:
+        self._api, self._project, self.deadline = api, project, deadline
         self._scope: dict[str, str] = {}
         if project.team_id:
             self._scope = {"teamId": project.team_id}
         elif project.team_slug:
             self._scope = {"slug": project.team_slug}
 
-    def afresh(self, seconds: float) -> Variables:
+    def with_new_timeout(self, seconds: float) -> Variables:
         """The same for another errand, of so many seconds at most."""
-        return Variables(self._api, self._project, self._api.patience(seconds))
+        return Variables(self._api, self._project, self._api.deadline(seconds))
 
     @property
     def owner(self) -> str:
@@ -61,7 +62,7 @@ class Variables:
             except Unreadable as error:
                 raise SetupError(
                     f"the listing of the variables of {self.owner} cannot be understood: {error}",
-                    "unset VERCEL_API_URL, or set it to the address of the API itself",
+                    Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
                 ) from error
             listed.update(fresh)
             following = next_page(body)
@@ -71,10 +72,14 @@ class Variables:
             query["until"] = following
 
     def _page(self, query: Mapping[str, str]) -> Any:
-        answer = self._api.persist("GET", f"/v10{self._path}", query=query, patience=self.patience)
+        answer = self._api.persist(
+            "GET", Endpoint.VARIABLES.path(project=self._project.id), query=query, deadline=self.deadline
+        )
         if answer.status in (404, 405, 501):
             # The listing is older than its tenth version, and so are some that imitate it.
-            answer = self._api.persist("GET", f"/v9{self._path}", query=query, patience=self.patience)
+            answer = self._api.persist(
+                "GET", Endpoint.OLDER_VARIABLES.path(project=self._project.id), query=query, deadline=self.deadline
+            )
         if answer.status == 404:
             hint = "check the project's name, then run the same command again"
             raise SetupError(f"there is no {self.owner} ({answer.words})", hint)
@@ -83,15 +88,15 @@ class Variables:
         return answer.body
 
     def decrypt(self, variable: VercelVariable) -> str | None:
-        """The value of one; None where it is not told."""
-        path = f"/v1{self._path}/{variable.id}"
-        answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
+        """The value of one; None where it is not known."""
+        path = Endpoint.VARIABLE_VALUE.path(project=self._project.id, id=variable.id)
+        answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
         return _value(answer)
 
-    def told(self, variable: VercelVariable) -> str | None:
-        """The value of one, empty where Vercel says that it is empty; None where it is not told."""
-        path = f"/v1{self._path}/{variable.id}"
-        answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
+    def reported(self, variable: VercelVariable) -> str | None:
+        """The value of one, empty where Vercel says that it is empty; None where it is not known."""
+        path = Endpoint.VARIABLE_VALUE.path(project=self._project.id, id=variable.id)
+        answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
         body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
         is_empty = body.get("value") == "" and body.get("decrypted") is True and body.get("type") != "sensitive"
         return "" if is_empty else _value(answer)
@@ -105,18 +110,20 @@ class Variables:
         if not self._scope:
             return ()
         query = {**self._scope, "projectId": self._project.id}
-        answer = self._api.persist("GET", "/v1/env", query=query, patience=self.patience)
+        answer = self._api.persist("GET", Endpoint.SHARED_VARIABLES.path(), query=query, deadline=self.deadline)
         return read_shared(answer.body, self._project.id) if answer.ok else ()
 
     def decrypt_shared(self, variable: VercelVariable) -> str | None:
-        """The value of one shared variable; None where it is not told."""
-        answer = self._api.persist("GET", f"/v1/env/{variable.id}", query=self._scope, patience=self.patience)
+        """The value of one shared variable; None where it is not known."""
+        answer = self._api.persist(
+            "GET", Endpoint.SHARED_VARIABLE.path(id=variable.id), query=self._scope, deadline=self.deadline
+        )
         return _value(answer)
 
     def custom_environments(self) -> Mapping[str, str]:
         """The name of each of the project's custom environments by its id; empty where they cannot be listed."""
-        path = f"/v9/projects/{self._project.id}/custom-environments"
-        answer = self._api.persist("GET", path, query=self._scope, patience=self.patience)
+        path = Endpoint.CUSTOM_ENVIRONMENTS.path(project=self._project.id)
+        answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
         return read_environments(answer.body) if answer.ok else {}
 
     def rename_variable(self, variable: VercelVariable, fields: Mapping[str, Any]) -> None:
@@ -124,7 +131,7 @@ class Variables:
 
         https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
         """
-        path = f"/v9{self._path}/{variable.id}"
+        path = Endpoint.VARIABLE.path(project=self._project.id, id=variable.id)
         answer = self._api.attempt("PATCH", path, query=self._scope, content=dict(fields))
         if not answer.ok:
             raise self._api.refusal(answer, f"set a variable of {self.owner} aside")
@@ -134,19 +141,19 @@ class Variables:
 
         https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
         """
-        path = f"/v9{self._path}/{variable.id}"
+        path = Endpoint.VARIABLE.path(project=self._project.id, id=variable.id)
         answer = self._api.attempt("PATCH", path, query=self._scope, content={"comment": comment})
         if not answer.ok:
             raise self._api.refusal(answer, f"comment the variables of {self.owner}")
 
-    def put_back(self, variable: VercelVariable, value: str) -> None:
+    def restore(self, variable: VercelVariable, value: str) -> None:
         """The value and the comment that a variable had before; its type and environments stay.
 
         Raises SetupError where that is not taken.
         """
         content = {"value": value, "comment": variable.comment}
-        path = f"/v9{self._path}/{variable.id}"
-        answer = self._api.persist("PATCH", path, query=self._scope, content=content, patience=self.patience)
+        path = Endpoint.VARIABLE.path(project=self._project.id, id=variable.id)
+        answer = self._api.persist("PATCH", path, query=self._scope, content=content, deadline=self.deadline)
         if not answer.ok:
             raise self._api.refusal(answer, f"put back a variable of {self.owner}")
 
@@ -155,8 +162,8 @@ class Variables:
 
         https://vercel.com/docs/rest-api/projects/remove-an-environment-variable
         """
-        path = f"/v9{self._path}/{variable.id}"
-        answer = self._api.persist("DELETE", path, query=self._scope, patience=self.patience)
+        path = Endpoint.VARIABLE.path(project=self._project.id, id=variable.id)
+        answer = self._api.persist("DELETE", path, query=self._scope, deadline=self.deadline)
         if not answer.ok and answer.status != 404:
             raise self._api.refusal(answer, f"take back a variable of {self.owner}")
 
@@ -166,7 +173,7 @@ class Variables:
 
         def read(entry: ListedVariable) -> str | None:
             if entry.id not in values:
-                values[entry.id] = entry.value or self.told(entry)
+                values[entry.id] = entry.value or self.reported(entry)
             return values[entry.id]
 
         return read
@@ -174,7 +181,9 @@ class Variables:
     def upsert(self, batch: Sequence[Mapping[str, Any]]) -> Response:
         """Set a batch in one POST, once. Raises Unreachable when no answer came."""
         query = {**self._scope, "upsert": "true"}
-        return self._api.attempt("POST", f"/v10{self._path}", query=query, content=[*batch])
+        return self._api.attempt(
+            "POST", Endpoint.VARIABLES.path(project=self._project.id), query=query, content=[*batch]
+        )
 
     def refusal(self, answer: Response) -> SetupError:
         """The error that the answer to `upsert` amounts to."""
@@ -184,9 +193,9 @@ class Variables:
 def _value(answer: Response) -> str | None:
     body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
     value = body.get("value")
-    # An empty value may be an empty value or one that is not told: it proves nothing.
-    told = isinstance(value, str) and value and body.get("decrypted", True) is not False
-    return value if told else None
+    # An empty value may be an empty value or one that Vercel does not return: it proves nothing.
+    reported = isinstance(value, str) and value and body.get("decrypted", True) is not False
+    return value if reported else None
 
 
 _DEFINITIVE = frozenset({"ENV_CONFLICT", "BAD_REQUEST", "bad_request", "forbidden"})
@@ -203,6 +212,8 @@ class Posted:
     """Vercel's own, which may quote a value."""
     retry_after: float | None = None
     """Seconds."""
+    reason: Reason = Reason.CONSISTENCY
+    """Why the same request may succeed later."""
     definitive: bool = False
     """Whether no repeat can help."""
 
@@ -218,7 +229,7 @@ def post(variables: Variables, batch: Sequence[Mapping[str, Any]]) -> Posted:
         answer = variables.upsert(batch)
     except Unreachable as error:
         # Whether it was taken, the listing will tell.
-        return Posted(words=error.message)
+        return Posted(words=error.message, reason=Reason.NETWORK)
     return _taken(answer) if answer.ok else _refused(variables, answer)
 
 
@@ -232,7 +243,7 @@ def _taken(answer: Response) -> Posted:
 
 def _refused(variables: Variables, answer: Response) -> Posted:
     if answer.passing:
-        return Posted(words=answer.words, retry_after=answer.retry_after)
+        return Posted(words=answer.words, retry_after=answer.retry_after, reason=answer.reason)
     error = variables.refusal(answer)
     if answer.bad_token or isinstance(error, PermissionDenied):
         raise error
@@ -242,12 +253,12 @@ def _refused(variables: Variables, answer: Response) -> Posted:
 NAMES = (DATA_KEY_VARIABLE, "AWS_KMS_KEY_ID", "AWS_REGION")
 
 
-def see(variables: Variables) -> tuple[VariableEntry, ...]:
+def list_entries(variables: Variables) -> tuple[VariableEntry, ...]:
     """Every entry of the three names, for whichever environments."""
-    return tuple(_seen(variables, each) for each in variables.list() if each.key in NAMES)
+    return tuple(_to_entry(variables, each) for each in variables.list() if each.key in NAMES)
 
 
-def _seen(variables: Variables, entry: ListedVariable) -> VariableEntry:
+def _to_entry(variables: Variables, entry: ListedVariable) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
     # Of the data keys of other environments nothing is asked.
     is_ours = entry.in_production and entry.type != "sensitive"
@@ -258,6 +269,6 @@ def _seen(variables: Variables, entry: ListedVariable) -> VariableEntry:
         elsewhere=entry.elsewhere,
         type=entry.type,
         claimed=claim[0] if claim else None,
-        value=(entry.value or variables.told(entry)) if is_ours else None,
+        value=(entry.value or variables.reported(entry)) if is_ours else None,
         id=entry.id,
     )

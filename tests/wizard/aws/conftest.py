@@ -23,6 +23,7 @@ from moto.server import ThreadedMotoServer
 
 from components.settings import Settings
 from wizard.aws.client import Aws, connect
+from wizard.core.retry import Clock
 
 ACCOUNT = "123456789012"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTCALLER", "AWS_SECRET_ACCESS_KEY": "the-secret-of-the-caller"}
@@ -107,7 +108,7 @@ def settings(settings_of: Callable[..., Settings]) -> Settings:
 
 def with_pause(aws: Aws, pause: Callable[[float], None]) -> Aws:
     """The same account through a session that waits that way."""
-    return Aws(replace(aws._session, pause=pause))
+    return Aws(replace(aws._session, clock=Clock(sleep=pause)))
 
 
 class Script:

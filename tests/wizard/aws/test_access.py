@@ -14,6 +14,7 @@ from wizard.aws import Aws
 from wizard.aws.access import MAX_PAGES, AwsAccessReader, principal_of
 from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.access import KeyEvents, KeyUse
+from wizard.core.retry import Clock
 
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
@@ -244,7 +245,7 @@ def test_pages_are_read_on_with_a_pause_between(script, scripted):
         json.dumps({"Events": [event("Decrypt", USER)]}),
     )
     pauses: list[float] = []
-    session = replace(scripted.access._session, pause=pauses.append)
+    session = replace(scripted.access._session, clock=Clock(sleep=pauses.append))
     history, [told] = AwsAccessReader(session).events(KEY, since=NOW)
     assert (told.uses, history.is_cut_off, len(pauses)) == (2, False, 1)
     assert script.requests[1]["NextToken"] == "t"
@@ -252,7 +253,7 @@ def test_pages_are_read_on_with_a_pause_between(script, scripted):
 
 def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
     script.answer("LookupEvents", json.dumps({"Events": [event("Decrypt", USER)], "NextToken": "t"}))
-    session = replace(scripted.access._session, pause=lambda seconds: None)
+    session = replace(scripted.access._session, clock=Clock(sleep=lambda seconds: None))
     history, _ = AwsAccessReader(session).events(KEY, since=NOW)
     assert (history.is_cut_off, history.events, len(script.requests)) == (True, MAX_PAGES, MAX_PAGES)
     assert history.since == datetime.fromtimestamp(1750000000, UTC)

@@ -40,11 +40,11 @@ def event(at: str, **record: Any) -> dict[str, Any]:
 
 
 def test_a_trail_of_one_region_is_found_by_its_arn(boto, aws, bucket):
-    made = boto("cloudtrail").create_trail(Name="narrow", S3BucketName=bucket, IsMultiRegionTrail=False)
-    found = aws.cloudtrail.find_trail(made["TrailARN"])
-    assert found is not None
-    assert (found.name, found.multi_region, found.logging, found.delivery_error) == ("narrow", False, False, None)
-    assert aws.cloudtrail.find_trail(f"{made['TrailARN']}-of-nobody") is None
+    created = boto("cloudtrail").create_trail(Name="narrow", S3BucketName=bucket, IsMultiRegionTrail=False)
+    trail = aws.cloudtrail.find_trail(created["TrailARN"])
+    assert trail is not None
+    assert (trail.name, trail.multi_region, trail.logging, trail.delivery_error) == ("narrow", False, False, None)
+    assert aws.cloudtrail.find_trail(f"{created['TrailARN']}-of-nobody") is None
     assert [trail.can_be_shared for trail in aws.cloudtrail.list_trails()] == [False]
 
 
@@ -53,8 +53,8 @@ def test_the_error_of_the_last_delivery_is_read(script, scripted):
     script.answer("DescribeTrails", {"trailList": [{"Name": "audit", "TrailARN": arn}]})
     script.answer("GetTrailStatus", {"IsLogging": True, "LatestDeliveryError": "AccessDenied"})
     script.answer("GetEventSelectors", {"TrailARN": arn})
-    found = scripted.cloudtrail.find_trail(arn)
-    assert found is not None and found.delivery_error == "AccessDenied"
+    trail = scripted.cloudtrail.find_trail(arn)
+    assert trail is not None and trail.delivery_error == "AccessDenied"
 
 
 def test_the_buckets_documents_are_read_and_none_where_there_are_none(boto, aws, bucket):
@@ -102,9 +102,9 @@ def test_the_calls_on_the_key_are_read_with_role_and_error(script, scripted):
             ]
         },
     )
-    found = scripted.audit.key_calls(KEY, since=SINCE)
-    assert found.complete
-    assert [(use.principal, use.error, use.at.hour) for use in found.calls] == [
+    history = scripted.audit.key_calls(KEY, since=SINCE)
+    assert history.complete
+    assert [(call.principal, call.error, call.at.hour) for call in history.calls] == [
         (ROLE, "AccessDenied", 10),
         (ROLE, None, 9),
     ]
@@ -131,8 +131,8 @@ def test_more_events_than_are_read_are_reported(script, scripted, monkeypatch):
     monkeypatch.setattr("wizard.aws.audit.MOST_EVENTS", 1)
     script.say_who()
     script.answer("LookupEvents", {"Events": [event("2026-05-02T10:00:00Z"), event("2026-05-02T09:00:00Z")]})
-    found = scripted.audit.key_calls(KEY, since=SINCE)
-    assert len(found.calls) == 1 and not found.complete
+    history = scripted.audit.key_calls(KEY, since=SINCE)
+    assert len(history.calls) == 1 and not history.complete
 
 
 def test_a_history_that_may_not_be_read_is_that_error(script, scripted):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+from tests.wizard.commands.policy.test_operator import listed
+from wizard.commands.policy.operator import policies_of
 from wizard.core.errors import ResourceError
 from wizard.core.models.delivery import Simulation
 from wizard.core.models.discovery import PermissionsFact
+from wizard.core.required_permissions.resources import Setup
 
 ACCOUNT = "123456789012"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:user/admin"
@@ -116,9 +120,10 @@ def test_each_action_is_weighed_on_the_resource_it_is_for(script, scripted, sett
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.permissions.check_permissions(settings)
     weighed = {
-        (form["ActionNames.member.1"][0], form["ResourceArns.member.1"][0])
+        (action[0], form["ResourceArns.member.1"][0])
         for form in script.requests
-        if "PolicySourceArn" in form
+        for name, action in form.items()
+        if name.startswith("ActionNames.member.")
     }
     parameter = "parameter/eonpro/production/ENCRYPTED_PHI_KEY"
     assert {
@@ -134,9 +139,11 @@ def test_each_action_is_weighed_in_the_region_where_it_happens(script, scripted,
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.permissions.check_permissions(settings_of(multi_region=True, replica_regions=["eu-west-1"]))
     weighed = {
-        (form["ActionNames.member.1"][0], form["ContextEntries.member.1.ContextKeyValues.member.1"][0])
+        (action[0], form["ContextEntries.member.1.ContextKeyValues.member.1"][0])
         for form in script.requests
         if form.get("ContextEntries.member.1.ContextKeyName") == ["aws:RequestedRegion"]
+        for name, action in form.items()
+        if name.startswith("ActionNames.member.")
     }
     assert {
         ("kms:CreateKey", "us-east-1"),
@@ -170,6 +177,85 @@ def test_without_a_simulator_every_action_is_unknown_and_none_is_called_missing(
     assert found.denied == ()
     assert {"kms:CreateKey", "iam:CreatePolicy", "s3:CreateBucket", "cloudtrail:CreateTrail"} <= set(found.unknown)
     assert "simulator could not be asked" in found.why_unknown
+
+
+SETUPS: dict[str, dict[str, Any]] = {
+    "vercel": {"deploy_targets": ["vercel"]},
+    "vercel with a user": {"deploy_targets": ["vercel"], "vercel_access": "user"},
+    "vercel with an existing identity provider": {
+        "deploy_targets": ["vercel"],
+        "vercel_oidc_provider_arn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/eonpro",
+    },
+    "ecs": {"deploy_targets": ["ecs"]},
+    "ecs and vercel": {},
+    "eks": {"deploy_targets": ["eks"], "eks_cluster": "clinic"},
+    "secrets": {"secret_store": "secrets-manager"},
+    "replicas": {"multi_region": True, "replica_regions": ["eu-west-1"]},
+    "existing trail": {
+        "existing_trail_arn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs",
+        "trail_bucket": "theirs-too",
+    },
+    "existing role": {"app_principal_arn": f"arn:aws:iam::{ACCOUNT}:role/theirs"},
+    "alerts by e-mail and logs": {"alert_emails": ["a@b.example"], "cloudwatch_logs": True},
+    "as little as possible": {"trail_key": False, "trail_lock": "none", "access_logging": False, "alerts": False},
+    "imported": {
+        "adopted": [
+            "key=1234abcd-12ab-34cd-56ef-1234567890ab",
+            "alias=alias/eonpro-phi-key",
+            "application-role=eonpro-app-role",
+            f"application-policy=arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess",
+            "trail=eonpro-audit-trail",
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("caller", [ADMIN, SOMEBODY])
+@pytest.mark.parametrize("setup", SETUPS)
+def test_the_preflight_checks_exactly_the_actions_that_policy_operator_grants(
+    script, scripted, settings_of, setup, caller
+):
+    settings = settings_of(**SETUPS[setup])
+    script.say_who(caller)
+    script.answer("SimulatePrincipalPolicy", decisions())
+    scripted.permissions.check_permissions(settings)
+    checked = {
+        value[0]
+        for form in script.requests
+        if "PolicySourceArn" in form
+        for key, value in form.items()
+        if key.startswith("ActionNames.member.")
+    }
+    documents = policies_of(Setup(settings=settings, operator=caller)).values()
+    granted = {
+        action
+        for document in documents
+        for statement in document["Statement"]
+        for action in listed(statement["Action"])
+    }
+    assert checked == granted
+
+
+def test_what_the_policys_conditions_ask_for_is_passed_to_the_simulator(script, scripted, settings_of):
+    """Without it the simulator could only answer that the decision depends on the tags of the new key."""
+    script.say_who(SOMEBODY)
+    script.answer("SimulatePrincipalPolicy", decisions())
+    scripted.permissions.check_permissions(settings_of(cloudwatch_logs=True))
+    passed = {
+        (action[0], form[f"ContextEntries.member.{entry}.ContextKeyName"][0], value[0])
+        for form in script.requests
+        if "PolicySourceArn" in form
+        for name, action in form.items()
+        if name.startswith("ActionNames.member.")
+        for entry in range(1, 5)
+        if (value := form.get(f"ContextEntries.member.{entry}.ContextKeyValues.member.1"))
+    }
+    assert {
+        ("kms:CreateKey", "aws:RequestTag/Application", "EONPRO"),
+        ("kms:EnableKeyRotation", "aws:ResourceTag/Environment", "Production"),
+        ("iam:PassRole", "iam:PassedToService", "cloudtrail.amazonaws.com"),
+        ("iam:AttachRolePolicy", "iam:PolicyARN", f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess"),
+    } <= passed
 
 
 # --- what KMS itself says, by a dry run --------------------------------------------------------------------------

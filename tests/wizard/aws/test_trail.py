@@ -26,8 +26,8 @@ def shut(boto, *parts: str) -> None:
 
 
 def expire(boto, *rules: dict[str, object]) -> None:
-    made = [{"ID": str(number), "Filter": {"Prefix": ""}, **rule} for number, rule in enumerate(rules)]
-    boto("s3").put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": made})
+    numbered = [{"ID": str(number), "Filter": {"Prefix": ""}, **rule} for number, rule in enumerate(rules)]
+    boto("s3").put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": numbered})
 
 
 def test_every_trail_that_records_the_region_is_listed_with_its_logging(boto, aws, bucket):
@@ -178,13 +178,13 @@ LOCKS = [
 ]
 
 
-@pytest.mark.parametrize(("kept", "told"), LOCKS)
-def test_the_default_lock_is_read_with_its_days(boto, aws, kept, told):
+@pytest.mark.parametrize(("default", "expected"), LOCKS)
+def test_the_default_lock_is_read_with_its_days(boto, aws, default, expected):
     boto("s3").create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
-    rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": kept}}
+    rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": default}}
     boto("s3").put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration=rule)
     retention = aws.cloudtrail.bucket_retention(BUCKET)
-    assert (retention.lock, retention.lock_days) == told
+    assert (retention.lock, retention.lock_days) == expected
 
 
 def test_object_lock_that_locks_nothing_by_default_is_no_lock(boto, aws):

@@ -14,6 +14,7 @@ from wizard.aws import connect
 from wizard.aws.usage_metrics import CRYPTOGRAPHIC, CloudWatchUsage
 from wizard.core.errors import Unreachable
 from wizard.core.models.audit import Usage
+from wizard.core.retry import Clock
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -24,7 +25,7 @@ PAUSED: list[float] = []
 
 
 def usage_of(scripted: Any, *, pages: int = 60, since: datetime = SINCE) -> Usage:
-    session = replace(scripted._session, pause=PAUSED.append)
+    session = replace(scripted._session, clock=Clock(sleep=PAUSED.append))
     return CloudWatchUsage(session, pages=pages).read(key_arn=KEY, bucket="logs", since=since, until=NOW)
 
 
@@ -61,7 +62,8 @@ def measured(values: dict[str, list[float]]) -> dict[str, Any]:
     """GetMetricData's answer."""
     return {
         "MetricDataResults": [
-            {"Id": name, "StatusCode": "Complete", "Values": found, "Timestamps": []} for name, found in values.items()
+            {"Id": name, "StatusCode": "Complete", "Values": series, "Timestamps": []}
+            for name, series in values.items()
         ]
     }
 
@@ -69,16 +71,16 @@ def measured(values: dict[str, list[float]]) -> dict[str, Any]:
 def test_calls_that_use_the_key_are_counted_and_calls_that_describe_it_are_not(account, scripted):
     names = ["Decrypt", "Decrypt", "DescribeKey", "GenerateDataKey", "GetKeyPolicy", "ReEncrypt"]
     account.answer("LookupEvents", {"Events": [event(name) for name in names]})
-    found = usage_of(scripted)
-    assert (found.key_requests, found.is_key_requests_cut_off) == (4, False)
+    usage = usage_of(scripted)
+    assert (usage.key_requests, usage.is_key_requests_cut_off) == (4, False)
 
 
 def test_the_history_is_read_to_its_end(account, scripted):
     page = {"Events": [event("Decrypt")] * 50, "NextToken": "more"}
     account.answer_in_turn("LookupEvents", *[json.dumps(page)] * 3, json.dumps({"Events": [event("Decrypt")]}))
     PAUSED.clear()
-    found = usage_of(scripted)
-    assert (found.key_requests, found.is_key_requests_cut_off) == (151, False)
+    usage = usage_of(scripted)
+    assert (usage.key_requests, usage.is_key_requests_cut_off) == (151, False)
     # Two calls a second are an account's share.
     assert PAUSED == [0.5] * 3
 
@@ -86,9 +88,9 @@ def test_the_history_is_read_to_its_end(account, scripted):
 def test_a_history_that_is_too_long_is_cut_off_and_says_since_when_it_is_complete(account, scripted):
     pages = [{"Events": [event("Decrypt", minutes=10 * number)], "NextToken": "more"} for number in (1, 2, 3)]
     account.answer_in_turn("LookupEvents", *map(json.dumps, pages))
-    found = usage_of(scripted, pages=3)
-    assert (found.key_requests, found.is_key_requests_cut_off) == (3, True)
-    assert found.key_requests_since == NOW - timedelta(minutes=30)
+    usage = usage_of(scripted, pages=3)
+    assert (usage.key_requests, usage.is_key_requests_cut_off) == (3, True)
+    assert usage.key_requests_since == NOW - timedelta(minutes=30)
     assert account.calls.count("LookupEvents") == 3
 
 
@@ -100,9 +102,9 @@ def test_the_history_is_asked_for_this_key_and_for_ninety_days_at_most(account, 
 
 
 def test_nothing_is_counted_from_before_the_key_was_created(account, scripted):
-    made = NOW - timedelta(days=4)
-    account.answer("DescribeKey", {"KeyMetadata": {"KeyId": "1", "CreationDate": made.timestamp()}})
-    assert usage_of(scripted).since == made
+    created = NOW - timedelta(days=4)
+    account.answer("DescribeKey", {"KeyMetadata": {"KeyId": "1", "CreationDate": created.timestamp()}})
+    assert usage_of(scripted).since == created
 
 
 def kms(resource: str) -> tuple[str, dict[str, str]]:
@@ -134,13 +136,13 @@ def asked_for(account: Any) -> list[str]:
 
 
 def test_without_calls_the_count_is_zero_and_not_unknown(account, scripted):
-    found = usage_of(scripted)
-    assert (found.kms_requests, found.key_requests) == (0, 0)
+    usage = usage_of(scripted)
+    assert (usage.kms_requests, usage.key_requests) == (0, 0)
 
 
 def test_a_size_that_s3_has_not_reported_yet_is_unknown_with_its_reason(account, scripted):
-    found = usage_of(scripted)
-    assert found.trail_bytes is None and "once a day" in found.unknown["trail_bytes"]
+    usage = usage_of(scripted)
+    assert usage.trail_bytes is None and "once a day" in usage.unknown["trail_bytes"]
 
 
 def test_the_newest_sizes_of_all_storage_classes_are_added_up(account, scripted):
@@ -159,10 +161,10 @@ def test_the_newest_sizes_of_all_storage_classes_are_added_up(account, scripted)
 )
 def test_what_is_denied_is_unknown_with_its_reason_and_the_rest_is_counted(account, scripted, operation, field):
     account.refuse(operation, "AccessDeniedException")
-    found = usage_of(scripted)
-    assert getattr(found, field) is None and operation in found.unknown[field]
+    usage = usage_of(scripted)
+    assert getattr(usage, field) is None and operation in usage.unknown[field]
     others = {"key_requests", "kms_requests"} - {field}
-    assert all(getattr(found, other) == 0 for other in others)
+    assert all(getattr(usage, other) == 0 for other in others)
 
 
 def test_an_endpoint_that_does_not_answer_is_an_error(scripted, script):

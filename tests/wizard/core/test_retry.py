@@ -102,6 +102,16 @@ def test_a_clock_that_stands_still_ends_all_the_same() -> None:
     assert sum(pauses) <= 60
 
 
+def test_a_try_that_itself_takes_long_counts_too() -> None:
+    moments = iter((0.0, 60.0, 60.0, 60.0))
+
+    with pytest.raises(Throttled):
+        retry.call(
+            failing(Throttled("slow down", "")),
+            clock=Clock(now=lambda: next(moments), sleep=lambda _: pytest.fail("waited")),
+        )
+
+
 def test_the_service_may_ask_for_a_longer_pause() -> None:
     time = Seconds()
 

@@ -20,7 +20,7 @@ from wizard.core.state_backend import (
     in_words,
     resolve,
 )
-from wizard.inputs.state import STATE_INPUTS
+from wizard.inputs.registry import STATE_INPUTS
 
 BUCKET = f"eonpro-pulumi-state-{ACCOUNT}-{REGION}"
 LOGGED_IN = BackendFact(url="s3://theirs", source="the login of the Pulumi CLI")

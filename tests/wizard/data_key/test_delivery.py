@@ -407,7 +407,6 @@ def proof_of_the_user(aws: FakeCloud, key: AccessKey | None, prover: Any, **chan
         aws.escrows[ESCROW].wrapped,
         prover=prover,
         access_key=key,
-        pause=prover.waited.append,
     )
     return proof
 
@@ -444,41 +443,14 @@ def test_a_role_is_never_proved_with_the_users_access_key(aws) -> None:
     assert prover.given == []
 
 
-class Slow(FakeProver):
-    """AWS does not know a new access key everywhere at once."""
-
-    refusals = 3
-    cause = "BadCredentials"
-
-    def prove(self, credentials, batch, *, patient=True):
-        verdict = super().prove(credentials, batch, patient=patient)
-        if len(self.given) > self.refusals:
-            return verdict
-        return ChildResult(proved=False, principal="", fingerprint="", cause=self.cause)
-
-
-def test_a_new_access_key_is_tried_again_until_aws_knows_it(aws) -> None:
-    prover = Slow(aws=aws)
-    assert proof_of_the_user(aws, MADE, prover).state is VerificationState.PROVED
-    assert prover.waited == [1.0, 2.0, 4.0]
-
-
-def test_a_new_access_key_that_stays_refused_has_failed(aws) -> None:
-    prover = Slow(aws=aws)
-    prover.refusals = 99
-    assert proof_of_the_user(aws, MADE, prover).state is VerificationState.FAILED
-    assert sum(prover.waited) < 30
-
-
-def test_a_refusal_that_no_wait_can_mend_is_told_at_once(aws) -> None:
-    prover = Slow(aws=aws)
-    prover.cause = "WrongKey"
-    assert proof_of_the_user(aws, MADE, prover).state is VerificationState.FAILED
-    assert prover.waited == []
-
-
-def test_other_credentials_are_tried_once(aws) -> None:
+def test_a_new_access_key_is_tried_longer_than_other_credentials(aws) -> None:
     aws.credentials = CREDENTIALS
-    prover = Slow(aws=aws)
-    assert proof_of_the_user(aws, None, prover).state is VerificationState.FAILED
-    assert len(prover.given) == 1
+    new, other = FakeProver(aws=aws), FakeProver(aws=aws)
+    proof_of_the_user(aws, MADE, new)
+    prove(
+        context(aws),
+        delivered(aws, FakeHosting(), Target.VERCEL),
+        aws.escrows[ESCROW].wrapped,
+        prover=other,
+    )
+    assert [*new.retry_seconds, *other.retry_seconds] == [40.0, 20.0]

@@ -28,7 +28,7 @@ EARLIER = wrapped("earlier")
 def keep(world: World, *seeds: str) -> None:
     """Versions under /eonpro/production/data-keys/."""
     for seed in seeds:
-        world.ring.keep(world.settings, wrapped(seed), key_arn=KEY, origin=VersionOrigin.FIRST, at=NOW)
+        world.key_rotation.keep(world.settings, wrapped(seed), key_arn=KEY, origin=VersionOrigin.FIRST, at=NOW)
 
 
 def never(world: World) -> None:
@@ -57,11 +57,11 @@ def target_has_one_that_nobody_kept(world: World) -> None:
 
 
 def versions_not_listed(world: World) -> None:
-    world.ring.failures["versions"] = Unreachable("SSM does not answer", "run the same command again")
+    world.key_rotation.failures["versions"] = Unreachable("SSM does not answer", "run the same command again")
 
 
 def versions_denied(world: World) -> None:
-    world.ring.failures["versions"] = PermissionDenied("you may not do ssm:GetParametersByPath", "ask for it")
+    world.key_rotation.failures["versions"] = PermissionDenied("you may not do ssm:GetParametersByPath", "ask for it")
 
 
 HISTORIES: dict[Callable[[World], None], Verdict] = {
@@ -136,7 +136,7 @@ def import_(world: World) -> str | None:
         document = world.run("adopt", "--encryption-key")
     except SetupError as error:
         return error.hint
-    return None if world.ring.version(world.settings, document["fingerprint"]).current else document["next"][0]  # type: ignore[union-attr]
+    return None if world.key_rotation.version(world.settings, document["fingerprint"]).current else document["next"][0]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("ask", [setup, push, rotate, import_])
@@ -212,7 +212,7 @@ def test_a_copy_in_a_replicas_region_rules_out_another_one() -> None:
 
 def test_what_an_interrupted_import_left_does_not_stop_that_import() -> None:
     world = world_after(never)
-    world.ring.keep(world.settings, EARLIER, key_arn=KEY, origin=VersionOrigin.ADOPTED, at=NOW)
+    world.key_rotation.keep(world.settings, EARLIER, key_arn=KEY, origin=VersionOrigin.ADOPTED, at=NOW)
 
     assert guard.may_create(world.aws, world.settings, importing=True).is_allowed
     assert not guard.may_create(world.aws, world.settings).is_allowed
@@ -220,7 +220,9 @@ def test_what_an_interrupted_import_left_does_not_stop_that_import() -> None:
 
 def test_a_version_under_another_kms_key_may_not_replace_the_stored_one() -> None:
     world = World()
-    version: Any = world.ring.keep(world.settings, EARLIER, key_arn=f"{KEY}0", origin=VersionOrigin.FIRST, at=NOW)
+    version: Any = world.key_rotation.keep(
+        world.settings, EARLIER, key_arn=f"{KEY}0", origin=VersionOrigin.FIRST, at=NOW
+    )
 
     decision = guard.may_replace(world.aws, world.settings, world.outputs, version)
 

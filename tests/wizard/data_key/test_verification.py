@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from tests.wizard.fakes.clients import APP, CREDENTIALS, KEY, wrapped
+from wizard.core import retry
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
+from wizard.core.retry import Clock
 from wizard.data_key import verification
-from wizard.data_key.verification import SETTLING, WAITS_SECONDS, ChildDecryptVerifier
+from wizard.data_key.verification import SETTLING, ChildDecryptVerifier
 
 BATCH = AppVariables(region="eu-central-1", key_arn=KEY, wrapped=wrapped())
 OPERATORS = {
@@ -79,7 +81,7 @@ class Child:
         **how: Any,
     ) -> ChildResult:
         prover = ChildDecryptVerifier(
-            self.folder, environ=dict(os.environ) if environ is None else environ, sleep=self.slept.append
+            self.folder, environ=dict(os.environ) if environ is None else environ, clock=Clock(sleep=self.slept.append)
         )
         return prover.prove(credentials, batch, **how)
 
@@ -213,19 +215,32 @@ def test_a_child_that_does_not_answer_is_ended(child, monkeypatch) -> None:
 def test_what_iam_has_not_spread_yet_is_tried_again(child, cause) -> None:
     child.prints({"proved": False, "cause": cause}, {"proved": False, "cause": cause}, GOOD)
     assert child.prove().proved
-    assert child.slept == list(WAITS_SECONDS[:2])
+    assert child.slept == [1.0, 2.0]
 
 
 def test_what_stays_refused_is_refused_after_the_last_wait(child) -> None:
     child.prints({"proved": False, "cause": "AccessDenied", "message": "no"})
     verdict = child.prove()
     assert (verdict.proved, verdict.cause, verdict.message) == (False, "AccessDenied", "no")
-    assert child.slept == list(WAITS_SECONDS)
+    assert child.slept == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_a_new_access_key_is_tried_for_as_long_as_the_caller_says(child) -> None:
+    child.prints({"proved": False, "cause": "BadCredentials", "message": "unknown"})
+    assert not child.prove(retry_seconds=40.0).proved
+    assert 30 < sum(child.slept) <= 40
+
+
+def test_a_proof_within_another_operation_shares_its_deadline(child) -> None:
+    child.prints({"proved": False, "cause": "AccessDenied", "message": "no"})
+    with retry.operation(5, clock=Clock(sleep=child.slept.append)):
+        assert not child.prove(retry_seconds=40.0).proved
+    assert sum(child.slept) <= 5
 
 
 def test_who_cannot_wait_is_told_at_once(child) -> None:
     child.prints({"proved": False, "cause": "AccessDenied", "message": "no"}, GOOD)
-    assert child.prove(patient=False).cause == "AccessDenied"
+    assert child.prove(retry_seconds=0).cause == "AccessDenied"
     assert child.slept == []
 
 

@@ -867,15 +867,16 @@ class FakeProver:
     verdict: ChildResult | None = None
     """Said instead of what the cloud holds."""
     given: list[AppCredentials] = field(default_factory=list)
-    waited: list[float] = field(default_factory=list)
-    """Seconds between the tries, where the test hands this in for the clock."""
+    retry_seconds: list[float] = field(default_factory=list)
+    """For how long each proof was to be tried again."""
 
     def warm_up(self) -> None:
         """Nothing takes long here."""
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
+    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0) -> ChildResult:
         self.log.append("prover.prove")
         self.given.append(credentials)
+        self.retry_seconds.append(retry_seconds)
         if self.verdict is not None:
             return self.verdict
         fingerprint = batch.wrapped.fingerprint

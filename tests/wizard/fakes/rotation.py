@@ -31,7 +31,7 @@ class FakeKeyRing:
     """By ARN, of keys whose rotations are not `told`."""
     entries: dict[str, DataKeyVersion] = field(default_factory=dict)
     """By fingerprint."""
-    spoiled_entries: tuple[str, ...] = ()
+    altered_entries: tuple[str, ...] = ()
     failures: dict[str, SetupError] = field(default_factory=dict)
     crash_at: str | None = None
     """The method before which the power goes, once."""
@@ -64,23 +64,23 @@ class FakeKeyRing:
 
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
         self._call("versions")
-        seat = self._seat(settings)
-        found = [self._marked(each, seat) for each in self.entries.values()]
-        if seat.wrapped is not None and seat.wrapped.fingerprint not in self.entries:
-            found.append(self._unkept(seat, seat.wrapped))
+        stored_key = self._stored_key(settings)
+        found = [self._marked(each, stored_key) for each in self.entries.values()]
+        if stored_key.wrapped is not None and stored_key.wrapped.fingerprint not in self.entries:
+            found.append(self._unkept(stored_key, stored_key.wrapped))
         return tuple(found)
 
-    def spoiled(self, settings: Settings) -> tuple[str, ...]:
-        self._call("spoiled")
-        return self.spoiled_entries
+    def altered(self, settings: Settings) -> tuple[str, ...]:
+        self._call("altered")
+        return self.altered_entries
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
         self._call("version", fingerprint)
-        seat = self._seat(settings)
+        stored_key = self._stored_key(settings)
         if fingerprint in self.entries:
-            return self._marked(self.entries[fingerprint], seat)
-        if seat.wrapped is not None and seat.wrapped.fingerprint == fingerprint:
-            return self._unkept(seat, seat.wrapped)
+            return self._marked(self.entries[fingerprint], stored_key)
+        if stored_key.wrapped is not None and stored_key.wrapped.fingerprint == fingerprint:
+            return self._unkept(stored_key, stored_key.wrapped)
         return None
 
     def keep(
@@ -107,16 +107,16 @@ class FakeKeyRing:
                 was_current=origin is VersionOrigin.FIRST,
             ),
         )
-        return self._marked(self.entries[wrapped.fingerprint], self._seat(settings))
+        return self._marked(self.entries[wrapped.fingerprint], self._stored_key(settings))
 
-    def seat(self, settings: Settings) -> StoredKey:
-        self._call("seat")
-        return self._seat(settings)
+    def stored_key(self, settings: Settings) -> StoredKey:
+        self._call("stored_key")
+        return self._stored_key(settings)
 
     def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
         self._call("replace_current", version.fingerprint)
         assert version.fingerprint in self.entries, "what becomes current has to be kept"
-        there = self._seat(settings)
+        there = self._stored_key(settings)
         if (there.value, there.version) != (seen.value, seen.version):
             raise DataKeyConflict("somebody else changed it meanwhile", "look again")
         if there.wrapped is not None:
@@ -133,7 +133,7 @@ class FakeKeyRing:
         secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
         return self.aws.secrets if secrets else self.aws.escrows
 
-    def _seat(self, settings: Settings) -> StoredKey:
+    def _stored_key(self, settings: Settings) -> StoredKey:
         found = self._escrows(settings).get(settings.names.stored_data_key)
         if found is None:
             return StoredKey(parameter=settings.names.stored_data_key, version=0)
@@ -147,16 +147,16 @@ class FakeKeyRing:
         )
 
     @staticmethod
-    def _marked(version: DataKeyVersion, seat: StoredKey) -> DataKeyVersion:
-        current = seat.wrapped == version.wrapped
+    def _marked(version: DataKeyVersion, stored_key: StoredKey) -> DataKeyVersion:
+        current = stored_key.wrapped == version.wrapped
         return replace(version, current=current, was_current=current or version.was_current)
 
     @staticmethod
-    def _unkept(seat: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:
+    def _unkept(stored_key: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:
         return DataKeyVersion(
             wrapped=wrapped,
-            key_arn=seat.key_arn,
-            parameter=seat.parameter,
+            key_arn=stored_key.key_arn,
+            parameter=stored_key.parameter,
             origin=VersionOrigin.FIRST,
             kept_at=None,
             same_as=wrapped.fingerprint,

@@ -115,23 +115,23 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once_and_no_value_of_it() -> N
         read_file(text, "a.yaml")
     assert refusal.value.message.splitlines() == [
         "the answers file a.yaml cannot be used:",
-        "  line 1: `regoin` is no answer: did you mean `region`?",
-        "  line 2: `vercel_token` is a secret, which no answers file may hold: take it out; "
+        "  line 1: `regoin` is not a known answer: did you mean `region`?",
+        "  line 2: `vercel_token` is a secret, which must not be in an answers file: remove it; "
         "name a file with `vercel_token_file`, or set VERCEL_TOKEN; revoke it if shared",
-        "  line 3: `aws_secret_access_key` is a secret, which no answers file may hold: take it out; "
+        "  line 3: `aws_secret_access_key` is a secret, which must not be in an answers file: remove it; "
         "revoke it if shared",
         "  line 4: `region` must be one value",
-        "  line 6: `environment` is there twice",
+        "  line 6: `environment` occurs twice",
         "  line 7: `target` must be text or a list of texts",
-        "  line 8: `vercel-team` is no answer: did you mean `vercel_team`?",
+        "  line 8: `vercel-team` is not a known answer: did you mean `vercel_team`?",
         "  line 9: `trail` must be one value",
-        "  line 10: `shoe` is no answer",
+        "  line 10: `shoe` is not a known answer",
     ]
     assert refusal.value.exit_code == 2
 
 
 def test_a_key_that_is_twice_in_json_is_found() -> None:
-    with pytest.raises(UsageError, match="`region` is there twice"):
+    with pytest.raises(UsageError, match="`region` occurs twice"):
         read_file('{"region": "us-east-1", "region": "eu-west-1"}', "a.json")
 
 
@@ -166,7 +166,7 @@ def test_an_example_is_complete_for_any_account(name: str, identity: Identity) -
         ("ecs-secrets-manager", {"deploy_targets": ("ecs",), "secret_store": "secrets-manager"}),
         ("eks", {"deploy_targets": ("eks",)}),
         ("multi-region", {"multi_region": True}),
-        ("adopted", {"deploy_targets": ("vercel",), "multi_region": False, "adopted": ()}),
+        ("imported", {"deploy_targets": ("vercel",), "multi_region": False, "adopted": ()}),
     ],
 )
 def test_an_example_shows_what_its_name_says(name: str, wanted: dict[str, Any], identity: Identity) -> None:

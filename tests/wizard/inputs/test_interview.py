@@ -188,7 +188,7 @@ def test_what_was_found_is_told_before_the_account_is_asked_about(room) -> None:
     room.found = ("Next.js 15.1, linked to a Vercel project",)
     room.ui.answers = {"multi_region": ["no"]}
     room.run(without("multi_region", "region"))
-    assert room.ui.log.index("talk.section What was found") < room.ui.log.index("talk.ask multi_region")
+    assert room.ui.log.index("talk.section Detected") < room.ui.log.index("talk.ask multi_region")
     assert room.ui.said[1:] == [
         f"account {ACCOUNT} (clinic)",
         f"{IDENTITY.arn}, by environment variables",

@@ -29,7 +29,7 @@ def test_every_fault_is_told_with_the_flag_that_mends_it() -> None:
 
 def test_an_unnamed_administrator_is_told_with_its_flag() -> None:
     error = refused(refusal(account_id=ACCOUNT, region="us-east-1", deploy_targets=("ecs",)))
-    assert "--administrators: name one at least, or a pattern of roles" in error.message
+    assert "--administrators: name at least one, or a pattern of roles" in error.message
 
 
 def test_a_fault_between_fields_names_the_flags_of_both() -> None:

@@ -434,7 +434,7 @@ def test_the_lock_of_a_run_that_lives_is_waited_for(place) -> None:
 
 @pytest.mark.parametrize("host", [None, "another-machine"])
 def test_a_lock_that_may_be_alive_is_never_removed(place, host, dead, monkeypatch) -> None:
-    monkeypatch.setattr(workspace, "TIMEOUT_SECONDS", -1.0)
+    monkeypatch.setattr(workspace, "LOCK_SECONDS", -1.0)
     made = place.built()
     lock = place.lock(pid=dead if host else os.getpid(), host=host)
     with pytest.raises(StackBusy) as refused:
@@ -450,7 +450,9 @@ def test_two_wizards_in_one_folder_take_turns(place) -> None:
     place.on_sleep = lambda: turn.__exit__(None, None, None)
     with second.alone(STACK):
         assert place.slept == [0.5]
-    assert place.said == ["another run is working on the stack production in this folder; waiting for it"]
+    assert place.said == [
+        "another run is working on the stack production in this folder; waiting for it for up to 600 s"
+    ]
 
 
 def test_two_stacks_of_one_folder_do_not_wait_for_each_other(place) -> None:
@@ -459,7 +461,7 @@ def test_two_stacks_of_one_folder_do_not_wait_for_each_other(place) -> None:
 
 
 def test_a_wizard_that_never_ends_is_not_waited_for_for_ever(place, monkeypatch) -> None:
-    monkeypatch.setattr(workspace, "TIMEOUT_SECONDS", -1.0)
+    monkeypatch.setattr(workspace, "LOCK_SECONDS", -1.0)
     with place.engine().alone(STACK), pytest.raises(StackBusy), place.engine().alone(STACK):
         pytest.fail("both held the stack")
 
@@ -768,22 +770,22 @@ def test_files_that_can_be_read_are_whole_and_no_others(tmp_path) -> None:
     folder = tmp_path / ".pulumi" / "stacks" / "eonpro-kms"
     folder.mkdir(parents=True)
     backend = f"file://{tmp_path}"
-    assert not engine_backend.is_readable(backend, tmp_path, STACK), "nothing is there"
+    assert not engine_backend.is_whole(backend, tmp_path, STACK), "nothing is there"
     for file in (folder / f"{STACK}.json", folder / f"{STACK}.json.attrs"):
         file.write_text('{"a": 1}')
-    assert engine_backend.is_readable(backend, tmp_path, STACK)
+    assert engine_backend.is_whole(backend, tmp_path, STACK)
     for torn in ("", '{"a"'):
         (folder / f"{STACK}.json").write_text(torn)
-        assert not engine_backend.is_readable(backend, tmp_path, STACK)
-    assert not engine_backend.is_readable("s3://clinic", tmp_path, STACK)
+        assert not engine_backend.is_whole(backend, tmp_path, STACK)
+    assert not engine_backend.is_whole("s3://clinic", tmp_path, STACK)
 
 
 def test_nothing_is_mended_in_a_backend_that_is_elsewhere(tmp_path) -> None:
-    assert engine_backend.remove_corrupt_sidecars("s3://state-of-the-clinic", tmp_path, STACK) is False
+    assert engine_backend.mend("s3://state-of-the-clinic", tmp_path, STACK) is False
 
 
 def test_the_torn_sidecar_of_a_lock_does_not_keep_a_run_from_waiting_for_it(place, monkeypatch) -> None:
-    monkeypatch.setattr(workspace, "TIMEOUT_SECONDS", -1.0)
+    monkeypatch.setattr(workspace, "LOCK_SECONDS", -1.0)
     engine = place.built()
     lock = place.lock(pid=os.getpid())
     lock.with_name(lock.name + ".attrs").write_text("")

@@ -91,7 +91,7 @@ def test_a_file_that_holds_nothing_is_refused(home) -> None:
 
 def test_a_place_that_cannot_be_written_is_told_with_the_other_way(home, tmp_path) -> None:
     (tmp_path / ".config").write_text("a file where the folder should be")
-    with pytest.raises(SetupError, match="cannot be kept") as refused:
+    with pytest.raises(SetupError, match="cannot be stored") as refused:
         passphrase.create(home, STACK)
     assert FILE_VARIABLE in refused.value.hint
 

@@ -198,7 +198,7 @@ def test_ticks_stay_by_their_titles(typing: Typed) -> None:
 def test_no_tick_and_no_text_stay_as_such(typing: Typed) -> None:
     terminal = typing(ENTER + ENTER)
     asked(terminal, by_key["replica_regions"].question(REGIONS))
-    assert "? In which other Regions? none\n" in terminal[1].getvalue()
+    assert "? Which other Regions get a replica? none\n" in terminal[1].getvalue()
     assert terminal[1].getvalue().endswith("? Another Region (Enter to skip)\n")
 
 

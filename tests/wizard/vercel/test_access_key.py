@@ -280,7 +280,7 @@ def test_the_key_of_another_run_that_came_between_is_left(vercel: Place) -> None
 def test_the_secret_is_in_no_repr_no_traceback_and_no_log(vercel: Place, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     project, edge = vercel.project(), vercel.edge(deadline=1.0)
-    told = [repr(KEY), str(KEY)]
+    reported = [repr(KEY), str(KEY)]
     mishaps: list[dict[str, Any]] = [
         {"kind": "half", "nth": 2, "code": f"BAD_REQUEST {KEY.secret}"},
         {"status": 400, "code": KEY.secret},
@@ -292,8 +292,8 @@ def test_the_secret_is_in_no_repr_no_traceback_and_no_log(vercel: Place, caplog:
         vercel.fault(method="POST", path="/env", times=99, **mishap)
         with pytest.raises(SetupError) as caught:
             edge.deliver_access_key(project, KEY)
-        told += [*traceback.format_exception(caught.value), caught.value.hint]
+        reported += [*traceback.format_exception(caught.value), caught.value.hint]
         vercel.door.delete("/_sandbox/faults")
     edge.deliver_access_key(project, KEY)
-    told += [caplog.text, str(vercel.envs())]
-    assert not [text for text in told if KEY.secret in text or TOKEN in text]
+    reported += [caplog.text, str(vercel.envs())]
+    assert not [text for text in reported if KEY.secret in text or TOKEN in text]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -30,7 +33,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.delivery import AppVariables, DeliveryState, VercelProject
 from wizard.vercel.client import Vercel
-from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS
+from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS, Api, Endpoint
 
 TOKEN = "a-token-nobody-may-see"
 ARN = "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d-0000-4000-8000-000000000001"
@@ -191,18 +194,18 @@ def test_the_token_is_in_no_repr_no_traceback_and_no_log(vercel: Place, caplog: 
     caplog.set_level(logging.DEBUG)
     edge = vercel.edge(deadline=1.0)
     project = edge.find_project("clinic", "eonpro")
-    told = [repr(edge), repr(vars(edge)), repr(project)]
+    reported = [repr(edge), repr(vars(edge)), repr(project)]
     for status in (500, 403, 429):
         vercel.fault(path="/env", status=status, times=99)
         with pytest.raises(SetupError) as caught:
             edge.deliver(project, BATCH)
-        told += traceback.format_exception(caught.value)
+        reported += traceback.format_exception(caught.value)
         vercel.door.delete("/_sandbox/faults")
     vercel.fault(kind="drop", path="/env", times=99)
     with pytest.raises(Unreachable) as lost:
         edge.deliver(project, BATCH)
-    told += [*traceback.format_exception(lost.value), caplog.text]
-    assert not [text for text in told if TOKEN in text or OURS.value in text]
+    reported += [*traceback.format_exception(lost.value), caplog.text]
+    assert not [text for text in reported if TOKEN in text or OURS.value in text]
 
 
 # --- delivering
@@ -232,10 +235,10 @@ def test_a_second_delivery_writes_nothing(vercel: Place) -> None:
     project = vercel.project()
     vercel.edge().deliver(project, BATCH)
     before = vercel.envs()
-    again = []
-    assert vercel.writes(lambda: again.append(vercel.edge().deliver(project, BATCH))) == 0
-    assert again[0].state is DeliveryState.UNCHANGED
-    assert set(again[0].kept) == NAMES
+    redeploy = []
+    assert vercel.writes(lambda: redeploy.append(vercel.edge().deliver(project, BATCH))) == 0
+    assert redeploy[0].state is DeliveryState.UNCHANGED
+    assert set(redeploy[0].kept) == NAMES
     assert vercel.envs() == before
 
 
@@ -344,8 +347,8 @@ def test_our_own_data_key_damaged_is_put_right(vercel: Place, damaged: dict[str,
 def test_a_foreign_data_key_is_set_aside_with_its_value(vercel: Place) -> None:
     id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value)["id"]
     project, edge = vercel.project(), vercel.edge()
-    told = edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
-    assert "ENCRYPTED_PHI_KEY_ASIDE_20261124" in told
+    reported = edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    assert "ENCRYPTED_PHI_KEY_ASIDE_20261124" in reported
     assert edge.conflict(project, OURS) is None
     (kept,) = vercel.envs().values()
     assert (kept["id"], kept["key"].startswith("ENCRYPTED_PHI_KEY_ASIDE_20261124_")) == (id, True)
@@ -365,7 +368,7 @@ def test_the_escrowed_data_key_is_never_set_aside(vercel: Place) -> None:
     edge.deliver(project, BATCH)
     before = vercel.envs()
     id = before["ENCRYPTED_PHI_KEY"]["id"]
-    with pytest.raises(DataKeyConflict, match="is the escrowed data key"):
+    with pytest.raises(DataKeyConflict, match="is the stored data key"):
         edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
     with pytest.raises(UsageError, match="nothing was changed"):
         edge.rename_variable(project, "no-such-id", stored=OURS, today=date(2026, 11, 24))
@@ -377,21 +380,21 @@ def test_another_data_key_is_told_and_not_overwritten(vercel: Place, foreign: di
     id = vercel.put("ENCRYPTED_PHI_KEY", **foreign)["id"]
     project, before = vercel.project(), vercel.envs()
     edge = vercel.edge()
-    told = []
+    reported = []
 
     def act() -> None:
         with pytest.raises(DataKeyConflict) as caught:
             edge.deliver(project, BATCH)
-        told.append(caught.value)
+        reported.append(caught.value)
 
     assert vercel.writes(act) == 0
     assert vercel.envs() == before
-    assert id in told[0].message
-    assert "UTC" in told[0].message
-    assert "nothing was overwritten" in told[0].message
-    assert "vercel env rm ENCRYPTED_PHI_KEY production" in told[0].hint
-    assert edge.conflict(project, OURS) == told[0].message
-    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) == told[0].message
+    assert id in reported[0].message
+    assert "UTC" in reported[0].message
+    assert "nothing was overwritten" in reported[0].message
+    assert "vercel env rm ENCRYPTED_PHI_KEY production" in reported[0].hint
+    assert edge.conflict(project, OURS) == reported[0].message
+    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) == reported[0].message
 
 
 def test_before_there_is_a_data_key_any_other_is_a_conflict(vercel: Place) -> None:
@@ -578,13 +581,42 @@ def test_a_project_that_went_away_is_told(vercel: Place) -> None:
         vercel.edge().list_variables(gone)
 
 
-def test_what_httpx_would_load_besides_is_left_and_can_be_loaded_later():
+def test_the_client_loads_no_other_http_library_and_blanks_no_module():
     program = (
         "import sys; from wizard.vercel.http import Api\n"
         "Api(token='token', base_url='https://api.example.org', timeout=1, sleep=print, now=print)\n"
-        "besides = ('anyio', 'click', 'trio', 'rich')\n"
-        "print([name for name in besides if name in sys.modules])\n"
-        "import anyio, click, trio, rich, httpx; print(httpx.get.__name__)"
+        "print([name for name in ('httpx', 'anyio', 'click', 'trio', 'rich', 'requests') if name in sys.modules])\n"
+        "import anyio, click; print(click.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["[]", "get"]
+    assert done.stdout.splitlines() == ["[]", "click"]
+
+
+def test_every_request_goes_to_an_endpoint_of_the_one_table() -> None:
+    """A version of Vercel's API is written in one file."""
+    versions = tuple(f"/v{number}/" for number in range(1, 30))
+    assert all(endpoint.value.startswith(versions) for endpoint in Endpoint)
+    files = sorted((Path(__file__).parents[3] / "wizard" / "vercel").glob("*.py"))
+    texts = {
+        file.name: [each.value for each in ast.walk(ast.parse(file.read_text())) if isinstance(each, ast.Constant)]
+        for file in files
+    }
+    written = [name for name, found in texts.items() if any(str(text).startswith(versions) for text in found)]
+    assert written == ["http.py"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "proxied"),
+    [
+        ({}, False),
+        ({"HTTPS_PROXY": "http://user:word@proxy.example.org:3128"}, True),
+        ({"HTTPS_PROXY": "http://proxy.example.org:3128", "NO_PROXY": "api.example.org"}, False),
+    ],
+)
+def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], proxied: bool):
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    api = Api(token="token", base_url="https://api.example.org", timeout=1, sleep=print, now=time.monotonic)
+    assert (api._pool.proxy is not None) == proxied

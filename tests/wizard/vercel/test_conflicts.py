@@ -19,7 +19,7 @@ def vercel() -> Iterator[Place]:
     yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", other_teams={"bank": ("ledger",)}))
 
 
-def told(vercel: Place) -> tuple[str, ...]:
+def reported(vercel: Place) -> tuple[str, ...]:
     lines = vercel.edge().overlaps(vercel.project())
     assert not [line for line in lines for value in (OURS.value, OTHER.value, ARN, SECRET) if value in line]
     assert not [line for line in lines if "\n" in line]
@@ -48,9 +48,9 @@ def share(vercel: Place, key: str, value: str, linked: bool = True, **more: Any)
 
 
 def test_an_empty_project_and_one_with_production_alone_overlap_with_nothing(vercel: Place) -> None:
-    assert told(vercel) == ()
+    assert reported(vercel) == ()
     vercel.edge().deliver(vercel.project(), BATCH)
-    assert told(vercel) == ()
+    assert reported(vercel) == ()
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_an_empty_project_and_one_with_production_alone_overlap_with_nothing(ver
 def test_a_preview_with_productions_data_key_is_told_as_such(vercel: Place, preview: dict[str, Any]) -> None:
     vercel.edge().deliver(vercel.project(), BATCH)
     vercel.put("ENCRYPTED_PHI_KEY", OURS.value, target=["preview"], **preview)
-    (line,) = told(vercel)
+    (line,) = reported(vercel)
     assert "ENCRYPTED_PHI_KEY of preview is production's data key" in line
 
 
 def test_a_data_key_that_serves_preview_with_production_is_productions(vercel: Place) -> None:
     vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, type="sensitive", target=["production", "preview"])
-    (line,) = told(vercel)
+    (line,) = reported(vercel)
     assert "ENCRYPTED_PHI_KEY of preview is production's data key" in line
 
 
@@ -75,26 +75,28 @@ def test_a_data_key_that_serves_preview_with_production_is_productions(vercel: P
 def test_another_data_key_of_preview_is_told_and_left(vercel: Place, type_: str) -> None:
     vercel.edge().deliver(vercel.project(), BATCH)
     vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, target=["preview"], type=type_)
-    assert told(vercel) == ("ENCRYPTED_PHI_KEY of preview is another data key than production's; it is left as it is",)
+    assert reported(vercel) == (
+        "ENCRYPTED_PHI_KEY of preview is another data key than production's; it is left as it is",
+    )
 
 
 def test_a_comment_is_not_believed_where_the_value_can_be_read(vercel: Place) -> None:
     vercel.edge().deliver(vercel.project(), BATCH)
     comment = OURS_BY_COMMENT["comment"]
     vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, target=["preview"], comment=comment)
-    assert "another data key" in told(vercel)[0]
+    assert "another data key" in reported(vercel)[0]
 
 
 def test_what_cannot_be_known_is_not_guessed(vercel: Place) -> None:
     vercel.edge().deliver(vercel.project(), BATCH)
     vercel.put("ENCRYPTED_PHI_KEY", OURS.value, target=["preview"], type="sensitive")
-    (line,) = told(vercel)
+    (line,) = reported(vercel)
     assert "Vercel does not tell whether it is production's data key" in line
 
 
 def test_a_data_key_of_preview_before_production_has_one_is_told(vercel: Place) -> None:
     vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, target=["preview"])
-    assert "production has none yet" in told(vercel)[0]
+    assert "production has none yet" in reported(vercel)[0]
 
 
 # --- the places
@@ -104,7 +106,7 @@ def test_every_place_is_named(vercel: Place) -> None:
     vercel.put("AWS_REGION", "us-east-1", target=["production", "preview", "development"])
     vercel.put("AWS_REGION", "eu-west-1", target=["preview"], gitBranch="next")
     vercel.put("AWS_REGION", "us-east-1", target=[], customEnvironmentIds=[staging(vercel)])
-    assert told(vercel) == (
+    assert reported(vercel) == (
         "AWS_REGION is set for preview, development, the branch next and the custom environment staging too; "
         "that is left as it is",
     )
@@ -115,7 +117,7 @@ def test_a_custom_environment_that_cannot_be_asked_for_is_told_by_its_id(vercel:
     id = staging(vercel)
     vercel.put("AWS_KMS_KEY_ID", ARN, target=[], customEnvironmentIds=[id])
     vercel.fault(path="/custom-environments", status=status, times=99)
-    assert f"AWS_KMS_KEY_ID is set for the custom environment {id} too" in told(vercel)[0]
+    assert f"AWS_KMS_KEY_ID is set for the custom environment {id} too" in reported(vercel)[0]
 
 
 def test_where_no_custom_environment_is_met_none_is_asked_for(vercel: Place) -> None:
@@ -135,7 +137,7 @@ def test_the_access_key_of_production_in_preview_is_told_and_its_secret_never_re
     for target in ("production", "preview"):
         vercel.put("AWS_ACCESS_KEY_ID", KEY_ID, target=[target])
         id = vercel.put("AWS_SECRET_ACCESS_KEY", SECRET, target=[target])["id"]
-    lines = told(vercel)
+    lines = reported(vercel)
     assert "AWS_ACCESS_KEY_ID of preview is production's access key: what runs there signs as production" in lines
     assert "AWS_SECRET_ACCESS_KEY is set for preview too; that is left as it is" in lines
     assert not [call for call in vercel.door.get("/_sandbox/calls").json()["calls"] if call.endswith(id)]
@@ -144,7 +146,7 @@ def test_the_access_key_of_production_in_preview_is_told_and_its_secret_never_re
 def test_another_access_key_of_preview_is_left(vercel: Place) -> None:
     vercel.put("AWS_ACCESS_KEY_ID", KEY_ID)
     vercel.put("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE", target=["preview"])
-    assert told(vercel) == ("AWS_ACCESS_KEY_ID is set for preview too; that is left as it is",)
+    assert reported(vercel) == ("AWS_ACCESS_KEY_ID is set for preview too; that is left as it is",)
 
 
 # --- what the team shares
@@ -153,15 +155,15 @@ def test_another_access_key_of_preview_is_left(vercel: Place) -> None:
 def test_a_shared_variable_that_is_linked_is_told_and_one_that_is_not_is_not(vercel: Place) -> None:
     share(vercel, "AWS_REGION", "eu-west-1", target=["production", "preview"])
     share(vercel, "AWS_KMS_KEY_ID", ARN, linked=False)
-    (line,) = told(vercel)
+    (line,) = reported(vercel)
     assert line.startswith("the team shares a variable AWS_REGION with the project, for production and preview")
-    assert "the project's own goes before it" in line
+    assert "the project's own takes precedence" in line
 
 
 def test_a_shared_variable_with_productions_data_key_is_told_as_such(vercel: Place) -> None:
     vercel.edge().deliver(vercel.project(), BATCH)
     share(vercel, "ENCRYPTED_PHI_KEY", OURS.value, target=["preview"])
-    (line,) = told(vercel)
+    (line,) = reported(vercel)
     assert "with production's data key: every project it is linked to has that key" in line
 
 
@@ -170,7 +172,7 @@ def test_shared_variables_that_cannot_be_listed_are_left_out(vercel: Place, stat
     share(vercel, "AWS_REGION", "eu-west-1")
     vercel.put("AWS_REGION", "us-east-1", target=["preview"])
     vercel.fault(path="/v1/env", status=status, times=999)
-    assert told(vercel) == ("AWS_REGION is set for preview too; that is left as it is",)
+    assert reported(vercel) == ("AWS_REGION is set for preview too; that is left as it is",)
 
 
 # --- what a delivery would be refused for
@@ -206,8 +208,8 @@ def test_production_among_several_targets_is_a_conflict(vercel: Place, place: di
     vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, type="sensitive", **place)
     edge, project = vercel.edge(), vercel.project()
     for stored in (None, OURS):
-        told = edge.conflict(project, stored, region="us-east-1", key_arn=ARN if stored else None) or ""
-        assert "there is an ENCRYPTED_PHI_KEY already" in told and other in told
+        reported = edge.conflict(project, stored, region="us-east-1", key_arn=ARN if stored else None) or ""
+        assert "there is an ENCRYPTED_PHI_KEY already" in reported and other in reported
 
 
 @pytest.mark.parametrize(("place", "other"), PLACES)
@@ -216,8 +218,8 @@ def test_the_other_two_among_several_targets_are_a_conflict(
     vercel: Place, key: str, place: dict[str, Any], other: str
 ) -> None:
     vercel.put(key, "something else", **place)
-    told = vercel.edge().conflict(vercel.project(), None, region="us-east-1") or ""
-    assert key in told and f"also serves {other}" in told
+    reported = vercel.edge().conflict(vercel.project(), None, region="us-east-1") or ""
+    assert key in reported and f"also serves {other}" in reported
 
 
 @pytest.mark.parametrize(

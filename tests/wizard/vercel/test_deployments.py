@@ -30,8 +30,8 @@ def runs(vercel: Place, project: VercelProject) -> Deployment:
     return found
 
 
-def redeploy(vercel: Place, project: VercelProject, told: list[str] | None = None, **more: Any) -> Redeployed:
-    tell = (told if told is not None else []).append
+def redeploy(vercel: Place, project: VercelProject, reported: list[str] | None = None, **more: Any) -> Redeployed:
+    tell = (reported if reported is not None else []).append
     return vercel.edge().redeploy(project, runs(vercel, project), tell=tell, **more)
 
 
@@ -47,12 +47,12 @@ def test_what_runs_is_older_than_what_was_delivered_until_it_is_redeployed(verce
     changed = edge.last_change(project)
     assert changed is not None and runs(vercel, project).made < changed
     assert "ENCRYPTED_PHI_KEY" not in running(vercel)["environment"]
-    told: list[str] = []
-    done = redeploy(vercel, project, told)
+    reported: list[str] = []
+    done = redeploy(vercel, project, reported)
     assert done.state is RedeployState.DONE and done.after == runs(vercel, project)
     assert done.before is not None and done.before.made < changed < done.after.made
     assert running(vercel)["environment"] == dict(BATCH.values)
-    assert [line.rpartition(": ")[2] for line in told] == ["queued", "building", "ready"]
+    assert [line.rpartition(": ")[2] for line in reported] == ["queued", "building", "ready"]
     assert done.seconds == round(sum(vercel.clock.slept), 1) > 0
 
 
@@ -158,7 +158,7 @@ def test_a_project_without_a_deployment_and_an_endpoint_that_does_not_tell(verce
 def test_no_value_is_in_what_is_told(vercel: Place) -> None:
     project = vercel.project()
     vercel.edge().deliver(project, BATCH)
-    told: list[str] = []
-    done = redeploy(vercel, project, told)
-    said = f"{told} {done!r}"
+    reported: list[str] = []
+    done = redeploy(vercel, project, reported)
+    said = f"{reported} {done!r}"
     assert OURS.value not in said and ARN not in said and TOKEN not in said

@@ -195,5 +195,5 @@ def test_no_value_is_in_what_is_told(vercel: Place) -> None:
     never(vercel, 1)
     with pytest.raises(ResourceError) as caught:
         vercel.edge().deliver(vercel.project(), BATCH)
-    told = f"{caught.value.message} {caught.value.hint} {caught.value!r}"
-    assert OURS.value not in told and "the-old-value" not in told
+    reported = f"{caught.value.message} {caught.value.hint} {caught.value!r}"
+    assert OURS.value not in reported and "the-old-value" not in reported

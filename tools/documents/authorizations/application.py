@@ -37,7 +37,7 @@ APPLICATION_SID = "UseThePhiKey"
 
 IDENTITY = Table(
     title="EONPROKMSAccess, the application's own policy",
-    about="What the application's role or user may do, on the key's ARN and no alias.",
+    about="What the application's role or user may do: on the key's ARN, not on an alias.",
     kind=Kind.IDENTITY,
     policy=policies.application_policy(key_arns=[KEY]),
     resource=KEY,
@@ -115,7 +115,7 @@ PARAMETERS_EKS = Table(
 
 SECRETS_TABLE = Table(
     title="EONPROSecretAccess",
-    about="What the execution role and External Secrets may read where the variables are kept in Secrets Manager.",
+    about="What the execution role and External Secrets may read where the variables are in Secrets Manager.",
     kind=Kind.IDENTITY,
     policy=policies.secret_policy(secret_arns=SECRETS),
     resource=SECRET,
@@ -148,7 +148,7 @@ _IMAGE = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/portal"
 _STREAM = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/ecs/portal:log-stream:web/1"
 START = Table(
     title="The execution role's own policy",
-    about="Pulling the image from the account's own repositories, and writing the log into its own log groups.",
+    about="Pull the image from the account's own repositories, and write the log to its own log groups.",
     kind=Kind.IDENTITY,
     policy=policies.task_start_policy(account_id=ACCOUNT),
     resource=_IMAGE,

@@ -43,9 +43,9 @@ USES = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom"
 END = "kms:ScheduleKeyDeletion"
 
 BY_DEFAULT = Table(
-    title="The PHI key, as it is made by default",
-    about="Administrators manage it, the application uses it, nobody deletes it. It leaves to IAM what it does not "
-    "say: who holds `kms:*` in the account by IAM can use the key too, unless `exclusiveUse` is set.",
+    title="The PHI key with its default policy",
+    about="Administrators manage the key, the application uses it, nobody can delete it. Everything else is left to IAM: "
+    "a principal with AdministratorAccess can also decrypt, a key administrator too, unless `exclusiveUse` is set.",
     kind=Kind.KEY,
     policy=key_policy_of(settings()),
     resource=KEY,
@@ -62,6 +62,7 @@ BY_DEFAULT = Table(
         *may(SECOND_ADMINISTRATOR, "kms:PutKeyPolicy", by=ADMIN_SID),
         *may(ROOT, "kms:PutKeyPolicy", by=ROOT_SID),
         *may(POWERFUL, "kms:PutKeyPolicy", "kms:Decrypt", by=ROOT_SID),
+        *may(ADMINISTRATOR_WITH_ALL, "kms:Decrypt", by=ROOT_SID),
         *may_not(
             APPLICATION,
             "kms:Encrypt",
@@ -75,7 +76,7 @@ BY_DEFAULT = Table(
         ),
         *may_not(APPLICATION, END, by=NO_DELETION),
         *may_not(APPLICATION_WITH_ALL, END, by=NO_DELETION),
-        *may_not(ADMINISTRATOR, *USES),
+        *may_not(ADMINISTRATOR, *USES, how="without an IAM policy that allows it"),
         *may_not(ADMINISTRATOR, END, by=NO_DELETION),
         *may_not(ADMINISTRATOR_WITH_ALL, END, by=NO_DELETION),
         *may_not(POWERFUL, END, by=NO_DELETION),
@@ -89,7 +90,7 @@ BY_DEFAULT = Table(
 
 DELETION = Table(
     title="The PHI key with deletion administrators",
-    about="`deletionAdministrators` names who may schedule the key's deletion: a set apart from the administrators.",
+    about="`deletionAdministrators` names who may schedule the key's deletion; key administrators may not.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(deletion_administrators=(DELETER.identity,))),
     resource=KEY,
@@ -107,8 +108,8 @@ DELETION = Table(
 
 SSO = Table(
     title="The PHI key with administrators from IAM Identity Center",
-    about=f"`administratorPatterns` is `{SSO_PATTERN}`. The pattern has one wildcard before the role's name, for the "
-    "role's path names the Region of Identity Center unless that is us-east-1. An IAM policy of the permission set has "
+    about=f"`administratorPatterns` is `{SSO_PATTERN}`. The pattern has one wildcard before the role's name, "
+    "because the role's path contains the Region of Identity Center unless that is us-east-1. An IAM policy of the permission set has "
     "to allow the action too.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(administrator_patterns=(SSO_PATTERN,), strict_key_policy=True)),
@@ -128,8 +129,8 @@ SSO = Table(
 
 STRICT = Table(
     title="The PHI key with a strict policy",
-    about="`strictKeyPolicy` leaves out the delegation to IAM: whom the policy does not name has no right on the key, "
-    "the account's root included. It needs two administrators at least.",
+    about="`strictKeyPolicy` omits the delegation to IAM: a principal that the policy does not name has no right on the "
+    "key, not even the account's root. It needs at least two administrators.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(strict_key_policy=True)),
     resource=KEY,
@@ -147,7 +148,7 @@ STRICT = Table(
 
 EXCLUSIVE = Table(
     title="The PHI key for the application's exclusive use",
-    about="`exclusiveUse` denies every use to all but the application, whatever IAM allows. Administration stays.",
+    about="`exclusiveUse` denies every use to everybody except the application, whatever IAM allows. Administration is unchanged.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(exclusive_use=True)),
     resource=KEY,
@@ -172,7 +173,7 @@ MULTI_REGION = Table(
         *may(ADMINISTRATOR, "kms:ReplicateKey", "kms:UpdatePrimaryRegion", by=ADMIN_SID),
         *may(APPLICATION, "kms:Decrypt", by=USE_SID),
         *may_not(APPLICATION, "kms:ReplicateKey", "kms:UpdatePrimaryRegion"),
-        *may_not(ADMINISTRATOR, "kms:Decrypt"),
+        *may_not(ADMINISTRATOR, "kms:Decrypt", how="without an IAM policy that allows it"),
         *may_not(ROOT, END, by=NO_DELETION),
         *may_not(STRANGER, "kms:ReplicateKey"),
     ),

@@ -60,8 +60,8 @@ _ALERT_SID = "Allow alerts to be published"
 
 BUCKET = Table(
     title="The bucket of the audit trail",
-    about="CloudTrail writes for the one trail. Readers come by IAM, over TLS 1.2 or newer. What is in it is locked by "
-    "S3 Object Lock, which no policy lifts.",
+    about="CloudTrail writes the logs of this one trail. Readers need an IAM policy, and TLS 1.2 or newer. The logs are "
+    "locked by S3 Object Lock, which no policy can remove.",
     kind=Kind.RESOURCE,
     policy=policies.trail_bucket_policy(bucket=_NAMES.trail_bucket, account_id=ACCOUNT, trail_arn=TRAIL),
     resource=_LOG,
@@ -119,7 +119,7 @@ BUCKET = Table(
 
 ACCESS_BUCKET = Table(
     title="The bucket of the access logs",
-    about="S3 writes down who reads the trail's bucket, and for no other bucket.",
+    about="S3 logs access to the trail's bucket here, and to no other bucket.",
     kind=Kind.RESOURCE,
     policy=policies.access_log_bucket_policy(
         bucket=_NAMES.access_log_bucket, source_bucket=_NAMES.trail_bucket, account_id=ACCOUNT
@@ -151,8 +151,8 @@ ACCESS_BUCKET = Table(
 
 TRAIL_KEY = Table(
     title="The key of the audit logs",
-    about="CloudTrail encrypts for the one trail, CloudWatch Logs for the one log group, and alerts for the topic. "
-    "Auditors open what they may read by IAM.",
+    about="CloudTrail encrypts for this one trail, CloudWatch Logs for one log group, and alerts for the topic. "
+    "Auditors decrypt by an IAM policy.",
     kind=Kind.KEY,
     policy=policies.trail_key_policy(
         account_id=ACCOUNT,
@@ -220,8 +220,8 @@ TRAIL_KEY = Table(
 
 TOPIC = Table(
     title="The topic of the alerts",
-    about="The stack's own alarm publishes to it, and EventBridge, from which SNS takes no condition: all that a rule "
-    "of somebody else could do with the topic is to say something.",
+    about="The stack's own alarm and EventBridge publish to it. SNS supports no condition for EventBridge: the worst that "
+    "somebody else's rule can do is to publish a message.",
     kind=Kind.RESOURCE,
     policy=policies.alert_topic_policy(topic_arn=_TOPIC, account_id=ACCOUNT, source_arns=[_ALARM]),
     resource=_TOPIC,
@@ -256,8 +256,8 @@ TOPIC = Table(
 )
 
 LOG_ROLE_TRUST = Table(
-    title="Who becomes the role that writes to CloudWatch Logs",
-    about="CloudTrail, for the one trail.",
+    title="Who can assume the role that writes to CloudWatch Logs",
+    about="CloudTrail, for this one trail.",
     kind=Kind.TRUST,
     policy=policies.log_role_trust_policy(account_id=ACCOUNT, trail_arn=TRAIL),
     resource=_LOG_ROLE.identity,
@@ -287,7 +287,7 @@ LOG_ROLE_TRUST = Table(
 _STREAM = f"{_GROUP}:log-stream:{ACCOUNT}_CloudTrail_{REGION}"
 LOG_ROLE = Table(
     title="What the role that writes to CloudWatch Logs may do",
-    about="Write the streams of CloudTrail in the one log group.",
+    about="Write the streams of CloudTrail in one log group.",
     kind=Kind.IDENTITY,
     policy=policies.log_role_policy(log_group_arn=_GROUP, account_id=ACCOUNT, region=REGION),
     resource=_STREAM,
@@ -301,7 +301,7 @@ LOG_ROLE = Table(
 )
 
 FORWARDER_TRUST = Table(
-    title="Who becomes the role that sends alerts from a replica's Region",
+    title="Who can assume the role that sends alerts from a replica's Region",
     about="EventBridge, for the account's own rules.",
     kind=Kind.TRUST,
     policy=trail.forwarding_trust_policy(account_id=ACCOUNT),

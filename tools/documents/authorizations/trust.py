@@ -50,7 +50,7 @@ def _trust(**changes: object) -> policies.Policy:
 
 
 VERCEL_TRUST = Table(
-    title="Who becomes the application on Vercel",
+    title="Who can assume the application's role on Vercel",
     about=f"The trust of eonpro-app-role: production of the project `{PROJECT}` of team `{TEAM}`, and nothing else.",
     kind=Kind.TRUST,
     policy=_trust(deploy_targets=("vercel",)),
@@ -91,7 +91,7 @@ VERCEL_TRUST = Table(
 )
 
 ECS_TRUST = Table(
-    title="Who becomes the application on ECS",
+    title="Who can assume the application's role on ECS",
     about="The trust of eonpro-app-role: tasks of this account and Region.",
     kind=Kind.TRUST,
     policy=_trust(deploy_targets=("ecs",)),
@@ -132,8 +132,8 @@ ECS_TRUST = Table(
 )
 
 EXECUTION_TRUST = Table(
-    title="Who becomes the execution role of ECS",
-    about="It starts the tasks and hands them their variables; the key it may not use.",
+    title="Who can assume the execution role of ECS",
+    about="It starts the tasks and passes them their variables; it may not use the key.",
     kind=Kind.TRUST,
     policy=policies.execution_trust_policy(),
     resource=f"{IAM}:role/eonpro-execution-role",
@@ -162,7 +162,7 @@ _IRSA = {
     "eks_oidc_provider_arn": EKS,
 }
 IRSA_TRUST = Table(
-    title="Who becomes the application on EKS, by IRSA",
+    title="Who can assume the application's role on EKS, by IRSA",
     about="The trust of eonpro-app-role: the service account `eonpro` of the namespace `eonpro` of one cluster.",
     kind=Kind.TRUST,
     policy=_trust(**_IRSA),
@@ -194,7 +194,7 @@ IRSA_TRUST = Table(
 _POD_IDENTITY = {"deploy_targets": ("eks",), "eks_cluster": CLUSTER}
 _TAG = "aws:RequestTag/kubernetes-"
 POD_TRUST = Table(
-    title="Who becomes the application on EKS, by Pod Identity",
+    title="Who can assume the application's role on EKS, by Pod Identity",
     about="The trust of eonpro-app-role: one service account of one namespace of one cluster.",
     kind=Kind.TRUST,
     policy=_trust(**_POD_IDENTITY),
@@ -247,7 +247,7 @@ POD_TRUST = Table(
 
 SECRETS_TRUST = Table(
     title="Who reads the variables for the pods of EKS",
-    about="The trust of eonpro-secrets-role: the controller of External Secrets, not the application.",
+    about="The trust of eonpro-secrets-role: the External Secrets controller, not the application.",
     kind=Kind.TRUST,
     policy=secrets_trust_of(settings(**_POD_IDENTITY)),
     resource=f"{IAM}:role/eonpro-secrets-role",

@@ -1,6 +1,6 @@
 """`python -m tools.documents.permissions.operator` measures the permissions that the operator of the setup needs.
 
-Touches `wizard/commands/policy/operator_actions.py`, the sandboxes that it starts and ends, and a temporary directory.
+Touches `wizard/core/required_permissions/measured.json`, the sandboxes that it starts and ends, and a temporary directory.
 Every scenario is a whole setup in a cloud of its own; what IAM was asked for on the operator's behalf is what it needs.
 """
 
@@ -22,11 +22,9 @@ import yaml
 from components.policies import execution_trust_policy
 from components.settings import PROJECT as NAMESPACE
 from components.settings import Settings
-from tests.onboarding.clinic import CALLER, PROJECT, Clinic, onboarding, running_clinic
-from wizard.commands.policy.iam_resources import FEATURES, Setup, things
-from wizard.commands.policy.operator_actions import ASKED_GENTLY
-
-TABLE = PROJECT / "wizard" / "commands" / "policy" / "operator_actions.py"
+from tests.onboarding.clinic import CALLER, Clinic, onboarding, running_clinic
+from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
+from wizard.core.required_permissions.table import OPTIONAL, TABLE
 
 OFFICER = "arn:aws:iam::123456789012:user/security-officer"
 PLATFORM = "arn:aws:iam::123456789012:role/platform-admin"
@@ -43,7 +41,7 @@ class Scenario:
     options: tuple[str, ...] = ()
     before: str = ""
     """A script of examples/manual-setup that comes first."""
-    adopts: bool = False
+    imports: bool = False
     roles: tuple[str, ...] = ()
     """Roles of the account's own that are there already, trusted by ECS."""
     then: tuple[tuple[str, ...], ...] = ()
@@ -62,12 +60,14 @@ SCENARIOS: Mapping[str, Scenario] = {
     "eks": Scenario(example="eks"),
     "multi-region": Scenario(example="multi-region"),
     "existing-trail": Scenario(example="existing-trail", before="trail.sh"),
-    "adopted": Scenario(example="imported", before="guide.sh", adopts=True),
+    "adopted": Scenario(example="imported", before="guide.sh", imports=True),
     "cloudwatch-logs": Scenario(example="vercel", options=("--cloudwatch-logs", "yes")),
     "alert-emails": Scenario(example="vercel", options=("--alert-emails", "security@clinic.example")),
     "administered-by-another": Scenario(
         example="multi-region", options=("--administrators", OFFICER, "--administrators", PLATFORM)
     ),
+    "administered-by-another-in-one-region": Scenario(example="vercel", options=("--administrators", OFFICER)),
+    "as-little-as-possible": Scenario(example="vercel", options=("--access-logging", "no", "--trail-lock", "none")),
     "roles-of-their-own": Scenario(
         example="ecs",
         roles=("their-task", "their-execution"),
@@ -96,7 +96,7 @@ def measure(name: str, scenario: Scenario, folder: Path) -> Measured:
     with running_clinic(folder) as clinic:
         prepare(clinic, scenario)
         run(clinic, scenario)
-        setup = Setup(settings=saved_settings(clinic), operator=CALLER, adopts=scenario.adopts)
+        setup = Setup(settings=saved_settings(clinic), operator=CALLER, imports=scenario.imports)
         return told(name, setup, leaves(clinic))
 
 
@@ -115,7 +115,7 @@ def prepare(clinic: Clinic, scenario: Scenario) -> None:
 def run(clinic: Clinic, scenario: Scenario, env: Mapping[str, str] | None = None) -> None:
     """The operator's work: the first run, what follows, and a change."""
     arguments = (*onboarding(scenario.example), *scenario.options)
-    first = (*arguments, *(("--adopt",) if scenario.adopts else ()))
+    first = (*arguments, *(("--adopt",) if scenario.imports else ()))
     clinic.wizard(*first, env=env)
     for command in (*SECOND_LIFE, *scenario.then):
         clinic.wizard(*command, *arguments, env=env)
@@ -154,10 +154,13 @@ def told(
     known: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Measured:
     """What IAM was asked for on the operator's behalf; what a key policy granted needs no policy of the operator's."""
-    known = things(setup) if known is None else known
+    known = resources_of(setup) if known is None else known
     needed, unknown = set(), set()
     for leave in given:
-        if leave["principal"] != setup.operator or leave["by"] != "iam" or leave["action"] in ASKED_GENTLY:
+        if leave["principal"] != setup.operator or leave["by"] != "iam" or leave["action"] in OPTIONAL:
+            continue
+        if leave["action"].startswith("secretsmanager:") and not FEATURES["Secrets Manager"](setup):
+            # The store that this stack never used may be closed to the operator.
             continue
         thing = _thing(known, leave["action"], leave["resource"])
         if thing is None:
@@ -187,7 +190,7 @@ def _is_asked_as(thing: str, arn: str, action: str, resource: str) -> bool:
 
 
 def explained(
-    measured: Iterable[Measured], *, known: Callable[[Setup], Mapping[str, object]] = things
+    measured: Iterable[Measured], *, known: Callable[[Setup], Mapping[str, object]] = resources_of
 ) -> list[tuple[str, str, tuple[str, ...]]]:
     """The table: for each thing and action the features that need it; none: whoever has the thing.
 
@@ -201,7 +204,7 @@ def explained(
         having = [
             one
             for one in all_of_them
-            if thing in known(one.setup) and ((thing, action) in one.needed or not one.setup.adopts)
+            if thing in known(one.setup) and ((thing, action) in one.needed or not one.setup.imports)
         ]
         needing = {one.name for one in having if (thing, action) in one.needed}
         if len(needing) == len(having):
@@ -220,34 +223,20 @@ def explained(
             left -= sound[best]
         rows.append((thing, action, tuple(sorted(features))))
     if unexplained:
-        raise ValueError("\n".join(["no feature of wizard/commands/policy/iam_resources.py says why:", *unexplained]))
+        raise ValueError(
+            "\n".join(["no feature of wizard/core/required_permissions/resources.py says why:", *unexplained])
+        )
     return rows
 
 
-def page(rows: Iterable[tuple[str, str, tuple[str, ...]]]) -> str:
-    """The module `wizard.commands.policy.operator_actions`."""
-    return table_of(rows, head=_HEAD, name="MEASURED", foot=_FOOT)
-
-
-def table_of(rows: Iterable[tuple[str, str, tuple[str, ...]]], *, head: str, name: str, foot: str) -> str:
-    """A module with the rows as its one table."""
-    lines = "\n".join(f"    ({json.dumps(thing)}, {json.dumps(action)}, {_tuple(why)})," for thing, action, why in rows)
-    return f"{head}\n{name}: tuple[tuple[str, str, tuple[str, ...]], ...] = (\n{lines}\n)\n{foot}"
-
-
-def _tuple(words: tuple[str, ...]) -> str:
-    return f"({', '.join(map(json.dumps, words))}{',' if len(words) == 1 else ''})"
-
-
-_HEAD = '''\
-"""The operator's permissions, measured. Generated by `python -m tools.documents.permissions.operator`; do not edit.
-
-Pure: data. Thing (`wizard.commands.policy.iam_resources`), action, and the features that need it (none: all).
-"""
-
-from __future__ import annotations
-'''
-_FOOT = '"""Of whole set-ups in the sandbox, first run to last, one for each example and option."""\n'
+def write(**parts: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
+    """Replace these parts of the measured table, and leave the others."""
+    tables: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    for part, rows in parts.items():
+        tables[part] = {}
+        for resource, action, features in rows:
+            tables[part].setdefault(resource, {})[action] = list(features)
+    TABLE.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
 
 
 def _ask(clinic: Clinic, method: str, path: str) -> dict[str, Any]:
@@ -268,11 +257,11 @@ def main() -> int:
     strange = [f"{one.name}: {what}" for one in measured for what in one.unknown]
     if strange:
         print(
-            "\n".join(["these belong to no thing of wizard/commands/policy/iam_resources.py:", *strange]),
+            "\n".join(["these belong to no thing of wizard/core/required_permissions/resources.py:", *strange]),
             file=sys.stderr,
         )
         return 1
-    TABLE.write_text(page(explained(measured)))
+    write(operator=explained(measured))
     return 0
 
 

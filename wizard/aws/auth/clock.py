@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from wizard.core.errors import CredentialsError
+from wizard.core.next_command import Command
 
 TOLERATED = 5 * 60
 """Seconds by which a clock may be off; S3 bears 15 minutes.
@@ -39,5 +40,5 @@ def wrong_clock(response: Mapping[str, Any]) -> CredentialsError | None:
     return CredentialsError(
         f"this machine's clock is wrong: it says {ours:%Y-%m-%d %H:%M:%S} UTC, AWS says {theirs:%Y-%m-%d %H:%M:%S} UTC,"
         " and AWS takes no request that is off by more than 5 minutes",
-        "timedatectl set-ntp true   # then run the same command again",
+        Command("timedatectl set-ntp true", advice="then run the same command again"),
     )

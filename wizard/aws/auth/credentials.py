@@ -16,6 +16,7 @@ from wizard.aws.auth.http import PatientSession, watch
 from wizard.aws.auth.profiles import SignIn, profile_fact, profile_facts, sign_in_of
 from wizard.core.errors import CredentialsError
 from wizard.core.models.discovery import ProfileFact, ProfileKind
+from wizard.core.next_command import Command
 
 FALLBACK_REGION = "us-east-1"
 """Where the account is asked who it is while nothing names a Region."""
@@ -98,7 +99,7 @@ def resolve(*, profile: str | None, region: str | None, environ: Mapping[str, st
             known = ", ".join(session.available_profiles) or "none at all"
             raise CredentialsError(
                 f"there is no AWS profile {chosen} (the files have {known})",
-                f"aws configure --profile {chosen}   # or name another",
+                Command(f"aws configure --profile {chosen}", advice="or name another"),
             )
         config = session.full_config
     except BotoCoreError as error:

@@ -25,6 +25,7 @@ from wizard.core.errors import (
     Unsupported,
     UsageError,
 )
+from wizard.core.next_command import Command
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 REJECTED = frozenset(
@@ -127,11 +128,12 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
     if isinstance(error, boto.ProfileNotFound):
         return CredentialsError(
             f"there is no AWS profile {error.kwargs.get('profile')}",
-            "aws configure list-profiles   # then set AWS_PROFILE to one of them",
+            Command("aws configure list-profiles", advice="then set AWS_PROFILE to one of them"),
         )
     if isinstance(error, boto.NoCredentialsError):
         return CredentialsError(
-            "no AWS credentials were found", "aws configure   # or: aws configure sso, then set AWS_PROFILE"
+            "no AWS credentials were found",
+            Command("aws configure", advice="or: aws configure sso, then set AWS_PROFILE"),
         )
     if isinstance(
         error,
@@ -185,7 +187,9 @@ def _answered(error: boto.ClientError, action: str, origin: ErrorSource) -> Setu
     if code in REJECTED:
         return CredentialsError(
             f"AWS does not accept the credentials from {origin.source} in {origin.region} ({code})",
-            "aws sts get-caller-identity   # the key deleted, its session token missing, or the Region off?",
+            Command(
+                "aws sts get-caller-identity", advice="the key deleted, its session token missing, or the Region off?"
+            ),
         )
     if code in DENIED and action == "sts:AssumeRole" and "MultiFactorAuthentication failed" in text:
         return CredentialsError(

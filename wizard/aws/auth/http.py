@@ -8,8 +8,8 @@ from __future__ import annotations
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from botocore import UNSIGNED
@@ -18,7 +18,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session as Botocore
 
-from wizard.core.errors import Throttled, Unreachable, UsageError
+from wizard.core.errors import UsageError
 
 CONNECT_TIMEOUT = 3
 READ_TIMEOUT = 10
@@ -176,27 +176,3 @@ def _secrets(value: Any) -> Iterator[tuple[str, str | bytes]]:
     elif isinstance(value, list):
         for member in value:
             yield from _secrets(member)
-
-
-T = TypeVar("T")
-
-PATIENCE_SECONDS = 60.0
-"""From the first try to the beginning of the last."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-"""Seconds between tries; they double."""
-
-
-def patiently(
-    errand: Callable[[], T], *, pause: Callable[[float], None], now: Callable[[], float] = time.monotonic
-) -> T:
-    """What the errand returns; its last failure, when the time is over. Every other failure is raised at once."""
-    begun, slept, wait = now(), 0.0, FIRST_PAUSE
-    while True:
-        try:
-            return errand()
-        except (Throttled, Unreachable):
-            # What was slept counts even where a test's clock stands still.
-            if max(now() - begun, slept) + wait > PATIENCE_SECONDS:
-                raise
-        pause(wait)
-        slept, wait = slept + wait, min(wait * 2, LONGEST_PAUSE)

@@ -6,7 +6,6 @@ Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.core.models.discovery import ProfileFact
+from wizard.core.retry import SYSTEM_CLOCK, Clock
 
 AT_ONCE = 8
 """Look-ups that run side by side; botocore keeps ten connections for each client."""
@@ -52,8 +52,8 @@ class Session:
 
     resolved: Resolved
     environ: Mapping[str, str] = field(repr=False)
-    pause: Callable[[float], None] = field(default=time.sleep, repr=False)
-    """Waits that many seconds between bounded tries of what AWS makes visible late."""
+    clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
+    """For `wizard.core.retry`, and for the pace that some services ask for."""
     _botocore: Botocore = field(repr=False)
     _chain: Chain | None = field(default=None, repr=False)
     """None where the credentials are the environment's."""
@@ -70,6 +70,7 @@ class Session:
         region: str | None,
         environ: Mapping[str, str],
         ask_code: AskCode | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> Session:
         """Resolve once; calls nothing. Raises CredentialsError for a profile that does not exist."""
         resolved = resolve(profile=profile, region=region, environ=environ)
@@ -77,9 +78,9 @@ class Session:
         keys = resolved.keys
         if keys is not None:
             botocore.set_credentials(keys.access_key, keys.secret_key, keys.token)
-            return cls(resolved=resolved, environ=dict(environ), _botocore=botocore)
+            return cls(resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore)
         chain = _hung_in(botocore, resolved.profile, resolved.region, environ, ask_code)
-        return cls(resolved=resolved, environ=dict(environ), _botocore=botocore, _chain=chain)
+        return cls(resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore, _chain=chain)
 
     @property
     def region(self) -> str:

@@ -1,4 +1,4 @@
-"""Parameter Store as a store of the escrow and of the two variables beside it.
+"""Parameter Store as a store of the stored data key and of the two variables beside it.
 
 Reads and writes the SSM parameters it is given the names of; `wizard.aws.data_keys.stored` says when.
 """
@@ -12,6 +12,7 @@ from components.settings import SecretStore
 from wizard.aws.auth.session import Session, tags_of
 from wizard.aws.data_keys.store import SECURE, Held
 from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.retry import Clock
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,10 @@ class ParameterStore:
     noun = "parameter"
     title = "Parameter Store"
 
-    def pause(self, seconds: float) -> None:
-        """Wait, between bounded tries."""
-        self.session.pause(seconds)
+    @property
+    def clock(self) -> Clock:
+        """The session's."""
+        return self.session.clock
 
     def read(self, names: Sequence[str]) -> Mapping[str, Held]:
         """The values of those parameters that are there, decrypted; all in one call."""

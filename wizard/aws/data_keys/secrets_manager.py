@@ -1,4 +1,4 @@
-"""Secrets Manager as a store of the escrow and of the two variables beside it.
+"""Secrets Manager as a store of the stored data key and of the two variables beside it.
 
 Reads and writes the secrets it is given the names of, never deletes or restores one; `wizard.aws.data_keys.stored` says when.
 They are encrypted under the account's own `aws/secretsmanager`, which every reader in the account may use.
@@ -16,8 +16,11 @@ from uuid import uuid4
 from components.settings import SecretStore
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of
-from wizard.aws.data_keys.store import READ_BACK, Held
+from wizard.aws.data_keys.store import READ_BACK_SECONDS, Held
+from wizard.core import retry
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.next_command import Command
+from wizard.core.retry import Clock, Reason
 
 _SERVICE = "secretsmanager"
 _ABSENT = ("ResourceNotFoundException",)
@@ -32,9 +35,10 @@ class SecretsManager:
     noun = "secret"
     title = "Secrets Manager"
 
-    def pause(self, seconds: float) -> None:
-        """Wait, between bounded tries."""
-        self.session.pause(seconds)
+    @property
+    def clock(self) -> Clock:
+        """The session's."""
+        return self.session.clock
 
     def read(self, names: Sequence[str]) -> Mapping[str, Held]:
         """The values of those secrets that are there. Raises ResourceError for one that is scheduled for deletion."""
@@ -86,10 +90,9 @@ class SecretsManager:
 
     def _await(self, name: str) -> None:
         # What was made a moment ago, by us or by who was faster, may not be answered yet.
-        for seconds in READ_BACK:
+        for _ in retry.attempts(Reason.CONSISTENCY, clock=self.clock, seconds=READ_BACK_SECONDS):
             if self._read(name) is not None:
                 return
-            self.pause(seconds)
 
     def overwrite(self, name: str, value: str, there: Held, *, description: str) -> None:
         """Another version of the secret; the one before is kept as AWSPREVIOUS. Its description stays.
@@ -138,8 +141,10 @@ class SecretsManager:
     def _scheduled_for_deletion(self, name: str) -> ResourceError:
         return ResourceError(
             f"the secret {name} is scheduled for deletion; nothing was overwritten and no other was made in its place",
-            f"aws secretsmanager restore-secret --secret-id {name} --region {self.session.region}"
-            "   # then run the same command again",
+            Command(
+                f"aws secretsmanager restore-secret --secret-id {name} --region {self.session.region}",
+                advice="then run the same command again",
+            ),
         )
 
     def history_command(self, name: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from components.settings import SecretStore
+from wizard.core.retry import Clock
 
 KEY_ARN_TAG = "eonpro:key-arn"
 FINGERPRINT_TAG = "eonpro:fingerprint"
@@ -24,10 +25,10 @@ SECURE = "SecureString"
 DESCRIPTION = (
     "EONPRO PHI data key, wrapped; the tags say by which key. Never delete or overwrite it: PHI is lost with it."
 )
-"""Of an escrow, whichever version it holds: Secrets Manager keeps it through a change of the value."""
+"""Of a stored data key, whichever version it holds: Secrets Manager keeps it through a change of the value."""
 
-READ_BACK = (0.2, 0.6, 1.5)
-"""Seconds between readings of what was just written: for a moment the old value may be answered."""
+READ_BACK_SECONDS = 3.0
+"""In which what was just written is read again: for a moment the old value may be answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,9 @@ class Store(Protocol):
     """`parameter` or `secret`."""
     title: str
 
-    def pause(self, seconds: float) -> None:
-        """Wait, between bounded tries."""
+    @property
+    def clock(self) -> Clock:
+        """For `wizard.core.retry`."""
         ...
 
     def read(self, names: Sequence[str]) -> Mapping[str, Held]:
@@ -66,7 +68,7 @@ class Store(Protocol):
         ...
 
     def overwrite(self, name: str, value: str, there: Held, *, description: str) -> None:
-        """Another value for a name that is taken. Of an escrow, the ledger's one replacement alone calls it."""
+        """Another value for a name that is taken. Of a stored data key, the one replacement of `versions` alone calls it."""
         ...
 
     def under(self, folder: str) -> Mapping[str, Held]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
-from wizard.aws.auth.http import patiently
 from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.parameter_store import ParameterStore
 from wizard.aws.data_keys.secrets_manager import SecretsManager
@@ -20,14 +19,16 @@ from wizard.aws.data_keys.store import (
     MADE_BY_TAG,
     NEXT_FINGERPRINT_TAG,
     NEXT_KEY_ARN_TAG,
-    READ_BACK,
+    READ_BACK_SECONDS,
     SECURE,
     Held,
     Store,
 )
+from wizard.core import retry
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
+from wizard.core.retry import Reason
 
 
 def store_of(session: Session, kind: SecretStore) -> Store:
@@ -77,9 +78,9 @@ class StoredDataKeys:
         Throttling and a network that fails are outlasted for a minute: it goes on with what is not there yet.
         """
         there, begun = store_of(self._session, store), set[str]()
-        return patiently(
+        return retry.call(
             lambda: deliver(there, prefix, batch, tags=tags, target=target, begun=begun),
-            pause=self._session.pause,
+            clock=self._session.clock,
         )
 
     def check_parameters(
@@ -134,7 +135,7 @@ def read_stored_data_key(store: Store, name: str) -> StoredDataKey | None:
 
 
 def store_data_key(store: Store, name: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
-    """Create the escrow. False when the name is taken already, whoever took it; what is there is untouched."""
+    """Create the stored data key. False when the name is taken already, whoever took it; what is there is untouched."""
     own = {KEY_ARN_TAG: key_arn, FINGERPRINT_TAG: wrapped.fingerprint, MADE_BY_TAG: MADE_BY}
     return store.create(
         name,
@@ -154,14 +155,14 @@ def deliver(
     target: str,
     begun: set[str] | None = None,
 ) -> Delivered:
-    """The key's ARN and the Region beside the escrow, then all three read back and compared.
+    """The key's ARN and the Region next to the stored data key, then all three read back and compared.
 
     `begun` takes the names that a write was begun of: handed in again by the next try, what an earlier one may have
     written is no variable that was there already.
-    Raises DataKeyConflict, before anything is written, unless the escrow holds the batch's data key under the
+    Raises DataKeyConflict, before anything is written, unless the stored data key holds the batch's data key under the
     batch's key; ResourceError when what is read back differs.
     """
-    stored_data_key = _check_escrow(store, prefix, batch)
+    stored_data_key = _check_stored(store, prefix, batch)
     beside = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
     there = store.read(list(beside))
     begun = set() if begun is None else begun
@@ -186,15 +187,15 @@ def deliver(
     )
 
 
-def _check_escrow(store: Store, prefix: str, batch: AppVariables) -> StoredDataKey:
+def _check_stored(store: Store, prefix: str, batch: AppVariables) -> StoredDataKey:
     name = f"{prefix}/{DATA_KEY_VARIABLE}"
     stored_data_key = read_stored_data_key(store, name)
-    way_out = "run the set-up again: it reads the escrow first and delivers what it holds"
+    way_out = "run the set-up again: it reads the stored data key first and delivers it"
     if stored_data_key is None:
-        raise DataKeyConflict(f"there is no escrow {name} to deliver beside; nothing was written", way_out)
+        raise DataKeyConflict(f"no data key is stored in {name}; nothing was written", way_out)
     if stored_data_key.wrapped != batch.wrapped:
         raise DataKeyConflict(
-            f"the escrow {name} holds the data key {stored_data_key.wrapped.fingerprint}, "
+            f"{name} holds the data key {stored_data_key.wrapped.fingerprint}, "
             f"not {batch.wrapped.fingerprint}; nothing was written",
             way_out,
         )
@@ -218,11 +219,8 @@ def _put(store: Store, name: str, value: str, there: Held | None, tags: Mapping[
 
 
 def _reads_back(store: Store, prefix: str, batch: AppVariables) -> bool:
-    for seconds in READ_BACK:
-        if check(store, prefix, batch):
-            return True
-        store.pause(seconds)
-    return check(store, prefix, batch)
+    tries = retry.attempts(Reason.CONSISTENCY, clock=store.clock, seconds=READ_BACK_SECONDS)
+    return any(check(store, prefix, batch) for _ in tries)
 
 
 def check(store: Store, prefix: str, batch: AppVariables) -> bool:

@@ -1,5 +1,5 @@
-"""The ledger: every version of the wrapped data key, each under a name of its own beside the escrow; and the one
-replacement that the escrow knows.
+"""The kept versions of the wrapped data key, each under its own name next to the stored data key; and the one way to
+replace the stored data key.
 
 Touches only the store it is given. A version's entry is only created: never overwritten, never deleted. The history
 that a store keeps by itself is not relied on: Parameter Store forgets after 100 versions, Secrets Manager after two.
@@ -19,14 +19,16 @@ from wizard.aws.data_keys.store import (
     MADE_BY_TAG,
     NEXT_FINGERPRINT_TAG,
     NEXT_KEY_ARN_TAG,
-    READ_BACK,
+    READ_BACK_SECONDS,
     Held,
     Store,
 )
 from wizard.aws.data_keys.stored import store_data_key
+from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
+from wizard.core.retry import Reason
 
 FOLDER = "data-keys"
 ORIGIN_TAG = "eonpro:origin"
@@ -56,8 +58,8 @@ class DataKeyVersions:
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def seat(self) -> StoredKey:
-        """What the escrow holds, well formed or not, and what its tags say of it."""
+    def stored_key(self) -> StoredKey:
+        """What is stored, well formed or not, and what its tags say of it."""
         found = self.store.read([self.stored_data_key]).get(self.stored_data_key)
         if found is None:
             return StoredKey(parameter=self.stored_data_key, version=0)
@@ -78,30 +80,32 @@ class DataKeyVersions:
         )
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
-        """Every entry that holds what its name says, the oldest first, and the escrow's own where it has none."""
-        seat = self.seat()
+        """Every entry that holds what its name says, the oldest first, and the stored one where it has none."""
+        stored_key = self.stored_key()
         found = [
-            self._entry(name, wrapped, seat)
+            self._entry(name, wrapped, stored_key)
             for name, held in self.store.under(self.folder).items()
             if (wrapped := self._named(name, held)) is not None
         ]
-        if seat.wrapped is not None and all(not each.current for each in found):
+        if stored_key.wrapped is not None and all(not each.current for each in found):
             # A list may lag behind what was just written; an entry is read by its name before it is called missing.
-            found.append(self.version(seat.wrapped.fingerprint, seat) or _unkept(seat, seat.wrapped))
+            found.append(
+                self.version(stored_key.wrapped.fingerprint, stored_key) or _unkept(stored_key, stored_key.wrapped)
+            )
         return tuple(
             sorted(
                 found, key=lambda each: (each.kept_at is not None, each.kept_at, not each.was_current, each.fingerprint)
             )
         )
 
-    def spoiled(self) -> tuple[str, ...]:
+    def altered(self) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced: they no longer hold what their name says."""
         found = self.store.under(self.folder).items()
         return tuple(sorted(name for name, held in found if self._named(name, held) is None))
 
-    def version(self, fingerprint: str, seat: StoredKey | None = None) -> DataKeyVersion | None:
-        """The version of that fingerprint; None where neither the ledger nor the escrow has it."""
-        seat = self.seat() if seat is None else seat
+    def version(self, fingerprint: str, stored_key: StoredKey | None = None) -> DataKeyVersion | None:
+        """The version of that fingerprint; None where neither the kept versions nor the stored data key has it."""
+        stored_key = self.stored_key() if stored_key is None else stored_key
         name = self.name_of(fingerprint)
         held = self.store.read([name]).get(name)
         if held is not None:
@@ -112,16 +116,16 @@ class DataKeyVersions:
                     "its value; nothing was overwritten",
                     f"{self.store.history_command(name)}   # find who wrote it, and put its first version back",
                 )
-            return self._entry(name, wrapped, seat)
-        if seat.wrapped is not None and seat.wrapped.fingerprint == fingerprint:
-            return _unkept(seat, seat.wrapped)
+            return self._entry(name, wrapped, stored_key)
+        if stored_key.wrapped is not None and stored_key.wrapped.fingerprint == fingerprint:
+            return _unkept(stored_key, stored_key.wrapped)
         return None
 
     def _named(self, name: str, held: Held) -> WrappedDataKey | None:
         wrapped = _wrapped(held)
         return wrapped if wrapped is not None and self.name_of(wrapped.fingerprint) == name else None
 
-    def _entry(self, name: str, wrapped: WrappedDataKey, seat: StoredKey) -> DataKeyVersion:
+    def _entry(self, name: str, wrapped: WrappedDataKey, stored_key: StoredKey) -> DataKeyVersion:
         tags = self.store.tags(name)
         origin = tags.get(ORIGIN_TAG, "")
         return DataKeyVersion(
@@ -131,8 +135,8 @@ class DataKeyVersions:
             origin=VersionOrigin(origin) if origin in set(VersionOrigin) else VersionOrigin.UNKNOWN,
             kept_at=_time(tags.get(KEPT_AT_TAG)),
             same_as=tags.get(SAME_AS_TAG) or wrapped.fingerprint,
-            current=seat.wrapped == wrapped,
-            was_current=seat.wrapped == wrapped or origin == VersionOrigin.FIRST or REPLACED_AT_TAG in tags,
+            current=stored_key.wrapped == wrapped,
+            was_current=stored_key.wrapped == wrapped or origin == VersionOrigin.FIRST or REPLACED_AT_TAG in tags,
         )
 
     # --- keeping -----------------------------------------------------------------------------------------------
@@ -173,26 +177,24 @@ class DataKeyVersions:
                 "nothing was overwritten",
                 f"{self.store.history_command(name)}   # find out what wrote it",
             )
-        return self._entry(name, wrapped, self.seat())
+        return self._entry(name, wrapped, self.stored_key())
 
     def _read_back(self, name: str, wrapped: WrappedDataKey) -> Held | None:
-        for seconds in (*READ_BACK, None):
+        for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock, seconds=READ_BACK_SECONDS):
             held = self.store.read([name]).get(name)
             if held is not None and held.value == wrapped.value:
                 return held
-            if seconds is not None:
-                self.store.pause(seconds)
         return None
 
     # --- the one replacement -----------------------------------------------------------------------------------
 
     def replace_current(self, version: DataKeyVersion, *, key_arn: str, seen: StoredKey, at: datetime) -> None:
-        """The kept version into the escrow, in the place of what was seen there.
+        """The kept version into the store, in place of what was read there.
 
-        Each step leaves the escrow readable, and the same call takes a crash up wherever it came: 1. both versions are
-        in the ledger; 2. the tags name the next one; 3. the value is replaced; 4. the tags name it alone.
+        Each step leaves the stored data key readable, and the same call takes a crash up wherever it came: 1. both versions are
+        among the kept versions; 2. the tags name the next one; 3. the value is replaced; 4. the tags name it alone.
         Parameter Store has no conditional overwrite: what is written between the last look and the write is seen
-        afterwards, by the version's number, and told; it is in the parameter's history, and in the ledger if it was a
+        afterwards, by the version's number, and told; it is in the parameter's history, and among the kept versions if it was a
         version of ours.
         """
         self._both_kept(version, seen)
@@ -256,12 +258,12 @@ class DataKeyVersions:
         )
 
 
-def _unkept(seat: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:
+def _unkept(stored_key: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:
     return DataKeyVersion(
         wrapped=wrapped,
-        key_arn=seat.key_arn,
-        parameter=seat.parameter,
-        origin=VersionOrigin.FIRST if seat.told in (None, wrapped.fingerprint) else VersionOrigin.UNKNOWN,
+        key_arn=stored_key.key_arn,
+        parameter=stored_key.parameter,
+        origin=VersionOrigin.FIRST if stored_key.told in (None, wrapped.fingerprint) else VersionOrigin.UNKNOWN,
         kept_at=None,
         same_as=wrapped.fingerprint,
         current=True,

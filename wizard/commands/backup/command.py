@@ -1,6 +1,6 @@
-"""`backup` from the command line to its end: what is escrowed, to every place that is named.
+"""`backup` from the command line to its end: what is stored, to every place that is named.
 
-Touches the places, which it creates, and reads the escrow; needs neither the project on Vercel nor the Pulumi state.
+Touches the places, which it creates, and reads the stored data key; needs neither the project on Vercel nor the Pulumi state.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
             "backup needs a place: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
             wizard("backup", "--to", f"eonpro-{request.stack}.backup.json"),
         )
-    clients.ui.working("reading what is escrowed")
+    clients.ui.working("reading the stored data key")
     found = deployed_stack.find(request, clients)
     backup = _backup(request, clients, found)
     kept: list[Kept] = []
@@ -47,7 +47,8 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
         kept.append(region.keep(options.to_region, backup, found.aws, found.settings, replica_arns=replicas))
         _tell(clients.ui, backup, kept[-1])
     if options.to:
-        clients.ui.line(f"to restore it: python -m wizard restore --stack {backup.stack} --from-backup {kept[0].place}")
+        clients.ui.line("to restore it:")
+        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", kept[0].place))
     return 0, document(request.stack, backup, tuple(kept))
 
 
@@ -70,12 +71,12 @@ def _backup(request: Request, clients: Clients, found: DeployedStack) -> Backup:
 
 
 def _key_of(request: Request, found: DeployedStack, stored: StoredDataKey) -> str:
-    """The key that opens it, as the escrow says; else the stack's, whose state has to be readable then."""
+    """The key that opens it, as the stored data key says; else the stack's, whose state has to be readable then."""
     return stored.key_arn or deployed_stack.outputs_of(found).key_arn
 
 
 def _versions(aws: AwsClient, settings: Settings, stored: StoredDataKey) -> tuple[DataKeyVersion, ...]:
-    """Every version that is kept, in the store where the escrow is."""
+    """Every version that is kept, in the store where the stored data key is."""
     there = settings.model_copy(update={"secret_store": stored.store})
     versions = aws.key_rotation.versions(there)
     if [each.wrapped for each in versions if each.current] != [stored.wrapped]:

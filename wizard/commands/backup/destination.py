@@ -20,6 +20,7 @@ from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.backup import BucketLock, StoredObject
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.next_command import Command
 from wizard.core.ports.aws import BackupStorage
 
 S3 = "s3://"
@@ -68,7 +69,9 @@ def read(place: str, backup_storage: BackupStorage) -> Backup:
         bucket, key = _bucket_and_key(place)
         found = backup_storage.read(bucket, key)
         if found is None:
-            raise UsageError(f"there is no {place}", f"aws s3 ls {S3}{bucket}/ --recursive   # what there is")
+            raise UsageError(
+                f"there is no {place}", Command(f"aws s3 ls {S3}{bucket}/ --recursive", advice="what there is")
+            )
         return parse(found.body, place)
     return parse(_content(Path(place).expanduser()), place)
 
@@ -132,7 +135,7 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LONGEST + 1)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", f"ls -l {path.parent}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", Command(f"ls -l {path.parent}")) from error
 
 
 # --- an object -----------------------------------------------------------------------------------------------------
@@ -157,7 +160,7 @@ def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retent
     found = backup_storage.read(bucket, key)
     if found is None:
         raise ResourceError(
-            f"{name} was written and is not there", f"aws s3api head-object --bucket {bucket} --key {key}"
+            f"{name} was written and is not there", Command(f"aws s3api head-object --bucket {bucket} --key {key}")
         )
     there = parse(found.body, name)
     if written:
@@ -207,7 +210,7 @@ def _refuse_another(found: Backup, meant: Backup, name: str) -> None:
 LONGEST = 1_000_000
 """Octets: a version is about 700, and a thousand of them are more than any clinic will have."""
 
-_INSTEAD = "name another copy; python -m wizard backup --to FILE makes a new one of what is escrowed"
+_INSTEAD = "name another copy; python -m wizard backup --to FILE makes a new one of what is stored"
 
 
 def parse(text: bytes | str, name: str) -> Backup:
@@ -228,7 +231,7 @@ def parse(text: bytes | str, name: str) -> Backup:
     try:
         backup = _read(found)
     except (MalformedDataKey, KeyError, TypeError, ValueError, AttributeError) as error:
-        # The digest fits, so it was written like this: by hand, or by something else.
+        # The digest fits, so it was written like this: manually, or by something else.
         raise UsageError(f"{name} cannot be used as a backup: {_fault(error)}", _INSTEAD) from error
     if _facts(document(backup)) != _facts(found):
         raise UsageError(

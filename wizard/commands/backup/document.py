@@ -39,7 +39,7 @@ class Backup:
 
     @property
     def current(self) -> DataKeyVersion:
-        """The version that the escrow held, and so what the application had."""
+        """The version that the stored data key held, and so what the application had."""
         return next(version for version in self.versions if version.current)
 
     @property
@@ -148,7 +148,7 @@ def to_restore(backup: Backup) -> tuple[str, ...]:
         f"The data key in here is wrapped: only the KMS key {backup.key_arn}{replicas} opens it. "
         "If that key is deleted, nobody can ever open it, whatever copies there are.",
         f"With eonpro-kms: python -m wizard restore --stack {backup.stack} --from-backup PLACE, with PLACE this "
-        "document's file or s3://bucket/key. It puts wrappedKey back into its escrow, and to the application.",
+        "document's file or s3://bucket/key. It puts wrappedKey back into its store, and to the application.",
         f"If Pulumi's state is lost too: python -m wizard setup --stack {backup.stack} --adopt, with wrappedKey in "
         "EONPRO_ENCRYPTED_PHI_KEY, takes in again what is left in the account, and this data key with it.",
         f"By hand: the application needs ENCRYPTED_PHI_KEY = wrappedKey, AWS_KMS_KEY_ID = keyArn and AWS_REGION = "

@@ -1,4 +1,4 @@
-"""A copy of the escrow in the store of another Region: where a replica of the key opens it, or as a mere copy.
+"""A copy of the stored data key in the store of another Region: where a replica of the key opens it, or as a mere copy.
 
 Pure: acts through the cloud's Protocol; create-only, read back and compared.
 """
@@ -11,6 +11,7 @@ from components.settings import DATA_KEY_VARIABLE, Settings
 from wizard.commands.backup.destination import DestinationKind, Kept, State
 from wizard.commands.backup.document import Backup
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.storage import region_of
 
@@ -18,14 +19,14 @@ FOLDER = "backups"
 
 
 def keep(region: str, backup: Backup, aws: AwsClient, settings: Settings, *, replica_arns: Sequence[str]) -> Kept:
-    """The current version in that Region's store, under the escrow's own name where a replica opens it there.
+    """The current version in that Region's store, under the stored data key's own name where a replica opens it there.
 
     Without a replica it lies under a name of its own, which no task reads: it opens only with the first Region's key.
     Raises DataKeyConflict where the name holds another data key; it is then untouched.
     """
     if region == settings.region:
         raise UsageError(
-            f"{region} is the Region that the escrow is in already",
+            f"{region} is the Region that the stored data key is in already",
             "name another: --to-region REGION   (aws account list-regions)",
         )
     there = aws.with_region(region)
@@ -39,7 +40,7 @@ def keep(region: str, backup: Backup, aws: AwsClient, settings: Settings, *, rep
     if found is None:
         raise ResourceError(
             f"{name} in {region} was written and is not there",
-            f"python -m wizard backup --stack {backup.stack} --to-region {region}",
+            wizard("backup", "--stack", backup.stack, "--to-region", region),
         )
     if found.wrapped != backup.wrapped:
         raise DataKeyConflict(

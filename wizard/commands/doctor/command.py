@@ -16,8 +16,9 @@ from wizard.core import json_documents
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
-from wizard.data_key.storage import find_stored_data_key
+from wizard.data_key.storage import find_stored_data_key, region_of
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext, deploy_target
@@ -141,7 +142,7 @@ def verify(request: Request, clients: Clients) -> Verified:
     if stored_data_key is None:
         raise StackNotFound(
             f"{deployed.settings.names.stored_data_key} holds no data key yet",
-            f"python -m wizard push --stack {deployed.stack}",
+            wizard("push", "--stack", deployed.stack),
         )
     delivered = _delivered(context, stored_data_key)
     proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True)
@@ -158,6 +159,8 @@ def verify(request: Request, clients: Clients) -> Verified:
 
 def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
     """What should be at every target, in every Region: that it is, the proof looks at."""
+    # A replica may be in the settings and not deployed yet.
+    deployed = {region_of(arn) for arn in context.require_outputs().key_arns}
     return tuple(
         Delivered(
             target=target.name,
@@ -168,5 +171,6 @@ def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[
             region=region,
         )
         for target in map(deploy_target, context.targets)
-        for region in target.regions(context.settings)
+        for region in target.regions(context.require_outputs())
+        if region in deployed
     )

@@ -19,6 +19,7 @@ from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
 from wizard.core.models.diagnostics import StatementEvaluation, VariableEntry
+from wizard.core.next_command import Command
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.storage import find_stored_data_key, region_of
@@ -109,7 +110,7 @@ class CheckContext:
         return self.once(f"key {arn}", lambda: self.aws.with_region(region_of(arn)).kms.describe_key(arn))
 
     def _no_key(self) -> SetupError:
-        return Unsupported("the key is not known", f"aws kms list-aliases --region {self.settings.region}")
+        return Unsupported("the key is not known", Command(f"aws kms list-aliases --region {self.settings.region}"))
 
     # --- the application's rights
 

@@ -21,11 +21,19 @@ class PolicyOptions:
     repository: str | None = None
     """The repository on GitHub, as OWNER/NAME, that CI's roles trust."""
 
+    with_removal: bool = False
+    """Whether the operator's policy also grants what removes resources."""
+
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add the arguments of the command."""
         parser.add_argument("action", choices=ACTIONS, metavar="WHO", help=", ".join(ACTIONS))
         parser.add_argument("--repository", metavar="OWNER/NAME", help="with ci: the repository on GitHub")
+        parser.add_argument(
+            "--with-removal",
+            action="store_true",
+            help="with operator: what removes an e-mail address or an old policy version, and what destroy needs",
+        )
         parser.add_argument("--adopt", action="store_true", help="with operator: what an import needs, too")
 
     def run_offline(self, offline: Offline) -> Result:

@@ -20,7 +20,7 @@ from wizard.inputs.registry import by_key
 
 if TYPE_CHECKING:
     from components.policies.documents import Policy
-    from wizard.commands.policy.iam_resources import Setup
+    from wizard.core.required_permissions.resources import Setup
 
 _OTHERS = {"auditor": auditor.policies_of, "delivery": delivery.policies_of}
 
@@ -46,6 +46,7 @@ def _for_person(options: PolicyOptions, offline: Offline) -> Mapping[str, object
         saved=offline.saved(),
         saved_name=offline.saved_name,
         adopt=offline.run.adopt,
+        with_removal=options.with_removal,
         written=policies if options.action in _OTHERS else None,
         command=wizard("policy", options.action),
     )

@@ -1,10 +1,9 @@
-"""The least IAM policy for whoever runs the set-up: what was measured of it, and what the AWS provider reads besides.
+"""The least IAM policy for whoever runs the setup: the measured permissions, and what the AWS provider reads.
 
-Pure: answers in, documents out; asks AWS nothing. `wizard.commands.policy.operator_actions` is the measurement.
+Pure: answers in, documents out; asks AWS nothing. The permissions are in `wizard.core.required_permissions.table`.
 
-What is done with the keys themselves is left to their own policies wherever the operator is to be one of their
-administrators, as it is unless others are named. Otherwise it is granted on keys that bear this stack's tags; whoever
-may tag keys can then reach any key whose own policy leaves that to IAM.
+An operator who is an administrator of the keys has the permissions on them from the key policies. Any other operator
+gets them on keys with this stack's tags: whoever can tag keys can then reach each key whose policy delegates to IAM.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from wizard.core.errors import MissingAnswers
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import CALLER, CREATE
+from wizard.core.next_command import wizard
 from wizard.inputs import answers
 from wizard.inputs.registry import by_key
 
 if TYPE_CHECKING:
     from components.policies import Policy, Statement
     from components.settings import Settings
-    from wizard.commands.policy.iam_resources import Setup
+    from wizard.core.required_permissions.resources import Setup
 
 LONGEST_POLICY = 6144
 """Characters of a managed policy, white space not counted.
@@ -34,7 +34,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _NO_MATTER = {"vercel_project": "any", "ecs_cluster": "any", "eks_cluster": "any"}
 """What no policy of the operator's speaks of, so that nobody needs to say it for this."""
 
-_COMMAND = "python -m wizard policy operator"
+_COMMAND = wizard("policy", "operator")
 
 
 def for_values(
@@ -46,18 +46,18 @@ def for_values(
     saved: Settings | None = None,
     saved_name: str = "",
     adopt: bool = False,
+    with_removal: bool = False,
     written: Callable[[Setup], Mapping[str, Policy]] | None = None,
     command: str = _COMMAND,
 ) -> dict[str, Any]:
-    """The policy for the set-up of these answers; several by their names, where one is longer than IAM takes.
+    """The policy for the setup of these answers; several by their names, where one is longer than IAM accepts.
 
     `values` are flags by the key of their input, unparsed. `written` makes another policy of the same answers than the
-    operator's, for another `command`. Raises UsageError for answers that do not fit together, MissingAnswers without
-    the account's id, the Region or the target.
+    operator's, for another `command`; `with_removal` adds what removes resources to the operator's. Raises UsageError for
+    answers that do not fit together, MissingAnswers without the account's id, the Region or the target.
     """
-    documents = (written or policies_of)(
-        _setup(values, environ, file or {}, file_name, saved, saved_name, adopt, command)
-    )
+    setup = _setup(values, environ, file or {}, file_name, saved, saved_name, adopt, command)
+    documents = written(setup) if written else policies_of(setup, with_removal=with_removal)
     if len(documents) == 1:
         return dict(next(iter(documents.values())))
     return dict(documents)
@@ -74,7 +74,7 @@ def _setup(
     command: str,
 ) -> Setup:
     from components.settings import ContractError, partition_of
-    from wizard.commands.policy.iam_resources import Setup
+    from wizard.core.required_permissions.resources import Setup
 
     resolved = answers.resolve(
         flags=values,
@@ -108,7 +108,7 @@ def _setup(
         settings = answers.to_settings(given, identity=identity, kept_targets=saved.deploy_targets if saved else ())
     except ContractError as error:
         raise answers.refused(error) from error
-    return Setup(settings=settings, operator=operator, adopts=adopt or bool(saved and saved.adopted))
+    return Setup(settings=settings, operator=operator, imports=adopt or bool(saved and saved.adopted))
 
 
 _EXAMPLES = {"account": "111122223333", "region": "us-east-1", "target": "vercel"}
@@ -125,9 +125,20 @@ def _as_usual(given: Mapping[str, Any]) -> dict[str, Any]:
 # --- the documents ------------------------------------------------------------------------------------------------
 
 
-def policies_of(setup: Setup) -> dict[str, Policy]:
-    """The policy by its name; several where one is longer than IAM takes."""
-    return in_parts("EONPROOperator", setup, statements_of(setup))
+def policies_of(setup: Setup, *, with_removal: bool = False) -> dict[str, Policy]:
+    """The policy by its name; several where one is longer than IAM accepts."""
+    removal = removal_statements(setup) if with_removal else []
+    return in_parts("EONPROOperator", setup, [*statements_of(setup), *removal])
+
+
+def removal_statements(setup: Setup) -> list[Statement]:
+    """What an e-mail address removed, a sixth version of a policy and `destroy` need; the keys and the trail are retained."""
+    from wizard.core.required_permissions.table import measured_actions
+
+    def actions_on(setup: Setup, resource: str) -> set[str]:
+        return measured_actions(setup, "removal", resource)
+
+    return [{**each, "Sid": f"Remove{each['Sid']}"} for each in statements_of(setup, actions_on=actions_on)]
 
 
 def in_parts(role: str, setup: Setup, statements: Iterable[Statement]) -> dict[str, Policy]:
@@ -164,21 +175,23 @@ def statements_of(
     setup: Setup,
     *,
     known: Mapping[str, tuple[str, ...]] | None = None,
-    wanting: Callable[[Setup, str], set[str]] | None = None,
+    actions_on: Callable[[Setup, str], set[str]] | None = None,
 ) -> list[Statement]:
-    """One statement for the things that need the same actions under the same condition.
+    """One statement for the resources that need the same actions under the same condition.
 
-    `known` are the things, the operator's unless given; `wanting` tells what is needed on each.
+    `known` are the resources with their ARNs, `actions_on` returns what is needed on each; both default to the operator's.
     """
-    from wizard.commands.policy.iam_resources import things
+    from wizard.core.required_permissions.resources import resources_of
+    from wizard.core.required_permissions.table import condition_of, operator_actions
 
-    known = things(setup) if known is None else known
-    needs = wanting or needed
-    # Things by what is asked on them: those that need the same share a statement.
+    known = resources_of(setup) if known is None else known
+    needed_on = actions_on or operator_actions
+    # Resources with the same actions share a statement.
     alike: dict[tuple[str, str], list[str]] = {}
     for thing in known:
-        wanted = sorted(needs(setup, thing))
-        by_condition = sorted((json.dumps(condition_of(setup, thing, action)), action) for action in wanted)
+        by_condition = sorted(
+            (json.dumps(condition_of(setup, thing, action)), action) for action in needed_on(setup, thing)
+        )
         for condition, members in groupby(by_condition, key=lambda pair: pair[0]):
             actions = json.dumps([action for _, action in members])
             alike.setdefault((actions, condition), []).append(thing)
@@ -186,61 +199,6 @@ def statements_of(
     return [
         _statement(_sid(group, used), json.loads(actions), [arn for one in group for arn in known[one]], condition)
         for (actions, condition), group in alike.items()
-    ]
-
-
-def needed(setup: Setup, thing: str) -> set[str]:
-    """The actions that this set-up needs on a thing: measured, or read by the provider."""
-    from wizard.commands.policy.iam_resources import FEATURES
-    from wizard.commands.policy.operator_actions import MEASURED, PROVIDER_READS
-
-    measured = {
-        action
-        for one, action, features in MEASURED
-        if one == thing and (not features or any(FEATURES[feature](setup) for feature in features))
-    }
-    return measured | {action for one, action, _ in PROVIDER_READS if one == thing}
-
-
-def condition_of(setup: Setup, thing: str, action: str) -> dict[str, Any]:
-    """What narrows an action beyond its resource; empty where nothing does.
-
-    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-    """
-    settings = setup.settings
-    if action == "iam:PassRole":
-        service = {"log role": "cloudtrail", "forwarding role": "events"}[thing]
-        return {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
-    if action == "iam:CreateServiceLinkedRole":
-        return {"StringEquals": {"iam:AWSServiceName": "mrk.kms.amazonaws.com"}}
-    if action in ("iam:AttachRolePolicy", "iam:AttachUserPolicy"):
-        return {"ArnEquals": {"iam:PolicyARN": _policy_arns(setup)}}
-    if action in ("iam:CreateRole", "iam:CreateUser") and settings.permissions_boundary_arn:
-        return {"StringEquals": {"iam:PermissionsBoundary": settings.permissions_boundary_arn}}
-    if action == "kms:CreateKey":
-        regions = {"aws:RequestedRegion": list(settings.regions)} if len(settings.regions) > 1 else {}
-        return {
-            "StringEquals": {**_tags(settings, "RequestTag"), **(regions or {"aws:RequestedRegion": settings.region})}
-        }
-    if thing == "new keys":
-        return {"StringEquals": _tags(settings, "RequestTag")}
-    if thing == "keys":
-        return {"StringEquals": _tags(settings, "ResourceTag")}
-    if action == "sns:Subscribe":
-        return {"StringEquals": {"sns:Protocol": "email", "sns:Endpoint": list(settings.alert_emails)}}
-    return {}
-
-
-def _tags(settings: Settings, key: str) -> dict[str, str]:
-    return {f"aws:{key}/{name}": value for name, value in settings.tags.items()}
-
-
-def _policy_arns(setup: Setup) -> list[str]:
-    from wizard.commands.policy.iam_resources import things
-
-    known = things(setup)
-    return [
-        arn for thing in ("application's policy", "policy that reads the variables") for arn in known.get(thing, ())
     ]
 
 

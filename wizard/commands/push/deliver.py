@@ -14,6 +14,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import Delivered, StoredDataKey, Verification
 from wizard.core.models.progress import Mark
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.next_command import wizard
 from wizard.data_key import delivery, guard, storage
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
@@ -41,7 +42,7 @@ def targets_of(request: Request, found: DeployedStack) -> tuple[Target, ...]:
     if other := [target for target in named if target not in own]:
         raise UsageError(
             f"the stack {found.stack} does not deliver to {', '.join(other)}; it delivers to {', '.join(own)}",
-            f"python -m wizard setup --stack {found.stack} --target {','.join((*own, *other))}",
+            wizard("setup", "--stack", found.stack, "--target", ",".join((*own, *other))),
         )
     return named
 
@@ -66,7 +67,7 @@ def push(
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
     stored = storage.ensure_data_key(aws, settings, outputs)
-    deliver_and_verify.tell_escrow(ui, stored, outputs)
+    deliver_and_verify.show_stored_data_key(ui, stored, outputs)
     delivered = delivery.deliver(
         context,
         stored.wrapped,
@@ -105,7 +106,7 @@ def _rename_existing(clients: Clients, context: TargetContext, id: str, existing
     if existing is None or target is None:
         raise UsageError(
             f"the variable {id} was not changed: there is no data key of this stack to put in its place",
-            f"python -m wizard doctor --stack {context.stack}",
+            wizard("doctor", "--stack", context.stack),
         )
     renamed = target.rename_existing(context, id, stored=existing.wrapped, today=clients.now().date())
     clients.ui.line(renamed, mark=Mark.WARN)

@@ -138,7 +138,7 @@ def _show_result(ui: UserInterface, stack: str, done: Redeployed) -> None:
             ui.line(f"{place} runs again what ran before: {done.why}", mark=Mark.FAIL)
         case RedeployState.SKIPPED:
             ui.line("nothing was redeployed. To do it later:", mark=Mark.INFO)
-            ui.verbatim(wizard("push", "--redeploy"))
+            ui.verbatim(wizard("push", "--redeploy", "--stack", stack))
 
 
 def _time(at: datetime | None) -> str:

@@ -29,6 +29,7 @@ from wizard.core.models.access import (
     Unread,
 )
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation
+from wizard.core.safe_text import clean
 from wizard.setup.checklist import ItemState
 
 INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
@@ -127,7 +128,7 @@ def written(value: Any, form: Form = Form.PLAIN) -> str:
         case _ if isinstance(value, float):
             return f"{value:,.3f}".rstrip("0").rstrip(".")
         case _:
-            return f"{value:,}" if isinstance(value, int) else str(value)
+            return f"{value:,}" if isinstance(value, int) else clean(str(value))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from wizard.commands.review.storage import StoredReview
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.access import SignOff
 from wizard.core.models.inputs import InputType, Question
+from wizard.core.next_command import wizard
 from wizard.setup.steps import Clients, Request
 
 DAYS = range(1, 91)
@@ -32,7 +33,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     if days not in DAYS:
         raise UsageError(
             f"--days {days}: CloudTrail's event history goes back {DAYS.stop - 1} days",
-            f"python -m wizard review --days {DAYS.stop - 1}",
+            wizard("review", "--days", str(DAYS.stop - 1)),
         )
     if options.sign is not None and not options.sign.strip():
         raise UsageError(

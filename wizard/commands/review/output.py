@@ -16,6 +16,7 @@ from wizard.commands.review.baseline import Differences
 from wizard.core import json_documents
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
 from wizard.core.models.progress import Mark
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 
 OLD_KEY_DAYS = 90
@@ -192,12 +193,12 @@ def _show_result(ui: UserInterface, result: ReviewResult) -> None:
         )
     if result.review.undecided:
         ui.line("an unknown right is not accepted; to let the reviewer read it, attach this policy:", mark=Mark.WARN)
-        ui.line("    python -m wizard policy auditor")
+        ui.verbatim(wizard("policy", "auditor"))
     if result.ok:
         ui.line("nobody has a right that was not given or accepted", mark=Mark.OK)
     if result.not_accepted:
         ui.line("remove the right, or accept it by signing this review:")
-        ui.line(f"    python -m wizard review --stack {result.review.stack} --sign NAME")
+        ui.verbatim(f"python -m wizard review --stack {result.review.stack} --sign NAME")
 
 
 @dataclass(frozen=True, kw_only=True)

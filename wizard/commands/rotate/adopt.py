@@ -11,58 +11,59 @@ from wizard.commands.rotate.data_key import put_in_place
 from wizard.commands.rotate.data_key_versions import (
     DataKeyStore,
     keep_everywhere,
-    keep_seats,
+    keep_stored_keys,
     may_create,
     refuse_other_store,
     take,
 )
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
-from wizard.commands.rotate.temporary_grant import leave_for_a_moment
+from wizard.commands.rotate.temporary_grant import temporary_grant
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Cancelled, PermissionDenied
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.next_command import Command, wizard
 from wizard.data_key import guard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 
 
 def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
-    """The former key into the escrow, where that holds nothing and never did; beside the current one otherwise."""
-    holding = take(request, clients)
-    refuse_other_store(holding)
-    ui, command = clients.ui, f"adopt --encryption-key --stack {holding.stack}"
-    seat = holding.seat()
+    """The former key into the store, where that holds nothing and never did; next to the current one otherwise."""
+    data_keys = take(request, clients)
+    refuse_other_store(data_keys)
+    ui, command = clients.ui, f"adopt --encryption-key --stack {data_keys.stack}"
+    stored_key = data_keys.stored_key()
     # What an interrupted run of this very command left is no data key that anything is under.
-    decision = None if seat.taken else may_create(holding, importing=True)
+    decision = None if stored_key.taken else may_create(data_keys, importing=True)
     if decision is not None and decision.verdict is guard.Verdict.UNKNOWN:
         decision.require()
-    first, versions = decision is not None and decision.is_allowed, holding.versions()
+    first, versions = decision is not None and decision.is_allowed, data_keys.versions()
     ui.section("The former key")
     if first:
-        ui.line("no data key is escrowed yet: the former ENCRYPTION_KEY becomes the application's data key")
+        ui.line("no data key is stored yet: the former ENCRYPTION_KEY becomes the application's data key")
     else:
-        show_versions(ui, versions, holding.outputs.key_arns)
+        show_versions(ui, versions, data_keys.outputs.key_arns)
         ui.line("it is kept beside what is there; whether it is the same nobody can tell without opening both")
     why = "The key is read by a child process, wrapped by KMS, and kept for good; nobody sees it."
     if not confirmation.typed(request, ui, why=why):
         raise Cancelled(
             "nothing was changed: it has to be confirmed by the stack's name",
-            f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}',
+            Command(f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}'),
         )
-    wrapped = _wrapped(clients, holding)
-    with holding.found.engine.alone(request.stack):
+    wrapped = _wrapped(clients, data_keys)
+    with data_keys.found.engine.alone(request.stack):
         now = clients.now()
-        keep_seats(holding, at=now)
+        keep_stored_keys(data_keys, at=now)
         version = keep_everywhere(
-            holding, wrapped, key_arn=holding.outputs.key_arn, origin=VersionOrigin.ADOPTED, at=now
+            data_keys, wrapped, key_arn=data_keys.outputs.key_arn, origin=VersionOrigin.ADOPTED, at=now
         )
     ui.line(f"{version.fingerprint} is kept in {version.parameter}", mark=Mark.OK)
     if first:
         return put_in_place(
             replace(request, confirmed=request.stack),
             clients,
-            holding,
+            data_keys,
             version,
             action=Action.ADOPT,
             warnings=(),
@@ -71,17 +72,17 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
         )
     return RotateResult(
         action=Action.ADOPT,
-        stack=holding.stack,
+        stack=data_keys.stack,
         changed=True,
-        versions=holding.versions(),
+        versions=data_keys.versions(),
         subject=version,
-        next=(decision.next if decision else _promote(holding, version.fingerprint),),
+        next=(decision.next if decision else _promote(data_keys, version.fingerprint),),
     )
 
 
-def _wrapped(clients: Clients, holding: DataKeyStore) -> WrappedDataKey:
+def _wrapped(clients: Clients, data_keys: DataKeyStore) -> WrappedDataKey:
     assert clients.wrapper is not None, "this run was given no child that wraps"
-    aws, key_arn = holding.found.aws, holding.outputs.key_arn
+    aws, key_arn = data_keys.found.aws, data_keys.outputs.key_arn
     try:
         return clients.wrapper.wrap(aws.environment(), key_arn=key_arn, prompt=clients.ui.interactive)
     except PermissionDenied as error:
@@ -89,12 +90,18 @@ def _wrapped(clients: Clients, holding: DataKeyStore) -> WrappedDataKey:
         raise PermissionDenied(
             f"the caller may not do kms:Encrypt under {key_arn}, which the key's policy gives to nobody; "
             "nothing was changed",
-            leave_for_a_moment(holding, statements, name="eonpro-adopt"),
+            temporary_grant(data_keys, statements, name="eonpro-adopt"),
         ) from error
 
 
-def _promote(holding: DataKeyStore, fingerprint: str) -> str:
-    return (
-        f"python -m wizard rotate --promote {fingerprint} --stack {holding.stack} --confirm {holding.stack}"
-        "   # only if the records are under it, or were re-encrypted"
+def _promote(data_keys: DataKeyStore, fingerprint: str) -> str:
+    return wizard(
+        "rotate",
+        "--promote",
+        fingerprint,
+        "--stack",
+        data_keys.stack,
+        "--confirm",
+        data_keys.stack,
+        advice="only if the records are under it, or were re-encrypted",
     )

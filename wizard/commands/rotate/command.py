@@ -1,6 +1,6 @@
 """`rotate`, `restore` and `adopt` from the command line to their end.
 
-Touches what the steps touch: the KMS key, the escrow and its ledger, the stack's settings, the targets.
+Touches what the steps touch: the KMS key, the stored data key and its versions, the stack's settings, the targets.
 """
 
 from __future__ import annotations

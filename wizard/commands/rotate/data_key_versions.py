@@ -32,7 +32,7 @@ class RegionStore:
 
     region: str
     key_arn: str
-    ring: KeyRotation
+    key_rotation: KeyRotation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class DataKeyStore:
 
     found: DeployedStack
     outputs: Outputs
-    places: tuple[RegionStore, ...]
+    region_stores: tuple[RegionStore, ...]
     """The stack's own Region first, then its replicas'."""
 
     @property
@@ -57,59 +57,59 @@ class DataKeyStore:
     @property
     def own(self) -> RegionStore:
         """The stack's own Region."""
-        return self.places[0]
+        return self.region_stores[0]
 
-    def seat(self) -> StoredKey:
-        """What the escrow of the stack's own Region holds."""
-        return self.own.ring.seat(self.settings)
+    def stored_key(self) -> StoredKey:
+        """The stored data key of the stack's own Region."""
+        return self.own.key_rotation.stored_key(self.settings)
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
         """Every version that is kept in the stack's own Region, the oldest first."""
-        return self.own.ring.versions(self.settings)
+        return self.own.key_rotation.versions(self.settings)
 
 
 def take(request: Request, clients: Clients) -> DataKeyStore:
     """The stack as it stands. Raises StackNotFound for one that is not built."""
     clients.ui.working("looking at the stack and its data keys")
     found = deployed_stack.find(request, clients)
-    return holding_of(found)
+    return data_key_store_of(found)
 
 
-def holding_of(found: DeployedStack) -> DataKeyStore:
+def data_key_store_of(found: DeployedStack) -> DataKeyStore:
     """The holding of a stack that was found. Raises StackNotFound for one that is not built."""
     outputs = deployed_stack.outputs_of(found)
-    places = tuple(
-        RegionStore(region=region, key_arn=arn, ring=found.aws.with_region(region).key_rotation)
+    region_stores = tuple(
+        RegionStore(region=region, key_arn=arn, key_rotation=found.aws.with_region(region).key_rotation)
         for arn in outputs.key_arns
         for region in (storage.region_of(arn),)
     )
-    return DataKeyStore(found=found, outputs=outputs, places=places)
+    return DataKeyStore(found=found, outputs=outputs, region_stores=region_stores)
 
 
-def stored(holding: DataKeyStore) -> StoredKey:
+def stored(data_keys: DataKeyStore) -> StoredKey:
     """What is stored, where that has to be a data key.
 
     Raises what `wizard.data_key.guard` says where nothing is stored and versions or variables are known, StackNotFound
     where there never was a data key, ResourceError where something else is stored.
     """
-    refuse_other_store(holding)
-    seat = holding.seat()
-    name = holding.settings.names.stored_data_key
-    if not seat.taken:
-        may_create(holding).require()
+    refuse_other_store(data_keys)
+    stored_key = data_keys.stored_key()
+    name = data_keys.settings.names.stored_data_key
+    if not stored_key.taken:
+        may_create(data_keys).require()
         raise StackNotFound(f"{name} holds no data key yet", wizard("push"))
-    if seat.wrapped is None:
+    if stored_key.wrapped is None:
         raise ResourceError(
             f"{name} holds something that is no wrapped data key; nothing was changed",
             wizard("restore", advice="lists the kept versions; one of them goes back"),
         )
-    return seat
+    return stored_key
 
 
-def may_create(holding: DataKeyStore, *, importing: bool = False) -> guard.Decision:
+def may_create(data_keys: DataKeyStore, *, importing: bool = False) -> guard.Decision:
     """May a first data key be made or imported: by the account, and by Vercel where the stack delivers there."""
-    found, settings = holding.found, holding.settings
-    decision = guard.may_create(found.aws, settings, saved=settings, outputs=holding.outputs, importing=importing)
+    found, settings = data_keys.found, data_keys.settings
+    decision = guard.may_create(found.aws, settings, saved=settings, outputs=data_keys.outputs, importing=importing)
     context = found.context(settings.deploy_targets)
     for target in deploy_targets(settings.deploy_targets):
         if decision.is_allowed and target.has_own_copy:
@@ -119,14 +119,14 @@ def may_create(holding: DataKeyStore, *, importing: bool = False) -> guard.Decis
     return decision
 
 
-def refuse_other_store(holding: DataKeyStore) -> None:
+def refuse_other_store(data_keys: DataKeyStore) -> None:
     """Raises DataKeyConflict where the data key is still in the store that the settings do not name."""
-    _require_replaceable(guard.may_replace(holding.found.aws, holding.settings, holding.outputs))
+    _require_replaceable(guard.may_replace(data_keys.found.aws, data_keys.settings, data_keys.outputs))
 
 
-def refuse_another_key(holding: DataKeyStore, version: DataKeyVersion) -> None:
+def refuse_another_key(data_keys: DataKeyStore, version: DataKeyVersion) -> None:
     """Raises DataKeyConflict for a version that another KMS key than the stack's wraps."""
-    _require_replaceable(guard.may_replace(holding.found.aws, holding.settings, holding.outputs, version))
+    _require_replaceable(guard.may_replace(data_keys.found.aws, data_keys.settings, data_keys.outputs, version))
 
 
 def _require_replaceable(decision: guard.Decision) -> None:
@@ -134,23 +134,23 @@ def _require_replaceable(decision: guard.Decision) -> None:
         raise DataKeyConflict(f"{decision.what}; nothing was changed", decision.next)
 
 
-def version_of(holding: DataKeyStore, given: str, *, command: str) -> DataKeyVersion:
+def version_of(data_keys: DataKeyStore, given: str, *, command: str) -> DataKeyVersion:
     """The kept version of a fingerprint as a person gives it. Raises UsageError, which names those there are."""
     fingerprint = given if given.startswith("sha256:") else f"sha256:{given}"
     if not FINGERPRINT.fullmatch(fingerprint):
         raise UsageError(
             f"{given!r} is not a fingerprint: sha256: and 16 hex digits",
-            f"python -m wizard restore --stack {holding.stack}   # lists the kept versions",
+            wizard("restore", "--stack", data_keys.stack, advice="lists the kept versions"),
         )
-    version = holding.own.ring.version(holding.settings, fingerprint)
+    version = data_keys.own.key_rotation.version(data_keys.settings, fingerprint)
     if version is None:
-        there = ", ".join(each.fingerprint for each in holding.versions()) or "none"
+        there = ", ".join(each.fingerprint for each in data_keys.versions()) or "none"
         raise UsageError(f"no version {fingerprint} is kept (there are: {there})", f"{command}   # with one of those")
     return version
 
 
 def keep_everywhere(
-    holding: DataKeyStore,
+    data_keys: DataKeyStore,
     wrapped: WrappedDataKey,
     *,
     key_arn: str | None,
@@ -158,32 +158,32 @@ def keep_everywhere(
     at: datetime,
     same_as: str | None = None,
 ) -> DataKeyVersion:
-    """The version in the ledger of every Region, the stack's own first; an entry that is there is left alone."""
+    """The version among the kept versions of every Region, the stack's own first; an entry that is there is left alone."""
     kept = [
-        place.ring.keep(
-            holding.settings,
+        region_store.key_rotation.keep(
+            data_keys.settings,
             wrapped,
-            key_arn=_in_region(key_arn, place, holding.outputs),
+            key_arn=_in_region(key_arn, region_store, data_keys.outputs),
             origin=origin,
             at=at,
             same_as=same_as,
         )
-        for place in holding.places
+        for region_store in data_keys.region_stores
     ]
     return kept[0]
 
 
-def keep_seats(holding: DataKeyStore, *, at: datetime) -> None:
-    """What each Region's escrow holds, into that Region's ledger, before anything could take its place."""
-    for place in holding.places:
-        seat = place.ring.seat(holding.settings)
-        if seat.wrapped is None:
+def keep_stored_keys(data_keys: DataKeyStore, *, at: datetime) -> None:
+    """The stored data key of each Region, into the kept versions of that Region, before anything could take its place."""
+    for region_store in data_keys.region_stores:
+        stored_key = region_store.key_rotation.stored_key(data_keys.settings)
+        if stored_key.wrapped is None:
             continue
-        version = place.ring.version(holding.settings, seat.wrapped.fingerprint)
+        version = region_store.key_rotation.version(data_keys.settings, stored_key.wrapped.fingerprint)
         if version is not None and not version.kept:
-            place.ring.keep(
-                holding.settings,
-                seat.wrapped,
+            region_store.key_rotation.keep(
+                data_keys.settings,
+                stored_key.wrapped,
                 key_arn=version.key_arn,
                 origin=version.origin,
                 at=at,
@@ -191,9 +191,9 @@ def keep_seats(holding: DataKeyStore, *, at: datetime) -> None:
             )
 
 
-def _in_region(key_arn: str | None, place: RegionStore, outputs: Outputs) -> str | None:
+def _in_region(key_arn: str | None, region_store: RegionStore, outputs: Outputs) -> str | None:
     # A replica opens what its primary wrapped, by its own ARN.
-    return place.key_arn if key_arn in outputs.key_arns else key_arn
+    return region_store.key_arn if key_arn in outputs.key_arns else key_arn
 
 
 def pending(versions: Iterable[DataKeyVersion]) -> tuple[DataKeyVersion, ...]:

@@ -13,6 +13,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.delivery import Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.next_command import wizard
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients
@@ -27,18 +28,18 @@ class RotationDelivery:
     proofs: tuple[Verification, ...]
 
 
-def deliverable(holding: DataKeyStore, version: DataKeyVersion, kept: frozenset[str]) -> TargetContext:
+def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, kept: frozenset[str]) -> TargetContext:
     """The application, reached. Raises, before anything is changed, what would keep the version from its targets.
 
     `kept` are the fingerprints of all kept versions: of data keys that may make way at a target.
     """
-    context = holding.found.reachable()
+    context = data_keys.found.reachable()
     for target in map(deploy_target, context.targets):
-        conflict = target.conflict(context, version.wrapped, key_arn=holding.outputs.key_arn, replaceable=kept)
+        conflict = target.conflict(context, version.wrapped, key_arn=data_keys.outputs.key_arn, replaceable=kept)
         if conflict:
             raise DataKeyConflict(
                 f"{conflict.message}; nothing was changed",
-                f"python -m wizard doctor --stack {holding.stack}   # what is there, and whose it is",
+                wizard("doctor", "--stack", data_keys.stack, advice="what is there, and whose it is"),
             )
     return context
 
@@ -48,12 +49,12 @@ def replaceable(versions: Iterable[DataKeyVersion]) -> frozenset[str]:
     return frozenset(each.fingerprint for each in versions)
 
 
-def hand_over(
-    clients: Clients, holding: DataKeyStore, context: TargetContext, wrapped: WrappedDataKey, kept: frozenset[str]
+def deliver_to_targets(
+    clients: Clients, data_keys: DataKeyStore, context: TargetContext, wrapped: WrappedDataKey, kept: frozenset[str]
 ) -> RotationDelivery:
     """The data key to every target in every Region, checked, and the proof that the application opens it there."""
     ui = clients.ui
-    ui.section("Delivery", f"if it stops here: python -m wizard push --stack {holding.stack}")
+    ui.section("Delivery", f"if it stops here: python -m wizard push --stack {data_keys.stack}")
     ui.working("delivering the three variables")
     delivered = delivery.deliver(
         context,

@@ -11,72 +11,79 @@ from wizard.commands.rotate.data_key_versions import DataKeyStore, take
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.core.errors import Cancelled, ResourceError, UsageError
 from wizard.core.models.progress import Mark, Progress, Step
+from wizard.core.next_command import Command, wizard
 from wizard.setup import plan
 from wizard.setup.steps import Clients, Request
 
 
 def rotate_material(request: Request, clients: Clients) -> RotateResult:
     """New material for the key, now; confirmed by a plain yes."""
-    holding = take(request, clients)
-    ui, own = clients.ui, holding.own
+    data_keys = take(request, clients)
+    ui, own = clients.ui, data_keys.own
     ui.section("The key's rotations", own.key_arn)
-    before = own.ring.rotations(own.key_arn)
+    before = own.key_rotation.rotations(own.key_arn)
     show_rotations(ui, before)
     if before.on_demand_started is not None:
         raise ResourceError(
             "a rotation on demand is under way; nothing was changed",
-            f"aws kms get-key-rotation-status --key-id {own.key_arn}   # and again when it is over",
+            Command(f"aws kms get-key-rotation-status --key-id {own.key_arn}", advice="and again when it is over"),
         )
     if before.on_demand_left == 0:
         raise ResourceError(
             f"the key has had all of its {before.on_demand_limit} rotations on demand; nothing was changed",
-            f"python -m wizard rotate --schedule DAYS --stack {holding.stack}   # automatic ones have no such limit",
+            f"python -m wizard rotate --schedule DAYS --stack {data_keys.stack}   # automatic ones have no such limit",
         )
     ui.line(f"cost: {cost_of_another(before)}", mark=Mark.INFO)
-    if len(holding.places) > 1:
+    if len(data_keys.region_stores) > 1:
         ui.line("its replicas follow by themselves: KMS rotates the primary and copies the material", mark=Mark.INFO)
     ui.line("records and the wrapped data key stay as they are: the key opens what its old material wrapped")
-    _confirm(request, clients, "Rotate the key's material now?", f"rotate --cmk --stack {holding.stack}")
-    with holding.found.engine.alone(request.stack):
-        own.ring.rotate_on_demand(own.key_arn)
-    after = own.ring.rotations(own.key_arn)
+    _confirm(request, clients, "Rotate the key's material now?", f"rotate --cmk --stack {data_keys.stack}")
+    with data_keys.found.engine.alone(request.stack):
+        own.key_rotation.rotate_on_demand(own.key_arn)
+    after = own.key_rotation.rotations(own.key_arn)
     ui.line("the rotation has begun; it takes KMS some minutes at most", mark=Mark.OK)
     return RotateResult(
         action=Action.CMK,
-        stack=holding.stack,
+        stack=data_keys.stack,
         changed=True,
         rotations=after,
         next=(
-            f"python -m wizard rotate --reencrypt {own.key_arn} --stack {holding.stack}"
-            "   # if the data key's wrapping is to be under the new material too; it need not be",
+            wizard(
+                "rotate",
+                "--reencrypt",
+                own.key_arn,
+                "--stack",
+                data_keys.stack,
+                advice="if the data key's wrapping is to be under the new material too; it need not be",
+            ),
         ),
     )
 
 
 def change_schedule(request: Request, clients: Clients, days: int) -> RotateResult:
     """Another period for the automatic rotation: the stack's own setting, by its own update."""
-    holding = take(request, clients)
-    settings = _with_period(holding.settings, days, holding.stack)
-    ui, engine = clients.ui, holding.found.engine
-    own = holding.own
-    before = own.ring.rotations(own.key_arn)
+    data_keys = take(request, clients)
+    settings = _with_period(data_keys.settings, days, data_keys.stack)
+    ui, engine = clients.ui, data_keys.found.engine
+    own = data_keys.own
+    before = own.key_rotation.rotations(own.key_arn)
     ui.section("The key's rotations", own.key_arn)
     show_rotations(ui, before)
-    if settings == holding.settings and before.enabled and before.period_days == days:
+    if settings == data_keys.settings and before.enabled and before.period_days == days:
         ui.line(f"the period is {days} days already", mark=Mark.OK)
-        return RotateResult(action=Action.SCHEDULE, stack=holding.stack, changed=False, rotations=before)
+        return RotateResult(action=Action.SCHEDULE, stack=data_keys.stack, changed=False, rotations=before)
     with engine.alone(request.stack):
-        _update(request, clients, holding, settings)
-    after = own.ring.rotations(own.key_arn)
+        _update(request, clients, data_keys, settings)
+    after = own.key_rotation.rotations(own.key_arn)
     if not after.enabled or after.period_days not in (days, None):
         raise ResourceError(
             f"the stack was updated, and the key is still rotated every {after.period_days} days",
-            f"aws kms get-key-rotation-status --key-id {own.key_arn}   # who else sets it?",
+            Command(f"aws kms get-key-rotation-status --key-id {own.key_arn}", advice="who else sets it?"),
         )
     ui.line(f"the key is rotated every {days} days from now on", mark=Mark.OK)
     return RotateResult(
         action=Action.SCHEDULE,
-        stack=holding.stack,
+        stack=data_keys.stack,
         changed=True,
         rotations=after,
         next=(f"commit Pulumi.{request.stack.rsplit('/', 1)[-1]}.yaml, which holds the new period",),
@@ -90,13 +97,13 @@ def _with_period(settings: Settings, days: int, stack: str) -> Settings:
     except ContractError as error:
         raise UsageError(
             f"{days} is no rotation period: KMS takes 90 to 2560 days",
-            f"python -m wizard rotate --schedule 365 --stack {stack}",
+            wizard("rotate", "--schedule", "365", "--stack", stack),
         ) from error
 
 
-def _update(request: Request, clients: Clients, holding: DataKeyStore, settings: Settings) -> None:
-    ui, engine = clients.ui, holding.found.engine
-    again = f"rotate --schedule {settings.rotation_period_days} --stack {holding.stack}"
+def _update(request: Request, clients: Clients, data_keys: DataKeyStore, settings: Settings) -> None:
+    ui, engine = clients.ui, data_keys.found.engine
+    again = f"rotate --schedule {settings.rotation_period_days} --stack {data_keys.stack}"
     ui.section("Plan")
     ui.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, settings)
@@ -112,7 +119,7 @@ def _update(request: Request, clients: Clients, holding: DataKeyStore, settings:
         if any("delete" in step.op or "replace" in step.op for step in others):
             raise ResourceError(
                 "nothing was changed: the stack would delete or replace something else with this update",
-                f"python -m wizard preview --stack {holding.stack}   # look at that first",
+                wizard("preview", "--stack", data_keys.stack, advice="look at that first"),
             )
         _confirm(request, clients, "Carry out this plan?", again)
         engine.write_settings(request.stack)
@@ -120,7 +127,7 @@ def _update(request: Request, clients: Clients, holding: DataKeyStore, settings:
         engine.discard(request.stack)
     ui.section("Resources", "Ctrl-C ends this safely")
     ui.working("Pulumi starts")
-    engine.renew(holding.found.aws.environment())
+    engine.renew(data_keys.found.aws.environment())
     started = clients.clock()
 
     def live(progress: Progress) -> None:
@@ -136,7 +143,7 @@ def _is_the_period(step: Step) -> bool:
 
 def _confirm(request: Request, clients: Clients, prompt: str, command: str) -> None:
     """A plain yes, here or by `--yes`. Raises Cancelled without one."""
-    again = f"python -m wizard {command} --yes"
+    again = Command(f"python -m wizard {command} --yes")
     if request.yes:
         return
     if not clients.ui.interactive:

@@ -1,4 +1,4 @@
-"""`rotate --reencrypt KEY`: the same data key, wrapped by another KMS key, or anew by the same; the old wrapping is kept.
+"""`rotate --reencrypt KEY`: the same data key, wrapped by another KMS key, or again by the same; the old wrapping is kept.
 
 Pure: acts through the edges' Protocols. KMS re-encrypts inside itself; no plaintext comes out, and no record changes.
 """
@@ -12,16 +12,17 @@ from wizard.commands.rotate.data_key_versions import (
     DataKeyStore,
     RegionStore,
     keep_everywhere,
-    keep_seats,
+    keep_stored_keys,
     stored,
     take,
 )
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
-from wizard.commands.rotate.temporary_grant import leave_for_a_moment
+from wizard.commands.rotate.temporary_grant import temporary_grant
 from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, UsageError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.next_command import Command
 from wizard.data_key import storage
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
@@ -40,16 +41,16 @@ class Destination:
 
 def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
     """The current data key under another key. Under the stack's own it becomes current; under any other it is kept."""
-    holding = take(request, clients)
+    data_keys = take(request, clients)
     ui = clients.ui
-    current = stored(holding)
+    current = stored(data_keys)
     assert current.wrapped is not None
-    old = holding.own.ring.version(holding.settings, current.wrapped.fingerprint)
+    old = data_keys.own.key_rotation.version(data_keys.settings, current.wrapped.fingerprint)
     assert old is not None
-    destination = _destination(holding, key)
-    own = destination.arn == holding.outputs.key_arn
-    source = old.key_arn or holding.outputs.key_arn
-    command = f"rotate --reencrypt {key} --stack {holding.stack}"
+    destination = _destination(data_keys, key)
+    own = destination.arn == data_keys.outputs.key_arn
+    source = old.key_arn or data_keys.outputs.key_arn
+    command = f"rotate --reencrypt {key} --stack {data_keys.stack}"
     ui.section("Re-wrapping")
     ui.line(f"{old.fingerprint}, wrapped by {source}")
     ui.line(f"is wrapped by {destination.arn} too, inside KMS: it stays the same data key, and no record changes")
@@ -57,26 +58,26 @@ def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | 
         ui.line("that is the stack's own key, so that the new wrapping becomes what the application gets")
     else:
         ui.line("the application keeps the wrapping under the stack's own key; the new one is kept beside it")
-    _agree(request, clients, holding, command, own=own)
-    with holding.found.engine.alone(request.stack):
-        new = _kept(clients, holding, old, source, destination)
+    _agree(request, clients, data_keys, command, own=own)
+    with data_keys.found.engine.alone(request.stack):
+        new = _kept(clients, data_keys, old, source, destination)
     ui.line(f"{new.fingerprint} is kept in {new.parameter}", mark=Mark.OK)
     if own:
         return put_in_place(
             _confirmed(request),
             clients,
-            holding,
+            data_keys,
             new,
             action=Action.REENCRYPT,
             warnings=("it is the same data key in another wrapping: no record has to be re-encrypted",),
             command=command,
             redeploy=redeploy,
         )
-    versions = holding.versions()
-    show_versions(ui, versions, holding.outputs.key_arns)
+    versions = data_keys.versions()
+    show_versions(ui, versions, data_keys.outputs.key_arns)
     return RotateResult(
         action=Action.REENCRYPT,
-        stack=holding.stack,
+        stack=data_keys.stack,
         changed=True,
         versions=versions,
         subject=new,
@@ -92,32 +93,30 @@ def _confirmed(request: Request) -> Request:
     return replace(request, confirmed=request.stack)
 
 
-def _agree(request: Request, clients: Clients, holding: DataKeyStore, command: str, *, own: bool) -> None:
+def _agree(request: Request, clients: Clients, data_keys: DataKeyStore, command: str, *, own: bool) -> None:
     if own:
-        if not confirmation.typed(
-            request, clients.ui, why="The new wrapping takes the place of what the escrow holds."
-        ):
+        if not confirmation.typed(request, clients.ui, why="The new wrapping replaces the stored data key."):
             raise Cancelled(
                 "nothing was changed: it has to be confirmed by the stack's name",
-                f"python -m wizard {command} --confirm {request.stack}",
+                Command(f"python -m wizard {command} --confirm {request.stack}"),
             )
         return
     if request.yes or request.confirmed == request.stack:
         return
     if not (clients.ui.interactive and clients.ui.confirm("Wrap it under that key too?", default=False)):
-        raise Cancelled("nothing was changed", f"python -m wizard {command} --yes")
+        raise Cancelled("nothing was changed", Command(f"python -m wizard {command} --yes"))
 
 
 def _kept(
-    clients: Clients, holding: DataKeyStore, old: DataKeyVersion, source: str, destination: Destination
+    clients: Clients, data_keys: DataKeyStore, old: DataKeyVersion, source: str, destination: Destination
 ) -> DataKeyVersion:
-    """The new wrapping in the ledger; one that an interrupted run has left there is taken up."""
+    """The new wrapping among the kept versions; one that an interrupted run has left there is taken up."""
     now = clients.now()
-    keep_seats(holding, at=now)
+    keep_stored_keys(data_keys, at=now)
     left = next(
         (
             each
-            for each in holding.versions()
+            for each in data_keys.versions()
             if each.origin is VersionOrigin.REENCRYPTED
             and each.same_as == old.same_as
             and each.key_arn == destination.arn
@@ -129,15 +128,15 @@ def _kept(
         wrapped = left.wrapped
     else:
         try:
-            wrapped = holding.own.ring.reencrypt(old.wrapped, source=source, destination=destination.arn)
+            wrapped = data_keys.own.key_rotation.reencrypt(old.wrapped, source=source, destination=destination.arn)
         except PermissionDenied as error:
-            raise _denied(error, holding, source, destination.arn) from error
+            raise _denied(error, data_keys, source, destination.arn) from error
     kept = keep_everywhere(
-        holding, wrapped, key_arn=destination.arn, origin=VersionOrigin.REENCRYPTED, at=now, same_as=old.same_as
+        data_keys, wrapped, key_arn=destination.arn, origin=VersionOrigin.REENCRYPTED, at=now, same_as=old.same_as
     )
     if destination.copy_to is not None:
-        destination.copy_to.ring.keep(
-            holding.settings,
+        destination.copy_to.key_rotation.keep(
+            data_keys.settings,
             wrapped,
             key_arn=destination.copy_arn,
             origin=VersionOrigin.REENCRYPTED,
@@ -150,33 +149,35 @@ def _kept(
 # --- the destination -----------------------------------------------------------------------------------------------
 
 
-def _destination(holding: DataKeyStore, key: str) -> Destination:
+def _destination(data_keys: DataKeyStore, key: str) -> Destination:
     """The key that is meant, fit to wrap a data key. Raises UsageError or ResourceError, which say what is not."""
-    region = storage.region_of(key) if key.startswith("arn:") and key.count(":") >= 5 else holding.settings.region
-    aws = holding.found.aws
-    fact = (aws if region == holding.settings.region else aws.with_region(region)).kms.describe_key(key)
+    region = storage.region_of(key) if key.startswith("arn:") and key.count(":") >= 5 else data_keys.settings.region
+    aws = data_keys.found.aws
+    fact = (aws if region == data_keys.settings.region else aws.with_region(region)).kms.describe_key(key)
     if fact is None:
         raise UsageError(
-            f"there is no KMS key {key} in {region}", f"aws kms list-aliases --region {region}   # then name one"
+            f"there is no KMS key {key} in {region}",
+            Command(f"aws kms list-aliases --region {region}", advice="then name one"),
         )
     _refuse_unfit(fact)
-    if region == holding.settings.region:
+    if region == data_keys.settings.region:
         return Destination(arn=fact.arn)
-    if fact.replica_of is None or storage.region_of(fact.replica_of) != holding.settings.region:
+    if fact.replica_of is None or storage.region_of(fact.replica_of) != data_keys.settings.region:
         raise UsageError(
-            f"{fact.arn} is in {region}, and ReEncrypt works inside one Region ({holding.settings.region}): only a "
+            f"{fact.arn} is in {region}, and ReEncrypt works inside one Region ({data_keys.settings.region}): only a "
             "replica of a multi-Region key of this Region can open there what is wrapped here",
             f"aws kms replicate-key --key-id KEY --replica-region {region}   # of a multi-Region key of "
-            f"{holding.settings.region}; then --reencrypt the replica's ARN",
+            f"{data_keys.settings.region}; then --reencrypt the replica's ARN",
         )
-    place = RegionStore(region=region, key_arn=fact.arn, ring=aws.with_region(region).key_rotation)
-    return Destination(arn=fact.replica_of, copy_to=place, copy_arn=fact.arn)
+    region_store = RegionStore(region=region, key_arn=fact.arn, key_rotation=aws.with_region(region).key_rotation)
+    return Destination(arn=fact.replica_of, copy_to=region_store, copy_arn=fact.arn)
 
 
 def _refuse_unfit(fact: KeyFact) -> None:
     if fact.state != "Enabled":
         raise ResourceError(
-            f"{fact.arn} is {fact.state}; nothing was changed", f"aws kms enable-key --key-id {fact.arn}   # or another"
+            f"{fact.arn} is {fact.state}; nothing was changed",
+            Command(f"aws kms enable-key --key-id {fact.arn}", advice="or another"),
         )
     if fact.spec != "SYMMETRIC_DEFAULT" or fact.usage != "ENCRYPT_DECRYPT":
         raise UsageError(
@@ -188,13 +189,13 @@ def _refuse_unfit(fact: KeyFact) -> None:
 # --- the right that nobody has -------------------------------------------------------------------------------------
 
 
-def _denied(error: PermissionDenied, holding: DataKeyStore, source: str, destination: str) -> PermissionDenied:
+def _denied(error: PermissionDenied, data_keys: DataKeyStore, source: str, destination: str) -> PermissionDenied:
     """Who may not re-encrypt, why, and how to give the right for a moment and take it away again."""
     return PermissionDenied(
         "the caller may not re-encrypt: kms:ReEncryptFrom on the key that wraps the data key now and kms:ReEncryptTo "
         f"on the one that shall are given to nobody by the key's policy; nothing was changed ({error.message})",
-        leave_for_a_moment(
-            holding,
+        temporary_grant(
+            data_keys,
             [
                 {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": source},
                 {"Effect": "Allow", "Action": "kms:ReEncryptTo", "Resource": destination},

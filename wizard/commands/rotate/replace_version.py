@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from wizard.commands.rotate.data_key_versions import DataKeyStore, keep_everywhere, keep_seats, refuse_another_key
+from wizard.commands.rotate.data_key_versions import DataKeyStore, keep_everywhere, keep_stored_keys, refuse_another_key
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Unsupported
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
+from wizard.core.next_command import wizard
 from wizard.setup.steps import Clients
 from wizard.targets.port import deploy_targets
 
@@ -25,7 +26,7 @@ class ProofMethod(StrEnum):
     REENCRYPTED = "reencrypted"
     """KMS opened it under that very key, for a ReEncrypt whose result was let go."""
     LEDGER = "ledger"
-    """Neither could be tried from here; the ledger says that this key wrapped it."""
+    """Neither could be tried from here; the kept version says that this key wrapped it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +37,17 @@ class Opened:
     words: str
 
 
-def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersion, *, trusted: bool) -> Opened:
+def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVersion, *, trusted: bool) -> Opened:
     """That the stack's key opens the version: as the application, else by a ReEncrypt onto the same key.
 
     Raises DataKeyConflict when it does not, and when neither can be tried and the version is not `trusted`: one that
-    this ledger has had since KMS made it.
+    this store has had since KMS made it.
     """
-    refuse_another_key(holding, version)
-    batch = AppVariables(region=holding.settings.region, key_arn=holding.outputs.key_arn, wrapped=version.wrapped)
-    aws = holding.found.aws
-    for target in deploy_targets(holding.settings.deploy_targets):
-        principal = holding.outputs.principal_of(target.name)
+    refuse_another_key(data_keys, version)
+    batch = AppVariables(region=data_keys.settings.region, key_arn=data_keys.outputs.key_arn, wrapped=version.wrapped)
+    aws = data_keys.found.aws
+    for target in deploy_targets(data_keys.settings.deploy_targets):
+        principal = data_keys.outputs.principal_of(target.name)
         credentials = aws.application_credentials.app_credentials(
             principal, container_first=target.container_credentials_first
         ).found
@@ -58,11 +59,11 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
             raise DataKeyConflict(
                 f"the application cannot open {version.fingerprint} with the key {batch.key_arn} ({cause}); "
                 "nothing was changed",
-                f"python -m wizard doctor --stack {holding.stack}   # if it is the key; else choose another version",
+                wizard("doctor", "--stack", data_keys.stack, advice="if it is the key; else choose another version"),
             )
         return Opened(how=ProofMethod.APPLICATION, words=f"opened by the key, as {principal}")
     try:
-        holding.own.ring.reencrypt(version.wrapped, source=batch.key_arn, destination=batch.key_arn)
+        data_keys.own.key_rotation.reencrypt(version.wrapped, source=batch.key_arn, destination=batch.key_arn)
     except (PermissionDenied, Unsupported) as error:
         if trusted and version.key_arn == batch.key_arn:
             return Opened(
@@ -80,44 +81,52 @@ def prove_opening(clients: Clients, holding: DataKeyStore, version: DataKeyVersi
     )
 
 
-def settled(holding: DataKeyStore, version: DataKeyVersion) -> bool:
-    """Whether every Region's escrow holds the version already, and says so."""
-    return all(_is_settled(place.ring.seat(holding.settings), version, place.key_arn) for place in holding.places)
+def settled(data_keys: DataKeyStore, version: DataKeyVersion) -> bool:
+    """Whether the store of every Region holds the version already, and says so."""
+    return all(
+        _is_settled(region_store.key_rotation.stored_key(data_keys.settings), version, region_store.key_arn)
+        for region_store in data_keys.region_stores
+    )
 
 
-def _is_settled(seat: StoredKey, version: DataKeyVersion, key_arn: str) -> bool:
-    return seat.wrapped == version.wrapped and seat.agrees and seat.key_arn == key_arn
+def _is_settled(stored_key: StoredKey, version: DataKeyVersion, key_arn: str) -> bool:
+    return stored_key.wrapped == version.wrapped and stored_key.agrees and stored_key.key_arn == key_arn
 
 
 def make_current(
-    holding: DataKeyStore, version: DataKeyVersion, *, seen: dict[str, StoredKey], at: datetime
+    data_keys: DataKeyStore, version: DataKeyVersion, *, seen: dict[str, StoredKey], at: datetime
 ) -> DataKeyVersion:
-    """The version into every Region's escrow, in the place of what was `seen` there, by Region.
+    """The version into the store of every Region, in the place of what was `seen` there, by Region.
 
-    Both are in the ledger of every Region before any escrow is touched. The stack's own Region comes last: until then
+    Both are among the kept versions of every Region before any stored data key is touched. The stack's own Region comes last: until then
     what it holds is the data key, and the same command again goes on from wherever this one was stopped.
     """
-    keep_seats(holding, at=at)
+    keep_stored_keys(data_keys, at=at)
     kept = keep_everywhere(
-        holding,
+        data_keys,
         version.wrapped,
-        key_arn=version.key_arn or holding.outputs.key_arn,
+        key_arn=version.key_arn or data_keys.outputs.key_arn,
         origin=version.origin,
         at=at,
         same_as=version.same_as,
     )
-    for place in (*holding.places[1:], holding.own):
-        if not _is_settled(seen[place.region], version, place.key_arn):
-            place.ring.replace_current(holding.settings, kept, key_arn=place.key_arn, seen=seen[place.region])
-    found = holding.own.ring.version(holding.settings, version.fingerprint)
+    for region_store in (*data_keys.region_stores[1:], data_keys.own):
+        if not _is_settled(seen[region_store.region], version, region_store.key_arn):
+            region_store.key_rotation.replace_current(
+                data_keys.settings, kept, key_arn=region_store.key_arn, seen=seen[region_store.region]
+            )
+    found = data_keys.own.key_rotation.version(data_keys.settings, version.fingerprint)
     if found is None or not found.current:
         raise DataKeyConflict(
-            f"{holding.settings.names.stored_data_key} does not hold {version.fingerprint}, just written to it",
-            "run the same command again; look who else writes it",
+            f"{data_keys.settings.names.stored_data_key} does not hold {version.fingerprint}, just written to it",
+            "run the same command again; find out who else writes it",
         )
     return found
 
 
-def look(holding: DataKeyStore) -> dict[str, StoredKey]:
-    """What each Region's escrow holds now, by Region: what a person is shown before they confirm."""
-    return {place.region: place.ring.seat(holding.settings) for place in holding.places}
+def look(data_keys: DataKeyStore) -> dict[str, StoredKey]:
+    """The stored data key of each Region now, by Region: what a person is shown before they confirm."""
+    return {
+        region_store.region: region_store.key_rotation.stored_key(data_keys.settings)
+        for region_store in data_keys.region_stores
+    }

@@ -1,4 +1,4 @@
-"""`restore`: any kept version of the data key, or one from a backup, back into the escrow and to the application.
+"""`restore`: any kept version of the data key, or one from a backup, back into the store and to the application.
 
 Pure: acts through the edges' Protocols. What it takes the place of is kept like every other.
 """
@@ -17,7 +17,7 @@ from wizard.commands.rotate.data_key_versions import (
     take,
     version_of,
 )
-from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_spoiled
+from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
 from wizard.core.errors import UsageError
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
@@ -26,55 +26,55 @@ from wizard.setup.steps import Clients, Request
 
 def listing(request: Request, clients: Clients) -> tuple[tuple[DataKeyVersion, ...], str]:
     """What there is to restore, shown; and the command that does it. Changes nothing."""
-    holding = take(request, clients)
+    data_keys = take(request, clients)
     clients.ui.section("Kept versions")
-    versions = holding.versions()
-    show_versions(clients.ui, versions, holding.outputs.key_arns)
-    warn_of_spoiled(clients.ui, holding.own.ring.spoiled(holding.settings))
-    again = f"python -m wizard restore --version FINGERPRINT --stack {holding.stack} --confirm {holding.stack}"
+    versions = data_keys.versions()
+    show_versions(clients.ui, versions, data_keys.outputs.key_arns)
+    warn_of_altered(clients.ui, data_keys.own.key_rotation.altered(data_keys.settings))
+    again = f"python -m wizard restore --version FINGERPRINT --stack {data_keys.stack} --confirm {data_keys.stack}"
     if not versions:
-        again = f"python -m wizard restore --from-backup PLACE --stack {holding.stack} --confirm {holding.stack}"
+        again = f"python -m wizard restore --from-backup PLACE --stack {data_keys.stack} --confirm {data_keys.stack}"
     clients.ui.line(again)
     return versions, again
 
 
 def restore_version(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
-    """A kept version into the escrow, whatever stands there now or nothing at all."""
-    holding = take(request, clients)
-    refuse_other_store(holding)
-    command = f"python -m wizard restore --version FINGERPRINT --stack {holding.stack}"
-    version = version_of(holding, fingerprint, command=command)
+    """A kept version into the store, whatever is stored now, or nothing."""
+    data_keys = take(request, clients)
+    refuse_other_store(data_keys)
+    command = f"python -m wizard restore --version FINGERPRINT --stack {data_keys.stack}"
+    version = version_of(data_keys, fingerprint, command=command)
     return _put_back(
         request,
         clients,
-        holding,
+        data_keys,
         version,
-        command=f"restore --version {version.fingerprint} --stack {holding.stack}",
+        command=f"restore --version {version.fingerprint} --stack {data_keys.stack}",
         redeploy=redeploy,
     )
 
 
 def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: bool | None) -> RotateResult:
-    """What a backup holds, into the ledger; its current version into the escrow, proved to open beforehand."""
-    holding = take(request, clients)
-    refuse_other_store(holding)
+    """What a backup holds, into the kept versions; its current version into the store, proved to open beforehand."""
+    data_keys = take(request, clients)
+    refuse_other_store(data_keys)
     ui = clients.ui
-    found = destination.read(where, holding.found.aws.backup_storage)
-    backup.refuse_foreign(found, holding.settings, where)
-    if found.key_arn not in holding.outputs.key_arns:
+    found = destination.read(where, data_keys.found.aws.backup_storage)
+    backup.refuse_foreign(found, data_keys.settings, where)
+    if found.key_arn not in data_keys.outputs.key_arns:
         raise UsageError(
-            f"{where} holds a data key that {found.key_arn} wraps, and the stack's key is {holding.outputs.key_arn}; "
+            f"{where} holds a data key that {found.key_arn} wraps, and the stack's key is {data_keys.outputs.key_arn}; "
             "nothing was changed",
             "use the stack that made it, with its KMS key; a wrapped key opens with no other",
         )
     ui.line(f"{where}: {found.fingerprint}, of {found.made_at:%Y-%m-%d}, {len(found.versions)} version(s)")
-    there = {each.fingerprint for each in holding.versions()}
+    there = {each.fingerprint for each in data_keys.versions()}
     return _put_back(
         request,
         clients,
-        holding,
+        data_keys,
         _as_version(found.current, where, known=found.fingerprint in there),
-        command=f"restore --from-backup {where} --stack {holding.stack}",
+        command=f"restore --from-backup {where} --stack {data_keys.stack}",
         redeploy=redeploy,
         others=tuple(each for each in found.versions if each.fingerprint not in there and not each.current),
         trusted=found.fingerprint in there,
@@ -88,7 +88,7 @@ def _as_version(version: DataKeyVersion, where: str, *, known: bool) -> DataKeyV
 def _put_back(
     request: Request,
     clients: Clients,
-    holding: DataKeyStore,
+    data_keys: DataKeyStore,
     version: DataKeyVersion,
     *,
     command: str,
@@ -96,18 +96,18 @@ def _put_back(
     others: tuple[DataKeyVersion, ...] = (),
     trusted: bool = True,
 ) -> RotateResult:
-    seat = holding.seat()
+    stored_key = data_keys.stored_key()
     standing = (
-        f"{seat.parameter} holds nothing now"
-        if not seat.taken
-        else f"{seat.parameter} holds something that is no data key now; the store's own history keeps it"
-        if seat.wrapped is None
-        else f"{seat.wrapped.fingerprint} makes way, and is kept: restore --version {seat.wrapped.fingerprint}"
+        f"{stored_key.parameter} holds nothing now"
+        if not stored_key.taken
+        else f"{stored_key.parameter} holds something that is no data key now; the store's own history keeps it"
+        if stored_key.wrapped is None
+        else f"{stored_key.wrapped.fingerprint} makes way, and is kept: restore --version {stored_key.wrapped.fingerprint}"
     )
     outcome = put_in_place(
         request,
         clients,
-        holding,
+        data_keys,
         version,
         action=Action.RESTORE,
         warnings=(standing, "records under another data key cannot be read by the application from then on"),
@@ -120,7 +120,7 @@ def _put_back(
     now = clients.now()
     for each in others:
         keep_everywhere(
-            holding, each.wrapped, key_arn=each.key_arn, origin=VersionOrigin.RESTORED, at=now, same_as=each.same_as
+            data_keys, each.wrapped, key_arn=each.key_arn, origin=VersionOrigin.RESTORED, at=now, same_as=each.same_as
         )
     clients.ui.line(f"{len(others)} other version(s) of the backup are kept again", mark=Mark.OK)
-    return replace(outcome, versions=holding.versions())
+    return replace(outcome, versions=data_keys.versions())

@@ -14,7 +14,7 @@ from typing import Any
 from wizard.commands.push.document import redeploy
 from wizard.commands.rotate.deliver import RotationDelivery
 from wizard.commands.rotate.replace_version import Opened
-from wizard.core import json_documents
+from wizard.core import json_documents, next_command
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import Delivered, Verification, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
@@ -82,7 +82,7 @@ def document(outcome: RotateResult) -> json_documents.Document:
         "delivered": [delivered(each) for each in outcome.handed.delivered] if outcome.handed else [],
         "proofs": [proof(each) for each in outcome.handed.proofs] if outcome.handed else [],
         "redeploys": [redeploy(each) for each in outcome.redeploys],
-        "next": list(outcome.next),
+        "next": [next_command.document(each) for each in outcome.next],
     }
 
 
@@ -100,7 +100,7 @@ def listing(stack: str, found: Sequence[DataKeyVersion], *, next: str) -> json_d
         "delivered": [],
         "proofs": [],
         "redeploys": [],
-        "next": [next],
+        "next": [next_command.document(next)],
         "exitCode": UsageError.exit_code,
     }
 
@@ -176,19 +176,19 @@ def show_versions(ui: UserInterface, versions: Sequence[DataKeyVersion], own_key
     """The kept versions, each with what it is; then those that another key than the stack's opens."""
     rows = []
     for each in versions:
-        place = "current" if each.current else "was current" if each.was_current else "beside"
+        state = "current" if each.current else "was current" if each.was_current else "beside"
         origin = ORIGINS[each.origin]
         if each.same_as != each.fingerprint:
             origin += f", {each.same_as.removeprefix('sha256:')}"
-        rows.append((each.fingerprint, place, f"{each.kept_at:%Y-%m-%d}" if each.kept_at else "not told", origin))
+        rows.append((each.fingerprint, state, f"{each.kept_at:%Y-%m-%d}" if each.kept_at else "not told", origin))
     ui.table(rows, headings=("version", "now", "kept", "origin"))
     for each in versions:
         if each.key_arn not in own_keys:
             ui.line(f"{each.fingerprint} is opened by {each.key_arn or 'a key that its tags do not name'}")
 
 
-def warn_of_spoiled(ui: UserInterface, names: Sequence[str]) -> None:
-    """Entries of the ledger that no longer hold what their name says."""
+def warn_of_altered(ui: UserInterface, names: Sequence[str]) -> None:
+    """Entries of the kept versions that no longer hold what their name says."""
     for name in names:
         ui.line(f"{name} no longer holds the version that it is the name for: somebody replaced it", mark=Mark.FAIL)
 
@@ -198,7 +198,11 @@ def show_next(ui: UserInterface, steps: Sequence[str]) -> None:
     if steps:
         ui.section("What is left to do")
     for number, each in enumerate(steps, 1):
-        ui.line(f"{number}. {each}")
+        if isinstance(each, next_command.Command):
+            ui.line(f"{number}. {each.advice}:" if each.advice else f"{number}.")
+            ui.verbatim(each)
+        else:
+            ui.line(f"{number}. {each}")
 
 
 def show_rotations(ui: UserInterface, found: KeyRotations) -> None:

@@ -12,11 +12,11 @@ from wizard.commands.rotate.data_key_versions import DataKeyStore
 from wizard.core.models.account import Identity
 
 
-def leave_for_a_moment(holding: DataKeyStore, statements: Sequence[Mapping[str, str]], *, name: str) -> str:
+def temporary_grant(data_keys: DataKeyStore, statements: Sequence[Mapping[str, str]], *, name: str) -> str:
     """What gives the caller these rights, by IAM where the key's policy lets IAM speak, and what ends them."""
-    settings, stack = holding.settings, holding.stack
+    settings, stack = data_keys.settings, data_keys.stack
     if settings.strict_key_policy:
-        principal = {"AWS": holding.found.identity.principal_arn}
+        principal = {"AWS": data_keys.found.identity.principal_arn}
         added = [{**each, "Principal": principal, "Resource": "*"} for each in statements]
         return (
             "the key's policy leaves nothing to IAM here (strict): an administrator adds to it, by aws kms "
@@ -28,7 +28,7 @@ def leave_for_a_moment(holding: DataKeyStore, statements: Sequence[Mapping[str, 
             "the key's policy denies its use to all but the application: first pulumi config set --stack "
             f"{stack} eonpro-kms:exclusiveUse false && pulumi up --stack {stack} (and back afterwards), then "
         )
-    kind, principal_name = _principal(holding.found.identity)
+    kind, principal_name = _principal(data_keys.found.identity)
     document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
     return (
         f"{first}aws iam put-{kind}-policy --{kind}-name {principal_name} --policy-name {name} --policy-document "

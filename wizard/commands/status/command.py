@@ -20,6 +20,7 @@ from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.progress import Mark
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.run_options import Result
 from wizard.core.state_backend import S3, url_of
@@ -93,7 +94,7 @@ def read(
     if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
         raise StackNotFound(
             f"there is no stack {name}: neither Pulumi.{name}.yaml nor a state in the backend",
-            "python -m wizard status --all",
+            wizard("status", "--all"),
         )
 
     def read_stack(each: str) -> StackStatus:
@@ -307,7 +308,8 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
         return
     if not rows:
         ui.line("there is no stack, neither here nor in the backend", mark=Mark.INFO)
-        ui.line("next: python -m wizard setup")
+        ui.line("next:")
+        ui.verbatim(wizard("setup"))
         return
     cells = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
@@ -322,7 +324,12 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
     ):
         ui.line(_cut(why, WIDTH - _SPARE), mark=Mark.WARN)
     if any(row.status in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows):
-        ui.line("details: python -m wizard status --stack NAME")
+        ui.line("details:")
+        ui.verbatim("python -m wizard status --stack NAME")
+    for row in rows:
+        if row.status is HealthStatus.NOT_BUILT:
+            ui.line(f"to build {row.stack}:")
+            ui.verbatim(wizard("setup", "--stack", row.stack))
 
 
 def _cells(row: StackStatus) -> tuple[str, ...]:
@@ -355,7 +362,7 @@ def _cut(text: str, width: int) -> str:
 def _second(row: StackStatus) -> str:
     """The line below a stack's own: how it stands."""
     if row.status is HealthStatus.NOT_BUILT:
-        return f"not built yet: python -m wizard setup --stack {row.stack}"
+        return "not built yet"
     if row.status is HealthStatus.ELSEWHERE:
         return f"other account: {row.why}"
     if not row.checks:
@@ -388,8 +395,9 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
         ui.line(_second(row), mark=MARKS[row.status])
     elif row.why:
         ui.line(row.why, mark=Mark.WARN)
-    if row.status is HealthStatus.WRONG:
-        ui.line(f"next: python -m wizard setup --stack {row.stack}")
+    if row.status in (HealthStatus.WRONG, HealthStatus.NOT_BUILT):
+        ui.line("next:")
+        ui.verbatim(wizard("setup", "--stack", row.stack))
 
 
 def document(rows: Sequence[StackStatus]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is known of a key's rotations and of the escrowed versions of the data key: frozen facts.
+"""What is known of a key's rotations and of the stored versions of the data key: frozen facts.
 
 Pure. They carry no words for people.
 """
@@ -50,7 +50,7 @@ class VersionOrigin(StrEnum):
     """How a version of the data key came to be."""
 
     FIRST = "first"
-    """What the escrow held before any other was kept: made by the set-up, or taken in by it."""
+    """The data key that was stored before any other version was kept: made by the set-up, or imported by it."""
     MADE = "made"
     """By GenerateDataKeyWithoutPlaintext."""
     REENCRYPTED = "rewrapped"
@@ -78,11 +78,11 @@ class DataKeyVersion:
     same_as: str
     """Fingerprint of the first version of the same plaintext key: its own, unless it was re-encrypted."""
     current: bool
-    """Whether it is what ENCRYPTED_PHI_KEY of the escrow holds, and so what is delivered."""
+    """Whether it is the stored data key, and so what is delivered."""
     was_current: bool = False
     """Whether it is known to have been that once."""
     kept: bool = True
-    """False for the escrow's own where it has no entry of its own yet: it gets one before anything replaces it."""
+    """False for the stored one where it has no entry of its own yet: it gets one before anything replaces it."""
 
     @property
     def fingerprint(self) -> str:
@@ -92,7 +92,7 @@ class DataKeyVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredKey:
-    """What is in the escrow, well formed or not: what a replacement is compared with right before it is made."""
+    """What is in the store, well formed or not: what a replacement is compared with right before it is made."""
 
     parameter: str
     version: int

@@ -66,6 +66,6 @@ PRODUCTION = Scope(environment=_PRODUCTION)
 def places(variable: VercelVariable) -> tuple[str, ...]:
     """What a variable is for: environments, a branch as `the branch NAME`, the ids of custom environments."""
     branch = (f"the branch {variable.git_branch}",) if variable.git_branch else ()
-    # A branch stands for preview's deployments of it, not for all of preview.
+    # A branch means preview's deployments of it, not for all of preview.
     targets = [target for target in variable.targets if not (branch and target == _PREVIEW)]
     return (*targets, *branch, *variable.custom_environments)

@@ -88,7 +88,7 @@ class StoredDataKeys(Protocol):
         target: str = "ecs",
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> Delivered:
-        """The other two variables beside the escrow; read back and compared."""
+        """The other two variables next to the stored data key; read back and compared."""
         ...
 
     def check_parameters(
@@ -169,7 +169,7 @@ class ImportDiscovery(Protocol):
     """What the stack can import (`wizard/aws/import_discovery.py`)."""
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
-        """What was set up by hand under the stack's names, with all that is needed to compare and import it."""
+        """What was set up manually under the stack's names, with all that is needed to compare and import it."""
         ...
 
 
@@ -194,7 +194,7 @@ class StateStorage(Protocol):
 
 
 class KeyRotation(Protocol):
-    """The KMS keys and the ledger of data keys of one Region (`wizard/aws/key_rotation.py`).
+    """The KMS keys and the versions of the data key of one Region (`wizard/aws/key_rotation.py`).
 
     Methods raise errors of `wizard.core.errors` only. None of them returns, or asks KMS for, a data key's plaintext.
     """
@@ -216,11 +216,11 @@ class KeyRotation(Protocol):
         ...
 
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
-        """Every version that is kept, the oldest first, and the escrow's own where it has no entry yet."""
+        """Every version that is kept, the oldest first, and the stored one where it has no entry yet."""
         ...
 
-    def spoiled(self, settings: Settings) -> tuple[str, ...]:
-        """The names of entries whose value somebody replaced by hand; they are no versions any more."""
+    def altered(self, settings: Settings) -> tuple[str, ...]:
+        """The names of entries whose value somebody replaced manually; they are no versions any more."""
         ...
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
@@ -243,14 +243,14 @@ class KeyRotation(Protocol):
         """
         ...
 
-    def seat(self, settings: Settings) -> StoredKey:
-        """What the escrow holds now, whatever that is."""
+    def stored_key(self, settings: Settings) -> StoredKey:
+        """What is stored now, whatever that is."""
         ...
 
     def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
-        """The kept version into the escrow, in place of what was `seen` there; `key_arn` is its key in this Region.
+        """The kept version into the store, in place of what was `seen` there; `key_arn` is its key in this Region.
 
-        Raises DataKeyConflict, and changes nothing, unless both are kept and the escrow is as it was seen.
+        Raises DataKeyConflict, and changes nothing, unless both are kept and the stored data key is as it was seen.
         """
         ...
 
@@ -363,7 +363,7 @@ class EcsServices(Protocol):
     def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
         """Have the service run that revision; nothing else of it is changed. The deployment that is then its newest.
 
-        `force`: a new deployment even where it runs that revision already, so that its tasks read their values anew.
+        `force`: a new deployment even where it runs that revision already, so that its tasks read their values again.
         """
         ...
 

@@ -161,15 +161,15 @@ class VercelClient(Protocol):
         replaceable: frozenset[str] = frozenset(),
         scope: Scope = PRODUCTION,
     ) -> str | None:
-        """Why `deliver` would be refused, in words: above all, another data key than the escrowed one is there.
+        """Why `deliver` would be refused, in words: above all, another data key than the stored one is there.
 
-        `replaceable` are fingerprints of data keys that may make way: versions that are escrowed. Without `region` or
+        `replaceable` are fingerprints of data keys that may make way: versions that are stored. Without `region` or
         `key_arn`, what stands under their names is not looked at.
         """
         ...
 
     def find_data_key(self, project: VercelProject) -> FoundDataKey:
-        """What production has under the three names, for the adoption of a set-up by hand. Reads only."""
+        """What production has under the three names, for the import of what was set up manually. Reads only."""
         ...
 
     def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
@@ -197,7 +197,7 @@ class VercelClient(Protocol):
     def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
         """A data key of somebody else's out of production's way, value and all; what became of it, in words.
 
-        Raises UsageError where production has no such variable, DataKeyConflict for the escrowed data key itself.
+        Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
         """
         ...
 
@@ -215,7 +215,7 @@ class VercelClient(Protocol):
     ) -> Delivered:
         """The batch to the scope in one POST; unchanged when it is there; never overwrites another data key.
 
-        Of the data keys whose fingerprints are `replaceable` it takes the place: versions that are escrowed.
+        Of the data keys whose fingerprints are `replaceable` it takes the place: versions that are stored.
         """
         ...
 
@@ -265,7 +265,7 @@ class Engine(Protocol):
 
     def state(self, stack: str) -> StackState: ...
     def compare(self, stack: str) -> tuple[Drift, ...]:
-        """What an update would not leave as it is, by a preview that reads the account anew and keeps nothing."""
+        """What an update would not leave as it is, by a preview that reads the account again and keeps nothing."""
         ...
 
     def prepare(self, stack: str, settings: Settings) -> None:
@@ -305,8 +305,8 @@ class DecryptVerifier(Protocol):
         """Get ready; a proof is going to be asked for."""
         ...
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
-        """What the application says; `patient` asks again while what was made a moment ago may not be everywhere."""
+    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = ...) -> ChildResult:
+        """What the application says; asked again, within the seconds, while AWS may not have applied a change everywhere."""
         ...
 
 

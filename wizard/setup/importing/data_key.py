@@ -1,4 +1,4 @@
-"""The data key of an account that was set up by hand: which one the application has, and whether the stack can hold it.
+"""The data key of an account that was set up manually: which one the application has, and whether the stack can hold it.
 
 Pure: facts in, a problem or the wrapped key out.
 """
@@ -12,6 +12,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, Problem
 from wizard.core.models.account import DiscoveredSetup, FoundDataKey
 from wizard.core.models.delivery import AppVariables, StoredDataKey
+from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.targets.port import deploy_target
 
@@ -49,7 +50,7 @@ def data_key_obstacle(
         return Problem(
             what=f"the data key given ({given.fingerprint}) is not the one on Vercel ({found.wrapped.fingerprint})",
             why="the records are encrypted under one of them, and nothing tells which",
-            next=f"unset {GIVEN_VARIABLE}   # Vercel tells its value, which the application uses now",
+            next=Command(f"unset {GIVEN_VARIABLE}", advice="Vercel tells its value, which the application uses now"),
             exit_code=2,
         )
     if stored_data_key is not None:
@@ -91,7 +92,7 @@ def in_use(vercel: FoundDataKey | None, discovered: DiscoveredSetup) -> FoundDat
 
 
 def untold(discovered: DiscoveredSetup) -> Problem:
-    """A key that was set up by hand, and no word of the data key under it: another one is never made in silence."""
+    """A key that was set up manually, and no word of the data key under it: another one is never made in silence."""
     key = discovered.key
     assert key is not None, "its caller looked"
     return Problem(
@@ -104,7 +105,7 @@ def untold(discovered: DiscoveredSetup) -> Problem:
 
 
 def adopted_data_key(found: FoundDataKey | None, given: WrappedDataKey | None) -> WrappedDataKey | None:
-    """The data key to escrow; None where there is none, and where `data_key_obstacle` tells why it cannot be known."""
+    """The data key to store; None where there is none, and where `data_key_obstacle` tells why it cannot be known."""
     held = found.wrapped if found is not None else None
     return None if held is not None and given not in (None, held) else held or given
 
@@ -155,7 +156,7 @@ def _alias(discovered: DiscoveredSetup) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Beforehand:
-    """What was learnt of a data key before it was escrowed."""
+    """What was learnt of a data key before it was stored."""
 
     proved: bool
     """False where nobody here can be the application; then it is taken as it was found or given."""
@@ -188,7 +189,7 @@ def prove_beforehand(
             cause = f"{verdict.cause}: {verdict.message}" if not verdict.proved else f"it opened {verdict.fingerprint}"
             raise DataKeyConflict(
                 f"the application cannot open the data key {wrapped.fingerprint} with the key {outputs.key_arn} "
-                f"({cause}); it was not escrowed, and nothing was delivered",
+                f"({cause}); it was not stored, and nothing was delivered",
                 f"if it is another key's: unset {GIVEN_VARIABLE}, or copy ENCRYPTED_PHI_KEY whole from where the "
                 "application gets it; if the application may not use the key: repair its parts (--repair all); then "
                 "run the same command again",
@@ -196,5 +197,5 @@ def prove_beforehand(
         return Beforehand(proved=True, words=f"{wrapped.fingerprint} is opened by the key, as {principal}")
     return Beforehand(
         proved=False,
-        words=f"{wrapped.fingerprint} is escrowed unproved: the application's credentials cannot be had from here",
+        words=f"{wrapped.fingerprint} is stored unproved: the application's credentials cannot be had from here",
     )

@@ -16,6 +16,7 @@ from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupporte
 from wizard.core.models.account import Existing, Identity
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import CALLER
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.storage import find_stored_data_key
 from wizard.inputs.answers import camel, to_settings
@@ -46,7 +47,7 @@ class Rights(CheckResult):
 
 def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:
     """What the caller may not do of what the set-up does, all of it in one problem; what nobody knows is a note."""
-    policy = "python -m wizard policy operator" + ("" if stack == "production" else f" --stack {stack}")
+    policy = wizard("policy", "operator") + ("" if stack == "production" else f" --stack {stack}")
     fact, error = attempt(aws.permissions.check_permissions, settings)
     if fact is None:
         # A check that cannot be made is no finding: AWS itself will say what is not allowed.
@@ -288,4 +289,4 @@ def _mend(field: str, fault: str) -> str:
     """The flags of the fields that a fault is about, whichever of them is to give way."""
     flags = {camel(each.field): f"{each.flag} {each.metavar}" for each in INPUTS if each.field and each.flag}
     about = [flag for name, flag in flags.items() if name == field or re.search(rf"\b{name}\b", fault)]
-    return "   or ".join(about) or "python -m wizard --help"
+    return "   or ".join(about) or wizard("--help")

@@ -1,4 +1,4 @@
-"""What is wrong with the data key before anything is done: an escrow of another key, one that is lost, a foreign one.
+"""What is wrong with the data key before anything is done: one under another KMS key, one that is lost, one that nobody here knows.
 
 Pure: asks the edges through their Protocols, reads only.
 """
@@ -47,9 +47,9 @@ def foreign_data_key(
     kept: Callable[[], frozenset[str]],
     push: str,
 ) -> list[Problem]:
-    """A data key on Vercel that is not the escrowed one; `kept` gives the fingerprints of its earlier versions.
+    """A data key on Vercel that is not the stored one; `kept` gives the fingerprints of its earlier versions.
 
-    `push` is the command that delivers the escrowed one in the place of such a version.
+    `push` is the command that delivers the stored one in the place of such a version.
     """
     wrapped, key_arn = stored_data_key.wrapped, stored_data_key.key_arn
     conflict, error = attempt(lambda: vercel.conflict(project, wrapped, region=region, key_arn=key_arn))

@@ -35,7 +35,7 @@ class Ecs(StoreTarget):
             field="ecs_cluster",
             kind=InputType.TEXT,
             prompt="Which ECS cluster? (empty: only the parameters are written)",
-            why="Named in the report, with the command that starts the service anew.",
+            why="Named in the report, with the command that redeploys the service.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             help="name of the ECS cluster",
             metavar="NAME",
@@ -48,7 +48,7 @@ class Ecs(StoreTarget):
             field="ecs_service",
             kind=InputType.TEXT,
             prompt="Which ECS service? (empty: none)",
-            why="A task reads its values when it starts: this service has to be deployed anew.",
+            why="A task reads its values when it starts: this service has to be redeployed.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             help="name of the ECS service",
             metavar="NAME",
@@ -69,7 +69,7 @@ class Ecs(StoreTarget):
             needed=targets_include(NAME),
             optional=True,
             words=(CREATE,),
-            choices=(Choice(value=CREATE, title="Make a role for it (recommended)"),),
+            choices=(Choice(value=CREATE, title="Create a role for it (recommended)"),),
             free_text=True,
         ),
     )
@@ -174,7 +174,7 @@ class Ecs(StoreTarget):
         service = _service(settings)
         named = "" if settings.ecs_cluster else "pulumi config set eonpro-kms:ecsCluster CLUSTER\n"
         yield NextStep(
-            what=f"Start the tasks{f' of {service}' if service else ''} anew, for values are read when a task "
+            what=f"Restart the tasks{f' of {service}' if service else ''}, for values are read when a task "
             "starts. This registers such a revision, waits until it runs, and takes it back if it does not:",
             verbatim=f"{named}python -m wizard push --redeploy --stack {stack}",
         )

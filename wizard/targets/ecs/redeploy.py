@@ -14,6 +14,7 @@ from datetime import datetime
 from components.settings import Settings
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.next_command import Command, wizard
 from wizard.core.ports.aws import EcsServices
 from wizard.targets.ecs import NAME
 from wizard.targets.ecs.permissions import with_rights
@@ -31,7 +32,7 @@ from wizard.targets.port import TargetContext
 
 
 def redeploy(ecs_services: EcsServices, context: TargetContext, *, tell: Tell, now: Now, pause: Pause) -> Redeployed:
-    """Have the service's tasks start anew with the three variables, and wait until they run.
+    """Have the service start tasks with the three variables, and wait until they run.
 
     `now` is UTC, `pause` waits seconds, `tell` gets what a person waits for, in words. A rollout that does not get
     steady is taken back to the last revision that was; both are in the answer. Raises SetupError where none was begun.
@@ -40,7 +41,7 @@ def redeploy(ecs_services: EcsServices, context: TargetContext, *, tell: Tell, n
     if not outputs.task_secrets:
         raise StackNotFound(
             f"the stack {context.stack} has no parameters for ECS yet",
-            f"python -m wizard setup --stack {context.stack} --target ecs",
+            wizard("setup", "--stack", context.stack, "--target", "ecs"),
         )
     wanted = ExpectedDefinition.of(settings, outputs)
     begun = now()
@@ -88,7 +89,7 @@ def _present(ecs_services: EcsServices, service: Service) -> TaskDefinition:
         raise SetupError(
             f"the task definition {service.task_definition} of {service.cluster}/{service.name} is gone; nothing was "
             "changed",
-            f"aws ecs describe-services --cluster {service.cluster} --services {service.name}",
+            Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
         )
     return present
 
@@ -100,7 +101,7 @@ def _former(service: Service) -> Rollout:
     if former is None:
         raise SetupError(
             f"the service {service.cluster}/{service.name} has no deployment; nothing was changed",
-            f"aws ecs describe-services --cluster {service.cluster} --services {service.name}",
+            Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
         )
     return former
 
@@ -130,14 +131,14 @@ def _begun(
         under_way is not None
         and under_way.state is RolloutState.IN_PROGRESS
         and under_way.task_definition == definition.arn
-        # What fails already would be taken back at once, though its cause may be mended by now.
+        # What fails already would be rolled back at once, though its cause may be fixed by now.
         and not under_way.failed
         and (changed is None or under_way.made > changed)
     ):
         tell(f"{under_way.id} of {_short(definition.arn)} is under way already")
         return under_way
     begun = ecs_services.update(service, definition.arn, force=True)
-    tell(f"{service.cluster}/{service.name} starts its tasks anew, of {_short(definition.arn)} ({begun.id})")
+    tell(f"{service.cluster}/{service.name} starts its tasks again, of {_short(definition.arn)} ({begun.id})")
     return begun
 
 

@@ -1,4 +1,4 @@
-"""How a rollout on ECS ends: the service is looked at until it is steady, has failed, or the time is over.
+"""How a rollout on ECS ends: the service is read until it is steady, has failed, or the time is over.
 
 Pure: over the Fleet's Protocol, with a clock and a pause that are handed in.
 """
@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unreachable
 from wizard.core.models.deployment import Rollout, RolloutState, Service
+from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
 
 PATIENCE = timedelta(minutes=15)
@@ -75,13 +76,13 @@ class Watch:
             rollout = ours or rollout
             if newest.id != rollout.id:
                 if newest.made <= rollout.made:
-                    continue  # ECS does not tell of ours everywhere yet.
+                    continue  # ECS does not list ours everywhere yet.
                 if newest.task_definition == former:
                     return self._ended(End.TAKEN_BACK, service, rollout)
                 if newest.task_definition != rollout.task_definition:
                     why = f"another deployment, {newest.id} of {_short_name(newest.task_definition)}, took its place"
                     return Ended(end=End.SUPERSEDED, service=service, rollout=rollout, why=why)
-                rollout = newest  # The same revision again, by somebody else: what they wait for is what we want.
+                rollout = newest  # The same revision again, by another deployment: what they wait for is what we want.
             if _is_steady(service, rollout):
                 return Ended(end=End.STEADY, service=service, rollout=rollout)
             if rollout.state is RolloutState.FAILED:
@@ -122,7 +123,7 @@ class Watch:
         return line
 
     def _looks(self, service: Service, patience: timedelta) -> Iterator[Service | SetupError]:
-        """The service, again and again, until the time is over; a failure of the network or of ECS is only told."""
+        """The service, again and again, until the time is over; a failure of the network or of ECS is only shown."""
         deadline, pauses = self.now() + patience, iter(FIRST_PAUSES)
         while self.now() < deadline:
             try:
@@ -135,7 +136,7 @@ class Watch:
                 if found is None:
                     raise ResourceError(
                         f"the ECS service {service.cluster}/{service.name} was deleted meanwhile",
-                        f"aws ecs list-services --cluster {service.cluster}",
+                        Command(f"aws ecs list-services --cluster {service.cluster}"),
                     )
                 yield found
             self.pause(next(pauses, PAUSE))

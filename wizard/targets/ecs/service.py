@@ -13,6 +13,7 @@ from typing import Any
 from components.settings import APPLICATION_VARIABLES, Outputs, Settings
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
 from wizard.targets.ecs import NAME
 
@@ -33,8 +34,10 @@ def locate(ecs_services: EcsServices, settings: Settings) -> Service:
         if found is None:
             raise SetupError(
                 f"there is no ECS service {cluster}/{name} in {settings.region}",
-                f"aws ecs list-services --cluster {cluster} --region {settings.region}"
-                "   # then: pulumi config set eonpro-kms:ecsService NAME",
+                Command(
+                    f"aws ecs list-services --cluster {cluster} --region {settings.region}",
+                    advice="then: pulumi config set eonpro-kms:ecsService NAME",
+                ),
             )
         return found
     services = ecs_services.services(cluster)
@@ -44,7 +47,7 @@ def locate(ecs_services: EcsServices, settings: Settings) -> Service:
     named = ", ".join(one.name for one in (ours or services)) or "it has none"
     what = "several use the application's role or variables" if ours else "none uses its role or its variables yet"
     raise SetupError(
-        f"which service of the ECS cluster {cluster} is the application's cannot be told: {named} ({what})",
+        f"which service of the ECS cluster {cluster} is the application's is not known: {named} ({what})",
         "pulumi config set eonpro-kms:ecsService NAME",
     )
 
@@ -70,7 +73,7 @@ def running(ecs_services: EcsServices, settings: Settings) -> Deployment | None:
 def is_stale(ecs_services: EcsServices, settings: Settings, deployment: Deployment) -> bool | None:
     """Whether its tasks hold other values than the stack's store: it began before they were written, or takes none.
 
-    None where neither can be told. A task that was restarted since then may hold the new ones.
+    None where neither is known. A task that was restarted since then may hold the new ones.
     """
     definition = ecs_services.task_definition(deployment.revision) if deployment.revision else None
     if definition is not None and not takes_the_variables(definition, settings):
@@ -148,7 +151,7 @@ class ExpectedDefinition:
 
 
 def container_of(definition: TaskDefinition, wanted: ExpectedDefinition, service: Service) -> str:
-    """The name of the application's container. Raises SetupError where it cannot be told, naming all of them.
+    """The name of the application's container. Raises SetupError where it is not known, naming all of them.
 
     It is the one that has any of the variables already, else the only one, else the only essential one.
     """
@@ -162,7 +165,7 @@ def container_of(definition: TaskDefinition, wanted: ExpectedDefinition, service
     named = ", ".join(str(one["name"]) for one in (having or containers))
     what = "several have the variables" if having else "none of them has any of the variables yet"
     raise SetupError(
-        f"which container of {definition.arn.rpartition('/')[2]} is the application's cannot be told: {named} "
+        f"which container of {definition.arn.rpartition('/')[2]} is the application's is not known: {named} "
         f"({what}); nothing was registered",
         _by_hand(definition, wanted, service),
     )

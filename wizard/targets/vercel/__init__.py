@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
+from wizard.core.next_command import wizard
 from wizard.targets.port import DeployTarget, NextStep, TargetContext, TargetDescription, Tell
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Vercel(DeployTarget):
             key="vercel_oidc_provider",
             field="vercel_oidc_provider_arn",
             kind=InputType.TEXT,
-            prompt="Which IAM OIDC provider stands for the Vercel team?",
+            prompt="Which IAM OIDC provider is the one of the Vercel team?",
             why="An account has one provider for each address: one that is there already has to be used.",
             safeguard="164.312(d), person or entity authentication",
             help="ARN of an existing IAM OIDC provider of the Vercel team (default: made when there is none)",
@@ -133,9 +134,9 @@ class Vercel(DeployTarget):
         vercel, project = project_of(context)
         return vercel.check(project, variables[context.settings.region])
 
-    def regions(self, settings: Settings) -> tuple[str, ...]:
+    def regions(self, outputs: Outputs) -> tuple[str, ...]:
         """The stack's own."""
-        return (settings.region,)
+        return super().regions(outputs)[:1]
 
     def access_problem(self, context: TargetContext) -> SetupError | None:
         """MissingAnswers without a token; else what kept the project from being read."""
@@ -278,8 +279,8 @@ class Vercel(DeployTarget):
                 verbatim=client_code(outputs),
             )
         yield NextStep(
-            what="Deploy anew: a variable takes effect only in a new deployment.",
-            verbatim=f"python -m wizard push --redeploy --stack {stack}",
+            what="Redeploy: a variable takes effect only in a new deployment.",
+            verbatim=wizard("push", "--redeploy", "--stack", stack),
         )
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from wizard.core.errors import ResourceError, SetupError
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
+from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import AwsClient, VercelClient
 
 OLDEST = timedelta(days=90)
@@ -20,8 +21,8 @@ OLDEST = timedelta(days=90)
 ON_ITS_WAY = timedelta(minutes=5)
 """How long another run may take between making an access key and pushing it, clocks that differ included."""
 
-ROTATE = "python -m wizard access-key rotate"
-RETIRE = "python -m wizard access-key retire"
+ROTATE = wizard("access-key", "rotate")
+RETIRE = wizard("access-key", "retire")
 
 Tell = Callable[[str], None]
 """Says one line to the person; never a secret."""
@@ -152,7 +153,7 @@ def retire_old(
     current = next((key for key in keys if key.id == named and key.active), None)
     if current is None:
         raise ResourceError(
-            f"Vercel names no access key of the user {user} that is on, so none can be told to be the old one"
+            f"Vercel names no access key of the user {user} that is active, so which one is the old one is not known"
             + (f": {described(keys, named)}" if keys else ""),
             ROTATE if len(keys) < LIMIT else by_hand(user, keys, named),
         )
@@ -168,7 +169,9 @@ def retire_old(
     if not force and (why := use_of(old, current, now)):
         raise ResourceError(
             f"the access key {old.id} may still be in use: {why}",
-            f"vercel redeploy, and an hour later: {RETIRE}   # or at once, whatever has it: {RETIRE} --yes",
+            Command(
+                f"vercel redeploy, and an hour later: {RETIRE}", advice=f"or at once, whatever has it: {RETIRE} --yes"
+            ),
         )
     aws.iam.retire_access_key(user, old.id)
     tell(f"the access key {old.id} is switched off; if the application misses it: {switch(user, old.id, 'Active')}")

@@ -16,64 +16,14 @@ from botocore.exceptions import ConnectionClosedError
 
 from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
-from wizard.aws.auth.http import PATIENCE_SECONDS, patiently
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Throttled, Unreachable
+from wizard.core.errors import Throttled
 from wizard.core.models.delivery import AppVariables, DeliveryState
 
 PREFIX = "/eonpro/production"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 ONE = WrappedDataKey(value=base64.b64encode(bytes([1]) * 184).decode())
 BATCH = AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE)
-
-
-class Errand:
-    """Fails as it is told, then returns how often it was tried."""
-
-    def __init__(self, *failures: SetupError) -> None:
-        self.failures = list(failures)
-        self.tries = 0
-
-    def __call__(self) -> int:
-        self.tries += 1
-        if self.failures:
-            raise self.failures.pop(0)
-        return self.tries
-
-
-def test_what_cannot_be_just_now_is_tried_again() -> None:
-    waited: list[float] = []
-    busy, away = Throttled("busy", "wait"), Unreachable("away", "look")
-
-    assert patiently(Errand(busy, away, busy), pause=waited.append, now=lambda: 0.0) == 4
-    assert waited == [0.5, 1.0, 2.0]
-
-
-def test_patience_ends_and_the_last_failure_is_told() -> None:
-    waited: list[float] = []
-    errand = Errand(*(Throttled(f"busy {number}", "wait") for number in range(100)))
-
-    with pytest.raises(Throttled, match=f"busy {10}"):
-        patiently(errand, pause=waited.append, now=lambda: 0.0)
-    assert errand.tries == 11 and sum(waited) <= PATIENCE_SECONDS
-
-
-def test_a_try_that_itself_takes_long_counts_too() -> None:
-    clock = iter((0.0, PATIENCE_SECONDS))
-    errand = Errand(Throttled("slow", "wait"), Throttled("slow", "wait"))
-
-    with pytest.raises(Throttled):
-        patiently(errand, pause=lambda _: None, now=lambda: next(clock))
-    assert errand.tries == 1
-
-
-@pytest.mark.parametrize("failure", [PermissionDenied("no", "ask"), ResourceError("no", "look")])
-def test_what_another_try_would_not_change_is_told_at_once(failure: SetupError) -> None:
-    errand = Errand(failure)
-
-    with pytest.raises(type(failure)):
-        patiently(errand, pause=lambda _: pytest.fail("waited"))
-    assert errand.tries == 1
 
 
 # A delivery

@@ -13,6 +13,7 @@ import pytest
 from components.settings import SecretStore
 from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
+from wizard.aws.data_keys.stored import store_of
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, DeliveryState
@@ -210,7 +211,7 @@ def test_a_batch_that_the_escrow_does_not_hold_is_refused_before_anything_is_wri
 
 
 def test_without_an_escrow_nothing_is_delivered(place):
-    with pytest.raises(DataKeyConflict, match="no escrow"):
+    with pytest.raises(DataKeyConflict, match="no data key is stored"):
         place.deliver(batch())
     assert place.values() == {}
 
@@ -254,5 +255,5 @@ def test_a_store_that_forgets_what_was_written_is_found_out(script, scripted, st
 
 def test_no_repr_of_what_a_store_holds_has_the_value(place):
     place.stored_data_key()
-    held = place.aws._store(place.store).read([ESCROW])
+    held = store_of(place.aws._session, place.store).read([ESCROW])
     assert (held[ESCROW].value, ONE.value in repr(held) + repr(place.read())) == (ONE.value, False)

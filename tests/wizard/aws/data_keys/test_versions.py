@@ -66,7 +66,7 @@ class Place:
         return found
 
     def replace(self, version: DataKeyVersion) -> None:
-        self.ring.replace_current(self.settings, version, key_arn=KEY, seen=self.ring.seat(self.settings))
+        self.ring.replace_current(self.settings, version, key_arn=KEY, seen=self.ring.stored_key(self.settings))
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
         found: tuple[DataKeyVersion, ...] = self.ring.versions(self.settings)
@@ -141,7 +141,7 @@ def place(request, aws: Aws, boto, settings_of, power) -> Place:
 
 def test_without_an_escrow_there_is_no_version(place):
     assert place.versions() == ()
-    assert not place.ring.seat(place.settings).taken
+    assert not place.ring.stored_key(place.settings).taken
 
 
 def test_the_escrows_own_counts_before_it_has_an_entry(place):
@@ -192,7 +192,7 @@ def test_an_entry_whose_value_was_replaced_is_told_and_is_no_version_any_more(pl
     kept = place.keep(TWO)
     place.keep(ONE)
     place.put_by_hand(kept.parameter, THREE.value)
-    assert place.ring.spoiled(place.settings) == (kept.parameter,)
+    assert place.ring.altered(place.settings) == (kept.parameter,)
     assert [each.wrapped for each in place.versions()] == [ONE]
     with pytest.raises(DataKeyConflict, match="somebody replaced its value"):
         place.ring.version(place.settings, TWO.fingerprint)
@@ -242,7 +242,7 @@ def test_an_escrow_that_changed_since_it_was_confirmed_is_left_alone(place):
     place.begin()
     place.keep(ONE, VersionOrigin.FIRST)
     second, third = place.keep(TWO), place.keep(THREE)
-    seen = place.ring.seat(place.settings)
+    seen = place.ring.stored_key(place.settings)
     place.replace(third)
     with pytest.raises(DataKeyConflict, match="not as it was when this was confirmed"):
         place.ring.replace_current(place.settings, second, key_arn=KEY, seen=seen)
@@ -258,9 +258,9 @@ def test_something_that_is_no_data_key_makes_way(place):
     place.begin()
     place.keep(ONE, VersionOrigin.FIRST)
     place.put_by_hand(place.stored_data_key, "garbage")
-    seat = place.ring.seat(place.settings)
-    assert seat.taken
-    assert (seat.wrapped, seat.agrees) == (None, False)
+    stored_key = place.ring.stored_key(place.settings)
+    assert stored_key.taken
+    assert (stored_key.wrapped, stored_key.agrees) == (None, False)
     place.replace(place.ring.version(place.settings, ONE.fingerprint))
     assert (place.read().wrapped, place.read().key_arn) == (ONE, KEY)
 
@@ -268,8 +268,8 @@ def test_something_that_is_no_data_key_makes_way(place):
 def test_a_foreign_wrapped_key_is_seen_without_the_former_ones_key(place):
     place.begin()
     place.put_by_hand(place.stored_data_key, TWO.value)
-    seat = place.ring.seat(place.settings)
-    assert (seat.wrapped, seat.key_arn, seat.agrees) == (TWO, None, False)
+    stored_key = place.ring.stored_key(place.settings)
+    assert (stored_key.wrapped, stored_key.key_arn, stored_key.agrees) == (TWO, None, False)
     (found,) = place.versions()
     assert found.origin is VersionOrigin.UNKNOWN
 

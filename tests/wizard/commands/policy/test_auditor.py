@@ -18,10 +18,9 @@ from tests.wizard.commands.policy.test_operator import (
 )
 from wizard.commands.policy import auditor
 from wizard.commands.policy.auditor import things_read
-from wizard.commands.policy.auditor_actions import AUDITED
-from wizard.commands.policy.iam_resources import FEATURES
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values
-from wizard.commands.policy.operator_actions import MEASURED
+from wizard.core.required_permissions.resources import FEATURES
+from wizard.core.required_permissions.table import load
 
 READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")
 
@@ -105,10 +104,10 @@ def test_each_part_is_short_enough_for_a_managed_policy(setup):
 
 
 def test_the_table_names_things_and_features_that_there_are():
-    assert AUDITED
-    known = {thing for each in SETUPS.values() for thing in _things(**each)} | {thing for thing, _, _ in MEASURED}
-    assert {thing for thing, _, _ in AUDITED} <= known | {"users", "application's own principal"}
-    assert {feature for _, _, features in AUDITED for feature in features} <= set(FEATURES)
+    table = load("auditor")
+    known = {thing for each in SETUPS.values() for thing in _things(**each)} | set(load("operator"))
+    assert set(table) <= known | {"users"}
+    assert {feature for row in table.values() for features in row.values() for feature in features} <= set(FEATURES)
 
 
 def _things(**changes: Any) -> set[str]:

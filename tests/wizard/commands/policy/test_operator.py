@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from components.settings import Settings, Target, VercelAccess
+from components.settings import SecretStore, Settings, Target, VercelAccess
 from wizard.commands.policy import operator
-from wizard.commands.policy.iam_resources import FEATURES, Setup, things
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values, policies_of, statements_of
-from wizard.commands.policy.operator_actions import MEASURED, PROVIDER_READS
 from wizard.core.errors import MissingAnswers, UsageError
+from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of, variables_of
+from wizard.core.required_permissions.table import load
 
 ACCOUNT = "111122223333"
 GIVEN = {"account": ACCOUNT, "region": "us-east-1", "target": "vercel", "vercel_team": "eonpro"}
@@ -184,10 +184,6 @@ def test_an_option_brings_its_actions_and_no_other_set_up_has_them(changes: dict
     ],
 )
 def test_what_is_not_wanted_is_not_granted(changes: dict[str, Any], action: str) -> None:
-    if action == "s3:PutBucketLogging":
-        # It is asked of the trail's bucket whenever that is ours.
-        assert not any("access-logs" in resource for _, resource in granted(asked(**changes)))
-        return
     assert action in {one for one, _ in granted(asked())}
     assert action not in {one for one, _ in granted(asked(**changes))}
 
@@ -252,24 +248,71 @@ def test_another_partition_has_its_own_arns() -> None:
     assert all(resource.startswith("arn:aws-us-gov:") for resource in resources)
 
 
+@pytest.mark.parametrize(
+    ("action", "changes"),
+    [
+        ("account:ListRegions", None),
+        ("iam:ListAccountAliases", None),
+        ("kms:ReplicateKey", {"multi_region": "yes", "replica_regions": "us-west-2"}),
+        ("secretsmanager:DescribeSecret", {"secret_store": "secrets-manager"}),
+        ("secretsmanager:GetSecretValue", {"secret_store": "secrets-manager"}),
+        ("secretsmanager:ListSecrets", {"secret_store": "secrets-manager"}),
+    ],
+)
+def test_an_action_that_no_run_needs_is_granted_only_with_the_option_that_uses_it(
+    action: str, changes: dict[str, Any] | None
+) -> None:
+    for example in ({}, {"target": "ecs"}, {"administrators": OFFICER}):
+        assert action not in {name for name, _ in granted(asked(**example))}
+    if changes is not None:
+        assert action in {name for name, _ in granted(asked(administrators=OFFICER, **changes))}
+
+
+REMOVALS = ("Delete", "Detach", "Remove", "Unsubscribe")
+
+
+@pytest.mark.parametrize(
+    ("changes", "action"),
+    [
+        ({"alert_emails": "security@clinic.example"}, "sns:Unsubscribe"),
+        ({}, "iam:DeletePolicyVersion"),
+        ({"vercel_access": "user"}, "iam:DeleteUser"),
+        ({"vercel_access": "user"}, "iam:DeleteAccessKey"),
+        ({"target": "ecs"}, "iam:DeleteRolePolicy"),
+    ],
+)
+def test_what_removes_is_granted_by_statements_of_its_own_that_an_option_asks_for(
+    changes: dict[str, Any], action: str
+) -> None:
+    without = asked(**changes)
+    document = for_values({**GIVEN, **changes}, {}, with_removal=True)
+    assert action not in {name for name, _ in granted(without)}
+    assert action in {name for name, _ in granted(document)}
+    added = [each for each in each_statement(document) if each not in each_statement(without)]
+    assert all(each["Sid"].startswith("Remove") for each in added)
+    assert len(each_statement(document)) == len(each_statement(without)) + len(added)
+
+
+def test_removal_never_reaches_a_key_the_trail_a_bucket_or_the_data_key() -> None:
+    removed = granted(for_values({**GIVEN, **EVERYTHING}, {}, with_removal=True)) - granted(asked(**EVERYTHING))
+    services = {action.partition(":")[0] for action, _ in removed if action.partition(":")[2].startswith(REMOVALS)}
+    assert services == {"cloudwatch", "events", "iam", "logs", "sns"}
+
+
 # --- the data ---
 
 
-def test_the_measured_table_is_sorted_and_says_nothing_twice() -> None:
-    pairs = [(thing, action) for thing, action, _ in MEASURED]
-    assert pairs == sorted(set(pairs))
-
-
 def test_the_providers_own_reads_are_reads_not_measured_and_each_has_its_reason() -> None:
-    measured = {(thing, action) for thing, action, features in MEASURED if not features}
-    read = [(thing, action) for thing, action, _ in PROVIDER_READS]
-    assert len(set(read)) == len(read)
+    measured = {
+        (name, action) for name, row in load("operator").items() for action, features in row.items() if not features
+    }
+    read = {(name, action): why for name, row in load("provider reads").items() for action, why in row.items()}
     assert not measured & set(read)
     assert all(action.partition(":")[2].startswith(READS) for _, action in read)
-    assert all(why for *_, why in PROVIDER_READS)
+    assert all(read.values())
 
 
-def test_every_thing_and_feature_of_the_tables_is_one_that_a_set_up_can_have() -> None:
+def test_every_resource_and_feature_of_the_table_is_one_that_a_setup_can_have() -> None:
     everything = Settings(
         account_id=ACCOUNT,
         region="us-east-1",
@@ -284,6 +327,8 @@ def test_every_thing_and_feature_of_the_tables_is_one_that_a_set_up_can_have() -
     )
     others = (
         everything.model_copy(update={"vercel_access": VercelAccess.USER}),
+        everything.model_copy(update={"app_principal_arn": f"arn:aws:iam::{ACCOUNT}:role/theirs"}),
+        everything.model_copy(update={"secret_store": SecretStore.SECRETS_MANAGER}),
         everything.model_copy(
             update={
                 "administrators": (OFFICER.replace("user", "role"),),
@@ -295,12 +340,19 @@ def test_every_thing_and_feature_of_the_tables_is_one_that_a_set_up_can_have() -
         ),
     )
     known = {
-        thing
+        name
         for settings in (everything, *others)
-        for thing in things(Setup(settings=settings, operator="somebody else", adopts=True))
+        for name in (
+            *resources_of(Setup(settings=settings, operator="somebody else", imports=True)),
+            *variables_of(settings),
+        )
     }
-    assert {thing for thing, *_ in (*MEASURED, *PROVIDER_READS)} <= known
-    assert {feature for *_, features in MEASURED for feature in features} <= set(FEATURES)
+    parts = [load(role) for role in ("operator", "delivery", "removal")]
+    unmeasured = [load(part) for part in ("provider reads", "unmeasured")]
+    assert {name for part in (*parts, *unmeasured) for name in part} <= known
+    assert {
+        feature for part in parts for row in part.values() for needed_by in row.values() for feature in needed_by
+    } <= set(FEATURES)
 
 
 def test_characters_are_counted_as_iam_counts_them() -> None:

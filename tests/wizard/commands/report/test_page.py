@@ -185,6 +185,13 @@ def test_a_name_with_markup_is_harmless_in_the_markdown() -> None:
     assert [line.replace("\\|", "").count("|") for line in rows] == [6] * len(rows)
 
 
+def test_invisible_characters_of_a_name_are_in_no_form() -> None:
+    of = facts(account_alias="cli\u202enic\x1b[31m")
+    for form in (page(document_of(of)), markdown(document_of(of))):
+        assert "clinic[31m" in form.replace("\\", "")
+        assert "\u202e" not in form and "\x1b" not in form
+
+
 @EVERY_STATE
 def test_no_wrapped_key_is_in_any_form_and_every_fingerprint_may_be(name) -> None:
     document_ = report(name).document

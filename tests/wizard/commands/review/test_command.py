@@ -106,7 +106,7 @@ def test_what_is_unknown_fails_the_review(clinic):
     code, told = clinic.review()
     # Of the administrator and of the application, too, what IAM gives them beside is unknown.
     assert (code, told["undecided"]) == (1, [APP, ADMIN, f"arn:aws:iam::{ACCOUNT}:*"])
-    assert "    python -m wizard policy auditor" in clinic.ui.said
+    assert "python -m wizard policy auditor" in clinic.ui.said
 
 
 def test_a_history_that_may_not_be_read_does_not(clinic):

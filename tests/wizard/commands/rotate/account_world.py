@@ -82,7 +82,7 @@ class Prover:
     def warm_up(self) -> None:
         """Nothing takes long."""
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
+    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0) -> ChildResult:
         told = prove(
             {
                 **dict(batch.values),

@@ -57,7 +57,7 @@ class World:
         return self.aws.log
 
     @property
-    def ring(self) -> FakeKeyRing:
+    def key_rotation(self) -> FakeKeyRing:
         """The keys and the ledger of the stack's own Region."""
         return self.aws.key_rotation
 
@@ -104,11 +104,11 @@ class World:
 
     def kept(self) -> dict[str, DataKeyVersion]:
         """The ledger of the stack's own Region, by fingerprint."""
-        return self.ring.entries
+        return self.key_rotation.entries
 
     def changes(self) -> list[str]:
         """The calls of the last command that changed something."""
-        quiet = ("versions", "version", "seat", "rotations", "spoiled")
+        quiet = ("versions", "version", "stored_key", "rotations", "altered")
         changing = ("cloud.make", "cloud.write", "cloud.deliver", "hosting.deliver", "engine.prepare", "engine.up")
         return [
             call

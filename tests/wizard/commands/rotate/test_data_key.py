@@ -67,7 +67,7 @@ def test_the_old_one_is_kept_before_the_new_one_is_made(world: World) -> None:
 
 def test_the_next_steps_fetch_both_re_encrypt_and_promote(world: World) -> None:
     told = world.run("rotate", "--data-key")
-    fetching, moving, promoting = told["next"]
+    fetching, moving, promoting = (each["command"] for each in told["next"])
     old, new = (each.removeprefix("sha256:") for each in (OLD, told["fingerprint"]))
     for variable, entry in (("ENCRYPTED_PHI_KEY", old), ("NEW_ENCRYPTED_PHI_KEY", new)):
         assert (
@@ -82,7 +82,9 @@ def test_the_next_steps_fetch_both_re_encrypt_and_promote(world: World) -> None:
 def test_from_the_other_store_they_are_fetched_with_its_own_command() -> None:
     world = World(settings(secret_store="secrets-manager"))
     fetching, *_ = world.run("rotate", "--data-key")["next"]
-    assert fetching.count("aws secretsmanager get-secret-value --secret-id /eonpro/production/data-keys/") == 2
+    assert (
+        fetching["command"].count("aws secretsmanager get-secret-value --secret-id /eonpro/production/data-keys/") == 2
+    )
 
 
 def test_a_second_run_shows_the_one_that_waits_and_makes_none(world: World, new: str) -> None:
@@ -158,14 +160,14 @@ def test_a_promoted_data_key_is_current_delivered_and_proved(world: World, new: 
 def test_what_has_the_variables_beside_production_is_named(world: World, new: str) -> None:
     world.vercel.overlapping = ("preview has ENCRYPTED_PHI_KEY", "preview has AWS_REGION")
     (told,) = world.run("rotate", "--promote", new)["next"]
-    assert told.startswith("preview has ENCRYPTED_PHI_KEY") and "push --to" in told
+    assert told["advice"].startswith("preview has ENCRYPTED_PHI_KEY") and "push --to" in told["advice"]
 
 
 def test_what_cannot_be_looked_at_afterwards_is_told_and_changes_no_success(world: World, new: str) -> None:
     world.vercel.failures["overlaps"] = Unreachable("Vercel does not answer", "try again")
     code, told = world.ended("rotate", "--promote", new)
     assert (code, told["changed"]) == (0, True)
-    assert "was not told" in told["next"][0]
+    assert "was not told" in str(told["next"][0])
 
 
 def test_the_old_one_stays(world: World, new: str) -> None:
@@ -215,7 +217,7 @@ def test_a_version_under_another_key_never_becomes_current(world: World) -> None
     world.aws.keys[OTHER_KEY] = world.aws.keys[KEY]
     told = world.run("rotate", "--data-key")
     entry = world.kept()[told["fingerprint"]]
-    world.ring.entries[entry.fingerprint] = type(entry)(**{**entry.__dict__, "key_arn": OTHER_KEY})
+    world.key_rotation.entries[entry.fingerprint] = type(entry)(**{**entry.__dict__, "key_arn": OTHER_KEY})
     with pytest.raises(DataKeyConflict, match="not by the stack's key"):
         world.run("rotate", "--promote", entry.fingerprint)
     assert world.current.fingerprint == OLD
@@ -239,7 +241,7 @@ def test_without_the_applications_credentials_kms_opens_it_and_gives_nothing(wor
 
 def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world: World, new: str) -> None:
     world.aws.credentials = None
-    world.ring.failures["reencrypt"] = DENIED
+    world.key_rotation.failures["reencrypt"] = DENIED
     told = world.run("rotate", "--promote", new)
     assert told["opened"] == "ledger"
     assert any("could not be opened from here to prove it" in line for line in world.ui.said)
@@ -312,7 +314,7 @@ def test_replicas_come_first_and_the_stacks_own_region_last() -> None:
 def test_a_power_cut_between_two_regions_is_taken_up_by_the_same_command() -> None:
     world = World(multi_region())
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    world.ring.crash_at = "replace_current"
+    world.key_rotation.crash_at = "replace_current"
     with pytest.raises(KeyboardInterrupt):
         world.run("rotate", "--promote", new)
     assert world.current.fingerprint == OLD

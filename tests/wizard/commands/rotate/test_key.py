@@ -30,13 +30,15 @@ def rotated(*kinds: str, **more: Any) -> KeyRotations:
 @pytest.fixture
 def world() -> World:
     made = World()
-    made.ring.told = rotated(on_demand_limit=25)
+    made.key_rotation.told = rotated(on_demand_limit=25)
     made.engine.steps = (PERIOD, step("same"))
 
     def up(stack: str, on_progress: object) -> object:
         made.log.append("engine.up")
         assert made.engine.prepared is not None
-        made.ring.told = replace(made.ring.told, enabled=True, period_days=made.engine.prepared.rotation_period_days)
+        made.key_rotation.told = replace(
+            made.key_rotation.told, enabled=True, period_days=made.engine.prepared.rotation_period_days
+        )
         return made.outputs
 
     made.engine.up = up  # type: ignore[method-assign, assignment]
@@ -54,21 +56,21 @@ def test_the_material_is_rotated_and_nothing_else(world: World) -> None:
 
 
 def test_what_is_left_of_the_limit_is_told(world: World) -> None:
-    world.ring.told = rotated("a", "d", "d", on_demand_limit=25)
+    world.key_rotation.told = rotated("a", "d", "d", on_demand_limit=25)
     told = world.run("rotate", "--cmk", yes=True, confirm=None)
     assert "rotations on demand left: 23 of 25" in world.ui.said
     assert told["rotations"]["onDemandLeft"] == 22
 
 
 def test_a_limit_that_nobody_tells_is_unknown(world: World) -> None:
-    world.ring.told = rotated("d")
+    world.key_rotation.told = rotated("d")
     told = world.run("rotate", "--cmk", yes=True, confirm=None)
     assert any("left: unknown" in line for line in world.ui.said)
     assert told["rotations"]["onDemandLeft"] is None
 
 
 def test_a_limit_that_is_reached_is_told_before_anything_is_tried(world: World) -> None:
-    world.ring.told = rotated("d", "d", on_demand_limit=2)
+    world.key_rotation.told = rotated("d", "d", on_demand_limit=2)
     with pytest.raises(ResourceError, match="all of its 2 rotations on demand"):
         world.run("rotate", "--cmk", yes=True)
     assert world.changes() == []
@@ -77,7 +79,7 @@ def test_a_limit_that_is_reached_is_told_before_anything_is_tried(world: World) 
 def test_one_that_is_under_way_counts_and_is_waited_for(world: World) -> None:
     started = rotated("d", on_demand_limit=2, on_demand_started=datetime(2026, 5, 1, tzinfo=UTC))
     assert started.on_demand_left == 0
-    world.ring.told = started
+    world.key_rotation.told = started
     with pytest.raises(ResourceError, match="is under way"):
         world.run("rotate", "--cmk", yes=True)
     assert world.changes() == []
@@ -93,7 +95,7 @@ def test_one_that_is_under_way_counts_and_is_waited_for(world: World) -> None:
     ],
 )
 def test_the_first_two_rotations_cost_a_dollar_a_month_each(world: World, done: str, word: str) -> None:
-    world.ring.told = rotated(*done, on_demand_limit=25)
+    world.key_rotation.told = rotated(*done, on_demand_limit=25)
     world.run("rotate", "--cmk", yes=True)
     (told,) = (line for line in world.ui.said if line.startswith("cost:"))
     assert re.search(word, told)
@@ -127,7 +129,7 @@ def test_of_a_multi_region_key_the_primary_alone_is_rotated() -> None:
 
 
 def test_rotations_that_may_not_be_read_are_told_and_none_is_made(world: World) -> None:
-    world.ring.failures["rotations"] = PermissionDenied("no", "ask")
+    world.key_rotation.failures["rotations"] = PermissionDenied("no", "ask")
     with pytest.raises(PermissionDenied):
         world.run("rotate", "--cmk", yes=True)
     assert world.changes() == []
@@ -141,7 +143,7 @@ def test_the_period_is_the_stacks_setting_and_its_update(world: World) -> None:
     assert world.changes() == ["engine.prepare", "engine.up"]
     assert world.engine.prepared == world.settings.model_copy(update={"rotation_period_days": 180})
     assert (told["changed"], told["rotations"]["periodDays"]) == (True, 180)
-    assert "Pulumi.production.yaml" in told["next"][0]
+    assert "Pulumi.production.yaml" in str(told["next"][0])
 
 
 @pytest.mark.parametrize("days", ("89", "2561", "0", "-5"))
@@ -157,7 +159,7 @@ def test_the_period_that_it_has_changes_nothing(world: World) -> None:
 
 
 def test_a_rotation_that_was_switched_off_past_the_stack_is_switched_on(world: World) -> None:
-    world.ring.told = rotated(enabled=False, period_days=None, next_at=None)
+    world.key_rotation.told = rotated(enabled=False, period_days=None, next_at=None)
     told = world.run("rotate", "--schedule", "365", yes=True)
     assert told["rotations"]["enabled"] is True
     assert "engine.up" in world.log

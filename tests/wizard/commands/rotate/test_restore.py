@@ -45,7 +45,7 @@ def backup_of(world: World, folder: Path, key_arn: str = KEY, environment: str |
         settings=world.settings if environment is None else settings(environment=environment),
         store=SecretStore.PARAMETER_STORE,
         key_arn=key_arn,
-        versions=[replace(each, key_arn=key_arn) for each in world.ring.versions(world.settings)],
+        versions=[replace(each, key_arn=key_arn) for each in world.key_rotation.versions(world.settings)],
     )
     file = folder / "a.backup.json"
     file.write_text(document.text_of(made))
@@ -57,7 +57,7 @@ def test_without_a_version_it_lists_what_there_is_and_changes_nothing(world: Wor
     assert (code, told["ok"], told["action"]) == (2, False, "list")
     assert {each["fingerprint"]: each["current"] for each in told["versions"]} == {OLD: False, promoted: True}
     assert world.changes() == []
-    assert "restore --version" in told["next"][0]
+    assert "restore --version" in str(told["next"][0])
 
 
 def test_before_any_rotation_the_list_has_the_escrows_own(world: World) -> None:
@@ -71,7 +71,7 @@ def test_no_wrapped_key_is_in_the_list(world: World, promoted: str) -> None:
 
 
 def test_an_entry_that_somebody_replaced_is_told_and_keeps_nobody_from_the_others(world: World, promoted: str) -> None:
-    world.ring.spoiled_entries = ("/eonpro/production/data-keys/0123456789abcdef",)
+    world.key_rotation.altered_entries = ("/eonpro/production/data-keys/0123456789abcdef",)
     world.ended("restore", confirm=None)
     world.run("restore", "--version", OLD)
     told = [line for line in world.ui.said if "0123456789abcdef no longer holds" in line]
@@ -108,7 +108,7 @@ def test_an_escrow_that_is_gone_is_made_anew_from_the_ledger(world: World, promo
 
 
 def test_a_version_under_another_key_is_refused_with_the_way_to_wrap_it(world: World, promoted: str) -> None:
-    world.ring.entries[OLD] = replace(world.kept()[OLD], key_arn=OTHER_KEY)
+    world.key_rotation.entries[OLD] = replace(world.kept()[OLD], key_arn=OTHER_KEY)
     with pytest.raises(DataKeyConflict) as refused:
         world.run("restore", "--version", OLD)
     assert f"rotate --reencrypt {KEY}" in refused.value.hint
@@ -141,7 +141,7 @@ def test_where_escrow_and_ledger_are_gone_a_backup_brings_the_data_key_back(worl
 def test_every_version_of_the_backup_is_kept_again(world: World, promoted: str, tmp_path: Path) -> None:
     file = backup_of(world, tmp_path)
     world.lose_escrow()
-    world.ring.entries.clear()
+    world.key_rotation.entries.clear()
     world.run("restore", "--from-backup", str(file))
     assert set(world.kept()) == {OLD, promoted}
     assert world.current.fingerprint == promoted
@@ -158,7 +158,7 @@ def test_a_backup_takes_the_place_of_a_newer_data_key_which_is_kept(world: World
 def test_a_backup_that_nothing_can_prove_is_refused(world: World, backup: Path) -> None:
     world.lose_escrow()
     world.aws.credentials = None
-    world.ring.failures["reencrypt"] = PermissionDenied("no", "ask")
+    world.key_rotation.failures["reencrypt"] = PermissionDenied("no", "ask")
     with pytest.raises(DataKeyConflict, match="could not be proved from here") as refused:
         world.run("restore", "--from-backup", str(backup))
     assert "EONPRO_APP_PROFILE" in refused.value.hint and "kms:ReEncryptFrom" in refused.value.hint

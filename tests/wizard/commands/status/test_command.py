@@ -397,12 +397,15 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
     assert screen(world.read(all_stacks=True))[2:] == [
         "  stack       account       region     targets     updated     res.",
         "· abroad      999988887777  us-east-1  vercel      2026-11-24  31",
-        "    other account: your credentials are of the account 111122223333",
+        "    other account: your credentials belong to the account 111122223333",
         "✗ production  111122223333  us-east-1  ecs,vercel  2026-11-24  31",
         f"    {wrapped().fingerprint}  ✓ key trail ecs  ✗ rotation  ? vercel",
         "· staging     111122223333  us-east-1  vercel      never       0",
-        "    not built yet: python -m wizard setup --stack staging",
-        "details: python -m wizard status --stack NAME",
+        "    not built yet",
+        "details:",
+        "    python -m wizard status --stack NAME",
+        "to build staging:",
+        "    python -m wizard setup --stack staging",
     ]
 
 
@@ -419,7 +422,7 @@ def test_one_stack_is_told_in_full(world: World) -> None:
 def test_without_any_stack_the_way_to_one_is_told(world: World) -> None:
     world.settings, world.backend = {}, ()
     command.show(world.ui, world.read(all_stacks=True))
-    assert world.ui.said[-1] == "next: python -m wizard setup"
+    assert world.ui.said[-1] == "python -m wizard setup"
     assert [mark for mark, _ in world.ui.marked] == [Mark.INFO, None]
 
 

@@ -790,7 +790,7 @@ class Application:
         self.asked.append(principal_arn)
         return CredentialsSearch(found=self._found)
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, patient: bool = True) -> ChildResult:
+    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0) -> ChildResult:
         proved = batch.wrapped in self._opens
         cause = "" if proved else "NotOurs"
         return ChildResult(proved=proved, principal=APP, fingerprint=batch.wrapped.fingerprint, cause=cause)
@@ -810,7 +810,7 @@ def test_a_data_key_that_the_application_opens_is_proved() -> None:
 
 
 def test_a_data_key_that_the_application_cannot_open_is_refused() -> None:
-    with pytest.raises(DataKeyConflict, match="it was not escrowed") as refusal:
+    with pytest.raises(DataKeyConflict, match="it was not stored") as refusal:
         beforehand(Application(TWO))
     assert ONE.fingerprint in refusal.value.message and ONE.value not in repr(refusal.value)
     assert "EONPRO_ENCRYPTED_PHI_KEY" in refusal.value.hint and "--repair all" in refusal.value.hint

@@ -101,7 +101,7 @@ def test_a_hidden_data_key_is_proved_named_and_only_then_escrowed(hidden: Journe
 
 def test_a_data_key_that_cannot_be_opened_is_neither_escrowed_nor_named_nor_delivered(hidden: Journey) -> None:
     hidden.aws.wrapped_by[ONE.fingerprint] = OTHER_KEY
-    with pytest.raises(DataKeyConflict, match="it was not escrowed"):
+    with pytest.raises(DataKeyConflict, match="it was not stored"):
         hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
     assert (hidden.aws.escrows, hidden.vercel.named) == ({}, None)
     assert "hosting.deliver" not in [call.split(" ")[0] for call in hidden.log]

@@ -121,7 +121,7 @@ def test_a_target_that_was_set_up_earlier_stays_a_target(aws) -> None:
 def test_settings_that_do_not_fit_are_told_and_the_account_is_left_alone(aws) -> None:
     account = seen(aws, app_principal=ADMIN)
     (problem,) = account.problems
-    assert "cannot be the application and a key administrator at once" in problem.what
+    assert "cannot be both the application and a key administrator" in problem.what
     assert problem.exit_code == 2
     assert account.settings is None
 
@@ -443,7 +443,7 @@ def test_settings_that_do_not_fit_hide_no_principal_that_is_not_there(aws) -> No
 
 def test_a_principal_that_a_fault_is_about_is_not_looked_up_as_well(aws) -> None:
     (problem,) = seen(aws, administrators=("caller", ABSENT), app_principal=ABSENT).problems
-    assert "cannot be the application and a key administrator at once" in problem.what
+    assert "cannot be both the application and a key administrator" in problem.what
 
 
 def test_a_region_that_cannot_be_used_hides_what_is_asked_in_it_and_nothing_else(aws) -> None:

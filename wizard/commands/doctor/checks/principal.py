@@ -306,7 +306,7 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
             what=f"production on Vercel has the access key {pushed}, and {user} has none of that id",
             why="AWS answers UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
             command=fixes.wizard(context, "access-key rotate"),
-            advice="deploy anew: python -m wizard push --redeploy --yes",
+            advice="redeploy: `python -m wizard push --redeploy --yes`",
         )
     elif not mine.active:
         given = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")

@@ -95,7 +95,7 @@ def _was_delivered(context: CheckContext) -> bool:
 def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
     """The escrow holds no wrapped key, or another than its tag says."""
     name = context.settings.names.stored_data_key
-    stored = context.once("seat", lambda: context.aws.key_rotation.seat(context.settings))
+    stored = context.once("seat", lambda: context.aws.key_rotation.stored_key(context.settings))
     if isinstance(stored, SetupError):
         return NotChecked.of(f"the escrow {name}", conflict)
     former = _former(context)
@@ -254,7 +254,7 @@ def _verdict(
         return None
     credentials = search.found
     # Nothing was made a moment ago that would have to settle: what is refused now is refused.
-    return context.once(f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, patient=False))
+    return context.once(f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, retry_seconds=0))
 
 
 _BY_VERDICT = {

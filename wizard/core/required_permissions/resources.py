@@ -1,36 +1,41 @@
-"""What the set-up touches in an account, each thing by the ARNs it has or will have, and what settings ask for.
+"""What the setup touches in an account, each resource by the ARNs it has or will have, and what settings ask for.
 
-Pure: settings in, ARNs and yes or no out. Says nothing of actions: those are measured (`wizard.commands.policy.operator_actions`).
+Pure: settings in, ARNs and yes or no out. The actions are in `wizard.core.required_permissions.table`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from components import policies
-from components.settings import Settings
+from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ObjectLock, ResourceKind, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """A set-up as its operator's policy sees it."""
+    """A setup as its operator's policy sees it."""
 
     settings: Settings
     operator: str
     """The ARN of who runs it. An administrator of the keys has from their policies what is done with them."""
-    adopts: bool = False
-    """Whether it takes in what was set up by hand."""
+    imports: bool = False
+    """Whether resources that were created manually are imported."""
 
     @property
     def administers(self) -> bool:
         """Whether the operator is an administrator of the keys."""
-        return self.operator in self.settings.administrators
+        return self.operator in self.settings.administrators or any(
+            fnmatchcase(self.operator, pattern) for pattern in self.settings.administrator_patterns
+        )
 
 
 FEATURES: Mapping[str, Callable[[Setup], bool]] = {
-    "adoption": lambda setup: setup.adopts or bool(setup.settings.adopted),
+    "import": lambda setup: setup.imports or bool(setup.settings.adopted),
+    "access logs": lambda setup: setup.settings.access_logging,
     "alert e-mails": lambda setup: bool(setup.settings.alert_emails),
+    "Object Lock": lambda setup: setup.settings.trail_lock is not ObjectLock.NONE,
     "Parameter Store": lambda setup: not _in_secrets(setup.settings),
     "Secrets Manager": lambda setup: _in_secrets(setup.settings),
     "ECS": lambda setup: setup.settings.execution_role_arn is not None,
@@ -43,12 +48,12 @@ FEATURES: Mapping[str, Callable[[Setup], bool]] = {
     "Vercel user": lambda setup: setup.settings.makes_user,
     "CloudWatch Logs": lambda setup: setup.settings.cloudwatch_logs,
 }
-"""What makes one set-up need an action on a thing that another does not need on the same thing."""
+"""What makes one setup need an action on a resource that another setup does not need on the same resource."""
 
 
-def things(setup: Setup) -> dict[str, tuple[str, ...]]:
-    """The ARNs of everything that this set-up touches, by the name of the thing; `*` is what has no ARN."""
-    found = {
+def resources_of(setup: Setup) -> dict[str, tuple[str, ...]]:
+    """The ARNs of everything that this setup touches, by the name of the resource; `*` is what has no ARN."""
+    arns_by_name = {
         **_keys(setup),
         **_administrators(setup),
         **_principals(setup.settings),
@@ -57,7 +62,7 @@ def things(setup: Setup) -> dict[str, tuple[str, ...]]:
         **_alerts(setup.settings),
         "account": ("*",),
     }
-    return {name: tuple(arns) for name, arns in found.items() if arns}
+    return {name: tuple(arns) for name, arns in arns_by_name.items() if arns}
 
 
 def _regional(settings: Settings, service: str, rest: str, *, everywhere: bool = False) -> list[str]:
@@ -72,12 +77,14 @@ def _iam(settings: Settings, rest: str) -> str:
 def _keys(setup: Setup) -> dict[str, list[str]]:
     settings = setup.settings
     names = settings.names
+    has_imported_alias = any(entry.startswith(f"{ResourceKind.ALIAS}=") for entry in settings.adopted)
+    imported_alias = _regional(settings, "kms", names.alias)[0] if has_imported_alias else None
     linked = "aws-service-role/mrk.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceMultiRegionKeys"
     return {
         "new keys": _regional(settings, "kms", "key/*", everywhere=True),
         "keys": [] if setup.administers else _regional(settings, "kms", "key/*", everywhere=True),
         "key aliases": [
-            *_regional(settings, "kms", names.alias, everywhere=True),
+            *(arn for arn in _regional(settings, "kms", names.alias, everywhere=True) if arn != imported_alias),
             *(
                 _regional(settings, "kms", names.trail_key_alias)
                 if _makes_trail(settings) and settings.trail_key
@@ -107,7 +114,8 @@ def _principals(settings: Settings) -> dict[str, list[str]]:
     return {
         "application's role": [_iam(settings, f"role/{names.app_role}")] if settings.makes_role else [],
         "application's user": [_iam(settings, f"user/{names.app_user}")] if settings.makes_user else [],
-        "application's own principal": [arn for arn in (user, role) if arn],
+        "existing application user": [user] if user else [],
+        "existing application role": [role] if role else [],
         "application's policy": [_iam(settings, f"policy/{names.app_policy}")],
         "Vercel's identity provider": [provider] if settings.trusts_vercel else [],
         "cluster's identity provider": [settings.eks_oidc_provider_arn] if settings.eks_oidc_provider_arn else [],
@@ -137,12 +145,48 @@ GUIDES_PARAMETERS = ("parameter/eonpro/ENCRYPTED_PHI_KEY", "parameter/eonpro/AWS
 def _stores(setup: Setup) -> dict[str, list[str]]:
     settings = setup.settings
     prefix = settings.names.parameter_prefix
-    by_hand = [arn for name in GUIDES_PARAMETERS for arn in _regional(settings, "ssm", name)]
+    guide = [arn for name in GUIDES_PARAMETERS for arn in _regional(settings, "ssm", name)]
     return {
-        "guide's parameters": by_hand if setup.adopts else [],
+        "guide's parameters": guide if setup.imports else [],
         "parameters": _regional(settings, "ssm", f"parameter{prefix}/*", everywhere=True),
         "secrets": _regional(settings, "secretsmanager", f"secret:{prefix}/*", everywhere=True),
+        "delivered secrets": _variables(settings, _OTHERS, settings.regions)
+        if _in_secrets(settings) and settings.uses_store
+        else [],
     }
+
+
+def variables_of(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """What a delivery reads and writes: in its own Region the stored data key is only read, elsewhere it is a copy."""
+    written = [
+        *_variables(settings, _OTHERS, settings.regions),
+        *_variables(settings, (DATA_KEY_VARIABLE,), settings.replica_regions),
+    ]
+    return {
+        "account": ("*",),
+        "variables": tuple(_variables(settings, APPLICATION_VARIABLES, settings.regions)),
+        **({"delivered variables": tuple(written)} if settings.uses_store else {}),
+    }
+
+
+_OTHERS = tuple(name for name in APPLICATION_VARIABLES if name != DATA_KEY_VARIABLE)
+
+
+def _variables(settings: Settings, names: Sequence[str], regions: Sequence[str]) -> list[str]:
+    is_secret = _in_secrets(settings)
+    arn = policies.secret_arn if is_secret else policies.parameter_arn
+    arns = [
+        arn(
+            account_id=settings.account_id,
+            region=region,
+            name=f"{settings.names.parameter_prefix}/{name}",
+            partition=settings.partition,
+        )
+        for region in regions
+        for name in names
+    ]
+    # Secrets Manager adds six random characters to a secret's ARN.
+    return [f"{name}-??????" for name in arns] if is_secret else arns
 
 
 def _makes_trail(settings: Settings) -> bool:
@@ -163,7 +207,7 @@ def _trail(setup: Setup) -> dict[str, list[str]]:
     return {
         "trail": [trail],
         "trail's bucket": [
-            bucket + name for name in (_found_buckets(settings) if setup.adopts else [names.trail_bucket])
+            bucket + name for name in (_possible_buckets(settings) if setup.imports else [names.trail_bucket])
         ],
         "access logs' bucket": [bucket + names.access_log_bucket] if settings.access_logging else [],
         # The actions on its tags take the ARN without the ending.
@@ -172,8 +216,8 @@ def _trail(setup: Setup) -> dict[str, list[str]]:
     }
 
 
-def _found_buckets(settings: Settings) -> list[str]:
-    """The names that a bucket made by hand may have: the one given, the usual one, the guide's."""
+def _possible_buckets(settings: Settings) -> list[str]:
+    """The names that a bucket created manually may have: the one in the settings, the default, the guide's."""
     usual = settings.model_copy(update={"trail_bucket": None}).names.trail_bucket
     return list(dict.fromkeys([settings.names.trail_bucket, usual, f"eonpro-cloudtrail-logs-{settings.account_id}"]))
 

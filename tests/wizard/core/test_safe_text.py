@@ -1,0 +1,48 @@
+"""The cleaner of text that others wrote."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from wizard.core.safe_text import clean, lines
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("arn:aws:iam::111122223333:role/admin", "arn:aws:iam::111122223333:role/admin"),
+        ("Café – Zürich 東京", "Café – Zürich 東京"),
+        ("\x1b[31mred\x1b[0m", "[31mred[0m"),
+        ("C1 \x9b31m", "C1 31m"),
+        ("bell\a, null\0", "bell, null"),
+        ("user\u202egnp.exe", "usergnp.exe"),
+        ("ad\u200bmin\ufeff \u2066x\u2069", "admin x"),
+        ("first\nsecond\r\nthird\tfourth", "first second  third fourth"),
+        ("a\u2028b\u2029c\x85d", "a b c d"),
+    ],
+)
+def test_a_text_is_one_line_without_invisible_characters(text: str, cleaned: str) -> None:
+    assert clean(text) == cleaned
+
+
+def test_a_clean_text_stays_as_it_is() -> None:
+    once = clean("a\x1b\u202eb\nc")
+    assert clean(once) == once
+
+
+def test_in_lines_a_question_mark_stands_for_what_is_not_shown() -> None:
+    unsafe = [
+        character
+        for character in map(chr, range(0x10000))
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        or unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    ]
+    assert [character for character in unsafe if character in lines(f"a{character}b")] == ["\n"]
+    assert lines("a\tb\n\x1b[31mred") == "a    b\n?[31mred"
+
+
+@pytest.mark.parametrize("text", ["plain", "Zürich – 東京", "emoji 🔑", "a\nb", "שלום", "مرحبا"])
+def test_what_can_be_read_stays(text: str) -> None:
+    assert lines(text) == text

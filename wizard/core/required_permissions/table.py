@@ -1,0 +1,209 @@
+"""The measured permissions: which actions a role needs on which resource, under which condition.
+
+Pure: settings in, actions and ARNs out; reads `measured.json` beside it, which
+`python -m tools.documents.permissions.operator` and `…auditor` generate. `policy` grants what is here and the preflight
+checks it, so that the two cannot differ.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ResourceKind, Settings
+from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
+
+TABLE = Path(__file__).with_name("measured.json")
+
+OPTIONAL = frozenset(
+    {
+        "account:ListRegions",
+        "iam:GetAccountSummary",
+        "iam:ListAccountAliases",
+        "s3:ListAllMyBuckets",
+        "servicequotas:GetServiceQuota",
+    }
+)
+"""What the setup asks for its prompts and its early checks, and does without: no part of the operator's policy.
+
+The bucket for Pulumi's state is no part of it either. It is made once, before there is a stack, and needs s3:CreateBucket,
+s3:PutBucketPolicy, s3:PutBucketPublicAccessBlock, s3:PutBucketOwnershipControls, s3:PutBucketVersioning,
+s3:PutEncryptionConfiguration, s3:PutBucketTagging and the matching reads.
+"""
+
+_GLOBAL_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+"""Where a request to IAM is made, whatever the session's Region."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredPermission:
+    """Actions that are needed together, on one resource."""
+
+    actions: tuple[str, ...]
+    resource: str
+    region: str
+    """Where the request is made: policies may ask for it (aws:RequestedRegion)."""
+    context: Mapping[str, str]
+    """What else the request carries, by condition key: the tags of a new key, the service that a role is passed to."""
+
+
+def load(role: str) -> dict[str, dict[str, Any]]:
+    """One part of the table: actions by resource; each with the features that need it, none where all do."""
+    part: dict[str, dict[str, Any]] = _tables()[role]
+    return part
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    tables: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return tables
+
+
+def measured_actions(setup: Setup, role: str, resource: str) -> set[str]:
+    """The actions that a role needs on a resource of this setup."""
+    rows = load(role).get(resource, {})
+    return {
+        action
+        for action, features in rows.items()
+        if not features or any(FEATURES[feature](setup) for feature in features)
+    }
+
+
+def operator_actions(setup: Setup, resource: str) -> set[str]:
+    """What the operator needs on a resource: measured, or read by the AWS provider; what exists is not created."""
+    unmeasured = {action for part in ("provider reads", "unmeasured") for action in load(part).get(resource, {})}
+    return (measured_actions(setup, "operator", resource) | unmeasured) - _existing_creations(setup.settings, resource)
+
+
+_CREATIONS: Mapping[str, tuple[ResourceKind, str]] = {
+    "application's role": (ResourceKind.APPLICATION_ROLE, "iam:CreateRole"),
+    "application's policy": (ResourceKind.APPLICATION_POLICY, "iam:CreatePolicy"),
+    "trail": (ResourceKind.TRAIL, "cloudtrail:CreateTrail"),
+    "trail's bucket": (ResourceKind.BUCKET, "s3:CreateBucket"),
+    "account": (ResourceKind.KEY, "kms:CreateKey"),
+    "new keys": (ResourceKind.KEY, "kms:TagResource"),
+}
+
+
+def _existing_creations(settings: Settings, resource: str) -> set[str]:
+    """What creates a resource that was imported or that belongs to somebody else."""
+    imported = {entry.partition("=")[0] for entry in settings.adopted}
+    creates_other_key = bool(settings.replica_regions) or (settings.trail_key and settings.existing_trail_arn is None)
+    found = set()
+    if resource == "Vercel's identity provider" and settings.vercel_oidc_provider_arn:
+        found |= {"iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"}
+    kind, action = _CREATIONS.get(resource, (None, ""))
+    if kind is not None and kind in imported and not (kind is ResourceKind.KEY and creates_other_key):
+        found.add(action)
+    if (
+        resource in ("application's role", "existing application role", "existing application user")
+        and ResourceKind.POLICY_ATTACHMENT in imported
+    ):
+        found |= {"iam:AttachRolePolicy", "iam:AttachUserPolicy"}
+    return found
+
+
+def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
+    """What narrows an action beyond its resource; empty where nothing does.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+    """
+    settings = setup.settings
+    if action == "iam:PassRole":
+        service = {"log role": "cloudtrail", "forwarding role": "events"}[resource]
+        return {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+    if action == "iam:CreateServiceLinkedRole":
+        return {"StringEquals": {"iam:AWSServiceName": "mrk.kms.amazonaws.com"}}
+    if action in ("iam:AttachRolePolicy", "iam:AttachUserPolicy"):
+        return {"ArnEquals": {"iam:PolicyARN": _policy_arns(setup)}}
+    if action in ("iam:CreateRole", "iam:CreateUser") and settings.permissions_boundary_arn:
+        return {"StringEquals": {"iam:PermissionsBoundary": settings.permissions_boundary_arn}}
+    if action == "kms:CreateKey":
+        regions = list(settings.regions) if len(settings.regions) > 1 else settings.region
+        return {"StringEquals": {**_tags(settings, "RequestTag"), "aws:RequestedRegion": regions}}
+    if resource == "new keys":
+        return {"StringEquals": _tags(settings, "RequestTag")}
+    if resource == "keys":
+        return {"StringEquals": _tags(settings, "ResourceTag")}
+    if action == "sns:Subscribe":
+        return {"StringEquals": {"sns:Protocol": "email", "sns:Endpoint": list(settings.alert_emails)}}
+    return {}
+
+
+def _tags(settings: Settings, key: str) -> dict[str, str]:
+    return {f"aws:{key}/{name}": value for name, value in settings.tags.items()}
+
+
+def _policy_arns(setup: Setup) -> list[str]:
+    known = resources_of(setup)
+    return [arn for name in ("application's policy", "policy that reads the variables") for arn in known.get(name, ())]
+
+
+# --- what the preflight asks IAM's simulator ----------------------------------------------------------------------
+
+
+def required(settings: Settings, caller_arn: str) -> tuple[RequiredPermission, ...]:
+    """What `policy operator` grants for these settings, each action on the ARNs it is for, as the caller asks it."""
+    setup = Setup(settings=settings, operator=caller_arn)
+    return tuple(_required(setup))
+
+
+def _required(setup: Setup) -> Iterator[RequiredPermission]:
+    for resource, arns in resources_of(setup).items():
+        by_context: dict[str, list[str]] = {}
+        for action in sorted(operator_actions(setup, resource)):
+            by_context.setdefault(json.dumps(_context(setup, resource, action)), []).append(action)
+        for context, actions in by_context.items():
+            for arn, region in _requests(setup, resource, arns, actions):
+                yield RequiredPermission(
+                    actions=tuple(actions),
+                    resource=arn,
+                    region=region,
+                    context=json.loads(context),
+                )
+
+
+_READERS = frozenset({"execution role", "existing execution role", "role that reads the variables"})
+"""The roles to which the second of the two policies is attached, the one that reads the variables."""
+
+
+def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
+    """The condition of an action as one request carries it, one value for each key; its Region is passed separately."""
+    conditions = condition_of(setup, resource, action).values()
+    values = {
+        key: value for condition in conditions for key, value in condition.items() if key != "aws:RequestedRegion"
+    }
+    position = -1 if resource in _READERS else 0
+    return {key: value if isinstance(value, str) else value[position] for key, value in values.items()}
+
+
+def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[str]) -> Iterator[tuple[str, str]]:
+    """ARNs with the Regions of the requests: for a pattern the ARNs of what will be created, for `*` each Region of a key."""
+    settings = setup.settings
+    iam_region = _GLOBAL_REGIONS.get(settings.partition, settings.region)
+    if resource == "callers":
+        yield setup.operator, iam_region
+        return
+    for arn in arns:
+        if arn == "*":
+            everywhere = "kms:CreateKey" in actions
+            is_iam = all(action.startswith("iam:") for action in actions)
+            regions = settings.regions if everywhere else (iam_region if is_iam else settings.region,)
+            yield from ((arn, region) for region in regions)
+            continue
+        region = arn.split(":")[3] or (iam_region if arn.split(":")[2] == "iam" else settings.region)
+        if resource in ("parameters", "secrets"):
+            # A caller whose policies name the variables one by one is allowed all that is needed.
+            ending = "-AbCdEf" if resource == "secrets" else ""
+            yield from ((f"{arn.removesuffix('*')}{name}{ending}", region) for name in _stored_variables(settings))
+        else:
+            yield arn.replace("??????", "AbCdEf"), region
+
+
+def _stored_variables(settings: Settings) -> tuple[str, ...]:
+    """Something in AWS reads all three; for Vercel alone the data key is all that is stored."""
+    return APPLICATION_VARIABLES if settings.uses_store else (DATA_KEY_VARIABLE,)

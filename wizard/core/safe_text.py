@@ -1,0 +1,34 @@
+"""The one cleaner of text that others wrote: names in an account or a project, messages of a service.
+
+Pure. Renderers call it at the moment of output: `clean` for a value in a page, a table or Markdown, `lines` for a
+terminal and a log. Data keeps the text as it was read.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
+
+# Controls (C0 and C1), which a terminal obeys; formats (direction of writing, no width), which hide other text; halves
+# of a surrogate pair; separators of lines.
+_UNSAFE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+def clean(text: str) -> str:
+    """The text on one line, without control characters (C0, C1) and without bidi and zero-width characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if character in _SPACES else character for character in text if _is_shown(character, _SPACES))
+
+
+def lines(text: str) -> str:
+    """The text with its lines; a question mark stands for each such character, four spaces for a tab."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = text.replace("\t", "    ")
+    return "".join(character if _is_shown(character, "\n") else "?" for character in text)
+
+
+def _is_shown(character: str, spaces: frozenset[str] | str) -> bool:
+    return character in spaces or unicodedata.category(character) not in _UNSAFE
