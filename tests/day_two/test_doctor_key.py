@@ -30,7 +30,7 @@ def test_a_key_that_was_disabled_is_enabled_again(on_vercel: Clinic):
     on_vercel.client("kms").disable_key(KeyId=key)
     finding = mended(on_vercel, "key-disabled")
     assert finding["command"] == f"aws kms enable-key --key-id {key} --region us-east-1"
-    assert "start the application anew" in finding["advice"]
+    assert "restart the application" in finding["advice"]
 
 
 def test_a_key_that_is_pending_deletion_is_saved(on_vercel: Clinic):

@@ -1,4 +1,4 @@
-"""The causes of trouble in the order in which they are told: what explains others before what follows from it.
+"""The check codes in the order of the findings: a cause before its consequences.
 
 Pure. The names are a contract: programs act on them, and a name is never given another meaning.
 """
@@ -20,7 +20,7 @@ class CheckCode:
 
 
 _REMEMBERED = ("failure-remembered",)
-"""What the application keeps from any of them until it is started anew."""
+"""What the application caches until it restarts."""
 
 _DENIED = ("access-denied", "proof-failed", *_REMEMBERED)
 """What the proof says where the application may not use the key, or cannot be had."""
@@ -29,7 +29,7 @@ _OPENING = (*_DENIED, "unwrap-failed")
 """What the proof says, whatever kept it from opening the data key."""
 
 _COMPARISONS = ("data-key-foreign", "variable-outdated", "parameter-wrong")
-"""What differs from an escrow that is itself what is wrong: then the others may well be right."""
+"""What differs from a stored data key that is itself what is wrong: then the others may well be right."""
 
 _LOST_KEY = (*_OPENING, "rotation-off", "rotation-period", "stack-drifted")
 
@@ -37,7 +37,7 @@ _ELSEWHERE = (
     "alias-missing",
     "alias-moved",
     "bucket-missing",
-    "escrow-missing",
+    "stored-key-missing",
     "identity-denied",
     "key-id-other-key",
     "key-id-other-region",
@@ -59,7 +59,7 @@ TABLE: tuple[CheckCode, ...] = (
             *_LOST_KEY,
             "alias-missing",
             "alias-moved",
-            "escrow-missing",
+            "stored-key-missing",
             "variable-missing",
             "parameter-missing",
             "trail-missing",
@@ -164,7 +164,9 @@ TABLE: tuple[CheckCode, ...] = (
         name="identity-denied", description="the application's policies do not allow what it needs", implies=_DENIED
     ),
     CheckCode(name="access-key-missing", description="the application on Vercel has no access key", implies=_DENIED),
-    CheckCode(name="access-key-gone", description="the access key on Vercel is no longer the user's", implies=_DENIED),
+    CheckCode(
+        name="access-key-deleted", description="the access key on Vercel is no longer the user's", implies=_DENIED
+    ),
     CheckCode(name="access-key-inactive", description="the access key on Vercel is switched off", implies=_DENIED),
     CheckCode(name="execution-role-denied", description="ECS may not read the variables for the task"),
     CheckCode(name="wrong-principal", description="the service runs as another role", implies=_DENIED),
@@ -172,31 +174,35 @@ TABLE: tuple[CheckCode, ...] = (
     CheckCode(name="policy-widened", description="the application's policy gives it more than the key"),
     # The data key and the three variables.
     CheckCode(
-        name="escrow-missing",
-        description="the escrow of the data key is gone",
+        name="stored-key-missing",
+        description="the stored data key is gone",
         implies=("parameter-missing", *_OPENING),
     ),
     CheckCode(
-        name="data-key-not-made",
+        name="data-key-not-created",
         description="no data key was made yet",
         implies=("variable-missing", "parameter-missing"),
     ),
     CheckCode(
-        name="escrow-tag-changed",
-        description="the escrow's tag speaks of another data key than it holds",
+        name="stored-key-tag-changed",
+        description="the stored data key's tag speaks of another data key than it holds",
         implies=_OPENING,
     ),
-    CheckCode(name="escrow-malformed", description="the escrow holds no wrapped data key", implies=_OPENING),
     CheckCode(
-        name="escrow-replaced", description="the escrow holds another data key than its tag says", implies=_OPENING
+        name="stored-key-malformed", description="the stored data key holds no wrapped data key", implies=_OPENING
     ),
     CheckCode(
-        name="escrow-of-another-key",
-        description="the escrowed data key is wrapped by another KMS key",
+        name="stored-key-replaced",
+        description="the stored data key holds another data key than its tag says",
+        implies=_OPENING,
+    ),
+    CheckCode(
+        name="stored-key-of-another-kms-key",
+        description="the stored data key is wrapped by another KMS key",
         implies=(*_OPENING, *_COMPARISONS),
     ),
-    CheckCode(name="escrow-replica-missing", description="a replica's Region has no copy of the escrow"),
-    CheckCode(name="escrow-replica-differs", description="a replica's Region has another data key in its escrow"),
+    CheckCode(name="stored-key-replica-missing", description="a replica's Region has no copy of the stored data key"),
+    CheckCode(name="stored-key-replica-differs", description="a replica's Region has another data key stored"),
     CheckCode(
         name="data-key-wrong-length",
         description="what the wrapped key opens to is no 32 bytes",
@@ -208,7 +214,7 @@ TABLE: tuple[CheckCode, ...] = (
     CheckCode(name="vercel-token-refused", description="Vercel does not take the token"),
     CheckCode(
         name="data-key-foreign",
-        description="the application has another data key than the escrowed one",
+        description="the application has another data key than the stored data keyed one",
         implies=_REMEMBERED,
     ),
     CheckCode(
@@ -237,14 +243,18 @@ TABLE: tuple[CheckCode, ...] = (
     CheckCode(name="key-id-other-key", description="AWS_KMS_KEY_ID is another key", implies=_REMEMBERED),
     CheckCode(name="region-wrong", description="AWS_REGION is not the key's Region", implies=_REMEMBERED),
     CheckCode(
-        name="variable-untold",
+        name="variable-unreadable",
         description="a variable cannot be read, and nothing says that it is ours",
         implies=_REMEMBERED,
     ),
     CheckCode(name="variable-type", description="a variable is not stored as sensitive"),
-    CheckCode(name="parameter-missing", description="a parameter beside the escrow is gone", implies=_REMEMBERED),
     CheckCode(
-        name="parameter-wrong", description="a parameter beside the escrow is not the stack's", implies=_REMEMBERED
+        name="parameter-missing", description="a parameter beside the stored data key is gone", implies=_REMEMBERED
+    ),
+    CheckCode(
+        name="parameter-wrong",
+        description="a parameter beside the stored data key is not the stack's",
+        implies=_REMEMBERED,
     ),
     CheckCode(
         name="task-definition-behind",
@@ -268,7 +278,7 @@ TABLE: tuple[CheckCode, ...] = (
             "trail-delivery-failing",
             "trail-excludes-kms",
             "trail-global-events-off",
-            "trail-key-off",
+            "trail-encryption-off",
             "trail-other-bucket",
             "trail-single-region",
             "trail-stopped",
@@ -294,11 +304,11 @@ TABLE: tuple[CheckCode, ...] = (
         name="bucket-missing",
         description="the trail's bucket is gone",
         implies=(
-            "bucket-lock-gone",
+            "bucket-lock-missing",
             "bucket-lock-short",
             "bucket-public",
             "bucket-retention-short",
-            "bucket-tls-policy-gone",
+            "bucket-tls-policy-missing",
             "bucket-unencrypted",
             "bucket-unversioned",
             "trail-delivery-failing",
@@ -308,26 +318,26 @@ TABLE: tuple[CheckCode, ...] = (
     CheckCode(
         name="trail-delivery-failing",
         description="the trail cannot write to its bucket",
-        implies=("bucket-tls-policy-gone",),
+        implies=("bucket-tls-policy-missing",),
     ),
     CheckCode(
         name="bucket-public", description="the trail's bucket may be opened to the public", implies=("stack-drifted",)
     ),
-    CheckCode(name="bucket-lock-gone", description="the trail's bucket locks nothing", implies=("stack-drifted",)),
+    CheckCode(name="bucket-lock-missing", description="the trail's bucket locks nothing", implies=("stack-drifted",)),
     CheckCode(
         name="bucket-retention-short",
         description="the logs are kept for less than six years",
         implies=("stack-drifted",),
     ),
     CheckCode(
-        name="bucket-tls-policy-gone", description="the trail's bucket takes plain HTTP", implies=("stack-drifted",)
+        name="bucket-tls-policy-missing", description="the trail's bucket takes plain HTTP", implies=("stack-drifted",)
     ),
     CheckCode(
         name="bucket-unversioned", description="the trail's bucket keeps no versions", implies=("stack-drifted",)
     ),
     CheckCode(name="bucket-unencrypted", description="the trail's bucket encrypts nothing by itself"),
     CheckCode(name="bucket-lock-short", description="the trail's bucket locks for less than the stack says"),
-    CheckCode(name="trail-key-off", description="the logs are not encrypted under their own key"),
+    CheckCode(name="trail-encryption-off", description="the logs are not encrypted under their own key"),
     CheckCode(name="alerts-topic-missing", description="the alerts' topic is gone", implies=("alerts-rule-off",)),
     CheckCode(name="alerts-rule-off", description="a rule of the alerts is off or gone"),
     # The stack.

@@ -1,6 +1,6 @@
-"""`doctor`: looks at everything of a stack, tells what is wrong and the command that mends it.
+"""`doctor` and `verify`: the findings of a stack, each with the command that fixes it.
 
-Pure: reads through the edges' Protocols and changes nothing.
+Pure: reads through the ports and changes nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from wizard.targets.port import TargetContext, deploy_target
 
 
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
-    """The diagnosis, told and as a document. Raises StackNotFound without settings."""
-    clients.ui.working("looking at the account, the state and where the application runs")
+    """The diagnosis on the terminal and as a document. Raises StackNotFound without settings."""
+    clients.ui.working("checking the account, the state and the deploy targets")
     diagnosis = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
     show(clients.ui, diagnosis)
     return diagnosis.exit_code, document(diagnosis)
@@ -41,7 +41,7 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
         finding = Finding(
             cause="operator-credentials",
             what=error.message,
-            why="without them nothing of the stack can be looked at",
+            why="without them nothing of the stack can be checked",
             **next_step(error),
         )
         return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(_everything(),))
@@ -53,7 +53,7 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
 
 
 def _everything() -> NotChecked:
-    return NotChecked(what="the stack", why="the account could not be asked")
+    return NotChecked(what="the stack", why="the account could not be read")
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
@@ -64,18 +64,18 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
     for finding in diagnosis.consequences:
         ui.line(f"{finding.what}: it follows from the above", mark=Mark.INFO)
     if diagnosis.not_checked:
-        ui.section("What could not be looked at", "so it is not known to be well")
+        ui.section("Not checked", "so nothing is known about it")
     for not_checked in diagnosis.not_checked:
         ui.line(f"{not_checked.what}: {not_checked.why}", mark=Mark.WARN)
     if diagnosis.passed:
-        ui.section("What is well")
+        ui.section("Passed")
     for what in diagnosis.passed:
         ui.line(what, mark=Mark.OK)
     for what in diagnosis.skipped:
-        ui.line(f"not looked at: {what}", mark=Mark.INFO)
+        ui.line(f"not checked: {what}", mark=Mark.INFO)
     if diagnosis.healthy:
         everything = "everything else" if diagnosis.skipped else "everything"
-        ui.line(f"healthy: {everything} was looked at, and nothing is wrong", mark=Mark.OK)
+        ui.line(f"healthy: {everything} was checked, and nothing is wrong", mark=Mark.OK)
 
 
 def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
@@ -90,7 +90,7 @@ def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
 
 
 def document(diagnosis: Diagnosis) -> json_documents.Document:
-    """Of a diagnosis; `ok` is whether everything was looked at and is well."""
+    """Of a diagnosis; `ok` is whether everything was checked and is correct."""
     return {
         **json_documents.head("doctor", ok=diagnosis.healthy),
         "stack": diagnosis.stack,
@@ -116,7 +116,7 @@ def plain(finding: Finding) -> dict[str, str | None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """The proofs, and what keeps those that failed from being had."""
+    """The verifications, and the causes of those that failed."""
 
     stack: str
     proofs: tuple[Verification, ...]
@@ -125,7 +125,7 @@ class Verified:
 
 
 def run_verify(request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
-    """The proofs, told and as a document. Raises SetupError."""
+    """The verifications on the terminal and as a document. Raises SetupError."""
     verified = verify(request, clients)
     findings = [plain(each) for each in verified.diagnosis.findings] if verified.diagnosis else []
     document = json_documents.verify(verified.stack, verified.proofs, findings)
@@ -133,8 +133,8 @@ def run_verify(request: Request, clients: Clients) -> tuple[int, json_documents.
 
 
 def verify(request: Request, clients: Clients) -> Verified:
-    """Prove again that the application can open the escrowed key, and say what is in the way where it cannot."""
-    clients.ui.working("looking at the stack")
+    """Prove again that the application can open the stored key, and say what is in the way where it cannot."""
+    clients.ui.working("reading the stack")
     deployed = deployed_stack.find(request, clients)
     deployed_stack.outputs_of(deployed)
     context = deployed.reachable(targets_of(request, deployed))
@@ -148,12 +148,12 @@ def verify(request: Request, clients: Clients) -> Verified:
     proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True)
     if all(proof.state is not VerificationState.FAILED for proof in proofs):
         return Verified(stack=deployed.stack, proofs=proofs)
-    clients.ui.working("looking for the cause")
+    clients.ui.working("finding the cause")
     diagnosis = diagnose(deployed, clients, checks.ACCESS_CHECKS)
     clients.ui.section("What is wrong", "the root causes first")
     show_findings(clients.ui, diagnosis.findings)
     if not diagnosis.findings:
-        clients.ui.line(f"nothing that was looked at explains it: python -m wizard doctor --stack {deployed.stack}")
+        clients.ui.line(f"no check explains it: python -m wizard doctor --stack {deployed.stack}")
     return Verified(stack=deployed.stack, proofs=proofs, diagnosis=diagnosis)
 
 
@@ -167,7 +167,7 @@ def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[
             place=context.settings.names.stored_data_key,
             state=DeliveryState.UNCHANGED,
             fingerprint=stored_data_key.wrapped.fingerprint,
-            checked_by="the escrow",
+            checked_by="the stored data key",
             region=region,
         )
         for target in map(deploy_target, context.targets)

@@ -1,6 +1,6 @@
-"""What several checks need to know, each thing read once and only when it is asked for; errors are values.
+"""What the checks read: each thing once, when it is first needed; errors are values.
 
-Pure: reads through the edges' Protocols.
+Pure: reads through the ports.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class CheckContext:
-    """Of one stack. Safe to be asked by checks that run side by side: each thing is read at most once."""
+    """The context of one stack. Safe for concurrent checks: each thing is read at most once."""
 
     def __init__(self, deployed: DeployedStack, clients: Clients) -> None:
         self.deployed = deployed
@@ -39,7 +39,7 @@ class CheckContext:
         self._read: dict[str, object] = {}
 
     def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
-        """What `read` returns, or the SetupError that it raised; read by whoever asks first under that name."""
+        """What `read` returns, or the SetupError that it raised; read once for each name."""
         with self._guard:
             lock = self._locks.setdefault(name, Lock())
         with lock:
@@ -71,7 +71,7 @@ class CheckContext:
 
     @property
     def outputs(self) -> Outputs | None:
-        """What the stack tells; None where it is not built or its backend could not be asked."""
+        """The stack's outputs; None where it is not deployed or its backend could not be read."""
         return self.deployed.outputs
 
     # --- the key
@@ -140,7 +140,7 @@ class CheckContext:
 
     @property
     def stored_data_key(self) -> StoredDataKey | SetupError | None:
-        """The escrowed data key; a DataKeyConflict where the escrow holds anything else."""
+        """The stored data keyed data key; a DataKeyConflict where the stored data key holds anything else."""
         return self.once("escrow", lambda: find_stored_data_key(self.aws, self.settings))
 
     @property

@@ -1,6 +1,6 @@
-"""The diagnosis of a stack: every check side by side, causes before their consequences, the unknown never called well.
+"""The diagnosis of a stack: all checks concurrently, causes before their consequences, the unknown never passed.
 
-Pure: reads through the edges' Protocols. A check is a plain function of the evidence, in a file `of_the_<thing>.py`.
+Pure: reads through the ports. A check is a function of the context; `checks/` has them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wizard.setup.steps import Clients
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One cause of trouble, and the command that mends it."""
+    """One cause of a fault, and the command that fixes it."""
 
     cause: str
     """A name that programs rely on: `key-disabled`, `variable-truncated`; the table of causes orders them."""
@@ -40,7 +40,7 @@ def next_step(error: SetupError) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class NotChecked:
-    """One thing that could not be looked at; never taken for good."""
+    """One thing that could not be checked; it never counts as passed."""
 
     what: str
     why: str
@@ -49,31 +49,31 @@ class NotChecked:
 
     @classmethod
     def of(cls, what: str, error: SetupError) -> NotChecked:
-        """What an edge's error kept from being seen."""
+        """From the error of a client."""
         return cls(what=what, why=error.message, is_denied=isinstance(error, CredentialsError))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Passed:
-    """One thing that was looked at and is as it should be."""
+    """One check that passed."""
 
     what: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """One thing that nobody can see from here, or that the caller did not want to be looked at: told, and no fault."""
+    """One thing that cannot be checked from here, or that was not requested; no fault."""
 
     what: str
 
 
 CheckResult = Finding | NotChecked | Passed | Skipped
-"""What a check tells."""
+"""The result of a check."""
 
 Check = Callable[[CheckContext], Iterable[CheckResult]]
 
 AT_ONCE = 8
-"""Checks that run side by side."""
+"""Checks that run concurrently."""
 
 CREDENTIALS = frozenset({"operator-credentials", "vercel-token-refused"})
 """Causes that are the doctor's own lack of credentials: exit code 3."""
@@ -81,20 +81,20 @@ CREDENTIALS = frozenset({"operator-credentials", "vercel-token-refused"})
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What was found, root causes first."""
+    """The results of the checks, root causes first."""
 
     stack: str
     findings: tuple[Finding, ...] = ()
     consequences: tuple[Finding, ...] = ()
-    """What was found too and follows from a finding: it goes when that is mended."""
+    """Findings that follow from another finding: they disappear when it is fixed."""
     not_checked: tuple[NotChecked, ...] = ()
     passed: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    """What nobody can see from here, and what the caller did not want to be looked at."""
+    """What cannot be checked from here, and what was not requested."""
 
     @property
     def healthy(self) -> bool:
-        """Whether everything was looked at and all of it is well."""
+        """Whether everything was checked and passed."""
         return not self.findings and not self.not_checked
 
     @property
@@ -110,9 +110,9 @@ class Diagnosis:
 def diagnose(
     deployed: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
 ) -> Diagnosis:
-    """What ails the stack, by these checks; and by the last, each with what it looks at, if these found nothing.
+    """The diagnosis of the stack by these checks; and by the last ones, each with its subject, if there is no finding.
 
-    The last take long, and would tell in other words what was found already.
+    The last ones take long, and would repeat the findings of the others.
     """
     context = CheckContext(deployed, clients)
 
@@ -120,7 +120,7 @@ def diagnose(
         try:
             return tuple(check(context))
         except SetupError as error:
-            # A check that did not think of it: what it would have said is unknown.
+            # The check did not handle the error: its result is unknown.
             return (NotChecked.of(check.__name__.replace("_", " "), error),)
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
@@ -128,12 +128,12 @@ def diagnose(
     if not any(isinstance(each, Finding) for each in results):
         results += [each for _, check in last for each in run(check)]
     else:
-        results += [NotChecked(what=what, why="that is looked at when nothing else is wrong") for what, _ in last]
+        results += [NotChecked(what=what, why="it is checked when nothing else is wrong") for what, _ in last]
     return build_diagnosis(deployed.stack, results)
 
 
 def build_diagnosis(stack: str, results: Iterable[CheckResult]) -> Diagnosis:
-    """Findings in the table's order, each said once; what follows from one is told apart."""
+    """The diagnosis: findings in the table's order without duplicates, consequences apart."""
     results = tuple(dict.fromkeys(results))
     findings = sorted(
         (each for each in results if isinstance(each, Finding)), key=lambda finding: check_codes.place(finding.cause)

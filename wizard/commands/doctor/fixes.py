@@ -1,7 +1,7 @@
-"""The commands that mend: of the AWS CLI, of Pulumi, of the wizard; every value filled in, quoted for a POSIX shell.
+"""The commands that fix findings: AWS CLI, Pulumi, wizard; every value filled in, quoted for a POSIX shell.
 
-Pure. What one call of AWS puts back exactly is that call: it does nothing else, and needs neither state nor backend.
-What takes a document or several calls is put back by the stack, and of the stack only the resources that are named.
+Pure. What one AWS call restores is that call: it changes nothing else, and needs no state backend. What needs a policy
+document or several calls is restored by `pulumi up`, for the named resources only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NAMED_AT_MOST = 12
 
 
 def aws(context: CheckContext, *words: object, region: str | None = None) -> str:
-    """`aws WORDS` in the stack's own Region or another; a word that is no text is given as JSON."""
+    """`aws WORDS` in the stack's own Region or another; a word that is no text becomes JSON."""
     place = ["--region", region or context.settings.region]
     return _typed("aws", *words, *place, *(["--profile", _profile(context)] if _profile(context) else []))
 
@@ -30,19 +30,19 @@ def wizard(context: CheckContext, command: str, *words: str) -> str:
 
 
 def push(context: CheckContext, *words: str) -> str:
-    """The escrowed data key with its two companions, again, and what runs started anew, where something does."""
+    """The stored data keyed data key with its two companions, again, and what runs started anew, where something does."""
     return wizard(context, "push", *words, "--yes", redeploy_flag(context))
 
 
 def redeploy_flag(context: CheckContext) -> str:
-    """The flag that starts anew what runs: variables are read when it starts. Nothing that is not known is touched."""
+    """`--redeploy` where instances are known to run: they read variables at their start; else `--no-redeploy`."""
     return "--redeploy" if any(each.deployment is not None for each in context.instances) else "--no-redeploy"
 
 
 def pulumi_up(context: CheckContext, *endings: str) -> str:
-    """`pulumi up` that reads the account anew and puts back the resources whose URN ends so.
+    """`pulumi up --refresh` of the resources whose URN has one of these endings.
 
-    The whole stack, where it names none of them or more than a command may hold.
+    The whole stack, where none has, or more than NAMED_AT_MOST.
     """
     state = context.state
     resources = state.resources if isinstance(state, StackState) else ()
@@ -50,7 +50,7 @@ def pulumi_up(context: CheckContext, *endings: str) -> str:
 
 
 def pulumi_up_urns(context: CheckContext, urns: Sequence[str]) -> str:
-    """`pulumi up` that reads the account anew and changes these resources; all, where these are none or many."""
+    """`pulumi up --refresh` of these resources; of the whole stack, where these are none or more than NAMED_AT_MOST."""
     targets = urns if len(urns) <= NAMED_AT_MOST else ()
     words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", context.stack]
     typed = _typed(*words, *(word for urn in targets for word in ("--target", urn)))

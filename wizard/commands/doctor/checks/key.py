@@ -1,6 +1,6 @@
 """The key as the stack and the application's variables name it: whether it is there, works, and is the one they mean.
 
-Pure: reads through the evidence.
+Pure: reads through the context.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wizard.data_key.storage import region_of
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
-_RESTART = "start the application anew: it remembers a load of its key that failed"
+_RESTART = "restart the application: it caches a failed load of its key"
 
 
 def check_region(context: CheckContext) -> Iterator[CheckResult]:
@@ -60,7 +60,7 @@ def _missing(arn: str) -> Finding:
         why="it was deleted, or these credentials are of another account; without it no record can be opened",
         command=f"aws cloudtrail lookup-events --region {region} "
         f"--lookup-attributes AttributeKey=ResourceName,AttributeValue={arn}",
-        advice="what it tells is who ended the key, and when; a replica or a backup under another key opens the data key",
+        advice="its output shows who deleted the key, and when; a replica or a backup under another key opens the data key",
     )
 
 
@@ -115,7 +115,7 @@ def _key_id(context: CheckContext, variable: Expected, value: str, expected_arn:
         what=f"AWS_KMS_KEY_ID in {variable.place} is {_shown(value)}, not {expected_arn}",
         why=why,
         command=fixes.push(context),
-        advice=f"deploy anew; {_RESTART}",
+        advice=f"redeploy; {_RESTART}",
     )
 
 
@@ -180,7 +180,7 @@ def check_rotation(context: CheckContext) -> Iterator[CheckResult]:
     rotate = fixes.aws(context, "kms", "enable-key-rotation", "--key-id", arn, "--rotation-period-in-days", str(period))
     if key.rotation_enabled is None:
         if key.state == "Enabled":
-            yield NotChecked(what="the rotation of the key", why="KMS does not tell it", is_denied=True)
+            yield NotChecked(what="the rotation of the key", why="KMS does not return it", is_denied=True)
     elif not key.rotation_enabled:
         yield Finding(
             cause="rotation-off",
@@ -189,7 +189,7 @@ def check_rotation(context: CheckContext) -> Iterator[CheckResult]:
             command=rotate,
         )
     elif key.rotation_period_days is None:
-        yield NotChecked(what="how often the key rotates", why="KMS does not tell it")
+        yield NotChecked(what="how often the key rotates", why="KMS does not return it")
     elif key.rotation_period_days != period:
         yield Finding(
             cause="rotation-period",
@@ -203,10 +203,10 @@ def check_rotation(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def check_replica_data_keys(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether each holds the data key that the escrow holds."""
+    """Whether each holds the data key that the stored data key holds."""
     stored_data_key, outputs, settings = context.stored_data_key, context.outputs, context.settings
     if outputs is None or not isinstance(stored_data_key, StoredDataKey):
-        return  # Told by the check of the escrow.
+        return  # Told by the check of the stored data key.
     name, ours = settings.names.stored_data_key, stored_data_key.wrapped.fingerprint
     for region in map(region_of, outputs.replica_key_arns):
         read = partial(
@@ -214,23 +214,23 @@ def check_replica_data_keys(context: CheckContext) -> Iterator[CheckResult]:
         )
         copy = context.once(f"escrow in {region}", read)
         if isinstance(copy, SetupError):
-            yield NotChecked.of(f"the escrow {name} in {region}", copy)
+            yield NotChecked.of(f"the stored data key {name} in {region}", copy)
         elif copy is None:
             yield Finding(
-                cause="escrow-replica-missing",
-                what=f"there is no copy of the escrow {name} in {region}",
+                cause="stored-key-replica-missing",
+                what=f"there is no copy of the stored data key {name} in {region}",
                 why=f"the application in {region} finds no data key, and there is one copy less to lose",
                 command=fixes.push(context),
             )
         elif copy.wrapped != stored_data_key.wrapped:
             yield Finding(
-                cause="escrow-replica-differs",
-                what=f"the escrow {name} in {region} holds {copy.wrapped.fingerprint}, not {ours}",
+                cause="stored-key-replica-differs",
+                what=f"the stored data key {name} in {region} holds {copy.wrapped.fingerprint}, not {ours}",
                 why="what one Region encrypts, the other cannot read",
                 command=fixes.wizard(context, "restore", "--version", ours, "--confirm", context.stack),
             )
         else:
-            yield Passed(what=f"the escrow in {region} holds the same data key")
+            yield Passed(what=f"the stored data key in {region} holds the same data key")
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (

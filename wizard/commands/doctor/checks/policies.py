@@ -1,6 +1,6 @@
 """Whether the key's own policy lets the application in, as the settings mean it to.
 
-Pure: reads through the evidence.
+Pure: reads through the context.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _compare_policy(
         yield Finding(
             cause="key-policy-changed",
             what=f"{whose} is not what the settings mean: {_summary(changed)}",
-            why="who may use and administer the key was changed beside the stack",
+            why="who may use and administer the key was changed outside the stack",
             command=fixes.pulumi_up(context, resource),
         )
     if not differences:

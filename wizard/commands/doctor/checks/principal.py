@@ -1,6 +1,6 @@
 """Whether the application may use its key: its principals, and what their policies say.
 
-Pure: reads through the evidence. A key policy that names the application lets it in without IAM, but past no denial,
+Pure: reads through the context. A key policy that names the application lets it in without IAM, but past no denial,
 and past no limit of a role.
 https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
 """
@@ -30,7 +30,7 @@ ATTACHMENTS = (
     "aws:iam/userPolicyAttachment:UserPolicyAttachment::app-access",
 )
 
-RESTART = "start the application anew: it remembers a load of its key that failed"
+RESTART = "restart the application: it caches a failed load of its key"
 
 REFUSED = "KMS answers AccessDeniedException"
 
@@ -302,7 +302,7 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
         )
     elif mine is None:
         yield Finding(
-            cause="access-key-gone",
+            cause="access-key-deleted",
             what=f"production on Vercel has the access key {pushed}, and {user} has none of that id",
             why="AWS answers UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
             command=fixes.wizard(context, "access-key rotate"),
@@ -315,7 +315,7 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
             what=f"the access key {mine.id} of {user}, which production on Vercel has, is switched off",
             why="AWS answers UnrecognizedClientException or InvalidClientTokenId to whoever signs with it",
             command=fixes.aws(context, "iam", "update-access-key", *given),
-            advice="start the application anew: it remembers a load of its key that failed",
+            advice="restart the application: it caches a failed load of its key",
         )
     else:
         yield Passed(what=f"the access key {mine.id}, which production on Vercel has, is {user}'s and switched on")

@@ -1,6 +1,6 @@
 """What runs: whether it holds the values that were delivered last, and whether it remembers a failed load of its key.
 
-Pure: reads through the evidence.
+Pure: reads through the context.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _memory(context: CheckContext, instances: Instances, runs: Deployment, place
             why="CloudTrail has more events than are read, and none of the application's is among the newest",
         )
     else:
-        yield Passed(what=f"{place} was not refused the key when it used it last, as far as CloudTrail tells yet")
+        yield Passed(what=f"{place} was not refused the key when it used it last, as far as CloudTrail has recorded it")
 
 
 def _remembered(context: CheckContext, runs: Deployment, place: str, failed: list[KeyCall]) -> Finding:
@@ -84,7 +84,7 @@ def _remembered(context: CheckContext, runs: Deployment, place: str, failed: lis
         cause="failure-remembered",
         what=f"{place}, {runs.name}, was refused the key {times}, last at {_time(failed[0].at)} ({failed[0].error}), "
         "and has not opened it since",
-        why="the application remembers a failed load of its key until it is started anew, though the cause is mended",
+        why="the application caches a failed load of its key until it restarts, even after the cause is fixed",
         command=_redeploy(context),
     )
 
@@ -98,7 +98,7 @@ def _name(arn: str) -> str:
 
 
 def _time(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "a time that is not told"
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "an unknown time"
 
 
 def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:

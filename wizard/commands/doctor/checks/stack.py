@@ -1,6 +1,6 @@
 """The stack itself: whether it is built, whether its backend answers, what an interrupted update left behind.
 
-Pure: reads through the evidence.
+Pure: reads through the context.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def check_drift(context: CheckContext) -> Iterator[CheckResult]:
     if drifted:
         yield Finding(
             cause="stack-drifted",
-            what=f"changed beside the stack: {_summary(drifted)}",
-            why="the account is not as Pulumi's state has it; `pulumi preview --refresh --diff` tells each value",
+            what=f"changed outside the stack: {_summary(drifted)}",
+            why="the account is not as Pulumi's state has it; `pulumi preview --refresh --diff` shows each value",
             command=fixes.pulumi_up_urns(context, [drift.urn for drift in drifted]),
         )
     lost = [*_lost(context)] if unknown else []
@@ -101,7 +101,7 @@ def check_drift(context: CheckContext) -> Iterator[CheckResult]:
         yield Finding(
             cause="stack-behind",
             what=f"the settings were changed and not applied: {_summary(behind)}",
-            why="the account is as it was before the change; `pulumi preview --diff` tells each value",
+            why="the account is as it was before the change; `pulumi preview --diff` shows each value",
             command=fixes.pulumi_up_urns(context, ()),
         )
     if not compared:

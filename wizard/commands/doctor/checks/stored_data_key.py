@@ -1,6 +1,6 @@
-"""The escrow of the data key: there, a wrapped key, the one that its tags speak of, and of the stack's KMS key.
+"""The stored data key of the data key: there, a wrapped key, the one that its tags speak of, and of the stack's KMS key.
 
-Pure: reads through the evidence. No value is told; what mends an escrow puts back a version that is kept.
+Pure: reads through the context. No value is told; what mends a stored data key puts back a version that is kept.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _LOST = "without it nothing delivers the data key again, and a new one would ope
 
 
 def check_stored_data_key(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the escrow holds the data key that its tags speak of, wrapped by the stack's key."""
+    """Whether the stored data key holds the data key that its tags speak of, wrapped by the stack's key."""
     stored_data_key, name = context.stored_data_key, context.settings.names.stored_data_key
     if isinstance(stored_data_key, DataKeyConflict):
         yield _conflict(context, stored_data_key)
     elif isinstance(stored_data_key, SetupError):
-        yield NotChecked.of(f"the escrow {name}", stored_data_key)
+        yield NotChecked.of(f"the stored data key {name}", stored_data_key)
     elif stored_data_key is None:
         yield from _missing(context)
     elif (
@@ -53,7 +53,7 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
         command, advice = _restore(context, version), ""
     elif fingerprint is None and not _was_delivered(context):
         yield Finding(
-            cause="data-key-not-made",
+            cause="data-key-not-created",
             what=f"there is no data key yet in {name}",
             why="the stack is built, and no data key was made and delivered; the application would make its own",
             command=fixes.push(context),
@@ -63,8 +63,8 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
         command = _from_backup(context, fingerprint)
         advice = f"run it in the folder with the backup of {fingerprint}" if command else _backup_advice(context)
     yield Finding(
-        cause="escrow-missing",
-        what=f"the escrow {name} is gone",
+        cause="stored-key-missing",
+        what=f"the stored data key {name} is gone",
         why=_LOST,
         command=command,
         advice=advice,
@@ -93,30 +93,30 @@ def _was_delivered(context: CheckContext) -> bool:
 
 
 def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
-    """The escrow holds no wrapped key, or another than its tag says."""
+    """The stored data key holds no wrapped key, or another than its tag says."""
     name = context.settings.names.stored_data_key
     stored = context.once("seat", lambda: context.aws.key_rotation.stored_key(context.settings))
     if isinstance(stored, SetupError):
-        return NotChecked.of(f"the escrow {name}", conflict)
+        return NotChecked.of(f"the stored data key {name}", conflict)
     former = _former(context)
     if stored.wrapped is None:
         version = stored.told or next(reversed(former), None)
         return Finding(
-            cause="escrow-malformed",
+            cause="stored-key-malformed",
             what=f"{name} holds no wrapped data key: somebody wrote something else over it",
-            why=f"{_LOST}; what runs now keeps its key until it is started anew",
+            why=f"{_LOST}; running instances keep their key until they restart",
             command=(command := _back(context, version, former)),
             advice=RESTART if command else _backup_advice(context),
         )
     if tuple(former) == (stored.wrapped.fingerprint,):
         return Finding(
-            cause="escrow-tag-changed",
+            cause="stored-key-tag-changed",
             what=f"the tag of {name} says {stored.told}, and it holds {stored.wrapped.fingerprint}, its only value so far",
             why="the value was never replaced, so the tag was; every delivery refuses until the two agree",
             command=_tag(context, stored.wrapped),
         )
     return Finding(
-        cause="escrow-replaced",
+        cause="stored-key-replaced",
         what=f"{name} holds the data key {stored.wrapped.fingerprint}, and its tag says {stored.told}",
         why="somebody wrote another data key over it; what it encrypts the right one does not open",
         command=(command := _back(context, stored.told, former)),
@@ -125,7 +125,7 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
 
 
 def restore_previous(context: CheckContext, now: WrappedDataKey) -> str:
-    """What puts the data key back that the escrow had before this one; a backup, where it had no other."""
+    """What puts the data key back that the stored data key had before this one; a backup, where it had no other."""
     former = _former(context)
     before = [name for name in former if name != now.fingerprint] or [
         name for name in _versions(context.version_fingerprints) if name != now.fingerprint
@@ -146,7 +146,7 @@ def _tag(context: CheckContext, wrapped: WrappedDataKey) -> str:
 
 
 def _former(context: CheckContext) -> dict[str, FormerText]:
-    """What the escrow has had, by fingerprint, what it had last at the end, as far as the store keeps it."""
+    """What the stored data key has had, by fingerprint, what it had last at the end, as far as the store keeps it."""
     name, store = context.settings.names.stored_data_key, context.settings.secret_store
     history = context.once("history", lambda: context.access_diagnostics.history(name, store))
     former: dict[str, FormerText] = {}
@@ -210,7 +210,7 @@ def _restore(context: CheckContext, fingerprint: str) -> str:
 
 def _other_key(context: CheckContext, stored_data_key: StoredDataKey, key_arn: str, expected: str) -> Finding:
     return Finding(
-        cause="escrow-of-another-key",
+        cause="stored-key-of-another-kms-key",
         what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, and the stack's key is {expected}",
         why="the stack's key cannot open it: KMS answers IncorrectKeyException",
         command=fixes.wizard(context, "rotate", "--reencrypt", expected, "--confirm", context.stack),

@@ -1,6 +1,6 @@
 """The audit trail: whether it is there, logs, records all that it has to, and delivers.
 
-Pure: reads through the evidence. A trail that the stack does not own is mended by the AWS CLI alone.
+Pure: reads through the context. A trail that the stack does not own is fixed by the AWS CLI alone.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def check_trail(context: CheckContext) -> Iterator[CheckResult]:
     yield from _place(context, trail)
     for what in trail_unread(trail):
         yield NotChecked(
-            what=f"of the audit trail {trail.name}, {what}", why="CloudTrail does not tell it", is_denied=True
+            what=f"of the audit trail {trail.name}, {what}", why="CloudTrail does not return it", is_denied=True
         )
     if not gaps and trail.logging and trail.kms_events:
         yield Passed(what=f"the audit trail {trail.name} logs, in every Region, the events of KMS too")
@@ -155,7 +155,7 @@ def _place(context: CheckContext, trail: TrailFact) -> Iterator[CheckResult]:
         alias = settings.names.trail_key_alias
         key = context.once("logs' key", lambda: context.aws.kms.describe_key(alias))
         yield Finding(
-            cause="trail-key-off",
+            cause="trail-encryption-off",
             what=f"the audit trail {trail.name} does not encrypt its logs under {alias}",
             why=BY_ID["trail-encryption"].reason,
             command=fixes.aws(
@@ -173,9 +173,9 @@ def _undelivered(context: CheckContext, trail: TrailFact) -> Finding:
     return Finding(
         cause="trail-delivery-failing",
         what=f"the audit trail {trail.name} cannot write to {trail.bucket}: {trail.delivery_error}",
-        why=f"GetTrailStatus tells the last delivery's error; {_NO_RECORD}",
+        why=f"GetTrailStatus returns the last delivery's error; {_NO_RECORD}",
         command=command,
-        advice="CloudTrail delivers about every five minutes, and tells the error until the next delivery",
+        advice="CloudTrail delivers about every five minutes, and reports the error until the next delivery",
     )
 
 
@@ -223,7 +223,7 @@ def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
             what=f"the topic of the alerts, {settings.names.alert_topic}, is gone",
             why=_NO_ALERT,
             command=fixes.pulumi_up_urns(context, _of_alerts(context)),
-            advice="whoever is told by e-mail has to confirm it anew",
+            advice="each e-mail subscriber has to confirm the subscription again",
         )
     silent = [rule for rule in alerts.rules if not (rule.state or "").startswith("ENABLED")]
     for rule in silent:
@@ -240,7 +240,7 @@ def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
         if rule.targets == 0 and rule not in silent:
             yield Finding(
                 cause="alerts-rule-off",
-                what=f"the rule {rule.name} of the alerts tells nobody: it has no target",
+                what=f"the rule {rule.name} of the alerts notifies nobody: it has no target",
                 why=_NO_ALERT,
                 command=fixes.pulumi_up(context, f"Target::{_resource(context, rule.name)}"),
             )
@@ -273,7 +273,7 @@ _BUCKET_CODES: Mapping[str, str] = {
     "bucket-private": "bucket-public",
     "bucket-versioned": "bucket-unversioned",
     "bucket-encrypted": "bucket-unencrypted",
-    "bucket-tls": "bucket-tls-policy-gone",
+    "bucket-tls": "bucket-tls-policy-missing",
 }
 """The check's code, by the id of the requirement that is not met."""
 
@@ -306,7 +306,7 @@ def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
     unlocked = [*_lock(context, bucket, retention)]
     yield from unlocked
     if retention.tls_only is None:
-        yield NotChecked(what=f"the policy of the bucket {bucket}", why="S3 does not tell it", is_denied=True)
+        yield NotChecked(what=f"the policy of the bucket {bucket}", why="S3 does not return it", is_denied=True)
     elif not lacking and not unlocked:
         days = retention.expires_after_days
         yield Passed(what=f"the trail's bucket {bucket} keeps its records {f'{days} days' if days else 'for ever'}")
@@ -363,10 +363,10 @@ def _lock(context: CheckContext, bucket: str, retention: Retention) -> Iterator[
         return
     mode, days = settings.trail_lock.upper(), settings.trail_retention_days
     if not retention.lock_known:
-        yield NotChecked(what=f"the Object Lock of the bucket {bucket}", why="S3 does not tell it", is_denied=True)
+        yield NotChecked(what=f"the Object Lock of the bucket {bucket}", why="S3 does not return it", is_denied=True)
         return
     if retention.lock is None:
-        cause, what = "bucket-lock-gone", "it locks no new record"
+        cause, what = "bucket-lock-missing", "it locks no new record"
     elif (retention.lock_days or 0) < days:
         cause, what = "bucket-lock-short", f"it locks new records for {retention.lock_days} days, and not for {days}"
     elif retention.lock != mode and mode == "COMPLIANCE":

@@ -1,6 +1,6 @@
 """The application's variables as they stand and as they should be, target by target, and what is plainly wrong.
 
-Pure: reads through the evidence.
+Pure: reads through the context.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wizard.core.models.diagnostics import VariableEntry
 from wizard.data_key.storage import region_of
 from wizard.targets.port import deploy_targets
 
-THEN = "deploy anew: a variable takes effect only in what starts after it, and a failed key load is remembered"
+THEN = "redeploy: a variable takes effect at the next start, and a failed load of the key is cached"
 
 AROUND = " \t\r\n\"'`"
 
@@ -72,7 +72,7 @@ def on_vercel(context: CheckContext, name: str) -> Iterator[Expected]:
 
 
 def in_the_store(context: CheckContext, name: str) -> Iterator[Expected]:
-    """The parameter or secret in each Region of the key, where ECS or EKS reads it; the escrow is looked at apart."""
+    """The parameter or secret in each Region of the key, where ECS or EKS reads it; the stored data key is looked at apart."""
     if not context.settings.uses_store:
         return
     arns = context.outputs.key_arns if context.outputs else tuple(filter(None, (context.key_arn,)))
@@ -158,7 +158,7 @@ def check_store_access(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether production has the escrowed data key: by its value where Vercel tells it, else by its comment."""
+    """Whether production has the stored data key: by its value where Vercel tells it, else by its comment."""
     stored_data_key = context.stored_data_key
     ours = stored_data_key.wrapped if isinstance(stored_data_key, StoredDataKey) else None
     for variable in on_vercel(context, DATA_KEY_VARIABLE):
@@ -170,7 +170,7 @@ def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
             yield _damaged(context, variable, variable.entry, fault, ours)
         elif ours is None:
             yield NotChecked(
-                what=f"{variable.name} in {variable.place}", why="there is no escrowed data key to compare it with"
+                what=f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
             )
         elif variable.value == ours.value:
             yield _type(context, variable, variable.entry)
@@ -241,22 +241,22 @@ def _by_comment(
 ) -> CheckResult:
     if ours is None:
         return NotChecked(
-            what=f"{variable.name} in {variable.place}", why="there is no escrowed data key to compare it with"
+            what=f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
         )
     if entry.claimed == ours.fingerprint:
         return Passed(
-            what=f"{variable.name} in {variable.place} is {ours.fingerprint}, by its comment; Vercel tells no value"
+            what=f"{variable.name} in {variable.place} is {ours.fingerprint}, by its comment; Vercel does not return the value"
         )
     return _another(context, variable, entry, entry.claimed, ours)
 
 
 def _type(context: CheckContext, variable: Expected, entry: VariableEntry) -> CheckResult:
     if entry.type in ("sensitive", ""):
-        return Passed(what=f"{variable.name} in {variable.place} is the escrowed data key")
+        return Passed(what=f"{variable.name} in {variable.place} is the stored data key")
     return Finding(
         cause="variable-type",
         what=f"{variable.name} in {variable.place} is stored as {entry.type}, not as sensitive",
-        why="whoever may see the project's settings can read it; it is the escrowed data key",
+        why="whoever may see the project's settings can read it; it is the stored data key",
         command=fixes.push(context),
     )
 
@@ -269,15 +269,15 @@ def _another(
         return Finding(
             cause="variable-outdated",
             what=f"{variable.name} in {variable.place} is {fingerprint}, an earlier version of the data key",
-            why=f"the escrow holds {ours.fingerprint} now; the two are out of step",
+            why=f"the stored data key holds {ours.fingerprint} now; the two are out of step",
             command=fixes.push(context),
             advice=THEN,
         )
-    which = f"the data key {fingerprint}" if fingerprint else "some data key: Vercel tells neither value nor comment"
+    which = f"the data key {fingerprint}" if fingerprint else "some data key: Vercel returns neither value nor comment"
     return Finding(
         cause="data-key-foreign",
-        what=f"{variable.name} in {variable.place} is {which}, not the escrowed {ours.fingerprint}",
-        why="what it encrypted the escrowed key does not open, and the other way round; nothing overwrites it, "
+        what=f"{variable.name} in {variable.place} is {which}, not the stored {ours.fingerprint}",
+        why="what it encrypted the stored key does not open, and the other way round; nothing overwrites it, "
         "for it may be the only key to records: it gets another name, and keeps its value",
         command=_rename_existing(context, entry),
         advice=f"find out which records it opens before it is removed; {THEN}",
@@ -305,12 +305,12 @@ def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
     claimed = variable.entry.claimed if variable.entry else None
     if isinstance(stored_data_key, StoredDataKey) and claimed == stored_data_key.wrapped.fingerprint:
         return Passed(
-            what=f"{variable.name} in {variable.place} goes with {claimed}, by its comment; Vercel tells no value"
+            what=f"{variable.name} in {variable.place} goes with {claimed}, by its comment; Vercel does not return the value"
         )
     return Finding(
-        cause="variable-untold",
+        cause="variable-unreadable",
         what=f"{variable.name} in {variable.place} is sensitive, and nothing says that it is ours",
-        why="Vercel tells no value; with another key or Region than the data key's the application cannot open it",
+        why="Vercel does not return the value; with another key or Region than the data key's the application cannot open it",
         command=fixes.push(context),
         advice=THEN,
     )
@@ -339,7 +339,7 @@ def _region(context: CheckContext, variable: Expected, value: str, expected_regi
 
 
 def check_parameters(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether each Region's store has the escrowed data key."""
+    """Whether each Region's store has the stored data key."""
     stored_data_key = context.stored_data_key
     if not isinstance(stored_data_key, StoredDataKey):
         return
@@ -349,7 +349,7 @@ def check_parameters(context: CheckContext) -> Iterator[CheckResult]:
         elif variable.value != stored_data_key.wrapped.value:
             yield Finding(
                 cause="parameter-wrong",
-                what=f"{variable.place} is another data key than the escrowed {stored_data_key.wrapped.fingerprint}",
+                what=f"{variable.place} is another data key than the stored {stored_data_key.wrapped.fingerprint}",
                 why="a replica opens the same data key; two in use are two sets of records",
                 command=fixes.push(context),
                 advice=THEN,

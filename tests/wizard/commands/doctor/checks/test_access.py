@@ -296,7 +296,7 @@ def test_an_earlier_version_is_out_of_step_and_pushed_anew(fixture: DoctorFixtur
     assert found.cause == "variable-outdated" and "--rename-existing" not in found.command
 
 
-@pytest.mark.parametrize(("claimed", "causes"), [(wrapped().fingerprint, []), (None, ["variable-untold"])])
+@pytest.mark.parametrize(("claimed", "causes"), [(wrapped().fingerprint, []), (None, ["variable-unreadable"])])
 def test_a_companion_that_somebody_made_sensitive_is_known_by_its_comment(
     fixture: DoctorFixture, claimed: str | None, causes: list[str]
 ) -> None:
@@ -319,13 +319,13 @@ def test_an_escrow_of_another_kms_key(fixture: DoctorFixture) -> None:
     name = "/eonpro/production/ENCRYPTED_PHI_KEY"
     fixture.aws.escrows[name] = StoredDataKey(parameter=name, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
     found = fixture.first()
-    assert (found.cause, OTHER_KEY in found.what) == ("escrow-of-another-key", True)
+    assert (found.cause, OTHER_KEY in found.what) == ("stored-key-of-another-kms-key", True)
 
 
 def test_an_escrow_that_is_gone_is_restored_and_never_made_anew(fixture: DoctorFixture) -> None:
     fixture.aws.escrows.clear()
     found = fixture.first()
-    assert found.cause == "escrow-missing" and "restore" in found.command and "push" not in found.command
+    assert found.cause == "stored-key-missing" and "restore" in found.command and "push" not in found.command
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ def test_an_access_key_that_was_deleted_is_replaced(as_user: DoctorFixture) -> N
     as_user.aws.access_keys.clear()
     found = as_user.first((principal.check_access_key,))
     assert (found.cause, found.command) == (
-        "access-key-gone",
+        "access-key-deleted",
         "python -m wizard access-key rotate --stack production",
     )
 

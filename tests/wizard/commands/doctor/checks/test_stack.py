@@ -202,9 +202,9 @@ def test_a_replica_without_a_copy_of_the_escrow_gets_one_and_another_data_key_is
     assert all_passed(stand.told(check_replica_data_keys))
     there = stand.aws.with_region(REPLICA_REGION).escrows
     copy = there.pop(ESCROW)
-    assert " push " in finding(stand.told(check_replica_data_keys), "escrow-replica-missing").command
+    assert " push " in finding(stand.told(check_replica_data_keys), "stored-key-replica-missing").command
     there[ESCROW] = replace(copy, wrapped=wrapped("another"))
-    found = finding(stand.told(check_replica_data_keys), "escrow-replica-differs")
+    found = finding(stand.told(check_replica_data_keys), "stored-key-replica-differs")
     assert f"restore --stack production --version {copy.wrapped.fingerprint} --confirm production" in found.command
 
 
@@ -264,5 +264,5 @@ def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: CheckedSt
     well = diagnose(context.deployed, context.clients, (sound,), last=last)
     assert well.healthy and stand.engine.log == ["engine.compare"]
     sick = diagnose(context.deployed, context.clients, (ill,), last=last)
-    assert sick.not_checked == (NotChecked(what=COMPARISON, why="that is looked at when nothing else is wrong"),)
+    assert sick.not_checked == (NotChecked(what=COMPARISON, why="it is checked when nothing else is wrong"),)
     assert stand.engine.log == ["engine.compare"]

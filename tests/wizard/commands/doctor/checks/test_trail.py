@@ -178,7 +178,7 @@ def test_a_delivery_that_fails_is_let_into_somebody_elses_bucket_beside_what_is_
 
 
 def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_they_have_one(stand: CheckedStack):
-    assert causes(with_trail(stand, key_arn=None).told(check_trail)) == ["trail-key-off"]
+    assert causes(with_trail(stand, key_arn=None).told(check_trail)) == ["trail-encryption-off"]
     without = CheckedStack(settings=settings(trail_key=False))
     assert causes(without.told(check_trail)) == []
 
@@ -200,10 +200,10 @@ def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):
         ({"public_access_blocked": False}, "bucket-public", f"aws s3api put-public-access-block --bucket {BUCKET} "),
         ({"versioned": False}, "bucket-unversioned", f"aws s3api put-bucket-versioning --bucket {BUCKET} "),
         ({"encrypted": False}, "bucket-unencrypted", f"aws s3api put-bucket-encryption --bucket {BUCKET} "),
-        ({"lock": None}, "bucket-lock-gone", f"aws s3api put-object-lock-configuration --bucket {BUCKET} "),
+        ({"lock": None}, "bucket-lock-missing", f"aws s3api put-object-lock-configuration --bucket {BUCKET} "),
         ({"lock_days": 30}, "bucket-lock-short", f"aws s3api put-object-lock-configuration --bucket {BUCKET} "),
         ({"expires_after_days": 400}, "bucket-retention-short", "pulumi up --refresh "),
-        ({"tls_only": False}, "bucket-tls-policy-gone", "pulumi up --refresh "),
+        ({"tls_only": False}, "bucket-tls-policy-missing", "pulumi up --refresh "),
     ],
 )
 def test_each_fault_of_the_bucket_has_its_cause_and_its_command(
