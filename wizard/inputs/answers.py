@@ -120,7 +120,9 @@ def resolve(
                 if read_secret is None:
                     continue  # The command needs no secret.
                 raw = _secret_in(str(raw), read_secret)
-            answers[each.key] = Answer(value=each.parse(raw), source=source, where=where, secret=each.secret)
+            # A deployed stack may have what new settings refuse: `setup` refuses it later, and `status` shows it.
+            value = each.parse(raw, deployed=source is Source.SAVED)
+            answers[each.key] = Answer(value=value, source=source, where=where, secret=each.secret)
         except ValueError as error:
             if source is Source.DRAFT:
                 continue  # A help, never a hindrance: it is asked again.

@@ -16,7 +16,7 @@ def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
     found = [
         (f"the key {outputs.key_arn}", records),
         *((f"the replica {arn}", records) for arn in outputs.replica_key_arns),
-        (f"its alias {outputs.alias_name}", "it keeps the key from being taken for nobody's"),
+        (f"its alias {outputs.alias_name}", "it shows that the key is in use"),
         (
             f"the {store} {settings.names.stored_data_key}",
             "the wrapped data key: no stack ever made it, and none can remove it",
@@ -24,14 +24,14 @@ def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
         (f"every {store} under {settings.names.parameter_prefix}/data-keys", "its other versions, where there are any"),
     ]
     found += [
-        (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, beside the replica")
+        (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, with the replica")
         for arn in outputs.replica_key_arns
     ]
     if settings.makes_vercel_provider:
         found.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it by now"))
     if settings.existing_trail_arn is None:
         found += [
-            (f"the trail {outputs.trail_arn}", "it records who ends what"),
+            (f"the trail {outputs.trail_arn}", "it records who removes what"),
             (
                 f"the bucket {outputs.trail_bucket}",
                 f"the audit log, to be kept for {settings.trail_retention_days} days",

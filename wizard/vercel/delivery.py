@@ -7,7 +7,7 @@ with all three or as it began: see docs/decisions for what cannot be held.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
@@ -15,12 +15,14 @@ from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unrea
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
 from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.vercel.conflicts import inherited_data_key
-from wizard.vercel.rollback import roll_back, take_snapshot
 from wizard.vercel.variable_state import (
+    MARK,
     SHAREABLE,
+    ExpectedVariable,
     ListedVariable,
     Read,
     VariableState,
+    entries_of,
     expected,
     foreign_data_key,
     same,
@@ -227,3 +229,90 @@ def _delivered(
         checked_by=checked,
         kept=kept,
     )
+
+
+# --- the rollback: only variables that this delivery wrote; what cannot be undone is right as it is ------------------
+
+ROLLBACK_SECONDS = 30.0
+"""How long it may take: time of its own, for the delivery has used its up."""
+
+_ORDER = ("AWS_KMS_KEY_ID", "AWS_REGION", DATA_KEY_VARIABLE)
+"""The application makes itself a new data key where it finds the KMS key alone: so that one first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Former:
+    """What was there before a delivery."""
+
+    listed: tuple[ListedVariable, ...]
+    values: dict[str, str] = field(repr=False)
+    """By id, of the variables that the delivery is about to change, where Vercel tells them."""
+    right: frozenset[str]
+    """The ids of those that are written again with the value that they have."""
+
+    def had(self, entry: ListedVariable) -> ListedVariable | None:
+        """The variable as it was; None for one that is new."""
+        return next((each for each in self.listed if each.id == entry.id), None)
+
+
+def take_snapshot(listed: tuple[ListedVariable, ...], writing: Sequence[VariableState], read: Read) -> Former:
+    """What a delivery is about to change. Reads only."""
+    entries = [each.entry for each in writing if each.entry is not None and each.gap]
+    values = {entry.id: value for entry in entries if entry.type != "sensitive" and (value := read(entry))}
+    right = frozenset(each.entry.id for each in writing if each.entry is not None and not each.gap)
+    return Former(listed=listed, values=values, right=right)
+
+
+def roll_back(
+    variables: Variables, former: Former, written: Sequence[ExpectedVariable], ids: frozenset[str], scope: Scope
+) -> bool:
+    """Whether something was taken back, and the scope is again as it was, but for values that were right already.
+
+    `ids` are those that Vercel said it took; where no answer came, ours are known by their comment. Never raises a
+    SetupError: the delivery's own is the one to tell.
+    """
+    fresh = variables.with_new_timeout(ROLLBACK_SECONDS)
+    try:
+        undone = [
+            _undo(fresh, former, want, ids, scope) for want in sorted(written, key=lambda each: _ORDER.index(each.key))
+        ]
+        return any(undone) and _as_it_was(fresh, former, written, scope)
+    except SetupError:
+        return False
+
+
+def _undo(fresh: Variables, former: Former, want: ExpectedVariable, ids: frozenset[str], scope: Scope) -> int:
+    undone = 0
+    for variable in entries_of(fresh.list(), want.key, scope):
+        before = former.had(variable)
+        if before is None and (variable.id in ids or _ours(variable, want)):
+            fresh.remove(variable)
+            undone += 1
+        elif before is not None and before.stamp != variable.stamp and variable.id not in former.right:
+            value = former.values.get(variable.id)
+            # A value that was right, of another type, stays as it is now: nothing of it is lost.
+            if value is not None and value != want.value:
+                fresh.restore(before, value)
+                undone += 1
+    return undone
+
+
+def _ours(variable: ListedVariable, want: ExpectedVariable) -> bool:
+    return variable.comment.startswith(MARK) and variable.comment == want.comment
+
+
+def _as_it_was(fresh: Variables, former: Former, written: Sequence[ExpectedVariable], scope: Scope) -> bool:
+    listed, read = fresh.list(), fresh.reader()
+    for want in written:
+        entries = entries_of(listed, want.key, scope)
+        if {each.id for each in entries} != {each.id for each in entries_of(former.listed, want.key, scope)}:
+            return False
+        for variable in entries:
+            before, value = former.had(variable), former.values.get(variable.id)
+            if variable.id in former.right:
+                continue
+            if before is None or (before.stamp != variable.stamp and value is None):
+                return False
+            if value is not None and before.stamp != variable.stamp and read(variable) not in (None, value):
+                return False
+    return True

@@ -341,6 +341,31 @@ def test_settings_that_cannot_be_used_are_told_with_every_fault(folder, steps, c
     assert requests == []
 
 
+ROOT_STACK = """config:
+  aws:region: us-east-1
+  eonpro-kms:accountId: '111122223333'
+  eonpro-kms:administrators: ['arn:aws:iam::111122223333:root']
+  eonpro-kms:deployTargets: ['ecs']
+"""
+
+
+def test_a_stack_with_the_root_user_as_administrator_can_still_be_read(folder, steps) -> None:
+    (folder / "Pulumi.production.yaml").write_text(ROOT_STACK)
+    saved = run(steps, [])[0].saved
+    assert saved is not None and saved.administrators == ("arn:aws:iam::111122223333:root",)
+
+
+def test_a_setting_of_an_earlier_version_is_refused_with_the_command_that_removes_it(folder, steps, capsys) -> None:
+    steps(report("vercel"))
+    (folder / "Pulumi.production.yaml").write_text(
+        f"{ROOT_STACK}  eonpro-kms:encryptionContext: ['application=eonpro']\n"
+    )
+    assert bell.main(["--json"]) == 2
+    document = capsys.readouterr().out
+    assert "encryptionContext: no longer exists" in document
+    assert "pulumi config rm --stack production eonpro-kms:encryptionContext" in document
+
+
 @pytest.mark.parametrize("name", ["absent.yaml", "a-folder", "bytes.yaml"])
 def test_an_answers_file_that_cannot_be_read_is_a_usage_error(folder, steps, capsys, name) -> None:
     (folder / "a-folder").mkdir()

@@ -5,23 +5,24 @@ Touches the places, which it creates, and reads the stored data key; needs neith
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.settings import Settings
+from components.settings import DATA_KEY_VARIABLE, Settings
 from wizard.commands import deployed_stack
-from wizard.commands.backup import BackupOptions, destination, region
-from wizard.commands.backup.destination import DestinationKind, Kept, State
+from wizard.commands.backup import BackupOptions, destination
+from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
 from wizard.commands.backup.document import Backup, backup_of
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.core import json_documents
-from wizard.core.errors import DataKeyConflict, UsageError
+from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface
 from wizard.data_key import storage
+from wizard.data_key.storage import region_of
 from wizard.setup.steps import Clients, Request
 
 
@@ -35,7 +36,7 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     clients.ui.working("reading the stored data key")
     found = deployed_stack.find(request, clients)
     backup = _backup(request, clients, found)
-    kept: list[Kept] = []
+    kept: list[BackupCopy] = []
     if options.to:
         backup_storage = found.aws.backup_storage
         kept.append(
@@ -44,7 +45,7 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
         _tell(clients.ui, backup, kept[-1])
     if options.to_region:
         replicas = found.outputs.replica_key_arns if found.outputs else ()
-        kept.append(region.keep(options.to_region, backup, found.aws, found.settings, replica_arns=replicas))
+        kept.append(keep_in_region(options.to_region, backup, found.aws, found.settings, replica_arns=replicas))
         _tell(clients.ui, backup, kept[-1])
     if options.to:
         clients.ui.line("to restore it:")
@@ -87,7 +88,7 @@ def _versions(aws: AwsClient, settings: Settings, stored: StoredDataKey) -> tupl
     return versions
 
 
-def _tell(ui: UserInterface, backup: Backup, kept: Kept) -> None:
+def _tell(ui: UserInterface, backup: Backup, kept: BackupCopy) -> None:
     done = "is there already" if kept.state is State.THERE else "written, read back and compared"
     where = f" in {kept.region}" if kept.region else ""
     ui.line(f"{kept.place}{where}: {backup.fingerprint} {done}", mark=Mark.OK)
@@ -106,7 +107,7 @@ def _tell(ui: UserInterface, backup: Backup, kept: Kept) -> None:
         )
 
 
-def document(stack: str, backup: Backup, kept: tuple[Kept, ...]) -> json_documents.Document:
+def document(stack: str, backup: Backup, kept: tuple[BackupCopy, ...]) -> json_documents.Document:
     """Of a backup; nothing of the wrapped key is in it."""
     told = [
         {
@@ -136,3 +137,59 @@ def document(stack: str, backup: Backup, kept: tuple[Kept, ...]) -> json_documen
 def read(where: str, aws: AwsClient) -> Backup:
     """The backup at a place, judged: for whoever restores it. Raises UsageError for one that cannot be used."""
     return destination.read(where, aws.backup_storage)
+
+
+FOLDER = "backups"
+
+
+def keep_in_region(
+    region: str, backup: Backup, aws: AwsClient, settings: Settings, *, replica_arns: Sequence[str]
+) -> BackupCopy:
+    """The current version in that Region's store, under the stored data key's own name where a replica opens it there.
+
+    Without a replica it lies under a name of its own, which no task reads: it opens only with the first Region's key.
+    Raises DataKeyConflict where the name holds another data key; it is then untouched.
+    """
+    if region == settings.region:
+        raise UsageError(
+            f"{region} is the Region that the stored data key is in already",
+            "name another: --to-region REGION   (aws account list-regions)",
+        )
+    there = aws.with_region(region)
+    replica = _replica(region, backup, replica_arns)
+    name = settings.names.stored_data_key if replica else name_without_a_replica(backup, settings)
+    opens_with = replica or backup.key_arn
+    written = there.stored_data_keys.store_data_key(
+        name, backup.wrapped, key_arn=opens_with, tags=settings.tags, store=settings.secret_store
+    )
+    found = there.stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
+    if found is None:
+        raise ResourceError(
+            f"{name} in {region} was written and is not there",
+            wizard("backup", "--stack", backup.stack, "--to-region", region),
+        )
+    if found.wrapped != backup.wrapped:
+        raise DataKeyConflict(
+            f"{name} in {region} holds the data key {found.wrapped.fingerprint}, not {backup.fingerprint}; nothing was "
+            "overwritten",
+            "find out which of the two the application there has its records under",
+        )
+    return BackupCopy(
+        place=name,
+        kind=DestinationKind.STORE,
+        state=State.WRITTEN if written else State.THERE,
+        region=region,
+        opens_with=opens_with,
+    )
+
+
+def name_without_a_replica(backup: Backup, settings: Settings) -> str:
+    """`/eonpro/production/backups/<16 hex>/ENCRYPTED_PHI_KEY`: another data key has another name."""
+    hexes = backup.fingerprint.removeprefix("sha256:")
+    return f"{settings.names.parameter_prefix}/{FOLDER}/{hexes}/{DATA_KEY_VARIABLE}"
+
+
+def _replica(region: str, backup: Backup, replica_arns: Sequence[str]) -> str | None:
+    """The replica of the very key that wraps it; replicas bear their primary's id (`mrk-…`)."""
+    key_id = backup.key_arn.rpartition("/")[2]
+    return next((arn for arn in replica_arns if region_of(arn) == region and arn.rpartition("/")[2] == key_id), None)

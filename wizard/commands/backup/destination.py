@@ -43,7 +43,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class BackupCopy:
     """One copy, read back and compared."""
 
     place: str
@@ -76,7 +76,7 @@ def read(place: str, backup_storage: BackupStorage) -> Backup:
     return parse(_content(Path(place).expanduser()), place)
 
 
-def keep(place: str, backup: Backup, backup_storage: BackupStorage, *, retention_days: int) -> Kept:
+def keep(place: str, backup: Backup, backup_storage: BackupStorage, *, retention_days: int) -> BackupCopy:
     """The backup to a file or an object, create-only; read back and compared. The same content there is left alone.
 
     Raises UsageError where the place holds anything else, ResourceError where it cannot be written.
@@ -89,7 +89,7 @@ def keep(place: str, backup: Backup, backup_storage: BackupStorage, *, retention
 # --- a file --------------------------------------------------------------------------------------------------------
 
 
-def _to_file(path: Path, backup: Backup) -> Kept:
+def _to_file(path: Path, backup: Backup) -> BackupCopy:
     path = path / backup.file_name if path.is_dir() else path
     try:
         # Create-only, whoever else is at it; never through a link that lies there.
@@ -126,8 +126,8 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _file(path: Path, state: State, backup: Backup) -> Kept:
-    return Kept(place=str(path), kind=DestinationKind.FILE, state=state, opens_with=backup.key_arn)
+def _file(path: Path, state: State, backup: Backup) -> BackupCopy:
+    return BackupCopy(place=str(path), kind=DestinationKind.FILE, state=state, opens_with=backup.key_arn)
 
 
 def _content(path: Path) -> bytes:
@@ -141,7 +141,7 @@ def _content(path: Path) -> bytes:
 # --- an object -----------------------------------------------------------------------------------------------------
 
 
-def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retention_days: int) -> Kept:
+def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retention_days: int) -> BackupCopy:
     bucket, key = _bucket_and_key(place, backup.file_name)
     name = f"{S3}{bucket}/{key}"
     lock = backup_storage.lock_of(bucket)
@@ -170,8 +170,8 @@ def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retent
     return _object(name, State.WRITTEN if written else State.THERE, backup, lock, found)
 
 
-def _object(name: str, state: State, backup: Backup, lock: BucketLock, found: StoredObject) -> Kept:
-    return Kept(
+def _object(name: str, state: State, backup: Backup, lock: BucketLock, found: StoredObject) -> BackupCopy:
+    return BackupCopy(
         place=name,
         kind=DestinationKind.OBJECT,
         state=state,

@@ -18,7 +18,7 @@ from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey,
 from wizard.core.models.progress import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
-from wizard.data_key.storage import find_stored_data_key, region_of
+from wizard.data_key.storage import find_stored_data_key
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext, deploy_target
@@ -159,8 +159,6 @@ def verify(request: Request, clients: Clients) -> Verified:
 
 def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
     """What should be at every target, in every Region: that it is, the proof looks at."""
-    # A replica may be in the settings and not deployed yet.
-    deployed = {region_of(arn) for arn in context.require_outputs().key_arns}
     return tuple(
         Delivered(
             target=target.name,
@@ -172,5 +170,4 @@ def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[
         )
         for target in map(deploy_target, context.targets)
         for region in target.regions(context.require_outputs())
-        if region in deployed
     )

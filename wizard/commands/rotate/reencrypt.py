@@ -35,7 +35,7 @@ class Destination:
     arn: str
     """In the stack's own Region, where ReEncrypt works."""
     copy_to: RegionStore | None = None
-    """Another Region, with a replica of that key, whose ledger gets a copy."""
+    """Another Region, with a replica of that key, whose store gets a copy."""
     copy_arn: str | None = None
 
 

@@ -25,7 +25,7 @@ class ProofMethod(StrEnum):
     """The application opened it, in a child process with its own credentials."""
     REENCRYPTED = "reencrypted"
     """KMS opened it under that very key, for a ReEncrypt whose result was let go."""
-    LEDGER = "ledger"
+    KEPT_VERSION = "kept-version"
     """Neither could be tried from here; the kept version says that this key wrapped it."""
 
 
@@ -67,7 +67,7 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
     except (PermissionDenied, Unsupported) as error:
         if trusted and version.key_arn == batch.key_arn:
             return Opened(
-                how=ProofMethod.LEDGER,
+                how=ProofMethod.KEPT_VERSION,
                 words="wrapped by the stack's key, as its entry says; it could not be opened from here to prove it",
             )
         raise DataKeyConflict(

@@ -152,14 +152,15 @@ class Input:
         elsewhere = "It can also be given as " + ", or ".join(self.sources) + "."
         return "\n\n".join(filter(None, (serves, f"It takes: {self.help}.", elsewhere)))
 
-    def parse(self, raw: str | Sequence[str] | int | None) -> Any:
+    def parse(self, raw: str | Sequence[str] | int | None, *, deployed: bool = False) -> Any:
         """The value of what was given: text, a whole number, or a tuple of texts.
 
-        An optional input takes an empty text as `none`. A value parses to itself.
+        An optional input takes an empty text as `none`. A value parses to itself. A `deployed` stack may have values that
+        new settings refuse.
         Raises ValueError in words; they never hold a secret.
         """
         if self.many:
-            return self._parse_many(raw)
+            return self._parse_many(raw, deployed=deployed)
         if self.kind is InputType.CONFIRM:
             return _yes_or_no(raw)
         if isinstance(raw, bool) or not (raw is None or isinstance(raw, str | int)):
@@ -213,7 +214,7 @@ class Input:
             return f"It {fault}" if fault.startswith(("is ", "has ", "must ")) else fault
         return None
 
-    def _parse_many(self, raw: str | Sequence[str] | int | None) -> tuple[str, ...] | None:
+    def _parse_many(self, raw: str | Sequence[str] | int | None, *, deployed: bool = False) -> tuple[str, ...] | None:
         if not (raw is None or isinstance(raw, str | Sequence)):
             raise ValueError("must be text or a list of texts")
         parts = [raw] if isinstance(raw, str) else list(raw or ())
@@ -229,14 +230,14 @@ class Input:
         for member in members:
             try:
                 if member not in self.words:
-                    self._validated((member,))
+                    self._validated((member,), deployed=deployed)
             except ValueError as error:
                 faults.append(str(error))
         if faults:
             raise ValueError("; ".join(faults))
         return members
 
-    def _validated(self, value: Any) -> Any:
+    def _validated(self, value: Any, *, deployed: bool = False) -> Any:
         if self.field is None:
             text = value if isinstance(value, str) else value[0]
             if self.accepts is not None:
@@ -252,7 +253,7 @@ class Input:
         if isinstance(self.default, int) and not isinstance(self.default, bool):
             value = _whole(value)
         try:
-            Settings.read({self.field: value})
+            Settings.read({self.field: value}, deployed=deployed)
         except ContractError as error:
             # Other fields are missing here, of course: only what is said of this one counts.
             cause: Any = error.__cause__

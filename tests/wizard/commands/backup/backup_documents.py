@@ -8,10 +8,10 @@ from typing import Any
 from tests.wizard.commands.backup.test_document import OLD, backup
 from tests.wizard.fakes.clients import ESCROW, KEY, REPLICA, REPLICA_REGION
 from wizard.commands.backup.command import document
-from wizard.commands.backup.destination import DestinationKind, Kept, State
+from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
 
-FILE = Kept(place="/safe/backup.json", kind=DestinationKind.FILE, state=State.WRITTEN, opens_with=KEY)
-OBJECT = Kept(
+FILE = BackupCopy(place="/safe/backup.json", kind=DestinationKind.FILE, state=State.WRITTEN, opens_with=KEY)
+OBJECT = BackupCopy(
     place="s3://clinic-backups/backup.json",
     kind=DestinationKind.OBJECT,
     state=State.THERE,
@@ -22,7 +22,9 @@ OBJECT = Kept(
     locked_until=datetime(2033, 11, 24, tzinfo=UTC),
     version="3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY",
 )
-STORE = Kept(place=ESCROW, kind=DestinationKind.STORE, state=State.WRITTEN, region=REPLICA_REGION, opens_with=REPLICA)
+STORE = BackupCopy(
+    place=ESCROW, kind=DestinationKind.STORE, state=State.WRITTEN, region=REPLICA_REGION, opens_with=REPLICA
+)
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "a file": document("production", backup(), (FILE,)),

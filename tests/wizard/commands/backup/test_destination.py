@@ -26,8 +26,9 @@ from tests.wizard.fakes.clients import (
     settings,
     wrapped,
 )
-from wizard.commands.backup import destination, region
-from wizard.commands.backup.destination import DestinationKind, Kept, State, parse
+from wizard.commands.backup import destination
+from wizard.commands.backup.command import keep_in_region
+from wizard.commands.backup.destination import BackupCopy, DestinationKind, State, parse
 from wizard.commands.backup.document import text_of
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
 from wizard.core.models.backup import BucketLock
@@ -35,7 +36,7 @@ from wizard.core.models.backup import BucketLock
 S3 = f"s3://{VAULT_BUCKET}/backup.json"
 
 
-def kept(where: str, backup_storage: FakeVault | None = None, **changes: Any) -> Kept:
+def kept(where: str, backup_storage: FakeVault | None = None, **changes: Any) -> BackupCopy:
     return destination.keep(where, replace(backup(), **changes), backup_storage or FakeVault(), retention_days=2557)
 
 
@@ -170,7 +171,7 @@ MULTI = replace(backup(), versions=(replace(backup().current, key_arn=MULTI_KEY)
 
 def test_where_a_replica_is_the_copy_is_the_escrow_there_and_opens_with_the_replica() -> None:
     aws = FakeCloud()
-    told = region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    told = keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     there = aws.with_region(REPLICA_REGION).escrows[ESCROW]
     assert (there.wrapped, there.key_arn) == (wrapped(), REPLICA)
     assert (told.place, told.opens_with, told.region) == (ESCROW, REPLICA, REPLICA_REGION)
@@ -178,35 +179,35 @@ def test_where_a_replica_is_the_copy_is_the_escrow_there_and_opens_with_the_repl
 
 def test_without_a_replica_the_copy_has_a_name_that_no_task_reads_and_opens_with_the_first_key() -> None:
     aws = FakeCloud()
-    told = region.keep("eu-west-1", backup(), aws, settings(), replica_arns=())
+    told = keep_in_region("eu-west-1", backup(), aws, settings(), replica_arns=())
     there = aws.with_region("eu-west-1").escrows
     assert list(there) == [told.place] != [ESCROW]
     assert there[told.place].key_arn == KEY == told.opens_with
 
 
 def test_a_replica_of_another_key_opens_nothing() -> None:
-    told = region.keep(REPLICA_REGION, backup(), FakeCloud(), settings(), replica_arns=(REPLICA,))
+    told = keep_in_region(REPLICA_REGION, backup(), FakeCloud(), settings(), replica_arns=(REPLICA,))
     assert told.opens_with == KEY
 
 
 def test_a_copy_that_is_there_is_left_and_another_data_key_is_refused() -> None:
     aws = FakeCloud()
-    region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
-    again = region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    again = keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     assert again.state is State.THERE
     there = aws.with_region(REPLICA_REGION).escrows
     there[ESCROW] = replace(there[ESCROW], wrapped=wrapped("another"), key_arn=OTHER_KEY)
     with pytest.raises(DataKeyConflict, match="nothing was"):
-        region.keep(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+        keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     assert there[ESCROW].wrapped == wrapped("another")
 
 
 def test_the_escrows_own_region_is_no_other() -> None:
     with pytest.raises(UsageError, match="already"):
-        region.keep("us-east-1", backup(), FakeCloud(), settings(), replica_arns=())
+        keep_in_region("us-east-1", backup(), FakeCloud(), settings(), replica_arns=())
 
 
 def test_a_copy_goes_to_the_store_of_the_settings() -> None:
     aws, stored = FakeCloud(), settings(secret_store=SecretStore.SECRETS_MANAGER)
-    told = region.keep("eu-west-1", backup(), aws, stored, replica_arns=())
+    told = keep_in_region("eu-west-1", backup(), aws, stored, replica_arns=())
     assert list(aws.with_region("eu-west-1").secrets) == [told.place]

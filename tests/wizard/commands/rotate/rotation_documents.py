@@ -66,7 +66,7 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
             )
             for state in RedeployState
         },
-        "failed proof": _put_in_place(Action.PROMOTE, ProofMethod.LEDGER, handed=FAILED),
+        "failed proof": _put_in_place(Action.PROMOTE, ProofMethod.KEPT_VERSION, handed=FAILED),
     },
     "restore": {
         "restore": _put_in_place(Action.RESTORE, ProofMethod.REENCRYPTED),

@@ -243,7 +243,7 @@ def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world
     world.aws.credentials = None
     world.key_rotation.failures["reencrypt"] = DENIED
     told = world.run("rotate", "--promote", new)
-    assert told["opened"] == "ledger"
+    assert told["opened"] == "kept-version"
     assert any("could not be opened from here to prove it" in line for line in world.ui.said)
 
 
