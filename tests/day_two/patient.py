@@ -62,5 +62,5 @@ def mended(clinic: Clinic, cause: str, *arguments: str) -> dict[str, Any]:
     finding: dict[str, Any] = found[0]
     typed(clinic, finding["command"])
     after = diagnosis(clinic, *given, expect=None)
-    assert after["ok"], (finding["command"], after["findings"], after["unlooked"])
+    assert after["ok"], (finding["command"], after["findings"], after["notChecked"])
     return finding

@@ -116,10 +116,10 @@ def unknowns(document: Mapping[str, Any]) -> list[str]:
         case "review":
             return [*document["undecided"], *(each["what"] for each in document["review"]["unread"])]
         case "doctor":
-            return [each["what"] for each in document["unlooked"]]
+            return [each["what"] for each in document["notChecked"]]
         case _:
             checks = [each for stack in document["stacks"] for each in stack["checks"]]
-            return [each["what"] for each in checks if each["standing"] == "unknown"]
+            return [each["what"] for each in checks if each["status"] == "unknown"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

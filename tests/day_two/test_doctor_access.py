@@ -140,7 +140,7 @@ def test_a_service_control_policy_is_named_and_it_is_said_who_can_change_it(on_v
         organization()
     [finding] = found["findings"]
     assert finding["cause"] == "service-control-policy"
-    assert f"--target-id {ACCOUNT}" in finding["command"] and "management account" in finding["then"]
+    assert f"--target-id {ACCOUNT}" in finding["command"] and "management account" in finding["advice"]
     assert {each["cause"] for each in found["consequences"]} >= {"access-denied"}
 
 
@@ -227,4 +227,4 @@ def test_an_execution_role_that_was_deleted_is_made_again(on_ecs: Clinic):
 
 def test_all_that_was_mended_is_well(on_vercel: Clinic):
     found = diagnosis(on_vercel, expect=0)
-    assert (found["ok"], found["findings"], found["unlooked"]) == (True, [], [])
+    assert (found["ok"], found["findings"], found["notChecked"]) == (True, [], [])

@@ -84,4 +84,4 @@ def test_a_history_that_may_not_be_read_is_never_called_well(on_vercel: Clinic):
         found = diagnosis(on_vercel, "--quick", expect=3)
     finally:
         on_vercel.no_more_faults()
-    assert [each["what"] for each in found["unlooked"]] == ["whether production on Vercel failed to load its key"]
+    assert [each["what"] for each in found["notChecked"]] == ["whether production on Vercel failed to load its key"]

@@ -153,7 +153,7 @@ def test_a_backend_that_does_not_answer_is_told_and_the_rest_is_looked_at(on_ver
     away = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/not-there"}
     told = on_vercel.wizard("doctor", "--json", "--quick", env=away, expect=1).document
     assert [each["cause"] for each in told["findings"]] == ["backend-unreachable"]
-    assert any("audit trail" in what for what in told["well"])
+    assert any("audit trail" in what for what in told["passed"])
 
 
 @pytest.mark.thorough
@@ -161,7 +161,7 @@ def test_a_replica_without_its_escrow_gets_it_back(clinic: Clinic):
     clinic.set_up("vercel", "--multi-region", "yes", "--replica-regions", "us-west-2")
     ssm = clinic.client("ssm", region="us-west-2")
     ssm.delete_parameter(Name=ESCROW)
-    mended(clinic, "escrow-replica-missing")
+    mended(clinic, "stored-key-replica-missing")
     copy = ssm.get_parameter(Name=ESCROW, WithDecryption=True)["Parameter"]["Value"]
     assert copy == clinic.parameters()[ESCROW]
 
@@ -172,6 +172,6 @@ def test_an_escrow_that_was_deleted_is_restored_from_the_backup_of_what_stands_o
     on_vercel.wizard("backup", "--to", ".")
     # With all that is beside it: somebody deleted the folder.
     on_vercel.client("ssm").delete_parameters(Names=[*on_vercel.parameters()])
-    finding = mended(on_vercel, "escrow-missing")
+    finding = mended(on_vercel, "stored-key-missing")
     assert ".backup.json --confirm production" in finding["command"]
     assert on_vercel.parameters()[ESCROW] == before

@@ -63,7 +63,7 @@ def test_a_trail_whose_files_are_not_validated_signs_them_again(on_vercel: Clini
 @pytest.mark.thorough
 def test_logs_without_their_key_are_encrypted_under_it_again(on_vercel: Clinic):
     on_vercel.client("cloudtrail").update_trail(Name=TRAIL, KmsKeyId="")
-    mended(on_vercel, "trail-key-off")
+    mended(on_vercel, "trail-encryption-off")
 
 
 def test_a_trail_that_may_not_write_to_its_bucket_delivers_again(on_vercel: Clinic):
@@ -82,7 +82,7 @@ def test_a_bucket_that_takes_plain_http_refuses_it_again(on_vercel: Clinic):
     policy = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({**policy, "Statement": kept}))
-    mended(on_vercel, "bucket-tls-policy-gone")
+    mended(on_vercel, "bucket-tls-policy-missing")
 
 
 def test_a_bucket_that_could_be_opened_to_the_public_is_shut_again(on_vercel: Clinic):
@@ -99,7 +99,7 @@ def test_a_bucket_that_keeps_no_versions_keeps_them_again(on_vercel: Clinic):
 def test_a_bucket_whose_lock_is_gone_locks_again(on_vercel: Clinic):
     s3 = on_vercel.client("s3")
     s3.put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
-    mended(on_vercel, "bucket-lock-gone")
+    mended(on_vercel, "bucket-lock-missing")
     told = s3.get_object_lock_configuration(Bucket=BUCKET)["ObjectLockConfiguration"]
     assert told["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 2557}
 
@@ -144,5 +144,5 @@ def test_a_trail_that_may_not_be_looked_at_is_never_called_well(on_vercel: Clini
     finally:
         on_vercel.no_more_faults()
     assert found["ok"] is False and found["findings"] == []
-    assert any("audit trail" in each["what"] for each in found["unlooked"])
-    assert not any("audit trail" in what for what in found["well"])
+    assert any("audit trail" in each["what"] for each in found["notChecked"])
+    assert not any("audit trail" in what for what in found["passed"])

@@ -124,7 +124,7 @@ def test_a_token_that_vercel_refuses_is_the_first_to_be_told(on_vercel: Clinic):
 def test_without_a_token_vercel_is_unknown_and_never_well(on_vercel: Clinic):
     found = on_vercel.wizard("doctor", "--json", "--quick", env={"VERCEL_TOKEN": None}, expect=3).document
     assert (found["ok"], found["findings"]) == (False, [])
-    assert any("VERCEL_TOKEN" in each["why"] for each in found["unlooked"])
+    assert any("VERCEL_TOKEN" in each["why"] for each in found["notChecked"])
 
 
 # --- in Parameter Store
@@ -141,7 +141,7 @@ def test_a_parameter_that_was_deleted_is_there_again(on_ecs: Clinic, name: str):
 def test_an_escrow_that_was_written_over_is_restored(on_ecs: Clinic):
     before = escrowed(on_ecs)
     on_ecs.client("ssm").put_parameter(Name=ESCROW, Value="changeme", Overwrite=True)
-    mended(on_ecs, "escrow-malformed")
+    mended(on_ecs, "stored-key-malformed")
     assert escrowed(on_ecs) == before
 
 
@@ -150,7 +150,7 @@ def test_an_escrow_with_another_data_key_is_restored(on_ecs: Clinic):
     before, [key] = escrowed(on_ecs), on_ecs.keys()
     other = on_ecs.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
     on_ecs.client("ssm").put_parameter(Name=ESCROW, Value=base64.b64encode(other).decode(), Overwrite=True)
-    mended(on_ecs, "escrow-replaced")
+    mended(on_ecs, "stored-key-replaced")
     assert escrowed(on_ecs) == before
 
 
@@ -170,10 +170,10 @@ def test_an_escrow_that_opens_to_16_bytes_makes_way_for_the_one_before(on_ecs: C
 def test_a_tag_that_was_changed_speaks_of_the_data_key_again(on_vercel: Clinic):
     tag = {"Key": "eonpro:fingerprint", "Value": "sha256:0123456789abcdef"}
     on_vercel.client("ssm").add_tags_to_resource(ResourceType="Parameter", ResourceId=ESCROW, Tags=[tag])
-    mended(on_vercel, "escrow-tag-changed")
+    mended(on_vercel, "stored-key-tag-changed")
 
 
 @pytest.mark.thorough
 def test_all_that_was_mended_is_well(on_vercel: Clinic):
     found = diagnosis(on_vercel, expect=0)
-    assert (found["ok"], found["findings"], found["unlooked"]) == (True, [], [])
+    assert (found["ok"], found["findings"], found["notChecked"]) == (True, [], [])

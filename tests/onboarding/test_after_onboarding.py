@@ -143,7 +143,7 @@ def test_verify_and_preview_only_read(onboarded: Clinic):
     planned = onboarded.wizard("preview", "--json").document
     assert {change["op"] for change in planned["changes"]} == set()
     [stack] = onboarded.wizard("status", "--all", "--json").document["stacks"]
-    assert (stack["stack"], stack["standing"], stack["dataKey"]) == (
+    assert (stack["stack"], stack["status"], stack["dataKey"]) == (
         "production",
         "good",
         fingerprint(onboarded.escrow_versions()[0]),

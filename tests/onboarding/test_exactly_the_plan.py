@@ -45,6 +45,6 @@ def test_a_setting_that_changed_after_the_preview_changes_nothing_in_the_account
         assert onboarded.changes() == Counter()
     finally:
         file.write_text(before)
-    assert "phi-key would become something else than planned (rotationPeriodInDays)" in refused.value.message
+    assert "phi-key would differ from the plan (rotationPeriodInDays)" in refused.value.message
     assert "200" not in refused.value.message
     assert engine.state(STACK).digest == engine.state(STACK).digest != ""

@@ -163,8 +163,8 @@ def test_settings_that_change_while_somebody_looks_at_the_plan_are_not_carried_o
     clinic.forget_calls()
     undecided.type(ENTER)
     assert ended(undecided) == 1
-    assert "stopped before anything was done that the plan did not show" in undecided.words
-    assert "phi-key would become something else than planned (rotationPeriodInDays)" in undecided.words
+    assert "stopped before a change that the plan did not show" in undecided.words
+    assert "phi-key would differ from the plan (rotationPeriodInDays)" in undecided.words
     assert clinic.changes() == {}
 
 
@@ -248,7 +248,7 @@ def test_the_first_environment_is_not_touched_by_the_second(second: Second):
 
 def test_both_environments_are_told_in_one_screen(second: Second):
     told = second.clinic.wizard("status", "--all", "--json").document
-    assert [(each["stack"], each["standing"]) for each in told["stacks"]] == [
+    assert [(each["stack"], each["status"]) for each in told["stacks"]] == [
         ("production", "good"),
         ("staging", "good"),
     ]

@@ -142,7 +142,7 @@ def test_a_key_that_is_not_there_makes_no_stack(place) -> None:
         tell=lambda line: None,
         secrets_provider=f"awskms://alias/nobody-made-this-one?region={REGION}",
     )
-    with pytest.raises(SetupError, match="what encrypts the stack's secrets does not answer"):
+    with pytest.raises(SetupError, match="the stack's secrets provider does not answer"):
         engine.prepare(STACK, settings())
     assert not engine.state(STACK).exists
 

@@ -68,7 +68,7 @@ def build_clients(
         return PulumiEngine(
             project,
             environment=environment,
-            tell=tell,
+            on_message=tell,
             policy_pack=project / "guardrails",
             secrets_provider=secrets_provider,
             program=program(),
@@ -90,7 +90,7 @@ def build_clients(
         return str(terminal.ask(secret_code)).strip()
 
     # Begun when AWS is first asked: whoever needs an account needs Pulumi next, and who needs none starts no program.
-    program = cache(process.ahead)
+    program = cache(process.start_early)
 
     def connect(profile: str | None, region: str | None) -> aws.Aws:
         program()

@@ -21,7 +21,7 @@ VERSION = "1"
 Document = dict[str, Any]
 
 
-def verify(stack: str, proofs: Sequence[Verification], findings: Sequence[Mapping[str, str]] = ()) -> Document:
+def verify(stack: str, proofs: Sequence[Verification], findings: Sequence[Mapping[str, str | None]] = ()) -> Document:
     """Of the proofs, and of what keeps those that failed from being had; `ok` is whether none failed."""
     told = [
         {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at} for p in proofs

@@ -1,7 +1,7 @@
-"""The backend that keeps the state: which one the engine would use, and how one of local files is mended.
+"""The state backend: which one the engine would use, its stacks, and the repair of a local one.
 
-Part of the engine's edge: reads the CLI's login and two files of the project's folder; removes the sidecar files of one
-stack in one local backend, and only those that are empty. Loads no library until there is something to read with it.
+Part of the engine's edge: reads the CLI's login and two files of the project's folder; removes empty sidecar files of
+one stack in a local backend. Loads no library until there is something to read with it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from wizard.core.errors import SetupError, Unreachable
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.stack import ListedStack
-from wizard.core.next_command import Command
+from wizard.core.next_command import shell
 from wizard.core.state_backend import Circumstances
 from wizard.pulumi_engine import passphrase
 
@@ -40,33 +40,33 @@ def detect(environ: Mapping[str, str], folder: Path) -> BackendFact | None:
 
 
 def asks_for_login(url: str, environ: Mapping[str, str]) -> bool:
-    """Whether the CLI has to ask a person before it is logged in: a service, and no token for it."""
+    """Whether the CLI asks a person at login: a service, and no token for it."""
     return BackendFact(url=url, source="").kind == "cloud" and not environ.get("PULUMI_ACCESS_TOKEN", "").strip()
 
 
 def secrets_provider(settings: Path) -> str | None:
-    """What encrypts a stack's secrets, by its settings file; None where the file says nothing of it.
+    """What encrypts a stack's secrets, by its settings file; None where the file does not say.
 
     `passphrase`, or a URL such as `awskms://alias/NAME?region=REGION`.
     """
-    found = _document(settings)
-    if found.get("secretsprovider"):
-        return str(found["secretsprovider"])
-    return "passphrase" if found.get("encryptionsalt") else None
+    content = _document(settings)
+    if content.get("secretsprovider"):
+        return str(content["secretsprovider"])
+    return "passphrase" if content.get("encryptionsalt") else None
 
 
 def salt(settings: Path) -> str | None:
-    """What a stack's passphrase is tried on, by its settings file; None where it has no passphrase."""
-    found = _document(settings)
-    return None if found.get("secretsprovider") else found.get("encryptionsalt") or None
+    """The salt that verifies a stack's passphrase, from its settings file; None where it has no passphrase."""
+    content = _document(settings)
+    return None if content.get("secretsprovider") else content.get("encryptionsalt") or None
 
 
-def in_words(url: str, user: str) -> str:
-    """Where the state is, for a person: `s3://bucket`, `Pulumi Cloud as clinic`. A URL's options are left out."""
+def describe(url: str, user: str) -> str:
+    """Where the state is, for a person: `s3://bucket`, `Pulumi Cloud as clinic`. Without the URL's options."""
     fact = BackendFact(url=url, source="")
     plain = url.partition("?")[0].rstrip("/")
     if fact.kind == "cloud":
-        # The CLI tells the address of the person's page, not of the service.
+        # The CLI prints the address of the person's page, not of the service.
         named = "Pulumi Cloud" if ".pulumi.com" in plain else plain
         return f"{named} as {user}" if user else named
     return f"{plain.removeprefix('file://')}/.pulumi" if fact.kind == "local" else plain
@@ -77,9 +77,9 @@ def _in_project(file: Path) -> str:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
-    # Most have none, and then there is nothing to load a library for.
-    found = _parsed(text).get("backend") if "backend" in text else None
-    url = found.get("url") if isinstance(found, dict) else None
+    # Most files have none: then no YAML library is loaded.
+    backend = _parsed(text).get("backend") if "backend" in text else None
+    url = backend.get("url") if isinstance(backend, dict) else None
     return url.strip() if isinstance(url, str) else ""
 
 
@@ -87,10 +87,10 @@ def _logged_in(environ: Mapping[str, str]) -> str:
     home = environ.get("PULUMI_CREDENTIALS_PATH") or environ.get("PULUMI_HOME")
     folder = Path(home) if home else Path(environ.get("HOME") or Path.home()) / ".pulumi"
     try:
-        found = json.loads((folder / "credentials.json").read_text(encoding="utf-8"))
+        content = json.loads((folder / "credentials.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
-    current = found.get("current") if isinstance(found, dict) else None
+    current = content.get("current") if isinstance(content, dict) else None
     return current.strip() if isinstance(current, str) else ""
 
 
@@ -105,43 +105,42 @@ def _parsed(text: str) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(text)
+        content = yaml.safe_load(text)
     except yaml.YAMLError:
-        # Whoever needs the file for more tells what is wrong with it.
+        # The code that reads the file for more reports what is wrong with it.
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def looks_torn(complaint: str) -> bool:
-    """Whether the engine complains of a file that ends before it begins."""
+def is_truncated(complaint: str) -> bool:
+    """Whether the engine reports an unexpected end of a file."""
     return complaint.rstrip().endswith("EOF")
 
 
-def mend(backend: str, folder: Path, stack: str) -> bool:
-    """Remove the stack's sidecar files that were torn; whether there was one. `backend` is the backend's URL.
+def remove_corrupt_sidecars(backend: str, folder: Path, stack: str) -> bool:
+    """Remove the stack's empty sidecar files; whether there was one. `backend` is the backend's URL.
 
-    Beside `production.json`, and beside each lock, the backend keeps an `.attrs` file with content type and checksum.
-    The file itself is written whole and then renamed; the sidecar is written in place, so that an engine killed at that
-    moment leaves an empty one, and the next one cannot read the file, which is whole. Without a sidecar it can.
+    Next to `production.json`, and next to each lock, the backend writes an `.attrs` file with content type and checksum.
+    The file itself is written atomically; the sidecar is written in place, so that an engine killed at that moment
+    leaves an empty one, and the next engine refuses the complete file. Without a sidecar it reads the file.
     """
-    place = _stacks(backend, folder)
-    if place is None:
+    state = _stacks(backend, folder)
+    if state is None:
         return False
-    torn = [
+    empty = [
         file
-        for file in (*place.glob(f"**/{stack}.json.attrs"), *place.glob(f"locks/**/{stack}/*.attrs"))
-        # One that holds anything is not torn.
+        for file in (*state.glob(f"**/{stack}.json.attrs"), *state.glob(f"locks/**/{stack}/*.attrs"))
         if file.stat().st_size == 0
     ]
-    for file in torn:
+    for file in empty:
         file.unlink()
-    return bool(torn)
+    return bool(empty)
 
 
-def is_whole(backend: str, folder: Path, stack: str) -> bool:
-    """Whether the stack's files can be read now: then another run was writing one when the engine looked."""
-    place = _stacks(backend, folder)
-    files = [] if place is None else [*place.glob(f"stacks/**/{stack}.json"), *place.glob(f"**/{stack}.json.attrs")]
+def is_readable(backend: str, folder: Path, stack: str) -> bool:
+    """Whether the stack's files can be read now: then another run was writing one when the engine read it."""
+    state = _stacks(backend, folder)
+    files = [] if state is None else [*state.glob(f"stacks/**/{stack}.json"), *state.glob(f"**/{stack}.json.attrs")]
     try:
         return all(json.loads(file.read_text(encoding="utf-8")) for file in files) and bool(files)
     except (OSError, ValueError):
@@ -149,7 +148,7 @@ def is_whole(backend: str, folder: Path, stack: str) -> bool:
 
 
 def _stacks(backend: str, folder: Path) -> Path | None:
-    """Where a backend of local files keeps everything; None for any other."""
+    """The folder of a local backend's state; None for any other backend."""
     if not backend.startswith("file://"):
         return None
     return folder / Path(backend.removeprefix("file://").partition("?")[0]).expanduser() / ".pulumi"
@@ -167,30 +166,30 @@ class StatePlaces:
         return detect(self._environ, self._folder)
 
     def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
-        """What was found, but for the key, which only the account knows of.
+        """What this machine knows; the KMS key is known to the account only.
 
         Raises SetupError for a file with a passphrase that others can read, or that holds none.
         """
-        given = passphrase.variable(self._environ)
-        # Where a variable says it, a file of ours is not looked at.
-        file = None if given else passphrase.find(self._environ, stack)
+        variable = passphrase.variable(self._environ)
+        # A variable has precedence over the file.
+        file = None if variable else passphrase.find(self._environ, stack)
         return Circumstances(
             account=account,
             region=region,
             detected=self.detect(),
             provider=secrets_provider(self._folder / f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"),
-            given=given,
+            given=variable,
             file=str(file) if file else None,
             interactive=interactive,
         )
 
     def make_passphrase(self, stack: str) -> str:
-        """A new passphrase in a file that only its owner can read; the file's path. One that is there stays."""
-        return str(passphrase.make(self._environ, stack))
+        """Create a passphrase in a file that only its owner can read; the file's path. An existing one stays."""
+        return str(passphrase.create(self._environ, stack))
 
 
-PATIENCE_SECONDS = 60.0
-"""How long the backend is waited for."""
+TIMEOUT_SECONDS = 60.0
+"""For an answer of the backend."""
 
 
 def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedStack, ...]:
@@ -198,7 +197,7 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
 
     Raises Unreachable for a backend that does not answer in time, SetupError for any other refusal.
     """
-    by_hand = "pulumi stack ls"
+    command = shell("pulumi", "stack", "ls")
     try:
         done = subprocess.run(
             ["pulumi", "--non-interactive", "stack", "ls", "--json"],
@@ -208,30 +207,30 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
     except FileNotFoundError as error:
-        raise SetupError("there is no `pulumi` program on the PATH", Command("make setup")) from error
+        raise SetupError("there is no `pulumi` program on the PATH", shell("make", "setup")) from error
     except OSError as error:
-        raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", Command("make setup")) from error
+        raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", shell("make", "setup")) from error
     except subprocess.TimeoutExpired as error:
-        raise Unreachable(f"Pulumi's backend did not answer within {PATIENCE_SECONDS:.0f} s", by_hand) from error
+        raise Unreachable(f"Pulumi's backend did not answer within {TIMEOUT_SECONDS:.0f} s", command) from error
     if done.returncode != 0:
         complaint = done.stderr.strip().removeprefix("error: ") or f"exit code {done.returncode}"
-        hint = "pulumi login" if "login" in complaint or "PULUMI_ACCESS_TOKEN" in complaint else by_hand
+        hint = shell("pulumi", "login") if "login" in complaint or "PULUMI_ACCESS_TOKEN" in complaint else command
         raise SetupError(f"Pulumi cannot list the stacks: {complaint}", hint)
     try:
-        told = json.loads(done.stdout)
-        return tuple(sorted((_listed(each) for each in told), key=lambda each: each.name))
+        rows = json.loads(done.stdout)
+        return tuple(sorted(map(_listed, rows), key=lambda stack: stack.name))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SetupError("Pulumi's list of the stacks cannot be read", by_hand) from error
+        raise SetupError("Pulumi's list of the stacks cannot be read", command) from error
 
 
-def _listed(told: Mapping[str, object]) -> ListedStack:
-    count = told.get("resourceCount")
+def _listed(row: Mapping[str, object]) -> ListedStack:
+    count = row.get("resourceCount")
     return ListedStack(
-        name=str(told["name"]).rsplit("/", 1)[-1],
-        last_update=str(told["lastUpdate"]) if told.get("lastUpdate") else None,
+        name=str(row["name"]).rsplit("/", 1)[-1],
+        last_update=str(row["lastUpdate"]) if row.get("lastUpdate") else None,
         resources=count if isinstance(count, int) else None,
-        updating=bool(told.get("updateInProgress")),
+        updating=bool(row.get("updateInProgress")),
     )

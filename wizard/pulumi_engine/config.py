@@ -1,4 +1,4 @@
-"""A stack's settings file, `Pulumi.<stack>.yaml`, and the forms its values take on the way to the CLI.
+"""A stack's settings file, `Pulumi.<stack>.yaml`, and the forms of its values for the CLI.
 
 Part of the engine's edge: reads and writes the settings files of a folder, and keeps copies in a private folder. Loads
 YAML when one is read.
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from wizard.core.errors import UsageError
-from wizard.core.next_command import Command
+from wizard.core.next_command import shell
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -31,18 +31,18 @@ def read(path: Path) -> dict[str, str]:
     """
     import yaml
 
-    mend = f"fix {path.name}, or move it away and run again"
+    fix = f"fix {path.name}, or move it away and run again"
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path.name} cannot be read: {error}", mend) from error
+        raise UsageError(f"{path.name} cannot be read: {error}", fix) from error
     except yaml.YAMLError as error:
-        raise UsageError(f"{path.name} is not YAML: {error}", mend) from error
-    config = found.get("config") or {} if isinstance(found, dict) else None
+        raise UsageError(f"{path.name} is not YAML: {error}", fix) from error
+    config = content.get("config") or {} if isinstance(content, dict) else None
     if not isinstance(config, dict):
-        raise UsageError(f"{path.name} is not a stack's settings: its `config` is no list of keys and values", mend)
+        raise UsageError(f"{path.name} is not a stack's settings: its `config` is no list of keys and values", fix)
     return {key: as_text(value) for key, value in config.items()}
 
 
@@ -52,7 +52,7 @@ def file_name(stack: str) -> str:
 
 
 def saved_settings(folder: Path, stack: str) -> Settings | None:
-    """The settings in the stack's file in the project's folder; None where it has none of this project's.
+    """The settings in the stack's file in the project's folder; None where it has none of this project.
 
     Raises UsageError for settings that cannot be used, with every fault.
     """
@@ -83,7 +83,7 @@ class PreparedSettings:
         self._folder: TemporaryDirectory[str] | None = None
 
     def file(self, stack: str) -> Path:
-        """The path of the stack's copy, there or not."""
+        """The path of the stack's copy, whether or not it exists."""
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="eonpro-kms-")
         return Path(self._folder.name) / f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
@@ -93,7 +93,7 @@ class PreparedSettings:
         return str(self.file(stack)) if self._folder is not None and self.file(stack).exists() else None
 
     def take(self, stack: str) -> bytes | None:
-        """The content of the copy, which is then gone; None without one."""
+        """The content of the copy, which is then deleted; None without one."""
         if self.existing(stack) is None:
             return None
         content = self.file(stack).read_bytes()
@@ -111,7 +111,7 @@ def write(path: Path, content: bytes) -> None:
         os.replace(new, path)
     except OSError as error:
         new.unlink(missing_ok=True)
-        raise UsageError(f"{path.name} cannot be written: {error}", Command(f"ls -l {path.parent}")) from error
+        raise UsageError(f"{path.name} cannot be written: {error}", shell("ls", "-l", str(path.parent))) from error
 
 
 def as_text(value: object) -> str:

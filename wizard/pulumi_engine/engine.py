@@ -1,4 +1,4 @@
-"""The edge to Pulumi: makes and configures the stack, previews, updates, and tells what the engine tells.
+"""The client of Pulumi: creates and configures the stack, previews, updates, and reports the engine's events.
 
 Touches the `pulumi` program, the stack's backend and `Pulumi.<stack>.yaml` in the project's folder.
 """
@@ -28,7 +28,7 @@ from wizard.pulumi_engine import plan as engine_plan
 from wizard.pulumi_engine.errors import interrupted
 from wizard.pulumi_engine.events import Comparison, Watch
 from wizard.pulumi_engine.process import EngineProcess
-from wizard.pulumi_engine.state import adopted, stack_state
+from wizard.pulumi_engine.state import stack_state, with_imports
 from wizard.pulumi_engine.workspace import EngineWorkspace, ReadOnlyStack, last_part
 
 T = TypeVar("T")
@@ -43,134 +43,134 @@ class PulumiEngine:
         *,
         environment: Mapping[str, str],
         policy_pack: Path | None = None,
-        tell: Callable[[str], None],
+        on_message: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
         secrets_provider: str | None = None,
         program: Callable[[], EngineProcess] = EngineProcess,
     ) -> None:
-        """`secrets_provider` is for a stack that is made now; None leaves it to the backend.
+        """`secrets_provider` is for a new stack; None leaves it to the backend.
 
-        `program` finds the CLI, when it is first needed.
+        `program` starts the CLI, when it is first needed.
         """
-        self._at = EngineWorkspace(
-            folder, environment=environment, secrets_provider=secrets_provider, tell=tell, program=program
+        self._project = EngineWorkspace(
+            folder, environment=environment, secrets_provider=secrets_provider, on_message=on_message, program=program
         )
         self._policy_pack = policy_pack
-        self._tell = tell
+        self._on_message = on_message
         self._clock = Clock(sleep=sleep)
         self._plan = engine_plan.StoredPlan()
         self._settings = config.PreparedSettings()
-        self._made = False
-        """Whether the stack was made for a plan that is not confirmed yet."""
+        self._created = False
+        """Whether the stack was created for a plan that is not confirmed yet."""
 
-    # --- what is there -----------------------------------------------------------------------------------------
+    # --- reading -----------------------------------------------------------------------------------------
 
     def check(self) -> str:
-        """The engine's version. Raises SetupError when there is none, or none that fits."""
-        return str(self._at.process.version)
+        """The engine's version. Raises SetupError without an engine, or for an unsupported version."""
+        return str(self._project.process.version)
 
     def saved_config(self, stack: str) -> dict[str, str]:
-        """The stack's configuration file, by full key, lists in JSON as the engine gives them; empty without a file."""
-        return config.read(self._at.settings_file(stack))
+        """The stack's configuration by full key, lists in JSON as the engine prints them; empty without a file."""
+        return config.read(self._project.settings_file(stack))
 
     def check_backend(self, stack: str) -> str:
-        """The state's backend, reached, and in words; the passphrase of a stack that has one, tried.
+        """A description of the state backend, after a request to it and a check of the stack's passphrase.
 
-        Raises SetupError: no backend, one that does not answer or refuses, a passphrase that does not open the stack.
+        Raises SetupError: no backend, no answer, access denied, a wrong passphrase.
         """
-        opened = self._at.open()
-        salt = backend.salt(self._at.settings_file(stack))
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            # Trying it takes a processor a quarter of a second; the CLI waits for the backend meanwhile.
-            tried = beside.submit(self._try_passphrase, stack, salt) if salt else None
-            with self._at.translated(stack):
-                found = opened.who_am_i()
-            if tried:
-                tried.result()
-        return backend.in_words(found.url or "", found.user or "")
+        opened = self._project.open()
+        salt = backend.salt(self._project.settings_file(stack))
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            # The check takes a quarter of a second of processor time, while the CLI waits for the backend.
+            passphrase_check = pool.submit(self._check_passphrase, stack, salt) if salt else None
+            with self._project.translated(stack):
+                user = opened.who_am_i()
+            if passphrase_check:
+                passphrase_check.result()
+        return backend.describe(user.url or "", user.user or "")
 
     def login(self, url: str) -> None:
-        """Log the CLI in to a backend for good, so that the plain `pulumi preview` finds the stack later.
+        """Log the CLI in to a backend permanently, so that `pulumi preview` later finds the stack.
 
-        Pulumi Cloud may ask in this terminal. Raises SetupError for a backend that cannot be had.
+        Pulumi Cloud may ask in this terminal. Raises SetupError for a backend that refuses.
         """
-        asks = backend.asks_for_login(url, self._at.environment)
-        with self._at.translated(""):
-            self._at.process.log_in(url, str(self._at.folder), self._at.given, asks=asks)
+        asks = backend.asks_for_login(url, self._project.environment)
+        with self._project.translated(""):
+            self._project.process.log_in(url, str(self._project.folder), self._project.extra_environment, asks=asks)
 
     def state(self, stack: str) -> StackState:
-        """What the backend knows of the stack. A stack that is not there is a fact, not an error."""
+        """The stack's state in the backend. A missing stack is a fact, not an error."""
         try:
             deployment = self._exported(stack)
         except StackNotFound:
-            self._at.missing.add(stack)
+            self._project.missing.add(stack)
             return StackState(exists=False, has_key=False)
         return stack_state(deployment)
 
     def _exported(self, stack: str) -> Mapping[str, Any]:
-        return self._read(stack, lambda: self._at.open().export_stack(stack).deployment or {})
+        return self._read(stack, lambda: self._project.open().export_stack(stack).deployment or {})
 
     def _read(self, stack: str, action: Callable[[], T]) -> T:
-        """What reads the state; once more, where it was torn and is whole now."""
+        """Run an action that reads the state; again, where a file was corrupt and is readable now."""
         try:
-            with self._at.translated(stack):
+            with self._project.translated(stack):
                 return action()
         except CorruptStateFile:
-            with self._at.translated(stack):
+            with self._project.translated(stack):
                 return action()
 
     def compare(self, stack: str) -> tuple[Drift, ...]:
-        """What an update would not leave as it is, and why: by a preview that reads the account anew.
+        """The drift of the stack, by a preview with a refresh.
 
-        Keeps nothing of what it read: the state stays as it is, and so does the stack's lock.
+        Nothing is stored: neither the state nor the stack's lock changes.
         """
 
-        def look() -> tuple[Drift, ...]:
+        def read_drift() -> tuple[Drift, ...]:
             comparison = Comparison()
-            with self._at.watched(stack, None) as watch:
+            with self._project.watched(stack, None) as watch:
 
                 def listen(event: EngineEvent) -> None:
                     watch(event)
                     comparison(event)
 
-                ReadOnlyStack(stack, self._at.open()).preview(on_event=listen, refresh=True)
+                ReadOnlyStack(stack, self._project.open()).preview(on_event=listen, refresh=True)
             return comparison.drifts
 
-        return self._read(stack, look)
+        return self._read(stack, read_drift)
 
-    # --- making it so ------------------------------------------------------------------------------------------
+    # --- changes ------------------------------------------------------------------------------------------
 
     @contextmanager
     def alone(self, stack: str) -> Iterator[None]:
-        """One wizard at a time on a stack of this folder: two would write one configuration file at once."""
-        file = self._at.folder / ".cache" / "locks" / f"{last_part(stack)}.lock"
-        with workspace.hold_lock(file, stack, tell=self._tell, clock=self._clock):
+        """One wizard at a time on a stack of this folder: two would write the same configuration file."""
+        file = self._project.folder / ".cache" / "locks" / f"{last_part(stack)}.lock"
+        with workspace.hold_lock(file, stack, on_message=self._on_message, clock=self._clock):
             yield
 
     def prepare(self, stack: str, settings: Settings) -> None:
-        """The stack, made where it is missing, and a copy of its settings file with exactly this configuration.
+        """Create the stack where it is missing, and a copy of its settings file with exactly this configuration.
 
-        The preview runs on the copy. `Pulumi.<stack>.yaml` stays byte for byte as it is until `write_settings`.
+        The preview uses the copy. `Pulumi.<stack>.yaml` does not change until `write_settings`.
         """
-        wanted = settings.to_config()
+        values = settings.to_config()
         saved = self.saved_config(stack)
-        rendered = {key: config.as_text(value) for key, value in wanted.items()}
+        rendered = {key: config.as_text(value) for key, value in values.items()}
         stale = [key for key in saved if key.startswith(f"{PROJECT}:") and key not in rendered]
 
         def configure(watch: Watch) -> None:
-            file, copy = self._at.settings_file(stack), self._settings.file(stack)
-            if not file.exists() and stack not in self._at.missing:
-                # A run that ended before its confirmation left an empty stack. What its secrets are encrypted with is
-                # lost with its settings, and it has none: it is made again.
-                self._at.remove_empty(stack)
-            new = self._at.make(stack)
-            self._made = new is not None
+            file, copy = self._project.settings_file(stack), self._settings.file(stack)
+            if not file.exists() and stack not in self._project.missing:
+                # A run that ended before its confirmation left an empty stack. Its secrets provider was lost with its
+                # settings, and it has no secrets: the stack is created again.
+                self._project.remove_empty(stack)
+            new = self._project.select_or_create(stack)
+            self._created = new is not None
             if not file.exists():
-                copy.write_text(config.document(wanted) + (new or ""), encoding="utf-8")
+                copy.write_text(config.document(values) + (new or ""), encoding="utf-8")
                 return
             copy.write_bytes(file.read_bytes() + (new or "").encode())
             if any(saved.get(key) != value for key, value in rendered.items()):
-                entries = json.dumps({key: config.entry(value) for key, value in wanted.items()})
+                entries = json.dumps({key: config.entry(value) for key, value in values.items()})
                 self._configure(stack, "set-all", "--json", entries)
             if stale:
                 self._configure(stack, "rm-all", *stale)
@@ -180,44 +180,48 @@ class PulumiEngine:
 
     def _configure(self, stack: str, command: str, *arguments: str) -> None:
         copy = str(self._settings.file(stack))
-        self._at.open()._run_pulumi_cmd_sync(["config", command, "--stack", stack, "--config-file", copy, *arguments])
+        self._project.open()._run_pulumi_cmd_sync(
+            ["config", command, "--stack", stack, "--config-file", copy, *arguments]
+        )
 
     def write_settings(self, stack: str) -> None:
-        """Make the prepared copy the stack's settings file. Without one, nothing is done."""
+        """Replace the stack's settings file by the prepared copy, if there is one."""
         if (content := self._settings.take(stack)) is not None:
-            config.write(self._at.settings_file(stack), content)
-            self._made = False
+            config.write(self._project.settings_file(stack), content)
+            self._created = False
 
     def discard(self, stack: str) -> None:
-        """Forget the prepared copy, and remove the stack that was made for it: the plan was not confirmed."""
+        """Drop the prepared copy, and remove the stack that was created for it: the plan was not confirmed."""
         self._plan.forget()
-        if self._settings.take(stack) is not None and self._made:
-            self._made = False
-            self._change(stack, None, lambda watch: self._at.remove_empty(stack))
+        if self._settings.take(stack) is not None and self._created:
+            self._created = False
+            self._change(stack, None, lambda watch: self._project.remove_empty(stack))
 
-    def recover(self, stack: str, found: Mapping[str, str]) -> None:
-        """Take up what a crashed run left pending: what was made (`found`: URN → id) is imported, the rest dropped."""
+    def recover(self, stack: str, created: Mapping[str, str]) -> None:
+        """Resolve the pending operations of a crashed run: `created` (URN → id) is imported, the rest dropped."""
 
-        def take_up(watch: Watch) -> None:
-            handle = self._at.stack(stack)
-            # `refresh --import-pending-creates` drops what it is told to import (engine 3.259), so the state is edited.
-            was = handle.export_stack()
-            handle.import_stack(Deployment(version=was.version, deployment=adopted(was.deployment or {}, found)))
+        def import_pending(watch: Watch) -> None:
+            handle = self._project.stack(stack)
+            # `refresh --import-pending-creates` drops these resources (engine 3.259), so the state is edited.
+            exported = handle.export_stack()
+            handle.import_stack(
+                Deployment(version=exported.version, deployment=with_imports(exported.deployment or {}, created))
+            )
             handle._run_pulumi_cmd_sync(["refresh", "--yes", "--skip-preview", "--clear-pending-creates"])
 
         self._plan.forget()
-        self._change(stack, None, take_up)
+        self._change(stack, None, import_pending)
 
     def renew(self, environment: Mapping[str, str]) -> None:
-        """Credentials that take the place of those that it was made with."""
-        self._at.renew(environment)
+        """Replace the credentials."""
+        self._project.renew(environment)
 
     def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]:
-        """What an update would do, one step a resource, unchanged ones too. `up` is bound to it."""
+        """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them."""
 
-        def look() -> tuple[Step, ...]:
-            with self._at.watched(stack, on_progress) as watch, self._plan.written(stack) as plan:
-                self._at.stack(stack).preview(
+        def plan_steps() -> tuple[Step, ...]:
+            with self._project.watched(stack, on_progress) as watch, self._plan.written(stack) as plan:
+                self._project.stack(stack).preview(
                     on_event=watch,
                     policy_packs=self._policy_packs(),
                     plan=plan,
@@ -225,31 +229,31 @@ class PulumiEngine:
                 )
             return tuple(watch.planned.values())
 
-        return self._read(stack, look)
+        return self._read(stack, plan_steps)
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
-        """Make it so. A Ctrl-C is passed on once and waited for; then Cancelled is raised.
+        """Apply. A Ctrl-C is passed on once and waited for; then Cancelled is raised.
 
-        Raises PlanMoved, before the first step that this engine's preview of the stack did not show.
+        Raises StalePlan, before the first step that this engine's preview of the stack did not show.
         """
         self.write_settings(stack)
-        told: list[Mapping[str, Any]] = []
+        outputs: list[Mapping[str, Any]] = []
 
         def update(watch: Watch) -> None:
             with self._plan.read(stack) as plan:
                 watch.bound = plan is not None
-                self._at.stack(stack).up(
+                self._project.stack(stack).up(
                     on_event=watch, show_secrets=False, policy_packs=self._policy_packs(), plan=plan
                 )
-            told.append(watch.outputs)
+            outputs.append(watch.outputs)
 
         try:
             self._change(stack, on_progress, update)
         finally:
-            # Half of it may be done: what is left needs a plan of its own.
+            # A part of it may be applied: the rest needs a new plan.
             self._plan.forget()
         try:
-            return Outputs.read(told[-1])
+            return Outputs.read(outputs[-1])
         except ContractError as error:
             raise ResourceError(
                 f"the update of {stack} ended without the stack's outputs",
@@ -257,42 +261,44 @@ class PulumiEngine:
             ) from error
 
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
-        """Take the stack's resources away. What is retained only leaves the state: key, alias, trail and buckets."""
+        """Delete the stack's resources. Retained ones only leave the state: key, alias, trail and buckets."""
 
-        def take_away(watch: Watch) -> None:
-            handle = self._at.stack(stack)
-            # What is protected is retained too: it leaves the state, and stays in the account.
+        def delete_resources(watch: Watch) -> None:
+            handle = self._project.stack(stack)
+            # Protected resources are retained too: they leave the state, and stay in the account.
             handle._run_pulumi_cmd_sync(["state", "unprotect", "--all", "--yes"])
             handle.destroy(on_event=watch, remove=False)
 
         self._plan.forget()
-        self._change(stack, on_progress, take_away)
+        self._change(stack, on_progress, delete_resources)
 
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _change(self, stack: str, on_progress: OnProgress | None, action: Callable[[Watch], object]) -> None:
-        """Run what changes the state: an interrupt is held back, and whoever holds the stack is waited for."""
-        process = self._at.process
-        with process.holding_interrupts(
-            lambda: self._tell("Ctrl-C: the engine ends what is under way and saves its state; please wait")
+        """Run an action that changes the state: interrupts are deferred, and a run that holds the stack is waited for."""
+        process = self._project.process
+        with process.defer_interrupts(
+            lambda: self._on_message(
+                "Ctrl-C: the engine finishes the current operation and saves its state; please wait"
+            )
         ):
             deadline = retry.new_deadline(workspace.LOCK_SECONDS, clock=self._clock)
             while not process.interrupted:
                 try:
-                    with self._at.translated(stack), self._at.watched(stack, on_progress) as watch:
+                    with self._project.translated(stack), self._project.watched(stack, on_progress) as watch:
                         action(watch)
                     break
                 except StackBusy as error:
                     if deadline.left <= 0 or process.interrupted:
                         raise
-                    self._tell(f"{error.message}; trying again for up to {deadline.left:.0f} s")
+                    self._on_message(f"{error.message}; trying again for up to {deadline.left:.0f} s")
                     if not deadline.wait(Reason.BUSY, at_least=2.0):
                         raise
         if process.interrupted:
             raise interrupted()
 
-    def _try_passphrase(self, stack: str, salt: str) -> None:
-        passphrase.check(self._at.environment, self._at.folder, stack=stack, salt=salt)
+    def _check_passphrase(self, stack: str, salt: str) -> None:
+        passphrase.check(self._project.environment, self._project.folder, stack=stack, salt=salt)
 
     def _policy_packs(self) -> list[str] | None:
         return [str(self._policy_pack)] if self._policy_pack else None

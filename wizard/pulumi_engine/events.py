@@ -18,28 +18,28 @@ _COLOUR = re.compile(r"<\{%[^%]*%\}>")
 
 
 class Watch:
-    """Turns the engine's event stream into Progress, and keeps what explains a failure."""
+    """Turns the engine's event stream into Progress, and stores what explains a failure."""
 
     def __init__(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
         self.planned: dict[str, Step] = {}
         self.complaints: list[tuple[str, str]] = []
-        """Every error: the URN of its resource, empty for none, and what it says."""
+        """Every error: the URN of its resource, empty for none, and its text."""
         self.violations: list[str] = []
         self.bound = False
         """Whether the engine is bound to a plan."""
         self.outputs: Mapping[str, Any] = {}
-        """The stack's outputs, once the engine has told them."""
+        """The stack's outputs, once the engine has sent them."""
 
     @property
     def failures(self) -> list[str]:
-        """What the errors say, each once."""
+        """The texts of the errors, without duplicates."""
         return list(dict.fromkeys(text for _, text in self.complaints))
 
     def __call__(self, event: EngineEvent) -> None:
         if event.resource_pre_event:
             step = _step(event.resource_pre_event.metadata)
-            # What is taken in is told twice, as it is and as it becomes: the second is a step of its own.
+            # An import is reported twice, before and after its changes: the second is a separate step.
             self.planned[f"import {step.urn}" if step.op == "import" else step.urn] = step
             self._report(step, StepState.STARTED)
         elif event.res_outputs_event:
@@ -53,12 +53,12 @@ class Watch:
             self.violations.append(plain(event.policy_event.message))
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
             text = plain(event.diagnostic_event.message)
-            # The engine sums up with a line that says only that the update failed.
+            # The engine ends with a line that says only that the update failed.
             if text and text not in ("update failed", "preview failed"):
                 self.complaints.append((event.diagnostic_event.urn or "", text))
 
     def _report(self, step: Step, state: StepState) -> None:
-        # A component is a bracket around resources, and the stack and its providers are the engine's own.
+        # A component has no resource of its own, and the stack and its providers belong to the engine.
         if self._on_progress and step.type.startswith("aws:"):
             self._on_progress(Progress(step=step, state=state))
 
@@ -67,7 +67,7 @@ def _step(metadata: Any) -> Step:
     changed = tuple(sorted(metadata.detailed_diff or metadata.diffs or ()))
     op = getattr(metadata.op, "value", metadata.op)
     if op == "delete" and metadata.old is not None and metadata.old.retain_on_delete:
-        # It leaves the stack only.
+        # It only leaves the state.
         op = "retain"
     return Step(
         urn=metadata.urn,
@@ -82,11 +82,11 @@ def plain(text: str) -> str:
     return _COLOUR.sub("", text).strip()
 
 
-_LEFT_ALONE = frozenset({"same", "read", "refresh", "read-replacement", "discard", "discard-replaced"})
+_UNCHANGED = frozenset({"same", "read", "refresh", "read-replacement", "discard", "discard-replaced"})
 
 
 class Comparison:
-    """Listens to the engine's events of one preview with a refresh."""
+    """Compares settings, state and account by the engine's events of one preview with a refresh."""
 
     def __init__(self) -> None:
         self._refreshed: dict[str, Drift] = {}
@@ -95,7 +95,7 @@ class Comparison:
 
     def __call__(self, event: EngineEvent) -> None:
         metadata: Any = event.res_outputs_event.metadata if event.res_outputs_event else None
-        # The stack and its providers are the engine's own, and a component is a bracket around resources.
+        # The stack and its providers belong to the engine, and a component has no resource of its own.
         if metadata is None or not metadata.type.startswith("aws:"):
             return
         op = str(getattr(metadata.op, "value", metadata.op))
@@ -105,15 +105,15 @@ class Comparison:
                 self._refreshed[metadata.urn] = _drift(metadata, DriftKind.GONE)
             elif metadata.detailed_diff or metadata.diffs:
                 self._refreshed[metadata.urn] = _drift(metadata, DriftKind.CHANGED)
-        elif op not in _LEFT_ALONE:
-            kind = DriftKind.WANTED if metadata.urn in self._known or op != "create" else DriftKind.UNKNOWN
+        elif op not in _UNCHANGED:
+            kind = DriftKind.UNAPPLIED if metadata.urn in self._known or op != "create" else DriftKind.UNKNOWN
             self._planned.setdefault(metadata.urn, _drift(metadata, kind))
 
     @property
     def drifts(self) -> tuple[Drift, ...]:
-        """What an update would not leave as it is, by URN.
+        """What an update would change, by URN.
 
-        A refresh also finds what no update would touch: a property that the program does not set. That is no drift.
+        A refresh also reports what no update would touch: a property that the program does not set. That is no drift.
         """
         return tuple(self._refreshed.get(urn, self._planned[urn]) for urn in sorted(self._planned))
 

@@ -1,4 +1,4 @@
-"""The passphrase of a stack whose state is kept in a backend of one's own: found, made once, tried.
+"""The passphrase of a stack in a self-managed backend: read, created once, verified.
 
 Part of the engine's edge: touches one file a stack in the user's configuration folder, readable by its owner only.
 """
@@ -15,22 +15,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, shell
 
 VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 
 LOST = (
     "a lost passphrase loses only what the stack encrypts with it, and this project encrypts nothing there: "
-    "take the line `encryptionsalt` out of Pulumi.<stack>.yaml, and the next run takes the passphrase that it is given "
-    "(to change one that is known: pulumi stack change-secrets-provider passphrase)"
+    "remove the line `encryptionsalt` from Pulumi.<stack>.yaml, and the next run uses the current passphrase "
+    "(to change a known passphrase: pulumi stack change-secrets-provider passphrase)"
 )
-"""What a wrong passphrase means, and the way back."""
+"""What a wrong passphrase means, and how to recover."""
 
 _ITERATIONS = 1_000_000
 """Of PBKDF2-HMAC-SHA256, as the engine derives the key (pulumi/pkg/v3/secrets/passphrase, state version v1)."""
 
 
-def place(environ: Mapping[str, str], stack: str) -> Path:
+def path_of(environ: Mapping[str, str], stack: str) -> Path:
     """The file for a stack's passphrase: `eonpro-kms/STACK.passphrase` in the user's configuration folder."""
     config = environ.get("XDG_CONFIG_HOME")
     home = Path(config) if config else Path(environ.get("HOME") or Path.home()) / ".config"
@@ -38,52 +38,52 @@ def place(environ: Mapping[str, str], stack: str) -> Path:
 
 
 def find(environ: Mapping[str, str], stack: str) -> Path | None:
-    """The file that an earlier run made; None where there is none.
+    """The file of an earlier run; None without one.
 
     Raises SetupError for a file that others can read, or that holds nothing.
     """
-    file = place(environ, stack)
+    file = path_of(environ, stack)
     try:
-        found = file.stat()
+        status = file.stat()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise SetupError(f"the passphrase's file cannot be read: {error}", Command(f"ls -l {file}")) from error
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        raise SetupError(f"others can read the passphrase of {stack}: {file}", Command(f"chmod 600 {file}"))
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise SetupError(f"others can read the passphrase of {stack}: {file}", shell("chmod", "600", str(file)))
     if not _read(file):
-        raise SetupError(f"the file for the passphrase of {stack} holds none: {file}", Command(f"rm {file}"))
+        raise SetupError(f"the passphrase file of {stack} is empty: {file}", shell("rm", str(file)))
     return file
 
 
-def make(environ: Mapping[str, str], stack: str) -> Path:
-    """A new passphrase in its file, whole or not at all; the one that is there already stays. Never told to anybody.
+def create(environ: Mapping[str, str], stack: str) -> Path:
+    """A new passphrase in its file, written atomically; an existing one stays. It is never printed.
 
-    Raises SetupError where it cannot be kept, or cannot be read again.
+    Raises SetupError where it cannot be stored, or cannot be read again.
     """
-    file = place(environ, stack)
-    made = secrets.token_urlsafe(32)
+    file = path_of(environ, stack)
+    new = secrets.token_urlsafe(32)
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "w", encoding="ascii") as out:
-                out.write(made + "\n")
+                out.write(new + "\n")
                 out.flush()
                 os.fsync(out.fileno())
-            # A link fails where the name is taken, so that of two runs at once one passphrase stays.
+            # A link fails where the name exists, so that of two concurrent runs one passphrase stays.
             with suppress(FileExistsError):
                 os.link(draft, file)
         finally:
             draft.unlink()
     except OSError as error:
         raise SetupError(
-            f"the stack's passphrase cannot be kept in {file}: {error.strerror}",
+            f"the stack's passphrase cannot be stored in {file}: {error.strerror}",
             f"export {FILE_VARIABLE}=<a file only you can read>",
         ) from error
     if find(environ, stack) is None:
-        raise SetupError(f"the passphrase just kept in {file} cannot be read again", Command(f"ls -l {file}"))
+        raise SetupError(f"the passphrase just stored in {file} cannot be read again", Command(f"ls -l {file}"))
     return file
 
 
@@ -94,8 +94,8 @@ def variable(environ: Mapping[str, str]) -> str | None:
     return FILE_VARIABLE if environ.get(FILE_VARIABLE) else None
 
 
-def given(environ: Mapping[str, str], folder: Path) -> str | None:
-    """The passphrase that the engine would use in a folder: the variable, else the file; None for neither.
+def read(environ: Mapping[str, str], folder: Path) -> str | None:
+    """The passphrase that the engine would use in a folder: the variable, else the file; None without either.
 
     Raises UsageError for a file that cannot be read. An empty passphrase is one.
     """
@@ -116,9 +116,9 @@ def given(environ: Mapping[str, str], folder: Path) -> str | None:
 def opens(passphrase: str, salt: str) -> bool:
     """Whether a passphrase is the stack's, tried on the `encryptionsalt` of its settings as the engine tries it.
 
-    The CLI tries it only when it runs the program. A salt of a form that is not known here says nothing: True.
+    The CLI tries it only when it runs the program. A salt of an unknown form proves nothing: True.
     """
-    # Only where there is something to try: at start it would cost more than all else here.
+    # Imported here, because the import is slow and most runs do not need it.
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -138,10 +138,10 @@ def opens(passphrase: str, salt: str) -> bool:
 
 def check(environ: Mapping[str, str], folder: Path, *, stack: str, salt: str) -> None:
     """Raises UsageError where the passphrase of a stack is missing, cannot be read, or is not the stack's."""
-    passphrase = given(environ, folder)
+    passphrase = read(environ, folder)
     export = f"export {FILE_VARIABLE}=<a file only you can read>   or: export {VARIABLE}=..."
     if passphrase is None:
-        raise UsageError(f"the passphrase of the stack {stack} is not known: {FILE_VARIABLE} is not set", export)
+        raise UsageError(f"the passphrase of the stack {stack} is missing: {FILE_VARIABLE} is not set", export)
     if not opens(passphrase, salt):
         raise UsageError(f"the passphrase of {variable(environ)} does not open the stack {stack}; {LOST}", export)
 

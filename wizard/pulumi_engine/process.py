@@ -1,4 +1,4 @@
-"""The Pulumi CLI as a child process that outlives a Ctrl-C: it is told once, waited for, and never killed half-way.
+"""The Pulumi CLI as a child process that survives a Ctrl-C: it gets the signal once and is waited for.
 
 Part of the engine's edge: touches the `pulumi` program and this process's SIGINT handler, nothing else.
 """
@@ -24,19 +24,18 @@ from pulumi.automation.errors import create_command_error
 
 _LOGGER = logging.getLogger("eonpro.engine")
 _OUTPUT = logging.getLogger("eonpro.engine.output")
-_SPEAKING = frozenset(("up", "preview", "destroy", "refresh", "import", "cancel"))
-"""The commands whose output is for people; what the others print, states and settings, goes into no log."""
-
+_LOGGED_COMMANDS = frozenset(("up", "preview", "destroy", "refresh", "import", "cancel"))
+"""The commands whose output is for people; the output of the others, states and settings, is not logged."""
 
 GRACE_SECONDS = 5.0
-"""For a command that only looks, to end by itself after a Ctrl-C."""
+"""For a command that only reads, to end by itself after a Ctrl-C."""
 
 
 class EngineProcess(PulumiCommand):
-    """`PulumiCommand` in a process group of its own, so that the terminal's Ctrl-C reaches the engine through us, once.
+    """`PulumiCommand` in a process group of its own, so that the terminal's Ctrl-C reaches the engine once.
 
-    The engine ends what is under way and saves its state on the first SIGINT; a second makes it drop everything, which
-    is how a key gets made that no state knows of. So a second is never passed on.
+    The engine finishes the current operations and saves its state on the first SIGINT; a second makes it stop at once,
+    which can leave a new key that no state has. So a second is never passed on.
     """
 
     def __init__(self) -> None:
@@ -76,7 +75,7 @@ class EngineProcess(PulumiCommand):
             assert process.stdout is not None and process.stderr is not None
             readers = [
                 threading.Thread(
-                    target=_read, args=(process.stdout, out, on_output, args[0] in _SPEAKING), daemon=True
+                    target=_read, args=(process.stdout, out, on_output, args[0] in _LOGGED_COMMANDS), daemon=True
                 ),
                 threading.Thread(target=_read, args=(process.stderr, err, on_error, True), daemon=True),
             ]
@@ -85,10 +84,10 @@ class EngineProcess(PulumiCommand):
             try:
                 for reader in readers:
                     reader.join()
-                # Commands run side by side: one must not be judged by the exit code of another.
+                # Commands run concurrently: each needs its own exit code.
                 code = self.code = process.wait()
             except KeyboardInterrupt:
-                # Where interrupts are not held back nothing is being changed: what runs has to end, however it does.
+                # Interrupts are not deferred where nothing is being changed: the command may end in any way.
                 _end(process)
                 for reader in readers:
                     reader.join()
@@ -105,7 +104,7 @@ class EngineProcess(PulumiCommand):
         if not asks:
             self.run(["login", url], cwd, environment)
             return
-        # The terminal is the CLI's own meanwhile: a Ctrl-C there is meant for it, and ends us as well.
+        # The terminal belongs to the CLI meanwhile: a Ctrl-C ends the CLI and this process.
         done = subprocess.run(
             [self.command, "login", url], cwd=cwd, env={**os.environ, **environment}, check=False, text=True
         )
@@ -114,8 +113,8 @@ class EngineProcess(PulumiCommand):
             raise create_command_error(CommandResult(stdout="", stderr="pulumi login failed", code=done.returncode))
 
     @contextmanager
-    def holding_interrupts(self, tell: Callable[[], None]) -> Iterator[None]:
-        """While inside, the first Ctrl-C is passed to the engine and `tell` is called; later ones change nothing."""
+    def defer_interrupts(self, on_interrupt: Callable[[], None]) -> Iterator[None]:
+        """While inside, the first Ctrl-C is passed to the engine and `on_interrupt` is called; later ones are ignored."""
         self.interrupted = False
 
         def forward(_signal: int, _frame: FrameType | None) -> None:
@@ -123,37 +122,37 @@ class EngineProcess(PulumiCommand):
                 self.interrupted = True
                 if self._process is not None and self._process.poll() is None:
                     self._process.send_signal(signal.SIGINT)
-                tell()
+                on_interrupt()
 
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        former = signal.signal(signal.SIGINT, forward)
+        previous = signal.signal(signal.SIGINT, forward)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, former)
+            signal.signal(signal.SIGINT, previous)
 
 
-def ahead() -> Callable[[], EngineProcess]:
-    """Look for the program now, beside whatever else is done; what is returned waits for it, and raises its errors.
+def start_early() -> Callable[[], EngineProcess]:
+    """Start to look for the program in the background; the returned function waits for it, and raises its errors.
 
-    It is asked for its version, which takes a tenth of a second. Called again, it looks anew: a program that was
+    `pulumi version` takes a tenth of a second. Called a second time, the function looks again: a program that was
     missing or too old may have been installed since.
     """
-    with_one = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulumi")
-    begun = [with_one.submit(EngineProcess).result]
-    with_one.shutdown(wait=False)
-    return lambda: begun.pop()() if begun else EngineProcess()
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulumi")
+    first = [pool.submit(EngineProcess).result]
+    pool.shutdown(wait=False)
+    return lambda: first.pop()() if first else EngineProcess()
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Have a command end, by itself if it does so soon."""
+    """End a command, by itself within GRACE_SECONDS."""
     process.send_signal(signal.SIGINT)
     try:
         process.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
-        # A second one ends it at once, and what it has started with it.
+        # A second signal ends it at once, with its child processes.
         process.send_signal(signal.SIGINT)
         process.wait()
 

@@ -1,4 +1,4 @@
-"""What the stack's state says: what there is, what a run that crashed left, and how that is taken into the state.
+"""The stack's state as facts: resources, pending operations of a crashed run, and their import into the state.
 
 Part of the engine's edge, and pure: an exported deployment in, facts or another deployment out.
 """
@@ -17,13 +17,13 @@ from wizard.core.models.stack import StateResource
 
 
 def stack_state(deployment: Mapping[str, Any]) -> StackState:
-    """What an exported deployment says of a stack that is there."""
+    """The facts of an exported deployment."""
     resources = deployment.get("resources") or []
     outputs: dict[str, Any] = next((r.get("outputs", {}) for r in resources if r["type"] == "pulumi:pulumi:Stack"), {})
     try:
-        known = Outputs.read(outputs)
+        read_outputs = Outputs.read(outputs)
     except ContractError:
-        known = None
+        read_outputs = None
     values = (value for r in resources for value in (r.get("id"), r.get("outputs", {}).get("arn")))
     return StackState(
         exists=True,
@@ -31,7 +31,7 @@ def stack_state(deployment: Mapping[str, Any]) -> StackState:
         has_key=any(r["urn"].endswith("aws:kms/key:Key::phi-key") for r in resources),
         owned=tuple(filter(None, values)),
         pending=pending_steps(deployment),
-        outputs=known,
+        outputs=read_outputs,
         resources=tuple(
             StateResource(urn=str(r["urn"]), type=str(r["type"]), id=str(r.get("id") or "")) for r in resources
         ),
@@ -40,14 +40,14 @@ def stack_state(deployment: Mapping[str, Any]) -> StackState:
 
 
 def pending_steps(deployment: Mapping[str, Any]) -> tuple[Step, ...]:
-    """The operations that were under way, and the resources that were taken in but not read yet."""
-    begun = [pending_step(operation) for operation in deployment.get("pending_operations") or ()]
+    """The unfinished operations, and the resources that were imported but not read yet."""
+    unfinished = [pending_step(operation) for operation in deployment.get("pending_operations") or ()]
     unread = [
         pending_step({"type": "importing", "resource": resource})
         for resource in deployment.get("resources") or ()
         if resource.get("custom") and resource.get("id") and not set(resource.get("outputs") or ()) - {"region"}
     ]
-    return (*begun, *unread)
+    return (*unfinished, *unread)
 
 
 def pending_step(operation: Mapping[str, Any]) -> Step:
@@ -62,42 +62,42 @@ def pending_step(operation: Mapping[str, Any]) -> Step:
     )
 
 
-def adopted(deployment: Mapping[str, Any], found: Mapping[str, str]) -> dict[str, Any]:
-    """The deployment with each pending creation in `found` (URN → id) as a resource, still to be read by a refresh.
+def with_imports(deployment: Mapping[str, Any], created: Mapping[str, str]) -> dict[str, Any]:
+    """The deployment with each pending creation in `created` (URN → id) as a resource; a refresh reads it later.
 
     The operation has all of the resource but its id and outputs; the other operations are dropped.
     """
-    taken_in = [
+    imported = [
         {
             **operation["resource"],
-            "id": found[operation["resource"]["urn"]],
-            # Where it is read is all that the refresh needs to know of it.
+            "id": created[operation["resource"]["urn"]],
+            # The refresh needs the Region only.
             "outputs": {
                 key: value for key, value in operation["resource"].get("inputs", {}).items() if key == "region"
             },
         }
         for operation in deployment.get("pending_operations") or ()
-        if operation["type"] == "creating" and operation["resource"]["urn"] in found
+        if operation["type"] == "creating" and operation["resource"]["urn"] in created
     ]
-    # Last: what a resource depends on was made before it and stands before it.
-    return {**deployment, "resources": [*(deployment.get("resources") or ()), *taken_in], "pending_operations": []}
+    # Last: the dependencies of a resource come before it.
+    return {**deployment, "resources": [*(deployment.get("resources") or ()), *imported], "pending_operations": []}
 
 
-_TOLD_ANEW = frozenset({"modified", "sourcePosition", "stackTrace", "outputs"})
-"""What differs between two exports, two machines or two reads of one and the same stack."""
+_VOLATILE = frozenset({"modified", "sourcePosition", "stackTrace", "outputs"})
+"""What differs between two exports, two machines or two reads of the same stack."""
 
 
 def digest(deployment: Mapping[str, Any]) -> str:
-    """`sha256:` and 16 hex of what the state holds of each resource, in any order; empty for none.
+    """`sha256:` and 16 hex digits of the state of all resources, in any order; empty for none.
 
-    A refresh that found nothing changed leaves it as it was; an update that changed something does not.
+    A refresh without changes keeps it; an update with changes does not.
     """
     resources = deployment.get("resources") or []
     pending = deployment.get("pending_operations") or []
     if not resources and not pending:
         return ""
-    told = sorted(
-        json.dumps({key: value for key, value in each.items() if key not in _TOLD_ANEW}, sort_keys=True)
-        for each in (*resources, *({"pending": operation["type"], **operation["resource"]} for operation in pending))
+    entries = sorted(
+        json.dumps({key: value for key, value in entry.items() if key not in _VOLATILE}, sort_keys=True)
+        for entry in (*resources, *({"pending": operation["type"], **operation["resource"]} for operation in pending))
     )
-    return "sha256:" + hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+    return "sha256:" + hashlib.sha256("\n".join(entries).encode()).hexdigest()[:16]

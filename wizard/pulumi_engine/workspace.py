@@ -1,4 +1,4 @@
-"""One Pulumi project in one folder as the CLI works on it: the program, the stack in hand, and complaints in our words.
+"""One Pulumi project in one folder: the CLI, the selected stack, its lock, and the CLI's errors as SetupErrors.
 
 Part of the engine's edge: touches the `pulumi` program and the stack's backend.
 """
@@ -23,21 +23,21 @@ from pulumi.automation.errors import InvalidVersionError
 from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNotFound
 from wizard.core.models.progress import OnProgress
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import shell, wizard
 from wizard.core.retry import SCHEDULES, Clock, Reason
 from wizard.pulumi_engine import backend as engine_backend
-from wizard.pulumi_engine.errors import of_run, told
+from wizard.pulumi_engine.errors import cli_error, run_error
 from wizard.pulumi_engine.events import Watch
 from wizard.pulumi_engine.process import EngineProcess
 
 
 def last_part(stack: str) -> str:
-    """The name without its owner: `team/project/production` has its file by the last part."""
+    """The name without its owner: the file of `team/project/production` has the last part."""
     return stack.rsplit("/", 1)[-1]
 
 
 class EngineWorkspace:
-    """The CLI, found when it is first needed, and the stack that it works on."""
+    """The CLI, started when it is first needed, and the selected stack."""
 
     def __init__(
         self,
@@ -45,17 +45,17 @@ class EngineWorkspace:
         *,
         environment: Mapping[str, str],
         secrets_provider: str | None,
-        tell: Callable[[str], None],
+        on_message: Callable[[str], None],
         program: Callable[[], EngineProcess],
     ) -> None:
-        """`program` finds the CLI, and may have begun to; its errors are those of EngineProcess."""
+        """`program` starts the CLI; its errors are those of EngineProcess."""
         self.folder = folder
-        self.given = dict(environment)
-        """What the CLI's environment has beside this process's own."""
+        self.extra_environment = dict(environment)
+        """The variables of the CLI in addition to this process's own."""
         self.missing: set[str] = set()
-        """Stacks that were looked for and are not there."""
+        """Stacks that do not exist in the backend."""
         self._secrets_provider = secrets_provider
-        self._tell = tell
+        self._on_message = on_message
         self._program = program
         self._process: EngineProcess | None = None
         self._workspace: LocalWorkspace | None = None
@@ -63,24 +63,24 @@ class EngineWorkspace:
 
     @property
     def environment(self) -> dict[str, str]:
-        """All that the CLI's environment has."""
-        return {**os.environ, **self.given}
+        """All environment variables of the CLI."""
+        return {**os.environ, **self.extra_environment}
 
     @property
     def process(self) -> EngineProcess:
-        """The program. Raises SetupError when there is none, or none that fits."""
+        """The program. Raises SetupError without one, or for an unsupported version."""
         if self._process is None:
             try:
                 self._process = self._program()
             except FileNotFoundError as error:
-                raise SetupError("there is no `pulumi` program on the PATH", Command("make setup")) from error
+                raise SetupError("there is no `pulumi` program on the PATH", shell("make", "setup")) from error
             except (OSError, CalledProcessError) as error:
                 raise SetupError(
-                    f"the `pulumi` program on the PATH does not run: {error}", Command("make setup")
+                    f"the `pulumi` program on the PATH does not run: {error}", shell("make", "setup")
                 ) from error
             except InvalidVersionError as error:
                 raise SetupError(
-                    f"the `pulumi` program on the PATH does not fit: {error}", Command("make setup")
+                    f"the `pulumi` program on the PATH has an unsupported version: {error}", shell("make", "setup")
                 ) from error
         return self._process
 
@@ -89,34 +89,34 @@ class EngineWorkspace:
         if self._workspace is None:
             self._workspace = LocalWorkspace(
                 work_dir=str(self.folder),
-                env_vars={**self.given, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+                env_vars={**self.extra_environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
                 pulumi_command=self.process,
                 secrets_provider=self._secrets_provider,
             )
         return self._workspace
 
     def renew(self, environment: Mapping[str, str]) -> None:
-        """Other values for the programs that are started from now on: credentials may have been renewed."""
-        self.given = {**self.given, **environment}
+        """Environment variables for the next programs: credentials may have been renewed."""
+        self.extra_environment = {**self.extra_environment, **environment}
         if self._workspace is not None:
             self._workspace.env_vars = {**self._workspace.env_vars, **environment}
 
     def settings_file(self, stack: str) -> Path:
-        """`Pulumi.<stack>.yaml`, there or not."""
+        """`Pulumi.<stack>.yaml`, whether or not it exists."""
         return self.folder / f"Pulumi.{last_part(stack)}.yaml"
 
     def stack(self, stack: str) -> MinimalStack:
         """The stack, selected."""
         if self._handle is None or self._handle.name != stack:
-            # Selecting it is wanted: afterwards the plain `pulumi config set` and `pulumi preview` mean this stack.
+            # Selected on purpose: afterwards `pulumi config set` and `pulumi preview` of the CLI use this stack.
             self._handle = MinimalStack(stack, self.open(), StackInitMode.SELECT)
         return self._handle
 
-    def make(self, stack: str) -> str | None:
-        """Select the stack, or make it. What is in `missing` is made first; others may have made it since.
+    def select_or_create(self, stack: str) -> str | None:
+        """Select the stack, or create it. A stack in `missing` is created first; another run may have created it since.
 
-        Returns what the CLI wrote to the settings file of a new stack (its secrets provider or salt); None for a stack
-        that was there. The settings file itself stays as it was.
+        Returns what the CLI wrote to the settings file of a new stack (its secrets provider or salt); None for an
+        existing stack. The settings file itself does not change.
         """
         if self._handle is not None:
             return None
@@ -131,7 +131,7 @@ class EngineWorkspace:
         return None
 
     def remove_empty(self, stack: str) -> bool:
-        """Remove a stack whose state holds nothing at all; False where it holds something."""
+        """Remove a stack with an empty state; False where it has resources."""
         try:
             if (self.open().export_stack(stack).deployment or {}).get("resources"):
                 return False
@@ -143,7 +143,7 @@ class EngineWorkspace:
         return True
 
     def _create(self, stack: str) -> str | None:
-        """Make the stack, and take back what the CLI wrote to its settings file; None when the stack is there."""
+        """Create the stack and restore its settings file; returns what the CLI wrote there, None for an existing stack."""
         file = self.settings_file(stack)
         before = file.read_bytes() if file.exists() else None
         try:
@@ -159,7 +159,7 @@ class EngineWorkspace:
 
     @contextmanager
     def watched(self, stack: str, on_progress: OnProgress | None) -> Iterator[Watch]:
-        """A Watch for one run of the engine; a failure that it saw is told by what it saw."""
+        """A Watch for one run of the engine; a failure is explained by its events."""
         watch = Watch(on_progress)
         try:
             yield watch
@@ -167,14 +167,14 @@ class EngineWorkspace:
             raise
         except pulumi_errors.CommandError as error:
             is_silent = self.process.code == 1 and str(error).rstrip().endswith("stderr:")
-            failure = of_run(stack, watch, was_interrupted=self.process.interrupted, is_silent=is_silent)
+            failure = run_error(stack, watch, was_interrupted=self.process.interrupted, is_silent=is_silent)
             if failure is not None:
                 raise failure from error
             raise
 
     @contextmanager
     def translated(self, stack: str) -> Iterator[None]:
-        """The CLI's complaints as SetupErrors; the lock of a run that has ended, and a torn file, are removed first."""
+        """The CLI's errors as SetupErrors; the lock of a dead run and a corrupt sidecar file are removed first."""
         try:
             yield
         except pulumi_errors.StackNotFoundError as error:
@@ -182,8 +182,8 @@ class EngineWorkspace:
                 f"there is no stack {stack} in this backend", wizard("setup", "--stack", stack)
             ) from error
         except pulumi_errors.ConcurrentUpdateError as error:
-            if is_dead(str(error)):
-                self._tell(f"the lock on {stack} belongs to a run that has ended; removing it")
+            if is_lock_of_dead_run(str(error)):
+                self._on_message(f"the lock on {stack} belongs to a run that has ended; removing it")
                 self.stack(stack).cancel()
                 raise StackBusy(
                     f"a run that has ended held the stack {stack}; its lock was removed",
@@ -191,47 +191,47 @@ class EngineWorkspace:
                 ) from error
             raise StackBusy(
                 f"another run holds the stack {stack}",
-                f"wait for it; if nothing runs: pulumi cancel --stack {stack}",
+                shell("pulumi", "cancel", "--stack", stack, advice="only if no run is active; otherwise wait for it"),
             ) from error
         except pulumi_errors.CommandError as error:
-            failure = told(stack, str(error))
-            if engine_backend.looks_torn(failure.message) and (torn := self._mended(stack)):
-                raise torn from error
+            failure = cli_error(stack, str(error))
+            if engine_backend.is_truncated(failure.message) and (corrupt := self._repair(stack)):
+                raise corrupt from error
             raise failure from error
 
-    def _mended(self, stack: str) -> CorruptStateFile | None:
-        """What to tell of a torn file of a local backend; None where it stays torn."""
+    def _repair(self, stack: str) -> CorruptStateFile | None:
+        """The error for a corrupt file of a local backend, repaired; None where it stays corrupt."""
         backend, again = self.open().who_am_i().url or "", "run the same command again"
-        if engine_backend.mend(backend, self.folder, last_part(stack)):
-            self._tell(f"a run that was killed left a torn file beside the state of {stack}; the state is whole")
+        if engine_backend.remove_corrupt_sidecars(backend, self.folder, last_part(stack)):
+            self._on_message(f"a killed run left an empty file next to the state of {stack}; the state is complete")
             return CorruptStateFile(
-                f"a run that was killed left a torn file beside the state of {stack}; it was removed", again
+                f"a killed run left an empty file next to the state of {stack}; it was removed", again
             )
-        if engine_backend.is_whole(backend, self.folder, last_part(stack)):
+        if engine_backend.is_readable(backend, self.folder, last_part(stack)):
             return CorruptStateFile(f"another run was writing the state of {stack}", again)
         return None
 
 
 class MinimalStack(Stack):
-    """A stack whose `up` asks the backend nothing afterwards: its outputs are in the engine's own events.
+    """A stack whose `up` reads nothing from the backend afterwards: its outputs are in the engine's events.
 
     The Automation API's would start the CLI three more times, for outputs with and without secrets and for the history.
     """
 
     def outputs(self) -> OutputMap:
-        """Nothing: see `Watch.outputs`."""
+        """Empty: see `Watch.outputs`."""
         return {}
 
     def info(self, show_secrets: bool = True) -> UpdateSummary:
-        """What `up` returns and nobody here reads."""
+        """The return value of `up`, which is not used."""
         return UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
 class ReadOnlyStack(MinimalStack):
-    """A stack that is only looked at: the plain `pulumi` goes on meaning the stack that a person selected."""
+    """A stack that is only read: the selected stack of the Pulumi CLI does not change."""
 
     def __init__(self, name: str, workspace: Workspace) -> None:
-        """Asks nobody; a stack that is not there is told by the first command."""
+        """Makes no request; the first command fails for a stack that does not exist."""
         self.name = name
         self.workspace = workspace
         self._mode = StackInitMode.SELECT
@@ -244,8 +244,8 @@ _HOLDER = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>
 
 
 @contextmanager
-def hold_lock(file: Path, stack: str, *, tell: Callable[[str], None], clock: Clock) -> Iterator[None]:
-    """Hold the lock file; wait for whoever holds it. Raises StackBusy after LOCK_SECONDS."""
+def hold_lock(file: Path, stack: str, *, on_message: Callable[[str], None], clock: Clock) -> Iterator[None]:
+    """Hold the lock file; wait for another run that holds it. Raises StackBusy after LOCK_SECONDS."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
         for number in retry.attempts(Reason.BUSY, clock=clock, seconds=LOCK_SECONDS):
@@ -254,7 +254,7 @@ def hold_lock(file: Path, stack: str, *, tell: Callable[[str], None], clock: Clo
                 break
             except BlockingIOError:
                 if number == 1:
-                    tell(
+                    on_message(
                         f"another run is working on the stack {stack} in this folder; "
                         f"waiting for it for up to {LOCK_SECONDS:.0f} s"
                     )
@@ -266,10 +266,10 @@ def hold_lock(file: Path, stack: str, *, tell: Callable[[str], None], clock: Clo
         yield
 
 
-def is_dead(complaint: str) -> bool:
-    """Whether the backend's complaint names only runs of this machine that are no more.
+def is_lock_of_dead_run(complaint: str) -> bool:
+    """Whether the backend's error names only processes of this machine that have ended.
 
-    A lock of another machine is never called dead: nobody here can know.
+    A lock of another machine is never called dead: this machine cannot know.
     """
     holders = [match.groupdict() for match in _HOLDER.finditer(complaint)]
     return bool(holders) and all(
@@ -285,7 +285,7 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         pass
     try:
-        # Killed, and not yet waited for by whoever adopted it: in a container without an init that lasts for ever.
+        # A zombie: killed, and not reaped. In a container without an init process it stays one.
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return True

@@ -115,5 +115,5 @@ def test_every_command_sees_a_trail_of_one_region_that_was_imported_as_it_was(tm
     assert report.doctor.findings is not None
     assert "trail-single-region" in {each.cause for each in report.doctor.findings}
     assert "trail-missing" not in {each.cause for each in report.doctor.findings}
-    (trail,) = (look for look in row.looks if look.what == "trail")
-    assert (trail.standing, trail.detail) == (HealthStatus.GOOD, "eonpro-audit-trail is logging")
+    (trail,) = (check for check in row.checks if check.what == "trail")
+    assert (trail.status, trail.detail) == (HealthStatus.GOOD, "eonpro-audit-trail is logging")

@@ -58,12 +58,12 @@ def test_all_four_commands_say_the_same_of_an_administrator_with_administrator_a
     evidence = checklist.read(aws=world.aws, settings=world.settings, outputs=OUTPUTS, stored_data_key=None, proofs=())[
         1
     ].evidence
-    diagnosis = diagnose(stack, world.clients(), [policies.administrators_who_decrypt])
+    diagnosis = diagnose(stack, world.clients(), [policies.check_administrators])
     review = collect.review(world.aws, world.settings, OUTPUTS, stack="production", now=NOW, window_days=1)
     report = world.report()
 
     assert text in evidence
-    assert any(text in line for line in (*diagnosis.well, *diagnosis.left_out))
+    assert any(text in line for line in (*diagnosis.passed, *diagnosis.skipped))
     assert text in report.checklist[1].evidence
     for access in (review, report.access.review):
         assert access is not None

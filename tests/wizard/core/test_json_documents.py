@@ -42,7 +42,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.delivery import VerificationState
-from wizard.core.models.stack import HealthStatus, Look, StackStatus
+from wizard.core.models.stack import HealthStatus, StackStatus, StatusCheck
 from wizard.setup import plan
 from wizard.setup import report as setup_report
 from wizard.setup.plan import Plan
@@ -95,14 +95,14 @@ STACKS = (
         last_update="2026-01-01T00:00:00.000Z",
         resources=23,
         fingerprint=wrapped().fingerprint,
-        looks=tuple(
-            Look(what=what, standing=standing, detail="as told")
-            for what in ("key", "rotation", "trail", "escrow", "vercel", "ecs", "eks")
+        checks=tuple(
+            StatusCheck(what=what, status=standing, detail="as told")
+            for what in ("key", "rotation", "trail", "stored data key", "vercel", "ecs", "eks")
             for standing in HealthStatus
         ),
-        standing=HealthStatus.GOOD,
+        status=HealthStatus.GOOD,
     ),
-    *(StackStatus(stack=f"bare-{standing}", standing=standing) for standing in HealthStatus),
+    *(StackStatus(stack=f"bare-{standing}", status=standing) for standing in HealthStatus),
 )
 
 DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
@@ -121,7 +121,7 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "status": {
         "in full": json_documents.status(command.document(STACKS)),
-        "wrong": json_documents.status(command.document([replace(STACKS[0], standing=HealthStatus.WRONG)])),
+        "wrong": json_documents.status(command.document([replace(STACKS[0], status=HealthStatus.WRONG)])),
         "none": json_documents.status(command.document(())),
     },
     "access-key": {

@@ -20,7 +20,7 @@ from wizard.core.errors import (
 from wizard.core.models.discovery import BackendFact, BackendKind
 from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces
-from wizard.pulumi_engine.errors import told
+from wizard.pulumi_engine.errors import cli_error
 
 CLOUD = "https://api.pulumi.com"
 
@@ -112,7 +112,7 @@ def test_a_stacks_settings_say_what_encrypts_it(home, settings, provider, salt) 
     ],
 )
 def test_a_backend_is_told_in_words(url, words) -> None:
-    assert backend.in_words(url, "clinic") == words
+    assert backend.describe(url, "clinic") == words
 
 
 def test_only_a_service_without_a_token_asks_for_a_login() -> None:
@@ -182,7 +182,7 @@ def test_a_passphrase_made_once_is_found_by_the_next_run(home) -> None:
             "does not answer",
             "pulumi whoami",
         ),
-        ("[401] Unauthorized: invalid access token", CredentialsError, "does not take the login", "pulumi login"),
+        ("[401] Unauthorized: invalid access token", CredentialsError, "rejects the login", "pulumi login"),
         (
             "operation error S3: GetObject, get identity: get credentials: failed to refresh cached credentials, "
             "no EC2 IMDS role found",
@@ -200,38 +200,38 @@ def test_a_passphrase_made_once_is_found_by_the_next_run(home) -> None:
             'unable to open state directory "file:///nowhere": stat /nowhere: no such file or directory',
             SetupError,
             "does not answer",
-            "mkdir -p",
+            "pulumi login --local",
         ),
         (
             "could not create secrets manager for new stack: secrets (code=NotFound): operation error KMS: Encrypt, "
             "https response error StatusCode: 400, RequestID: , NotFoundException: Alias arn is not found.",
             SetupError,
-            "what encrypts the stack's secrets does not answer",
+            "the stack's secrets provider does not answer",
             "aws kms list-aliases",
         ),
         (
             "get stack secrets manager: secrets (code=PermissionDenied): operation error KMS: Decrypt, AccessDenied",
             PermissionDenied,
-            "what encrypts the stack's secrets",
+            "the stack's secrets provider",
             "kms:Decrypt",
         ),
         (
             "getting stack configuration: get stack secrets manager: incorrect passphrase",
             UsageError,
-            "is not right",
+            "is wrong",
             "PULUMI_CONFIG_PASSPHRASE_FILE",
         ),
         (
             "could not create secrets manager for new stack: passphrase must be set with PULUMI_CONFIG_PASSPHRASE",
             UsageError,
-            "is not known",
+            "is missing",
             "PULUMI_CONFIG_PASSPHRASE_FILE",
         ),
         ("something new", ResourceError, "pulumi: something new", "pulumi preview --stack production"),
     ],
 )
 def test_a_complaint_is_told_with_its_cause_and_the_next_command(complaint, kind, said, hint) -> None:
-    failure = told("production", f"\n code: 1\n stdout: \n stderr: error: {complaint}\n")
+    failure = cli_error("production", f"\n code: 1\n stdout: \n stderr: error: {complaint}\n")
     assert type(failure) is kind
     assert said in failure.message
     assert hint in failure.hint
@@ -239,5 +239,5 @@ def test_a_complaint_is_told_with_its_cause_and_the_next_command(complaint, kind
 
 
 def test_a_wrong_passphrase_says_what_is_lost_with_it() -> None:
-    failure = told("production", "stderr: error: get stack secrets manager: incorrect passphrase")
+    failure = cli_error("production", "stderr: error: get stack secrets manager: incorrect passphrase")
     assert "this project encrypts nothing there" in failure.message

@@ -46,9 +46,9 @@ def test_what_somebody_deleted_is_gone_and_not_new():
 
 def test_what_only_the_settings_changed_is_wanted():
     assert compared(event("refresh", "role"), event("update", "role", diffs=["description"])) == [
-        ("role", DriftKind.WANTED, ("description",))
+        ("role", DriftKind.UNAPPLIED, ("description",))
     ]
-    assert compared(event("refresh", "role"), event("delete", "role")) == [("role", DriftKind.WANTED, ())]
+    assert compared(event("refresh", "role"), event("delete", "role")) == [("role", DriftKind.UNAPPLIED, ())]
 
 
 def test_what_the_state_does_not_have_is_unknown_to_it():
@@ -57,7 +57,7 @@ def test_what_the_state_does_not_have_is_unknown_to_it():
 
 def test_a_replacement_is_one_drift_of_one_resource():
     steps = (event(op, "role", diffs=["name"]) for op in ("create-replacement", "replace", "delete-replaced"))
-    assert compared(event("refresh", "role"), *steps) == [("role", DriftKind.WANTED, ("name",))]
+    assert compared(event("refresh", "role"), *steps) == [("role", DriftKind.UNAPPLIED, ("name",))]
 
 
 def test_components_and_the_engines_own_are_no_resources():

@@ -31,7 +31,7 @@ from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
 from wizard.pulumi_engine.engine import PulumiEngine
 from wizard.pulumi_engine.events import Watch
-from wizard.pulumi_engine.state import adopted, digest, pending_step, pending_steps
+from wizard.pulumi_engine.state import digest, pending_step, pending_steps, with_imports
 
 STACK = "production"
 GOOD = EXPORTING
@@ -70,7 +70,7 @@ class Place:
         (self.folder / "__main__.py").write_text(text)
 
     def engine(self, **environment: str) -> PulumiEngine:
-        return PulumiEngine(self.folder, environment=environment, tell=self.said.append, sleep=self.sleep)
+        return PulumiEngine(self.folder, environment=environment, on_message=self.said.append, sleep=self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -210,13 +210,13 @@ def test_a_second_preparation_leaves_the_file_as_it_is(place) -> None:
 
 
 def test_no_file_is_no_configuration_and_asks_no_engine(tmp_path) -> None:
-    engine = PulumiEngine(tmp_path, environment={"PATH": "/nowhere"}, tell=print)
+    engine = PulumiEngine(tmp_path, environment={"PATH": "/nowhere"}, on_message=print)
     assert engine.saved_config(STACK) == {}
 
 
 def test_the_file_of_a_qualified_stack_is_found(tmp_path) -> None:
     (tmp_path / "Pulumi.staging.yaml").write_text("config:\n  eonpro-kms:environment: staging\n  a:list: [1, 2]\n")
-    engine = PulumiEngine(tmp_path, environment={}, tell=print)
+    engine = PulumiEngine(tmp_path, environment={}, on_message=print)
     assert engine.saved_config("acme/eonpro-kms/staging") == {"eonpro-kms:environment": "staging", "a:list": "[1, 2]"}
 
 
@@ -233,14 +233,14 @@ def test_the_file_of_a_qualified_stack_is_found(tmp_path) -> None:
 def test_a_file_that_is_no_configuration_is_a_usage_error_with_its_name(tmp_path, content, said) -> None:
     (tmp_path / "Pulumi.production.yaml").write_bytes(content)
     with pytest.raises(UsageError, match=said) as refused:
-        PulumiEngine(tmp_path, environment={}, tell=print).saved_config(STACK)
+        PulumiEngine(tmp_path, environment={}, on_message=print).saved_config(STACK)
     assert "Pulumi.production.yaml" in refused.value.message + refused.value.hint
 
 
 @pytest.mark.parametrize("content", ["", "config:\n", "encryptionsalt: v1:x\n"])
 def test_a_file_without_settings_is_no_configuration(tmp_path, content) -> None:
     (tmp_path / "Pulumi.production.yaml").write_text(content)
-    assert PulumiEngine(tmp_path, environment={}, tell=print).saved_config(STACK) == {}
+    assert PulumiEngine(tmp_path, environment={}, on_message=print).saved_config(STACK) == {}
 
 
 # --- stacks and updates
@@ -349,7 +349,7 @@ def test_no_backend_is_told_with_the_command_that_logs_in(place, monkeypatch, tm
 def test_no_pulumi_at_all_is_told_with_the_command_that_gets_it(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match="no `pulumi` program") as refused:
-        PulumiEngine(tmp_path, environment={}, tell=print).check()
+        PulumiEngine(tmp_path, environment={}, on_message=print).check()
     assert refused.value.hint == "make setup"
 
 
@@ -367,7 +367,7 @@ def test_a_pulumi_that_does_not_fit_is_told(tmp_path, monkeypatch, script, mode,
     stand_in.chmod(mode)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match=said) as refused:
-        PulumiEngine(tmp_path, environment={}, tell=print).check()
+        PulumiEngine(tmp_path, environment={}, on_message=print).check()
     assert refused.value.hint == "make setup"
 
 
@@ -401,14 +401,14 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_only_a_service_without_a_token_asks_in_this_terminal(program, url, environment, asked) -> None:
-    PulumiEngine(program, environment=environment, tell=print).login(url)
+    PulumiEngine(program, environment=environment, on_message=print).login(url)
     assert (program / "asked").read_text().splitlines() == [asked]
 
 
 def test_a_login_that_was_refused_is_told_with_the_command_for_it(program) -> None:
     (program / "refuse").touch()
     with pytest.raises(SetupError) as refused:
-        PulumiEngine(program, environment={}, tell=print).login(SERVICE)
+        PulumiEngine(program, environment={}, on_message=print).login(SERVICE)
     assert "pulumi login" in refused.value.hint
 
 
@@ -620,7 +620,7 @@ def test_what_was_taken_in_and_never_read_is_pending_too() -> None:
 def test_a_creation_that_happened_is_taken_into_the_state_with_its_id_and_where_to_read_it() -> None:
     was = {"resources": [{"urn": "first"}], "pending_operations": [THE_KEY, REPLICA_ALIAS, USER]}
     found = {THE_KEY["resource"]["urn"]: KEY_ID, REPLICA_ALIAS["resource"]["urn"]: "alias/eonpro"}
-    now = adopted(was, found)
+    now = with_imports(was, found)
     assert now["pending_operations"] == []
     assert [resource.get("id") for resource in now["resources"]] == [None, KEY_ID, "alias/eonpro"]
     assert [resource.get("outputs") for resource in now["resources"][1:]] == [{}, {"region": "eu-central-1"}]
@@ -630,7 +630,7 @@ def test_a_creation_that_happened_is_taken_into_the_state_with_its_id_and_where_
 
 def test_only_creations_are_taken_into_the_state() -> None:
     update = {**THE_KEY, "type": "updating"}
-    assert adopted({"pending_operations": [update]}, {update["resource"]["urn"]: KEY_ID})["resources"] == []
+    assert with_imports({"pending_operations": [update]}, {update["resource"]["urn"]: KEY_ID})["resources"] == []
 
 
 BUILT = {
@@ -690,7 +690,7 @@ def test_any_change_of_a_state_changes_its_digest(other) -> None:
     [("phi-key", "aws:kms/key:Key", True), ("audit-trail-key", "aws:kms/key:Key", False), ("phi-key", "x", False)],
 )
 def test_only_the_phi_key_is_the_key_of_a_stack(name, type_, has_key) -> None:
-    engine = PulumiEngine(Path(), environment={}, tell=lambda line: None)
+    engine = PulumiEngine(Path(), environment={}, on_message=lambda line: None)
     resource = {"urn": URN.format(f"eonpro:kms:PhiKey${type_}", name), "type": type_, "id": KEY_ID}
     engine._exported = lambda stack: {"resources": [resource]}  # type: ignore[method-assign]
     assert engine.state(STACK).has_key is has_key

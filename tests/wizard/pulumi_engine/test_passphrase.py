@@ -26,7 +26,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 def test_a_new_passphrase_is_its_owners_alone_and_is_found_again(home, capsys) -> None:
     umask = os.umask(0)
     try:
-        file = passphrase.make(home, STACK)
+        file = passphrase.create(home, STACK)
     finally:
         os.umask(umask)
     assert file == Path(home["HOME"]) / ".config" / "eonpro-kms" / "production.passphrase"
@@ -38,19 +38,19 @@ def test_a_new_passphrase_is_its_owners_alone_and_is_found_again(home, capsys) -
 
 
 def test_the_engine_reads_what_was_made(home) -> None:
-    file = passphrase.make(home, STACK)
-    assert passphrase.given({FILE_VARIABLE: str(file)}, Path()) == file.read_text().strip()
+    file = passphrase.create(home, STACK)
+    assert passphrase.read({FILE_VARIABLE: str(file)}, Path()) == file.read_text().strip()
 
 
 def test_the_users_own_place_for_configuration_is_used(home, tmp_path) -> None:
-    file = passphrase.make({**home, "XDG_CONFIG_HOME": str(tmp_path / "conf")}, "acme/eonpro-kms/staging")
+    file = passphrase.create({**home, "XDG_CONFIG_HOME": str(tmp_path / "conf")}, "acme/eonpro-kms/staging")
     assert file == tmp_path / "conf" / "eonpro-kms" / "staging.passphrase"
 
 
 def test_a_passphrase_that_is_there_is_never_made_anew(home) -> None:
-    file = passphrase.make(home, STACK)
+    file = passphrase.create(home, STACK)
     before = file.read_text()
-    assert passphrase.make(home, STACK).read_text() == before
+    assert passphrase.create(home, STACK).read_text() == before
 
 
 def test_of_many_runs_at_once_one_passphrase_stays(home) -> None:
@@ -59,7 +59,7 @@ def test_of_many_runs_at_once_one_passphrase_stays(home) -> None:
 
     def run() -> None:
         start.wait()
-        seen.append(passphrase.make(home, STACK).read_text())
+        seen.append(passphrase.create(home, STACK).read_text())
 
     threads = [threading.Thread(target=run) for _ in range(8)]
     for thread in threads:
@@ -75,7 +75,7 @@ def test_no_file_is_no_passphrase(home) -> None:
 
 
 def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(home) -> None:
-    file = passphrase.make(home, STACK)
+    file = passphrase.create(home, STACK)
     file.chmod(0o640)
     with pytest.raises(SetupError, match="others can read") as refused:
         passphrase.find(home, STACK)
@@ -83,16 +83,16 @@ def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(h
 
 
 def test_a_file_that_holds_nothing_is_refused(home) -> None:
-    file = passphrase.make(home, STACK)
+    file = passphrase.create(home, STACK)
     file.write_text("\n")
-    with pytest.raises(SetupError, match="holds none"):
+    with pytest.raises(SetupError, match="is empty"):
         passphrase.find(home, STACK)
 
 
 def test_a_place_that_cannot_be_written_is_told_with_the_other_way(home, tmp_path) -> None:
     (tmp_path / ".config").write_text("a file where the folder should be")
-    with pytest.raises(SetupError, match="cannot be kept") as refused:
-        passphrase.make(home, STACK)
+    with pytest.raises(SetupError, match="cannot be stored") as refused:
+        passphrase.create(home, STACK)
     assert FILE_VARIABLE in refused.value.hint
 
 
@@ -100,15 +100,15 @@ def test_the_variable_goes_before_the_file_as_the_engine_has_it(tmp_path) -> Non
     file = tmp_path / "passphrase"
     file.write_text("  of the file\n")
     environ = {FILE_VARIABLE: str(file)}
-    assert passphrase.given(environ, tmp_path) == "of the file"
-    assert passphrase.given({FILE_VARIABLE: "passphrase"}, tmp_path) == "of the file"
-    assert passphrase.given({**environ, VARIABLE: ""}, tmp_path) == "", "an empty one is one"
-    assert passphrase.given({}, tmp_path) is None
+    assert passphrase.read(environ, tmp_path) == "of the file"
+    assert passphrase.read({FILE_VARIABLE: "passphrase"}, tmp_path) == "of the file"
+    assert passphrase.read({**environ, VARIABLE: ""}, tmp_path) == "", "an empty one is one"
+    assert passphrase.read({}, tmp_path) is None
 
 
 def test_a_file_that_is_not_there_is_a_usage_error_that_names_it(tmp_path) -> None:
     with pytest.raises(UsageError, match="nowhere"):
-        passphrase.given({FILE_VARIABLE: str(tmp_path / "nowhere")}, tmp_path)
+        passphrase.read({FILE_VARIABLE: str(tmp_path / "nowhere")}, tmp_path)
 
 
 def test_the_passphrase_that_the_engine_took_opens_its_stack() -> None:
@@ -125,7 +125,7 @@ def test_another_passphrase_is_refused_with_what_is_lost_and_what_is_not() -> No
 
 
 def test_no_passphrase_at_all_is_refused_with_both_variables() -> None:
-    with pytest.raises(UsageError, match="is not known") as refused:
+    with pytest.raises(UsageError, match="is missing") as refused:
         passphrase.check({}, Path(), stack=STACK, salt=SALT)
     assert FILE_VARIABLE in refused.value.hint and VARIABLE in refused.value.hint.replace(FILE_VARIABLE, "")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.pulumi_engine.plan import StoredPlan, causes, moved
+from wizard.pulumi_engine.plan import StoredPlan, causes, deviation
 
 URN = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey$aws:kms/key:Key::phi-key"
 STACK = "production"
@@ -55,31 +55,31 @@ def test_a_plan_is_for_its_own_stack_and_for_what_has_not_changed_since() -> Non
     [
         (
             f"resource {URN} violates plan: properties changed: ~~policy[{{old}}!={{new}}], ++rotationPeriodInDays[9]",
-            "phi-key would become something else than planned (policy, rotationPeriodInDays)",
+            "phi-key would differ from the plan (policy, rotationPeriodInDays)",
         ),
-        (f"resource {URN} violates plan: properties changed: ==a, =-b", "than planned (a, b)"),
-        (f"resource {URN} violates plan: protect changed (expected true)", "phi-key would become something else"),
+        (f"resource {URN} violates plan: properties changed: ==a, =-b", "from the plan (a, b)"),
+        (f"resource {URN} violates plan: protect changed (expected true)", "phi-key would differ from the plan"),
         (
             "create is not allowed by the plan: no steps were expected for this resource",
-            "phi-key would be told to create, which the plan did not have",
+            "phi-key would get the operation create, which the plan did not have",
         ),
         (
             "replace is not allowed by the plan: this resource is constrained to update",
-            "phi-key would be told to replace, not update as planned",
+            "phi-key would get the operation replace, not update as planned",
         ),
         (
             "delete is not allowed by the plan: no more steps were expected for this resource",
-            "phi-key would be told to delete, which the plan did not have",
+            "phi-key would get the operation delete, which the plan did not have",
         ),
-        (f"no plan for resource {URN}", "phi-key would become something else than planned"),
+        (f"no plan for resource {URN}", "phi-key would differ from the plan"),
         (
             f"expected resource operations for {URN} but none were seen",
-            "phi-key would be left alone, and was to be changed",
+            "phi-key would not be changed, although the plan changes it",
         ),
     ],
 )
 def test_each_refusal_names_the_resource_and_what_would_have_been_done(text, said) -> None:
-    refusal = moved(STACK, [(URN, text)])
+    refusal = deviation(STACK, [(URN, text)])
     assert refusal is not None
     assert said in refusal.message
     assert "run the same command again" in refusal.hint
@@ -88,10 +88,10 @@ def test_each_refusal_names_the_resource_and_what_would_have_been_done(text, sai
 
 def test_what_another_failure_left_undone_is_no_move_of_the_plan() -> None:
     undone = f"expected resource operations for {URN} but none were seen"
-    assert moved(STACK, [(URN, "AccessDenied: kms:CreateKey"), (URN, undone)]) is None
+    assert deviation(STACK, [(URN, "AccessDenied: kms:CreateKey"), (URN, undone)]) is None
     assert causes(["AccessDenied: kms:CreateKey", undone]) == ["AccessDenied: kms:CreateKey"]
 
 
 def test_any_other_complaint_is_no_move_of_the_plan() -> None:
-    assert moved(STACK, [(URN, "the bucket exists")]) is None
-    assert moved(STACK, []) is None
+    assert deviation(STACK, [(URN, "the bucket exists")]) is None
+    assert deviation(STACK, []) is None

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pulumi.automation.errors import CommandError, StackNotFoundError
 
-from wizard.pulumi_engine.process import EngineProcess, ahead
+from wizard.pulumi_engine.process import EngineProcess, start_early
 
 STAND_IN = """#!{python}
 import json, os, signal, sys
@@ -66,7 +66,7 @@ class Place:
         thread = threading.Thread(target=meanwhile)
         thread.start()
         try:
-            with process.holding_interrupts(lambda: self.said.append("wait")):
+            with process.defer_interrupts(lambda: self.said.append("wait")):
                 process.run(["up"], str(self.folder), environment)
         finally:
             (self.folder / "go-on").touch()
@@ -97,9 +97,9 @@ def test_a_command_is_never_interactive_and_has_its_own_process_group(place) -> 
 
 def test_the_program_can_be_looked_for_ahead(place, monkeypatch: pytest.MonkeyPatch) -> None:
     path = os.environ["PATH"]
-    assert str(ahead()().version) == "3.259.0"
+    assert str(start_early()().version) == "3.259.0"
     monkeypatch.setenv("PATH", str(place.folder))
-    program = ahead()  # says nothing yet
+    program = start_early()  # says nothing yet
     with pytest.raises(FileNotFoundError):
         program()
     monkeypatch.setenv("PATH", path)
@@ -174,7 +174,7 @@ def test_afterwards_an_interrupt_is_an_interrupt_again(place) -> None:
 
 def test_an_interrupt_between_two_commands_is_remembered(place) -> None:
     process = EngineProcess()
-    with process.holding_interrupts(lambda: place.said.append("wait")):
+    with process.defer_interrupts(lambda: place.said.append("wait")):
         interrupt()
     assert (process.interrupted, place.said) == (True, ["wait"])
 
@@ -184,7 +184,7 @@ def test_away_from_the_main_thread_interrupts_are_left_as_they_are(place) -> Non
     seen: list[object] = []
 
     def run() -> None:
-        with EngineProcess().holding_interrupts(lambda: None):
+        with EngineProcess().defer_interrupts(lambda: None):
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=run)

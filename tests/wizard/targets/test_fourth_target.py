@@ -152,7 +152,7 @@ def test_status_says_whether_it_has_the_variables(nomad: Nomad, has_variables: b
     if has_variables:
         nomad.variables["us-east-1"] = AppVariables(region="us-east-1", key_arn=stored.key_arn, wrapped=stored.wrapped)
     row = world.one()
-    assert {each.what: each.standing for each in row.looks}[NAME] is state
+    assert {each.what: each.status for each in row.checks}[NAME] is state
 
 
 def test_the_made_up_target_is_gone_afterwards() -> None:

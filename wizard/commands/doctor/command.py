@@ -1,6 +1,6 @@
-"""`doctor`: looks at everything of a stack, tells what is wrong and the command that mends it.
+"""`doctor` and `verify`: the findings of a stack, each with the command that fixes it.
 
-Pure: reads through the edges' Protocols and changes nothing.
+Pure: reads through the ports and changes nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from wizard.commands import deployed_stack
 from wizard.commands.doctor import DoctorOptions, checks
-from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose
+from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
@@ -25,57 +25,57 @@ from wizard.targets.port import TargetContext, deploy_target
 
 
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
-    """The diagnosis, told and as a document. Raises StackNotFound without settings."""
-    clients.ui.working("looking at the account, the state and where the application runs")
-    told = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
-    show(clients.ui, told)
-    return told.exit_code, document(told)
+    """The diagnosis on the terminal and as a document. Raises StackNotFound without settings."""
+    clients.ui.working("checking the account, the state and the deploy targets")
+    diagnosis = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
+    show(clients.ui, diagnosis)
+    return diagnosis.exit_code, document(diagnosis)
 
 
 def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, Check]]) -> Diagnosis:
     try:
-        found = deployed_stack.find(request, clients)
+        deployed = deployed_stack.find(request, clients)
     except StackNotFound:
         raise
     except CredentialsError as error:
         finding = Finding(
             cause="operator-credentials",
             what=error.message,
-            why="without them nothing of the stack can be looked at",
-            command=error.hint,
+            why="without them nothing of the stack can be checked",
+            **next_step(error),
         )
-        return Diagnosis(stack=request.stack, findings=(finding,), unlooked=(_everything(),))
+        return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(_everything(),))
     except SetupError as error:
-        return Diagnosis(stack=request.stack, unlooked=(NotChecked.of("the account", error), _everything()))
-    told = diagnose(found, clients, checks.ALL_CHECKS, last=last)
-    unwanted = tuple(what for what, check in checks.SLOW_CHECKS if (what, check) not in last)
-    return replace(told, left_out=(*told.left_out, *unwanted))
+        return Diagnosis(stack=request.stack, not_checked=(NotChecked.of("the account", error), _everything()))
+    diagnosis = diagnose(deployed, clients, checks.ALL_CHECKS, last=last)
+    skipped = tuple(what for what, check in checks.SLOW_CHECKS if (what, check) not in last)
+    return replace(diagnosis, skipped=(*diagnosis.skipped, *skipped))
 
 
 def _everything() -> NotChecked:
-    return NotChecked(what="the stack", why="the account could not be asked")
+    return NotChecked(what="the stack", why="the account could not be read")
 
 
-def show(ui: UserInterface, told: Diagnosis) -> None:
+def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
     """The diagnosis, on the terminal."""
-    if told.findings:
+    if diagnosis.findings:
         ui.section("What is wrong", "the root causes first")
-    show_findings(ui, told.findings)
-    for each in told.consequences:
-        ui.line(f"{each.what}: it follows from the above", mark=Mark.INFO)
-    if told.unlooked:
-        ui.section("What could not be looked at", "so it is not known to be well")
-    for unlooked in told.unlooked:
-        ui.line(f"{unlooked.what}: {unlooked.why}", mark=Mark.WARN)
-    if told.well:
-        ui.section("What is well")
-    for what in told.well:
+    show_findings(ui, diagnosis.findings)
+    for finding in diagnosis.consequences:
+        ui.line(f"{finding.what}: it follows from the above", mark=Mark.INFO)
+    if diagnosis.not_checked:
+        ui.section("Not checked", "so nothing is known about it")
+    for not_checked in diagnosis.not_checked:
+        ui.line(f"{not_checked.what}: {not_checked.why}", mark=Mark.WARN)
+    if diagnosis.passed:
+        ui.section("Passed")
+    for what in diagnosis.passed:
         ui.line(what, mark=Mark.OK)
-    for what in told.left_out:
-        ui.line(f"not looked at: {what}", mark=Mark.INFO)
-    if told.healthy:
-        everything = "everything else" if told.left_out else "everything"
-        ui.line(f"healthy: {everything} was looked at, and nothing is wrong", mark=Mark.OK)
+    for what in diagnosis.skipped:
+        ui.line(f"not checked: {what}", mark=Mark.INFO)
+    if diagnosis.healthy:
+        everything = "everything else" if diagnosis.skipped else "everything"
+        ui.line(f"healthy: {everything} was checked, and nothing is wrong", mark=Mark.OK)
 
 
 def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
@@ -83,39 +83,40 @@ def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
     for finding in findings:
         ui.line(finding.what, mark=Mark.FAIL)
         ui.line(f"  {finding.why} ({finding.cause})")
-        ui.verbatim(finding.command)
-        if finding.then:
-            ui.line(f"  then: {finding.then}")
+        if finding.command:
+            ui.verbatim(finding.command)
+        if finding.advice:
+            ui.line(f"  {'then: ' if finding.command else ''}{finding.advice}")
 
 
-def document(told: Diagnosis) -> json_documents.Document:
-    """Of a diagnosis; `ok` is whether everything was looked at and is well."""
+def document(diagnosis: Diagnosis) -> json_documents.Document:
+    """Of a diagnosis; `ok` is whether everything was checked and is correct."""
     return {
-        **json_documents.head("doctor", ok=told.healthy),
-        "stack": told.stack,
-        "exitCode": told.exit_code,
-        "findings": [plain(finding) for finding in told.findings],
-        "consequences": [plain(finding) for finding in told.consequences],
-        "unlooked": [{"what": each.what, "why": each.why} for each in told.unlooked],
-        "leftOut": list(told.left_out),
-        "well": list(told.well),
+        **json_documents.head("doctor", ok=diagnosis.healthy),
+        "stack": diagnosis.stack,
+        "exitCode": diagnosis.exit_code,
+        "findings": [plain(finding) for finding in diagnosis.findings],
+        "consequences": [plain(finding) for finding in diagnosis.consequences],
+        "notChecked": [{"what": each.what, "why": each.why} for each in diagnosis.not_checked],
+        "skipped": list(diagnosis.skipped),
+        "passed": list(diagnosis.passed),
     }
 
 
-def plain(finding: Finding) -> dict[str, str]:
+def plain(finding: Finding) -> dict[str, str | None]:
     """A finding as plain values."""
     return {
         "cause": finding.cause,
         "what": finding.what,
         "why": finding.why,
-        "command": finding.command,
-        "then": finding.then,
+        "command": finding.command or None,
+        "advice": finding.advice or None,
     }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """The proofs, and what keeps those that failed from being had."""
+    """The verifications, and the causes of those that failed."""
 
     stack: str
     proofs: tuple[Verification, ...]
@@ -124,36 +125,36 @@ class Verified:
 
 
 def run_verify(request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
-    """The proofs, told and as a document. Raises SetupError."""
-    done = verify(request, clients)
-    findings = [plain(each) for each in done.diagnosis.findings] if done.diagnosis else []
-    told = json_documents.verify(done.stack, done.proofs, findings)
-    return int(not told["ok"]), told
+    """The verifications on the terminal and as a document. Raises SetupError."""
+    verified = verify(request, clients)
+    findings = [plain(each) for each in verified.diagnosis.findings] if verified.diagnosis else []
+    document = json_documents.verify(verified.stack, verified.proofs, findings)
+    return int(not document["ok"]), document
 
 
 def verify(request: Request, clients: Clients) -> Verified:
-    """Prove again that the application can open the escrowed key, and say what is in the way where it cannot."""
-    clients.ui.working("looking at the stack")
-    found = deployed_stack.find(request, clients)
-    deployed_stack.outputs_of(found)
-    context = found.reachable(targets_of(request, found))
-    stored_data_key = find_stored_data_key(found.aws, found.settings)
+    """Prove again that the application can open the stored key, and say what is in the way where it cannot."""
+    clients.ui.working("reading the stack")
+    deployed = deployed_stack.find(request, clients)
+    deployed_stack.outputs_of(deployed)
+    context = deployed.reachable(targets_of(request, deployed))
+    stored_data_key = find_stored_data_key(deployed.aws, deployed.settings)
     if stored_data_key is None:
         raise StackNotFound(
-            f"{found.settings.names.stored_data_key} holds no data key yet",
-            wizard("push", "--stack", found.stack),
+            f"{deployed.settings.names.stored_data_key} holds no data key yet",
+            wizard("push", "--stack", deployed.stack),
         )
     delivered = _delivered(context, stored_data_key)
     proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True)
     if all(proof.state is not VerificationState.FAILED for proof in proofs):
-        return Verified(stack=found.stack, proofs=proofs)
-    clients.ui.working("looking for the cause")
-    diagnosis = diagnose(found, clients, checks.ACCESS_CHECKS)
+        return Verified(stack=deployed.stack, proofs=proofs)
+    clients.ui.working("finding the cause")
+    diagnosis = diagnose(deployed, clients, checks.ACCESS_CHECKS)
     clients.ui.section("What is wrong", "the root causes first")
     show_findings(clients.ui, diagnosis.findings)
     if not diagnosis.findings:
-        clients.ui.line(f"nothing that was looked at explains it: python -m wizard doctor --stack {found.stack}")
-    return Verified(stack=found.stack, proofs=proofs, diagnosis=diagnosis)
+        clients.ui.line(f"no check explains it: python -m wizard doctor --stack {deployed.stack}")
+    return Verified(stack=deployed.stack, proofs=proofs, diagnosis=diagnosis)
 
 
 def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
@@ -164,7 +165,7 @@ def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[
             place=context.settings.names.stored_data_key,
             state=DeliveryState.UNCHANGED,
             fingerprint=stored_data_key.wrapped.fingerprint,
-            checked_by="the escrow",
+            checked_by="the stored data key",
             region=region,
         )
         for target in map(deploy_target, context.targets)

@@ -1,6 +1,6 @@
-"""What several checks need to know, each thing read once and only when it is asked for; errors are values.
+"""What the checks read: each thing once, when it is first needed; errors are values.
 
-Pure: reads through the edges' Protocols.
+Pure: reads through the ports.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ T = TypeVar("T")
 
 
 class CheckContext:
-    """Of one stack. Safe to be asked by checks that run side by side: each thing is read at most once."""
+    """The context of one stack. Safe for concurrent checks: each thing is read at most once."""
 
-    def __init__(self, found: DeployedStack, clients: Clients) -> None:
-        self.found = found
+    def __init__(self, deployed: DeployedStack, clients: Clients) -> None:
+        self.deployed = deployed
         self.clients = clients
         self._guard = Lock()
         self._locks: dict[str, Lock] = {}
         self._read: dict[str, object] = {}
 
     def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
-        """What `read` returns, or the SetupError that it raised; read by whoever asks first under that name."""
+        """What `read` returns, or the SetupError that it raised; read once for each name."""
         with self._guard:
             lock = self._locks.setdefault(name, Lock())
         with lock:
@@ -52,27 +52,27 @@ class CheckContext:
     @property
     def stack(self) -> str:
         """Its name, as `--stack` takes it."""
-        return self.found.stack
+        return self.deployed.stack
 
     @property
     def settings(self) -> Settings:
         """As the stack's configuration file has them."""
-        return self.found.settings
+        return self.deployed.settings
 
     @property
     def aws(self) -> AwsClient:
         """In the stack's own Region."""
-        return self.found.aws
+        return self.deployed.aws
 
     @property
     def state(self) -> StackState | SetupError:
         """What Pulumi's backend knows of the stack."""
-        return self.found.state
+        return self.deployed.state
 
     @property
     def outputs(self) -> Outputs | None:
-        """What the stack tells; None where it is not built or its backend could not be asked."""
-        return self.found.outputs
+        """The stack's outputs; None where it is not deployed or its backend could not be read."""
+        return self.deployed.outputs
 
     # --- the key
 
@@ -123,7 +123,7 @@ class CheckContext:
         """A user or role with its policies, boundary and trust; None where it is gone."""
         return self.once(f"principal {arn}", lambda: self.access_diagnostics.principal(arn))
 
-    def weighed(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:
+    def simulate(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:
         """What IAM's simulator says of the principal and the stack's key."""
         key = self.key_arn
         if key is None:
@@ -140,34 +140,34 @@ class CheckContext:
 
     @property
     def stored_data_key(self) -> StoredDataKey | SetupError | None:
-        """The escrowed data key; a DataKeyConflict where the escrow holds anything else."""
+        """The stored data keyed data key; a DataKeyConflict where the stored data key holds anything else."""
         return self.once("escrow", lambda: find_stored_data_key(self.aws, self.settings))
 
     @property
-    def kept(self) -> frozenset[str] | SetupError:
+    def version_fingerprints(self) -> frozenset[str] | SetupError:
         """The fingerprints of all versions of the data key that are kept."""
         return self.once(
             "versions", lambda: frozenset(each.fingerprint for each in self.aws.key_rotation.versions(self.settings))
         )
 
     @property
-    def on_vercel(self) -> tuple[VariableEntry, ...] | SetupError | None:
+    def vercel_variables(self) -> tuple[VariableEntry, ...] | SetupError | None:
         """The three variables as the project has them; None where Vercel is no target, or cannot be asked at all."""
-        vercel, project = self.found.vercel, self.found.project
+        vercel, project = self.deployed.vercel, self.deployed.project
         if vercel is None or not isinstance(project, VercelProject):
             return None
         return self.once("on Vercel", lambda: vercel.read_variables(project))
 
-    def stored(self, region: str) -> Mapping[str, str] | SetupError:
+    def stored_values(self, region: str) -> Mapping[str, str] | SetupError:
         """What the store holds under the stack's names in a Region, by the name of the variable."""
         prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
         names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
         access_diagnostics = self.aws.with_region(region).access_diagnostics
-        found = self.once(f"stored {region}", lambda: access_diagnostics.read_values(names, store))
-        return found if isinstance(found, SetupError) else {name.rpartition("/")[2]: found[name] for name in found}
+        values = self.once(f"stored {region}", lambda: access_diagnostics.read_values(names, store))
+        return values if isinstance(values, SetupError) else {name.rpartition("/")[2]: values[name] for name in values}
 
     @property
     def instances(self) -> tuple[Instances, ...]:
         """What runs at each target, and whether it holds old values."""
-        found = self.once("instances", lambda: running(self.found.context()))
-        return () if isinstance(found, SetupError) else found
+        instances = self.once("instances", lambda: running(self.deployed.context()))
+        return () if isinstance(instances, SetupError) else instances

@@ -1,6 +1,6 @@
-"""The diagnosis of a stack: every check side by side, causes before their consequences, the unknown never called well.
+"""The diagnosis of a stack: all checks concurrently, causes before their consequences, the unknown never passed.
 
-Pure: reads through the edges' Protocols. A check is a plain function of the evidence, in a file `of_the_<thing>.py`.
+Pure: reads through the ports. A check is a function of the context; `checks/` has them.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.doctor import check_codes
 from wizard.commands.doctor.context import CheckContext
+from wizard.core import next_command
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.setup.steps import Clients
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One cause of trouble, and the command that mends it."""
+    """One cause of a fault, and the command that fixes it."""
 
     cause: str
     """A name that programs rely on: `key-disabled`, `variable-truncated`; the table of causes orders them."""
@@ -27,14 +28,19 @@ class Finding:
     why: str
     """What follows from it for the application or the audit, and how it is known."""
     command: str
-    """The command to type; it mends the cause, and every value in it is filled in."""
-    then: str = ""
-    """What has to follow it, in words: a failed key load is remembered until the application is started anew."""
+    """The command that fixes the cause, executable as it is; empty where there is none."""
+    advice: str = ""
+    """What else to do, in words: a failed key load is cached until the application restarts."""
+
+
+def next_step(error: SetupError) -> dict[str, str]:
+    """An error's hint as the `command` or the `advice` of a finding."""
+    return {name: text or "" for name, text in next_command.document(error.hint).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotChecked:
-    """One thing that could not be looked at; never taken for good."""
+    """One thing that could not be checked; it never counts as passed."""
 
     what: str
     why: str
@@ -43,31 +49,31 @@ class NotChecked:
 
     @classmethod
     def of(cls, what: str, error: SetupError) -> NotChecked:
-        """What an edge's error kept from being seen."""
+        """From the error of a client."""
         return cls(what=what, why=error.message, is_denied=isinstance(error, CredentialsError))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Passed:
-    """One thing that was looked at and is as it should be."""
+    """One check that passed."""
 
     what: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """One thing that nobody can see from here, or that the caller did not want to be looked at: told, and no fault."""
+    """One thing that cannot be checked from here, or that was not requested; no fault."""
 
     what: str
 
 
-Told = Finding | NotChecked | Passed | Skipped
-"""What a check tells."""
+CheckResult = Finding | NotChecked | Passed | Skipped
+"""The result of a check."""
 
-Check = Callable[[CheckContext], Iterable[Told]]
+Check = Callable[[CheckContext], Iterable[CheckResult]]
 
 AT_ONCE = 8
-"""Checks that run side by side."""
+"""Checks that run concurrently."""
 
 CREDENTIALS = frozenset({"operator-credentials", "vercel-token-refused"})
 """Causes that are the doctor's own lack of credentials: exit code 3."""
@@ -75,21 +81,21 @@ CREDENTIALS = frozenset({"operator-credentials", "vercel-token-refused"})
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What was found, root causes first."""
+    """The results of the checks, root causes first."""
 
     stack: str
     findings: tuple[Finding, ...] = ()
     consequences: tuple[Finding, ...] = ()
-    """What was found too and follows from a finding: it goes when that is mended."""
-    unlooked: tuple[NotChecked, ...] = ()
-    well: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-    """What nobody can see from here, and what the caller did not want to be looked at."""
+    """Findings that follow from another finding: they disappear when it is fixed."""
+    not_checked: tuple[NotChecked, ...] = ()
+    passed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    """What cannot be checked from here, and what was not requested."""
 
     @property
     def healthy(self) -> bool:
-        """Whether everything was looked at and all of it is well."""
-        return not self.findings and not self.unlooked
+        """Whether everything was checked and passed."""
+        return not self.findings and not self.not_checked
 
     @property
     def exit_code(self) -> int:
@@ -97,47 +103,47 @@ class Diagnosis:
         if self.healthy:
             return 0
         first = self.findings[0].cause in CREDENTIALS if self.findings else False
-        blind = not self.findings and any(each.is_denied for each in self.unlooked)
-        return 3 if first or blind else 1
+        denied = not self.findings and any(each.is_denied for each in self.not_checked)
+        return 3 if first or denied else 1
 
 
 def diagnose(
-    found: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
+    deployed: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
 ) -> Diagnosis:
-    """What ails the stack, by these checks; and by the last, each with what it looks at, if these found nothing.
+    """The diagnosis of the stack by these checks; and by the last ones, each with its subject, if there is no finding.
 
-    The last take long, and would tell in other words what was found already.
+    The last ones take long, and would repeat the findings of the others.
     """
-    evidence = CheckContext(found, clients)
+    context = CheckContext(deployed, clients)
 
-    def run(check: Check) -> tuple[Told, ...]:
+    def run(check: Check) -> tuple[CheckResult, ...]:
         try:
-            return tuple(check(evidence))
+            return tuple(check(context))
         except SetupError as error:
-            # A check that did not think of it: what it would have said is unknown.
+            # The check did not handle the error: its result is unknown.
             return (NotChecked.of(check.__name__.replace("_", " "), error),)
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        told = [each for answers in pool.map(run, checks) for each in answers]
-    if not any(isinstance(each, Finding) for each in told):
-        told += [each for _, check in last for each in run(check)]
+        results = [each for answers in pool.map(run, checks) for each in answers]
+    if not any(isinstance(each, Finding) for each in results):
+        results += [each for _, check in last for each in run(check)]
     else:
-        told += [NotChecked(what=what, why="that is looked at when nothing else is wrong") for what, _ in last]
-    return sorted_out(found.stack, told)
+        results += [NotChecked(what=what, why="it is checked when nothing else is wrong") for what, _ in last]
+    return build_diagnosis(deployed.stack, results)
 
 
-def sorted_out(stack: str, told: Iterable[Told]) -> Diagnosis:
-    """Findings in the table's order, each said once; what follows from one is told apart."""
-    told = tuple(dict.fromkeys(told))
+def build_diagnosis(stack: str, results: Iterable[CheckResult]) -> Diagnosis:
+    """The diagnosis: findings in the table's order without duplicates, consequences apart."""
+    results = tuple(dict.fromkeys(results))
     findings = sorted(
-        (each for each in told if isinstance(each, Finding)), key=lambda finding: check_codes.place(finding.cause)
+        (each for each in results if isinstance(each, Finding)), key=lambda finding: check_codes.place(finding.cause)
     )
-    explained = check_codes.explained_by({finding.cause for finding in findings})
+    explained = check_codes.implied_by({finding.cause for finding in findings})
     return Diagnosis(
         stack=stack,
         findings=tuple(each for each in findings if each.cause not in explained),
         consequences=tuple(each for each in findings if each.cause in explained),
-        unlooked=tuple(each for each in told if isinstance(each, NotChecked)),
-        well=tuple(each.what for each in told if isinstance(each, Passed)),
-        left_out=tuple(each.what for each in told if isinstance(each, Skipped)),
+        not_checked=tuple(each for each in results if isinstance(each, NotChecked)),
+        passed=tuple(each.what for each in results if isinstance(each, Passed)),
+        skipped=tuple(each.what for each in results if isinstance(each, Skipped)),
     )

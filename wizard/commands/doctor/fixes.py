@@ -1,7 +1,7 @@
-"""The commands that mend: of the AWS CLI, of Pulumi, of the wizard; every value filled in, quoted for a POSIX shell.
+"""The commands that fix findings: AWS CLI, Pulumi, wizard; every value filled in, quoted for a POSIX shell.
 
-Pure. What one call of AWS puts back exactly is that call: it does nothing else, and needs neither state nor backend.
-What takes a document or several calls is put back by the stack, and of the stack only the resources that are named.
+Pure. What one AWS call restores is that call: it changes nothing else, and needs no state backend. What needs a policy
+document or several calls is restored by `pulumi up`, for the named resources only.
 """
 
 from __future__ import annotations
@@ -17,48 +17,48 @@ NAMED_AT_MOST = 12
 """Resources that a command names one by one; more are the whole stack."""
 
 
-def aws(evidence: CheckContext, *words: object, region: str | None = None) -> str:
-    """`aws WORDS` in the stack's own Region or another; a word that is no text is given as JSON."""
-    place = ["--region", region or evidence.settings.region]
-    return _typed("aws", *words, *place, *(["--profile", _profile(evidence)] if _profile(evidence) else []))
+def aws(context: CheckContext, *words: object, region: str | None = None) -> str:
+    """`aws WORDS` in the stack's own Region or another; a word that is no text becomes JSON."""
+    place = ["--region", region or context.settings.region]
+    return _typed("aws", *words, *place, *(["--profile", _profile(context)] if _profile(context) else []))
 
 
-def wizard(evidence: CheckContext, command: str, *words: str) -> str:
+def wizard(context: CheckContext, command: str, *words: str) -> str:
     """`python -m wizard COMMAND`, for this stack."""
-    profile = ["--profile", _profile(evidence)] if _profile(evidence) else []
-    return _typed("python", "-m", "wizard", *command.split(), "--stack", evidence.stack, *words, *profile)
+    profile = ["--profile", _profile(context)] if _profile(context) else []
+    return _typed("python", "-m", "wizard", *command.split(), "--stack", context.stack, *words, *profile)
 
 
-def push(evidence: CheckContext, *words: str) -> str:
-    """The escrowed data key with its two companions, again, and what runs started anew, where something does."""
-    return wizard(evidence, "push", *words, "--yes", anew(evidence))
+def push(context: CheckContext, *words: str) -> str:
+    """The stored data keyed data key with its two companions, again, and what runs started anew, where something does."""
+    return wizard(context, "push", *words, "--yes", redeploy_flag(context))
 
 
-def anew(evidence: CheckContext) -> str:
-    """The flag that starts anew what runs: variables are read when it starts. Nothing that is not known is touched."""
-    return "--redeploy" if any(each.deployment is not None for each in evidence.instances) else "--no-redeploy"
+def redeploy_flag(context: CheckContext) -> str:
+    """`--redeploy` where instances are known to run: they read variables at their start; else `--no-redeploy`."""
+    return "--redeploy" if any(each.deployment is not None for each in context.instances) else "--no-redeploy"
 
 
-def by_the_stack(evidence: CheckContext, *endings: str) -> str:
-    """`pulumi up` that reads the account anew and puts back the resources whose URN ends so.
+def pulumi_up(context: CheckContext, *endings: str) -> str:
+    """`pulumi up --refresh` of the resources whose URN has one of these endings.
 
-    The whole stack, where it names none of them or more than a command may hold.
+    The whole stack, where none has, or more than NAMED_AT_MOST.
     """
-    state = evidence.state
+    state = context.state
     resources = state.resources if isinstance(state, StackState) else ()
-    return by_urn(evidence, [each.urn for each in resources if endings and each.urn.endswith(endings)])
+    return pulumi_up_urns(context, [each.urn for each in resources if endings and each.urn.endswith(endings)])
 
 
-def by_urn(evidence: CheckContext, urns: Sequence[str]) -> str:
-    """`pulumi up` that reads the account anew and changes these resources; all, where these are none or many."""
+def pulumi_up_urns(context: CheckContext, urns: Sequence[str]) -> str:
+    """`pulumi up --refresh` of these resources; of the whole stack, where these are none or more than NAMED_AT_MOST."""
     targets = urns if len(urns) <= NAMED_AT_MOST else ()
-    words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", evidence.stack]
+    words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", context.stack]
     typed = _typed(*words, *(word for urn in targets for word in ("--target", urn)))
-    return f"AWS_PROFILE={shlex.quote(_profile(evidence))} {typed}" if _profile(evidence) else typed
+    return f"AWS_PROFILE={shlex.quote(_profile(context))} {typed}" if _profile(context) else typed
 
 
-def _profile(evidence: CheckContext) -> str:
-    return evidence.aws.profile or ""
+def _profile(context: CheckContext) -> str:
+    return context.aws.profile or ""
 
 
 def _typed(*words: object) -> str:

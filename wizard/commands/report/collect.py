@@ -308,8 +308,8 @@ def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> DoctorFacts:
     later = NotChecked(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
     return DoctorFacts(
         findings=diagnosis.findings,
-        not_checked=(*diagnosis.unlooked, later),
-        passed=diagnosis.well,
+        not_checked=(*diagnosis.not_checked, later),
+        passed=diagnosis.passed,
     )
 
 

@@ -48,7 +48,7 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
         KeyRotations: ("enabled", "period_days", "next_at", "rotations"),
         Rotation: ("at", "on_demand"),
         DataKeyVersion: ("wrapped", "key_arn", "origin", "kept_at", "same_as", "current"),
-        Finding: ("cause", "what", "why", "command", "then"),
+        Finding: ("cause", "what", "why", "command", "advice"),
         NotChecked: ("what", "why"),
     }
 )

@@ -1,6 +1,6 @@
-"""How the stacks stand: what the settings, the state's backend and the account say, several stacks side by side.
+"""`status`: what the settings, the state backend and the account say of each stack; several stacks concurrently.
 
-Pure: reads through the edges' Protocols, changes nothing and asks nobody.
+Pure: reads through the ports, changes nothing and asks no questions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, St
 from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.progress import Mark
-from wizard.core.models.stack import HealthStatus, ListedStack, Look, StackStatus
+from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.run_options import Result
@@ -30,12 +30,12 @@ from wizard.setup.steps import Clients, ListStacks, Request
 from wizard.targets.port import TargetContext, deploy_target
 
 AT_ONCE = 8
-"""Stacks that are looked at side by side."""
+"""Stacks that are read concurrently."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Caller:
-    """Who asks, and by what; or why nobody can."""
+    """The caller and its clients; or why there are none."""
 
     aws: AwsClient | None = None
     identity: Identity | None = None
@@ -47,7 +47,7 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
     """The state of the stacks; exit code 1 where something is known to be wrong. Raises SetupError."""
     saved = clients.saved_settings()
     value = {key: answer.value for key, answer in request.answers.items()}
-    # `s3` names the account's own bucket, which no answer knows: then the CLI's own backend is asked.
+    # `s3` means the account's own bucket, whose name is not known here: then the CLI's backend is used.
     place = str(value.get("backend") or "")
     backend_url = {"PULUMI_BACKEND_URL": url_of(place, account="", region="")} if place not in ("", S3) else {}
     rows = read(
@@ -62,8 +62,8 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
         vercel_token=value.get("vercel_token"),
     )
     show(clients.ui, rows)
-    told = json_documents.status(document(rows))
-    return int(not told["ok"]), told
+    result = json_documents.status(document(rows))
+    return int(not result["ok"]), result
 
 
 def read(
@@ -78,43 +78,43 @@ def read(
     region: str | None = None,
     vercel_token: str | None = None,
 ) -> tuple[StackStatus, ...]:
-    """One row a stack, by name: the one that is named, or all that have settings here or a state in the backend.
+    """One row for each stack, by name: the named one, or all with settings here or a state in the backend.
 
-    `unreadable`: why the settings of a stack cannot be used. What cannot be asked is unknown, and no error.
+    `unreadable`: why the settings of a stack cannot be used. What cannot be read is unknown, and no error.
     Raises StackNotFound when the named stack is neither here nor in the backend.
     """
     name = stack.rsplit("/", 1)[-1]
     unreadable = unreadable or {}
-    here = sorted({*settings_by_stack, *unreadable}) if all_stacks else [name]
-    wanted = [settings_by_stack[each] for each in here if each in settings_by_stack]
-    caller = _caller(clients, profile, region or next((each.region for each in wanted), None), vercel_token)
+    local = sorted({*settings_by_stack, *unreadable}) if all_stacks else [name]
+    known = [settings_by_stack[name] for name in local if name in settings_by_stack]
+    caller = _caller(clients, profile, region or next((each.region for each in known), None), vercel_token)
     listed, why_unlisted = _listed(list_stacks, caller)
     by_name = {each.name: each for each in listed or ()}
-    names = sorted({*here, *by_name}) if all_stacks else here
+    names = sorted({*local, *by_name}) if all_stacks else local
     if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
         raise StackNotFound(
             f"there is no stack {name}: neither Pulumi.{name}.yaml nor a state in the backend",
             wizard("status", "--all"),
         )
 
-    def look(each: str) -> StackStatus:
-        found = by_name.get(each)
+    def read_stack(each: str) -> StackStatus:
+        row = by_name.get(each)
         bare = StackStatus(
             stack=each,
-            in_backend=None if listed is None else found is not None,
-            last_update=found.last_update if found else None,
-            resources=found.resources if found else None,
-            updating=bool(found and found.updating),
+            in_backend=None if listed is None else row is not None,
+            last_update=row.last_update if row else None,
+            resources=row.resources if row else None,
+            updating=bool(row and row.updating),
             caller=caller.identity.account_id if caller.identity else None,
         )
         if each not in settings_by_stack:
             why = unreadable.get(each, f"its settings, Pulumi.{each}.yaml, are not here")
             return replace(bare, why=why)
-        status = _look(bare, settings_by_stack[each], caller)
+        status = _read_account(bare, settings_by_stack[each], caller)
         return replace(status, why=status.why or why_unlisted)
 
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(len(names), 1))) as pool:
-        return tuple(pool.map(look, names))
+        return tuple(pool.map(read_stack, names))
 
 
 def _caller(clients: Clients, profile: str | None, region: str | None, token: str | None) -> _Caller:
@@ -122,7 +122,7 @@ def _caller(clients: Clients, profile: str | None, region: str | None, token: st
         aws = clients.connect(profile, region)
         return _Caller(aws=aws, identity=aws.identify(), vercel=clients.vercel(token) if token else None)
     except SetupError as error:
-        return _Caller(why=f"AWS cannot be asked: {error.message}")
+        return _Caller(why=f"AWS is not reachable: {error.message}")
 
 
 def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, str]:
@@ -133,7 +133,7 @@ def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack
         return None, error.message
 
 
-def _look(bare: StackStatus, settings: Settings, caller: _Caller) -> StackStatus:
+def _read_account(bare: StackStatus, settings: Settings, caller: _Caller) -> StackStatus:
     status = replace(
         bare,
         account=settings.account_id,
@@ -142,92 +142,94 @@ def _look(bare: StackStatus, settings: Settings, caller: _Caller) -> StackStatus
         targets=tuple(settings.deploy_targets),
     )
     if bare.in_backend is False or bare.resources == 0:
-        return replace(status, standing=HealthStatus.NOT_BUILT)
+        return replace(status, status=HealthStatus.NOT_BUILT)
     if caller.aws is None or caller.identity is None:
         return replace(status, why=caller.why)
     if caller.identity.account_id != settings.account_id:
-        why = f"your credentials are of the account {caller.identity.account_id}"
-        return replace(status, standing=HealthStatus.ELSEWHERE, why=why)
-    fingerprint, looks = _looks(bare.stack, caller.aws.with_region(settings.region), caller.vercel, settings)
+        why = f"your credentials belong to the account {caller.identity.account_id}"
+        return replace(status, status=HealthStatus.ELSEWHERE, why=why)
+    fingerprint, checks = _run_checks(bare.stack, caller.aws.with_region(settings.region), caller.vercel, settings)
     worst = [
-        kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(look.standing is kind for look in looks)
+        kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(check.status is kind for check in checks)
     ]
-    return replace(status, fingerprint=fingerprint, looks=looks, standing=worst[0] if worst else HealthStatus.GOOD)
+    return replace(status, fingerprint=fingerprint, checks=checks, status=worst[0] if worst else HealthStatus.GOOD)
 
 
-def _looks(
+def _run_checks(
     stack: str, aws: AwsClient, vercel: VercelClient | None, settings: Settings
-) -> tuple[str | None, tuple[Look, ...]]:
-    """Every look at one stack, those that need no other's answer side by side; and the data key's fingerprint."""
+) -> tuple[str | None, tuple[StatusCheck, ...]]:
+    """All checks of one stack, independent ones concurrently; and the data key's fingerprint."""
     with ThreadPoolExecutor(max_workers=3) as pool:
-        asked = pool.submit(_key, aws, settings), pool.submit(_escrow, aws, settings)
+        asked = pool.submit(_key, aws, settings), pool.submit(_stored_data_key, aws, settings)
         trail = pool.submit(_trail, aws, settings)
-        (key, of_the_key), (stored_data_key, of_the_escrow) = asked[0].result(), asked[1].result()
+        (key, key_checks), (stored_data_key, stored_key_check) = asked[0].result(), asked[1].result()
         if stored_data_key and key and stored_data_key.key_arn not in (None, key.arn):
             detail = f"{stored_data_key.parameter} is wrapped by {stored_data_key.key_arn}, not by the key under {settings.names.alias}"
-            of_the_escrow = Look(what="escrow", standing=HealthStatus.WRONG, detail=detail)
+            stored_key_check = StatusCheck(what="stored data key", status=HealthStatus.WRONG, detail=detail)
         delivered = list(
             pool.map(
                 lambda each: _target(each, stack, aws, vercel, settings, key, stored_data_key), settings.deploy_targets
             )
         )
     return stored_data_key.wrapped.fingerprint if stored_data_key else None, (
-        *of_the_key,
+        *key_checks,
         trail.result(),
-        of_the_escrow,
+        stored_key_check,
         *delivered,
     )
 
 
-def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Look, ...]]:
+def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[StatusCheck, ...]]:
     alias = settings.names.alias
     try:
         key = aws.kms.describe_key(alias)
     except SetupError as error:
-        return None, (_unasked("key", error), _unasked("rotation", error))
+        return None, (_unknown("key", error), _unknown("rotation", error))
     if key is None:
         missing = f"{alias} points to no key"
-        return None, tuple(Look(what=what, standing=HealthStatus.WRONG, detail=missing) for what in ("key", "rotation"))
+        return None, tuple(
+            StatusCheck(what=what, status=HealthStatus.WRONG, detail=missing) for what in ("key", "rotation")
+        )
     state = HealthStatus.GOOD if key.state == "Enabled" else HealthStatus.WRONG
     days = f"every {key.rotation_period_days} days" if key.rotation_period_days else "on"
     rotation = {
         True: (HealthStatus.GOOD, days),
         False: (HealthStatus.WRONG, "off"),
-        None: (HealthStatus.UNKNOWN, "not told by KMS"),
+        None: (HealthStatus.UNKNOWN, "not available from KMS"),
     }[key.rotation_enabled]
     return key, (
-        Look(what="key", standing=state, detail=f"{key.state}, {key.arn}"),
-        Look(what="rotation", standing=rotation[0], detail=rotation[1]),
+        StatusCheck(what="key", status=state, detail=f"{key.state}, {key.arn}"),
+        StatusCheck(what="rotation", status=rotation[0], detail=rotation[1]),
     )
 
 
-def _trail(aws: AwsClient, settings: Settings) -> Look:
+def _trail(aws: AwsClient, settings: Settings) -> StatusCheck:
     arn = trail_arn_of(settings)
     try:
         trail = aws.cloudtrail.find_trail(arn)
     except SetupError as error:
-        return _unasked("trail", error)
+        return _unknown("trail", error)
     if trail is None:
-        return Look(what="trail", standing=HealthStatus.WRONG, detail=f"there is no trail {arn}")
+        return StatusCheck(what="trail", status=HealthStatus.WRONG, detail=f"there is no trail {arn}")
     standing, detail = {
         True: (HealthStatus.GOOD, f"{trail.name} is logging"),
         False: (HealthStatus.WRONG, f"{trail.name} is not logging"),
-        None: (HealthStatus.UNKNOWN, f"whether {trail.name} is logging may not be asked"),
+        None: (HealthStatus.UNKNOWN, f"you may not read whether {trail.name} is logging"),
     }[trail.logging]
-    return Look(what="trail", standing=standing, detail=detail)
+    return StatusCheck(what="trail", status=standing, detail=detail)
 
 
-def _escrow(aws: AwsClient, settings: Settings) -> tuple[StoredDataKey | None, Look]:
+def _stored_data_key(aws: AwsClient, settings: Settings) -> tuple[StoredDataKey | None, StatusCheck]:
     try:
         stored_data_key = find_stored_data_key(aws, settings)
     except SetupError as error:
-        return None, _unasked("escrow", error)
+        return None, _unknown("stored data key", error)
     if stored_data_key is None:
         detail = f"there is no data key in {settings.names.stored_data_key}"
-        return None, Look(what="escrow", standing=HealthStatus.WRONG, detail=detail)
-    return stored_data_key, Look(
-        what="escrow",
-        standing=HealthStatus.GOOD,
+        return None, StatusCheck(what="stored data key", status=HealthStatus.WRONG, detail=detail)
+    return stored_data_key, StatusCheck(
+        what="stored data key",
+        status=HealthStatus.GOOD,
         detail=f"{stored_data_key.wrapped.fingerprint} in {stored_data_key.parameter}",
     )
 
@@ -240,11 +242,11 @@ def _target(
     settings: Settings,
     key: KeyFact | None,
     stored_data_key: StoredDataKey | None,
-) -> Look:
+) -> StatusCheck:
     """Whether the target has the three variables of the stack."""
     if key is None or stored_data_key is None:
-        detail = "key and data key are not known, so there is nothing to compare with"
-        return Look(what=target, standing=HealthStatus.UNKNOWN, detail=detail)
+        detail = "key and data key are unknown, so there is nothing to compare with"
+        return StatusCheck(what=target, status=HealthStatus.UNKNOWN, detail=detail)
     context = TargetContext(
         stack=stack,
         settings=settings,
@@ -265,19 +267,19 @@ def _target(
     }
     try:
         if problem := deploy_target(target).access_problem(context):
-            return _unasked(target, problem)
-        lacks = deploy_target(target).missing(context, variables) or ""
+            return _unknown(target, problem)
+        missing = deploy_target(target).missing(context, variables) or ""
     except DataKeyConflict as error:
-        lacks = error.message
+        missing = error.message
     except SetupError as error:
-        return _unasked(target, error)
-    standing = HealthStatus.WRONG if lacks else HealthStatus.GOOD
-    return Look(what=target, standing=standing, detail=lacks or "has the three variables")
+        return _unknown(target, error)
+    standing = HealthStatus.WRONG if missing else HealthStatus.GOOD
+    return StatusCheck(what=target, status=standing, detail=missing or "has the three variables")
 
 
-def _unasked(what: str, error: SetupError) -> Look:
-    denied = "you may not look: " if isinstance(error, PermissionDenied) else ""
-    return Look(what=what, standing=HealthStatus.UNKNOWN, detail=denied + error.message)
+def _unknown(what: str, error: SetupError) -> StatusCheck:
+    denied = "access denied: " if isinstance(error, PermissionDenied) else ""
+    return StatusCheck(what=what, status=HealthStatus.UNKNOWN, detail=denied + error.message)
 
 
 MARKS = {
@@ -311,21 +313,21 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
         return
     cells = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    # A name is the one thing that can be cut and still be known.
+    # Only a name can be shortened and still be recognized.
     widths[0] = min(widths[0], max(WIDTH - _SPARE - sum(widths[1:]) - len(_GAP) * (len(widths) - 1), 8))
     ui.line(_INDENT + _joined(_HEADINGS, widths))
     for row, line in zip(rows, cells[1:], strict=True):
-        ui.line(_joined(line, widths), mark=MARKS[row.standing])
+        ui.line(_joined(line, widths), mark=MARKS[row.status])
         ui.line(_cut("    " + _second(row), WIDTH - _SPARE))
     for why in dict.fromkeys(
-        row.why for row in rows if row.why and row.standing is not HealthStatus.ELSEWHERE and row.account
+        row.why for row in rows if row.why and row.status is not HealthStatus.ELSEWHERE and row.account
     ):
         ui.line(_cut(why, WIDTH - _SPARE), mark=Mark.WARN)
-    if any(row.standing in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows):
-        ui.line("each in full:")
+    if any(row.status in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows):
+        ui.line("details:")
         ui.verbatim("python -m wizard status --stack NAME")
     for row in rows:
-        if row.standing is HealthStatus.NOT_BUILT:
+        if row.status is HealthStatus.NOT_BUILT:
             ui.line(f"to build {row.stack}:")
             ui.verbatim(wizard("setup", "--stack", row.stack))
 
@@ -359,39 +361,41 @@ def _cut(text: str, width: int) -> str:
 
 def _second(row: StackStatus) -> str:
     """The line below a stack's own: how it stands."""
-    if row.standing is HealthStatus.NOT_BUILT:
+    if row.status is HealthStatus.NOT_BUILT:
         return "not built yet"
-    if row.standing is HealthStatus.ELSEWHERE:
+    if row.status is HealthStatus.ELSEWHERE:
         return f"other account: {row.why}"
-    if not row.looks:
+    if not row.checks:
         return row.why if row.account is None else "unknown"
-    # The escrow speaks by its fingerprint.
-    told = [row.fingerprint or "no data key"]
-    for standing, sign in _SIGNS.items():
-        names = [look.what for look in row.of(standing) if look.what != "escrow" or standing is HealthStatus.WRONG]
+    # The stored data key is shown by its fingerprint.
+    parts = [row.fingerprint or "no data key"]
+    for status, sign in _SIGNS.items():
+        names = [
+            check.what for check in row.of(status) if check.what != "stored data key" or status is HealthStatus.WRONG
+        ]
         if names:
-            told.append(f"{sign} {' '.join(names)}")
-    return _GAP.join(told)
+            parts.append(f"{sign} {' '.join(names)}")
+    return _GAP.join(parts)
 
 
 def _in_full(ui: UserInterface, row: StackStatus) -> None:
     facts = (
-        ("account", row.account or "not known here"),
-        ("region", row.region or "not known here"),
-        ("environment", row.environment or "not known here"),
-        ("targets", ", ".join(row.targets) or "not known here"),
+        ("account", row.account or "unknown"),
+        ("region", row.region or "unknown"),
+        ("environment", row.environment or "unknown"),
+        ("targets", ", ".join(row.targets) or "unknown"),
         ("updated", f"{_when(row)} UTC" if row.last_update and not row.updating else _when(row)),
         ("resources", "?" if row.resources is None else str(row.resources)),
         ("data key", row.fingerprint or "?"),
     )
     ui.table(facts)
-    for look in row.looks:
-        ui.line(f"{look.what}: {look.detail}", mark=MARKS[look.standing])
-    if row.standing is HealthStatus.NOT_BUILT or row.standing is HealthStatus.ELSEWHERE:
-        ui.line(_second(row), mark=MARKS[row.standing])
+    for check in row.checks:
+        ui.line(f"{check.what}: {check.detail}", mark=MARKS[check.status])
+    if row.status is HealthStatus.NOT_BUILT or row.status is HealthStatus.ELSEWHERE:
+        ui.line(_second(row), mark=MARKS[row.status])
     elif row.why:
         ui.line(row.why, mark=Mark.WARN)
-    if row.standing in (HealthStatus.WRONG, HealthStatus.NOT_BUILT):
+    if row.status in (HealthStatus.WRONG, HealthStatus.NOT_BUILT):
         ui.line("next:")
         ui.verbatim(wizard("setup", "--stack", row.stack))
 
@@ -399,11 +403,11 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
 def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
     """All of it as plain values; `ok` is whether nothing is known to be wrong."""
     return {
-        "ok": all(row.standing is not HealthStatus.WRONG for row in rows),
+        "ok": all(row.status is not HealthStatus.WRONG for row in rows),
         "stacks": [
             {
                 "stack": row.stack,
-                "standing": row.standing.value,
+                "status": row.status.value,
                 "why": row.why,
                 "account": row.account,
                 "region": row.region,
@@ -414,12 +418,12 @@ def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
                 "updating": row.updating,
                 "resources": row.resources,
                 "dataKey": row.fingerprint,
-                "checks": [_plain(look) for look in row.looks],
+                "checks": [_plain(check) for check in row.checks],
             }
             for row in rows
         ],
     }
 
 
-def _plain(look: Look) -> dict[str, str]:
-    return {"what": look.what, "standing": look.standing.value, "detail": look.detail}
+def _plain(check: StatusCheck) -> dict[str, str]:
+    return {"what": check.what, "status": check.status.value, "detail": check.detail}

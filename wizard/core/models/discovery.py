@@ -1,4 +1,4 @@
-"""What is found before anything is asked: profiles, permissions, quotas, the state's backend. Frozen facts.
+"""What is detected before the first question: profiles, permissions, quotas, the state backend. Frozen facts.
 
 Pure. They carry no words for people.
 """
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class ProfileKind(StrEnum):
-    """How a profile of the AWS configuration comes by its credentials."""
+    """The source of a profile's credentials."""
 
     KEYS = "access key"
     SIGN_IN = "IAM Identity Center"
@@ -29,18 +29,18 @@ class ProfileFact:
     role_arn: str | None = None
     """The role that it assumes."""
     mfa_serial: str | None = None
-    """The device whose code is asked for."""
+    """The MFA device."""
     region: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PermissionsFact:
-    """What the caller may do of what the set-up does, and how that is known."""
+    """The caller's permissions for the set-up."""
 
     denied: tuple[str, ...] = ()
     """Actions that IAM's simulator, or KMS itself by a dry run, refuses."""
     unknown: tuple[str, ...] = ()
-    """Actions that nothing could be asked about."""
+    """Actions that could not be checked."""
     why_unknown: str = ""
     """In words; empty when all is known."""
 
@@ -54,9 +54,9 @@ class QuotaFact:
     used: int
     limit: int
     needed: int
-    """How many more the set-up makes."""
+    """How many more the set-up creates."""
     next: str
-    """The command that asks AWS for more, or that shows what is there."""
+    """The command that requests a higher limit, or that lists the current resources."""
 
     @property
     def exceeded(self) -> bool:
@@ -75,7 +75,7 @@ class BackendKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class BackendFact:
-    """The backend that Pulumi would use, and what says so. No service was asked."""
+    """The backend that Pulumi would use, and where that is configured. No request was made."""
 
     url: str
     """`https://api.pulumi.com`, `s3://bucket`, `file://~`."""

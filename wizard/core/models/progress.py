@@ -1,4 +1,4 @@
-"""What is told of a run while it goes on: how a line went, and where a resource stands. Frozen facts.
+"""The progress of a run: the mark of a line and the state of a resource. Frozen facts.
 
 Pure. Loads nothing heavy, for the terminal draws its first question from here.
 """
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Mark(StrEnum):
-    """How a line went; shown as a sign, never by colour alone."""
+    """The result that a line reports; shown as a sign, never by colour alone."""
 
     OK = "ok"
     WARN = "warn"
@@ -22,7 +22,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One resource as the engine plans or makes it."""
+    """One resource as the engine plans or changes it."""
 
     urn: str
     op: str
@@ -36,7 +36,7 @@ class Step:
 
 
 class StepState(StrEnum):
-    """Where a resource stands during `up`."""
+    """The state of a resource during `up`."""
 
     STARTED = "started"
     DONE = "done"

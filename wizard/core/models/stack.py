@@ -10,26 +10,26 @@ from enum import StrEnum
 
 
 class HealthStatus(StrEnum):
-    """How one thing, or a whole stack, stands."""
+    """The status of one check, or of a whole stack."""
 
     GOOD = "good"
     WRONG = "wrong"
     UNKNOWN = "unknown"
-    """It could not be looked at: denied, unreachable, or without a token."""
+    """It could not be checked: denied, unreachable, or without a token."""
     ELSEWHERE = "elsewhere"
-    """It is in another account than the caller's, where nothing was asked."""
+    """It is in another account than the caller's, where nothing was checked."""
     NOT_BUILT = "not built"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """One read-only look at the account or at a target."""
+class StatusCheck:
+    """One read-only check of the account or of a target."""
 
     what: str
     """`key`, `rotation`, `trail`, `stored_data_key`, or the name of a target."""
-    standing: HealthStatus
+    status: HealthStatus
     detail: str
-    """In words, without secrets."""
+    """A sentence without secrets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class ListedStack:
 
 @dataclass(frozen=True, kw_only=True)
 class StackStatus:
-    """One stack: what its settings, the backend and the account say of it."""
+    """One stack: what its settings, the backend and the account say."""
 
     stack: str
     account: str | None = None
@@ -62,35 +62,35 @@ class StackStatus:
     resources: int | None = None
     updating: bool = False
     fingerprint: str | None = None
-    """Of the escrowed data key."""
-    looks: tuple[Look, ...] = ()
-    standing: HealthStatus = HealthStatus.UNKNOWN
+    """Of the stored data key."""
+    checks: tuple[StatusCheck, ...] = ()
+    status: HealthStatus = HealthStatus.UNKNOWN
     why: str = ""
-    """Why it stands so, where no look says it, in words."""
+    """The reason of the status, where no check says it."""
     caller: str | None = None
-    """The account that was asked."""
+    """The caller's account."""
 
-    def of(self, standing: HealthStatus) -> tuple[Look, ...]:
-        """The looks that ended so."""
-        return tuple(look for look in self.looks if look.standing is standing)
+    def of(self, status: HealthStatus) -> tuple[StatusCheck, ...]:
+        """The checks with that status."""
+        return tuple(check for check in self.checks if check.status is status)
 
 
 class DriftKind(StrEnum):
     """Which two of the three differ."""
 
     GONE = "gone"
-    """It is in the state, and gone from the account."""
+    """It is in the state, and not in the account."""
     CHANGED = "changed"
-    """It is in the account otherwise than in the state."""
-    WANTED = "wanted"
-    """Account and state agree, and an update would change it: the settings or the program moved on."""
+    """It differs between the account and the state."""
+    UNAPPLIED = "unapplied"
+    """Account and state agree, and an update would change it: the settings or the program changed."""
     UNKNOWN = "unknown"
     """The program has it and the state does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """One resource that an update would not leave as it is."""
+    """One resource that an update would change."""
 
     urn: str
     type: str

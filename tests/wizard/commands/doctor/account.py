@@ -19,7 +19,7 @@ from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, diagnose
 from wizard.setup.steps import Clients
 
 
-class Ward(World):
+class DoctorFixture(World):
     """A world whose application has its variables where it runs."""
 
     def __init__(self, wanted: Settings) -> None:
@@ -51,7 +51,7 @@ class Ward(World):
         )
         told = diagnose(self.find(), clients, of)
         for finding in (*told.findings, *told.consequences):
-            program, *words = shlex.split(finding.command)
+            program, *words = shlex.split(finding.command) or [""]
             if (program, *words[:2]) == ("python", "-m", "wizard"):
                 # Raises for a command that could not be typed.
                 parser.parse(words[2:])
@@ -62,4 +62,4 @@ class Ward(World):
         return self.diagnosis(of).findings[0]
 
 
-__all__ = ["APP", "KEY", "OUTPUTS", "Ward", "wrapped"]
+__all__ = ["APP", "KEY", "OUTPUTS", "DoctorFixture", "wrapped"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.wizard.setup.test_report import proof
 from wizard.commands.doctor.command import document, plain
-from wizard.commands.doctor.diagnosis import Diagnosis, Finding, NotChecked, Passed, Skipped, sorted_out
+from wizard.commands.doctor.diagnosis import Diagnosis, Finding, NotChecked, Passed, Skipped, build_diagnosis
 from wizard.core import json_documents
 from wizard.core.models.delivery import VerificationState
 
@@ -15,16 +15,16 @@ DISABLED = Finding(
     what="the key is disabled",
     why="KMS answers DisabledException",
     command="aws kms enable-key --key-id 1234",
-    then="start the application anew",
+    advice="start the application anew",
 )
 PROOF = Finding(cause="proof-failed", what="it does not open", why="it says so", command="aws cloudtrail lookup-events")
 DENIED = NotChecked(what="the trail", why="you may not look", is_denied=True)
 
 DIAGNOSES: dict[str, Diagnosis] = {
-    "healthy": sorted_out("production", [Passed(what="the key is there"), Skipped(what="the pods")]),
-    "a cause and what follows": sorted_out("production", [PROOF, DISABLED, Passed(what="the trail logs")]),
-    "denied": sorted_out("production", [DENIED]),
-    "unreachable": sorted_out("production", [NotChecked(what="the state", why="it does not answer")]),
+    "healthy": build_diagnosis("production", [Passed(what="the key is there"), Skipped(what="the pods")]),
+    "a cause and what follows": build_diagnosis("production", [PROOF, DISABLED, Passed(what="the trail logs")]),
+    "denied": build_diagnosis("production", [DENIED]),
+    "unreachable": build_diagnosis("production", [NotChecked(what="the state", why="it does not answer")]),
 }
 DOCTOR: dict[str, dict[str, Any]] = {name: document(told) for name, told in DIAGNOSES.items()}
 VERIFY: dict[str, dict[str, Any]] = {

@@ -22,7 +22,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import StateResource
@@ -42,7 +42,7 @@ RESOURCES = (
 
 
 @dataclass(kw_only=True)
-class Stand:
+class CheckedStack:
     """One stack; its parts may be changed before it is looked at."""
 
     settings: Settings = field(default_factory=settings)
@@ -57,7 +57,7 @@ class Stand:
         self.engine = FakeEngine(aws=self.aws)
         self.state = self.state or built(self.aws, self.settings, resources=resources)
 
-    def evidence(self) -> CheckContext:
+    def context(self) -> CheckContext:
         """What the checks ask."""
         clients = Clients(
             ui=FakeTalk(),
@@ -80,30 +80,30 @@ class Stand:
         )
         return CheckContext(found, clients)
 
-    def told(self, check: Callable[[CheckContext], Iterable[Told]]) -> tuple[Told, ...]:
+    def told(self, check: Callable[[CheckContext], Iterable[CheckResult]]) -> tuple[CheckResult, ...]:
         """All that the check tells."""
-        return tuple(check(self.evidence()))
+        return tuple(check(self.context()))
 
 
-def finding(told: Iterable[Told], cause: str) -> Finding:
+def finding(told: Iterable[CheckResult], cause: str) -> Finding:
     """The one finding, of that cause."""
     found = [each for each in told if isinstance(each, Finding)]
     assert [each.cause for each in found] == [cause], found
     return found[0]
 
 
-def causes(told: Iterable[Told]) -> list[str]:
+def causes(told: Iterable[CheckResult]) -> list[str]:
     """The causes that were found."""
     return [each.cause for each in told if isinstance(each, Finding)]
 
 
-def is_well(told: Iterable[Told]) -> bool:
+def all_passed(told: Iterable[CheckResult]) -> bool:
     """Whether all of it is well, and something was looked at."""
     told = tuple(told)
     return bool(told) and all(isinstance(each, Passed) for each in told)
 
 
-def unlooked(told: Iterable[Told]) -> list[NotChecked]:
+def not_checked(told: Iterable[CheckResult]) -> list[NotChecked]:
     """What could not be looked at; nothing else may be told."""
     told = tuple(told)
     assert all(isinstance(each, NotChecked) for each in told), told

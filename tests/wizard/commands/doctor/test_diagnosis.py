@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.wizard.commands.doctor.account import Ward
+from tests.wizard.commands.doctor.account import DoctorFixture
 from tests.wizard.commands.doctor.doctor_documents import DENIED, DIAGNOSES, DISABLED, DOCTOR, PROOF
 from tests.wizard.fakes.clients import settings
 from wizard.commands.doctor import check_codes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Finding, Passed, Told, sorted_out
+from wizard.commands.doctor.diagnosis import CheckResult, Finding, Passed, build_diagnosis
 from wizard.core.errors import PermissionDenied, ResourceError
 
 
@@ -24,19 +24,19 @@ def test_the_names_of_the_causes_are_one_each_and_explain_only_each_other() -> N
     names = [cause.name for cause in check_codes.TABLE]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names)
-    assert {name for cause in check_codes.TABLE for name in cause.explains} <= set(names)
-    assert all(cause.says for cause in check_codes.TABLE)
+    assert {name for cause in check_codes.TABLE for name in cause.implies} <= set(names)
+    assert all(cause.description for cause in check_codes.TABLE)
 
 
 @pytest.mark.parametrize("cause", check_codes.TABLE, ids=lambda cause: cause.name)
 def test_no_cause_explains_itself_nor_what_is_told_before_it(cause: check_codes.CheckCode) -> None:
-    explained = check_codes.explained_by([cause.name])
+    explained = check_codes.implied_by([cause.name])
     assert cause.name not in explained
     assert all(check_codes.place(name) > check_codes.place(cause.name) for name in explained)
 
 
 def test_causes_are_told_in_the_tables_order_whoever_was_first() -> None:
-    told = sorted_out(
+    told = build_diagnosis(
         "production", [finding("variable-missing"), finding("key-policy-denies"), finding("key-disabled")]
     )
     assert [each.cause for each in told.findings] == ["key-disabled", "key-policy-denies", "variable-missing"]
@@ -48,8 +48,8 @@ def test_what_follows_from_a_cause_is_told_apart() -> None:
 
 
 def test_what_two_checks_tell_is_told_once() -> None:
-    told = sorted_out("production", [DISABLED, DISABLED, DENIED, DENIED, Passed(what="it"), Passed(what="it")])
-    assert (len(told.findings), len(told.unlooked), told.well) == (1, 1, ("it",))
+    told = build_diagnosis("production", [DISABLED, DISABLED, DENIED, DENIED, Passed(what="it"), Passed(what="it")])
+    assert (len(told.findings), len(told.not_checked), told.passed) == (1, 1, ("it",))
 
 
 @pytest.mark.parametrize(
@@ -62,46 +62,46 @@ def test_only_what_was_all_looked_at_is_healthy(name: str, code: int, ok: bool) 
 
 
 def test_a_cause_is_worse_than_what_could_not_be_looked_at() -> None:
-    assert sorted_out("production", [DISABLED, DENIED]).exit_code == 1
-    assert sorted_out("production", [finding("operator-credentials"), DENIED]).exit_code == 3
+    assert build_diagnosis("production", [DISABLED, DENIED]).exit_code == 1
+    assert build_diagnosis("production", [finding("operator-credentials"), DENIED]).exit_code == 3
 
 
 def test_a_check_that_is_refused_is_unknown_and_the_others_go_on() -> None:
-    def what_may_not_be_seen(evidence: CheckContext) -> Iterator[Told]:
+    def what_may_not_be_seen(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what="so far")
         raise PermissionDenied("you may not look", "ask")
 
-    def the_rest(evidence: CheckContext) -> Iterator[Told]:
+    def the_rest(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what="the rest")
 
-    told = Ward(settings()).diagnosis((what_may_not_be_seen, the_rest))
-    assert [each.what for each in told.unlooked] == ["what may not be seen"]
-    assert told.well == ("the rest",) and told.exit_code == 3
+    told = DoctorFixture(settings()).diagnosis((what_may_not_be_seen, the_rest))
+    assert [each.what for each in told.not_checked] == ["what may not be seen"]
+    assert told.passed == ("the rest",) and told.exit_code == 3
 
 
 def test_each_thing_is_read_once_and_its_error_kept() -> None:
-    ward = Ward(settings())
+    fixture = DoctorFixture(settings())
     asked: list[str] = []
 
     def read() -> str:
         asked.append("once")
         raise ResourceError("it failed", "again")
 
-    def check(evidence: CheckContext) -> Iterator[Told]:
-        told = evidence.once("thing", read)
+    def check(context: CheckContext) -> Iterator[CheckResult]:
+        told = context.once("thing", read)
         assert isinstance(told, ResourceError)
         yield Passed(what="looked")
 
-    ward.diagnosis((check,) * 6)
+    fixture.diagnosis((check,) * 6)
     assert asked == ["once"]
 
 
 def test_an_escrow_that_is_wrong_puts_no_blame_on_who_differs_from_it() -> None:
-    told = sorted_out("production", [finding("data-key-foreign"), finding("data-key-wrong-length")])
+    told = build_diagnosis("production", [finding("data-key-foreign"), finding("data-key-wrong-length")])
     assert [each.cause for each in told.findings] == ["data-key-wrong-length"]
     assert [each.cause for each in told.consequences] == ["data-key-foreign"]
 
 
 def test_what_is_wrong_on_vercel_does_not_hide_an_escrow_that_does_not_open() -> None:
-    told = sorted_out("production", [finding("variable-missing"), finding("unwrap-failed")])
+    told = build_diagnosis("production", [finding("variable-missing"), finding("unwrap-failed")])
     assert [each.cause for each in told.findings] == ["unwrap-failed", "variable-missing"]

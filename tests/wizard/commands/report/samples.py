@@ -348,7 +348,7 @@ DOCTOR = DoctorFacts(
             what="automatic rotation of the key is off",
             why="the checklist asks for it, and prowler's kms_cmk_rotation_enabled fails",
             command="aws kms enable-key-rotation --key-id alias/eonpro-phi-key --rotation-period-in-days 365",
-            then="nothing else",
+            advice="nothing else",
         ),
     ),
     not_checked=(NotChecked(what="the deployment on Vercel", why="no token was given"),),

@@ -131,7 +131,7 @@ def world() -> World:
 
 
 def standings(row: StackStatus) -> dict[str, HealthStatus]:
-    return {look.what: look.standing for look in row.looks}
+    return {check.what: check.status for check in row.checks}
 
 
 # --- one stack -------------------------------------------------------------------------------------------------------
@@ -140,8 +140,8 @@ def standings(row: StackStatus) -> dict[str, HealthStatus]:
 def test_a_stack_in_order_is_good_in_every_look(world: World) -> None:
     row = world.one()
     assert set(standings(row).values()) == {HealthStatus.GOOD}
-    assert list(standings(row)) == ["key", "rotation", "trail", "escrow", "ecs", "vercel"]
-    assert (row.standing, row.why, row.fingerprint) == (HealthStatus.GOOD, "", wrapped().fingerprint)
+    assert list(standings(row)) == ["key", "rotation", "trail", "stored data key", "ecs", "vercel"]
+    assert (row.status, row.why, row.fingerprint) == (HealthStatus.GOOD, "", wrapped().fingerprint)
     assert (row.account, row.region, row.targets) == (ACCOUNT, "us-east-1", ("ecs", "vercel"))
     assert (row.last_update, row.resources, row.in_backend) == (UPDATED, 31, True)
 
@@ -205,8 +205,8 @@ def without_a_variable_on_vercel(world: World) -> None:
         (without_rotation, {"rotation"}),
         (without_a_trail, {"trail"}),
         (with_a_trail_that_stands_still, {"trail"}),
-        (without_an_escrow, {"escrow"}),
-        (with_another_keys_escrow, {"escrow"}),
+        (without_an_escrow, {"stored data key"}),
+        (with_another_keys_escrow, {"stored data key"}),
         (with_other_parameters, {"ecs"}),
         (with_another_data_key_on_vercel, {"vercel"}),
         (without_a_variable_on_vercel, {"vercel"}),
@@ -216,7 +216,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
     fault(world)
     row = world.one()
     assert {what for what, standing in standings(row).items() if standing is HealthStatus.WRONG} == wrong
-    assert row.standing is HealthStatus.WRONG
+    assert row.status is HealthStatus.WRONG
     assert command.document((row,))["ok"] is False
 
 
@@ -225,7 +225,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
     [
         ("describe_key", {"key", "rotation", "ecs", "vercel"}),
         ("find_trail", {"trail"}),
-        ("read_escrow", {"escrow", "ecs", "vercel"}),
+        ("read_escrow", {"stored data key", "ecs", "vercel"}),
         ("check_parameters", {"ecs"}),
     ],
 )
@@ -234,30 +234,30 @@ def test_what_may_not_be_looked_at_is_unknown(world: World, method: str, unknown
     world.aws.failures[method] = error
     row = world.one()
     assert {what for what, standing in standings(row).items() if standing is HealthStatus.UNKNOWN} == unknown
-    assert row.standing is HealthStatus.UNKNOWN
-    assert any(error.message in look.detail for look in row.looks)
+    assert row.status is HealthStatus.UNKNOWN
+    assert any(error.message in check.detail for check in row.checks)
 
 
 def test_what_the_services_do_not_tell_is_unknown(world: World) -> None:
     world.aws.keys[KEY] = key_fact(rotation_enabled=None)
     world.aws.trails = (trail_fact(logging=None),)
-    assert {look.what for look in world.one().of(HealthStatus.UNKNOWN)} == {"rotation", "trail"}
+    assert {check.what for check in world.one().of(HealthStatus.UNKNOWN)} == {"rotation", "trail"}
 
 
 @pytest.mark.parametrize("token", [None, "a-token-that-is-not-good"])
 def test_without_a_good_token_vercel_is_unknown(world: World, token: str | None) -> None:
     world.token = token
     row = world.one()
-    assert {look.what for look in row.of(HealthStatus.UNKNOWN)} == {"vercel"}
+    assert {check.what for check in row.of(HealthStatus.UNKNOWN)} == {"vercel"}
     assert "a-token" not in repr(row)
 
 
 def test_a_replica_without_its_parameters_is_named() -> None:
     world = World(multi_region(deploy_targets=("ecs",)))
-    assert world.one().standing is HealthStatus.GOOD
+    assert world.one().status is HealthStatus.GOOD
     world.aws.with_region("eu-central-1").parameters.clear()
-    (look,) = world.one().of(HealthStatus.WRONG)
-    assert look.what == "ecs" and "in eu-central-1 " in look.detail
+    (check,) = world.one().of(HealthStatus.WRONG)
+    assert check.what == "ecs" and "in eu-central-1 " in check.detail
 
 
 def test_an_existing_trail_is_looked_for_by_its_arn() -> None:
@@ -276,7 +276,7 @@ def test_another_accounts_stack_is_not_asked_about(world: World) -> None:
         "production": settings(account_id=OTHER_ACCOUNT, administrators=(f"arn:aws:iam::{OTHER_ACCOUNT}:role/a",))
     }
     row = world.one()
-    assert (row.standing, row.looks) == (HealthStatus.ELSEWHERE, ())
+    assert (row.status, row.checks) == (HealthStatus.ELSEWHERE, ())
     assert (row.account, row.resources, row.last_update) == (OTHER_ACCOUNT, 31, UPDATED)
     assert ACCOUNT in row.why
     assert [call for call in world.aws.log if "identify" not in call] == []
@@ -286,20 +286,20 @@ def test_another_accounts_stack_is_not_asked_about(world: World) -> None:
 def test_a_stack_that_is_not_built_is_not_asked_about(world: World, backend: tuple[ListedStack, ...]) -> None:
     world.backend = backend
     row = world.one()
-    assert (row.standing, row.looks) == (HealthStatus.NOT_BUILT, ())
+    assert (row.status, row.checks) == (HealthStatus.NOT_BUILT, ())
 
 
 def test_without_a_backend_the_account_is_asked_all_the_same(world: World) -> None:
     world.backend = Unreachable("the bucket does not answer", "pulumi login")
     row = world.one()
-    assert (row.standing, row.in_backend, row.resources) == (HealthStatus.GOOD, None, None)
+    assert (row.status, row.in_backend, row.resources) == (HealthStatus.GOOD, None, None)
     assert row.why == "the bucket does not answer"
 
 
 def test_without_credentials_the_backend_is_asked_all_the_same(world: World) -> None:
     world.aws.failures["identify"] = CredentialsError("the token has expired", "aws sso login")
     (row,) = world.read(all_stacks=True)
-    assert (row.standing, row.resources, row.looks) == (HealthStatus.UNKNOWN, 31, ())
+    assert (row.status, row.resources, row.checks) == (HealthStatus.UNKNOWN, 31, ())
     assert "the token has expired" in row.why
     assert world.asked == [{}]
 
@@ -313,7 +313,7 @@ def test_all_are_those_with_settings_here_and_those_of_the_backend(world: World)
     world.settings["staging"] = settings(environment="staging")
     world.backend = (listed("production"), listed("elsewhere"))
     rows = world.read(all_stacks=True, unreadable={"broken": "region: is missing"})
-    assert {row.stack: row.standing for row in rows} == {
+    assert {row.stack: row.status for row in rows} == {
         "broken": HealthStatus.UNKNOWN,
         "elsewhere": HealthStatus.UNKNOWN,
         "production": HealthStatus.GOOD,
@@ -326,7 +326,7 @@ def test_all_are_those_with_settings_here_and_those_of_the_backend(world: World)
 
 def test_a_stack_is_found_by_the_last_part_of_its_name(world: World) -> None:
     (row,) = world.read("clinic/eonpro-kms/production")
-    assert (row.stack, row.standing) == ("production", HealthStatus.GOOD)
+    assert (row.stack, row.status) == ("production", HealthStatus.GOOD)
 
 
 def test_the_profile_and_the_region_are_handed_on(world: World) -> None:
@@ -397,12 +397,12 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
     assert screen(world.read(all_stacks=True))[2:] == [
         "  stack       account       region     targets     updated     res.",
         "· abroad      999988887777  us-east-1  vercel      2026-11-24  31",
-        "    other account: your credentials are of the account 111122223333",
+        "    other account: your credentials belong to the account 111122223333",
         "✗ production  111122223333  us-east-1  ecs,vercel  2026-11-24  31",
         f"    {wrapped().fingerprint}  ✓ key trail ecs  ✗ rotation  ? vercel",
         "· staging     111122223333  us-east-1  vercel      never       0",
         "    not built yet",
-        "each in full:",
+        "details:",
         "    python -m wizard status --stack NAME",
         "to build staging:",
         "    python -m wizard setup --stack staging",
@@ -415,7 +415,7 @@ def test_one_stack_is_told_in_full(world: World) -> None:
     assert "targets      ecs, vercel" in lines
     assert "updated      2026-11-24 20:49:03 UTC" in lines
     assert "✓ rotation: every 365 days" in lines
-    assert "! trail: you may not look: not allowed to look" in lines
+    assert "! trail: access denied: not allowed to look" in lines
     assert "✓ vercel: has the three variables" in lines
 
 
@@ -430,16 +430,16 @@ def test_the_document_has_all_that_was_read(world: World) -> None:
     document = command.document(world.read(all_stacks=True))
     (stack,) = document["stacks"]
     assert document["ok"] is True
-    assert {key: stack[key] for key in ("stack", "standing", "account", "region", "targets", "resources")} == {
+    assert {key: stack[key] for key in ("stack", "status", "account", "region", "targets", "resources")} == {
         "stack": "production",
-        "standing": "good",
+        "status": "good",
         "account": ACCOUNT,
         "region": "us-east-1",
         "targets": ["ecs", "vercel"],
         "resources": 31,
     }
     assert (stack["updatedAt"], stack["dataKey"]) == (UPDATED, wrapped().fingerprint)
-    assert stack["checks"][0] == {"what": "key", "standing": "good", "detail": f"Enabled, {KEY}"}
+    assert stack["checks"][0] == {"what": "key", "status": "good", "detail": f"Enabled, {KEY}"}
 
 
 @pytest.mark.parametrize("secret", [TOKEN, wrapped().value])

@@ -1,6 +1,6 @@
 """What runs: whether it holds the values that were delivered last, and whether it remembers a failed load of its key.
 
-Pure: reads through the evidence.
+Pure: reads through the context.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Skipped, Told
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment, Instances
@@ -21,11 +21,11 @@ _HISTORY = timedelta(days=90)
 """How far back CloudTrail's event history goes."""
 
 
-def of_the_deployment(evidence: CheckContext) -> Iterator[Told]:
+def check_deployments(context: CheckContext) -> Iterator[CheckResult]:
     """What runs at each target."""
-    if evidence.outputs is None:
+    if context.outputs is None:
         return
-    for instances in evidence.instances:
+    for instances in context.instances:
         place = deploy_target(instances.target).runtime
         if not instances.is_inspected:
             yield Skipped(what=f"{place}: {instances.why}")
@@ -34,11 +34,11 @@ def of_the_deployment(evidence: CheckContext) -> Iterator[Told]:
         elif instances.deployment is None:
             yield NotChecked(what=f"whether {place} has the delivered values", why=instances.why)
         else:
-            yield from _values(evidence, instances, instances.deployment, place)
-            yield from _memory(evidence, instances, instances.deployment, place)
+            yield from _values(context, instances, instances.deployment, place)
+            yield from _memory(context, instances, instances.deployment, place)
 
 
-def _values(evidence: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[Told]:
+def _values(context: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
     if instances.stale is None:
         yield NotChecked(what=f"whether {place}, {runs.name}, has the delivered values", why=instances.why)
     elif not instances.stale:
@@ -49,48 +49,48 @@ def _values(evidence: CheckContext, instances: Instances, runs: Deployment, plac
             cause="deployment-stale",
             what=f"{place}, {runs.name}, began at {_time(runs.made)}{changed}",
             why="variables are read when a deployment is made or a task starts: what runs has the old values, or none",
-            command=_anew(evidence),
+            command=_redeploy(context),
         )
 
 
-def _memory(evidence: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[Told]:
+def _memory(context: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
     """Whether its last use of the key was refused: then it remembers that, though the cause may be mended."""
-    outputs = evidence.outputs
+    outputs = context.outputs
     if outputs is None:
         return
     key, principal = outputs.key_arn, outputs.principal_of(instances.target)
     since = max(runs.made, datetime.now(UTC) - _HISTORY)
-    found = evidence.once(f"key uses {since}", lambda: evidence.aws.audit.key_calls(key, since=since))
-    if isinstance(found, SetupError):
-        yield NotChecked.of(f"whether {place} failed to load its key", found)
+    calls = context.once(f"key uses {since}", lambda: context.aws.audit.key_calls(key, since=since))
+    if isinstance(calls, SetupError):
+        yield NotChecked.of(f"whether {place} failed to load its key", calls)
         return
     # The ARN of a session's role comes without the role's path.
-    uses = [use for use in found.calls if _name(use.principal) == _name(principal) and use.at >= since]
+    uses = [use for use in calls.calls if _name(use.principal) == _name(principal) and use.at >= since]
     failed = [use for use in uses if use.error is not None]
     if failed and uses[0].error is not None:
-        yield _remembered(evidence, runs, place, failed)
-    elif not found.complete and not uses:
+        yield _remembered(context, runs, place, failed)
+    elif not calls.complete and not uses:
         yield NotChecked(
             what=f"whether {place} failed to load its key",
             why="CloudTrail has more events than are read, and none of the application's is among the newest",
         )
     else:
-        yield Passed(what=f"{place} was not refused the key when it used it last, as far as CloudTrail tells yet")
+        yield Passed(what=f"{place} was not refused the key when it used it last, as far as CloudTrail has recorded it")
 
 
-def _remembered(evidence: CheckContext, runs: Deployment, place: str, failed: list[KeyCall]) -> Finding:
+def _remembered(context: CheckContext, runs: Deployment, place: str, failed: list[KeyCall]) -> Finding:
     times = "once" if len(failed) == 1 else f"{len(failed)} times"
     return Finding(
         cause="failure-remembered",
         what=f"{place}, {runs.name}, was refused the key {times}, last at {_time(failed[0].at)} ({failed[0].error}), "
         "and has not opened it since",
-        why="the application remembers a failed load of its key until it is started anew, though the cause is mended",
-        command=_anew(evidence),
+        why="the application caches a failed load of its key until it restarts, even after the cause is fixed",
+        command=_redeploy(context),
     )
 
 
-def _anew(evidence: CheckContext) -> str:
-    return fixes.wizard(evidence, "push", "--redeploy", "--yes")
+def _redeploy(context: CheckContext) -> str:
+    return fixes.wizard(context, "push", "--redeploy", "--yes")
 
 
 def _name(arn: str) -> str:
@@ -98,54 +98,54 @@ def _name(arn: str) -> str:
 
 
 def _time(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "a time that is not told"
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "an unknown time"
 
 
-def the_task_definition(evidence: CheckContext) -> Iterator[Told]:
+def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the service's task definition has the stack's roles and secrets."""
-    settings, outputs = evidence.settings, evidence.outputs
+    settings, outputs = context.settings, context.outputs
     cluster, name = settings.ecs_cluster, settings.ecs_service
     if outputs is None or not outputs.task_secrets or not cluster or not name:
         return  # Without a service named there is none to look at; what runs is told by the check of what runs.
-    service = evidence.once("service", lambda: evidence.aws.ecs_services.service(cluster, name))
+    service = context.once("service", lambda: context.aws.ecs_services.service(cluster, name))
     if service is None or isinstance(service, SetupError):
         return
     arn = service.task_definition
-    definition = evidence.once("task definition", lambda: evidence.aws.ecs_services.task_definition(arn))
+    definition = context.once("task definition", lambda: context.aws.ecs_services.task_definition(arn))
     if isinstance(definition, SetupError):
         yield NotChecked.of(f"the task definition {arn}", definition)
         return
     if definition is None:
         yield NotChecked(what=f"the task definition {arn}", why="ECS does not find it")
         return
-    wanted = ExpectedDefinition.of(settings, outputs)
-    found = definition.body.get("taskRoleArn")
-    if found != wanted.task_role:
+    expected = ExpectedDefinition.of(settings, outputs)
+    task_role = definition.body.get("taskRoleArn")
+    if task_role != expected.task_role:
         yield Finding(
             cause="wrong-principal",
-            what=f"the service {cluster}/{name} runs as {found or 'no role at all'}, not as {wanted.task_role}",
+            what=f"the service {cluster}/{name} runs as {task_role or 'no role at all'}, not as {expected.task_role}",
             why="the key lets the application's own role in and nobody else: KMS answers AccessDeniedException"
-            if found
+            if task_role
             else "its tasks have no credentials for KMS",
-            command=fixes.wizard(evidence, "push", "--redeploy", "--yes"),
+            command=fixes.wizard(context, "push", "--redeploy", "--yes"),
         )
     try:
-        container = container_of(definition, wanted, service)
+        container = container_of(definition, expected, service)
     except SetupError as error:
         yield NotChecked.of(f"which container of {arn} is the application's", error)
         return
-    rest = {**definition.body, "taskRoleArn": wanted.task_role}
-    told = changes(rest, with_variables(rest, container, wanted), container)
-    if told:
+    rest = {**definition.body, "taskRoleArn": expected.task_role}
+    missing = changes(rest, with_variables(rest, container, expected), container)
+    if missing:
         yield Finding(
             cause="task-definition-behind",
-            what=f"the task definition of {cluster}/{name} lacks: {'; '.join(told)}",
+            what=f"the task definition of {cluster}/{name} lacks: {'; '.join(missing)}",
             why="its tasks do not get the variables from the stack's store, and say “Encryption key not initialized”",
-            command=fixes.wizard(evidence, "push", "--redeploy", "--yes"),
+            command=fixes.wizard(context, "push", "--redeploy", "--yes"),
         )
-    elif found == wanted.task_role:
+    elif task_role == expected.task_role:
         yield Passed(what=f"the service {cluster}/{name} runs as the application, with the stack's variables")
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (the_task_definition,)
-OTHER_CHECKS: tuple[Check, ...] = (of_the_deployment,)
+ACCESS_CHECKS: tuple[Check, ...] = (check_task_definition,)
+OTHER_CHECKS: tuple[Check, ...] = (check_deployments,)

@@ -1,6 +1,6 @@
-"""The escrow of the data key: there, a wrapped key, the one that its tags speak of, and of the stack's KMS key.
+"""The stored data key of the data key: there, a wrapped key, the one that its tags speak of, and of the stack's KMS key.
 
-Pure: reads through the evidence. No value is told; what mends an escrow puts back a version that is kept.
+Pure: reads through the context. No value is told; what mends a stored data key puts back a version that is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.account import KeyFact
@@ -23,138 +23,138 @@ from wizard.targets.port import DeployTarget, deploy_targets
 _LOST = "without it nothing delivers the data key again, and a new one would open no record"
 
 
-def the_escrow(evidence: CheckContext) -> Iterator[Told]:
-    """Whether the escrow holds the data key that its tags speak of, wrapped by the stack's key."""
-    stored_data_key, name = evidence.stored_data_key, evidence.settings.names.stored_data_key
+def check_stored_data_key(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether the stored data key holds the data key that its tags speak of, wrapped by the stack's key."""
+    stored_data_key, name = context.stored_data_key, context.settings.names.stored_data_key
     if isinstance(stored_data_key, DataKeyConflict):
-        yield _conflict(evidence, stored_data_key)
+        yield _conflict(context, stored_data_key)
     elif isinstance(stored_data_key, SetupError):
-        yield NotChecked.of(f"the escrow {name}", stored_data_key)
+        yield NotChecked.of(f"the stored data key {name}", stored_data_key)
     elif stored_data_key is None:
-        yield from _gone(evidence)
+        yield from _missing(context)
     elif (
         stored_data_key.key_arn is not None
-        and evidence.key_arn is not None
-        and stored_data_key.key_arn != evidence.key_arn
+        and context.key_arn is not None
+        and stored_data_key.key_arn != context.key_arn
     ):
-        yield _other_key(evidence, stored_data_key, stored_data_key.key_arn, evidence.key_arn)
+        yield _other_key(context, stored_data_key, stored_data_key.key_arn, context.key_arn)
     else:
         yield Passed(what=f"{name} holds the data key {stored_data_key.wrapped.fingerprint}")
 
 
-def _gone(evidence: CheckContext) -> Iterator[Told]:
-    name = evidence.settings.names.stored_data_key
-    if evidence.outputs is None:
+def _missing(context: CheckContext) -> Iterator[CheckResult]:
+    name = context.settings.names.stored_data_key
+    if context.outputs is None:
         return  # Nothing is built; or what is built is not known, and told so.
-    kept = evidence.kept
-    fingerprint = _on_vercel(evidence)
-    version = next((each for each in _versions(kept) if fingerprint in (None, each)), None)
+    fingerprints = context.version_fingerprints
+    fingerprint = _on_vercel(context)
+    version = next((each for each in _versions(fingerprints) if fingerprint in (None, each)), None)
     if version is not None:
-        command, then = _restore(evidence, version), ""
-    elif fingerprint is None and not _was_delivered(evidence):
+        command, advice = _restore(context, version), ""
+    elif fingerprint is None and not _was_delivered(context):
         yield Finding(
-            cause="data-key-not-made",
+            cause="data-key-not-created",
             what=f"there is no data key yet in {name}",
             why="the stack is built, and no data key was made and delivered; the application would make its own",
-            command=fixes.push(evidence),
+            command=fixes.push(context),
         )
         return
     else:
-        command = _from_backup(evidence, fingerprint)
-        then = f"from where the backup of {fingerprint or 'the data key'} is, which the command backup wrote"
+        command = _from_backup(context, fingerprint)
+        advice = f"run it in the folder with the backup of {fingerprint}" if command else _backup_advice(context)
     yield Finding(
-        cause="escrow-missing",
-        what=f"the escrow {name} is gone",
+        cause="stored-key-missing",
+        what=f"the stored data key {name} is gone",
         why=_LOST,
         command=command,
-        then=then,
+        advice=advice,
     )
 
 
-def _versions(kept: frozenset[str] | SetupError) -> tuple[str, ...]:
-    return () if isinstance(kept, SetupError) else tuple(sorted(kept))
+def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
+    return () if isinstance(fingerprints, SetupError) else tuple(sorted(fingerprints))
 
 
-def _on_vercel(evidence: CheckContext) -> str | None:
+def _on_vercel(context: CheckContext) -> str | None:
     """The fingerprint of the data key that production has, by value or comment."""
-    found = evidence.on_vercel
-    for each in () if found is None or isinstance(found, SetupError) else found:
-        if each.name == "ENCRYPTED_PHI_KEY" and each.in_production:
-            return _fingerprint(each.value) or each.claimed
+    variables = context.vercel_variables
+    for variable in () if variables is None or isinstance(variables, SetupError) else variables:
+        if variable.name == "ENCRYPTED_PHI_KEY" and variable.in_production:
+            return _fingerprint(variable.value) or variable.claimed
     return None
 
 
-def _was_delivered(evidence: CheckContext) -> bool:
-    found = evidence.on_vercel
-    if found is not None and not isinstance(found, SetupError) and found:
+def _was_delivered(context: CheckContext) -> bool:
+    variables = context.vercel_variables
+    if variables is not None and not isinstance(variables, SetupError) and variables:
         return True
-    stored = evidence.stored(evidence.settings.region)
+    stored = context.stored_values(context.settings.region)
     return isinstance(stored, SetupError) or bool(stored)
 
 
-def _conflict(evidence: CheckContext, conflict: DataKeyConflict) -> Told:
-    """The escrow holds no wrapped key, or another than its tag says."""
-    name = evidence.settings.names.stored_data_key
-    stored_key = evidence.once("seat", lambda: evidence.aws.key_rotation.stored_key(evidence.settings))
-    if isinstance(stored_key, SetupError):
-        return NotChecked.of(f"the escrow {name}", conflict)
-    former = _former(evidence)
-    if stored_key.wrapped is None:
-        version = stored_key.told or next(reversed(former), None)
+def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
+    """The stored data key holds no wrapped key, or another than its tag says."""
+    name = context.settings.names.stored_data_key
+    stored = context.once("seat", lambda: context.aws.key_rotation.stored_key(context.settings))
+    if isinstance(stored, SetupError):
+        return NotChecked.of(f"the stored data key {name}", conflict)
+    former = _former(context)
+    if stored.wrapped is None:
+        version = stored.told or next(reversed(former), None)
         return Finding(
-            cause="escrow-malformed",
+            cause="stored-key-malformed",
             what=f"{name} holds no wrapped data key: somebody wrote something else over it",
-            why=f"{_LOST}; what runs now keeps its key until it is started anew",
-            command=_back(evidence, version, former),
-            then=RESTART,
+            why=f"{_LOST}; running instances keep their key until they restart",
+            command=(command := _back(context, version, former)),
+            advice=RESTART if command else _backup_advice(context),
         )
-    if tuple(former) == (stored_key.wrapped.fingerprint,):
+    if tuple(former) == (stored.wrapped.fingerprint,):
         return Finding(
-            cause="escrow-tag-changed",
-            what=f"the tag of {name} says {stored_key.told}, and it holds {stored_key.wrapped.fingerprint}, its only value so far",
+            cause="stored-key-tag-changed",
+            what=f"the tag of {name} says {stored.told}, and it holds {stored.wrapped.fingerprint}, its only value so far",
             why="the value was never replaced, so the tag was; every delivery refuses until the two agree",
-            command=_tag(evidence, stored_key.wrapped),
+            command=_tag(context, stored.wrapped),
         )
     return Finding(
-        cause="escrow-replaced",
-        what=f"{name} holds the data key {stored_key.wrapped.fingerprint}, and its tag says {stored_key.told}",
+        cause="stored-key-replaced",
+        what=f"{name} holds the data key {stored.wrapped.fingerprint}, and its tag says {stored.told}",
         why="somebody wrote another data key over it; what it encrypts the right one does not open",
-        command=_back(evidence, stored_key.told, former),
-        then=RESTART,
+        command=(command := _back(context, stored.told, former)),
+        advice=RESTART if command else _backup_advice(context),
     )
 
 
-def former_data_key(evidence: CheckContext, now: WrappedDataKey) -> str:
-    """What puts the data key back that the escrow had before this one; a backup, where it had no other."""
-    former = _former(evidence)
+def restore_previous(context: CheckContext, now: WrappedDataKey) -> str:
+    """What puts the data key back that the stored data key had before this one; a backup, where it had no other."""
+    former = _former(context)
     before = [name for name in former if name != now.fingerprint] or [
-        name for name in _versions(evidence.kept) if name != now.fingerprint
+        name for name in _versions(context.version_fingerprints) if name != now.fingerprint
     ]
-    back = _back(evidence, before[-1] if before else None, former)
-    if " restore " in back:
+    back = _back(context, before[-1] if before else None, former)
+    if not back or " restore " in back:
         return back
     # The store's own history has the value alone; the tags have to speak of it again.
-    return f"{back} && {_tag(evidence, WrappedDataKey(value=former[before[-1]].text))}"
+    return f"{back} && {_tag(context, WrappedDataKey(value=former[before[-1]].text))}"
 
 
-def _tag(evidence: CheckContext, wrapped: WrappedDataKey) -> str:
-    name, pair = evidence.settings.names.stored_data_key, f"Key=eonpro:fingerprint,Value={wrapped.fingerprint}"
-    if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER:
-        return fixes.aws(evidence, "secretsmanager", "tag-resource", "--secret-id", name, "--tags", pair)
+def _tag(context: CheckContext, wrapped: WrappedDataKey) -> str:
+    name, pair = context.settings.names.stored_data_key, f"Key=eonpro:fingerprint,Value={wrapped.fingerprint}"
+    if context.settings.secret_store is SecretStore.SECRETS_MANAGER:
+        return fixes.aws(context, "secretsmanager", "tag-resource", "--secret-id", name, "--tags", pair)
     of = ("--resource-type", "Parameter", "--resource-id", name)
-    return fixes.aws(evidence, "ssm", "add-tags-to-resource", *of, "--tags", pair)
+    return fixes.aws(context, "ssm", "add-tags-to-resource", *of, "--tags", pair)
 
 
-def _former(evidence: CheckContext) -> dict[str, FormerText]:
-    """What the escrow has had, by fingerprint, what it had last at the end, as far as the store keeps it."""
-    name, store = evidence.settings.names.stored_data_key, evidence.settings.secret_store
-    told = evidence.once("history", lambda: evidence.access_diagnostics.history(name, store))
+def _former(context: CheckContext) -> dict[str, FormerText]:
+    """What the stored data key has had, by fingerprint, what it had last at the end, as far as the store keeps it."""
+    name, store = context.settings.names.stored_data_key, context.settings.secret_store
+    history = context.once("history", lambda: context.access_diagnostics.history(name, store))
     former: dict[str, FormerText] = {}
-    for each in () if isinstance(told, SetupError) else told:
-        if (fingerprint := _fingerprint(each.text)) is not None:
+    for former_text in () if isinstance(history, SetupError) else history:
+        if (fingerprint := _fingerprint(former_text.text)) is not None:
             # One that was put back counts from then on.
             former.pop(fingerprint, None)
-            former[fingerprint] = each
+            former[fingerprint] = former_text
     return former
 
 
@@ -165,89 +165,96 @@ def _fingerprint(value: str | None) -> str | None:
         return None
 
 
-def _from_backup(evidence: CheckContext, fingerprint: str | None) -> str:
-    """What takes the data key out of its backup, by the name that `backup` gave it."""
-    name = file_name_of(evidence.settings.environment, fingerprint) if fingerprint else "FILE"
-    return fixes.wizard(evidence, "restore", "--from-backup", name, "--confirm", evidence.stack)
+def _from_backup(context: CheckContext, fingerprint: str | None) -> str:
+    """The command that restores the data key from its backup, by the file's default name; empty for no fingerprint."""
+    if fingerprint is None:
+        return ""
+    name = file_name_of(context.settings.environment, fingerprint)
+    return fixes.wizard(context, "restore", "--from-backup", name, "--confirm", context.stack)
 
 
-def _back(evidence: CheckContext, fingerprint: str | None, former: dict[str, FormerText]) -> str:
+def _backup_advice(context: CheckContext) -> str:
+    command = fixes.wizard(context, "restore", "--from-backup", "FILE", "--confirm", context.stack)
+    return f"no version of the data key is known here; restore it from a backup: {command}"
+
+
+def _back(context: CheckContext, fingerprint: str | None, former: dict[str, FormerText]) -> str:
     """What puts that data key back: out of the ledger, out of the store's own history, out of a backup."""
     if fingerprint is None:
-        return _from_backup(evidence, _on_vercel(evidence))
-    kept = evidence.once("kept", lambda: evidence.aws.key_rotation.version(evidence.settings, fingerprint))
-    if kept is not None:
-        return _restore(evidence, fingerprint)
+        return _from_backup(context, _on_vercel(context))
+    stored_version = context.once("kept", lambda: context.aws.key_rotation.version(context.settings, fingerprint))
+    if stored_version is not None:
+        return _restore(context, fingerprint)
     if fingerprint not in former:
-        return _from_backup(evidence, fingerprint)
-    name, version = evidence.settings.names.stored_data_key, former[fingerprint].version
-    if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER:
+        return _from_backup(context, fingerprint)
+    name, version = context.settings.names.stored_data_key, former[fingerprint].version
+    if context.settings.secret_store is SecretStore.SECRETS_MANAGER:
         moved = ("--version-stage", "AWSCURRENT", "--move-to-version-id", version)
         current = [each.version for each in former.values() if each.version != version]
         away = ("--remove-from-version-id", current[-1]) if current else ()
-        return fixes.aws(evidence, "secretsmanager", "update-secret-version-stage", "--secret-id", name, *moved, *away)
+        return fixes.aws(context, "secretsmanager", "update-secret-version-stage", "--secret-id", name, *moved, *away)
     # Through a file of the caller's own: the wrapped key is in no command line, and the AWS CLI reads it twice.
-    wanted = f"Parameters[?Version==`{version}`].{{Name: Name, Value: Value, Type: Type}} | [0]"
+    query = f"Parameters[?Version==`{version}`].{{Name: Name, Value: Value, Type: Type}} | [0]"
     read = fixes.aws(
-        evidence,
-        *("ssm", "get-parameter-history", "--name", name, "--with-decryption", "--query", wanted, "--output", "json"),
+        context,
+        *("ssm", "get-parameter-history", "--name", name, "--with-decryption", "--query", query, "--output", "json"),
     )
-    write = fixes.aws(evidence, "ssm", "put-parameter", "--overwrite")
-    return f'kept=$(mktemp) && {read} > "$kept" && {write} --cli-input-json "file://$kept" && rm "$kept"'
+    write = fixes.aws(context, "ssm", "put-parameter", "--overwrite")
+    return f'version=$(mktemp) && {read} > "$version" && {write} --cli-input-json "file://$version" && rm "$version"'
 
 
-def _restore(evidence: CheckContext, fingerprint: str) -> str:
-    words = ("--version", fingerprint, "--confirm", evidence.stack, fixes.anew(evidence))
-    return fixes.wizard(evidence, "restore", *words)
+def _restore(context: CheckContext, fingerprint: str) -> str:
+    words = ("--version", fingerprint, "--confirm", context.stack, fixes.redeploy_flag(context))
+    return fixes.wizard(context, "restore", *words)
 
 
-def _other_key(evidence: CheckContext, stored_data_key: StoredDataKey, key_arn: str, wanted: str) -> Finding:
+def _other_key(context: CheckContext, stored_data_key: StoredDataKey, key_arn: str, expected: str) -> Finding:
     return Finding(
-        cause="escrow-of-another-key",
-        what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, and the stack's key is {wanted}",
+        cause="stored-key-of-another-kms-key",
+        what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, and the stack's key is {expected}",
         why="the stack's key cannot open it: KMS answers IncorrectKeyException",
-        command=fixes.wizard(evidence, "rotate", "--reencrypt", wanted, "--confirm", evidence.stack),
-        then=RESTART,
+        command=fixes.wizard(context, "rotate", "--reencrypt", expected, "--confirm", context.stack),
+        advice=RESTART,
     )
 
 
 # --- the proof ----------------------------------------------------------------------------------------------------
 
 
-def the_proof(evidence: CheckContext) -> Iterator[Told]:
+def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the application opens its data key: asked as the application, where its credentials can be had."""
-    stored_data_key, key, settings = evidence.stored_data_key, evidence.key, evidence.settings
+    stored_data_key, key, settings = context.stored_data_key, context.key, context.settings
     if not isinstance(stored_data_key, StoredDataKey) or not isinstance(key, KeyFact):
         return
-    batch = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored_data_key.wrapped)
+    variables = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored_data_key.wrapped)
     principals: dict[str, DeployTarget] = {}
     for target in deploy_targets(settings.deploy_targets):
-        arn = evidence.outputs.principal_of(target.name) if evidence.outputs else settings.app_principal_arns[0]
+        arn = context.outputs.principal_of(target.name) if context.outputs else settings.app_principal_arns[0]
         principals.setdefault(arn, target)
     for arn, target in principals.items():
-        if (verdict := _verdict(evidence, arn, target, batch)) is None:
+        if (result := _verdict(context, arn, target, variables)) is None:
             continue  # What its policies say is told by the checks of the access.
-        if isinstance(verdict, SetupError):
-            yield NotChecked.of("the proof as the application", verdict)
-        elif verdict.proved:
-            yield Passed(what=f"as {verdict.principal}, the data key {verdict.fingerprint} opens")
+        if isinstance(result, SetupError):
+            yield NotChecked.of("the proof as the application", result)
+        elif result.proved:
+            yield Passed(what=f"as {result.principal}, the data key {result.fingerprint} opens")
         else:
-            yield _failed(evidence, arn, verdict, batch)
+            yield _failed(context, arn, result, variables)
 
 
 def _verdict(
-    evidence: CheckContext, arn: str, target: DeployTarget, batch: AppVariables
+    context: CheckContext, arn: str, target: DeployTarget, variables: AppVariables
 ) -> ChildResult | SetupError | None:
     container_first = target.container_credentials_first
-    search = evidence.once(
+    search = context.once(
         f"credentials {arn}",
-        lambda: evidence.aws.application_credentials.app_credentials(arn, container_first=container_first),
+        lambda: context.aws.application_credentials.app_credentials(arn, container_first=container_first),
     )
     if isinstance(search, SetupError) or search.found is None:
         return None
     credentials = search.found
     # Nothing was made a moment ago that would have to settle: what is refused now is refused.
-    return evidence.once(f"proof {arn}", lambda: evidence.clients.prover.prove(credentials, batch, retry_seconds=0))
+    return context.once(f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, retry_seconds=0))
 
 
 _BY_VERDICT = {
@@ -258,22 +265,22 @@ _BY_VERDICT = {
 }
 
 
-def _failed(evidence: CheckContext, arn: str, verdict: ChildResult, batch: AppVariables) -> Finding:
-    cause = _BY_VERDICT.get(verdict.cause, "proof-failed")
+def _failed(context: CheckContext, arn: str, result: ChildResult, variables: AppVariables) -> Finding:
+    cause = _BY_VERDICT.get(result.cause, "proof-failed")
     denied = ("cloudtrail", "lookup-events", "--lookup-attributes", "AttributeKey=EventName,AttributeValue=Decrypt")
-    look = fixes.aws(evidence, *denied, "--max-results", "10")
+    command = fixes.aws(context, *denied, "--max-results", "10")
     if cause in ("data-key-wrong-length", "unwrap-failed"):
-        look = former_data_key(evidence, batch.wrapped)
+        command = restore_previous(context, variables.wrapped)
     return Finding(
         cause=cause,
-        what=f"as {verdict.principal or arn}, the data key {batch.wrapped.fingerprint} does not open: {verdict.cause}",
-        why=verdict.message,
-        command=look,
-        then=RESTART,
+        what=f"as {result.principal or arn}, the data key {variables.wrapped.fingerprint} does not open: {result.cause}",
+        why=result.message,
+        command=command,
+        advice=RESTART,
     )
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (
-    the_proof,
-    the_escrow,
+    check_decryption,
+    check_stored_data_key,
 )

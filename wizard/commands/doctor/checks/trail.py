@@ -1,6 +1,6 @@
 """The audit trail: whether it is there, logs, records all that it has to, and delivers.
 
-Pure: reads through the evidence. A trail that the stack does not own is mended by the AWS CLI alone.
+Pure: reads through the context. A trail that the stack does not own is fixed by the AWS CLI alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from components.policies.stack import trail_arn_of
 from components.settings import ImportGroup, ObjectLock, Settings
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.delivery import StackState
@@ -26,7 +26,7 @@ BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy::audit-trail"
 TRAIL_KEY = "aws:kms/key:Key::audit-trail-key"
 
 _KMS = "kms.amazonaws.com"
-_UNSEEN = "without it nobody can say who used the key, and when"
+_NO_RECORD = "without it nobody can say who used the key, and when"
 _TRAIL_CODES: Mapping[str, str] = {
     "trail-logging": "trail-stopped",
     "trail-all-regions": "trail-single-region",
@@ -47,78 +47,81 @@ def owns_bucket(settings: Settings) -> bool:
     return settings.existing_trail_arn is None and ImportGroup.BUCKET not in settings.kept_as_found
 
 
-def of_the_trail(evidence: CheckContext) -> Iterator[Told]:
+def check_trail(context: CheckContext) -> Iterator[CheckResult]:
     """The trail itself."""
-    settings = evidence.settings
+    settings = context.settings
     arn = trail_arn_of(settings)
-    trail = evidence.once("trail", lambda: evidence.aws.cloudtrail.find_trail(arn))
+    trail = context.once("trail", lambda: context.aws.cloudtrail.find_trail(arn))
     if isinstance(trail, SetupError):
         yield NotChecked.of(f"the audit trail {arn}", trail)
         return
     if trail is None:
-        yield _missing(evidence, arn)
+        yield _missing(context, arn)
         return
-    lacking = [*trail_gaps(trail)]
-    for gap in lacking:
+    gaps = [*trail_gaps(trail)]
+    for gap in gaps:
         yield Finding(
             cause=_TRAIL_CODES[gap.requirement.id],
             what=f"the audit trail {trail.name}: {gap.text}",
             why=gap.requirement.reason,
-            command=_command(evidence, trail, gap),
+            command=_command(context, trail, gap),
         )
-    yield from _place(evidence, trail)
+    yield from _place(context, trail)
     for what in trail_unread(trail):
         yield NotChecked(
-            what=f"of the audit trail {trail.name}, {what}", why="CloudTrail does not tell it", is_denied=True
+            what=f"of the audit trail {trail.name}, {what}", why="CloudTrail does not return it", is_denied=True
         )
-    if not lacking and trail.logging and trail.kms_events:
+    if not gaps and trail.logging and trail.kms_events:
         yield Passed(what=f"the audit trail {trail.name} logs, in every Region, the events of KMS too")
 
 
-def _missing(evidence: CheckContext, arn: str) -> Finding:
-    mended = (
-        fixes.wizard(evidence, "setup", "--trail", "create", "--yes")
-        if evidence.settings.existing_trail_arn
-        else fixes.by_the_stack(evidence, TRAIL)
+def _missing(context: CheckContext, arn: str) -> Finding:
+    command = (
+        fixes.wizard(context, "setup", "--trail", "create", "--yes")
+        if context.settings.existing_trail_arn
+        else fixes.pulumi_up(context, TRAIL)
     )
-    return Finding(cause="trail-missing", what=f"there is no trail {arn}", why=_UNSEEN, command=mended)
+    return Finding(cause="trail-missing", what=f"there is no trail {arn}", why=_NO_RECORD, command=command)
 
 
-def _command(evidence: CheckContext, trail: TrailFact, gap: Gap) -> str:
+def _command(context: CheckContext, trail: TrailFact, gap: Gap) -> str:
     home = trail.arn.split(":")[3]
     if gap.requirement.id == "trail-logging":
-        return fixes.aws(evidence, "cloudtrail", "start-logging", "--name", trail.arn, region=home)
+        return fixes.aws(context, "cloudtrail", "start-logging", "--name", trail.arn, region=home)
     if gap.requirement.id == "trail-kms-events":
-        return _selecting(evidence, trail, home)
+        return _selecting(context, trail, home)
     flags = {
         # CloudTrail takes a trail of every Region only with the global services in it.
         "trail-all-regions": ("--is-multi-region-trail", "--include-global-service-events"),
         "trail-global-events": ("--include-global-service-events",),
         "trail-validation": ("--enable-log-file-validation",),
     }[gap.requirement.id]
-    return fixes.aws(evidence, "cloudtrail", "update-trail", "--name", trail.arn, *flags, region=home)
+    return fixes.aws(context, "cloudtrail", "update-trail", "--name", trail.arn, *flags, region=home)
 
 
-def _selecting(evidence: CheckContext, trail: TrailFact, home: str) -> str:
+def _selecting(context: CheckContext, trail: TrailFact, home: str) -> str:
     """The trail's selectors, with every management event among them."""
-    found = evidence.once("selectors", lambda: evidence.aws.audit.selectors(trail.arn))
+    current = context.once("selectors", lambda: context.aws.audit.selectors(trail.arn))
     put = ("cloudtrail", "put-event-selectors", "--trail-name", trail.arn)
     # The stack's own trail has none beside this one; another may record more than the stack asks for, and goes on so.
     selectors: Mapping[str, Any] = {}
-    if not isinstance(found, SetupError) and not owns_trail(evidence.settings):
-        selectors = found
+    if not isinstance(current, SetupError) and not owns_trail(context.settings):
+        selectors = current
     if advanced := selectors.get("AdvancedEventSelectors"):
-        wanted = [_EVERY_MANAGEMENT_EVENT, *(each for each in advanced if not _is_of_management(each))]
-        return fixes.aws(evidence, *put, "--advanced-event-selectors", wanted, region=home)
+        selectors_with_management = [
+            _EVERY_MANAGEMENT_EVENT,
+            *(selector for selector in advanced if not _is_of_management(selector)),
+        ]
+        return fixes.aws(context, *put, "--advanced-event-selectors", selectors_with_management, region=home)
     first, *rest = selectors.get("EventSelectors") or [{}]
-    excluded = [each for each in first.get("ExcludeManagementEventSources") or () if each != _KMS]
+    excluded = [selector for selector in first.get("ExcludeManagementEventSources") or () if selector != _KMS]
     first = {
         **first,
         "ReadWriteType": "All",
         "IncludeManagementEvents": True,
         "ExcludeManagementEventSources": excluded,
     }
-    return fixes.aws(evidence, *put, "--event-selectors", [first, *rest], region=home)
+    return fixes.aws(context, *put, "--event-selectors", [first, *rest], region=home)
 
 
 _EVERY_MANAGEMENT_EVENT = {
@@ -134,9 +137,9 @@ def _is_of_management(selector: Mapping[str, Any]) -> bool:
     )
 
 
-def _place(evidence: CheckContext, trail: TrailFact) -> Iterator[Told]:
+def _place(context: CheckContext, trail: TrailFact) -> Iterator[CheckResult]:
     """Where it delivers to, how that is encrypted, and whether the last delivery went well."""
-    settings = evidence.settings
+    settings = context.settings
     bucket, home = settings.names.trail_bucket, trail.arn.split(":")[3]
     update = ("cloudtrail", "update-trail", "--name", trail.arn)
     if trail.bucket != bucket:
@@ -144,112 +147,116 @@ def _place(evidence: CheckContext, trail: TrailFact) -> Iterator[Told]:
             cause="trail-other-bucket",
             what=f"the audit trail {trail.name} writes to the bucket {trail.bucket}, not to {bucket}",
             why="the retention that was agreed to is the other bucket's",
-            command=fixes.aws(evidence, *update, "--s3-bucket-name", bucket, region=home),
+            command=fixes.aws(context, *update, "--s3-bucket-name", bucket, region=home),
         )
     if trail.delivery_error and trail.bucket == bucket:
-        yield _undelivered(evidence, trail)
+        yield _undelivered(context, trail)
     if owns_trail(settings) and settings.trail_key and trail.key_arn is None:
         alias = settings.names.trail_key_alias
-        key = evidence.once("logs' key", lambda: evidence.aws.kms.describe_key(alias))
+        key = context.once("logs' key", lambda: context.aws.kms.describe_key(alias))
         yield Finding(
-            cause="trail-key-off",
+            cause="trail-encryption-off",
             what=f"the audit trail {trail.name} does not encrypt its logs under {alias}",
             why=BY_ID["trail-encryption"].reason,
             command=fixes.aws(
-                evidence, *update, "--kms-key-id", key.arn if isinstance(key, KeyFact) else alias, region=home
+                context, *update, "--kms-key-id", key.arn if isinstance(key, KeyFact) else alias, region=home
             ),
         )
 
 
-def _undelivered(evidence: CheckContext, trail: TrailFact) -> Finding:
-    if owns_bucket(evidence.settings):
-        command = fixes.by_the_stack(evidence, BUCKET_POLICY, TRAIL_KEY)
+def _undelivered(context: CheckContext, trail: TrailFact) -> Finding:
+    if owns_bucket(context.settings):
+        command = fixes.pulumi_up(context, BUCKET_POLICY, TRAIL_KEY)
     else:
-        document = _with_delivery(evidence, trail)
-        command = fixes.aws(evidence, "s3api", "put-bucket-policy", "--bucket", trail.bucket, "--policy", document)
+        document = _with_delivery(context, trail)
+        command = fixes.aws(context, "s3api", "put-bucket-policy", "--bucket", trail.bucket, "--policy", document)
     return Finding(
         cause="trail-delivery-failing",
         what=f"the audit trail {trail.name} cannot write to {trail.bucket}: {trail.delivery_error}",
-        why=f"GetTrailStatus tells the last delivery's error; {_UNSEEN}",
+        why=f"GetTrailStatus returns the last delivery's error; {_NO_RECORD}",
         command=command,
-        then="CloudTrail delivers about every five minutes, and tells the error until the next delivery",
+        advice="CloudTrail delivers about every five minutes, and reports the error until the next delivery",
     )
 
 
-def _with_delivery(evidence: CheckContext, trail: TrailFact) -> Mapping[str, Any]:
+def _with_delivery(context: CheckContext, trail: TrailFact) -> Mapping[str, Any]:
     """The bucket's own policy, with the statements that let this trail deliver."""
     bucket = trail.bucket
-    found = evidence.once("bucket documents", lambda: evidence.aws.audit.bucket_documents(bucket))
-    policy = None if isinstance(found, SetupError) else found.policy
-    wanted = policies.trail_bucket_policy(
+    documents = context.once("bucket documents", lambda: context.aws.audit.bucket_documents(bucket))
+    policy = None if isinstance(documents, SetupError) else documents.policy
+    required = policies.trail_bucket_policy(
         bucket=bucket,
         account_id=trail.arn.split(":")[4],
         trail_arn=trail.arn,
-        partition=evidence.settings.partition,
+        partition=context.settings.partition,
     )
-    return with_statements(policy, [each for each in wanted["Statement"] if each["Effect"] == "Allow"])
+    return with_statements(policy, [statement for statement in required["Statement"] if statement["Effect"] == "Allow"])
 
 
-def with_statements(policy: Mapping[str, Any] | None, wanted: list[Any]) -> Mapping[str, Any]:
+def with_statements(policy: Mapping[str, Any] | None, added: list[Any]) -> Mapping[str, Any]:
     """A policy with more statements; those of the same Sid make way."""
-    there = (policy or {}).get("Statement") or []
-    sids = {each.get("Sid") for each in wanted}
-    kept = [each for each in (there if isinstance(there, list) else [there]) if each.get("Sid") not in sids]
-    return {"Version": "2012-10-17", **(policy or {}), "Statement": [*kept, *wanted]}
+    current = (policy or {}).get("Statement") or []
+    sids = {statement.get("Sid") for statement in added}
+    retained = [
+        statement
+        for statement in (current if isinstance(current, list) else [current])
+        if statement.get("Sid") not in sids
+    ]
+    return {"Version": "2012-10-17", **(policy or {}), "Statement": [*retained, *added]}
 
 
-_UNTOLD = "a change of the key or the trail would be noticed by nobody"
+_NO_ALERT = "a change of the key or the trail would be noticed by nobody"
 
 
-def of_the_alerts(evidence: CheckContext) -> Iterator[Told]:
+def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
     """The topic, and the rules that publish to it."""
-    settings = evidence.settings
+    settings = context.settings
     if not settings.alerts:
         return
-    found = evidence.once("alerts", lambda: evidence.aws.audit.alerts(settings))
-    if isinstance(found, SetupError):
-        yield NotChecked.of("the alerts", found)
+    alerts = context.once("alerts", lambda: context.aws.audit.alerts(settings))
+    if isinstance(alerts, SetupError):
+        yield NotChecked.of("the alerts", alerts)
         return
-    if not found.topic:
+    if not alerts.topic:
         yield Finding(
             cause="alerts-topic-missing",
             what=f"the topic of the alerts, {settings.names.alert_topic}, is gone",
-            why=_UNTOLD,
-            command=fixes.by_urn(evidence, _of_alerts(evidence)),
-            then="whoever is told by e-mail has to confirm it anew",
+            why=_NO_ALERT,
+            command=fixes.pulumi_up_urns(context, _of_alerts(context)),
+            advice="each e-mail subscriber has to confirm the subscription again",
         )
-    silent = [rule for rule in found.rules if not (rule.state or "").startswith("ENABLED")]
+    silent = [rule for rule in alerts.rules if not (rule.state or "").startswith("ENABLED")]
     for rule in silent:
         state = "is gone" if rule.state is None else f"is {rule.state}"
         yield Finding(
             cause="alerts-rule-off",
             what=f"the rule {rule.name} of the alerts {state}",
-            why=_UNTOLD,
-            command=fixes.by_the_stack(evidence, f"Rule::{_resource(evidence, rule.name)}"),
+            why=_NO_ALERT,
+            command=fixes.pulumi_up(context, f"Rule::{_resource(context, rule.name)}"),
         )
     # The alarm counts what matches the rule of denied use: that rule has no target.
-    told = [rule for rule in found.rules if rule.name != settings.names.denied_use_rule]
-    for rule in told:
+    notifying = [rule for rule in alerts.rules if rule.name != settings.names.denied_use_rule]
+    for rule in notifying:
         if rule.targets == 0 and rule not in silent:
             yield Finding(
                 cause="alerts-rule-off",
-                what=f"the rule {rule.name} of the alerts tells nobody: it has no target",
-                why=_UNTOLD,
-                command=fixes.by_the_stack(evidence, f"Target::{_resource(evidence, rule.name)}"),
+                what=f"the rule {rule.name} of the alerts notifies nobody: it has no target",
+                why=_NO_ALERT,
+                command=fixes.pulumi_up(context, f"Target::{_resource(context, rule.name)}"),
             )
-    if found.topic and not silent:
+    if alerts.topic and not silent:
         yield Passed(what=f"the alerts are published to {settings.names.alert_topic}")
 
 
-def _of_alerts(evidence: CheckContext) -> list[str]:
-    state = evidence.state
+def _of_alerts(context: CheckContext) -> list[str]:
+    state = context.state
     resources = state.resources if isinstance(state, StackState) else ()
     return [each.urn for each in resources if "eonpro:kms:Alerts$" in each.urn]
 
 
-def _resource(evidence: CheckContext, rule: str) -> str:
+def _resource(context: CheckContext, rule: str) -> str:
     """The name in the stack of the rule of that name."""
-    names = evidence.settings.names
+    names = context.settings.names
     return {
         names.key_changes_rule: "alerts-key-changes",
         names.trail_changes_rule: "alerts-trail-changes",
@@ -266,15 +273,15 @@ _BUCKET_CODES: Mapping[str, str] = {
     "bucket-private": "bucket-public",
     "bucket-versioned": "bucket-unversioned",
     "bucket-encrypted": "bucket-unencrypted",
-    "bucket-tls": "bucket-tls-policy-gone",
+    "bucket-tls": "bucket-tls-policy-missing",
 }
 """The check's code, by the id of the requirement that is not met."""
 
 
-def of_the_bucket(evidence: CheckContext) -> Iterator[Told]:
+def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
     """The bucket of the records."""
-    bucket = evidence.settings.names.trail_bucket
-    retention = evidence.once("retention", lambda: evidence.aws.cloudtrail.bucket_retention(bucket))
+    bucket = context.settings.names.trail_bucket
+    retention = context.once("retention", lambda: context.aws.cloudtrail.bucket_retention(bucket))
     if isinstance(retention, SetupError):
         yield NotChecked.of(f"the trail's bucket {bucket}", retention)
         return
@@ -283,9 +290,9 @@ def of_the_bucket(evidence: CheckContext) -> Iterator[Told]:
             cause="bucket-missing",
             what=f"there is no bucket {bucket} in this account",
             why="the trail has nowhere to write to, and its records are gone",
-            command=fixes.by_the_stack(evidence)
-            if evidence.settings.existing_trail_arn is None
-            else fixes.wizard(evidence, "setup", "--trail", "create", "--yes"),
+            command=fixes.pulumi_up(context)
+            if context.settings.existing_trail_arn is None
+            else fixes.wizard(context, "setup", "--trail", "create", "--yes"),
         )
         return
     lacking = [*bucket_gaps(retention)]
@@ -294,52 +301,52 @@ def of_the_bucket(evidence: CheckContext) -> Iterator[Told]:
             cause=_BUCKET_CODES[gap.requirement.id],
             what=f"the trail's bucket {bucket}: {gap.text}",
             why=gap.requirement.reason,
-            command=_bucket_command(evidence, bucket, gap),
+            command=_bucket_command(context, bucket, gap),
         )
-    unlocked = [*_lock(evidence, bucket, retention)]
+    unlocked = [*_lock(context, bucket, retention)]
     yield from unlocked
     if retention.tls_only is None:
-        yield NotChecked(what=f"the policy of the bucket {bucket}", why="S3 does not tell it", is_denied=True)
+        yield NotChecked(what=f"the policy of the bucket {bucket}", why="S3 does not return it", is_denied=True)
     elif not lacking and not unlocked:
         days = retention.expires_after_days
         yield Passed(what=f"the trail's bucket {bucket} keeps its records {f'{days} days' if days else 'for ever'}")
 
 
-def _bucket_command(evidence: CheckContext, bucket: str, gap: Gap) -> str:
+def _bucket_command(context: CheckContext, bucket: str, gap: Gap) -> str:
     on = ("--bucket", bucket)
     match gap.requirement.id:
         case "bucket-private":
             shut = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true"
             return fixes.aws(
-                evidence, "s3api", "put-public-access-block", *on, "--public-access-block-configuration", shut
+                context, "s3api", "put-public-access-block", *on, "--public-access-block-configuration", shut
             )
         case "bucket-versioned":
             on_again = ("--versioning-configuration", "Status=Enabled")
-            return fixes.aws(evidence, "s3api", "put-bucket-versioning", *on, *on_again)
+            return fixes.aws(context, "s3api", "put-bucket-versioning", *on, *on_again)
         case "bucket-encrypted":
             by_s3 = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
             return fixes.aws(
-                evidence, "s3api", "put-bucket-encryption", *on, "--server-side-encryption-configuration", by_s3
+                context, "s3api", "put-bucket-encryption", *on, "--server-side-encryption-configuration", by_s3
             )
-        case "bucket-tls" if owns_bucket(evidence.settings):
-            return fixes.by_the_stack(evidence, BUCKET_POLICY)
-        case "bucket-retention" if owns_bucket(evidence.settings):
-            return fixes.by_the_stack(evidence, LIFECYCLE)
+        case "bucket-tls" if owns_bucket(context.settings):
+            return fixes.pulumi_up(context, BUCKET_POLICY)
+        case "bucket-retention" if owns_bucket(context.settings):
+            return fixes.pulumi_up(context, LIFECYCLE)
         case "bucket-tls":
-            tls = secure_transport_statements(bucket=bucket, partition=evidence.settings.partition)
-            document = with_statements(_documents(evidence, bucket)[0], [*tls])
-            return fixes.aws(evidence, "s3api", "put-bucket-policy", *on, "--policy", document)
+            tls = secure_transport_statements(bucket=bucket, partition=context.settings.partition)
+            document = with_statements(_documents(context, bucket)[0], [*tls])
+            return fixes.aws(context, "s3api", "put-bucket-policy", *on, "--policy", document)
         case _:
-            days = evidence.settings.trail_retention_days
-            rules = {"Rules": [_lengthened(rule, days) for rule in _documents(evidence, bucket)[1]]}
+            days = context.settings.trail_retention_days
+            rules = {"Rules": [_lengthened(rule, days) for rule in _documents(context, bucket)[1]]}
             return fixes.aws(
-                evidence, "s3api", "put-bucket-lifecycle-configuration", *on, "--lifecycle-configuration", rules
+                context, "s3api", "put-bucket-lifecycle-configuration", *on, "--lifecycle-configuration", rules
             )
 
 
-def _documents(evidence: CheckContext, bucket: str) -> tuple[Mapping[str, Any] | None, tuple[Mapping[str, Any], ...]]:
-    found = evidence.once("bucket documents", lambda: evidence.aws.audit.bucket_documents(bucket))
-    return (None, ()) if isinstance(found, SetupError) else (found.policy, found.lifecycle)
+def _documents(context: CheckContext, bucket: str) -> tuple[Mapping[str, Any] | None, tuple[Mapping[str, Any], ...]]:
+    documents = context.once("bucket documents", lambda: context.aws.audit.bucket_documents(bucket))
+    return (None, ()) if isinstance(documents, SetupError) else (documents.policy, documents.lifecycle)
 
 
 def _lengthened(rule: Mapping[str, Any], days: int) -> Mapping[str, Any]:
@@ -349,17 +356,17 @@ def _lengthened(rule: Mapping[str, Any], days: int) -> Mapping[str, Any]:
     return {**rule, "Expiration": {"Days": days}} if is_short else rule
 
 
-def _lock(evidence: CheckContext, bucket: str, retention: Retention) -> Iterator[Told]:
+def _lock(context: CheckContext, bucket: str, retention: Retention) -> Iterator[CheckResult]:
     """Whether new records are locked as the settings say; a bucket of somebody else's is not judged by them."""
-    settings = evidence.settings
+    settings = context.settings
     if not owns_bucket(settings) or settings.trail_lock is ObjectLock.NONE:
         return
     mode, days = settings.trail_lock.upper(), settings.trail_retention_days
     if not retention.lock_known:
-        yield NotChecked(what=f"the Object Lock of the bucket {bucket}", why="S3 does not tell it", is_denied=True)
+        yield NotChecked(what=f"the Object Lock of the bucket {bucket}", why="S3 does not return it", is_denied=True)
         return
     if retention.lock is None:
-        cause, what = "bucket-lock-gone", "it locks no new record"
+        cause, what = "bucket-lock-missing", "it locks no new record"
     elif (retention.lock_days or 0) < days:
         cause, what = "bucket-lock-short", f"it locks new records for {retention.lock_days} days, and not for {days}"
     elif retention.lock != mode and mode == "COMPLIANCE":
@@ -375,16 +382,16 @@ def _lock(evidence: CheckContext, bucket: str, retention: Retention) -> Iterator
         what=f"the trail's bucket {bucket}: {what}",
         why=BY_ID["bucket-lock"].reason,
         command=fixes.aws(
-            evidence,
+            context,
             *("s3api", "put-object-lock-configuration", "--bucket", bucket),
             *("--object-lock-configuration", configuration),
         ),
-        then="what was written meanwhile is not locked; it is kept by the bucket's versions",
+        advice="what was written meanwhile is not locked; it is kept by the bucket's versions",
     )
 
 
 OTHER_CHECKS: tuple[Check, ...] = (
-    of_the_trail,
-    of_the_bucket,
-    of_the_alerts,
+    check_trail,
+    check_bucket,
+    check_alerts,
 )

@@ -1,6 +1,6 @@
 """The application's variables as they stand and as they should be, target by target, and what is plainly wrong.
 
-Pure: reads through the evidence.
+Pure: reads through the context.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, Finding, NotChecked, Passed, Told
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, MissingAnswers, SetupError
 from wizard.core.models.delivery import StoredDataKey
@@ -19,7 +19,7 @@ from wizard.core.models.diagnostics import VariableEntry
 from wizard.data_key.storage import region_of
 from wizard.targets.port import deploy_targets
 
-THEN = "deploy anew: a variable takes effect only in what starts after it, and a failed key load is remembered"
+THEN = "redeploy: a variable takes effect at the next start, and a failed load of the key is cached"
 
 AROUND = " \t\r\n\"'`"
 
@@ -30,91 +30,91 @@ class Expected:
 
     name: str
     place: str
-    wanted: str | None = field(repr=False)
+    expected_value: str | None = field(repr=False)
     """None where what it should be is not known."""
     value: str | None = field(repr=False)
     """None where it is not there, or not told."""
     is_there: bool = True
     in_store: bool = False
     """Whether it is in Parameter Store or Secrets Manager."""
-    seen: VariableEntry | None = None
+    entry: VariableEntry | None = None
     """As Vercel lists it."""
     outside: tuple[str, ...] = ()
     """Where Vercel has a variable of that name, if not for production."""
 
 
-def expected(evidence: CheckContext, name: str) -> Iterator[Expected]:
+def expected(context: CheckContext, name: str) -> Iterator[Expected]:
     """The variable of that name at each target that could be asked."""
-    yield from on_vercel(evidence, name)
-    yield from in_the_store(evidence, name)
+    yield from on_vercel(context, name)
+    yield from in_the_store(context, name)
 
 
-def on_vercel(evidence: CheckContext, name: str) -> Iterator[Expected]:
+def on_vercel(context: CheckContext, name: str) -> Iterator[Expected]:
     """The variable in production of the project; each entry, where it is there twice."""
-    found = evidence.on_vercel
-    if found is None or isinstance(found, SetupError):
+    variables = context.vercel_variables
+    if variables is None or isinstance(variables, SetupError):
         return
-    wanted = _wanted(evidence, name, evidence.key_arn)
-    entries = [each for each in found if each.name == name]
-    ours = [each for each in entries if each.in_production]
-    for each in ours:
-        yield Expected(name=name, place=each.place, wanted=wanted, value=each.value, seen=each)
+    expected_value = _expected_value(context, name, context.key_arn)
+    entries = [entry for entry in variables if entry.name == name]
+    ours = [entry for entry in entries if entry.in_production]
+    for entry in ours:
+        yield Expected(name=name, place=entry.place, expected_value=expected_value, value=entry.value, entry=entry)
     if not ours:
-        settings = evidence.settings
+        settings = context.settings
         yield Expected(
             name=name,
             place=f"Vercel project {settings.vercel_team}/{settings.vercel_project}",
-            wanted=wanted,
+            expected_value=expected_value,
             value=None,
             is_there=False,
-            outside=tuple(place for each in entries for place in each.elsewhere),
+            outside=tuple(place for entry in entries for place in entry.elsewhere),
         )
 
 
-def in_the_store(evidence: CheckContext, name: str) -> Iterator[Expected]:
-    """The parameter or secret in each Region of the key, where ECS or EKS reads it; the escrow is looked at apart."""
-    if not evidence.settings.uses_store:
+def in_the_store(context: CheckContext, name: str) -> Iterator[Expected]:
+    """The parameter or secret in each Region of the key, where ECS or EKS reads it; the stored data key is looked at apart."""
+    if not context.settings.uses_store:
         return
-    arns = evidence.outputs.key_arns if evidence.outputs else tuple(filter(None, (evidence.key_arn,)))
-    store = "Secrets Manager" if evidence.settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
+    arns = context.outputs.key_arns if context.outputs else tuple(filter(None, (context.key_arn,)))
+    store = "Secrets Manager" if context.settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
     for arn in arns:
-        found = evidence.stored(region_of(arn))
-        if isinstance(found, SetupError):
+        values = context.stored_values(region_of(arn))
+        if isinstance(values, SetupError):
             continue
         yield Expected(
             name=name,
             in_store=True,
-            place=f"{store} {evidence.settings.names.parameter_prefix}/{name} in {region_of(arn)}",
-            wanted=_wanted(evidence, name, arn),
-            value=found.get(name),
-            is_there=name in found,
+            place=f"{store} {context.settings.names.parameter_prefix}/{name} in {region_of(arn)}",
+            expected_value=_expected_value(context, name, arn),
+            value=values.get(name),
+            is_there=name in values,
         )
 
 
-def _wanted(evidence: CheckContext, name: str, key_arn: str | None) -> str | None:
+def _expected_value(context: CheckContext, name: str, key_arn: str | None) -> str | None:
     if key_arn is None:
         return None
     return {"AWS_KMS_KEY_ID": key_arn, "AWS_REGION": region_of(key_arn)}.get(name)
 
 
-def framed(evidence: CheckContext, one: Expected, value: str) -> Finding | None:
+def surrounding_fault(context: CheckContext, variable: Expected, value: str) -> Finding | None:
     """What is wrong with a value that is empty, or right but for what stands around it."""
     bare = value.strip(AROUND)
     if not bare:
         return Finding(
             cause="variable-empty",
-            what=f"{one.name} in {one.place} is empty",
+            what=f"{variable.name} in {variable.place} is empty",
             why=EMPTY,
-            command=fixes.push(evidence),
-            then=THEN,
+            command=fixes.push(context),
+            advice=THEN,
         )
-    if bare != value and bare == one.wanted:
+    if bare != value and bare == variable.expected_value:
         return Finding(
             cause="variable-quoted",
-            what=f"{one.name} in {one.place} has quotation marks or white space around it",
+            what=f"{variable.name} in {variable.place} has quotation marks or white space around it",
             why="they are part of the value for the application, which cannot use it so",
-            command=fixes.push(evidence),
-            then=THEN,
+            command=fixes.push(context),
+            advice=THEN,
         )
     return None
 
@@ -125,76 +125,78 @@ EMPTY = (
 )
 
 
-def what_vercel_tells(evidence: CheckContext) -> Iterator[Told]:
+def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
     """Whether Vercel can be asked at all."""
-    context = evidence.found.context()
-    for target in deploy_targets(context.targets):
-        name = f"{target.title} {target.describe(context.settings).place}"
-        problem = target.access_problem(context)
+    target_context = context.deployed.context()
+    for target in deploy_targets(target_context.targets):
+        name = f"{target.title} {target.describe(target_context.settings).place}"
+        problem = target.access_problem(target_context)
         if isinstance(problem, CredentialsError):
             yield Finding(
                 cause="vercel-token-refused",
                 what=f"{name} cannot be read: {problem.message}",
                 why="which variables the application has is not known",
-                command=problem.hint,
+                **next_step(problem),
             )
         elif isinstance(problem, SetupError):
             # Without a token it is the caller's own rights that are missing.
             yield NotChecked(what=name, why=problem.message, is_denied=isinstance(problem, MissingAnswers))
-        elif target.has_own_copy and isinstance(entries := evidence.on_vercel, SetupError):
+        elif target.has_own_copy and isinstance(entries := context.vercel_variables, SetupError):
             yield NotChecked.of(f"the variables of {name}", entries)
 
 
-def what_the_store_tells(evidence: CheckContext) -> Iterator[Told]:
+def check_store_access(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the store of the parameters can be asked."""
-    if not evidence.settings.uses_store:
+    if not context.settings.uses_store:
         return
-    for region in evidence.settings.regions:
-        if isinstance(found := evidence.stored(region), SetupError):
-            yield NotChecked.of(f"what is under {evidence.settings.names.parameter_prefix} in {region}", found)
+    for region in context.settings.regions:
+        if isinstance(values := context.stored_values(region), SetupError):
+            yield NotChecked.of(f"what is under {context.settings.names.parameter_prefix} in {region}", values)
 
 
 # --- ENCRYPTED_PHI_KEY on Vercel -----------------------------------------------------------------------------------
 
 
-def the_data_key_on_vercel(evidence: CheckContext) -> Iterator[Told]:
-    """Whether production has the escrowed data key: by its value where Vercel tells it, else by its comment."""
-    stored_data_key = evidence.stored_data_key
+def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether production has the stored data key: by its value where Vercel tells it, else by its comment."""
+    stored_data_key = context.stored_data_key
     ours = stored_data_key.wrapped if isinstance(stored_data_key, StoredDataKey) else None
-    for one in on_vercel(evidence, DATA_KEY_VARIABLE):
-        if not one.is_there or one.seen is None:
-            yield _absent(evidence, one)
-        elif one.value is None:
-            yield _by_comment(evidence, one, one.seen, ours)
-        elif (found := damage(one.value, of=ours)) is not None:
-            yield _damaged(evidence, one, one.seen, found, ours)
+    for variable in on_vercel(context, DATA_KEY_VARIABLE):
+        if not variable.is_there or variable.entry is None:
+            yield _absent(context, variable)
+        elif variable.value is None:
+            yield _by_comment(context, variable, variable.entry, ours)
+        elif (fault := damage(variable.value, of=ours)) is not None:
+            yield _damaged(context, variable, variable.entry, fault, ours)
         elif ours is None:
-            yield NotChecked(what=f"{one.name} in {one.place}", why="there is no escrowed data key to compare it with")
-        elif one.value == ours.value:
-            yield _type(evidence, one, one.seen)
+            yield NotChecked(
+                what=f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
+            )
+        elif variable.value == ours.value:
+            yield _type(context, variable, variable.entry)
         else:
-            yield _another(evidence, one, one.seen, WrappedDataKey(value=one.value).fingerprint, ours)
+            yield _another(context, variable, variable.entry, WrappedDataKey(value=variable.value).fingerprint, ours)
 
 
-def _absent(evidence: CheckContext, one: Expected) -> Finding:
-    if one.outside:
+def _absent(context: CheckContext, variable: Expected) -> Finding:
+    if variable.outside:
         return Finding(
             cause="variable-wrong-environment",
-            what=f"{one.name} in {one.place} is set for {', '.join(one.outside)}, and not for production",
+            what=f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, and not for production",
             why=EMPTY,
-            command=fixes.push(evidence),
-            then=THEN,
+            command=fixes.push(context),
+            advice=THEN,
         )
     return Finding(
         cause="variable-missing",
-        what=f"{one.name} is not set in production of {one.place}",
+        what=f"{variable.name} is not set in production of {variable.place}",
         why=EMPTY,
-        command=fixes.push(evidence),
-        then=THEN,
+        command=fixes.push(context),
+        advice=THEN,
     )
 
 
-_HOW = {
+_DAMAGE = {
     Damage.EMPTY: ("variable-empty", "is empty", EMPTY),
     Damage.QUOTED: (
         "variable-quoted",
@@ -215,141 +217,149 @@ _HOW = {
 
 
 def _damaged(
-    evidence: CheckContext, one: Expected, seen: VariableEntry, found: Damage, ours: WrappedDataKey | None
+    context: CheckContext, variable: Expected, entry: VariableEntry, fault: Damage, ours: WrappedDataKey | None
 ) -> Finding:
-    cause, what, why = _HOW[found]
+    cause, what, why = _DAMAGE[fault]
     # Of a value that is not known to have been ours nothing is thrown away, whatever it looks like.
-    is_ours = ours is None or seen.claimed == ours.fingerprint or is_remnant(one.value or "", of=ours)
+    is_ours = ours is None or entry.claimed == ours.fingerprint or is_remnant(variable.value or "", of=ours)
     return Finding(
         cause=cause,
-        what=f"{one.name} in {one.place} {what}",
+        what=f"{variable.name} in {variable.place} {what}",
         why=why,
-        command=fixes.push(evidence) if is_ours else _rename_existing(evidence, seen),
-        then=THEN,
+        command=fixes.push(context) if is_ours else _rename_existing(context, entry),
+        advice=THEN,
     )
 
 
-def _rename_existing(evidence: CheckContext, seen: VariableEntry) -> str:
+def _rename_existing(context: CheckContext, entry: VariableEntry) -> str:
     """The variable under another name, value and all, and ours in its place."""
-    return fixes.push(evidence, "--rename-existing", seen.id, "--confirm", evidence.stack)
+    return fixes.push(context, "--rename-existing", entry.id, "--confirm", context.stack)
 
 
-def _by_comment(evidence: CheckContext, one: Expected, seen: VariableEntry, ours: WrappedDataKey | None) -> Told:
+def _by_comment(
+    context: CheckContext, variable: Expected, entry: VariableEntry, ours: WrappedDataKey | None
+) -> CheckResult:
     if ours is None:
-        return NotChecked(what=f"{one.name} in {one.place}", why="there is no escrowed data key to compare it with")
-    if seen.claimed == ours.fingerprint:
-        return Passed(what=f"{one.name} in {one.place} is {ours.fingerprint}, by its comment; Vercel tells no value")
-    return _another(evidence, one, seen, seen.claimed, ours)
+        return NotChecked(
+            what=f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
+        )
+    if entry.claimed == ours.fingerprint:
+        return Passed(
+            what=f"{variable.name} in {variable.place} is {ours.fingerprint}, by its comment; Vercel does not return the value"
+        )
+    return _another(context, variable, entry, entry.claimed, ours)
 
 
-def _type(evidence: CheckContext, one: Expected, seen: VariableEntry) -> Told:
-    if seen.type in ("sensitive", ""):
-        return Passed(what=f"{one.name} in {one.place} is the stored data key")
+def _type(context: CheckContext, variable: Expected, entry: VariableEntry) -> CheckResult:
+    if entry.type in ("sensitive", ""):
+        return Passed(what=f"{variable.name} in {variable.place} is the stored data key")
     return Finding(
         cause="variable-type",
-        what=f"{one.name} in {one.place} is stored as {seen.type}, not as sensitive",
+        what=f"{variable.name} in {variable.place} is stored as {entry.type}, not as sensitive",
         why="whoever may see the project's settings can read it; it is the stored data key",
-        command=fixes.push(evidence),
+        command=fixes.push(context),
     )
 
 
 def _another(
-    evidence: CheckContext, one: Expected, seen: VariableEntry, fingerprint: str | None, ours: WrappedDataKey
+    context: CheckContext, variable: Expected, entry: VariableEntry, fingerprint: str | None, ours: WrappedDataKey
 ) -> Finding:
-    kept = evidence.kept
-    if fingerprint is not None and not isinstance(kept, SetupError) and fingerprint in kept:
+    versions = context.version_fingerprints
+    if fingerprint is not None and not isinstance(versions, SetupError) and fingerprint in versions:
         return Finding(
             cause="variable-outdated",
-            what=f"{one.name} in {one.place} is {fingerprint}, an earlier version of the data key",
-            why=f"the escrow holds {ours.fingerprint} now; the two are out of step",
-            command=fixes.push(evidence),
-            then=THEN,
+            what=f"{variable.name} in {variable.place} is {fingerprint}, an earlier version of the data key",
+            why=f"the stored data key holds {ours.fingerprint} now; the two are out of step",
+            command=fixes.push(context),
+            advice=THEN,
         )
-    which = f"the data key {fingerprint}" if fingerprint else "some data key: Vercel tells neither value nor comment"
+    which = f"the data key {fingerprint}" if fingerprint else "some data key: Vercel returns neither value nor comment"
     return Finding(
         cause="data-key-foreign",
-        what=f"{one.name} in {one.place} is {which}, not the escrowed {ours.fingerprint}",
-        why="what it encrypted the escrowed key does not open, and the other way round; nothing overwrites it, "
+        what=f"{variable.name} in {variable.place} is {which}, not the stored {ours.fingerprint}",
+        why="what it encrypted the stored key does not open, and the other way round; nothing overwrites it, "
         "for it may be the only key to records: it gets another name, and keeps its value",
-        command=_rename_existing(evidence, seen),
-        then=f"find out which records it opens before it is removed; {THEN}",
+        command=_rename_existing(context, entry),
+        advice=f"find out which records it opens before it is removed; {THEN}",
     )
 
 
 # --- the other two -------------------------------------------------------------------------------------------------
 
 
-def the_companions(evidence: CheckContext) -> Iterator[Told]:
+def check_companion_variables(context: CheckContext) -> Iterator[CheckResult]:
     """Whether AWS_KMS_KEY_ID and AWS_REGION stand beside the data key at every target."""
     for name in ("AWS_KMS_KEY_ID", "AWS_REGION"):
-        for one in expected(evidence, name):
-            if not one.is_there:
-                yield _no_parameter(evidence, one) if one.in_store else _absent(evidence, one)
-            elif one.value is None:
-                yield _untold(evidence, one)
-            elif name == "AWS_REGION" and one.wanted is not None:
-                yield _region(evidence, one, one.value, one.wanted)
+        for variable in expected(context, name):
+            if not variable.is_there:
+                yield _no_parameter(context, variable) if variable.in_store else _absent(context, variable)
+            elif variable.value is None:
+                yield _unreadable(context, variable)
+            elif name == "AWS_REGION" and variable.expected_value is not None:
+                yield _region(context, variable, variable.value, variable.expected_value)
 
 
-def _untold(evidence: CheckContext, one: Expected) -> Told:
+def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
     """Of a variable that somebody made sensitive: its comment is all that is known of it."""
-    stored_data_key = evidence.stored_data_key
-    claimed = one.seen.claimed if one.seen else None
+    stored_data_key = context.stored_data_key
+    claimed = variable.entry.claimed if variable.entry else None
     if isinstance(stored_data_key, StoredDataKey) and claimed == stored_data_key.wrapped.fingerprint:
-        return Passed(what=f"{one.name} in {one.place} goes with {claimed}, by its comment; Vercel tells no value")
+        return Passed(
+            what=f"{variable.name} in {variable.place} goes with {claimed}, by its comment; Vercel does not return the value"
+        )
     return Finding(
-        cause="variable-untold",
-        what=f"{one.name} in {one.place} is sensitive, and nothing says that it is ours",
-        why="Vercel tells no value; with another key or Region than the data key's the application cannot open it",
-        command=fixes.push(evidence),
-        then=THEN,
+        cause="variable-unreadable",
+        what=f"{variable.name} in {variable.place} is sensitive, and nothing says that it is ours",
+        why="Vercel does not return the value; with another key or Region than the data key's the application cannot open it",
+        command=fixes.push(context),
+        advice=THEN,
     )
 
 
-def _no_parameter(evidence: CheckContext, one: Expected) -> Finding:
+def _no_parameter(context: CheckContext, variable: Expected) -> Finding:
     return Finding(
         cause="parameter-missing",
-        what=f"{one.name} is not there: {one.place}",
+        what=f"{variable.name} is not there: {variable.place}",
         why="ECS starts no task whose secrets it cannot read (ResourceInitializationError)",
-        command=fixes.push(evidence),
-        then=THEN,
+        command=fixes.push(context),
+        advice=THEN,
     )
 
 
-def _region(evidence: CheckContext, one: Expected, value: str, wanted: str) -> Told:
-    if value == wanted:
-        return Passed(what=f"AWS_REGION in {one.place} is {wanted}")
-    return framed(evidence, one, value) or Finding(
+def _region(context: CheckContext, variable: Expected, value: str, expected_region: str) -> CheckResult:
+    if value == expected_region:
+        return Passed(what=f"AWS_REGION in {variable.place} is {expected_region}")
+    return surrounding_fault(context, variable, value) or Finding(
         cause="region-wrong",
-        what=f"AWS_REGION in {one.place} is not {wanted}, the key's Region",
+        what=f"AWS_REGION in {variable.place} is not {expected_region}, the key's Region",
         why="KMS of another Region does not know the key: NotFoundException, or AccessDeniedException",
-        command=fixes.push(evidence),
-        then=THEN,
+        command=fixes.push(context),
+        advice=THEN,
     )
 
 
-def the_parameters(evidence: CheckContext) -> Iterator[Told]:
-    """Whether each Region's store has the escrowed data key."""
-    stored_data_key = evidence.stored_data_key
+def check_parameters(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether each Region's store has the stored data key."""
+    stored_data_key = context.stored_data_key
     if not isinstance(stored_data_key, StoredDataKey):
         return
-    for one in in_the_store(evidence, DATA_KEY_VARIABLE):
-        if not one.is_there:
-            yield _no_parameter(evidence, one)
-        elif one.value != stored_data_key.wrapped.value:
+    for variable in in_the_store(context, DATA_KEY_VARIABLE):
+        if not variable.is_there:
+            yield _no_parameter(context, variable)
+        elif variable.value != stored_data_key.wrapped.value:
             yield Finding(
                 cause="parameter-wrong",
-                what=f"{one.place} is another data key than the escrowed {stored_data_key.wrapped.fingerprint}",
+                what=f"{variable.place} is another data key than the stored {stored_data_key.wrapped.fingerprint}",
                 why="a replica opens the same data key; two in use are two sets of records",
-                command=fixes.push(evidence),
-                then=THEN,
+                command=fixes.push(context),
+                advice=THEN,
             )
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (
-    what_vercel_tells,
-    what_the_store_tells,
-    the_data_key_on_vercel,
-    the_companions,
-    the_parameters,
+    check_vercel_access,
+    check_store_access,
+    check_data_key_on_vercel,
+    check_companion_variables,
+    check_parameters,
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation.account import IamPolicy
-from tests.wizard.commands.doctor.account import APP, KEY, Ward, wrapped
+from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
 from wizard.commands.doctor.checks import principal
 from wizard.core.errors import PermissionDenied, Unreachable
@@ -26,30 +26,30 @@ def statement(effect: str, action: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ward() -> Ward:
-    return Ward(settings())
+def fixture() -> DoctorFixture:
+    return DoctorFixture(settings())
 
 
 @pytest.fixture
-def on_ecs() -> Ward:
-    return Ward(settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None))
+def on_ecs() -> DoctorFixture:
+    return DoctorFixture(settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None))
 
 
-def test_a_stack_that_is_well_is_well_in_every_look(ward: Ward) -> None:
-    told = ward.diagnosis()
-    assert (told.findings, told.unlooked, told.exit_code) == ((), (), 0)
-    assert any("enabled" in what for what in told.well)
-    assert any("by its comment" in what for what in told.well)
+def test_a_stack_that_is_well_is_well_in_every_look(fixture: DoctorFixture) -> None:
+    told = fixture.diagnosis()
+    assert (told.findings, told.not_checked, told.exit_code) == ((), (), 0)
+    assert any("enabled" in what for what in told.passed)
+    assert any("by its comment" in what for what in told.passed)
     # Nothing is written, and nothing is asked twice.
-    log = ward.aws.log
+    log = fixture.aws.log
     assert not [each for each in log if each.startswith(("cloud.make", "cloud.write", "cloud.deliver"))]
     assert log.count("cloud.key_policy") == 1 and log.count("cloud.symptoms.principal") == 1
 
 
-def test_a_stack_on_ecs_that_is_well_is_well(on_ecs: Ward) -> None:
+def test_a_stack_on_ecs_that_is_well_is_well(on_ecs: DoctorFixture) -> None:
     told = on_ecs.diagnosis()
-    assert (told.findings, told.unlooked) == ((), ())
-    assert any("execution role" in what for what in told.well)
+    assert (told.findings, told.not_checked) == ((), ())
+    assert any("execution role" in what for what in told.passed)
 
 
 # --- the key
@@ -68,22 +68,22 @@ def test_a_stack_on_ecs_that_is_well_is_well(on_ecs: Ward) -> None:
         ("Unavailable", "key-unavailable", f"aws kms describe-key --key-id {KEY} --region us-east-1"),
     ],
 )
-def test_a_key_in_another_state_than_enabled(ward: Ward, state: str, cause: str, command: str) -> None:
-    ward.aws.keys[KEY] = key_fact(state=state)
-    found = ward.first()
+def test_a_key_in_another_state_than_enabled(fixture: DoctorFixture, state: str, cause: str, command: str) -> None:
+    fixture.aws.keys[KEY] = key_fact(state=state)
+    found = fixture.first()
     assert (found.cause, found.command) == (cause, command)
 
 
-def test_a_key_that_is_gone(ward: Ward) -> None:
-    del ward.aws.keys[KEY]
-    found = ward.first()
+def test_a_key_that_is_gone(fixture: DoctorFixture) -> None:
+    del fixture.aws.keys[KEY]
+    found = fixture.first()
     assert found.cause == "key-missing" and "lookup-events" in found.command
 
 
-def test_settings_of_another_region_explain_what_is_not_found_there(ward: Ward) -> None:
-    ward.settings = settings(region="eu-west-1")
-    ward.aws.region = "eu-west-1"
-    told = ward.diagnosis()
+def test_settings_of_another_region_explain_what_is_not_found_there(fixture: DoctorFixture) -> None:
+    fixture.settings = settings(region="eu-west-1")
+    fixture.aws.region = "eu-west-1"
+    told = fixture.diagnosis()
     assert told.findings[0].cause == "region-of-settings"
     assert told.findings[0].command == "pulumi config set aws:region us-east-1 --stack production"
 
@@ -91,27 +91,31 @@ def test_settings_of_another_region_explain_what_is_not_found_there(ward: Ward) 
 # --- the application's rights
 
 
-def deleted(ward: Ward) -> None:
-    ward.change(policies=())
-    del ward.access_diagnostics.versions[APP_POLICY]
+def deleted(fixture: DoctorFixture) -> None:
+    fixture.change(policies=())
+    del fixture.access_diagnostics.versions[APP_POLICY]
 
 
-FAULTS: dict[str, tuple[str, Callable[[Ward], Any], str]] = {
-    "gone": ("principal-missing", lambda ward: ward.access_diagnostics.principals.pop(APP), "pulumi up --refresh"),
-    "detached": ("policy-detached", lambda ward: ward.change(policies=()), "aws iam attach-role-policy"),
+FAULTS: dict[str, tuple[str, Callable[[DoctorFixture], Any], str]] = {
+    "gone": (
+        "principal-missing",
+        lambda fixture: fixture.access_diagnostics.principals.pop(APP),
+        "pulumi up --refresh",
+    ),
+    "detached": ("policy-detached", lambda fixture: fixture.change(policies=()), "aws iam attach-role-policy"),
     "deleted": ("policy-missing", deleted, "pulumi up --refresh"),
     "edited": (
         "policy-edited",
-        lambda ward: ward.change(
+        lambda fixture: fixture.change(
             policies=(IamPolicy(name=APP_POLICY, document=statement("Allow", "kms:DescribeKey")),)
         ),
         "aws iam set-default-policy-version",
     ),
     "denied inline": (
         "explicit-deny",
-        lambda ward: ward.change(
+        lambda fixture: fixture.change(
             policies=(
-                *ward.access_diagnostics.principals[APP].policies,
+                *fixture.access_diagnostics.principals[APP].policies,
                 IamPolicy(name="freeze of role/eonpro-app-role", document=statement("Deny", "kms:*")),
             )
         ),
@@ -119,9 +123,9 @@ FAULTS: dict[str, tuple[str, Callable[[Ward], Any], str]] = {
     ),
     "denied by a managed policy": (
         "explicit-deny",
-        lambda ward: ward.change(
+        lambda fixture: fixture.change(
             policies=(
-                *ward.access_diagnostics.principals[APP].policies,
+                *fixture.access_diagnostics.principals[APP].policies,
                 IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Quarantine", document=statement("Deny", "kms:*")),
             )
         ),
@@ -129,25 +133,25 @@ FAULTS: dict[str, tuple[str, Callable[[Ward], Any], str]] = {
     ),
     "bounded": (
         "boundary-denies",
-        lambda ward: ward.change(
+        lambda fixture: fixture.change(
             boundary=IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Edge", document=statement("Allow", "s3:*"))
         ),
         "aws iam delete-role-permissions-boundary --role-name eonpro-app-role",
     ),
     "not trusted": (
         "trust-changed",
-        lambda ward: ward.change(trust=statement("Allow", "sts:AssumeRole", Principal={"Service": "ec2"})),
+        lambda fixture: fixture.change(trust=statement("Allow", "sts:AssumeRole", Principal={"Service": "ec2"})),
         "pulumi up --refresh",
     ),
     "without a provider": (
         "provider-missing",
-        lambda ward: ward.access_diagnostics.providers.clear(),
+        lambda fixture: fixture.access_diagnostics.providers.clear(),
         "pulumi up --refresh",
     ),
     "without the audience": (
         "provider-audience",
-        lambda ward: ward.access_diagnostics.providers.update(
-            {PROVIDER: replace(ward.access_diagnostics.providers[PROVIDER], audiences=("https://vercel.com/other",))}
+        lambda fixture: fixture.access_diagnostics.providers.update(
+            {PROVIDER: replace(fixture.access_diagnostics.providers[PROVIDER], audiences=("https://vercel.com/other",))}
         ),
         "aws iam add-client-id-to-open-id-connect-provider --cli-input-json",
     ),
@@ -155,52 +159,52 @@ FAULTS: dict[str, tuple[str, Callable[[Ward], Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_keeps_the_application_out_is_named(ward: Ward, fault: str) -> None:
+def test_what_keeps_the_application_out_is_named(fixture: DoctorFixture, fault: str) -> None:
     cause, seed, command = FAULTS[fault]
-    seed(ward)
-    told = ward.diagnosis()
+    seed(fixture)
+    told = fixture.diagnosis()
     assert [each.cause for each in told.findings] == [cause]
     assert told.findings[0].command.startswith(command)
 
 
-def test_a_boundary_of_the_settings_is_put_back(ward: Ward) -> None:
+def test_a_boundary_of_the_settings_is_put_back(fixture: DoctorFixture) -> None:
     edge = f"arn:aws:iam::{ACCOUNT}:policy/TheirEdge"
-    ward.settings = settings(permissions_boundary_arn=edge)
-    ward.access_diagnostics.by_boundary, ward.access_diagnostics.ruling = False, Ruling.IMPLICIT_DENY
-    ward.change(boundary=IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Other", document=None))
-    told = ward.diagnosis()
+    fixture.settings = settings(permissions_boundary_arn=edge)
+    fixture.access_diagnostics.by_boundary, fixture.access_diagnostics.ruling = False, Ruling.IMPLICIT_DENY
+    fixture.change(boundary=IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Other", document=None))
+    told = fixture.diagnosis()
     assert [each.cause for each in told.findings] == ["boundary-denies"]
     assert f"put-role-permissions-boundary --role-name eonpro-app-role --permissions-boundary {edge}" in (
         told.findings[0].command
     )
 
 
-def test_an_organization_explains_the_denial(ward: Ward) -> None:
-    ward.access_diagnostics.by_organization, ward.access_diagnostics.ruling = False, Ruling.EXPLICIT_DENY
-    told = ward.diagnosis()
+def test_an_organization_explains_the_denial(fixture: DoctorFixture) -> None:
+    fixture.access_diagnostics.by_organization, fixture.access_diagnostics.ruling = False, Ruling.EXPLICIT_DENY
+    told = fixture.diagnosis()
     assert [each.cause for each in told.findings] == ["service-control-policy"]
     assert {each.cause for each in told.consequences} == {"identity-denied"}
-    assert "management account" in told.findings[0].then
+    assert "management account" in told.findings[0].advice
 
 
-def test_what_the_simulator_refuses_and_nothing_explains_is_told(ward: Ward) -> None:
-    ward.access_diagnostics.ruling = Ruling.IMPLICIT_DENY
-    assert [each.cause for each in ward.diagnosis().findings] == ["identity-denied"]
+def test_what_the_simulator_refuses_and_nothing_explains_is_told(fixture: DoctorFixture) -> None:
+    fixture.access_diagnostics.ruling = Ruling.IMPLICIT_DENY
+    assert [each.cause for each in fixture.diagnosis().findings] == ["identity-denied"]
 
 
 @pytest.mark.parametrize(
     ("effect", "cause"), [("Allow", "key-policy-without-application"), ("Deny", "key-policy-denies")]
 )
-def test_a_key_policy_that_keeps_the_application_out(ward: Ward, effect: str, cause: str) -> None:
-    policy: dict[str, Any] = dict(ward.aws.key_policies[KEY])
+def test_a_key_policy_that_keeps_the_application_out(fixture: DoctorFixture, effect: str, cause: str) -> None:
+    policy: dict[str, Any] = dict(fixture.aws.key_policies[KEY])
     own = [each for each in policy["Statement"] if "EONPRO" in each["Sid"]]
     rest = [each for each in policy["Statement"] if "EONPRO" not in each["Sid"]]
     denials = [{**each, "Effect": "Deny"} for each in own] if effect == "Deny" else []
-    ward.aws.key_policies[KEY] = {**policy, "Statement": [*rest, *denials]}
-    assert [each.cause for each in ward.diagnosis().findings] == [cause]
+    fixture.aws.key_policies[KEY] = {**policy, "Statement": [*rest, *denials]}
+    assert [each.cause for each in fixture.diagnosis().findings] == [cause]
 
 
-def test_an_execution_role_that_may_not_read(on_ecs: Ward) -> None:
+def test_an_execution_role_that_may_not_read(on_ecs: DoctorFixture) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
     on_ecs.access_diagnostics.change(role, policies=())
     found = on_ecs.first()
@@ -208,12 +212,12 @@ def test_an_execution_role_that_may_not_read(on_ecs: Ward) -> None:
 
 
 @pytest.mark.parametrize("method", ["symptoms.principal", "symptoms.weigh", "symptoms.provider", "key_policy"])
-def test_what_may_not_be_looked_at_is_unknown_and_no_fault(ward: Ward, method: str) -> None:
-    ward.aws.failures[method] = DENIED
-    told = ward.diagnosis()
+def test_what_may_not_be_looked_at_is_unknown_and_no_fault(fixture: DoctorFixture, method: str) -> None:
+    fixture.aws.failures[method] = DENIED
+    told = fixture.diagnosis()
     assert told.findings == ()
     if method != "key_policy":  # Told by the check of the key's policy, which is among the rest.
-        assert told.unlooked and told.exit_code == 3 and not told.healthy
+        assert told.not_checked and told.exit_code == 3 and not told.healthy
 
 
 # --- the variables
@@ -246,62 +250,64 @@ ALIAS = f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/eonpro-phi-key"
         (NAME, wrapped().value, "variable-type"),
     ],
 )
-def test_a_variable_on_vercel_that_is_wrong(ward: Ward, name: str, value: str | None, cause: str) -> None:
-    ward.vercel.sensitive = False
-    ward.vercel.named = ""
+def test_a_variable_on_vercel_that_is_wrong(fixture: DoctorFixture, name: str, value: str | None, cause: str) -> None:
+    fixture.vercel.sensitive = False
+    fixture.vercel.named = ""
     if value is None:
-        del ward.vercel.variables[name]
+        del fixture.vercel.variables[name]
     else:
-        ward.vercel.variables[name] = value
+        fixture.vercel.variables[name] = value
     # The fake tells every value, as Vercel does of one that is not sensitive: that is the last to be told.
-    causes = [each.cause for each in ward.diagnosis().findings if each.cause != "variable-type" or cause == each.cause]
+    causes = [
+        each.cause for each in fixture.diagnosis().findings if each.cause != "variable-type" or cause == each.cause
+    ]
     assert causes == [cause]
-    assert ward.first().command.startswith("python -m wizard push --stack production")
+    assert fixture.first().command.startswith("python -m wizard push --stack production")
 
 
-def test_no_value_of_a_variable_is_ever_told(ward: Ward) -> None:
-    ward.vercel.sensitive = False
-    ward.vercel.variables |= {NAME: "a-secret-pasted-by-mistake", "AWS_KMS_KEY_ID": "another-secret-value"}
-    told = repr(ward.diagnosis())
+def test_no_value_of_a_variable_is_ever_told(fixture: DoctorFixture) -> None:
+    fixture.vercel.sensitive = False
+    fixture.vercel.variables |= {NAME: "a-secret-pasted-by-mistake", "AWS_KMS_KEY_ID": "another-secret-value"}
+    told = repr(fixture.diagnosis())
     assert "a-secret-pasted" not in told and "another-secret" not in told
 
 
-def test_a_data_key_that_only_previews_have(ward: Ward) -> None:
-    del ward.vercel.variables[NAME]
-    ward.vercel.outside = (VariableEntry(name=NAME, place="Vercel", in_production=False, elsewhere=("preview",)),)
-    assert ward.first().cause == "variable-wrong-environment"
+def test_a_data_key_that_only_previews_have(fixture: DoctorFixture) -> None:
+    del fixture.vercel.variables[NAME]
+    fixture.vercel.outside = (VariableEntry(name=NAME, place="Vercel", in_production=False, elsewhere=("preview",)),)
+    assert fixture.first().cause == "variable-wrong-environment"
 
 
-def test_a_data_key_by_another_comment_is_set_aside_and_not_overwritten(ward: Ward) -> None:
-    ward.vercel.named = wrapped("two").fingerprint
-    found = ward.first()
+def test_a_data_key_by_another_comment_is_set_aside_and_not_overwritten(fixture: DoctorFixture) -> None:
+    fixture.vercel.named = wrapped("two").fingerprint
+    found = fixture.first()
     assert found.cause == "data-key-foreign"
     assert f"--rename-existing {NAME} --confirm production" in found.command
 
 
-def test_an_earlier_version_is_out_of_step_and_pushed_anew(ward: Ward) -> None:
-    ward.vercel.sensitive = False
-    ward.vercel.variables[NAME] = wrapped("two").value
+def test_an_earlier_version_is_out_of_step_and_pushed_anew(fixture: DoctorFixture) -> None:
+    fixture.vercel.sensitive = False
+    fixture.vercel.variables[NAME] = wrapped("two").value
     before = wrapped("two")
-    ward.aws.key_rotation.entries[before.fingerprint] = replace(
-        ward.aws.key_rotation.versions(settings())[0], wrapped=before, current=False
+    fixture.aws.key_rotation.entries[before.fingerprint] = replace(
+        fixture.aws.key_rotation.versions(settings())[0], wrapped=before, current=False
     )
-    found = ward.first()
+    found = fixture.first()
     assert found.cause == "variable-outdated" and "--rename-existing" not in found.command
 
 
-@pytest.mark.parametrize(("claimed", "causes"), [(wrapped().fingerprint, []), (None, ["variable-untold"])])
+@pytest.mark.parametrize(("claimed", "causes"), [(wrapped().fingerprint, []), (None, ["variable-unreadable"])])
 def test_a_companion_that_somebody_made_sensitive_is_known_by_its_comment(
-    ward: Ward, claimed: str | None, causes: list[str]
+    fixture: DoctorFixture, claimed: str | None, causes: list[str]
 ) -> None:
-    del ward.vercel.variables["AWS_KMS_KEY_ID"]
+    del fixture.vercel.variables["AWS_KMS_KEY_ID"]
     hidden = VariableEntry(name="AWS_KMS_KEY_ID", place="Vercel", type="sensitive", claimed=claimed, id="env_1")
-    ward.vercel.outside = (hidden,)
-    assert [each.cause for each in ward.diagnosis().findings] == causes
+    fixture.vercel.outside = (hidden,)
+    assert [each.cause for each in fixture.diagnosis().findings] == causes
 
 
 @pytest.mark.parametrize("name", ["AWS_KMS_KEY_ID", "AWS_REGION"])
-def test_a_parameter_beside_the_escrow_that_is_gone(on_ecs: Ward, name: str) -> None:
+def test_a_parameter_beside_the_escrow_that_is_gone(on_ecs: DoctorFixture, name: str) -> None:
     del on_ecs.aws.parameters[f"/eonpro/production/{name}"]
     assert [each.cause for each in on_ecs.diagnosis().findings] == ["parameter-missing"]
 
@@ -309,17 +315,17 @@ def test_a_parameter_beside_the_escrow_that_is_gone(on_ecs: Ward, name: str) -> 
 # --- the escrow, and the proof
 
 
-def test_an_escrow_of_another_kms_key(ward: Ward) -> None:
+def test_an_escrow_of_another_kms_key(fixture: DoctorFixture) -> None:
     name = "/eonpro/production/ENCRYPTED_PHI_KEY"
-    ward.aws.escrows[name] = StoredDataKey(parameter=name, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
-    found = ward.first()
-    assert (found.cause, OTHER_KEY in found.what) == ("escrow-of-another-key", True)
+    fixture.aws.escrows[name] = StoredDataKey(parameter=name, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
+    found = fixture.first()
+    assert (found.cause, OTHER_KEY in found.what) == ("stored-key-of-another-kms-key", True)
 
 
-def test_an_escrow_that_is_gone_is_restored_and_never_made_anew(ward: Ward) -> None:
-    ward.aws.escrows.clear()
-    found = ward.first()
-    assert found.cause == "escrow-missing" and "restore" in found.command and "push" not in found.command
+def test_an_escrow_that_is_gone_is_restored_and_never_made_anew(fixture: DoctorFixture) -> None:
+    fixture.aws.escrows.clear()
+    found = fixture.first()
+    assert found.cause == "stored-key-missing" and "restore" in found.command and "push" not in found.command
 
 
 @pytest.mark.parametrize(
@@ -332,19 +338,21 @@ def test_an_escrow_that_is_gone_is_restored_and_never_made_anew(ward: Ward) -> N
         ("BadCredentials", "proof-failed"),
     ],
 )
-def test_a_proof_that_fails_and_nothing_explains(ward: Ward, verdict: str, cause: str) -> None:
-    ward.aws.credentials = CREDENTIALS
-    ward.prover.verdict = ChildResult(proved=False, principal=APP, fingerprint="", cause=verdict, message="it says so")
-    assert [each.cause for each in ward.diagnosis().findings] == [cause]
+def test_a_proof_that_fails_and_nothing_explains(fixture: DoctorFixture, verdict: str, cause: str) -> None:
+    fixture.aws.credentials = CREDENTIALS
+    fixture.prover.verdict = ChildResult(
+        proved=False, principal=APP, fingerprint="", cause=verdict, message="it says so"
+    )
+    assert [each.cause for each in fixture.diagnosis().findings] == [cause]
 
 
-def test_a_proof_that_fails_follows_from_what_explains_it(ward: Ward) -> None:
-    ward.aws.credentials = CREDENTIALS
-    ward.prover.verdict = ChildResult(
+def test_a_proof_that_fails_follows_from_what_explains_it(fixture: DoctorFixture) -> None:
+    fixture.aws.credentials = CREDENTIALS
+    fixture.prover.verdict = ChildResult(
         proved=False, principal=APP, fingerprint="", cause="Disabled", message="it says so"
     )
-    ward.aws.keys[KEY] = key_fact(state="Disabled")
-    told = ward.diagnosis()
+    fixture.aws.keys[KEY] = key_fact(state="Disabled")
+    told = fixture.diagnosis()
     assert [each.cause for each in told.findings] == ["key-disabled"]
     assert [each.cause for each in told.consequences] == ["proof-failed"]
 
@@ -352,80 +360,80 @@ def test_a_proof_that_fails_follows_from_what_explains_it(ward: Ward) -> None:
 # --- what cannot be asked
 
 
-def test_without_a_token_vercel_is_unknown(ward: Ward) -> None:
-    del ward.answers["vercel_token"]
-    told = ward.diagnosis()
+def test_without_a_token_vercel_is_unknown(fixture: DoctorFixture) -> None:
+    del fixture.answers["vercel_token"]
+    told = fixture.diagnosis()
     assert told.findings == () and told.exit_code == 3
-    assert any("VERCEL_TOKEN" in each.why for each in told.unlooked)
+    assert any("VERCEL_TOKEN" in each.why for each in told.not_checked)
 
 
-def test_a_refused_token_is_the_first_to_be_told(ward: Ward) -> None:
-    ward.vercel.token = "expired"
-    told = ward.diagnosis()
+def test_a_refused_token_is_the_first_to_be_told(fixture: DoctorFixture) -> None:
+    fixture.vercel.token = "expired"
+    told = fixture.diagnosis()
     assert [each.cause for each in told.findings] == ["vercel-token-refused"]
     assert told.exit_code == 3
 
 
-def test_a_backend_that_does_not_answer_leaves_the_account_to_be_looked_at(ward: Ward) -> None:
-    ward.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi login")
-    ward.aws.keys[KEY] = key_fact(state="Disabled")
-    assert ward.first().cause == "key-disabled"
+def test_a_backend_that_does_not_answer_leaves_the_account_to_be_looked_at(fixture: DoctorFixture) -> None:
+    fixture.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi login")
+    fixture.aws.keys[KEY] = key_fact(state="Disabled")
+    assert fixture.first().cause == "key-disabled"
 
 
-def test_a_data_key_of_another_length_makes_way_for_the_one_before(ward: Ward) -> None:
-    ward.aws.credentials = CREDENTIALS
-    ward.prover.verdict = ChildResult(
+def test_a_data_key_of_another_length_makes_way_for_the_one_before(fixture: DoctorFixture) -> None:
+    fixture.aws.credentials = CREDENTIALS
+    fixture.prover.verdict = ChildResult(
         proved=False, principal=APP, fingerprint="", cause="WrongLength", message="16 bytes"
     )
-    ward.access_diagnostics.former = (wrapped("before").value,)
-    found = ward.first()
+    fixture.access_diagnostics.former = (wrapped("before").value,)
+    found = fixture.first()
     assert found.cause == "data-key-wrong-length"
     assert "Version==`1`" in found.command and wrapped("before").fingerprint in found.command
     assert wrapped("before").value not in found.command
 
 
-def test_of_several_before_it_is_the_last_one_that_is_put_back(ward: Ward) -> None:
-    ward.aws.credentials = CREDENTIALS
-    ward.prover.verdict = ChildResult(
+def test_of_several_before_it_is_the_last_one_that_is_put_back(fixture: DoctorFixture) -> None:
+    fixture.aws.credentials = CREDENTIALS
+    fixture.prover.verdict = ChildResult(
         proved=False, principal=APP, fingerprint="", cause="WrongLength", message="16 bytes"
     )
-    ward.access_diagnostics.former = tuple(wrapped(seed).value for seed in ("right", "wrong", "right"))
-    assert wrapped("right").fingerprint in ward.first().command and "Version==`3`" in ward.first().command
+    fixture.access_diagnostics.former = tuple(wrapped(seed).value for seed in ("right", "wrong", "right"))
+    assert wrapped("right").fingerprint in fixture.first().command and "Version==`3`" in fixture.first().command
 
 
 # --- an application that is an IAM user
 
 
 @pytest.fixture
-def as_user() -> Ward:
-    ward = Ward(settings(vercel_access="user"))
-    ward.aws.iam.make_access_key("eonpro-app-user")
-    ward.vercel.access_key = AccessKey(id="AKIAMADENUMBER000001", secret="never told")
-    return ward
+def as_user() -> DoctorFixture:
+    fixture = DoctorFixture(settings(vercel_access="user"))
+    fixture.aws.iam.make_access_key("eonpro-app-user")
+    fixture.vercel.access_key = AccessKey(id="AKIAMADENUMBER000001", secret="never told")
+    return fixture
 
 
-def test_an_access_key_that_works_is_well(as_user: Ward) -> None:
-    told = as_user.diagnosis((principal.the_access_key_on_vercel,))
-    assert (told.findings, len(told.well)) == ((), 1)
+def test_an_access_key_that_works_is_well(as_user: DoctorFixture) -> None:
+    told = as_user.diagnosis((principal.check_access_key,))
+    assert (told.findings, len(told.passed)) == ((), 1)
 
 
-def test_an_access_key_that_is_switched_off_is_switched_on(as_user: Ward) -> None:
+def test_an_access_key_that_is_switched_off_is_switched_on(as_user: DoctorFixture) -> None:
     as_user.aws.iam.retire_access_key("eonpro-app-user", "AKIAMADENUMBER000001")
-    found = as_user.first((principal.the_access_key_on_vercel,))
+    found = as_user.first((principal.check_access_key,))
     assert found.cause == "access-key-inactive"
     assert "--access-key-id AKIAMADENUMBER000001 --status Active" in found.command
 
 
-def test_an_access_key_that_was_deleted_is_replaced(as_user: Ward) -> None:
+def test_an_access_key_that_was_deleted_is_replaced(as_user: DoctorFixture) -> None:
     as_user.aws.access_keys.clear()
-    found = as_user.first((principal.the_access_key_on_vercel,))
+    found = as_user.first((principal.check_access_key,))
     assert (found.cause, found.command) == (
-        "access-key-gone",
+        "access-key-deleted",
         "python -m wizard access-key rotate --stack production",
     )
 
 
-def test_an_access_key_that_was_never_pushed_is_pushed(as_user: Ward) -> None:
+def test_an_access_key_that_was_never_pushed_is_pushed(as_user: DoctorFixture) -> None:
     as_user.vercel.access_key = None
-    found = as_user.first((principal.the_access_key_on_vercel,))
+    found = as_user.first((principal.check_access_key,))
     assert found.cause == "access-key-missing" and found.command.startswith("python -m wizard push")

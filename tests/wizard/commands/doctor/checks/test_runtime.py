@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.wizard.commands.doctor.stacks import Stand, causes, finding, is_well, unlooked
+from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ADMIN, APP, settings
 from wizard.commands.doctor import check_codes as table
-from wizard.commands.doctor.checks.runtime import of_the_deployment
+from wizard.commands.doctor.checks.runtime import check_deployments
 from wizard.commands.doctor.diagnosis import NotChecked, Skipped
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.audit import KeyCall
@@ -29,38 +29,38 @@ def use(hours_ago: float, error: str | None = None, principal: str = APP) -> Key
 
 
 @pytest.fixture
-def stand() -> Stand:
+def stand() -> CheckedStack:
     """Variables of three hours ago, and a deployment of two hours ago."""
-    made = Stand()
+    made = CheckedStack()
     made.vercel.deployment = deployed(2)
     made.vercel.changed_at = NOW - timedelta(hours=3)
     return made
 
 
-def test_a_deployment_younger_than_its_variables_is_well(stand: Stand):
-    assert is_well(stand.told(of_the_deployment))
+def test_a_deployment_younger_than_its_variables_is_well(stand: CheckedStack):
+    assert all_passed(stand.told(check_deployments))
 
 
-def test_a_deployment_older_than_its_variables_is_started_anew(stand: Stand):
+def test_a_deployment_older_than_its_variables_is_started_anew(stand: CheckedStack):
     stand.vercel.changed_at = NOW - timedelta(hours=1)
-    found = finding(stand.told(of_the_deployment), "deployment-stale")
+    found = finding(stand.told(check_deployments), "deployment-stale")
     assert found.command == "python -m wizard push --stack production --redeploy --yes"
 
 
-def test_variables_whose_time_is_not_told_are_unknown(stand: Stand):
+def test_variables_whose_time_is_not_told_are_unknown(stand: CheckedStack):
     stand.vercel.changed_at = None
-    told = stand.told(of_the_deployment)
+    told = stand.told(check_deployments)
     assert causes(told) == [] and any(isinstance(each, NotChecked) for each in told)
 
 
-def test_nothing_deployed_yet_holds_no_old_values(stand: Stand):
+def test_nothing_deployed_yet_holds_no_old_values(stand: CheckedStack):
     stand.vercel.deployment = None
-    assert is_well(stand.told(of_the_deployment))
+    assert all_passed(stand.told(check_deployments))
 
 
-def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: Stand):
+def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: CheckedStack):
     stand.aws.key_calls = (use(0.5, "AccessDenied"), use(1, "AccessDenied"))
-    found = finding(stand.told(of_the_deployment), "failure-remembered")
+    found = finding(stand.told(check_deployments), "failure-remembered")
     assert "2 times" in found.what and "--redeploy" in found.command
 
 
@@ -73,39 +73,39 @@ def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: 
     ],
     ids=["opened since", "before the deployment", "somebody else"],
 )
-def test_no_other_refusal_is(stand: Stand, uses: tuple[KeyCall, ...]):
+def test_no_other_refusal_is(stand: CheckedStack, uses: tuple[KeyCall, ...]):
     stand.aws.key_calls = uses
-    assert is_well(stand.told(of_the_deployment))
+    assert all_passed(stand.told(check_deployments))
 
 
-def test_the_role_of_a_session_is_known_without_its_path(stand: Stand):
+def test_the_role_of_a_session_is_known_without_its_path(stand: CheckedStack):
     stand.aws.key_calls = (use(0.5, "AccessDenied", principal=APP.replace("role/", "role/clinic/")),)
-    assert causes(stand.told(of_the_deployment)) == ["failure-remembered"]
+    assert causes(stand.told(check_deployments)) == ["failure-remembered"]
 
 
-def test_a_history_that_may_not_be_read_is_unknown(stand: Stand):
+def test_a_history_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["audit.key_calls"] = DENIED
-    told = stand.told(of_the_deployment)
+    told = stand.told(check_deployments)
     assert [each.is_denied for each in told if isinstance(each, NotChecked)] == [True]
 
 
 def test_pods_are_not_asked_and_that_is_no_lack_of_health():
-    stand = Stand(
+    stand = CheckedStack(
         settings=settings(deploy_targets=("eks",), eks_cluster="clinic", vercel_team=None, vercel_project=None)
     )
-    assert [type(each) for each in stand.told(of_the_deployment)] == [Skipped]
+    assert [type(each) for each in stand.told(check_deployments)] == [Skipped]
 
 
 def test_a_service_that_is_not_there_yet_holds_no_old_values_and_one_that_nobody_named_is_not_asked():
     named = settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="portal")
-    assert is_well(Stand(settings=named).told(of_the_deployment))
-    told = Stand(settings=settings(deploy_targets=("ecs",))).told(of_the_deployment)
+    assert all_passed(CheckedStack(settings=named).told(check_deployments))
+    told = CheckedStack(settings=settings(deploy_targets=("ecs",))).told(check_deployments)
     assert [type(each) for each in told] == [Skipped]
-    unnamed = Stand(settings=settings(deploy_targets=("ecs",), ecs_cluster="clinic"))
-    assert len(unlooked(unnamed.told(of_the_deployment))) == 1
+    unnamed = CheckedStack(settings=settings(deploy_targets=("ecs",), ecs_cluster="clinic"))
+    assert len(not_checked(unnamed.told(check_deployments))) == 1
 
 
 def test_what_keeps_the_key_shut_explains_the_failure_that_is_remembered():
     for cause in ("key-disabled", "policy-detached", "variable-truncated", "boundary-denies"):
-        assert "failure-remembered" in table.explained_by([cause])
-    assert "failure-remembered" not in table.explained_by(["deployment-stale"])
+        assert "failure-remembered" in table.implied_by([cause])
+    assert "failure-remembered" not in table.implied_by(["deployment-stale"])

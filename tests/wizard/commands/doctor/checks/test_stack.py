@@ -10,7 +10,7 @@ import pytest
 
 from components import policies
 from components.policies.stack import key_policy_of
-from tests.wizard.commands.doctor.stacks import Stand, causes, finding, is_well, unlooked
+from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     APP_POLICY,
     ESCROW,
@@ -25,31 +25,32 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
-from wizard.commands.doctor.checks.key import of_the_alias, of_the_rotation, the_replicas_escrows
-from wizard.commands.doctor.checks.policies import of_the_application_policy, of_the_key_policies
-from wizard.commands.doctor.checks.stack import COMPARISON, of_the_drift, of_the_stack
+from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
+from wizard.commands.doctor.checks.policies import check_application_policy, check_key_policies
+from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Finding, NotChecked, Passed, Told, diagnose
+from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, diagnose
 from wizard.core.errors import PermissionDenied, StackBusy, Unreachable
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, DriftKind
+from wizard.core.next_command import shell
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
 DENIED = PermissionDenied("you may not", "ask for it")
-AWAY = Unreachable("s3://state does not answer", "pulumi login s3://state")
+AWAY = Unreachable("s3://state does not answer", shell("pulumi", "login", "s3://state"))
 
 
 @pytest.fixture
-def stand() -> Stand:
-    return Stand()
+def stand() -> CheckedStack:
+    return CheckedStack()
 
 
 def drift(kind: DriftKind, *properties: str, urn: str = ROLE) -> Drift:
     return Drift(urn=urn, type="aws:iam/role:Role", name=urn.rsplit("::", 1)[-1], kind=kind, properties=properties)
 
 
-def built_state(stand: Stand) -> StackState:
+def built_state(stand: CheckedStack) -> StackState:
     assert isinstance(stand.state, StackState)
     return stand.state
 
@@ -57,61 +58,61 @@ def built_state(stand: Stand) -> StackState:
 # --- the stack
 
 
-def test_a_stack_that_stands_is_well(stand: Stand):
-    assert is_well(stand.told(of_the_stack))
+def test_a_stack_that_stands_is_well(stand: CheckedStack):
+    assert all_passed(stand.told(check_stack))
 
 
-def test_a_backend_that_does_not_answer_is_a_fault_with_its_way_out(stand: Stand):
+def test_a_backend_that_does_not_answer_is_a_fault_with_its_way_out(stand: CheckedStack):
     stand.state = AWAY
-    assert finding(stand.told(of_the_stack), "backend-unreachable").command == "pulumi login s3://state"
+    assert finding(stand.told(check_stack), "backend-unreachable").command == "pulumi login s3://state"
 
 
 @pytest.mark.parametrize("error", [DENIED, StackBusy("another run holds it", "wait")])
-def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: Stand, error: Any):
+def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: CheckedStack, error: Any):
     stand.state = error
-    assert len(unlooked(stand.told(of_the_stack))) == 1
+    assert len(not_checked(stand.told(check_stack))) == 1
 
 
-def test_settings_without_resources_are_to_be_built(stand: Stand):
+def test_settings_without_resources_are_to_be_built(stand: CheckedStack):
     stand.state = StackState(exists=False, has_key=False)
     stand.aws.aliases.clear()
-    command = finding(stand.told(of_the_stack), "stack-not-built").command
+    command = finding(stand.told(check_stack), "stack-not-built").command
     assert command == "python -m wizard setup --stack production --yes"
 
 
-def test_a_key_that_the_state_does_not_know_is_a_state_that_was_lost(stand: Stand):
+def test_a_key_that_the_state_does_not_know_is_a_state_that_was_lost(stand: CheckedStack):
     stand.state = StackState(exists=False, has_key=False)
-    found = finding(stand.told(of_the_stack), "stack-state-lost")
+    found = finding(stand.told(check_stack), "stack-state-lost")
     assert KEY in found.what and found.command.endswith("--adopt --repair all --yes")
 
 
-def test_what_an_interrupted_update_left_is_named(stand: Stand):
+def test_what_an_interrupted_update_left_is_named(stand: CheckedStack):
     stand.state = replace(built_state(stand), pending=(step("creating", "aws:cloudtrail/trail:Trail", "audit-trail"),))
-    assert "creating audit-trail" in finding(stand.told(of_the_stack), "stack-pending-operations").what
+    assert "creating audit-trail" in finding(stand.told(check_stack), "stack-pending-operations").what
 
 
 # --- the alias and the rotation
 
 
-def test_an_alias_that_was_moved_is_put_back_by_one_call(stand: Stand):
+def test_an_alias_that_was_moved_is_put_back_by_one_call(stand: CheckedStack):
     stand.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
     stand.aws.aliases["alias/eonpro-phi-key"] = OTHER_KEY
-    found = finding(stand.told(of_the_alias), "alias-moved")
+    found = finding(stand.told(check_alias), "alias-moved")
     wanted = f"aws kms update-alias --alias-name alias/eonpro-phi-key --target-key-id {KEY_ID} --region us-east-1"
     assert found.command == wanted and OTHER_KEY in found.what
 
 
-def test_an_alias_that_is_gone_is_made(stand: Stand):
+def test_an_alias_that_is_gone_is_made(stand: CheckedStack):
     stand.aws.aliases.clear()
-    assert "create-alias" in finding(stand.told(of_the_alias), "alias-missing").command
+    assert "create-alias" in finding(stand.told(check_alias), "alias-missing").command
 
 
-def test_commands_are_for_the_profile_that_was_named(stand: Stand):
+def test_commands_are_for_the_profile_that_was_named(stand: CheckedStack):
     stand.aws.profile = "the clinic"
     stand.aws.aliases.clear()
-    assert finding(stand.told(of_the_alias), "alias-missing").command.endswith("--profile 'the clinic'")
+    assert finding(stand.told(check_alias), "alias-missing").command.endswith("--profile 'the clinic'")
     stand.aws.key_policies[KEY] = policies.policy([])
-    command = next(each for each in stand.told(of_the_key_policies) if isinstance(each, Finding)).command
+    command = next(each for each in stand.told(check_key_policies) if isinstance(each, Finding)).command
     assert command.startswith("AWS_PROFILE='the clinic' pulumi up ")
 
 
@@ -122,35 +123,35 @@ def test_commands_are_for_the_profile_that_was_named(stand: Stand):
         ({"rotation_period_days": 2560}, "rotation-period"),
     ],
 )
-def test_a_rotation_that_is_not_the_settings_is_put_right(stand: Stand, fields: dict[str, Any], cause: str):
+def test_a_rotation_that_is_not_the_settings_is_put_right(stand: CheckedStack, fields: dict[str, Any], cause: str):
     stand.aws.keys[KEY] = key_fact(**fields)
-    command = finding(stand.told(of_the_rotation), cause).command
+    command = finding(stand.told(check_rotation), cause).command
     assert command == (f"aws kms enable-key-rotation --key-id {KEY} --rotation-period-in-days 365 --region us-east-1")
 
 
 @pytest.mark.parametrize("fields", [{"rotation_enabled": None}, {"rotation_period_days": None}])
-def test_a_rotation_that_is_not_told_is_unknown(stand: Stand, fields: dict[str, Any]):
+def test_a_rotation_that_is_not_told_is_unknown(stand: CheckedStack, fields: dict[str, Any]):
     stand.aws.keys[KEY] = key_fact(**fields)
-    assert len(unlooked(stand.told(of_the_rotation))) == 1
+    assert len(not_checked(stand.told(check_rotation))) == 1
 
 
 # --- the policies
 
 
-def test_policies_as_the_settings_mean_them_are_well(stand: Stand):
-    assert is_well(stand.told(of_the_key_policies)) and is_well(stand.told(of_the_application_policy))
+def test_policies_as_the_settings_mean_them_are_well(stand: CheckedStack):
+    assert all_passed(stand.told(check_key_policies)) and all_passed(stand.told(check_application_policy))
 
 
-def test_a_key_policy_without_the_denial_of_deletion_is_a_fault_of_its_own(stand: Stand):
+def test_a_key_policy_without_the_denial_of_deletion_is_a_fault_of_its_own(stand: CheckedStack):
     policy = key_policy_of(stand.settings)
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
-    found = finding(stand.told(of_the_key_policies), "deletion-unguarded")
+    found = finding(stand.told(check_key_policies), "deletion-unguarded")
     assert "nobody may schedule it" in found.what
     assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::phi-key")
 
 
-def test_a_stranger_in_the_key_policy_is_named(stand: Stand):
+def test_a_stranger_in_the_key_policy_is_named(stand: CheckedStack):
     policy = key_policy_of(stand.settings)
     stranger: dict[str, Any] = {
         "Effect": "Allow",
@@ -159,109 +160,109 @@ def test_a_stranger_in_the_key_policy_is_named(stand: Stand):
         "Resource": "*",
     }
     stand.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
-    assert "999988887777" in finding(stand.told(of_the_key_policies), "key-policy-changed").what
+    assert "999988887777" in finding(stand.told(check_key_policies), "key-policy-changed").what
 
 
 def test_the_policy_of_a_replica_is_its_own():
-    stand = Stand(settings=multi_region())
-    assert is_well(stand.told(of_the_key_policies))
+    stand = CheckedStack(settings=multi_region())
+    assert all_passed(stand.told(check_key_policies))
     policy = key_policy_of(stand.settings)
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     stand.aws.key_policies[REPLICA] = {**policy, "Statement": kept}
-    told = stand.told(of_the_key_policies)
+    told = stand.told(check_key_policies)
     assert causes(told) == ["deletion-unguarded"]
     assert any(REPLICA_REGION in each.what for each in told if isinstance(each, Finding))
 
 
 def test_a_key_policy_that_was_left_as_it_was_found_is_not_judged():
-    stand = Stand(settings=settings(kept_as_found=("key",)))
+    stand = CheckedStack(settings=settings(kept_as_found=("key",)))
     stand.aws.key_policies[KEY] = policies.policy([])
-    assert stand.told(of_the_key_policies) == ()
+    assert stand.told(check_key_policies) == ()
 
 
-def test_a_key_policy_that_may_not_be_read_is_unknown(stand: Stand):
+def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["key_policy"] = DENIED
-    assert [each.is_denied for each in unlooked(stand.told(of_the_key_policies))] == [True]
+    assert [each.is_denied for each in not_checked(stand.told(check_key_policies))] == [True]
 
 
-def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_is_not(stand: Stand):
+def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_is_not(stand: CheckedStack):
     own = policies.application_policy(key_arns=[KEY])
     more = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     stand.aws.documents[APP_POLICY] = {**own, "Statement": [*own["Statement"], more]}
-    assert "s3:*" in finding(stand.told(of_the_application_policy), "policy-widened").what
+    assert "s3:*" in finding(stand.told(check_application_policy), "policy-widened").what
     stand.aws.documents[APP_POLICY] = policies.policy([])
-    assert causes(stand.told(of_the_application_policy)) == []
+    assert causes(stand.told(check_application_policy)) == []
 
 
 # --- the replicas
 
 
 def test_a_replica_without_a_copy_of_the_escrow_gets_one_and_another_data_key_is_told():
-    stand = Stand(settings=multi_region())
-    assert is_well(stand.told(the_replicas_escrows))
+    stand = CheckedStack(settings=multi_region())
+    assert all_passed(stand.told(check_replica_data_keys))
     there = stand.aws.with_region(REPLICA_REGION).escrows
     copy = there.pop(ESCROW)
-    assert " push " in finding(stand.told(the_replicas_escrows), "escrow-replica-missing").command
+    assert " push " in finding(stand.told(check_replica_data_keys), "stored-key-replica-missing").command
     there[ESCROW] = replace(copy, wrapped=wrapped("another"))
-    found = finding(stand.told(the_replicas_escrows), "escrow-replica-differs")
+    found = finding(stand.told(check_replica_data_keys), "stored-key-replica-differs")
     assert f"restore --stack production --version {copy.wrapped.fingerprint} --confirm production" in found.command
 
 
 # --- the drift
 
 
-def test_what_agrees_is_well_and_a_comparison_that_fails_is_unknown(stand: Stand):
-    assert is_well(stand.told(of_the_drift))
+def test_what_agrees_is_well_and_a_comparison_that_fails_is_unknown(stand: CheckedStack):
+    assert all_passed(stand.told(check_drift))
     stand.engine.failures["compare"] = AWAY
-    assert [each.what for each in unlooked(stand.told(of_the_drift))] == [COMPARISON]
+    assert [each.what for each in not_checked(stand.told(check_drift))] == [COMPARISON]
 
 
-def test_what_was_changed_beside_the_stack_is_put_back_and_nothing_else(stand: Stand):
+def test_what_was_changed_beside_the_stack_is_put_back_and_nothing_else(stand: CheckedStack):
     stand.engine.drifts = (
         drift(DriftKind.CHANGED, "tags.Environment"),
         drift(DriftKind.GONE, urn=ROLE.replace("app-principal", "gone")),
     )
-    found = finding(stand.told(of_the_drift), "stack-drifted")
+    found = finding(stand.told(check_drift), "stack-drifted")
     assert "Role app-principal (tags.Environment)" in found.what and "Role gone (gone)" in found.what
     assert found.command.count("--target") == 2
 
 
-def test_settings_that_were_not_applied_are_the_whole_stacks_business(stand: Stand):
-    stand.engine.drifts = (drift(DriftKind.WANTED, "maxSessionDuration"), drift(DriftKind.UNKNOWN))
-    command = finding(stand.told(of_the_drift), "stack-behind").command
+def test_settings_that_were_not_applied_are_the_whole_stacks_business(stand: CheckedStack):
+    stand.engine.drifts = (drift(DriftKind.UNAPPLIED, "maxSessionDuration"), drift(DriftKind.UNKNOWN))
+    command = finding(stand.told(check_drift), "stack-behind").command
     assert command == "pulumi up --refresh --yes --skip-preview --stack production"
 
 
-def test_what_the_account_has_and_the_state_lost_is_taken_in_not_made_twice(stand: Stand):
+def test_what_the_account_has_and_the_state_lost_is_taken_in_not_made_twice(stand: CheckedStack):
     stand.engine.drifts = (drift(DriftKind.UNKNOWN),)
     stand.aws.existing = Existing(role_arn="arn:aws:iam::111122223333:role/eonpro-app-role")
     stand.state = replace(built_state(stand), owned=())
-    found = finding(stand.told(of_the_drift), "stack-state-lost")
+    found = finding(stand.told(check_drift), "stack-state-lost")
     assert "role/eonpro-app-role" in found.what and "--adopt --repair all" in found.command
 
 
-def test_many_resources_are_not_named_one_by_one(stand: Stand):
+def test_many_resources_are_not_named_one_by_one(stand: CheckedStack):
     stand.engine.drifts = tuple(drift(DriftKind.GONE, urn=f"{ROLE}-{number}") for number in range(20))
-    found = finding(stand.told(of_the_drift), "stack-drifted")
+    found = finding(stand.told(check_drift), "stack-drifted")
     assert "and 14 more" in found.what and "--target" not in found.command
 
 
 # --- what is looked at last
 
 
-def ill(evidence: CheckContext) -> tuple[Told, ...]:
+def ill(context: CheckContext) -> tuple[CheckResult, ...]:
     return (Finding(cause="trail-stopped", what="it is stopped", why="so", command="start it"),)
 
 
-def sound(evidence: CheckContext) -> tuple[Told, ...]:
+def sound(context: CheckContext) -> tuple[CheckResult, ...]:
     return (Passed(what="sound"),)
 
 
-def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: Stand):
-    evidence = stand.evidence()
-    last = ((COMPARISON, of_the_drift),)
-    well = diagnose(evidence.found, evidence.clients, (sound,), last=last)
+def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: CheckedStack):
+    context = stand.context()
+    last = ((COMPARISON, check_drift),)
+    well = diagnose(context.deployed, context.clients, (sound,), last=last)
     assert well.healthy and stand.engine.log == ["engine.compare"]
-    sick = diagnose(evidence.found, evidence.clients, (ill,), last=last)
-    assert sick.unlooked == (NotChecked(what=COMPARISON, why="that is looked at when nothing else is wrong"),)
+    sick = diagnose(context.deployed, context.clients, (ill,), last=last)
+    assert sick.not_checked == (NotChecked(what=COMPARISON, why="it is checked when nothing else is wrong"),)
     assert stand.engine.log == ["engine.compare"]

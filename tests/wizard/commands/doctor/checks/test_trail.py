@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.commands.doctor.stacks import Stand, causes, finding, is_well, unlooked
+from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, settings, trail_fact
-from wizard.commands.doctor.checks.trail import of_the_alerts, of_the_bucket, of_the_trail
+from wizard.commands.doctor.checks.trail import check_alerts, check_bucket, check_trail
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
 from wizard.core.models.audit import AlertsFact, BucketDocuments, RuleFact
@@ -30,28 +30,28 @@ DENIED = PermissionDenied("you may not", "ask for it")
 
 
 @pytest.fixture
-def stand() -> Stand:
-    made = Stand()
+def stand() -> CheckedStack:
+    made = CheckedStack()
     made.aws.trails = (trail_fact(key_arn="arn:aws:kms:us-east-1:111122223333:key/logs"),)
     made.aws.retention = WHOLE
     return made
 
 
 @pytest.fixture
-def existing() -> Stand:
+def existing() -> CheckedStack:
     """A stack that uses an organization's trail, which it does not own."""
-    made = Stand(settings=settings(existing_trail_arn=ORGANIZATIONS, trail_bucket="the-organizations-logs"))
+    made = CheckedStack(settings=settings(existing_trail_arn=ORGANIZATIONS, trail_bucket="the-organizations-logs"))
     made.aws.trails = (trail_fact(arn=ORGANIZATIONS, name="organization", bucket="the-organizations-logs"),)
     made.aws.retention = WHOLE
     return made
 
 
-def with_trail(stand: Stand, **fields: Any) -> Stand:
+def with_trail(stand: CheckedStack, **fields: Any) -> CheckedStack:
     stand.aws.trails = (replace(stand.aws.trails[0], **fields),)
     return stand
 
 
-def with_bucket(stand: Stand, **fields: Any) -> Stand:
+def with_bucket(stand: CheckedStack, **fields: Any) -> CheckedStack:
     stand.aws.retention = replace(WHOLE, **fields)
     return stand
 
@@ -62,9 +62,11 @@ def option(command: str, name: str) -> Any:
     return json.loads(words[words.index(name) + 1])
 
 
-def test_a_trail_that_is_whole_is_well(stand: Stand):
+def test_a_trail_that_is_whole_is_well(stand: CheckedStack):
     assert (
-        is_well(stand.told(of_the_trail)) and is_well(stand.told(of_the_bucket)) and is_well(stand.told(of_the_alerts))
+        all_passed(stand.told(check_trail))
+        and all_passed(stand.told(check_bucket))
+        and all_passed(stand.told(check_alerts))
     )
 
 
@@ -96,37 +98,37 @@ def test_a_trail_that_is_whole_is_well(stand: Stand):
     ],
 )
 def test_each_fault_of_a_trail_has_its_cause_and_its_command(
-    stand: Stand, fields: dict[str, Any], cause: str, command: str
+    stand: CheckedStack, fields: dict[str, Any], cause: str, command: str
 ):
-    assert finding(with_trail(stand, **fields).told(of_the_trail), cause).command == command
+    assert finding(with_trail(stand, **fields).told(check_trail), cause).command == command
 
 
-def test_a_trail_that_is_gone_is_made_again_by_the_stack_that_made_it(stand: Stand):
+def test_a_trail_that_is_gone_is_made_again_by_the_stack_that_made_it(stand: CheckedStack):
     stand.aws.trails = ()
-    command = finding(stand.told(of_the_trail), "trail-missing").command
+    command = finding(stand.told(check_trail), "trail-missing").command
     assert command.startswith("pulumi up --refresh --yes --skip-preview --stack production --target ")
     assert shlex.split(command)[-1].endswith("$aws:cloudtrail/trail:Trail::audit-trail")
 
 
-def test_a_trail_of_somebody_elses_that_is_gone_is_replaced_by_one_of_our_own(existing: Stand):
+def test_a_trail_of_somebody_elses_that_is_gone_is_replaced_by_one_of_our_own(existing: CheckedStack):
     existing.aws.trails = ()
-    command = finding(existing.told(of_the_trail), "trail-missing").command
+    command = finding(existing.told(check_trail), "trail-missing").command
     assert command == "python -m wizard setup --stack production --trail create --yes"
 
 
-def test_a_trail_of_another_home_is_mended_there(existing: Stand):
-    command = finding(with_trail(existing, logging=False).told(of_the_trail), "trail-stopped").command
+def test_a_trail_of_another_home_is_mended_there(existing: CheckedStack):
+    command = finding(with_trail(existing, logging=False).told(check_trail), "trail-stopped").command
     assert command == f"aws cloudtrail start-logging --name {ORGANIZATIONS} --region eu-west-1"
 
 
-def test_kms_is_let_into_somebody_elses_selectors_and_the_rest_of_them_stays(existing: Stand):
+def test_kms_is_let_into_somebody_elses_selectors_and_the_rest_of_them_stays(existing: CheckedStack):
     data = {"ReadWriteType": "WriteOnly", "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}
     first = {
         "ReadWriteType": "WriteOnly",
         "ExcludeManagementEventSources": ["kms.amazonaws.com", "rdsdata.amazonaws.com"],
     }
     existing.aws.event_selectors = {"EventSelectors": [first, data]}
-    command = finding(with_trail(existing, kms_events=False).told(of_the_trail), "trail-excludes-kms").command
+    command = finding(with_trail(existing, kms_events=False).told(check_trail), "trail-excludes-kms").command
     wanted = {
         "ReadWriteType": "All",
         "IncludeManagementEvents": True,
@@ -135,7 +137,7 @@ def test_kms_is_let_into_somebody_elses_selectors_and_the_rest_of_them_stays(exi
     assert option(command, "--event-selectors") == [wanted, data]
 
 
-def test_kms_is_let_into_somebody_elses_advanced_selectors(existing: Stand):
+def test_kms_is_let_into_somebody_elses_advanced_selectors(existing: CheckedStack):
     data = {"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}
     without = {
         "FieldSelectors": [
@@ -144,15 +146,15 @@ def test_kms_is_let_into_somebody_elses_advanced_selectors(existing: Stand):
         ]
     }
     existing.aws.event_selectors = {"AdvancedEventSelectors": [data, without]}
-    command = finding(with_trail(existing, kms_events=False).told(of_the_trail), "trail-excludes-kms").command
+    command = finding(with_trail(existing, kms_events=False).told(check_trail), "trail-excludes-kms").command
     put = option(command, "--advanced-event-selectors")
     assert put[1:] == [data]
     assert put[0]["FieldSelectors"] == [{"Field": "eventCategory", "Equals": ["Management"]}]
 
 
-def test_the_stacks_own_trail_goes_back_to_every_management_event(stand: Stand):
+def test_the_stacks_own_trail_goes_back_to_every_management_event(stand: CheckedStack):
     stand.aws.event_selectors = {"AdvancedEventSelectors": [{"FieldSelectors": []}]}
-    command = finding(with_trail(stand, kms_events=False).told(of_the_trail), "trail-excludes-kms").command
+    command = finding(with_trail(stand, kms_events=False).told(check_trail), "trail-excludes-kms").command
     [selector] = option(command, "--event-selectors")
     assert selector == {
         "ReadWriteType": "All",
@@ -161,31 +163,31 @@ def test_the_stacks_own_trail_goes_back_to_every_management_event(stand: Stand):
     }
 
 
-def test_a_delivery_that_fails_is_mended_by_the_stack_where_the_bucket_is_its_own(stand: Stand):
-    found = finding(with_trail(stand, delivery_error="AccessDenied").told(of_the_trail), "trail-delivery-failing")
+def test_a_delivery_that_fails_is_mended_by_the_stack_where_the_bucket_is_its_own(stand: CheckedStack):
+    found = finding(with_trail(stand, delivery_error="AccessDenied").told(check_trail), "trail-delivery-failing")
     assert "bucketPolicy:BucketPolicy::audit-trail" in found.command and "AccessDenied" in found.what
 
 
-def test_a_delivery_that_fails_is_let_into_somebody_elses_bucket_beside_what_is_there(existing: Stand):
+def test_a_delivery_that_fails_is_let_into_somebody_elses_bucket_beside_what_is_there(existing: CheckedStack):
     own = {"Sid": "Own", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "*"}
     existing.aws.bucket_documents = BucketDocuments(policy={"Version": "2012-10-17", "Statement": [own]})
-    found = finding(with_trail(existing, delivery_error="AccessDenied").told(of_the_trail), "trail-delivery-failing")
+    found = finding(with_trail(existing, delivery_error="AccessDenied").told(check_trail), "trail-delivery-failing")
     put = option(found.command, "--policy")["Statement"]
     assert put[0] == own
     assert {each["Action"] for each in put[1:]} == {"s3:GetBucketAcl", "s3:PutObject"}
 
 
-def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_they_have_one(stand: Stand):
-    assert causes(with_trail(stand, key_arn=None).told(of_the_trail)) == ["trail-key-off"]
-    without = Stand(settings=settings(trail_key=False))
-    assert causes(without.told(of_the_trail)) == []
+def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_they_have_one(stand: CheckedStack):
+    assert causes(with_trail(stand, key_arn=None).told(check_trail)) == ["trail-encryption-off"]
+    without = CheckedStack(settings=settings(trail_key=False))
+    assert causes(without.told(check_trail)) == []
 
 
-def test_what_cloudtrail_does_not_tell_is_never_well(stand: Stand):
+def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):
     with_trail(stand, logging=None, kms_events=None)
-    assert len(unlooked(stand.told(of_the_trail))) == 2
+    assert len(not_checked(stand.told(check_trail))) == 2
     stand.aws.failures["find_trail"] = DENIED
-    [one] = unlooked(stand.told(of_the_trail))
+    [one] = not_checked(stand.told(check_trail))
     assert one.is_denied and TRAIL in one.what
 
 
@@ -198,76 +200,76 @@ def test_what_cloudtrail_does_not_tell_is_never_well(stand: Stand):
         ({"public_access_blocked": False}, "bucket-public", f"aws s3api put-public-access-block --bucket {BUCKET} "),
         ({"versioned": False}, "bucket-unversioned", f"aws s3api put-bucket-versioning --bucket {BUCKET} "),
         ({"encrypted": False}, "bucket-unencrypted", f"aws s3api put-bucket-encryption --bucket {BUCKET} "),
-        ({"lock": None}, "bucket-lock-gone", f"aws s3api put-object-lock-configuration --bucket {BUCKET} "),
+        ({"lock": None}, "bucket-lock-missing", f"aws s3api put-object-lock-configuration --bucket {BUCKET} "),
         ({"lock_days": 30}, "bucket-lock-short", f"aws s3api put-object-lock-configuration --bucket {BUCKET} "),
         ({"expires_after_days": 400}, "bucket-retention-short", "pulumi up --refresh "),
-        ({"tls_only": False}, "bucket-tls-policy-gone", "pulumi up --refresh "),
+        ({"tls_only": False}, "bucket-tls-policy-missing", "pulumi up --refresh "),
     ],
 )
 def test_each_fault_of_the_bucket_has_its_cause_and_its_command(
-    stand: Stand, fields: dict[str, Any], cause: str, begins: str
+    stand: CheckedStack, fields: dict[str, Any], cause: str, begins: str
 ):
-    assert finding(with_bucket(stand, **fields).told(of_the_bucket), cause).command.startswith(begins)
+    assert finding(with_bucket(stand, **fields).told(check_bucket), cause).command.startswith(begins)
 
 
 def test_a_lock_in_governance_does_not_do_where_compliance_was_agreed_to():
-    stand = with_bucket(Stand(settings=settings(trail_lock="compliance")))
-    found = finding(stand.told(of_the_bucket), "bucket-lock-short")
+    stand = with_bucket(CheckedStack(settings=settings(trail_lock="compliance")))
+    found = finding(stand.told(check_bucket), "bucket-lock-short")
     assert option(found.command, "--object-lock-configuration")["Rule"]["DefaultRetention"]["Mode"] == "COMPLIANCE"
 
 
-def test_a_lock_that_may_not_be_read_is_no_lock_that_is_gone(stand: Stand):
+def test_a_lock_that_may_not_be_read_is_no_lock_that_is_gone(stand: CheckedStack):
     with_bucket(stand, lock=None, lock_days=None, lock_known=False)
-    told = stand.told(of_the_bucket)
+    told = stand.told(check_bucket)
     assert causes(told) == [] and any("Object Lock" in each.what for each in told)
 
 
-def test_somebody_elses_bucket_is_mended_with_its_own_rules_kept(existing: Stand):
+def test_somebody_elses_bucket_is_mended_with_its_own_rules_kept(existing: CheckedStack):
     uploads = {"ID": "uploads", "Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
     short = {"ID": "short", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 90}}
     existing.aws.bucket_documents = BucketDocuments(policy=None, lifecycle=(short, uploads))
-    found = finding(with_bucket(existing, expires_after_days=90).told(of_the_bucket), "bucket-retention-short")
+    found = finding(with_bucket(existing, expires_after_days=90).told(check_bucket), "bucket-retention-short")
     rules = option(found.command, "--lifecycle-configuration")["Rules"]
     assert rules == [{**short, "Expiration": {"Days": 2557}}, uploads]
 
 
-def test_somebody_elses_bucket_needs_no_lock_of_ours(existing: Stand):
-    assert is_well(with_bucket(existing, lock=None).told(of_the_bucket))
+def test_somebody_elses_bucket_needs_no_lock_of_ours(existing: CheckedStack):
+    assert all_passed(with_bucket(existing, lock=None).told(check_bucket))
 
 
-def test_a_bucket_that_is_gone_explains_itself(stand: Stand):
+def test_a_bucket_that_is_gone_explains_itself(stand: CheckedStack):
     stand.aws.retention = None
-    assert finding(stand.told(of_the_bucket), "bucket-missing").command.startswith("pulumi up --refresh ")
+    assert finding(stand.told(check_bucket), "bucket-missing").command.startswith("pulumi up --refresh ")
 
 
-def test_a_bucket_that_may_not_be_looked_at_is_never_well(stand: Stand):
+def test_a_bucket_that_may_not_be_looked_at_is_never_well(stand: CheckedStack):
     stand.aws.failures["bucket_retention"] = DENIED
-    assert [each.is_denied for each in unlooked(stand.told(of_the_bucket))] == [True]
-    assert causes(stand.told(of_the_bucket)) == []
+    assert [each.is_denied for each in not_checked(stand.told(check_bucket))] == [True]
+    assert causes(stand.told(check_bucket)) == []
 
 
 # --- the alerts
 
 
-def test_a_rule_that_is_off_is_named(stand: Stand):
+def test_a_rule_that_is_off_is_named(stand: CheckedStack):
     rules = (
         RuleFact(name="eonpro-key-changes", state="DISABLED", targets=1),
         RuleFact(name="eonpro-trail-changes", state="ENABLED", targets=0),
         RuleFact(name="eonpro-denied-use", state="ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS", targets=0),
     )
     stand.aws.alerts = AlertsFact(topic=True, rules=rules)
-    told = stand.told(of_the_alerts)
+    told = stand.told(check_alerts)
     # The alarm counts what matches the rule of denied use: that one needs no target.
     assert causes(told) == ["alerts-rule-off", "alerts-rule-off"]
-    assert not is_well(told)
+    assert not all_passed(told)
 
 
-def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: Stand):
+def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: CheckedStack):
     stand.aws.alerts = AlertsFact(topic=False)
-    found = finding(stand.told(of_the_alerts), "alerts-topic-missing")
-    assert found.command.count("--target") == 2 and "e-mail" in found.then
+    found = finding(stand.told(check_alerts), "alerts-topic-missing")
+    assert found.command.count("--target") == 2 and "e-mail" in found.advice
 
 
 def test_without_alerts_nobody_looks_for_them():
-    stand = Stand(settings=settings(alerts=False))
-    assert stand.told(of_the_alerts) == () and "cloud.audit" not in stand.aws.log
+    stand = CheckedStack(settings=settings(alerts=False))
+    assert stand.told(check_alerts) == () and "cloud.audit" not in stand.aws.log
